@@ -1,0 +1,351 @@
+"""Details into the book: what a read changes, decided here and written in one transaction with its gaps.
+
+`judge` is pure: what stands in the store and what was read in, what to do out. The rest is the SQL that does it.
+Precedence is decided by how old a read is, never by the order in which writes arrive.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from genesys.detail import DetailRow, content_digest
+from store import gaps, rows
+from store.fields import CHILD_TABLES
+
+Kind = Literal["missing", "changed", "unchanged"]
+Action = Literal["insert", "fill", "replace", "confirm", "leave"]
+# Why capture missed a conversation or had it wrong, from what was read and the kind of gap.
+Cause = Callable[[DetailRow, str], str]
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class PageOutcome:
+    """What a page of details meant for the store.
+
+    classes: each conversation that this run had not seen before, judged against the store as the run found it.
+    written: conversations inserted or whose content changed.
+    drifted: of those written, the ones whose details had been read before and had ended: rewritten later.
+    """
+
+    classes: dict[str, Kind] = field(default_factory=dict)
+    written: int = 0
+    drifted: int = 0
+
+
+class Standing(NamedTuple):
+    """What the store says of a conversation before a read of it is written."""
+
+    provenance: str
+    first_seen_at: str
+    read_at: str | None
+    conversation_end: str | None
+    heard_end: str | None
+    last_heard: str | None
+    look_again: int
+    followed: str | None
+    details: str | None
+
+
+def same_content(standing: Standing | None, row: DetailRow) -> bool:
+    """Whether a read says what stands already. Key order, number formats and participant attributes do not matter.
+
+    The bytes are compared first: an unchanged record nearly always comes as the same bytes, and a digest of every
+    record that is inserted would cost a tenth of the whole write.
+    """
+    if standing is None or standing.details is None:
+        return False
+    if standing.details == row.raw.decode():
+        return True
+    return content_digest(msgspec.json.decode(standing.details)) == content_digest(row.record)
+
+
+def judge(standing: Standing | None, same: bool, as_of: str) -> Action:
+    """What a read as old as `as_of`, which says the same as what stands or not, does to it.
+
+    insert: not known. fill: known from live capture alone. replace: known, and the content is another.
+    confirm: the same content, and a note that must be taken down (another look was asked for). leave: nothing to do.
+    """
+    if standing is None:
+        return "insert"
+    if standing.details is None:
+        return "fill"
+    if standing.read_at is not None and as_of < standing.read_at:
+        return "leave"  # an older read never overwrites a newer one
+    if not same:
+        return "replace"
+    asked = standing.look_again and as_of > (standing.last_heard or "")
+    return "confirm" if asked or standing.followed == "gone" else "leave"
+
+
+def classify(standing: Standing | None, same: bool, end: str | None, run_started_at: str) -> Kind:
+    """How a read compares with the store as it stood when the run began (CONTRACT, "What a report says")."""
+    if standing is None or standing.first_seen_at >= run_started_at:
+        return "missing"
+    if standing.details is None:
+        return "changed" if end is not None and standing.heard_end is None else "unchanged"
+    return "unchanged" if same else "changed"
+
+
+_STANDING: Final = (
+    "SELECT conversation_id, provenance, first_seen_at, read_at, conversation_end, heard_end, last_heard,"
+    " look_again, followed, details FROM conversations WHERE conversation_id IN "
+)
+
+
+def standings(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Standing]:
+    """What stands of these conversations, those that the store knows."""
+    found = {}
+    for at in range(0, len(ids), 500):
+        part = ids[at : at + 500]
+        query = f"{_STANDING}({', '.join('?' * len(part))})"
+        for row in connection.execute(query, part):
+            found[row[0]] = Standing(*row[1:])
+    return found
+
+
+_COLUMNS: Final = (
+    "conversation_id, conversation_start, conversation_end, originating_direction, media_types, division_ids, mos,"
+    " r_factor, provenance, first_seen_at, reconciled_at, read_at, heard_end, last_heard, look_again, followed,"
+    " details"
+)
+_INSERT: Final = f"INSERT INTO conversations ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"
+_REPLACE: Final = (
+    "UPDATE conversations SET conversation_start = coalesce(?, conversation_start), conversation_end = ?,"
+    " originating_direction = coalesce(?, originating_direction), media_types = ?, division_ids = ?, mos = ?,"
+    " r_factor = ?, provenance = ?, reconciled_at = ?, read_at = ?, look_again = ?, followed = NULL,"
+    " details = ? WHERE conversation_id = ?"
+)
+_CONFIRM: Final = (
+    "UPDATE conversations SET read_at = max(read_at, ?), look_again = coalesce(last_heard > max(read_at, ?), 0),"
+    " followed = nullif(followed, 'gone') WHERE conversation_id = ?"
+)
+_KEEP_VERSION: Final = (
+    "INSERT OR IGNORE INTO conversation_versions (conversation_id, read_at, replaced_at, details)"
+    " SELECT conversation_id, read_at, ?, details FROM conversations WHERE conversation_id = ?"
+)
+_ATTRIBUTES: Final = (
+    "INSERT INTO participant_attributes (conversation_id, participant_id, name, value) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value"
+)
+
+
+@dataclass(slots=True)
+class _Page:
+    """What one transaction is going to write."""
+
+    inserts: list[tuple[Any, ...]] = field(default_factory=list)
+    updates: list[tuple[Any, ...]] = field(default_factory=list)
+    confirms: list[tuple[Any, ...]] = field(default_factory=list)
+    versions: list[tuple[str, str]] = field(default_factory=list)
+    replaced: list[tuple[str]] = field(default_factory=list)
+    attributes: list[tuple[Any, ...]] = field(default_factory=list)
+    gaps: list[gaps.Gap] = field(default_factory=list)
+    explained: list[tuple[str, str]] = field(default_factory=list)
+    children: rows.Rows = field(default_factory=rows.child_rows)
+
+
+def write(
+    connection: sqlite3.Connection,
+    details: Iterable[DetailRow],
+    *,
+    as_of: str,
+    at: str,
+    run_started_at: str,
+    already: Mapping[str, Any],
+    window_start: Callable[[DetailRow], str],
+    cause: Cause,
+) -> PageOutcome:
+    """Write a page of details with its child rows and its gaps. Runs inside the caller's transaction.
+
+    as_of: how old the read is. at: the time now. already: the ids that this run has classified.
+    window_start: the start of the window that a conversation's gap is filed under.
+    """
+    named = {row.conversation_id: row for row in details if row.conversation_id is not None}
+    known = standings(connection, list(named))
+    outcome = PageOutcome()
+    page = _Page()
+    written = drifted = 0
+    for conversation_id, row in named.items():
+        standing = known.get(conversation_id)
+        same = same_content(standing, row)
+        if conversation_id not in already:
+            outcome.classes[conversation_id] = classify(standing, same, row.end, run_started_at)
+        action = judge(standing, same, as_of)
+        if action in ("insert", "fill", "replace"):
+            written += 1
+            drifted += action == "replace" and standing is not None and standing.conversation_end is not None
+            _fill(page, conversation_id, row, standing, as_of, at)
+        elif action == "confirm":
+            page.confirms.append((as_of, as_of, conversation_id))
+        page.attributes.extend(rows.attributes(conversation_id, row.record))
+        kind = _gap_kind(standing, row, action)
+        if kind is not None:
+            page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), at, at))
+    _execute(connection, page, at)
+    return PageOutcome(outcome.classes, written, drifted)
+
+
+def _gap_kind(standing: Standing | None, row: DetailRow, action: Action) -> str | None:
+    """What capture missed: the conversation, or how it ended. Judged once, when the read that shows it is written."""
+    if action == "insert":
+        return "missing"
+    if action not in ("fill", "replace") or standing is None or row.end is None:
+        return None
+    first_end = action == "fill" or standing.conversation_end is None
+    heard = standing.provenance != "reconciled"
+    return "changed" if first_end and heard and standing.heard_end is None else None
+
+
+def _fill(
+    page: _Page,
+    conversation_id: str,
+    row: DetailRow,
+    standing: Standing | None,
+    as_of: str,
+    at: str,
+) -> None:
+    record = row.record
+    direction = record.get("originatingDirection")
+    shared = (
+        direction if isinstance(direction, str) else None,
+        _encode(rows.media_types(record)).decode(),
+        _encode(rows.id_list(record.get("divisionIds"))).decode(),
+        rows.number(record.get("mediaStatsMinConversationMos")),
+        rows.number(record.get("mediaStatsMinConversationRFactor")),
+    )
+    text = row.raw.decode()
+    if standing is None:
+        page.inserts.append(
+            (conversation_id, row.start, row.end, *shared, "reconciled", at, at, as_of, None, None, 0, None, text)
+        )  # fmt: skip
+    else:
+        heard_later = standing.last_heard is not None and standing.last_heard > as_of
+        # An end that was heard after the read is newer than the read; one from before it, the read has overruled.
+        heard_end = standing.heard_end if standing.heard_end is not None and standing.heard_end > as_of else None
+        provenance = "reconciled" if standing.provenance == "reconciled" else "both"
+        page.updates.append(
+            (row.start, row.end or heard_end, *shared, provenance, at, as_of, int(heard_later), text,
+             conversation_id)
+        )  # fmt: skip
+        if standing.details is not None:
+            page.replaced.append((conversation_id,))
+            if standing.conversation_end is not None:
+                page.versions.append((at, conversation_id))
+        if standing.provenance == "live":
+            page.explained.append((at, conversation_id))
+    rows.add_children(page.children, conversation_id, record)
+
+
+def _execute(connection: sqlite3.Connection, page: _Page, at: str) -> None:
+    many = connection.executemany
+    if page.versions:
+        many(_KEEP_VERSION, page.versions)
+    if page.inserts:
+        many(_INSERT, page.inserts)
+    if page.updates:
+        many(_REPLACE, page.updates)
+    if page.confirms:
+        many(_CONFIRM, page.confirms)
+    if page.replaced:
+        for table in CHILD_TABLES:
+            many(f"DELETE FROM {table} WHERE conversation_id = ?", page.replaced)
+    for statement, values in page.children.items():
+        many(statement, values)
+    if page.attributes:
+        many(_ATTRIBUTES, page.attributes)
+    if page.explained:
+        many("UPDATE gaps SET filled_at = ? WHERE conversation_id = ? AND kind = 'live_only'", page.explained)
+    gaps.add(connection, page.gaps)
+
+
+def compare(
+    connection: sqlite3.Connection,
+    details: Iterable[DetailRow],
+    *,
+    as_of: str,
+    run_started_at: str,
+    already: Mapping[str, Any],
+) -> PageOutcome:
+    """What `write` would answer; writes nothing."""
+    named = {row.conversation_id: row for row in details if row.conversation_id is not None}
+    known = standings(connection, list(named))
+    classes: dict[str, Kind] = {}
+    written = drifted = 0
+    for conversation_id, row in named.items():
+        if conversation_id in already:
+            continue
+        standing = known.get(conversation_id)
+        same = same_content(standing, row)
+        classes[conversation_id] = classify(standing, same, row.end, run_started_at)
+        action = judge(standing, same, as_of)
+        written += action in ("insert", "fill", "replace")
+        drifted += action == "replace" and standing is not None and standing.conversation_end is not None
+    return PageOutcome(classes, written, drifted)
+
+
+class OpenConversation(NamedTuple):
+    """A conversation to be asked for by id: not ended when last read, or heard of since."""
+
+    conversation_id: str
+    conversation_start: str | None
+    read_at: str | None
+    look_again: bool
+
+
+def open_conversations(connection: sqlite3.Connection, limit: int) -> list[OpenConversation]:
+    """Those that are still going on (neither stuck nor gone) or were heard of since they were read; oldest read first."""
+    query = (
+        "SELECT conversation_id, conversation_start, read_at, look_again FROM conversations"
+        " WHERE conversation_end IS NULL AND details IS NOT NULL AND followed IS NULL"
+        " UNION SELECT conversation_id, conversation_start, read_at, look_again FROM conversations WHERE look_again = 1"
+        " ORDER BY 3, 1 LIMIT ?"
+    )
+    return [OpenConversation(row[0], row[1], row[2], bool(row[3])) for row in connection.execute(query, (limit,))]
+
+
+def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:
+    """Reconciled conversations that started in [start, end) and go on; stuck and gone ones do not count."""
+    query = (
+        "SELECT count(*) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND conversation_end IS NULL AND details IS NOT NULL AND followed IS NULL"
+    )
+    count: int = connection.execute(query, (start, end)).fetchone()[0]
+    return count
+
+
+def owned_counts(connection: sqlite3.Connection, start: str, end: str) -> tuple[int, int]:
+    """(reconciled conversations that started in [start, end), those of them that go on)."""
+    query = (
+        "SELECT count(*) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND details IS NOT NULL"
+    )
+    owned: int = connection.execute(query, (start, end)).fetchone()[0]
+    return owned, ongoing_count(connection, start, end)
+
+
+def live_only_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
+    """Conversations of the window that are known from live capture alone. Without a start: by when first seen."""
+    query = (
+        "SELECT conversation_id FROM conversations WHERE provenance = 'live' AND conversation_start >= ?1"
+        " AND conversation_start < ?2 UNION ALL SELECT conversation_id FROM conversations WHERE provenance = 'live'"
+        " AND conversation_start IS NULL AND first_seen_at >= ?1 AND first_seen_at < ?2 ORDER BY 1"
+    )
+    return [row[0] for row in connection.execute(query, (start, end))]
+
+
+def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: Literal["stuck", "gone"]) -> int:
+    """Note that these are open for too long, or that the platform no longer knows them. They stay."""
+    before = connection.total_changes
+    connection.executemany(
+        "UPDATE conversations SET followed = ?1, look_again = 0 WHERE conversation_id = ?2"
+        " AND (followed IS NOT ?1 OR look_again = 1)",
+        [(followed, conversation_id) for conversation_id in ids],
+    )
+    return connection.total_changes - before

@@ -1,0 +1,114 @@
+"""When capture was really listening, to what, and why it stopped. SQL only.
+
+A span without an end is being listened to now, or its process was killed: `alive_at` is its last sign of life, at most
+a few seconds old, and becomes its end when the next process finds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Span(NamedTuple):
+    """One stretch of listening. Times are API text; `ended_at` is None while it goes on."""
+
+    source: str
+    scope: str
+    topics: tuple[str, ...]
+    started_at: str
+    ended_at: str | None
+    alive_at: str
+    end_reason: str | None
+
+
+def begin(connection: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> int:
+    """Open a span; answers its id."""
+    listed = _encode(sorted(topics))
+    digest = hashlib.blake2b(listed, digest_size=16).digest()
+    connection.execute("INSERT OR IGNORE INTO topic_sets (digest, topics) VALUES (?, ?)", (digest, listed.decode()))
+    cursor = connection.execute(
+        "INSERT INTO coverage (source, scope, started_at, alive_at, topic_set_id)"
+        " SELECT ?, ?, ?, ?, topic_set_id FROM topic_sets WHERE digest = ?",
+        (source, scope, at, at, digest),
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def end(connection: sqlite3.Connection, span: int, at: str, reason: str) -> None:
+    """Close a span; one that is closed already stays as it is."""
+    connection.execute(
+        "UPDATE coverage SET ended_at = max(?, started_at), end_reason = ?, alive_at = max(?, started_at)"
+        " WHERE coverage_id = ? AND ended_at IS NULL",
+        (at, reason, at, span),
+    )
+
+
+def alive(connection: sqlite3.Connection, spans: Iterable[int], at: str) -> None:
+    """A sign of life of these spans."""
+    connection.executemany(
+        "UPDATE coverage SET alive_at = ? WHERE coverage_id = ? AND ended_at IS NULL", [(at, span) for span in spans]
+    )
+
+
+def close_stale(connection: sqlite3.Connection) -> int:
+    """End the spans that a killed process left, at their last sign of life. For the one daemon, when it starts."""
+    cursor = connection.execute(
+        "UPDATE coverage SET ended_at = alive_at, end_reason = 'killed' WHERE ended_at IS NULL"
+    )
+    return cursor.rowcount
+
+
+def overlapping(connection: sqlite3.Connection, start: str, until: str) -> list[Span]:
+    """The spans that touch [start, until), in order of their start."""
+    query = (
+        "SELECT source, scope, topics, started_at, ended_at, alive_at, end_reason FROM coverage"
+        " LEFT JOIN topic_sets USING (topic_set_id)"
+        " WHERE started_at < ? AND coalesce(ended_at, '9') > ? ORDER BY started_at, coverage_id"
+    )
+    found = connection.execute(query, (until, start)).fetchall()
+    return [Span(row[0], row[1], _topics(row[2]), *row[3:]) for row in found]
+
+
+def _topics(text: str | None) -> tuple[str, ...]:
+    return tuple(msgspec.json.decode(text)) if text else ()
+
+
+def since(connection: sqlite3.Connection) -> str | None:
+    """When capture first listened."""
+    first: str | None = connection.execute("SELECT min(started_at) FROM coverage").fetchone()[0]
+    return first
+
+
+def reject(connection: sqlite3.Connection, topics: Iterable[Mapping[str, Any]], at: str) -> None:
+    """Remember topics that the platform refused: {"topic", "reason", "missing_permissions": [...]}."""
+    connection.executemany(
+        "INSERT INTO rejected_topics (topic, reason, missing_permissions, rejected_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET reason = excluded.reason, missing_permissions = excluded.missing_permissions,"
+        " rejected_at = excluded.rejected_at",
+        [
+            (item["topic"], item.get("reason"), _encode(list(item.get("missing_permissions") or ())).decode(), at)
+            for item in topics
+        ],
+    )
+
+
+def accept(connection: sqlite3.Connection, topics: Iterable[str]) -> None:
+    """Forget the refusal of topics that are subscribed now."""
+    connection.executemany("DELETE FROM rejected_topics WHERE topic = ?", [(topic,) for topic in topics])
+
+
+def rejected(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """The topics that the platform refused when they were last asked for."""
+    query = "SELECT topic, reason, missing_permissions, rejected_at FROM rejected_topics ORDER BY topic"
+    return [
+        {"topic": row[0], "reason": row[1], "missing_permissions": msgspec.json.decode(row[2]), "rejected_at": row[3]}
+        for row in connection.execute(query)
+    ]

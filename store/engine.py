@@ -1,0 +1,131 @@
+"""Opening the file: who may, how it is made, what every connection is told. Knows no table but by asking the schema."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from store import schema
+from store.errors import StoreForeign, StoreUnwritable, translate
+from store.locks import MIGRATION, held, lock_file
+
+# How long a transaction waits for another process' transaction. Ours last milliseconds.
+BUSY_SECONDS: Final = 60.0
+# A checkpoint rewrites pages that the next one rewrites again: fewer of them made the same load 1.2 times as fast
+# (docs/performance.md). 16,000 pages are 64 MB of WAL at most, given back at the next checkpoint.
+CHECKPOINT_PAGES: Final = 16_000
+
+
+def prepare(path: Path, *, organization: tuple[str, str] | None, journal: str = "wal") -> None:
+    """Make sure that `path` is a store of this version, ours, and of this organisation. Creates it if need be.
+
+    Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
+    """
+    _create(path)
+    try:
+        connection = connect(path, journal=journal)
+    except sqlite3.Error as error:
+        raise translate(error, path) from None
+    try:
+        _check(connection, path, journal)
+        if organization is not None:
+            _remember(connection, path, organization)
+    except sqlite3.Error as error:
+        raise translate(error, path) from None
+    finally:
+        connection.close()
+
+
+def _create(path: Path) -> None:
+    if path.is_dir():
+        raise StoreUnwritable(f"{path} is a folder; --db takes the path of a file")
+    try:
+        # Before SQLite sees it: the file is its owner's alone, and so are the -wal and -shm files, which take its mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise StoreUnwritable(f"{path} cannot be read and written by this user; check its permissions") from None
+        _look_at_header(path)
+    except FileNotFoundError:
+        raise StoreUnwritable(f"{path}: the folder {path.parent} does not exist; make it, or give --db") from None
+    except OSError as error:
+        raise StoreUnwritable(f"{path}: cannot be created ({error.strerror}); choose another path with --db") from None
+
+
+def _look_at_header(path: Path) -> None:
+    # SQLite takes a file of a few bytes for an empty database and writes over it.
+    with path.open("rb") as file:
+        header = file.read(16)
+    if header not in (b"", b"SQLite format 3\0"):
+        raise StoreForeign(f"{path} is not an SQLite file; choose another path with --db")
+
+
+def _check(connection: sqlite3.Connection, path: Path, journal: str) -> None:
+    recognise(connection, path)
+    if schema.version_of(connection)[1] < schema.VERSION:
+        with held(lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS):
+            schema.migrate(connection)
+    mode = connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0]
+    if mode != journal:
+        raise StoreUnwritable(f"{path}: this file system cannot keep a {journal} journal (it is in {mode} mode)")
+
+
+def recognise(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreForeign unless the file is empty, or a store of this version or an older one."""
+    application, version, empty = schema.version_of(connection)
+    if application != schema.APPLICATION_ID and not (empty and application == 0):
+        # Between two steps of its own creation a store is neither empty nor marked: the step is one transaction.
+        raise StoreForeign(f"{path} is an SQLite file of another program; choose another path with --db")
+    if version > schema.VERSION:
+        raise StoreForeign(f"{path} was written by a newer rollbook; update this one (pip install -U rollbook)")
+
+
+def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[str, str]) -> None:
+    ours, name = organization
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        known = connection.execute("SELECT id, name FROM organization").fetchone()
+        if known is None:
+            connection.execute("INSERT INTO organization (id, name) VALUES (?, ?)", (ours, name))
+        elif known[0] != ours:
+            raise StoreForeign(
+                f"{path} belongs to the organisation {known[1]} ({known[0]}), and these credentials to {name} ({ours});"
+                " give each organisation a file of its own with --db"
+            )
+    finally:
+        connection.execute("COMMIT")
+
+
+def connect(path: Path, *, journal: str = "wal", timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """A connection that writes. Durable: an answered commit survives a power cut. It never checkpoints by itself."""
+    connection = sqlite3.connect(
+        path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=1024
+    )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if journal != "wal":
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+    return connection
+
+
+def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """A connection that cannot write. Raises StoreUnwritable where there is no file, StoreForeign if it is not ours."""
+    if not path.exists():
+        raise StoreUnwritable(f"there is no store at {path}; `rollbook run` or `reconcile` make one, --db names another")
+    _look_at_header(path)
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=timeout, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
+        recognise(connection, path)
+        if schema.version_of(connection)[2]:
+            raise StoreForeign(f"{path} is empty; `rollbook run` or `reconcile` fill it, --db names another")
+    except sqlite3.Error as error:
+        raise translate(error, path) from None
+    connection.execute("PRAGMA query_only = 1")
+    return connection

@@ -1,0 +1,92 @@
+"""Notifications into the book: each distinct one once, the live picture beside it, the unreadable ones kept apart."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from genesys.notification import Observation, Unreadable
+from store import live
+
+_EVENT: Final = (
+    "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_DEAD_LETTER: Final = "INSERT INTO dead_letters (source, payload, error, received_at) VALUES (?, ?, ?, ?)"
+_NEW: Final = (
+    f"INSERT INTO conversations (conversation_id, first_seen_at, {', '.join(live.COLUMNS)})"
+    f" VALUES ({', '.join('?' * (2 + len(live.COLUMNS)))})"
+)
+_UPDATE: Final = (
+    f"UPDATE conversations SET {', '.join(f'{name} = ?' for name in live.COLUMNS)} WHERE conversation_id = ?"
+)
+_KNOWN: Final = (
+    "SELECT conversation_id, conversation_start, conversation_end, originating_direction, media_types, division_ids,"
+    " provenance, heard_end, last_heard, look_again, read_at, followed, details IS NOT NULL FROM conversations"
+    " WHERE conversation_id IN "
+)
+# A payload that nobody can read is kept whole up to here: enough to see what it was, not enough to fill a disk.
+_PAYLOAD_BYTES: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a batch: distinct notifications that were new, those known already, those not understood."""
+
+    events_new: int
+    events_repeated: int
+    dead_letters: int
+
+
+def record(connection: sqlite3.Connection, batch: Sequence[Observation | Unreadable]) -> Recorded:
+    """Write a batch inside the caller's transaction."""
+    observations = [item for item in batch if isinstance(item, Observation)]
+    unreadable = [item for item in batch if isinstance(item, Unreadable)]
+    new = 0
+    if observations:
+        cursor = connection.executemany(_EVENT, [_event_row(event) for event in observations])
+        new = cursor.rowcount
+        _merge(connection, live.gather(observations))
+    if unreadable:
+        connection.executemany(_DEAD_LETTER, [_dead_letter_row(item) for item in unreadable])
+    return Recorded(new, len(observations) - new, len(unreadable))
+
+
+def _event_row(event: Observation) -> tuple[Any, ...]:
+    return (
+        event.topic, event.conversation_id, event.event_time, event.received_at, event.source, event.body.decode(),
+        event.identity,
+    )  # fmt: skip
+
+
+def _dead_letter_row(item: Unreadable) -> tuple[str, str, str, str]:
+    payload = item.payload[:_PAYLOAD_BYTES].decode(errors="backslashreplace")
+    return item.source, payload, item.error, item.received_at
+
+
+def _merge(connection: sqlite3.Connection, heard: dict[str, live.Heard]) -> None:
+    known = _known(connection, list(heard))
+    new, changed = [], []
+    for conversation_id, entry in heard.items():
+        standing = known.get(conversation_id)
+        if standing is None:
+            new.append((conversation_id, entry.first_seen_at, *live.first(entry)))
+        else:
+            after = live.merge(standing, entry)
+            if after is not None:
+                changed.append((*after, conversation_id))
+    if new:
+        connection.executemany(_NEW, new)
+    if changed:
+        connection.executemany(_UPDATE, changed)
+
+
+def _known(connection: sqlite3.Connection, ids: list[str]) -> dict[str, live.Known]:
+    found = {}
+    for at in range(0, len(ids), 500):
+        part = ids[at : at + 500]
+        for row in connection.execute(f"{_KNOWN}({', '.join('?' * len(part))})", part):
+            found[row[0]] = live.Known(*row[1:])
+    return found

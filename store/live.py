@@ -1,0 +1,147 @@
+"""The live picture of a conversation: what events say, added up in any order and any number of times.
+
+Pure. Snapshots return to earlier states byte for byte and bear no time of their own, so only facts that cannot be
+undone are taken from them: seen, started, joined, ended. Each is a minimum, a maximum or a union, which is why neither
+order nor repetition matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from genesys.notification import LiveFacts, Observation
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a batch of events says of one conversation."""
+
+    first_seen_at: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    last_at: str | None = None
+    direction: str | None = None
+    media_types: frozenset[str] = frozenset()
+    division_ids: frozenset[str] = frozenset()
+
+    def add(self, facts: LiveFacts, received_at: str) -> None:
+        """Take one event's facts in. A time that lies in the future of its own arrival is a wrong clock: arrival counts."""
+        self.first_seen_at = min(self.first_seen_at, received_at)
+        self.started_at = least(self.started_at, facts.started_at)
+        self.ended_at = greatest(self.ended_at, facts.ended_at)
+        if facts.last_at is not None:
+            self.last_at = greatest(self.last_at, min(facts.last_at, received_at))
+        # Two events that contradict each other: the smaller word wins, so that order does not matter.
+        self.direction = least(self.direction, facts.originating_direction)
+        if facts.media_types and not self.media_types.issuperset(facts.media_types):
+            self.media_types = self.media_types.union(facts.media_types)
+        if facts.division_ids and not self.division_ids.issuperset(facts.division_ids):
+            self.division_ids = self.division_ids.union(facts.division_ids)
+
+
+class Known(NamedTuple):
+    """What the store says of a conversation before a batch of events is added."""
+
+    conversation_start: str | None
+    conversation_end: str | None
+    originating_direction: str | None
+    media_types: str | None
+    division_ids: str | None
+    provenance: str
+    heard_end: str | None
+    last_heard: str | None
+    look_again: int
+    read_at: str | None
+    followed: str | None
+    has_details: int
+
+
+# The columns that live capture may set, in the order that `merge` answers them.
+COLUMNS: Final = (
+    "conversation_start", "conversation_end", "originating_direction", "media_types", "division_ids", "provenance",
+    "heard_end", "last_heard", "look_again", "followed",
+)  # fmt: skip
+
+
+def least(a: str | None, b: str | None) -> str | None:
+    """The smaller of two texts; nothing is no text."""
+    return b if a is None else a if b is None else min(a, b)
+
+
+def greatest(a: str | None, b: str | None) -> str | None:
+    """The greater of two texts; nothing is no text."""
+    return b if a is None else a if b is None else max(a, b)
+
+
+def gather(observations: list[Observation]) -> dict[str, Heard]:
+    """What a batch says, conversation by conversation."""
+    heard: dict[str, Heard] = {}
+    for event in observations:
+        if event.conversation_id is not None and event.facts is not None:
+            entry = heard.get(event.conversation_id)
+            if entry is None:
+                entry = heard[event.conversation_id] = Heard(event.received_at)
+            entry.add(event.facts, event.received_at)
+    return heard
+
+
+@lru_cache(maxsize=1024)
+def _members(text: str | None) -> frozenset[str]:
+    return frozenset(msgspec.json.decode(text)) if text else frozenset()
+
+
+@lru_cache(maxsize=1024)
+def _listed(members: frozenset[str]) -> str:
+    return _encode(sorted(members)).decode()
+
+
+def first(heard: Heard) -> tuple[Any, ...]:
+    """The values of `COLUMNS` for a conversation that the store did not know."""
+    return (
+        heard.started_at, heard.ended_at, heard.direction, _listed(heard.media_types), _listed(heard.division_ids),
+        "live", heard.ended_at, heard.last_at, 0, None,
+    )  # fmt: skip
+
+
+def merge(known: Known, heard: Heard) -> tuple[Any, ...] | None:
+    """The values of `COLUMNS` after `heard`; None if it says nothing new."""
+    heard_end = greatest(known.heard_end, heard.ended_at)
+    last_heard = greatest(known.last_heard, heard.last_at)
+    if known.has_details:
+        after = _beside_details(known, heard_end, last_heard)
+    else:
+        after = (
+            least(known.conversation_start, heard.started_at),
+            greatest(known.conversation_end, heard.ended_at),
+            least(known.originating_direction, heard.direction),
+            _listed(_members(known.media_types) | heard.media_types),
+            _listed(_members(known.division_ids) | heard.division_ids),
+            known.provenance, heard_end, last_heard, known.look_again, known.followed,
+        )  # fmt: skip
+    before = (
+        *known[:5], known.provenance, known.heard_end, known.last_heard, known.look_again, known.followed,
+    )  # fmt: skip
+    return None if after == before else after
+
+
+def _beside_details(known: Known, heard_end: str | None, last_heard: str | None) -> tuple[Any, ...]:
+    """Details stand: an event may add an end that came after the read, and ask for another look. Nothing else."""
+    read_at = known.read_at or ""
+    end = known.conversation_end
+    # An end that stands and is later than the read was itself heard: a later one replaces it, so that order does not
+    # matter. (What was read cannot have ended after it was read.)
+    if heard_end is not None and heard_end > read_at and (end is None or end > read_at):
+        end = greatest(end, heard_end)
+    later = last_heard is not None and last_heard > read_at
+    # Somebody speaks on it after all: it is neither stuck nor gone.
+    followed = None if later and last_heard != known.last_heard else known.followed
+    provenance = "both" if known.provenance == "reconciled" else known.provenance
+    return (
+        known.conversation_start, end, *known[2:5], provenance, heard_end, last_heard, int(later), followed,
+    )  # fmt: skip

@@ -1,0 +1,142 @@
+"""Who works on what: locks on ranges of a file beside the store, which die with the process that holds them.
+
+A window is locked as the range of milliseconds that it covers, so that any two intervals that overlap exclude each
+other whatever their ends are. Roles (the daemon, the one connection that checkpoints, the migration) are single bytes
+before the year 1970 begins to count. The lock file has no content; the kernel keeps the locks, and names the holder.
+
+POSIX locks belong to the process and vanish when *any* descriptor of the file is closed: there is one descriptor a
+process and file, and a table of what this process itself holds.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from store.errors import LockHeld, StoreUnwritable
+
+DAEMON: Final = (0, 1)
+CHECKPOINTER: Final = (1, 2)
+MIGRATION: Final = (2, 3)
+_FIRST_WINDOW: Final = 1024  # bytes below belong to roles
+_PAUSE: Final = 0.05  # seconds between two looks at a lock that somebody holds
+
+Range = tuple[int, int]
+
+
+class LockFile:
+    """The locks of one store in this process. Get it through `lock_file`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreUnwritable(
+                f"{path}: cannot be created ({error.strerror}); the store's folder must be writable"
+            ) from None
+        self._held: dict[Range, str] = {}
+        self._guard = threading.Lock()
+
+    def try_lock(self, span: Range, command: str) -> str | None:
+        """Take `span` now. None if taken, else who holds it, in words."""
+        with self._guard:
+            for (start, end), holder in self._held.items():
+                if start < span[1] and span[0] < end:
+                    return f"this process ({holder})"
+            try:
+                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, span[1] - span[0], span[0], os.SEEK_SET)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    return self._holder(span)
+                raise StoreUnwritable(f"{self.path}: this file system has no locks ({error.strerror})") from None
+            self._held[span] = command
+        return None
+
+    def unlock(self, span: Range) -> None:
+        """Give `span` back."""
+        with self._guard:
+            if self._held.pop(span, None) is not None:
+                fcntl.lockf(self._fd, fcntl.LOCK_UN, span[1] - span[0], span[0], os.SEEK_SET)
+
+    def _holder(self, span: Range) -> str:
+        if sys.platform != "linux":
+            return "another process"
+        # struct flock of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid
+        asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, span[0], span[1] - span[0], 0)
+        pid = struct.unpack("hhqqi4x", fcntl.fcntl(self._fd, fcntl.F_GETLK, asked))[4]
+        return f"process {pid}{_command_of(pid)}" if pid > 0 else "another process"
+
+    def still_free(self, span: Range) -> bool:
+        """Whether this process could take `span` (it takes and gives it back)."""
+        if self.try_lock(span, "looking") is None:
+            self.unlock(span)
+            return True
+        return False
+
+
+def _command_of(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return ""
+    # What a person typed, without the interpreter and its path. No setting of ours is a secret on a command line.
+    shown = [Path(word).name if index < 2 else word for index, word in enumerate(words) if word]
+    if shown and shown[0].startswith("python"):
+        shown = shown[1:]
+    return f" ({' '.join(shown)[:60]})" if shown else ""
+
+
+_files: dict[Path, LockFile] = {}
+_files_guard = threading.Lock()
+
+
+def lock_file(store: Path) -> LockFile:
+    """The one lock file of `store` in this process: `<store>-lock`, readable by its owner only."""
+    path = Path(f"{store.resolve()}-lock")
+    with _files_guard:
+        known = _files.get(path)
+        if known is None or not _same_file(known, path):
+            known = _files[path] = LockFile(path)
+        return known
+
+
+def _same_file(known: LockFile, path: Path) -> bool:
+    try:
+        there, ours = os.stat(path), os.fstat(known._fd)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+def window_range(start_ms: int, end_ms: int) -> Range:
+    """The range of a window, in milliseconds of the epoch."""
+    return _FIRST_WINDOW + max(start_ms, 0), _FIRST_WINDOW + max(end_ms, 1)
+
+
+@contextmanager
+def held(lock: LockFile, span: Range, *, what: str, command: str, wait: float) -> Iterator[None]:
+    """Hold `span`; wait up to `wait` seconds for it.
+
+    Raises LockHeld that names the holder. Blocks its thread while it waits.
+    """
+    until = time.monotonic() + wait
+    while (holder := lock.try_lock(span, command)) is not None:
+        left = until - time.monotonic()
+        if left <= 0:
+            waited = f" after waiting {wait:.0f} s" if wait >= 1 else ""
+            raise LockHeld(f"{what} is being worked on by {holder}{waited}; let it finish, then run this again")
+        time.sleep(min(_PAUSE, left))
+    try:
+        yield
+    finally:
+        lock.unlock(span)

@@ -1,0 +1,153 @@
+"""The state of capture, coverage and windows, from the store alone: what `rollbook status` says, as data.
+
+Pure arithmetic on spans, and the queries that feed it. It does not know how anything is printed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from genesys.times import from_text, to_text
+from store import coverage, gaps, windows
+from store.coverage import Span
+
+# A daemon shows a sign of life every two seconds; after this long without one nobody listens.
+SILENT: Final = timedelta(seconds=30)
+_DAY: Final = timedelta(days=1)
+_HOLES: Final = 5
+
+Stretch = tuple[datetime, datetime]
+
+
+def union(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """The same time without overlaps, in order."""
+    joined: list[Stretch] = []
+    for start, end in sorted(stretches):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        elif end > start:
+            joined.append((start, end))
+    return joined
+
+
+def holes(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[Stretch]:
+    """What [start, end) has outside the stretches, which are a union."""
+    found = []
+    for opened, closed in stretches:
+        if opened > start:
+            found.append((start, min(opened, end)))
+        start = max(start, closed)
+    if start < end:
+        found.append((start, end))
+    return [(a, b) for a, b in found if b > a]
+
+
+def heard(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) -> dict[str, Any]:
+    """How much of [start, end) was listened to, over all topics of any span in it.
+
+    Answers {"share": 0..1 or None, "topics": n, "holes": [{"start", "end", "topics", "reason"}]}: a share of
+    topic-seconds, so that one channel of three that was down for a day costs a third.
+    """
+    sets: dict[tuple[str, ...], list[tuple[datetime, datetime, str | None]]] = defaultdict(list)
+    for span in spans:
+        opened = max(from_text(span.started_at), start)
+        last = span.ended_at or (span.alive_at if now - from_text(span.alive_at) > SILENT else to_text(end))
+        sets[span.topics].append((opened, min(from_text(last), end), span.end_reason))
+    of_topic: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for topics in sets:
+        for topic in topics:
+            of_topic[topic].append(topics)
+    alike: dict[tuple[tuple[str, ...], ...], int] = defaultdict(int)
+    for named in of_topic.values():
+        alike[tuple(named)] += 1
+    total, found = 0.0, []
+    for named, count in alike.items():
+        pieces = [piece for topics in named for piece in sets[topics]]
+        listened = union((a, b) for a, b, _ in pieces)
+        total += count * sum((b - a).total_seconds() for a, b in listened)
+        for opened, closed in holes(listened, start, end):
+            reason = next((why for _, last, why in pieces if last == opened and why), "not running")
+            found.append({"start": to_text(opened), "end": to_text(closed), "topics": count, "reason": reason})
+    seconds = (end - start).total_seconds()
+    share = total / (len(of_topic) * seconds) if of_topic and seconds > 0 else None
+    return {"share": share, "topics": len(of_topic), "holes": sorted(found, key=lambda hole: hole["start"])}
+
+
+def collect(db: sqlite3.Connection, now: datetime) -> dict[str, Any]:
+    """Everything that `rollbook status` says, as one JSON object."""
+    organization = db.execute("SELECT id, name FROM organization").fetchone()
+    since = coverage.since(db)
+    return {
+        "organization": {"id": organization[0], "name": organization[1]} if organization else None,
+        "capture": _capture(db, since, now),
+        "conversations": _conversations(db),
+        "windows": _windows(db),
+        "gaps": [
+            {"kind": kind, "cause": cause, "detected": count, "filled": filled}
+            for kind, cause, count, filled in gaps.by_cause(db)
+        ],
+        "rejected_topics": coverage.rejected(db),
+        "dead_letters": _scalar(db, "SELECT count(*) FROM dead_letters"),
+    }
+
+
+def _scalar(db: sqlite3.Connection, query: str, *values: Any) -> Any:
+    return db.execute(query, values).fetchone()[0]
+
+
+def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[str, Any]:
+    start = now - _DAY
+    if since is not None:
+        start = max(start, from_text(since))
+    spans = coverage.overlapping(db, to_text(start), to_text(now)) if since else []
+    listening = [s for s in spans if s.ended_at is None and now - from_text(s.alive_at) <= SILENT]
+    day = heard(spans, start, now, now)
+    return {
+        "since": since,
+        "listening": bool(listening),
+        "sources": sorted({span.source for span in listening}),
+        "last_event_at": _scalar(db, "SELECT max(received_at) FROM (SELECT received_at FROM events"
+                                     " ORDER BY event_id DESC LIMIT 1000)"),
+        "events": _scalar(db, "SELECT count(*) FROM events"),
+        "last_day": {
+            "from": to_text(start) if since else None, "share": day["share"], "topics": day["topics"],
+            "holes": day["holes"][-_HOLES:], "more_holes": max(0, len(day["holes"]) - _HOLES),
+        },
+    }  # fmt: skip
+
+
+def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
+    by_provenance = dict(db.execute("SELECT provenance, count(*) FROM conversations GROUP BY provenance").fetchall())
+    live, both, reconciled = (by_provenance.get(name, 0) for name in ("live", "both", "reconciled"))
+    happened = both + reconciled
+    return {
+        "total": live + happened,
+        "live": live,
+        "both": both,
+        "reconciled": reconciled,
+        "share_heard_live": both / happened if happened else None,
+        "ongoing": _scalar(
+            db,
+            "SELECT count(*) FROM conversations WHERE conversation_end IS NULL AND details IS NOT NULL"
+            " AND followed IS NULL",
+        ),
+        "stuck": _scalar(db, "SELECT count(*) FROM conversations WHERE followed = 'stuck'"),
+        "gone": _scalar(db, "SELECT count(*) FROM conversations WHERE followed = 'gone'"),
+        "drifted": _scalar(db, "SELECT count(*) FROM conversation_versions"),
+    }
+
+
+def _windows(db: sqlite3.Connection) -> dict[str, Any]:
+    failed = windows.listed(db, verdicts=["failed"], since=None, until=None, filter=None)
+    span = db.execute("SELECT min(start), max(\"end\") FROM windows WHERE verdict IN ('open', 'complete', 'settled')")
+    first, last = span.fetchone()
+    return {
+        "by_verdict": windows.by_verdict(db),
+        "from": first,
+        "until": last,
+        "failed": [{"start": w.start, "end": w.end, "reason": w.reason, "next_try_at": w.next_try_at} for w in failed],
+    }

@@ -1,0 +1,246 @@
+"""The ledger: one row for each window and filter, one for each run over it. SQL only; verdicts are decided elsewhere."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from store import conversations
+from store.schema import FIGURES
+
+# What a verdict is worth as a proof. A window takes over another's proof only if that is worth more.
+RANK: Final[Mapping[str, int]] = {"failed": 0, "pending": 1, "due": 2, "open": 3, "complete": 4, "settled": 5}
+PROVEN: Final = ("open", "complete", "settled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRow:
+    """A window as the ledger knows it. Times are API text; figures are those of the last run (None: it had none)."""
+
+    start: str
+    end: str
+    filter: str
+    verdict: str
+    attempts: int
+    passes: int | None
+    requests: int | None
+    initial_total_hits: int | None
+    final_total_hits: int | None
+    unique: int | None
+    duplicates: int | None
+    owned: int | None
+    missing: int | None
+    changed: int | None
+    unchanged: int | None
+    ongoing: int | None
+    live_only: int | None
+    written: int | None
+    seconds: float | None
+    reading: str | None
+    reason: str | None
+    drift: int
+    first_read_at: str | None
+    last_read_at: str | None
+    settled_at: str | None
+    next_try_at: str | None
+    last_run_at: str | None
+    proven_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run over a window, as it goes into the ledger.
+
+    figures: the report's keys (`schema.FIGURES`). as_of: how old the read is; None where nothing was read.
+    consistent reads have a verdict of `PROVEN`. next_try_at: when a failed one is tried again.
+    """
+
+    start: str
+    end: str
+    filter: str
+    command: str
+    via: str
+    started_at: str
+    finished_at: str
+    as_of: str | None
+    verdict: str
+    reason: str | None
+    reading: str | None
+    passes_json: str
+    id_digest: bytes | None
+    query_json: str
+    divisions_json: str | None
+    seconds: float
+    next_try_at: str | None = None
+    settled: bool = False
+    drift: int = 0
+    figures: Mapping[str, int | None] = field(default_factory=dict)
+
+
+_WINDOW_COLUMNS: Final = tuple(WindowRow.__dataclass_fields__)
+_NAMES: Final = ", ".join(f'"{name}"' for name in _WINDOW_COLUMNS)
+_SELECT: Final = f"SELECT {_NAMES} FROM windows"
+_QUOTED: Final = ", ".join(f'"{name}"' for name in FIGURES)
+
+
+def one(connection: sqlite3.Connection, start: str, end: str, filter: str) -> WindowRow | None:
+    """The window's row, if the ledger has it."""
+    found = connection.execute(f'{_SELECT} WHERE start = ? AND "end" = ? AND filter = ?', (start, end, filter))
+    row = found.fetchone()
+    return _window(row) if row else None
+
+
+def _window(row: tuple[Any, ...]) -> WindowRow:
+    return WindowRow(**dict(zip(_WINDOW_COLUMNS, row, strict=True)))
+
+
+def listed(
+    connection: sqlite3.Connection,
+    *,
+    verdicts: Sequence[str] | None,
+    since: str | None,
+    until: str | None,
+    filter: str | None,
+) -> list[WindowRow]:
+    """The windows that touch [since, until), in order of their start. filter None: those of every filter."""
+    query = f'{_SELECT} WHERE "end" > ?1 AND start < ?2 AND (?3 IS NULL OR filter = ?3)'
+    values: list[Any] = [since or "", until or "9", filter]
+    if verdicts is not None:
+        query += f" AND verdict IN ({', '.join(f'?{index + 4}' for index in range(len(verdicts)))})"
+        values += verdicts
+    return [_window(row) for row in connection.execute(f'{query} ORDER BY start, "end"', values)]
+
+
+def finish(connection: sqlite3.Connection, run: RunRecord) -> int:
+    """File a run, and make the window's row say what it found. Answers the run's id."""
+    figures = [run.figures.get(name) for name in FIGURES]
+    cursor = connection.execute(
+        f'INSERT INTO window_runs (start, "end", filter, command, via, started_at, finished_at, as_of, verdict, reason,'
+        f" reading, seconds, passes_json, id_digest, query_json, divisions_json, {_QUOTED})"
+        f" VALUES ({', '.join('?' * (16 + len(FIGURES)))})",
+        (
+            run.start, run.end, run.filter, run.command, run.via, run.started_at, run.finished_at, run.as_of,
+            run.verdict, run.reason, run.reading, run.seconds, run.passes_json, run.id_digest, run.query_json,
+            run.divisions_json, *figures,
+        ),
+    )  # fmt: skip
+    proven = run.verdict in PROVEN
+    connection.execute(
+        f'INSERT INTO windows (start, "end", filter, verdict, attempts, seconds, reading, reason, drift, first_read_at,'
+        f" last_read_at, settled_at, next_try_at, last_run_at, {_QUOTED})"
+        f" VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?{', ?' * len(FIGURES)})"
+        ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict, attempts = attempts + 1,'
+        " seconds = excluded.seconds, reading = coalesce(excluded.reading, reading), reason = excluded.reason,"
+        " drift = drift + excluded.drift, first_read_at = coalesce(first_read_at, excluded.first_read_at),"
+        " last_read_at = coalesce(excluded.last_read_at, last_read_at),"
+        " settled_at = coalesce(excluded.settled_at, settled_at), next_try_at = excluded.next_try_at,"
+        " last_run_at = excluded.last_run_at, proven_by = NULL, "
+        + ", ".join(f'"{name}" = excluded."{name}"' for name in FIGURES),
+        (
+            run.start, run.end, run.filter, run.verdict, run.seconds, run.reading, run.reason, run.drift,
+            run.as_of if proven else None, run.as_of if proven else None,
+            run.finished_at if run.settled else None, run.next_try_at, run.finished_at, *figures,
+        ),
+    )  # fmt: skip
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def set_verdict(
+    connection: sqlite3.Connection,
+    start: str,
+    end: str,
+    filter: str,
+    verdict: str,
+    *,
+    reason: str | None,
+    ongoing: int | None,
+    at: str,
+) -> None:
+    """Change a window's verdict without a read of it (its last conversation ended), and keep that on record."""
+    connection.execute(
+        "INSERT INTO windows (start, \"end\", filter, verdict, reason, last_run_at) VALUES (?, ?, ?, ?, ?, ?)"
+        ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason,'
+        " ongoing = coalesce(?, ongoing)",
+        (start, end, filter, verdict, reason, at, ongoing),
+    )
+    connection.execute(
+        'INSERT INTO window_runs (start, "end", filter, command, via, started_at, finished_at, verdict, reason, ongoing)'
+        " VALUES (?, ?, ?, 'follow', 'query', ?, ?, ?, ?, ?)",
+        (start, end, filter, at, at, verdict, reason, ongoing),
+    )
+
+
+def refresh(connection: sqlite3.Connection, at: str) -> int:
+    """Make the verdicts of proven, unfiltered windows agree with what follow-up found; answers how many changed.
+
+    An open window whose conversations have all ended is complete (settled, if it had been settled before);
+    one that has an ongoing conversation again is open again.
+    """
+    changed = 0
+    for window in listed(connection, verdicts=PROVEN, since=None, until=None, filter=""):
+        ongoing = conversations.ongoing_count(connection, window.start, window.end)
+        verdict = "open" if ongoing else window.verdict
+        if not ongoing and window.verdict == "open":
+            verdict = "settled" if window.settled_at else "complete"
+        if verdict != window.verdict:
+            changed += 1
+            reason = f"{ongoing} of its conversations go on again" if ongoing else None
+            set_verdict(connection, window.start, window.end, "", verdict, reason=reason, ongoing=ongoing, at=at)
+    return changed
+
+
+def inherit(
+    connection: sqlite3.Connection,
+    parent: tuple[str, str, str],
+    children: Sequence[tuple[str, str]],
+    *,
+    at: str,
+) -> int:
+    """Let grid windows inside a wider interval that was read take over its proof; answers how many did.
+
+    Their figures are counted from the conversations. A window that has a proof worth as much keeps its own.
+    """
+    proof = one(connection, *parent)
+    if proof is None or proof.verdict not in PROVEN:
+        return 0
+    taken = 0
+    for start, end in children:
+        if (start, end) == parent[:2]:
+            continue
+        owned, ongoing = conversations.owned_counts(connection, start, end)
+        verdict = "open" if ongoing else ("settled" if proof.settled_at else "complete")
+        standing = one(connection, start, end, parent[2])
+        if standing is not None and RANK[standing.verdict] >= RANK[verdict]:
+            continue
+        taken += 1
+        connection.execute(
+            'INSERT INTO windows (start, "end", filter, verdict, "unique", owned, ongoing, reading, first_read_at,'
+            " last_read_at, settled_at, last_run_at, proven_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict, owned = excluded.owned,'
+            ' "unique" = excluded."unique", ongoing = excluded.ongoing, reason = NULL, next_try_at = NULL,'
+            " first_read_at = coalesce(first_read_at, excluded.first_read_at), last_read_at = excluded.last_read_at,"
+            " settled_at = coalesce(excluded.settled_at, settled_at), last_run_at = excluded.last_run_at,"
+            " proven_by = excluded.proven_by",
+            (
+                start, end, parent[2], verdict, owned, owned, ongoing, proof.reading, proof.last_read_at,
+                proof.last_read_at, proof.settled_at if verdict == "settled" else None, at, f"{parent[0]}/{parent[1]}",
+            ),
+        )  # fmt: skip
+    return taken
+
+
+def runs(connection: sqlite3.Connection, start: str, end: str, filter: str) -> list[dict[str, Any]]:
+    """Every run over a window, oldest first, as dicts of the columns of `window_runs`."""
+    cursor = connection.execute(
+        'SELECT * FROM window_runs WHERE start = ? AND "end" = ? AND filter = ? ORDER BY run_id', (start, end, filter)
+    )
+    names = [entry[0] for entry in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def by_verdict(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many windows have each verdict."""
+    return dict(connection.execute("SELECT verdict, count(*) FROM windows GROUP BY verdict").fetchall())

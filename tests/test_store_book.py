@@ -1,0 +1,609 @@
+"""The store as the other rooms use it: real files, real transactions."""
+
+import hashlib
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlite_utils
+
+from genesys.detail import DetailRow, parse_page
+from genesys.notification import LiveFacts, Observation, Unreadable
+from genesys.times import Interval
+from store.book import Book
+from store.errors import LockHeld, StoreBusy, StoreError, StoreForeign, StoreUnwritable
+from store.windows import RunRecord
+
+START = datetime(2026, 3, 2, 10, tzinfo=UTC)
+WINDOW = Interval(START, START + timedelta(minutes=30))
+RUN_AT = "2026-03-02T10:45:00.000Z"
+
+
+def at(minute: int, second: int = 0) -> str:
+    """A time of that day, after ten."""
+    return f"2026-03-02T{10 + minute // 60:02}:{minute % 60:02}:{second:02}.000Z"
+
+
+def record(
+    conversation_id: str, *, minute: int = 5, end: str | None = at(20), mos: float = 4.2, **more: Any
+) -> dict[str, Any]:
+    """A small detail record."""
+    made: dict[str, Any] = {
+        "conversationId": conversation_id,
+        "conversationStart": at(minute),
+        "originatingDirection": "inbound",
+        "divisionIds": ["d1"],
+        "mediaStatsMinConversationMos": mos,
+        "participants": [
+            {
+                "participantId": "p1",
+                "purpose": "customer",
+                "sessions": [
+                    {
+                        "sessionId": "s1",
+                        "mediaType": "voice",
+                        "segments": [{"segmentStart": at(minute), "segmentEnd": end, "segmentType": "interact"}],
+                        "metrics": [{"name": "nConnected", "value": 1, "emitDate": at(minute)}],
+                        "mediaEndpointStats": [{"minMos": mos, "codecs": ["audio/opus"]}],
+                    }
+                ],
+            }
+        ],
+    }
+    if end is not None:
+        made["conversationEnd"] = end
+    return made | more
+
+
+def page(*records: dict[str, Any]) -> list[DetailRow]:
+    """Records as the API's answer brings them."""
+    return list(parse_page(json.dumps({"conversations": records, "totalHits": len(records)}).encode()).rows)
+
+
+def write(book: Book, *records: dict[str, Any], as_of: str = RUN_AT, run_at: str = RUN_AT, window: Interval = WINDOW,
+          already: dict[str, Any] | None = None) -> Any:  # fmt: skip
+    """Write a page and wait for its commit."""
+    return book.write_details(
+        page(*records), as_of=as_of, run_started_at=run_at, window=window, already=already or {},
+        cause=lambda row, kind: "disconnected",
+    ).result(10)  # fmt: skip
+
+
+def event(conversation_id: str | None, *, body: bytes = b'{"a":1}', received: str = at(6), **facts: Any) -> Observation:
+    """A notification."""
+    told = LiveFacts(
+        started_at=facts.get("started"), ended_at=facts.get("ended"), last_at=facts.get("last"),
+        media_types=("voice",), originating_direction="inbound", division_ids=(),
+    )  # fmt: skip
+    topic = "v2.routing.queues.q1.conversations"
+    return Observation(
+        topic=topic, body=body, identity=hashlib.blake2b(topic.encode() + body, digest_size=16).digest(),
+        conversation_id=conversation_id, event_time=facts.get("last"), received_at=received, source="websocket",
+        facts=told,
+    )  # fmt: skip
+
+
+def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table of a file."""
+    connection = sqlite3.connect(path)
+    try:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in tables}
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a store may be made."""
+    return tmp_path / "rollbook.db"
+
+
+@pytest.fixture
+def book(path: Path) -> Any:
+    """A new store, opened."""
+    with Book.open(path, now=lambda: START + timedelta(minutes=45)) as opened:
+        yield opened
+
+
+def rows(book: Book, table: str, *columns: str) -> list[tuple[Any, ...]]:
+    """Some columns of a table."""
+    return book.read(lambda db: db.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall())
+
+
+# The file
+
+
+def test_the_file_is_its_owners_alone(book: Book, path: Path) -> None:
+    """The database, its WAL and its locks can be read by nobody else."""
+    write(book, record("c1"))
+    for name in (path, Path(f"{path}-wal"), Path(f"{path}-lock")):
+        assert stat.S_IMODE(name.stat().st_mode) == 0o600, name
+
+
+def test_commits_are_durable_and_readers_do_not_wait(book: Book) -> None:
+    """WAL, and synchronous=FULL on the connection that writes."""
+    assert book.read(lambda db: db.execute("PRAGMA journal_mode").fetchone()[0]) == "wal"
+    assert book._write(lambda db: db.execute("PRAGMA synchronous").fetchone()[0]).result(10) == 2
+
+
+def test_the_contracts_tables_and_columns_exist(book: Book) -> None:
+    """What people build on is there."""
+    expected = {
+        "conversations": "conversation_id conversation_start conversation_end originating_direction media_types"
+        " division_ids mos r_factor provenance first_seen_at reconciled_at details",
+        "events": "topic conversation_id event_time received_at source body",
+        "windows": "start end verdict attempts passes requests initial_total_hits final_total_hits unique duplicates"
+        " owned missing changed unchanged ongoing live_only written seconds",
+        "coverage": "source scope started_at ended_at end_reason",
+        "gaps": "conversation_id window_start kind cause detected_at filled_at",
+        "dead_letters": "source payload error received_at",
+        "participants": "conversation_id participant_id purpose",
+        "sessions": "conversation_id session_id media_type",
+        "segments": "conversation_id segment_start segment_end segment_type",
+        "metrics": "conversation_id name value emit_date",
+        "media_endpoint_stats": "conversation_id min_mos min_r_factor codecs",
+    }
+    database = sqlite_utils.Database(str(book.path))
+    try:
+        for table, columns in expected.items():
+            assert set(columns.split()) <= set(database[table].columns_dict), table
+    finally:
+        database.close()
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to look at" * 50, b"x"])
+def test_a_file_of_something_else_is_refused(path: Path, content: bytes) -> None:
+    """A text file is not taken over, and stays as it was."""
+    path.write_bytes(content)
+    with pytest.raises(StoreForeign, match="choose another path"):
+        Book.open(path)
+    assert path.read_bytes() == content
+
+
+def test_another_programs_database_is_refused(path: Path) -> None:
+    """An SQLite file that is not ours is left alone."""
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE mine (a)")
+    other.close()
+    with pytest.raises(StoreForeign, match="another program"):
+        Book.open(path)
+
+
+def test_a_newer_store_is_refused(book: Book, path: Path) -> None:
+    """A file of a later version is not touched."""
+    book.close()
+    later = sqlite3.connect(path)
+    later.execute("PRAGMA user_version = 99")
+    later.close()
+    with pytest.raises(StoreForeign, match="newer rollbook"):
+        Book.open(path)
+
+
+def test_a_missing_folder_is_one_clear_line(tmp_path: Path) -> None:
+    """The message names the folder that is missing."""
+    with pytest.raises(StoreUnwritable, match="does not exist"):
+        Book.open(tmp_path / "no" / "rollbook.db")
+    with pytest.raises(StoreUnwritable, match="is a folder"):
+        Book.open(tmp_path)
+    with pytest.raises(StoreUnwritable, match="no store at"):
+        Book.open(tmp_path / "none.db", mode="ro")
+
+
+def test_a_store_belongs_to_one_organisation(path: Path) -> None:
+    """The first organisation is remembered, another is refused by name, and nothing is written."""
+    with Book.open(path, organization=("o1", "Acme")) as book:
+        assert book.organization == ("o1", "Acme")
+    with pytest.raises(StoreForeign, match="belongs to the organisation Acme"):
+        Book.open(path, organization=("o2", "Other"))
+    with Book.open(path, organization=("o1", "Acme")) as book:
+        assert book.organization == ("o1", "Acme")
+
+
+def test_a_creation_that_was_cut_short_is_taken_up(path: Path) -> None:
+    """A file that was marked as ours and has no tables yet is completed."""
+    from store.schema import APPLICATION_ID
+
+    half = sqlite3.connect(path)
+    half.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    half.execute("CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT)")
+    half.commit()
+    half.close()
+    with Book.open(path) as book:
+        assert rows(book, "conversations", "count(*)") == [(0,)]
+
+
+# Details
+
+
+def test_details_arrive_with_every_child_row(book: Book) -> None:
+    """One read fills the conversation and its child tables, and keeps the API's bytes."""
+    [row] = page(record("c1"))
+    outcome = write(book, record("c1"))
+    assert (outcome.classes, outcome.written) == ({"c1": "missing"}, 1)
+    [(details, provenance, mos)] = rows(book, "conversations", "details", "provenance", "mos")
+    assert details.encode() == row.raw
+    assert (provenance, mos) == ("reconciled", 4.2)
+    assert rows(book, "segments", "conversation_id", "segment_type") == [("c1", "interact")]
+    assert rows(book, "metrics", "name", "value", "session_id") == [("nConnected", 1, "s1")]
+    assert rows(book, "media_endpoint_stats", "min_mos", "codecs") == [(4.2, '["audio/opus"]')]
+
+
+def test_the_same_page_again_changes_nothing(book: Book, path: Path) -> None:
+    """A second run over the same truth writes no row of any table."""
+    write(book, record("c1"), record("c2", end=None))
+    before = dump(path)
+    outcome = write(book, record("c1"), record("c2", end=None), as_of=at(50), run_at=at(50))
+    assert (outcome.classes, outcome.written) == ({"c1": "unchanged", "c2": "unchanged"}, 0)
+    assert dump(path) == before
+
+
+def test_key_order_and_number_formats_are_no_change(book: Book) -> None:
+    """A record with its keys in another order and 4.0 for 4 is the same record."""
+    write(book, record("c1", mos=4))
+    turned = dict(reversed(record("c1", mos=4.0).items()))
+    assert write(book, turned, as_of=at(50), run_at=at(50)).written == 0
+
+
+def test_a_change_replaces_the_rows_and_keeps_the_old_version(book: Book) -> None:
+    """A record that was rewritten after its end replaces the rows; what it was is kept."""
+    write(book, record("c1"))
+    outcome = write(book, record("c1", mos=3.1), as_of=at(50), run_at=at(50))
+    assert (outcome.classes, outcome.written, outcome.drifted) == ({"c1": "changed"}, 1, 1)
+    assert rows(book, "media_endpoint_stats", "min_mos") == [(3.1,)]
+    [(old,)] = rows(book, "conversation_versions", "details")
+    assert json.loads(old)["mediaStatsMinConversationMos"] == 4.2
+    assert [gap[:1] for gap in rows(book, "gaps", "kind")] == [("missing",)]
+
+
+def test_an_ongoing_conversation_that_ends_is_no_drift(book: Book) -> None:
+    """An ended record replacing an ongoing one keeps no version: nothing was rewritten."""
+    write(book, record("c1", end=None))
+    outcome = write(book, record("c1"), as_of=at(50), run_at=at(50))
+    assert (outcome.written, outcome.drifted) == (1, 0)
+    assert rows(book, "conversation_versions", "count(*)") == [(0,)]
+    assert rows(book, "conversations", "conversation_end") == [(at(20),)]
+
+
+def test_an_older_read_never_overwrites_a_newer_one(book: Book) -> None:
+    """What a job read as of an earlier time leaves the newer read alone."""
+    write(book, record("c1", mos=3.0), as_of=at(50))
+    outcome = write(book, record("c1", mos=4.0), as_of=at(40), run_at=at(55))
+    assert outcome.written == 0
+    assert rows(book, "conversations", "mos") == [(3.0,)]
+
+
+def test_attributes_are_kept_and_are_no_change(book: Book) -> None:
+    """Participant attributes, which only jobs return, are stored and survive a read without them."""
+    with_attributes = record("c1")
+    with_attributes["participants"][0]["attributes"] = {"customer": "gold"}
+    write(book, record("c1"))
+    assert write(book, with_attributes, as_of=at(50), run_at=at(50)).written == 0
+    assert write(book, record("c1", mos=3.0), as_of=at(55), run_at=at(55)).written == 1
+    assert rows(book, "participant_attributes", "participant_id", "name", "value") == [("p1", "customer", "gold")]
+
+
+def test_a_dry_run_answers_the_same_and_writes_nothing(book: Book, path: Path) -> None:
+    """Comparing says what writing would say."""
+    write(book, record("c1"), record("c2"))
+    before = dump(path)
+    told = book.compare_details(
+        page(record("c1"), record("c2", mos=1.5), record("c3")), as_of=at(50), run_started_at=at(50), already={}
+    )
+    assert dump(path) == before
+    did = write(book, record("c1"), record("c2", mos=1.5), record("c3"), as_of=at(50), run_at=at(50))
+    assert told == did
+    assert told.classes == {"c1": "unchanged", "c2": "changed", "c3": "missing"}
+
+
+def test_a_record_that_cannot_be_placed_is_stored_all_the_same(book: Book) -> None:
+    """A start that is no time leaves the column empty, and the record whole."""
+    write(book, record("c1") | {"conversationStart": "2021-04-2T15:30:51.418Z"})
+    [(start, details)] = rows(book, "conversations", "conversation_start", "details")
+    assert start is None
+    assert json.loads(details)["conversationStart"] == "2021-04-2T15:30:51.418Z"
+
+
+# Live capture and details together
+
+
+def test_repeated_notifications_are_one_event(book: Book) -> None:
+    """The same topic and content is one row, whatever it arrives by."""
+    first = book.record([event("c1"), event("c1")]).result(10)
+    again = book.record([event("c1", received=at(9))]).result(10)
+    assert (first.events_new, first.events_repeated, again.events_new, again.events_repeated) == (1, 1, 0, 1)
+    assert rows(book, "events", "received_at") == [(at(6),)]
+
+
+def test_what_cannot_be_read_is_a_dead_letter(book: Book) -> None:
+    """A payload that nobody understands is kept, byte order and all."""
+    told = book.record([Unreadable(source="websocket", payload=b"\xff{", error="not JSON", received_at=at(6))]).result(10)
+    assert told.dead_letters == 1
+    assert rows(book, "dead_letters", "payload", "error") == [("\\xff{", "not JSON")]
+
+
+def test_heard_conversations_are_filled_and_are_no_gap(book: Book) -> None:
+    """A conversation heard from start to end is unchanged, is filled in, and has no gap."""
+    book.record([event("c1", started=at(5), ended=at(20), last=at(20), received=at(21))]).result(10)
+    outcome = write(book, record("c1"))
+    assert (outcome.classes, outcome.written) == ({"c1": "unchanged"}, 1)
+    assert rows(book, "gaps", "count(*)") == [(0,)]
+    assert rows(book, "conversations", "provenance", "conversation_end") == [("both", at(20))]
+
+
+def test_an_end_that_was_not_heard_is_a_gap(book: Book) -> None:
+    """A conversation that ended without capture hearing it is changed, with its cause."""
+    book.record([event("c1", started=at(5), last=at(6))]).result(10)
+    assert write(book, record("c1")).classes == {"c1": "changed"}
+    assert rows(book, "gaps", "conversation_id", "window_start", "kind", "cause") == [
+        ("c1", "2026-03-02T10:00:00.000Z", "changed", "disconnected")
+    ]
+
+
+def test_an_end_missed_is_found_when_a_followed_conversation_ends(book: Book) -> None:
+    """A conversation that was read while it went on and ended unheard becomes a gap when its end is read."""
+    book.record([event("c1", started=at(5), last=at(6))]).result(10)
+    write(book, record("c1", end=None))
+    assert rows(book, "gaps", "count(*)") == [(0,)]
+    write(book, record("c1", end=at(90)), as_of=at(95), run_at=at(95))
+    assert rows(book, "gaps", "kind") == [("changed",)]
+
+
+def test_a_row_of_another_window_is_filed_under_its_own(book: Book) -> None:
+    """A gap of a conversation that this run does not own lies in the window that owns it."""
+    write(book, record("c1", minute=45, end=at(50)))
+    assert rows(book, "gaps", "window_start") == [("2026-03-02T10:30:00.000Z",)]
+
+
+def test_an_event_after_the_read_asks_for_another_look(book: Book) -> None:
+    """Only what happened after the read makes it doubtful; a later read settles it."""
+    write(book, record("c1"))
+    book.record([event("c1", last=at(30), received=at(31))]).result(10)
+    assert book.open_conversations() == []
+    book.record([event("c1", body=b"{}", last=at(50), received=at(51))]).result(10)
+    assert [one.conversation_id for one in book.open_conversations()] == ["c1"]
+    write(book, record("c1"), as_of=at(55), run_at=at(55))
+    assert book.open_conversations() == []
+
+
+def test_seen_first_during_the_run_counts_as_missing(book: Book) -> None:
+    """The store as it stood when the run began decides."""
+    book.record([event("c1", started=at(5), ended=at(20), last=at(20), received=at(46))]).result(10)
+    assert write(book, record("c1")).classes == {"c1": "missing"}
+
+
+def test_live_only_is_filed_and_explained_when_it_turns_up(book: Book) -> None:
+    """A conversation that the platform does not list is an anomaly until a read brings it."""
+    book.record([event("c1", started=at(5), last=at(6)), event("c2", body=b"{}")]).result(10)
+    assert book.live_only_ids(WINDOW) == ["c1", "c2"]
+    book.mark_live_only(["c1"], window_start=at(0), cause="unknown", at=at(45)).result(10)
+    write(book, record("c1"), as_of=at(50), run_at=at(50))
+    assert rows(book, "gaps", "kind", "filled_at IS NOT NULL") == [("live_only", 1), ("changed", 1)] or rows(
+        book, "gaps", "kind", "filled_at IS NOT NULL"
+    ) == [("changed", 1), ("live_only", 1)]
+
+
+def test_stuck_and_gone_hold_nothing_up(book: Book) -> None:
+    """A conversation that never ends stops counting as ongoing, and is asked for no more, unless it speaks again."""
+    write(book, record("c1", end=None), record("c2", end=None))
+    assert book.ongoing_count(WINDOW) == 2
+    book.mark_stuck(["c1"], at(60)).result(10)
+    book.mark_gone(["c2"], at(60)).result(10)
+    assert (book.ongoing_count(WINDOW), book.open_conversations()) == (0, [])
+    book.record([event("c1", last=at(70), received=at(71))]).result(10)
+    assert [one.conversation_id for one in book.open_conversations()] == ["c1"]
+
+
+# The ledger
+
+
+def run(verdict: str = "complete", *, start: datetime = START, minutes: int = 30, **more: Any) -> RunRecord:
+    """A run as the reconciler files it."""
+    from genesys.times import to_text
+
+    values: dict[str, Any] = {
+        "start": to_text(start), "end": to_text(start + timedelta(minutes=minutes)), "filter": "", "command": "manual",
+        "via": "query", "started_at": RUN_AT, "finished_at": RUN_AT, "as_of": RUN_AT, "verdict": verdict, "reason": None,
+        "reading": "interval", "passes_json": "[]", "id_digest": b"1", "query_json": "{}", "divisions_json": None,
+        "seconds": 0.5, "figures": {"unique": 2, "owned": 2, "passes": 1},
+    }  # fmt: skip
+    return RunRecord(**(values | more))
+
+
+def test_the_ledger_keeps_every_run(book: Book) -> None:
+    """A window has one row with its last figures, and a row for each run."""
+    book.finish_run(run("failed", reason="moved", next_try_at=at(60))).result(10)
+    book.finish_run(run("complete")).result(10)
+    window = book.window(at(0), at(30))
+    assert window is not None
+    assert (window.verdict, window.attempts, window.unique, window.reason) == ("complete", 2, 2, None)
+    assert [one["verdict"] for one in book.runs_of(at(0), at(30))] == ["failed", "complete"]
+
+
+def test_verdicts_follow_what_follow_up_found(book: Book) -> None:
+    """An open window is complete once its last conversation has ended, and open again if one goes on again."""
+    write(book, record("c1", end=None))
+    book.finish_run(run("open")).result(10)
+    assert book.refresh_verdicts(at(50)).result(10) == 0
+    write(book, record("c1"), as_of=at(50), run_at=at(50))
+    assert book.refresh_verdicts(at(51)).result(10) == 1
+    assert book.window(at(0), at(30)).verdict == "complete"  # type: ignore[union-attr]
+    write(book, record("c1", end=None), as_of=at(55), run_at=at(55))
+    assert book.refresh_verdicts(at(56)).result(10) == 1
+    assert book.window(at(0), at(30)).verdict == "open"  # type: ignore[union-attr]
+    assert len(book.runs_of(at(0), at(30))) == 3
+
+
+def test_grid_windows_inherit_a_proof_and_keep_a_better_one(book: Book) -> None:
+    """Windows inside an interval that was read take over its proof; a settled one keeps its own."""
+    write(book, record("c1"), record("c2", minute=40, end=None), window=Interval(START, START + timedelta(hours=1)))
+    book.finish_run(run("settled", settled=True)).result(10)
+    book.finish_run(run("open", minutes=60)).result(10)
+    children = [(at(0), at(30)), (at(30), at(60))]
+    assert book.inherit(at(0), at(60), "", children, at=at(70)).result(10) == 1
+    assert [(w.verdict, w.owned) for w in book.windows(since=at(0), until=at(60)) if w.end != at(60) or w.start == at(30)]
+    assert book.window(*children[0]).verdict == "settled"  # type: ignore[union-attr]
+    assert book.window(*children[1]).verdict == "open"  # type: ignore[union-attr]
+
+
+# Coverage
+
+
+def test_a_killed_daemons_span_ends_at_its_last_sign_of_life(book: Book) -> None:
+    """What nobody closed is closed where it was last known to be alive."""
+    span = book.begin_coverage("websocket", "queues", ["t1", "t2"], at(0))
+    book.begin_coverage("websocket", "users", ["t3"], at(0))
+    book.alive(at(10)).result(10)
+    book.end_coverage(span, at(12), "disconnected").result(10)
+    assert book.close_stale_coverage() == 1
+    spans = book.coverage(at(0), at(60))
+    assert {(s.topics, s.ended_at, s.end_reason) for s in spans} == {
+        (("t1", "t2"), at(12), "disconnected"),
+        (("t3",), at(10), "killed"),
+    }
+    assert book.capture_since() == at(0)
+
+
+def test_refused_topics_are_remembered_until_they_are_granted(book: Book) -> None:
+    """A topic that was refused is listed with what it lacks."""
+    book.reject_topics([{"topic": "t1", "reason": "not permitted", "missing_permissions": ["a:b:c"]}], at(0)).result(10)
+    assert [(one["topic"], one["missing_permissions"]) for one in book.rejected_topics()] == [("t1", ["a:b:c"])]
+    book.accept_topics(["t1"]).result(10)
+    assert book.rejected_topics() == []
+
+
+# Writing
+
+
+def test_a_failing_job_takes_nothing_with_it(book: Book) -> None:
+    """What is committed together is still separate: one failure undoes one job."""
+    hold: Future[None] = Future()
+    book._write(lambda db: hold.result(10))
+    good = book._write(lambda db: db.execute("INSERT INTO dead_letters VALUES (1, 'a', 'b', 'c', 'd')"))
+    bad = book._write(lambda db: db.execute("INSERT INTO dead_letters VALUES (2, NULL, 'b', 'c', 'd')"))
+    after = book._write(lambda db: db.execute("INSERT INTO dead_letters VALUES (3, 'a', 'b', 'c', 'd')"))
+    hold.set_result(None)
+    good.result(10)
+    after.result(10)
+    with pytest.raises(StoreError):
+        bad.result(10)
+    assert rows(book, "dead_letters", "dead_letter_id") == [(1,), (3,)]
+
+
+def test_a_closed_book_says_so(path: Path) -> None:
+    """Writing after closing is an error, not silence."""
+    book = Book.open(path)
+    book.close()
+    book.close()
+    with pytest.raises(StoreError, match="closed"):
+        book.record([])
+
+
+def test_a_long_foreign_lock_is_one_clear_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When another program keeps the file locked, the write fails with words, and the next one works."""
+    monkeypatch.setattr("store.engine.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("store.engine.connect.__kwdefaults__", {"journal": "wal", "timeout": 0.05})
+    with Book.open(path) as book:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy, match="try again"):
+            book.record([event("c1")]).result(10)
+        other.execute("ROLLBACK")
+        other.close()
+        assert book.record([event("c1")]).result(10).events_new == 1
+
+
+def test_two_books_write_to_one_file(path: Path) -> None:
+    """Two writers at once, thousands of transactions, nothing lost and nothing locked."""
+    with Book.open(path) as one, Book.open(path) as two:
+        pending: list[Future[Any]] = []
+
+        def many(book: Book, name: str) -> None:
+            for index in range(300):
+                pending.append(book.record([event(f"{name}{index}", body=json.dumps([name, index]).encode())]))
+
+        threads = [threading.Thread(target=many, args=(book, name)) for book, name in ((one, "a"), (two, "b"))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for future in pending:
+            future.result(30)
+        assert rows(one, "events", "count(*)") == [(600,)]
+        assert rows(two, "conversations", "count(*)") == [(600,)]
+
+
+# Locks
+
+
+def test_overlapping_windows_exclude_each_other(book: Book, path: Path) -> None:
+    """A window that overlaps one being worked on is refused with its holder; its neighbour is not."""
+    wider = Interval(START - timedelta(minutes=5), START + timedelta(minutes=1))
+    after = Interval(WINDOW.end, WINDOW.end + timedelta(minutes=30))
+    with book.lock_window(WINDOW, command="reconcile --window"):
+        with pytest.raises(LockHeld, match="reconcile --window"), book.lock_window(wider, wait=0):
+            pass
+        with book.lock_window(after, wait=0):
+            pass
+    with book.lock_window(wider, wait=0):
+        pass
+
+
+HOLDER = """
+import sys
+from store.book import Book
+with Book.open(sys.argv[1]) as book, book.lock_daemon():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.process
+def test_a_lock_names_its_process_and_dies_with_it(path: Path) -> None:
+    """Another process' lock is refused with its number; killed, it holds nothing."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path.cwd()
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with Book.open(path) as book:
+            with pytest.raises(LockHeld, match=f"process {other.pid}"), book.lock_daemon():
+                pass
+            other.kill()
+            other.wait()
+            with book.lock_daemon():
+                pass
+
+
+def test_only_one_book_checkpoints(path: Path) -> None:
+    """One connection checkpoints; when it closes, another takes over."""
+
+    def pages(book: Book) -> int:
+        return int(book._write(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()[0]).result(10))
+
+    one, two = Book.open(path), Book.open(path)
+    assert (pages(one) > 0, pages(two)) == (True, 0)
+    one.close()
+    for index in range(70):
+        two.record([event(f"c{index}", body=str(index).encode())]).result(10)
+    assert pages(two) > 0
+    two.close()
+
+
+def test_the_store_is_readable_without_write_permission(book: Book, path: Path) -> None:
+    """Reports open the file for reading only."""
+    write(book, record("c1"))
+    with Book.open(path, mode="ro") as reader:
+        assert rows(reader, "conversations", "count(*)") == [(1,)]
+        with pytest.raises(StoreUnwritable, match="reading only"):
+            reader.record([])
+    assert os.access(path, os.R_OK)
