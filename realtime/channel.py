@@ -1,0 +1,367 @@
+"""The life of a notification channel, as a table: which event in which phase leads to which actions.
+
+A *line* is a set of topics that one socket should always hear. It is served by one channel at a time, and by two while
+one takes over from the other. Rules (the platform's, with their sources in docs/daemon.md):
+
+- A channel is created, told its topics, then connected to; it hears from then on, on one socket.
+- It lives 24 hours. Long before, the line moves to a new channel: the new socket hears before the old one goes. Where
+  no channel is free (20 a client), the same channel is subscribed again, which prolongs its life.
+- `socket_closing` announces the end of a socket: the same move; without a free channel, a second socket on the same
+  channel, which the platform lets replace the first one. That break is short, and recorded.
+- A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead.
+- A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced.
+- Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again: a
+  server that accepts and then closes is a failing server.
+
+Time comes in as a `Moment`, actions go out. Nothing here opens, sleeps, draws or logs, or knows a topic or an address.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from realtime.signals import Action, Do, Event, Moment, Phase, Signal, Timings
+
+__all__ = ["Action", "Channel", "Do", "Event", "Line", "Moment", "Phase", "Signal", "Timings"]
+
+
+@dataclass(slots=True)
+class Channel:
+    """One channel's life. `then`: what WAITING waits for."""
+
+    serial: int
+    phase: Phase
+    then: Phase = Phase.CREATING
+    until: float = math.inf  # the tick at which a wait ends or a step is overdue
+    ticket: int = 0
+    like: int | None = None
+    attempts: int = 0  # to connect, in a row
+    since: float = 0.0
+    heard: float = 0.0
+    heard_wall: float = 0.0
+    told: float = 0.0  # the last frame that was no answer of ours
+    pinged: float | None = None
+    expires: float = math.inf
+    renew_at: float = math.inf
+    renewing: float = math.inf  # the tick at which the renewal under way is overdue
+
+
+Rule = Callable[["Line", Channel, Signal, Moment], Iterator[Action]]
+
+
+@dataclass(slots=True)
+class Line:
+    """A set of topics, and the channels that serve it. `current` hears or is on its way; `successor` takes over."""
+
+    timings: Timings = field(default_factory=Timings)
+    serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    current: Channel | None = None
+    successor: Channel | None = None
+    failures: int = 0
+    tickets: int = 0
+
+    def start(self, moment: Moment) -> list[Action]:
+        """Begin with a new channel."""
+        if self.current is not None:
+            return []
+        self.current = self._new()
+        return list(self._begin(self.current, Phase.CREATING, moment))
+
+    def apply(self, signal: Signal, moment: Moment) -> list[Action]:
+        """Take one event for one channel; answers what to do, in order. What is not in the table changes nothing."""
+        channel = self.channel(signal.serial)
+        if channel is None or (signal.ticket and signal.ticket != channel.ticket):
+            return []
+        rule = TABLE[channel.phase].get(signal.event)
+        return [] if rule is None else list(rule(self, channel, signal, moment))
+
+    def tick(self, moment: Moment) -> list[Action]:
+        """Let time pass for every channel of the line."""
+        found = []
+        for channel in (self.current, self.successor):
+            if channel is not None:
+                found += self.apply(Signal(Event.TICK, channel.serial), moment)
+        return found
+
+    def stop(self, moment: Moment) -> list[Action]:
+        """End the line: its topics are not wanted any more, or the program ends."""
+        found = []
+        for channel in (self.successor, self.current):
+            if channel is not None:
+                found += self.apply(Signal(Event.STOP, channel.serial), moment)
+        return found
+
+    def heard(self, serial: int, moment: Moment, *, told: bool = True) -> None:
+        """A frame came. told: of the platform's own accord (a pong is not)."""
+        channel = self.channel(serial)
+        if channel is not None:
+            channel.heard, channel.heard_wall, channel.pinged = moment.tick, moment.wall, None
+            if told:
+                channel.told = moment.tick
+
+    def channel(self, serial: int) -> Channel | None:
+        """The channel of that serial number, if the line still has it."""
+        return next((one for one in (self.current, self.successor) if one is not None and one.serial == serial), None)
+
+    @property
+    def listening(self) -> bool:
+        """Whether a socket hears the line's topics."""
+        return any(one is not None and one.phase is Phase.LISTENING for one in (self.current, self.successor))
+
+    def due(self) -> float:
+        """The tick at which time alone would change something (renewal aside: that is the other clock's)."""
+        return min((self._due(one) for one in (self.current, self.successor) if one is not None), default=math.inf)
+
+    def _due(self, channel: Channel) -> float:
+        if channel.phase is not Phase.LISTENING:
+            return channel.until
+        pong = math.inf if channel.pinged is None else channel.pinged + self.timings.pong_within
+        ping = channel.heard + self.timings.ping_after if channel.pinged is None else math.inf
+        return min(pong, ping, channel.told + self.timings.silent_after, channel.renewing)
+
+    # What the rules are made of
+
+    def _new(self, *, like: int | None = None) -> Channel:
+        return Channel(next(self.serials), Phase.WAITING, like=like)
+
+    def _begin(self, channel: Channel, phase: Phase, moment: Moment) -> Iterator[Action]:
+        """Begin the step `phase`, with a ticket for its answer and a time by which it is overdue."""
+        self.tickets += 1
+        channel.phase, channel.ticket = phase, self.tickets
+        channel.until = moment.tick + self.timings.step_timeout
+        yield Action(_STEPS[phase], channel.serial, channel.ticket, like=channel.like)
+
+    def _wait(self, channel: Channel, then: Phase, moment: Moment, *, at_least: float | None = None) -> None:
+        self.failures += 1
+        delay = max(self.timings.back_off(self.failures, moment.draw), at_least or 0.0)
+        channel.phase, channel.then, channel.ticket = Phase.WAITING, then, 0
+        channel.until = moment.tick + delay
+
+    def _replace_by_new(self, channel: Channel, moment: Moment) -> None:
+        """Put a new channel in this one's place, after its step of the back-off."""
+        channel.phase = Phase.DONE
+        if channel is self.current and self.successor is not None:
+            self.current, self.successor = self.successor, None
+            return
+        new = self._new()
+        self._wait(new, Phase.CREATING, moment)
+        if channel is self.current:
+            self.current = new
+        else:
+            self.successor = new
+
+    def _forget_failures(self, channel: Channel, moment: Moment) -> None:
+        if moment.tick - channel.since >= self.timings.steady_after:
+            self.failures = 0
+
+    def _take_over(self, channel: Channel, moment: Moment) -> Iterator[Action]:
+        """`channel` hears: whichever served the line before may go."""
+        former = self.current
+        if former is None or channel is not self.successor:
+            return
+        self.current, self.successor = channel, None
+        if former.phase is Phase.LISTENING:
+            yield Action(Do.UNHEAR, former.serial, at=moment.wall, reason="rolled over")
+        former.phase = Phase.DONE
+        yield Action(Do.CLOSE, former.serial)
+
+    def _died(self, channel: Channel, moment: Moment, *, at: float, reason: str) -> Iterator[Action]:
+        """The socket of a listening channel hears no more, the channel itself may still be there."""
+        self._forget_failures(channel, moment)
+        kicked = self.successor is not None and self.successor.like == channel.serial
+        yield Action(Do.UNHEAR, channel.serial, at=at, reason="rolled over" if kicked else reason)
+        if channel is self.current and self.successor is not None:
+            channel.phase = Phase.DONE
+            self.current, self.successor = self.successor, None
+        else:
+            channel.attempts = 0
+            self._wait(channel, Phase.CONNECTING, moment)
+        yield Action(Do.CLOSE, channel.serial)
+
+
+_STEPS: Final[Mapping[Phase, Do]] = {
+    Phase.CREATING: Do.CREATE,
+    Phase.SUBSCRIBING: Do.SUBSCRIBE,
+    Phase.CONNECTING: Do.CONNECT,
+}
+
+
+def _created(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    _lives_until(line, channel, signal, moment)
+    yield from line._begin(channel, Phase.SUBSCRIBING, moment)
+
+
+def _lives_until(line: Line, channel: Channel, signal: Signal, moment: Moment) -> None:
+    channel.expires = moment.wall + line.timings.life if signal.expires is None else signal.expires
+    channel.renew_at = moment.wall + max(channel.expires - moment.wall, 0.0) * line.timings.renew_share
+
+
+def _subscribed(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    del signal
+    yield from line._begin(channel, Phase.CONNECTING, moment)
+
+
+def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    del signal
+    channel.phase, channel.until, channel.like, channel.attempts = Phase.LISTENING, math.inf, None, 0
+    channel.since = channel.heard = channel.told = moment.tick
+    channel.heard_wall, channel.pinged = moment.wall, None
+    yield Action(Do.HEAR, channel.serial, at=moment.wall)
+    yield from line._take_over(channel, moment)
+
+
+def _refused(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    step = channel.phase
+    channel.attempts += step is Phase.CONNECTING
+    if channel.attempts >= line.timings.reconnects:
+        line._replace_by_new(channel, moment)
+    else:
+        line._wait(channel, step, moment, at_least=signal.wait)
+    yield Action(Do.CLOSE, channel.serial)
+
+
+def _gone(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    del signal
+    line._replace_by_new(channel, moment)
+    yield Action(Do.CLOSE, channel.serial)
+
+
+def _overdue(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    if moment.tick >= channel.until:
+        yield from _refused(line, channel, signal, moment)
+
+
+def _resume(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    del signal
+    if moment.tick >= channel.until:
+        yield from line._begin(channel, channel.then, moment)
+
+
+def _lost(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    at = moment.wall if signal.clean else channel.heard_wall
+    yield from line._died(channel, moment, at=at, reason="disconnected")
+
+
+def _evicted(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    del signal
+    line._forget_failures(channel, moment)
+    yield Action(Do.UNHEAR, channel.serial, at=moment.wall, reason="channel lost")
+    line._replace_by_new(channel, moment)
+    yield Action(Do.CLOSE, channel.serial)
+
+
+def _roll_over(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    del signal
+    if line.successor is not None or channel is not line.current:
+        return
+    if moment.free > 0:
+        line.successor = line._new()
+        yield from line._begin(line.successor, Phase.CREATING, moment)
+    else:
+        line.successor = line._new(like=channel.serial)
+        line.successor.expires, line.successor.renew_at = channel.expires, channel.renew_at
+        yield from line._begin(line.successor, Phase.CONNECTING, moment)
+
+
+def _watch(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    timings = line.timings  # compared as in `due`, lest rounding makes a tick come too early for ever
+    unanswered = channel.pinged is not None and moment.tick >= channel.pinged + timings.pong_within
+    if unanswered or moment.tick >= channel.told + timings.silent_after:
+        yield from line._died(channel, moment, at=channel.heard_wall, reason="disconnected")
+        return
+    line._forget_failures(channel, moment)
+    if channel.pinged is None and moment.tick >= channel.heard + timings.ping_after:
+        channel.pinged = moment.tick
+        yield Action(Do.PING, channel.serial)
+    if moment.tick >= channel.renewing:
+        channel.renewing, channel.renew_at = math.inf, moment.wall + _renew_pause(channel, moment)
+    if moment.wall >= channel.renew_at and channel.renewing == math.inf:
+        yield from _renew(line, channel, signal, moment)
+
+
+def _renew(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    if line.successor is not None or channel is not line.current:
+        return
+    if moment.free > 0:
+        yield from _roll_over(line, channel, signal, moment)
+        return
+    line.tickets += 1
+    channel.ticket, channel.renewing = line.tickets, moment.tick + line.timings.step_timeout
+    yield Action(Do.RENEW, channel.serial, channel.ticket)
+
+
+def _renewed(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    channel.renewing = math.inf
+    _lives_until(line, channel, signal, moment)
+    yield from ()
+
+
+def _renew_later(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    del line
+    channel.renewing = math.inf
+    channel.renew_at = moment.wall + max(_renew_pause(channel, moment), signal.wait or 0.0)
+    yield from ()
+
+
+def _renew_pause(channel: Channel, moment: Moment) -> float:
+    """A twentieth of what is left of its life, a minute at least: many tries before it ends, none in a hurry."""
+    return max(60.0, (channel.expires - moment.wall) / 20)
+
+
+def _stop(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    del signal
+    if channel.phase is Phase.LISTENING:
+        yield Action(Do.UNHEAR, channel.serial, at=moment.wall, reason="stopped")
+    channel.phase = Phase.DONE
+    if channel is line.successor:
+        line.successor = None
+    elif channel is line.current:
+        line.current = None
+    yield Action(Do.CLOSE, channel.serial)
+
+
+# What is not in a row changes nothing: an answer that comes too late, a second sign of the same death.
+TABLE: Final[Mapping[Phase, Mapping[Event, Rule]]] = {
+    Phase.CREATING: {
+        Event.CREATED: _created,
+        Event.REFUSED: _refused,
+        Event.GONE: _refused,
+        Event.TICK: _overdue,
+        Event.STOP: _stop,
+    },
+    Phase.SUBSCRIBING: {
+        Event.SUBSCRIBED: _subscribed,
+        Event.REFUSED: _refused,
+        Event.GONE: _gone,
+        Event.TICK: _overdue,
+        Event.STOP: _stop,
+    },
+    Phase.CONNECTING: {
+        Event.CONNECTED: _connected,
+        Event.REFUSED: _refused,
+        Event.LOST: _refused,
+        Event.GONE: _gone,
+        Event.EVICTED: _gone,
+        Event.TICK: _overdue,
+        Event.STOP: _stop,
+    },
+    Phase.LISTENING: {
+        Event.LOST: _lost,
+        Event.EVICTED: _evicted,
+        Event.CLOSING: _roll_over,
+        Event.RENEWED: _renewed,
+        Event.REFUSED: _renew_later,
+        Event.GONE: _evicted,
+        Event.TICK: _watch,
+        Event.STOP: _stop,
+    },
+    Phase.WAITING: {
+        Event.TICK: _resume,
+        Event.STOP: _stop,
+    },
+    Phase.DONE: {},
+}

@@ -1,0 +1,112 @@
+"""The words of channel life: phases, events, actions, and the moment at which they happen. Values, and no rule.
+
+The rules that go from the one to the other stand in `channel.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a channel is in its life."""
+
+    CREATING = "creating"
+    SUBSCRIBING = "subscribing"
+    CONNECTING = "connecting"
+    LISTENING = "listening"
+    WAITING = "waiting"  # for its step of the back-off
+    DONE = "done"
+
+
+class Event(StrEnum):
+    """What can happen to a channel."""
+
+    CREATED = "created"
+    SUBSCRIBED = "subscribed"
+    CONNECTED = "connected"
+    RENEWED = "renewed"
+    REFUSED = "refused"  # the step under way failed; it may succeed later
+    GONE = "gone"  # the step under way failed because the platform does not know the channel any more
+    LOST = "lost"  # the socket closed
+    EVICTED = "evicted"  # the platform says that this channel hears nothing any more
+    CLOSING = "closing"  # the platform will close the socket within a minute
+    TICK = "tick"
+    STOP = "stop"
+
+
+class Do(StrEnum):
+    """What the shell is to do."""
+
+    CREATE = "create"
+    SUBSCRIBE = "subscribe"
+    CONNECT = "connect"
+    RENEW = "renew"
+    PING = "ping"
+    CLOSE = "close"  # the socket, if there is one, and whatever step is under way
+    HEAR = "hear"  # coverage begins
+    UNHEAR = "unhear"  # coverage ends
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now. tick: monotonic seconds; wall: seconds of the epoch on the platform's clock; draw: random in [0, 1)."""
+
+    tick: float
+    wall: float
+    draw: float = 0.5
+    free: int = 20  # channels that could be created without taking one from somebody
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """An event for the channel `serial`; answers to an action carry its ticket, so that late ones are not mistaken.
+
+    expires: (CREATED, RENEWED) end of the channel's life, seconds of the epoch. wait: (REFUSED) the platform's
+    Retry-After, seconds. clean: (LOST) the socket was closed with a close frame, so it heard until now.
+    """
+
+    event: Event
+    serial: int
+    ticket: int = 0
+    expires: float | None = None
+    wait: float | None = None
+    clean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something to do for the channel `serial`.
+
+    at: (HEAR, UNHEAR) seconds of the epoch. reason: (UNHEAR) in the ledger's words. like: (CONNECT) use the channel of
+    this other serial.
+    """
+
+    do: Do
+    serial: int
+    ticket: int = 0
+    at: float = 0.0
+    reason: str = ""
+    like: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Seconds. The platform sends a heartbeat every 30 s and lets a channel live 24 h."""
+
+    ping_after: float = 35.0  # of silence: one heartbeat missed
+    pong_within: float = 10.0
+    silent_after: float = 65.0  # two heartbeats missed, whatever the pings say
+    first_step: float = 0.5
+    longest_step: float = 60.0
+    steady_after: float = 60.0  # of listening: failures are forgotten
+    step_timeout: float = 90.0  # for an answer that never comes
+    life: float = 86_400.0
+    renew_share: float = 0.5  # of its life, after which a channel is renewed
+    reconnects: int = 3  # failed attempts to return to a channel before it is given up
+
+    def back_off(self, failures: int, draw: float) -> float:
+        """How long to wait after the n-th failure in a row: half to all of a step that doubles."""
+        step: float = min(self.longest_step, self.first_step * 2 ** min(max(failures, 1) - 1, 20))
+        return step * (0.5 + draw / 2)

@@ -1,0 +1,97 @@
+"""Which topics go on which line: the platform's limits, few requests, and no topic moved without need.
+
+A line is a number here. Lines that stand keep what they have; what vanished leaves them, what appeared goes where there
+is room, to the emptiest line first, so that a change touches few channels (each one touched costs a request). Nothing
+here knows what a topic means or how a line is kept alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+# "Each WebSocket connection is limited to 1,000 topics"; "20 channels per user/app combination".
+TOPICS_A_CHANNEL: Final = 1_000
+CHANNELS_A_CLIENT: Final = 20
+
+Lines = Mapping[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """topics by line, in order; `unplaced` found no room within the channels allowed."""
+
+    lines: Lines
+    unplaced: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to tell one line's channel."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def spread(
+    topics: Sequence[str],
+    standing: Lines,
+    *,
+    channels: int = CHANNELS_A_CLIENT,
+    per_channel: int = TOPICS_A_CHANNEL,
+) -> Spread:
+    """Put `topics` on lines. standing: what is where now. channels: how many lines there may be at all."""
+    wanted = dict.fromkeys(topics)
+    lines: dict[int, list[str]] = {}
+    for number, listed in standing.items():
+        kept = [topic for topic in listed if topic in wanted]
+        for topic in kept:
+            del wanted[topic]
+        if kept:
+            lines[number] = kept
+    left = list(wanted)
+    for number in sorted(lines, key=lambda one: len(lines[one])):
+        left = _fill(lines[number], left, per_channel)
+    free = (number for number in range(max(channels, 0) + len(lines)) if number not in lines)
+    while left and len(lines) < channels:
+        number = next(free)
+        lines[number] = []
+        left = _fill(lines[number], left, per_channel)
+    return Spread({number: tuple(lines[number]) for number in sorted(lines)}, tuple(left))
+
+
+def _fill(line: list[str], topics: list[str], per_channel: int) -> list[str]:
+    room = max(per_channel - len(line), 0)
+    line += topics[:room]
+    return topics[room:]
+
+
+def changes(before: Lines, after: Lines) -> dict[int, Change]:
+    """What differs, for each line that differs; a line that is new or gone is all added or all removed."""
+    found = {}
+    for number in sorted(before.keys() | after.keys()):
+        old, new = before.get(number, ()), after.get(number, ())
+        added, removed = _without(new, old), _without(old, new)
+        if added or removed:
+            found[number] = Change(added, removed)
+    return found
+
+
+def _without(these: Iterable[str], those: Iterable[str]) -> tuple[str, ...]:
+    known = set(those)
+    return tuple(topic for topic in these if topic not in known)
+
+
+def others(in_use: int, ours: int) -> int:
+    """How many of the client's channels are not ours: of another program, or left by an earlier run of this one."""
+    return max(in_use - ours, 0)
+
+
+def free(in_use: int, ours: int, ours_in_use: int, *, limit: int = CHANNELS_A_CLIENT) -> int:
+    """How many channels can be created without taking one from somebody.
+
+    in_use: what the platform counted; ours: how many of those this process made; ours_in_use: how many it still uses.
+    Those of ours that are not in use any more count as free: without a connection, the platform evicts them first.
+    """
+    return max(limit - others(in_use, ours) - ours_in_use, 0)

@@ -1,0 +1,411 @@
+"""Channel life: the table, under any order of events, and over days on a virtual clock."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime.channel import TABLE, Action, Do, Event, Line, Moment, Phase, Signal, Timings
+
+DAY = 86_400.0
+START = 1_790_000_000.0
+
+
+def at(seconds: float, *, free: int = 20, draw: float = 0.5) -> Moment:
+    return Moment(seconds, START + seconds, draw, free)
+
+
+def listening(*, free: int = 20) -> tuple[Line, Action]:
+    """A line that hears since second 0, and the action that connected it."""
+    line = Line()
+    (create,) = line.start(at(0, free=free))
+    (subscribe,) = line.apply(
+        Signal(Event.CREATED, create.serial, create.ticket, expires=START + DAY), at(0, free=free)
+    )
+    (connect,) = line.apply(Signal(Event.SUBSCRIBED, subscribe.serial, subscribe.ticket), at(0))
+    (hear,) = line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(0))
+    assert hear.do is Do.HEAR
+    return line, connect
+
+
+def does(actions: list[Action]) -> list[Do]:
+    return [action.do for action in actions]
+
+
+def test_every_phase_knows_time_and_stop() -> None:
+    """Every phase but the last can be left by time alone and by a stop."""
+    for phase in set(Phase) - {Phase.DONE}:
+        assert Event.TICK in TABLE[phase]
+        assert Event.STOP in TABLE[phase]
+
+
+def test_lost_socket_returns_to_its_channel_within_a_second() -> None:
+    """A socket that dies after a while of listening is replaced on the same channel, in less than a second."""
+    line, connect = listening()
+    line.heard(connect.serial, at(100))
+    actions = line.apply(Signal(Event.LOST, connect.serial), at(100.5))
+    assert does(actions) == [Do.UNHEAR, Do.CLOSE]
+    assert (actions[0].at, actions[0].reason) == (START + 100, "disconnected")
+    assert line.due() < 101.5
+    (again,) = line.tick(at(line.due()))
+    assert (again.do, again.serial) == (Do.CONNECT, connect.serial)
+
+
+def test_clean_close_was_heard_until_now() -> None:
+    """After a close frame the span ends now, not at the last frame."""
+    line, connect = listening()
+    actions = line.apply(Signal(Event.LOST, connect.serial, clean=True), at(100))
+    assert actions[0].at == START + 100
+
+
+def test_socket_closing_makes_before_it_breaks() -> None:
+    """A new channel hears before the old one is let go, and only then does the old span end."""
+    line, old = listening()
+    (create,) = line.apply(Signal(Event.CLOSING, old.serial), at(100))
+    assert create.do is Do.CREATE
+    assert line.listening
+    (subscribe,) = line.apply(Signal(Event.CREATED, create.serial, create.ticket), at(100.1))
+    (connect,) = line.apply(Signal(Event.SUBSCRIBED, create.serial, subscribe.ticket), at(100.2))
+    actions = line.apply(Signal(Event.CONNECTED, create.serial, connect.ticket), at(100.3))
+    assert [(one.do, one.serial) for one in actions] == [
+        (Do.HEAR, create.serial),
+        (Do.UNHEAR, old.serial),
+        (Do.CLOSE, old.serial),
+    ]
+    assert actions[1].reason == "rolled over"
+
+
+def test_closing_said_twice_makes_one_successor() -> None:
+    """A second announcement changes nothing."""
+    line, old = listening()
+    line.apply(Signal(Event.CLOSING, old.serial), at(100))
+    assert line.apply(Signal(Event.CLOSING, old.serial), at(101)) == []
+
+
+def test_without_a_free_channel_the_second_socket_takes_the_same_channel() -> None:
+    """With all channels in use, a socket that will close is replaced on its own channel; the kick is no failure."""
+    line, old = listening()
+    (connect,) = line.apply(Signal(Event.CLOSING, old.serial), at(100, free=0))
+    assert (connect.do, connect.like) == (Do.CONNECT, old.serial)
+    kicked = line.apply(Signal(Event.LOST, old.serial), at(100.1, free=0))
+    assert (kicked[0].do, kicked[0].reason) == (Do.UNHEAR, "rolled over")
+    heard = line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(100.2, free=0))
+    assert does(heard) == [Do.HEAR]
+    assert line.failures == 0
+
+
+@pytest.mark.parametrize("free", [0, 3])
+def test_renewal_comes_long_before_the_end(free: int) -> None:
+    """After half its life a channel is rolled over, or, with none free, subscribed again."""
+    line, connect = listening()
+    for second in range(0, int(DAY / 2), 30):
+        line.heard(connect.serial, at(second))
+        assert line.tick(at(second, free=free)) == []
+    line.heard(connect.serial, at(DAY / 2))
+    (action,) = line.tick(at(DAY / 2, free=free))
+    assert action.do is (Do.CREATE if free else Do.RENEW)
+    if not free:
+        line.apply(Signal(Event.RENEWED, action.serial, action.ticket), at(DAY / 2 + 1))
+        line.heard(connect.serial, at(DAY / 2 + 2))
+        assert line.tick(at(DAY / 2 + 2, free=0)) == []
+
+
+def test_renewal_that_fails_is_tried_again_in_time() -> None:
+    """A refused renewal is repeated many times before the channel ends, none in a hurry."""
+    line, connect = listening()
+    tries = 0
+    for second in range(0, int(DAY), 30):
+        line.heard(connect.serial, at(second))
+        for action in line.tick(at(second, free=0)):
+            assert action.do is Do.RENEW
+            tries += 1
+            line.apply(Signal(Event.REFUSED, action.serial, action.ticket), at(second))
+    assert 10 < tries < 200
+
+
+def test_silence_is_death() -> None:
+    """A missed heartbeat asks, and no answer within ten seconds ends the span at the last sign of life."""
+    line, connect = listening()
+    line.heard(connect.serial, at(10))
+    assert line.tick(at(44)) == []
+    assert does(line.tick(at(45))) == [Do.PING]
+    assert line.tick(at(54)) == []
+    actions = line.tick(at(55))
+    assert does(actions) == [Do.UNHEAR, Do.CLOSE]
+    assert actions[0].at == START + 10
+
+
+def test_pongs_alone_do_not_keep_a_socket() -> None:
+    """Two missed heartbeats are death even while pings are answered."""
+    line, connect = listening()
+    assert does(line.tick(at(35))) == [Do.PING]
+    line.heard(connect.serial, at(36), told=False)
+    assert line.tick(at(64)) == []
+    assert Do.UNHEAR in does(line.tick(at(65)))
+
+
+def test_evicted_channel_is_replaced() -> None:
+    """A channel that the platform took away is replaced by a new one, and the hole has its reason."""
+    line, connect = listening()
+    actions = line.apply(Signal(Event.EVICTED, connect.serial), at(100))
+    assert [(one.do, one.reason) for one in actions] == [(Do.UNHEAR, "channel lost"), (Do.CLOSE, "")]
+    (create,) = line.tick(at(line.due()))
+    assert create.do is Do.CREATE
+    assert create.serial != connect.serial
+
+
+def test_late_answers_are_ignored() -> None:
+    """An answer to a step that was given up does not move the channel."""
+    line = Line()
+    (create,) = line.start(at(0))
+    line.tick(at(90))
+    assert line.apply(Signal(Event.CREATED, create.serial, create.ticket), at(90.1)) == []
+
+
+def test_retry_after_is_honoured() -> None:
+    """The platform's Retry-After is waited for, however short the step."""
+    line = Line()
+    (create,) = line.start(at(0))
+    line.apply(Signal(Event.REFUSED, create.serial, create.ticket, wait=30), at(1))
+    assert line.due() == 31
+
+
+def test_a_server_that_accepts_and_closes_is_not_stormed() -> None:
+    """A thousand seconds of accepting and closing at once cost one attempt a step: a few dozen, not thousands."""
+    line, connect = listening()
+    now, attempts = 0.0, 0
+    line.apply(Signal(Event.LOST, connect.serial), at(now))
+    while now < 1000:
+        now = line.due()
+        for action in line.tick(at(now)):
+            if action.do is Do.CONNECT:
+                attempts += 1
+                line.apply(Signal(Event.CONNECTED, action.serial, action.ticket), at(now))
+                line.apply(Signal(Event.LOST, action.serial, clean=True), at(now))
+    assert attempts < 35
+
+
+SIGNALS = st.tuples(
+    st.sampled_from(list(Event)),
+    st.integers(0, 3),  # which channel: current, successor, an old one, an unknown one
+    st.booleans(),  # with the right ticket
+    st.floats(0, 4000),  # seconds that pass before
+    st.integers(0, 2),  # free channels
+    st.floats(0, 0.999),
+)
+
+
+@given(st.lists(SIGNALS, max_size=60))
+def test_any_order_of_events_leaves_a_way_out_and_closed_coverage(script: list[tuple]) -> None:
+    """Whatever comes in whatever order: time leads on, and spans and listening sockets agree."""
+    line, connect = listening()
+    hearing = {connect.serial}
+    now = 0.0
+    for event, which, right, seconds, free, draw in script:
+        now += seconds
+        channels = [line.current, line.successor]
+        channel = channels[which] if which < 2 else None
+        serial = channel.serial if channel else which
+        ticket = (channel.ticket if channel else 0) if right else 999_999
+        moment = at(now, free=free, draw=draw)
+        actions = (
+            line.tick(moment)
+            if event is Event.TICK
+            else line.apply(Signal(event, serial, ticket, expires=moment.wall + DAY, clean=right), moment)
+        )
+        for action in actions:
+            if action.do is Do.HEAR:
+                assert action.serial not in hearing
+                hearing.add(action.serial)
+            elif action.do is Do.UNHEAR:
+                hearing.remove(action.serial)
+                assert action.at <= moment.wall
+        heard_by_state = {one.serial for one in (line.current, line.successor) if one and one.phase is Phase.LISTENING}
+        assert hearing == heard_by_state
+        if event is Event.STOP and line.current is None:
+            line.start(moment)
+        assert line.due() < math.inf or line.current is None
+    line.stop(at(now))
+    assert line.current is None
+    assert line.successor is None
+
+
+@dataclass(order=True)
+class Due:
+    when: float
+    order: int
+    run: Callable[[], None] = field(compare=False)
+
+
+class Platform:
+    """A platform on a virtual clock: answers with delays and faults, and remembers who heard when."""
+
+    def __init__(self, seed: int, *, free: int, fault_every: float) -> None:
+        self.random = random.Random(seed)
+        self.now, self.free, self.order = 0.0, free, 0
+        self.queue: list[Due] = []
+        self.line = Line()
+        self.sockets: dict[int, float] = {}  # serial -> its generation
+        self.generation = 0
+        self.muted: set[int] = set()
+        self.spans: list[list[float]] = []
+        self.open: dict[int, list[float]] = {}
+        self.heard: list[tuple[float, float]] = []  # true intervals in which some socket was up
+        self.up_since: float | None = None
+        self.attempts: list[float] = []
+        self.fault_every = fault_every
+
+    def later(self, seconds: float, run: Callable[[], None]) -> None:
+        self.order += 1
+        heapq.heappush(self.queue, Due(self.now + seconds, self.order, run))
+
+    def moment(self) -> Moment:
+        return Moment(self.now, START + self.now, self.random.random(), self.free)
+
+    def signal(self, event: Event, serial: int, ticket: int = 0, **more: float | bool | None) -> None:
+        self.act(self.line.apply(Signal(event, serial, ticket, **more), self.moment()))  # type: ignore[arg-type]
+
+    def act(self, actions: list[Action]) -> None:
+        for action in actions:
+            delay, refused = self.random.uniform(0.01, 2), self.random.random() < 0.05
+            if action.do in (Do.CREATE, Do.SUBSCRIBE, Do.CONNECT, Do.RENEW):
+                if action.do is not Do.RENEW:
+                    self.attempts.append(self.now)
+                self.later(delay, lambda action=action, refused=refused: self.answer(action, refused))
+            elif action.do is Do.CLOSE:
+                self.close(action.serial)
+            elif action.do is Do.PING:
+                if action.serial in self.sockets and action.serial not in self.muted:
+                    self.later(0.1, lambda action=action: self.pong(action.serial))
+            elif action.do is Do.HEAR:
+                self.open[action.serial] = [action.at - START, math.inf]
+            elif action.do is Do.UNHEAR:
+                span = self.open.pop(action.serial)
+                span[1] = action.at - START
+                self.spans.append(span)
+
+    def answer(self, action: Action, refused: bool) -> None:
+        answers = {
+            Do.CREATE: Event.CREATED,
+            Do.SUBSCRIBE: Event.SUBSCRIBED,
+            Do.CONNECT: Event.CONNECTED,
+            Do.RENEW: Event.RENEWED,
+        }
+        channel = self.line.channel(action.serial)
+        if channel is None or channel.ticket != action.ticket:
+            return
+        if refused:
+            self.signal(self.random.choice((Event.REFUSED, Event.GONE)), action.serial, action.ticket)
+            return
+        if action.do is Do.CONNECT:
+            self.generation += 1
+            self.sockets[action.serial] = self.generation
+            self.muted.discard(action.serial)
+            self.changed()
+            self.heartbeat(action.serial, self.generation)
+        self.signal(answers[action.do], action.serial, action.ticket, expires=START + self.now + DAY)
+
+    def pong(self, serial: int) -> None:
+        if serial in self.sockets and serial not in self.muted:
+            self.line.heard(serial, self.moment(), told=False)
+
+    def heartbeat(self, serial: int, generation: int) -> None:
+        if self.sockets.get(serial) == generation:
+            if serial not in self.muted:
+                self.line.heard(serial, self.moment())
+            self.later(30, lambda: self.heartbeat(serial, generation))
+
+    def close(self, serial: int) -> None:
+        self.sockets.pop(serial, None)
+        self.changed()
+
+    def changed(self) -> None:
+        up = bool(self.sockets.keys() - self.muted)
+        if up and self.up_since is None:
+            self.up_since = self.now
+        elif not up and self.up_since is not None:
+            self.heard.append((self.up_since, self.now))
+            self.up_since = None
+
+    def fault(self) -> None:
+        self.later(self.fault_every, self.fault)
+        current = self.line.current
+        if current is None or current.serial not in self.sockets:
+            return
+        serial = current.serial
+        kind = self.random.choice(("drop", "mute", "closing", "evict", "close"))
+        if kind == "mute":
+            self.muted.add(serial)
+            self.changed()
+        elif kind == "closing":
+            self.signal(Event.CLOSING, serial)
+            generation = self.sockets[serial]
+            self.later(60, lambda: self.drop(serial, generation, clean=True))
+        elif kind == "evict":
+            self.signal(Event.EVICTED, serial)
+        else:
+            self.drop(serial, self.sockets[serial], clean=kind == "close")
+
+    def drop(self, serial: int, generation: int, *, clean: bool) -> None:
+        if self.sockets.get(serial) == generation:
+            self.close(serial)
+            self.signal(Event.LOST, serial, clean=clean)
+
+    def run(self, seconds: float) -> None:
+        self.act(self.line.start(self.moment()))
+        self.later(self.fault_every, self.fault)
+        while self.now < seconds:
+            due = max(self.line.due(), self.now)
+            step = min(due, self.now + 30, self.queue[0].when if self.queue else math.inf)
+            self.now = step
+            while self.queue and self.queue[0].when <= self.now:
+                heapq.heappop(self.queue).run()
+            self.act(self.line.tick(self.moment()))
+        self.act(self.line.stop(self.moment()))
+
+
+@pytest.mark.parametrize(("seed", "free"), [(1, 19), (2, 0), (3, 1)])
+def test_a_day_with_a_fault_every_minute(seed: int, free: int) -> None:
+    """Over 24 hours with a fault a minute, coverage never claims a moment in which no socket heard."""
+    platform = Platform(seed, free=free, fault_every=60)
+    platform.run(DAY)
+    assert not platform.open
+    claimed = sum(span[1] - span[0] for span in platform.spans)
+    assert claimed > 0.2 * DAY
+    heard = iter([*platform.heard, (math.inf, math.inf)])
+    up = next(heard)
+    for start, end in sorted(map(tuple, platform.spans)):
+        while up[1] < end - 1e-6:
+            up = next(heard)
+        assert up[0] <= start + 1e-6
+    assert len(platform.attempts) < 3 * 3 * DAY / 60
+
+
+def test_three_days_without_faults_have_no_hole() -> None:
+    """With a free channel, renewals over three days leave not one second without a listening socket."""
+    platform = Platform(7, free=5, fault_every=math.inf)
+    platform.random = random.Random(7)
+    platform.run(3 * DAY)
+    spans = sorted(map(tuple, platform.spans))
+    assert len(spans) >= 5
+    reach = spans[0][0]
+    for start, end in spans:
+        assert start <= reach + (10 if reach == spans[0][0] else 0)
+        reach = max(reach, end)
+    assert reach == pytest.approx(platform.now)
+
+
+def test_steps_double_and_stay_bounded() -> None:
+    """The back-off grows from half a second to a minute and no further."""
+    timings = Timings()
+    steps = [timings.back_off(failures, 0.999) for failures in range(1, 40)]
+    assert steps[0] < 0.5
+    assert steps == sorted(steps)
+    assert steps[-1] <= 60

@@ -1,0 +1,59 @@
+"""The bounded queue between the sockets and the book."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from realtime.inbox import Begin, End, Frame, Inbox
+
+NOW = datetime(2026, 8, 3, 14, tzinfo=UTC)
+
+
+def frame(serial: int = 1, size: int = 10) -> Frame:
+    return Frame(b"x" * size, NOW, serial)
+
+
+async def test_frames_come_out_in_order_and_notes_alone() -> None:
+    """Frames are taken together, a note about coverage by itself, all in the order in which they went in."""
+    inbox = Inbox()
+    begin, end = Begin(1, "s", ("t",), "a"), End(1, "b", "stopped")
+    inbox.note(begin)
+    first, second, third = frame(), frame(), frame()
+    inbox.put(first)
+    inbox.put(second)
+    inbox.note(end)
+    inbox.put(third)
+    assert [await inbox.take(10) for _ in range(4)] == [[begin], [first, second], [end], [third]]
+    assert inbox.frames == 0
+    assert inbox.size == 0
+
+
+async def test_a_full_queue_drops_and_counts() -> None:
+    """Beyond its bound the queue drops, counts, and keeps a channel that lost one out until it may begin again."""
+    inbox = Inbox(frames=2)
+    assert inbox.put(frame())
+    assert inbox.put(frame())
+    assert not inbox.put(frame())
+    assert not inbox.has_room()
+    await inbox.take(10)
+    assert inbox.has_room()
+    assert not inbox.put(frame())
+    inbox.hear_again(1)
+    assert inbox.put(frame())
+    assert (inbox.heard, inbox.dropped) == (5, 2)
+
+
+async def test_bytes_are_bounded_too() -> None:
+    """Few but huge frames fill the queue as many small ones do."""
+    inbox = Inbox(size=1_000)
+    assert inbox.put(frame(size=700))
+    assert not inbox.put(frame(size=700))
+
+
+async def test_a_closed_queue_gives_what_is_left() -> None:
+    """After closing, what waits comes out, then nothing."""
+    inbox = Inbox()
+    inbox.put(frame())
+    inbox.close()
+    assert len(await inbox.take(10)) == 1
+    assert await inbox.take(10) == []

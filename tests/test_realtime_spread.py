@@ -1,0 +1,101 @@
+"""Topics over lines, and who is followed in detail."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realtime.follow import LINGER, Following
+from realtime.spread import Change, changes, free, spread
+
+
+def test_twenty_thousand_topics_fill_twenty_channels() -> None:
+    """20,000 topics need 20 lines of 1,000, the fewest there can be."""
+    plan = spread([f"t{n}" for n in range(20_000)], {})
+    assert len(plan.lines) == 20
+    assert {len(line) for line in plan.lines.values()} == {1_000}
+    assert plan.unplaced == ()
+
+
+def test_what_does_not_fit_is_said() -> None:
+    """Topics beyond the channels allowed are answered as unplaced, the rest is placed."""
+    plan = spread([f"t{n}" for n in range(25)], {}, channels=2, per_channel=10)
+    assert len(plan.unplaced) == 5
+
+
+def test_a_queue_more_and_a_queue_less_touch_one_line_each() -> None:
+    """What stays is not moved: a change names the lines that it touches and nothing else."""
+    before = spread([f"t{n}" for n in range(30)], {}, per_channel=10).lines
+    after = spread([*(f"t{n}" for n in range(30) if n != 17), "new"], before, per_channel=10).lines
+    assert changes(before, after) == {1: Change(("new",), ("t17",))}
+
+
+TOPICS = st.lists(st.integers(0, 60).map(lambda n: f"t{n}"), unique=True)
+
+
+@given(TOPICS, TOPICS, st.integers(0, 6), st.integers(1, 12))
+def test_every_topic_is_somewhere_once(first: list[str], second: list[str], channels: int, per_channel: int) -> None:
+    """After any change each topic is on one line or unplaced, within the limits, and none is unplaced in vain."""
+    standing = spread(first, {}, channels=channels, per_channel=per_channel).lines
+    plan = spread(second, standing, channels=channels, per_channel=per_channel)
+    placed = [topic for line in plan.lines.values() for topic in line]
+    assert sorted([*placed, *plan.unplaced]) == sorted(second)
+    assert len(plan.lines) <= channels
+    assert all(0 < len(line) <= per_channel for line in plan.lines.values())
+    if plan.unplaced:
+        assert len(placed) == channels * per_channel
+    for topic in second:
+        before = next((n for n, line in standing.items() if topic in line), None)
+        if before is not None:
+            assert topic in plan.lines[before]
+
+
+def test_abandoned_channels_of_ours_count_as_free() -> None:
+    """A channel that we made and left is evicted first, so it takes nothing from anybody."""
+    assert free(in_use=8, ours=5, ours_in_use=2) == 15
+    assert free(in_use=20, ours=2, ours_in_use=2) == 0
+
+
+def test_the_oldest_gives_way() -> None:
+    """When no line has room for a new conversation, the one followed for longest is let go."""
+    following = Following()
+    room = {0: 4}
+    first = following.choose([("a", False), ("b", False)], room, 0)
+    assert first.subscribe == (("a", 0), ("b", 0))
+    then = following.choose([("c", False)], room, 1)
+    assert then.subscribe == (("c", 0),)
+    assert then.unsubscribe == (("a", 0),)
+    assert following.gave_way == 1
+
+
+def test_an_ended_conversation_is_let_go_after_its_wrap_up() -> None:
+    """The end is followed for a while, because wrap-up comes after it; resuming keeps it."""
+    following = Following()
+    following.choose([("a", False), ("b", False)], {0: 10}, 0)
+    following.choose([("a", True), ("b", True)], {0: 10}, 1)
+    assert following.choose([("b", False)], {0: 10}, 2).unsubscribe == ()
+    assert following.choose([], {0: 10}, 2 + LINGER).unsubscribe == (("a", 0),)
+    assert following.of(0) == ["b"]
+
+
+def test_an_ended_conversation_is_never_begun() -> None:
+    """A conversation first heard when it has ended is not followed."""
+    assert Following().choose([("a", True)], {0: 10}, 0).subscribe == ()
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans(), st.floats(0, 50)), max_size=80), st.integers(0, 5))
+def test_followed_conversations_fit_their_line(script: list[tuple[int, bool, float]], lines: int) -> None:
+    """Two topics a conversation never exceed the room, and what is subscribed is what is followed."""
+    following, live, now = Following(), {}, 0.0
+    room = {line: 2 + line * 2 for line in range(lines)}
+    for name, ended, seconds in script:
+        now += seconds
+        found = following.choose([(str(name), ended)], room, now)
+        for one, line in found.unsubscribe:
+            assert live.pop(one) == line
+        for one, line in found.subscribe:
+            assert one not in live
+            live[one] = line
+        assert live == dict(following.on_line)
+        for line in room:
+            assert 2 * len(following.of(line)) <= room[line]
