@@ -1,0 +1,144 @@
+"""How a command begins and ends: the options that all share, logs, and the one line that an error is.
+
+It knows exit statuses and nothing of what a command does. Programs call `run` once, at their outermost end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+
+from genesys.errors import RollbookError, UsageError
+from genesys.settings import Settings, load
+
+F = TypeVar("F", bound=Callable[..., Any])
+INTERRUPTED: Final = 130
+
+out: Final = Console(highlight=False, soft_wrap=False)
+err: Final = Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """One line on standard error: the way an error, and only an error, is told."""
+    err.print(text, markup=False, soft_wrap=True, no_wrap=True, overflow="ignore", crop=False)
+
+
+def answer(report: object) -> None:
+    """One JSON object on standard output."""
+    sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def end_with(error: RollbookError, *, as_json: bool) -> NoReturn:
+    """End the command as an error says: one line (or one JSON object), and its exit status."""
+    line = " ".join(str(error).split())
+    if as_json:
+        answer({"error": line})
+    else:
+        say(f"rollbook: {line}")
+    raise SystemExit(error.exit_status)
+
+
+def run(work: Callable[[], int | None] | Coroutine[Any, Any, int | None], *, as_json: bool = False) -> NoReturn:
+    """Do a command's work and end with its status (None is 0)."""
+    tune_collector()
+    try:
+        status = asyncio.run(work) if isinstance(work, Coroutine) else work()
+    except RollbookError as error:
+        end_with(error, as_json=as_json)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Whoever read our output has gone: nothing to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    raise SystemExit(status or 0)
+
+
+def tune_collector() -> None:
+    """Let the cycle collector look less often.
+
+    A page of details is some 50,000 objects without a single cycle: at the default thresholds, decoding one took
+    three times as long (docs/performance.md). What is loaded at the start is never garbage.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+
+
+def settings_options(command: F) -> F:
+    """`--db`, `--config`, `--region`: the command gets `settings` instead."""
+
+    @click.option("--db", "store_path", type=click.Path(path_type=Path), help="The store (default: rollbook.db).")
+    @click.option("--config", type=click.Path(path_type=Path), help="The settings file (default: rollbook.toml).")
+    @click.option("--region", help="The platform's region, e.g. us-east-1, or its domain.")
+    @wraps(command)
+    def with_settings(
+        *args: Any, store_path: Path | None, config: Path | None, region: str | None, **options: Any
+    ) -> Any:
+        try:
+            settings = read_settings(store_path=store_path, config=config, region=region)
+        except RollbookError as error:
+            end_with(error, as_json=bool(options.get("as_json")))
+        return command(*args, settings=settings, **options)
+
+    return with_settings  # type: ignore[return-value]
+
+
+def read_settings(**flags: Any) -> Settings:
+    """The settings of this process: its flags, environment and working directory."""
+    return load(flags=flags, env=os.environ, cwd=Path.cwd())
+
+
+def json_option(command: F) -> F:
+    """`--json`: the command gets `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer one JSON object on standard output.")(command)
+
+
+def verbose_option(command: F) -> F:
+    """`-v`: logs on standard error, more with `-vv`."""
+
+    def begin(_: click.Context, __: click.Parameter, value: int) -> None:
+        start_logging(value)
+
+    option = click.option("-v", "--verbose", count=True, expose_value=False, callback=begin, help="Log more.")
+    return option(command)
+
+
+def start_logging(verbosity: int) -> None:
+    """Logs go to standard error: warnings, with 1 what happens, with 2 everything of ours."""
+    logging.basicConfig(
+        level=logging.INFO if verbosity else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+        force=True,
+    )
+    for name in ("genesys", "store", "reconcile", "realtime"):
+        logging.getLogger(name).setLevel(logging.DEBUG if verbosity > 1 else logging.NOTSET)
+    # The libraries' own logs at this level show addresses of channels, which are secrets.
+    for name in ("httpx", "httpcore", "websockets", "aiohttp", "apscheduler", "hpack"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def main(group: click.Command, *, name: str) -> NoReturn:
+    """Run a click command as a program: its usage errors are one line too, or one JSON object."""
+    as_json = "--json" in sys.argv
+    try:
+        status = group.main(prog_name=name, standalone_mode=False)
+    except click.ClickException as error:
+        end_with(UsageError(error.format_message()), as_json=as_json)
+    except click.Abort:
+        raise SystemExit(INTERRUPTED) from None
+    except RollbookError as error:
+        end_with(error, as_json=as_json)
+    raise SystemExit(status if isinstance(status, int) else 0)

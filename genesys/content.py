@@ -1,0 +1,93 @@
+"""When two pieces of JSON say the same, and what to do with JSON that is nearly right. Pure.
+
+The same content may come with its keys in another order and with `1` for `1.0`; nothing else may differ. Identity is a
+digest of one spelling of the content. It does not know what the content is about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Final
+
+import msgspec
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+# A whole number that is spelled as a float: `1.0`, `1e16`. Only where one may occur is the content walked; a text that
+# looks like one costs the walk and changes nothing.
+_WHOLE_FLOAT: Final = re.compile(rb"[0-9]\.0[,}\]]|[0-9][eE]|\.0\Z")
+# Escapes in the order in which they stand, so that the second half of `\\` is never taken for the start of another.
+_ESCAPE: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.", re.DOTALL
+)
+
+
+def canonical(value: Any) -> bytes:
+    """The one spelling of decoded JSON: keys sorted, whole floats as integers. Equal if and only if the content is."""
+    try:
+        encoded: bytes = _encode(value)
+    except (OverflowError, RecursionError):
+        return _spell(value)  # an integer beyond 64 bits, or nested too deep for recursion
+    return _spell(value) if _WHOLE_FLOAT.search(encoded) else encoded
+
+
+def digest(*parts: bytes) -> bytes:
+    """16 bytes of BLAKE2b over parts that are kept apart by a NUL (which JSON and topics cannot hold)."""
+    return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
+
+
+def _spell(value: Any) -> bytes:
+    """The encoder's own spelling, with whole floats as integers, and without recursion."""
+    out: list[bytes] = []
+    todo: list[Any] = [value]
+    while todo:
+        item = todo.pop()
+        if item.__class__ is _Written:
+            out.append(item.text)
+        elif isinstance(item, dict):
+            todo.append(_CLOSE_OBJECT)
+            for at, name in enumerate(sorted(item, reverse=True)):
+                comma = b"," if at < len(item) - 1 else b""
+                todo += (item[name], _Written(comma + _encode(name) + b":"))
+            todo.append(_OPEN_OBJECT)
+        elif isinstance(item, list):
+            todo.append(_CLOSE_ARRAY)
+            for at in range(len(item) - 1, -1, -1):
+                todo.append(item[at])
+                if at:
+                    todo.append(_COMMA)
+            todo.append(_OPEN_ARRAY)
+        else:
+            out.append(_scalar(item))
+    return b"".join(out)
+
+
+class _Written:
+    """Text that is ready, among values that are not."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+
+_OPEN_OBJECT, _CLOSE_OBJECT, _OPEN_ARRAY, _CLOSE_ARRAY, _COMMA = map(_Written, (b"{", b"}", b"[", b"]", b","))
+
+
+def _scalar(value: Any) -> bytes:
+    if value.__class__ is float and value.is_integer():
+        value = int(value)
+    return str(value).encode() if value.__class__ is int else _encode(value)
+
+
+def mend_surrogates(json: bytes) -> bytes:
+    """The same JSON with each half of a surrogate pair that stands alone replaced by U+FFFD.
+
+    A text that was cut in the middle of an emoji is escaped so by some serializers. It is no Unicode: no decoder of ours
+    reads it and no UTF-8 file can hold it.
+    """
+    return _ESCAPE.sub(lambda found: b"\\ufffd" if _is_half(found[0]) else found[0], json)
+
+
+def _is_half(escape: bytes) -> bool:
+    return len(escape) == 6

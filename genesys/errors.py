@@ -1,0 +1,103 @@
+"""What can go wrong, split by what the caller does next.
+
+    RollbookError               one clear line; `exit_status` is how a command that meets it ends
+    ├── UsageError              mend the command (2)
+    │   └── SettingsError       mend a setting (2)
+    ├── ConnectionLost          the host cannot be reached: look at the network, then try again (1)
+    ├── ApiError                the platform answered with an error (1)
+    │   ├── SignInRefused       mend the credentials
+    │   ├── NotAuthenticated    the token is refused, and a new one too
+    │   ├── PermissionRefused   give the OAuth client a permission
+    │   ├── NotFound            give up on this item
+    │   ├── RequestRefused      this request will never be taken
+    │   └── Unavailable         wait: tried as often as is sensible
+    └── StoreError              see store/errors.py (1)
+
+No message holds a secret: they are built from hosts, paths and what the platform said.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RollbookError(Exception):
+    """Anything that a person can cause or meet. `str(error)` is one line that says what to do."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class UsageError(RollbookError):
+    """The command as it was given cannot be run."""
+
+    exit_status = 2
+
+
+class SettingsError(UsageError):
+    """A setting is missing, unknown or has no sense."""
+
+
+class ConnectionLost(RollbookError):
+    """A host cannot be reached at all."""
+
+
+class StoreError(RollbookError):
+    """The store cannot be used; `store/errors.py` has the kinds."""
+
+
+class ApiError(RollbookError):
+    """The platform answered with an error.
+
+    status: of the answer. code, correlation_id: as the platform gave them, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str | None = None,
+        correlation_id: str | None = None,
+        method: str = "",
+        path: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.correlation_id = correlation_id
+        self.method = method
+        self.path = path
+
+    def __str__(self) -> str:
+        said = [str(self.status) if self.status else "", self.code or ""]
+        about = " ".join(part for part in said if part)
+        where = f"{self.method} {self.path}".strip()
+        tail = ", ".join(
+            part for part in (about, where, f"correlation id {self.correlation_id}" if self.correlation_id else "") if part
+        )  # fmt: skip
+        return f"{self.message} ({tail})" if tail else self.message
+
+
+class SignInRefused(ApiError):
+    """The login host refuses the client id, its secret or both."""
+
+
+class NotAuthenticated(ApiError):
+    """A token is refused, and one new one did not mend it."""
+
+
+class PermissionRefused(ApiError):
+    """The OAuth client lacks a permission."""
+
+
+class NotFound(ApiError):
+    """What was asked for does not exist."""
+
+
+class RequestRefused(ApiError):
+    """The platform will never take this request, however often it is made."""
+
+
+class Unavailable(ApiError):
+    """The platform did not answer properly, however often it was asked within reason."""

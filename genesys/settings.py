@@ -1,0 +1,253 @@
+"""Settings: read in one place, from flags, the environment, a TOML file and defaults, in that order.
+
+It knows every key there is. An unknown one is an error that names it. Nothing is looked up anywhere else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from genesys import topics
+from genesys.errors import SettingsError
+from genesys.regions import hosts
+from genesys.times import from_text, parse_duration
+
+
+class Secret:
+    """A text that shows itself nowhere: `str` and `repr` say `***`, and it cannot be formatted by accident."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself, for the one call that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Addresses have no slash at their end; `api_url` is None where no region is set."""
+
+    region: str | None = None
+    api_url: str | None = None
+    login_url: str | None = None
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    access_token: Secret | None = None
+    store_path: Path = Path("rollbook.db")
+    topics: tuple[str, ...] = (topics.QUEUE_CONVERSATIONS,)
+    users: bool = False
+    follow_details: bool = False
+    health: str | None = None
+    sqs_queue_url: str | None = None
+    width: timedelta = timedelta(minutes=30)
+    lag: timedelta = timedelta(minutes=10)
+    settle_after: timedelta = timedelta(days=4)
+    stuck_after: timedelta = timedelta(days=30)
+    ended_only: bool = False
+    filter: Mapping[str, Any] | None = None
+    since: datetime | None = None
+    config_path: Path | None = None
+    explicit: frozenset[str] = field(default=frozenset())
+
+    def require_platform(self) -> None:
+        """Raise SettingsError, naming what is missing, unless there are hosts and credentials."""
+        if self.api_url is None or self.login_url is None:
+            raise SettingsError("set GENESYSCLOUD_REGION (e.g. us-east-1, or a domain such as mypurecloud.com)")
+        if self.access_token is None and (self.client_id is None or self.client_secret is None):
+            raise SettingsError(
+                "set GENESYSCLOUD_OAUTHCLIENT_ID and GENESYSCLOUD_OAUTHCLIENT_SECRET (an OAuth client of the grant"
+                " type Client Credentials), or GENESYSCLOUD_ACCESS_TOKEN"
+            )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be a text")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _duration(value: Any) -> timedelta:
+    read = parse_duration(_text(value))
+    if read <= timedelta(0):
+        raise ValueError("must be longer than nothing")
+    return read
+
+
+def _lag(value: Any) -> timedelta:
+    return parse_duration(_text(value))
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return from_text(value.isoformat())
+    return from_text(str(value))
+
+
+def _topics(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) and one.startswith("v2.") for one in value):
+        raise ValueError('must be a list of topics such as ["v2.routing.queues.{id}.conversations"]')
+    return tuple(value)
+
+
+def _path(value: Any) -> Path:
+    return Path(_text(value)).expanduser()
+
+
+FILTER_KEYS: Final = ("conversationFilters", "segmentFilters")
+
+
+def check_filter(value: Any) -> dict[str, Any]:
+    """A filter as the API takes it. Raises ValueError."""
+    if not isinstance(value, dict) or not value:
+        raise ValueError("must be an object with conversationFilters or segmentFilters")
+    for name, members in value.items():
+        if name not in FILTER_KEYS:
+            raise ValueError(f"knows conversationFilters and segmentFilters, not {name!r}")
+        if not isinstance(members, list) or not all(isinstance(one, dict) for one in members):
+            raise ValueError(f"{name} must be a list of objects")
+    return value
+
+
+def _filter(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"is no JSON ({error})") from None
+    return check_filter(value)
+
+
+def _address(value: Any) -> str:
+    text = _text(value).rstrip("/")
+    if not text.startswith(("https://", "http://")):
+        raise ValueError("must be an address that begins with https://")
+    return text
+
+
+# (section, key) of the settings file → (field, how it is read)
+KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
+    ("genesys", "region"): ("region", _text),
+    ("genesys", "api_url"): ("api_url", _address),
+    ("genesys", "login_url"): ("login_url", _address),
+    ("store", "path"): ("store_path", _path),
+    ("realtime", "topics"): ("topics", _topics),
+    ("realtime", "users"): ("users", _flag),
+    ("realtime", "follow_details"): ("follow_details", _flag),
+    ("realtime", "health"): ("health", _text),
+    ("realtime.sqs", "queue_url"): ("sqs_queue_url", _address),
+    ("reconcile", "width"): ("width", _duration),
+    ("reconcile", "lag"): ("lag", _lag),
+    ("reconcile", "settle_after"): ("settle_after", _duration),
+    ("reconcile", "stuck_after"): ("stuck_after", _duration),
+    ("reconcile", "ended_only"): ("ended_only", _flag),
+    ("reconcile", "filter"): ("filter", _filter),
+    ("reconcile", "since"): ("since", _moment),
+}
+_ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
+    "GENESYSCLOUD_REGION": ("region", _text),
+    "GENESYSCLOUD_API_URL": ("api_url", _address),
+    "GENESYSCLOUD_LOGIN_URL": ("login_url", _address),
+    "GENESYSCLOUD_OAUTHCLIENT_ID": ("client_id", _text),
+    "GENESYSCLOUD_OAUTHCLIENT_SECRET": ("client_secret", lambda value: Secret(value)),
+    "GENESYSCLOUD_ACCESS_TOKEN": ("access_token", lambda value: Secret(value)),
+    "ROLLBOOK_DB": ("store_path", _path),
+}
+_SECRETS: Final = ("client_id", "client_secret", "access_token")
+
+
+def load(*, flags: Mapping[str, Any] | None = None, env: Mapping[str, str], cwd: Path) -> Settings:
+    """The settings. flags: already of the fields' types, None where not given, and `config` for the file's path.
+
+    Raises SettingsError, naming the key or the variable.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    config = _config_path(given.pop("config", None), env, cwd)
+    values: dict[str, Any] = _read_file(config) if config else {}
+    for name, (target, read) in _ENVIRONMENT.items():
+        if env.get(name):
+            values[target] = _value(name, read, env[name])
+    values |= given
+    explicit = frozenset(values)
+    if values.get("region"):
+        api_url, login_url = hosts(values["region"])
+        values.setdefault("api_url", api_url)
+        values.setdefault("login_url", login_url)
+    if values.get("api_url") and not values.get("login_url"):
+        raise SettingsError("GENESYSCLOUD_API_URL needs GENESYSCLOUD_LOGIN_URL (or a region) beside it")
+    return Settings(**values, config_path=config, explicit=explicit)
+
+
+def _config_path(flag: Any, env: Mapping[str, str], cwd: Path) -> Path | None:
+    named = flag or env.get("ROLLBOOK_CONFIG")
+    if named:
+        path = cwd / Path(named).expanduser()
+        if not path.is_file():
+            raise SettingsError(f"there is no settings file {path}")
+        return path
+    default = cwd / "rollbook.toml"
+    return default if default.is_file() else None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is no TOML: {error}") from None
+    values: dict[str, Any] = {}
+    _section(path, "", document, values)
+    return values
+
+
+def _section(path: Path, name: str, members: Mapping[str, Any], values: dict[str, Any]) -> None:
+    sections = {section for section, _ in KEYS}
+    for key, value in members.items():
+        inner = f"{name}.{key}" if name else key
+        if inner in sections and isinstance(value, dict):
+            _section(path, inner, value, values)
+        elif (name, key) in KEYS:
+            target, read = KEYS[name, key]
+            values[target] = _value(f"{path.name}: [{name}] {key}", read, value)
+        else:
+            known = [other for section, other in KEYS if section == name] if name else sorted(sections)
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            place = f"key {key!r} in [{name}]" if name else f"section or key {key!r}"
+            raise SettingsError(f"{path.name}: unknown {place}; {hint}")
+
+
+def _value(name: str, read: Callable[[Any], Any], value: Any) -> Any:
+    try:
+        return read(value)
+    except ValueError as error:
+        shown = "" if "SECRET" in name or "TOKEN" in name else f" = {value!r}"
+        raise SettingsError(f"{name}{shown}: {error}") from None
