@@ -332,9 +332,7 @@ class Book:
         """Every run over a window, oldest first."""
         return self.read(lambda db: windows.runs(db, start, end, filter))
 
-    def gaps(
-        self, *, since: str = "", until: str = "9", kind: str | None = None, limit: int = -1
-    ) -> list[gaps.Gap]:
+    def gaps(self, *, since: str = "", until: str = "9", kind: str | None = None, limit: int = -1) -> list[gaps.Gap]:
         """The gaps of windows that start in [since, until)."""
         return self.read(lambda db: gaps.listed(db, since=since, until=until, kind=kind, limit=limit))
 

@@ -60,9 +60,7 @@ def alive(connection: sqlite3.Connection, spans: Iterable[int], at: str) -> None
 
 def close_stale(connection: sqlite3.Connection) -> int:
     """End the spans that a killed process left, at their last sign of life. For the one daemon, when it starts."""
-    cursor = connection.execute(
-        "UPDATE coverage SET ended_at = alive_at, end_reason = 'killed' WHERE ended_at IS NULL"
-    )
+    cursor = connection.execute("UPDATE coverage SET ended_at = alive_at, end_reason = 'killed' WHERE ended_at IS NULL")
     return cursor.rowcount
 
 

@@ -115,7 +115,9 @@ def connect(path: Path, *, journal: str = "wal", timeout: float = BUSY_SECONDS) 
 def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
     """A connection that cannot write. Raises StoreUnwritable where there is no file, StoreForeign if it is not ours."""
     if not path.exists():
-        raise StoreUnwritable(f"there is no store at {path}; `rollbook run` or `reconcile` make one, --db names another")
+        raise StoreUnwritable(
+            f"there is no store at {path}; `rollbook run` or `reconcile` make one, --db names another"
+        )
     _look_at_header(path)
     try:
         connection = sqlite3.connect(

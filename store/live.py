@@ -31,7 +31,7 @@ class Heard:
     division_ids: frozenset[str] = frozenset()
 
     def add(self, facts: LiveFacts, received_at: str) -> None:
-        """Take one event's facts in. A time that lies in the future of its own arrival is a wrong clock: arrival counts."""
+        """Take one event's facts in. A time after its own arrival is a wrong clock: arrival counts."""
         self.first_seen_at = min(self.first_seen_at, received_at)
         self.started_at = least(self.started_at, facts.started_at)
         self.ended_at = greatest(self.ended_at, facts.ended_at)

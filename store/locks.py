@@ -112,7 +112,7 @@ def lock_file(store: Path) -> LockFile:
 
 def _same_file(known: LockFile, path: Path) -> bool:
     try:
-        there, ours = os.stat(path), os.fstat(known._fd)
+        there, ours = path.stat(), os.fstat(known._fd)
     except OSError:
         return False
     return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)

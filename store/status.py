@@ -65,8 +65,8 @@ def heard(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) 
     for named in of_topic.values():
         alike[tuple(named)] += 1
     total, found = 0.0, []
-    for named, count in alike.items():
-        pieces = [piece for topics in named for piece in sets[topics]]
+    for members, count in alike.items():
+        pieces = [piece for topics in members for piece in sets[topics]]
         listened = union((a, b) for a, b, _ in pieces)
         total += count * sum((b - a).total_seconds() for a, b in listened)
         for opened, closed in holes(listened, start, end):

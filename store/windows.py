@@ -1,4 +1,4 @@
-"""The ledger: one row for each window and filter, one for each run over it. SQL only; verdicts are decided elsewhere."""
+"""The ledger: one row for each window and filter, one for each run over it. SQL only."""
 
 from __future__ import annotations
 
@@ -161,13 +161,14 @@ def set_verdict(
 ) -> None:
     """Change a window's verdict without a read of it (its last conversation ended), and keep that on record."""
     connection.execute(
-        "INSERT INTO windows (start, \"end\", filter, verdict, reason, last_run_at) VALUES (?, ?, ?, ?, ?, ?)"
+        'INSERT INTO windows (start, "end", filter, verdict, reason, last_run_at) VALUES (?, ?, ?, ?, ?, ?)'
         ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason,'
         " ongoing = coalesce(?, ongoing)",
         (start, end, filter, verdict, reason, at, ongoing),
     )
     connection.execute(
-        'INSERT INTO window_runs (start, "end", filter, command, via, started_at, finished_at, verdict, reason, ongoing)'
+        'INSERT INTO window_runs (start, "end", filter, command, via, started_at, finished_at, verdict, reason,'
+        " ongoing)"
         " VALUES (?, ?, ?, 'follow', 'query', ?, ?, ?, ?, ?)",
         (start, end, filter, at, at, verdict, reason, ongoing),
     )

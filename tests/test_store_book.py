@@ -215,7 +215,9 @@ def test_a_creation_that_was_cut_short_is_taken_up(path: Path) -> None:
 
     half = sqlite3.connect(path)
     half.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    half.execute("CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT)")
+    half.execute(
+        "CREATE TABLE _sqlite_migrations (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT)"
+    )
     half.commit()
     half.close()
     with Book.open(path) as book:
@@ -326,7 +328,9 @@ def test_repeated_notifications_are_one_event(book: Book) -> None:
 
 def test_what_cannot_be_read_is_a_dead_letter(book: Book) -> None:
     """A payload that nobody understands is kept, byte order and all."""
-    told = book.record([Unreadable(source="websocket", payload=b"\xff{", error="not JSON", received_at=at(6))]).result(10)
+    told = book.record([Unreadable(source="websocket", payload=b"\xff{", error="not JSON", received_at=at(6))]).result(
+        10
+    )
     assert told.dead_letters == 1
     assert rows(book, "dead_letters", "payload", "error") == [("\\xff{", "not JSON")]
 
@@ -450,7 +454,9 @@ def test_grid_windows_inherit_a_proof_and_keep_a_better_one(book: Book) -> None:
     book.finish_run(run("open", minutes=60)).result(10)
     children = [(at(0), at(30)), (at(30), at(60))]
     assert book.inherit(at(0), at(60), "", children, at=at(70)).result(10) == 1
-    assert [(w.verdict, w.owned) for w in book.windows(since=at(0), until=at(60)) if w.end != at(60) or w.start == at(30)]
+    assert [
+        (w.verdict, w.owned) for w in book.windows(since=at(0), until=at(60)) if w.end != at(60) or w.start == at(30)
+    ]
     assert book.window(*children[0]).verdict == "settled"  # type: ignore[union-attr]
     assert book.window(*children[1]).verdict == "open"  # type: ignore[union-attr]
 

@@ -1,0 +1,123 @@
+"""`rollbook status`: what `store/status.py` found, in words for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from genesys import console
+from genesys.settings import Settings
+from store import status as state
+from store.book import Book
+
+_WIDTH: Final = 80
+_ORDER: Final = ("settled", "complete", "open", "due", "pending", "failed")
+
+
+@click.command()
+@console.settings_options
+@console.json_option
+def status(settings: Settings, as_json: bool) -> None:
+    """Say how capture, coverage and the windows stand, from the store alone."""
+
+    def work() -> None:
+        with Book.open(settings.store_path, mode="ro") as book:
+            found = book.read(lambda db: state.collect(db, datetime.now(UTC)))
+        if as_json:
+            console.answer(found)
+        else:
+            for line in lines(found):
+                click.echo(line)
+
+    console.run(work, as_json=as_json)
+
+
+def _minute(text: str | None) -> str:
+    """A time as people read it: `2026-03-02 10:00 UTC`."""
+    return f"{text[:10]} {text[11:16]} UTC" if text else "never"
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return "–"
+    # Never "100 %" for something that is not all of it.
+    return "100 %" if share >= 1 else f"{min(share * 100, 99.99):.2f} %" if share > 0.99 else f"{share * 100:.1f} %"
+
+
+def _field(name: str, value: str) -> str:
+    return f"{name:<15} {value}"[:_WIDTH]
+
+
+def lines(found: dict[str, Any]) -> Iterator[str]:
+    """The report, line by line."""
+    organization = found["organization"]
+    yield _field("organisation", f"{organization['name']} ({organization['id']})" if organization else "not known yet")
+    yield from _capture(found["capture"])
+    yield from _conversations(found["conversations"])
+    yield from _windows(found["windows"])
+    yield from _gaps(found["gaps"])
+    if found["rejected_topics"]:
+        yield from _rejected(found["rejected_topics"])
+    if found["dead_letters"]:
+        yield _field("dead letters", f"{found['dead_letters']:,} that could not be understood (table dead_letters)")
+
+
+def _capture(capture: dict[str, Any]) -> Iterator[str]:
+    if capture["since"] is None:
+        yield _field("capture", "has never run (`rollbook run` starts it)")
+        return
+    now = f"listening by {', '.join(capture['sources'])}" if capture["listening"] else "not listening now"
+    yield _field("capture", f"{now}, first on {_minute(capture['since'])}")
+    yield _field("events", f"{capture['events']:,}, the last on {_minute(capture['last_event_at'])}")
+    day = capture["last_day"]
+    yield _field("last day", f"{_percent(day['share'])} of the time of {day['topics']:,} topics was listened to")
+    for hole in day["holes"]:
+        start, end = _minute(hole["start"])[11:16], _minute(hole["end"])[11:]
+        yield _field("", f"not heard {start} to {end}, {hole['topics']:,} topics: {hole['reason']}")
+    if day["more_holes"]:
+        yield _field("", f"and {day['more_holes']:,} earlier ones (table coverage)")
+
+
+def _conversations(known: dict[str, Any]) -> Iterator[str]:
+    yield _field("conversations", f"{known['total']:,}")
+    if known["both"] + known["reconciled"]:
+        yield _field("", f"{_percent(known['share_heard_live'])} of those read afterwards had been heard live")
+    if known["live"]:
+        yield _field("", f"{known['live']:,} heard and not read yet")
+    followed = [f"{known['ongoing']:,} going on"]
+    followed += [f"{known[name]:,} {name}" for name in ("stuck", "gone") if known[name]]
+    yield _field("", ", ".join(followed))
+    if known["drifted"]:
+        yield _field("", f"{known['drifted']:,} rewritten after their end (table conversation_versions)")
+
+
+def _windows(ledger: dict[str, Any]) -> Iterator[str]:
+    counts = ledger["by_verdict"]
+    if not counts:
+        yield _field("windows", "none yet")
+        return
+    yield _field("windows", ", ".join(f"{counts[name]:,} {name}" for name in _ORDER if counts.get(name)))
+    if ledger["from"]:
+        yield _field("", f"proven between {_minute(ledger['from'])} and {_minute(ledger['until'])}")
+    for window in ledger["failed"][:5]:
+        yield _field("failed", f"{_minute(window['start'])}: {window['reason'] or 'no reason kept'}")
+
+
+def _gaps(found: list[dict[str, Any]]) -> Iterator[str]:
+    if not found:
+        yield _field("gaps", "none")
+        return
+    detected, filled = (sum(gap[name] for gap in found) for name in ("detected", "filled"))
+    yield _field("gaps", f"{detected:,} found in what capture heard, {filled:,} of them filled")
+    for gap in found[:8]:
+        yield _field("", f"{gap['detected']:>7,} {gap['kind'].replace('_', ' ')}: {gap['cause']}")
+
+
+def _rejected(refused: list[dict[str, Any]]) -> Iterator[str]:
+    yield _field("not heard", f"{len(refused):,} topics were refused (table rejected_topics)")
+    missing = sorted({name for topic in refused for name in topic["missing_permissions"]})
+    if missing:
+        yield _field("", f"missing permission: {', '.join(missing)}")

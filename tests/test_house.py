@@ -1,0 +1,103 @@
+"""The house as the architecture page draws it: floors, doors, and what may not stand anywhere."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = ["genesys", "store", "reconcile", "realtime", "rollbook"]
+ROOMS = [*FLOORS[:-1], "simulator"]
+# Third-party packages that have one door each, and the modules that are it.
+DOORS = {
+    "httpx": {"genesys/http.py"},
+    "websockets": {"realtime/socket.py"},
+    "apscheduler": {"reconcile/schedule.py"},
+    "aiohttp": {"realtime/health.py"},
+    "rich": {"genesys/", "store/cli.py", "reconcile/", "realtime/", "rollbook.py"},
+    "sqlite3": {"store/"},
+    "sqlite_utils": {"store/"},
+    "boto3": {"realtime/sqs.py", "genesys/secrets.py", "realtime/objects.py"},
+    "orjson": set(),
+    "requests": set(),
+    "PureCloudPlatformClientV2": set(),
+}
+
+
+def modules(*rooms: str) -> Iterator[Path]:
+    """Every Python file of these rooms."""
+    for room in rooms:
+        if room == "rollbook":
+            yield ROOT / "rollbook.py"
+        else:
+            yield from sorted((ROOT / room).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level packages that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_imports_go_downwards_only(room: str) -> None:
+    """A room imports itself and the floors below it, never one above."""
+    above = set(FLOORS[FLOORS.index(room) + 1 :])
+    for path in modules(room):
+        assert not imports(path) & above, path.relative_to(ROOT)
+
+
+def test_the_simulator_shares_nothing_with_the_product() -> None:
+    """It imports nothing of ours, so that it cannot share our mistakes; and only what shows or tests imports it."""
+    for path in modules("simulator"):
+        assert not imports(path) & set(FLOORS), path.relative_to(ROOT)
+    for path in modules(*FLOORS):
+        name = str(path.relative_to(ROOT))
+        if "simulator" in imports(path):
+            assert name in {"rollbook.py", "realtime/demo.py"}, name
+
+
+@pytest.mark.parametrize("package", DOORS)
+def test_a_foreign_library_has_one_door(package: str) -> None:
+    """A package is imported in its door and nowhere else of the product."""
+    for path in modules(*FLOORS):
+        if package in imports(path):
+            name = str(path.relative_to(ROOT))
+            assert any(name.startswith(door) for door in DOORS[package]), f"{name} imports {package}"
+
+
+def test_sql_is_written_in_the_store_only() -> None:
+    """No other room speaks SQL."""
+    words = re.compile(r"\b(SELECT .+ FROM|INSERT (OR \w+ )?INTO|UPDATE \w+ SET|DELETE FROM)\b")
+    for path in modules("genesys", "reconcile", "realtime", "rollbook"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 400:
+                assert not words.search(node.value) or "demo" in path.name, f"{path.relative_to(ROOT)}: {node.value}"
+
+
+def test_every_module_says_what_it_owns() -> None:
+    """Each file opens with a docstring, and none is longer than an eye can hold."""
+    for path in modules(*ROOMS, "rollbook"):
+        text = path.read_text()
+        assert ast.get_docstring(ast.parse(text)), path.relative_to(ROOT)
+        assert len(text.splitlines()) <= 450, path.relative_to(ROOT)
+
+
+def test_each_room_is_typed() -> None:
+    """Each package tells type checkers that it is typed."""
+    for room in ROOMS:
+        assert (ROOT / room / "py.typed").exists()
+
+
+def test_the_readmes_test_command_is_what_ci_runs() -> None:
+    """The one command that the README gives for the tests is the one that CI calls."""
+    command = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest -q"
+    assert command in (ROOT / "README.md").read_text()
+    assert command in (ROOT / ".ci" / "run").read_text()
