@@ -22,6 +22,14 @@ _ESCAPE: Final = re.compile(
 )
 
 
+_decode: Final = msgspec.json.Decoder().decode
+
+
+def decode(json: bytes | str) -> Any:
+    """Any JSON. Raises ValueError (no JSON, no UTF-8) or RecursionError (nested deeper than about a thousand)."""
+    return _decode(json)
+
+
 def canonical(value: Any) -> bytes:
     """The one spelling of decoded JSON: keys sorted, whole floats as integers. Equal if and only if the content is."""
     try:
@@ -83,8 +91,8 @@ def _scalar(value: Any) -> bytes:
 def mend_surrogates(json: bytes) -> bytes:
     """The same JSON with each half of a surrogate pair that stands alone replaced by U+FFFD.
 
-    A text that was cut in the middle of an emoji is escaped so by some serializers. It is no Unicode: no decoder of ours
-    reads it and no UTF-8 file can hold it.
+    A text that was cut in the middle of an emoji is escaped so by some serializers. It is no Unicode: our decoder does
+    not read it, and UTF-8 cannot hold it.
     """
     return _ESCAPE.sub(lambda found: b"\\ufffd" if _is_half(found[0]) else found[0], json)
 

@@ -1,27 +1,28 @@
 """What an answer of conversation details looks like, and when two records say the same. Pure.
 
 The platform's own SDK models are not used: they turn words that they do not know into `outdated_sdk_version` and drop
-fields. Here a record stays what came, byte for byte, beside its decoded form.
+fields. Here a record stays what came, byte for byte, beside its decoded form. What is in a record below its head is
+none of this module's business, so a record of a strange shape passes through.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
+from genesys.content import canonical, decode, digest, mend_surrogates
 from genesys.times import normalize
 
+__all__ = ["DetailRow", "DetailsPage", "content_digest", "decode_record", "ids_of", "parse_page", "row_of"]
 
-@dataclass(frozen=True, slots=True)
-class DetailRow:
+
+class DetailRow(msgspec.Struct, frozen=True):
     """One conversation of an answer.
 
-    start, end: as 24-character text; None where absent or no time. raw: the API's bytes. record: the same, decoded.
+    conversation_id: None where absent or no text: such a row can be kept, not counted. start, end: as 24-character
+    text; None where absent or no time. raw: the API's bytes. record: the same, decoded ({} if it is no object).
     """
 
     conversation_id: str | None
@@ -31,9 +32,11 @@ class DetailRow:
     record: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class DetailsPage:
-    """One page of an answer. No rows: past the last page. total_hits is approximate (None where absent)."""
+class DetailsPage(msgspec.Struct, frozen=True):
+    """One page of an answer. No rows: past the last page. total_hits is approximate (None where absent).
+
+    cursor, data_availability_date: of a job's results; no cursor on the last page.
+    """
 
     rows: tuple[DetailRow, ...]
     total_hits: int | None
@@ -42,76 +45,86 @@ class DetailsPage:
 
 
 class _Page(msgspec.Struct):
+    # Everything may be missing: past the last page the body can be `{}` (reference, "End of results").
     conversations: list[msgspec.Raw] | None = None
-    totalHits: int | None = None  # noqa: N815 (the platform's name)
-    cursor: str | None = None
-    dataAvailabilityDate: str | None = None  # noqa: N815
+    totalHits: Any = None
+    cursor: Any = None
+    dataAvailabilityDate: Any = None
 
 
 _decode_page: Final = msgspec.json.Decoder(_Page).decode
-_decode: Final = msgspec.json.Decoder().decode
-_canonical: Final = msgspec.json.Encoder(order="sorted").encode
-# A number that is whole and written as a float: `1.0`, `1e3`. Only where one occurs is the record walked.
-_FLOAT_HINT: Final = re.compile(rb"[0-9]\.0[,}\]]|[0-9][eE]")
-
-
-def row_of(raw: bytes) -> DetailRow:
-    """One record. Raises ValueError if it is no JSON; a record that is no object has no id."""
-    try:
-        record = _decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from None
-    if not isinstance(record, dict):
-        return DetailRow(None, None, None, raw, {})
-    conversation_id = record.get("conversationId")
-    if not isinstance(conversation_id, str) or not conversation_id:
-        conversation_id = None
-    return DetailRow(
-        conversation_id, normalize(record.get("conversationStart")), normalize(record.get("conversationEnd")), raw, record
-    )  # fmt: skip
 
 
 def parse_page(body: bytes) -> DetailsPage:
     """A page of the details query, of details by id, or of a job's results. Raises ValueError for a broken body."""
+    page = _read_page(body)
+    rows = tuple([row_of(bytes(raw)) for raw in page.conversations or ()])
+    total = page.totalHits
+    return DetailsPage(
+        rows,
+        total if total.__class__ is int else None,
+        page.cursor if isinstance(page.cursor, str) and page.cursor else None,
+        normalize(page.dataAvailabilityDate),
+    )
+
+
+def _read_page(body: bytes) -> _Page:
     try:
-        page = _decode_page(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return _decode_page(body)
+    except (ValueError, RecursionError) as error:
+        mended = mend_surrogates(body)
+        if mended != body:
+            return _read_page(mended)
         raise ValueError(f"the answer is not a page of conversations: {error}") from None
-    rows = tuple(row_of(bytes(raw)) for raw in page.conversations or ())
-    return DetailsPage(rows, page.totalHits, page.cursor, normalize(page.dataAvailabilityDate))
+
+
+def row_of(raw: bytes) -> DetailRow:
+    """One record as a row. Raises ValueError if its text is broken (no UTF-8)."""
+    record = decode_record(raw)
+    conversation_id = record.get("conversationId")
+    if conversation_id.__class__ is not str or not conversation_id:
+        conversation_id = None
+    start, end = record.get("conversationStart"), record.get("conversationEnd")
+    return DetailRow(
+        conversation_id,
+        None if start is None else normalize(start),
+        None if end is None else normalize(end),
+        raw,
+        record,
+    )
+
+
+def decode_record(raw: bytes | str) -> dict[str, Any]:
+    """A kept record, decoded; {} for what is no object, or beyond what can be decoded (its nesting, its numbers)."""
+    try:
+        record = decode(raw)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the answer is not UTF-8: {error}") from None
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def content_digest(record: dict[str, Any]) -> bytes:
-    """16 bytes that are equal when two records say the same.
+    """16 bytes that are equal if and only if two records say the same.
 
     Key order and number formats (1, 1.0) do not matter; participants' `attributes` are left out, because only jobs
     return them (reference: the SDK's AnalyticsConversation and AnalyticsConversationWithoutAttributes).
     """
-    plain = _without_attributes(record)
-    encoded = _canonical(plain)
-    if _FLOAT_HINT.search(encoded):
-        encoded = _canonical(_integral(plain))
-    return hashlib.blake2b(encoded, digest_size=16).digest()
+    return digest(canonical(_without_attributes(record)))
 
 
 def _without_attributes(record: dict[str, Any]) -> dict[str, Any]:
     participants = record.get("participants")
-    if not isinstance(participants, list) or not any("attributes" in one for one in participants if isinstance(one, dict)):
+    if not isinstance(participants, list):
+        return record
+    if not any("attributes" in one for one in participants if isinstance(one, dict)):
         return record
     kept = [
         {name: value for name, value in one.items() if name != "attributes"} if isinstance(one, dict) else one
         for one in participants
     ]
     return {**record, "participants": kept}
-
-
-def _integral(value: Any) -> Any:
-    """The same with every whole float as the integer that it is."""
-    if isinstance(value, dict):
-        return {name: _integral(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_integral(member) for member in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def ids_of(rows: Sequence[DetailRow]) -> list[str]:

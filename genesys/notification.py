@@ -7,9 +7,15 @@ whatever the bytes. Who it came from and when are told by the caller. What an ev
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
-from genesys.facts import LiveFacts
+import msgspec
+
+from genesys.content import canonical, decode, digest, mend_surrogates
+from genesys.facts import LiveFacts, event_time, facts_of
+from genesys.topics import conversation_id_of, snapshot_media
 
 __all__ = [
     "Control",
@@ -91,11 +97,122 @@ class Reply:
 Control = Heartbeat | Pong | SocketClosing | SystemMessage | Reply
 
 
+class _Message(msgspec.Struct):
+    # Nothing here has a type that a message could fail to have: what is wrong is judged below, field by field.
+    topicName: Any = None
+    eventBody: msgspec.Raw = msgspec.Raw(b"null")
+    result: Any = None
+    status: Any = None
+    message: Any = None
+    correlationId: Any = None
+
+
+class _Envelope(_Message):
+    detail: msgspec.Raw = msgspec.Raw(b"")
+
+
+_read_message: Final = msgspec.json.Decoder(_Message).decode
+_read_envelope: Final = msgspec.json.Decoder(_Envelope).decode
+_T = TypeVar("_T")
+
+
 def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Observation | Unreadable | Control:
-    """One frame of the socket."""
-    raise NotImplementedError
+    """One frame of the socket. received_at: API text."""
+    payload = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
+    try:
+        message = _mended(_read_message, payload)
+        topic = message.topicName
+        if not isinstance(topic, str) or not topic:
+            if message.result is not None:
+                return _reply(message)
+            return Unreadable(source, payload, "it has no topicName", received_at)
+        if topic.startswith(_CONTROL_TOPICS):
+            return _control(topic, decode(bytes(message.eventBody)))
+        return _observation(topic, bytes(message.eventBody), source, received_at)
+    except (ValueError, RecursionError) as error:
+        return Unreadable(source, payload, _why(error), received_at)
 
 
 def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Observation | Unreadable:
-    """One EventBridge event (or its `detail` alone)."""
-    raise NotImplementedError
+    """One EventBridge event, or its `detail` alone (an input transformer can leave just that)."""
+    try:
+        outer = _mended(_read_envelope, envelope)
+        detail = bytes(outer.detail)
+        message = _mended(_read_message, detail) if detail else outer
+        topic = message.topicName
+        if not isinstance(topic, str) or not topic:
+            return Unreadable(source, envelope, "it has no topicName", received_at)
+        return _observation(topic, bytes(message.eventBody), source, received_at)
+    except (ValueError, RecursionError) as error:
+        return Unreadable(source, envelope, _why(error), received_at)
+
+
+def _mended(read: Callable[[bytes], _T], payload: bytes) -> _T:
+    try:
+        return read(payload)
+    except msgspec.DecodeError:
+        mended = mend_surrogates(payload)
+        if mended == payload:
+            raise
+        return read(mended)
+
+
+def _why(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8: {error}"
+    if isinstance(error, msgspec.ValidationError):
+        return f"it is not a notification: {error}"
+    return f"it is not JSON: {error}"
+
+
+def _observation(topic: str, event_body: bytes, source: str, received_at: str) -> Observation:
+    body = decode(event_body)
+    conversation_id = time = facts = None
+    if isinstance(body, dict):
+        conversation_id = _conversation_id(topic, body)
+        time = event_time(body)
+        facts = facts_of(topic, body) if conversation_id is not None else None
+    else:
+        conversation_id = conversation_id_of(topic)
+    identity = digest(topic.encode(), canonical(body))
+    return Observation(topic, event_body, identity, conversation_id, time, received_at, source, facts)
+
+
+def _conversation_id(topic: str, body: dict[str, Any]) -> str | None:
+    named = body.get("id") if snapshot_media(topic) is not None else body.get("conversationId")
+    if isinstance(named, str) and named:
+        return named
+    return conversation_id_of(topic)
+
+
+_METADATA: Final = "channel.metadata"
+_CONTROL_TOPICS: Final = (_METADATA, "v2.system.", "v2.subscription.updated")
+# What a system topic is about when the channel will hear nothing any more.
+_GONE: Final = ("no_longer_subscribed", "token_revoked")
+
+
+def _control(topic: str, body: object) -> Control:
+    """The platform's messages about the channel itself, that nobody subscribes to."""
+    fields = body if isinstance(body, dict) else {}
+    told = _text(fields.get("message"))
+    if topic == _METADATA:
+        words = (told or "").lower()
+        if words == "pong":
+            return Pong()
+        return Heartbeat() if "heartbeat" in words else SystemMessage(topic, told, channel_gone=False)
+    if topic == "v2.system.socket_closing":
+        return SocketClosing()
+    about = _text(fields.get("systemTopicType")) or topic.split(".")[2]
+    return SystemMessage(topic, _text(fields.get("reason")) or about, channel_gone=about in _GONE)
+
+
+def _reply(message: _Message) -> Reply:
+    result = message.result
+    said = str(result) if isinstance(result, str | int) else ""
+    return Reply(said, _text(message.status), _text(message.message), _text(message.correlationId))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

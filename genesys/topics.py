@@ -1,79 +1,137 @@
-"""The grammar of notification topics. Pure.
+"""Topic names: templates and the ids in them, which conversation a topic is about, and how topics combine. Pure.
 
-A topic is dotted words, some of which are ids: `v2.routing.queues.<uuid>.conversations`. A combined topic,
-`prefix?suffix&suffix`, counts as one of a channel's thousand and has at most 200 characters (the platform's
-notification limits).
+A template spells its ids `{id}`. Over the socket every topic needs concrete ids; EventBridge takes templates.
+It does not know what a notification on a topic looks like.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-COMBINED_LENGTH: Final = 200
-_ID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-# The sixteen members of v2.detail.events.conversation.{id}.
-DETAIL_MEMBERS: Final = (
-    "acd.end", "acd.start", "acw", "attributes", "contact", "customer.end", "customer.start", "flow.end", "flow.outcome",
-    "flow.start", "outbound", "user.end", "user.start", "voicemail.end", "voicemail.start", "wrapup",
-)  # fmt: skip
-# Topics that name the conversation that they are about.
-_OF_CONVERSATION: Final = re.compile(
-    r"v2\.(?:detail\.events\.conversation|conversations|analytics\.conversation)\.([^.?]+)[.?]", re.IGNORECASE
-)
+# The longest name that a topic may have: "A combined topic can contain up to 200 characters".
+LONGEST: Final = 200
+
 QUEUE_CONVERSATIONS: Final = "v2.routing.queues.{id}.conversations"
 USER_CONVERSATIONS: Final = "v2.users.{id}.conversations"
+DETAIL_EVENTS: Final = "v2.detail.events.conversation.{id}"
+# The members of a conversation's detail events (reference, "all members, all fields").
+DETAIL_MEMBERS: Final = (
+    "acd.end", "acd.start", "acw", "attributes", "contact", "customer.end", "customer.start", "flow.end",
+    "flow.outcome", "flow.start", "outbound", "user.end", "user.start", "voicemail.end", "voicemail.start", "wrapup",
+)  # fmt: skip
+# What the media of a flattened snapshot, and a participant's lists of communications, are called in the details.
+MEDIA_TYPES: Final[Mapping[str, str]] = {
+    "calls": "voice",
+    "callbacks": "callback",
+    "chats": "chat",
+    "cobrowsesessions": "cobrowse",
+    "emails": "email",
+    "messages": "message",
+    "internalmessages": "internalmessage",
+    "screenmonitorings": "screenmonitoring",
+    "screenshares": "screenshare",
+    "videos": "video",
+}
+
+_FLAGS: Final = re.ASCII | re.IGNORECASE
+_ID: Final = r"[^.?&{}]+"
+_UUID: Final = re.compile(r"(?<=\.)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?=[.?]|$)", _FLAGS)
+_LEADING_ID: Final = re.compile(
+    r"(v2\.(?:routing\.queues|users|conversations|detail\.events\.(?:conversation|agent)|system\.[a-z]+_[a-z_]+"
+    rf"|(?:analytics|bot|speechandtextanalytics)\.(?:conversations?|queues|users|flow)))\.{_ID}(?=\.|$)",
+    _FLAGS,
+)
+_CONVERSATION: Final = re.compile(
+    r"v2\.(?:detail\.events\.conversation|conversations|analytics\.conversation|bot\.conversation"
+    rf"|speechandtextanalytics\.conversations?)\.({_ID})\..+",
+    _FLAGS,
+)
+_SNAPSHOT: Final = re.compile(
+    rf"v2\.(?:routing\.queues|users)\.{_ID}\.conversations"
+    r"(?:\.(calls|callbacks|chats|cobrowsesessions|emails|messages|screenshares|socialexpressions|videos))?",
+    _FLAGS,
+)
+_DETAIL: Final = re.compile(rf"v2\.detail\.events\.conversation\.{_ID}\.(.+)", _FLAGS)
 
 
 def template_of(topic: str) -> str:
-    """A topic with every id as `{id}`."""
-    return _ID.sub("{id}", topic)
+    """The topic with its ids spelled `{id}`."""
+    return _UUID.sub("{id}", _LEADING_ID.sub(r"\1.{id}", topic, count=1))
 
 
 def entity_id(topic: str) -> str | None:
-    """The first id in a topic."""
-    found = _ID.search(topic)
-    return found.group() if found else None
+    """The first id in a topic: of a queue, a user or a conversation."""
+    found = _UUID.search(topic)
+    return found[0] if found else None
 
 
 def conversation_id_of(topic: str) -> str | None:
-    """The conversation that a topic names; None for topics of queues, users and other things."""
-    found = _OF_CONVERSATION.match(topic)
-    return found.group(1) if found and found.group(1) != "{id}" else None
+    """The conversation that a topic names; None where it names a queue, a user or nothing."""
+    found = _CONVERSATION.fullmatch(topic)
+    return found[1] if found and found[1] != "{id}" else None
 
 
-def topics_for(templates: Iterable[str], *, queues: Sequence[str] = (), users: Sequence[str] = ()) -> list[str]:
-    """Concrete topics, once each: a template of queues for every queue, of users for every user, others as they are."""
-    found: dict[str, None] = {}
-    for template in templates:
-        ids = queues if ".queues." in template else users if ".users." in template else ()
-        if "{id}" not in template:
-            found[template] = None
-        for one in ids if "{id}" in template else ():
-            found[template.replace("{id}", one)] = None
-    return list(found)
+def snapshot_media(topic: str) -> str | None:
+    """Of a topic of conversation snapshots: the media type, or "" for all media. None for any other topic."""
+    found = _SNAPSHOT.fullmatch(topic)
+    if not found:
+        return None
+    return MEDIA_TYPES.get((found[1] or "").lower(), "")
 
 
-def combine(prefix: str, suffixes: Sequence[str]) -> list[str]:
-    """`prefix` with all its suffixes in as few combined topics as 200 characters a topic allow, in order."""
-    combined: list[str] = []
-    open_one = ""
-    for suffix in suffixes:
-        longer = f"{open_one}&{suffix}" if open_one else f"{prefix}?{suffix}"
-        if open_one and len(longer) > COMBINED_LENGTH:
-            combined.append(open_one)
-            longer = f"{prefix}?{suffix}"
-        open_one = longer
-    return [*combined, open_one] if open_one else combined
-
-
-def expand(topic: str) -> list[str]:
-    """The topics that a combined topic stands for; a plain one stands for itself."""
-    prefix, mark, suffixes = topic.partition("?")
-    return [f"{prefix}.{suffix}" for suffix in suffixes.split("&") if suffix] if mark else [topic]
+def detail_member(topic: str) -> str | None:
+    """Of a topic of detail events, which one: `customer.end`. None for any other topic."""
+    found = _DETAIL.fullmatch(topic)
+    return found[1].lower() if found else None
 
 
 def detail_topics(conversation_id: str) -> list[str]:
-    """The combined topics (two) that carry all sixteen detail events of a conversation."""
-    return combine(f"v2.detail.events.conversation.{conversation_id}", DETAIL_MEMBERS)
+    """Everything that the platform tells of one conversation, in as few topics as fit (two)."""
+    return combine(DETAIL_EVENTS.replace("{id}", conversation_id), DETAIL_MEMBERS)
+
+
+def expand(topic: str) -> list[str]:
+    """The topics that a combined topic stands for: `a.b?c&d` is `a.b.c` and `a.b.d`; notifications bear these names."""
+    prefix, question, suffixes = topic.partition("?")
+    return [f"{prefix}.{suffix}" for suffix in suffixes.split("&") if suffix] if question else [topic]
+
+
+def combine(prefix: str, suffixes: Iterable[str]) -> list[str]:
+    """`prefix` with each of the suffixes, in order, in as few topics as their longest name allows."""
+    names: list[str] = []
+    for suffix in suffixes:
+        if names and len(names[-1]) + 1 + len(suffix) <= LONGEST:
+            names[-1] += f"&{suffix}"
+        else:
+            names.append(f"{prefix}?{suffix}")
+    # One alone needs no combination.
+    return [name if "&" in name else name.replace("?", ".") for name in names]
+
+
+def subscribable(template: str) -> bool:
+    """Whether a template can be made concrete with the ids of queues or users, or needs none."""
+    return template.startswith("v2.") and (template.count("{id}") == 0 or _owner(template) is not None)
+
+
+def _owner(template: str) -> str | None:
+    if template.count("{id}") != 1:
+        return None
+    before = template.partition(".{id}")[0].rpartition(".")[2].lower()
+    return before if before in ("queues", "users") else None
+
+
+def topics_for(templates: Iterable[str], *, queues: Iterable[str] = (), users: Iterable[str] = ()) -> list[str]:
+    """The concrete topics of templates, in order and each once: one for each queue or user whose id they want.
+
+    A template that wants another kind of id gives none (`subscribable` tells).
+    """
+    ids = {"queues": list(queues), "users": list(users)}
+    found: list[str] = []
+    for template in templates:
+        if "{id}" not in template:
+            found.append(template)
+        elif (owner := _owner(template)) is not None:
+            found += (template.replace("{id}", one) for one in ids[owner])
+    return list(dict.fromkeys(found))
