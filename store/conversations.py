@@ -188,7 +188,7 @@ def write(
         kind = _gap_kind(standing, row, action)
         if kind is not None:
             page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), at, at))
-    _execute(connection, page, at)
+    _execute(connection, page)
     return PageOutcome(outcome.classes, written, drifted)
 
 
@@ -243,7 +243,7 @@ def _fill(
     rows.add_children(page.children, conversation_id, record)
 
 
-def _execute(connection: sqlite3.Connection, page: _Page, at: str) -> None:
+def _execute(connection: sqlite3.Connection, page: _Page) -> None:
     many = connection.executemany
     if page.versions:
         many(_KEEP_VERSION, page.versions)
@@ -300,7 +300,7 @@ class OpenConversation(NamedTuple):
 
 
 def open_conversations(connection: sqlite3.Connection, limit: int) -> list[OpenConversation]:
-    """Those that are still going on (neither stuck nor gone) or were heard of since they were read; oldest read first."""
+    """Those that go on (neither stuck nor gone) or were heard of since they were read; oldest read first."""
     query = (
         "SELECT conversation_id, conversation_start, read_at, look_again FROM conversations"
         " WHERE conversation_end IS NULL AND details IS NOT NULL AND followed IS NULL"

@@ -17,6 +17,20 @@ BUSY_SECONDS: Final = 60.0
 # A checkpoint rewrites pages that the next one rewrites again: fewer of them made the same load 1.2 times as fast
 # (docs/performance.md). 16,000 pages are 64 MB of WAL at most, given back at the next checkpoint.
 CHECKPOINT_PAGES: Final = 16_000
+SQLITE_VERSION: Final = sqlite3.sqlite_version
+
+
+def sqlite_race(version: str) -> str:
+    """What to know about this SQLite: versions with a race between a checkpoint and another connection's write.
+
+    Mended in 3.51.3, and in 3.50.7 and 3.44.6 of their lines.
+    Ours has one connection that checkpoints, which avoids it.
+    """
+    numbers = tuple(int(part) for part in version.split(".")[:3])
+    mended = numbers >= (3, 51, 3) or (3, 50, 7) <= numbers < (3, 51) or (3, 44, 6) <= numbers < (3, 45)
+    if mended:
+        return ""
+    return "write to this file with rollbook only while it runs (SQLite before 3.51.3 has a race in its WAL)"
 
 
 def prepare(path: Path, *, organization: tuple[str, str] | None, journal: str = "wal") -> None:

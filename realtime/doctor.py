@@ -1,0 +1,240 @@
+"""`rollbook doctor`: tries each thing that a run needs, in the order in which they stand on each other.
+
+A check never stops the next one unless that cannot be tried without it. Each that fails says how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import click
+from genesys.api import Api
+
+from genesys import console, topics
+from genesys.errors import ApiError, PermissionRefused, RollbookError
+from genesys.settings import Settings
+from genesys.times import to_text
+from store.book import Book
+from store.engine import SQLITE_VERSION, sqlite_race
+
+State = Literal["ok", "warn", "fail"]
+_MARKS: Final[dict[State, str]] = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}
+# Beyond this the lag of ten minutes and the stamps of live events are no longer comparable with the platform's times.
+_SKEW: Final = timedelta(seconds=30)
+_CHANNELS: Final = 20
+_TOPICS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was tried: what was found, and what to do about it (empty: nothing)."""
+
+    name: str
+    state: State
+    found: str
+    mend: str = ""
+
+
+@click.command()
+@console.settings_options
+@console.json_option
+def doctor(settings: Settings, as_json: bool) -> None:
+    """Check settings, sign-in, permissions, divisions, topics, clock and store; say how to mend each.
+
+    Exit status 0 if a run can start, 1 if something must be mended first.
+    """
+
+    async def work() -> int:
+        checks: list[Check] = []
+
+        def tell(check: Check) -> None:
+            checks.append(check)
+            if not as_json:
+                _print(check)
+
+        await examine(settings, tell)
+        failed = sum(check.state == "fail" for check in checks)
+        if as_json:
+            console.answer({"ok": not failed, "checks": [asdict(check) for check in checks]})
+        else:
+            click.echo("")
+            click.echo(f"{failed} to mend" if failed else "All is well: `rollbook run` can start.")
+        return 1 if failed else 0
+
+    console.run(work(), as_json=as_json)
+
+
+def _print(check: Check) -> None:
+    click.echo(f"{_MARKS[check.state]}  {check.name:<12} {check.found}")
+    if check.mend:
+        for line in _wrapped(check.mend, 58):
+            click.echo(f"{'':<19}{line}")
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line]
+
+
+async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
+    """Try everything, and tell of each check as it is done."""
+    tell(_settings(settings))
+    settings.require_platform()
+    tell(_store_file(settings.store_path))
+    async with Api(settings) as api:
+        try:
+            organization = await api.organization()
+        except RollbookError as error:
+            tell(Check("sign-in", "fail", "did not work", str(error)))
+            return
+        tell(Check("sign-in", "ok", f"organisation {organization.name}"))
+        tell(_clock(api.clock_skew))
+        tell(_store_owner(settings.store_path, (organization.id, organization.name)))
+        tell(await _try("details", "analytics:conversationDetail:view", lambda: _details(api)))
+        queues: list[str] = []
+        tell(await _try("queues", "routing:queue:view", lambda: _queues(api, queues)))
+        users: list[str] = []
+        if settings.users:
+            tell(await _try("users", "directory:user:view", lambda: _users(api, users)))
+        tell(await _try("divisions", "authorization:division:view", lambda: _divisions(api), state="warn"))
+        tell(await _try("topics", "", lambda: _topics_of(api, settings, queues, users)))
+        tell(await _try("channels", "", lambda: _channels(api, settings, queues, users), state="warn"))
+
+
+def _settings(settings: Settings) -> Check:
+    where = f"file {settings.config_path}" if settings.config_path else "no settings file"
+    host = settings.api_url or "no region"
+    return Check("settings", "ok", f"{host}, {where}")
+
+
+async def _try(name: str, permission: str, check: Callable[[], Awaitable[Check]], *, state: State = "fail") -> Check:
+    """A check that the platform may refuse."""
+    try:
+        return await check()
+    except PermissionRefused as error:
+        needed = (
+            f"give the OAuth client's role the permission {permission} in all divisions" if permission else str(error)
+        )
+        return Check(name, state, "the permission is missing", needed)
+    except ApiError as error:
+        return Check(name, state, "did not work", str(error))
+
+
+async def _details(api: Api) -> Check:
+    end = datetime.now(UTC) - timedelta(minutes=15)
+    interval = f"{to_text(end - timedelta(hours=1))}/{to_text(end)}"
+    page = await api.query_details({"interval": interval, "paging": {"pageSize": 1, "pageNumber": 1}})
+    total = page.total_hits or 0
+    return Check("details", "ok", f"can be read; about {total:,} conversations in an hour until lately")
+
+
+async def _queues(api: Api, found: list[str]) -> Check:
+    found += [queue.id for queue in await api.queues()]
+    if not found:
+        return Check(
+            "queues", "warn", "none are visible", "give the OAuth client's role access to the divisions of the queues"
+        )
+    return Check("queues", "ok", f"{len(found):,} are visible")
+
+
+async def _users(api: Api, found: list[str]) -> Check:
+    found += [user.id for user in await api.users()]
+    return Check("users", "ok" if found else "warn", f"{len(found):,} are visible")
+
+
+async def _divisions(api: Api) -> Check:
+    visible = await api.divisions()
+    names = ", ".join(division.name for division in visible[:4])
+    more = f" and {len(visible) - 4} more" if len(visible) > 4 else ""
+    return Check(
+        "divisions", "ok", f"{len(visible):,} visible ({names}{more})",
+        "What lies in another division is neither heard nor read: answers are smaller, and agree with themselves.",
+    )  # fmt: skip
+
+
+async def _topics_of(api: Api, settings: Settings, queues: list[str], users: list[str]) -> Check:
+    known = {topic.id: topic for topic in await api.available_topics()}
+    wanted = [*settings.topics, *([topics.USER_CONVERSATIONS] if settings.users else [])]
+    absent = [template for template in wanted if template not in known]
+    if absent and known:
+        return Check("topics", "fail", f"{absent[0]} does not exist", "correct [realtime] topics in the settings file")
+    deaf = [template for template in wanted if not _by_websocket(known.get(template))]
+    if deaf:
+        return Check("topics", "fail", f"{deaf[0]} is not offered to WebSockets", "take it out of [realtime] topics")
+    count = len(topics.topics_for(wanted, queues=queues, users=users))
+    needed = sorted({name for template in wanted for name in _permissions(known.get(template))})
+    mend = f"needs {', '.join(needed)}; what is refused all the same shows in `rollbook status`" if needed else ""
+    return Check("topics", "ok", f"{count:,} to subscribe", mend)
+
+
+def _by_websocket(topic: Any) -> bool:
+    return topic is None or not topic.transports or bool({"All", "Websocket"} & set(topic.transports))
+
+
+def _permissions(topic: Any) -> tuple[str, ...]:
+    return () if topic is None else tuple(topic.permissions)
+
+
+async def _channels(api: Api, settings: Settings, queues: list[str], users: list[str]) -> Check:
+    used = len(await api.channels())
+    wanted = [*settings.topics, *([topics.USER_CONVERSATIONS] if settings.users else [])]
+    needed = max(1, -(-len(topics.topics_for(wanted, queues=queues, users=users)) // _TOPICS))
+    found = f"{needed} needed, {used} of {_CHANNELS} of this OAuth client exist"
+    if needed + used > _CHANNELS:
+        return Check(
+            "channels", "warn", found,
+            "a 21st channel ends the one that was used longest ago: give rollbook an OAuth client of its own",
+        )  # fmt: skip
+    return Check("channels", "ok", found)
+
+
+def _clock(skew: float | None) -> Check:
+    if skew is None:
+        return Check("clock", "warn", "the platform's time is not known")
+    if abs(skew) > _SKEW.total_seconds():
+        way = "ahead" if skew > 0 else "behind"
+        return Check("clock", "fail", f"{abs(skew):.0f} s {way} of the platform's", "set this machine's clock by NTP")
+    return Check("clock", "ok", f"agrees with the platform's within {max(1, round(abs(skew)))} s")
+
+
+def _store_file(path: Path) -> Check:
+    version = SQLITE_VERSION
+    if not path.exists():
+        folder = path.resolve().parent
+        if not folder.is_dir():
+            return Check("store", "fail", f"{folder} does not exist", "make the folder, or give --db another path")
+        return Check("store", "ok", f"{path} will be made (SQLite {version})", sqlite_race(version))
+    try:
+        with Book.open(path, mode="ro"):
+            pass
+    except RollbookError as error:
+        return Check("store", "fail", "cannot be used", str(error))
+    mode = path.stat().st_mode & 0o077
+    if mode:
+        return Check("store", "warn", f"{path} can be read by others", f"chmod 600 {path}")
+    return Check("store", "ok", f"{path} (SQLite {version})", sqlite_race(version))
+
+
+def _store_owner(path: Path, organization: tuple[str, str]) -> Check:
+    if not path.exists():
+        return Check("owner", "ok", f"the store will belong to {organization[1]}")
+    try:
+        with Book.open(path, mode="ro") as book:
+            known = book.organization
+    except RollbookError as error:
+        return Check("owner", "fail", "the store cannot be read", str(error))
+    if known is not None and known[0] != organization[0]:
+        return Check(
+            "owner", "fail", f"the store belongs to {known[1]}", "give each organisation a file of its own with --db"
+        )
+    return Check("owner", "ok", f"the store belongs to {organization[1]}")

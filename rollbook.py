@@ -1,0 +1,61 @@
+"""The umbrella command: puts the rooms' commands together, and imports a room only when its command is called."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final, NoReturn
+
+import click
+
+from genesys import console
+
+# command → (module, its click command, what it does in a line)
+_COMMANDS: Final = {
+    "demo": ("realtime.demo", "demo", "Capture a simulated organisation, lose some of it, find it again."),
+    "run": ("realtime.cli", "run", "Listen, and reconcile what has closed: the daemon."),
+    "reconcile": ("reconcile.cli", "reconcile", "Read a window of time, or all that are due, and fill the gaps."),
+    "status": ("store.cli", "status", "Say how capture, coverage and the windows stand."),
+    "doctor": ("realtime.doctor", "doctor", "Check everything that a run needs, and say how to mend it."),
+    "simulate": ("simulator.cli", "simulate", "Run a local Genesys Cloud organisation to test against."),
+}
+
+
+class _Rooms(click.Group):
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, attribute, _line = _COMMANDS[name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        # The lines above, so that showing help imports no room.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+
+
+@click.command(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rollbook")
+@console.verbose_option
+def cli() -> None:
+    """Every Genesys Cloud conversation, marked present: live capture, checked afterwards, in one SQLite file."""
+
+
+def main() -> NoReturn:
+    """The command `rollbook`."""
+    console.main(cli, name="rollbook")
+
+
+def reconcile_main() -> NoReturn:
+    """The command `reconcile`, which is `rollbook reconcile`."""
+    from reconcile.cli import reconcile
+
+    console.main(reconcile, name="reconcile")
+
+
+if __name__ == "__main__":
+    main()
