@@ -13,9 +13,10 @@ from typing import Any, Final
 import msgspec
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
-# A whole number that is spelled as a float: `1.0`, `1e16`. Only where one may occur is the content walked; a text that
-# looks like one costs the walk and changes nothing.
-_WHOLE_FLOAT: Final = re.compile(rb"[0-9]\.0[,}\]]|[0-9][eE]|\.0\Z")
+# Where a whole number may be spelled as a float (`1.0`, `1e16`): only there is the content walked. Ids do not match,
+# because a number ends at punctuation; a text that does match costs the walk and changes nothing.
+_WHOLE_FLOATS: Final = (b".0,", b".0}", b".0]")
+_EXPONENT: Final = re.compile(rb"e[0-9]+[,}\]]")
 # Escapes in the order in which they stand, so that the second half of `\\` is never taken for the start of another.
 _ESCAPE: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.", re.DOTALL
@@ -36,7 +37,9 @@ def canonical(value: Any) -> bytes:
         encoded: bytes = _encode(value)
     except (OverflowError, RecursionError):
         return _spell(value)  # an integer beyond 64 bits, or nested too deep for recursion
-    return _spell(value) if _WHOLE_FLOAT.search(encoded) else encoded
+    if any(ending in encoded for ending in _WHOLE_FLOATS) or _EXPONENT.search(encoded) or value.__class__ is float:
+        return _spell(value)
+    return encoded
 
 
 def digest(*parts: bytes) -> bytes:

@@ -14,8 +14,11 @@ from typing import Any, Final
 from genesys.times import from_epoch_ms, normalize
 from genesys.topics import MEDIA_TYPES, detail_member, snapshot_media
 
-# Times that lie ahead of the event: they say nothing about how late it is.
-_AHEAD: Final = frozenset({"callbackScheduledTime", "inactivityTimeout"})
+# What participants, their communications and messages bear. (`callbackScheduledTime` lies ahead of the event.)
+_TIMES: Final = (
+    "connectedTime", "startTime", "endTime", "disconnectedTime", "startAcwTime", "endAcwTime", "startHoldTime",
+    "startAlertingTime", "parkTime", "resumeTime", "bargedTime", "providerEventTime", "messageTime",
+)  # fmt: skip
 # A communication in one of these is yet to happen, although its participant has gone.
 _YET_TO_COME: Final = ("scheduled", "parked")
 # Where events without participants bear their own time.
@@ -88,7 +91,7 @@ def _of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
     return LiveFacts(
         min(_times(one.get(name) for one in participants for name in ("connectedTime", "startTime")), default=None),
         _end(participants, communications),
-        max(_all_times(participants, communications), default=None),
+        max(_times(_borne(participants, communications)), default=None),
         tuple(sorted(found - {""})),
         _snapshot_direction(participants, communications),
         tuple(sorted(_division_ids(body.get("divisions")))),
@@ -125,25 +128,30 @@ def _communications(participant: Mapping[str, Any]) -> Iterator[tuple[str, dict[
                     yield ("" if flat else kind), each
 
 
-def _all_times(
+def _borne(
     participants: list[dict[str, Any]], communications: list[list[tuple[str, dict[str, Any]]]]
-) -> Iterator[str]:
+) -> set[object]:
+    """Every time that a snapshot bears, as it stands; many stand in it twice."""
+    found: set[object] = set()
     for one, listed in zip(participants, communications, strict=True):
-        yield from _own_times(one)
+        _add_times(found, one)
         for _, each in listed:
-            yield from _own_times(each)
-            for message in _objects(each.get("messages")):
-                yield from _own_times(message)
+            _add_times(found, each)
+            if "messages" in each:
+                for message in _objects(each["messages"]):
+                    _add_times(found, message)
+    return found
 
 
-def _own_times(item: Mapping[str, Any]) -> Iterator[str]:
-    """The times that an object bears, and those of its after-call work and wrap-up."""
-    for name, value in item.items():
-        if value.__class__ is str:
-            if name.endswith("Time") and name not in _AHEAD and (time := normalize(value)) is not None:
-                yield time
-        elif value.__class__ is dict and name in ("afterCallWork", "wrapup"):
-            yield from _times((value.get("startTime"), value.get("endTime")))
+def _add_times(found: set[object], item: Mapping[str, Any]) -> None:
+    for name in _TIMES:
+        if name in item:
+            value = item[name]
+            if value.__class__ is str:
+                found.add(value)
+    for name in ("afterCallWork", "wrapup"):
+        if name in item and item[name].__class__ is dict:
+            _add_times(found, item[name])
 
 
 def _snapshot_direction(
