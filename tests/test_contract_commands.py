@@ -5,62 +5,20 @@ Written from the contract alone. The organisation is the simulator in this proce
 
 import asyncio
 import json
-import os
 import sqlite3
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from simulator import Simulator
+from whole import assert_store_is, rollbook, rows_of
 
-ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.process
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 DAY = TODAY - timedelta(days=2)
 WINDOW = f"{DAY:%Y-%m-%d}T10:00:00Z/PT30M"
-
-
-class Ran(NamedTuple):
-    """What a command did."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """Its one JSON object."""
-        loaded = json.loads(self.out)
-        assert isinstance(loaded, dict)
-        return loaded
-
-
-async def rollbook(*words: str, env: Mapping[str, str], cwd: Path, program: Sequence[str] = ("-m", "rollbook")) -> Ran:
-    """Run a command to its end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *program, *words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        stdin=subprocess.DEVNULL, env={**_bare(), **env, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(120):
-            out, err = await process.communicate()
-    except BaseException:
-        process.kill()
-        raise
-    assert process.returncode is not None
-    ran = Ran(process.returncode, out.decode(), err.decode())
-    assert "Traceback" not in ran.err, ran.err
-    assert "Traceback" not in ran.out, ran.out
-    return ran
-
-
-def _bare() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("GENESYS", "ROLLBOOK"))}
 
 
 @pytest.fixture
@@ -69,13 +27,6 @@ async def organisation() -> AsyncIterator[Simulator]:
     async with Simulator(seed=7, start=DAY, per_hour=60, rate_limit=100_000) as simulator:
         simulator.clock.advance(datetime.now(UTC) - simulator.now())
         yield simulator
-
-
-def one_line(ran: Ran) -> str:
-    """The one line that an error is."""
-    lines = [line for line in ran.err.splitlines() if line.strip()]
-    assert len(lines) == 1, ran.err
-    return lines[0]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +51,7 @@ async def test_a_bad_interval_is_a_usage_error(interval: str, word: str, tmp_pat
     }
     ran = await rollbook("reconcile", "--window", interval, env=env, cwd=tmp_path)
     assert ran.status == 2
-    assert word in one_line(ran)
+    assert word in ran.one_line
     assert not list(tmp_path.iterdir())
     as_json = await rollbook("reconcile", "--window", interval, "--json", env=env, cwd=tmp_path)
     assert (as_json.status, list(as_json.json)) == (2, ["error"])
@@ -115,7 +66,7 @@ async def test_an_unknown_region_is_a_usage_error(tmp_path: Path) -> None:
     }
     ran = await rollbook("reconcile", "--window", WINDOW, env=env, cwd=tmp_path)
     assert ran.status == 2
-    assert "mars-north-1" in one_line(ran)
+    assert "mars-north-1" in ran.one_line
 
 
 async def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
@@ -123,14 +74,14 @@ async def test_an_unknown_setting_is_named(tmp_path: Path) -> None:
     (tmp_path / "rollbook.toml").write_text('[reconcile]\nwidht = "PT30M"\n')
     ran = await rollbook("reconcile", "--window", WINDOW, env={}, cwd=tmp_path)
     assert ran.status == 2
-    assert "widht" in one_line(ran)
+    assert "widht" in ran.one_line
 
 
 async def test_missing_credentials_are_one_line(tmp_path: Path) -> None:
     """Without credentials the command says which settings it needs."""
     ran = await rollbook("reconcile", "--window", WINDOW, env={"GENESYSCLOUD_REGION": "us-east-1"}, cwd=tmp_path)
     assert ran.status in (1, 2)
-    assert "GENESYSCLOUD_OAUTHCLIENT_ID" in one_line(ran)
+    assert "GENESYSCLOUD_OAUTHCLIENT_ID" in ran.one_line
 
 
 async def test_wrong_credentials_are_one_line_without_the_secret(organisation: Simulator, tmp_path: Path) -> None:
@@ -150,7 +101,7 @@ async def test_an_unreachable_platform_is_one_line(tmp_path: Path) -> None:
     }  # fmt: skip
     ran = await rollbook("reconcile", "--window", WINDOW, env=env, cwd=tmp_path)
     assert ran.status == 1
-    assert "127.0.0.1" in one_line(ran)
+    assert "127.0.0.1" in ran.one_line
 
 
 async def test_a_foreign_database_is_left_alone(organisation: Simulator, tmp_path: Path) -> None:
@@ -162,7 +113,7 @@ async def test_a_foreign_database_is_left_alone(organisation: Simulator, tmp_pat
     before = other.read_bytes()
     ran = await rollbook("reconcile", "--window", WINDOW, "--db", str(other), env=organisation.env, cwd=tmp_path)
     assert ran.status == 1
-    assert "other.db" in one_line(ran)
+    assert "other.db" in ran.one_line
     assert other.read_bytes() == before
 
 
@@ -171,7 +122,7 @@ async def test_an_unwritable_folder_is_one_line(organisation: Simulator, tmp_pat
     path = tmp_path / "no" / "rollbook.db"
     ran = await rollbook("reconcile", "--window", WINDOW, "--db", str(path), env=organisation.env, cwd=tmp_path)
     assert ran.status == 1
-    assert str(path.parent) in one_line(ran)
+    assert str(path.parent) in ran.one_line
 
 
 async def test_a_window_is_read_and_a_second_run_writes_nothing(organisation: Simulator, tmp_path: Path) -> None:
@@ -215,7 +166,7 @@ async def test_a_broken_filter_file_is_a_usage_error(organisation: Simulator, tm
     for name in ("broken.json", "refused.json", "absent.json"):
         ran = await rollbook("reconcile", "--window", WINDOW, "--filter", name, env=organisation.env, cwd=tmp_path)
         assert ran.status == 2, ran
-        one_line(ran)
+        ran.one_line
 
 
 async def test_both_names_of_the_reconciler_are_one(tmp_path: Path) -> None:
@@ -234,7 +185,7 @@ async def test_status_works_from_the_store_alone(organisation: Simulator, tmp_pa
     """No credentials are needed to say how things stand; without a store it says so."""
     none = await rollbook("status", env={}, cwd=tmp_path)
     assert none.status == 1
-    assert "rollbook.db" in one_line(none)
+    assert "rollbook.db" in none.one_line
     await rollbook("reconcile", "--window", WINDOW, env=organisation.env, cwd=tmp_path)
     ran = await rollbook("status", "--json", env={}, cwd=tmp_path)
     assert ran.status == 0
