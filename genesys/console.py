@@ -22,6 +22,7 @@ from rich.console import Console
 from genesys.errors import RollbookError, UsageError
 from genesys.settings import Settings, load
 
+log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 INTERRUPTED: Final = 130
 
@@ -31,12 +32,14 @@ err: Final = Console(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """One line on standard error: the way an error, and only an error, is told."""
-    err.print(text, markup=False, soft_wrap=True, no_wrap=True, overflow="ignore", crop=False)
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def answer(report: object) -> None:
     """One JSON object on standard output."""
-    sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(report, ensure_ascii=not utf8) + "\n")
     sys.stdout.flush()
 
 
@@ -55,15 +58,28 @@ def run(work: Callable[[], int | None] | Coroutine[Any, Any, int | None], *, as_
     tune_collector()
     try:
         status = asyncio.run(work) if isinstance(work, Coroutine) else work()
-    except RollbookError as error:
-        end_with(error, as_json=as_json)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
         # Whoever read our output has gone: nothing to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    except Exception as error:
+        end_with(_told(error), as_json=as_json)
     raise SystemExit(status or 0)
+
+
+def _told(error: Exception) -> RollbookError:
+    """The error to tell of: ours, the first of ours in a group, or that something happened that never should."""
+    while isinstance(error, ExceptionGroup):
+        ours = error.subgroup(RollbookError) or error
+        error = ours.exceptions[0]
+    if isinstance(error, RollbookError):
+        return error
+    log.info("the error that was not foreseen", exc_info=error)
+    return RollbookError(
+        f"this should not happen ({type(error).__name__}: {error}); run it again with -v and report what it says"
+    )
 
 
 def tune_collector() -> None:
@@ -135,6 +151,9 @@ def main(group: click.Command, *, name: str) -> NoReturn:
     as_json = "--json" in sys.argv
     try:
         status = group.main(prog_name=name, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stderr.write(f"{error.ctx.get_help() if error.ctx else error.format_message()}\n")
+        raise SystemExit(UsageError.exit_status) from None
     except click.ClickException as error:
         end_with(UsageError(error.format_message()), as_json=as_json)
     except click.Abort:

@@ -70,12 +70,10 @@ class ApiError(RollbookError):
         self.path = path
 
     def __str__(self) -> str:
-        said = [str(self.status) if self.status else "", self.code or ""]
-        about = " ".join(part for part in said if part)
+        about = " ".join(part for part in (str(self.status or ""), self.code) if part)
         where = f"{self.method} {self.path}".strip()
-        tail = ", ".join(
-            part for part in (about, where, f"correlation id {self.correlation_id}" if self.correlation_id else "") if part
-        )  # fmt: skip
+        trace = f"correlation id {self.correlation_id}" if self.correlation_id else ""
+        tail = ", ".join(part for part in (about, where, trace) if part)
         return f"{self.message} ({tail})" if tail else self.message
 
 

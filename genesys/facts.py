@@ -128,9 +128,7 @@ def _communications(participant: Mapping[str, Any]) -> Iterator[tuple[str, dict[
                     yield ("" if flat else kind), each
 
 
-def _borne(
-    participants: list[dict[str, Any]], communications: list[list[tuple[str, dict[str, Any]]]]
-) -> set[object]:
+def _borne(participants: list[dict[str, Any]], communications: list[list[tuple[str, dict[str, Any]]]]) -> set[object]:
     """Every time that a snapshot bears, as it stands; many stand in it twice."""
     found: set[object] = set()
     for one, listed in zip(participants, communications, strict=True):

@@ -29,7 +29,9 @@ DOMAINS: Final = {
     "ap-northeast-3": "apne3.pure.cloud",
 }
 # A domain that is not in the table may be a region younger than this file, if it looks like one of the platform's.
-_DOMAIN: Final = re.compile(r"(?:[a-z0-9-]+\.)*(?:mypurecloud\.[a-z.]+|pure\.cloud|us-gov-pure\.cloud|eusc-pure\.cloud|inindca\.com|inintca\.com)")
+_DOMAIN: Final = re.compile(
+    r"(?:[a-z0-9-]+\.)*(?:mypurecloud\.[a-z.]+|pure\.cloud|us-gov-pure\.cloud|eusc-pure\.cloud|inindca\.com|inintca\.com)"
+)
 
 
 def domain_of(region: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from genesys import topics
 from genesys.errors import SettingsError
@@ -73,7 +74,7 @@ class Settings:
 
     def require_platform(self) -> None:
         """Raise SettingsError, naming what is missing, unless there are hosts and credentials."""
-        if self.api_url is None or self.login_url is None:
+        if self.api_url is None:
             raise SettingsError("set GENESYSCLOUD_REGION (e.g. us-east-1, or a domain such as mypurecloud.com)")
         if self.access_token is None and (self.client_id is None or self.client_secret is None):
             raise SettingsError(
@@ -83,9 +84,17 @@ class Settings:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value.strip():
         raise ValueError("must be a text")
-    return value
+    return value.strip()
+
+
+def _secret(value: Any) -> Secret:
+    # It travels in a header, which takes no line break (of a copied line) and no other alphabet.
+    text = _text(value).strip()
+    if not text.isascii() or not text.isprintable() or not text:
+        raise ValueError("has characters that no token or secret has; copy it again")
+    return Secret(text)
 
 
 def _flag(value: Any) -> bool:
@@ -95,14 +104,14 @@ def _flag(value: Any) -> bool:
 
 
 def _duration(value: Any) -> timedelta:
-    read = parse_duration(_text(value))
-    if read <= timedelta(0):
-        raise ValueError("must be longer than nothing")
-    return read
-
-
-def _lag(value: Any) -> timedelta:
     return parse_duration(_text(value))
+
+
+def _width(value: Any) -> timedelta:
+    width = _duration(value)
+    if not timedelta(minutes=1) <= width <= timedelta(days=7):
+        raise ValueError("must lie between PT1M and P7D (the longest interval that the platform takes)")
+    return width
 
 
 def _moment(value: Any) -> datetime:
@@ -112,9 +121,15 @@ def _moment(value: Any) -> datetime:
 
 
 def _topics(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(one, str) and one.startswith("v2.") for one in value):
-        raise ValueError('must be a list of topics such as ["v2.routing.queues.{id}.conversations"]')
-    return tuple(value)
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+        raise ValueError(f'must be a list of topics such as ["{topics.QUEUE_CONVERSATIONS}"]')
+    for one in value:
+        if not topics.subscribable(one):
+            about = " (follow_details = true does that)" if one.startswith("v2.detail.events.conversation.") else ""
+            raise ValueError(
+                f"{one!r} cannot be subscribed: a topic begins with v2., and {{id}} stands for queues or users{about}"
+            )
+    return tuple(dict.fromkeys(value))
 
 
 def _path(value: Any) -> Path:
@@ -147,8 +162,13 @@ def _filter(value: Any) -> dict[str, Any]:
 
 def _address(value: Any) -> str:
     text = _text(value).rstrip("/")
-    if not text.startswith(("https://", "http://")):
-        raise ValueError("must be an address that begins with https://")
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("https", "http") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be an address such as https://api.mypurecloud.com")
     return text
 
 
@@ -163,8 +183,8 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("realtime", "follow_details"): ("follow_details", _flag),
     ("realtime", "health"): ("health", _text),
     ("realtime.sqs", "queue_url"): ("sqs_queue_url", _address),
-    ("reconcile", "width"): ("width", _duration),
-    ("reconcile", "lag"): ("lag", _lag),
+    ("reconcile", "width"): ("width", _width),
+    ("reconcile", "lag"): ("lag", _duration),
     ("reconcile", "settle_after"): ("settle_after", _duration),
     ("reconcile", "stuck_after"): ("stuck_after", _duration),
     ("reconcile", "ended_only"): ("ended_only", _flag),
@@ -176,11 +196,10 @@ _ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "GENESYSCLOUD_API_URL": ("api_url", _address),
     "GENESYSCLOUD_LOGIN_URL": ("login_url", _address),
     "GENESYSCLOUD_OAUTHCLIENT_ID": ("client_id", _text),
-    "GENESYSCLOUD_OAUTHCLIENT_SECRET": ("client_secret", lambda value: Secret(value)),
-    "GENESYSCLOUD_ACCESS_TOKEN": ("access_token", lambda value: Secret(value)),
+    "GENESYSCLOUD_OAUTHCLIENT_SECRET": ("client_secret", _secret),
+    "GENESYSCLOUD_ACCESS_TOKEN": ("access_token", _secret),
     "ROLLBOOK_DB": ("store_path", _path),
 }
-_SECRETS: Final = ("client_id", "client_secret", "access_token")
 
 
 def load(*, flags: Mapping[str, Any] | None = None, env: Mapping[str, str], cwd: Path) -> Settings:
@@ -201,7 +220,8 @@ def load(*, flags: Mapping[str, Any] | None = None, env: Mapping[str, str], cwd:
         values.setdefault("api_url", api_url)
         values.setdefault("login_url", login_url)
     if values.get("api_url") and not values.get("login_url"):
-        raise SettingsError("GENESYSCLOUD_API_URL needs GENESYSCLOUD_LOGIN_URL (or a region) beside it")
+        # As the platform's own SDK derives it.
+        values["login_url"] = values["api_url"].replace("//api.", "//login.", 1)
     return Settings(**values, config_path=config, explicit=explicit)
 
 
@@ -228,21 +248,33 @@ def _read_file(path: Path) -> dict[str, Any]:
     return values
 
 
+_SECTIONS: Final = tuple(dict.fromkeys(section for section, _ in KEYS))
+
+
 def _section(path: Path, name: str, members: Mapping[str, Any], values: dict[str, Any]) -> None:
-    sections = {section for section, _ in KEYS}
     for key, value in members.items():
         inner = f"{name}.{key}" if name else key
-        if inner in sections and isinstance(value, dict):
+        if inner in _SECTIONS and isinstance(value, dict):
             _section(path, inner, value, values)
         elif (name, key) in KEYS:
             target, read = KEYS[name, key]
             values[target] = _value(f"{path.name}: [{name}] {key}", read, value)
+        elif inner in _SECTIONS:
+            raise SettingsError(f"{path.name}: {inner} is a section; write [{inner}] and its keys below it")
         else:
-            known = [other for section, other in KEYS if section == name] if name else sorted(sections)
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            place = f"key {key!r} in [{name}]" if name else f"section or key {key!r}"
-            raise SettingsError(f"{path.name}: unknown {place}; {hint}")
+            raise SettingsError(f"{path.name}: {_unknown(name, key)}")
+
+
+def _unknown(section: str, key: str) -> str:
+    """What to say of a key that nobody knows: where it belongs, what comes near it, or what there is."""
+    place = f"unknown key {key!r} in [{section}]" if section else f"unknown section or key {key!r}"
+    homes = [home for home, known in KEYS if known == key]
+    if homes:
+        return f"{place}; it belongs in [{homes[0]}]"
+    known = [other for home, other in KEYS if home == section] if section else list(_SECTIONS)
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    return f"{place}; {hint}"
 
 
 def _value(name: str, read: Callable[[Any], Any], value: Any) -> Any:

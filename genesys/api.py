@@ -1,0 +1,337 @@
+"""The platform's API as far as rollbook uses it: paths, bodies, permissions, and what the answers look like.
+
+How a request is made (pacing, retries, sign-in, errors) is `genesys/rest.py`'s. Answers are read leniently: what is
+absent is empty, and what is unknown is left alone. Every method raises ApiError and its kinds, and ConnectionLost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random as randomness
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+
+from genesys.detail import DetailRow, DetailsPage, parse_page
+from genesys.rest import Count, Rest, counting
+from genesys.settings import Secret, Settings
+from genesys.times import normalize
+
+__all__ = [
+    "Api",
+    "AvailableTopic",
+    "Channel",
+    "Count",
+    "Entity",
+    "Job",
+    "Organization",
+    "TopicState",
+    "counting",
+]
+
+DETAIL_VIEW: Final = "analytics:conversationDetail:view"
+_CONVERSATIONS: Final = "/api/v2/analytics/conversations"
+_CHANNELS: Final = "/api/v2/notifications/channels"
+_SUBSCRIPTIONS: Final = f"{_CHANNELS}/{{channelId}}/subscriptions"
+_PAGE_SIZE: Final = 100
+# A list that does not end is an error of the server's: nobody has a million queues.
+_MOST_PAGES: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """The organisation that the token belongs to."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A queue, a user or a division."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A notification channel. Its id and address are as good as a password. expires: API text, or "" if not told."""
+
+    id: Secret
+    connect_uri: Secret
+    expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """What became of one subscription."""
+
+    id: str
+    permitted: bool
+    reason: str | None
+    missing_permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AvailableTopic:
+    """A topic template. transports: All, Websocket, EventBridge, ProcessAutomation; empty where not told."""
+
+    id: str
+    transports: tuple[str, ...]
+    permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An asynchronous query. state: QUEUED PENDING FAILED CANCELLED FULFILLED EXPIRED, or a newer word."""
+
+    id: str
+    state: str
+    error_message: str | None
+
+
+class Api:
+    """One organisation's API; an async context manager. Arguments as `Rest` takes them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: randomness.Random | None = None,
+        share: float = 1.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._rest = Rest(settings, clock=clock, sleep=sleep, random=random, share=share, now=now)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._rest.close()
+
+    @property
+    def clock_skew(self) -> float | None:
+        """By how many seconds our clock is ahead of the platform's (to about one); None before the first answer."""
+        return self._rest.clock_skew
+
+    # The organisation
+
+    async def organization(self) -> Organization:
+        """Whose token this is."""
+        told = await self._rest.call("GET", "/api/v2/organizations/me", parse=_object)
+        return Organization(_text(told.get("id")), _text(told.get("name")))
+
+    async def queues(self) -> list[Entity]:
+        """Every queue that the client can see."""
+        return await self._entities("/api/v2/routing/queues", needs="routing:queue:view")
+
+    async def users(self) -> list[Entity]:
+        """Every active user that the client can see."""
+        return await self._entities("/api/v2/users", needs="directory:user:view")
+
+    async def divisions(self) -> list[Entity]:
+        """Every division that the client can see."""
+        return await self._entities("/api/v2/authorization/divisions", needs="authorization:division:view")
+
+    async def _entities(self, path: str, *, needs: str) -> list[Entity]:
+        found: dict[str, Entity] = {}
+        async for page in self._pages(path, needs=needs):
+            for one in page:
+                if identity := _text(one.get("id")):
+                    found[identity] = Entity(identity, _text(one.get("name")))
+        return list(found.values())
+
+    async def _pages(self, path: str, *, needs: str) -> AsyncIterator[list[dict[str, Any]]]:
+        """Each page of a list, to the last: the one that `pageCount` names, or the first empty one."""
+        for number in range(1, _MOST_PAGES + 1):
+            params = {"pageSize": _PAGE_SIZE, "pageNumber": number}
+            told = await self._rest.call("GET", path, parse=_object, params=params, needs=needs)
+            page = _objects(told.get("entities"))
+            yield page
+            count = told.get("pageCount")
+            if not page or (isinstance(count, int) and number >= count):
+                return
+
+    # Conversation details
+
+    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+        """One page of the details query. body: as the API takes it, `paging` included."""
+        return await self._rest.call(
+            "POST", f"{_CONVERSATIONS}/details/query", parse=parse_page, body=body, needs=DETAIL_VIEW
+        )
+
+    async def details_by_id(self, ids: Sequence[str]) -> list[DetailRow]:
+        """The details of up to 100 conversations; what does not exist, or cannot be seen, is not among them."""
+        if not ids:
+            return []
+        page = await self._rest.call(
+            "GET", f"{_CONVERSATIONS}/details", parse=parse_page, params={"id": ",".join(ids)}, needs=DETAIL_VIEW
+        )
+        return list(page.rows)
+
+    async def aggregates(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """An aggregates query, decoded. Takes a permission of its own, analytics:conversationAggregate:view."""
+        return await self._rest.call(
+            "POST", f"{_CONVERSATIONS}/aggregates/query", parse=_object, body=body,
+            needs="analytics:conversationAggregate:view",
+        )  # fmt: skip
+
+    # Asynchronous jobs
+
+    async def create_job(self, body: Mapping[str, Any]) -> str:
+        """Start an asynchronous details query; answers its id. body: `interval`, filters, no `paging`."""
+        return await self._rest.call(
+            "POST", f"{_CONVERSATIONS}/details/jobs", parse=_job_id, body=body, needs=DETAIL_VIEW
+        )
+
+    async def job(self, job_id: str) -> Job:
+        """How far a job is."""
+        told = await self._rest.call(
+            "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_object, ids={"jobId": job_id}, needs=DETAIL_VIEW
+        )
+        return Job(job_id, _text(told.get("state")), _text(told.get("errorMessage")) or None)
+
+    async def job_results(self, job_id: str, cursor: str | None = None, *, page_size: int = 1000) -> DetailsPage:
+        """One page of a job's results; the page without a cursor is the last."""
+        params: dict[str, Any] = {"pageSize": page_size} | ({"cursor": cursor} if cursor else {})
+        return await self._rest.call(
+            "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}/results", parse=parse_page, ids={"jobId": job_id},
+            params=params, needs=DETAIL_VIEW,
+        )  # fmt: skip
+
+    async def cancel_job(self, job_id: str) -> None:
+        """Take a job back."""
+        await self._rest.call(
+            "DELETE", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_nothing, ids={"jobId": job_id},
+            needs=DETAIL_VIEW,
+        )  # fmt: skip
+
+    async def data_availability(self) -> str | None:
+        """The jobs' watermark, as API text: what is older is in their data. None where it is not told."""
+        told = await self._rest.call(
+            "GET", f"{_CONVERSATIONS}/details/jobs/availability", parse=_object, needs=DETAIL_VIEW
+        )
+        return normalize(told.get("dataAvailabilityDate"))
+
+    # Notifications
+
+    async def available_topics(self) -> list[AvailableTopic]:
+        """Every topic template, with its transports and permissions."""
+        params = {"expand": ["transports", "permissionDetails", "requiresPermissions"]}
+        told = await self._rest.call("GET", "/api/v2/notifications/availabletopics", parse=_object, params=params)
+        return [_available_topic(one) for one in _objects(told.get("entities")) if _text(one.get("id"))]
+
+    async def create_channel(self) -> Channel:
+        """A new channel. The 21st of an OAuth client takes the place of another."""
+        return await self._rest.call("POST", _CHANNELS, parse=_new_channel, once=True)
+
+    async def channels(self) -> list[Channel]:
+        """Every channel of this OAuth client; those of other tokens without an id."""
+        params = {"includechannels": "oauthclient"}
+        told = await self._rest.call("GET", _CHANNELS, parse=_object, params=params)
+        return [_channel(one) for one in _objects(told.get("entities"))]
+
+    async def subscriptions(self, channel: Channel) -> list[str]:
+        """The topics of a channel."""
+        told = await self._rest.call("GET", _SUBSCRIPTIONS, parse=_object, ids={"channelId": channel.id})
+        return [identity for one in _objects(told.get("entities")) if (identity := _text(one.get("id")))]
+
+    async def replace_subscriptions(
+        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
+    ) -> list[TopicState]:
+        """Make these the channel's topics (1,000 at most), which prolongs its life too. Raises NotFound: it is gone."""
+        return await self._subscribe("PUT", channel, topics, ignore_errors)
+
+    async def add_subscriptions(
+        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
+    ) -> list[TopicState]:
+        """Add topics to the channel's. Raises NotFound: it is gone."""
+        return await self._subscribe("POST", channel, topics, ignore_errors)
+
+    async def _subscribe(
+        self, method: str, channel: Channel, topics: Sequence[str], ignore_errors: bool
+    ) -> list[TopicState]:
+        told = await self._rest.call(
+            method, _SUBSCRIPTIONS, parse=_object, ids={"channelId": channel.id},
+            params={"ignoreErrors": str(ignore_errors).lower()}, body=[{"id": topic} for topic in topics],
+        )  # fmt: skip
+        return [_topic_state(one) for one in _objects(told.get("entities")) if _text(one.get("id"))]
+
+    async def remove_subscriptions(self, channel: Channel) -> None:
+        """Take every topic off a channel: the nearest to deleting one that the API has."""
+        await self._rest.call("DELETE", _SUBSCRIPTIONS, parse=_nothing, ids={"channelId": channel.id})
+
+
+# Reading answers. Each raises ValueError for a body that is broken, which makes the request worth repeating.
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        told = msgspec.json.decode(body)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    if not isinstance(told, dict):
+        raise ValueError("it is no JSON object")
+    return told
+
+
+def _nothing(body: bytes) -> None:
+    """Some answers have a body and some have none; neither matters."""
+
+
+def _objects(items: object) -> list[dict[str, Any]]:
+    return [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    return tuple(one for one in values if isinstance(one, str)) if isinstance(values, list) else ()
+
+
+def _job_id(body: bytes) -> str:
+    identity = _text(_object(body).get("jobId"))
+    if not identity:
+        raise ValueError("it has no jobId")
+    return identity
+
+
+def _channel(told: Mapping[str, Any]) -> Channel:
+    return Channel(
+        Secret(_text(told.get("id"))), Secret(_text(told.get("connectUri"))), normalize(told.get("expires")) or ""
+    )  # fmt: skip
+
+
+def _new_channel(body: bytes) -> Channel:
+    channel = _channel(_object(body))
+    if not channel.id or not channel.connect_uri:
+        raise ValueError("it has no id or no connectUri")
+    return channel
+
+
+def _topic_state(told: Mapping[str, Any]) -> TopicState:
+    # Without `ignoreErrors` the state may be absent, and is then Permitted (the platform's own streaming client).
+    return TopicState(
+        _text(told.get("id")),
+        told.get("state", "Permitted") != "Rejected",
+        _text(told.get("rejectionReason")) or None,
+        _texts(told.get("missingPermissions")),
+    )
+
+
+def _available_topic(told: Mapping[str, Any]) -> AvailableTopic:
+    detailed = (name for one in _objects(told.get("permissionDetails")) for name in _texts(one.get("permissions")))
+    permissions = dict.fromkeys((*detailed, *_texts(told.get("requiresPermissions"))))
+    return AvailableTopic(_text(told.get("id")), _texts(told.get("transports")), tuple(permissions))

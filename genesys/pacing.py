@@ -1,0 +1,101 @@
+"""When the next request may be sent: one budget a token, fed by the answers' rate-limit headers. Pure.
+
+The platform counts requests by the minute and says with each answer how many it has counted, how many it allows and in
+how many seconds it begins again (`inin-ratelimit-count`, `-allowed`, `-reset`). Within the minute nothing is gained by
+spreading: requests go out as they come until the budget is used, and then wait for the next minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+ALLOWED: Final = 300  # a minute and token, unless the headers say otherwise
+MINUTE: Final = 60.0
+# The server's clock and ours do not begin a minute together: wait this much longer than it says.
+MARGIN: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What an answer's headers say of the minute; None where they do not."""
+
+    count: int | None = None
+    allowed: int | None = None
+    reset: float | None = None
+
+
+_NONE: Final = Figures()
+
+
+def figures(headers: Mapping[str, str]) -> Figures:
+    """The rate-limit headers of an answer; what is no number is not there."""
+    count, allowed, reset = (_number(headers.get(f"inin-ratelimit-{name}")) for name in ("count", "allowed", "reset"))
+    return Figures(None if count is None else int(count), None if allowed is None else int(allowed), reset)
+
+
+def _number(text: str | None) -> float | None:
+    """A number that is not negative and of a size that can be waited for or counted to."""
+    try:
+        number = float(text) if text else -1.0
+    except ValueError:
+        return None
+    return number if 0 <= number < 1e9 else None
+
+
+@dataclass(slots=True)
+class Budget:
+    """The requests of one token. All times are seconds of one monotonic clock.
+
+    share: the part of what is allowed that this process may use (a daemon leaves some of it to a run by hand).
+    """
+
+    share: float = 1.0
+    allowed: int = ALLOWED
+    sent: int = 0  # in this minute, by the server's count where it told one
+    begins_again: float | None = None
+    in_flight: int = 0
+    not_before: float = 0.0
+
+    @property
+    def limit(self) -> int:
+        """How many requests of a minute are ours."""
+        return max(1, int(self.allowed * self.share))
+
+    @property
+    def left(self) -> int:
+        """How many of them are left."""
+        return max(0, self.limit - self.sent)
+
+    def take(self, now: float) -> float:
+        """0.0 and one request is counted, or the seconds to wait before asking again."""
+        if now < self.not_before:
+            return self.not_before - now
+        if self.begins_again is None or now >= self.begins_again:
+            self.sent = self.in_flight
+            self.begins_again = now + MINUTE + MARGIN
+        if self.sent >= self.limit:
+            return self.begins_again - now
+        self.sent += 1
+        self.in_flight += 1
+        return 0.0
+
+    def answered(self, now: float, told: Figures = _NONE) -> None:
+        """An answer came (or the request failed: no figures), with what its headers say."""
+        self.in_flight = max(0, self.in_flight - 1)
+        if told.allowed:
+            self.allowed = told.allowed
+        if told.count is None or told.reset is None:
+            return
+        begins_again = now + told.reset + MARGIN
+        if self.begins_again is None or begins_again > self.begins_again + 5 * MARGIN:
+            # The server has begun a new minute before we did: what it counted, and what is on its way to it.
+            self.sent = told.count + self.in_flight
+        else:
+            self.sent = max(self.sent, told.count)
+        self.begins_again = begins_again
+
+    def refused(self, now: float, retry_after: float) -> None:
+        """A 429: nothing is sent for so many seconds."""
+        self.not_before = max(self.not_before, now + retry_after)

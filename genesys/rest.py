@@ -1,0 +1,279 @@
+"""Requests to the API: paced, retried, signed in, and answered with an error that says what to do.
+
+It knows how to ask, not what: paths and bodies come from `genesys/api.py`, decisions from `pacing` and `retry`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random as randomness
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from genesys import pacing, retry
+from genesys.errors import (
+    ApiError,
+    ConnectionLost,
+    NotAuthenticated,
+    NotFound,
+    PermissionRefused,
+    RequestRefused,
+    Unavailable,
+)
+from genesys.http import Answer, Http, TransportError
+from genesys.settings import Secret, Settings
+from genesys.sign_in import UNREACHED, SignIn, unreachable
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+_encode: Final = msgspec.json.Encoder().encode
+# Longer than this, what the platform says is cut: an error is one line.
+_WORDS: Final = 500
+
+
+@dataclass(slots=True)
+class Count:
+    """API requests made inside a `counting` block: retries too, sign-in not."""
+
+    requests: int = 0
+    outer: Count | None = None
+
+
+_counting: ContextVar[Count | None] = ContextVar("counting", default=None)
+
+
+@contextmanager
+def counting() -> Iterator[Count]:
+    """Count the requests that are made inside, by tasks started inside as well. Blocks nest: the outer counts all."""
+    count = Count(outer=_counting.get())
+    token = _counting.set(count)
+    try:
+        yield count
+    finally:
+        _counting.reset(token)
+
+
+def _count_one() -> None:
+    count = _counting.get()
+    while count is not None:
+        count.requests += 1
+        count = count.outer
+
+
+class Rest:
+    """The API of one organisation, for one OAuth client: one token, one budget, one pool of connections.
+
+    clock: monotonic seconds. now: the wall clock, for the skew. share: the part of the rate limit that is ours.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        random: randomness.Random | None = None,
+        share: float = 1.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        settings.require_platform()
+        assert settings.api_url is not None
+        draw = random or randomness.Random()  # noqa: S311 (jitter, no secret)
+        self._host = settings.api_url
+        self._clock, self._sleep, self._draw, self._now = clock, sleep, draw.random, now
+        self._http = Http()
+        self._sign_in = SignIn(settings, self._http, clock=clock, sleep=sleep, draw=draw)
+        self._reached = False
+        self.budget = pacing.Budget(share=share)
+        self.clock_skew: float | None = None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.close()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        parse: Callable[[bytes], T],
+        ids: Mapping[str, str | Secret] | None = None,
+        params: Mapping[str, Any] | None = None,
+        body: object = None,
+        needs: str = "",
+        once: bool = False,
+    ) -> T:
+        """Ask until there is an answer that `parse` takes (it raises ValueError for a broken body).
+
+        path: with `{name}` where `ids` are filled in, so that errors show the name and not a secret. needs: the
+        permission that it takes. once: must not be made twice, so not retried unless the platform says that it was not
+        taken. Raises ApiError and its kinds, ConnectionLost.
+        """
+        url = self._host + path.format_map({name: quote(_plain(one), safe="") for name, one in (ids or {}).items()})
+        request = _Request(method, path, needs, [one for one in (ids or {}).values() if isinstance(one, Secret)])
+        content = None if body is None else _encode(body)
+        attempt, waited, renewed = 1, 0.0, False
+        while True:
+            token = await self._sign_in.token()
+            failure: ApiError | ConnectionLost
+            after: float | None = None
+            may_retry = not once
+            try:
+                answer = await self._send(method, url, token, params, content)
+            except TransportError as error:
+                failure = unreachable(self._host, error)
+            else:
+                self._reached = True
+                if 200 <= answer.status < 300:
+                    try:
+                        return parse(answer.body)
+                    except ValueError as error:
+                        failure = request.broken(answer, error)
+                elif answer.status == 401:
+                    if renewed:
+                        raise request.error(answer)
+                    await self._sign_in.refused(token)
+                    renewed = True
+                    continue
+                else:
+                    failure = request.error(answer)
+                    if answer.status not in retry.STATUSES:
+                        raise failure
+                    may_retry = may_retry or answer.status in retry.NOT_TAKEN
+                    after = self._held_back(answer)
+            tries = UNREACHED if isinstance(failure, ConnectionLost) and not self._reached else retry.TRIES
+            wait = retry.wait(attempt, retry_after=after, draw=self._draw, waited=waited, tries=tries)
+            if wait is None or not may_retry:
+                raise _gave_up(failure, after)
+            log.info("%s %s will be tried again in %.1f s: %s", method, path, wait, failure)
+            await self._sleep(wait)
+            attempt, waited = attempt + 1, waited + wait
+
+    async def _send(
+        self, method: str, url: str, token: Secret, params: Mapping[str, Any] | None, content: bytes | None
+    ) -> Answer:
+        """One request, when the budget has room for it."""
+        while (wait := self.budget.take(self._clock())) > 0:
+            log.debug("the rate limit allows the next request in %.1f s", wait)
+            await self._sleep(wait)
+        _count_one()
+        told = pacing.Figures()
+        try:
+            headers = {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
+            if content is not None:
+                headers["Content-Type"] = "application/json"
+            answer = await self._http.request(method, url, headers=headers, params=params, content=content)
+            told = pacing.figures(answer.headers)
+            self._compare_clocks(answer)
+            return answer
+        finally:
+            self.budget.answered(self._clock(), told)
+
+    def _held_back(self, answer: Answer) -> float | None:
+        after = retry.retry_after(answer.status, answer.headers)
+        if answer.status == 429 and after is not None and after <= retry.RETRY_AFTER:
+            self.budget.refused(self._clock(), after)
+        return after
+
+    def _compare_clocks(self, answer: Answer) -> None:
+        """clock_skew: by how many seconds our clock is ahead of the platform's (its `Date` has whole seconds)."""
+        try:
+            theirs = parsedate_to_datetime(answer.headers["date"])
+        except (KeyError, ValueError):
+            return
+        if theirs.tzinfo is not None:
+            self.clock_skew = round((self._now() - theirs).total_seconds() - 0.5, 1)
+
+
+def _plain(one: str | Secret) -> str:
+    return one.reveal() if isinstance(one, Secret) else one
+
+
+def _gave_up(failure: ApiError | ConnectionLost, after: float | None) -> ApiError | ConnectionLost:
+    if isinstance(failure, ApiError) and after is not None and after > retry.RETRY_AFTER:
+        failure.message += f"; it asks to wait for {after:.0f} s, which is too long: try again then"
+    return failure
+
+
+# What an answer's status means for the caller. Others below 500 will never be taken; the rest is the moment's fault.
+_KINDS: Final[Mapping[int, type[ApiError]]] = {
+    401: NotAuthenticated,
+    403: PermissionRefused,
+    404: NotFound,
+    408: Unavailable,
+    429: Unavailable,
+}
+_PERMISSION: Final = re.compile(r"\b[a-zA-Z]+:[a-zA-Z]+:[a-zA-Z]+\b")
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What was asked, for the error that may come of it. path: with names in the place of ids."""
+
+    method: str
+    path: str
+    needs: str
+    secrets: list[Secret]
+
+    def broken(self, answer: Answer, error: ValueError) -> Unavailable:
+        said = f"the platform's answer is broken ({_one_line(str(error))}); try again later"
+        return Unavailable(
+            self._clean(said), status=answer.status, correlation_id=answer.headers.get("inin-correlation-id"),
+            method=self.method, path=self.path,
+        )  # fmt: skip
+
+    def error(self, answer: Answer) -> ApiError:
+        """The platform's error with its code, message and correlation id, and what to do."""
+        told = _object(answer.body)
+        kind = _KINDS.get(answer.status, RequestRefused if answer.status < 500 else Unavailable)
+        said = _text(told.get("message")) or _text(told.get("messageWithParams")) or f"status {answer.status}"
+        return kind(
+            self._clean(f"{_one_line(said).rstrip('.')}{self._what_to_do(kind, said)}"),
+            status=answer.status,
+            code=_text(told.get("code")),
+            correlation_id=answer.headers.get("inin-correlation-id") or _text(told.get("contextId")),
+            method=self.method,
+            path=self.path,
+        )
+
+    def _what_to_do(self, kind: type[ApiError], said: str) -> str:
+        if kind is PermissionRefused:
+            named = ", ".join(dict.fromkeys(_PERMISSION.findall(said))) or self.needs
+            return f"; give the OAuth client's role the permission {named}" if named else ""
+        if kind is NotAuthenticated:
+            return "; a new token was refused too: check that the OAuth client is active and belongs to this region"
+        return "; try again later" if kind is Unavailable else ""
+
+    def _clean(self, text: str) -> str:
+        for one in self.secrets:
+            if one:
+                text = text.replace(one.reveal(), "***")
+        return text
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        decoded = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _WORDS else f"{line[:_WORDS]}…"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None

@@ -1,0 +1,143 @@
+"""Signing in: a token from client credentials, renewed before it ends, and once more when it is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from genesys import retry
+from genesys.errors import ApiError, ConnectionLost, NotAuthenticated, SignInRefused, Unavailable
+from genesys.http import Answer, Http, TransportError
+from genesys.settings import Secret, Settings
+
+log = logging.getLogger(__name__)
+
+# A host that was never reached is more likely wrong than busy: fewer tries.
+UNREACHED: Final = 3
+# A token is renewed when a tenth of its life is left, but no more than five minutes early.
+_EARLY_PART: Final = 0.1
+_EARLY_SECONDS: Final = 300.0
+
+
+class SignIn:
+    """Hands out a token that is good now. One for all requests of a process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        http: Http,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        draw: random.Random,
+    ) -> None:
+        settings.require_platform()
+        assert settings.login_url is not None
+        self._url = f"{settings.login_url}/oauth/token"
+        self._client = (settings.client_id, settings.client_secret)
+        self._given = settings.access_token
+        self._http = http
+        self._clock = clock
+        self._sleep = sleep
+        self._draw = draw
+        self._token: Secret | None = None
+        self._renew_at = 0.0
+        self._one_at_a_time = asyncio.Lock()
+
+    async def token(self) -> Secret:
+        """A token. Raises SignInRefused, ConnectionLost, Unavailable."""
+        if self._given is not None:
+            return self._given
+        async with self._one_at_a_time:
+            if self._token is None or self._clock() >= self._renew_at:
+                await self._renew()
+            assert self._token is not None
+            return self._token
+
+    async def refused(self, token: Secret) -> None:
+        """`token` was refused: get another, unless somebody has done so. Raises NotAuthenticated if it was given."""
+        if self._given is not None:
+            raise NotAuthenticated(
+                "GENESYSCLOUD_ACCESS_TOKEN is refused; it has ended, or belongs to another region", status=401
+            )
+        async with self._one_at_a_time:
+            if self._token == token:
+                self._token = None
+
+    async def _renew(self) -> None:
+        attempt, waited = 1, 0.0
+        while True:
+            failure: ApiError | ConnectionLost
+            after: float | None = None
+            try:
+                answer = await self._ask()
+            except TransportError as error:
+                failure = unreachable(self._url, error)
+            else:
+                if answer.status == 200 and self._accept(answer):
+                    return
+                if answer.status not in retry.STATUSES and answer.status != 200:
+                    raise self._refusal(answer)
+                after = retry.retry_after(answer.status, answer.headers)
+                failure = Unavailable("sign-in does not answer properly; try again later", status=answer.status)
+            tries = UNREACHED if isinstance(failure, ConnectionLost) else retry.TRIES
+            wait = retry.wait(attempt, retry_after=after, draw=self._draw.random, waited=waited, tries=tries)
+            if wait is None:
+                raise failure
+            log.info("sign-in will be tried again in %.1f s: %s", wait, failure)
+            await self._sleep(wait)
+            attempt, waited = attempt + 1, waited + wait
+
+    async def _ask(self) -> Answer:
+        name, secret = self._client
+        assert name is not None
+        assert secret is not None
+        return await self._http.request(
+            "POST", self._url, form={"grant_type": "client_credentials"}, auth=(name, secret.reveal())
+        )
+
+    def _accept(self, answer: Answer) -> bool:
+        told = _object(answer.body)
+        token = told.get("access_token")
+        if not isinstance(token, str) or not token.isprintable() or not token.isascii() or not token:
+            return False
+        lifetime = told.get("expires_in")
+        seconds = float(lifetime) if isinstance(lifetime, int | float) and lifetime > 0 else 3600.0
+        self._token = Secret(token)
+        self._renew_at = self._clock() + seconds - min(seconds * _EARLY_PART, _EARLY_SECONDS)
+        return True
+
+    def _refusal(self, answer: Answer) -> SignInRefused:
+        told = _object(answer.body)
+        said = told.get("error_description") or told.get("description") or told.get("message") or "no reason given"
+        host = urlsplit(self._url).hostname
+        return SignInRefused(
+            f"{host} refuses these credentials ({said}); check GENESYSCLOUD_OAUTHCLIENT_ID and"
+            " GENESYSCLOUD_OAUTHCLIENT_SECRET, that the client's grant type is Client Credentials, and the region",
+            status=answer.status,
+            code=told.get("error") if isinstance(told.get("error"), str) else None,
+        )
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        decoded = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def unreachable(url: str, error: TransportError) -> ConnectionLost | Unavailable:
+    """The error for a request that got no answer, with the host and what to look at."""
+    host = urlsplit(url).netloc
+    if error.unreachable:
+        return ConnectionLost(
+            f"cannot reach {host} ({error}); check the network, GENESYSCLOUD_REGION, and the proxy settings"
+        )
+    return Unavailable(f"{host} gave no proper answer ({error}); try again later")
