@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import click
-from genesys.api import Api
 
 from genesys import console, topics
+from genesys.api import Api
 from genesys.errors import ApiError, PermissionRefused, RollbookError
 from genesys.settings import Settings
 from genesys.times import to_text

@@ -12,11 +12,12 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 # Bounds of memory, not of speed: a minute of a stalled disk at 500 frames/s of 1 KB fits twice.
 FRAMES: Final = 60_000
 BYTES: Final = 48_000_000
+HOLD: Final = 1.0  # seconds that a source waits at most
 # What one frame costs beside its own bytes.
 _OVERHEAD: Final = 200
 
@@ -53,6 +54,13 @@ class End:
 Item = Frame | Begin | End
 
 
+class Held(Protocol):
+    """A source that can be told to wait."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
 class Inbox:
     """The queue. `put` never waits; `take` does."""
 
@@ -66,6 +74,9 @@ class Inbox:
         self.heard = 0  # since the start
         self.dropped = 0  # since the start
         self.dropping: set[int] = set()  # channels that have lost frames and not begun to hear again
+        self._taken = 0
+        self._taken_when_held = -1
+        self._held: set[Held] = set()
 
     def put(self, frame: Frame) -> bool:
         """Take a frame; False if it was dropped. A channel that dropped one drops all until `hear_again`."""
@@ -89,6 +100,28 @@ class Inbox:
         """Take a note about coverage; there is always room for one."""
         self._items.append(item)
         self._ready.set()
+
+    def crowded(self) -> bool:
+        """Whether it is so full that sources should be held back."""
+        return self.frames * 4 >= self._limit * 3 or self.size * 4 >= self._size_limit * 3
+
+    def hold(self, source: Held) -> None:
+        """Let a source wait until there is room, a second at most, if what is here is being taken at all.
+
+        A burst then waits in the network's buffers. Behind a disk that stands still nobody waits: a socket that is not
+        read is closed by its server, so it is better to read and drop.
+        """
+        if source in self._held or self._taken == self._taken_when_held:
+            return
+        self._taken_when_held = self._taken
+        self._held.add(source)
+        source.pause()
+        asyncio.get_running_loop().call_later(HOLD, self._release, source)
+
+    def _release(self, source: Held) -> None:
+        if source in self._held:
+            self._held.discard(source)
+            source.resume()
 
     def has_room(self) -> bool:
         """Whether it has emptied enough for the channels that dropped frames to begin again."""
@@ -119,6 +152,10 @@ class Inbox:
             self.size -= len(frame.payload) + _OVERHEAD  # type: ignore[union-attr]
             taken.append(frame)
         self.frames -= len(taken)
+        self._taken += len(taken)
+        if self._held and self.has_room():
+            for source in tuple(self._held):
+                self._release(source)
         return taken
 
     def oldest(self) -> datetime | None:

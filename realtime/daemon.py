@@ -1,0 +1,195 @@
+"""Puts the daemon together: settings, store, lock, API, live capture, the scheduled reconciler; starts and ends them.
+
+Nothing is decided here but order: what is opened first is closed last, and what was heard is stored before the store is
+closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from reconcile.runner import run_due
+from reconcile.schedule import Schedule
+
+from genesys.api import Api
+from genesys.errors import RollbookError
+from genesys.settings import Settings
+from realtime.notify import Notifier
+from realtime.signals import Timings
+from realtime.subscriber import REDISCOVER, Subscriber
+from store.book import Book
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY: Final = timedelta(minutes=1)
+# How long a reconciliation under way may take to stop. With closing and storing it stays under ten seconds.
+_RECONCILER_STOPS: Final = 8.0
+_READY_WITHIN: Final = 30.0
+# What SIGHUP can change while the daemon runs; the rest holds from the next start.
+_CHANGEABLE: Final = frozenset(
+    {"topics", "users", "width", "lag", "settle_after", "stuck_after", "ended_only", "filter", "since"}
+)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What only tests, the demo and the command line change.
+
+    now: the organisation's clock. look_every: how often the ledger is looked at. reconcile: whether it is at all.
+    """
+
+    now: Callable[[], datetime] = _utc_now
+    timings: Timings = field(default_factory=Timings)
+    rediscover: float = REDISCOVER
+    look_every: timedelta = LOOK_EVERY
+    reconcile: bool = True
+
+
+class Daemon:
+    """One daemon. `run` once; `stop` and `reload` from the loop's own thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        reread: Callable[[], Settings] | None = None,
+        options: Options | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
+        self.settings = settings
+        self._reread = reread
+        self._options = options or Options()
+        self._notifier = notifier or Notifier(os.environ)
+        self._stop = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.subscriber: Subscriber | None = None
+        self.reconcile_failing: str | None = None
+        self.reconciled_at: datetime | None = None
+
+    def stop(self) -> None:
+        """Drain and end."""
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Read the settings again; what is wrong with them is said, and the old ones stay."""
+        if self._reread is None:
+            return
+        self._notifier.reloading()
+        try:
+            read = self._reread()
+        except RollbookError as error:
+            log.error("the settings were not changed: %s", error)
+        else:
+            self._use(read)
+        self._notifier.tell(READY=1)
+
+    def _use(self, read: Settings) -> None:
+        changed = {one.name for one in fields(Settings) if getattr(read, one.name) != getattr(self.settings, one.name)}
+        later = changed - _CHANGEABLE - {"explicit", "config_path"}
+        if later:
+            log.warning("changed settings that hold from the next start: %s", ", ".join(sorted(later)))
+        self.settings = read
+        if self.subscriber is not None:
+            self.subscriber.use(read)
+        log.info("read the settings again")
+
+    async def run(self) -> int:
+        """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start."""
+        self.settings.require_platform()
+        with self._signals():
+            async with Api(self.settings, now=self._options.now) as api:
+                organization = await api.organization()
+                book = await asyncio.to_thread(
+                    Book.open,
+                    self.settings.store_path,
+                    organization=(organization.id, organization.name),
+                    command="rollbook run",
+                    now=self._options.now,
+                    width=self.settings.width,
+                )
+                try:
+                    with book.lock_daemon():
+                        await self._work(api, book)
+                finally:
+                    await asyncio.to_thread(book.close)
+        log.info("stopped")
+        return 0
+
+    async def _work(self, api: Api, book: Book) -> None:
+        killed = await asyncio.to_thread(book.close_stale_coverage)
+        if killed:
+            log.warning("an earlier run was killed: %d spans of coverage end at its last sign of life", killed)
+        self.subscriber = Subscriber(
+            api,
+            book,
+            self.settings,
+            now=self._options.now,
+            timings=self._options.timings,
+            rediscover=self._options.rediscover,
+        )
+        schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
+        telling = asyncio.create_task(self._tell())
+        if self._options.reconcile:
+            schedule.start()
+        try:
+            await self.subscriber.run(self._stop)
+        finally:
+            self._notifier.tell(STOPPING=1)
+            self._stop.set()
+            telling.cancel()
+            if self._options.reconcile:
+                try:
+                    await asyncio.wait_for(schedule.stop(), _RECONCILER_STOPS)
+                except TimeoutError:
+                    log.warning("a reconciliation was interrupted; it will be run again")
+
+    async def _reconcile(self, api: Api, book: Book) -> None:
+        """One look at the ledger. What goes wrong is said and tried again at the next look."""
+        try:
+            await run_due(book, api, self.settings, now=self._options.now, command="daemon", stop=self._stop)
+        except RollbookError as error:
+            self.reconcile_failing = str(error)
+            log.error("cannot reconcile now, will try again: %s", error)
+        else:
+            self.reconcile_failing = None
+            self.reconciled_at = self._options.now()
+
+    async def _tell(self) -> None:
+        """Tell the service manager: ready once every line listens (or after a while), then alive."""
+        assert self.subscriber is not None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.subscriber.listening.wait(), _READY_WITHIN)
+        self.ready.set()
+        self._notifier.tell(READY=1, STATUS=f"{len(self.subscriber.lines())} lines")
+        log.info("ready: %d lines", len(self.subscriber.lines()))
+        while self._notifier.watchdog is not None:
+            self._notifier.tell(WATCHDOG=1)
+            await asyncio.sleep(self._notifier.watchdog)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        wired = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload}
+        try:
+            for number, act in wired.items():
+                loop.add_signal_handler(number, act)
+        except (RuntimeError, ValueError):
+            # Not in the main thread: whoever runs us there stops us through `stop`.
+            wired = {}
+        try:
+            yield
+        finally:
+            for number in wired:
+                loop.remove_signal_handler(number)

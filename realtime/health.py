@@ -1,0 +1,198 @@
+"""The daemon's HTTP port: `/healthz` says how it is and why, `/metrics` says it in numbers (Prometheus).
+
+Off unless `[realtime] health = "127.0.0.1:8125"` is set; meant for loopback, it asks nobody who they are. What makes a
+daemon dead or degraded is decided by `judge`, from figures alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Protocol
+
+from aiohttp import web
+from prometheus_client.core import CollectorRegistry, CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from genesys.errors import SettingsError
+
+# Not heard yet, not stored yet: seconds that are normal, and seconds beyond which nothing works.
+_LATE: Final = 30.0
+_DEAD: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """How one line does."""
+
+    number: int
+    phase: str
+    topics: int
+    details: int
+    connects: int
+    losses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How the daemon is, in numbers. Seconds are of the daemon's clock, counts since its start."""
+
+    lines: tuple[Line, ...] = ()
+    silent_for: float = 0.0  # since the last moment in which every line listened
+    queue: int = 0
+    queue_bytes: int = 0
+    waiting_for: float = 0.0  # the oldest notification that is not stored
+    heard: int = 0
+    dropped: int = 0
+    new: int = 0
+    repeated: int = 0
+    dead_letters: int = 0
+    by_template: Mapping[str, int] = field(default_factory=dict)
+    store_failing: str | None = None
+    discovery_failing: str | None = None
+    reconcile_failing: str | None = None
+    refused: int = 0
+    unplaced: int = 0
+    channels_free: int = 0
+    channels_of_others: int = 0
+    windows: Mapping[str, int] = field(default_factory=dict)
+    requests: int = 0
+    budget_left: float | None = None
+    clock_skew: float | None = None
+    last_event_at: datetime | None = None
+
+
+def judge(figures: Figures) -> tuple[str, list[str]]:
+    """("well" | "degraded" | "dead", why)."""
+    dead, degraded = [], []
+    down = [line for line in figures.lines if line.phase != "listening"]
+    if figures.lines and len(down) == len(figures.lines) and figures.silent_for > _DEAD:
+        dead.append(f"no line has listened for {figures.silent_for:.0f} s")
+    elif down:
+        degraded.append(f"{len(down)} of {len(figures.lines)} lines do not listen")
+    if not figures.lines:
+        degraded.append("there is nothing to listen to")
+    if figures.waiting_for > _DEAD:
+        dead.append(f"nothing has been stored for {figures.waiting_for:.0f} s")
+    elif figures.waiting_for > _LATE:
+        degraded.append(f"what is heard is stored {figures.waiting_for:.0f} s late")
+    if figures.store_failing:
+        degraded.append(f"the store takes nothing: {figures.store_failing}")
+    if figures.discovery_failing:
+        degraded.append(f"queues cannot be listed: {figures.discovery_failing}")
+    if figures.reconcile_failing:
+        degraded.append(f"reconciling fails: {figures.reconcile_failing}")
+    if figures.refused:
+        degraded.append(f"{figures.refused} topics are refused")
+    if figures.unplaced:
+        degraded.append(f"{figures.unplaced} topics find no room")
+    return ("dead" if dead else "degraded" if degraded else "well"), dead + degraded
+
+
+class Source(Protocol):
+    """Whoever knows the figures."""
+
+    def figures(self) -> Figures: ...
+
+
+class _Collector:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def collect(self) -> Iterator[Metric]:
+        yield from metrics(self._source.figures())
+
+
+def metrics(figures: Figures) -> Iterator[Metric]:
+    """The figures as Prometheus has them."""
+    events = CounterMetricFamily("rollbook_events", "Notifications read, by topic template.", labels=["topic"])
+    for template, count in sorted(figures.by_template.items()):
+        events.add_metric([template], count)
+    yield events
+    stored = CounterMetricFamily("rollbook_stored", "What became of what was heard.", labels=["outcome"])
+    outcomes = {"new": figures.new, "repeated": figures.repeated, "dead_letter": figures.dead_letters}
+    for outcome, count in {**outcomes, "dropped": figures.dropped}.items():
+        stored.add_metric([outcome], count)
+    yield stored
+    phases = GaugeMetricFamily("rollbook_line_listening", "Whether a line's topics are heard.", labels=["line"])
+    topics = GaugeMetricFamily("rollbook_line_topics", "Topics of a line.", labels=["line", "kind"])
+    connects = CounterMetricFamily("rollbook_connects", "Sockets opened.", labels=["line"])
+    losses = CounterMetricFamily("rollbook_losses", "Sockets or channels lost.", labels=["line"])
+    for line in figures.lines:
+        name = str(line.number + 1)
+        phases.add_metric([name], line.phase == "listening")
+        topics.add_metric([name, "base"], line.topics)
+        topics.add_metric([name, "details"], line.details)
+        connects.add_metric([name], line.connects)
+        losses.add_metric([name], line.losses)
+    yield from (phases, topics, connects, losses)
+    windows = GaugeMetricFamily("rollbook_windows", "Windows of the last 31 days, by verdict.", labels=["verdict"])
+    for verdict, count in sorted(figures.windows.items()):
+        windows.add_metric([verdict], count)
+    yield windows
+    yield CounterMetricFamily("rollbook_api_requests", "Requests to the API.", value=figures.requests)
+    for name, text, value in _gauges(figures):
+        if value is not None:
+            yield GaugeMetricFamily(f"rollbook_{name}", text, value=value)
+
+
+def _gauges(figures: Figures) -> Iterator[tuple[str, str, float | None]]:
+    yield "queue_depth", "Notifications heard and not taken yet.", figures.queue
+    yield "queue_bytes", "Bytes of them.", figures.queue_bytes
+    yield "storing_lag_seconds", "Age of the oldest notification that is not stored.", figures.waiting_for
+    yield "refused_topics", "Topics that the platform refuses.", figures.refused
+    yield "unplaced_topics", "Topics that find no room.", figures.unplaced
+    yield "channels_free", "Channels that could be created.", figures.channels_free
+    yield "channels_of_others", "Channels of the client that are not ours.", figures.channels_of_others
+    yield "rate_budget_left", "Requests that the platform would take this minute.", figures.budget_left
+    yield "clock_skew_seconds", "The platform's clock against ours.", figures.clock_skew
+    last = figures.last_event_at
+    yield "last_event_timestamp_seconds", "When the newest stored notification came.", last and last.timestamp()
+    yield "up", "0 if dead, 0.5 if degraded, 1 if well.", {"dead": 0, "degraded": 0.5, "well": 1}[judge(figures)[0]]
+
+
+class Port:
+    """The server. `start`, then `stop`."""
+
+    def __init__(self, source: Source, address: str) -> None:
+        self._source = source
+        self._host, self._port = _split(address)
+        self._runner: web.AppRunner | None = None
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Collector(source))
+        self.port = 0
+
+    async def start(self) -> None:
+        """Begin to answer. Raises SettingsError if the address cannot be had."""
+        app = web.Application()
+        app.add_routes([web.get("/healthz", self._healthz), web.get("/metrics", self._metrics)])
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self.stop()
+            raise SettingsError(f"[realtime] health: cannot listen there ({error.strerror}); choose another") from None
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Answer no more."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        state, why = judge(self._source.figures())
+        return web.json_response({"state": state, "why": why}, status=503 if state == "dead" else 200)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise SettingsError(f"[realtime] health = {address!r}: must be HOST:PORT, e.g. 127.0.0.1:8125")
+    return host.strip("[]") or "127.0.0.1", int(port)

@@ -1,0 +1,259 @@
+"""From the inbox into the book: frames are read and stored in batches, and coverage is noted among them in order.
+
+It alone decides when something heard counts as stored. It keeps what the book could not take now (a locked or full
+disk) and offers it again; what the book can never take becomes a dead letter. Knows no socket and no channel beyond
+its serial number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Final, TypeVar
+
+from genesys.errors import StoreError
+from genesys.notification import Observation, Unreadable, parse_frame
+from genesys.times import to_text
+from genesys.topics import template_of
+from realtime.inbox import Begin, End, Frame, Inbox
+from store.book import Book
+from store.errors import StoreBusy, StoreFull, StoreUnwritable
+from store.events import Recorded
+
+log = logging.getLogger(__name__)
+
+# A batch is one transaction of the book. Larger ones were no faster, and let the event loop wait longer.
+BATCH: Final = 256
+IN_FLIGHT: Final = 4
+RETRY: Final = 1.0
+# A queue's topic comes again and again; those of conversations pass.
+_template: Final = lru_cache(maxsize=4_096)(template_of)
+
+T = TypeVar("T")
+Heard = Observation | Unreadable
+OnHeard = Callable[[Sequence[Observation]], None]
+
+
+@dataclass(slots=True)
+class Stored:
+    """What has been stored since the start."""
+
+    events_new: int = 0
+    events_repeated: int = 0
+    dead_letters: int = 0
+    by_template: Counter[str] = field(default_factory=Counter)
+    last_at: datetime | None = None  # when what was stored last was received
+    failing: str | None = None  # why the book takes nothing now
+
+
+@dataclass(slots=True)
+class _Span:
+    id: int
+    scope: str
+    topics: tuple[str, ...]
+
+
+class Intake:
+    """Reads the inbox until it is closed and empty. One `run` for its life."""
+
+    def __init__(
+        self,
+        book: Book,
+        inbox: Inbox,
+        *,
+        now: Callable[[], datetime],
+        source: str = "websocket",
+        on_heard: OnHeard | None = None,
+    ) -> None:
+        self._book = book
+        self._inbox = inbox
+        self._now = now
+        self._source = source
+        self._on_heard = on_heard
+        self._flying: deque[tuple[list[Heard], Future[Recorded], datetime]] = deque()
+        self._held: datetime | None = None  # reception of the oldest item taken and not submitted yet
+        self._spans: dict[int, list[_Span]] = {}
+        self._alive: Future[None] | None = None
+        self._work = asyncio.Event()  # something flies, or nothing more will
+        self._room = asyncio.Event()  # something has landed
+        self._finished = False
+        self._stamp: tuple[datetime, str] | None = None
+        self.stored = Stored()
+
+    async def run(self) -> None:
+        """Store what comes. Raises StoreError only for what no waiting mends."""
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._read_on())
+                both.create_task(self._land())
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _read_on(self) -> None:
+        while items := await self._inbox.take(BATCH):
+            first = items[0]
+            if isinstance(first, Frame):
+                await self._store([item for item in items if isinstance(item, Frame)])
+            else:
+                await self._wait_for(0)
+                await self._note(first)
+        self._finished = True
+        self._work.set()
+
+    async def _land(self) -> None:
+        """Take the book's answers in order."""
+        while True:
+            while not self._flying:
+                if self._finished:
+                    return
+                self._work.clear()
+                await self._work.wait()
+            batch, future, received_at = self._flying[0]
+            self._count(await self._answer(batch, future))
+            self._flying.popleft()
+            self.stored.last_at = received_at
+            self._room.set()
+
+    async def _wait_for(self, allowed: int) -> None:
+        """Wait until no more than `allowed` batches are on their way to the disk."""
+        while len(self._flying) > allowed:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _store(self, frames: list[Frame]) -> None:
+        self._held = frames[0].received_at
+        batch = [heard for frame in frames if (heard := self._read(frame)) is not None]
+        if self._on_heard is not None:
+            self._on_heard([heard for heard in batch if isinstance(heard, Observation)])
+        if batch:
+            self._flying.append((batch, self._book.record(batch), frames[0].received_at))
+            self._work.set()
+        self._held = None
+        await self._wait_for(IN_FLIGHT - 1)
+        # A source that never pauses must not keep the sockets and the clock from running.
+        await asyncio.sleep(0)
+
+    def _read(self, frame: Frame) -> Heard | None:
+        if self._stamp is None or self._stamp[0] != frame.received_at:
+            self._stamp = (frame.received_at, to_text(frame.received_at))
+        at = self._stamp[1]
+        if frame.fault is not None:
+            return Unreadable(self._source, frame.payload, frame.fault, at)
+        heard = parse_frame(frame.payload, source=self._source, received_at=at)
+        if isinstance(heard, Observation):
+            self.stored.by_template[_template(heard.topic)] += 1
+            return heard
+        return heard if isinstance(heard, Unreadable) else None
+
+    async def _answer(self, batch: list[Heard], future: Future[Recorded]) -> Recorded | None:
+        """The book's answer for a batch; offers it again for as long as waiting may mend it."""
+        while True:
+            try:
+                answer = await asyncio.wrap_future(future)
+            except StoreError as error:
+                if not _mendable(error):
+                    raise
+                if self.stored.failing is None:
+                    log.error("cannot store what is heard, will keep trying: %s", error)
+                self.stored.failing = str(error)
+                await asyncio.sleep(RETRY)
+                future = self._book.record(batch)
+                continue
+            except Exception as error:
+                return await self._one_by_one(batch, error)
+            if self.stored.failing is not None:
+                log.info("storing again")
+                self.stored.failing = None
+            return answer
+
+    async def _one_by_one(self, batch: list[Heard], error: Exception) -> Recorded | None:
+        """One item of the batch cannot be stored at all: find it, and keep it as a dead letter."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            for part in (batch[:middle], batch[middle:]):
+                self._count(await self._answer(part, self._book.record(part)))
+            return None
+        (item,) = batch
+        if isinstance(item, Unreadable) and item.error.startswith("cannot be stored"):
+            raise error
+        payload = item.payload if isinstance(item, Unreadable) else item.body
+        letter = Unreadable(item.source, payload, f"cannot be stored: {error}", item.received_at)
+        return await self._answer([letter], self._book.record([letter]))
+
+    def _count(self, answer: Recorded | None) -> None:
+        if answer is not None:
+            self.stored.events_new += answer.events_new
+            self.stored.events_repeated += answer.events_repeated
+            self.stored.dead_letters += answer.dead_letters
+
+    # Coverage
+
+    async def _note(self, note: Begin | End | Frame) -> None:
+        if isinstance(note, Begin):
+            await self._begin(note.serial, note.scope, note.topics, note.at)
+        elif isinstance(note, End):
+            await self._end(note)
+
+    async def _begin(self, serial: int, scope: str, topics: tuple[str, ...], at: str) -> None:
+        # In a thread, because the book answers after its commit, which a slow disk may make long.
+        begin = partial(self._book.begin_coverage, self._source, scope, topics, at)
+        span = await self._insist(lambda: asyncio.to_thread(begin))
+        self._spans.setdefault(serial, []).append(_Span(span, scope, topics))
+
+    async def _end(self, note: End) -> None:
+        gone = None if note.topics is None else set(note.topics)
+        standing = self._spans.pop(note.serial, [])
+        for span in standing:
+            if gone is not None and gone.isdisjoint(span.topics):
+                self._spans.setdefault(note.serial, []).append(span)
+                continue
+            left = () if gone is None else tuple(topic for topic in span.topics if topic not in gone)
+            if left:
+                await self._begin(note.serial, span.scope, left, note.at)
+            await self._insist(partial(self._end_span, span.id, note.at, note.reason))
+
+    async def _end_span(self, span: int, at: str, reason: str) -> None:
+        await asyncio.wrap_future(self._book.end_coverage(span, at, reason))
+
+    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Do a write about coverage; again, for as long as waiting may mend it."""
+        while True:
+            try:
+                return await write()
+            except StoreError as error:
+                if not _mendable(error):
+                    raise
+                self.stored.failing = str(error)
+                await asyncio.sleep(RETRY)
+
+    def alive(self) -> None:
+        """Note that everything heard until now is stored, or until the oldest that is not. Returns at once."""
+        if not self._spans or (self._alive is not None and not self._alive.done()):
+            return
+        try:
+            self._alive = self._book.alive(to_text(self.stored_until()))
+        except StoreError as error:
+            log.warning("cannot note a sign of life: %s", error)
+
+    def stored_until(self) -> datetime:
+        """Everything heard before this has been stored, or lies with the writer in front of what is asked next."""
+        waiting = [at for at in (self._held, self._inbox.oldest()) if at is not None]
+        if self.stored.failing is not None:
+            waiting += [at for _, _, at in self._flying]
+        return min([*waiting, self._now()])
+
+    @property
+    def in_flight(self) -> int:
+        """Notifications on their way to the disk."""
+        return sum(len(batch) for batch, _, _ in self._flying)
+
+
+def _mendable(error: StoreError) -> bool:
+    """Whether the disk or another program may let us write later."""
+    return isinstance(error, StoreBusy | StoreFull | StoreUnwritable)

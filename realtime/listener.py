@@ -1,0 +1,456 @@
+"""One line at work: does what its channel's life says, through the API and a socket, and tells it what came of it.
+
+It owns the line's topics and the channels that serve them, and decides nothing about when: that is `channel.py`. What
+is heard goes into the inbox as it came; of its content only the platform's messages about the channel are read here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from genesys.api import Api, Channel, TopicState
+from genesys.errors import ApiError, NotFound, PermissionRefused, RequestRefused, RollbookError
+from genesys.notification import (
+    Control,
+    Heartbeat,
+    Observation,
+    Reply,
+    SocketClosing,
+    SystemMessage,
+    Unreadable,
+    parse_frame,
+)
+from genesys.times import from_text, to_text
+from genesys.topics import detail_topics, expand
+from realtime.channel import Line
+from realtime.inbox import Begin, End, Frame, Inbox
+from realtime.signals import Action, Do, Event, Moment, Phase, Signal, Timings
+from realtime.socket import PING, Socket, SocketRefused
+
+log = logging.getLogger(__name__)
+
+# Messages about the channel are small and do not begin like an event; they must not wait behind a full queue.
+_EVENT: Final = b'{"topicName":"v2.'
+_NO_EVENT: Final = (b'{"topicName":"v2.system', b'{"topicName":"v2.subscription')
+_SMALL: Final = 4_096
+_encode: Final = msgspec.json.Encoder().encode
+# Seconds for which a reading of the clock holds: what the ledger's times can show.
+_STAMP: Final = 0.001
+# Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
+_PATIENCE: Final = 60.0
+
+
+class Desk(Protocol):
+    """What a listener needs of the supervisor."""
+
+    def moment(self) -> Moment: ...
+    def now(self) -> datetime: ...
+    def wake(self) -> None: ...
+    def made(self, channel: Channel) -> None: ...
+    def answered(self, states: Sequence[TopicState]) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A channel of ours as the shell has it. told: base topics that the platform has been told; refused: plain ones."""
+
+    serial: int
+    channel: Channel | None = None
+    socket: Socket | None = None
+    step: asyncio.Task[None] | None = None
+    connection: int = 0  # counts the sockets, so that the end of an old one is not taken for that of the new one
+    ended: int = 0
+    told: dict[str, None] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    details: set[str] = field(default_factory=set)
+    heard: tuple[float, datetime] | None = None  # newest frame that the line was not told of: tick, and when
+    event: tuple[float, datetime] | None = None  # the same, without answers to our pings
+    dropping: bool = False
+
+
+class Listener:
+    """Serves one line."""
+
+    def __init__(
+        self,
+        number: int,
+        topics: Sequence[str],
+        *,
+        api: Api,
+        inbox: Inbox,
+        desk: Desk,
+        serials: Iterator[int],
+        timings: Timings,
+    ) -> None:
+        self.number = number
+        self.topics = tuple(topics)
+        self.details: dict[str, None] = {}  # conversations followed in detail
+        self.line = Line(timings, serials)
+        self.connects = self.losses = self.refused_replies = 0
+        self._api, self._inbox, self._desk = api, inbox, desk
+        self._held: dict[int, Held] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ticks = asyncio.get_running_loop().time
+        self._stamp = (-1.0, desk.now())
+        self._aligning = False
+        self._ask_again = False
+        self.stopping = False
+
+    @property
+    def scope(self) -> str:
+        """The line's name in the ledger."""
+        return f"line {self.number + 1}"
+
+    @property
+    def sockets(self) -> int:
+        """How many channels it uses now."""
+        return sum(held.channel is not None for held in self._held.values())
+
+    @property
+    def phase(self) -> str:
+        """The phase of the channel that serves the line."""
+        return (self.line.current.phase if self.line.current else Phase.DONE).value
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._act(self.line.start(self._desk.moment()))
+
+    def stop(self) -> None:
+        """Hear no more. `drained` waits for the sockets."""
+        self.stopping = True
+        self._tell_heard()
+        self._act(self.line.stop(self._desk.moment()))
+
+    async def drained(self) -> None:
+        """Wait until the sockets are closed, and with them everything that was on its way is heard."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def tick(self) -> None:
+        """Let time pass."""
+        self._tell_heard()
+        self._act(self.line.tick(self._desk.moment()))
+        for held in self._held.values():
+            if held.dropping and self._listens(held) and self._inbox.has_room():
+                self._begin(held, to_text(self._desk.now()))
+
+    # Topics
+
+    def set_topics(self, topics: Sequence[str], *, ask_again: bool = False) -> None:
+        """Hear these from now on. ask_again: also ask for those that were refused."""
+        self.topics = tuple(topics)
+        self._ask_again = self._ask_again or ask_again
+        self._align()
+
+    def follow(self, begin: Iterable[str], end: Iterable[str]) -> None:
+        """Subscribe the detail events of conversations, and let those of others go."""
+        for conversation_id in end:
+            self.details.pop(conversation_id, None)
+        for conversation_id in begin:
+            self.details[conversation_id] = None
+        held = self._serving()
+        if held is not None:
+            self._align_details(held)
+
+    def _serving(self) -> Held | None:
+        current = self.line.current
+        held = self._held.get(current.serial) if current else None
+        return held if held is not None and self._listens(held) else None
+
+    def _listens(self, held: Held) -> bool:
+        channel = self.line.channel(held.serial)
+        return channel is not None and channel.phase is Phase.LISTENING
+
+    def _align(self) -> None:
+        """Make the platform's list agree with ours by what differs, one exchange at a time."""
+        held = self._serving()
+        if held is None or self._aligning or self.stopping:
+            return
+        wanted = dict.fromkeys(self.topics)
+        added = [topic for topic in wanted if topic not in held.told]
+        if self._ask_again:
+            added += [topic for topic in held.told if topic in wanted and not held.refused.isdisjoint(expand(topic))]
+        removed = [topic for topic in held.told if topic not in wanted]
+        self._ask_again = False
+        if added or removed:
+            self._aligning = True
+            self._spawn(self._exchange(held, added, removed))
+
+    async def _exchange(self, held: Held, added: list[str], removed: list[str]) -> None:
+        try:
+            if removed and held.socket is not None:
+                await held.socket.send(_message("unsubscribe", removed))
+                self._forget(held, removed)
+            if added and held.channel is not None:
+                before = set(self._heard_topics(held))
+                await self._subscribe(held, added, replace=False)
+                fresh = tuple(topic for topic in self._heard_topics(held) if topic not in before)
+                if fresh and self._listens(held) and not held.dropping:
+                    self._inbox.note(Begin(held.serial, self.scope, fresh, to_text(self._desk.now())))
+        except NotFound:
+            self._signal(Signal(Event.EVICTED, held.serial))
+        except RollbookError as error:
+            # The next look at the queues asks again.
+            log.warning("%s: topics could not be changed: %s", self.scope, _words(error))
+            return
+        finally:
+            self._aligning = False
+        self._align()
+
+    def _forget(self, held: Held, removed: list[str]) -> None:
+        names = tuple(name for topic in removed for name in expand(topic))
+        for topic in removed:
+            held.told.pop(topic, None)
+        held.refused.difference_update(names)
+        self._inbox.note(End(held.serial, to_text(self._desk.now()), "stopped", names))
+
+    async def _subscribe(self, held: Held, topics: Sequence[str], *, replace: bool) -> None:
+        """Tell the platform; keep what it accepted and what it refused. Raises NotFound, RollbookError."""
+        assert held.channel is not None
+        states = await self._ask(held.channel, list(topics), replace=replace)
+        refused = {name for state in states if not state.permitted for name in expand(state.id)}
+        held.told.update(dict.fromkeys(topics))
+        held.refused.difference_update(name for topic in topics for name in expand(topic))
+        held.refused |= refused
+        self._desk.answered(states)
+
+    async def _ask(self, channel: Channel, topics: list[str], *, replace: bool) -> list[TopicState]:
+        """One request; where the platform refuses it as a whole, halves, so that one topic costs no other."""
+        try:
+            if replace:
+                return list(await self._api.replace_subscriptions(channel, topics, ignore_errors=True))
+            return list(await self._api.add_subscriptions(channel, topics, ignore_errors=True))
+        except (RequestRefused, PermissionRefused) as error:
+            if len(topics) == 1:
+                return [TopicState(topics[0], permitted=False, reason=error.message, missing_permissions=())]
+        middle = len(topics) // 2
+        first = await self._ask(channel, topics[:middle], replace=replace)
+        return first + await self._ask(channel, topics[middle:], replace=False)
+
+    def _heard_topics(self, held: Held) -> tuple[str, ...]:
+        names = (name for topic in held.told for name in expand(topic))
+        return tuple(name for name in names if name not in held.refused)
+
+    def _align_details(self, held: Held) -> None:
+        wanted = self.details.keys()
+        added, removed = wanted - held.details, held.details - wanted
+        held.details = set(wanted)
+        for verb, which in (("unsubscribe", removed), ("subscribe", added)):
+            if which and held.socket is not None:
+                text = _message(verb, [topic for one in sorted(which) for topic in detail_topics(one)])
+                self._spawn(self._send(held, text))
+
+    # What the channel's life asks for
+
+    def _signal(self, signal: Signal) -> None:
+        self._tell_heard()
+        self._act(self.line.apply(signal, self._desk.moment()))
+
+    def _tell_heard(self) -> None:
+        for held in self._held.values():
+            if held.heard is not None:
+                if held.event is not None:
+                    self.line.heard(held.serial, Moment(held.event[0], held.event[1].timestamp()))
+                self.line.heard(held.serial, Moment(held.heard[0], held.heard[1].timestamp()), told=False)
+                held.heard = held.event = None
+
+    def _act(self, actions: list[Action]) -> None:
+        for action in actions:
+            held = self._held.setdefault(action.serial, Held(action.serial))
+            log.debug("%s: channel %d: %s %s", self.scope, action.serial, action.do.value, action.reason)
+            if action.do is Do.HEAR:
+                self._begin(held, to_text(datetime.fromtimestamp(action.at, UTC)))
+            elif action.do is Do.UNHEAR:
+                self._end(held, action)
+            elif action.do is Do.PING:
+                self._spawn(self._send(held, PING))
+            elif action.do is Do.CLOSE:
+                self._close(held)
+            else:
+                self._begin_step(held, action)
+        if actions:
+            self._desk.wake()
+
+    def _begin(self, held: Held, at: str) -> None:
+        held.dropping = False
+        self._inbox.hear_again(held.serial)
+        topics = self._heard_topics(held)
+        if topics:
+            self._inbox.note(Begin(held.serial, self.scope, topics, at))
+
+    def _end(self, held: Held, action: Action) -> None:
+        at = to_text(datetime.fromtimestamp(action.at, UTC))
+        self._inbox.note(End(held.serial, at, action.reason))
+        if action.reason not in ("rolled over", "stopped"):
+            self.losses += 1
+            log.warning("%s: hears no more since %s (%s)", self.scope, at, action.reason)
+
+    def _close(self, held: Held) -> None:
+        if held.step is not None:
+            held.step.cancel()
+            held.step = None
+        if held.socket is not None:
+            self._spawn(held.socket.close())
+            held.socket = None
+        if self.line.channel(held.serial) is None:
+            self._held.pop(held.serial, None)
+
+    def _begin_step(self, held: Held, action: Action) -> None:
+        if action.like is not None and held.channel is None and (other := self._held.get(action.like)) is not None:
+            held.channel, held.told, held.refused = other.channel, dict(other.told), set(other.refused)
+            held.details = set(other.details)
+        steps: dict[Do, Callable[[Held, Action], Coroutine[Any, Any, Signal]]] = {
+            Do.CREATE: self._create,
+            Do.SUBSCRIBE: self._tell_all,
+            Do.CONNECT: self._connect,
+            Do.RENEW: self._renew,
+        }
+        held.step = self._spawn(self._answer(held, action, steps[action.do]))
+
+    async def _answer(
+        self, held: Held, action: Action, step: Callable[[Held, Action], Coroutine[Any, Any, Signal]]
+    ) -> None:
+        try:
+            signal = await step(held, action)
+        except NotFound:
+            signal = Signal(Event.GONE, action.serial, action.ticket)
+        except SocketRefused as error:
+            log.info("%s: %s", self.scope, error)
+            signal = Signal(Event.GONE if error.gone else Event.REFUSED, action.serial, action.ticket, wait=error.wait)
+        except RollbookError as error:
+            log.warning("%s: cannot %s a channel: %s", self.scope, action.do.value, _words(error))
+            lasting = isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != 429
+            wait = _PATIENCE if lasting else None
+            signal = Signal(Event.REFUSED, action.serial, action.ticket, wait=wait)
+        held.step = None
+        self._signal(signal)
+        if signal.event is Event.CONNECTED:
+            self._connected(held)
+
+    async def _create(self, held: Held, action: Action) -> Signal:
+        held.channel = await self._api.create_channel()
+        held.told, held.refused, held.details = {}, set(), set()
+        self._desk.made(held.channel)
+        expires = from_text(held.channel.expires).timestamp() if held.channel.expires else None
+        return Signal(Event.CREATED, action.serial, action.ticket, expires=expires)
+
+    async def _tell_all(self, held: Held, action: Action) -> Signal:
+        details = list(self.details)
+        topics = [*self.topics, *(topic for one in details for topic in detail_topics(one))]
+        if topics:
+            await self._subscribe(held, topics, replace=True)
+            held.told = dict.fromkeys(topic for topic in self.topics if topic in held.told)
+            held.details = set(details)
+        return Signal(Event.SUBSCRIBED, action.serial, action.ticket)
+
+    async def _renew(self, held: Held, action: Action) -> Signal:
+        topics = [*held.told, *(topic for one in sorted(held.details) for topic in detail_topics(one))]
+        if topics:
+            await self._subscribe(held, topics, replace=False)
+            held.told = {topic: None for topic in held.told if topic in self.topics}
+        return Signal(Event.RENEWED, action.serial, action.ticket)
+
+    async def _connect(self, held: Held, action: Action) -> Signal:
+        if held.channel is None:
+            return Signal(Event.GONE, action.serial, action.ticket)
+        held.connection += 1
+        closed = partial(self._closed, held, held.connection)
+        held.socket = await Socket.open(
+            held.channel.connect_uri, on_frame=partial(self._arrived, held), on_closed=closed
+        )
+        return Signal(Event.CONNECTED, action.serial, action.ticket)
+
+    def _connected(self, held: Held) -> None:
+        self.connects += 1
+        log.info("%s: listens to %d topics", self.scope, len(held.told))
+        if held.ended == held.connection:
+            # It closed in the same breath in which it opened.
+            self._signal(Signal(Event.LOST, held.serial))
+            return
+        self._align()
+        self._align_details(held)
+
+    # What comes on a socket
+
+    def _arrived(self, held: Held, payload: bytes, fault: str | None) -> None:
+        """A frame; called from the protocol, so it only hands off."""
+        tick = self._ticks()
+        if tick - self._stamp[0] >= _STAMP:
+            self._stamp = (tick, self._desk.now())
+        held.heard = moment = self._stamp
+        now = moment[1]
+        if (
+            fault is None
+            and len(payload) < _SMALL
+            and (not payload.startswith(_EVENT) or payload.startswith(_NO_EVENT))
+        ):
+            heard = parse_frame(payload, source="", received_at="")
+            if not isinstance(heard, Observation | Unreadable):
+                self._control(held, heard)
+                return
+        held.event = moment
+        if self._inbox.crowded() and held.socket is not None:
+            self._inbox.hold(held.socket)
+        if not self._inbox.put(Frame(payload, now, held.serial, fault)) and not held.dropping:
+            held.dropping = True
+            log.error("%s: the queue is full, what comes is dropped", self.scope)
+            self._inbox.note(End(held.serial, to_text(now), "queue full"))
+
+    def _control(self, held: Held, control: Control) -> None:
+        match control:
+            case Heartbeat():
+                held.event = held.heard
+            case SocketClosing():
+                log.info("%s: the platform will close the socket", self.scope)
+                self._signal(Signal(Event.CLOSING, held.serial))
+            case SystemMessage(channel_gone=True, reason=reason):
+                log.warning("%s: the platform took the channel away (%s)", self.scope, reason or "no reason given")
+                self._signal(Signal(Event.EVICTED, held.serial))
+            case Reply(result="404"):
+                self._signal(Signal(Event.EVICTED, held.serial))
+            case Reply(result=result, message=message) if result != "200":
+                self.refused_replies += 1
+                log.warning("%s: a subscription over the socket was refused: %s %s", self.scope, result, message)
+            case _:
+                pass
+
+    def _closed(self, held: Held, connection: int, clean: bool, why: str) -> None:
+        held.ended = connection
+        if held.socket is not None and held.connection == connection:
+            held.socket = None
+            log.info("%s: %s", self.scope, why)
+            self._signal(Signal(Event.LOST, held.serial, clean=clean))
+
+    async def _send(self, held: Held, text: str) -> None:
+        if held.socket is not None:
+            await held.socket.send(text)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: a step failed in a way that nobody foresaw", self.scope, exc_info=error)
+
+
+def _message(verb: str, topics: Sequence[str]) -> str:
+    return _encode({"message": verb, "topics": topics, "correlationId": verb}).decode()
+
+
+def _words(error: RollbookError) -> str:
+    """An error without its path: the paths of notifications hold the channel's id, which is a secret."""
+    if isinstance(error, ApiError):
+        return f"{error.message} ({error.status} {error.code or ''})".replace(" )", ")")
+    return str(error)

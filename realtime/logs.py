@@ -1,0 +1,25 @@
+"""The daemon's logs as JSON, one object a line, for those who collect them. It decides nothing about what is logged."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+
+class JsonLines(logging.Formatter):
+    """time (UTC), level, logger, message, and the traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        said = {"time": at, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)
+
+
+def use_json() -> None:
+    """Let every handler of the root logger write JSON lines."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(JsonLines())

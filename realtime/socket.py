@@ -1,0 +1,196 @@
+"""The one door to `websockets`: a connection to a notification channel that hands every frame on and does nothing else.
+
+Frames leave through a callback, straight from the protocol, with no task and no queue in between: nothing that happens
+behind the callback can stall the socket or its answers to the server. Knows no topic, no JSON and no back-off. The
+address is a secret (whoever has it can listen), so no error and no log of this module names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode, Frame, Opcode
+
+from genesys.settings import Secret
+
+# A snapshot of a call is a few KB; long message conversations reach hundreds. What is larger ends the connection.
+MAX_FRAME: Final = 8 * 1024 * 1024
+PING: Final = '{"message":"ping"}'
+# The platform answers these when the channel has expired, was evicted, or is not ours any more.
+_GONE: Final = frozenset({401, 403, 404, 410})
+
+# Its debug messages hold the address, so they go nowhere.
+_SILENT: Final = logging.getLogger("rollbook.websockets")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
+_SILENT.setLevel(logging.CRITICAL)
+
+# payload of a text frame and None; or what a frame that is no text held, and what was wrong with it
+OnFrame = Callable[[bytes, str | None], None]
+# clean (a close frame came), and why, in words
+OnClosed = Callable[[bool, str], None]
+
+
+class SocketRefused(Exception):
+    """No connection. gone: the platform does not know the channel. wait: its Retry-After, seconds."""
+
+    def __init__(self, why: str, *, gone: bool = False, wait: float | None = None) -> None:
+        super().__init__(why)
+        self.gone = gone
+        self.wait = wait
+
+
+class Socket:
+    """One open connection."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(
+        cls,
+        address: Secret,
+        *,
+        on_frame: OnFrame,
+        on_closed: OnClosed,
+        open_within: float = 15.0,
+        max_frame: int = MAX_FRAME,
+    ) -> Socket:
+        """Connect. Proxies and certificates come from the usual environment variables.
+
+        on_closed is called once, unless this raises. Raises SocketRefused.
+        """
+
+        def made(*args: Any, **options: Any) -> _Connection:
+            connection = _Connection(*args, **options)
+            connection.on_frame, connection.on_closed, connection.max_frame = on_frame, on_closed, max_frame
+            return connection
+
+        try:
+            # No compression: a small frame could unpack to a large one, and the answer to each would cost time.
+            connection = await connect(
+                address.reveal(),
+                create_connection=made,  # type: ignore[arg-type]
+                compression=None,
+                max_size=max_frame,
+                ping_interval=None,  # the platform's own ping asks more: whether the channel is there
+                open_timeout=open_within,
+                close_timeout=3,
+                logger=_SILENT,
+            )
+        except InvalidStatus as error:
+            status = error.response.status_code
+            wait = _seconds(error.response.headers.get("Retry-After"))
+            raise SocketRefused(f"the handshake was answered with {status}", gone=status in _GONE, wait=wait) from None
+        except InvalidURI:
+            raise SocketRefused("the channel's address is no WebSocket address", gone=True) from None
+        except (InvalidHandshake, ConnectionClosed, OSError, EOFError) as error:
+            raise SocketRefused(f"no connection ({_words(error)})") from None
+        assert isinstance(connection, _Connection)
+        connection.opened()
+        return cls(connection)
+
+    async def send(self, text: str) -> bool:
+        """Send a text frame; False if the socket is closed."""
+        try:
+            await self._connection.send(text)
+        except (ConnectionClosed, OSError):
+            return False
+        return True
+
+    def pause(self) -> None:
+        """Read no more for now: what comes waits in the network's buffers."""
+        if not self._connection.connection_lost_waiter.done():
+            self._connection.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if not self._connection.connection_lost_waiter.done():
+            self._connection.transport.resume_reading()
+
+    async def close(self) -> None:
+        """Close with a close frame; frames that were on their way are still handed on. Never raises."""
+        try:
+            await self._connection.close()
+        except (ConnectionClosed, OSError):
+            return
+
+
+class _Connection(ClientConnection):
+    """Takes the frames at the protocol's own hand-over instead of through its queue and a reading task."""
+
+    on_frame: OnFrame
+    on_closed: OnClosed
+    max_frame: int = MAX_FRAME
+    _parts: list[bytes] | None = None
+    _binary = False
+    _open = False
+    _told = False
+
+    def opened(self) -> None:
+        """The handshake is done and the caller has the connection: from now on its end is told."""
+        self._open = True
+        if self.connection_lost_waiter.done():
+            self._tell()
+
+    def process_event(self, event: Any) -> None:
+        if self.response is not None and isinstance(event, Frame):
+            if event.opcode is Opcode.TEXT and event.fin:
+                self.on_frame(bytes(event.data), None)
+                return
+            if event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                self._part(event)
+                return
+        super().process_event(event)
+
+    def _part(self, frame: Frame) -> None:
+        if frame.opcode is not Opcode.CONT:
+            self._parts, self._binary = [], frame.opcode is Opcode.BINARY
+        if self._parts is None:
+            return
+        self._parts.append(bytes(frame.data))
+        if frame.fin:
+            payload, self._parts = b"".join(self._parts), None
+            self.on_frame(payload, "binary frame; the platform sends text" if self._binary else None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._open:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._told:
+            return
+        self._told = True
+        sent = self.protocol.close_sent
+        if sent is not None and sent.code == CloseCode.MESSAGE_TOO_BIG:
+            self.on_frame(b"", f"frame of more than {self.max_frame} bytes; the connection had to be closed")
+        received = self.protocol.close_rcvd
+        if received is not None:
+            words = f"{received.code} {received.reason}".strip()
+            self.on_closed(True, f"closed by the platform ({words})")
+        elif sent is not None:
+            self.on_closed(False, f"closed by us ({sent.code})")
+        else:
+            self.on_closed(False, "connection broken")
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return min(max(float(text), 0.0), 3_600.0) if text else None
+    except ValueError:
+        return None
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong without where: the text of some errors holds the address."""
+    if isinstance(error, TimeoutError | asyncio.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__

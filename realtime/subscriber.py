@@ -1,0 +1,363 @@
+"""The supervisor: which topics there are, which line hears which, and that time passes for all of them.
+
+It looks for queues (and users) at the start and every few minutes, spreads their topics over lines, lets the lines
+listen, and has what they hear stored. It does not know how a channel lives or how the book is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from genesys.api import Api, Channel, TopicState
+from genesys.errors import ApiError, RollbookError
+from genesys.notification import Observation
+from genesys.settings import Settings
+from genesys.times import to_text
+from genesys.topics import combine, topics_for
+from realtime import spread
+from realtime.follow import TOPICS_A_CONVERSATION, Following
+from realtime.inbox import Inbox
+from realtime.intake import Intake
+from realtime.listener import Listener
+from realtime.signals import Moment, Timings
+from store.book import Book
+
+log = logging.getLogger(__name__)
+
+REDISCOVER: Final = 300.0
+ALIVE: Final = 2.0
+# Every how many looks at the queues the refused topics are asked for again: about once an hour.
+_ASK_AGAIN: Final = 12
+# How long stopping may take: closing the sockets, then storing what was heard.
+CLOSING: Final = 4.0
+STORING: Final = 5.0
+# The line that has no base topics, for the detail events of live conversations.
+_DETAILS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """One line, for those who watch."""
+
+    number: int
+    phase: str
+    topics: int
+    details: int
+    connects: int
+    losses: int
+
+
+class Subscriber:
+    """Live capture over WebSocket. `run` once.
+
+    now: the clock of the organisation (the simulator's may run faster). rediscover: seconds between looks at the queues.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        book: Book,
+        settings: Settings,
+        *,
+        now: Callable[[], datetime],
+        timings: Timings | None = None,
+        rediscover: float = REDISCOVER,
+        inbox: Inbox | None = None,
+    ) -> None:
+        self._api, self._book, self._now = api, book, now
+        self._settings = settings
+        self._timings = timings or Timings()
+        self._rediscover = rediscover
+        self.inbox = inbox or Inbox()
+        self.intake = Intake(book, self.inbox, now=now, on_heard=self._heard if settings.follow_details else None)
+        self._listeners: dict[int, Listener] = {}
+        self._leaving: list[Listener] = []
+        self._serials = itertools.count(1)
+        self._wake = asyncio.Event()
+        self._following = Following()
+        self._ours: set[str] = set()  # channels made by this process and still there, as the platform names them
+        self._in_use = 0
+        self._looks = 0
+        self._random = random.Random()  # noqa: S311 (back-off, no secret)
+        self._ticks = asyncio.get_running_loop().time
+        self.listening = asyncio.Event()  # set while every line hears
+        self.unplaced: tuple[str, ...] = ()
+        self.refused: dict[str, TopicState] = {}
+        self.discovery_failing: str | None = None
+        self._look_now = asyncio.Event()
+
+    def use(self, settings: Settings) -> None:
+        """Follow other settings: which topics, users or not. What concerns details holds from the next start."""
+        self._settings = replace(settings, follow_details=self._settings.follow_details)
+        self._look_now.set()
+
+    # The desk that listeners come to
+
+    def moment(self) -> Moment:
+        """Now, on both clocks."""
+        return Moment(self._ticks(), self._now().timestamp(), self._random.random(), self.free)
+
+    def now(self) -> datetime:
+        """Now, on the organisation's clock."""
+        return self._now()
+
+    def wake(self) -> None:
+        """Something is due earlier than it was."""
+        self._wake.set()
+
+    def made(self, channel: Channel) -> None:
+        """A channel was created."""
+        self._ours.add(channel.id.reveal())
+        self._in_use += 1
+
+    def answered(self, states: Sequence[TopicState]) -> None:
+        """The platform took topics, or refused them."""
+        at = to_text(self._now())
+        for state in states:
+            if state.permitted:
+                if self.refused.pop(state.id, None) is not None:
+                    self._keep(self._book.accept_topics([state.id]))
+                continue
+            if state.id not in self.refused:
+                lacks = f"; missing: {', '.join(state.missing_permissions)}" if state.missing_permissions else ""
+                log.warning("refused: %s (%s%s)", state.id, state.reason or "no reason given", lacks)
+            self.refused[state.id] = state
+        rows = [
+            {"topic": state.id, "reason": state.reason, "missing_permissions": list(state.missing_permissions)}
+            for state in states
+            if not state.permitted
+        ]
+        if rows:
+            self._keep(self._book.reject_topics(rows, at))
+
+    @staticmethod
+    def _keep(future: Future[Any]) -> None:
+        def look(done: Future[Any]) -> None:
+            if (error := done.exception()) is not None:
+                log.warning("cannot note what became of a topic: %s", error)
+
+        future.add_done_callback(look)
+
+    @property
+    def free(self) -> int:
+        """How many channels could be created without taking one from somebody."""
+        in_use = sum(listener.sockets for listener in self._all())
+        return spread.free(self._in_use, len(self._ours), in_use)
+
+    @property
+    def others(self) -> int:
+        """How many of the client's channels are not ours."""
+        return spread.others(self._in_use, len(self._ours))
+
+    def lines(self) -> list[LineState]:
+        """How the lines do."""
+        return [
+            LineState(one.number, one.phase, len(one.topics), len(one.details), one.connects, one.losses)
+            for one in self._listeners.values()
+        ]
+
+    def _all(self) -> list[Listener]:
+        return [*self._listeners.values(), *self._leaving]
+
+    # Life
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Listen until `stop` is set; then close, store what was heard, and return.
+
+        Raises RollbookError if the topics cannot be listed at the start, or the book is lost for good.
+        """
+        await self._discover()
+        intake = asyncio.create_task(self.intake.run())
+        keeping = asyncio.create_task(self._keep_discovering())
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stopping.done() and not intake.done():
+                await self._step(stopping, intake)
+        finally:
+            keeping.cancel()
+            stopping.cancel()
+            await self._close(intake)
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeping
+
+    async def _step(self, *until: asyncio.Task[Any]) -> None:
+        """Let time pass for the lines, then wait until something is due."""
+        for listener in list(self._listeners.values()):
+            listener.tick()
+        self._leaving = [one for one in self._leaving if one.sockets]
+        hearing = bool(self._listeners) and all(one.line.listening for one in self._listeners.values())
+        (self.listening.set if hearing else self.listening.clear)()
+        self._follow([])
+        now = self._ticks()
+        if now >= self._alive_due:
+            self.intake.alive()
+            self._alive_due = now + ALIVE
+        due = min((one.line.due() for one in self._listeners.values()), default=now + 1)
+        woken = asyncio.ensure_future(self._wake.wait())
+        delay = min(max(due - now, 0.0), 1.0)
+        await asyncio.wait({woken, *until}, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+        woken.cancel()
+        self._wake.clear()
+
+    _alive_due = 0.0
+
+    async def _close(self, intake: asyncio.Task[None]) -> None:
+        for listener in self._listeners.values():
+            listener.stop()
+        closing = [asyncio.ensure_future(listener.drained()) for listener in self._all()]
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSING)
+        self.inbox.close()
+        try:
+            async with asyncio.timeout(STORING):
+                await intake
+        except TimeoutError:
+            log.error("%d notifications could not be stored in time", self.inbox.frames + self.intake.in_flight)
+
+    # Topics
+
+    async def _keep_discovering(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look_now.wait(), self._rediscover)
+            self._look_now.clear()
+            try:
+                await self._discover()
+                self.discovery_failing = None
+            except RollbookError as error:
+                self.discovery_failing = error.message if isinstance(error, ApiError) else str(error)
+                log.warning("cannot look for queues now, will again: %s", self.discovery_failing)
+
+    async def _discover(self) -> None:
+        """Look which topics there are, and let the lines follow."""
+        await self._count_channels()
+        templates = self._settings.topics
+        if self._settings.users:
+            templates = (*templates, "v2.users.{id}.conversations")
+        by_queue = any(".queues." in one and "{id}" in one for one in templates)
+        by_user = any(".users." in one and "{id}" in one for one in templates)
+        queues = [one.id for one in await self._api.queues()] if by_queue else []
+        users = [one.id for one in await self._api.users()] if by_user else []
+        topics = combined(topics_for(templates, queues=queues, users=users))
+        self._say_unheard(templates)
+        if not topics:
+            log.warning("no queue is visible to this OAuth client, so there is nothing to hear")
+        self._spread(topics)
+
+    def _say_unheard(self, templates: Sequence[str]) -> None:
+        for one in templates:
+            if "{id}" in one and ".queues." not in one and ".users." not in one and self._looks == 0:
+                log.error("%s needs a concrete id over WebSocket; only queues and users are filled in", one)
+
+    async def _count_channels(self) -> None:
+        """See what uses the client's channels, and say so when it changes."""
+        before = self.others if self._looks else None
+        named = [channel.id.reveal() for channel in await self._api.channels()]
+        self._in_use = len(named)
+        # A channel that another token made is counted by the platform, but not named.
+        self._ours &= set(named)
+        if self.others and self.others != before:
+            log.warning(
+                "%d of the %d channels of this OAuth client are not of this run (left by an earlier one, or in use by"
+                " another program); beyond that number the platform takes the oldest unused one away",
+                self.others,
+                spread.CHANNELS_A_CLIENT,
+            )
+
+    def _spread(self, topics: Sequence[str]) -> None:
+        details = 1 if self._settings.follow_details else 0
+        standing = {number: one.topics for number, one in self._listeners.items() if number != _DETAILS}
+        plan = spread.spread(topics, standing, channels=spread.CHANNELS_A_CLIENT - details)
+        if plan.unplaced and len(plan.unplaced) != len(self.unplaced):
+            log.error("%d topics find no room on %d channels", len(plan.unplaced), spread.CHANNELS_A_CLIENT - details)
+        self.unplaced = plan.unplaced
+        lines = dict(plan.lines)
+        if details and topics:
+            lines[_DETAILS] = ()
+        self._looks += 1
+        ask_again = self._looks % _ASK_AGAIN == 0
+        for number in self._listeners.keys() - lines.keys():
+            listener = self._listeners.pop(number)
+            self._following.forget(number)
+            listener.stop()
+            self._leaving.append(listener)
+        for number, listed in lines.items():
+            if (standing_one := self._listeners.get(number)) is not None:
+                self._make_room(standing_one, len(listed))
+                standing_one.set_topics(listed, ask_again=ask_again)
+            else:
+                self._begin(number, listed)
+        self.wake()
+
+    def _begin(self, number: int, topics: Sequence[str]) -> None:
+        listener = Listener(
+            number,
+            topics,
+            api=self._api,
+            inbox=self.inbox,
+            desk=self,
+            serials=self._serials,
+            timings=self._timings,
+        )
+        self._listeners[number] = listener
+        listener.start()
+
+    # Details of live conversations
+
+    def _make_room(self, listener: Listener, topics: int) -> None:
+        keep = (spread.TOPICS_A_CHANNEL - topics) // TOPICS_A_CONVERSATION
+        gone = self._following.forget(listener.number, keep)
+        if gone:
+            listener.follow((), gone)
+
+    def _heard(self, heard: Sequence[Observation]) -> None:
+        self._follow(
+            [
+                (one.conversation_id, one.facts.ended_at is not None)
+                for one in heard
+                if one.conversation_id and one.facts and one.topic.startswith(("v2.routing.queues.", "v2.users."))
+            ]
+        )
+
+    def _follow(self, heard: list[tuple[str, bool]]) -> None:
+        if not self._settings.follow_details:
+            return
+        room = {
+            number: spread.TOPICS_A_CHANNEL - len(one.topics)
+            for number, one in self._listeners.items()
+            if one.line.listening
+        }
+        chosen = self._following.choose(heard, room, self._ticks())
+        touched = {line for _, line in (*chosen.subscribe, *chosen.unsubscribe)}
+        for line in touched & self._listeners.keys():
+            self._listeners[line].follow(
+                [one for one, where in chosen.subscribe if where == line],
+                [one for one, where in chosen.unsubscribe if where == line],
+            )
+
+    @property
+    def followed(self) -> int:
+        """How many conversations are followed in detail."""
+        return len(self._following.on_line)
+
+
+def combined(topics: Sequence[str]) -> list[str]:
+    """Topics that differ in their last word only, as combined topics: fewer of a channel's thousand."""
+    suffixes: dict[str, list[str]] = {}
+    for topic in topics:
+        prefix, _, suffix = topic.rpartition(".")
+        suffixes.setdefault(prefix, []).append(suffix)
+    return [
+        one
+        for prefix, listed in suffixes.items()
+        for one in (combine(prefix, listed) if len(listed) > 1 else [f"{prefix}.{listed[0]}"])
+    ]

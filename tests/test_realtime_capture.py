@@ -1,0 +1,256 @@
+"""Live capture over real sockets: what is heard is stored once, and what is not heard is a recorded hole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from realtime.inbox import Inbox
+from realtime.signals import Timings
+from tests.stage import CLOSING, QUICK, Capture, Stage, capture, conversation, snapshot, topic
+
+SPANS = "SELECT scope, started_at, ended_at, end_reason FROM coverage ORDER BY coverage_id"
+
+
+def reasons(running: Capture) -> list[str]:
+    return [row[3] for row in running.rows(SPANS)]
+
+
+async def test_what_is_sent_is_stored_once(tmp_path: Path) -> None:
+    """Distinct notifications become events, a repeat with another correlation id does not, and the span has ends."""
+    async with Stage() as stage, capture(stage, tmp_path) as running:
+        for number in range(50):
+            await stage.send(snapshot(number))
+        again = json.loads(snapshot(7))
+        again["metadata"]["CorrelationId"] = "another"
+        await stage.send(json.dumps(again))
+        await running.until(lambda: running.subscriber.intake.stored.events_repeated == 1)
+        assert running.events() == 50
+        found = running.rows("SELECT conversation_id FROM conversations ORDER BY 1")
+        assert [row[0] for row in found] == [conversation(number) for number in range(50)]
+        assert running.rows(SPANS)[0][2] is None
+    db = sqlite3.connect(tmp_path / "rollbook.db")
+    spans = db.execute("SELECT source, scope, ended_at >= started_at, end_reason FROM coverage").fetchall()
+    db.close()
+    assert spans == [("websocket", "line 1", 1, "stopped")]
+
+
+async def test_a_cut_connection_is_a_recorded_hole_and_is_mended(tmp_path: Path) -> None:
+    """A connection cut without a word ends the span, listening goes on within a second on the same channel."""
+    async with Stage() as stage, capture(stage, tmp_path) as running:
+        await stage.send(snapshot(1))
+        await running.until(lambda: running.events() == 1)
+        stage.drop()
+        await running.until(lambda: len(running.rows(SPANS)) == 2, within=1.5)
+        await stage.send(snapshot(2))
+        await running.until(lambda: running.events() == 2)
+        assert reasons(running) == ["disconnected", None]
+        assert len(stage.topics) == 1
+
+
+async def test_socket_closing_loses_nothing(tmp_path: Path) -> None:
+    """While the socket is replaced, events flow on some socket at every moment and each arrives once."""
+    async with Stage() as stage, capture(stage, tmp_path) as running:
+        sent = 0
+
+        async def sending() -> None:
+            nonlocal sent
+            while len(stage.topics) < 2 or sent < 2_000 or len(stage.sockets) > 1:
+                await stage.send(snapshot(sent))
+                sent += 1
+                await asyncio.sleep(0)
+
+        await stage.send(CLOSING)
+        async with asyncio.timeout(10):
+            await sending()
+        await running.until(lambda: running.events() == sent)
+        await running.until(lambda: None not in reasons(running)[:1])
+        assert reasons(running) == ["rolled over", None]
+        spans = running.rows(SPANS)
+        assert spans[1][1] <= spans[0][2]
+
+
+async def test_without_a_free_channel_the_break_is_short_and_recorded(tmp_path: Path) -> None:
+    """With twenty channels in use the same channel takes the new socket; the spans show where one ended and one began."""
+    async with Stage() as stage:
+        stage.others = 19
+        async with capture(stage, tmp_path) as running:
+            await stage.send(CLOSING)
+            await running.until(lambda: reasons(running) == ["rolled over", None])
+            assert len(stage.topics) == 1
+            await stage.send(snapshot(1))
+            await running.until(lambda: running.events() == 1)
+
+
+async def test_an_evicted_channel_is_replaced(tmp_path: Path) -> None:
+    """When the platform says that the channel is gone, a new one is made and the hole is `channel lost`."""
+    async with Stage() as stage, capture(stage, tmp_path) as running:
+        first = next(iter(stage.sockets))
+        del stage.topics[first]
+        stage.topics["streaming-0x"] = set()
+        await stage.send('{"result":"404","message":"no such channel"}')
+        await running.until(lambda: reasons(running) == ["channel lost", None])
+        await stage.send(snapshot(1))
+        await running.until(lambda: running.events() == 1)
+
+
+async def test_silence_is_noticed(tmp_path: Path) -> None:
+    """A socket on which nothing comes and no ping is answered is given up, and the span ends at the last sign of life."""
+    quick = Timings(first_step=0.02, ping_after=0.05, pong_within=0.05, silent_after=60)
+    async with Stage() as stage:
+        stage.answer_pings = False
+        async with capture(stage, tmp_path, timings=quick) as running:
+            await running.until(lambda: "disconnected" in reasons(running))
+            stage.answer_pings = True
+            await running.until(lambda: reasons(running)[-1] is None)
+
+
+async def test_a_server_that_hangs_up_is_not_stormed(tmp_path: Path) -> None:
+    """Against a server that accepts and closes, attempts follow the steps of the back-off."""
+    steps = Timings(first_step=0.2, longest_step=10)
+    async with Stage() as stage, capture(stage, tmp_path, timings=steps) as running:
+        stage.hang_up = True
+        stage.drop()
+        await running.until(lambda: stage.handshakes >= 4)
+        assert running.subscriber.lines()[0].losses <= 4
+
+
+async def test_a_refused_topic_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A topic without permission is reported with what is missing, is no part of coverage, and the others are heard."""
+    async with Stage(queues=3) as stage:
+        stage.refuse[topic(1)] = "routing:queue:view"
+        with caplog.at_level(logging.WARNING):
+            async with capture(stage, tmp_path) as running:
+                await running.until(lambda: running.book.rejected_topics())
+                (refused,) = running.book.rejected_topics()
+                assert (refused["topic"], refused["missing_permissions"]) == (topic(1), ["routing:queue:view"])
+                (span,) = running.book.coverage("0", "9")
+                assert set(span.topics) == {topic(0), topic(2)}
+    assert "routing:queue:view" in caplog.text
+
+
+async def test_a_topic_that_spoils_the_request_costs_no_other(tmp_path: Path) -> None:
+    """Where one topic makes the platform refuse the whole list, the others are subscribed all the same."""
+    async with Stage(queues=10) as stage:
+        stage.poison.add(topic(6))
+        async with capture(stage, tmp_path) as running:
+            await running.until(lambda: len(stage.heard_by_all()) == 9)
+            await running.until(lambda: running.book.rejected_topics())
+            assert [one["topic"] for one in running.book.rejected_topics()] == [topic(6)]
+
+
+async def test_queues_that_appear_and_vanish_are_followed(tmp_path: Path) -> None:
+    """A new queue is heard, a deleted one is let go, by what differs; coverage says from when until when."""
+    async with Stage(queues=3) as stage, capture(stage, tmp_path, rediscover=0.05) as running:
+        former = stage.queue_ids
+        stage.queue_ids = [former[0], former[2], "a1b2c3d4-1111-4222-8333-999999999999"]
+        wanted = {f"v2.routing.queues.{one}.conversations" for one in stage.queue_ids}
+        await running.until(lambda: stage.heard_by_all() == wanted)
+        await running.until(
+            lambda: (
+                {one for span in running.book.coverage("0", "9") if not span.ended_at for one in span.topics} == wanted
+            )
+        )
+        assert [count for name, count in stage.requests if name == "subscribe"] == [3, 1]
+
+
+async def test_twenty_thousand_queues_take_forty_requests(tmp_path: Path) -> None:
+    """20,000 queues are on twenty channels after twenty creations and twenty subscriptions."""
+    async with Stage(queues=20_000) as stage, capture(stage, tmp_path) as running:
+        await running.until(lambda: len(stage.sockets) == 20, within=30)
+        assert len(stage.heard_by_all()) == 20_000
+        assert [name for name, _ in stage.requests if name != "channels"] == ["create"] * 20 + ["subscribe"] * 20
+        await running.until(lambda: len(running.rows(SPANS)) == 20, within=30)
+
+
+async def test_details_of_live_conversations_are_followed(tmp_path: Path) -> None:
+    """A conversation heard on a queue gets its two combined detail topics over the socket, and only while it lives."""
+    async with Stage() as stage, capture(stage, tmp_path, follow_details=True) as running:
+        await running.until(lambda: len(stage.sockets) == 2)
+        await stage.send(snapshot(1))
+        await stage.send(snapshot(2, ended=True))
+        await running.until(lambda: any(said["message"] == "subscribe" for said in stage.said))
+        (said,) = [said for said in stage.said if said["message"] == "subscribe"]
+        assert len(said["topics"]) == 2
+        assert all(conversation(1) in one and len(one) <= 200 for one in said["topics"])
+        assert running.subscriber.followed == 1
+
+
+async def test_a_full_queue_is_a_hole_with_its_cause(tmp_path: Path) -> None:
+    """While the store takes nothing the socket lives, memory is bounded, and what was dropped is a `queue full` hole."""
+    async with Stage() as stage, capture(stage, tmp_path, inbox=Inbox(frames=100)) as running:
+        blocker = sqlite3.connect(tmp_path / "rollbook.db", isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        try:
+            for number in range(3_000):
+                await stage.send(snapshot(number))
+            await running.until(lambda: running.subscriber.inbox.dropped > 0)
+            assert running.subscriber.inbox.frames <= 100
+        finally:
+            blocker.execute("ROLLBACK")
+            blocker.close()
+        await running.until(lambda: reasons(running) == ["queue full", None])
+        await stage.send(snapshot(5_000))
+        await running.until(
+            lambda: running.rows(f"SELECT 1 FROM events WHERE conversation_id = '{conversation(5_000)}'")
+        )
+        assert running.events() + running.subscriber.inbox.dropped == 3_001
+        assert stage.handshakes == 1
+
+
+BAD = {
+    "no JSON": "hello",
+    "a list": "[1,2,3]",
+    "a number for a topic": '{"topicName":7,"eventBody":{}}',
+    "nested deeply": '{"topicName":"v2.x","eventBody":' + "[" * 100_000 + "]" * 100_000 + "}",
+    "binary": b'{"topicName":"v2.x","eventBody":{}}',
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+async def test_bad_frames_are_dead_letters(tmp_path: Path, name: str) -> None:
+    """What cannot be understood is kept as a dead letter, and the next notification is heard on the same socket."""
+    async with Stage() as stage, capture(stage, tmp_path) as running:
+        await stage.send(BAD[name])
+        await stage.send(snapshot(1))
+        await running.until(lambda: running.events() == 1)
+        await running.until(lambda: len(running.rows("SELECT error FROM dead_letters")) == 1)
+        assert stage.handshakes == 1
+
+
+async def test_an_oversized_frame_stops_nothing(tmp_path: Path) -> None:
+    """A frame beyond every bound is a dead letter without its content, a short hole, and listening goes on."""
+    async with Stage() as stage, capture(stage, tmp_path, timings=QUICK) as running:
+        await stage.send("x" * (9 * 1024 * 1024))
+        await running.until(lambda: len(running.rows("SELECT error FROM dead_letters")) == 1)
+        await running.until(lambda: reasons(running) == ["disconnected", None])
+        await stage.send(snapshot(1))
+        await running.until(lambda: running.events() == 1)
+
+
+async def test_a_megabyte_of_text_is_an_event(tmp_path: Path) -> None:
+    """A large but sound notification is stored whole."""
+    async with Stage() as stage, capture(stage, tmp_path) as running:
+        await stage.send(snapshot(1, note="x" * 1_000_000))
+        await running.until(lambda: running.events() == 1)
+        assert running.rows("SELECT length(body) > 1000000 FROM events") == [(1,)]
+
+
+async def test_secrets_are_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The channel's id, which lets anybody listen, is in no log and in no table."""
+    with caplog.at_level(logging.DEBUG):
+        async with Stage() as stage, capture(stage, tmp_path) as running:
+            stage.drop()
+            await running.until(lambda: len(running.rows(SPANS)) == 2)
+            stage.refuse_handshake = 404
+            stage.drop()
+            await running.until(lambda: stage.handshakes >= 3)
+            stage.refuse_handshake = None
+            await running.until(lambda: reasons(running)[-1] is None and len(reasons(running)) == 3)
+    assert "streaming-" not in caplog.text
+    assert b"streaming-" not in (tmp_path / "rollbook.db").read_bytes()
