@@ -147,8 +147,8 @@ def _gauges(figures: Figures) -> Iterator[tuple[str, str, float | None]]:
     yield "channels_of_others", "Channels of the client that are not ours.", figures.channels_of_others
     yield "rate_budget_left", "Requests that the platform would take this minute.", figures.budget_left
     yield "clock_skew_seconds", "The platform's clock against ours.", figures.clock_skew
-    last = figures.last_event_at
-    yield "last_event_timestamp_seconds", "When the newest stored notification came.", last and last.timestamp()
+    last = figures.last_event_at.timestamp() if figures.last_event_at else None
+    yield "last_event_timestamp_seconds", "When the newest stored notification came.", last
     yield "up", "0 if dead, 0.5 if degraded, 1 if well.", {"dead": 0, "degraded": 0.5, "well": 1}[judge(figures)[0]]
 
 

@@ -445,6 +445,10 @@ class Listener:
             log.error("%s: a step failed in a way that nobody foresaw", self.scope, exc_info=error)
 
 
+def _may_be_control(payload: bytes) -> bool:
+    return len(payload) < _SMALL and (not payload.startswith(_EVENT) or payload.startswith(_NO_EVENT))
+
+
 def _message(verb: str, topics: Sequence[str]) -> str:
     return _encode({"message": verb, "topics": topics, "correlationId": verb}).decode()
 

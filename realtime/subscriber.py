@@ -59,7 +59,7 @@ class LineState:
 class Subscriber:
     """Live capture over WebSocket. `run` once.
 
-    now: the clock of the organisation (the simulator's may run faster). rediscover: seconds between looks at the queues.
+    now: the organisation's clock (the simulator's may run faster). rediscover: seconds between looks at the queues.
     """
 
     def __init__(

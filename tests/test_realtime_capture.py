@@ -129,6 +129,7 @@ async def test_a_refused_topic_costs_no_other(tmp_path: Path, caplog: pytest.Log
                 await running.until(lambda: running.book.rejected_topics())
                 (refused,) = running.book.rejected_topics()
                 assert (refused["topic"], refused["missing_permissions"]) == (topic(1), ["routing:queue:view"])
+                await running.until(lambda: running.book.coverage("0", "9"))
                 (span,) = running.book.coverage("0", "9")
                 assert set(span.topics) == {topic(0), topic(2)}
     assert "routing:queue:view" in caplog.text
