@@ -15,8 +15,11 @@ from store.locks import MIGRATION, held, lock_file
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
 BUSY_SECONDS: Final = 60.0
 # A checkpoint rewrites pages that the next one rewrites again: fewer of them made the same load 1.2 times as fast
-# (docs/performance.md). 16,000 pages are 64 MB of WAL at most, given back at the next checkpoint.
-CHECKPOINT_PAGES: Final = 16_000
+# (docs/performance.md). 8,000 pages are 64 MB of WAL at most, given back at the next checkpoint.
+CHECKPOINT_PAGES: Final = 8_000
+# With pages of 4 KB a session's row spills over into a page of its own: the file is twice as large and a write takes
+# 1.3 times as long (docs/performance.md).
+PAGE_BYTES: Final = 8192
 SQLITE_VERSION: Final = sqlite3.sqlite_version
 
 
@@ -118,6 +121,7 @@ def connect(path: Path, *, journal: str = "wal", timeout: float = BUSY_SECONDS) 
     connection = sqlite3.connect(
         path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=1024
     )
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file; an existing one keeps its own
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA temp_store = MEMORY")
