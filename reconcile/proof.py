@@ -1,0 +1,383 @@
+"""How readings add up to a proof: which interval to ask for next, what to read again and how, when to say "consistent".
+
+Pure: a `Reader` is told each answer and says what to do next. It does not fetch, wait or write.
+
+A window is read as one interval first. If anything moved, what moved is read again in narrower intervals after a
+pause, and only that; a proof may be put together from readings of several passes. Before it is believed, the totals of
+the whole are asked for once more, because a row that enters an interval that is proven already is seen nowhere else.
+
+An answer with rows that do not overlap what was asked for is one of whole days. Narrower intervals are answered with
+the same rows then, so the days are read again as they are (CONTRACT, "Read consistently").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from genesys.times import Interval
+from reconcile import scan as scans
+from reconcile.scan import PAGE_SIZE, Part, Row, Scan
+
+MAX_PASSES: Final = 8
+# Seconds between passes. What moves is mostly the platform's indexing, which takes seconds.
+PAUSES: Final = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0)
+# Pages × size may not exceed 100,000 (reference, "Limits"), the empty page that ends a reading included.
+MOST_ROWS: Final = 100_000 - 2 * PAGE_SIZE
+# Parts are made this large, so that one that grows does not have to be split again.
+ROOMY: Final = 50_000
+_NARROWEST: Final = timedelta(seconds=2)
+_MOST_PIECES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask for a page. probe: only its totalHits matter."""
+
+    part: Part
+    page: int
+    probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait so many seconds before the next pass."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """consistent: proven. reason: why not, or None."""
+
+    consistent: bool
+    reason: str | None
+
+
+Step = Fetch | Pause | Finished
+
+
+@dataclass(slots=True)
+class Pass:
+    """The figures of a pass, for the ledger."""
+
+    number: int
+    parts: list[str] = field(default_factory=list)
+    pages: int = 0
+    rows: int = 0
+    duplicates: int = 0
+    first_total: int | None = None
+    last_total: int | None = None
+    moved: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {
+            "pass": self.number, "intervals": self.parts, "pages": self.pages, "rows": self.rows,
+            "duplicates": self.duplicates, "first_total_hits": self.first_total, "last_total_hits": self.last_total,
+            "moved": self.moved,
+        }  # fmt: skip
+
+
+class Reader:
+    """Reads `window` until it is proven or `max_passes` have been made.
+
+    longest: the longest interval that the platform takes. Call `step`, do what it says, and after a Fetch tell `take`
+    the answer (or `split`, if the platform would not give it).
+    """
+
+    def __init__(self, window: Interval, *, longest: timedelta, max_passes: int = MAX_PASSES) -> None:
+        self.window = window
+        self.reading: Literal["interval", "day"] = "interval"
+        self.passes: list[Pass] = [Pass(1)]
+        self.last_total: int | None = None
+        self._max_passes = max_passes
+        self._roots: list[Part] = scans.spans(window, longest)
+        self._queue: deque[Part] = deque(self._roots)
+        self._scan: Scan | None = None
+        self._proven: list[Scan] = []
+        self._unproven: list[Scan] = []
+        self._earlier: dict[Part, Scan] = {}  # the last reading of a part, under answers of whole days
+        self._closing: Literal["", "roots", "leaves"] = ""
+        self._probes: deque[Part] = deque()
+        self._suspects: list[Scan] = []
+        self._mismatch: str | None = None
+        self._pause: Pause | None = None
+        self._end: Finished | None = None
+
+    # What to do
+
+    def step(self, at: str) -> Step:
+        """The next thing to do; a reading that begins now is as old as `at` (API text)."""
+        while self._end is None:
+            if self._pause is not None:
+                pause, self._pause = self._pause, None
+                return pause
+            if self._scan is not None:
+                return Fetch(self._scan.part, self._scan.pages + 1)
+            if self._queue:
+                part = self._queue.popleft()
+                self._scan = Scan(part, self.window, at)
+                self._now.parts.append(part.text)
+            elif self._probes:
+                return Fetch(self._probes[0], 1, probe=True)
+            elif self._unproven:
+                self._again("; ".join(self._now.moved[-3:]))
+            else:
+                self._close()
+        return self._end
+
+    @property
+    def _now(self) -> Pass:
+        return self.passes[-1]
+
+    # What came of it
+
+    def take(self, rows: Sequence[Row], total_hits: int | None) -> None:
+        """The page that was asked for."""
+        self._now.pages += 1
+        if total_hits is not None:
+            self.last_total = total_hits
+        if self._scan is None:
+            self._probed(total_hits if total_hits is not None else 0)
+            return
+        scan = self._scan
+        scan.take(rows, total_hits)
+        self._now.rows += len(rows)
+        if scan.outside and self.reading == "interval":
+            self.reading = "day"
+            self._to_days(scan)
+        if scan.pages == 1 and (total_hits or 0) > MOST_ROWS:
+            if not self.split(total_hits or 0):
+                self._end = Finished(False, f"{scan.part.text} has {total_hits} conversations, and cannot be split")
+        elif scan.done:
+            self._scan = None
+            self._judge(scan)
+
+    def split(self, rows: int = 0) -> bool:
+        """The part under way cannot be read as it is (too many rows, too slow): read it in pieces.
+
+        rows: how many it has, if that is known. False if it cannot be split any more.
+        """
+        scan = self._scan
+        if scan is None:
+            return False
+        part = scan.part
+        pieces = self._pieces(part, max(2, math.ceil(rows / ROOMY)))
+        if len(pieces) < 2:
+            return False
+        self._scan = None
+        self._now.moved.append(f"{part.text} was split in {len(pieces)}")
+        self._queue.extendleft(reversed(pieces))
+        # What cannot be asked for as a whole is a whole no more.
+        self._roots = [piece for root in self._roots for piece in (pieces if root == part else [root])]
+        return True
+
+    def _pieces(self, part: Part, count: int) -> list[Part]:
+        if len(days := scans.by_days(part)) > 1:
+            return days
+        if self.reading == "interval" and part.interval.length >= _NARROWEST:
+            return scans.evenly(part, min(count, int(part.interval.length / _NARROWEST) + 1))
+        if not part.direction:
+            return [Part(part.interval, direction) for direction in ("inbound", "outbound", "none")]
+        return [part]
+
+    def _judge(self, scan: Scan) -> None:
+        movement = scan.movement()
+        now = self._now
+        now.duplicates += scan.duplicates
+        now.first_total = (now.first_total or 0) + (scan.first_total or 0)
+        now.last_total = (now.last_total or 0) + (scan.last_total or 0)
+        earlier = self._earlier.get(scan.part)
+        if movement is None:
+            scan.judged = "strictly"
+        elif self.reading == "day" and earlier is not None and scan.agrees_with(earlier):
+            scan.judged = "twice alike"
+        else:
+            now.moved.append(f"{scan.part.text}: {movement}")
+            self._unproven.append(scan)
+        if self.reading == "day":
+            self._earlier[scan.part] = scan
+        if scan.judged is not None:
+            self._proven.append(scan)
+
+    def _to_days(self, scan: Scan) -> None:
+        """The platform answers with whole days: from here on, days are what is asked for."""
+        if scan.part in self._roots:
+            return
+        # This answer is already that of its days, whatever narrower interval was asked for.
+        days = scans.touched_days(scan.part.interval)
+        parts = [day for root in self._roots for day in scans.by_days(root) if day.direction == scan.part.direction]
+        own = [part for part in parts if days.start <= part.interval.start and part.interval.end <= days.end]
+        scan.part = Part(Interval(own[0].interval.start, own[-1].interval.end), scan.part.direction)
+        self._queue = deque(part for part in parts if part not in own)
+        self._proven.clear()
+        self._unproven.clear()
+
+    # Another pass
+
+    def _again(self, reason: str) -> None:
+        number = self._now.number
+        if number >= self._max_passes:
+            self._end = Finished(False, f"still moving after {number} passes ({reason})")
+            return
+        self._queue.extend(self._narrower(number))
+        self._unproven.clear()
+        self._closing, self._mismatch = "", None
+        self._pause = Pause(PAUSES[min(number, len(PAUSES)) - 1], reason)
+        self.passes.append(Pass(number + 1))
+
+    def _narrower(self, number: int) -> list[Part]:
+        """What to read next: every unproven part, cut up as far as the requests of the whole proof allow."""
+        if self.reading == "day":
+            return [day for scan in self._unproven for day in scans.by_days(scan.part)]
+        readings = (*self._proven, *self._unproven)
+        slack = max(self._bound(readings) - 1 - sum(scan.pages for scan in readings), 0)  # one is for the closing total
+        if number == 1:
+            slack = math.ceil(slack / 2)  # the rest is for what moves again
+        parts: list[Part] = []
+        for left, scan in zip(range(len(self._unproven), 0, -1), self._unproven, strict=True):
+            pieces, extra = _best_cut(scan, slack // left, must=number == 1 or (number > 3 and scan.pages > 2))
+            slack = max(slack - extra, 0)
+            parts += pieces
+        return parts
+
+    # Is the whole still what its parts were?
+
+    def _close(self) -> None:
+        """Everything is proven. If that took more than one pass, ask for the totals again before it is believed."""
+        if self._now.number == 1 or (self._closing == "leaves" and self._mismatch is None):
+            self._end = Finished(True, None)
+        elif self._closing == "":
+            self._ask_again()
+        elif self._suspects:
+            self._closing = "leaves"
+            self._probes.extend(scan.part for scan in self._suspects)
+            self._suspects.clear()
+        elif self._mismatch is not None:
+            self._again(self._mismatch)  # the parts are what they were, and the whole is not: look once more
+        else:
+            self._end = Finished(True, None)
+
+    def _ask_again(self) -> None:
+        """Plan to ask for the totals of what was proven before the last reading: of each part, or of the whole if cheaper."""
+        old = [scan for scan in self._proven[:-1] if scan.judged == "strictly"]
+        if self.reading == "day":
+            # A day that goes on beyond the window grows, and says nothing by that.
+            old = [scan for scan in old if scans.touched_days(scan.part.interval).end <= self.window.end]
+        elif len(old) > self._bound(self._proven) - self.proof_requests:
+            self._closing = "roots"
+            self._probes.extend(root for root in self._roots if len(self._leaves(root)) > 1)
+            return
+        self._closing = "leaves"
+        self._probes.extend(scan.part for scan in old)
+
+    @staticmethod
+    def _bound(readings: Sequence[Scan]) -> int:
+        """The most requests that a proof may cost: a tenth more than its pages, and six."""
+        ids = set[str]().union(*(scan.rows for scan in readings))
+        return math.floor(math.ceil(len(ids) / PAGE_SIZE) * 1.1 + 6)
+
+    def _leaves(self, root: Part) -> list[Scan]:
+        return [
+            scan
+            for scan in self._proven
+            if root.interval.start <= scan.part.interval.start
+            and scan.part.interval.end <= root.interval.end
+            and root.direction in ("", scan.part.direction)
+        ]
+
+    def _probed(self, total: int) -> None:
+        part = self._probes.popleft()
+        leaves = self._leaves(part)
+        known = set[str]().union(*(scan.rows for scan in leaves))
+        if len(known) == total:
+            return
+        self._mismatch = f"{part.text}: {len(known)} conversations came, totalHits says {total} afterwards"
+        self._now.moved.append(self._mismatch)
+        if self._closing == "leaves":
+            self._take_back(leaves)
+        else:
+            self._suspects.extend(leaves)
+
+    def _take_back(self, leaves: Iterable[Scan]) -> None:
+        for scan in list(leaves):
+            self._proven.remove(scan)
+            self._unproven.append(scan)
+
+    def doubt(self, starts: Iterable[str], reason: str) -> None:
+        """After Finished: conversations that exist and start at these times were not in the answer. Read on."""
+        times = [scans.moment(scans.milliseconds(start)) for start in starts]
+        self._now.moved.append(reason)
+        self._end, self._closing = None, ""
+        self._take_back(
+            scan for scan in self._proven if any(scan.part.interval.contains(when) for when in times)
+        )  # fmt: skip
+        if not self._unproven:
+            self._again(reason)
+
+    # What was found
+
+    def found(self) -> Mapping[str, int]:
+        """id → packed times of every row of the readings that count (of the last ones, if nothing was proven)."""
+        if len(self._proven) == 1 and not self._unproven:
+            return self._proven[0].rows
+        rows: dict[str, int] = {}
+        for scan in (*self._proven, *self._unproven):
+            rows.update(scan.rows)
+        return rows
+
+    def as_of(self, otherwise: str) -> str:
+        """How old the proof is: when the oldest reading in it began."""
+        return min((scan.at for scan in (*self._proven, *self._unproven)), default=otherwise)
+
+    @property
+    def proven(self) -> Sequence[Scan]:
+        """The readings that the proof is put together from."""
+        return self._proven
+
+    @property
+    def proof_requests(self) -> int:
+        """Pages of the readings that count."""
+        return sum(scan.pages for scan in self._proven)
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that came again within a reading, over all passes."""
+        return sum(one.duplicates for one in self.passes)
+
+    @property
+    def first_total(self) -> int:
+        """`totalHits` as the first pass began; an answer of nothing at all (`{}`) is 0."""
+        return self.passes[0].first_total or 0
+
+    @property
+    def final_total(self) -> int:
+        """The last `totalHits` seen: of the whole, or summed over the parts that the platform takes."""
+        if len(self._roots) > 1:
+            return sum(scan.last_total or 0 for scan in (*self._proven, *self._unproven))
+        return self.last_total or 0
+
+
+def _best_cut(scan: Scan, slack: int, *, must: bool) -> tuple[list[Part], int]:
+    """The scan's part in as many pieces as `slack` more requests allow. must: at least two, if it is worth it."""
+    best, cost = [scan.part], 0
+    for count in range(2, _MOST_PIECES + 1):
+        pieces = scans.cut(scan, count)
+        extra = sum(scans.requests_for(scans.expected_rows(scan, piece.interval)) for piece in pieces) - scan.pages
+        if extra <= slack or (must and count == 2):
+            best, cost = pieces, max(extra, 0)
+        else:
+            break
+    return best, cost
+
+
+def id_digest(ids: Iterable[str]) -> bytes:
+    """16 bytes for a set of ids, whatever their order."""
+    return hashlib.blake2b("\n".join(sorted(ids)).encode(), digest_size=16).digest()

@@ -1,0 +1,237 @@
+"""One reading of one interval, page by page, and what can be said of it. Pure.
+
+A scan sees ids and times only, never rows. It judges its own answer; how scans add up to a proof is `proof.py`'s.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
+
+from genesys.times import Interval, to_text
+from reconcile.window import EPOCH
+
+PAGE_SIZE: Final = 100
+
+_BITS: Final = 48
+_LOW: Final = (1 << _BITS) - 1
+_DAY: Final = timedelta(days=1)
+Judged = Literal["strictly", "twice alike"]
+
+
+class Row(NamedTuple):
+    """What a scan wants to know of a row. Times are API text."""
+
+    id: str | None
+    start: str | None
+    end: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one query asks for: an interval, and (where time cannot split any more) a direction."""
+
+    interval: Interval
+    direction: Literal["", "inbound", "outbound", "none"] = ""
+
+    @property
+    def text(self) -> str:
+        """For the ledger."""
+        return f"{self.interval.text} {self.direction}".rstrip()
+
+
+@lru_cache(maxsize=4096)
+def _day_ms(date: str) -> int:
+    return (datetime.fromisoformat(date).replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+
+
+def milliseconds(text: str | None) -> int:
+    """The API's text as milliseconds of the epoch; -1 for none, or a time before it."""
+    if text is None:
+        return -1
+    day = _day_ms(text[:10])
+    clock = int(text[11:13]) * 3_600_000 + int(text[14:16]) * 60_000 + int(text[17:19]) * 1_000 + int(text[20:23])
+    return max(day + clock, -1)
+
+
+def moment(ms: int) -> datetime:
+    """Milliseconds of the epoch as a moment."""
+    return EPOCH + timedelta(milliseconds=ms)
+
+
+def packed(start: str | None, end: str | None) -> int:
+    """A row's times in one number: 50,000 rows of them are 2 MB, as texts they would be 10."""
+    return (milliseconds(start) + 1) << _BITS | (milliseconds(end) + 1)
+
+
+def start_of(value: int) -> int:
+    """The start in a packed value; -1 where there is none."""
+    return (value >> _BITS) - 1
+
+
+def end_of(value: int) -> int:
+    """The end in a packed value; -1 where there is none."""
+    return (value & _LOW) - 1
+
+
+@dataclass(slots=True)
+class Scan:
+    """One reading of `part`. Feed it every page in turn, the empty one too.
+
+    window: what the run owns. at: API text of when the reading began, which is how old it is.
+    rows: id → packed times. outside: rows that do not even overlap what was asked for.
+    """
+
+    part: Part
+    window: Interval
+    at: str
+    rows: dict[str, int] = field(default_factory=dict)
+    pages: int = 0
+    done: bool = False
+    first_total: int | None = None
+    last_total: int | None = None
+    totals_moved: bool = False
+    duplicates: int = 0
+    duplicates_owned: int = 0
+    nameless: int = 0
+    outside: int = 0
+    judged: Judged | None = None
+
+    def take(self, rows: Sequence[Row], total_hits: int | None) -> None:
+        """The next page. One without rows ends the reading: nothing else does."""
+        self.pages += 1
+        if total_hits is not None:
+            if self.last_total is None:
+                self.first_total = total_hits
+            elif total_hits != self.last_total:
+                self.totals_moved = True
+            self.last_total = total_hits
+        if not rows:
+            self.done = True
+            return
+        asked, owned = _texts(self.part.interval), _texts(self.window)
+        for row in rows:
+            self._row(row, asked, owned)
+
+    def _row(self, row: Row, asked: tuple[str, str], owned: tuple[str, str]) -> None:
+        if row.start is not None and (row.start > asked[1] or (row.end is not None and row.end < asked[0])):
+            self.outside += 1
+        if row.id is None:
+            self.nameless += 1
+        elif row.id in self.rows:
+            self.duplicates += 1
+            self.duplicates_owned += row.start is not None and owned[0] <= row.start < owned[1]
+        else:
+            self.rows[row.id] = packed(row.start, row.end)
+
+    def movement(self) -> str | None:
+        """What moved while it was read, in words; None if the answer is consistent with itself."""
+        total = self.last_total or 0
+        if self.totals_moved:
+            return f"totalHits moved while it was read (from {self.first_total} to {self.last_total}, or back)"
+        if self.duplicates:
+            return f"{self.duplicates} rows came twice"
+        if self.nameless:
+            return f"{self.nameless} rows have no id"
+        if self.rows and self.last_total is None:
+            return "the answer has rows and no totalHits"
+        if len(self.rows) != total:
+            return f"{len(self.rows)} conversations came, totalHits says {total}"
+        return None
+
+    def owned(self) -> frozenset[str]:
+        """The ids of the rows that the run owns."""
+        start, end = _ms(self.window)
+        return frozenset(one for one, value in self.rows.items() if start <= start_of(value) < end)
+
+    def agrees_with(self, earlier: Scan) -> bool:
+        """Whether two readings in a row found the same owned rows, none of them twice.
+
+        The rule for answers of whole days, which grow at their end while they are read.
+        """
+        clean = not (self.nameless or earlier.nameless or self.duplicates_owned or earlier.duplicates_owned)
+        return clean and self.owned() == earlier.owned()
+
+
+@lru_cache(maxsize=1024)
+def _texts(interval: Interval) -> tuple[str, str]:
+    return to_text(interval.start), to_text(interval.end)
+
+
+def _ms(interval: Interval) -> tuple[int, int]:
+    one = timedelta(milliseconds=1)
+    return (interval.start - EPOCH) // one, (interval.end - EPOCH) // one
+
+
+def requests_for(rows: int) -> int:
+    """How many pages it takes to read so many rows, the empty one included."""
+    return math.ceil(rows / PAGE_SIZE) + 1
+
+
+def expected_rows(scan: Scan, interval: Interval) -> int:
+    """How many rows of a scan would be answered for a part of its interval, if lifetimes are what matches."""
+    start, end = _ms(interval)
+    return sum(start_of(value) < end and not -1 < end_of(value) < start for value in scan.rows.values())
+
+
+def cut(scan: Scan, parts: int) -> list[Part]:
+    """The scan's part in `parts` narrower ones with about as many starts each; fewer if it is too narrow."""
+    interval = scan.part.interval
+    start, end = _ms(interval)
+    starts = sorted(at for value in scan.rows.values() if start < (at := start_of(value)) < end)
+    if len(set(starts)) >= parts:
+        edges = [starts[len(starts) * index // parts] for index in range(1, parts)]
+    else:
+        edges = [start + (end - start) * index // parts for index in range(1, parts)]
+    return pieces(scan.part, (moment(edge) for edge in edges))
+
+
+def pieces(part: Part, edges: Iterable[datetime]) -> list[Part]:
+    """A part cut at the edges that lie inside it."""
+    interval = part.interval
+    inside = sorted({edge for edge in edges if interval.start < edge < interval.end})
+    bounds = [interval.start, *inside, interval.end]
+    return [Part(Interval(a, b), part.direction) for a, b in itertools.pairwise(bounds)]
+
+
+def by_days(part: Part) -> list[Part]:
+    """A part cut at midnights (UTC): the platform keeps conversations by the day that they started on."""
+    midnight = day_of(part.interval.start) + _DAY
+    edges = []
+    while midnight < part.interval.end:
+        edges.append(midnight)
+        midnight += _DAY
+    return pieces(part, edges)
+
+
+def day_of(when: datetime) -> datetime:
+    """The midnight (UTC) before."""
+    return when.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def touched_days(interval: Interval) -> Interval:
+    """The whole UTC days that an interval touches."""
+    last = day_of(interval.end - timedelta(milliseconds=1))
+    return Interval(day_of(interval.start), last + _DAY)
+
+
+def evenly(part: Part, count: int) -> list[Part]:
+    """A part cut into `count` equal times, to the millisecond."""
+    start, end = _ms(part.interval)
+    return pieces(part, (moment(start + (end - start) * index // count) for index in range(1, count)))
+
+
+def spans(interval: Interval, longest: timedelta) -> list[Part]:
+    """An interval in parts that the platform takes: none longer than `longest`, cut at midnights where it can be."""
+    edges = []
+    edge = interval.start
+    while edge + longest < interval.end:
+        midnight = day_of(edge + longest)
+        edge = midnight if midnight > edge else edge + longest
+        edges.append(edge)
+    return pieces(Part(interval), edges)

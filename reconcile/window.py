@@ -1,0 +1,106 @@
+"""Windows as values: the grid they lie on, when one may be read, what a reading makes of it. Pure.
+
+It decides verdicts from facts that others bring; it does not know how a window is read or where its row is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+
+import msgspec
+
+from genesys.times import Interval
+
+Verdict = Literal["open", "complete", "settled", "failed"]
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# A failed window is tried again after this, then after twice as long, and so on.
+FIRST_RETRY: Final = timedelta(minutes=10)
+LONGEST_RETRY: Final = timedelta(days=1)
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+def grid_window(moment: datetime, width: timedelta) -> Interval:
+    """The window of the grid that `moment` lies in. The grid begins with the epoch, so every process has the same."""
+    start = EPOCH + (moment - EPOCH) // width * width
+    return Interval(start, start + width)
+
+
+def grid_windows(start: datetime, end: datetime, width: timedelta) -> Iterator[Interval]:
+    """The windows of the grid that touch [start, end), in order."""
+    window = grid_window(start, width)
+    while window.start < end:
+        yield window
+        window = Interval(window.end, window.end + width)
+
+
+def windows_inside(interval: Interval, width: timedelta) -> list[Interval]:
+    """The windows of the grid that lie wholly inside an interval."""
+    return [
+        window
+        for window in grid_windows(interval.start, interval.end, width)
+        if interval.start <= window.start and window.end <= interval.end
+    ]
+
+
+def is_closed(window: Interval, now: datetime, lag: timedelta) -> bool:
+    """Whether a window ended long enough ago for the platform to have indexed what started in it."""
+    return window.end + lag <= now
+
+
+def is_aged(end: datetime, read_at: datetime, settle_after: timedelta) -> bool:
+    """Whether a read came after the platform's nightly reprocessing of what started before `end`."""
+    return end + settle_after <= read_at
+
+
+def verdict(*, consistent: bool, going_on: int, end: datetime, read_at: datetime, settle_after: timedelta) -> Verdict:
+    """What a reading makes of a window.
+
+    going_on: owned conversations without an end, stuck ones left out. A first read that is made after the
+    reprocessing settles at once (CONTRACT, "Verdicts of a window").
+    """
+    if not consistent:
+        return "failed"
+    if going_on:
+        return "open"
+    return "settled" if is_aged(end, read_at, settle_after) else "complete"
+
+
+def next_try(failures: int, failed_at: datetime) -> datetime:
+    """When a window that has failed `failures` times in a row is tried again: pauses double, up to a day."""
+    pause: timedelta = FIRST_RETRY * (1 << min(max(failures, 1) - 1, 12))
+    return failed_at + min(pause, LONGEST_RETRY)
+
+
+def failures_in_a_row(runs: Sequence[Mapping[str, Any]]) -> int:
+    """How many of the newest runs of a window (oldest first) failed without one that did not between them."""
+    count = 0
+    for run in reversed(runs):
+        if run["verdict"] != "failed":
+            break
+        count += 1
+    return count
+
+
+def filter_key(filter: Mapping[str, Any] | None, *, ended_only: bool) -> str:
+    """What names a filtered window in the ledger; "" where everything is read."""
+    parts = {name: members for name, members in (filter or {}).items() if members}
+    return _encode(parts | ({"endedOnly": True} if ended_only else {})).decode() if parts or ended_only else ""
+
+
+# The platform's own recommendation for those who want finished conversations only.
+ENDED: Final[Mapping[str, Any]] = {
+    "type": "and",
+    "predicates": [{"type": "dimension", "dimension": "conversationEnd", "operator": "exists"}],
+}
+
+
+def query_filters(filter: Mapping[str, Any] | None, *, ended_only: bool) -> dict[str, list[Any]]:
+    """The filter members of a query or a job. Several filters in one list must all hold."""
+    members = {name: list(value) for name, value in (filter or {}).items() if value}
+    if ended_only:
+        members.setdefault("conversationFilters", []).append(ENDED)
+    return members
