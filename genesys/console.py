@@ -124,8 +124,10 @@ def json_option(command: F) -> F:
 def verbose_option(command: F) -> F:
     """`-v`: logs on standard error, more with `-vv`."""
 
-    def begin(_: click.Context, __: click.Parameter, value: int) -> None:
-        start_logging(value)
+    def begin(context: click.Context, _: click.Parameter, value: int) -> None:
+        # A group and its command may both have the option: what one was given, the other does not take back.
+        seen = context.meta["verbosity"] = max(value, context.meta.get("verbosity", 0))
+        start_logging(seen)
 
     option = click.option("-v", "--verbose", count=True, expose_value=False, callback=begin, help="Log more.")
     return option(command)
