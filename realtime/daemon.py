@@ -11,17 +11,21 @@ import contextlib
 import logging
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from reconcile.runner import run_due
 from reconcile.schedule import Schedule
 
-from genesys.api import Api
+from genesys.api import Api, Count, counting
 from genesys.errors import RollbookError
 from genesys.settings import Settings
+from genesys.times import to_text
+from realtime.figures import Figures
+from realtime.health import Port
 from realtime.notify import Notifier
 from realtime.signals import Timings
 from realtime.subscriber import REDISCOVER, Subscriber
@@ -76,7 +80,9 @@ class Daemon:
         self.ready = asyncio.Event()
         self.subscriber: Subscriber | None = None
         self.reconcile_failing: str | None = None
-        self.reconciled_at: datetime | None = None
+        self._api: Api | None = None
+        self._book: Book | None = None
+        self._count = Count()
 
     def stop(self) -> None:
         """Drain and end."""
@@ -120,12 +126,26 @@ class Daemon:
                     width=self.settings.width,
                 )
                 try:
-                    with book.lock_daemon():
+                    with book.lock_daemon(), counting() as self._count:
+                        self._api, self._book = api, book
                         await self._work(api, book)
                 finally:
                     await asyncio.to_thread(book.close)
         log.info("stopped")
         return 0
+
+    def figures(self) -> Figures:
+        """How the daemon is. Reads the ledger of the last 31 days."""
+        if self.subscriber is None or self._book is None or self._api is None:
+            return Figures()
+        since = to_text(self._options.now() - timedelta(days=31))
+        return replace(
+            self.subscriber.figures(),
+            reconcile_failing=self.reconcile_failing,
+            windows=Counter(window.verdict for window in self._book.windows(since=since)),
+            requests=self._count.requests,
+            clock_skew=self._api.clock_skew,
+        )
 
     async def _work(self, api: Api, book: Book) -> None:
         killed = await asyncio.to_thread(book.close_stale_coverage)
@@ -140,6 +160,9 @@ class Daemon:
             rediscover=self._options.rediscover,
         )
         schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
+        port = Port(self, self.settings.health) if self.settings.health else None
+        if port is not None:
+            await port.start()
         telling = asyncio.create_task(self._tell())
         if self._options.reconcile:
             schedule.start()
@@ -149,6 +172,8 @@ class Daemon:
             self._notifier.tell(STOPPING=1)
             self._stop.set()
             telling.cancel()
+            if port is not None:
+                await port.stop()
             if self._options.reconcile:
                 try:
                     await asyncio.wait_for(schedule.stop(), _RECONCILER_STOPS)
@@ -164,7 +189,6 @@ class Daemon:
             log.error("cannot reconcile now, will try again: %s", error)
         else:
             self.reconcile_failing = None
-            self.reconciled_at = self._options.now()
 
     async def _tell(self) -> None:
         """Tell the service manager: ready once every line listens (or after a while), then alive."""
@@ -172,8 +196,8 @@ class Daemon:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.subscriber.listening.wait(), _READY_WITHIN)
         self.ready.set()
-        self._notifier.tell(READY=1, STATUS=f"{len(self.subscriber.lines())} lines")
-        log.info("ready: %d lines", len(self.subscriber.lines()))
+        self._notifier.tell(READY=1, STATUS=f"{len(self.subscriber.figures().lines)} lines")
+        log.info("ready: %d lines", len(self.subscriber.figures().lines))
         while self._notifier.watchdog is not None:
             self._notifier.tell(WATCHDOG=1)
             await asyncio.sleep(self._notifier.watchdog)

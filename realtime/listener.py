@@ -14,10 +14,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from genesys.api import Api, Channel, TopicState
-from genesys.errors import ApiError, NotFound, PermissionRefused, RequestRefused, RollbookError
+from genesys.errors import ApiError, NotFound, RollbookError
 from genesys.notification import (
     Control,
     Heartbeat,
@@ -29,11 +27,11 @@ from genesys.notification import (
     parse_frame,
 )
 from genesys.times import from_text, to_text
-from genesys.topics import detail_topics, expand
 from realtime.channel import Line
 from realtime.inbox import Begin, End, Frame, Inbox
 from realtime.signals import Action, Do, Event, Moment, Phase, Signal, Timings
 from realtime.socket import PING, Socket, SocketRefused
+from realtime.subscriptions import Told, ask, details_of, message
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +39,6 @@ log = logging.getLogger(__name__)
 _EVENT: Final = b'{"topicName":"v2.'
 _NO_EVENT: Final = (b'{"topicName":"v2.system', b'{"topicName":"v2.subscription')
 _SMALL: Final = 4_096
-_encode: Final = msgspec.json.Encoder().encode
 # Seconds for which a reading of the clock holds: what the ledger's times can show.
 _STAMP: Final = 0.001
 # Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
@@ -60,7 +57,7 @@ class Desk(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A channel of ours as the shell has it. told: base topics that the platform has been told; refused: plain ones."""
+    """A channel of ours as the shell has it."""
 
     serial: int
     channel: Channel | None = None
@@ -68,9 +65,7 @@ class Held:
     step: asyncio.Task[None] | None = None
     connection: int = 0  # counts the sockets, so that the end of an old one is not taken for that of the new one
     ended: int = 0
-    told: dict[str, None] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-    details: set[str] = field(default_factory=set)
+    told: Told = field(default_factory=Told)
     heard: tuple[float, datetime] | None = None  # newest frame that the line was not told of: tick, and when
     event: tuple[float, datetime] | None = None  # the same, without answers to our pings
     dropping: bool = False
@@ -174,11 +169,7 @@ class Listener:
         held = self._serving()
         if held is None or self._aligning or self.stopping:
             return
-        wanted = dict.fromkeys(self.topics)
-        added = [topic for topic in wanted if topic not in held.told]
-        if self._ask_again:
-            added += [topic for topic in held.told if topic in wanted and not held.refused.isdisjoint(expand(topic))]
-        removed = [topic for topic in held.told if topic not in wanted]
+        added, removed = held.told.differs(self.topics, ask_again=self._ask_again)
         self._ask_again = False
         if added or removed:
             self._aligning = True
@@ -187,12 +178,13 @@ class Listener:
     async def _exchange(self, held: Held, added: list[str], removed: list[str]) -> None:
         try:
             if removed and held.socket is not None:
-                await held.socket.send(_message("unsubscribe", removed))
-                self._forget(held, removed)
+                await held.socket.send(message("unsubscribe", removed))
+                names = held.told.forget(removed)
+                self._inbox.note(End(held.serial, to_text(self._desk.now()), "stopped", names))
             if added and held.channel is not None:
-                before = set(self._heard_topics(held))
+                before = set(held.told.heard())
                 await self._subscribe(held, added, replace=False)
-                fresh = tuple(topic for topic in self._heard_topics(held) if topic not in before)
+                fresh = tuple(topic for topic in held.told.heard() if topic not in before)
                 if fresh and self._listens(held) and not held.dropping:
                     self._inbox.note(Begin(held.serial, self.scope, fresh, to_text(self._desk.now())))
         except NotFound:
@@ -205,48 +197,25 @@ class Listener:
             self._aligning = False
         self._align()
 
-    def _forget(self, held: Held, removed: list[str]) -> None:
-        names = tuple(name for topic in removed for name in expand(topic))
-        for topic in removed:
-            held.told.pop(topic, None)
-        held.refused.difference_update(names)
-        self._inbox.note(End(held.serial, to_text(self._desk.now()), "stopped", names))
-
-    async def _subscribe(self, held: Held, topics: Sequence[str], *, replace: bool) -> None:
-        """Tell the platform; keep what it accepted and what it refused. Raises NotFound, RollbookError."""
+    async def _subscribe(
+        self, held: Held, topics: Sequence[str], details: Iterable[str] = (), *, replace: bool
+    ) -> None:
+        """Tell the platform base topics and those of details; keep what it said. Raises NotFound, RollbookError."""
         assert held.channel is not None
-        states = await self._ask(held.channel, list(topics), replace=replace)
-        refused = {name for state in states if not state.permitted for name in expand(state.id)}
-        held.told.update(dict.fromkeys(topics))
-        held.refused.difference_update(name for topic in topics for name in expand(topic))
-        held.refused |= refused
+        followed = sorted(details)
+        states = await ask(self._api, held.channel, [*topics, *details_of(followed)], replace=replace)
+        held.told.answered(topics, states)
+        if replace:
+            held.told.details = set(followed)
         self._desk.answered(states)
 
-    async def _ask(self, channel: Channel, topics: list[str], *, replace: bool) -> list[TopicState]:
-        """One request; where the platform refuses it as a whole, halves, so that one topic costs no other."""
-        try:
-            if replace:
-                return list(await self._api.replace_subscriptions(channel, topics, ignore_errors=True))
-            return list(await self._api.add_subscriptions(channel, topics, ignore_errors=True))
-        except (RequestRefused, PermissionRefused) as error:
-            if len(topics) == 1:
-                return [TopicState(topics[0], permitted=False, reason=error.message, missing_permissions=())]
-        middle = len(topics) // 2
-        first = await self._ask(channel, topics[:middle], replace=replace)
-        return first + await self._ask(channel, topics[middle:], replace=False)
-
-    def _heard_topics(self, held: Held) -> tuple[str, ...]:
-        names = (name for topic in held.told for name in expand(topic))
-        return tuple(name for name in names if name not in held.refused)
-
     def _align_details(self, held: Held) -> None:
-        wanted = self.details.keys()
-        added, removed = wanted - held.details, held.details - wanted
-        held.details = set(wanted)
+        wanted, told = self.details.keys(), held.told.details
+        added, removed = wanted - told, told - wanted
+        held.told.details = set(wanted)
         for verb, which in (("unsubscribe", removed), ("subscribe", added)):
             if which and held.socket is not None:
-                text = _message(verb, [topic for one in sorted(which) for topic in detail_topics(one)])
-                self._spawn(self._send(held, text))
+                self._spawn(self._send(held, message(verb, details_of(sorted(which)))))
 
     # What the channel's life asks for
 
@@ -282,7 +251,7 @@ class Listener:
     def _begin(self, held: Held, at: str) -> None:
         held.dropping = False
         self._inbox.hear_again(held.serial)
-        topics = self._heard_topics(held)
+        topics = held.told.heard()
         if topics:
             self._inbox.note(Begin(held.serial, self.scope, topics, at))
 
@@ -305,8 +274,7 @@ class Listener:
 
     def _begin_step(self, held: Held, action: Action) -> None:
         if action.like is not None and held.channel is None and (other := self._held.get(action.like)) is not None:
-            held.channel, held.told, held.refused = other.channel, dict(other.told), set(other.refused)
-            held.details = set(other.details)
+            held.channel, held.told = other.channel, other.told.copy()
         steps: dict[Do, Callable[[Held, Action], Coroutine[Any, Any, Signal]]] = {
             Do.CREATE: self._create,
             Do.SUBSCRIBE: self._tell_all,
@@ -337,25 +305,19 @@ class Listener:
 
     async def _create(self, held: Held, action: Action) -> Signal:
         held.channel = await self._api.create_channel()
-        held.told, held.refused, held.details = {}, set(), set()
+        held.told = Told()
         self._desk.made(held.channel)
         expires = from_text(held.channel.expires).timestamp() if held.channel.expires else None
         return Signal(Event.CREATED, action.serial, action.ticket, expires=expires)
 
     async def _tell_all(self, held: Held, action: Action) -> Signal:
-        details = list(self.details)
-        topics = [*self.topics, *(topic for one in details for topic in detail_topics(one))]
-        if topics:
-            await self._subscribe(held, topics, replace=True)
-            held.told = dict.fromkeys(topic for topic in self.topics if topic in held.told)
-            held.details = set(details)
+        if self.topics or self.details:
+            await self._subscribe(held, self.topics, self.details, replace=True)
         return Signal(Event.SUBSCRIBED, action.serial, action.ticket)
 
     async def _renew(self, held: Held, action: Action) -> Signal:
-        topics = [*held.told, *(topic for one in sorted(held.details) for topic in detail_topics(one))]
-        if topics:
-            await self._subscribe(held, topics, replace=False)
-            held.told = {topic: None for topic in held.told if topic in self.topics}
+        if held.told.topics or held.told.details:
+            await self._subscribe(held, list(held.told.topics), held.told.details, replace=False)
         return Signal(Event.RENEWED, action.serial, action.ticket)
 
     async def _connect(self, held: Held, action: Action) -> Signal:
@@ -370,7 +332,7 @@ class Listener:
 
     def _connected(self, held: Held) -> None:
         self.connects += 1
-        log.info("%s: listens to %d topics", self.scope, len(held.told))
+        log.info("%s: listens to %d topics", self.scope, len(held.told.topics))
         if held.ended == held.connection:
             # It closed in the same breath in which it opened.
             self._signal(Signal(Event.LOST, held.serial))
@@ -387,11 +349,7 @@ class Listener:
             self._stamp = (tick, self._desk.now())
         held.heard = moment = self._stamp
         now = moment[1]
-        if (
-            fault is None
-            and len(payload) < _SMALL
-            and (not payload.startswith(_EVENT) or payload.startswith(_NO_EVENT))
-        ):
+        if fault is None and _may_be_control(payload):
             heard = parse_frame(payload, source="", received_at="")
             if not isinstance(heard, Observation | Unreadable):
                 self._control(held, heard)
@@ -447,10 +405,6 @@ class Listener:
 
 def _may_be_control(payload: bytes) -> bool:
     return len(payload) < _SMALL and (not payload.startswith(_EVENT) or payload.startswith(_NO_EVENT))
-
-
-def _message(verb: str, topics: Sequence[str]) -> str:
-    return _encode({"message": verb, "topics": topics, "correlationId": verb}).decode()
 
 
 def _words(error: RollbookError) -> str:

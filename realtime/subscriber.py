@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from genesys.settings import Settings
 from genesys.times import to_text
 from genesys.topics import combine, topics_for
 from realtime import spread
+from realtime.figures import Figures, Line
 from realtime.follow import TOPICS_A_CONVERSATION, Following
 from realtime.inbox import Inbox
 from realtime.intake import Intake
@@ -42,18 +43,6 @@ CLOSING: Final = 4.0
 STORING: Final = 5.0
 # The line that has no base topics, for the detail events of live conversations.
 _DETAILS: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class LineState:
-    """One line, for those who watch."""
-
-    number: int
-    phase: str
-    topics: int
-    details: int
-    connects: int
-    losses: int
 
 
 class Subscriber:
@@ -90,6 +79,7 @@ class Subscriber:
         self._random = random.Random()  # noqa: S311 (back-off, no secret)
         self._ticks = asyncio.get_running_loop().time
         self.listening = asyncio.Event()  # set while every line hears
+        self._heard_at = self._ticks()  # when it was set last
         self.unplaced: tuple[str, ...] = ()
         self.refused: dict[str, TopicState] = {}
         self.discovery_failing: str | None = None
@@ -158,12 +148,40 @@ class Subscriber:
         """How many of the client's channels are not ours."""
         return spread.others(self._in_use, len(self._ours))
 
-    def lines(self) -> list[LineState]:
-        """How the lines do."""
-        return [
-            LineState(one.number, one.phase, len(one.topics), len(one.details), one.connects, one.losses)
-            for one in self._listeners.values()
-        ]
+    def figures(self) -> Figures:
+        """How live capture does."""
+        stored, waiting = self.intake.stored, self.inbox
+        ticks, late = self._ticks(), (self._now() - self.intake.stored_until()).total_seconds()
+        return Figures(
+            lines=tuple(
+                Line(
+                    number=one.number,
+                    phase=one.phase,
+                    topics=len(one.topics),
+                    details=len(one.details),
+                    connects=one.connects,
+                    losses=one.losses,
+                )
+                for one in self._listeners.values()
+            ),
+            silent_for=0.0 if self.listening.is_set() else ticks - self._heard_at,
+            queue=waiting.frames,
+            queue_bytes=waiting.size,
+            waiting_for=max(late, 0.0),
+            heard=waiting.heard,
+            dropped=waiting.dropped,
+            new=stored.events_new,
+            repeated=stored.events_repeated,
+            dead_letters=stored.dead_letters,
+            by_template=dict(stored.by_template),
+            store_failing=stored.failing,
+            discovery_failing=self.discovery_failing,
+            refused=len(self.refused),
+            unplaced=len(self.unplaced),
+            channels_free=self.free,
+            channels_of_others=self.others,
+            last_event_at=stored.last_at,
+        )
 
     def _all(self) -> list[Listener]:
         return [*self._listeners.values(), *self._leaving]
@@ -195,6 +213,8 @@ class Subscriber:
             listener.tick()
         self._leaving = [one for one in self._leaving if one.sockets]
         hearing = bool(self._listeners) and all(one.line.listening for one in self._listeners.values())
+        if hearing:
+            self._heard_at = self._ticks()
         (self.listening.set if hearing else self.listening.clear)()
         self._follow([])
         now = self._ticks()

@@ -117,7 +117,7 @@ async def test_a_server_that_hangs_up_is_not_stormed(tmp_path: Path) -> None:
         stage.hang_up = True
         stage.drop()
         await running.until(lambda: stage.handshakes >= 4)
-        assert running.subscriber.lines()[0].losses <= 4
+        assert running.subscriber.figures().lines[0].losses <= 4
 
 
 async def test_a_refused_topic_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,80 @@
+"""How the daemon is, in numbers, and what they mean: well, degraded or dead. Pure; it does not know who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+# Not heard yet, not stored yet: seconds that are normal, and seconds beyond which nothing works.
+_LATE: Final = 30.0
+_DEAD: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """How one line does."""
+
+    number: int
+    phase: str
+    topics: int
+    details: int
+    connects: int
+    losses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How the daemon is, in numbers. Seconds are of the daemon's clock, counts since its start."""
+
+    lines: tuple[Line, ...] = ()
+    silent_for: float = 0.0  # since the last moment in which every line listened
+    queue: int = 0
+    queue_bytes: int = 0
+    waiting_for: float = 0.0  # the oldest notification that is not stored
+    heard: int = 0
+    dropped: int = 0
+    new: int = 0
+    repeated: int = 0
+    dead_letters: int = 0
+    by_template: Mapping[str, int] = field(default_factory=dict)
+    store_failing: str | None = None
+    discovery_failing: str | None = None
+    reconcile_failing: str | None = None
+    refused: int = 0
+    unplaced: int = 0
+    channels_free: int = 0
+    channels_of_others: int = 0
+    windows: Mapping[str, int] = field(default_factory=dict)
+    requests: int = 0
+    budget_left: float | None = None
+    clock_skew: float | None = None
+    last_event_at: datetime | None = None
+
+
+def judge(figures: Figures) -> tuple[str, list[str]]:
+    """("well" | "degraded" | "dead", why)."""
+    dead, degraded = [], []
+    down = [line for line in figures.lines if line.phase != "listening"]
+    if figures.lines and len(down) == len(figures.lines) and figures.silent_for > _DEAD:
+        dead.append(f"no line has listened for {figures.silent_for:.0f} s")
+    elif down:
+        degraded.append(f"{len(down)} of {len(figures.lines)} lines do not listen")
+    if not figures.lines:
+        degraded.append("there is nothing to listen to")
+    if figures.waiting_for > _DEAD:
+        dead.append(f"nothing has been stored for {figures.waiting_for:.0f} s")
+    elif figures.waiting_for > _LATE:
+        degraded.append(f"what is heard is stored {figures.waiting_for:.0f} s late")
+    if figures.store_failing:
+        degraded.append(f"the store takes nothing: {figures.store_failing}")
+    if figures.discovery_failing:
+        degraded.append(f"queues cannot be listed: {figures.discovery_failing}")
+    if figures.reconcile_failing:
+        degraded.append(f"reconciling fails: {figures.reconcile_failing}")
+    if figures.refused:
+        degraded.append(f"{figures.refused} topics are refused")
+    if figures.unplaced:
+        degraded.append(f"{figures.unplaced} topics find no room")
+    return ("dead" if dead else "degraded" if degraded else "well"), dead + degraded
