@@ -1,1 +1,5 @@
-"""A local Genesys Cloud organisation with its own truth, clock and faults. Imports nothing else of this project."""
+"""A local Genesys Cloud organisation with its own truth, clock and faults. Imports nothing of the product."""
+
+from simulator.server import Simulator
+
+__all__ = ["Simulator"]
