@@ -1,0 +1,254 @@
+"""Settings: where they come from, which wins, and what is said of those that have no sense."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genesys.errors import SettingsError
+from genesys.regions import DOMAINS, domain_of, hosts
+from genesys.settings import KEYS, Secret, Settings, check_filter, load
+
+FILTER = {"segmentFilters": [{"type": "and", "predicates": [{"dimension": "mediaType", "value": "voice"}]}]}
+
+
+def read(folder: Path, toml: str = "", *, env: dict[str, str] | None = None, **flags: Any) -> Settings:
+    """The settings of a folder with this settings file."""
+    if toml:
+        (folder / "rollbook.toml").write_text(toml)
+    return load(flags=flags, env=env or {}, cwd=folder)
+
+
+def refused(folder: Path, toml: str = "", *, env: dict[str, str] | None = None, **flags: Any) -> str:
+    """What is said of settings that are refused: one line, and exit status 2."""
+    with pytest.raises(SettingsError) as caught:
+        read(folder, toml, env=env, **flags)
+    assert caught.value.exit_status == 2
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_defaults(tmp_path: Path) -> None:
+    """Nothing set is half-hour windows, ten minutes' lag, the queues' conversations, and rollbook.db."""
+    settings = read(tmp_path)
+    assert settings == Settings()
+    assert (settings.width, settings.lag) == (timedelta(minutes=30), timedelta(minutes=10))
+    assert settings.settle_after == timedelta(days=4)
+    assert settings.topics == ("v2.routing.queues.{id}.conversations",)
+    assert settings.store_path == Path("rollbook.db")
+    assert settings.config_path is None
+
+
+def test_a_flag_wins_over_the_environment_over_the_file(tmp_path: Path) -> None:
+    """In that order, each over the next."""
+    toml = '[genesys]\nregion = "eu-west-1"\n[store]\npath = "file.db"\n'
+    env = {"GENESYSCLOUD_REGION": "eu-west-2", "ROLLBOOK_DB": "env.db"}
+    by_file = read(tmp_path, toml)
+    assert (by_file.api_url, by_file.store_path) == ("https://api.mypurecloud.ie", Path("file.db"))
+    by_env = read(tmp_path, env=env)
+    assert (by_env.api_url, by_env.store_path) == ("https://api.euw2.pure.cloud", Path("env.db"))
+    by_flag = read(tmp_path, env=env, region="us-east-1", store_path=Path("flag.db"))
+    assert (by_flag.api_url, by_flag.store_path) == ("https://api.mypurecloud.com", Path("flag.db"))
+    unset = read(tmp_path, env={"ROLLBOOK_DB": ""}, region=None, store_path=None)
+    assert unset.store_path == Path("file.db")
+
+
+def test_every_key_of_the_file(tmp_path: Path) -> None:
+    """All keys are read, with their types."""
+    settings = read(
+        tmp_path,
+        """
+        [genesys]
+        region = "mypurecloud.de"
+        api_url = "https://api.example.com/"
+        login_url = "https://login.example.com"
+        [store]
+        path = "~/x.db"
+        [realtime]
+        topics = ["v2.users.{id}.conversations", "v2.quality.evaluations", "v2.quality.evaluations"]
+        users = true
+        follow_details = true
+        health = "127.0.0.1:8125"
+        [realtime.sqs]
+        queue_url = "https://sqs.eu-west-1.amazonaws.com/1/q"
+        [reconcile]
+        width = "PT1H"
+        lag = "PT15M"
+        settle_after = "P5D"
+        stuck_after = "P60D"
+        ended_only = true
+        since = 2026-03-01T00:00:00Z
+        [reconcile.filter]
+        segmentFilters = [{ type = "and", predicates = [{ dimension = "mediaType", value = "voice" }] }]
+        """,
+    )
+    assert (settings.api_url, settings.login_url) == ("https://api.example.com", "https://login.example.com")
+    assert settings.store_path == Path("~/x.db").expanduser()
+    assert settings.topics == ("v2.users.{id}.conversations", "v2.quality.evaluations")
+    assert (settings.users, settings.follow_details, settings.ended_only) == (True, True, True)
+    assert settings.sqs_queue_url == "https://sqs.eu-west-1.amazonaws.com/1/q"
+    assert (settings.width, settings.lag) == (timedelta(hours=1), timedelta(minutes=15))
+    assert (settings.settle_after, settings.stuck_after) == (timedelta(days=5), timedelta(days=60))
+    assert settings.since == datetime(2026, 3, 1, tzinfo=UTC)
+    assert settings.filter == FILTER
+    assert settings.config_path == tmp_path / "rollbook.toml"
+    assert {field for field, _ in KEYS.values()} <= set(Settings.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ['since = "2026-03-01"', "since = 2026-03-01", "since = 2026-03-01T00:00:00", 'since = "2026-03-01T01:00+01:00"'],
+)
+def test_a_moment_in_any_notation(written: str, tmp_path: Path) -> None:
+    """TOML's own dates and texts; without an offset they are UTC."""
+    assert read(tmp_path, f"[reconcile]\n{written}\n").since == datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def test_a_filter_may_be_json(tmp_path: Path) -> None:
+    """As a text it is what the API takes; as a table it is the same."""
+    text = '{"segmentFilters": [{"type": "and", "predicates": [{"dimension": "mediaType", "value": "voice"}]}]}'
+    assert read(tmp_path, f"[reconcile]\nfilter = '{text}'\n").filter == FILTER
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ('[reconcile]\nwidht = "PT30M"', ["widht", "reconcile", "did you mean width?"]),
+        ('[reconsile]\nwidth = "PT30M"', ["reconsile", "did you mean reconcile?"]),
+        ('region = "us-east-1"', ["region", "belongs in [genesys]"]),
+        ('[store]\nregion = "us-east-1"', ["region", "belongs in [genesys]"]),
+        ("[zzz]\n", ["zzz", "known: genesys"]),
+        ('[genesys]\nclient_secret = "hunter2"', ["client_secret"]),
+        ("[realtime.sqs]\nurl = 5", ["url", "realtime.sqs", "queue_url"]),
+        ("[realtime]\nsqs = 5", ["realtime.sqs is a section"]),
+        ("genesys = 5", ["genesys is a section"]),
+        ("[reconcile]\nwidth = 30", ["[reconcile] width", "30", "text"]),
+        ('[reconcile]\nwidth = "30m"', ["[reconcile] width", "30m", "PT30M"]),
+        ('[reconcile]\nwidth = "PT0S"', ["width", "between"]),
+        ('[reconcile]\nwidth = "P8D"', ["width", "P7D"]),
+        ('[reconcile]\nlag = "P1M"', ["lag", "P1M"]),
+        ('[reconcile]\nended_only = "yes"', ["ended_only", "true or false"]),
+        ('[reconcile]\nsince = "soon"', ["since", "soon"]),
+        ("[reconcile]\nsince = 07:32:00", ["since"]),
+        ("[reconcile]\nfilter = 5", ["filter", "conversationFilters"]),
+        ("[reconcile]\nfilter = {}", ["filter"]),
+        ("[reconcile]\nfilter = '{'", ["filter", "JSON"]),
+        ("[reconcile.filter]\nsegmentFilter = []", ["segmentFilter"]),
+        ("[reconcile.filter]\nsegmentFilters = 5", ["segmentFilters", "list"]),
+        ('[realtime]\ntopics = "v2.users.{id}.conversations"', ["topics", "list"]),
+        ("[realtime]\ntopics = []", ["topics"]),
+        ('[realtime]\ntopics = ["queues"]', ["topics", "queues", "v2."]),
+        ('[realtime]\ntopics = ["v2.detail.events.conversation.{id}.acw"]', ["follow_details"]),
+        ('[realtime]\nusers = "true"', ["users"]),
+        ('[genesys]\nregion = "mars-north-1"', ["mars-north-1"]),
+        ('[genesys]\napi_url = "api.mypurecloud.com"', ["api_url", "https://"]),
+        ('[genesys]\napi_url = "https://"', ["api_url"]),
+        ('[genesys]\napi_url = "https://a:b"', ["api_url"]),
+        ("[genesys]\nregion = ''", ["region"]),
+        ("[store]\npath = 5", ["path"]),
+        ("not toml", ["rollbook.toml", "TOML"]),
+    ],
+)
+def test_what_has_no_sense_is_named(toml: str, words: list[str], tmp_path: Path) -> None:
+    """The message names the file, the key and what it should be; never a secret's value."""
+    said = refused(tmp_path, toml)
+    for word in words:
+        assert word in said
+    assert "hunter2" not in said
+
+
+def test_the_settings_file_is_found_or_named(tmp_path: Path) -> None:
+    """By flag, by variable, or rollbook.toml; one that was named must exist."""
+    (tmp_path / "a.toml").write_text("[realtime]\nusers = true\n")
+    (tmp_path / "b.toml").write_text("[realtime]\nusers = false\n")
+    assert read(tmp_path, env={"ROLLBOOK_CONFIG": "a.toml"}).users
+    assert not read(tmp_path, env={"ROLLBOOK_CONFIG": "a.toml"}, config=Path("b.toml")).users
+    assert "c.toml" in refused(tmp_path, config=Path("c.toml"))
+    assert "c.toml" in refused(tmp_path, env={"ROLLBOOK_CONFIG": "c.toml"})
+    (tmp_path / "latin.toml").write_bytes(b'[store]\npath = "\xff"\n')
+    assert "latin.toml" in refused(tmp_path, config=Path("latin.toml"))
+
+
+@pytest.mark.parametrize(("region", "domain"), [*DOMAINS.items(), *((domain, domain) for domain in DOMAINS.values())])
+def test_every_region_by_either_name(region: str, domain: str) -> None:
+    """The AWS region and the domain both lead to the domain's hosts."""
+    assert hosts(region) == (f"https://api.{domain}", f"https://login.{domain}")
+
+
+def test_regions_are_read_kindly() -> None:
+    """Case, spaces, a leading api. and https:// do not matter; a new domain of the platform's is taken as it is."""
+    for spelled in ("EU-Central-1 ", "https://api.mypurecloud.de/", "login.mypurecloud.de", "apps.mypurecloud.de"):
+        assert domain_of(spelled) == "mypurecloud.de"
+    assert domain_of("euw9.pure.cloud") == "euw9.pure.cloud"
+
+
+@pytest.mark.parametrize(
+    ("region", "word"),
+    [
+        ("eu-west-7", "did you mean eu-west-"),
+        ("mypureclod.com", "mypurecloud.com"),
+        ("mars", "us-east-1"),
+        ("", "region"),
+    ],
+)
+def test_an_unknown_region_names_what_is_near(region: str, word: str) -> None:
+    """Or all regions, if nothing is near."""
+    with pytest.raises(SettingsError) as caught:
+        domain_of(region)
+    assert word in str(caught.value)
+    assert repr(region) in str(caught.value)
+
+
+def test_what_the_platform_needs_is_asked_for(tmp_path: Path) -> None:
+    """A region and credentials; a ready token instead of the client's; a private address instead of the region."""
+    with pytest.raises(SettingsError, match="GENESYSCLOUD_REGION"):
+        read(tmp_path).require_platform()
+    with pytest.raises(SettingsError, match="GENESYSCLOUD_OAUTHCLIENT_ID"):
+        read(tmp_path, env={"GENESYSCLOUD_REGION": "us-east-1", "GENESYSCLOUD_OAUTHCLIENT_ID": "a"}).require_platform()
+    read(tmp_path, env={"GENESYSCLOUD_REGION": "us-east-1", "GENESYSCLOUD_ACCESS_TOKEN": "t"}).require_platform()
+    private = read(tmp_path, env={"GENESYSCLOUD_API_URL": "http://127.0.0.1:1", "GENESYSCLOUD_ACCESS_TOKEN": "t"})
+    private.require_platform()
+    assert private.login_url == "http://127.0.0.1:1"
+    sdk = read(tmp_path, env={"GENESYSCLOUD_API_URL": "https://api.mypurecloud.com/"})
+    assert sdk.login_url == "https://login.mypurecloud.com"
+
+
+def test_secrets_show_themselves_nowhere(tmp_path: Path) -> None:
+    """Not in a repr, a text or a format; only when they are asked for."""
+    env = {
+        "GENESYSCLOUD_REGION": "us-east-1", "GENESYSCLOUD_OAUTHCLIENT_ID": "client", "GENESYSCLOUD_OAUTHCLIENT_SECRET": "hunter2",
+        "GENESYSCLOUD_ACCESS_TOKEN": " token7\n",
+    }  # fmt: skip
+    settings = read(tmp_path, env=env)
+    for shown in (
+        repr(settings),
+        str(settings),
+        f"{settings.client_secret}",
+        f"{settings.client_secret!r:>10}",
+        str([settings.access_token]),
+    ):
+        assert "hunter2" not in shown
+        assert "token7" not in shown
+    assert settings.client_secret is not None
+    assert settings.access_token is not None
+    assert (settings.client_secret.reveal(), settings.access_token.reveal()) == ("hunter2", "token7")
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert not Secret("")
+
+
+@pytest.mark.parametrize("value", ["a\nb", "tökén", "  ", "a\x00b"])
+def test_a_secret_that_no_header_takes_is_refused_without_being_shown(value: str, tmp_path: Path) -> None:
+    """The variable is named, its value is not."""
+    for name in ("GENESYSCLOUD_ACCESS_TOKEN", "GENESYSCLOUD_OAUTHCLIENT_SECRET"):
+        said = refused(tmp_path, env={name: value})
+        assert name in said
+        assert value.strip() == "" or value not in said
+
+
+def test_a_filter_must_be_as_the_api_takes_it() -> None:
+    """Objects in lists under the two names that can be sent."""
+    assert check_filter(FILTER) == FILTER
+    for wrong in (None, [], {}, {"filters": []}, {"conversationFilters": {}}, {"conversationFilters": [5]}):
+        with pytest.raises(ValueError, match=r"conversationFilters|list"):
+            check_filter(wrong)
