@@ -266,7 +266,7 @@ class Reader:
             self._end = Finished(True, None)
 
     def _ask_again(self) -> None:
-        """Plan to ask for the totals of what was proven before the last reading: of each part, or of the whole if cheaper."""
+        """Plan to ask for the totals of what was proven before the last reading: of each part, or of the whole."""
         old = [scan for scan in self._proven[:-1] if scan.judged == "strictly"]
         if self.reading == "day":
             # A day that goes on beyond the window grows, and says nothing by that.

@@ -1,8 +1,9 @@
 """Reading a moving answer: a model of the platform whose rows move between requests, and what the reader makes of it."""
 
+import itertools
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -320,7 +321,7 @@ def test_long_intervals_are_asked_for_in_parts_that_the_platform_takes(
     assert all(part.interval.length <= WEEK for part in parts)
     assert parts[0].interval.start == window.start
     assert parts[-1].interval.end == window.end
-    assert all(a.interval.end == b.interval.start for a, b in zip(parts, parts[1:], strict=False))
+    assert all(a.interval.end == b.interval.start for a, b in itertools.pairwise(parts))
     draw = random.Random(offset)
     rows = {f"c{n}": (at := offset + draw.random() * days * 1440, at + 30) for n in range(300)}
     platform = Platform(whole_days, rows=rows)
@@ -384,7 +385,6 @@ def test_a_query_that_times_out_is_split() -> None:
 def test_what_can_not_be_counted_is_not_consistent(rows: list[Row], total: int | None, word: str) -> None:
     """A row without an id, a total that does not fit, a row twice: no proof, and the reason in words."""
     reader = Reader(WINDOW, longest=WEEK)
-    answers: Iterator[tuple[list[Row], int | None]]
     while not isinstance(step := reader.step("2026-03-02T11:00:00.000Z"), Finished):
         if isinstance(step, Fetch):
             reader.take(rows if step.page == 1 else [], total)

@@ -1,0 +1,167 @@
+"""Why capture missed a conversation: from what was listened to while it lived, in the ledger's words. Pure.
+
+It knows topics only as far as to see whether one could have carried a conversation: the ids of its queues and users
+stand in the names of the topics that hear them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from genesys.detail import DetailRow
+from genesys.times import to_text
+from store.coverage import Span
+
+Cause = Literal[
+    "not running", "disconnected", "channel lost", "topic rejected", "not heard by this transport", "unknown"
+]
+
+# Why a span of coverage ended → why what came after it was not heard.
+_OF_END: Final[Mapping[str, Cause]] = {
+    "stopped": "not running",
+    "killed": "not running",
+    "disconnected": "disconnected",
+    "channel lost": "channel lost",
+    "topic rejected": "topic rejected",
+    "rolled over": "disconnected",
+    "queue full": "disconnected",
+}
+_FAR: Final = "9"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What of a conversation must have been heard: from when to when, and whose topics could have carried it."""
+
+    start: str
+    end: str
+    entities: frozenset[str]
+
+
+def life_of(row: DetailRow, kind: str, *, now: str) -> Life:
+    """The life of a conversation as its details tell it. kind "changed": only its end was not heard."""
+    end = row.end or now
+    start = end if kind == "changed" else (row.start or end)
+    return Life(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
+
+
+def _entities(conversation_id: str | None, record: Mapping[str, Any]) -> Iterable[str]:
+    """The conversation's own id, and those of its queues and users."""
+    if conversation_id is not None:
+        yield conversation_id
+    for participant in _dicts(record.get("participants")):
+        if isinstance(user := participant.get("userId"), str):
+            yield user
+        for session in _dicts(participant.get("sessions")):
+            for segment in _dicts(session.get("segments")):
+                if isinstance(queue := segment.get("queueId"), str):
+                    yield queue
+
+
+def _dicts(items: object) -> Iterable[dict[str, Any]]:
+    return (one for one in items if isinstance(one, dict)) if isinstance(items, list) else ()
+
+
+# The words of a topic's name that an id follows.
+_BEFORE_ID: Final = frozenset({"queues", "users", "conversation", "conversations"})
+
+
+def _named(topic: str) -> Iterable[str]:
+    """The ids that a topic's name holds; "*" for one that hears every id."""
+    words = topic.partition("?")[0].split(".")
+    for before, word in itertools.pairwise(words):
+        if before in _BEFORE_ID:
+            yield "*" if word in ("{id}", "*") else word
+
+
+# A daemon shows a sign of life every few seconds; a span that has shown none for this long has lost its process.
+SILENT: Final = timedelta(seconds=30)
+
+
+def as_known(spans: Iterable[Span], now: datetime) -> list[Span]:
+    """Spans whose process has died without a word, ended at their last sign of life."""
+    silent = to_text(now - SILENT)
+    return [
+        span._replace(ended_at=span.alive_at, end_reason="killed")
+        if span.ended_at is None and span.alive_at < silent
+        else span
+        for span in spans
+    ]
+
+
+@dataclass(slots=True)
+class Listening:
+    """What was listened to over a stretch of time, ready to be asked about many conversations.
+
+    spans: those that touch the stretch, in order of their start. rejected: topics that the platform refuses.
+    """
+
+    spans: Sequence[Span]
+    rejected: Iterable[str] = ()
+    _of_entity: dict[str, list[Span]] = field(init=False, default_factory=lambda: defaultdict(list))
+    _refused: frozenset[str] = field(init=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        sets: dict[tuple[str, ...], frozenset[str]] = {}
+        for span in self.spans:
+            named = sets.get(span.topics)
+            if named is None:
+                named = sets[span.topics] = frozenset(one for topic in span.topics for one in _named(topic))
+            for entity in named:
+                self._of_entity[entity].append(span)
+        self._refused = frozenset(one for topic in self.rejected for one in _named(topic)) - {"*"}
+
+    def cause(self, life: Life) -> Cause:
+        """Why a conversation with this life was not heard, or not to its end."""
+        able = sorted(
+            (span for one in ("*", *life.entities) for span in self._of_entity.get(one, ())),
+            key=lambda span: span.started_at,
+        )
+        if hole := _hole(able, life):
+            return hole
+        if able and _touches(able, life):
+            return "unknown"  # it was listened for all its life
+        if self._refused & life.entities:
+            return "topic rejected"
+        # Nobody listened for it; did anybody listen at all?
+        return _hole(self.spans, life) or (
+            "not heard by this transport" if _touches(self.spans, life) else "not running"
+        )
+
+
+def _touches(spans: Sequence[Span], life: Life) -> bool:
+    return any(span.started_at <= life.end and (span.ended_at or _FAR) >= life.start for span in spans)
+
+
+def _hole(spans: Sequence[Span], life: Life) -> Cause | None:
+    """Why the first hole in a life was there, in the word of the span before it; None if there was none to explain.
+
+    spans: in order of their start.
+    """
+    before = [span for span in spans if span.started_at <= life.start]
+    if not before:
+        return "not running" if _touches(spans, life) else None  # listening began in the middle of it, or later
+    last = max(before, key=lambda span: span.ended_at or _FAR)
+    if (last.ended_at or _FAR) < life.start:
+        return _word(last.end_reason)
+    heard_until, why = last.ended_at or _FAR, last.end_reason
+    for span in spans[len(before) :]:
+        if heard_until >= life.end or span.started_at > heard_until:
+            break
+        if (span.ended_at or _FAR) > heard_until:
+            heard_until, why = span.ended_at or _FAR, span.end_reason
+    return _word(why) if heard_until < life.end else None
+
+
+def _word(end_reason: str | None) -> Cause:
+    return _OF_END.get(end_reason or "", "unknown")
+
+
+def explain(life: Life, spans: Sequence[Span], rejected: Iterable[str] = ()) -> Cause:
+    """`Listening.cause` for a single conversation."""
+    return Listening(spans, rejected).cause(life)

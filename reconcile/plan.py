@@ -1,0 +1,152 @@
+"""What is due: from the ledger's rows, the time and the settings to the windows that should be read now. Pure.
+
+A window is forgotten never: whatever lies between the beginning (the first start of capture, a configured date, or the
+first run that was asked for what is due) and now is either proven, on its way, or in this plan. Rows of another width
+than the one that is set count by the time that they cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from genesys.times import Interval, from_text
+from reconcile.window import grid_window, grid_windows, is_aged, is_closed
+from store.windows import PROVEN, WindowRow
+
+Why = Literal["first", "again", "settle"]
+# What is planned first. New windows before old troubles, and proofs before second looks.
+_ORDER: Final = {"first": 0, "again": 1, "settle": 2}
+WAITING: Final = ("pending", "due")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A window that should be read now, and why: for the first time, after a failure, or to settle it."""
+
+    window: Interval
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """due: what to read, the most urgent first. waiting: windows that the ledger should show, with their verdicts."""
+
+    due: tuple[Due, ...]
+    waiting: tuple[tuple[Interval, Literal["pending", "due"]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The settings that decide what is due. since: the configured beginning."""
+
+    width: timedelta
+    lag: timedelta
+    settle_after: timedelta
+    since: datetime | None = None
+
+
+def interval_of(row: WindowRow) -> Interval:
+    """A row's interval."""
+    return Interval(from_text(row.start), from_text(row.end))
+
+
+def beginning(rows: Sequence[WindowRow], now: datetime, rules: Rules, capture_since: str | None) -> datetime:
+    """From when on every window must be proven.
+
+    Without capture and without a date it is the last closed window, from then on remembered by the rows of windows
+    that wait. A window read by hand long ago begins nothing.
+    """
+    starts = [from_text(row.start) for row in rows if row.verdict in WAITING]
+    if rules.since is not None:
+        starts.append(rules.since)
+    elif capture_since is not None:
+        starts.append(from_text(capture_since))
+    last_closed = grid_window(now - rules.lag, rules.width).start - rules.width
+    return min([*starts, last_closed])
+
+
+def plan(rows: Sequence[WindowRow], now: datetime, rules: Rules, *, capture_since: str | None = None) -> Plan:
+    """What is due at `now`. rows: the ledger's, of one filter."""
+    start = beginning(rows, now, rules, capture_since)
+    covered = _Cover(interval_of(row) for row in rows)
+    fresh = [window for window in grid_windows(start, now, rules.width) if not covered.contains(window)]
+    due = [Due(window, "first") for window in fresh if is_closed(window, now, rules.lag)]
+    covered_by_row = {(row.start, row.end) for row in rows if row.verdict in PROVEN}
+    for row in rows:
+        why = _why(row, now, rules)
+        # A window whose proof is that of a wider one is settled with it, as long as that one is in the ledger.
+        if why == "settle" and row.proven_by and tuple(row.proven_by.split("/")) in covered_by_row:
+            continue
+        if why is not None:
+            due.append(Due(interval_of(row), why))
+    waiting: list[tuple[Interval, Literal["pending", "due"]]] = [
+        (window, "due" if is_closed(window, now, rules.lag) else "pending") for window in fresh
+    ]
+    return Plan(tuple(sorted(due, key=_urgency)), tuple(waiting))
+
+
+def _why(row: WindowRow, now: datetime, rules: Rules) -> Why | None:
+    window = interval_of(row)
+    if row.verdict in WAITING:
+        return "first" if is_closed(window, now, rules.lag) else None
+    if row.verdict == "failed":
+        return "again" if row.next_try_at is None or from_text(row.next_try_at) <= now else None
+    if row.verdict == "complete" and is_aged(window.end, now, rules.settle_after):
+        return "settle"
+    return None
+
+
+def _urgency(due: Due) -> tuple[int, float]:
+    """New windows newest first, so that what is looked at is right first; what is to be settled, oldest first."""
+    at = due.window.start.timestamp()
+    return _ORDER[due.why], at if due.why == "settle" else -at
+
+
+class _Cover:
+    """The time that intervals cover together."""
+
+    def __init__(self, intervals: Iterable[Interval]) -> None:
+        self._stretches: list[list[datetime]] = []
+        for interval in sorted(intervals):
+            if self._stretches and interval.start <= self._stretches[-1][1]:
+                self._stretches[-1][1] = max(self._stretches[-1][1], interval.end)
+            else:
+                self._stretches.append([interval.start, interval.end])
+        self._at = 0
+
+    def contains(self, window: Interval) -> bool:
+        """Whether a window lies wholly inside; to be asked in order of their start."""
+        while self._at < len(self._stretches) and self._stretches[self._at][1] < window.end:
+            self._at += 1
+        return self._at < len(self._stretches) and self._stretches[self._at][0] <= window.start
+
+
+def by_days(due: Sequence[Due]) -> list[list[Due]]:
+    """Windows that one reading can prove together, where the platform answers every query with whole UTC days.
+
+    Only windows of one day, of one kind, without a hole between them. In the order of their most urgent member.
+    """
+    groups: list[list[Due]] = []
+    for one in sorted(due, key=lambda item: (_ORDER[item.why], item.window)):
+        last = groups[-1][-1] if groups else None
+        together = (
+            last is not None
+            and last.why == one.why
+            and last.window.end == one.window.start
+            and last.window.start.date() == one.window.start.date()
+            and (one.window.end - timedelta(milliseconds=1)).date() == one.window.start.date()
+        )
+        if together:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    rank = {one.window: position for position, one in enumerate(due)}
+    return sorted(groups, key=lambda group: min(rank[one.window] for one in group))
+
+
+def hull(windows: Sequence[Interval]) -> Interval:
+    """The interval from the first start to the last end."""
+    return Interval(min(window.start for window in windows), max(window.end for window in windows))

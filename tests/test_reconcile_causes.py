@@ -1,0 +1,88 @@
+"""Why capture missed something: spans of coverage in, a word out."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from genesys.detail import DetailRow
+from reconcile.causes import Life, Listening, as_known, explain, life_of
+from store.coverage import Span
+
+QUEUE, USER = "v2.routing.queues.q1.conversations", "v2.users.u1.conversations"
+
+
+def at(minute: int) -> str:
+    """A time of that hour."""
+    return f"2026-03-02T10:{minute:02}:00.000Z"
+
+
+def span(start: int, end: int | None = None, why: str | None = "stopped", topics: tuple[str, ...] = (QUEUE,)) -> Span:
+    """A stretch of listening."""
+    ended = None if end is None else at(end)
+    return Span("websocket", "line 1", topics, at(start), ended, ended or at(59), None if end is None else why)
+
+
+def life(start: int, end: int, *entities: str) -> Life:
+    """A conversation's life."""
+    return Life(at(start), at(end), frozenset(entities or ("c1", "q1")))
+
+
+@pytest.mark.parametrize(
+    ("spans", "lived", "cause"),
+    [
+        ([], life(10, 12), "not running"),
+        ([span(20)], life(10, 12), "not running"),
+        ([span(11)], life(10, 12), "not running"),  # listening began in the middle of it
+        ([span(0, 5, "stopped")], life(10, 12), "not running"),
+        ([span(0, 5, "killed"), span(20)], life(10, 12), "not running"),
+        ([span(0, 11, "killed")], life(10, 12), "not running"),
+        ([span(0, 5, "disconnected"), span(20)], life(10, 12), "disconnected"),
+        ([span(0, 11, "disconnected"), span(15)], life(10, 12), "disconnected"),
+        ([span(0, 5, "channel lost"), span(13)], life(10, 12), "channel lost"),
+        ([span(0, 5, "topic rejected"), span(0, topics=("v2.routing.queues.q2.conversations",))], life(10, 12),
+         "topic rejected"),
+        ([span(0)], life(10, 12), "unknown"),  # it was listened for all its life
+        ([span(0, 11, "rolled over"), span(11)], life(10, 12), "unknown"),  # no hole between them
+        ([span(0, topics=("v2.routing.queues.q2.conversations",))], life(10, 12), "not heard by this transport"),
+        ([span(0, topics=("v2.routing.queues.q2.conversations",)), span(30)], life(10, 12), "not heard by this transport"),
+        ([span(0, topics=("v2.detail.events.conversation.{id}.customer.start",))], life(10, 12), "unknown"),
+        ([span(0, 5, "disconnected", (QUEUE,)), span(0, topics=(USER,))], life(10, 12, "q1", "u1"), "unknown"),
+    ],
+)  # fmt: skip
+def test_coverage_explains_a_loss(spans: list[Span], lived: Life, cause: str) -> None:
+    """The word follows from what could have carried the conversation, and from why that was silent."""
+    assert explain(lived, sorted(spans, key=lambda one: one.started_at)) == cause
+
+
+def test_a_refused_topic_is_named_before_the_transport() -> None:
+    """The queue's topic was asked for and refused: that is the cause, not the transport."""
+    spans = [span(0, topics=("v2.routing.queues.q2.conversations",))]
+    assert Listening(spans, [QUEUE]).cause(life(10, 12)) == "topic rejected"
+    assert Listening(spans, [QUEUE]).cause(life(10, 12, "q3")) == "not heard by this transport"
+
+
+def test_a_changed_conversation_is_judged_by_its_end() -> None:
+    """What was missed of it is how it ended: a hole before that explains nothing."""
+    record: dict[str, Any] = {
+        "participants": [
+            {"userId": "u1", "sessions": [{"segments": [{"queueId": "q1"}, {"queueId": 7}, "x"]}]}, 7, {"sessions": 3}
+        ]
+    }  # fmt: skip
+    row = DetailRow("c1", at(10), at(20), b"", record)
+    spans = [span(0, 12, "disconnected"), span(15, 18, "channel lost")]
+    assert life_of(row, "changed", now=at(59)) == Life(at(20), at(20), frozenset({"c1", "q1", "u1"}))
+    assert explain(life_of(row, "changed", now=at(59)), spans) == "channel lost"
+    assert explain(life_of(row, "missing", now=at(59)), spans) == "disconnected"
+    open_row = DetailRow("c1", at(10), None, b"", record)
+    assert life_of(open_row, "missing", now=at(59)).end == at(59)
+
+
+def test_a_span_whose_process_died_ends_at_its_last_sign_of_life() -> None:
+    """Nobody has closed it, and nobody listens any more."""
+    dead = Span("websocket", "line 1", (QUEUE,), at(0), None, at(5), None)
+    living = Span("websocket", "line 1", (QUEUE,), at(0), None, at(29), None)
+    now = datetime(2026, 3, 2, 10, 29, 20, tzinfo=UTC)
+    known = as_known([dead, living], now)
+    assert (known[0].ended_at, known[0].end_reason, known[1]) == (at(5), "killed", living)
+    assert explain(life(10, 12), known[:1]) == "not running"

@@ -1,0 +1,203 @@
+"""Windows as values, and what is due: nothing is ever skipped."""
+
+import random
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+
+from genesys.times import Interval, from_text, to_text
+from reconcile import plan as planning
+from reconcile import window as windows
+from reconcile.plan import Due, Rules, plan
+from store.windows import WindowRow
+
+NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
+HALF = timedelta(minutes=30)
+RULES = Rules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4))
+
+
+def row(start: datetime, verdict: str, *, width: timedelta = HALF, **more: Any) -> WindowRow:
+    """A row of the ledger."""
+    values: dict[str, Any] = dict.fromkeys(field.name for field in fields(WindowRow))
+    values |= {"start": to_text(start), "end": to_text(start + width), "filter": "", "verdict": verdict,
+               "attempts": 1, "drift": 0}  # fmt: skip
+    return WindowRow(**(values | more))
+
+
+def starts(due: Iterable[Due], why: str = "first") -> list[str]:
+    """When the due windows start, as HH:MM."""
+    return [f"{one.window.start:%H:%M}" for one in due if one.why == why]
+
+
+def test_the_grid_begins_with_the_epoch() -> None:
+    """Every process has the same windows, whatever the time it starts at."""
+    assert windows.grid_window(NOW, HALF) == Interval(NOW.replace(minute=0), NOW.replace(minute=30))
+    assert windows.grid_window(NOW.replace(minute=0), HALF).start == NOW.replace(minute=0)
+    inside = windows.windows_inside(Interval(NOW, NOW + timedelta(hours=1)), HALF)
+    assert [f"{one.start:%H:%M}" for one in inside] == ["12:30"]
+
+
+@pytest.mark.parametrize(
+    ("consistent", "going_on", "age", "verdict"),
+    [
+        (False, 0, timedelta(hours=1), "failed"),
+        (False, 3, timedelta(days=9), "failed"),
+        (True, 3, timedelta(hours=1), "open"),
+        (True, 3, timedelta(days=9), "open"),
+        (True, 0, timedelta(hours=1), "complete"),
+        (True, 0, timedelta(days=4) - timedelta(seconds=1), "complete"),
+        (True, 0, timedelta(days=4), "settled"),
+        (True, 0, timedelta(days=400), "settled"),
+    ],
+)
+def test_the_table_of_verdicts(consistent: bool, going_on: int, age: timedelta, verdict: str) -> None:
+    """What a reading makes of a window, by what it found and how old the window was then."""
+    assert windows.verdict(
+        consistent=consistent, going_on=going_on, end=NOW, read_at=NOW + age, settle_after=timedelta(days=4)
+    ) == verdict  # fmt: skip
+
+
+def test_a_failed_window_is_tried_again_after_growing_pauses() -> None:
+    """Ten minutes, twenty, and so on, up to a day."""
+    pauses = [(windows.next_try(n, NOW) - NOW).total_seconds() / 60 for n in (1, 2, 3, 8, 9, 500)]
+    assert pauses == [10, 20, 40, 1280, 1440, 1440]
+    assert windows.failures_in_a_row([{"verdict": v} for v in ("failed", "open", "failed", "failed")]) == 2
+
+
+def test_filters_have_one_name_however_they_are_written() -> None:
+    """The ledger's key of a filter does not depend on the order of keys; no filter is nothing."""
+    one = {"conversationFilters": [{"type": "and", "predicates": []}], "segmentFilters": []}
+    other = {"conversationFilters": [{"predicates": [], "type": "and"}]}
+    assert windows.filter_key(one, ended_only=False) == windows.filter_key(other, ended_only=False) != ""
+    assert windows.filter_key(None, ended_only=False) == windows.filter_key({}, ended_only=False) == ""
+    assert windows.filter_key(None, ended_only=True) == '{"endedOnly":true}'
+    both = windows.query_filters(other, ended_only=True)["conversationFilters"]
+    assert [len(both), both[1]["predicates"][0]["operator"]] == [2, "exists"]
+    assert windows.query_filters(None, ended_only=False) == {}
+    assert len(other["conversationFilters"]) == 1, "what was given stays as it was"
+
+
+def test_without_capture_the_last_closed_window_is_due_and_remembered() -> None:
+    """A first `--due` reads one window, and leaves a row for the next, so that none is skipped later."""
+    found = plan([], NOW, RULES)
+    assert starts(found.due) == ["11:00"]
+    assert [(f"{w.start:%H:%M}", verdict) for w, verdict in found.waiting] == [
+        ("11:00", "due"), ("11:30", "pending"), ("12:00", "pending")
+    ]  # fmt: skip
+    later = [row(w.start, "complete" if v == "due" else v) for w, v in found.waiting]
+    assert starts(plan(later, NOW + timedelta(hours=2), RULES).due) == ["13:00", "12:30", "12:00", "11:30"]
+
+
+def test_a_window_read_by_hand_long_ago_begins_nothing() -> None:
+    """Reading an old window does not make everything since then due."""
+    old = row(NOW.replace(month=1, minute=0), "settled")
+    assert starts(plan([old], NOW, RULES).due) == ["11:00"]
+
+
+def test_from_the_first_start_of_capture_everything_is_due() -> None:
+    """Newest first, the one that capture began in included; a configured date counts instead."""
+    found = plan([], NOW, RULES, capture_since=to_text(NOW - timedelta(hours=2)))
+    assert starts(found.due) == ["11:00", "10:30", "10:00"]
+    since = replace(RULES, since=NOW - timedelta(minutes=90))
+    assert starts(plan([], NOW, since, capture_since=to_text(NOW - timedelta(hours=9))).due) == ["11:00", "10:30"]
+
+
+def test_failures_wait_for_their_time_and_settling_for_its_age() -> None:
+    """What is tried again comes after new windows, what settles comes last and oldest first."""
+    day = timedelta(days=1)
+    rows = [
+        row(NOW - 5 * day, "complete"),
+        row(NOW - 6 * day, "complete"),
+        row(NOW - 3 * day, "complete"),
+        row(NOW - 7 * day, "settled"),
+        row(NOW - 8 * day, "open"),
+        row(NOW - 2 * day, "failed", next_try_at=to_text(NOW)),
+        row(NOW - 2 * day + HALF, "failed", next_try_at=to_text(NOW + HALF)),
+    ]
+    found = plan(rows, NOW, RULES).due
+    assert [one.why for one in found] == ["first", "again", "settle", "settle"]
+    assert [one.window.start for one in found[2:]] == [NOW - 6 * day, NOW - 5 * day]
+
+
+def test_windows_of_another_width_count_by_the_time_that_they_cover() -> None:
+    """A change of the width in the settings makes nothing due twice and forgets nothing."""
+    ten = NOW.replace(hour=10, minute=0)
+    rows = [row(ten, "complete"), row(ten + HALF, "pending"), row(ten + 2 * HALF, "pending")]
+    quarter = plan(rows, NOW, replace(RULES, width=timedelta(minutes=15)), capture_since=to_text(ten))
+    assert [(f"{one.window.start:%H:%M}", one.window.length) for one in quarter.due] == [
+        ("11:30", timedelta(minutes=15)), ("11:00", HALF), ("10:30", HALF)
+    ]  # fmt: skip
+    wider = plan(rows, NOW, replace(RULES, width=timedelta(hours=1)), capture_since=to_text(ten))
+    assert starts(wider.due) == ["11:00", "10:30"]
+
+
+def test_a_proof_taken_over_from_a_wider_interval_settles_with_it() -> None:
+    """A day that was read by hand is read once more as a day, not window by window as well."""
+    start = (NOW - timedelta(days=6)).replace(hour=0, minute=0)
+    day = row(start, "complete", width=timedelta(days=1))
+    inside = row(start, "complete", proven_by=f"{day.start}/{day.end}")
+    assert [one.window.length for one in plan([day, inside], NOW, RULES).due if one.why == "settle"] == [timedelta(1)]
+    assert len([one for one in plan([inside], NOW, RULES).due if one.why == "settle"]) == 1
+
+
+@given(seed=st.integers(0, 10**6), by_capture=st.booleans())
+@profile(max_examples=30)
+def test_no_window_is_ever_skipped(seed: int, by_capture: bool) -> None:
+    """Whatever the downtime, failures, jumps of the clock and changes of the width: in the end all time is proven."""
+    draw = random.Random(seed)
+    begin = now = NOW
+    ledger: dict[tuple[str, str], WindowRow] = {}
+    rules = RULES
+    first_start: datetime | None = None
+    since = to_text(begin) if by_capture else None
+
+    def run(share: float) -> None:
+        nonlocal first_start
+        found = plan(sorted(ledger.values(), key=lambda r: r.start), now, rules, capture_since=since)
+        for window, verdict in found.waiting:
+            ledger[to_text(window.start), to_text(window.end)] = row(window.start, verdict, width=window.length)
+        for one in found.due:
+            first_start = min(first_start or one.window.start, one.window.start)
+            if draw.random() > share:
+                continue  # a crash, a deadline: it was not read
+            key = to_text(one.window.start), to_text(one.window.end)
+            failed = draw.random() > share
+            ledger[key] = row(
+                one.window.start, "failed" if failed else draw.choice(["complete", "open", "settled"]),
+                width=one.window.length, next_try_at=to_text(now + timedelta(minutes=10)) if failed else None,
+            )  # fmt: skip
+
+    for _ in range(draw.randint(2, 12)):
+        now += draw.choice([timedelta(minutes=draw.randint(1, 90)), timedelta(days=draw.randint(0, 9)), -timedelta(hours=5)])
+        rules = replace(RULES, width=timedelta(minutes=draw.choice([15, 30, 60])))
+        run(0.7)
+    now = max(now, begin) + timedelta(days=10)
+    run(1.0)
+    now += timedelta(hours=1)
+    run(1.0)
+    unread = [one for one in ledger.values() if one.verdict in ("due", "failed") and from_text(one.end) + RULES.lag <= now]
+    assert unread == []
+    covered = sorted((from_text(one.start), from_text(one.end)) for one in ledger.values())
+    reached = min(begin, first_start or begin) if by_capture else first_start
+    assert reached is not None
+    for start, end in covered:
+        assert start <= reached or start < begin, "a hole in the ledger"
+        reached = max(reached, end)
+    assert reached >= now
+
+
+def test_windows_of_a_day_are_read_together_where_answers_are_whole_days() -> None:
+    """Neighbours of one UTC day and one kind make one reading; a hole or a midnight makes two."""
+    midnight = NOW.replace(hour=0, minute=0)
+    due = [Due(Interval(midnight + n * HALF, midnight + (n + 1) * HALF), "first") for n in (5, 4, 3, 1, 0, -1)]
+    groups = planning.by_days(due)
+    assert [[f"{one.window.start:%H:%M}" for one in group] for group in groups] == [
+        ["01:30", "02:00", "02:30"], ["00:00", "00:30"], ["23:30"]
+    ]  # fmt: skip
+    assert planning.hull([one.window for one in groups[0]]) == Interval(midnight + 3 * HALF, midnight + 6 * HALF)
