@@ -31,6 +31,30 @@ def decode(json: bytes | str) -> Any:
     return _decode(json)
 
 
+def _number(text: str) -> int | float:
+    number = float(text)
+    if number.is_integer():
+        return int(number)
+    if number - number != 0:
+        raise ValueError(f"{text[:40]} is out of range")
+    return number
+
+
+_decode_whole: Final = msgspec.json.Decoder(float_hook=_number).decode
+
+
+def read(json: bytes) -> tuple[Any, bytes]:
+    """(any JSON with its whole floats as integers, its one spelling). Raises as `decode` does.
+
+    The same as `decode` and `canonical`, in half the time: the spelling need not be searched for whole floats.
+    """
+    value = _decode_whole(json)
+    try:
+        return value, _encode(value)
+    except (OverflowError, RecursionError):
+        return value, _spell(value)
+
+
 def canonical(value: Any) -> bytes:
     """The one spelling of decoded JSON: keys sorted, whole floats as integers. Equal if and only if the content is."""
     try:

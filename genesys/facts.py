@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from genesys.times import from_epoch_ms, normalize
@@ -39,6 +40,10 @@ class LiveFacts:
     media_types: tuple[str, ...]
     originating_direction: str | None
     division_ids: tuple[str, ...]
+
+
+# One snapshot repeats most of the times of the one before.
+_normal: Final = lru_cache(maxsize=8_192)(normalize)
 
 
 def event_time(body: Mapping[str, Any]) -> str | None:
@@ -83,7 +88,7 @@ def _of_detail_event(member: str, body: Mapping[str, Any]) -> LiveFacts:
 
 def _of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
     """A conversation with all its participants; of one medium, their communications lie flat in them (media is it)."""
-    participants = list(_objects(body.get("participants")))
+    participants = _objects(body.get("participants"))
     communications = [list(_communications(one)) for one in participants]
     found = {kind for listed in communications for kind, _ in listed}
     if media and participants:
@@ -100,8 +105,8 @@ def _of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
 
 def _end(participants: list[dict[str, Any]], communications: list[list[tuple[str, dict[str, Any]]]]) -> str | None:
     """When the conversation ended: every participant has gone, and nobody has after-call work before him."""
-    ends = [normalize(one.get("endTime")) for one in participants]
-    if not ends or None in ends:
+    ends = [one.get("endTime") for one in participants]
+    if not ends or None in ends or None in (ends := [normalize(one) for one in ends]):
         return None
     for one, listed in zip(participants, communications, strict=True):
         if (one.get("startAcwTime") and not one.get("endAcwTime")) or one.get("state") in _YET_TO_COME:
@@ -122,7 +127,7 @@ def _communications(participant: Mapping[str, Any]) -> Iterator[tuple[str, dict[
     flat = "state" in participant
     for name, value in participant.items():
         if value.__class__ is list and value:
-            kind = MEDIA_TYPES.get(name.lower())
+            kind = MEDIA_TYPES.get(name) or MEDIA_TYPES.get(name.lower())
             if kind is not None:
                 for each in _objects(value):
                     yield ("" if flat else kind), each
@@ -189,12 +194,11 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) and bool(value)
 
 
-def _objects(items: object) -> Iterator[dict[str, Any]]:
-    if isinstance(items, list):
-        yield from (item for item in items if isinstance(item, dict))
+def _objects(items: object) -> list[dict[str, Any]]:
+    return [item for item in items if item.__class__ is dict] if isinstance(items, list) else []
 
 
 def _times(values: Iterable[object]) -> Iterator[str]:
     for value in values:
-        if value is not None and (time := normalize(value)) is not None:
+        if value.__class__ is str and (time := _normal(value)) is not None:
             yield time
