@@ -18,6 +18,8 @@ from typing import Final, NamedTuple, Protocol
 FRAMES: Final = 60_000
 BYTES: Final = 48_000_000
 HOLD: Final = 1.0  # seconds that a source waits at most
+# So many frames are read ahead of the disk. Storing while reading costs more than one after the other.
+CROWD: Final = 256
 # What one frame costs beside its own bytes.
 _OVERHEAD: Final = 200
 
@@ -102,8 +104,8 @@ class Inbox:
         self._ready.set()
 
     def crowded(self) -> bool:
-        """Whether it is so full that sources should be held back."""
-        return self.frames * 4 >= self._limit * 3 or self.size * 4 >= self._size_limit * 3
+        """Whether more comes than is stored at the moment, so that sources should be held back."""
+        return self.frames >= CROWD or self.size * 4 >= self._size_limit * 3
 
     def hold(self, source: Held) -> None:
         """Let a source wait until there is room, a second at most, if what is here is being taken at all.
@@ -153,7 +155,7 @@ class Inbox:
             taken.append(frame)
         self.frames -= len(taken)
         self._taken += len(taken)
-        if self._held and self.has_room():
+        if self._held and self.frames <= CROWD // 4 and self.has_room():
             for source in tuple(self._held):
                 self._release(source)
         return taken

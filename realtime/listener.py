@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,9 +37,8 @@ from realtime.subscriptions import Told, ask, details_of, message
 log = logging.getLogger(__name__)
 
 # Messages about the channel are small and do not begin like an event; they must not wait behind a full queue.
-_EVENT: Final = b'{"topicName":"v2.'
-_NO_EVENT: Final = (b'{"topicName":"v2.system', b'{"topicName":"v2.subscription')
-_SMALL: Final = 4_096
+_EVENT: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match
+_SMALL: Final = 2_048
 # Seconds for which a reading of the clock holds: what the ledger's times can show.
 _STAMP: Final = 0.001
 # Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
@@ -404,7 +404,7 @@ class Listener:
 
 
 def _may_be_control(payload: bytes) -> bool:
-    return len(payload) < _SMALL and (not payload.startswith(_EVENT) or payload.startswith(_NO_EVENT))
+    return len(payload) < _SMALL and _EVENT(payload) is None
 
 
 def _words(error: RollbookError) -> str:

@@ -1,0 +1,315 @@
+"""`rollbook demo`: the main job in under a minute, on a simulated organisation whose clock runs fast.
+
+It uses the daemon and the reconciler as they are; only the organisation and the clock are simulated. What it prints is
+counted in the store and in the organisation's truth, and the two are compared record by record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+from reconcile.runner import follow_up, reconcile_window
+from rich.table import Table
+
+from genesys import console
+from genesys.api import Api
+from genesys.errors import RollbookError
+from genesys.settings import Settings, load
+from genesys.times import Interval, to_text
+from realtime.daemon import Daemon, Options
+from reconcile.report import Report
+from simulator import Simulator
+from store.book import Book
+
+# Simulated time: the window; when and for how long the connection is cut; how long after its end it is read.
+WIDTH: Final = timedelta(minutes=20)
+CUT_AFTER: Final = timedelta(minutes=6)
+CUT_FOR: Final = timedelta(minutes=5)
+LAG: Final = timedelta(minutes=5)
+# Before the window begins the daemon is already listening.
+HEAD_START: Final = timedelta(minutes=2)
+RATE: Final = 90.0
+PER_HOUR: Final = 2400.0
+# What a page of the real platform takes, roughly, brought to the clock's rate.
+LATENCY: Final = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One way of reading the same window, as the platform's article counts it."""
+
+    name: str
+    initial: int | None
+    final: int | None
+    unique: int
+    duplicates: int
+    requests: int
+    seconds: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the demo ends with."""
+
+    happened: int
+    heard: int
+    report: Report
+    causes: list[tuple[str, str, int]]
+    equal: int
+    different: int
+    child_rows: int
+
+
+@click.command()
+@click.option(
+    "--db", "path", type=click.Path(path_type=Path), default=Path("rollbook-demo.db"), show_default=True,
+    help="The demo's own store; one from an earlier demo is replaced.",
+)  # fmt: skip
+@click.option("--seed", default=1, show_default=True, help="Another seed is another organisation.")
+@console.json_option
+def demo(*, path: Path, seed: int, as_json: bool) -> None:
+    """Capture a simulated organisation, lose some of it on purpose, reconcile, and show what was found."""
+
+    async def work() -> int:
+        _make_room(path, seed)
+        began = time.monotonic()
+        tell = (lambda _: None) if as_json else (lambda line: console.out.print(line))
+        tell("[bold]A simulated Genesys Cloud organisation[/bold], its clock 90 times as fast as yours.\n")
+        experiments, found = await _play(path, seed, tell)
+        if as_json:
+            console.answer(_as_dict(experiments, found, path))
+        else:
+            _show(experiments, found, path, time.monotonic() - began)
+        return 0 if found.different == 0 else 3
+
+    console.run(work(), as_json=as_json)
+
+
+def _make_room(path: Path, seed: int) -> None:
+    """Remove an earlier demo's store; refuse any other file."""
+    if not path.exists():
+        return
+    ours = Simulator(seed=seed, per_hour=0).world.organization["name"]
+    with Book.open(path, mode="ro") as book:
+        organization = book.organization
+    if organization is not None and organization[1] != ours:
+        raise RollbookError(f"{path} is the store of {organization[1]}; give the demo a file of its own with --db")
+    for ending in ("", "-wal", "-shm", "-lock"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{ending}").unlink()
+
+
+async def _play(path: Path, seed: int, tell: Any) -> tuple[list[Experiment], Found]:
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    window = Interval(start, start + WIDTH)
+    simulator = Simulator(
+        seed=seed, start=start - HEAD_START, rate=RATE, per_hour=PER_HOUR, rate_limit=100_000, latency=LATENCY
+    )
+    async with simulator:
+        settings = replace(load(env=simulator.env, cwd=Path("/")), store_path=path)
+        async with _listening(settings, simulator):
+            tell("  listening to the conversations of every queue, over a WebSocket")
+            await simulator.clock.until(window.start + CUT_AFTER)
+            simulator.cut(CUT_FOR.total_seconds() / 60)
+            tell("  [red]the connection is cut[/red], and refused for five simulated minutes")
+            await simulator.clock.until(window.start + CUT_AFTER + CUT_FOR)
+            tell("  listening again; what happened meanwhile was never heard")
+            await simulator.clock.until(window.end)
+            tell("  the window closes")
+            async with Api(settings, now=simulator.now) as api:
+                experiments = [await _naive(api, window, simulator), await _recommended(api, window, simulator)]
+                await simulator.clock.until(window.end + LAG)
+                tell("  reconciling it with what the platform says happened\n")
+                with Book.open(path, now=simulator.now) as book:
+                    report = await reconcile_window(
+                        book, api, window, settings=settings, now=simulator.now, command="demo"
+                    )
+                    # Time stands still, so that the store and a truth that moves can be compared at one moment.
+                    simulator.clock.set_rate(0)
+                    await follow_up(book, api, settings, now=simulator.now)
+                    found = _compare(book, window, report, simulator.truth(window.start, window.end))
+    experiments.append(_ours(report))
+    return experiments, found
+
+
+@contextlib.asynccontextmanager
+async def _listening(settings: Settings, simulator: Simulator) -> AsyncIterator[None]:
+    """The daemon, capturing."""
+    daemon = Daemon(settings, options=Options(now=simulator.now, reconcile=False))
+    running = asyncio.create_task(daemon.run())
+    ready = asyncio.create_task(daemon.ready.wait())
+    await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if running.done():
+            await running
+        yield
+    finally:
+        ready.cancel()
+        daemon.stop()
+        await running
+
+
+# The platform article's own experiment
+
+
+async def _read(api: Api, name: str, interval: Interval, filters: Mapping[str, Any], end: str) -> Experiment:
+    """Page through a query once, and count as the article does."""
+    began = time.monotonic()
+    seen: set[str] = set()
+    rows, requests = 0, 0
+    initial = final = None
+    while True:
+        requests += 1
+        page = await api.query_details(
+            {
+                "interval": f"{to_text(interval.start)}/{end}",
+                "order": "asc",
+                "orderBy": "conversationStart",
+                "paging": {"pageSize": 100, "pageNumber": requests},
+                **filters,
+            }
+        )
+        if not page.rows:
+            break
+        initial = page.total_hits if initial is None else initial
+        final = page.total_hits
+        rows += len(page.rows)
+        seen.update(row.conversation_id for row in page.rows if row.conversation_id)
+    return Experiment(
+        name, initial, final, len(seen), rows - len(seen), requests, time.monotonic() - began, "not known"
+    )
+
+
+async def _naive(api: Api, window: Interval, simulator: Simulator) -> Experiment:
+    return await _read(api, "naive: to this moment", window, {}, to_text(simulator.now()))
+
+
+async def _recommended(api: Api, window: Interval, simulator: Simulator) -> Experiment:
+    ended = {"type": "and", "predicates": [{"dimension": "conversationEnd", "operator": "exists"}]}
+    end = to_text(simulator.now() - timedelta(minutes=1))
+    return await _read(api, "recommended: ended only", window, {"conversationFilters": [ended]}, end)
+
+
+def _ours(report: Report) -> Experiment:
+    told = report.as_dict()
+    return Experiment(
+        "rollbook: closed window",
+        told["initial_total_hits"],
+        told["final_total_hits"],
+        told["unique"],
+        told["duplicates"],
+        told["requests"],
+        told["seconds"],
+        told["verdict"],
+    )
+
+
+# What was found
+
+
+def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, Any]) -> Found:
+    stored = book.details_of(to_text(window.start), to_text(window.end))
+    equal = sum(msgspec.json.decode(stored.get(one, "null")) == record for one, record in truth.items())
+    gaps = book.gaps(since=to_text(window.start), until=to_text(window.end))
+    causes: dict[tuple[str, str], int] = {}
+    owned = set(truth)
+    for gap in gaps:
+        if gap.conversation_id in owned:
+            causes[gap.kind, gap.cause] = causes.get((gap.kind, gap.cause), 0) + 1
+    return Found(
+        happened=len(truth),
+        heard=len(truth) - sum(count for (kind, _), count in causes.items() if kind == "missing"),
+        report=report,
+        causes=[(kind, cause, count) for (kind, cause), count in sorted(causes.items())],
+        equal=equal,
+        different=len(set(truth) | set(stored)) - equal,
+        child_rows=book.child_rows(),
+    )
+
+
+_KINDS: Final = {"missing": "never heard", "changed": "their end was not heard", "live_only": "not listed"}
+
+
+def _figures(found: Found) -> Iterator[tuple[str, str]]:
+    yield f"{found.happened:,}", "conversations started in the window"
+    yield f"{found.heard:,}", f"of them were heard live ({found.heard / max(found.happened, 1):.1%})"
+    for kind, cause, count in found.causes:
+        yield f"{count:,}", f"{_KINDS.get(kind, kind)}: [red]{cause}[/red]"
+    told = found.report.as_dict()
+    yield f"{told['written']:,}", "were filled in from what the platform says happened"
+    verdict = f"verdict [bold]{told['verdict']}[/bold]"
+    if told["ongoing"]:
+        verdict += f": {told['ongoing']:,} still going on, followed until they end"
+    yield "", verdict
+    state = "[green]equal[/green]" if not found.different else f"[red]{found.different:,} different[/red]"
+    yield f"{found.equal:,}", f"of {found.happened:,} records in the store and in the organisation's truth: {state}"
+    yield f"{found.child_rows:,}", "rows of participants, sessions, segments, metrics and audio statistics"
+
+
+def _show(experiments: list[Experiment], found: Found, path: Path, seconds: float) -> None:
+    figures = Table.grid(padding=(0, 2))
+    figures.add_column(justify="right", min_width=8)
+    figures.add_column(max_width=66)
+    for number, words in _figures(found):
+        figures.add_row(number, words)
+    console.out.print(figures)
+    console.out.print("\nThree ways to read the same window (the platform's own experiment, and ours):\n")
+    console.out.print(_experiments(experiments))
+    console.out.print(
+        f"\nDone in {seconds:.0f} s. The file is [bold]{path}[/bold]. Look into it:\n\n"
+        f"  rollbook status --db {path}\n"
+        f"  sqlite-utils {path} 'select kind, cause, count(*) from gaps group by 1, 2' -t\n"
+        f"  pip install datasette && datasette {path}\n",
+        soft_wrap=True,
+    )
+
+
+def _experiments(experiments: list[Experiment]) -> Table:
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column("", max_width=24)
+    for name in ("hits first", "hits last", "differ by", "repeats", "requests", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("complete?")
+    for one in experiments:
+        differ = (one.final or 0) - (one.initial or 0)
+        table.add_row(
+            one.name, f"{one.initial:,}", f"{one.final:,}", f"{differ:+,}" if differ else "0", f"{one.duplicates:,}",
+            f"{one.requests:,}", f"{one.seconds:.1f}", one.verdict,
+        )  # fmt: skip
+    return table
+
+
+def _as_dict(experiments: list[Experiment], found: Found, path: Path) -> dict[str, Any]:
+    return {
+        "store": str(path),
+        "happened": found.happened,
+        "heard_live": found.heard,
+        "gaps": [{"kind": kind, "cause": cause, "count": count} for kind, cause, count in found.causes],
+        "equal_to_truth": found.equal,
+        "different_from_truth": found.different,
+        "child_rows": found.child_rows,
+        "report": found.report.as_dict(),
+        "experiments": [
+            {
+                "name": one.name,
+                "initial_total_hits": one.initial,
+                "final_total_hits": one.final,
+                "unique": one.unique,
+                "duplicates": one.duplicates,
+                "requests": one.requests,
+                "seconds": round(one.seconds, 3),
+                "verdict": one.verdict,
+            }
+            for one in experiments
+        ],
+    }

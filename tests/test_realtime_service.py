@@ -1,0 +1,149 @@
+"""The daemon as a service: what it tells systemd, its HTTP port, and its logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from genesys.errors import SettingsError
+from realtime.figures import Figures, Line, judge
+from realtime.health import Port
+from realtime.logs import JsonLines
+from realtime.notify import Notifier
+
+LISTENS = Line(number=0, phase="listening", topics=10, details=2, connects=3, losses=1)
+DOWN = Line(number=1, phase="waiting", topics=10, details=0, connects=3, losses=3)
+
+
+def test_all_is_well() -> None:
+    """A daemon whose lines listen and whose notifications are stored is well, and gives no reason."""
+    assert judge(Figures(lines=(LISTENS,))) == ("well", [])
+
+
+@pytest.mark.parametrize(
+    ("figures", "state", "word"),
+    [
+        (Figures(lines=(LISTENS, DOWN)), "degraded", "1 of 2 lines"),
+        (Figures(lines=(DOWN,), silent_for=20), "degraded", "1 of 1 lines"),
+        (Figures(lines=(DOWN,), silent_for=400), "dead", "no line has listened for 400 s"),
+        (Figures(lines=(LISTENS,), waiting_for=45), "degraded", "45 s late"),
+        (Figures(lines=(LISTENS,), waiting_for=301), "dead", "nothing has been stored"),
+        (Figures(lines=(LISTENS,), store_failing="the disk is full"), "degraded", "the disk is full"),
+        (Figures(lines=(LISTENS,), reconcile_failing="no permission"), "degraded", "no permission"),
+        (Figures(lines=(LISTENS,), discovery_failing="no answer"), "degraded", "no answer"),
+        (Figures(lines=(LISTENS,), refused=3), "degraded", "3 topics are refused"),
+        (Figures(lines=(LISTENS,), unplaced=3), "degraded", "3 topics find no room"),
+        (Figures(), "degraded", "nothing to listen to"),
+    ],
+)
+def test_what_is_wrong_has_a_name(figures: Figures, state: str, word: str) -> None:
+    """Each thing that is wrong makes the daemon degraded or dead, and is said."""
+    found, why = judge(figures)
+    assert found == state
+    assert any(word in one for one in why)
+
+
+class Told:
+    """A source of figures."""
+
+    def __init__(self, figures: Figures) -> None:
+        self.said = figures
+
+    def figures(self) -> Figures:
+        return self.said
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/healthz says the state and why, 503 when dead; /metrics has the figures in Prometheus' format."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    source = Told(Figures(lines=(LISTENS,), by_template={"v2.routing.queues.{id}.conversations": 7}, new=5))
+    port = Port(source, "127.0.0.1:0")
+    await port.start()
+    try:
+        status, text = await asyncio.to_thread(get, port.port, "/healthz")
+        assert (status, json.loads(text)) == (200, {"state": "well", "why": []})
+        status, text = await asyncio.to_thread(get, port.port, "/metrics")
+        assert status == 200
+        assert 'rollbook_events_total{topic="v2.routing.queues.{id}.conversations"} 7.0' in text
+        assert 'rollbook_line_listening{line="1"} 1.0' in text
+        assert 'rollbook_stored_total{outcome="new"} 5.0' in text
+        source.said = Figures(lines=(DOWN,), silent_for=999)
+        status, text = await asyncio.to_thread(get, port.port, "/healthz")
+        assert (status, json.loads(text)["state"]) == (503, "dead")
+    finally:
+        await port.stop()
+
+
+@pytest.mark.parametrize("address", ["8125", "127.0.0.1:", "127.0.0.1:99999", "localhost:http"])
+def test_a_bad_address_is_one_clear_error(address: str) -> None:
+    """An address that is none is refused with an example."""
+    if address == "8125":
+        assert Port(Told(Figures()), address)  # a port alone is on loopback
+        return
+    with pytest.raises(SettingsError, match=r"127\.0\.0\.1:8125"):
+        Port(Told(Figures()), address)
+
+
+async def test_a_taken_port_is_one_clear_error() -> None:
+    """A port that somebody else has is said, with the setting's name."""
+    first = Port(Told(Figures()), "127.0.0.1:0")
+    await first.start()
+    try:
+        with pytest.raises(SettingsError, match="health"):
+            await Port(Told(Figures()), f"127.0.0.1:{first.port}").start()
+    finally:
+        await first.stop()
+
+
+def test_systemd_is_told(tmp_path: Path) -> None:
+    """Each state is one datagram of NAME=value lines, and the watchdog is fed twice as often as asked."""
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(path))
+        notifier = Notifier({"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "60000000"})
+        notifier.tell(READY=1, STATUS="listening")
+        assert listening.recv(100) == b"READY=1\nSTATUS=listening"
+        notifier.reloading()
+        assert listening.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert notifier.watchdog == 30
+
+
+@pytest.mark.parametrize(
+    "env",
+    [{}, {"NOTIFY_SOCKET": "/nowhere/at/all"}, {"WATCHDOG_USEC": "5", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "x"}],
+)
+def test_without_systemd_nothing_happens(env: dict[str, str]) -> None:
+    """Without a service manager, or with one that does not listen, telling is silent and no watchdog is fed."""
+    notifier = Notifier(env)
+    notifier.tell(READY=1)
+    assert notifier.watchdog is None
+
+
+def test_logs_can_be_json() -> None:
+    """Each record is one JSON object on one line, traceback included."""
+    try:
+        raise ValueError("first line\nsecond line")
+    except ValueError as error:
+        record = logging.LogRecord("realtime.x", logging.ERROR, "", 0, "it %s", ("broke",), (ValueError, error, None))
+    line = JsonLines().format(record)
+    said = json.loads(line)
+    assert "\n" not in line
+    assert (said["level"], said["message"]) == ("error", "it broke")
+    assert "second line" in said["traceback"]
+    assert said["time"].endswith("Z")
