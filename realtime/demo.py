@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import click
 import msgspec
-from reconcile.runner import follow_up, reconcile_window
 from rich.table import Table
 
 from genesys import console
@@ -27,6 +26,7 @@ from genesys.settings import Settings, load
 from genesys.times import Interval, to_text
 from realtime.daemon import Daemon, Options
 from reconcile.report import Report
+from reconcile.runner import follow_up, reconcile_window
 from simulator import Simulator
 from store.book import Book
 

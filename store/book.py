@@ -336,6 +336,16 @@ class Book:
         """The gaps of windows that start in [since, until)."""
         return self.read(lambda db: gaps.listed(db, since=since, until=until, kind=kind, limit=limit))
 
+    # For reports
+
+    def details_of(self, start: str, end: str) -> dict[str, str]:
+        """The details of the conversations that started in [start, end), by id."""
+        return self.read(lambda db: conversations.details_of(db, start, end))
+
+    def child_rows(self) -> int:
+        """How many rows all child tables have together."""
+        return self.read(conversations.child_rows)
+
     # Locks
 
     def lock_window(

@@ -349,3 +349,17 @@ def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: Literal["
         [(followed, conversation_id) for conversation_id in ids],
     )
     return connection.total_changes - before
+
+
+def details_of(connection: sqlite3.Connection, start: str, end: str) -> dict[str, str]:
+    """The details of the conversations that started in [start, end), by id."""
+    query = (
+        "SELECT conversation_id, details FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND details IS NOT NULL"
+    )
+    return dict(connection.execute(query, (start, end)).fetchall())
+
+
+def child_rows(connection: sqlite3.Connection) -> int:
+    """How many rows the child tables have together."""
+    return sum(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in CHILD_TABLES)

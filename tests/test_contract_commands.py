@@ -3,7 +3,6 @@
 Written from the contract alone. The organisation is the simulator in this process.
 """
 
-import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from simulator import Simulator
-from whole import assert_store_is, rollbook, rows_of
+from whole import rollbook
 
 pytestmark = pytest.mark.process
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -166,7 +165,7 @@ async def test_a_broken_filter_file_is_a_usage_error(organisation: Simulator, tm
     for name in ("broken.json", "refused.json", "absent.json"):
         ran = await rollbook("reconcile", "--window", WINDOW, "--filter", name, env=organisation.env, cwd=tmp_path)
         assert ran.status == 2, ran
-        ran.one_line
+        assert ran.one_line
 
 
 async def test_both_names_of_the_reconciler_are_one(tmp_path: Path) -> None:
