@@ -21,6 +21,8 @@ CHECKPOINT_PAGES: Final = 8_000
 # 1.3 times as long (docs/performance.md).
 PAGE_BYTES: Final = 8192
 SQLITE_VERSION: Final = sqlite3.sqlite_version
+# The smallest page that SQLite has.
+_SMALLEST: Final = 512
 
 
 def sqlite_race(version: str) -> str:
@@ -65,18 +67,21 @@ def _create(path: Path) -> None:
     except FileExistsError:
         if not os.access(path, os.R_OK | os.W_OK):
             raise StoreUnwritable(f"{path} cannot be read and written by this user; check its permissions") from None
-        _look_at_header(path)
+        _look_at_size(path)
     except FileNotFoundError:
         raise StoreUnwritable(f"{path}: the folder {path.parent} does not exist; make it, or give --db") from None
     except OSError as error:
         raise StoreUnwritable(f"{path}: cannot be created ({error.strerror}); choose another path with --db") from None
 
 
-def _look_at_header(path: Path) -> None:
-    # SQLite takes a file of a few bytes for an empty database and writes over it.
-    with path.open("rb") as file:
-        header = file.read(16)
-    if header not in (b"", b"SQLite format 3\0"):
+def _look_at_size(path: Path) -> None:
+    """Refuse a file that is too small to be a database: SQLite takes it for an empty one and writes over it.
+
+    Its size is asked for, it is not opened: when a process closes any descriptor of a file, the kernel drops all the
+    locks that the process has on it, SQLite's too. Another process would then believe itself alone, and take the
+    write-ahead log away with what is in it (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
+    if 0 < path.stat().st_size < _SMALLEST:
         raise StoreForeign(f"{path} is not an SQLite file; choose another path with --db")
 
 
@@ -136,7 +141,7 @@ def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Conn
         raise StoreUnwritable(
             f"there is no store at {path}; `rollbook run` or `reconcile` make one, --db names another"
         )
-    _look_at_header(path)
+    _look_at_size(path)
     try:
         connection = sqlite3.connect(
             f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=timeout, isolation_level=None,

@@ -590,6 +590,34 @@ def test_a_lock_names_its_process_and_dies_with_it(path: Path) -> None:
                 pass
 
 
+VISITOR = """
+import sys
+from store.book import Book
+
+with Book.open(sys.argv[1]) as book:
+    book.note_windows([("2026-03-02T10:00:00.000Z", "2026-03-02T10:30:00.000Z", "pending")], "").result()
+"""
+
+
+@pytest.mark.process
+def test_a_visitor_takes_no_log_away(path: Path) -> None:
+    """What is written after another process came and went is there, whatever else this process opened and closed.
+
+    (To close any descriptor of the file is to lose SQLite's locks on it; the visitor then removes the log in use.)
+    """
+    with Book.open(path) as book:
+        for mode in ("ro", "rw"):
+            Book.open(path, mode=mode).close()
+        subprocess.run([sys.executable, "-c", VISITOR, str(path)], check=True, cwd=Path.cwd(), timeout=60)
+        write(book, record("c1"))
+        fresh = sqlite3.connect(path)
+        try:
+            assert fresh.execute("SELECT count(*) FROM conversations").fetchone() == (1,)
+            assert fresh.execute("SELECT count(*) FROM windows").fetchone() == (1,)
+        finally:
+            fresh.close()
+
+
 def test_only_one_book_checkpoints(path: Path) -> None:
     """One connection checkpoints; when it closes, another takes over."""
 
