@@ -17,9 +17,6 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from reconcile.runner import run_due
-from reconcile.schedule import Schedule
-
 from genesys.api import Api, Count, counting
 from genesys.errors import RollbookError
 from genesys.settings import Settings
@@ -29,11 +26,16 @@ from realtime.health import Port
 from realtime.notify import Notifier
 from realtime.signals import Timings
 from realtime.subscriber import REDISCOVER, Subscriber
+from reconcile.due import Round, run_due
+from reconcile.report import Report, title
+from reconcile.schedule import Schedule
 from store.book import Book
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = timedelta(minutes=1)
+# How often a conversation that goes on is asked for by id.
+FOLLOW_EVERY: Final = timedelta(minutes=5)
 # How long a reconciliation under way may take to stop. With closing and storing it stays under ten seconds.
 _RECONCILER_STOPS: Final = 8.0
 _READY_WITHIN: Final = 30.0
@@ -45,6 +47,13 @@ _CHANGEABLE: Final = frozenset(
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _log_window(report: Report) -> None:
+    log.info(
+        "%s: %s, %d owned, %d missing, %d changed", title(report.window), report.verdict, report.owned,
+        report.missing, report.changed,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,13 +191,15 @@ class Daemon:
 
     async def _reconcile(self, api: Api, book: Book) -> None:
         """One look at the ledger. What goes wrong is said and tried again at the next look."""
+        how = Round(command="daemon", wait=0.0, rest=FOLLOW_EVERY, told=_log_window, stop=self._stop)
         try:
-            await run_due(book, api, self.settings, now=self._options.now, command="daemon", stop=self._stop)
+            report = await run_due(book, api, self.settings, now=self._options.now, how=how)
+            failing = report.errors[-1][1] if report.errors else None
         except RollbookError as error:
-            self.reconcile_failing = str(error)
-            log.error("cannot reconcile now, will try again: %s", error)
-        else:
-            self.reconcile_failing = None
+            failing = str(error)
+        if failing is not None and failing != self.reconcile_failing:
+            log.error("cannot reconcile now, will try again: %s", failing)
+        self.reconcile_failing = failing
 
     async def _tell(self) -> None:
         """Tell the service manager: ready once every line listens (or after a while), then alive."""

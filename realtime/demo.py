@@ -25,8 +25,9 @@ from genesys.errors import RollbookError
 from genesys.settings import Settings, load
 from genesys.times import Interval, to_text
 from realtime.daemon import Daemon, Options
+from reconcile.follow import follow
 from reconcile.report import Report
-from reconcile.runner import follow_up, reconcile_window
+from reconcile.runner import reconcile_window
 from simulator import Simulator
 from store.book import Book
 
@@ -131,12 +132,10 @@ async def _play(path: Path, seed: int, tell: Any) -> tuple[list[Experiment], Fou
                 await simulator.clock.until(window.end + LAG)
                 tell("  reconciling it with what the platform says happened\n")
                 with Book.open(path, now=simulator.now) as book:
-                    report = await reconcile_window(
-                        book, api, window, settings=settings, now=simulator.now, command="demo"
-                    )
+                    report = await reconcile_window(book, api, window, settings=settings, now=simulator.now)
                     # Time stands still, so that the store and a truth that moves can be compared at one moment.
                     simulator.clock.set_rate(0)
-                    await follow_up(book, api, settings, now=simulator.now)
+                    await follow(book, api, settings, now=simulator.now)
                     found = _compare(book, window, report, simulator.truth(window.start, window.end))
     experiments.append(_ours(report))
     return experiments, found

@@ -85,6 +85,8 @@ def plan(rows: Sequence[WindowRow], now: datetime, rules: Rules, *, capture_sinc
     waiting: list[tuple[Interval, Literal["pending", "due"]]] = [
         (window, "due" if is_closed(window, now, rules.lag) else "pending") for window in fresh
     ]
+    pending = [interval_of(row) for row in rows if row.verdict == "pending"]
+    waiting += [(window, "due") for window in pending if is_closed(window, now, rules.lag)]
     return Plan(tuple(sorted(due, key=_urgency)), tuple(waiting))
 
 

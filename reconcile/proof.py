@@ -324,6 +324,16 @@ class Reader:
 
     # What was found
 
+    @property
+    def rows_read(self) -> int:
+        """Rows that this pass has brought so far."""
+        return self._now.rows
+
+    @property
+    def untouched(self) -> bool:
+        """Whether no answer has come yet."""
+        return len(self.passes) == 1 and self._now.pages == 0
+
     def found(self) -> Mapping[str, int]:
         """id → packed times of every row of the readings that count (of the last ones, if nothing was proven)."""
         if len(self._proven) == 1 and not self._unproven:

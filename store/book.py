@@ -296,6 +296,11 @@ class Book:
             lambda db: windows.listed(db, verdicts=verdicts, since=since, until=until, filter=filter)
         )  # fmt: skip
 
+    def note_windows(self, waiting: Sequence[tuple[str, str, str]], filter: str) -> Future[int]:
+        """Show windows that wait to be read: (start, end, "pending" or "due")."""
+        listed = list(waiting)
+        return self._write(lambda db: windows.note(db, listed, filter))
+
     def finish_run(self, run: RunRecord) -> Future[int]:
         """File a run over a window."""
         return self._write(lambda db: windows.finish(db, run))

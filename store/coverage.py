@@ -54,7 +54,8 @@ def end(connection: sqlite3.Connection, span: int, at: str, reason: str) -> None
 def alive(connection: sqlite3.Connection, spans: Iterable[int], at: str) -> None:
     """A sign of life of these spans."""
     connection.executemany(
-        "UPDATE coverage SET alive_at = max(alive_at, ?) WHERE coverage_id = ? AND ended_at IS NULL", [(at, span) for span in spans]
+        "UPDATE coverage SET alive_at = max(alive_at, ?) WHERE coverage_id = ? AND ended_at IS NULL",
+        [(at, span) for span in spans],
     )
 
 

@@ -174,6 +174,18 @@ def set_verdict(
     )
 
 
+def note(connection: sqlite3.Connection, waiting: Sequence[tuple[str, str, str]], filter: str) -> int:
+    """Show windows that wait to be read: (start, end, "pending" or "due"). One that has been read stays as it is."""
+    before = connection.total_changes
+    connection.executemany(
+        'INSERT INTO windows (start, "end", filter, verdict) VALUES (?, ?, ?, ?)'
+        ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict'
+        " WHERE verdict = 'pending' AND excluded.verdict = 'due'",
+        [(start, end, filter, verdict) for start, end, verdict in waiting],
+    )
+    return connection.total_changes - before
+
+
 def refresh(connection: sqlite3.Connection, at: str) -> int:
     """Make the verdicts of proven, unfiltered windows agree with what follow-up found; answers how many changed.
 

@@ -174,14 +174,18 @@ def test_no_window_is_ever_skipped(seed: int, by_capture: bool) -> None:
             )  # fmt: skip
 
     for _ in range(draw.randint(2, 12)):
-        now += draw.choice([timedelta(minutes=draw.randint(1, 90)), timedelta(days=draw.randint(0, 9)), -timedelta(hours=5)])
+        now += draw.choice(
+            [timedelta(minutes=draw.randint(1, 90)), timedelta(days=draw.randint(0, 9)), -timedelta(hours=5)]
+        )
         rules = replace(RULES, width=timedelta(minutes=draw.choice([15, 30, 60])))
         run(0.7)
     now = max(now, begin) + timedelta(days=10)
     run(1.0)
     now += timedelta(hours=1)
     run(1.0)
-    unread = [one for one in ledger.values() if one.verdict in ("due", "failed") and from_text(one.end) + RULES.lag <= now]
+    unread = [
+        one for one in ledger.values() if one.verdict in ("due", "failed") and from_text(one.end) + RULES.lag <= now
+    ]
     assert unread == []
     covered = sorted((from_text(one.start), from_text(one.end)) for one in ledger.values())
     reached = min(begin, first_start or begin) if by_capture else first_start

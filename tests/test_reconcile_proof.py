@@ -101,7 +101,9 @@ def read(platform: Platform, window: Interval = WINDOW, longest: timedelta = WEE
     raise AssertionError("the reader does not end")
 
 
-def lives(count: int, seed: int = 1, *, minutes: float = 30, long: float = 0.05) -> dict[str, tuple[float, float | None]]:
+def lives(
+    count: int, seed: int = 1, *, minutes: float = 30, long: float = 0.05
+) -> dict[str, tuple[float, float | None]]:
     """So many conversations that start in the window; some go on for days, or for ever."""
     draw = random.Random(seed)
     made: dict[str, tuple[float, float | None]] = {}
@@ -114,9 +116,7 @@ def lives(count: int, seed: int = 1, *, minutes: float = 30, long: float = 0.05)
 def neighbours(seed: int = 2) -> dict[str, tuple[float, float | None]]:
     """Conversations of the rest of the day."""
     draw = random.Random(seed)
-    return {
-        f"n{index}": (start, start + 5) for index in range(300) if not 600 <= (start := draw.random() * 1440) < 630
-    }
+    return {f"n{index}": (start, start + 5) for index in range(300) if not 600 <= (start := draw.random() * 1440) < 630}
 
 
 @pytest.mark.parametrize("whole_days", [False, True])
@@ -187,9 +187,7 @@ def test_whatever_moves_a_consistent_reading_was_the_truth(
         assert run.finished.reason
 
 
-@given(
-    count=st.integers(0, 1500), seed=st.integers(0, 10**6), until=st.integers(0, 25), whole_days=st.booleans()
-)
+@given(count=st.integers(0, 1500), seed=st.integers(0, 10**6), until=st.integers(0, 25), whole_days=st.booleans())
 @profile(max_examples=60)
 def test_it_converges_once_movement_stops(count: int, seed: int, until: int, whole_days: bool) -> None:
     """Late arrivals that come to an end leave nothing behind: the proof is the whole truth."""

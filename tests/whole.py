@@ -142,11 +142,13 @@ def assert_store_is(path: Path, truth: Mapping[str, dict[str, Any]], *, start: s
             assert stored[conversation_id] == record, conversation_id
         for table, expected in expected_rows(truth).items():
             rows = connection.execute(
-                f"SELECT conversation_id, {_COLUMNS[table]} FROM {table} WHERE conversation_id IN ({owned})", (start, end)
+                f"SELECT conversation_id, {_COLUMNS[table]} FROM {table} WHERE conversation_id IN ({owned})",
+                (start, end),
             )
             assert Counter(rows.fetchall()) == expected, table
         ended = connection.execute(
-            f"SELECT conversation_id, conversation_end FROM conversations WHERE conversation_id IN ({owned})", (start, end)
+            f"SELECT conversation_id, conversation_end FROM conversations WHERE conversation_id IN ({owned})",
+            (start, end),
         )
         for conversation_id, conversation_end in ended:
             assert conversation_end == truth[conversation_id].get("conversationEnd"), conversation_id

@@ -293,12 +293,11 @@ def rollbook(port: int, path: str) -> float:
     """The command itself, without the start of the interpreter."""
     import dataclasses
 
-    from reconcile.runner import reconcile_window
-
     from genesys import console
     from genesys.api import Api
     from genesys.settings import Secret, Settings
     from genesys.times import parse_interval
+    from reconcile.runner import reconcile_window
     from store.book import Book
 
     console.tune_collector()

@@ -1,0 +1,220 @@
+"""The command `reconcile`, which is also `rollbook reconcile` and `python -m reconcile`.
+
+It reads its words, puts API and store together, shows how far a run is, and prints what was found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from genesys import console
+from genesys.api import Api
+from genesys.errors import RollbookError, UsageError
+from genesys.settings import Settings, check_filter
+from genesys.times import Interval, parse_interval
+from reconcile import runner, task
+from reconcile.due import Round, narrowed, run_due
+from reconcile.read import Stopped
+from reconcile.report import due_lines, lines, title
+from reconcile.task import Show
+from store.book import Book
+
+Via = Literal["query", "job", "auto"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What was typed. window: None for `--due`."""
+
+    window: Interval | None
+    settings: Settings
+    via: Via
+    dry_run: bool
+    wait: float
+    as_json: bool
+
+
+@click.command()
+@click.option("--window", "interval", metavar="INTERVAL", help="START/END, START/DURATION or DURATION/END, in UTC.")
+@click.option("--due", is_flag=True, help="Whatever the ledger says is due, then what is still open.")
+@click.option("--dry-run", is_flag=True, help="Fetch, compare and report; write nothing.")
+@click.option(
+    "--via", type=click.Choice(["query", "job", "auto"]), default="query", show_default=True,
+    help="Read by the details query, by an asynchronous job, or by what is cheaper.",
+)  # fmt: skip
+@click.option("--ended-only", is_flag=True, help="Only conversations that have ended.")
+@click.option(
+    "--filter", "filter_file", type=click.Path(path_type=Path), metavar="FILE",
+    help="JSON: conversationFilters and segmentFilters, as the API takes them.",
+)  # fmt: skip
+@click.option(
+    "--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="SECONDS",
+    help="How long to wait for another run over the same time.",
+)  # fmt: skip
+@console.settings_options
+@console.json_option
+@console.verbose_option
+def reconcile(
+    *,
+    interval: str | None,
+    due: bool,
+    dry_run: bool,
+    via: Via,
+    ended_only: bool,
+    filter_file: Path | None,
+    wait: float,
+    settings: Settings,
+    as_json: bool,
+) -> None:
+    """Read what happened until it has been read consistently, and fill the gaps.
+
+    \b
+    reconcile --window 2026-03-02T10:00Z/PT30M
+    reconcile --due
+
+    Exit status: 0 read consistently, 1 could not run, 2 a mistake in the command, 3 could not be read consistently.
+    """
+
+    async def work() -> int:
+        if (interval is None) == (not due):
+            raise UsageError("give either --window INTERVAL or --due")
+        words = Words(
+            window=None if interval is None else parse_interval(interval, now=datetime.now(UTC)),
+            settings=narrowed(settings, ended_only=ended_only, filter=_filter(filter_file)),
+            via=via, dry_run=dry_run, wait=wait, as_json=as_json,
+        )  # fmt: skip
+        words.settings.require_platform()
+        return await _work(words)
+
+    console.run(work(), as_json=as_json)
+
+
+def _filter(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        return check_filter(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"--filter {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--filter {path}: {error}") from None
+
+
+async def _work(words: Words) -> int:
+    async with Api(words.settings, now=_now) as api, _book(words, api) as book, _stop() as stop:
+        with _progress(shown=not words.as_json and console.err.is_terminal) as show:
+            try:
+                if words.window is not None:
+                    return await _window(words, words.window, api, book, stop, show)
+                return await _due(words, api, book, stop, show)
+            except Stopped:
+                raise KeyboardInterrupt from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _window(
+    words: Words, interval: Interval, api: Api, book: Book | None, stop: asyncio.Event, show: Show
+) -> int:
+    report = await runner.reconcile_window(
+        book, api, interval, settings=words.settings, now=_now, dry_run=words.dry_run, via=words.via,
+        progress=show, wait=words.wait, stop=stop,
+    )  # fmt: skip
+    if words.as_json:
+        console.answer(report.as_dict())
+    else:
+        click.echo("\n".join(lines(report)))
+    return report.exit_status
+
+
+async def _due(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show) -> int:
+    how = Round(via=words.via, dry_run=words.dry_run, wait=words.wait, progress=show, stop=stop)
+    report = await run_due(book, api, words.settings, now=_now, how=how)
+    if words.as_json:
+        console.answer(report.as_dict())
+    else:
+        click.echo("\n".join(due_lines(report)))
+    if stop.is_set():
+        raise KeyboardInterrupt
+    return report.exit_status
+
+
+@contextlib.asynccontextmanager
+async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
+    """The store, made if need be; a dry run opens it for reading, and does without if there is none."""
+    organization = await api.organization()
+    path = words.settings.store_path
+    if words.dry_run:
+        if not path.exists():
+            yield None
+            return
+        book = Book.open(path, mode="ro", now=_now, width=words.settings.width)
+        known = book.organization
+        if known is not None and known[0] != organization.id:
+            book.close()
+            raise RollbookError(f"{path} belongs to the organisation {known[1]}; name another file with --db")
+    else:
+        book = await asyncio.to_thread(
+            Book.open, path, organization=(organization.id, organization.name), command="reconcile", now=_now,
+            width=words.settings.width,
+        )  # fmt: skip
+    try:
+        yield book
+    finally:
+        await asyncio.to_thread(book.close)
+
+
+@contextlib.asynccontextmanager
+async def _stop() -> AsyncIterator[asyncio.Event]:
+    """Set by SIGINT and SIGTERM: the page under way is stored, then the run ends. A second one ends it at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    ours = asyncio.current_task()
+
+    def ask() -> None:
+        if stop.is_set() and ours is not None:
+            ours.cancel()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _progress(*, shown: bool) -> Iterator[Show]:
+    """A bar on a terminal; nothing anywhere else."""
+    if not shown:
+        yield lambda _: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console.err, transient=True) as bar:
+        yield _shower(bar)
+
+
+def _shower(bar: Progress) -> Callable[[task.Progress], None]:
+    row = bar.add_task("reading", total=None)
+
+    def show(at: task.Progress) -> None:
+        again = f" pass {at.passes}" if at.passes > 1 else ""
+        total = at.expected if at.expected is None else max(at.expected, at.rows)
+        bar.update(row, description=f"{title(at.window)}{again}", completed=at.rows, total=total)
+
+    return show

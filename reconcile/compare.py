@@ -1,0 +1,105 @@
+"""What a run has read, against the store as it stood when the run began: which rows to hand on, and the figures. Pure.
+
+It remembers a number per conversation, never a row: memory stays flat however large the rows are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from genesys.detail import DetailRow
+from genesys.times import Interval, to_text
+from reconcile.scan import end_of, milliseconds, start_of
+
+_CODES: Final[Mapping[str, int]] = {"missing": 1, "changed": 2, "unchanged": 3}
+_KINDS: Final = ("", "missing", "changed", "unchanged")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows to write together. again: they were written in this run, and differ from what was written then."""
+
+    window: int  # which of the run's windows owns them; the first one takes what none owns
+    rows: Sequence[DetailRow]
+    again: bool
+
+
+@dataclass(slots=True)
+class Share:
+    """What became of one window of the run."""
+
+    written: int = 0
+    drift: int = 0
+    causes: Counter[str] = field(default_factory=Counter)
+
+
+class Tally:
+    """The rows of one run over neighbouring windows (mostly one)."""
+
+    def __init__(self, windows: Sequence[Interval]) -> None:
+        self._starts = [to_text(window.start) for window in windows]
+        self._known: dict[str, int] = {}  # id → hash of the bytes written last, and its class in the low two bits
+        self.shares = [Share() for _ in windows]
+
+    def owner(self, start: str | None) -> int:
+        """Which window a row counts for."""
+        return 0 if start is None else max(bisect_right(self._starts, start) - 1, 0)
+
+    def batches(self, rows: Sequence[DetailRow]) -> list[Batch]:
+        """What of a page is new to this run, or other than it was. Rows without an id cannot be kept."""
+        fresh: dict[tuple[int, bool], list[DetailRow]] = {}
+        for row in rows:
+            if row.conversation_id is None:
+                continue
+            digest = hash(row.raw) << 2
+            known = self._known.get(row.conversation_id)
+            if known is not None and known & ~3 == digest:
+                continue
+            self._known[row.conversation_id] = digest | (known or 0) & 3
+            fresh.setdefault((self.owner(row.start), known is not None), []).append(row)
+        return [Batch(window, found, again) for (window, again), found in fresh.items()]
+
+    def filed(self, batch: Batch, classes: Mapping[str, str], written: int, drifted: int) -> None:
+        """What the store made of a batch."""
+        share = self.shares[batch.window]
+        share.drift += drifted
+        if not batch.again:
+            share.written += written
+            for one, kind in classes.items():
+                self._known[one] |= _CODES[kind]
+            return
+        # One that was unchanged at first sight and is not now: it changed while it was read, and is counted once.
+        calm = [
+            row.conversation_id
+            for row in batch.rows
+            if row.conversation_id and self.kind(row.conversation_id) == "unchanged"
+        ]
+        for one in calm[:written]:
+            self._known[one] = self._known[one] & ~3 | _CODES["changed"]
+        share.written += min(written, len(calm))
+
+    def kind(self, conversation_id: str) -> str:
+        """How a conversation compares with the store as the run found it; "" if it was not read."""
+        return _KINDS[self._known.get(conversation_id, 0) & 3]
+
+    def seen(self) -> frozenset[str]:
+        """Every id that this run has read."""
+        return frozenset(self._known)
+
+    def figures(self, found: Mapping[str, int], window: Interval) -> dict[str, int]:
+        """owned, missing, changed, unchanged and ongoing of one window. found: id → packed times, of what counts."""
+        counts: Counter[str] = Counter()
+        ongoing = 0
+        first, last = (milliseconds(to_text(edge)) for edge in (window.start, window.end))
+        for one, value in found.items():
+            if first <= start_of(value) < last:
+                counts[self.kind(one)] += 1
+                ongoing += end_of(value) < 0
+        return {
+            "owned": counts.total(), "missing": counts["missing"], "changed": counts["changed"],
+            "unchanged": counts["unchanged"], "ongoing": ongoing,
+        }  # fmt: skip

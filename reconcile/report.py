@@ -1,0 +1,184 @@
+"""What a run says: the figures by the names that programs rely on, and the same in plain words for a person.
+
+Pure apart from the words' width. It does not know how a figure came to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from genesys.times import Interval, to_text
+
+# Verdict → exit status (CONTRACT, "Commands").
+FAILED: Final = 3
+WIDTH: Final = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a run over a window found. The names up to `seconds` are fixed by the contract."""
+
+    window: Interval
+    verdict: str
+    passes: int
+    requests: int
+    initial_total_hits: int | None
+    final_total_hits: int | None
+    unique: int
+    duplicates: int
+    owned: int
+    missing: int
+    changed: int
+    unchanged: int
+    ongoing: int
+    live_only: int
+    written: int
+    seconds: float
+    reason: str | None = None
+    via: str = "query"
+    reading: str | None = None
+    filter: str = ""
+    as_of: str | None = None
+    proof_requests: int | None = None
+    drift: int = 0
+    stuck: int = 0
+    heard: bool = False
+    dry_run: bool = False
+    causes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def exit_status(self) -> int:
+        """0 where the window was read consistently, else 3."""
+        return FAILED if self.verdict == "failed" else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object: the contract's keys, and more behind them."""
+        names = [name for name in self.__slots__ if name not in ("window", "heard")]
+        shown: dict[str, Any] = {
+            "window": {"start": to_text(self.window.start), "end": to_text(self.window.end)},
+        }
+        for name in names:
+            value = getattr(self, name)
+            shown[name] = dict(value) if isinstance(value, Mapping) else value
+        shown["seconds"] = round(self.seconds, 3)
+        return shown
+
+    def figures(self) -> dict[str, int | None]:
+        """The figures that the ledger keeps."""
+        return {
+            "passes": self.passes, "requests": self.requests, "initial_total_hits": self.initial_total_hits,
+            "final_total_hits": self.final_total_hits, "unique": self.unique, "duplicates": self.duplicates,
+            "owned": self.owned, "missing": self.missing, "changed": self.changed, "unchanged": self.unchanged,
+            "ongoing": self.ongoing, "live_only": self.live_only, "written": self.written,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueReport:
+    """What a run over everything that was due found."""
+
+    windows: Sequence[Report] = ()
+    # What could not run: (window, one line).
+    errors: Sequence[tuple[Interval, str]] = ()
+    followed: Mapping[str, int] = field(default_factory=dict)
+    left: int = 0
+
+    @property
+    def exit_status(self) -> int:
+        """The worst of its windows."""
+        return max([1 if self.errors else 0, *(report.exit_status for report in self.windows)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "windows": [report.as_dict() for report in self.windows],
+            "errors": [{"window": interval.text, "error": line} for interval, line in self.errors],
+            "followed": dict(self.followed),
+            "left": self.left,
+        }
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 pass`, `2 passes`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def title(interval: Interval) -> str:
+    """A window as people read it."""
+    start, end = to_text(interval.start), to_text(interval.end)
+    shown = end[11:16] if start[:10] == end[:10] else f"{end[:10]} {end[11:16]}"
+    exact = "" if start[16:] == end[16:] == ":00.000Z" else " (cut to the minute)"
+    return f"{start[:10]} {start[11:16]} to {shown} UTC{exact}"
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The report in words, none longer than 80 columns."""
+    done = "would be " if report.dry_run else ""
+    yield f"{title(report.window)}  {report.verdict}"
+    if report.filter:
+        yield from _wrapped(
+            "  filter     ", f"only what matches {report.filter}; proven for that, and for nothing else"
+        )
+    yield from _wrapped("  why        ", _why(report))
+    yield f"  read       {count(report.unique, 'conversation')}, {report.owned:,} of them started in this window"
+    if report.ongoing:
+        yield f"             {report.ongoing:,} still going on" + (f", {report.stuck:,} stuck" if report.stuck else "")
+    yield f"  {'would find' if report.dry_run else 'found     '} {report.missing:,} missing,"\
+        f" {report.changed:,} changed, {report.unchanged:,} as they were"  # fmt: skip
+    for cause, number in sorted(report.causes.items(), key=lambda item: -item[1]):
+        yield f"             {number:>7,}  {cause}"
+    if report.live_only:
+        yield f"             {count(report.live_only, 'conversation')} heard live that the platform does not list"
+    if report.drift:
+        yield f"             {report.drift:,} rewritten by the platform since they were read (drift, no gap)"
+    yield f"  {done}written {report.written:,}"
+    yield f"  cost       {count(report.requests, 'request')}, {report.seconds:.1f} s"
+
+
+def _why(report: Report) -> str:
+    if report.verdict == "failed":
+        return f"not proven: {report.reason}"
+    if report.via == "job":
+        return f"a job read all of it, and the platform vouches for its data up to {report.as_of}"
+    same = f"{count(report.final_total_hits or 0, 'hit')} on every page, no id twice, as many ids as hits"
+    if report.reading == "day":
+        same = "the platform answers with whole days; what this window owns was consistent"
+    if report.passes == 1:
+        return f"one pass: {same}"
+    more = f"rows moved while it was read ({count(report.duplicates, 'row')} came twice)"
+    return f"{report.passes} passes, because {more}; then {same}"
+
+
+def _wrapped(label: str, text: str) -> Iterator[str]:
+    room, line = WIDTH - len(label), ""
+    for word in text.split():
+        pieces = [word[at : at + room] for at in range(0, len(word), room)]
+        for piece in pieces:
+            if line and len(line) + 1 + len(piece) > room:
+                yield label + line
+                label, line = " " * len(label), piece
+            else:
+                line = f"{line} {piece}" if line else piece
+    yield label + line
+
+
+def due_lines(report: DueReport) -> Iterator[str]:
+    """What was done of what was due, a line a window."""
+    if not report.windows and not report.errors:
+        yield "nothing is due"
+    for window in report.windows:
+        yield (
+            f"{title(window.window)}  {window.verdict:<9}"
+            f"{window.owned:>7,} owned {window.missing:>6,} missing {window.changed:>5,} changed"
+        )
+        if window.verdict == "failed":
+            yield from _wrapped("    ", window.reason or "")
+    for interval, line in report.errors:
+        yield from _wrapped(f"{title(interval)}  ", line)
+    if any(report.followed.values()):
+        told = ", ".join(f"{number:,} {name}" for name, number in report.followed.items() if number)
+        yield f"followed: {told}"
+    if report.left:
+        yield f"{count(report.left, 'window')} left for the next run"

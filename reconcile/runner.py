@@ -1,0 +1,373 @@
+"""A run over a window: lock, read, compare and write, ask for what is missing from the answer, judge, file.
+
+It puts the pure parts and the two shells (the API, the book) together. How a reading is proven, what a figure means
+and what is due are decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from genesys.api import Api
+from genesys.detail import DetailRow, DetailsPage
+from genesys.errors import ApiError
+from genesys.rest import counting
+from genesys.settings import Settings
+from genesys.times import Interval, from_text, to_text
+from reconcile import follow, jobs, window
+from reconcile.compare import Batch, Tally
+from reconcile.proof import Reader, id_digest
+from reconcile.read import Query, Sleep, read
+from reconcile.report import Report
+from reconcile.scan import end_of, moment, start_of
+from reconcile.task import Command, Found, Progress, Show, Task
+from store.book import Book
+from store.conversations import PageOutcome
+from store.errors import LockHeld
+from store.windows import RunRecord
+
+# The longest interval that the platform takes, without a filter and with one (reference, "Limits").
+LONGEST: Final = timedelta(days=7)
+LONGEST_FILTERED: Final = timedelta(days=31)
+# Pages that may wait for their commit. More would only be memory.
+_PAGES_WAITING: Final = 2
+_LOCK_PAUSE: Final = 0.1
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+async def reconcile_window(
+    book: Book | None,
+    api: Api,
+    interval: Interval,
+    *,
+    settings: Settings,
+    now: Callable[[], datetime],
+    dry_run: bool = False,
+    via: Literal["query", "job", "auto"] = "query",
+    ended_only: bool | None = None,
+    filter: Mapping[str, Any] | None = None,
+    command: Command = "manual",
+    progress: Show = lambda _: None,
+    sleep: Sleep = asyncio.sleep,
+    wait: float = 60.0,
+    stop: asyncio.Event | None = None,
+) -> Report:
+    """Read one interval until it is consistent, fill the book, and say what was found.
+
+    book: None only for a dry run without a store. ended_only, filter: None takes the settings'. wait: seconds to wait
+    for another run over the same time. Raises LockHeld, UsageError (the platform refuses the filter), PastWatermark,
+    ApiError and its kinds, StoreError and its kinds, Stopped.
+    """
+    if via == "auto":
+        via = await jobs.better_way(api, interval)
+    task = Task(
+        windows=[interval], settings=settings, now=now, command=command, via=via, dry_run=dry_run, progress=progress,
+        sleep=sleep, stop=stop,
+        filter=settings.filter if filter is None else filter,
+        ended_only=settings.ended_only if ended_only is None else ended_only,
+    )  # fmt: skip
+    return (await run(task, book, api, wait=wait))[0]
+
+
+async def run(
+    task: Task, book: Book | None, api: Api, *, wait: float, wanted: Callable[[], bool] = lambda: True
+) -> list[Report]:
+    """Do a task under its lock: a report for each of its windows, in their order. Raises as `reconcile_window` does.
+
+    wanted: asked once the lock is held; if somebody else has done the work meanwhile, there is no report.
+    """
+    if book is None or task.dry_run:
+        return await Run(task, book, api).reports()
+    async with locked(book, task.interval, wait=wait, sleep=task.sleep):
+        if not wanted():
+            return []
+        reports = await Run(task, book, api).reports()
+        if all(report.verdict != "failed" for report in reports):
+            await _inherit(book, task)
+    return reports
+
+
+@asynccontextmanager
+async def locked(book: Book, interval: Interval, *, wait: float, sleep: Sleep) -> AsyncIterator[None]:
+    """Exclude other runs over the same time. Waits without blocking anything; raises LockHeld, naming the holder."""
+    until = time.monotonic() + wait
+    while True:
+        lock = book.lock_window(interval, wait=0)
+        try:
+            lock.__enter__()
+        except LockHeld as error:
+            if time.monotonic() >= until:
+                raise LockHeld(f"{error}{f' (waited {wait:.0f} s)' if wait >= 1 else ''}") from None
+            await sleep(_LOCK_PAUSE)
+        else:
+            break
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
+
+
+async def _inherit(book: Book, task: Task) -> None:
+    """Whole windows of the grid inside an interval given by hand take over its proof."""
+    inside = window.windows_inside(task.interval, task.settings.width)
+    children = [(to_text(one.start), to_text(one.end)) for one in inside if one != task.interval]
+    if children:
+        start, end = to_text(task.interval.start), to_text(task.interval.end)
+        await follow.done(book.inherit(start, end, task.key, children, at=to_text(task.now())))
+
+
+_visible: WeakKeyDictionary[Api, str | None] = WeakKeyDictionary()
+
+
+async def visible_divisions(api: Api) -> str | None:
+    """The divisions that the client sees, as JSON; None where it may not ask. They belong to every proof."""
+    if api not in _visible:
+        try:
+            _visible[api] = _encode(sorted(one.id for one in await api.divisions())).decode()
+        except ApiError:
+            _visible[api] = None
+    return _visible[api]
+
+
+class Run:
+    """One run over neighbouring windows (mostly one): one reading, a report for each."""
+
+    def __init__(self, task: Task, book: Book | None, api: Api) -> None:
+        self._task = task
+        self._book = book
+        self._api = api
+        self._began = to_text(task.now())
+        self._tally = Tally(task.windows)
+        self._cause: Callable[[DetailRow, str], str] = lambda _row, _kind: "unknown"
+        self._heard = False
+        if book is not None:
+            now = task.now()
+            heard = follow.listening(book, task.interval, now)
+            self._cause = follow.explained(heard, now)
+            self._heard = bool(heard.spans)
+        self._waiting: deque[tuple[Batch, Awaitable[PageOutcome]]] = deque()
+        self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
+        self._stuck: set[str] = set()
+        self._live_only: list[int] = [0] * len(task.windows)
+        self._query = Query(window.query_filters(task.filter, ended_only=task.ended_only))
+
+    async def reports(self) -> list[Report]:
+        """Do it."""
+        started = time.monotonic()
+        with counting() as count:
+            divisions = None if self._task.dry_run else await visible_divisions(self._api)
+            found = await (self._by_job() if self._task.via == "job" else self._by_query())
+            await self._drain(0)
+            if found.consistent and not self._query.members:
+                await self._look_for_unlisted(found)
+            await self._drain(0)
+        reports = []
+        for position, one in enumerate(self._task.windows):
+            report = await self._judge(found, position, one, count.requests, time.monotonic() - started)
+            if not self._task.dry_run:
+                await self._file(report, found, divisions)
+            reports.append(report)
+        return reports
+
+    # Reading
+
+    async def _by_query(self) -> Found:
+        task = self._task
+        reader = Reader(task.interval, longest=LONGEST_FILTERED if self._query.members else LONGEST)
+
+        async def take(page: DetailsPage, as_of: str) -> None:
+            task.progress(Progress(task.interval, len(reader.passes), reader.rows_read, page.total_hits))
+            await self.take(page.rows, as_of)
+
+        doubted: frozenset[str] = frozenset()
+        while True:
+            finished = await read(
+                self._api, reader, self._query, now=task.now, sleep=task.sleep, take=take, stop=task.stop
+            )
+            rows = reader.found()
+            if not finished.consistent or len(reader.passes) == 1 or self._query.members:
+                break
+            lost = {one: start for one, start in (await self._lost(rows)).items() if one not in doubted}
+            if not lost:
+                await self._ask_the_ongoing(rows)
+                break
+            doubted |= lost.keys()
+            reader.doubt(lost.values(), f"{len(lost)} that an earlier pass saw exist, and were not in the answer")
+        return Found(
+            rows, finished.consistent, finished.reason, reader.as_of(self._began), [p.as_dict() for p in reader.passes],
+            reader.reading, reader.first_total, reader.final_total, reader.duplicates, reader.proof_requests,
+        )  # fmt: skip
+
+    async def _by_job(self) -> Found:
+        task = self._task
+        result = await jobs.read(
+            self._api, task.interval, self._query.members, now=task.now, sleep=task.sleep, take=self.take,
+            stop=task.stop,
+        )  # fmt: skip
+        return Found(
+            result.rows, result.consistent, result.reason, result.as_of, result.passes, "job",
+            duplicates=result.duplicates,
+        )  # fmt: skip
+
+    # Writing
+
+    async def take(self, rows: Sequence[DetailRow], as_of: str) -> None:
+        """Hand rows on to the store; wait only if too many pages wait already."""
+        for batch in self._tally.batches(rows):
+            if self._task.dry_run:
+                self._compare(batch, as_of)
+            else:
+                self._waiting.append((batch, self._write(batch, as_of)))
+        await self._drain(_PAGES_WAITING)
+
+    def _compare(self, batch: Batch, as_of: str) -> None:
+        if self._book is None:
+            ids = [row.conversation_id for row in batch.rows if row.conversation_id]
+            outcome = PageOutcome({} if batch.again else dict.fromkeys(ids, "missing"), len(ids))
+        else:
+            outcome = self._book.compare_details(
+                batch.rows, as_of=as_of, run_started_at=self._began, already=self._already(batch)
+            )
+        for row in batch.rows:
+            kind = outcome.classes.get(row.conversation_id or "", "unchanged")
+            if kind != "unchanged" and self._book is not None:
+                self._tally.shares[batch.window].causes[self._cause(row, kind)] += 1
+        self._tally.filed(batch, outcome.classes, outcome.written, outcome.drifted)
+
+    def _write(self, batch: Batch, as_of: str) -> Awaitable[PageOutcome]:
+        assert self._book is not None
+        causes = self._tally.shares[batch.window].causes
+
+        def cause(row: DetailRow, kind: str) -> str:
+            word = self._cause(row, kind)
+            causes[word] += 1
+            return word
+
+        return asyncio.wrap_future(
+            self._book.write_details(
+                batch.rows, as_of=as_of, run_started_at=self._began, window=self._task.windows[batch.window],
+                already=self._already(batch), cause=cause,
+            )
+        )  # fmt: skip
+
+    @staticmethod
+    def _already(batch: Batch) -> Mapping[str, Any]:
+        return {row.conversation_id: True for row in batch.rows if row.conversation_id} if batch.again else {}
+
+    async def _drain(self, keep: int) -> None:
+        while len(self._waiting) > keep:
+            batch, writing = self._waiting.popleft()
+            outcome = await writing
+            self._tally.filed(batch, outcome.classes, outcome.written, outcome.drifted)
+
+    # What the answer does not have
+
+    async def _lost(self, rows: Mapping[str, int]) -> dict[str, str]:
+        """Conversations of an earlier pass that the proof lacks, and exist: id → start. What does not is gone."""
+        await self._drain(0)
+        lost: dict[str, str] = {}
+        missing = self._tally.seen() - rows.keys()
+        async for answer in follow.ask(self._api, missing, now=self._task.now, stop=self._task.stop):
+            await self.take(answer.rows, answer.as_of)
+            lost |= {
+                row.conversation_id: row.start
+                for row in answer.rows
+                if row.conversation_id and row.start and self._task.interval.contains(row.start)
+            }
+            if answer.unknown and self._book is not None and not self._task.dry_run:
+                await follow.done(self._book.mark_gone(answer.unknown, answer.as_of))
+        return lost
+
+    async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
+        """What went on when its page was read, several passes ago, may have ended since: ask once more."""
+        ongoing = [
+            one for one, value in rows.items()
+            if end_of(value) < 0 <= start_of(value) and self._task.interval.contains(moment(start_of(value)))
+        ]  # fmt: skip
+        async for answer in follow.ask(self._api, ongoing, now=self._task.now, stop=self._task.stop):
+            await self.take(answer.rows, answer.as_of)
+            self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
+
+    async def _look_for_unlisted(self, found: Found) -> None:
+        """Conversations that only capture knows: asked for by id, and explained or kept as anomalies."""
+        if self._book is None:
+            return
+        for position, one in enumerate(self._task.windows):
+            heard = [known for known in self._book.live_only_ids(one) if known not in found.rows]
+            async for answer in follow.ask(self._api, heard, now=self._task.now, stop=self._task.stop):
+                await self.take(answer.rows, answer.as_of)
+                self._live_only[position] += len(answer.unknown)
+                if answer.unknown and not self._task.dry_run:
+                    await follow.done(
+                        self._book.mark_live_only(
+                            answer.unknown, window_start=to_text(one.start), cause="unknown", at=answer.as_of
+                        )
+                    )
+
+    # What it means
+
+    async def _judge(self, found: Found, position: int, one: Interval, requests: int, seconds: float) -> Report:
+        task, share = self._task, self._tally.shares[position]
+        figures = self._tally.figures(found.rows, one)
+        going_on, stuck = await self._going_on(found, one)
+        read_at = max(from_text(found.as_of), one.start)
+        verdict = window.verdict(
+            consistent=found.consistent, going_on=going_on, end=one.end, read_at=read_at,
+            settle_after=task.settings.settle_after,
+        )  # fmt: skip
+        return Report(
+            window=one, verdict=verdict, passes=len(found.passes), requests=requests,
+            initial_total_hits=found.first_total, final_total_hits=found.final_total, unique=len(found.rows),
+            duplicates=found.duplicates, **figures, live_only=self._live_only[position], written=share.written,
+            seconds=seconds, reason=found.reason, via=task.via, reading=found.reading, filter=task.key,
+            as_of=found.as_of, proof_requests=found.proof_requests, drift=share.drift, stuck=stuck, heard=self._heard,
+            dry_run=task.dry_run, causes=dict(share.causes),
+        )  # fmt: skip
+
+    async def _going_on(self, found: Found, one: Interval) -> tuple[int, int]:
+        """(conversations of a window that hold it open, those that are open for too long to)."""
+        open_ids = [
+            (known, moment(start_of(value)))
+            for known, value in found.rows.items()
+            if end_of(value) < 0 <= start_of(value)
+            and known not in self._ended
+            and one.contains(moment(start_of(value)))
+        ]
+        limit = self._task.now() - self._task.settings.stuck_after
+        stuck = [known for known, start in open_ids if start < limit]
+        if self._book is None or self._task.dry_run:
+            return len(open_ids) - len(stuck), len(stuck)
+        if stuck:
+            await follow.done(self._book.mark_stuck(stuck, to_text(self._task.now())))
+        if self._query.members:
+            return len(open_ids) - len(stuck), len(stuck)
+        return self._book.ongoing_count(one), len(stuck)
+
+    async def _file(self, report: Report, found: Found, divisions: str | None) -> None:
+        assert self._book is not None
+        task, now = self._task, self._task.now()
+        start, end = to_text(report.window.start), to_text(report.window.end)
+        failed = report.verdict == "failed"
+        failures = window.failures_in_a_row(self._book.runs_of(start, end, task.key)) + 1 if failed else 0
+        owned = [one for one, value in found.rows.items() if report.window.contains(moment(max(start_of(value), 0)))]
+        record = RunRecord(
+            start=start, end=end, filter=task.key, command=task.command, via=task.via, started_at=self._began,
+            finished_at=to_text(now), as_of=found.as_of, verdict=report.verdict, reason=report.reason,
+            reading=found.reading, passes_json=_encode(found.passes).decode(), id_digest=id_digest(owned),
+            query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
+            divisions_json=divisions, seconds=report.seconds, drift=report.drift, figures=report.figures(),
+            next_try_at=to_text(window.next_try(failures, now)) if failed else None,
+            settled=not failed
+            and window.is_aged(report.window.end, from_text(found.as_of), task.settings.settle_after),
+        )  # fmt: skip
+        await follow.done(self._book.finish_run(record))

@@ -1,0 +1,50 @@
+"""The clock that says "look at the ledger": the one door to APScheduler. What is due is not its business.
+
+APScheduler's default forgets a job that starts more than a second late; here a late look is made all the same, late
+ones are made as one, and never two at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+
+class Schedule:
+    """Calls `job` at once and then every so often. `start` and `stop` from the loop's own thread."""
+
+    def __init__(self, job: Callable[[], Awaitable[None]], every: timedelta) -> None:
+        self._job = job
+        self._every = every
+        self._running: asyncio.Task[None] | None = None
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+
+    def start(self) -> None:
+        """Begin."""
+        self._scheduler.add_job(
+            self._look,
+            IntervalTrigger(seconds=self._every.total_seconds(), timezone=UTC),
+            next_run_time=datetime.now(UTC),
+            misfire_grace_time=None,
+            coalesce=True,
+            max_instances=1,
+        )
+        self._scheduler.start()
+
+    async def _look(self) -> None:
+        # The scheduler cancels what runs when it shuts down. A look is a task of its own, so that it may end well.
+        self._running = asyncio.ensure_future(self._job())
+        await asyncio.shield(self._running)
+
+    async def stop(self) -> None:
+        """Begin no more, and wait for the look under way. Cancelling this cancels that."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        if self._running is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._running
