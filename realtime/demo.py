@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -39,6 +40,8 @@ LAG: Final = timedelta(minutes=5)
 # Before the window begins the daemon is already listening.
 HEAD_START: Final = timedelta(minutes=2)
 RATE: Final = 90.0
+# Real seconds between the daemon's signs of life: on this clock, often enough to count as alive.
+ALIVE: Final = 0.2
 PER_HOUR: Final = 2400.0
 # What a page of the real platform takes, roughly, brought to the clock's rate.
 LATENCY: Final = 0.03
@@ -80,6 +83,9 @@ class Found:
 @console.json_option
 def demo(*, path: Path, seed: int, as_json: bool) -> None:
     """Capture a simulated organisation, lose some of it on purpose, reconcile, and show what was found."""
+
+    # That the connection is lost is the demo's own story; it tells it itself.
+    logging.getLogger("realtime").setLevel(logging.ERROR)
 
     async def work() -> int:
         _make_room(path, seed)
@@ -144,7 +150,7 @@ async def _play(path: Path, seed: int, tell: Any) -> tuple[list[Experiment], Fou
 @contextlib.asynccontextmanager
 async def _listening(settings: Settings, simulator: Simulator) -> AsyncIterator[None]:
     """The daemon, capturing."""
-    daemon = Daemon(settings, options=Options(now=simulator.now, reconcile=False))
+    daemon = Daemon(settings, options=Options(now=simulator.now, reconcile=False, alive=ALIVE))
     running = asyncio.create_task(daemon.run())
     ready = asyncio.create_task(daemon.ready.wait())
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)

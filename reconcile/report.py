@@ -106,11 +106,16 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def title(interval: Interval) -> str:
-    """A window as people read it."""
+    """A window as people read it: to the minute where it begins and ends on one, else as exactly as it takes."""
     start, end = to_text(interval.start), to_text(interval.end)
-    shown = end[11:16] if start[:10] == end[:10] else f"{end[:10]} {end[11:16]}"
-    exact = "" if start[16:] == end[16:] == ":00.000Z" else " (cut to the minute)"
-    return f"{start[:10]} {start[11:16]} to {shown} UTC{exact}"
+    clock = max(_needed(start), _needed(end))
+    shown = end[11:clock] if start[:10] == end[:10] else f"{end[:10]} {end[11:clock]}"
+    return f"{start[:10]} {start[11:clock]} to {shown} UTC"
+
+
+def _needed(text: str) -> int:
+    """Up to which character a time says something."""
+    return 16 if text[16:] == ":00.000Z" else 19 if text[19:] == ".000Z" else 23
 
 
 def lines(report: Report) -> Iterator[str]:

@@ -86,7 +86,7 @@ def judge(standing: Standing | None, same: bool, as_of: str) -> Action:
 
 def classify(standing: Standing | None, same: bool, end: str | None, run_started_at: str) -> Kind:
     """How a read compares with the store as it stood when the run began (CONTRACT, "What a report says")."""
-    if standing is None or standing.first_seen_at >= run_started_at:
+    if standing is None or standing.first_seen_at > run_started_at:
         return "missing"
     if standing.details is None:
         return "changed" if end is not None and standing.heard_end is None else "unchanged"
