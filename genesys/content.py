@@ -52,7 +52,7 @@ def canonical(value: Any) -> bytes:
 
 
 def spelled(value: Any) -> bytes:
-    """The same of what `decode` answered, which has no whole floats: it needs no look at the result (a third of all)."""
+    """The same of what `decode` answered: it has no whole floats, so the result needs no look (a third of all)."""
     try:
         return _encode(value)
     except (OverflowError, RecursionError):
