@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
 from simulator import predicates
-from simulator.dimensions import CONVERSATION, facts
+from simulator.dimensions import CONVERSATION, Facts
 from simulator.errors import Refusal, bad_request
 from simulator.life import Life
 from simulator.predicates import Filters
@@ -149,22 +149,32 @@ def select(
     lives: Lives, query: Query, now: datetime, *, reading: str, seen: Callable[[Life], bool] = lambda _: True
 ) -> list[Life]:
     """Every conversation that the query means at `now`, in its order. seen: whether the client may see one."""
-    last = midnight(query.end - timedelta(microseconds=1)) + DAY
-    candidates = (one for one in lives.between(midnight(query.start), last) if one.visible(now) and seen(one))
     if reading == "overlap":
-        candidates = (one for one in candidates if _overlaps(one, query, now))
+        touched = [*_going_on(lives, query, now), *lives.between(query.start, query.end)]
+    else:
+        touched = lives.between(midnight(query.start), midnight(query.end - timedelta(microseconds=1)) + DAY)
+    found = [one for one in touched if one.known_from <= now and seen(one)]
     if query.filters:
-        candidates = (one for one in candidates if predicates.holds(query.filters, one.derived(now, facts)))
-    return arrange(candidates, query.order, query.order_by, now)
+        found = [one for one in found if holds(one, query.filters, now)]
+    return arrange(found, query.order, query.order_by, now)
 
 
-def _overlaps(life: Life, query: Query, now: datetime) -> bool:
-    if life.start >= query.start:
-        return life.start < query.end
-    if life.over_by < query.start - _LATE:
-        return False  # as would be found by reading it
-    told = life.view(now).get("conversationEnd")
-    return told is None or told >= text(query.start)
+def _going_on(lives: Lives, query: Query, now: datetime) -> Iterable[Life]:
+    """What started earlier on the first day and, as far as is known, goes on into the interval."""
+    start, late = text(query.start), query.start - _LATE
+    for life in lives.between(midnight(query.start), query.start):
+        if life.over_by >= late and ((told := life.known_end(now)) is None or told >= start):
+            yield life
+
+
+def known_facts(life: Life, now: datetime) -> Facts:
+    """A life as filters see it."""
+    return life.derived(now, Facts, lambda: Facts(life.view(now)))
+
+
+def holds(life: Life, filters: Filters, now: datetime) -> bool:
+    """Whether it is among those that filters ask for."""
+    return life.derived(now, filters.text, lambda: predicates.holds(filters, known_facts(life, now)))
 
 
 def arrange(lives: Iterable[Life], order: str, order_by: str, now: datetime) -> list[Life]:
@@ -210,7 +220,7 @@ def _facets(found: list[Life], query: Query, now: datetime) -> list[dict[str, An
     for facet in query.facets:
         counts: dict[str, int] = {}
         for life in found:
-            for value in life.derived(now, facts).conversation.get(facet["dimension"], ()):
+            for value in known_facts(life, now).conversation.get(facet["dimension"], ()):
                 counts[value] = counts.get(value, 0) + 1
         results = [{"value": value, "count": count} for value, count in sorted(counts.items(), key=lambda one: -one[1])]
         told.append({

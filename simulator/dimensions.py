@@ -6,7 +6,8 @@ Names are those of the API's own models. Knows no filter and no clock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from functools import cached_property
+from typing import Any, Final
 
 Values = frozenset[str]
 
@@ -67,27 +68,29 @@ _LISTS: Final = {
 }
 
 
-class Facts(NamedTuple):
-    """A record as a filter sees it. A value that is not there has no entry."""
+class Facts:
+    """A record as a filter sees it; what no filter asks for is not worked out. A value that is not there has no entry."""
 
-    conversation: Mapping[str, Values]
-    metrics: Mapping[str, float]  # summed over the conversation
-    segments: list[Mapping[str, Any]]  # each segment, laid over its session and its participant
-    evaluations: list[Mapping[str, Any]]
-    surveys: list[Mapping[str, Any]]
-    resolutions: list[Mapping[str, Any]]
+    def __init__(self, record: dict[str, Any]) -> None:
+        self._record = record
+        self.evaluations: list[Mapping[str, Any]] = record.get("evaluations", [])
+        self.surveys: list[Mapping[str, Any]] = record.get("surveys", [])
+        self.resolutions: list[Mapping[str, Any]] = record.get("resolutions", [])
 
+    @cached_property
+    def conversation(self) -> Mapping[str, Values]:
+        """Values by dimension."""
+        return _conversation(self._record)
 
-def facts(record: dict[str, Any]) -> Facts:
-    """Read a record."""
-    return Facts(
-        _conversation(record),
-        _metrics(record),
-        list(_segments(record)),
-        record.get("evaluations", []),
-        record.get("surveys", []),
-        record.get("resolutions", []),
-    )
+    @cached_property
+    def metrics(self) -> Mapping[str, float]:
+        """Summed over the conversation."""
+        return _metrics(self._record)
+
+    @cached_property
+    def segments(self) -> list[Mapping[str, Any]]:
+        """Each segment, laid over its session and its participant."""
+        return list(_segments(self._record))
 
 
 def spelled(value: object) -> str:
@@ -108,7 +111,7 @@ def values(row: Mapping[str, Any], dimension: str) -> Values:
 
 
 def _conversation(record: dict[str, Any]) -> dict[str, Values]:
-    found = {name: frozenset((spelled(record[name]),)) for name in CONVERSATION & record.keys()}
+    found = {name: frozenset((spelled(record[name]),)) for name in CONVERSATION if name in record}
     for name, field in (("divisionId", "divisionIds"), ("accessAttribute", "accessAttributes")):
         if record.get(field):
             found[name] = frozenset(record[field])

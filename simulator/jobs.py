@@ -15,12 +15,11 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from simulator import predicates
-from simulator.details import Lives, arrange, interval, known_fields, ordering
-from simulator.dimensions import facts
+from simulator.details import Lives, arrange, holds, interval, known_fields, ordering
 from simulator.errors import Refusal, bad_request
 from simulator.life import Life
 from simulator.predicates import Filters
-from simulator.times import midnight, moment, text
+from simulator.times import midnight, text
 
 _KNOWN: Final = frozenset((*predicates.GRAMMARS, "interval", "order", "orderBy", "limit", "startOfDayIntervalMatching"))
 DEFAULT_PAGE, LARGEST_PAGE = 1000, 1000
@@ -180,7 +179,7 @@ def select(lives: Lives, asked: Asked, known: datetime, seen: Callable[[Life], b
         and life.over_by >= asked.start - timedelta(hours=1)
         and _active(life, asked.start, known)
         and seen(life)
-        and (not asked.filters or predicates.holds(asked.filters, facts(life.view(known))))
+        and (not asked.filters or holds(life, asked.filters, known))
     )
     return arrange(found, asked.order, asked.order_by, known)[: asked.limit]
 
@@ -190,8 +189,8 @@ def _encoded(life: Life, known: datetime) -> bytes:
 
 
 def _active(life: Life, start: datetime, known: datetime) -> bool:
-    told = life.view(known).get("conversationEnd")
-    return told is None or moment(told) >= start
+    told = life.known_end(known)
+    return told is None or told >= text(start)
 
 
 def _size(told: str | None) -> int:

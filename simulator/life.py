@@ -18,6 +18,7 @@ from simulator.times import FAR, moment, text
 
 T = TypeVar("T")
 _NONE = timedelta(0)
+_KEPT = 16  # derived values of one life
 _OF_THE_END = ("segmentEnd", "disconnectType", "wrapUpCode", "wrapUpNote")
 _OF_WRAP_UP = ("tAcw", "tHandle")
 
@@ -66,7 +67,8 @@ class Life:
         self._stages: list[datetime] | None = None
         self._seen: tuple[int, dict[str, Any]] | None = None
         self._encoded: tuple[int, bytes] | None = None
-        self._derived: tuple[int, object, Any] | None = None
+        self._derived: tuple[int, dict[Any, Any]] = 0, {}
+        self._ended: str | None = None
 
     # The whole of it
 
@@ -173,12 +175,24 @@ class Life:
             ]
         }
 
-    def derived(self, now: datetime, make: Callable[[dict[str, Any]], T]) -> T:
-        """`make` of what is known now; worked out once for each stage."""
+    def known_end(self, now: datetime) -> str | None:
+        """The `conversationEnd` that is known now (API text)."""
+        if self._ended is not None and now >= self.final:
+            return self._ended
+        told: str | None = self.view(now).get("conversationEnd")
+        if now >= self.final:
+            self._ended = told  # revisions do not move it
+        return told
+
+    def derived(self, now: datetime, key: object, make: Callable[[], T]) -> T:
+        """What `make` works out from what is known now, kept under a key until more is known."""
         stage = self.stage(now)
-        if self._derived is None or self._derived[:2] != (stage, make):
-            self._derived = stage, make, make(self.view(now))
-        value: T = self._derived[2]
+        if self._derived[0] != stage or len(self._derived[1]) > _KEPT:
+            self._derived = stage, {}
+        kept = self._derived[1]
+        if key not in kept:
+            kept[key] = make()
+        value: T = kept[key]
         return value
 
     # What changes it
@@ -194,6 +208,7 @@ class Life:
         kept = [one for one in self.told.revisions if one[0] < at]
         self._told = self.told._replace(revisions=[*kept, (max(at, self.final), record)])
         self.version += 1
+        self._derived = 0, {}
 
 
 def _segments(record: dict[str, Any]) -> Iterable[dict[str, Any]]:

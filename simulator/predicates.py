@@ -6,6 +6,7 @@ are combined with "and".
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -63,6 +64,7 @@ class Filters(NamedTuple):
     """The filters of a query, by their list. Falsy if there is none."""
 
     lists: Mapping[str, tuple[Filter, ...]]
+    text: str = ""  # the same filters have the same
 
     def __bool__(self) -> bool:
         return bool(self.lists)
@@ -76,7 +78,7 @@ def parse(body: Mapping[str, Any]) -> Filters:
             if not isinstance(told, list):
                 raise bad_request(f"{key} must be a list of filters.")
             lists[key] = tuple(_filter(one, grammar, clauses=True) for one in told)
-    return Filters(lists)
+    return Filters(lists, json.dumps({key: body[key] for key in lists}, sort_keys=True))
 
 
 def _filter(told: object, grammar: Grammar, *, clauses: bool) -> Filter:
