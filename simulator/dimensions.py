@@ -69,7 +69,7 @@ _LISTS: Final = {
 
 
 class Facts:
-    """A record as a filter sees it; what no filter asks for is not worked out. A value that is not there has no entry."""
+    """A record as a filter sees it; what no filter asks for is not worked out. An absent value has no entry."""
 
     def __init__(self, record: dict[str, Any]) -> None:
         self._record = record

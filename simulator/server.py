@@ -14,6 +14,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -32,6 +33,7 @@ from simulator.sign_in import Client, SignIn
 from simulator.world import Life, World, text
 
 DAY = timedelta(days=1)
+_ASKING: ContextVar[tuple[str, Client]] = ContextVar("asking")  # the token of a request that was let in, and whose
 
 
 class Simulator:
@@ -178,7 +180,7 @@ class Simulator:
         """Who is it, and may it ask once more? Raises Refusal."""
         clock = self._monotonic()
         token, client = self.sign_in.check(request.headers.get("Authorization"), clock)
-        request["token"], request["client"] = token, client
+        _ASKING.set((token, client))
         spent = self.limits.spend(token, clock)
         headers |= spent.headers()
         if spent.over:
@@ -222,7 +224,7 @@ class Simulator:
 
     def _handler(self, route: rest.Route) -> Any:
         async def handler(request: web.Request) -> web.Response:
-            client: Client = request["client"]
+            token, client = _ASKING.get()
             if route.needs and client.lacks.issuperset(route.needs):
                 raise missing_permissions(route.needs)
             body = await request.read()
@@ -230,7 +232,7 @@ class Simulator:
                 raise Refusal(415)
             query = {name: ",".join(request.query.getall(name)) for name in request.query}
             answer = route.handler(self, rest.Request(
-                client, request["token"], request.path, request.match_info, query, body, self.now(), self._monotonic(),
+                client, token, request.path, request.match_info, query, body, self.now(), self._monotonic(),
             ))  # fmt: skip
             return web.Response(status=answer.status, body=answer.body or None, content_type="application/json")
 
