@@ -4,6 +4,7 @@ The SDK blocks, so each test runs it in a thread.
 """
 
 import asyncio
+import inspect
 import json
 import re
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ import pytest
 from simulator import Simulator
 from simulator.faults import Fault
 from simulator.jobs import Rules
+from simulator.predicates import GRAMMARS
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = "2026-03-02T10:00:00.000Z/2026-03-02T11:00:00.000Z"
@@ -137,6 +139,18 @@ async def test_the_sdk_knows_every_field_and_every_value(sdk: Any, client: Any, 
     assert kinds == {"voice", "message", "email", "callback"}
     for model, entity in ((sdk.Queue, organisation.world.queues[0]), (sdk.User, organisation.world.users[0])):
         assert entity.keys() <= set(model().attribute_map.values())
+
+
+@pytest.mark.parametrize("filters", [key for key in GRAMMARS if key != "resolutionFilters"])
+def test_filters_may_name_what_the_sdk_names(sdk: Any, filters: str) -> None:
+    """Dimensions and metrics are those of the SDK's predicate models, no more and no fewer."""
+    kind = filters.removesuffix("Filters").capitalize()
+    model = getattr(sdk, f"{kind}DetailQueryPredicate")
+    for name, known in zip(("dimension", "metric"), GRAMMARS[filters], strict=True):
+        source = inspect.getsource(getattr(model, name).fset)
+        allowed = re.search(r"allowed_values = \[(.*)\]", source)
+        assert allowed is not None
+        assert set(re.findall(r'"(\w+)"', allowed[1])) == known
 
 
 async def test_details_by_id(sdk: Any, client: Any, organisation: Simulator) -> None:
