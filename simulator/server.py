@@ -133,7 +133,7 @@ class Simulator:
         add("POST", "/api/v2/notifications/channels", self._json(lambda _: self._channel()))
         add("*", "/api/v2/notifications/channels/{id}/subscriptions", self._subscriptions)
         add("GET", "/channels/{id}", self._socket)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self.api_url = self.login_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"

@@ -39,7 +39,10 @@ def ids(body: dict[str, Any], *, now: datetime = NOW, reading: str = "overlap") 
 
 def where(*predicates: dict[str, Any], kind: str = "and", filters: str = "conversationFilters") -> dict[str, Any]:
     """A day's query with one filter."""
-    return {"interval": "2026-03-02T00:00Z/2026-03-03T00:00Z", filters: [{"type": kind, "predicates": list(predicates)}]}
+    return {
+        "interval": "2026-03-02T00:00Z/2026-03-03T00:00Z",
+        filters: [{"type": kind, "predicates": list(predicates)}],
+    }
 
 
 def expected(test: Any, *, now: datetime = NOW) -> set[str]:
@@ -211,12 +214,19 @@ def test_some_of_these_searches_find_something() -> None:
 def test_filters_are_combined_and_clauses_nested() -> None:
     """Several filters: all must hold; clauses of an `or`: one is enough."""
     inbound = {"dimension": "originatingDirection", "value": "inbound"}
-    clauses = [{"type": "and", "predicates": [{"dimension": "conversationId", "value": life.id}]} for life in WORLD.lives[:3]]
-    body = {**where(inbound), "segmentFilters": [{"type": "and", "predicates": [{"dimension": "mediaType", "value": "voice"}]}]}
+    clauses = [
+        {"type": "and", "predicates": [{"dimension": "conversationId", "value": life.id}]} for life in WORLD.lives[:3]
+    ]
+    body = {
+        **where(inbound),
+        "segmentFilters": [{"type": "and", "predicates": [{"dimension": "mediaType", "value": "voice"}]}],
+    }
     assert set(ids(body)) == expected(
         lambda r: r["originatingDirection"] == "inbound" and any(s["mediaType"] == "voice" for _, s, _ in segments(r))
     )
-    found = ids({"interval": "2026-03-02T00:00Z/2026-03-03T00:00Z", "conversationFilters": [{"type": "or", "clauses": clauses}]})
+    found = ids(
+        {"interval": "2026-03-02T00:00Z/2026-03-03T00:00Z", "conversationFilters": [{"type": "or", "clauses": clauses}]}
+    )
     assert found == [life.id for life in WORLD.lives[:3]]
 
 

@@ -206,7 +206,9 @@ def test_pages_by_cursor_are_one_list() -> None:
     ]
 
 
-@pytest.mark.parametrize("query", [{"cursor": "nonsense"}, {"cursor": "bm86Mw=="}, {"pageSize": "1001"}, {"pageSize": "x"}])
+@pytest.mark.parametrize(
+    "query", [{"cursor": "nonsense"}, {"cursor": "bm86Mw=="}, {"pageSize": "1001"}, {"pageSize": "x"}]
+)
 def test_a_page_that_cannot_be_asked_for(query: dict[str, str]) -> None:
     """A cursor of another job, or a page too large, is refused."""
     office = Office()

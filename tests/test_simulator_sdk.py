@@ -84,7 +84,10 @@ async def test_credentials_are_needed(sdk: Any, organisation: Simulator) -> None
 async def test_queues_and_users_are_paged(sdk: Any, client: Any, organisation: Simulator) -> None:
     """Every queue and every user comes once, over several pages, with their divisions."""
     routing, users = sdk.RoutingApi(client), sdk.UsersApi(client)
-    for ask, entities in ((routing.get_routing_queues, organisation.world.queues), (users.get_users, organisation.world.users)):
+    for ask, entities in (
+        (routing.get_routing_queues, organisation.world.queues),
+        (users.get_users, organisation.world.users),
+    ):
         found, number = [], 1
         while True:
             page = await asyncio.to_thread(ask, page_size=12, page_number=number)
@@ -194,7 +197,10 @@ async def test_a_job_to_its_end(sdk: Any, client: Any, organisation: Simulator) 
     ("change", "words"),
     [
         (lambda body: setattr(body, "interval", "2026-03-02T10:00Z"), "Invalid interval"),
-        (lambda body: setattr(body, "interval", "2026-03-01T00:00:00Z/2026-03-09T00:00:00Z"), "does not exceed 7 days."),
+        (
+            lambda body: setattr(body, "interval", "2026-03-01T00:00:00Z/2026-03-09T00:00:00Z"),
+            "does not exceed 7 days.",
+        ),
         (lambda body: setattr(body, "paging", {"pageSize": 100, "pageNumber": 1001}), "Pagination may not exceed"),
         (lambda body: setattr(body, "paging", {"pageSize": 101, "pageNumber": 1}), "pageSize"),
     ],
@@ -213,7 +219,9 @@ async def test_a_query_that_is_refused(sdk: Any, client: Any, change: Callable[[
 async def test_too_many_requests(sdk: Any, client: Any, organisation: Simulator) -> None:
     """With Retry-After the SDK waits and tries again by itself; without it, it raises."""
     api = sdk.RoutingApi(client)
-    organisation.faults.add(Fault("status", path="GET /api/v2/routing/*", count=2, parameters={"status": 429, "retry_after": 0}))
+    organisation.faults.add(
+        Fault("status", path="GET /api/v2/routing/*", count=2, parameters={"status": 429, "retry_after": 0})
+    )
     assert (await asyncio.to_thread(api.get_routing_queues)).total == 30
     assert organisation.request_counts["GET /api/v2/routing/queues"] == 3
     organisation.faults.add(Fault("status", path="GET /api/v2/routing/*", parameters={"status": 429}))

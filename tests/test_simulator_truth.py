@@ -83,15 +83,32 @@ def test_every_kind_of_conversation_and_every_turn_is_there() -> None:
     assert {media(life) for life in LIVES} == {"voice", "message", "email", "callback"}
     assert {one["originatingDirection"] for one in records} == {"inbound", "outbound"}
     metrics = {metric["name"] for one in records for session in sessions(one) for metric in session["metrics"]}
-    turns = "tIvr tAcd tAbandon tNotResponding tHeld tAcw tHandle nTransferred nBlindTransferred nConsult nOutbound tPark"
+    turns = (
+        "tIvr tAcd tAbandon tNotResponding tHeld tAcw tHandle nTransferred nBlindTransferred nConsult nOutbound tPark"
+    )
     assert set(turns.split()) <= metrics
-    segments = {segment["segmentType"] for one in records for session in sessions(one) for segment in session["segments"]}
-    assert {"ivr", "delay", "alert", "interact", "hold", "parked", "wrapup", "system", "scheduled", "dialing"} <= segments
+    segments = {
+        segment["segmentType"] for one in records for session in sessions(one) for segment in session["segments"]
+    }
+    assert {
+        "ivr",
+        "delay",
+        "alert",
+        "interact",
+        "hold",
+        "parked",
+        "wrapup",
+        "system",
+        "scheduled",
+        "dialing",
+    } <= segments
 
 
 def test_a_voice_conversation_has_its_real_size() -> None:
     """About 15 KB and 40 rows on average, as measured on the platform."""
-    voice = [life.record for life in LIVES if media(life) == "voice" and life.record["originatingDirection"] == "inbound"]
+    voice = [
+        life.record for life in LIVES if media(life) == "voice" and life.record["originatingDirection"] == "inbound"
+    ]
     size = sum(len(json.dumps(one)) for one in voice) / len(voice)
     assert 13_000 < size < 20_000
     assert 30 < sum(sum(rows(one).values()) for one in voice) / len(voice) < 60
@@ -176,8 +193,10 @@ def test_audio_and_after_work_come_later_than_the_rest() -> None:
             continue
         seen = life.view(life.end + timedelta(seconds=life.extra + 1))
         lacking["mos"] += "mediaStatsMinConversationMos" in life.record and rows(seen) != rows(life.record)
-        lacking["wrapup"] += "conversationEnd" in seen and "wrapup" in json.dumps(life.record) and (
-            json.dumps(seen).count('"wrapup"') < json.dumps(life.record).count('"wrapup"')
+        lacking["wrapup"] += (
+            "conversationEnd" in seen
+            and "wrapup" in json.dumps(life.record)
+            and (json.dumps(seen).count('"wrapup"') < json.dumps(life.record).count('"wrapup"'))
         )
     assert lacking["mos"] > 20
     assert lacking["wrapup"] > 5
@@ -206,7 +225,9 @@ def test_few_records_change_long_after_the_end() -> None:
             assert record != last
             assert life.view(at - timedelta(milliseconds=1)) == last
             assert life.view(at) == record
-            rewritten = record["participants"] != last["participants"] or "conversationInitiator" in record.keys() - last.keys()
+            rewritten = (
+                record["participants"] != last["participants"] or "conversationInitiator" in record.keys() - last.keys()
+            )
             if rewritten:
                 assert at - life.end >= timedelta(hours=48)
                 assert (at.hour, at.minute) == (2, 0)
@@ -242,7 +263,9 @@ def test_forgotten_is_gone() -> None:
 def test_conversations_are_kept_in_the_order_of_their_starts() -> None:
     """One that is added anywhere is found where it belongs."""
     made = world(1)
-    added = Life({**made.lives[0].record, "conversationId": "added", "conversationStart": text(START + timedelta(hours=2))})
+    added = Life(
+        {**made.lives[0].record, "conversationId": "added", "conversationStart": text(START + timedelta(hours=2))}
+    )
     made.add(added)
     assert made.starts == sorted(made.starts)
     assert added in made.between(START + timedelta(hours=2), START + timedelta(hours=2, milliseconds=1))
