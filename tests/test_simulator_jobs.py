@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.errors import Refusal
@@ -146,6 +146,7 @@ def test_what_a_job_may_not_be_asked(body: object) -> None:
 # What the answers are
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 38), st.integers(1, 10), st.integers(0, 20))
 def test_a_job_answers_what_was_active_as_the_lake_knows_it(first: int, hours: int, lag: int) -> None:
     """Everything whose life overlaps the interval, whenever it started, as it was known at the watermark; no more."""

@@ -39,10 +39,11 @@ def sdk(tmp_path_factory: pytest.TempPathFactory) -> Any:
 async def organisation() -> AsyncIterator[Simulator]:
     """An organisation a day old, whose clock stands."""
     rules = Rules(lag=timedelta(0), seconds=0.0)
-    async with Simulator(
+    simulator = Simulator(
         seed=4, start=START, rate=0, per_hour=120, queues=30, users=30, job_rules=rules, rate_limit=100_000
-    ) as simulator:
-        simulator.clock.advance(timedelta(hours=15))
+    )  # fmt: skip
+    simulator.clock.advance(timedelta(hours=15))  # before it is up, so that nothing of the past is told live
+    async with simulator:
         yield simulator
 
 

@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -152,7 +153,7 @@ def test_few_conversations_never_end() -> None:
 def test_knowledge_only_grows(life: Life, offsets: list[int]) -> None:
     """Rows appear and never go away, and in the end the record is whole."""
     views = [life.view(life.known_from + timedelta(milliseconds=offset)) for offset in sorted(offsets)]
-    for earlier, later in zip(views, views[1:], strict=False):
+    for earlier, later in pairwise(views):
         assert rows(earlier) <= rows(later)
     assert rows(views[-1]) <= rows(life.record)
     assert life.view(life.final) == life.record
