@@ -97,6 +97,12 @@ class Channels:
         self.newly_watched: list[str] = []
         self._all: dict[str, Channel] = {}
 
+    def restore(self, permission: str | None = None) -> None:
+        """Give a permission back; None for all, and every refused topic with them."""
+        self.permissions |= {permission} if permission else EVERYTHING
+        if permission is None:
+            self.refused.clear()
+
     # Channels
 
     def create(self, token: str, client: str, now: datetime) -> Channel:

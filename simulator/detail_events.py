@@ -218,17 +218,13 @@ def _answered(acd: _Session) -> str | None:
     """The user who took it: the first to interact in that queue since, and before it is in a queue again."""
     others = [_Session(acd.record, who, session) for who in acd.record["participants"] for session in who["sessions"]]
     again = [one.start for one in others if one.participant.get("purpose") == "acd" and one.start > acd.start]
-    taken = [
+    taken = sorted(
         (_moment(part["segmentStart"]), str(one.participant["userId"]))
         for one in others
         for part in one.line
-        if one.participant.get("userId") and part["segmentType"] == "interact"
-    ]
-    since = sorted(
-        each
-        for each in taken
-        if acd.start <= each[0] < min(again, default=datetime.max.replace(tzinfo=acd.start.tzinfo))
+        if one.participant.get("userId") and part["segmentType"] == "interact" and part.get("queueId") == acd.queue
     )
+    since = [each for each in taken if each[0] >= acd.start and (not again or each[0] < min(again))]
     return since[0][1] if since else None
 
 

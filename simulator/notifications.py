@@ -130,7 +130,7 @@ class Notifications:
         frame: str | None = None
         for channel in self._hearers(event):
             line = self.sockets.lines.get(channel.id)
-            if line is not None:
+            if line is not None and line.carries:
                 frame = frame or event.frame()
                 line.offer(frame)
         self.emitted[event.template] += 1

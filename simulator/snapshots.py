@@ -171,7 +171,7 @@ def _participant(party: Party, now: Scene) -> dict[str, Any]:
         ),
         **_wrapping(party),
         **_routing(party, queue),
-        "attributes": dict(who.get("attributes") or {}),
+        "attributes": {name: str(value) for name, value in (who.get("attributes") or {}).items()},
     }  # fmt: skip
     for one in party.legs:
         if one.medium in LISTS:
@@ -338,7 +338,7 @@ def _flat(party: Party, now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
         **wrapping,
         **_given(user=_named(who.get("userId"), names), queue=_named(queue, names)),
         **_given(externalContact=_named(who.get("externalContactId"), {})),
-        "attributes": dict(who.get("attributes") or {}),
+        "attributes": {name: str(value) for name, value in (who.get("attributes") or {}).items()},
         **_given(provider=one.session.get("provider"), peer=_peer(one, now)),
         **_routing(party, queue),
         **_FLAT.get(one.medium, _nothing)(one, now),

@@ -29,11 +29,13 @@ _PATIENCE: Final = 1.0  # real seconds that a sender waits for a full socket to 
 class Line:
     """One open socket, and the frames that wait for it.
 
-    beats, answers: whether it sends heartbeats, and answers what its client says; a fault turns them off.
+    beats, answers, carries: whether it sends heartbeats, answers what its client says, and carries events; a fault
+    turns them off.
     """
 
     def __init__(self, channel: Channel, request: web.Request, socket: web.WebSocketResponse, bound: int) -> None:
-        self.channel, self.beats, self.answers = channel, True, True
+        self.channel = channel
+        self.beats = self.answers = self.carries = True
         self.sent = 0
         self._request, self._socket, self._bound = request, socket, bound
         self._waiting: deque[str | bytes] = deque()
@@ -73,20 +75,27 @@ class Line:
 
     async def write(self) -> None:
         """Send what waits, until there is an end."""
-        with contextlib.suppress(ConnectionError, RuntimeError):
-            while self._waiting or self._ending is None:
-                if not self._waiting:
-                    self._idle.set()
-                    self._changed.clear()
-                    await self._changed.wait()
-                    continue
-                frame = self._waiting.popleft()
-                await (self._socket.send_bytes(frame) if isinstance(frame, bytes) else self._socket.send_str(frame))
-                self.sent += 1
-                self._stalled = False
-            if self._ending[0] != 1006:
-                await self._socket.close(code=self._ending[0], message=self._ending[1].encode())
-        self._idle.set()
+        try:
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                await self._write_all()
+        finally:
+            self._ending = self._ending or (1006, "")
+            self._idle.set()
+
+    async def _write_all(self) -> None:
+        while self._waiting or self._ending is None:
+            if not self._waiting:
+                self._idle.set()
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            frame = self._waiting.popleft()
+            await (self._socket.send_bytes(frame) if isinstance(frame, bytes) else self._socket.send_str(frame))
+            self.sent += 1
+            self._stalled = False
+        code, reason = self._ending
+        if code != 1006:
+            await self._socket.close(code=code, message=reason.encode())
 
     async def drained(self) -> None:
         """Wait until nothing waits any more."""
