@@ -79,19 +79,19 @@ def text(moment: datetime) -> str:
 class Emitter:
     """Walks through the conversations' changes with the clock.
 
-    hears: whether anybody hears a topic. watched: whether anybody hears detail events of a conversation; newly_watched:
+    heard: the topics that somebody hears. watched: whether anybody hears detail events of a conversation; newly_watched:
     of which somebody does since it was asked last. deliver: told of every event, in order. breathe: awaited now and
     then, for sockets to take what they were given.
     former_queues: whether a queue that a conversation was transferred from still hears of it (not documented).
     """
 
     def __init__(
-        self, world: World, clock: Clock, *, hears: Callable[[str], bool], watched: Callable[[str], bool],
+        self, world: World, clock: Clock, *, heard: Mapping[str, object], watched: Callable[[str], bool],
         newly_watched: Callable[[], list[str]], deliver: Callable[[Event], None],
         breathe: Callable[[], Awaitable[None]], seed: int = 1,
     ) -> None:  # fmt: skip
         self._world, self._clock = world, clock
-        self._hears, self._watched, self._newly_watched = hears, watched, newly_watched
+        self._heard, self._watched, self._newly_watched = heard, watched, newly_watched
         self._deliver, self._breathe = deliver, breathe
         self._draw = random.Random(f"emitter {seed}")
         self.delay = DELAY
@@ -197,9 +197,11 @@ class Emitter:
     # What a change is told as
 
     def _wanted(self, topic: str) -> bool:
-        return self.everything or self._hears(topic)
+        return self.everything or topic in self._heard
 
     def _snapshots(self, life: Life, at: datetime) -> Iterator[Event]:
+        if not self.everything and not self._heard:
+            return
         moment = text(at)
         now = scene(life.record, moment)
         wanted = list(self._topics(now))

@@ -52,7 +52,7 @@ class Notifications:
         self.sockets.refuse = self._refusal
         self.sockets.flapping = self._flaps
         self.emitter = Emitter(
-            world, clock, hears=self.channels.heard.__contains__, watched=self.channels.watched.__contains__,
+            world, clock, heard=self.channels.heard, watched=self.channels.watched.__contains__,
             newly_watched=self._newly_watched, deliver=self._alter, breathe=self._breathe, seed=seed,
         )  # fmt: skip
         self.alterations = Alterations(seed, self.emitter.correlation_id)
@@ -99,7 +99,7 @@ class Notifications:
         self.emitter.everything = True
 
     async def settle(self) -> None:
-        """Wait until everything due at this moment is with its clients' sockets."""
+        """Wait until everything due at this moment has been taken by the clients, which must be reading."""
         await self.emitter.settle()
         await asyncio.gather(*(line.drained() for line in self.sockets.lines.values()))
 

@@ -101,7 +101,15 @@ def scene(record: Record, at: str, *, passing: bool = False) -> Scene:
 
 def passes(record: Record, at: str) -> bool:
     """Whether somebody with after-call work to do disconnects at this moment: then two snapshots are told of it."""
-    return any(one.passing for party in scene(record, at, passing=True).parties for one in party.legs)
+    for participant in record["participants"]:
+        for session in participant["sessions"]:
+            ends = {"": "", "wrapup": ""}
+            for one in session.get("segments", ()):
+                kind = "wrapup" if one["segmentType"] == "wrapup" else ""
+                ends[kind] = max(ends[kind], one.get("segmentEnd", "~"))
+            if ends["wrapup"] and ends[""] == at:
+                return True
+    return False
 
 
 def _queues(parties: Iterable[Party]) -> dict[str, str | None]:

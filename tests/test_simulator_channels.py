@@ -152,10 +152,16 @@ def test_an_error_body_is_the_platforms() -> None:
     assert [one["entityId"] for one in body["details"]] == ["nonsense"]
 
 
-names = st.sampled_from([*(topic(number) for number in range(4)), "v2.users.u.presence", "v2.users.u?presence&activity"])
+names = st.sampled_from(
+    [*(topic(number) for number in range(4)), "v2.users.u.presence", "v2.users.u?presence&activity"]
+)
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["add", "replace", "drop", "clear", "remove"]), st.lists(names))))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from(["add", "replace", "drop", "clear", "remove"]), st.lists(names))
+    )
+)
 def test_who_hears_what_is_what_the_subscriptions_say(steps: list[tuple[int, str, list[str]]]) -> None:
     """After any sequence of changes the index of hearers is exactly what the channels' lists stand for."""
     channels = some()

@@ -143,7 +143,11 @@ def test_all_sixteen_members_are_told() -> None:
     acd = next(one.body for one in found if one.member == "acd.end")
     assert (acd["acdOutcome"], acd["answeredUserId"]) == ("ANSWERED", "u2")
     voice = next(one.body for one in found if one.member == "user.end" and one.body["sessionId"] == "s5")
-    assert (voice["interactingDurationMs"], voice["heldDurationMs"], voice["alertingDurationMs"]) == (120_000, 40_000, 5_000)
+    assert (voice["interactingDurationMs"], voice["heldDurationMs"], voice["alertingDurationMs"]) == (
+        120_000,
+        40_000,
+        5_000,
+    )
 
 
 def test_everything_at_every_moment_is_one_of_the_models() -> None:
@@ -160,7 +164,12 @@ def test_everything_at_every_moment_is_one_of_the_models() -> None:
 @pytest.mark.parametrize("medium", ["voice", "callback", "email", "message", "chat"])
 def test_every_end_has_a_word_in_every_medium(word: str, medium: str) -> None:
     """Each disconnectType of the details is one that the medium's communications, and detail events, have."""
-    who = {"participantId": "p", "purpose": "agent", "userId": "u", "sessions": [session("s", medium, segment("interact", 0, 9, disconnectType=word))]}
+    who = {
+        "participantId": "p",
+        "purpose": "agent",
+        "userId": "u",
+        "sessions": [session("s", medium, segment("interact", 0, 9, disconnectType=word))],
+    }
     record = {"conversationId": "c", "participants": [who]}
     now = scene(record, at(9))
     body_of(SIDES[0]).validate(snapshot(now))
@@ -232,7 +241,11 @@ def test_a_queue_that_is_left_may_hear_on_or_not() -> None:
     """The former queue hears until the end in one reading, and until its last participant has gone in the other."""
     record = everything()
     record["participants"] = record["participants"][:5]
-    late = {"participantId": "p8", "purpose": "acd", "sessions": [session("s11", "voice", segment("interact", 231, 300, queueId="q2"), peerId="s1")]}
+    late = {
+        "participantId": "p8",
+        "purpose": "acd",
+        "sessions": [session("s11", "voice", segment("interact", 231, 300, queueId="q2"), peerId="s1")],
+    }
     record["participants"].append(late)
     assert scene(record, at(230)).queue_ids(former=False) == ["q1"]
     after = scene(record, at(300))
@@ -255,5 +268,7 @@ def test_an_envelope_is_eventbridges() -> None:
 
 def test_the_schemas_cover_what_is_emitted() -> None:
     """There is a schema for each topic that conversations of this world are told on."""
-    told = {side + ending for side in SIDES for ending in ("", ".calls", ".callbacks", ".emails", ".messages", ".chats")}
+    told = {
+        side + ending for side in SIDES for ending in ("", ".calls", ".callbacks", ".emails", ".messages", ".chats")
+    }
     assert told | {DETAIL + member for member in DETAIL_MEMBERS} <= described()
