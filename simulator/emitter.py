@@ -79,9 +79,9 @@ def text(moment: datetime) -> str:
 class Emitter:
     """Walks through the conversations' changes with the clock.
 
-    heard: the topics that somebody hears. watched: whether anybody hears detail events of a conversation; newly_watched:
-    of which somebody does since it was asked last. deliver: told of every event, in order. breathe: awaited now and
-    then, for sockets to take what they were given.
+    heard: the topics that somebody hears. watched: whether anybody hears detail events of a conversation;
+    newly_watched: of which somebody does since it was asked last. deliver: told of every event, in order. breathe:
+    awaited now and then, for sockets to take what they were given.
     former_queues: whether a queue that a conversation was transferred from still hears of it (not documented).
     """
 
@@ -99,6 +99,7 @@ class Emitter:
         self.everything = False  # write every event, for a listener to the whole organisation
         self.done = clock.now()
         self._known: set[str] = set()
+        self._names: dict[str, str] = {}
         self._followed: dict[str, list[DetailEvent]] = {}
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
         self._serial = itertools.count()
@@ -233,5 +234,9 @@ class Emitter:
     def _body(self, now: Scene, medium: str) -> dict[str, Any]:
         if not medium:
             return snapshot(now)
-        names = {one["id"]: one["name"] for one in (*self._world.queues, *self._world.users)}
-        return flattened(now, medium, names)
+        known = (*self._world.queues, *self._world.users) if len(self._names) != self._people() else ()
+        self._names.update((one["id"], one["name"]) for one in known)
+        return flattened(now, medium, self._names)
+
+    def _people(self) -> int:
+        return len(self._world.queues) + len(self._world.users)

@@ -13,11 +13,12 @@ from typing import Any, Final
 HEARTBEAT: Final = '{"topicName":"channel.metadata","eventBody":{"message":"WebSocket Heartbeat"}}'
 PONG: Final = '{"topicName":"channel.metadata","eventBody":{"message":"pong"}}'
 VERSION: Final = "2"
+_encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def encoded(value: Any) -> str:
     """JSON without blanks, as the platform sends it."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _encode(value)
 
 
 def event(topic: str, body: str, correlation_id: str) -> str:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 Segment = dict[str, Any]
@@ -170,16 +171,20 @@ def _disconnect(line: Iterable[Segment], medium: str) -> str | None:
     return "other" if told[-1] in foreign else told[-1]
 
 
+@lru_cache(maxsize=8_192)
+def _message_id(session: str, number: int) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{session} {number}"))
+
+
 def messages(one: Leg, at: str) -> list[dict[str, Any]]:
     """The messages of a communication so far, each with an id and a time: the details have neither, so they are made up
     from the session's id, the same ones each time."""
     if one.connected is None:
         return []
     began, end = _moment(one.connected), _moment(min(one.disconnected or at, at))
-    space = uuid.UUID(int=0)
     found = []
     for number in range(min(int((end - began).total_seconds() // 20) + 1, 40)):
-        name = str(uuid.uuid5(space, f"{one.session['sessionId']} {number}"))
+        name = _message_id(one.session["sessionId"], number)
         when = _written(began + timedelta(seconds=20 * number))
         found.append(
             {"messageId": name, "messageTime": when, "messageStatus": "delivery-success", "messageSegmentCount": 1}

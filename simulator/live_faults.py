@@ -1,20 +1,22 @@
 """The faults of the live side, by name: what a script or a test can make go wrong with channels, sockets and events.
 
 Each is a function of the notifications and of parameters that are plain numbers, words and flags, so that they can
-stand in a file. Minutes and seconds are the organisation's clock's. What goes wrong, and how, is done elsewhere; here it has
-its names.
+stand in a file. Minutes and seconds are the organisation's clock's. What goes wrong, and how, is done elsewhere; here
+it has its names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from simulator.alterations import Alteration
 from simulator.channels import Channel
-from simulator.notifications import Notifications
 from simulator.sockets import Line
+
+if TYPE_CHECKING:
+    from simulator.notifications import Notifications
 
 _JUNK: Final[Mapping[str, str | bytes]] = {
     "text": "this is no JSON",

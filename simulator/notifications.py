@@ -22,6 +22,7 @@ from simulator.alterations import Alterations
 from simulator.channels import Channel, Channels, Refused
 from simulator.clock import Clock
 from simulator.emitter import Emitter, Event, World, text
+from simulator.live_faults import FAULTS
 from simulator.sockets import HEARTBEAT, Sockets
 from simulator.topics import EXPANDS, available
 
@@ -166,6 +167,13 @@ class Notifications:
 
     def _flaps(self) -> bool:
         return self.flapping_until is not None and self.clock.now() < self.flapping_until
+
+    def fault(self, name: str, /, **parameters: Any) -> None:
+        """Make something go wrong: a name and parameters of `live_faults.FAULTS`. Raises ValueError: there is none."""
+        made = FAULTS.get(name)
+        if made is None:
+            raise ValueError(f"{name} is no fault of the live side; there are {', '.join(FAULTS)}")
+        made(self, **parameters)
 
     def cut(self, minutes: float) -> None:
         """Every socket dies without a word, and none is accepted for so many minutes of the organisation's clock."""
