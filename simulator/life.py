@@ -9,6 +9,7 @@ Knows no queue, no query and no server.
 from __future__ import annotations
 
 import bisect
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -103,7 +104,7 @@ class Life:
             times = {
                 one[name] for one in _segments(self.record) for name in ("segmentStart", "segmentEnd") if name in one
             }
-            self._changes = sorted({self.start, *map(moment, times)})
+            self._changes = sorted({self.start, *_readable(times)})
         return self._changes
 
     @property
@@ -120,7 +121,7 @@ class Life:
         yield self.known_from, "start"
         for at, kind in _emitted(told.record):
             more = told.audio_after if kind == "audio" else told.wrap_up_after if kind == "wrapup" else _NONE
-            yield moment(at) + indexed + more, kind
+            yield from ((when + indexed + more, kind) for when in _readable([at]))
         for pair in told.breaks:
             yield from ((at + indexed, "break") for at in pair)
 
@@ -217,6 +218,13 @@ class Life:
         self._told = self.told._replace(revisions=[*kept, (max(at, self.final), record)])
         self.version += 1
         self._derived = 0, {}
+
+
+def _readable(times: Iterable[str]) -> Iterable[datetime]:
+    """Those that are times: a record that was given by hand may have others, which nothing happens at."""
+    for one in times:
+        with contextlib.suppress(ValueError):
+            yield moment(one)
 
 
 def _segments(record: dict[str, Any]) -> Iterable[dict[str, Any]]:
