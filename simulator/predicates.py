@@ -93,18 +93,25 @@ def _filter(told: object, grammar: Grammar, *, clauses: bool) -> Filter:
         raise bad_request(f"Invalid filter type: {told['type']}")
     if told.get("clauses") and not clauses:
         raise bad_request("Filters may be nested to two levels only.")
-    inner = tuple(_filter(one, grammar, clauses=False) for one in told.get("clauses") or ())
-    predicates = tuple(_predicate(one, grammar) for one in told.get("predicates") or ())
+    inner = tuple(_filter(one, grammar, clauses=False) for one in _listed(told, "clauses"))
+    predicates = tuple(_predicate(one, grammar) for one in _listed(told, "predicates"))
     if not inner and not predicates:
         raise bad_request("A filter must have at least one predicate or clause.")
     return Filter(told.get("type") == "or", predicates, inner)
+
+
+def _listed(told: Mapping[str, Any], key: str) -> list[object]:
+    listed = told.get(key) or []
+    if not isinstance(listed, list):
+        raise bad_request(f"{key} must be a list.")
+    return listed
 
 
 def _predicate(told: object, grammar: Grammar) -> Predicate:
     if not isinstance(told, dict):
         raise bad_request("A predicate must be an object.")
     operator = told.get("operator") or "matches"
-    if operator not in _OPERATORS:
+    if not isinstance(operator, str) or operator not in _OPERATORS:
         raise bad_request(f"Invalid predicate operator: {operator}")
     kind, name = _subject(told, grammar)
     value, bounds = told.get("value"), told.get("range")
@@ -121,9 +128,9 @@ def _subject(told: Mapping[str, Any], grammar: Grammar) -> tuple[str, str]:
         name = told.get(kind)
         if name is None:
             continue
-        if told.get("type", kind) != kind or (known is not None and name not in known):
+        if not isinstance(name, str) or told.get("type", kind) != kind or (known is not None and name not in known):
             raise bad_request(f"Invalid {kind} for this filter: {name}")
-        return kind, str(name)
+        return kind, name
     raise bad_request("A predicate must have a dimension, a metric or a property.")
 
 
