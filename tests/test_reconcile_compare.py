@@ -70,7 +70,7 @@ def test_a_row_without_a_start_is_owned_by_none() -> None:
     nameless = record("a")
     del nameless["conversationStart"]
     [batch] = tally.batches(rows(nameless))
-    tally.filed(batch, {"a": "missing"}, 1, 0)
+    tally.filed(batch, {"a": "missing"}, {"a": False})
     assert batch.window == 0
     assert [tally.figures(packed_of(nameless), one)["owned"] for one in (WINDOW, NEXT)] == [0, 0]
     assert tally.shares[0].written == 1
@@ -89,7 +89,7 @@ def test_figures_are_of_the_owned_rows_of_the_pass_that_counted() -> None:
     ]
     [batch] = tally.batches(rows(*read))
     kinds = {"a": "missing", "b": "changed", "c": "unchanged", "before": "missing", "after": "missing", "x": "missing"}
-    tally.filed(batch, kinds, 5, 0)
+    tally.filed(batch, kinds, {one: False for one, kind in kinds.items() if kind != "unchanged"})
     counted = packed_of(*read[:-1])
     assert tally.figures(counted, WINDOW) == {
         "owned": 3, "missing": 1, "changed": 1, "unchanged": 1, "ongoing": 1,
@@ -97,6 +97,28 @@ def test_figures_are_of_the_owned_rows_of_the_pass_that_counted() -> None:
     assert tally.shares[0].written == 5
     assert tally.seen() == {"a", "b", "c", "before", "after", "x"}
     assert (tally.kind("before"), tally.kind("nobody")) == ("missing", "")
+
+
+def test_a_second_look_changes_only_what_was_written() -> None:
+    """Other bytes that say the same are no change, although another row of the page has changed."""
+    tally = Tally([WINDOW])
+    [batch] = tally.batches(rows(record("same"), record("new", end=None), record("stood")))
+    tally.filed(batch, {"same": "unchanged", "new": "missing", "stood": "unchanged"}, {"new": True})
+    [again] = tally.batches(rows(dict(reversed(record("same").items())), record("new"), record("stood", end=21)))
+    tally.filed(again, {}, {"new": True, "stood": True})
+    assert [tally.kind(one) for one in ("same", "new", "stood")] == ["unchanged", "missing", "changed"]
+    assert tally.shares[0].written == 2, "what was written twice counts once"
+
+
+def test_details_filled_in_are_no_change_until_an_unheard_end_comes() -> None:
+    """Known from capture alone and going on: written, unchanged. Its end, if nobody heard it, is a change."""
+    for unheard, kind in ((False, "unchanged"), (True, "changed")):
+        tally = Tally([WINDOW])
+        [batch] = tally.batches(rows(record("a", end=None)))
+        tally.filed(batch, {"a": "unchanged"}, {"a": False})
+        [again] = tally.batches(rows(record("a")))
+        tally.filed(again, {}, {"a": unheard})
+        assert (tally.kind("a"), tally.shares[0].written) == (kind, 1)
 
 
 KINDS = st.sampled_from(["missing", "changed", "unchanged"])
@@ -117,7 +139,7 @@ def test_every_owned_row_is_counted_in_one_window_and_one_kind(
     for first in range(0, len(records), size):
         for batch in tally.batches(rows(*records[first : first + size])):
             ids = [row.conversation_id for row in batch.rows if row.conversation_id]
-            tally.filed(batch, {one: found[one][2] for one in ids}, len(ids), 0)
+            tally.filed(batch, {one: found[one][2] for one in ids}, dict.fromkeys(ids, False))
     for window, low in ((WINDOW, 0), (NEXT, 30)):
         own = [(start, end, kind) for start, end, kind in found.values() if low <= start < low + 30]
         expected = {kind: sum(one[2] == kind for one in own) for kind in ("missing", "changed", "unchanged")}
