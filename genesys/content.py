@@ -7,12 +7,14 @@ digest of one spelling of the content. It does not know what the content is abou
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-_encode: Final = msgspec.json.Encoder(order="sorted").encode
+_encode: Final[Callable[[Any], bytes]] = msgspec.json.Encoder(order="sorted").encode
 # Where a whole number may be spelled as a float (`1.0`, `1e16`): only there is the content walked. Ids do not match,
 # because a number ends at punctuation; a text that does match costs the walk and changes nothing.
 _WHOLE_FLOATS: Final = (b".0,", b".0}", b".0]")
@@ -23,47 +25,38 @@ _ESCAPE: Final = re.compile(
 )
 
 
-_decode: Final = msgspec.json.Decoder().decode
-
-
-def decode(json: bytes | str) -> Any:
-    """Any JSON. Raises ValueError (no JSON, no UTF-8) or RecursionError (nested deeper than about a thousand)."""
-    return _decode(json)
-
-
 def _number(text: str) -> int | float:
+    """A number that is spelled as a float: an integer if it is whole."""
     number = float(text)
     if number.is_integer():
         return int(number)
-    if number - number != 0:
-        raise ValueError(f"{text[:40]} is out of range")
+    if number in (math.inf, -math.inf):
+        raise ValueError("a number is out of range")
     return number
 
 
-_decode_whole: Final = msgspec.json.Decoder(float_hook=_number).decode
+_decode: Final = msgspec.json.Decoder(float_hook=_number).decode
 
 
-def read(json: bytes) -> tuple[Any, bytes]:
-    """(any JSON with its whole floats as integers, its one spelling). Raises as `decode` does.
-
-    The same as `decode` and `canonical`, in half the time: the spelling need not be searched for whole floats.
-    """
-    value = _decode_whole(json)
-    try:
-        return value, _encode(value)
-    except (OverflowError, RecursionError):
-        return value, _spell(value)
+def decode(json: bytes | str) -> Any:
+    """Any JSON, whole floats as integers. Raises ValueError (no JSON, no UTF-8) or RecursionError (nested too deep)."""
+    return _decode(json)
 
 
 def canonical(value: Any) -> bytes:
     """The one spelling of decoded JSON: keys sorted, whole floats as integers. Equal if and only if the content is."""
-    try:
-        encoded: bytes = _encode(value)
-    except (OverflowError, RecursionError):
-        return _spell(value)  # an integer beyond 64 bits, or nested too deep for recursion
+    encoded = spelled(value)
     if any(ending in encoded for ending in _WHOLE_FLOATS) or _EXPONENT.search(encoded) or value.__class__ is float:
         return _spell(value)
     return encoded
+
+
+def spelled(value: Any) -> bytes:
+    """The same of what `decode` answered: it has no whole floats, so the result needs no look (a third of all)."""
+    try:
+        return _encode(value)
+    except (OverflowError, RecursionError):
+        return _spell(value)  # an integer beyond 64 bits, or nested too deep for recursion
 
 
 def digest(*parts: bytes) -> bytes:

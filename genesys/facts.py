@@ -8,7 +8,7 @@ strange shape says nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -89,84 +89,103 @@ def _of_detail_event(member: str, body: Mapping[str, Any]) -> LiveFacts:
 def _of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
     """A conversation with all its participants; of one medium, their communications lie flat in them (media is it)."""
     participants = _objects(body.get("participants"))
-    communications = [list(_communications(one)) for one in participants]
-    found = {kind for listed in communications for kind, _ in listed}
-    if media and participants:
-        found.add(media)
+    seen = _Seen({media} if media and participants else set())
+    for one in participants:
+        seen.participant(one)
     return LiveFacts(
-        min(_times(one.get(name) for one in participants for name in ("connectedTime", "startTime")), default=None),
-        _end(participants, communications),
-        max(_times(_borne(participants, communications)), default=None),
-        tuple(sorted(found - {""})),
-        _snapshot_direction(participants, communications),
+        _earliest([one[name] for one in participants for name in ("connectedTime", "startTime") if name in one]),
+        _latest(seen.ends) if participants and not seen.somebody_there else None,
+        _latest(seen.times),
+        tuple(sorted(seen.media)),
+        seen.direction,
         tuple(sorted(_division_ids(body.get("divisions")))),
     )
 
 
-def _end(participants: list[dict[str, Any]], communications: list[list[tuple[str, dict[str, Any]]]]) -> str | None:
-    """When the conversation ended: every participant has gone, and nobody has after-call work before him."""
-    ends = [one.get("endTime") for one in participants]
-    if not ends or None in ends or None in (ends := [normalize(one) for one in ends]):
-        return None
-    for one, listed in zip(participants, communications, strict=True):
-        if (one.get("startAcwTime") and not one.get("endAcwTime")) or one.get("state") in _YET_TO_COME:
-            return None
-        if any(_unfinished(each) for _, each in listed):
-            return None
-    return max((*_times(ends), *_times(one.get("endAcwTime") for one in participants)))
+# A participant's lists of communications, as the platform spells them.
+_LISTS: Final = tuple(
+    (name, MEDIA_TYPES.get(name.lower()))
+    for name in (
+        "calls", "callbacks", "chats", "cobrowsesessions", "emails", "messages", "internalMessages",
+        "screenMonitorings", "screenshares", "socialExpressions", "videos",
+    )
+)  # fmt: skip
 
 
-def _unfinished(communication: Mapping[str, Any]) -> bool:
-    work = communication.get("afterCallWork")
-    pending = isinstance(work, dict) and work.get("state") == "pending"
-    return pending or communication.get("state") in _YET_TO_COME
+@dataclass(slots=True)
+class _Seen:
+    """What is gathered on one walk over a snapshot (snapshots are what comes most, and what is largest)."""
 
+    media: set[str]
+    times: set[str] = field(default_factory=set)
+    ends: set[str] = field(default_factory=set)
+    somebody_there: bool = False
+    direction: str | None = None
 
-def _communications(participant: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(media type, communication). In a flattened snapshot `messages` are the messages of one communication."""
-    flat = "state" in participant
-    for name, value in participant.items():
-        if value.__class__ is list and value:
-            kind = MEDIA_TYPES.get(name) or MEDIA_TYPES.get(name.lower())
-            if kind is not None:
-                for each in _objects(value):
-                    yield ("" if flat else kind), each
+    def participant(self, one: Mapping[str, Any]) -> None:
+        """Somebody is there until he has gone and has no after-call work before him."""
+        self._add_times(one)
+        end = one.get("endTime")
+        if normalize(end) is None or ("startAcwTime" in one and not one.get("endAcwTime")) or _is_ahead(one):
+            self.somebody_there = True
+        else:
+            self.ends.update(time for time in (end, one.get("endAcwTime")) if isinstance(time, str))
+        # The customer's first direction is the conversation's: a consultation has its own.
+        asked = self.direction is None and one.get("purpose") in ("customer", "external")
+        if asked:
+            self.direction = _direction(one.get("direction"))
+        # In a flattened snapshot the participant is the communication, and `messages` are messages.
+        flat = "state" in one
+        for name, kind in _LISTS:
+            if name in one:
+                self._communications(_objects(one[name]), None if flat else kind, asked=asked)
 
-
-def _borne(participants: list[dict[str, Any]], communications: list[list[tuple[str, dict[str, Any]]]]) -> set[object]:
-    """Every time that a snapshot bears, as it stands; many stand in it twice."""
-    found: set[object] = set()
-    for one, listed in zip(participants, communications, strict=True):
-        _add_times(found, one)
-        for _, each in listed:
-            _add_times(found, each)
+    def _communications(self, listed: list[dict[str, Any]], kind: str | None, *, asked: bool) -> None:
+        if listed and kind is not None:
+            self.media.add(kind)
+        for each in listed:
+            self._add_times(each)
+            if _is_ahead(each):
+                self.somebody_there = True
+            if asked and self.direction is None:
+                self.direction = _direction(each.get("direction"))
             if "messages" in each:
                 for message in _objects(each["messages"]):
-                    _add_times(found, message)
-    return found
+                    self._add_times(message)
+
+    def _add_times(self, item: Mapping[str, Any]) -> None:
+        for name in _TIMES:
+            if name in item and item[name].__class__ is str:
+                self.times.add(item[name])
+        for name in ("afterCallWork", "wrapup"):
+            if name in item and item[name].__class__ is dict:
+                self._add_times(item[name])
 
 
-def _add_times(found: set[object], item: Mapping[str, Any]) -> None:
-    for name in _TIMES:
-        if name in item:
-            value = item[name]
-            if value.__class__ is str:
-                found.add(value)
-    for name in ("afterCallWork", "wrapup"):
-        if name in item and item[name].__class__ is dict:
-            _add_times(found, item[name])
+def _is_ahead(item: Mapping[str, Any]) -> bool:
+    """Whether there is something to come: a scheduled callback, a parked email, after-call work."""
+    work = item.get("afterCallWork")
+    return item.get("state") in _YET_TO_COME or (work.__class__ is dict and work.get("state") == "pending")
 
 
-def _snapshot_direction(
-    participants: list[dict[str, Any]], communications: list[list[tuple[str, dict[str, Any]]]]
-) -> str | None:
-    """The direction of the customer's first communication: of the others, a consultation has its own."""
-    for one, listed in zip(participants, communications, strict=True):
-        if one.get("purpose") in ("customer", "external"):
-            for direction in (one.get("direction"), *(each.get("direction") for _, each in listed)):
-                if (known := _direction(direction)) is not None:
-                    return known
-    return None
+def _latest(times: Iterable[object]) -> str | None:
+    return max(_normalized(times, latest=True), default=None)
+
+
+def _earliest(times: Iterable[object]) -> str | None:
+    return min(_normalized(times, latest=False), default=None)
+
+
+def _normalized(times: Iterable[object], *, latest: bool) -> Iterator[str]:
+    """The readable ones as API text; of those that are spelled alike, only as many as it takes to find the extreme."""
+    texts = [time for time in times if isinstance(time, str)]
+    alike = all(len(text) == 24 and text[23] == "Z" for text in texts)
+    for text in sorted(texts, reverse=latest) if alike else texts:
+        time = normalize(text)
+        if time is not None:
+            yield time
+            if alike:
+                return
 
 
 def _media(body: Mapping[str, Any]) -> tuple[str, ...]:
@@ -195,10 +214,4 @@ def _is_id(value: object) -> bool:
 
 
 def _objects(items: object) -> list[dict[str, Any]]:
-    return [item for item in items if item.__class__ is dict] if isinstance(items, list) else []
-
-
-def _times(values: Iterable[object]) -> Iterator[str]:
-    for value in values:
-        if value.__class__ is str and (time := _normal(value)) is not None:
-            yield time
+    return [item for item in items if item.__class__ is dict] if items.__class__ is list else []

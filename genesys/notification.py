@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from genesys.content import decode, digest, mend_surrogates, read
+from genesys.content import decode, digest, mend_surrogates, spelled
 from genesys.facts import LiveFacts, event_time, facts_of
 from genesys.topics import conversation_id_of, snapshot_media
 
@@ -168,7 +168,7 @@ def _why(error: ValueError | RecursionError) -> str:
 
 
 def _observation(topic: str, event_body: bytes, source: str, received_at: str) -> Observation:
-    body, spelled = read(event_body)
+    body = decode(event_body)
     conversation_id = time = facts = None
     if isinstance(body, dict):
         conversation_id = _conversation_id(topic, body)
@@ -176,7 +176,7 @@ def _observation(topic: str, event_body: bytes, source: str, received_at: str) -
         facts = facts_of(topic, body) if conversation_id is not None else None
     else:
         conversation_id = conversation_id_of(topic)
-    identity = digest(topic.encode(), spelled)
+    identity = digest(topic.encode(), spelled(body))
     return Observation(topic, event_body, identity, conversation_id, time, received_at, source, facts)
 
 

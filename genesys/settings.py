@@ -109,8 +109,8 @@ def _duration(value: Any) -> timedelta:
 
 def _width(value: Any) -> timedelta:
     width = _duration(value)
-    if not timedelta(minutes=1) <= width <= timedelta(days=7):
-        raise ValueError("must lie between PT1M and P7D (the longest interval that the platform takes)")
+    if not timedelta(seconds=1) <= width <= timedelta(days=7):
+        raise ValueError("must lie between PT1S and P7D (the longest interval that the platform takes)")
     return width
 
 

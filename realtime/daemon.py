@@ -25,7 +25,7 @@ from realtime.figures import Figures
 from realtime.health import Port
 from realtime.notify import Notifier
 from realtime.signals import Timings
-from realtime.subscriber import REDISCOVER, Subscriber
+from realtime.subscriber import ALIVE, REDISCOVER, Subscriber
 from reconcile.due import Round, run_due
 from reconcile.report import Report, title
 from reconcile.schedule import Schedule
@@ -66,6 +66,7 @@ class Options:
     now: Callable[[], datetime] = _utc_now
     timings: Timings = field(default_factory=Timings)
     rediscover: float = REDISCOVER
+    alive: float = ALIVE
     look_every: timedelta = LOOK_EVERY
     reconcile: bool = True
 
@@ -167,6 +168,7 @@ class Daemon:
             now=self._options.now,
             timings=self._options.timings,
             rediscover=self._options.rediscover,
+            alive=self._options.alive,
         )
         schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
         port = Port(self, self.settings.health) if self.settings.health else None

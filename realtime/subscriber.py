@@ -49,6 +49,7 @@ class Subscriber:
     """Live capture over WebSocket. `run` once.
 
     now: the organisation's clock (the simulator's may run faster). rediscover: seconds between looks at the queues.
+    alive: seconds between signs of life in the ledger.
     """
 
     def __init__(
@@ -60,9 +61,11 @@ class Subscriber:
         now: Callable[[], datetime],
         timings: Timings | None = None,
         rediscover: float = REDISCOVER,
+        alive: float = ALIVE,
         inbox: Inbox | None = None,
     ) -> None:
         self._api, self._book, self._now = api, book, now
+        self._alive = alive
         self._settings = settings
         self._timings = timings or Timings()
         self._rediscover = rediscover
@@ -220,10 +223,10 @@ class Subscriber:
         now = self._ticks()
         if now >= self._alive_due:
             self.intake.alive()
-            self._alive_due = now + ALIVE
+            self._alive_due = now + self._alive
         due = min((one.line.due() for one in self._listeners.values()), default=now + 1)
         woken = asyncio.ensure_future(self._wake.wait())
-        delay = min(max(due - now, 0.0), 1.0)
+        delay = min(max(min(due, self._alive_due) - now, 0.0), 1.0)
         await asyncio.wait({woken, *until}, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
         woken.cancel()
         self._wake.clear()

@@ -98,7 +98,7 @@ def judge(standing: Standing | None, same: bool, as_of: str) -> Action:
 
 def classify(standing: Standing | None, same: bool, row: DetailRow, run_started_at: str) -> Kind:
     """How a read compares with the store as it stood when the run began (CONTRACT, "What a report says")."""
-    if standing is None or standing.first_seen_at >= run_started_at:
+    if standing is None or standing.first_seen_at > run_started_at:
         return "missing"
     if standing.details is None:
         return "changed" if unheard_end(standing, row) else "unchanged"

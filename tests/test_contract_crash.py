@@ -3,16 +3,16 @@
 Whole processes on one real file; the organisation is the simulator in this process.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from simulator import Simulator
-from whole import assert_store_is, finish, rollbook, rows_of, start
+from whole import assert_store_is, finish, rollbook, rows_of, start, until
 
 pytestmark = pytest.mark.process
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)
@@ -25,6 +25,9 @@ QUERY = "POST /api/v2/analytics/conversations/details/query"
 async def organisation() -> AsyncIterator[Simulator]:
     """An organisation with 600 conversations in the hour."""
     async with Simulator(seed=3, start=HOUR, per_hour=600, rate_limit=100_000) as simulator:
+        simulator.clock.advance(timedelta(hours=1))
+        simulator.world.grow(simulator.now())
+        simulator.world._per_hour = 0
         simulator.clock.advance(datetime.now(UTC) - simulator.now())
         yield simulator
 
@@ -38,9 +41,7 @@ def hour_of(organisation: Simulator) -> dict[str, dict[str, object]]:
 async def test_a_reconcile_that_is_killed_is_run_again(organisation: Simulator, tmp_path: Path, requests: int) -> None:
     """kill -9 after so many pages, in the middle of whatever it does; the same command again, and the store is exact."""
     process = await start("reconcile", "--window", WINDOW, env=organisation.env, cwd=tmp_path)
-    async with asyncio.timeout(60):
-        while organisation.request_counts[QUERY] < requests:
-            await asyncio.sleep(0)
+    await until(lambda: organisation.request_counts[QUERY] >= requests)
     process.kill()
     await process.wait()
     path = tmp_path / "rollbook.db"
@@ -72,9 +73,7 @@ async def test_who_does_not_wait_is_told_who_holds_the_window(organisation: Simu
     """With no patience the second ends with 1 and names the first's process."""
     organisation.latency = 0.3
     first = await start("reconcile", "--window", WINDOW, env=organisation.env, cwd=tmp_path)
-    async with asyncio.timeout(60):
-        while organisation.request_counts[QUERY] < 1:
-            await asyncio.sleep(0)
+    await until(lambda: organisation.request_counts[QUERY] >= 1)
     second = await rollbook("reconcile", "--window", WINDOW, "--wait", "0", env=organisation.env, cwd=tmp_path)
     organisation.latency = 0
     assert second.status == 1
@@ -85,20 +84,17 @@ async def test_who_does_not_wait_is_told_who_holds_the_window(organisation: Simu
 SETTINGS = '[reconcile]\nwidth = "PT5S"\nlag = "PT1S"\n'
 
 
-async def events_in(path: Path, least: int) -> None:
-    """Wait until so many events are durable."""
-    async with asyncio.timeout(60):
-        while True:
-            if path.exists():
-                connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-                try:
-                    if connection.execute("SELECT count(*) FROM events").fetchone()[0] >= least:
-                        return
-                except sqlite3.OperationalError:
-                    pass  # its tables are not there yet
-                finally:
-                    connection.close()
-            await asyncio.sleep(0)
+def has_events(path: Path, least: int) -> bool:
+    """Whether so many events are durable."""
+    if not path.exists():
+        return False
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return connection.execute("SELECT count(*) FROM events").fetchone()[0] >= least
+    except sqlite3.OperationalError:
+        return False  # its tables are not there yet
+    finally:
+        connection.close()
 
 
 async def test_a_daemon_that_is_killed_and_started_again_ends_exact(tmp_path: Path) -> None:
@@ -113,7 +109,7 @@ async def test_a_daemon_that_is_killed_and_started_again_ends_exact(tmp_path: Pa
         heard = 0
         for _ in range(2):
             process = await start("run", env=organisation.env, cwd=tmp_path)
-            await events_in(path, heard + 20)
+            await until(partial(has_events, path, heard + 20))
             process.kill()
             await process.communicate()
             connection = sqlite3.connect(path)
@@ -121,7 +117,7 @@ async def test_a_daemon_that_is_killed_and_started_again_ends_exact(tmp_path: Pa
             heard = connection.execute("SELECT count(*) FROM events").fetchone()[0]
             connection.close()
         process = await start("run", env=organisation.env, cwd=tmp_path)
-        await events_in(path, heard + 20)
+        await until(partial(has_events, path, heard + 20))
         manual = await rollbook(
             "reconcile", "--window", f"{begun - timedelta(minutes=4):%Y-%m-%dT%H:%M:%SZ}/PT3M", "--json",
             env=organisation.env, cwd=tmp_path,
@@ -150,7 +146,7 @@ async def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
     """One file has one daemon; the second ends with 1 and names the first."""
     async with Simulator(seed=5, per_hour=3600) as organisation:
         first = await start("run", env=organisation.env, cwd=tmp_path)
-        await events_in(tmp_path / "rollbook.db", 1)
+        await until(partial(has_events, tmp_path / "rollbook.db", 1))
         second = await rollbook("run", env=organisation.env, cwd=tmp_path)
         assert second.status == 1
         assert str(first.pid) in second.err

@@ -73,6 +73,8 @@ async def test_five_thousand_moving_conversations_end_exact(reading: str, tmp_pa
         with Book.open(path, now=simulator.now) as book:
             report = await run(book, simulator, window)
             assert report["verdict"] in ("open", "complete"), report
+            rows = len(simulator.world.between(START, simulator.now())) if reading == "day" else report["unique"]
+            assert report["proof_requests"] <= math.ceil(rows / 100) * 1.1 + 6
             assert report["passes"] > 1, "movement was seen, and one pass was not believed"
             truth = simulator.truth(window.start, window.end)
             assert len(truth) > 4500
@@ -89,3 +91,34 @@ async def test_five_thousand_moving_conversations_end_exact(reading: str, tmp_pa
             spent = simulator.request_counts[QUERY] - asked
             passes = again["passes"]
             assert spent <= passes * (math.ceil(answered / 100) * 1.1 + 6)
+
+
+@pytest.mark.parametrize("reading", ["overlap", "day"])
+async def test_what_ends_while_it_is_read_is_followed(reading: str, tmp_path: Path) -> None:
+    """Time passes between the pages: calls end, audio is measured late. One more look, and the store is the truth."""
+    path = tmp_path / "rollbook.db"
+    move = moving(3, until=40)
+
+    def drift(simulator: Simulator, queries: int) -> None:
+        move(simulator, queries)
+        if queries <= 40:
+            simulator.clock.advance(timedelta(seconds=5))
+
+    simulator = Simulator(
+        seed=12, start=START, rate=0, per_hour=1500, reading=reading, rate_limit=1_000_000, drift=drift
+    )
+    async with simulator:
+        window = Interval(START, START + timedelta(hours=1))
+        simulator.clock.advance(timedelta(hours=1, minutes=10))
+        with Book.open(path, now=simulator.now) as book:
+            report = await run(book, simulator, window)
+            truth = simulator.truth(window.start, window.end)
+            assert report["verdict"] in ("open", "complete"), report
+            assert report["owned"] == len(truth)
+            assert set(book.details_of("2026-03-02T10:00:00.000Z", "2026-03-02T11:00:00.000Z")) == set(truth)
+            simulator.clock.advance(timedelta(minutes=1))
+            later = await run(book, simulator, window)
+            assert later["missing"] == 0
+            truth = simulator.truth(window.start, window.end)
+            assert_store_is(path, truth, start="2026-03-02T10:00:00.000Z", end="2026-03-02T11:00:00.000Z")
+            assert (await run(book, simulator, window))["written"] == 0

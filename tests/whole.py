@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +74,13 @@ async def finish(process: asyncio.subprocess.Process, *, within: float = 120) ->
     assert "Traceback" not in ran.err, ran.err
     assert "Traceback" not in ran.out, ran.out
     return ran
+
+
+async def until(condition: Callable[[], object], *, within: float = 60) -> None:
+    """Wait for what another process does. It tells nobody when it has, so it is looked for every few milliseconds."""
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.02)
 
 
 async def rollbook(*words: str, env: Mapping[str, str], cwd: Path, program: Sequence[str] = ("-m", "rollbook")) -> Ran:

@@ -308,12 +308,10 @@ def rollbook(port: int, path: str) -> float:
 
     async def work() -> float:
         with Book.open(path) as book:
-            async with Api.of(settings) as api:
+            async with Api(settings) as api:
                 began = time.perf_counter()
                 interval = parse_interval(INTERVAL, now=datetime.now(UTC))
-                report = await reconcile_window(
-                    book, api, interval, settings=settings, now=lambda: datetime.now(UTC), command="manual"
-                )
+                report = await reconcile_window(book, api, interval, settings=settings, now=lambda: datetime.now(UTC))
                 seconds = time.perf_counter() - began
                 assert report.verdict in ("complete", "settled"), report
                 return seconds
