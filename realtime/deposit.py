@@ -25,12 +25,13 @@ _OF_THE_FILE: Final = (StoreBusy, StoreFull, StoreUnwritable, TimeoutError)
 
 @dataclass(slots=True)
 class Deposited:
-    """What became of a batch. failed: position → why it is not stored."""
+    """What became of a batch. failed: position → why it is not stored. file_fails: the file is why, so wait for it."""
 
     new: int = 0
     repeated: int = 0
     dead_letters: int = 0
     failed: dict[int, str] = field(default_factory=dict)
+    file_fails: bool = False
 
     def count(self, told: Recorded) -> None:
         """Add what the book says."""
@@ -51,6 +52,7 @@ def _deposit(record: Record, batch: list[Heard], first: int, until: float, answe
     try:
         answer.count(record(batch).result(max(until - time.monotonic(), 0.0)))
     except _OF_THE_FILE as error:
+        answer.file_fails = True
         _fail(answer, first, len(batch), str(error) or "the store did not answer in time")
     except Exception as error:
         if len(batch) > 1:

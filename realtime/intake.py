@@ -203,7 +203,8 @@ class Intake:
         if not self._spans or (self._alive is not None and not self._alive.done()):
             return
         try:
-            self._alive = self._book.alive(to_text(self.stored_until()))
+            ours = [span.id for spans in self._spans.values() for span in spans]
+            self._alive = self._book.alive(to_text(self.stored_until()), ours)
         except StoreError as error:
             log.warning("cannot note a sign of life: %s", error)
 
