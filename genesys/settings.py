@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from genesys import topics
 from genesys.errors import SettingsError
 from genesys.regions import hosts
+from genesys.secrets import is_reference
 from genesys.times import from_text, parse_duration
 from genesys.topics import DETAIL_TEMPLATES
 
@@ -94,6 +95,8 @@ def _text(value: Any) -> str:
 def _secret(value: Any) -> Secret:
     # It travels in a header, which takes no line break (of a copied line) and no other alphabet.
     text = _text(value).strip()
+    if is_reference(text):
+        return Secret(text)
     if not text.isascii() or not text.isprintable() or not text:
         raise ValueError("has characters that no token or secret has; copy it again")
     return Secret(text)
