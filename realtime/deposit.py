@@ -6,6 +6,7 @@ It waits for nothing but the commit. (`intake.py` does the same for sockets, whi
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -74,8 +75,12 @@ _CANNOT: Final = "cannot be stored"
 
 def unstorable(item: Heard, error: Exception) -> Unreadable:
     """The dead letter of an item that the book can never take."""
-    payload = item.payload if isinstance(item, Unreadable) else item.body
-    once = item.once if isinstance(item, Unreadable) else item.identity.hex()
+    if isinstance(item, Unreadable):
+        payload, once = item.payload, item.once
+    else:
+        # With its topic, so that it can be tried again.
+        payload = b'{"topicName":%b,"eventBody":%b}' % (json.dumps(item.topic).encode(), item.body)
+        once = item.identity.hex()
     return Unreadable(item.source, payload, f"{_CANNOT}: {error}", item.received_at, once)
 
 

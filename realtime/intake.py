@@ -21,6 +21,7 @@ from genesys.errors import StoreError
 from genesys.notification import Observation, Unreadable, parse_frame
 from genesys.times import to_text
 from genesys.topics import template_of
+from realtime.deposit import unstorable
 from realtime.inbox import Begin, End, Frame, Inbox
 from store.book import Book
 from store.errors import StoreBusy, StoreFull, StoreUnwritable
@@ -148,8 +149,7 @@ class Intake:
         (item,) = batch
         if isinstance(item, Unreadable) and item.error.startswith("cannot be stored"):
             raise error
-        payload = item.payload if isinstance(item, Unreadable) else item.body
-        letter = Unreadable(item.source, payload, f"cannot be stored: {error}", item.received_at)
+        letter = unstorable(item, error)
         return await self._answer([letter], self._book.record([letter]))
 
     def _count(self, answer: Recorded | None) -> None:
