@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from genesys import cloudwatch
 from genesys.envelopes import parse_all
 from genesys.errors import RollbookError, StoreError
 from genesys.settings import Settings, load
@@ -72,6 +73,7 @@ def _store(call: Delivery, until: float) -> tuple[Deposited, dict[int, str]]:
         log.error("%d of %d could not be stored: %s", len(failed), len(call.items), next(iter(failed.values())))
     if told.dead_letters:
         log.warning("%d dead letters (table dead_letters)", told.dead_letters)
+        cloudwatch.count(DeadLetters=told.dead_letters)
     return told, failed
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from genesys import cloudwatch
 from genesys.errors import RollbookError
 
 if TYPE_CHECKING:
@@ -150,21 +149,7 @@ async def _asked_to_stop(after: float) -> AsyncIterator[asyncio.Event]:
 
 
 def _count(report: Mapping[str, Any]) -> None:
-    """Tell CloudWatch how many windows failed, in its embedded metric format: a line in the log, no request."""
-    name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
-    if not name:
-        return
+    """Tell CloudWatch how many windows were read, and how many of them could not be proven or not be read."""
     windows = report.get("windows", [report])
     failed = sum(one.get("verdict") == "failed" for one in windows) + len(report.get("errors", ()))
-    metric = {
-        "Namespace": "rollbook",
-        "Dimensions": [["FunctionName"]],
-        "Metrics": [{"Name": "FailedWindows", "Unit": "Count"}, {"Name": "Windows", "Unit": "Count"}],
-    }
-    line = {
-        "_aws": {"Timestamp": int(_now().timestamp() * 1000), "CloudWatchMetrics": [metric]},
-        "FunctionName": name,
-        "FailedWindows": failed,
-        "Windows": len(windows),
-    }
-    sys.stdout.write(json.dumps(line) + "\n")
+    cloudwatch.count(Windows=len(windows), FailedWindows=failed)
