@@ -41,7 +41,10 @@ class Aws:
         return url
 
     def bus(self, name: str, queue_url: str) -> None:
-        """An event bus whose rule sends what the partner's source says to the queue."""
+        """An event bus whose rule sends what the partner's source says to the queue.
+
+        name: without slashes. A partner's bus has some; moto takes it, and then finds no rule on it.
+        """
         sqs, events = boto3.client("sqs"), boto3.client("events")
         arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         events.create_event_bus(Name=name)
