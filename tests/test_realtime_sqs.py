@@ -394,11 +394,11 @@ async def test_a_run_stops_in_good_time_before_the_deadline(monkeypatch: pytest.
     async with slow_platform() as env:
         for name, value in env.items():
             monkeypatch.setenv(name, value)
-        context = Clock(2.0)
+        context = Clock(1.2)
         report = await asyncio.to_thread(reconcile, {}, context)
         assert context.get_remaining_time_in_millis() > 50
         assert (report["windows"], report["left"]) == ([], 1)
-        context = Clock(2.0)
+        context = Clock(1.2)
         with pytest.raises(RollbookError, match="before the function's deadline"):
             await asyncio.to_thread(reconcile, {"window": f"{DAY:%Y-%m-%d}T10:00:00Z/PT30M"}, context)
         assert context.get_remaining_time_in_millis() > 50
