@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 from genesys import cloudwatch
 from genesys.envelopes import parse_all
-from genesys.errors import RollbookError, StoreError
+from genesys.errors import StoreError
 from genesys.settings import Settings, load
 from genesys.times import to_text
 from realtime.deposit import Deposited, Heard, deposit
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 # What is left of the function's time for its answer. Without a context (a test) there is no hurry.
 _TO_ANSWER: Final = 2.0
 _NO_HURRY: Final = 60.0
+_CLOSING: Final = 1.0
 
 
 def handler(event: Call, context: Context | None = None) -> dict[str, Any]:
@@ -132,13 +134,12 @@ class _Shelf:
         return self._book
 
     def put_away(self) -> None:
-        """Close the book."""
+        """Close the book; a write that waits for somebody's lock goes on waiting behind us, and keeps nobody here."""
         book, self._book = self._book, None
         if book is not None:
-            try:
-                book.close()
-            except RollbookError as error:
-                log.warning("closing the store: %s", error)
+            closing = threading.Thread(target=book.close, daemon=True)
+            closing.start()
+            closing.join(_CLOSING)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import signal
+from typing import Any
 
 import click
 
+from simulator.feed import delivering, eventbridge_options
 from simulator.server import Simulator
 
 
@@ -19,10 +21,12 @@ from simulator.server import Simulator
 @click.option("--queues", default=6, show_default=True)
 @click.option("--per-hour", default=120.0, show_default=True, help="Conversations an hour.")
 @click.option("--reading", type=click.Choice(["overlap", "day"]), default="overlap", show_default=True)
+@eventbridge_options
 @click.option("--json", "as_json", is_flag=True, help="Print addresses and credentials as one JSON object.")
 def simulate(
-    *, seed: int, port: int, rate: float, queues: int, per_hour: float, reading: str, as_json: bool
-) -> None:
+    *, seed: int, port: int, rate: float, queues: int, per_hour: float, reading: str, as_json: bool,
+    **eventbridge: Any,
+) -> None:  # fmt: skip
     """Run a local Genesys Cloud organisation until stopped."""
 
     async def work() -> None:
@@ -33,7 +37,7 @@ def simulate(
         organisation = Simulator(
             seed=seed, port=port, rate=rate, queues=queues, per_hour=per_hour, reading=reading
         )  # fmt: skip
-        async with organisation:
+        async with organisation, delivering(organisation, eventbridge):
             if as_json:
                 click.echo(json.dumps(organisation.env))
             else:
