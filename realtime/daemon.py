@@ -150,6 +150,7 @@ class Daemon:
                     command="rollbook run",
                     now=self._options.now,
                     width=self.settings.width,
+                    journal=self.settings.journal,
                 )
                 try:
                     with book.lock_daemon(), counting() as self._count:

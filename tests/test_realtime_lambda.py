@@ -95,6 +95,26 @@ def test_every_member_of_the_detail_events_is_stored(path: Path) -> None:
     assert rows(path, ended) == [("2026-08-03T14:03:39.600Z",)]
 
 
+def test_an_event_as_it_was_recorded_on_a_bus(path: Path) -> None:
+    """The envelope of a live capture: a topic that rollbook asks for nowhere, its template, `timestamp` inside."""
+    message = json.loads((ROOT / "tests/data/examples/ws_messages.json").read_text())["transcription"]
+    conversation = "97b9dcb3-c182-4d1f-8123-76a4b5cf1f5a"
+    event = {
+        "version": "0", "id": "6efd5506-3fd6-09a1-5599-09ae48bd6dd8",
+        "detail-type": "v2.conversations.{id}.transcription",
+        "source": "aws.partner/genesys.com/cloud/3f1c7d52-0b2e-4f6e-9a44-6d1b2f0c9e10/capture",
+        "account": "123456789012", "time": "2026-03-19T22:04:48Z", "region": "us-east-2", "resources": [],
+        "detail": {
+            "topicName": f"v2.conversations.{conversation}.transcription", "version": "2",
+            "eventBody": message["eventBody"] | {"conversationId": conversation},
+            "metadata": {"CorrelationId": "d1ab36e9-af51-4b3c-ab96-98d7349e75b4"},
+            "timestamp": "2026-03-19T22:04:48.128Z",
+        },
+    }  # fmt: skip
+    assert handler(event)["events_new"] == 1  # type: ignore[arg-type]
+    assert rows(path, "SELECT topic, conversation_id FROM events") == [(event["detail"]["topicName"], conversation)]  # type: ignore[index]
+
+
 def test_a_batch_of_a_queue_is_stored_and_no_failure_is_reported(path: Path) -> None:
     """Each message of an SQS batch is one event, a redelivered batch writes nothing, and several in a body are several."""
     batch = sqs(*LINES[:9], "".join(LINES[9:14]), "\n".join(LINES[14:]))

@@ -35,7 +35,7 @@ from simulator import Simulator
 from store.book import Book
 from tests.aws import Aws, aws, aws_server
 from tests.stand_in import StandIn
-from tests.whole import finish, start, until
+from tests.whole import finish, rollbook, start, until
 
 __all__ = ["aws", "aws_server"]
 
@@ -284,6 +284,20 @@ async def test_the_daemon_listens_by_both(tmp_path: Path) -> None:
         source for (source,) in rows(tmp_path / "a.db", "SELECT source FROM coverage WHERE end_reason = 'stopped'")
     }
     assert sources == {"websocket", "sqs"}
+
+
+@pytest.mark.process
+async def test_the_doctor_looks_at_the_queue(aws: Aws, tmp_path: Path) -> None:
+    """It answers, or it is said what to mend; without a redrive policy it is worth a look."""
+    good = await asyncio.to_thread(aws.queue, "events", redrive_after=3)
+    bare = await asyncio.to_thread(aws.queue, "bare")
+    async with Simulator(seed=5, start=datetime.now(UTC) - timedelta(hours=1), per_hour=10) as organisation:
+        for url, state in ((good, "ok"), (bare, "warn"), (good + "-not", "fail")):
+            (tmp_path / "rollbook.toml").write_text(f'[realtime.sqs]\nqueue_url = "{url}"\n')
+            ran = await rollbook("doctor", "--json", env={**organisation.env, **aws.env}, cwd=tmp_path)
+            (check,) = [one for one in ran.json["checks"] if one["name"] == "queue"]
+            assert check["state"] == state, ran
+            assert check["mend"] or state == "ok"
 
 
 async def test_a_daemon_with_nothing_to_listen_to_does_not_start() -> None:
