@@ -36,47 +36,61 @@ def pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _cut(data: bytes, *, more: bool) -> tuple[list[bytes], bytes]:
     """The whole pieces, and what belongs to one that has not ended. more: whether other bytes will follow."""
-    found: list[bytes] = []
-    begun = depth = closed = 0
-
-    def take(end: int) -> None:
-        nonlocal begun, depth
-        piece = data[begun:end].strip(b" \t\r\n") if depth or data[begun:end].startswith(b"{") else _between(begun, end)
-        if piece:
-            found.append(piece)
-        begun, depth = end, 0
-
-    def _between(start: int, end: int) -> bytes:
-        # Commas and brackets alone are an array's own; among other words they belong to these.
-        between = data[start:end].strip(b" \t\r\n")
-        return between if between.strip(_BETWEEN) else b""
-
+    cutter = _Cutter(data)
     for token in _TOKEN.finditer(data):
         start, end = token.span()
-        first = data[start]
-        if first == 0x22:  # a text
-            if data[end - 1] == 0x0A and depth:
-                take(end)
-            elif more and end == len(data):
-                break
-        elif first == 0x7B and (depth == 0 or (closed and not data[closed:start].strip())):
-            # An object that follows another without a comma is never inside one: the one before has lost its end.
-            take(start)
-            depth = 1
-        elif first in b"{[":
-            depth += depth > 0
-        elif first == 0x0A:
-            if depth == 0:
-                take(end)
-            continue
-        elif depth:
-            depth -= 1
-            if depth == 0:
-                take(end)
-        closed = end if first in b"}" and depth else 0
-    if not more or len(data) - begun > LONGEST:
-        take(len(data))
-    return found, data[begun:]
+        if more and end == len(data) and data[start] == _QUOTE:
+            break  # the text may go on in the next bytes
+        cutter.see(start, end)
+    if not more or len(data) - cutter.begun > LONGEST:
+        cutter.take(len(data))
+    return cutter.found, data[cutter.begun :]
+
+
+_QUOTE, _OPEN, _LIST, _CLOSE, _LINE = b'"{[}\n'
+
+
+class _Cutter:
+    """Sees brackets, texts and ends of lines in order. begun: where the piece that has not ended begins."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._depth = 0
+        self._closed = 0  # behind the object that was closed last, if nothing but its surroundings has come since
+        self.begun = 0
+        self.found: list[bytes] = []
+
+    def see(self, start: int, end: int) -> None:
+        """The next token."""
+        first = self._data[start]
+        if first == _LINE:
+            if self._depth == 0:
+                self.take(end)
+            return
+        if first == _QUOTE:
+            if self._depth and self._data[end - 1] == _LINE:
+                self.take(end)  # broken: no text goes on in the next line
+        elif first == _OPEN and (self._depth == 0 or self._follows(start)):
+            self.take(start)
+            self._depth = 1
+        elif first in (_OPEN, _LIST):
+            self._depth += self._depth > 0
+        elif self._depth:
+            self._depth -= 1
+            if self._depth == 0:
+                self.take(end)
+        self._closed = end if first == _CLOSE and self._depth else 0
+
+    def _follows(self, start: int) -> bool:
+        """An object behind another without a comma is never inside one: the one before has lost its end."""
+        return bool(self._closed) and not self._data[self._closed : start].strip()
+
+    def take(self, end: int) -> None:
+        """Cut here. Commas and brackets alone are an array's own; among other words they belong to these."""
+        piece = self._data[self.begun : end].strip(b" \t\r\n")
+        if piece.strip(_BETWEEN):
+            self.found.append(piece)
+        self.begun, self._depth = end, 0
 
 
 def parse_all(payload: bytes, *, source: str, received_at: str, once: str = "") -> list[Observation | Unreadable]:
