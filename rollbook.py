@@ -16,6 +16,8 @@ _COMMANDS: Final = {
     "reconcile": ("reconcile.cli", "reconcile", "Read a window of time, or all that are due, and fill the gaps."),
     "status": ("store.cli", "status", "Say how capture, coverage and the windows stand."),
     "doctor": ("realtime.doctor", "doctor", "Check everything that a run needs, and say how to mend it."),
+    "ingest": ("realtime.ingest", "ingest", "Read events from files or S3, as if they had been heard."),
+    "dead-letters": ("realtime.dead_letters", "dead_letters", "Look at what could not be understood; try it again."),
     "simulate": ("simulator.cli", "simulate", "Run a local Genesys Cloud organisation to test against."),
 }
 

@@ -18,12 +18,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from genesys.api import Api, Count, counting
-from genesys.errors import RollbookError
+from genesys.errors import RollbookError, SettingsError
 from genesys.settings import Settings
 from genesys.times import to_text
 from realtime.figures import Figures
 from realtime.health import Port
 from realtime.notify import Notifier
+from realtime.queue import Door, Queue
 from realtime.signals import Timings
 from realtime.subscriber import ALIVE, REDISCOVER, Subscriber
 from reconcile.due import Round, run_due
@@ -56,11 +57,20 @@ def _log_window(report: Report) -> None:
     )  # fmt: skip
 
 
+def _sqs(settings: Settings) -> Queue:
+    # Imported where it is needed: boto3 takes longer to import than everything else together.
+    from realtime.sqs import SqsQueue
+
+    assert settings.sqs_queue_url is not None
+    return SqsQueue(settings.sqs_queue_url, receivers=settings.sqs_receivers)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What only tests, the demo and the command line change.
 
     now: the organisation's clock. look_every: how often the ledger is looked at. reconcile: whether it is at all.
+    queue: how the queue of the settings is reached.
     """
 
     now: Callable[[], datetime] = _utc_now
@@ -69,6 +79,7 @@ class Options:
     alive: float = ALIVE
     look_every: timedelta = LOOK_EVERY
     reconcile: bool = True
+    queue: Callable[[Settings], Queue] = _sqs
 
 
 class Daemon:
@@ -89,6 +100,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self.ready = asyncio.Event()
         self.subscriber: Subscriber | None = None
+        self.door: Door | None = None
         self.reconcile_failing: str | None = None
         self._api: Api | None = None
         self._book: Book | None = None
@@ -124,6 +136,10 @@ class Daemon:
     async def run(self) -> int:
         """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start."""
         self.settings.require_platform()
+        if not self.settings.websocket and self.settings.sqs_queue_url is None:
+            raise SettingsError(
+                "there is nothing to listen to: [realtime] websocket is false, and [realtime.sqs] has no queue_url"
+            )
         with self._signals():
             async with Api(self.settings, now=self._options.now) as api:
                 organization = await api.organization()
@@ -134,6 +150,7 @@ class Daemon:
                     command="rollbook run",
                     now=self._options.now,
                     width=self.settings.width,
+                    journal=self.settings.journal,
                 )
                 try:
                     with book.lock_daemon(), counting() as self._count:
@@ -146,11 +163,12 @@ class Daemon:
 
     def figures(self) -> Figures:
         """How the daemon is. Reads the ledger of the last 31 days."""
-        if self.subscriber is None or self._book is None or self._api is None:
+        if self._book is None or self._api is None:
             return Figures()
         since = to_text(self._options.now() - timedelta(days=31))
         return replace(
-            self.subscriber.figures(),
+            Figures() if self.subscriber is None else self.subscriber.figures(),
+            sqs=None if self.door is None else self.door.figures(),
             reconcile_failing=self.reconcile_failing,
             windows=Counter(window.verdict for window in self._book.windows(since=since)),
             requests=self._count.requests,
@@ -161,28 +179,33 @@ class Daemon:
         killed = await asyncio.to_thread(book.close_stale_coverage)
         if killed:
             log.warning("an earlier run was killed: %d spans of coverage end at its last sign of life", killed)
-        self.subscriber = Subscriber(
-            api,
-            book,
-            self.settings,
-            now=self._options.now,
-            timings=self._options.timings,
-            rediscover=self._options.rediscover,
-            alive=self._options.alive,
-        )
+        if self.settings.websocket:
+            self.subscriber = Subscriber(
+                api,
+                book,
+                self.settings,
+                now=self._options.now,
+                timings=self._options.timings,
+                rediscover=self._options.rediscover,
+                alive=self._options.alive,
+            )
+        if self.settings.sqs_queue_url is not None:
+            self.door = await asyncio.to_thread(self._open_door, book)
         schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
         port = Port(self, self.settings.health) if self.settings.health else None
         if port is not None:
             await port.start()
         telling = asyncio.create_task(self._tell())
+        closing = asyncio.create_task(self._close_door())
         if self._options.reconcile:
             schedule.start()
         try:
-            await self.subscriber.run(self._stop)
+            await (self._stop.wait() if self.subscriber is None else self.subscriber.run(self._stop))
         finally:
             self._notifier.tell(STOPPING=1)
             self._stop.set()
             telling.cancel()
+            await closing
             if port is not None:
                 await port.stop()
             if self._options.reconcile:
@@ -190,6 +213,20 @@ class Daemon:
                     await asyncio.wait_for(schedule.stop(), _RECONCILER_STOPS)
                 except TimeoutError:
                     log.warning("a reconciliation was interrupted; it will be run again")
+
+    def _open_door(self, book: Book) -> Door:
+        door = Door(
+            self._options.queue(self.settings), book, now=self._options.now, topics=self.settings.sqs_topics,
+            receivers=self.settings.sqs_receivers,
+        )  # fmt: skip
+        door.start()
+        return door
+
+    async def _close_door(self) -> None:
+        """Beside the sockets, which take their time too."""
+        await self._stop.wait()
+        if self.door is not None:
+            await asyncio.to_thread(self.door.stop)
 
     async def _reconcile(self, api: Api, book: Book) -> None:
         """One look at the ledger. What goes wrong is said and tried again at the next look."""
@@ -205,12 +242,16 @@ class Daemon:
 
     async def _tell(self) -> None:
         """Tell the service manager: ready once every line listens (or after a while), then alive."""
-        assert self.subscriber is not None
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.subscriber.listening.wait(), _READY_WITHIN)
+        ears = []
+        if self.subscriber is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.subscriber.listening.wait(), _READY_WITHIN)
+            ears.append(f"{len(self.subscriber.figures().lines)} lines")
+        if self.door is not None:
+            ears.append(f"the queue {self.door.figures().name}")
         self.ready.set()
-        self._notifier.tell(READY=1, STATUS=f"{len(self.subscriber.figures().lines)} lines")
-        log.info("ready: %d lines", len(self.subscriber.figures().lines))
+        self._notifier.tell(READY=1, STATUS=" and ".join(ears))
+        log.info("ready: %s", " and ".join(ears))
         while self._notifier.watchdog is not None:
             self._notifier.tell(WATCHDOG=1)
             await asyncio.sleep(self._notifier.watchdog)

@@ -10,12 +10,11 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from genesys.detail import DetailRow
-from genesys.times import to_text
-from store.coverage import Span
+from store.coverage import Span, is_silent
 
 Cause = Literal[
     "not running", "disconnected", "channel lost", "topic rejected", "not heard by this transport", "unknown"
@@ -79,18 +78,10 @@ def _named(topic: str) -> Iterable[str]:
             yield "*" if word in ("{id}", "*") else word
 
 
-# A daemon shows a sign of life every few seconds; a span that has shown none for this long has lost its process.
-SILENT: Final = timedelta(seconds=30)
-
-
 def as_known(spans: Iterable[Span], now: datetime) -> list[Span]:
     """Spans whose process has died without a word, ended at their last sign of life."""
-    silent = to_text(now - SILENT)
     return [
-        span._replace(ended_at=span.alive_at, end_reason="killed")
-        if span.ended_at is None and span.alive_at < silent
-        else span
-        for span in spans
+        span._replace(ended_at=span.alive_at, end_reason="killed") if is_silent(span, now) else span for span in spans
     ]
 
 

@@ -169,7 +169,7 @@ async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
     else:
         book = await asyncio.to_thread(
             Book.open, path, organization=(organization.id, organization.name), command="reconcile", now=_now,
-            width=words.settings.width,
+            width=words.settings.width, journal=words.settings.journal,
         )  # fmt: skip
     try:
         yield book

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ import click
 
 from simulator.details import READINGS, Jitter
 from simulator.faults import Fault, ScriptError, load
+from simulator.feed import OPTIONS, delivering, eventbridge_options
 from simulator.jobs import Rules
 from simulator.server import Simulator
 
@@ -44,9 +46,11 @@ _NOT_NEGATIVE = click.FloatRange(min=0)
 @click.option("--token-lifetime", type=click.FloatRange(min=1), default=86_400, show_default=True, help="Real seconds.")
 @click.option("--job-lag", type=_NOT_NEGATIVE, default=6.0, show_default=True, help="Hours that jobs' data are behind.")
 @click.option("--faults", type=click.Path(dir_okay=False, path_type=Path), help="A script of what goes wrong (JSON).")
+@eventbridge_options
 @click.option("--json", "as_json", is_flag=True, help="Print addresses and credentials as one JSON object.")
 def simulate(*, days: float, jitter: int, job_lag: float, faults: Path | None, as_json: bool, **settings: Any) -> None:
     """Run a local Genesys Cloud organisation until stopped."""
+    eventbridge = {name: settings.pop(name) for name in OPTIONS}
     try:
         script = _read(faults) if faults is not None else []
         now = datetime.now(UTC)
@@ -58,19 +62,19 @@ def simulate(*, days: float, jitter: int, job_lag: float, faults: Path | None, a
             **settings,
         )
         organisation.clock.advance(now - organisation.now())
-        asyncio.run(_serve(organisation, as_json=as_json))
+        asyncio.run(_serve(organisation, eventbridge, as_json=as_json))
     except ScriptError as error:
         _fail(f"{faults}: {error}", status=2, as_json=as_json)
     except OSError as error:
         _fail(str(error), status=1, as_json=as_json)
 
 
-async def _serve(organisation: Simulator, *, as_json: bool) -> None:
+async def _serve(organisation: Simulator, eventbridge: Mapping[str, Any], *, as_json: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with organisation:
+    async with organisation, delivering(organisation, eventbridge):
         if as_json:
             click.echo(json.dumps(organisation.env))
         else:

@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from genesys.detail import DetailRow
 from genesys.notification import Observation, Unreadable
 from genesys.times import Interval, from_text, to_text
-from store import conversations, coverage, engine, events, gaps, locks, windows
+from store import conversations, coverage, engine, events, gaps, letters, locks, windows
+from store.checkpointer import Checkpointer
 from store.conversations import Cause, OpenConversation, PageOutcome
 from store.coverage import Span
 from store.errors import StoreUnwritable, translate
 from store.events import Recorded
+from store.letters import Letter
 from store.windows import RunRecord, WindowRow
 from store.writer import Writer
 
 T = TypeVar("T")
-
-# How many commits pass between two tries to become the process that checkpoints.
-_TRY_CHECKPOINTER: Final = 64
 
 
 def _utc_now() -> datetime:
@@ -52,7 +50,7 @@ class Book:
         now: Callable[[], datetime],
         width: timedelta,
         command: str,
-        role: _Checkpointer | None,
+        role: Checkpointer | None,
     ) -> None:
         self.path = path
         self._writer = writer
@@ -74,31 +72,34 @@ class Book:
         command: str = "rollbook",
         now: Callable[[], datetime] = _utc_now,
         width: timedelta = timedelta(minutes=30),
-        journal: Literal["wal", "delete"] = "wal",
+        journal: Literal["wal", "delete"] | None = None,
+        busy: float = engine.BUSY_SECONDS,
     ) -> Self:
         """Open the store, creating it if need be (mode "rw").
 
         organization: (id, name) that it must belong to; None asks nothing. now: the clock that stamps writes.
-        width: of the grid that a conversation's gap is filed under. journal: "delete" where WAL does not work (a
-        network file system), and then this process must be the only one that writes.
+        width: of the grid that a conversation's gap is filed under. journal: None is "wal", and "delete" where WAL does
+        not work (a network file system); then this process must be the only one that writes. busy: seconds to wait for
+        another program's transaction.
         Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
         """
         path = Path(path)
         writer = role = None
         if mode == "rw":
-            engine.prepare(path, organization=organization, journal=journal)
-            role = _Checkpointer(path) if journal == "wal" else None
+            journal = engine.choose_journal(path, journal)
+            engine.prepare(path, organization=organization, journal=journal, busy=busy)
+            role = Checkpointer(path) if journal == "wal" else None
             try:
                 writer = Writer(
-                    lambda: engine.connect(path, journal=journal), path, after_commit=role or (lambda: None)
+                    lambda: engine.connect(path, journal=journal, timeout=busy), path,
+                    after_commit=role or (lambda: None),
                 )  # fmt: skip
                 if role is not None:
-                    role.writer = weakref.ref(writer)
-                    role.take()
+                    role.use(writer)
             except sqlite3.Error as error:
                 raise translate(error, path) from None
         try:
-            reader = engine.connect_reader(path)
+            reader = engine.connect_reader(path, timeout=busy)
         except BaseException:
             if writer is not None:
                 writer.close()
@@ -151,6 +152,22 @@ class Book:
         """Notifications and unreadable payloads, in one transaction."""
         return self._write(lambda db: events.record(db, batch))
 
+    def record_call(
+        self, batch: Sequence[Observation | Unreadable], *, source: str, topics: Sequence[str], at: str
+    ) -> Future[Recorded]:
+        """What one call of a function brought, and that it listened, in one transaction."""
+
+        def job(db: sqlite3.Connection) -> Recorded:
+            coverage.heard(db, source, coverage.FUNCTION, topics, at)
+            return events.record(db, batch)
+
+        return self._write(job)
+
+    def function_is_alive(self) -> Future[None]:
+        """A function that captures has been called, though not by an event."""
+        at = to_text(self._now())
+        return self._write(lambda db: coverage.function_is_alive(db, at))
+
     def begin_coverage(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
         """From `at` on, `source` hears `topics`. Answers the span's id, after the commit."""
         span = self._write(lambda db: coverage.begin(db, source, scope, topics, at)).result()
@@ -162,14 +179,35 @@ class Book:
         self._spans.discard(span)
         return self._write(lambda db: coverage.end(db, span, at, reason))
 
-    def alive(self, at: str) -> Future[None]:
-        """A sign of life of every span that this process has begun and not ended."""
-        spans = tuple(self._spans)
+    def alive(self, at: str, spans: Iterable[int] | None = None) -> Future[None]:
+        """A sign of life of these spans (None: of every span that this process has begun and not ended)."""
+        spans = tuple(self._spans if spans is None else spans)
         return self._write(lambda db: coverage.alive(db, spans, at))
 
     def close_stale_coverage(self) -> int:
         """End the spans that a killed daemon left. Only for the holder of the daemon's lock, at its start."""
         return self._write(coverage.close_stale).result()
+
+    def dead_letters(self, *, source: str | None = None, limit: int = -1) -> list[Letter]:
+        """What could not be understood, the newest first."""
+        return self.read(lambda db: letters.listed(db, source, limit))
+
+    def dead_letter(self, number: int) -> Letter | None:
+        """One dead letter."""
+        return self.read(lambda db: letters.one(db, number))
+
+    def drop_dead_letters(self, numbers: Sequence[int]) -> Future[int]:
+        """Delete dead letters; answers how many there were."""
+        return self._write(lambda db: letters.drop(db, numbers))
+
+    def answer_dead_letter(self, number: int, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
+        """Put what a dead letter turned out to be in its place."""
+
+        def job(db: sqlite3.Connection) -> Recorded:
+            letters.drop(db, [number])
+            return events.record(db, batch)
+
+        return self._write(job)
 
     def reject_topics(self, topics: Iterable[Mapping[str, Any]], at: str) -> Future[None]:
         """Topics that the platform refused: {"topic", "reason", "missing_permissions"}."""
@@ -375,39 +413,3 @@ class Book:
 
 def _milliseconds(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-
-
-class _Checkpointer:
-    """Called after each commit: sees to it that one process checkpoints, and takes over when it has died.
-
-    SQLite before 3.51.3 can lose data when one connection resets the WAL while another writes; with one connection
-    that ever checkpoints, it cannot.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._lock = locks.lock_file(path)
-        self._commits = 0
-        self._ours = False
-        self.writer: weakref.ref[Writer] | None = None
-
-    def take(self) -> None:
-        """Become the one that checkpoints, if nobody is."""
-        writer = self.writer() if self.writer is not None else None
-        if writer is not None and self._lock.try_lock(locks.CHECKPOINTER, "checkpoints") is None:
-            self._ours = True
-            writer.submit(_checkpoint_by_itself)
-
-    def release(self) -> None:
-        """Let another process checkpoint."""
-        if self._ours:
-            self._ours = False
-            self._lock.unlock(locks.CHECKPOINTER)
-
-    def __call__(self) -> None:
-        self._commits += 1
-        if not self._ours and self._commits % _TRY_CHECKPOINTER == 0:
-            self.take()
-
-
-def _checkpoint_by_itself(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA wal_autocheckpoint = {engine.CHECKPOINT_PAGES}")
