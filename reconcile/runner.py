@@ -156,6 +156,7 @@ class Run:
             self._cause = follow.explained(heard, now)
             self._heard = bool(heard.spans)
         self._waiting: deque[tuple[Batch, Awaitable[PageOutcome]]] = deque()
+        self._blamed: set[str] = set()  # a dry run files no gaps: those that it has counted the cause of
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._stuck: set[str] = set()
         self._live_only: list[int] = [0] * len(task.windows)
@@ -169,7 +170,7 @@ class Run:
             found = await (self._by_job() if self._task.via == "job" else self._by_query())
             await self._drain(0)
             if found.consistent and not self._query.members:
-                await self._look_for_unlisted(found)
+                await self._look_for_unlisted()
             await self._drain(0)
         reports = []
         for position, one in enumerate(self._task.windows):
@@ -233,16 +234,17 @@ class Run:
     def _compare(self, batch: Batch, as_of: str) -> None:
         if self._book is None:
             ids = [row.conversation_id for row in batch.rows if row.conversation_id]
-            outcome = PageOutcome({} if batch.again else dict.fromkeys(ids, "missing"), len(ids))
+            outcome = PageOutcome({} if batch.again else dict.fromkeys(ids, "missing"), dict.fromkeys(ids, False))
         else:
             outcome = self._book.compare_details(
                 batch.rows, as_of=as_of, run_started_at=self._began, already=self._already(batch)
             )
         for row in batch.rows:
-            kind = outcome.classes.get(row.conversation_id or "", "unchanged")
-            if kind != "unchanged" and self._book is not None:
+            kind = outcome.gaps.get(row.conversation_id or "")
+            if kind and row.conversation_id not in self._blamed:
+                self._blamed.add(row.conversation_id or "")
                 self._tally.shares[batch.window].causes[self._cause(row, kind)] += 1
-        self._tally.filed(batch, outcome.classes, outcome.written, outcome.drifted)
+        self._tally.filed(batch, outcome.classes, outcome.content, outcome.drifted)
 
     def _write(self, batch: Batch, as_of: str) -> Awaitable[PageOutcome]:
         assert self._book is not None
@@ -268,7 +270,7 @@ class Run:
         while len(self._waiting) > keep:
             batch, writing = self._waiting.popleft()
             outcome = await writing
-            self._tally.filed(batch, outcome.classes, outcome.written, outcome.drifted)
+            self._tally.filed(batch, outcome.classes, outcome.content, outcome.drifted)
 
     # What the answer does not have
 
@@ -298,12 +300,12 @@ class Run:
             await self.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
 
-    async def _look_for_unlisted(self, found: Found) -> None:
+    async def _look_for_unlisted(self) -> None:
         """Conversations that only capture knows: asked for by id, and explained or kept as anomalies."""
         if self._book is None:
             return
         for position, one in enumerate(self._task.windows):
-            heard = [known for known in self._book.live_only_ids(one) if known not in found.rows]
+            heard = [known for known in self._book.live_only_ids(one) if not self._tally.kind(known)]
             async for answer in follow.ask(self._api, heard, now=self._task.now, stop=self._task.stop):
                 await self.take(answer.rows, answer.as_of)
                 self._live_only[position] += len(answer.unknown)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -30,13 +30,25 @@ class PageOutcome:
     """What a page of details meant for the store.
 
     classes: each conversation that this run had not seen before, judged against the store as the run found it.
-    written: conversations inserted or whose content changed.
-    drifted: of those written, the ones whose details had been read before and had ended: rewritten later.
+    content: the conversations inserted or whose content changed; for each, whether it has ended and capture never
+    heard that. drifted: of those, the ones whose details had been read before and had ended: rewritten later.
+    gaps: what of the page capture had missed ("missing") or of whose end it had not heard ("changed").
     """
 
     classes: dict[str, Kind] = field(default_factory=dict)
-    written: int = 0
+    content: dict[str, bool] = field(default_factory=dict)
     drifted: int = 0
+    gaps: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def written(self) -> int:
+        """How many conversations were inserted or have other content now."""
+        return len(self.content)
+
+
+def unheard_end(standing: Standing | None, row: DetailRow) -> bool:
+    """Whether a conversation has ended, and capture never heard that."""
+    return row.end is not None and (standing is None or standing.heard_end is None)
 
 
 class Standing(NamedTuple):
@@ -84,12 +96,12 @@ def judge(standing: Standing | None, same: bool, as_of: str) -> Action:
     return "confirm" if asked or standing.followed == "gone" else "leave"
 
 
-def classify(standing: Standing | None, same: bool, end: str | None, run_started_at: str) -> Kind:
+def classify(standing: Standing | None, same: bool, row: DetailRow, run_started_at: str) -> Kind:
     """How a read compares with the store as it stood when the run began (CONTRACT, "What a report says")."""
     if standing is None or standing.first_seen_at > run_started_at:
         return "missing"
     if standing.details is None:
-        return "changed" if end is not None and standing.heard_end is None else "unchanged"
+        return "changed" if unheard_end(standing, row) else "unchanged"
     return "unchanged" if same else "changed"
 
 
@@ -171,15 +183,15 @@ def write(
     known = standings(connection, list(named))
     outcome = PageOutcome()
     page = _Page()
-    written = drifted = 0
+    drifted = 0
     for conversation_id, row in named.items():
         standing = known.get(conversation_id)
         same = same_content(standing, row)
         if conversation_id not in already:
-            outcome.classes[conversation_id] = classify(standing, same, row.end, run_started_at)
+            outcome.classes[conversation_id] = classify(standing, same, row, run_started_at)
         action = judge(standing, same, as_of)
         if action in ("insert", "fill", "replace"):
-            written += 1
+            outcome.content[conversation_id] = unheard_end(standing, row)
             drifted += action == "replace" and standing is not None and standing.conversation_end is not None
             _fill(page, conversation_id, row, standing, as_of, at)
         elif action == "confirm":
@@ -187,9 +199,10 @@ def write(
         page.attributes.extend(rows.attributes(conversation_id, row.record))
         kind = _gap_kind(standing, row, action)
         if kind is not None:
+            outcome.gaps[conversation_id] = kind
             page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), at, at))
     _execute(connection, page)
-    return PageOutcome(outcome.classes, written, drifted)
+    return replace(outcome, drifted=drifted)
 
 
 def _gap_kind(standing: Standing | None, row: DetailRow, action: Action) -> str | None:
@@ -276,18 +289,20 @@ def compare(
     """What `write` would answer; writes nothing."""
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
     known = standings(connection, list(named))
-    classes: dict[str, Kind] = {}
-    written = drifted = 0
+    outcome = PageOutcome()
+    drifted = 0
     for conversation_id, row in named.items():
-        if conversation_id in already:
-            continue
         standing = known.get(conversation_id)
         same = same_content(standing, row)
-        classes[conversation_id] = classify(standing, same, row.end, run_started_at)
+        if conversation_id not in already:
+            outcome.classes[conversation_id] = classify(standing, same, row, run_started_at)
         action = judge(standing, same, as_of)
-        written += action in ("insert", "fill", "replace")
+        if action in ("insert", "fill", "replace"):
+            outcome.content[conversation_id] = unheard_end(standing, row)
         drifted += action == "replace" and standing is not None and standing.conversation_end is not None
-    return PageOutcome(classes, written, drifted)
+        if kind := _gap_kind(standing, row, action):
+            outcome.gaps[conversation_id] = kind
+    return replace(outcome, drifted=drifted)
 
 
 class OpenConversation(NamedTuple):
