@@ -14,12 +14,13 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from genesys.detail import DetailRow
 from genesys.notification import Observation, Unreadable
 from genesys.times import Interval, from_text, to_text
-from store import conversations, coverage, engine, events, gaps, locks, windows
+from store import conversations, coverage, engine, events, gaps, journal, locks, windows
+from store.checkpoints import Checkpointer
 from store.conversations import Cause, OpenConversation, PageOutcome
 from store.coverage import Span
 from store.errors import StoreUnwritable, translate
@@ -28,9 +29,6 @@ from store.windows import RunRecord, WindowRow
 from store.writer import Writer
 
 T = TypeVar("T")
-
-# How many commits pass between two tries to become the process that checkpoints.
-_TRY_CHECKPOINTER: Final = 64
 
 
 def _utc_now() -> datetime:
@@ -52,7 +50,7 @@ class Book:
         now: Callable[[], datetime],
         width: timedelta,
         command: str,
-        role: _Checkpointer | None,
+        role: Checkpointer | None,
     ) -> None:
         self.path = path
         self._writer = writer
@@ -87,7 +85,7 @@ class Book:
         writer = role = None
         if mode == "rw":
             engine.prepare(path, organization=organization, journal=journal)
-            role = _Checkpointer(path) if journal == "wal" else None
+            role = Checkpointer(path) if journal == "wal" else None
             try:
                 writer = Writer(
                     lambda: engine.connect(path, journal=journal), path, after_commit=role or (lambda: None)
@@ -224,7 +222,7 @@ class Book:
         """What `write_details` would answer; writes nothing."""
         return self.read(
             lambda db: conversations.compare(
-                db, details, as_of=as_of, run_started_at=run_started_at, already=already
+                db, details, as_of=as_of, at=to_text(self._now()), run_started_at=run_started_at, already=already
             )
         )  # fmt: skip
 
@@ -260,6 +258,12 @@ class Book:
         """Conversations of the interval that are known from live capture alone."""
         return self.read(
             lambda db: conversations.live_only_ids(db, to_text(interval.start), to_text(interval.end))
+        )  # fmt: skip
+
+    def reconciled_ids(self, interval: Interval) -> list[str]:
+        """Conversations of the interval that have been read, but for those that the platform no longer knows."""
+        return self.read(
+            lambda db: conversations.reconciled_ids(db, to_text(interval.start), to_text(interval.end))
         )  # fmt: skip
 
     def mark_live_only(self, ids: Sequence[str], *, window_start: str, cause: str, at: str) -> Future[int]:
@@ -337,6 +341,26 @@ class Book:
         """Every run over a window, oldest first."""
         return self.read(lambda db: windows.runs(db, start, end, filter))
 
+    # Readings that are not finished yet
+
+    def note_progress(self, key: journal.Key, number: int, entry: bytes) -> Future[None]:
+        """Keep entry `number` of a reading under way, after everything that was written before."""
+        at = to_text(self._now())
+        return self._write(lambda db: journal.append(db, key, number, at, entry))
+
+    def progress(self, key: journal.Key, *, since: str) -> list[bytes]:
+        """What is kept of a reading that was begun at or after `since` and cut short."""
+        return self.read(lambda db: journal.entries(db, key, since))
+
+    def drop_progress(self, key: journal.Key, *, older_than: str) -> Future[None]:
+        """Forget a reading, and any that nobody has gone on with since."""
+
+        def job(db: sqlite3.Connection) -> None:
+            journal.drop(db, key)
+            journal.drop_older(db, older_than)
+
+        return self._write(job)
+
     def gaps(self, *, since: str = "", until: str = "9", kind: str | None = None, limit: int = -1) -> list[gaps.Gap]:
         """The gaps of windows that start in [since, until)."""
         return self.read(lambda db: gaps.listed(db, since=since, until=until, kind=kind, limit=limit))
@@ -375,39 +399,3 @@ class Book:
 
 def _milliseconds(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-
-
-class _Checkpointer:
-    """Called after each commit: sees to it that one process checkpoints, and takes over when it has died.
-
-    SQLite before 3.51.3 can lose data when one connection resets the WAL while another writes; with one connection
-    that ever checkpoints, it cannot.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._lock = locks.lock_file(path)
-        self._commits = 0
-        self._ours = False
-        self.writer: weakref.ref[Writer] | None = None
-
-    def take(self) -> None:
-        """Become the one that checkpoints, if nobody is."""
-        writer = self.writer() if self.writer is not None else None
-        if writer is not None and self._lock.try_lock(locks.CHECKPOINTER, "checkpoints") is None:
-            self._ours = True
-            writer.submit(_checkpoint_by_itself)
-
-    def release(self) -> None:
-        """Let another process checkpoint."""
-        if self._ours:
-            self._ours = False
-            self._lock.unlock(locks.CHECKPOINTER)
-
-    def __call__(self) -> None:
-        self._commits += 1
-        if not self._ours and self._commits % _TRY_CHECKPOINTER == 0:
-            self.take()
-
-
-def _checkpoint_by_itself(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA wal_autocheckpoint = {engine.CHECKPOINT_PAGES}")
