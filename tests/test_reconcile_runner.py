@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -616,27 +616,66 @@ async def test_rows_that_come_twice_are_counted(scene: Scene) -> None:
     assert scene.stored() == scene.org.truth
 
 
+def when_asked(org: Organisation, move: Callable[[Organisation], None]) -> None:
+    """Something happens just before the organisation is asked for conversations by id."""
+    answer = org.details_by_id
+
+    async def by_id(ids: Any) -> Any:
+        move(org)
+        return await answer(ids)
+
+    org.details_by_id = by_id  # type: ignore[method-assign]
+
+
 async def test_a_row_that_vanishes_and_still_exists_is_looked_for(scene: Scene) -> None:
-    """It was seen, then the answer lacked it, and by id it exists: it is not believed gone."""
+    """It was seen, then the answer lacked it, and by id it exists: the answer is not believed, and read again."""
     scene.org.put(*(record(f"c{number}", number) for number in range(8)))
     scene.org.moves[2] = lambda org: org.unlisted.add("c1")
-    scene.org.moves[12] = lambda org: org.unlisted.clear()
+    when_asked(scene.org, lambda org: org.unlisted.clear())
     report = await scene.run()
-    assert report.exit_status == 0
+    assert scene.org.asked == ["c1"]
+    assert figures(report, "owned", "missing", "verdict") == {"owned": 8, "missing": 8, "verdict": "complete"}
     assert scene.stored() == scene.org.truth
-    assert report.owned == 8
+
+
+async def test_a_row_that_is_never_listed_again_is_kept(scene: Scene) -> None:
+    """It exists by id and in no answer: one more look, and then the answer counts; what was read of it stays."""
+    scene.org.put(*(record(f"c{number}", number) for number in range(8)))
+    scene.org.moves[2] = lambda org: org.unlisted.add("c1")
+    report = await scene.run()
+    assert figures(report, "unique", "owned", "verdict") == {"unique": 7, "owned": 7, "verdict": "complete"}
+    assert scene.stored() == scene.org.truth
 
 
 async def test_a_row_that_is_gone_is_kept(scene: Scene) -> None:
-    """Nothing is deleted because an answer lacks it."""
-    scene.org.put(*(record(f"c{number}", number, None) for number in range(8)))
+    """Nothing is deleted because an answer lacks it; what the platform no longer knows holds nothing open."""
+    scene.org.put(*(record(f"c{number}", number, None if number == 1 else 20) for number in range(8)))
     scene.org.moves[2] = lambda org: org.truth.pop("c1") and None
     report = await scene.run()
-    assert (report.unique, report.exit_status) == (7, 0)
+    assert figures(report, "unique", "ongoing", "verdict") == {"unique": 7, "ongoing": 0, "verdict": "complete"}
     assert set(scene.stored()) == {f"c{number}" for number in range(8)}
-    scene.org.put(*(ended(row) for row in list(scene.org.truth.values())))
-    await scene.follow()
-    assert scene.verdict() == "complete", "what the platform no longer knows holds nothing open"
+
+
+async def test_one_that_is_gone_later_is_kept_and_not_asked_for_for_ever(scene: Scene) -> None:
+    """Followed, and no longer known: its window closes, its row stays, and nobody asks for it again."""
+    scene.org.put(record("a", 1, None))
+    assert (await scene.run()).verdict == "open"
+    scene.org.truth.clear()
+    told = await scene.follow()
+    assert (told["asked"], told["gone"], scene.verdict()) == (1, 1, "complete")
+    assert (await scene.follow())["asked"] == 0
+    assert set(scene.stored()) == {"a"}
+
+
+async def test_what_ends_behind_its_page_is_asked_for_at_the_end(scene: Scene) -> None:
+    """After several passes, what went on when its page was read is asked for once more: the store is the truth."""
+    scene.org.put(*(record(f"c{number}", number, None if number == 1 else 20) for number in range(8)))
+    scene.org.moves[4] = lambda org: org.put(record("new", 29))
+    when_asked(scene.org, lambda org: org.put(ended(org.truth["c1"])))
+    report = await scene.run()
+    assert report.passes > 1
+    assert scene.stored() == scene.org.truth
+    assert (report.verdict, scene.verdict()) == ("complete", "complete")
 
 
 async def test_whole_days_are_judged_by_what_the_window_owns(scene: Scene) -> None:
