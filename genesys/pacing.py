@@ -92,9 +92,12 @@ class Budget:
         if self.begins_again is None or begins_again > self.begins_again + 5 * MARGIN:
             # The server has begun a new minute before we did: what it counted, and what is on its way to it.
             self.sent = told.count + self.in_flight
+            self.begins_again = begins_again
         else:
+            # Whole seconds, rounded up: of one minute's answers, the earliest is the nearest.
             self.sent = max(self.sent, told.count)
-        self.begins_again = begins_again
+            known = self.begins_again
+            self.begins_again = begins_again if known is None else min(known, begins_again)
 
     def refused(self, now: float, retry_after: float) -> None:
         """A 429: nothing is sent for so many seconds."""
