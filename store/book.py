@@ -19,7 +19,7 @@ from typing import Any, Literal, Self, TypeVar
 from genesys.detail import DetailRow
 from genesys.notification import Observation, Unreadable
 from genesys.times import Interval, from_text, to_text
-from store import conversations, coverage, engine, events, gaps, journal, locks, windows
+from store import conversations, counts, coverage, engine, events, gaps, journal, locks, rebuild, windows
 from store.checkpoints import Checkpointer
 from store.conversations import Cause, OpenConversation, PageOutcome
 from store.coverage import Span
@@ -374,6 +374,21 @@ class Book:
     def child_rows(self) -> int:
         """How many rows all child tables have together."""
         return self.read(conversations.child_rows)
+
+    def metric_counts(self, interval: Interval, names: Sequence[str]) -> dict[tuple[str, str], int]:
+        """(media type, metric) → how many were emitted in the interval."""
+        return self.read(lambda db: counts.by_media(db, to_text(interval.start), to_text(interval.end), names))
+
+    def rebuild(self, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
+        """Make everything that is derived again; answers (conversations, those that were not as they are now)."""
+        after: str | None = ""
+        done = corrected = 0
+        while after is not None:
+            here = after
+            made = self._write(lambda db, here=here: rebuild.step(db, here)).result()  # type: ignore[misc]
+            after, done, corrected = made.last, done + made.conversations, corrected + made.corrected
+            told(done)
+        return done, corrected
 
     # Locks
 
