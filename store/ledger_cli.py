@@ -138,7 +138,8 @@ def _runs(book: Book, row: WindowRow) -> list[dict[str, Any]]:
     """The runs over a window, and over the wider interval whose proof it took over."""
     runs = book.runs_of(row.start, row.end, row.filter)
     if row.proven_by:
-        runs = [*book.runs_of(*row.proven_by.split("/"), row.filter), *runs]
+        start, _, end = row.proven_by.partition("/")
+        runs = [*book.runs_of(start, end, row.filter), *runs]
     return sorted(runs, key=lambda run: int(run["run_id"]))
 
 

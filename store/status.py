@@ -99,7 +99,7 @@ def collect(db: sqlite3.Connection, now: datetime) -> dict[str, Any]:
 def _sums(db: sqlite3.Connection) -> dict[str, Any]:
     """What was found to be missing or wrong, filled, and not filled: conversations; and the share heard live."""
     found = gaps.by_cause(db)
-    detected, recovered = (sum(row[place] for row in found) for place in (2, 3))
+    detected, recovered = sum(row[2] for row in found), sum(row[3] for row in found)
     return {
         "detected": detected, "recovered": recovered, "failed": detected - recovered,
         "share_heard_live": _conversations(db)["share_heard_live"],
