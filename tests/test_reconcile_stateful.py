@@ -28,7 +28,6 @@ from reconcile.runner import reconcile_window
 from store.book import Book
 from whole import assert_rows_are
 
-HALF = timedelta(minutes=30)
 # What changes later than this the settling read cannot see.
 CHANGEABLE = timedelta(days=3)
 
@@ -62,7 +61,7 @@ class Story(RuleBasedStateMachine):
         self.listens: int | None = None
         self.deleted: dict[str, Record] = {}
         self.number = 0
-        self.settings = Settings(since=START)
+        self.settings = Settings(since=START, width=timedelta(hours=6), stuck_after=timedelta(days=6))
         self.book = self._open()
 
     def _open(self) -> Book:
@@ -78,6 +77,8 @@ class Story(RuleBasedStateMachine):
     @initialize(reading=st.sampled_from(["overlap", "day"]))
     def begin(self, reading: str) -> None:
         self.org.reading = reading
+        self.listen()
+        self.start(late=False, back=0, count=3)
 
     # What happens in the organisation
 
@@ -90,23 +91,24 @@ class Story(RuleBasedStateMachine):
         ]
         return found[index % len(found)] if found else None
 
-    @rule(late=st.booleans(), back=st.integers(0, 40))
-    def start(self, late: bool, back: int) -> None:
-        """A conversation begins (or did, a while ago, and is seen only now)."""
-        one = f"c{self.number}"
-        self.number += 1
-        begun = to_text(max(self.clock.at - timedelta(minutes=back), START))
-        segment = {"segmentStart": begun, "segmentType": "interact", "queueId": "q1"}
-        session = {"sessionId": f"s-{one}", "mediaType": "voice", "segments": [segment], "metrics": []}
-        participant = {"participantId": f"p-{one}", "purpose": "customer", "sessions": [session]}
-        self.org.put({
-            "conversationId": one, "conversationStart": begun, "originatingDirection": "inbound",
-            "participants": [participant],
-        })  # fmt: skip
-        if late:
-            self.org.unlisted.add(one)
-            self.org.unknown.add(one)
-        self._tell(one)
+    @rule(late=st.booleans(), back=st.integers(0, 40), count=st.integers(1, 4))
+    def start(self, late: bool, back: int, count: int) -> None:
+        """Conversations begin (or did, a while ago, and are seen only now)."""
+        for _ in range(count):
+            one = f"c{self.number}"
+            self.number += 1
+            begun = to_text(max(self.clock.now() - timedelta(minutes=back), START))
+            segment = {"segmentStart": begun, "segmentType": "interact", "queueId": "q1"}
+            session = {"sessionId": f"s-{one}", "mediaType": "voice", "segments": [segment], "metrics": []}
+            participant = {"participantId": f"p-{one}", "purpose": "customer", "sessions": [session]}
+            self.org.put({
+                "conversationId": one, "conversationStart": begun, "originatingDirection": "inbound",
+                "participants": [participant],
+            })  # fmt: skip
+            if late:
+                self.org.unlisted.add(one)
+                self.org.unknown.add(one)
+            self._tell(one)
 
     @rule(index=st.integers(0, 50))
     def end(self, index: int) -> None:
@@ -117,6 +119,12 @@ class Story(RuleBasedStateMachine):
             row["participants"][0]["sessions"][0]["segments"][-1]["segmentEnd"] = to_text(self.clock.at)
             self.org.put(row)
             self._tell(one)
+
+    @rule(index=st.integers(0, 50))
+    def seem_to_end(self, index: int) -> None:
+        """Capture hears of an end that analytics does not know (yet, or ever: the customer has gone, the work has not)."""
+        if one := self._pick(index, ended=False):
+            self._tell(one, left=True)
 
     @rule(index=st.integers(0, 50))
     def change(self, index: int) -> None:
@@ -153,12 +161,12 @@ class Story(RuleBasedStateMachine):
 
     # Capture
 
-    def _tell(self, one: str) -> None:
+    def _tell(self, one: str, *, left: bool = False) -> None:
         row = self.org.truth[one]
         segments = row["participants"][0]["sessions"][0]["segments"]
         participant = {"id": f"p-{one}", "purpose": "customer", "connectedTime": segments[-1]["segmentStart"]}
-        if "conversationEnd" in row:
-            participant["endTime"] = row["conversationEnd"]
+        if left or "conversationEnd" in row:
+            participant["endTime"] = to_text(self.clock.at) if left else row["conversationEnd"]
         body = {"id": one, "participants": [participant]}
         self.frames.append(json.dumps({"topicName": "v2.routing.queues.q1.conversations", "eventBody": body}))
         if self.listens is not None:
@@ -193,10 +201,12 @@ class Story(RuleBasedStateMachine):
 
     # Time, crashes and the reconciler
 
-    @rule(minutes=st.sampled_from([1, 15, 45, 130, 720, 1440]))
-    def wait(self, minutes: int) -> None:
-        """Time passes."""
+    @rule(minutes=st.sampled_from([15, 130, 390, 720, 1440]), reconciled=st.booleans())
+    def wait(self, minutes: int, reconciled: bool) -> None:
+        """Time passes; as a rule somebody looks at the ledger meanwhile."""
         self.clock.at += timedelta(minutes=minutes)
+        if reconciled:
+            self._round()
 
     @rule()
     def crash(self) -> None:
@@ -244,7 +254,7 @@ class Story(RuleBasedStateMachine):
 
     def _end(self) -> None:
         self.index()
-        for days in (0.1, 1.5, 4.5, 4.5, 31, 5, 1):
+        for days in (0.3, 1.5, 4.5, 4.5, 5, 1):
             self.clock.at += timedelta(days=days)
             self._round()
             self._round()
@@ -284,7 +294,7 @@ class Story(RuleBasedStateMachine):
 
 
 Story.TestCase.settings = profile(
-    max_examples=int(os.environ.get("ROLLBOOK_STORIES", "12")), stateful_step_count=25, deadline=None,
+    max_examples=int(os.environ.get("ROLLBOOK_STORIES", "25")), stateful_step_count=25, deadline=None,
     print_blob=True,
 )  # fmt: skip
 TestAnyStoryEndsInTheTruth = Story.TestCase
