@@ -19,11 +19,10 @@ from simulator.dimensions import CONVERSATION, Facts
 from simulator.errors import Refusal, bad_request
 from simulator.life import Life
 from simulator.predicates import Filters
-from simulator.times import DAY, FAR, midnight, moment, text
+from simulator.times import DAY, FAR, midnight, moment
 
 READINGS: Final = ("overlap", "day")
 DEFAULT_PAGE, LARGEST_PAGE, MOST_RESULTS = 25, 100, 100_000
-_LATE: Final = timedelta(hours=1)  # more than it takes to learn of an end
 _LONGEST, _LONGEST_UNFILTERED = 31, 7
 _ORDERS: Final = ("asc", "desc", "unordered")
 _ORDER_BY: Final = ("conversationStart", "conversationEnd", "segmentStart", "segmentEnd")
@@ -161,10 +160,7 @@ def select(
 
 def _going_on(lives: Lives, query: Query, now: datetime) -> Iterable[Life]:
     """What started earlier on the first day and, as far as is known, goes on into the interval."""
-    start, late = text(query.start), query.start - _LATE
-    for life in lives.between(midnight(query.start), query.start):
-        if life.over_by >= late and ((told := life.known_end(now)) is None or told >= start):
-            yield life
+    return (life for life in lives.between(midnight(query.start), query.start) if life.goes_on(query.start, now))
 
 
 def known_facts(life: Life, now: datetime) -> Facts:

@@ -176,8 +176,7 @@ def select(lives: Lives, asked: Asked, known: datetime, seen: Callable[[Life], b
         life
         for life in lives.between(first, asked.end)
         if life.visible(known)
-        and life.over_by >= asked.start - timedelta(hours=1)
-        and _active(life, asked.start, known)
+        and life.goes_on(asked.start, known)
         and seen(life)
         and (not asked.filters or holds(life, asked.filters, known))
     )
@@ -186,11 +185,6 @@ def select(lives: Lives, asked: Asked, known: datetime, seen: Callable[[Life], b
 
 def _encoded(life: Life, known: datetime) -> bytes:
     return json.dumps(life.with_attributes(known), separators=(",", ":")).encode()
-
-
-def _active(life: Life, start: datetime, known: datetime) -> bool:
-    told = life.known_end(known)
-    return told is None or told >= text(start)
 
 
 def _size(told: str | None) -> int:

@@ -18,6 +18,7 @@ from simulator.times import FAR, moment, text
 
 T = TypeVar("T")
 _NONE = timedelta(0)
+_LATE = timedelta(hours=1)  # more than it takes to learn of an end
 _KEPT = 16  # derived values of one life
 _OF_THE_END = ("segmentEnd", "disconnectType", "wrapUpCode", "wrapUpNote")
 _OF_WRAP_UP = ("tAcw", "tHandle")
@@ -183,6 +184,13 @@ class Life:
         if now >= self.final:
             self._ended = told  # revisions do not move it
         return told
+
+    def goes_on(self, start: datetime, now: datetime) -> bool:
+        """Whether, as far as is known, it has not ended before `start`. Reads no record that it need not."""
+        if self.over_by < min(start, now) - _LATE:
+            return False
+        told = self.known_end(now)
+        return told is None or told >= text(start)
 
     def derived(self, now: datetime, key: object, make: Callable[[], T]) -> T:
         """What `make` works out from what is known now, kept under a key until more is known."""

@@ -81,6 +81,11 @@ def parse(body: Mapping[str, Any]) -> Filters:
     return Filters(lists, json.dumps({key: body[key] for key in lists}, sort_keys=True))
 
 
+def parse_filter(told: object, grammar: Grammar) -> Filter:
+    """Read a single filter. Raises Refusal (400)."""
+    return _filter(told, grammar, clauses=True)
+
+
 def _filter(told: object, grammar: Grammar, *, clauses: bool) -> Filter:
     if not isinstance(told, dict):
         raise bad_request("A filter must be an object.")
@@ -137,11 +142,16 @@ def holds(filters: Filters, facts: Facts) -> bool:
     return all(_one_holds(key, one, facts) for key, several in filters.lists.items() for one in several)
 
 
+def row_matches(one: Filter, row: Row) -> bool:
+    """Whether a row is among those that a filter asks for."""
+    return _matches(one, lambda predicate: _row(predicate, row))
+
+
 def _one_holds(key: str, one: Filter, facts: Facts) -> bool:
     if key == "conversationFilters":
         return _matches(one, lambda predicate: _conversation(predicate, facts))
     rows: list[Row] = getattr(facts, key.removesuffix("Filters") + "s")
-    return any(_matches(one, lambda predicate, row=row: _row(predicate, row)) for row in rows)  # type: ignore[misc]
+    return any(row_matches(one, row) for row in rows)
 
 
 def _matches(one: Filter, test: Callable[[Predicate], bool]) -> bool:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from simulator import details, entities
+from simulator import aggregates, details, entities
 from simulator.errors import Refusal, bad_request
 from simulator.life import Life
 from simulator.sign_in import Client
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from simulator.server import Simulator
 
 MOST_IDS: Final = 100
+_AGGREGATED_DAYS: Final = 31  # how long before the interval a conversation may have started
+_AGGREGATE: Final = ("analytics:conversationAggregate:view",)
 _DETAILS: Final = "/api/v2/analytics/conversations/details"
 _VIEW: Final = ("analytics:conversationDetail:view", "analytics:agentConversationDetail:view")
 
@@ -195,6 +197,20 @@ def _advance(simulator: Simulator, request: Request) -> None:
     )
 
 
+# Aggregates
+
+
+def _aggregates(simulator: Simulator, request: Request) -> Answer:
+    query = aggregates.parse(decoded(request.body))
+    first = query.start - timedelta(days=_AGGREGATED_DAYS)
+    lives = [
+        life
+        for life in simulator.world.between(first, query.end)
+        if life.visible(request.now) and life.goes_on(query.start, request.now) and sees(request.client, life)
+    ]
+    return told(aggregates.answer(lives, query, request.now))
+
+
 ROUTES: Final = (
     Route("GET", "/api/v2/organizations/me", (), _organization),
     Route("GET", "/api/v2/authorization/divisions", ("authorization:division:view",), _divisions),
@@ -204,6 +220,7 @@ ROUTES: Final = (
     Route("GET", "/api/v2/users/{id}", ("directory:user:view",), _user),
     Route("DELETE", "/api/v2/tokens/me", (), _sign_out),
     Route("POST", f"{_DETAILS}/query", _VIEW, _query),
+    Route("POST", "/api/v2/analytics/conversations/aggregates/query", _AGGREGATE, _aggregates),
     Route("GET", _DETAILS, _VIEW, _by_ids),
     Route("POST", f"{_DETAILS}/jobs", _VIEW, _submit),
     Route("GET", f"{_DETAILS}/jobs/availability", _VIEW[:1], _availability),

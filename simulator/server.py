@@ -49,7 +49,8 @@ class Simulator:
 
     def __init__(
         self, *, seed: int = 1, start: datetime | None = None, rate: float = 1.0, per_hour: float = 120,
-        queues: int = 6, users: int = 12, reading: str = "overlap", rate_limit: int = 300, records: list[dict[str, Any]] | None = None,
+        queues: int = 6, users: int = 12, reading: str = "overlap", rate_limit: int = 300,
+        records: list[dict[str, Any]] | None = None,
         drift: Callable[[Simulator, int], None] | None = None, latency: float = 0.0, port: int = 0,
         jitter: Jitter | None = None, visible_divisions: Iterable[str] | None = None, token_lifetime: float = 86_400,
         job_rules: Rules | None = None, faults: Sequence[Fault] = (), monotonic: Callable[[], float] = time.monotonic,
@@ -133,7 +134,7 @@ class Simulator:
         add("POST", "/api/v2/notifications/channels", self._json(lambda _: self._channel()))
         add("*", "/api/v2/notifications/channels/{id}/subscriptions", self._subscriptions)
         add("GET", "/channels/{id}", self._socket)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self.api_url = self.login_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import random
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from simulator.aftermath import REWRITTEN, aftermath, rewritten
@@ -98,7 +98,8 @@ class World:
         (A few conversations are rewritten in the first night at which they are old enough, without being asked.)
         """
         draw = random.Random(seed)
-        old = [life for life in self.lives if life.final <= now - _OLD and draw.random() < share]
+        early = self.between(datetime.min.replace(tzinfo=UTC), now - _OLD)
+        old = [life for life in early if life.final <= now - _OLD and draw.random() < share]
         for life in old:
             life.revise(now, rewritten(life.view(now), draw))
         return old

@@ -4,6 +4,7 @@ The SDK blocks, so each test runs it in a thread.
 """
 
 import asyncio
+import inspect
 import json
 import re
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ import pytest
 from simulator import Simulator
 from simulator.faults import Fault
 from simulator.jobs import Rules
+from simulator.predicates import GRAMMARS
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = "2026-03-02T10:00:00.000Z/2026-03-02T11:00:00.000Z"
@@ -37,10 +39,11 @@ def sdk(tmp_path_factory: pytest.TempPathFactory) -> Any:
 async def organisation() -> AsyncIterator[Simulator]:
     """An organisation a day old, whose clock stands."""
     rules = Rules(lag=timedelta(0), seconds=0.0)
-    async with Simulator(
+    simulator = Simulator(
         seed=4, start=START, rate=0, per_hour=120, queues=30, users=30, job_rules=rules, rate_limit=100_000
-    ) as simulator:
-        simulator.clock.advance(timedelta(hours=15))
+    )  # fmt: skip
+    simulator.clock.advance(timedelta(hours=15))  # before it is up, so that nothing of the past is told live
+    async with simulator:
         yield simulator
 
 
@@ -82,7 +85,10 @@ async def test_credentials_are_needed(sdk: Any, organisation: Simulator) -> None
 async def test_queues_and_users_are_paged(sdk: Any, client: Any, organisation: Simulator) -> None:
     """Every queue and every user comes once, over several pages, with their divisions."""
     routing, users = sdk.RoutingApi(client), sdk.UsersApi(client)
-    for ask, entities in ((routing.get_routing_queues, organisation.world.queues), (users.get_users, organisation.world.users)):
+    for ask, entities in (
+        (routing.get_routing_queues, organisation.world.queues),
+        (users.get_users, organisation.world.users),
+    ):
         found, number = [], 1
         while True:
             page = await asyncio.to_thread(ask, page_size=12, page_number=number)
@@ -139,6 +145,18 @@ async def test_the_sdk_knows_every_field_and_every_value(sdk: Any, client: Any, 
         assert entity.keys() <= set(model().attribute_map.values())
 
 
+@pytest.mark.parametrize("filters", [key for key in GRAMMARS if key != "resolutionFilters"])
+def test_filters_may_name_what_the_sdk_names(sdk: Any, filters: str) -> None:
+    """Dimensions and metrics are those of the SDK's predicate models, no more and no fewer."""
+    kind = filters.removesuffix("Filters").capitalize()
+    model = getattr(sdk, f"{kind}DetailQueryPredicate")
+    for name, known in zip(("dimension", "metric"), GRAMMARS[filters], strict=True):
+        source = inspect.getsource(getattr(model, name).fset)
+        allowed = re.search(r"allowed_values = \[(.*)\]", source)
+        assert allowed is not None
+        assert set(re.findall(r'"(\w+)"', allowed[1])) == known
+
+
 async def test_details_by_id(sdk: Any, client: Any, organisation: Simulator) -> None:
     """One that exists is answered; one that does not is a 404 with the platform's error body."""
     api = sdk.AnalyticsApi(client)
@@ -180,7 +198,10 @@ async def test_a_job_to_its_end(sdk: Any, client: Any, organisation: Simulator) 
     ("change", "words"),
     [
         (lambda body: setattr(body, "interval", "2026-03-02T10:00Z"), "Invalid interval"),
-        (lambda body: setattr(body, "interval", "2026-03-01T00:00:00Z/2026-03-09T00:00:00Z"), "does not exceed 7 days."),
+        (
+            lambda body: setattr(body, "interval", "2026-03-01T00:00:00Z/2026-03-09T00:00:00Z"),
+            "does not exceed 7 days.",
+        ),
         (lambda body: setattr(body, "paging", {"pageSize": 100, "pageNumber": 1001}), "Pagination may not exceed"),
         (lambda body: setattr(body, "paging", {"pageSize": 101, "pageNumber": 1}), "pageSize"),
     ],
@@ -199,7 +220,9 @@ async def test_a_query_that_is_refused(sdk: Any, client: Any, change: Callable[[
 async def test_too_many_requests(sdk: Any, client: Any, organisation: Simulator) -> None:
     """With Retry-After the SDK waits and tries again by itself; without it, it raises."""
     api = sdk.RoutingApi(client)
-    organisation.faults.add(Fault("status", path="GET /api/v2/routing/*", count=2, parameters={"status": 429, "retry_after": 0}))
+    organisation.faults.add(
+        Fault("status", path="GET /api/v2/routing/*", count=2, parameters={"status": 429, "retry_after": 0})
+    )
     assert (await asyncio.to_thread(api.get_routing_queues)).total == 30
     assert organisation.request_counts["GET /api/v2/routing/queues"] == 3
     organisation.faults.add(Fault("status", path="GET /api/v2/routing/*", parameters={"status": 429}))
