@@ -20,7 +20,7 @@ from typing import Final, Literal
 from genesys.api import Api
 from genesys.errors import ApiError, RollbookError, UsageError
 from genesys.settings import Settings
-from genesys.times import Interval, to_text
+from genesys.times import Interval, from_text, to_text
 from reconcile import jobs, plan, window
 from reconcile.follow import Followed, done, follow
 from reconcile.jobs import WORTH_A_JOB, PastWatermark
@@ -155,9 +155,10 @@ async def run_due(
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
             one.watermark = await api.data_availability()
-    one.order = {due.window.start: place for place, due in enumerate(planned.due)}
-    one.arrange(planned.due)
-    one.left = len(planned.due)
+    due = [item for item in planned.due if item.why != "settle" or _may_settle(book, item.window, now(), settings)]
+    one.order = {item.window.start: place for place, item in enumerate(due)}
+    one.arrange(due)
+    one.left = len(due)
     if one.days:
         one.groups = deque(plan.put_off(one.groups, rows, now()))
     if how.many is not None:
@@ -167,6 +168,12 @@ async def run_due(
     if book is not None and not how.dry_run and not one.over:
         await _follow(one)
     return one.report()
+
+
+def _may_settle(book: Book | None, one: Interval, now: datetime, settings: Settings) -> bool:
+    """Whether the last of a window's conversations ended long enough ago."""
+    last = None if book is None else book.last_ended(one)
+    return window.is_aged(window.settles_from(one.end, from_text(last) if last else None), now, settings.settle_after)
 
 
 async def _read_all(state: _Round) -> None:

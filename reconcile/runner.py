@@ -28,7 +28,7 @@ from reconcile.causes import Listening
 from reconcile.proof import Reader, id_digest
 from reconcile.read import Query, Sleep, read
 from reconcile.report import Report
-from reconcile.scan import end_of, moment, start_of
+from reconcile.scan import end_of, milliseconds, moment, start_of
 from reconcile.task import Command, Found, Progress, Show, Task
 from reconcile.writing import Writing
 from store.book import Book
@@ -330,7 +330,7 @@ class Run:
         going_on, stuck = await self._going_on(found, one)
         read_at = max(from_text(found.as_of), one.start)
         verdict = window.verdict(
-            consistent=found.consistent, going_on=going_on, end=one.end, read_at=read_at,
+            consistent=found.consistent, going_on=going_on, end=_settles_from(found, one), read_at=read_at,
             settle_after=task.settings.settle_after,
         )  # fmt: skip
         return Report(
@@ -375,7 +375,12 @@ class Run:
             query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
             divisions_json=divisions, seconds=report.seconds, drift=report.drift, figures=report.figures(),
             next_try_at=to_text(window.next_try(failures, now)) if failed else None,
-            settled=not failed
-            and window.is_aged(report.window.end, from_text(found.as_of), task.settings.settle_after),
+            settled=report.verdict == "settled",
         )  # fmt: skip
         await follow.done(self._book.finish_run(record))
+
+
+def _settles_from(found: Found, one: Interval) -> datetime:
+    first, last = (milliseconds(to_text(edge)) for edge in (one.start, one.end))
+    ended = max((end_of(value) for value in found.rows.values() if first <= start_of(value) < last), default=-1)
+    return window.settles_from(one.end, moment(ended) if ended >= 0 else None)

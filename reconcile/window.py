@@ -23,6 +23,9 @@ LONGEST_RETRY: Final = timedelta(days=1)
 # The longest that an organisation can keep conversations (reference, section 5: 90 days to five years).
 RETENTION: Final = timedelta(days=5 * 365 + 2)
 
+# The nightly reprocessing is over about 84 hours after a conversation's end. Of the default of 96, that leaves this.
+LATE_END: Final = timedelta(hours=12)
+
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -57,6 +60,14 @@ def is_closed(window: Interval, now: datetime, lag: timedelta) -> bool:
 def is_aged(end: datetime, read_at: datetime, settle_after: timedelta) -> bool:
     """Whether a read came after the platform's nightly reprocessing of what started before `end`."""
     return end + settle_after <= read_at
+
+
+def settles_from(end: datetime, last_ended: datetime | None) -> datetime:
+    """From when on a window's time to settle counts: its end, or (nearly) when the last of its conversations ended.
+
+    The platform's nightly reprocessing takes each conversation some two days after that one has ended.
+    """
+    return end if last_ended is None else max(end, last_ended - LATE_END)
 
 
 def verdict(*, consistent: bool, going_on: int, end: datetime, read_at: datetime, settle_after: timedelta) -> Verdict:

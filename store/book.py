@@ -254,6 +254,10 @@ class Book:
             lambda db: conversations.ongoing_count(db, to_text(interval.start), to_text(interval.end))
         )  # fmt: skip
 
+    def last_ended(self, interval: Interval) -> str | None:
+        """When the last of the interval's reconciled conversations ended."""
+        return self.read(lambda db: conversations.last_ended(db, to_text(interval.start), to_text(interval.end)))
+
     def live_only_ids(self, interval: Interval) -> list[str]:
         """Conversations of the interval that are known from live capture alone."""
         return self.read(

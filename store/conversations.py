@@ -359,6 +359,16 @@ def owned_counts(connection: sqlite3.Connection, start: str, end: str) -> tuple[
     return owned, ongoing_count(connection, start, end)
 
 
+def last_ended(connection: sqlite3.Connection, start: str, end: str) -> str | None:
+    """When the last of the reconciled conversations that started in [start, end) ended."""
+    query = (
+        "SELECT max(conversation_end) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND details IS NOT NULL"
+    )
+    last: str | None = connection.execute(query, (start, end)).fetchone()[0]
+    return last
+
+
 def live_only_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
     """Conversations of the window that are known from live capture alone. Without a start: by when first seen."""
     query = (

@@ -254,7 +254,7 @@ def rebuild(settings: Settings, as_json: bool) -> None:
         _answer(
             as_json,
             lambda: {"conversations": done, "corrected": corrected, "child_rows": children},
-            lambda: iter([f"{done:,} conversations with {children:,} rows made again, {corrected:,} were not as they are now"]),
+            lambda: iter([f"{done:,} conversations with {children:,} rows made again; {corrected:,} had been other"]),
         )  # fmt: skip
 
     console.run(work, as_json=as_json)

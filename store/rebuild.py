@@ -57,7 +57,7 @@ class _Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a step did. last: the id to go on after; None at the end. corrected: conversations that were other before."""
+    """What a step did. last: the id to go on after, None at the end. corrected: what was other before."""
 
     last: str | None
     conversations: int
