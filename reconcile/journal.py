@@ -23,12 +23,12 @@ KEPT: Final = timedelta(hours=12)
 class Entry(msgspec.Struct, omit_defaults=True):
     """One step of a reading.
 
-    kind: "page" of a query, "split" of a part that was too large or too slow, "doubt" of a finished reading, "job" that
+    kind: "begin", before anything is written, "page" of a query, "split" of a part that was too large or too slow, "doubt" of a finished reading, "job" that
     was started, "results" of it. rows: (id, start, end) of a page. states: how the ids compare with the store (see
     `Tally.state`), shares: what has become of each window so far: [written, drift, {cause: count}].
     """
 
-    kind: Literal["page", "split", "doubt", "job", "results"]
+    kind: Literal["begin", "page", "split", "doubt", "job", "results"]
     at: str = ""
     part: str = ""
     page: int = 0
@@ -104,6 +104,8 @@ def replay(reader: Reader, entries: Sequence[Entry]) -> bool:
 
 
 def _tell(reader: Reader, entry: Entry) -> bool:
+    if entry.kind == "begin":
+        return True
     step = reader.step(entry.at)
     while isinstance(step, Pause):
         step = reader.step(entry.at)

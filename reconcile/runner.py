@@ -7,6 +7,7 @@ and what is due are decided elsewhere.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ import msgspec
 
 from genesys.api import Api
 from genesys.detail import DetailRow, DetailsPage
-from genesys.errors import ApiError
+from genesys.errors import ApiError, StoreError
 from genesys.rest import Count, counting
 from genesys.settings import Settings
 from genesys.times import Interval, from_text, to_text
@@ -167,7 +168,12 @@ class Run:
         started = time.monotonic()
         with counting() as self._count:
             divisions = None if self._task.dry_run else await visible_divisions(self._api)
-            found = await (self._by_job() if self._task.via == "job" else self._by_query())
+            try:
+                found = await (self._by_job() if self._task.via == "job" else self._by_query())
+            except Exception:
+                with contextlib.suppress(StoreError):
+                    await self._writing.drain()  # the next run goes on from here
+                raise
             await self._writing.drain()
             if found.consistent and not self._query.members:
                 await self._look_for_unlisted()

@@ -46,10 +46,13 @@ class Writing:
         self._pages: deque[_Page] = deque()
         self._blamed: set[str] = set()  # a dry run files no gaps: those that it has counted the cause of
         self._entries = 0
+        self._resumed = False
         self._noted: list[Awaitable[None]] = []
 
     async def take(self, rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None = None) -> None:
         """Hand rows on to the store; wait only if too many pages wait already. entry: remembered once they are safe."""
+        if entry is not None and self._entries == 0:
+            self._note(journal.Entry("begin"))
         page = _Page(entry=entry)
         for batch in self.tally.batches(rows):
             if self._task.dry_run:
@@ -74,12 +77,8 @@ class Writing:
 
     def resume(self, entries: Sequence[journal.Entry]) -> None:
         """Go on from here: what these entries tell has been written."""
-        self._entries = len(entries)
+        self._entries, self._resumed = len(entries), True
         journal.restore(self.tally, entries)
-
-    def restart(self) -> None:
-        """What was remembered is of no use: begin again (the first entry takes the place of the old ones)."""
-        self._entries = 0
 
     def _note(self, entry: journal.Entry | None) -> None:
         if entry is None or self._book is None or self._task.dry_run:
@@ -127,6 +126,10 @@ class Writing:
         earlier, owned = self._task.earlier, self._task.windows[batch.window]
         classes: Mapping[str, str] = outcome.classes
         content = outcome.content
+        if self._resumed:
+            # Written before the run was cut short, and after it had last noted how far it was.
+            ours = (one for one, kind in classes.items() if kind == "missing" and one not in earlier)
+            content = dict.fromkeys(ours, False) | content
         if earlier:
             classes = {one: earlier.get(one, kind) for one, kind in classes.items()}
             if self._task.dry_run:
