@@ -23,9 +23,10 @@ KEPT: Final = timedelta(hours=12)
 class Entry(msgspec.Struct, omit_defaults=True):
     """One step of a reading.
 
-    kind: "begin", before anything is written, "page" of a query, "split" of a part that was too large or too slow, "doubt" of a finished reading, "job" that
-    was started, "results" of it. rows: (id, start, end) of a page. states: how the ids compare with the store (see
-    `Tally.state`), shares: what has become of each window so far: [written, drift, {cause: count}].
+    kind: "begin", before anything is written; "page" of a query; "split" of a part that was too large or too slow;
+    "doubt" of a finished reading; "job" that was started; "results" of it. rows: (id, start, end) of a page. states:
+    how the ids compare with the store (`Tally.state`). shares: what has become of each window so far, as [written,
+    drift, {cause: count}].
     """
 
     kind: Literal["begin", "page", "split", "doubt", "job", "results"]

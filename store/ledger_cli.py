@@ -223,10 +223,13 @@ def gaps(
 
 
 def gap_lines(found: list[Gap]) -> Iterator[str]:
-    """A line a gap; then how many there are of each sort."""
+    """A line a gap below its window, with a ! where it was not filled; then how many there are of each sort."""
+    start = ""
     for one in found:
-        filled = "filled" if one.filled_at else "open"
-        yield f"{one.window_start[:16]}Z {one.conversation_id:<36} {one.kind:<9} {filled:<6} {one.cause}"
+        if one.window_start != start:
+            start = one.window_start
+            yield f"{start[:10]} {start[11:16]} UTC"
+        yield f"{' ' if one.filled_at else '!'} {one.conversation_id:<36} {one.kind.replace('_', ' '):<9} {one.cause}"
     if not found:
         yield "no gaps"
         return
