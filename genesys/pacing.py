@@ -55,6 +55,7 @@ class Budget:
     allowed: int = ALLOWED
     sent: int = 0  # in this minute, by the server's count where it told one
     begins_again: float | None = None
+    guessed: bool = True  # that is our own guess; no answer of this minute has said
     in_flight: int = 0
     not_before: float = 0.0
 
@@ -74,7 +75,7 @@ class Budget:
             return self.not_before - now
         if self.begins_again is None or now >= self.begins_again:
             self.sent = self.in_flight
-            self.begins_again = now + MINUTE + MARGIN
+            self.begins_again, self.guessed = now + MINUTE + MARGIN, True
         if self.sent >= self.limit:
             return self.begins_again - now
         self.sent += 1
@@ -94,10 +95,11 @@ class Budget:
             self.sent = told.count + self.in_flight
             self.begins_again = begins_again
         else:
-            # Whole seconds, rounded up: of one minute's answers, the earliest is the nearest.
+            # Whole seconds, rounded up: of what one minute's answers say, the earliest is the nearest.
             self.sent = max(self.sent, told.count)
-            known = self.begins_again
-            self.begins_again = begins_again if known is None else min(known, begins_again)
+            if not self.guessed:
+                begins_again = min(self.begins_again, begins_again)
+        self.begins_again, self.guessed = begins_again, False
 
     def refused(self, now: float, retry_after: float) -> None:
         """A 429: nothing is sent for so many seconds."""

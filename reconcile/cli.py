@@ -97,6 +97,8 @@ def reconcile(
             settings=narrowed(settings, ended_only=ended_only, filter=_filter(filter_file)),
             via=via, dry_run=dry_run, wait=wait, as_json=as_json,
         )  # fmt: skip
+        if words.window is not None:
+            check_kept(words.window, _now())
         words.settings.require_platform()
         return await _work(words)
 
@@ -132,7 +134,6 @@ def _now() -> datetime:
 async def _window(
     words: Words, interval: Interval, api: Api, book: Book | None, stop: asyncio.Event, show: Show
 ) -> int:
-    check_kept(interval, _now())
     meter = Meter(1, time.monotonic, api.requests_left)
     report = await runner.reconcile_window(
         book, api, interval, settings=words.settings, now=_now, dry_run=words.dry_run, via=words.via,

@@ -160,7 +160,7 @@ async def run_due(
     one.arrange(due)
     one.left = len(due)
     if one.days:
-        one.groups = deque(plan.put_off(one.groups, rows, now()))
+        one.groups = deque(plan.put_off(one.groups, rows, now(), settings.lag))
     if how.many is not None:
         one.groups = deque(list(one.groups)[: how.many])
     one.meter.windows = sum(map(len, one.groups))

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from genesys.api import Api
-from genesys.detail import DetailRow
+from genesys.detail import DetailRow, DetailsPage
 from genesys.errors import ApiError, RequestRefused, RollbookError, UsageError
 from genesys.times import Interval, to_text
 from reconcile.journal import Entry, of_results
@@ -23,6 +23,8 @@ from reconcile.scan import Row, packed, spans
 # The fastest jobs take some three seconds (reference, "States").
 FIRST_POLL: Final = 3.0
 LONGEST_POLL: Final = 30.0
+# Rows of a page that are written together.
+SLICE: Final = 250
 # A job that is not done by then is given up.
 PATIENCE: Final = timedelta(hours=2)
 _UNDER_WAY: Final = frozenset({"QUEUED", "PENDING"})
@@ -192,27 +194,39 @@ class _Reading:
         return True
 
     async def _results(self, job_id: str, interval: Interval) -> None:
+        """Every page; while one is written the next one is on its way."""
         result = self.result
-        while True:
-            page = (
-                await self.api.job_results(job_id, result.cursor)
-                if result.cursor
-                else await self.api.job_results(job_id)
-            )
-            if page.data_availability_date is not None:
-                _reaches(interval, page.data_availability_date, result)
-            rows = [Row(row.conversation_id, row.start, row.end) for row in page.rows]
-            result.page(rows, page.cursor, None)
-            entry = of_results(rows, page.cursor, page.data_availability_date)
-            await self._hand_on(page.rows, entry)
-            if page.cursor is None:
-                return
-            if self.stop is not None and self.stop.is_set():
-                raise Stopped
+        coming = asyncio.create_task(self._page(job_id, result.cursor))
+        try:
+            while True:
+                page = await coming
+                if page.cursor is not None:
+                    coming = asyncio.create_task(self._page(job_id, page.cursor))
+                if page.data_availability_date is not None:
+                    _reaches(interval, page.data_availability_date, result)
+                rows = [Row(row.conversation_id, row.start, row.end) for row in page.rows]
+                result.page(rows, page.cursor, None)
+                await self._hand_on(page.rows, of_results(rows, page.cursor, page.data_availability_date))
+                if page.cursor is None:
+                    return
+                if self.stop is not None and self.stop.is_set():
+                    raise Stopped
+        finally:
+            coming.cancel()
+
+    async def _page(self, job_id: str, cursor: str | None) -> DetailsPage:
+        return await (self.api.job_results(job_id, cursor) if cursor else self.api.job_results(job_id))
 
     async def _hand_on(self, rows: Sequence[DetailRow], entry: Entry) -> None:
+        """In transactions of the size of a query's pages or a few: the first is written while the others are made."""
         as_of = min(self.result.watermarks)
-        await (self.take(rows, as_of, entry) if self.keep else self.take(rows, as_of))
+        if not self.keep:
+            await self.take(rows, as_of)
+            return
+        last = max(len(rows) - 1, 0) // SLICE * SLICE
+        for at in range(0, last, SLICE):
+            await self.take(rows[at : at + SLICE], as_of, None)
+        await self.take(rows[last:], as_of, entry)
 
 
 async def _create(api: Api, interval: Interval, members: Mapping[str, list[Any]]) -> str:

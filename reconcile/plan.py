@@ -22,6 +22,8 @@ _ORDER: Final = {"first": 0, "again": 1, "settle": 2}
 WAITING: Final = ("pending", "due")
 # A read that claims to be this much later than now was made while the clock was wrong.
 WRONG_CLOCK: Final = timedelta(minutes=5)
+# For so long it is believed that queries are answered with whole days, since the last answer that showed it.
+DAYS_KNOWN: Final = timedelta(days=2)
 # Where every query is answered with its whole day, a day that is not over is read this often, not with each window.
 DAY_AGAIN: Final = timedelta(hours=4)
 
@@ -157,31 +159,34 @@ def by_days(due: Sequence[Due]) -> list[list[Due]]:
 
 
 def answers_days(rows: Iterable[WindowRow]) -> bool:
-    """Whether the platform answered the last query with whole days, whatever was asked for."""
+    """Whether the platform has lately answered a query with whole days, whatever was asked for.
+
+    An answer that keeps to its interval is no sign of the contrary: perhaps there was nothing else on that day.
+    """
     read = [row for row in rows if row.last_run_at is not None and row.reading in ("interval", "day")]
-    newest = max(read, key=lambda row: row.last_run_at or "", default=None)
-    return newest is not None and newest.reading == "day"
+    newest = max((row.last_run_at or "" for row in read), default=None)
+    if newest is None:
+        return False
+    lately = to_text(from_text(newest) - DAYS_KNOWN)
+    return any(row.reading == "day" and (row.last_run_at or "") >= lately for row in read)
 
 
-def put_off(groups: Iterable[list[Due]], rows: Iterable[WindowRow], now: datetime) -> list[list[Due]]:
+def put_off(groups: Iterable[list[Due]], rows: Iterable[WindowRow], now: datetime, lag: timedelta) -> list[list[Due]]:
     """The groups without what has closed in a day that is not over since that day was read, a short while ago.
 
     For where every query is answered with the whole day: else it would be read with each of its windows.
     """
     today = to_text(now)[:10]
-    read = [
-        row.last_run_at
-        for row in rows
-        if row.last_run_at is not None and row.start[:10] == today and row.reading == "day"
-    ]
+    read = [row.last_run_at for row in rows if row.last_run_at is not None and row.start[:10] == today]
     last = max((one for one in read if one <= to_text(now)), default="")
     if last <= to_text(now - DAY_AGAIN):
         return list(groups)
-    return [group for group in groups if not all(_since(one, today, last) for one in group)]
+    return [group for group in groups if not all(_since(one, today, last, lag) for one in group)]
 
 
-def _since(due: Due, today: str, last: str) -> bool:
-    return due.why == "first" and to_text(due.window.start)[:10] == today and to_text(due.window.end) > last
+def _since(due: Due, today: str, last: str, lag: timedelta) -> bool:
+    closed = to_text(due.window.end + lag)
+    return due.why == "first" and to_text(due.window.start)[:10] == today and closed > last
 
 
 def hull(windows: Sequence[Interval]) -> Interval:

@@ -263,7 +263,7 @@ class Run:
         if self._kept and await jobs.resume(self._api, result, self._kept):
             self._go_on()
 
-        async def take(rows: Sequence[DetailRow], as_of: str, entry: journal.Entry) -> None:
+        async def take(rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None) -> None:
             task.progress(Progress(task.interval, 1, len(result.rows), None))
             await self._writing.take(rows, as_of, entry)
 
