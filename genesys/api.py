@@ -124,6 +124,10 @@ class Api:
         """By how many seconds our clock is ahead of the platform's (to about one); None before the first answer."""
         return self._rest.clock_skew
 
+    def requests_left(self) -> int:
+        """How many requests of this minute are left to us."""
+        return self._rest.budget.left
+
     # The organisation
 
     async def organization(self) -> Organization:

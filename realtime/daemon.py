@@ -27,7 +27,7 @@ from realtime.notify import Notifier
 from realtime.queue import Door, Queue
 from realtime.signals import Timings
 from realtime.subscriber import ALIVE, REDISCOVER, Subscriber
-from reconcile.due import Round, run_due
+from reconcile.due import AT_ONCE, Round, run_due
 from reconcile.report import Report, title
 from reconcile.schedule import Schedule
 from store.book import Book
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY: Final = timedelta(minutes=1)
 # How often a conversation that goes on is asked for by id.
 FOLLOW_EVERY: Final = timedelta(minutes=5)
+# The part of the rate limit that the daemon uses; the rest is for a run by hand.
+SHARE: Final = 0.8
 # How long a reconciliation under way may take to stop. With closing and storing it stays under ten seconds.
 _RECONCILER_STOPS: Final = 8.0
 _READY_WITHIN: Final = 30.0
@@ -141,7 +143,7 @@ class Daemon:
                 "there is nothing to listen to: [realtime] websocket is false, and [realtime.sqs] has no queue_url"
             )
         with self._signals():
-            async with Api(self.settings, now=self._options.now) as api:
+            async with Api(self.settings, now=self._options.now, share=SHARE) as api:
                 organization = await api.organization()
                 book = await asyncio.to_thread(
                     Book.open,
@@ -230,7 +232,7 @@ class Daemon:
 
     async def _reconcile(self, api: Api, book: Book) -> None:
         """One look at the ledger. What goes wrong is said and tried again at the next look."""
-        how = Round(command="daemon", wait=0.0, rest=FOLLOW_EVERY, told=_log_window, stop=self._stop)
+        how = Round(command="daemon", wait=0.0, rest=FOLLOW_EVERY, told=_log_window, stop=self._stop, at_once=AT_ONCE)
         try:
             report = await run_due(book, api, self.settings, now=self._options.now, how=how)
             failing = report.errors[-1][1] if report.errors else None

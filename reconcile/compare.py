@@ -86,6 +86,14 @@ class Tally:
         """How a conversation compares with the store as the run found it; "" if it was not read."""
         return _KINDS[self._known.get(conversation_id, 0) & _CLASS]
 
+    def state(self, conversation_id: str) -> int:
+        """How it compares and whether it was written, as a number that `remember` takes."""
+        return self._known.get(conversation_id, 0) & _STATE
+
+    def remember(self, conversation_id: str, state: int) -> None:
+        """What a run that was cut short knew. If the row comes again it is handed on once more, and nothing written."""
+        self._known[conversation_id] = state
+
     def seen(self) -> frozenset[str]:
         """Every id that this run has read."""
         return frozenset(self._known)

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypeVar
 from genesys.detail import DetailRow
 from genesys.notification import Observation, Unreadable
 from genesys.times import Interval, from_text, to_text
-from store import conversations, coverage, engine, events, gaps, letters, locks, windows
+from store import conversations, counts, coverage, engine, events, gaps, journal, letters, locks, rebuild, windows
 from store.checkpointer import Checkpointer
 from store.conversations import Cause, OpenConversation, PageOutcome
 from store.coverage import Span
@@ -262,7 +262,7 @@ class Book:
         """What `write_details` would answer; writes nothing."""
         return self.read(
             lambda db: conversations.compare(
-                db, details, as_of=as_of, run_started_at=run_started_at, already=already
+                db, details, as_of=as_of, at=to_text(self._now()), run_started_at=run_started_at, already=already
             )
         )  # fmt: skip
 
@@ -294,10 +294,20 @@ class Book:
             lambda db: conversations.ongoing_count(db, to_text(interval.start), to_text(interval.end))
         )  # fmt: skip
 
+    def last_ended(self, interval: Interval) -> str | None:
+        """When the last of the interval's reconciled conversations ended."""
+        return self.read(lambda db: conversations.last_ended(db, to_text(interval.start), to_text(interval.end)))
+
     def live_only_ids(self, interval: Interval) -> list[str]:
         """Conversations of the interval that are known from live capture alone."""
         return self.read(
             lambda db: conversations.live_only_ids(db, to_text(interval.start), to_text(interval.end))
+        )  # fmt: skip
+
+    def reconciled_ids(self, interval: Interval) -> list[str]:
+        """Conversations of the interval that have been read, but for those that the platform no longer knows."""
+        return self.read(
+            lambda db: conversations.reconciled_ids(db, to_text(interval.start), to_text(interval.end))
         )  # fmt: skip
 
     def mark_live_only(self, ids: Sequence[str], *, window_start: str, cause: str, at: str) -> Future[int]:
@@ -375,6 +385,26 @@ class Book:
         """Every run over a window, oldest first."""
         return self.read(lambda db: windows.runs(db, start, end, filter))
 
+    # Readings that are not finished yet
+
+    def note_progress(self, key: journal.Key, number: int, entry: bytes) -> Future[None]:
+        """Keep entry `number` of a reading under way, after everything that was written before."""
+        at = to_text(self._now())
+        return self._write(lambda db: journal.append(db, key, number, at, entry))
+
+    def progress(self, key: journal.Key, *, since: str) -> list[bytes]:
+        """What is kept of a reading that was begun at or after `since` and cut short."""
+        return self.read(lambda db: journal.entries(db, key, since))
+
+    def drop_progress(self, key: journal.Key, *, older_than: str) -> Future[None]:
+        """Forget a reading, and any that nobody has gone on with since."""
+
+        def job(db: sqlite3.Connection) -> None:
+            journal.drop(db, key)
+            journal.drop_older(db, older_than)
+
+        return self._write(job)
+
     def gaps(self, *, since: str = "", until: str = "9", kind: str | None = None, limit: int = -1) -> list[gaps.Gap]:
         """The gaps of windows that start in [since, until)."""
         return self.read(lambda db: gaps.listed(db, since=since, until=until, kind=kind, limit=limit))
@@ -388,6 +418,21 @@ class Book:
     def child_rows(self) -> int:
         """How many rows all child tables have together."""
         return self.read(conversations.child_rows)
+
+    def metric_counts(self, interval: Interval, names: Sequence[str]) -> dict[tuple[str, str], int]:
+        """(media type, metric) → how many were emitted in the interval."""
+        return self.read(lambda db: counts.by_media(db, to_text(interval.start), to_text(interval.end), names))
+
+    def rebuild(self, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
+        """Make everything that is derived again; answers (conversations, those that were not as they are now)."""
+        after: str | None = ""
+        done = corrected = 0
+        while after is not None:
+            here = after
+            made = self._write(lambda db, here=here: rebuild.step(db, here)).result()  # type: ignore[misc]
+            after, done, corrected = made.last, done + made.conversations, corrected + made.corrected
+            told(done)
+        return done, corrected
 
     # Locks
 

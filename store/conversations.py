@@ -9,11 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from genesys.detail import DetailRow, content_digest
+from genesys.times import from_text, to_text
 from store import gaps, rows
 from store.fields import CHILD_TABLES
 
@@ -78,8 +80,14 @@ def same_content(standing: Standing | None, row: DetailRow) -> bool:
     return content_digest(msgspec.json.decode(standing.details)) == content_digest(row.record)
 
 
-def judge(standing: Standing | None, same: bool, as_of: str) -> Action:
+# A read that claims to be this much later than now was made while the clock was wrong.
+FUTURE: Final = timedelta(minutes=5)
+
+
+def judge(standing: Standing | None, same: bool, as_of: str, *, latest: str = "9") -> Action:
     """What a read as old as `as_of`, which says the same as what stands or not, does to it.
+
+    latest: no read that is believed can be later than this (API text).
 
     insert: not known. fill: known from live capture alone. replace: known, and the content is another.
     confirm: the same content, and a note that must be taken down (another look was asked for). leave: nothing to do.
@@ -88,12 +96,13 @@ def judge(standing: Standing | None, same: bool, as_of: str) -> Action:
         return "insert"
     if standing.details is None:
         return "fill"
-    if standing.read_at is not None and as_of < standing.read_at:
+    if standing.read_at is not None and as_of < standing.read_at <= latest:
         return "leave"  # an older read never overwrites a newer one
     if not same:
         return "replace"
     asked = standing.look_again and as_of > (standing.last_heard or "")
-    return "confirm" if asked or standing.followed == "gone" else "leave"
+    wrong_clock = standing.read_at is not None and standing.read_at > latest
+    return "confirm" if asked or wrong_clock or standing.followed == "gone" else "leave"
 
 
 def classify(standing: Standing | None, same: bool, row: DetailRow, run_started_at: str) -> Kind:
@@ -134,9 +143,11 @@ _REPLACE: Final = (
     " r_factor = ?, provenance = ?, reconciled_at = ?, read_at = ?, look_again = ?, followed = NULL,"
     " details = ? WHERE conversation_id = ?"
 )
+# The content is the same and the read is newer: an end that was only heard, before it, is none.
 _CONFIRM: Final = (
-    "UPDATE conversations SET read_at = max(read_at, ?), look_again = coalesce(last_heard > max(read_at, ?), 0),"
-    " followed = nullif(followed, 'gone') WHERE conversation_id = ?"
+    "UPDATE conversations SET read_at = ?1, look_again = coalesce(last_heard > ?1, 0),"
+    " conversation_end = coalesce(?2, CASE WHEN heard_end > ?1 THEN heard_end END),"
+    " followed = nullif(followed, 'gone') WHERE conversation_id = ?3"
 )
 _KEEP_VERSION: Final = (
     "INSERT OR IGNORE INTO conversation_versions (conversation_id, read_at, replaced_at, details)"
@@ -181,6 +192,7 @@ def write(
     """
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
     known = standings(connection, list(named))
+    latest = to_text(from_text(at) + FUTURE)
     outcome = PageOutcome()
     page = _Page()
     drifted = 0
@@ -189,13 +201,13 @@ def write(
         same = same_content(standing, row)
         if conversation_id not in already:
             outcome.classes[conversation_id] = classify(standing, same, row, run_started_at)
-        action = judge(standing, same, as_of)
+        action = judge(standing, same, as_of, latest=latest)
         if action in ("insert", "fill", "replace"):
             outcome.content[conversation_id] = unheard_end(standing, row)
             drifted += action == "replace" and standing is not None and standing.conversation_end is not None
             _fill(page, conversation_id, row, standing, as_of, at)
         elif action == "confirm":
-            page.confirms.append((as_of, as_of, conversation_id))
+            page.confirms.append((as_of, row.end, conversation_id))
         page.attributes.extend(rows.attributes(conversation_id, row.record))
         kind = _gap_kind(standing, row, action)
         if kind is not None:
@@ -283,12 +295,14 @@ def compare(
     details: Iterable[DetailRow],
     *,
     as_of: str,
+    at: str,
     run_started_at: str,
     already: Mapping[str, Any],
 ) -> PageOutcome:
     """What `write` would answer; writes nothing."""
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
     known = standings(connection, list(named))
+    latest = to_text(from_text(at) + FUTURE)
     outcome = PageOutcome()
     drifted = 0
     for conversation_id, row in named.items():
@@ -296,7 +310,7 @@ def compare(
         same = same_content(standing, row)
         if conversation_id not in already:
             outcome.classes[conversation_id] = classify(standing, same, row, run_started_at)
-        action = judge(standing, same, as_of)
+        action = judge(standing, same, as_of, latest=latest)
         if action in ("insert", "fill", "replace"):
             outcome.content[conversation_id] = unheard_end(standing, row)
         drifted += action == "replace" and standing is not None and standing.conversation_end is not None
@@ -345,12 +359,31 @@ def owned_counts(connection: sqlite3.Connection, start: str, end: str) -> tuple[
     return owned, ongoing_count(connection, start, end)
 
 
+def last_ended(connection: sqlite3.Connection, start: str, end: str) -> str | None:
+    """When the last of the reconciled conversations that started in [start, end) ended."""
+    query = (
+        "SELECT max(conversation_end) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND details IS NOT NULL"
+    )
+    last: str | None = connection.execute(query, (start, end)).fetchone()[0]
+    return last
+
+
 def live_only_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
     """Conversations of the window that are known from live capture alone. Without a start: by when first seen."""
     query = (
         "SELECT conversation_id FROM conversations WHERE provenance = 'live' AND conversation_start >= ?1"
         " AND conversation_start < ?2 UNION ALL SELECT conversation_id FROM conversations WHERE provenance = 'live'"
         " AND conversation_start IS NULL AND first_seen_at >= ?1 AND first_seen_at < ?2 ORDER BY 1"
+    )
+    return [row[0] for row in connection.execute(query, (start, end))]
+
+
+def reconciled_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
+    """Conversations that started in [start, end) and have been read, but for those that the platform forgot."""
+    query = (
+        "SELECT conversation_id FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND details IS NOT NULL AND followed IS NOT 'gone'"
     )
     return [row[0] for row in connection.execute(query, (start, end))]
 

@@ -88,9 +88,20 @@ def collect(db: sqlite3.Connection, now: datetime) -> dict[str, Any]:
             {"kind": kind, "cause": cause, "detected": count, "filled": filled}
             for kind, cause, count, filled in gaps.by_cause(db)
         ],
+        "sums": _sums(db),
         "rejected_topics": coverage.rejected(db),
         "dead_letters": _scalar(db, "SELECT count(*) FROM dead_letters"),
     }
+
+
+def _sums(db: sqlite3.Connection) -> dict[str, Any]:
+    """What was found to be missing or wrong, filled, and not filled: conversations; and the share heard live."""
+    found = gaps.by_cause(db)
+    detected, recovered = sum(row[2] for row in found), sum(row[3] for row in found)
+    return {
+        "detected": detected, "recovered": recovered, "failed": detected - recovered,
+        "share_heard_live": _conversations(db)["share_heard_live"],
+    }  # fmt: skip
 
 
 def _scalar(db: sqlite3.Connection, query: str, *values: Any) -> Any:
