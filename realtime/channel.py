@@ -9,7 +9,8 @@ one takes over from the other. Rules (the platform's, with their sources in docs
 - `socket_closing` announces the end of a socket: the same move; without a free channel, a second socket on the same
   channel, which the platform lets replace the first one. That break is short, and recorded.
 - A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead.
-- A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced.
+- A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
+  is one whose sockets do not last.
 - Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again: a
   server that accepts and then closes is a failing server.
 
@@ -39,7 +40,8 @@ class Channel:
     until: float = math.inf  # the tick at which a wait ends or a step is overdue
     ticket: int = 0
     like: int | None = None
-    attempts: int = 0  # to connect, in a row
+    attempts: int = 0  # to connect, in a row, of which nothing lasting came
+    lasting: bool = False  # whether its socket has listened for long enough to be no failure
     since: float = 0.0
     heard: float = 0.0
     heard_wall: float = 0.0
@@ -156,7 +158,8 @@ class Line:
 
     def _forget_failures(self, channel: Channel, moment: Moment) -> None:
         if moment.tick - channel.since >= self.timings.steady_after:
-            self.failures = 0
+            self.failures = channel.attempts = 0
+            channel.lasting = True
 
     def _take_over(self, channel: Channel, moment: Moment) -> Iterator[Action]:
         """`channel` hears: whichever served the line before may go."""
@@ -174,13 +177,24 @@ class Line:
         self._forget_failures(channel, moment)
         kicked = self.successor is not None and self.successor.like == channel.serial
         yield Action(Do.UNHEAR, channel.serial, at=at, reason="rolled over" if kicked else reason)
+        yield from self._drop_slow_successor(channel)
+        channel.attempts += not channel.lasting
         if channel is self.current and self.successor is not None:
             channel.phase = Phase.DONE
             self.current, self.successor = self.successor, None
+        elif channel.attempts >= self.timings.reconnects:
+            self._replace_by_new(channel, moment)
         else:
-            channel.attempts = 0
             self._wait(channel, Phase.CONNECTING, moment)
         yield Action(Do.CLOSE, channel.serial)
+
+    def _drop_slow_successor(self, channel: Channel) -> Iterator[Action]:
+        """A successor that is not connecting yet may be long in coming: the channel that had the topics is nearer."""
+        slow = self.successor
+        if slow is None or channel is not self.current or slow.like is not None or slow.phase is Phase.CONNECTING:
+            return
+        slow.phase, self.successor = Phase.DONE, None
+        yield Action(Do.CLOSE, slow.serial)
 
 
 _STEPS: Final[Mapping[Phase, Do]] = {
@@ -207,7 +221,7 @@ def _subscribed(line: Line, channel: Channel, signal: Signal, moment: Moment) ->
 
 def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
-    channel.phase, channel.until, channel.like, channel.attempts = Phase.LISTENING, math.inf, None, 0
+    channel.phase, channel.until, channel.like, channel.lasting = Phase.LISTENING, math.inf, None, False
     channel.since = channel.heard = channel.told = moment.tick
     channel.heard_wall, channel.pinged = moment.wall, None
     yield Action(Do.HEAR, channel.serial, at=moment.wall)
