@@ -62,7 +62,9 @@ class Held:
     dropping: bool = False
     verified: datetime | None = None  # when the platform's list was last known to be ours
     doubted: bool = False  # whether it may be another by now
-    inherited: bool = False  # its channel is that of another socket
+    doubted_until: float | None = None  # the tick at which it is looked at again, if that failed
+    unproven: str | None = None  # since when it hears what its channel had before, if that is not proven yet
+    proven: int = 0  # the connection for which the platform's list is known to be ours
 
 
 @dataclass(slots=True)

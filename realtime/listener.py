@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 _STAMP: Final = 0.001
 # Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
 _PATIENCE: Final = 60.0
+# Seconds between two tries to see whether a channel that was returned to still has its topics.
+_LOOK_AGAIN: Final = 10.0
 
 
 class Listener:
@@ -114,10 +116,14 @@ class Listener:
     def tick(self) -> None:
         """Let time pass."""
         self._tell_heard()
+        tick = self._ticks()
         self._act(self.line.tick(self._desk.moment()))
         for held in self._held.values():
             if held.dropping and self._listens(held) and self._inbox.has_room():
                 self._begin(held, to_text(self._desk.now()))
+            if held.doubted_until is not None and tick >= held.doubted_until:
+                held.doubted_until = None
+                self._align()
 
     # Topics
 
@@ -168,8 +174,9 @@ class Listener:
         except NotFound:
             self._signal(Signal(Event.EVICTED, held.serial))
         except RollbookError as error:
-            # The next look at the queues asks again.
+            # The next look at the queues asks again; sooner, if nothing can be claimed before.
             log.warning("%s: topics could not be changed: %s", self.scope, words(error))
+            held.doubted_until = self._ticks() + _LOOK_AGAIN if held.unproven is not None else None
             return
         finally:
             self._aligning = False
@@ -179,13 +186,19 @@ class Listener:
         if removed and held.socket is not None:
             await held.socket.send(message("unsubscribe", removed))
             names = held.told.forget(removed)
-            self._inbox.note(End(held.serial, to_text(self._desk.now()), "stopped", names))
+            # Until its last word: whether the socket still hears is not known before the next one.
+            self._inbox.note(End(held.serial, self._last_word(held), "stopped", names))
         if added and held.channel is not None:
             before = set(held.told.heard())
             await self._subscribe(held, added, replace=False)
             fresh = tuple(topic for topic in held.told.heard() if topic not in before)
-            if fresh and self._listens(held) and not held.dropping:
-                self._inbox.note(Begin(held.serial, self.scope, fresh, to_text(self._desk.now())))
+            if self._listens(held):
+                self._claim(held, to_text(self._desk.now()), fresh)
+
+    def _last_word(self, held: Held) -> str:
+        self._tell_heard()
+        channel = self.line.channel(held.serial)
+        return to_text(datetime.fromtimestamp(channel.heard_wall, UTC) if channel else self._desk.now())
 
     async def _verify(self, held: Held) -> None:
         """Hold the platform's list against ours: topics that it has lost were heard until they were last seen there."""
@@ -198,7 +211,10 @@ class Listener:
             self._inbox.note(End(held.serial, until, "topics lost", held.told.forget(lost)))
             held.told.details.clear()
             self._align_details(held)
-        held.verified, held.doubted = at, False
+        held.verified, held.doubted, held.proven = at, False, held.connection
+        if held.unproven is not None:
+            began, held.unproven = held.unproven, None
+            self._claim(held, began)
 
     async def _subscribe(
         self, held: Held, topics: Sequence[str], details: Iterable[str] = (), *, replace: bool
@@ -258,11 +274,21 @@ class Listener:
     def _begin(self, held: Held, at: str) -> None:
         held.dropping = False
         self._inbox.hear_again(held.serial)
-        topics = held.told.heard()
-        if topics:
-            self._inbox.note(Begin(held.serial, self.scope, topics, at))
+        if held.proven != held.connection:
+            # Topics live on the channel. That they still do after a time in which nobody could be told is looked at,
+            # and claimed from here on once it has been seen.
+            held.unproven, held.doubted = at, True
+        else:
+            self._claim(held, at)
+
+    def _claim(self, held: Held, at: str, topics: tuple[str, ...] | None = None) -> None:
+        """Let coverage begin; of all that the channel hears, unless it is told of which."""
+        heard = held.told.heard() if topics is None else topics
+        if heard and not held.dropping:
+            self._inbox.note(Begin(held.serial, self.scope, heard, at))
 
     def _end(self, held: Held, action: Action) -> None:
+        held.unproven = None
         at = to_text(datetime.fromtimestamp(action.at, UTC))
         self._inbox.note(End(held.serial, at, action.reason))
         if action.reason not in ("rolled over", "stopped"):
@@ -282,7 +308,6 @@ class Listener:
     def _begin_step(self, held: Held, action: Action) -> None:
         if action.like is not None and held.channel is None and (other := self._held.get(action.like)) is not None:
             held.channel, held.told, held.verified = other.channel, other.told.copy(), other.verified
-            held.inherited = True
         steps: dict[Do, Callable[[Held, Action], Coroutine[Any, Any, Signal]]] = {
             Do.CREATE: self._create,
             Do.SUBSCRIBE: self._tell_all,
@@ -320,6 +345,7 @@ class Listener:
     async def _tell_all(self, held: Held, action: Action) -> Signal:
         if self.topics or self.details:
             await self._subscribe(held, self.topics, self.details, replace=True)
+        held.proven = held.connection + 1
         return Signal(Event.SUBSCRIBED, action.serial, action.ticket)
 
     async def _renew(self, held: Held, action: Action) -> Signal:
@@ -343,8 +369,6 @@ class Listener:
             # It closed in the same breath in which it opened.
             self._signal(Signal(Event.LOST, held.serial))
             return
-        # Topics live on the channel. That they still do, after a time in which nobody could be told, is looked at.
-        held.doubted = held.connection > 1 or held.inherited
         self._align()
         self._align_details(held)
 

@@ -231,7 +231,7 @@ class Subscriber:
             self._alive_due = now + self._alive
         due = min((one.line.due() for one in self._listeners.values()), default=now + 1)
         woken = asyncio.ensure_future(self._wake.wait())
-        delay = min(max(min(due, self._alive_due) - now, 0.0), 1.0)
+        delay = min(max(min(due, self._alive_due) - now, 0.0), ALIVE)
         await asyncio.wait({woken, *until}, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
         woken.cancel()
         self._wake.clear()
