@@ -10,7 +10,7 @@ from realtime import logs
 from realtime.daemon import Daemon
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @console.settings_options
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("-v", "--verbose", count=True, help="Log more.")

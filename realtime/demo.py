@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,7 +93,7 @@ def demo(*, path: Path, seed: int, as_json: bool) -> None:
     async def work() -> int:
         _make_room(path, seed)
         began = time.monotonic()
-        tell = (lambda _: None) if as_json else (lambda line: console.out.print(line))
+        tell: Callable[[str], object] = (lambda _: None) if as_json else console.out.print
         tell("[bold]A simulated Genesys Cloud organisation[/bold], its clock 90 times as fast as yours.\n")
         experiments, found = await _play(path, seed, tell)
         if as_json:
@@ -119,7 +119,7 @@ def _make_room(path: Path, seed: int) -> None:
             Path(f"{path}{ending}").unlink()
 
 
-async def _play(path: Path, seed: int, tell: Any) -> tuple[list[Experiment], Found]:
+async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[list[Experiment], Found]:
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     window = Interval(start, start + WIDTH)
     simulator = Simulator(

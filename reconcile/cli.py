@@ -45,7 +45,7 @@ class Words:
     as_json: bool
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--window", "interval", metavar="INTERVAL", help="START/END, START/DURATION or DURATION/END, in UTC.")
 @click.option("--due", is_flag=True, help="Whatever the ledger says is due, then what is still open.")
 @click.option("--dry-run", is_flag=True, help="Fetch, compare and report; write nothing.")

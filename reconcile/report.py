@@ -120,26 +120,30 @@ def _needed(text: str) -> int:
 
 def lines(report: Report) -> Iterator[str]:
     """The report in words, none longer than 80 columns."""
-    done = "would be " if report.dry_run else ""
     yield f"{title(report.window)}  {report.verdict}"
     if report.filter:
-        yield from _wrapped(
-            "  filter     ", f"only what matches {report.filter}; proven for that, and for nothing else"
-        )
-    yield from _wrapped("  why        ", _why(report))
-    yield f"  read       {count(report.unique, 'conversation')}, {report.owned:,} of them started in this window"
+        yield from _row("filter", f"only what matches {report.filter}; proven for that, and for nothing else")
+    yield from _row("why", _why(report))
+    yield from _row("read", f"{count(report.unique, 'conversation')}, {report.owned:,} of them started in this window")
     if report.ongoing:
-        yield f"             {report.ongoing:,} still going on" + (f", {report.stuck:,} stuck" if report.stuck else "")
-    yield f"  {'would find' if report.dry_run else 'found     '} {report.missing:,} missing,"\
-        f" {report.changed:,} changed, {report.unchanged:,} as they were"  # fmt: skip
+        stuck = f", {report.stuck:,} of them stuck" if report.stuck else ""
+        yield from _row("", f"{report.ongoing:,} still going on{stuck}")
+    found = f"{report.missing:,} missing, {report.changed:,} changed, {report.unchanged:,} as they were"
+    yield from _row("would find" if report.dry_run else "found", found)
     for cause, number in sorted(report.causes.items(), key=lambda item: -item[1]):
-        yield f"             {number:>7,}  {cause}"
+        yield from _row("", f"{number:>7,}  {cause}")
     if report.live_only:
-        yield f"             {count(report.live_only, 'conversation')} heard live that the platform does not list"
+        yield from _row("", f"{count(report.live_only, 'conversation')} heard live that the platform does not list")
     if report.drift:
-        yield f"             {report.drift:,} rewritten by the platform since they were read (drift, no gap)"
-    yield f"  {done}written {report.written:,}"
-    yield f"  cost       {count(report.requests, 'request')}, {report.seconds:.1f} s"
+        yield from _row("", f"{report.drift:,} rewritten by the platform since they were read (drift, no gap)")
+    yield from _row("would write" if report.dry_run else "written", f"{report.written:,}")
+    yield from _row("cost", f"{count(report.requests, 'request')}, {report.seconds:.1f} s")
+
+
+def _row(label: str, text: str) -> Iterator[str]:
+    # A number is set to the right by spaces at its front, which wrapping would eat.
+    front = " " * (len(text) - len(text.lstrip()))
+    return _wrapped(f"  {label:<13}{front}", text)
 
 
 def _why(report: Report) -> str:

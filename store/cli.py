@@ -71,12 +71,15 @@ def _capture(capture: dict[str, Any]) -> Iterator[str]:
         return
     now = f"listening by {', '.join(capture['sources'])}" if capture["listening"] else "not listening now"
     yield _field("capture", f"{now}, first on {_minute(capture['since'])}")
-    yield _field("events", f"{capture['events']:,}, the last on {_minute(capture['last_event_at'])}")
+    last = f", the last on {_minute(capture['last_event_at'])}" if capture["events"] else ""
+    yield _field("events", f"{capture['events']:,}{last}")
     day = capture["last_day"]
     yield _field("last day", f"{_percent(day['share'])} of the time of {day['topics']:,} topics was listened to")
     for hole in day["holes"]:
-        start, end = _minute(hole["start"])[11:16], _minute(hole["end"])[11:]
-        yield _field("", f"not heard {start} to {end}, {hole['topics']:,} topics: {hole['reason']}")
+        start, end = hole["start"][11:16], hole["end"][11:16]
+        if start == end:
+            start, end = hole["start"][11:19], hole["end"][11:19]
+        yield _field("", f"not heard {start} to {end} UTC, {hole['topics']:,} topics: {hole['reason']}")
     if day["more_holes"]:
         yield _field("", f"and {day['more_holes']:,} earlier ones (table coverage)")
 
