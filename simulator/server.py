@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-import json
 import random
 import uuid
 from collections import Counter
@@ -13,10 +11,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
+from simulator.channels import Channels
 from simulator.clock import Clock
-from simulator.world import FAR, Life, World, moment, text
+from simulator.notifications import Notifications
+from simulator.world import Life, World, moment
 
 DAY = timedelta(days=1)
 
@@ -47,9 +47,10 @@ class Simulator:
         self.tokens: set[str] = set()
         self.request_counts: Counter[str] = Counter()
         self.hidden: set[str] = set()
-        self.channels: dict[str, dict[str, Any]] = {}
-        self.down_until: datetime | None = None
-        self.emitted: list[tuple[datetime, str, dict[str, Any]]] = []
+        self.notifications = Notifications(
+            self.world, self.clock, organization=str(self.world.organization["id"]), seed=seed,
+            client_of=lambda _: self.client_id, on_revoke=self.tokens.discard,
+        )  # fmt: skip
         self.fail: list[int] = []
 
     @property
@@ -74,15 +75,9 @@ class Simulator:
         add("GET", "/api/v2/authorization/divisions", self._paged(lambda: self.world.divisions))
         add("GET", "/api/v2/routing/queues", self._paged(lambda: self.world.queues))
         add("GET", "/api/v2/users", self._paged(lambda: self.world.users))
-        add("GET", "/api/v2/notifications/availabletopics", self._json(lambda _: {"entities": [
-            {"id": "v2.routing.queues.{id}.conversations", "transports": ["All"], "permissionDetails": []},
-            {"id": "v2.users.{id}.conversations", "transports": ["All"], "permissionDetails": []}]}))
-        add("GET", "/api/v2/notifications/channels", self._json(lambda _: {"entities": [c["told"] for c in self.channels.values()]}))
-        add("POST", "/api/v2/notifications/channels", self._json(lambda _: self._channel()))
-        add("*", "/api/v2/notifications/channels/{id}/subscriptions", self._subscriptions)
+        self.notifications.add_routes(app)
         add("POST", "/api/v2/analytics/conversations/details/query", self._query)
         add("GET", "/api/v2/analytics/conversations/details", self._by_id)
-        add("GET", "/channels/{id}", self._socket)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
@@ -91,16 +86,11 @@ class Simulator:
         self.api_url = self.login_url = f"http://127.0.0.1:{port}"
         for record in self._records or ():
             self.world.add(Life(record, 0))
-        self._emitting = asyncio.create_task(self._emit())
+        await self.notifications.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._emitting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._emitting
-        for channel in self.channels.values():
-            if channel["socket"] is not None:
-                channel["socket"]._req.transport and channel["socket"]._req.transport.abort()
+        await self.notifications.stop()
         await self._runner.cleanup()
 
     @web.middleware
@@ -226,112 +216,18 @@ class Simulator:
 
     # Notifications
 
-    def _channel(self) -> dict[str, Any]:
-        name = f"streaming-0-{uuid.uuid4().hex[:26]}"
-        told = {"id": name, "connectUri": f"ws{self.api_url[4:]}/channels/{name}", "expires": text(self.now() + DAY)}
-        self.channels[name] = {"told": told, "topics": {}, "socket": None}
-        return told
+    @property
+    def channels(self) -> Channels:
+        return self.notifications.channels
 
-    async def _subscriptions(self, request: web.Request) -> web.Response:
-        channel = self.channels.get(request.match_info["id"])
-        if channel is None:
-            raise Refusal(404, "not.found", "The requested resource was not found.")
-        if request.method == "GET":
-            return web.json_response({"entities": [{"id": topic} for topic in channel["topics"]]})
-        topics = [one["id"] for one in await request.json()]
-        if request.method == "PUT":
-            channel["topics"].clear()
-        channel["topics"].update(dict.fromkeys(topics))
-        return web.json_response({"entities": [{"id": topic, "state": "Permitted"} for topic in topics]})
+    @property
+    def emitted(self) -> Counter[str]:
+        return self.notifications.emitted
 
-    async def _socket(self, request: web.Request) -> web.StreamResponse:
-        channel = self.channels.get(request.match_info["id"])
-        if channel is None or (self.down_until is not None and self.now() < self.down_until):
-            raise Refusal(404 if channel is None else 503, "not.found", "The requested resource was not found.")
-        socket = web.WebSocketResponse(compress=False)
-        await socket.prepare(request)
-        channel["socket"] = socket
-        async for message in socket:
-            if message.type is WSMsgType.TEXT:
-                told = json.loads(message.data) if message.data.startswith("{") else {}
-                if told.get("message") == "ping":
-                    await socket.send_str('{"topicName":"channel.metadata","eventBody":{"message":"pong"}}')
-                elif told.get("message") in ("subscribe", "unsubscribe"):
-                    for topic in told["topics"]:
-                        channel["topics"].pop(topic, None)
-                        if told["message"] == "subscribe":
-                            channel["topics"][topic] = None
-                    await socket.send_json({"result": "200", "status": told["message"] + "d", "correlationId": told.get("correlationId")})
-        if channel["socket"] is socket:
-            channel["socket"] = None
-        return socket
+    @property
+    def down_until(self) -> datetime | None:
+        return self.notifications.down_until
 
     def cut(self, minutes: float) -> None:
         """Every socket dies without a word, and none is accepted for so many simulated minutes."""
-        self.down_until = self.now() + timedelta(minutes=minutes)
-        for channel in self.channels.values():
-            if channel["socket"] is not None:
-                channel["socket"]._req.transport.abort()
-                channel["socket"] = None
-
-    async def _emit(self) -> None:
-        """Send a snapshot at each change of each conversation, in the order of time."""
-        done = self.now()
-        while True:
-            await asyncio.sleep(0.02 if self.clock.rate > 5 else 0.1)
-            now = self.now()
-            self.world.grow(now)
-            due = [(at, life) for life in self.world.between(done - timedelta(days=3), now) for at in life.changes if done < at <= now]
-            for at, life in sorted(due, key=lambda pair: (pair[0], pair[1].id)):
-                await self._tell(at, life)
-            done = now
-
-    async def _tell(self, at: datetime, life: Life) -> None:
-        body = snapshot(life.record, text(at))
-        queues = {p["queueId"] for p in body["participants"] if p.get("queueId")}
-        users = {p["userId"] for p in body["participants"] if p.get("userId")}
-        for topic in [*(f"v2.routing.queues.{q}.conversations" for q in sorted(queues)), *(f"v2.users.{u}.conversations" for u in sorted(users))]:
-            frame = json.dumps({"topicName": topic, "version": "2", "eventBody": body, "metadata": {"CorrelationId": str(uuid.uuid4())}})
-            for channel in self.channels.values():
-                if topic in channel["topics"] and channel["socket"] is not None:
-                    with contextlib.suppress(ConnectionError):
-                        await channel["socket"].send_str(frame)
-
-
-def snapshot(record: dict[str, Any], known: str) -> dict[str, Any]:
-    """A queue's conversation as it stood at `known`."""
-    from simulator.world import view
-
-    names = {"voice": "calls", "message": "messages", "email": "emails", "callback": "callbacks"}
-    seen = view(record, known)
-    participants = []
-    for participant in seen["participants"]:
-        session = participant["sessions"][0]
-        segments = session["segments"]
-        whole = next(p for p in record["participants"] if p["participantId"] == participant["participantId"])
-        ended = len(segments) == len(whole["sessions"][0]["segments"]) and all("segmentEnd" in one for one in segments)
-        talking = [one for one in segments if one["segmentType"] in ("interact", "ivr", "hold")]
-        wrapping = [one for one in segments if one["segmentType"] == "wrapup"]
-        told: dict[str, Any] = {"id": participant["participantId"], "purpose": participant["purpose"]}
-        if "userId" in participant:
-            told["userId"] = participant["userId"]
-        queue = next((one["queueId"] for one in segments if one.get("queueId")), None)
-        if queue:
-            told["queueId"] = queue
-        if talking:
-            told["connectedTime"] = talking[0]["segmentStart"]
-        communication: dict[str, Any] = {"id": session["sessionId"], "state": "connected", "direction": session["direction"]}
-        if talking:
-            communication["connectedTime"] = talking[0]["segmentStart"]
-        if ended:
-            told["endTime"] = max(one["segmentEnd"] for one in segments)
-            communication["state"] = "disconnected"
-            communication["disconnectedTime"] = (talking or segments)[-1]["segmentEnd"]
-        if wrapping:
-            communication["afterCallWork"] = {"state": "complete" if ended else "pending", "startTime": wrapping[0]["segmentStart"]}
-            if ended:
-                communication["afterCallWork"]["endTime"] = wrapping[-1]["segmentEnd"]
-        told[names[session["mediaType"]]] = [communication]
-        participants.append(told)
-    return {"id": record["conversationId"], "participants": participants, "recordingState": "none",
-            "divisions": [{"division": {"id": one}} for one in record["divisionIds"]]}
+        self.notifications.cut(minutes)

@@ -1,0 +1,288 @@
+"""Detail events: each fact of a conversation on its own, for `v2.detail.events.conversation.{id}.<member>`. Pure.
+
+One record in, its events in the order of time out: epoch milliseconds, words in capitals (notification reference, 4.2).
+What the record does not say is omitted. Knows nothing of who listens or when a frame is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+Record = Mapping[str, Any]
+
+_FLOWS: Final = frozenset({
+    "INBOUNDCALL", "OUTBOUNDCALL", "INQUEUECALL", "SECURECALL", "INBOUNDEMAIL", "SURVEYINVITE", "INBOUNDSHORTMESSAGE",
+    "INBOUNDCHAT", "WORKFLOW", "BOT", "DIGITALBOT", "COMMONMODULE", "INQUEUEEMAIL", "INQUEUESHORTMESSAGE", "VOICE",
+    "VOICEMAIL", "WORKITEM", "VOICESURVEY",
+})  # fmt: skip
+_EXITS: Final = frozenset({
+    "DISCONNECT", "FLOW_DISCONNECT", "FLOW_ERROR_DISCONNECT", "TRANSFER", "SESSION_EXPIRE_DISCONNECT",
+    "RECOGNITION_FAILURE_DISCONNECT", "RECOGNITION_FAILURE_EXIT", "USER_EXIT", "FLOW_EXIT", "FLOW_ERROR_EXIT",
+})  # fmt: skip
+_TRANSFERS: Final = frozenset({
+    "ACD", "USER", "NUMBER", "ACD_VOICEMAIL", "USER_VOICEMAIL", "GROUP_VOICEMAIL", "GROUP", "FLOW", "SECURE_FLOW",
+    "RETURN_TO_AGENT",
+})  # fmt: skip
+_MESSAGE_TYPES: Final = frozenset({
+    "SMS", "TWITTER", "FACEBOOK", "LINE", "WHATSAPP", "WEBMESSAGING", "OPEN", "INSTAGRAM", "APPLE", "LINKEDIN",
+})  # fmt: skip
+_ROUTINGS: Final = frozenset({
+    "MANUAL", "PREDICTIVE", "PREFERRED", "LAST", "BULLSEYE", "STANDARD", "OTHER", "CONDITIONAL", "VIP",
+})  # fmt: skip
+_OUTCOMES: Final = frozenset({"SUCCESS", "FAILURE"})
+_CALLBACK: Final = ("callbackUserName", "callbackNumbers", "callbackScheduledTime")
+_TEXT: Final = ("addressTo", "addressFrom", "subject", "messageType")
+# What the members do not have of the fields that all could.
+_WITHOUT: Final[Mapping[str, tuple[str, ...]]] = {
+    "acw": ("divisionId",),
+    "wrapup": ("divisionId",),
+    "contact": ("queueId",),
+    "customer": ("queueId",),
+    "outbound": ("queueId", *_CALLBACK),
+    "flow": ("queueId", *_CALLBACK),
+    "voicemail": (*_CALLBACK, *_TEXT),
+}
+# The six lengths of `user.end`, which is told with zeros, and the segments that each sums.
+_LENGTHS: Final = {
+    "interactingDurationMs": "interact", "heldDurationMs": "hold", "alertingDurationMs": "alert",
+    "contactingDurationMs": "contacting", "dialingDurationMs": "dialing", "callbackDurationMs": "callback",
+}  # fmt: skip
+_CUSTOMERS: Final = ("customer", "external")
+_MOMENT: Final = timedelta(milliseconds=300)
+
+
+@dataclass(frozen=True, slots=True)
+class DetailEvent:
+    """One event: its time, its member of the topic, its body."""
+
+    at: datetime
+    member: str
+    body: dict[str, Any]
+
+
+def events(record: Record) -> list[DetailEvent]:
+    """Every event of a conversation, as far as its record knows, in the order of time."""
+    found = [one for participant in record["participants"] for one in _of(record, participant)]
+    return sorted(found, key=lambda one: one.at)
+
+
+def _of(record: Record, participant: Record) -> Iterator[DetailEvent]:
+    purpose = participant.get("purpose")
+    for session in participant["sessions"]:
+        one = _Session(record, participant, session)
+        if not one.segments:
+            continue
+        if purpose in _CUSTOMERS:
+            yield from _customer(one)
+        elif purpose == "acd":
+            yield from _acd(one)
+        elif "flow" in session:
+            yield from _flow(one)
+        elif participant.get("userId"):
+            yield from _user(one)
+        yield from _voicemail(one)
+        yield from _after_call_work(one)
+
+
+class _Session:
+    """A session with where it stands in its conversation."""
+
+    def __init__(self, record: Record, participant: Record, session: Record) -> None:
+        self.record, self.participant, self.session = record, participant, session
+        self.segments: list[dict[str, Any]] = list(session.get("segments", ()))
+        self.line = [one for one in self.segments if one["segmentType"] != "wrapup"]
+        begun = self.line or self.segments
+        self.start = min((_moment(one["segmentStart"]) for one in begun), default=datetime.max)
+        over = bool(self.line) and all("segmentEnd" in one for one in self.line)
+        self.end = max(_moment(one["segmentEnd"]) for one in self.line) if over else None
+
+    def event(self, at: datetime, member: str, **more: Any) -> DetailEvent:
+        """An event with the fields that its member shares with the others."""
+        without = _WITHOUT.get(member, _WITHOUT.get(member.partition(".")[0], ()))
+        told = {name: value for name, value in self._shared().items() if name not in without and value is not None}
+        body = {"eventTime": _ms(at), "conversationId": self.record["conversationId"]}
+        return DetailEvent(at, member, body | told | {name: value for name, value in more.items() if value is not None})
+
+    def _shared(self) -> dict[str, Any]:
+        session = self.session
+        scheduled = session.get("callbackScheduledTime")
+        kind = session.get("messageType")
+        return {
+            "participantId": self.participant["participantId"], "sessionId": session["sessionId"],
+            "mediaType": str(session["mediaType"]).upper(), "provider": session.get("provider"),
+            "direction": str(session.get("direction", "unknown")).upper(), "ani": session.get("ani"),
+            "dnis": session.get("dnis"), "addressTo": session.get("addressTo"),
+            "addressFrom": session.get("addressFrom"), "callbackUserName": session.get("callbackUserName"),
+            "callbackNumbers": session.get("callbackNumbers"),
+            "callbackScheduledTime": _ms(_moment(scheduled)) if scheduled else None,
+            "subject": next((one["subject"] for one in self.segments if one.get("subject")), None),
+            "messageType": _word(kind, _MESSAGE_TYPES) if kind else None, "queueId": self.queue,
+            "divisionId": next(iter(self.record.get("divisionIds", ())), None), **self.contacts,
+        }  # fmt: skip
+
+    @property
+    def queue(self) -> str | None:
+        return next((one["queueId"] for one in self.segments if one.get("queueId")), None)
+
+    @property
+    def contacts(self) -> dict[str, Any]:
+        """The external contacts of the conversation."""
+        ids = [one["externalContactId"] for one in self.record["participants"] if one.get("externalContactId")]
+        return {"conversationExternalContactIds": ids} if ids else {}
+
+    @property
+    def disconnect(self) -> str | None:
+        told = [one["disconnectType"] for one in self.line if "disconnectType" in one]
+        return _capitals(told[-1]) if told else None
+
+    @property
+    def lasted(self) -> int:
+        return _ms(self.end) - _ms(self.start) if self.end is not None else 0
+
+    def length(self, kind: str) -> int:
+        """Milliseconds in the segments of a type."""
+        of_kind = [one for one in self.line if one["segmentType"] == kind and "segmentEnd" in one]
+        return sum(_ms(_moment(one["segmentEnd"])) - _ms(_moment(one["segmentStart"])) for one in of_kind)
+
+    def shortly(self) -> datetime:
+        """A moment after its start, and in it: when things become known of it that the record gives no time for."""
+        return self.start + _MOMENT if self.end is None else min(self.start + _MOMENT, self.end)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp()) * 1_000 + at.microsecond // 1_000
+
+
+def _capitals(word: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word).upper()
+
+
+def _word(value: object, known: frozenset[str]) -> str:
+    word = str(value).upper()
+    return word if word in known else "UNKNOWN"
+
+
+def _customer(one: _Session) -> Iterator[DetailEvent]:
+    who = one.participant
+    contact = {name: who.get(name) for name in ("externalContactId", "externalOrganizationId")}
+    yield one.event(one.start, "customer.start", **contact)
+    if contact["externalContactId"]:
+        yield one.event(one.shortly(), "contact", **contact)
+    if who.get("attributes"):
+        yield _attributes(one)
+    if one.session.get("outboundCampaignId"):
+        names = ("outboundCampaignId", "outboundContactListId", "outboundContactId")
+        yield one.event(one.start, "outbound", **{name: one.session.get(name) for name in names})
+    if one.end is not None:
+        spoke = one.length("interact")
+        yield one.event(one.end, "customer.end", disconnectType=one.disconnect, interactingDurationMs=spoke, **contact)
+
+
+def _attributes(one: _Session) -> DetailEvent:
+    at, media = one.shortly(), str(one.session["mediaType"]).upper()
+    body = {
+        "eventTime": _ms(at), "conversationId": one.record["conversationId"],
+        "participantId": one.participant["participantId"],
+        "attributes": {name: str(value) for name, value in one.participant["attributes"].items()},
+        "communications": [{"id": one.session["sessionId"], "mediaType": media}],
+        "participantStartTime": _ms(one.start), **one.contacts,
+    }  # fmt: skip
+    return DetailEvent(at, "attributes", body)
+
+
+def _acd(one: _Session) -> Iterator[DetailEvent]:
+    skills = [skill for part in one.segments for skill in part.get("requestedRoutingSkillIds", ())]
+    asked = {"requestedRoutingSkillIds": list(dict.fromkeys(skills)) or None, "routingPriority": 0}
+    yield one.event(one.start, "acd.start", skillExpressionApplied=False, **asked)
+    if one.end is None:
+        return
+    answered = _answered(one)
+    outcome = "ANSWERED" if answered else "FLOW_OUT" if one.disconnect == "TRANSFER" else "ABANDON"
+    used = one.session.get("usedRouting")
+    yield one.event(
+        one.end, "acd.end", disconnectType=one.disconnect, acdOutcome=outcome, answeredUserId=answered,
+        requestedRoutings=[str(each).upper() for each in one.session.get("requestedRoutings", ())] or None,
+        usedRouting=_word(used, _ROUTINGS) if used else None, connectedDurationMs=one.lasted, **asked,
+    )  # fmt: skip
+
+
+def _answered(acd: _Session) -> str | None:
+    """The user who took it: the first to interact in that queue since, and before it is in a queue again."""
+    others = [_Session(acd.record, who, session) for who in acd.record["participants"] for session in who["sessions"]]
+    again = [one.start for one in others if one.participant.get("purpose") == "acd" and one.start > acd.start]
+    taken = sorted(
+        (_moment(part["segmentStart"]), str(one.participant["userId"]))
+        for one in others
+        for part in one.line
+        if one.participant.get("userId") and part["segmentType"] == "interact" and part.get("queueId") == acd.queue
+    )
+    since = [each for each in taken if each[0] >= acd.start and (not again or each[0] < min(again))]
+    return since[0][1] if since else None
+
+
+def _flow(one: _Session) -> Iterator[DetailEvent]:
+    flow = one.session["flow"]
+    told = {"flowId": flow.get("flowId"), "flowVersion": flow.get("flowVersion")}
+    told["flowType"] = _word(flow.get("flowType"), _FLOWS)
+    yield one.event(one.start, "flow.start", **told)
+    for outcome in flow.get("outcomes", ()):
+        yield from _outcome(one, told, outcome)
+    if one.end is not None:
+        exits, moved = flow.get("exitReason"), flow.get("transferType")
+        yield one.event(
+            one.end, "flow.end", disconnectType=one.disconnect, connectedDurationMs=one.lasted,
+            exitReason=_word(exits, _EXITS) if exits else None,
+            transferType=_word(moved, _TRANSFERS) if moved else None, **told,
+        )  # fmt: skip
+
+
+def _outcome(one: _Session, told: Mapping[str, Any], outcome: Mapping[str, Any]) -> Iterator[DetailEvent]:
+    began, ended = (outcome.get(f"flowOutcome{which}Timestamp") for which in ("Start", "End"))
+    if ended:
+        yield one.event(
+            _moment(ended), "flow.outcome", flowOutcomeId=outcome.get("flowOutcomeId"),
+            flowOutcomeStartTime=_ms(_moment(began)) if began else None, flowOutcomeEndTime=_ms(_moment(ended)),
+            flowOutcomeValue=_word(outcome.get("flowOutcomeValue"), _OUTCOMES), flowMilestones=[], **told,
+        )  # fmt: skip
+
+
+def _user(one: _Session) -> Iterator[DetailEvent]:
+    user = one.participant["userId"]
+    yield one.event(one.start, "user.start", userId=user)
+    if one.end is not None:
+        lengths = {name: one.length(kind) for name, kind in _LENGTHS.items()}
+        yield one.event(one.end, "user.end", disconnectType=one.disconnect, userId=user, **lengths)
+
+
+def _voicemail(one: _Session) -> Iterator[DetailEvent]:
+    user = one.participant.get("userId")
+    for part in one.line:
+        if part["segmentType"] == "voicemail":
+            began = _moment(part["segmentStart"])
+            yield one.event(began, "voicemail.start", userId=user)
+            if "segmentEnd" in part:
+                ended, why = _moment(part["segmentEnd"]), part.get("disconnectType")
+                yield one.event(
+                    ended, "voicemail.end", userId=user, disconnectType=_capitals(why) if why else None,
+                    voicemailDurationMs=_ms(ended) - _ms(began),
+                )  # fmt: skip
+
+
+def _after_call_work(one: _Session) -> Iterator[DetailEvent]:
+    for part in one.segments:
+        if part["segmentType"] == "wrapup" and "segmentEnd" in part:
+            ended = _moment(part["segmentEnd"])
+            told = {
+                "wrapupCode": part.get("wrapUpCode"), "wrapupNotes": part.get("wrapUpNote"),
+                "wrapupDurationMs": _ms(ended) - _ms(_moment(part["segmentStart"])),
+            }  # fmt: skip
+            yield one.event(ended, "acw", userId=one.participant.get("userId"), **told)
+            yield one.event(ended, "wrapup", **told)
