@@ -10,7 +10,7 @@ import asyncio
 import random as randomness
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from genesys.detail import DetailRow, DetailsPage, parse_page
-from genesys.rest import Count, Rest, counting
+from genesys.rest import Count, Latency, Rest, counting
 from genesys.settings import Secret, Settings
 from genesys.times import normalize
 
@@ -29,6 +29,7 @@ __all__ = [
     "Count",
     "Entity",
     "Job",
+    "Latency",
     "Organization",
     "TopicState",
     "counting",
@@ -61,11 +62,15 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A notification channel. Its id and address are as good as a password. expires: API text, or "" if not told."""
+    """A notification channel. Its id and address are as good as a password. expires: API text, or "" if not told.
+
+    token_lasts: seconds from its creation until the token that made it ends; None where that is not known.
+    """
 
     id: Secret
     connect_uri: Secret
     expires: str
+    token_lasts: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +130,13 @@ class Api:
         return self._rest.clock_skew
 
     def requests_left(self) -> int:
-        """How many requests of this minute are left to us."""
-        return self._rest.budget.left
+        """Requests that the rate limit has left for us in this minute, as far as is known."""
+        return self._rest.budget_left
+
+    @property
+    def latency(self) -> Latency:
+        """How long answers took."""
+        return self._rest.latency
 
     # The organisation
 
@@ -236,8 +246,13 @@ class Api:
         return [_available_topic(one) for one in _objects(told.get("entities")) if _text(one.get("id"))]
 
     async def create_channel(self) -> Channel:
-        """A new channel. The 21st of an OAuth client takes the place of another."""
-        return await self._rest.call("POST", _CHANNELS, parse=_new_channel, once=True)
+        """A new channel. The 21st of an OAuth client takes the place of another.
+
+        Whether it outlives its token is not documented, so it is made with one that lasts.
+        """
+        await self._rest.freshen()
+        channel = await self._rest.call("POST", _CHANNELS, parse=_new_channel, once=True)
+        return replace(channel, token_lasts=self._rest.token_lasts)
 
     async def channels(self) -> list[Channel]:
         """Every channel of this OAuth client; those of other tokens without an id."""

@@ -69,6 +69,11 @@ class Budget:
         """How many of them are left."""
         return max(0, self.limit - self.sent)
 
+    def left_at(self, now: float) -> int:
+        """How many are left at this moment: all of them once the minute is over."""
+        over = self.begins_again is not None and now >= self.begins_again
+        return max(0, self.limit - self.in_flight) if over else self.left
+
     def take(self, now: float) -> float:
         """0.0 and one request is counted, or the seconds to wait before asking again."""
         if now < self.not_before:

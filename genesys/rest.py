@@ -6,6 +6,7 @@ It knows how to ask, not what: paths and bodies come from `genesys/api.py`, deci
 from __future__ import annotations
 
 import asyncio
+import bisect
 import logging
 import random as randomness
 import re
@@ -48,6 +49,21 @@ class Count:
 
     requests: int = 0
     outer: Count | None = None
+
+
+class Latency:
+    """How long answers took, as a histogram: `counts[i]` of them within `BOUNDS[i]` seconds, the last beyond all."""
+
+    BOUNDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(self.BOUNDS) + 1)
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more answer."""
+        self.counts[bisect.bisect_left(self.BOUNDS, seconds)] += 1
+        self.seconds += seconds
 
 
 _counting: ContextVar[Count | None] = ContextVar("counting", default=None)
@@ -96,11 +112,26 @@ class Rest:
         self._sign_in = SignIn(settings, self._http, clock=clock, sleep=sleep, draw=draw)
         self._reached = False
         self.budget = pacing.Budget(share=share)
+        self.latency = Latency()
         self.clock_skew: float | None = None
 
     async def close(self) -> None:
         """Close every connection."""
         await self._http.close()
+
+    async def freshen(self) -> None:
+        """Have a token that lasts for half of its life at least, if a new one can be had."""
+        await self._sign_in.freshen()
+
+    @property
+    def budget_left(self) -> int:
+        """Requests that the rate limit has left for this minute."""
+        return self.budget.left_at(self._clock())
+
+    @property
+    def token_lasts(self) -> float | None:
+        """Seconds until the token ends; None where that is not known."""
+        return None if self._sign_in.ends_at is None else self._sign_in.ends_at - self._clock()
 
     async def call(
         self,
@@ -173,7 +204,9 @@ class Rest:
             headers = {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
             if content is not None:
                 headers["Content-Type"] = "application/json"
+            began = self._clock()
             answer = await self._http.request(method, url, headers=headers, params=params, content=content)
+            self.latency.add(self._clock() - began)
             told = pacing.figures(answer.headers)
             self._compare_clocks(answer)
             return answer

@@ -47,7 +47,8 @@ class SignIn:
         self._sleep = sleep
         self._draw = draw
         self._token: Secret | None = None
-        self._renew_at = 0.0
+        self._renew_at = self._half_at = 0.0
+        self.ends_at: float | None = None  # when the token ends, by `clock`; None where that is not known
         self._one_at_a_time = asyncio.Lock()
 
     async def token(self) -> Secret:
@@ -59,6 +60,15 @@ class SignIn:
                 await self._renew()
             assert self._token is not None
             return self._token
+
+    async def freshen(self) -> None:
+        """See to it that half of the token's life lies ahead, if a new one can be had."""
+        async with self._one_at_a_time:
+            if self._given is None and self._token is not None and self._clock() >= self._half_at:
+                try:
+                    await self._renew()
+                except (ApiError, ConnectionLost) as error:
+                    log.info("the token stays the old one for now: %s", error)
 
     async def refused(self, token: Secret) -> None:
         """`token` was refused: get another, unless somebody has done so. Raises NotAuthenticated if it was given."""
@@ -129,6 +139,7 @@ class SignIn:
         lifetime = told.get("expires_in")
         seconds = float(lifetime) if isinstance(lifetime, int | float) and lifetime > 0 else 3600.0
         self._token = Secret(token)
+        self._half_at, self.ends_at = self._clock() + seconds / 2, self._clock() + seconds
         self._renew_at = self._clock() + seconds - min(seconds * _EARLY_PART, _EARLY_SECONDS)
         return True
 

@@ -9,7 +9,8 @@ one takes over from the other. Rules (the platform's, with their sources in docs
 - `socket_closing` announces the end of a socket: the same move; without a free channel, a second socket on the same
   channel, which the platform lets replace the first one. That break is short, and recorded.
 - A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead.
-- A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced.
+- A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
+  is one whose sockets do not last.
 - Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again: a
   server that accepts and then closes is a failing server.
 
@@ -39,7 +40,9 @@ class Channel:
     until: float = math.inf  # the tick at which a wait ends or a step is overdue
     ticket: int = 0
     like: int | None = None
-    attempts: int = 0  # to connect, in a row
+    failures: int = 0  # in a row, its predecessors' included: which step of the back-off comes next
+    attempts: int = 0  # to connect, in a row, of which nothing lasting came
+    lasting: bool = False  # whether its socket has listened for long enough to be no failure
     since: float = 0.0
     heard: float = 0.0
     heard_wall: float = 0.0
@@ -49,6 +52,9 @@ class Channel:
     renew_at: float = math.inf
     renewing: float = math.inf  # the tick at which the renewal under way is overdue
 
+
+# Seconds after its creation before which a channel is not renewed.
+_SOONEST: Final = 60.0
 
 Rule = Callable[["Line", Channel, Signal, Moment], Iterator[Action]]
 
@@ -61,7 +67,6 @@ class Line:
     serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     current: Channel | None = None
     successor: Channel | None = None
-    failures: int = 0
     tickets: int = 0
 
     def start(self, moment: Moment) -> list[Action]:
@@ -125,8 +130,8 @@ class Line:
 
     # What the rules are made of
 
-    def _new(self, *, like: int | None = None) -> Channel:
-        return Channel(next(self.serials), Phase.WAITING, like=like)
+    def _new(self, *, like: int | None = None, failures: int = 0) -> Channel:
+        return Channel(next(self.serials), Phase.WAITING, like=like, failures=failures)
 
     def _begin(self, channel: Channel, phase: Phase, moment: Moment) -> Iterator[Action]:
         """Begin the step `phase`, with a ticket for its answer and a time by which it is overdue."""
@@ -136,8 +141,8 @@ class Line:
         yield Action(_STEPS[phase], channel.serial, channel.ticket, like=channel.like)
 
     def _wait(self, channel: Channel, then: Phase, moment: Moment, *, at_least: float | None = None) -> None:
-        self.failures += 1
-        delay = max(self.timings.back_off(self.failures, moment.draw), at_least or 0.0)
+        channel.failures += 1
+        delay = max(self.timings.back_off(channel.failures, moment.draw), at_least or 0.0)
         channel.phase, channel.then, channel.ticket = Phase.WAITING, then, 0
         channel.until = moment.tick + delay
 
@@ -147,7 +152,7 @@ class Line:
         if channel is self.current and self.successor is not None:
             self.current, self.successor = self.successor, None
             return
-        new = self._new()
+        new = self._new(failures=channel.failures)
         self._wait(new, Phase.CREATING, moment)
         if channel is self.current:
             self.current = new
@@ -156,7 +161,8 @@ class Line:
 
     def _forget_failures(self, channel: Channel, moment: Moment) -> None:
         if moment.tick - channel.since >= self.timings.steady_after:
-            self.failures = 0
+            channel.failures = channel.attempts = 0
+            channel.lasting = True
 
     def _take_over(self, channel: Channel, moment: Moment) -> Iterator[Action]:
         """`channel` hears: whichever served the line before may go."""
@@ -165,7 +171,7 @@ class Line:
             return
         self.current, self.successor = channel, None
         if former.phase is Phase.LISTENING:
-            yield Action(Do.UNHEAR, former.serial, at=moment.wall, reason="rolled over")
+            yield Action(Do.UNHEAR, former.serial, at=_heard_until(former, moment), reason="rolled over")
         former.phase = Phase.DONE
         yield Action(Do.CLOSE, former.serial)
 
@@ -174,13 +180,24 @@ class Line:
         self._forget_failures(channel, moment)
         kicked = self.successor is not None and self.successor.like == channel.serial
         yield Action(Do.UNHEAR, channel.serial, at=at, reason="rolled over" if kicked else reason)
+        yield from self._drop_slow_successor(channel)
+        channel.attempts += not channel.lasting
         if channel is self.current and self.successor is not None:
             channel.phase = Phase.DONE
             self.current, self.successor = self.successor, None
+        elif channel.attempts >= self.timings.reconnects:
+            self._replace_by_new(channel, moment)
         else:
-            channel.attempts = 0
             self._wait(channel, Phase.CONNECTING, moment)
         yield Action(Do.CLOSE, channel.serial)
+
+    def _drop_slow_successor(self, channel: Channel) -> Iterator[Action]:
+        """A successor that is not connecting yet may be long in coming: the channel that had the topics is nearer."""
+        slow = self.successor
+        if slow is None or channel is not self.current or slow.like is not None or slow.phase is Phase.CONNECTING:
+            return
+        slow.phase, self.successor = Phase.DONE, None
+        yield Action(Do.CLOSE, slow.serial)
 
 
 _STEPS: Final[Mapping[Phase, Do]] = {
@@ -197,7 +214,8 @@ def _created(line: Line, channel: Channel, signal: Signal, moment: Moment) -> It
 
 def _lives_until(line: Line, channel: Channel, signal: Signal, moment: Moment) -> None:
     channel.expires = moment.wall + line.timings.life if signal.expires is None else signal.expires
-    channel.renew_at = moment.wall + max(channel.expires - moment.wall, 0.0) * line.timings.renew_share
+    # Never at once, whatever the clocks and the answer say.
+    channel.renew_at = moment.wall + max((channel.expires - moment.wall) * line.timings.renew_share, _SOONEST)
 
 
 def _subscribed(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
@@ -207,7 +225,7 @@ def _subscribed(line: Line, channel: Channel, signal: Signal, moment: Moment) ->
 
 def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
-    channel.phase, channel.until, channel.like, channel.attempts = Phase.LISTENING, math.inf, None, 0
+    channel.phase, channel.until, channel.like, channel.lasting = Phase.LISTENING, math.inf, None, False
     channel.since = channel.heard = channel.told = moment.tick
     channel.heard_wall, channel.pinged = moment.wall, None
     yield Action(Do.HEAR, channel.serial, at=moment.wall)
@@ -241,15 +259,20 @@ def _resume(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Ite
         yield from line._begin(channel, channel.then, moment)
 
 
+def _heard_until(channel: Channel, moment: Moment) -> float:
+    """A socket that speaks has heard until now; one that has missed a heartbeat, until its last word."""
+    return moment.wall if channel.pinged is None else channel.heard_wall
+
+
 def _lost(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    at = moment.wall if signal.clean else channel.heard_wall
+    at = _heard_until(channel, moment) if signal.clean else channel.heard_wall
     yield from line._died(channel, moment, at=at, reason="disconnected")
 
 
 def _evicted(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
     line._forget_failures(channel, moment)
-    yield Action(Do.UNHEAR, channel.serial, at=moment.wall, reason="channel lost")
+    yield Action(Do.UNHEAR, channel.serial, at=_heard_until(channel, moment), reason="channel lost")
     line._replace_by_new(channel, moment)
     yield Action(Do.CLOSE, channel.serial)
 
@@ -258,13 +281,17 @@ def _roll_over(line: Line, channel: Channel, signal: Signal, moment: Moment) -> 
     del signal
     if line.successor is not None or channel is not line.current:
         return
-    if moment.free > 0:
-        line.successor = line._new()
-        yield from line._begin(line.successor, Phase.CREATING, moment)
-    else:
-        line.successor = line._new(like=channel.serial)
+    line._forget_failures(channel, moment)
+    like = None if moment.free > 0 else channel.serial
+    line.successor = line._new(like=like, failures=channel.failures)
+    step = Phase.CREATING if like is None else Phase.CONNECTING
+    if like is not None:
         line.successor.expires, line.successor.renew_at = channel.expires, channel.renew_at
-        yield from line._begin(line.successor, Phase.CONNECTING, moment)
+    if channel.lasting:
+        yield from line._begin(line.successor, step, moment)
+    else:
+        # Sent on as soon as it had come: that is no way to get on, and waits like every other failure.
+        line._wait(line.successor, step, moment)
 
 
 def _watch(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
@@ -315,7 +342,7 @@ def _renew_pause(channel: Channel, moment: Moment) -> float:
 def _stop(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
     if channel.phase is Phase.LISTENING:
-        yield Action(Do.UNHEAR, channel.serial, at=moment.wall, reason="stopped")
+        yield Action(Do.UNHEAR, channel.serial, at=_heard_until(channel, moment), reason="stopped")
     channel.phase = Phase.DONE
     if channel is line.successor:
         line.successor = None

@@ -57,6 +57,7 @@ class _Span:
     id: int
     scope: str
     topics: tuple[str, ...]
+    at: str
 
 
 class Intake:
@@ -170,7 +171,7 @@ class Intake:
         # In a thread, because the book answers after its commit, which a slow disk may make long.
         begin = partial(self._book.begin_coverage, self._source, scope, topics, at)
         span = await self._insist(lambda: asyncio.to_thread(begin))
-        self._spans.setdefault(serial, []).append(_Span(span, scope, topics))
+        self._spans.setdefault(serial, []).append(_Span(span, scope, topics, at))
 
     async def _end(self, note: End) -> None:
         gone = None if note.topics is None else set(note.topics)
@@ -181,7 +182,8 @@ class Intake:
                 continue
             left = () if gone is None else tuple(topic for topic in span.topics if topic not in gone)
             if left:
-                await self._begin(note.serial, span.scope, left, note.at)
+                # A loss that is noticed later may lie before the span.
+                await self._begin(note.serial, span.scope, left, max(note.at, span.at))
             await self._insist(partial(self._end_span, span.id, note.at, note.reason))
 
     async def _end_span(self, span: int, at: str, reason: str) -> None:

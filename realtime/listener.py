@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from genesys.api import Api, Channel, TopicState
+from genesys.api import Api
 from genesys.errors import ApiError, NotFound, RollbookError
 from genesys.notification import (
     Control,
@@ -27,8 +25,9 @@ from genesys.notification import (
     Unreadable,
     parse_frame,
 )
-from genesys.times import from_text, to_text
+from genesys.times import to_text
 from realtime.channel import Line
+from realtime.held import Desk, Held, Opener, Silence, ends, may_be_control, words
 from realtime.inbox import Begin, End, Frame, Inbox
 from realtime.signals import Action, Do, Event, Moment, Phase, Signal, Timings
 from realtime.socket import PING, Socket, SocketRefused
@@ -36,39 +35,12 @@ from realtime.subscriptions import Told, ask, details_of, message
 
 log = logging.getLogger(__name__)
 
-# Messages about the channel are small and do not begin like an event; they must not wait behind a full queue.
-_EVENT: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match
-_SMALL: Final = 2_048
 # Seconds for which a reading of the clock holds: what the ledger's times can show.
 _STAMP: Final = 0.001
 # Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
 _PATIENCE: Final = 60.0
-
-
-class Desk(Protocol):
-    """What a listener needs of the supervisor."""
-
-    def moment(self) -> Moment: ...
-    def now(self) -> datetime: ...
-    def wake(self) -> None: ...
-    def made(self, channel: Channel) -> None: ...
-    def answered(self, states: Sequence[TopicState]) -> None: ...
-
-
-@dataclass(slots=True, eq=False)
-class Held:
-    """A channel of ours as the shell has it."""
-
-    serial: int
-    channel: Channel | None = None
-    socket: Socket | None = None
-    step: asyncio.Task[None] | None = None
-    connection: int = 0  # counts the sockets, so that the end of an old one is not taken for that of the new one
-    ended: int = 0
-    told: Told = field(default_factory=Told)
-    heard: tuple[float, datetime] | None = None  # newest frame that the line was not told of: tick, and when
-    event: tuple[float, datetime] | None = None  # the same, without answers to our pings
-    dropping: bool = False
+# Seconds between two tries to see whether a channel that was returned to still has its topics.
+_LOOK_AGAIN: Final = 10.0
 
 
 class Listener:
@@ -84,16 +56,18 @@ class Listener:
         desk: Desk,
         serials: Iterator[int],
         timings: Timings,
+        opener: Opener = Socket.open,
     ) -> None:
         self.number = number
         self.topics = tuple(topics)
         self.details: dict[str, None] = {}  # conversations followed in detail
         self.line = Line(timings, serials)
         self.connects = self.losses = self.refused_replies = 0
-        self._api, self._inbox, self._desk = api, inbox, desk
+        self._api, self._inbox, self._desk, self._open = api, inbox, desk, opener
         self._held: dict[int, Held] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticks = asyncio.get_running_loop().time
+        self.silence = Silence(self._ticks())
         self._stamp = (-1.0, desk.now())
         self._aligning = False
         self._ask_again = False
@@ -105,9 +79,19 @@ class Listener:
         return f"line {self.number + 1}"
 
     @property
-    def sockets(self) -> int:
-        """How many channels it uses now."""
-        return sum(held.channel is not None for held in self._held.values())
+    def channels(self) -> set[str]:
+        """The ids of the channels that it uses now."""
+        return {held.channel.id.reveal() for held in self._held.values() if held.channel is not None}
+
+    @property
+    def places(self) -> int:
+        """How many of the client's channels it uses, or is about to create."""
+        coming = (one for one in (self.line.current, self.line.successor) if one is not None and one.like is None)
+        return len(self.channels) + sum(self._creates(one.serial) for one in coming)
+
+    def _creates(self, serial: int) -> bool:
+        held = self._held.get(serial)
+        return held is None or held.channel is None
 
     @property
     def phase(self) -> str:
@@ -132,10 +116,14 @@ class Listener:
     def tick(self) -> None:
         """Let time pass."""
         self._tell_heard()
+        tick = self._ticks()
         self._act(self.line.tick(self._desk.moment()))
         for held in self._held.values():
             if held.dropping and self._listens(held) and self._inbox.has_room():
                 self._begin(held, to_text(self._desk.now()))
+            if held.doubted_until is not None and tick >= held.doubted_until:
+                held.doubted_until = None
+                self._align()
 
     # Topics
 
@@ -143,6 +131,8 @@ class Listener:
         """Hear these from now on. ask_again: also ask for those that were refused."""
         self.topics = tuple(topics)
         self._ask_again = self._ask_again or ask_again
+        if (held := self._serving()) is not None:
+            held.doubted = True
         self._align()
 
     def follow(self, begin: Iterable[str], end: Iterable[str]) -> None:
@@ -170,32 +160,61 @@ class Listener:
         if held is None or self._aligning or self.stopping:
             return
         added, removed = held.told.differs(self.topics, ask_again=self._ask_again)
-        self._ask_again = False
-        if added or removed:
+        if held.doubted or added or removed:
             self._aligning = True
+            self._ask_again = self._ask_again and held.doubted
             self._spawn(self._exchange(held, added, removed))
 
     async def _exchange(self, held: Held, added: list[str], removed: list[str]) -> None:
         try:
-            if removed and held.socket is not None:
-                await held.socket.send(message("unsubscribe", removed))
-                names = held.told.forget(removed)
-                self._inbox.note(End(held.serial, to_text(self._desk.now()), "stopped", names))
-            if added and held.channel is not None:
-                before = set(held.told.heard())
-                await self._subscribe(held, added, replace=False)
-                fresh = tuple(topic for topic in held.told.heard() if topic not in before)
-                if fresh and self._listens(held) and not held.dropping:
-                    self._inbox.note(Begin(held.serial, self.scope, fresh, to_text(self._desk.now())))
+            if held.doubted:
+                await self._verify(held)
+            else:
+                await self._change(held, added, removed)
         except NotFound:
             self._signal(Signal(Event.EVICTED, held.serial))
         except RollbookError as error:
-            # The next look at the queues asks again.
-            log.warning("%s: topics could not be changed: %s", self.scope, _words(error))
+            # The next look at the queues asks again; sooner, if nothing can be claimed before.
+            log.warning("%s: topics could not be changed: %s", self.scope, words(error))
+            held.doubted_until = self._ticks() + _LOOK_AGAIN if held.unproven is not None else None
             return
         finally:
             self._aligning = False
         self._align()
+
+    async def _change(self, held: Held, added: list[str], removed: list[str]) -> None:
+        if removed and held.socket is not None:
+            await held.socket.send(message("unsubscribe", removed))
+            names = held.told.forget(removed)
+            # Until its last word: whether the socket still hears is not known before the next one.
+            self._inbox.note(End(held.serial, self._last_word(held), "stopped", names))
+        if added and held.channel is not None:
+            before = set(held.told.heard())
+            await self._subscribe(held, added, replace=False)
+            fresh = tuple(topic for topic in held.told.heard() if topic not in before)
+            if self._listens(held):
+                self._claim(held, to_text(self._desk.now()), fresh)
+
+    def _last_word(self, held: Held) -> str:
+        self._tell_heard()
+        channel = self.line.channel(held.serial)
+        return to_text(datetime.fromtimestamp(channel.heard_wall, UTC) if channel else self._desk.now())
+
+    async def _verify(self, held: Held) -> None:
+        """Hold the platform's list against ours: topics that it has lost were heard until they were last seen there."""
+        assert held.channel is not None
+        at = self._desk.now()
+        lost = held.told.lost(await self._api.subscriptions(held.channel))
+        if lost and self._listens(held):
+            log.warning("%s: the platform has lost %d of its topics; they are subscribed again", self.scope, len(lost))
+            until = to_text(held.verified or at)
+            self._inbox.note(End(held.serial, until, "topics lost", held.told.forget(lost)))
+            held.told.details.clear()
+            self._align_details(held)
+        held.verified, held.doubted, held.proven = at, False, held.connection
+        if held.unproven is not None:
+            began, held.unproven = held.unproven, None
+            self._claim(held, began)
 
     async def _subscribe(
         self, held: Held, topics: Sequence[str], details: Iterable[str] = (), *, replace: bool
@@ -207,6 +226,7 @@ class Listener:
         held.told.answered(topics, states)
         if replace:
             held.told.details = set(followed)
+            held.verified = self._desk.now()
         self._desk.answered(states)
 
     def _align_details(self, held: Held) -> None:
@@ -236,8 +256,11 @@ class Listener:
             held = self._held.setdefault(action.serial, Held(action.serial))
             log.debug("%s: channel %d: %s %s", self.scope, action.serial, action.do.value, action.reason)
             if action.do is Do.HEAR:
+                self.silence.end(self._ticks())
                 self._begin(held, to_text(datetime.fromtimestamp(action.at, UTC)))
             elif action.do is Do.UNHEAR:
+                if not self.line.listening:
+                    self.silence.begin(self._ticks())
                 self._end(held, action)
             elif action.do is Do.PING:
                 self._spawn(self._send(held, PING))
@@ -251,11 +274,21 @@ class Listener:
     def _begin(self, held: Held, at: str) -> None:
         held.dropping = False
         self._inbox.hear_again(held.serial)
-        topics = held.told.heard()
-        if topics:
-            self._inbox.note(Begin(held.serial, self.scope, topics, at))
+        if held.proven != held.connection:
+            # Topics live on the channel. That they still do after a time in which nobody could be told is looked at,
+            # and claimed from here on once it has been seen.
+            held.unproven, held.doubted = at, True
+        else:
+            self._claim(held, at)
+
+    def _claim(self, held: Held, at: str, topics: tuple[str, ...] | None = None) -> None:
+        """Let coverage begin; of all that the channel hears, unless it is told of which."""
+        heard = held.told.heard() if topics is None else topics
+        if heard and not held.dropping:
+            self._inbox.note(Begin(held.serial, self.scope, heard, at))
 
     def _end(self, held: Held, action: Action) -> None:
+        held.unproven = None
         at = to_text(datetime.fromtimestamp(action.at, UTC))
         self._inbox.note(End(held.serial, at, action.reason))
         if action.reason not in ("rolled over", "stopped"):
@@ -274,7 +307,7 @@ class Listener:
 
     def _begin_step(self, held: Held, action: Action) -> None:
         if action.like is not None and held.channel is None and (other := self._held.get(action.like)) is not None:
-            held.channel, held.told = other.channel, other.told.copy()
+            held.channel, held.told, held.verified = other.channel, other.told.copy(), other.verified
         steps: dict[Do, Callable[[Held, Action], Coroutine[Any, Any, Signal]]] = {
             Do.CREATE: self._create,
             Do.SUBSCRIBE: self._tell_all,
@@ -294,7 +327,7 @@ class Listener:
             log.info("%s: %s", self.scope, error)
             signal = Signal(Event.GONE if error.gone else Event.REFUSED, action.serial, action.ticket, wait=error.wait)
         except RollbookError as error:
-            log.warning("%s: cannot %s a channel: %s", self.scope, action.do.value, _words(error))
+            log.warning("%s: cannot %s a channel: %s", self.scope, action.do.value, words(error))
             lasting = isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != 429
             wait = _PATIENCE if lasting else None
             signal = Signal(Event.REFUSED, action.serial, action.ticket, wait=wait)
@@ -307,12 +340,12 @@ class Listener:
         held.channel = await self._api.create_channel()
         held.told = Told()
         self._desk.made(held.channel)
-        expires = from_text(held.channel.expires).timestamp() if held.channel.expires else None
-        return Signal(Event.CREATED, action.serial, action.ticket, expires=expires)
+        return Signal(Event.CREATED, action.serial, action.ticket, expires=ends(held.channel, self._desk.now()))
 
     async def _tell_all(self, held: Held, action: Action) -> Signal:
         if self.topics or self.details:
             await self._subscribe(held, self.topics, self.details, replace=True)
+        held.proven = held.connection + 1
         return Signal(Event.SUBSCRIBED, action.serial, action.ticket)
 
     async def _renew(self, held: Held, action: Action) -> Signal:
@@ -325,9 +358,8 @@ class Listener:
             return Signal(Event.GONE, action.serial, action.ticket)
         held.connection += 1
         closed = partial(self._closed, held, held.connection)
-        held.socket = await Socket.open(
-            held.channel.connect_uri, on_frame=partial(self._arrived, held), on_closed=closed
-        )
+        arrived = partial(self._arrived, held)
+        held.socket = await self._open(held.channel.connect_uri, on_frame=arrived, on_closed=closed)
         return Signal(Event.CONNECTED, action.serial, action.ticket)
 
     def _connected(self, held: Held) -> None:
@@ -349,7 +381,7 @@ class Listener:
             self._stamp = (tick, self._desk.now())
         held.heard = moment = self._stamp
         now = moment[1]
-        if fault is None and _may_be_control(payload):
+        if fault is None and may_be_control(payload):
             heard = parse_frame(payload, source="", received_at="")
             if not isinstance(heard, Observation | Unreadable):
                 self._control(held, heard)
@@ -372,6 +404,9 @@ class Listener:
             case SystemMessage(channel_gone=True, reason=reason):
                 log.warning("%s: the platform took the channel away (%s)", self.scope, reason or "no reason given")
                 self._signal(Signal(Event.EVICTED, held.serial))
+            case SystemMessage(topic=topic) if "subscription" in topic and not self._aligning:
+                held.doubted = True
+                self._align()
             case Reply(result="404"):
                 self._signal(Signal(Event.EVICTED, held.serial))
             case Reply(result=result, message=message) if result != "200":
@@ -401,14 +436,3 @@ class Listener:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s: a step failed in a way that nobody foresaw", self.scope, exc_info=error)
-
-
-def _may_be_control(payload: bytes) -> bool:
-    return len(payload) < _SMALL and _EVENT(payload) is None
-
-
-def _words(error: RollbookError) -> str:
-    """An error without its path: the paths of notifications hold the channel's id, which is a secret."""
-    if isinstance(error, ApiError):
-        return f"{error.message} ({error.status} {error.code or ''})".replace(" )", ")")
-    return str(error)

@@ -100,11 +100,11 @@ class Timings:
     silent_after: float = 65.0  # two heartbeats missed, whatever the pings say
     first_step: float = 0.5
     longest_step: float = 60.0
-    steady_after: float = 60.0  # of listening: failures are forgotten
+    steady_after: float = 15.0  # of listening: failures are forgotten
     step_timeout: float = 90.0  # for an answer that never comes
     life: float = 86_400.0
     renew_share: float = 0.5  # of its life, after which a channel is renewed
-    reconnects: int = 3  # failed attempts to return to a channel before it is given up
+    reconnects: int = 3  # attempts to return to a channel, of which nothing lasting came, before it is given up
 
     def back_off(self, failures: int, draw: float) -> float:
         """How long to wait after the n-th failure in a row: half to all of a step that doubles."""

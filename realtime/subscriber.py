@@ -26,10 +26,12 @@ from genesys.topics import combine, topics_for
 from realtime import spread
 from realtime.figures import Figures, Line
 from realtime.follow import TOPICS_A_CONVERSATION, Following
+from realtime.held import Opener
 from realtime.inbox import Inbox
 from realtime.intake import Intake
 from realtime.listener import Listener
 from realtime.signals import Moment, Timings
+from realtime.socket import Socket
 from store.book import Book
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ class Subscriber:
         rediscover: float = REDISCOVER,
         alive: float = ALIVE,
         inbox: Inbox | None = None,
+        opener: Opener = Socket.open,
+        draw: random.Random | None = None,
     ) -> None:
         self._api, self._book, self._now = api, book, now
         self._alive = alive
@@ -79,7 +83,8 @@ class Subscriber:
         self._ours: set[str] = set()  # channels made by this process and still there, as the platform names them
         self._in_use = 0
         self._looks = 0
-        self._random = random.Random()  # noqa: S311 (back-off, no secret)
+        self._opener = opener
+        self._random = draw or random.Random()  # noqa: S311 (back-off, no secret)
         self._ticks = asyncio.get_running_loop().time
         self.listening = asyncio.Event()  # set while every line hears
         self._heard_at = self._ticks()  # when it was set last
@@ -143,7 +148,7 @@ class Subscriber:
     @property
     def free(self) -> int:
         """How many channels could be created without taking one from somebody."""
-        in_use = sum(listener.sockets for listener in self._all())
+        in_use = sum(listener.places for listener in self._all())
         return spread.free(self._in_use, len(self._ours), in_use)
 
     @property
@@ -214,7 +219,7 @@ class Subscriber:
         """Let time pass for the lines, then wait until something is due."""
         for listener in list(self._listeners.values()):
             listener.tick()
-        self._leaving = [one for one in self._leaving if one.sockets]
+        self._leaving = [one for one in self._leaving if one.channels]
         hearing = bool(self._listeners) and all(one.line.listening for one in self._listeners.values())
         if hearing:
             self._heard_at = self._ticks()
@@ -226,7 +231,7 @@ class Subscriber:
             self._alive_due = now + self._alive
         due = min((one.line.due() for one in self._listeners.values()), default=now + 1)
         woken = asyncio.ensure_future(self._wake.wait())
-        delay = min(max(min(due, self._alive_due) - now, 0.0), 1.0)
+        delay = min(max(min(due, self._alive_due) - now, 0.0), ALIVE)
         await asyncio.wait({woken, *until}, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
         woken.cancel()
         self._wake.clear()
@@ -286,8 +291,9 @@ class Subscriber:
         before = self.others if self._looks else None
         named = [channel.id.reveal() for channel in await self._api.channels()]
         self._in_use = len(named)
-        # A channel that another token made is counted by the platform, but not named.
-        self._ours &= set(named)
+        # The platform counts a channel that another token made, but does not name it: those that a line uses are ours
+        # all the same, whichever token the API has by now.
+        self._ours = (self._ours & set(named)).union(*(one.channels for one in self._all()))
         if self.others and self.others != before:
             log.warning(
                 "%d of the %d channels of this OAuth client are not of this run (left by an earlier one, or in use by"
@@ -330,6 +336,7 @@ class Subscriber:
             desk=self,
             serials=self._serials,
             timings=self._timings,
+            opener=self._opener,
         )
         self._listeners[number] = listener
         listener.start()

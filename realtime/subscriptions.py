@@ -59,22 +59,58 @@ class Told:
             added += [topic for topic in standing if topic in self.topics and self._refuses(topic)]
         return added, [topic for topic in self.topics if topic not in standing]
 
+    def lost(self, listed: Iterable[str]) -> list[str]:
+        """Which of the topics are not in the platform's list, though it took them. Combined or plain, it is one."""
+        there = {name.lower() for topic in listed for name in expand(topic)}
+        return [
+            topic
+            for topic in self.topics
+            if any(name not in self.refused and name.lower() not in there for name in expand(topic))
+        ]
+
     def _refuses(self, topic: str) -> bool:
         return bool(self.refused) and not self.refused.isdisjoint(expand(topic))
 
 
+# How many requests may be spent on finding the topics for which a request is refused as a whole.
+MOST_REQUESTS: Final = 64
+_NO_ROOM: Final = "too.many.subscriptions"
+
+
 async def ask(api: Api, channel: Channel, topics: Sequence[str], *, replace: bool) -> list[TopicState]:
     """Tell the platform: replace the channel's list, or add to it. Raises NotFound: the channel is gone; ApiError."""
-    try:
-        if replace:
-            return await api.replace_subscriptions(channel, topics, ignore_errors=True)
-        return await api.add_subscriptions(channel, topics, ignore_errors=True)
-    except (RequestRefused, PermissionRefused) as error:
-        if len(topics) == 1:
-            return [TopicState(topics[0], permitted=False, reason=error.message, missing_permissions=())]
-    middle = len(topics) // 2
-    first = await ask(api, channel, topics[:middle], replace=replace)
-    return first + await ask(api, channel, topics[middle:], replace=False)
+    return await _Asking(api, channel).ask(topics, replace=replace)
+
+
+class _Asking:
+    """One list on its way. What a request as a whole is refused for is looked for by halves, with bounded patience."""
+
+    def __init__(self, api: Api, channel: Channel) -> None:
+        self._api, self._channel = api, channel
+        self._left = MOST_REQUESTS
+        self._no_room: str | None = None
+
+    async def ask(self, topics: Sequence[str], *, replace: bool) -> list[TopicState]:
+        if self._no_room is not None or self._left <= 0:
+            why = self._no_room or "not asked for: too many others of its request were refused"
+            return [_refused(topic, why) for topic in topics]
+        self._left -= 1
+        try:
+            if replace:
+                return await self._api.replace_subscriptions(self._channel, topics, ignore_errors=True)
+            return await self._api.add_subscriptions(self._channel, topics, ignore_errors=True)
+        except (RequestRefused, PermissionRefused) as error:
+            if len(topics) == 1:
+                # Where one finds no room, those behind it find none either.
+                self._no_room = error.message if _NO_ROOM in (error.code or "") else None
+                return [_refused(topics[0], error.message)]
+        middle = len(topics) // 2
+        first = await self.ask(topics[:middle], replace=replace)
+        return first + await self.ask(topics[middle:], replace=False)
+
+
+def _refused(topic: str, why: str) -> TopicState:
+    return TopicState(topic, permitted=False, reason=why, missing_permissions=())
 
 
 def details_of(conversations: Iterable[str]) -> list[str]:

@@ -176,6 +176,13 @@ class Stage:
         self.topics[name] = set()
         return self._channel(name)
 
+    async def subscriptions(self, channel: Channel) -> list[str]:
+        self.requests.append(("look", 0))
+        told = self.topics.get(channel.id.reveal())
+        if told is None:
+            raise NotFound("gone", status=404)
+        return sorted(told)
+
     async def replace_subscriptions(
         self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
     ) -> list[TopicState]:

@@ -98,7 +98,8 @@ def test_without_a_free_channel_the_second_socket_takes_the_same_channel() -> No
     assert (kicked[0].do, kicked[0].reason) == (Do.UNHEAR, "rolled over")
     heard = line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(100.2, free=0))
     assert does(heard) == [Do.HEAR]
-    assert line.failures == 0
+    assert line.current is not None
+    assert line.current.failures == 0
 
 
 @pytest.mark.parametrize("free", [0, 3])
@@ -190,6 +191,77 @@ def test_a_server_that_accepts_and_closes_is_not_stormed() -> None:
                 line.apply(Signal(Event.CONNECTED, action.serial, action.ticket), at(now))
                 line.apply(Signal(Event.LOST, action.serial, clean=True), at(now))
     assert attempts < 35
+
+
+def test_a_successor_that_cannot_be_made_is_not_stormed() -> None:
+    """While the old socket hears, failing to make its successor costs one attempt a step, too."""
+    line, connect = listening()
+    line.heard(connect.serial, at(100))
+    actions = line.apply(Signal(Event.CLOSING, connect.serial), at(100))
+    now, attempts = 100.0, 0
+    while now < 1_100:
+        for action in actions:
+            attempts += action.do is Do.CREATE
+            line.apply(Signal(Event.REFUSED, action.serial, action.ticket), at(now))
+        line.heard(connect.serial, at(now))
+        now = max(line.due(), now + 0.001)
+        actions = line.tick(at(now))
+    assert 10 < attempts < 35
+    assert line.listening
+
+
+def test_a_death_before_the_successor_is_there_returns_to_the_channel() -> None:
+    """A socket that dies while its successor cannot be made is replaced on its own channel, within a second."""
+    line, old = listening()
+    line.heard(old.serial, at(100))
+    (create,) = line.apply(Signal(Event.CLOSING, old.serial), at(100))
+    for second in range(101, 130):
+        line.apply(Signal(Event.REFUSED, create.serial, create.ticket), at(second))
+        line.heard(old.serial, at(second))
+        for action in line.tick(at(second)):
+            create = action
+    actions = line.apply(Signal(Event.LOST, old.serial), at(130))
+    assert does(actions) == [Do.UNHEAR, Do.CLOSE, Do.CLOSE]
+    assert line.due() < 131
+    (again,) = line.tick(at(line.due()))
+    assert (again.do, again.serial) == (Do.CONNECT, old.serial)
+
+
+def test_a_channel_whose_sockets_do_not_last_is_given_up() -> None:
+    """After three sockets that were closed as soon as they were open, another channel is tried."""
+    line, connect = listening()
+    now, made = 0.0, []
+    for _ in range(4):
+        line.apply(Signal(Event.LOST, connect.serial, clean=True), at(now))
+        now = line.due()
+        (action,) = line.tick(at(now))
+        made.append(action.do)
+        if action.do is Do.CREATE:
+            break
+        line.apply(Signal(Event.CONNECTED, action.serial, action.ticket), at(now))
+    assert made == [Do.CONNECT, Do.CONNECT, Do.CREATE]
+
+
+def test_one_announcement_after_the_other_is_not_stormed() -> None:
+    """A server that says `closing` on every new socket gets one new channel a step."""
+    line, connect = listening()
+    now, created = 0.0, 0
+    actions = line.apply(Signal(Event.CLOSING, connect.serial), at(now))
+    answers = {Do.CREATE: Event.CREATED, Do.SUBSCRIBE: Event.SUBSCRIBED, Do.CONNECT: Event.CONNECTED}
+    while now < 600:
+        steps = [one for one in actions if one.do in answers]
+        created += sum(one.do is Do.CREATE for one in steps)
+        actions = []
+        for one in steps:
+            actions += line.apply(Signal(answers[one.do], one.serial, one.ticket), at(now))
+            if one.do is Do.CONNECT:
+                actions += line.apply(Signal(Event.CLOSING, one.serial), at(now))
+        if not actions:
+            now = min(line.due(), now + 20)
+            if line.current is not None:
+                line.heard(line.current.serial, at(now))
+            actions = line.tick(at(now))
+    assert 5 < created < 30
 
 
 SIGNALS = st.tuples(

@@ -1,0 +1,107 @@
+"""What a listener has in its hands: its channels as the shell has them, whom it asks, and how it reads what they say.
+
+Values and small readings of them; when to do what is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Protocol
+
+from genesys.api import Channel, TopicState
+from genesys.errors import ApiError, RollbookError
+from genesys.times import from_text
+from realtime.signals import Moment
+from realtime.subscriptions import Told
+
+# Messages about the channel are small and do not begin like an event; they must not wait behind a full queue.
+_EVENT: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match
+_SMALL: Final = 2_048
+
+
+class Connection(Protocol):
+    """An open socket (`socket.Socket`)."""
+
+    async def send(self, text: str) -> bool: ...
+    async def close(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+# Opens a socket, as `socket.Socket.open` does: the address, then on_frame and on_closed by name.
+Opener = Callable[..., Awaitable[Connection]]
+
+
+class Desk(Protocol):
+    """What a listener needs of the supervisor."""
+
+    def moment(self) -> Moment: ...
+    def now(self) -> datetime: ...
+    def wake(self) -> None: ...
+    def made(self, channel: Channel) -> None: ...
+    def answered(self, states: Sequence[TopicState]) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """A channel of ours as the shell has it."""
+
+    serial: int
+    channel: Channel | None = None
+    socket: Connection | None = None
+    step: asyncio.Task[None] | None = None
+    connection: int = 0  # counts the sockets, so that the end of an old one is not taken for that of the new one
+    ended: int = 0
+    told: Told = field(default_factory=Told)
+    heard: tuple[float, datetime] | None = None  # newest frame that the line was not told of: tick, and when
+    event: tuple[float, datetime] | None = None  # the same, without answers to our pings
+    dropping: bool = False
+    verified: datetime | None = None  # when the platform's list was last known to be ours
+    doubted: bool = False  # whether it may be another by now
+    doubted_until: float | None = None  # the tick at which it is looked at again, if that failed
+    unproven: str | None = None  # since when it hears what its channel had before, if that is not proven yet
+    proven: int = 0  # the connection for which the platform's list is known to be ours
+
+
+@dataclass(slots=True)
+class Silence:
+    """Seconds in which no socket heard a line."""
+
+    since: float | None
+    before: float = 0.0
+
+    def begin(self, tick: float) -> None:
+        """No socket hears it any more."""
+        self.since = tick
+
+    def end(self, tick: float) -> None:
+        """One hears it."""
+        self.before, self.since = self.seconds(tick), None
+
+    def seconds(self, tick: float) -> float:
+        """All of them until now."""
+        return self.before + (0.0 if self.since is None else tick - self.since)
+
+
+def ends(channel: Channel, now: datetime) -> float | None:
+    """When a new channel ends, or the token that made it: whether one outlives the other is not documented."""
+    known = [from_text(channel.expires).timestamp()] if channel.expires else []
+    if channel.token_lasts is not None:
+        known.append(now.timestamp() + channel.token_lasts)
+    return min(known, default=None)
+
+
+def may_be_control(payload: bytes) -> bool:
+    """Whether a frame may be about the channel, and so has to be read at once."""
+    return len(payload) < _SMALL and _EVENT(payload) is None
+
+
+def words(error: RollbookError) -> str:
+    """An error without its path: the paths of notifications hold the channel's id, which is a secret."""
+    if isinstance(error, ApiError):
+        return f"{error.message} ({error.status} {error.code or ''})".replace(" )", ")")
+    return str(error)

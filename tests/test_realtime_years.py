@@ -1,0 +1,146 @@
+"""Days of channel life and of the supervisor on a virtual clock, held against what was really heard."""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import contextlib
+import itertools
+import logging
+import os
+import random
+
+import pytest
+
+from genesys.settings import Settings
+from realtime.inbox import Inbox
+from realtime.signals import Timings
+from realtime.subscriber import Subscriber
+from tests import virtual
+from tests.virtual import DAY, Platform
+
+
+async def live(
+    platform: Platform, seconds: float, *, fault_every: float | None, every: float, rediscover: float = 300.0
+) -> Subscriber:
+    """Let live capture listen to a platform for so many virtual seconds, then stop it."""
+    subscriber = Subscriber(
+        platform,  # type: ignore[arg-type]
+        platform.ledger,  # type: ignore[arg-type]
+        Settings(),
+        now=virtual.now,
+        rediscover=rediscover,
+        inbox=Inbox(frames=12),
+        opener=platform.opened,
+        draw=random.Random(1),
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(subscriber.run(stop))
+    if platform.down.get("flap", 0) == 0:
+        await asyncio.sleep(5)
+    happening = [asyncio.create_task(platform.emit(every))]
+    if fault_every is not None:
+        happening.append(asyncio.create_task(platform.break_things(fault_every)))
+    await asyncio.sleep(seconds)
+    for task in happening:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    platform.ledger.locked = False
+    stop.set()
+    await running
+    return subscriber
+
+
+def in_a_minute(moments: list[float]) -> int:
+    """The most of them within any minute."""
+    return max((bisect.bisect_left(moments, one + 60) - at for at, one in enumerate(moments)), default=0)
+
+
+# Ask for more with ROLLBOOK_DAYS=20: some seven seconds each.
+DAYS = [(1, 60, 0, DAY), (3, 60, 19, DAY), (4, 2_100, 14, DAY / 8)] + [
+    (seed, 60, seed % 3 * 9, DAY) for seed in range(100, 100 + int(os.environ.get("ROLLBOOK_DAYS", "0")))
+]
+
+
+@pytest.mark.parametrize(("seed", "queues", "others", "seconds"), DAYS)
+def test_a_day_with_a_fault_every_minute(
+    seed: int, queues: int, others: int, seconds: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """24 hours, a fault a minute: nothing that the ledger claims was missed, and attempts come in steps."""
+    caplog.set_level(logging.CRITICAL)
+
+    async def work() -> None:
+        platform = Platform(seed, queues=queues, others=others)
+        await live(platform, seconds, fault_every=60, every=4)
+        assert sum(platform.faults.values()) >= seconds // 60 - 1
+        missed = platform.claimed_and_missed()
+        assert not missed, (len(missed), missed[:3])
+        assert platform.covered() > 0.6
+        assert platform.evicted_in_use == 0
+        lines = -(-queues // 1_000)
+        assert in_a_minute(platform.attempts) <= 12 * lines
+        assert in_a_minute(platform.creations) <= 12 * lines
+
+    virtual.run(work())
+
+
+@pytest.mark.parametrize("others", [0, 18])
+def test_quiet_days_lose_nothing(others: int) -> None:
+    """Through renewals every half day nothing is lost and coverage has no hole, with and without a free channel."""
+
+    async def work() -> None:
+        platform = Platform(7, queues=1_200, others=others)
+        await live(platform, 1.2 * DAY, fault_every=None, every=20)
+        assert len(platform.sent) > 4_000
+        assert all(platform.ledger.stored[one] for _, _, one in platform.sent)
+        assert platform.covered() > 0.9999
+        assert (len(platform.creations) == 2) == (others == 18)
+
+    virtual.run(work())
+
+
+def test_an_hour_of_flapping_costs_one_attempt_a_step() -> None:
+    """Against a server that accepts and closes for an hour: the steps of the back-off, then one attempt a minute."""
+
+    async def work() -> None:
+        platform = Platform(8, queues=3)
+        platform.down["flap"] = 3_600
+        await live(platform, 3_600, fault_every=None, every=60)
+        gaps = [later - sooner for sooner, later in itertools.pairwise(platform.attempts)]
+        timings = Timings()
+        for failures, gap in enumerate(gaps[:-1], start=1):
+            assert gap >= timings.back_off(failures, 0.0)
+        assert len(platform.attempts) < 7 + 2 * 60
+        assert len(platform.creations) <= len(platform.attempts) / 3 + 1
+
+    virtual.run(work())
+
+
+def test_topics_that_the_platform_lost_are_found_missing() -> None:
+    """Topics that vanish from an open channel are seen at the next look, and claimed until they were seen last."""
+
+    async def work() -> None:
+        platform = Platform(9, queues=30)
+        asyncio.get_running_loop().call_later(1_000, virtual.forget_some, platform)
+        await live(platform, 2_000, fault_every=None, every=1)
+        assert platform.claimed_and_missed() == []
+        assert {span["reason"] for span in platform.ledger.spans} == {"topics lost", "stopped"}
+        assert 0.9 < platform.covered() < 0.97
+
+    virtual.run(work())
+
+
+def test_a_token_that_ends_takes_no_channel_with_it() -> None:
+    """Channels are renewed before the token ends that they were made with, however long they live themselves."""
+
+    async def work() -> None:
+        platform = Platform(10, queues=3)
+        platform.token_lasts = 7_200
+        await live(platform, DAY / 2, fault_every=None, every=10)
+        gaps = [later - sooner for sooner, later in itertools.pairwise(platform.creations)]
+        assert gaps
+        assert all(3_000 < gap < 7_000 for gap in gaps)
+        assert all(platform.ledger.stored[one] for _, _, one in platform.sent)
+
+    virtual.run(work())
