@@ -7,8 +7,7 @@ of their own that sees every committed write.
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,16 +15,13 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from genesys.detail import DetailRow
-from genesys.notification import Observation, Unreadable
 from genesys.times import Interval, from_text, to_text
-from store import conversations, counts, coverage, engine, events, gaps, journal, letters, locks, rebuild, windows
+from store import conversations, counts, engine, gaps, locks, rebuild
+from store.captured import Captured
 from store.checkpointer import Checkpointer
 from store.conversations import Cause, OpenConversation, PageOutcome
-from store.coverage import Span
-from store.errors import StoreUnwritable, translate
-from store.events import Recorded
-from store.letters import Letter
-from store.windows import RunRecord, WindowRow
+from store.errors import translate
+from store.ledger import Ledger
 from store.writer import Writer
 
 T = TypeVar("T")
@@ -35,7 +31,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Book:
+class Book(Captured, Ledger):
     """One store, opened. Use `Book.open`; it is a context manager.
 
     Every method may raise a StoreError, whose message is one line that says what to do.
@@ -52,15 +48,10 @@ class Book:
         command: str,
         role: Checkpointer | None,
     ) -> None:
-        self.path = path
-        self._writer = writer
-        self._reader = reader
-        self._reading = threading.Lock()
-        self._now = now
+        super().__init__(path, writer=writer, reader=reader, now=now)
         self._width = width
         self._command = command
         self._role = role
-        self._spans: set[int] = set()
 
     @classmethod
     def open(
@@ -120,116 +111,11 @@ class Book:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # How things are written and read
-
-    def _write(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        if self._writer is None:
-            raise StoreUnwritable(f"{self.path} was opened for reading only")
-        return self._writer.submit(job)
-
-    def read(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `job` on the reading connection. Reports use it; from any thread, one at a time."""
-        with self._reading:
-            try:
-                return job(self._reader)
-            except sqlite3.Error as error:
-                raise translate(error, self.path) from None
-
-    @property
-    def waiting(self) -> int:
-        """How many writes wait for their commit (approximate)."""
-        return 0 if self._writer is None else self._writer.waiting
-
     @property
     def organization(self) -> tuple[str, str] | None:
         """(id, name) of the organisation that the store belongs to, once it is known."""
         found = self.read(lambda db: db.execute("SELECT id, name FROM organization").fetchone())
         return (found[0], found[1]) if found else None
-
-    # Live capture
-
-    def record(self, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
-        """Notifications and unreadable payloads, in one transaction."""
-        return self._write(lambda db: events.record(db, batch))
-
-    def record_call(
-        self, batch: Sequence[Observation | Unreadable], *, source: str, topics: Sequence[str], at: str
-    ) -> Future[Recorded]:
-        """What one call of a function brought, and that it listened, in one transaction."""
-
-        def job(db: sqlite3.Connection) -> Recorded:
-            coverage.heard(db, source, coverage.FUNCTION, topics, at)
-            return events.record(db, batch)
-
-        return self._write(job)
-
-    def function_is_alive(self) -> Future[None]:
-        """A function that captures has been called, though not by an event."""
-        at = to_text(self._now())
-        return self._write(lambda db: coverage.function_is_alive(db, at))
-
-    def begin_coverage(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
-        """From `at` on, `source` hears `topics`. Answers the span's id, after the commit."""
-        span = self._write(lambda db: coverage.begin(db, source, scope, topics, at)).result()
-        self._spans.add(span)
-        return span
-
-    def end_coverage(self, span: int, at: str, reason: str) -> Future[None]:
-        """`span` heard until `at`, and why no longer."""
-        self._spans.discard(span)
-        return self._write(lambda db: coverage.end(db, span, at, reason))
-
-    def alive(self, at: str, spans: Iterable[int] | None = None) -> Future[None]:
-        """A sign of life of these spans (None: of every span that this process has begun and not ended)."""
-        spans = tuple(self._spans if spans is None else spans)
-        return self._write(lambda db: coverage.alive(db, spans, at))
-
-    def close_stale_coverage(self) -> int:
-        """End the spans that a killed daemon left. Only for the holder of the daemon's lock, at its start."""
-        return self._write(coverage.close_stale).result()
-
-    def dead_letters(self, *, source: str | None = None, limit: int = -1) -> list[Letter]:
-        """What could not be understood, the newest first."""
-        return self.read(lambda db: letters.listed(db, source, limit))
-
-    def dead_letter(self, number: int) -> Letter | None:
-        """One dead letter."""
-        return self.read(lambda db: letters.one(db, number))
-
-    def drop_dead_letters(self, numbers: Sequence[int]) -> Future[int]:
-        """Delete dead letters; answers how many there were."""
-        return self._write(lambda db: letters.drop(db, numbers))
-
-    def answer_dead_letter(self, number: int, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
-        """Put what a dead letter turned out to be in its place."""
-
-        def job(db: sqlite3.Connection) -> Recorded:
-            letters.drop(db, [number])
-            return events.record(db, batch)
-
-        return self._write(job)
-
-    def reject_topics(self, topics: Iterable[Mapping[str, Any]], at: str) -> Future[None]:
-        """Topics that the platform refused: {"topic", "reason", "missing_permissions"}."""
-        listed = list(topics)
-        return self._write(lambda db: coverage.reject(db, listed, at))
-
-    def accept_topics(self, topics: Iterable[str]) -> Future[None]:
-        """Topics that are subscribed now, whatever was said of them before."""
-        listed = list(topics)
-        return self._write(lambda db: coverage.accept(db, listed))
-
-    def rejected_topics(self) -> list[dict[str, Any]]:
-        """The topics that were refused when they were last asked for."""
-        return self.read(coverage.rejected)
-
-    def coverage(self, start: str, end: str) -> list[Span]:
-        """The spans that touch [start, end)."""
-        return self.read(lambda db: coverage.overlapping(db, start, end))
-
-    def capture_since(self) -> str | None:
-        """When capture first listened."""
-        return self.read(coverage.since)
 
     # Details
 
@@ -324,90 +210,6 @@ class Book:
         """These have been open for too long. They hold nothing up any more."""
         del at
         return self._write(lambda db: conversations.mark(db, ids, "stuck"))
-
-    # The ledger
-
-    def window(self, start: str, end: str, filter: str = "") -> WindowRow | None:
-        """The window's row, if the ledger has it."""
-        return self.read(lambda db: windows.one(db, start, end, filter))
-
-    def windows(
-        self,
-        *,
-        verdicts: Sequence[str] | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        filter: str | None = "",
-    ) -> list[WindowRow]:
-        """The windows that touch [since, until), in order of their start. filter None: those of every filter."""
-        return self.read(
-            lambda db: windows.listed(db, verdicts=verdicts, since=since, until=until, filter=filter)
-        )  # fmt: skip
-
-    def note_windows(self, waiting: Sequence[tuple[str, str, str]], filter: str) -> Future[int]:
-        """Show windows that wait to be read: (start, end, "pending" or "due")."""
-        listed = list(waiting)
-        return self._write(lambda db: windows.note(db, listed, filter))
-
-    def finish_run(self, run: RunRecord) -> Future[int]:
-        """File a run over a window."""
-        return self._write(lambda db: windows.finish(db, run))
-
-    def set_verdict(
-        self,
-        start: str,
-        end: str,
-        filter: str,
-        verdict: str,
-        *,
-        reason: str | None = None,
-        ongoing: int | None = None,
-        at: str,
-    ) -> Future[None]:
-        """Change a window's verdict without a read of it."""
-        return self._write(
-            lambda db: windows.set_verdict(
-                db, start, end, filter, verdict, reason=reason, ongoing=ongoing, at=at
-            )
-        )  # fmt: skip
-
-    def refresh_verdicts(self, at: str) -> Future[int]:
-        """Make the verdicts of proven windows agree with what follow-up found; answers how many changed."""
-        return self._write(lambda db: windows.refresh(db, at))
-
-    def inherit(
-        self, start: str, end: str, filter: str, children: Sequence[tuple[str, str]], *, at: str
-    ) -> Future[int]:
-        """Let these grid windows take over the proof of the interval that they lie in."""
-        return self._write(lambda db: windows.inherit(db, (start, end, filter), children, at=at))
-
-    def runs_of(self, start: str, end: str, filter: str = "") -> list[dict[str, Any]]:
-        """Every run over a window, oldest first."""
-        return self.read(lambda db: windows.runs(db, start, end, filter))
-
-    # Readings that are not finished yet
-
-    def note_progress(self, key: journal.Key, number: int, entry: bytes) -> Future[None]:
-        """Keep entry `number` of a reading under way, after everything that was written before."""
-        at = to_text(self._now())
-        return self._write(lambda db: journal.append(db, key, number, at, entry))
-
-    def progress(self, key: journal.Key, *, since: str) -> list[bytes]:
-        """What is kept of a reading that was begun at or after `since` and cut short."""
-        return self.read(lambda db: journal.entries(db, key, since))
-
-    def drop_progress(self, key: journal.Key, *, older_than: str) -> Future[None]:
-        """Forget a reading, and any that nobody has gone on with since."""
-
-        def job(db: sqlite3.Connection) -> None:
-            journal.drop(db, key)
-            journal.drop_older(db, older_than)
-
-        return self._write(job)
-
-    def gaps(self, *, since: str = "", until: str = "9", kind: str | None = None, limit: int = -1) -> list[gaps.Gap]:
-        """The gaps of windows that start in [since, until)."""
-        return self.read(lambda db: gaps.listed(db, since=since, until=until, kind=kind, limit=limit))
 
     # For reports
 
