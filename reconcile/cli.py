@@ -30,7 +30,6 @@ from reconcile.meter import Meter
 from reconcile.read import Stopped
 from reconcile.report import due_lines, lines, title
 from reconcile.task import Show
-from reconcile.window import check_kept
 from store.book import Book
 
 Via = Literal["query", "job", "auto"]
@@ -97,8 +96,6 @@ def reconcile(
             settings=narrowed(settings, ended_only=ended_only, filter=_filter(filter_file)),
             via=via, dry_run=dry_run, wait=wait, as_json=as_json,
         )  # fmt: skip
-        if words.window is not None:
-            check_kept(words.window, _now())
         words.settings.require_platform()
         return await _work(words)
 

@@ -20,7 +20,7 @@ import msgspec
 
 from genesys.api import Api
 from genesys.detail import DetailRow, DetailsPage
-from genesys.errors import ApiError, StoreError
+from genesys.errors import ApiError, StoreError, UsageError
 from genesys.rest import Count, counting
 from genesys.settings import Settings
 from genesys.times import Interval, from_text, to_text
@@ -175,6 +175,8 @@ class Run:
                     await self._writing.drain()  # the next run goes on from here
                 raise
             await self._writing.drain()
+            if found.consistent and not found.rows:
+                await self._mistrust_nothing()
             if found.consistent and not self._query.members:
                 await self._look_for_unlisted()
             await self._writing.drain()
@@ -187,6 +189,14 @@ class Run:
             reports.append(report)
         await self._forget_progress()
         return reports
+
+    async def _mistrust_nothing(self) -> None:
+        """Raise UsageError for an answer without rows from a time that the platform may have forgotten."""
+        try:
+            window.check_kept(self._task.interval, self._task.now())
+        except UsageError:
+            await self._forget_progress()
+            raise
 
     # Going on where a run was cut short
 

@@ -84,9 +84,9 @@ def verdict(*, consistent: bool, going_on: int, end: datetime, read_at: datetime
 
 
 def check_kept(interval: Interval, now: datetime, *, since: bool = False) -> None:
-    """Raise UsageError for an interval that the platform has no conversations of any more: it would prove nothing.
+    """Raise UsageError for an interval so old that the platform may have forgotten it: "nothing" would prove nothing.
 
-    since: it is the configured beginning.
+    To be asked of an answer without rows; what it still answers is as good as ever. since: the configured beginning.
     """
     oldest = now - RETENTION
     if (interval.start if since else interval.end) <= oldest:

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from genesys.errors import RequestRefused, UsageError
 from genesys.times import Interval, to_text
@@ -21,7 +20,6 @@ from reconcile.plan import Due, Rules
 from reconcile.report import DueReport
 from reconcile.runner import reconcile_window
 from reconcile.task import Progress
-from rollbook import cli
 from store.book import Book
 from store.windows import WindowRow
 
@@ -269,20 +267,17 @@ def test_progress_says_windows_rate_requests_and_time() -> None:
 # Before the platform's memory
 
 
-def test_a_window_before_the_retention_is_one_clear_line(tmp_path: Path) -> None:
-    """An empty answer would prove nothing: exit status 2, before anything is asked or written."""
-    now = datetime(2026, 3, 2, tzinfo=START.tzinfo)
-    old = Interval(now - timedelta(days=4000), now - timedelta(days=3999))
-    with pytest.raises(UsageError, match="retention"):
-        window.check_kept(old, now)
-    window.check_kept(Interval(now - timedelta(days=4000), now), now)
-    ran = CliRunner().invoke(
-        cli, ["reconcile", "--window", "2001-01-01/P1D", "--db", str(tmp_path / "rollbook.db")],
-        env={"GENESYSCLOUD_API_URL": "http://127.0.0.1:9", "GENESYSCLOUD_ACCESS_TOKEN": "t", "ROLLBOOK_CONFIG": ""},
-    )  # fmt: skip
-    assert ran.exit_code == 2, ran.output
-    assert "retention" in ran.output
-    assert not (tmp_path / "rollbook.db").exists()
+async def test_an_empty_answer_from_before_the_retention_proves_nothing(tmp_path: Path) -> None:
+    """It is one clear line and no row of the ledger; what the platform still answers of that time is read as ever."""
+    clock = Clock(START + timedelta(days=4000))
+    old = Interval(START, START + timedelta(hours=1))
+    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+        with pytest.raises(UsageError, match="retention") as refused:
+            await reconcile_window(book, Organisation(), old, settings=settings(), now=clock.now)  # type: ignore[arg-type]
+        assert (refused.value.exit_status, book.windows()) == (2, [])
+        kept = Organisation(record("a", 5, 9))
+        report = await reconcile_window(book, kept, old, settings=settings(), now=clock.now)  # type: ignore[arg-type]
+        assert (report.verdict, report.owned) == ("settled", 1)
 
 
 async def test_a_beginning_before_the_retention_is_refused(tmp_path: Path) -> None:
