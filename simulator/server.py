@@ -127,10 +127,23 @@ class Simulator:
         add("POST", "/oauth/token", self._token)
         for route in rest.ROUTES:
             add(route.method, route.path, self._handler(route))
-        add("GET", "/api/v2/notifications/availabletopics", self._json(lambda _: {"entities": [
-            {"id": "v2.routing.queues.{id}.conversations", "transports": ["All"], "permissionDetails": []},
-            {"id": "v2.users.{id}.conversations", "transports": ["All"], "permissionDetails": []}]}))
-        add("GET", "/api/v2/notifications/channels", self._json(lambda _: {"entities": [c["told"] for c in self.channels.values()]}))
+        add(
+            "GET",
+            "/api/v2/notifications/availabletopics",
+            self._json(
+                lambda _: {
+                    "entities": [
+                        {"id": "v2.routing.queues.{id}.conversations", "transports": ["All"], "permissionDetails": []},
+                        {"id": "v2.users.{id}.conversations", "transports": ["All"], "permissionDetails": []},
+                    ]
+                }
+            ),
+        )
+        add(
+            "GET",
+            "/api/v2/notifications/channels",
+            self._json(lambda _: {"entities": [c["told"] for c in self.channels.values()]}),
+        )
         add("POST", "/api/v2/notifications/channels", self._json(lambda _: self._channel()))
         add("*", "/api/v2/notifications/channels/{id}/subscriptions", self._subscriptions)
         add("GET", "/channels/{id}", self._socket)
@@ -290,7 +303,9 @@ class Simulator:
                         channel["topics"].pop(topic, None)
                         if told["message"] == "subscribe":
                             channel["topics"][topic] = None
-                    await socket.send_json({"result": "200", "status": told["message"] + "d", "correlationId": told.get("correlationId")})
+                    await socket.send_json(
+                        {"result": "200", "status": told["message"] + "d", "correlationId": told.get("correlationId")}
+                    )
         if channel["socket"] is socket:
             channel["socket"] = None
         return socket
@@ -310,7 +325,12 @@ class Simulator:
             await asyncio.sleep(0.02 if self.clock.rate > 5 else 0.1)
             now = self.now()
             self.world.grow(now)
-            due = [(at, life) for life in self.world.between(done - timedelta(days=3), now) for at in life.changes if done < at <= now]
+            due = [
+                (at, life)
+                for life in self.world.between(done - timedelta(days=3), now)
+                for at in life.changes
+                if done < at <= now
+            ]
             for at, life in sorted(due, key=lambda pair: (pair[0], pair[1].id)):
                 await self._tell(at, life)
             done = now
@@ -319,8 +339,18 @@ class Simulator:
         body = snapshot(life.record, text(at))
         queues = {p["queueId"] for p in body["participants"] if p.get("queueId")}
         users = {p["userId"] for p in body["participants"] if p.get("userId")}
-        for topic in [*(f"v2.routing.queues.{q}.conversations" for q in sorted(queues)), *(f"v2.users.{u}.conversations" for u in sorted(users))]:
-            frame = json.dumps({"topicName": topic, "version": "2", "eventBody": body, "metadata": {"CorrelationId": str(uuid.uuid4())}})
+        for topic in [
+            *(f"v2.routing.queues.{q}.conversations" for q in sorted(queues)),
+            *(f"v2.users.{u}.conversations" for u in sorted(users)),
+        ]:
+            frame = json.dumps(
+                {
+                    "topicName": topic,
+                    "version": "2",
+                    "eventBody": body,
+                    "metadata": {"CorrelationId": str(uuid.uuid4())},
+                }
+            )
             for channel in self.channels.values():
                 if topic in channel["topics"] and channel["socket"] is not None:
                     with contextlib.suppress(ConnectionError):
@@ -349,7 +379,11 @@ def snapshot(record: dict[str, Any], known: str) -> dict[str, Any]:
             told["queueId"] = queue
         if talking:
             told["connectedTime"] = talking[0]["segmentStart"]
-        communication: dict[str, Any] = {"id": session["sessionId"], "state": "connected", "direction": session["direction"]}
+        communication: dict[str, Any] = {
+            "id": session["sessionId"],
+            "state": "connected",
+            "direction": session["direction"],
+        }
         if talking:
             communication["connectedTime"] = talking[0]["segmentStart"]
         if ended:
@@ -357,10 +391,17 @@ def snapshot(record: dict[str, Any], known: str) -> dict[str, Any]:
             communication["state"] = "disconnected"
             communication["disconnectedTime"] = (talking or segments)[-1]["segmentEnd"]
         if wrapping:
-            communication["afterCallWork"] = {"state": "complete" if ended else "pending", "startTime": wrapping[0]["segmentStart"]}
+            communication["afterCallWork"] = {
+                "state": "complete" if ended else "pending",
+                "startTime": wrapping[0]["segmentStart"],
+            }
             if ended:
                 communication["afterCallWork"]["endTime"] = wrapping[-1]["segmentEnd"]
         told[names[session["mediaType"]]] = [communication]
         participants.append(told)
-    return {"id": record["conversationId"], "participants": participants, "recordingState": "none",
-            "divisions": [{"division": {"id": one}} for one in record["divisionIds"]]}
+    return {
+        "id": record["conversationId"],
+        "participants": participants,
+        "recordingState": "none",
+        "divisions": [{"division": {"id": one}} for one in record["divisionIds"]],
+    }
