@@ -349,6 +349,15 @@ def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:
     return count
 
 
+def ongoing_starts(connection: sqlite3.Connection) -> list[str]:
+    """When the reconciled conversations that go on started, in order; stuck and gone ones do not count."""
+    query = (
+        "SELECT conversation_start FROM conversations WHERE conversation_end IS NULL AND conversation_start IS NOT NULL"
+        " AND details IS NOT NULL AND followed IS NULL ORDER BY conversation_start"
+    )
+    return [row[0] for row in connection.execute(query)]
+
+
 def owned_counts(connection: sqlite3.Connection, start: str, end: str) -> tuple[int, int]:
     """(reconciled conversations that started in [start, end), those of them that go on)."""
     query = (

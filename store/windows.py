@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -194,8 +195,9 @@ def refresh(connection: sqlite3.Connection, at: str) -> int:
     a filtered window waits for all of them, and is opened again by a read of it only.
     """
     changed = 0
+    starts = conversations.ongoing_starts(connection)
     for window in listed(connection, verdicts=PROVEN, since=None, until=None, filter=None):
-        ongoing = conversations.ongoing_count(connection, window.start, window.end)
+        ongoing = bisect_left(starts, window.end) - bisect_left(starts, window.start)
         verdict = "open" if ongoing and not window.filter else window.verdict
         if not ongoing and window.verdict == "open":
             verdict = "settled" if window.settled_at else "complete"

@@ -294,7 +294,7 @@ class Story(RuleBasedStateMachine):
 
 
 Story.TestCase.settings = profile(
-    max_examples=int(os.environ.get("ROLLBOOK_STORIES", "25")), stateful_step_count=25, deadline=None,
+    max_examples=int(os.environ.get("ROLLBOOK_STORIES", "15")), stateful_step_count=25, deadline=None,
     print_blob=True,
 )  # fmt: skip
 TestAnyStoryEndsInTheTruth = Story.TestCase

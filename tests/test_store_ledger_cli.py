@@ -37,6 +37,7 @@ async def store(tmp_path: Path) -> AsyncIterator[tuple[Path, Simulator]]:
         simulator.clock.advance(timedelta(hours=1, minutes=20))
         settings = load(env=simulator.env, cwd=tmp_path)
         simulator.world.grow(simulator.now())
+        simulator.world._per_hour = 0
         with Book.open(path, now=simulator.now, organization=("o", "Organisation")) as book:
             book.record([_heard(life.id, life.start) for life in simulator.world.lives[:10]]).result()
             book.record([_heard("nobody-lists-it", START + timedelta(minutes=5))]).result()
