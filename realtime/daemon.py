@@ -12,10 +12,10 @@ import logging
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from genesys.api import Api, Count, counting
 from genesys.errors import RollbookError, SettingsError
@@ -33,6 +33,7 @@ from reconcile.schedule import Schedule
 from store.book import Book
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 LOOK_EVERY: Final = timedelta(minutes=1)
 # How often a conversation that goes on is asked for by id.
@@ -144,7 +145,9 @@ class Daemon:
             )
         with self._signals():
             async with Api(self.settings, now=self._options.now, share=SHARE) as api:
-                organization = await api.organization()
+                organization = await self._unless_stopped(api.organization())
+                if organization is None:
+                    return 0
                 book = await asyncio.to_thread(
                     Book.open,
                     self.settings.store_path,
@@ -162,6 +165,16 @@ class Daemon:
                     await asyncio.to_thread(book.close)
         log.info("stopped")
         return 0
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` answers; None if the daemon is stopped before (tries go on for minutes where nobody answers)."""
+        working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            for one in (working, stopping):
+                one.cancel()
 
     def figures(self) -> Figures:
         """How the daemon is. Reads the ledger of the last 31 days."""

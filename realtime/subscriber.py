@@ -201,10 +201,15 @@ class Subscriber:
 
         Raises RollbookError if the topics cannot be listed at the start, or the book is lost for good.
         """
-        await self._discover()
+        stopping = asyncio.create_task(stop.wait())
+        first = asyncio.create_task(self._discover())
+        await asyncio.wait({first, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not first.done():
+            first.cancel()
+            return
+        await first
         intake = asyncio.create_task(self.intake.run())
         keeping = asyncio.create_task(self._keep_discovering())
-        stopping = asyncio.create_task(stop.wait())
         try:
             while not stopping.done() and not intake.done():
                 await self._step(stopping, intake)

@@ -39,9 +39,13 @@ class Schedule:
         self._scheduler.start()
 
     async def _look(self) -> None:
-        # The scheduler cancels what runs when it shuts down. A look is a task of its own, so that it may end well.
+        # The scheduler cancels what runs when it shuts down, and calls that a failure. A look is a task of its own, so
+        # that it may end well; `stop` waits for it.
         self._running = asyncio.ensure_future(self._job())
-        await asyncio.shield(self._running)
+        try:
+            await asyncio.shield(self._running)
+        except asyncio.CancelledError:
+            return
 
     async def stop(self) -> None:
         """Begin no more, and wait for the look under way, however it ends. Cancelling this cancels that."""

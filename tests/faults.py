@@ -1,0 +1,351 @@
+"""Random fault scripts: the daemon as a real process against the simulated organisation, and what is left at the end.
+
+    python tests/faults.py 200 --seed 1      runs 200 scripts, of the seeds 1 to 200, and says what came of each
+    python tests/faults.py 1 --seed 17 -v    that one again, with what the daemon said
+
+A script is made from its seed alone: what goes wrong, when, and how. While it runs, conversations go on; the daemon
+captures and reconciles, is killed, stopped and started. Then it is stopped, the rest is reconciled, and the store is
+held against the truth: every conversation and child row once, none missing, none double. Beyond that, no event that was
+sent while coverage claims to have listened may be missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import bisect
+import contextlib
+import json
+import random
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from simulator.live_faults import FAULTS
+from simulator.server import Simulator
+from tests.whole import assert_store_is, rollbook, start, until
+
+SECONDS = 5.0  # that a script lasts
+PER_HOUR = 14_000  # conversations
+# The daemon's own words travel in milliseconds; a busy machine makes it many.
+EDGE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens, seconds after the one before it."""
+
+    after: float
+    name: str
+    how: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.after:.2f} s: {self.name} {json.dumps(self.how) if self.how else ''}".rstrip()
+
+
+def _draws(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Each thing that can happen, and how it is drawn."""
+    minutes = lambda most: round(draw.uniform(0.005, most / 60), 4)  # noqa: E731 (of the organisation's clock)
+    share = lambda: round(draw.uniform(0.1, 0.9), 2)  # noqa: E731
+    return {
+        "cut": lambda: {"minutes": minutes(2)},
+        "drop": dict,
+        "drop_all": dict,
+        "silence": lambda: {"pongs": draw.random() < 0.5},
+        "speak": dict,
+        "close": lambda: {"code": draw.choice((1000, 1001, 1011))},
+        "socket_closing": lambda: {"seconds": round(draw.uniform(0.2, 3), 2)},
+        "refuse": lambda: {"status": draw.choice((401, 403, 404, 500, 503)), "minutes": minutes(2)},
+        "flap": lambda: {"minutes": minutes(2)},
+        "gone": lambda: {"keep_socket": draw.random() < 0.5},
+        "evict": lambda: {"count": draw.randrange(1, 3)},
+        "expire": dict,
+        "no_longer_subscribed": dict,
+        "revoke_token": dict,
+        "forbid": lambda: {"permission": "conversation:communication:view"},
+        "permit": dict,
+        "lose": lambda: {"share": share(), "minutes": minutes(3)},
+        "delay": lambda: {"seconds": round(draw.uniform(0.1, 2), 2), "share": share(), "minutes": minutes(3)},
+        "duplicate": lambda: {"share": share(), "same_id": draw.random() < 0.5, "minutes": minutes(3)},
+        "reorder": lambda: {"share": share(), "minutes": minutes(3)},
+        "contradict": lambda: {"share": share(), "minutes": minutes(3)},
+        "strange": lambda: {"what": draw.choice(("field", "enum", "topic")), "share": share(), "minutes": minutes(3)},
+        "regular": dict,
+        "junk": lambda: {"kind": draw.choice(
+            ("text", "half", "empty", "list", "no_topic", "number_topic", "null_body", "deep", "binary", "oversized")
+        )},
+        # Of the API, of this machine, and of the daemon itself
+        "api_fails": lambda: {"statuses": [draw.choice((429, 500, 502, 503)) for _ in range(draw.randrange(1, 6))]},
+        "kill": dict,
+        "restart": dict,
+        "reload": dict,
+        "freeze": lambda: {"seconds": round(draw.uniform(0.2, 1.5), 2)},
+        "lock_store": lambda: {"seconds": round(draw.uniform(0.2, 1.5), 2)},
+    }  # fmt: skip
+
+
+def script(seed: int, *, seconds: float = SECONDS) -> list[Step]:
+    """The script of a seed."""
+    draw = random.Random(f"faults {seed}")
+    draws = _draws(draw)
+    steps: list[Step] = []
+    left = seconds
+    while left > 0:
+        after = min(draw.expovariate(1.4), left)
+        name = draw.choice(sorted(draws))
+        steps.append(Step(after, name, draws[name]()))
+        left -= after
+    return steps
+
+
+class _Log(list[tuple[datetime, str, str]]):
+    """Every event that was sent to whoever heard: (when, topic, body)."""
+
+    def append(self, event: Any) -> None:
+        super().append((datetime.now(UTC), event.topic, event.body))
+
+
+class Run:
+    """One script."""
+
+    def __init__(self, seed: int, folder: Path, *, steps: list[Step]) -> None:
+        self.seed, self.folder, self.steps = seed, folder, steps
+        self.path = folder / "rollbook.db"
+        self.said: list[str] = []
+        self.sent = _Log()
+        self._process: asyncio.subprocess.Process | None = None
+        self._before = 0  # lines that earlier processes said
+
+    async def run(self) -> dict[str, Any]:
+        """Run it and hold the store against the truth; answers figures. AssertionError if the store is not the truth."""
+        follow = "true" if self.seed % 2 else "false"
+        settings = f'[realtime]\nusers = true\nfollow_details = {follow}\n[reconcile]\nwidth = "PT5S"\nlag = "PT1S"\n'
+        (self.folder / "rollbook.toml").write_text(settings)
+        begun = datetime.now(UTC)
+        self.organisation = Simulator(
+            seed=self.seed, start=begun - timedelta(minutes=3), per_hour=PER_HOUR, rate_limit=100_000
+        )
+        async with self.organisation:
+            self.organisation.notifications.log = self.sent  # type: ignore[assignment]
+            self.organisation.clock.advance(datetime.now(UTC) - self.organisation.now())
+            await self._start()
+            await until(lambda: self._spans() or self._ended(), within=30)
+            for step in self.steps:
+                await asyncio.sleep(step.after)
+                await self._do(step)
+            await self._stop()
+            return await self._judge(begun)
+
+    # The daemon
+
+    async def _start(self) -> None:
+        self._before = len(self.said)
+        self._process = await start("run", "-v", env=self.organisation.env, cwd=self.folder)
+        self._listens = asyncio.create_task(self._listen(self._process))
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        async for line in process.stderr:
+            self.said.append(line.decode().rstrip())
+
+    def _ended(self) -> bool:
+        return self._process is None or self._process.returncode is not None
+
+    async def _stop(self) -> None:
+        """SIGTERM ends it with 0, within ten seconds."""
+        assert self._process is not None
+        await self._awake()
+        self._process.terminate()
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(15):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            raise AssertionError("SIGTERM did not end it") from None
+        await self._listens
+        assert self._process.returncode == 0, (self._process.returncode, self.said[-5:])
+        assert time.monotonic() - began < 12, "SIGTERM took too long"
+        assert not any("Traceback" in line for line in self.said), self.said[-20:]
+
+    # What happens
+
+    async def _do(self, step: Step) -> None:
+        own: dict[str, Callable[..., Awaitable[None]]] = {
+            "kill": self._kill, "restart": self._restart, "reload": self._reload, "freeze": self._freeze,
+            "lock_store": self._lock, "api_fails": self._api_fails,
+        }  # fmt: skip
+        if step.name in own:
+            await own[step.name](**step.how)
+        else:
+            FAULTS[step.name](self.organisation.notifications, **step.how)
+
+    async def _kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+        await self._listens
+        await self._start()
+
+    async def _restart(self) -> None:
+        await self._stop()
+        await self._start()
+
+    async def _awake(self) -> None:
+        """A process that is still loading has not wired its signals: whichever comes ends it."""
+        await until(lambda: len(self.said) > self._before or self._ended(), within=30)
+
+    async def _reload(self) -> None:
+        assert self._process is not None
+        await self._awake()
+        self._process.send_signal(signal.SIGHUP)
+
+    async def _freeze(self, *, seconds: float) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
+
+    async def _lock(self, *, seconds: float) -> None:
+        with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(self._connect()) as db:
+            db.execute("BEGIN IMMEDIATE")
+            await asyncio.sleep(seconds)
+            db.execute("ROLLBACK")
+
+    async def _api_fails(self, *, statuses: list[int]) -> None:
+        self.organisation.fail += statuses
+
+    # What is left
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, isolation_level=None, timeout=10)
+
+    def _spans(self) -> list[tuple[str, str, str | None, str]]:
+        """(start, last sign of life, end, topics) of each span."""
+        if not self.path.exists():
+            return []
+        query = (
+            "SELECT started_at, alive_at, ended_at, topics FROM coverage JOIN topic_sets USING (topic_set_id)"
+        )  # fmt: skip
+        with contextlib.closing(self._connect()) as db:
+            try:
+                return db.execute(query).fetchall()
+            except sqlite3.OperationalError:
+                return []  # its tables are not there yet
+
+    async def _judge(self, begun: datetime) -> dict[str, Any]:
+        end = datetime.now(UTC)
+        organisation = self.organisation
+        self.organisation.notifications.log = deque(maxlen=1)
+        FAULTS["evict"](organisation.notifications, count=20)
+        organisation.fail.clear()
+        organisation.clock.set_rate(0)
+        organisation.clock.advance(timedelta(minutes=40))
+        window = f"{begun:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
+        ran = await rollbook("reconcile", "--window", window, "--json", env=organisation.env, cwd=self.folder)
+        assert ran.status == 0, (ran.status, ran.out, ran.err)
+        first, last = (datetime.fromisoformat(part.replace("Z", "+00:00")) for part in window.split("/"))
+        truth = organisation.truth(first, last)
+        assert_store_is(self.path, truth, start=f"{first:%Y-%m-%dT%H:%M:%S}.000Z", end=f"{last:%Y-%m-%dT%H:%M:%S}.000Z")
+        again = await rollbook("reconcile", "--window", window, "--json", env=organisation.env, cwd=self.folder)
+        assert (again.status, again.json["written"]) == (0, 0), again
+        figures = self._hold_coverage_to_its_word()
+        return {"conversations": len(truth), **{name: ran.json[name] for name in ("missing", "changed")}, **figures}
+
+    def _hold_coverage_to_its_word(self) -> dict[str, int]:
+        with contextlib.closing(self._connect()) as db:
+            stored = Counter((topic, _same(body)) for topic, body in db.execute("SELECT topic, body FROM events"))
+            double = [key for key, count in stored.items() if count > 1]
+            assert not double, f"{len(double)} events are stored twice"
+            reasons = Counter(row[0] for row in db.execute("SELECT end_reason FROM coverage"))
+            letters = db.execute("SELECT count(*) FROM dead_letters").fetchone()[0]
+        assert None not in reasons, "a span has no end, and nobody listens"
+        claims = _Claims(self._spans())
+        # A platform that says nothing for a while is not found out before a heartbeat is missed.
+        hushed = any(step.name == "silence" and step.how.get("events") is False for step in self.steps)
+        missed = [
+            (at, topic)
+            for at, topic, body in self.sent
+            if not hushed and claims.claim(topic, at) and (topic, _same(body)) not in stored
+        ]
+        assert not missed, f"{len(missed)} events were sent while coverage claims to have heard: {missed[:3]}"
+        return {"sent": len(self.sent), "stored": sum(stored.values()), "spans": reasons.total(), "letters": letters}
+
+
+def _same(body: str) -> str:
+    return json.dumps(json.loads(body), sort_keys=True)
+
+
+class _Claims:
+    def __init__(self, spans: list[tuple[str, str, str | None, str]]) -> None:
+        self._by_topic: dict[str, list[tuple[datetime, datetime]]] = {}
+        for started, alive, ended, topics in spans:
+            for topic in json.loads(topics):
+                span = (datetime.fromisoformat(started) + EDGE, datetime.fromisoformat(ended or alive) - EDGE)
+                bisect.insort(self._by_topic.setdefault(topic, []), span)
+
+    def claim(self, topic: str, at: datetime) -> bool:
+        return any(started <= at < ended for started, ended in self._by_topic.get(topic, ()))
+
+
+async def one(seed: int, *, seconds: float = SECONDS) -> tuple[Run, dict[str, Any] | None, str]:
+    """Run a script in a folder of its own: (the run, its figures or None, what is wrong)."""
+    with tempfile.TemporaryDirectory(prefix="rollbook-faults-") as folder:
+        run = Run(seed, Path(folder), steps=script(seed, seconds=seconds))
+        try:
+            return run, await run.run(), ""
+        except (AssertionError, TimeoutError) as error:
+            return run, None, f"{type(error).__name__}: {str(error)[:600]}"
+        finally:
+            if run._process is not None and run._process.returncode is None:
+                run._process.kill()
+                await run._process.wait()
+
+
+async def many(seeds: range, *, verbose: bool) -> list[int]:
+    """Run the scripts of these seeds, print what came of each; answers the seeds that went wrong."""
+    bad = []
+    faults: Counter[str] = Counter()
+    began = time.monotonic()
+    totals: Counter[str] = Counter()
+    for seed in seeds:
+        run, figures, wrong = await one(seed)
+        faults.update(step.name for step in run.steps)
+        print(f"{seed}: {'well' if figures else 'WRONG'} {json.dumps(figures) if figures else wrong}", flush=True)
+        totals.update(figures or {})
+        if figures is None:
+            bad.append(seed)
+        if verbose or figures is None:
+            print("\n".join(f"    {step}" for step in run.steps))
+        if verbose:
+            print("\n".join(f"    > {line}" for line in run.said))
+    print(f"faults: {dict(faults.most_common())}")
+    print(f"totals: {dict(totals)}")
+    print(f"{len(seeds) - len(bad)} of {len(seeds)} well, in {time.monotonic() - began:.0f} s; not: {bad}")
+    return bad
+
+
+def main() -> None:
+    """As the module's text says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("count", type=int, nargs="?", default=10)
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("-v", "--verbose", action="store_true")
+    given = parser.parse_args()
+    bad = asyncio.run(many(range(given.seed, given.seed + given.count), verbose=given.verbose))
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
