@@ -18,7 +18,8 @@ from simulator.errors import Refusal, missing_permissions
 from simulator.limits import too_many
 from simulator.times import moment
 
-_TYPES: Final = {"number": (int, float), "text": (str,), "texts": (list,)}
+_TYPES: Final = {"number": (int, float), "text": (str,), "texts": (list,), "object": (dict,)}
+_SPELLED: Final = {"number": "a number", "text": "a text", "texts": "a list of texts", "object": "an object"}
 
 
 class ScriptError(ValueError):
@@ -26,7 +27,7 @@ class ScriptError(ValueError):
 
 
 class Kind(NamedTuple):
-    """A sort of fault. takes: parameter and type (`number`, `text`, `texts`; a trailing `!`: it must be given)."""
+    """A sort of fault. takes: parameter and type (a key of `_TYPES`; a trailing `!`: it must be given)."""
 
     name: str
     meaning: str
@@ -77,6 +78,8 @@ for _kind in (
          {"most": "number!", "recent": "number"}),
     Kind("job_failure", "the next job that ends is FAILED with this message", {"message": "text!"}),
     Kind("rate_limit", "from now on so many requests a minute", {"allowed": "number!"}),
+    Kind("live", "a fault of channels, sockets or events, by its name in `live_faults`",
+         {"fault": "text!", "with": "object"}),
 ):  # fmt: skip
     register(_kind)
 
@@ -123,7 +126,7 @@ def _check_parameters(kind: Kind, given: Mapping[str, Any]) -> None:
         if not sort:
             raise ScriptError(f"unknown key {name!r}")
         if not isinstance(value, _TYPES[sort]) or isinstance(value, bool):
-            raise ScriptError(f"{name} must be {'a list of texts' if sort == 'texts' else 'a ' + sort}")
+            raise ScriptError(f"{name} must be {_SPELLED[sort]}")
 
 
 def _check(fault: Fault, kind: Kind) -> Fault:

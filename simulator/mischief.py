@@ -5,12 +5,15 @@ A further kind is a `faults.Kind` that is registered, and a function in this tab
 
 from __future__ import annotations
 
+import inspect
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.details import Jitter
+from simulator.faults import Fault, ScriptError
+from simulator.live_faults import FAULTS
 
 if TYPE_CHECKING:
     from simulator.server import Simulator
@@ -53,6 +56,25 @@ def _rate_limit(simulator: Simulator, told: Mapping[str, Any]) -> None:
     simulator.rate_limit = int(told["allowed"])
 
 
+def _live(simulator: Simulator, told: Mapping[str, Any]) -> None:
+    simulator.notifications.fault(told["fault"], **told.get("with", {}))
+
+
+def check(script: Iterable[Fault]) -> None:
+    """Raise ScriptError for a fault of the live side that there is not, or that does not take what it is given."""
+    for fault in script:
+        if fault.kind != "live":
+            continue
+        name = fault.parameters["fault"]
+        made = FAULTS.get(name)
+        if made is None:
+            raise ScriptError(f"there is no fault {name!r} of the live side; there are {', '.join(FAULTS)}")
+        try:
+            inspect.signature(made).bind(None, **fault.parameters.get("with", {}))
+        except TypeError as error:
+            raise ScriptError(f"the live fault {name}: {error}") from None
+
+
 ACTS: Final[dict[str, Act]] = {
     "revoke": _revoke,
     "hide": _hide,
@@ -62,4 +84,5 @@ ACTS: Final[dict[str, Act]] = {
     "jitter": _jitter,
     "job_failure": _job_failure,
     "rate_limit": _rate_limit,
+    "live": _live,
 }

@@ -28,7 +28,7 @@ from simulator.faults import Effect, Fault, Script, effect
 from simulator.jobs import Jobs, Rules
 from simulator.legs import identity
 from simulator.limits import RateLimit, too_many
-from simulator.mischief import ACTS
+from simulator.mischief import ACTS, check
 from simulator.notifications import Notifications
 from simulator.sign_in import Client, SignIn
 from simulator.world import Life, World
@@ -72,6 +72,7 @@ class Simulator:
         self.visible_divisions = visible_divisions
         self.limits = RateLimit(rate_limit)
         self.jobs = Jobs(job_rules or Rules(), lambda: identity(self.draw))
+        check(faults)
         self.faults = Script(faults, start)
         self.request_counts: Counter[str] = Counter()
         self.hidden: set[str] = set()

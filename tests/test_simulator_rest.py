@@ -493,6 +493,21 @@ def test_every_kind_is_played_and_written_down() -> None:
         assert all(f"`{parameter}`" in manual for parameter in kind.takes), name
 
 
+async def test_a_script_reaches_the_live_side() -> None:
+    """A fault of channels, sockets or events happens at its time; one that there is not is refused before it starts."""
+    script = load('[{"kind": "live", "at": 60, "fault": "cut", "with": {"minutes": 5}}]')
+    async with Simulator(rate=0, per_hour=0, faults=script) as simulator:
+        assert simulator.down_until is None
+        simulator.clock.advance(timedelta(seconds=61))
+        async with asyncio.timeout(10):
+            while simulator.down_until is None:
+                await asyncio.sleep(0)
+        assert simulator.down_until > simulator.now() + timedelta(minutes=4)
+    for text in ('{"fault": "flood"}', '{"fault": "cut", "with": {"hours": 1}}', '{"fault": "cut", "with": [1]}'):
+        with pytest.raises(ScriptError, match=r"flood|hours|object"):
+            Simulator(faults=load(f'[{{"kind": "live", "at": 1, {text[1:-1]}}}]'))
+
+
 # The command
 
 
