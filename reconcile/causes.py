@@ -49,6 +49,10 @@ def life_of(row: DetailRow, kind: str, *, now: str) -> Life:
     return Life(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
 
 
+# Their segments name a queue too, but it is the queue's own participants that bring a conversation onto its topic.
+_OUTSIDE: Final = frozenset({"customer", "external", "ivr", "workflow"})
+
+
 def _entities(conversation_id: str | None, record: Mapping[str, Any]) -> Iterable[str]:
     """The conversation's own id, and those of its queues and users."""
     if conversation_id is not None:
@@ -56,6 +60,8 @@ def _entities(conversation_id: str | None, record: Mapping[str, Any]) -> Iterabl
     for participant in _dicts(record.get("participants")):
         if isinstance(user := participant.get("userId"), str):
             yield user
+        if participant.get("purpose") in _OUTSIDE:
+            continue
         for session in _dicts(participant.get("sessions")):
             for segment in _dicts(session.get("segments")):
                 if isinstance(queue := segment.get("queueId"), str):
