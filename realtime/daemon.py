@@ -168,6 +168,8 @@ class Daemon:
             windows=Counter(window.verdict for window in self._book.windows(since=since)),
             requests=self._count.requests,
             clock_skew=self._api.clock_skew,
+            budget_left=self._api.budget_left,
+            latency=self._api.latency.cumulative(),
         )
 
     async def _work(self, api: Api, book: Book) -> None:
