@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import itertools
 import logging
 import random as randomness
 import re
@@ -64,6 +65,11 @@ class Latency:
         """One more answer."""
         self.counts[bisect.bisect_left(self.BOUNDS, seconds)] += 1
         self.seconds += seconds
+
+    def cumulative(self) -> tuple[dict[str, int], float]:
+        """(how many came within so many seconds, the last bound `+Inf`; the sum of all seconds)."""
+        bounds = (*map(str, self.BOUNDS), "+Inf")
+        return dict(zip(bounds, itertools.accumulate(self.counts), strict=True)), self.seconds
 
 
 _counting: ContextVar[Count | None] = ContextVar("counting", default=None)

@@ -189,6 +189,7 @@ class Daemon:
             requests=self._count.requests,
             clock_skew=self._api.clock_skew,
             budget_left=self._api.requests_left(),
+            latency=self._api.latency.cumulative(),
         )
 
     async def _work(self, api: Api, book: Book) -> None:

@@ -24,6 +24,8 @@ class Line:
     details: int
     connects: int
     losses: int
+    heard: int = 0  # topics that a socket hears now, and that coverage claims
+    unheard_for: float = 0.0  # seconds without a socket, of all its life
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,7 @@ class Figures:
     windows: Mapping[str, int] = field(default_factory=dict)
     requests: int = 0
     budget_left: float | None = None
+    latency: tuple[Mapping[str, int], float] | None = None  # answers within so many seconds, cumulative; their sum
     clock_skew: float | None = None
     last_event_at: datetime | None = None
 

@@ -10,12 +10,19 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from aiohttp import web
-from prometheus_client.core import CollectorRegistry, CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CollectorRegistry,
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from genesys.errors import SettingsError
 from realtime.figures import Figures, judge
 from realtime.queue import QueueFigures
+from realtime.signals import Phase
 
 
 class Source(Protocol):
@@ -43,18 +50,7 @@ def metrics(figures: Figures) -> Iterator[Metric]:
     for outcome, count in {**outcomes, "dropped": figures.dropped}.items():
         stored.add_metric([outcome], count)
     yield stored
-    phases = GaugeMetricFamily("rollbook_line_listening", "Whether a line's topics are heard.", labels=["line"])
-    topics = GaugeMetricFamily("rollbook_line_topics", "Topics of a line.", labels=["line", "kind"])
-    connects = CounterMetricFamily("rollbook_connects", "Sockets opened.", labels=["line"])
-    losses = CounterMetricFamily("rollbook_losses", "Sockets or channels lost.", labels=["line"])
-    for line in figures.lines:
-        name = str(line.number + 1)
-        phases.add_metric([name], line.phase == "listening")
-        topics.add_metric([name, "base"], line.topics)
-        topics.add_metric([name, "details"], line.details)
-        connects.add_metric([name], line.connects)
-        losses.add_metric([name], line.losses)
-    yield from (phases, topics, connects, losses)
+    yield from _of_lines(figures)
     if figures.sqs is not None:
         yield from _of_queue(figures.sqs)
     windows = GaugeMetricFamily("rollbook_windows", "Windows of the last 31 days, by verdict.", labels=["verdict"])
@@ -62,9 +58,36 @@ def metrics(figures: Figures) -> Iterator[Metric]:
         windows.add_metric([verdict], count)
     yield windows
     yield CounterMetricFamily("rollbook_api_requests", "Requests to the API.", value=figures.requests)
+    if figures.latency is not None:
+        counts, seconds = figures.latency
+        latency = HistogramMetricFamily("rollbook_api_latency_seconds", "How long the API took to answer.")
+        latency.add_metric([], [(bound, float(count)) for bound, count in counts.items()], seconds)
+        yield latency
     for name, text, value in _gauges(figures):
         if value is not None:
             yield GaugeMetricFamily(f"rollbook_{name}", text, value=value)
+
+
+def _of_lines(figures: Figures) -> Iterator[Metric]:
+    listening = GaugeMetricFamily("rollbook_line_listening", "Whether a line's topics are heard.", labels=["line"])
+    states = GaugeMetricFamily("rollbook_line_state", "1 for where its channel is.", labels=["line", "state"])
+    topics = GaugeMetricFamily("rollbook_line_topics", "Topics of a line.", labels=["line", "kind"])
+    covered = GaugeMetricFamily("rollbook_covered_topics", "Topics that coverage claims now.", labels=["line"])
+    unheard = CounterMetricFamily("rollbook_unheard_seconds", "Time in which no socket heard a line.", labels=["line"])
+    connects = CounterMetricFamily("rollbook_connects", "Sockets opened.", labels=["line"])
+    losses = CounterMetricFamily("rollbook_losses", "Sockets or channels lost.", labels=["line"])
+    for line in figures.lines:
+        name = str(line.number + 1)
+        listening.add_metric([name], line.phase == Phase.LISTENING)
+        for phase in Phase:
+            states.add_metric([name, phase.value], line.phase == phase)
+        topics.add_metric([name, "base"], line.topics)
+        topics.add_metric([name, "details"], line.details)
+        covered.add_metric([name], line.heard)
+        unheard.add_metric([name], line.unheard_for)
+        connects.add_metric([name], line.connects)
+        losses.add_metric([name], line.losses)
+    yield from (listening, states, topics, covered, unheard, connects, losses)
 
 
 def _of_queue(queue: QueueFigures) -> Iterator[Metric]:

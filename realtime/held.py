@@ -100,6 +100,11 @@ def may_be_control(payload: bytes) -> bool:
     return len(payload) < _SMALL and _EVENT(payload) is None
 
 
+def short(told: str | None) -> str:
+    """What the platform says of itself, for a line of the log."""
+    return " ".join((told or "no reason given")[:200].split())
+
+
 def words(error: RollbookError) -> str:
     """An error without its path: the paths of notifications hold the channel's id, which is a secret."""
     if isinstance(error, ApiError):

@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 from genesys.errors import StoreError
 from genesys.notification import Observation, Unreadable, parse_frame
 from genesys.times import to_text
-from genesys.topics import template_of
+from genesys.topics import LONGEST, template_of
 from realtime.deposit import unstorable
 from realtime.inbox import Begin, End, Frame, Inbox
 from store.book import Book
@@ -34,6 +34,9 @@ BATCH: Final = 128
 RETRY: Final = 1.0
 # A queue's topic comes again and again; those of conversations pass.
 _template: Final = lru_cache(maxsize=4_096)(template_of)
+# Topics are counted by template, as long as they are such as the platform has.
+TEMPLATES: Final = 200
+OTHER: Final = "other"
 
 T = TypeVar("T")
 Heard = Observation | Unreadable
@@ -50,6 +53,13 @@ class Stored:
     by_template: Counter[str] = field(default_factory=Counter)
     last_at: datetime | None = None  # when what was stored last was received
     failing: str | None = None  # why the book takes nothing now
+
+    def count(self, topic: str) -> None:
+        """One more on that topic. What is no topic of the platform's must not fill the memory."""
+        name = _template(topic) if len(topic) <= LONGEST else OTHER
+        if name not in self.by_template and len(self.by_template) >= TEMPLATES:
+            name = OTHER
+        self.by_template[name] += 1
 
 
 @dataclass(slots=True)
@@ -115,7 +125,7 @@ class Intake:
             return Unreadable(self._source, frame.payload, frame.fault, at)
         heard = parse_frame(frame.payload, source=self._source, received_at=at)
         if isinstance(heard, Observation):
-            self.stored.by_template[_template(heard.topic)] += 1
+            self.stored.count(heard.topic)
             return heard
         return heard if isinstance(heard, Unreadable) else None
 

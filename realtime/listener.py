@@ -27,7 +27,7 @@ from genesys.notification import (
 )
 from genesys.times import to_text
 from realtime.channel import Line
-from realtime.held import Desk, Held, Opener, Silence, ends, may_be_control, words
+from realtime.held import Desk, Held, Opener, Silence, ends, may_be_control, short, words
 from realtime.inbox import Begin, End, Frame, Inbox
 from realtime.signals import Action, Do, Event, Moment, Phase, Signal, Timings
 from realtime.socket import PING, Socket, SocketRefused
@@ -97,6 +97,13 @@ class Listener:
     def phase(self) -> str:
         """The phase of the channel that serves the line."""
         return (self.line.current.phase if self.line.current else Phase.DONE).value
+
+    @property
+    def heard_topics(self) -> int:
+        """How many topics coverage claims now."""
+        held = self._serving()
+        claims = held is not None and held.unproven is None and not held.dropping
+        return len(held.told.heard()) if held is not None and claims else 0
 
     def start(self) -> None:
         """Begin to listen."""
@@ -402,7 +409,7 @@ class Listener:
                 log.info("%s: the platform will close the socket", self.scope)
                 self._signal(Signal(Event.CLOSING, held.serial))
             case SystemMessage(channel_gone=True, reason=reason):
-                log.warning("%s: the platform took the channel away (%s)", self.scope, reason or "no reason given")
+                log.warning("%s: the platform took the channel away (%s)", self.scope, short(reason))
                 self._signal(Signal(Event.EVICTED, held.serial))
             case SystemMessage(topic=topic) if "subscription" in topic and not self._aligning:
                 held.doubted = True
@@ -411,7 +418,7 @@ class Listener:
                 self._signal(Signal(Event.EVICTED, held.serial))
             case Reply(result=result, message=message) if result != "200":
                 self.refused_replies += 1
-                log.warning("%s: a subscription over the socket was refused: %s %s", self.scope, result, message)
+                log.warning("%s: a subscription over the socket was refused: %s", self.scope, short(message))
             case _:
                 pass
 

@@ -153,7 +153,8 @@ class _Connection(ClientConnection):
             self._parts, self._binary = [], frame.opcode is Opcode.BINARY
         if self._parts is None:
             return
-        self._parts.append(bytes(frame.data))
+        if frame.data:  # empty ones cost memory, and no limit counts them
+            self._parts.append(bytes(frame.data))
         if frame.fin:
             payload, self._parts = b"".join(self._parts), None
             self.on_frame(payload, "binary frame; the platform sends text" if self._binary else None)

@@ -43,6 +43,8 @@ _ASK_AGAIN: Final = 12
 # How long stopping may take: closing the sockets, then storing what was heard.
 CLOSING: Final = 4.0
 STORING: Final = 5.0
+# Ids have 36 characters. What is much longer is none, and its topics would not be taken.
+_LONGEST_ID: Final = 64
 # The line that has no base topics, for the detail events of live conversations.
 _DETAILS: Final = 1_000
 
@@ -169,6 +171,8 @@ class Subscriber:
                     details=len(one.details),
                     connects=one.connects,
                     losses=one.losses,
+                    heard=one.heard_topics,
+                    unheard_for=one.silence.seconds(ticks),
                 )
                 for one in self._listeners.values()
             ),
@@ -359,7 +363,10 @@ class Subscriber:
             [
                 (one.conversation_id, one.facts.ended_at is not None)
                 for one in heard
-                if one.conversation_id and one.facts and one.topic.startswith(("v2.routing.queues.", "v2.users."))
+                if one.conversation_id
+                and len(one.conversation_id) <= _LONGEST_ID
+                and one.facts
+                and one.topic.startswith(("v2.routing.queues.", "v2.users."))
             ]
         )
 

@@ -51,8 +51,12 @@ class SignIn:
         if grant != "client_credentials":
             raise SignInRefused(400, "unsupported_grant_type", f"unsupported grant type: {grant}")
         token = secrets.token_urlsafe(48)
-        self._tokens[token] = name, now + self.lifetime
+        self.admit(token, name, now)
         return {"access_token": token, "token_type": "bearer", "expires_in": int(self.lifetime)}
+
+    def admit(self, token: str, client_id: str, now: float) -> None:
+        """Let a token hold from now on, whoever made it."""
+        self._tokens[token] = client_id, now + self.lifetime
 
     def check(self, authorization: str | None, now: float) -> tuple[str, Client]:
         """The token of an API request and whose it is. Raises Refusal (401)."""

@@ -91,13 +91,27 @@ def gather(observations: list[Observation]) -> dict[str, Heard]:
     return heard
 
 
-@lru_cache(maxsize=1024)
+# What is remembered is short, as the media and divisions of a conversation are; what is not, fills no memory.
+_SHORT: Final = 4_096
+_FEW: Final = 64
+
+
 def _members(text: str | None) -> frozenset[str]:
+    return _read_members(text) if text is None or len(text) <= _SHORT else _read_members.__wrapped__(text)
+
+
+def _listed(members: frozenset[str]) -> str:
+    few = len(members) <= _FEW and sum(map(len, members)) <= _SHORT
+    return _write_members(members) if few else _write_members.__wrapped__(members)
+
+
+@lru_cache(maxsize=1024)
+def _read_members(text: str | None) -> frozenset[str]:
     return frozenset(msgspec.json.decode(text)) if text else frozenset()
 
 
 @lru_cache(maxsize=1024)
-def _listed(members: frozenset[str]) -> str:
+def _write_members(members: frozenset[str]) -> str:
     return _encode(sorted(members)).decode()
 
 

@@ -34,6 +34,7 @@ if __name__ == "__main__":
 
 from simulator.live_faults import FAULTS
 from simulator.server import Simulator
+from simulator.world import World
 from tests.whole import assert_store_is, rollbook, start, until
 
 SECONDS = 5.0  # that a script lasts
@@ -133,9 +134,14 @@ class Run:
         settings = f'[realtime]\nusers = true\nfollow_details = {follow}\n[reconcile]\nwidth = "PT5S"\nlag = "PT1S"\n'
         (self.folder / "rollbook.toml").write_text(settings)
         begun = datetime.now(UTC)
+        first = begun - timedelta(minutes=3)
+        # Conversations until a minute from now and no more: the clock will jump, and those of the jump are nobody's.
+        world = World(self.seed, first, PER_HOUR, 6, 12)
+        world.grow(begun + timedelta(minutes=1))
         self.organisation = Simulator(
-            seed=self.seed, start=begun - timedelta(minutes=3), per_hour=PER_HOUR, rate_limit=100_000
-        )
+            seed=self.seed, start=first, per_hour=0, rate_limit=100_000,
+            records=[life.record for life in world.by_id.values()],
+        )  # fmt: skip
         async with self.organisation:
             self.organisation.notifications.log = self.sent  # type: ignore[assignment]
             self.organisation.clock.advance(datetime.now(UTC) - self.organisation.now())

@@ -18,7 +18,9 @@ from realtime.health import Port
 from realtime.logs import JsonLines
 from realtime.notify import Notifier
 
-LISTENS = Line(number=0, phase="listening", topics=10, details=2, connects=3, losses=1)
+LISTENS = Line(
+    number=0, phase="listening", topics=10, details=2, connects=3, losses=1, heard=9, unheard_for=2.5
+)  # fmt: skip
 DOWN = Line(number=1, phase="waiting", topics=10, details=0, connects=3, losses=3)
 
 
@@ -72,7 +74,8 @@ def get(port: int, path: str) -> tuple[int, str]:
 async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """/healthz says the state and why, 503 when dead; /metrics has the figures in Prometheus' format."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    source = Told(Figures(lines=(LISTENS,), by_template={"v2.routing.queues.{id}.conversations": 7}, new=5))
+    source = Told(Figures(lines=(LISTENS,), by_template={"v2.routing.queues.{id}.conversations": 7}, new=5,
+                  budget_left=250, latency=({"0.1": 3, "+Inf": 4}, 1.5)))  # fmt: skip
     port = Port(source, "127.0.0.1:0")
     await port.start()
     try:
@@ -83,6 +86,14 @@ async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert 'rollbook_events_total{topic="v2.routing.queues.{id}.conversations"} 7.0' in text
         assert 'rollbook_line_listening{line="1"} 1.0' in text
         assert 'rollbook_stored_total{outcome="new"} 5.0' in text
+        assert 'rollbook_line_state{line="1",state="listening"} 1.0' in text
+        assert 'rollbook_line_state{line="1",state="waiting"} 0.0' in text
+        assert 'rollbook_covered_topics{line="1"} 9.0' in text
+        assert 'rollbook_unheard_seconds_total{line="1"} 2.5' in text
+        assert "rollbook_rate_budget_left 250.0" in text
+        assert 'rollbook_api_latency_seconds_bucket{le="0.1"} 3.0' in text
+        assert "rollbook_api_latency_seconds_count 4.0" in text
+        assert "rollbook_api_latency_seconds_sum 1.5" in text
         source.said = Figures(lines=(DOWN,), silent_for=999)
         status, text = await asyncio.to_thread(get, port.port, "/healthz")
         assert (status, json.loads(text)["state"]) == (503, "dead")

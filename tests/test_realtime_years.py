@@ -87,15 +87,15 @@ def test_a_day_with_a_fault_every_minute(
 
 @pytest.mark.parametrize("others", [0, 18])
 def test_quiet_days_lose_nothing(others: int) -> None:
-    """Through renewals every half day nothing is lost and coverage has no hole, with and without a free channel."""
+    """Through the renewal after half a day nothing is lost and coverage has no hole, with and without a free channel."""
 
     async def work() -> None:
         platform = Platform(7, queues=1_200, others=others)
-        await live(platform, 1.2 * DAY, fault_every=None, every=20)
-        assert len(platform.sent) > 4_000
+        await live(platform, 0.6 * DAY, fault_every=None, every=20)
+        assert len(platform.sent) > 2_000
         assert all(platform.ledger.stored[one] for _, _, one in platform.sent)
         assert platform.covered() > 0.9999
-        assert (len(platform.creations) == 2) == (others == 18)
+        assert len(platform.creations) == (2 if others == 18 else 4)
 
     virtual.run(work())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,7 +75,7 @@ async def quiet() -> AsyncIterator[Client]:
 
 
 def signed_in(sim: Simulator, token: str = "token-1") -> httpx.AsyncClient:
-    sim.tokens.add(token)
+    sim.sign_in.admit(token, sim.client_id, time.monotonic())
     return httpx.AsyncClient(base_url=sim.api_url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
 
 
