@@ -67,9 +67,7 @@ def metrics(figures: Figures) -> Iterator[Metric]:
 
 def _of_lines(figures: Figures) -> Iterator[Metric]:
     listening = GaugeMetricFamily("rollbook_line_listening", "Whether a line's topics are heard.", labels=["line"])
-    states = GaugeMetricFamily(
-        "rollbook_line_state", "1 for where its channel is.", labels=["line", "state"]
-    )
+    states = GaugeMetricFamily("rollbook_line_state", "1 for where its channel is.", labels=["line", "state"])
     topics = GaugeMetricFamily("rollbook_line_topics", "Topics of a line.", labels=["line", "kind"])
     covered = GaugeMetricFamily("rollbook_covered_topics", "Topics that coverage claims now.", labels=["line"])
     unheard = CounterMetricFamily("rollbook_unheard_seconds", "Time in which no socket heard a line.", labels=["line"])
