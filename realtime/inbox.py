@@ -19,7 +19,7 @@ FRAMES: Final = 60_000
 BYTES: Final = 48_000_000
 HOLD: Final = 1.0  # seconds that a source waits at most
 # So many frames are read ahead of the disk. Storing while reading costs more than one after the other.
-CROWD: Final = 256
+CROWD: Final = 512
 # What one frame costs beside its own bytes.
 _OVERHEAD: Final = 200
 

@@ -319,26 +319,31 @@ async def one(seed: int, *, seconds: float = SECONDS) -> tuple[Run, dict[str, An
                 await run._process.wait()
 
 
-async def many(seeds: range, *, verbose: bool) -> list[int]:
+async def many(seeds: range, *, seconds: float, at_once: int, verbose: bool) -> list[int]:
     """Run the scripts of these seeds, print what came of each; answers the seeds that went wrong."""
-    bad = []
+    bad: list[int] = []
     faults: Counter[str] = Counter()
-    began = time.monotonic()
     totals: Counter[str] = Counter()
-    for seed in seeds:
-        run, figures, wrong = await one(seed)
+    turns = asyncio.Semaphore(at_once)
+
+    async def turn(seed: int) -> None:
+        async with turns:
+            run, figures, wrong = await one(seed, seconds=seconds)
         faults.update(step.name for step in run.steps)
-        print(f"{seed}: {'well' if figures else 'WRONG'} {json.dumps(figures) if figures else wrong}", flush=True)
         totals.update(figures or {})
+        print(f"{seed}: {'well' if figures else 'WRONG'} {json.dumps(figures) if figures else wrong}", flush=True)
         if figures is None:
             bad.append(seed)
         if verbose or figures is None:
             print("\n".join(f"    {step}" for step in run.steps))
         if verbose:
             print("\n".join(f"    > {line}" for line in run.said))
+
+    began = time.monotonic()
+    await asyncio.gather(*map(turn, seeds))
     print(f"faults: {dict(faults.most_common())}")
     print(f"totals: {dict(totals)}")
-    print(f"{len(seeds) - len(bad)} of {len(seeds)} well, in {time.monotonic() - began:.0f} s; not: {bad}")
+    print(f"{len(seeds) - len(bad)} of {len(seeds)} well, in {time.monotonic() - began:.0f} s; not: {sorted(bad)}")
     return bad
 
 
@@ -347,9 +352,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", type=int, nargs="?", default=10)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long faults go on in each")
+    parser.add_argument("--at-once", type=int, default=1, help="how many run beside each other")
     parser.add_argument("-v", "--verbose", action="store_true")
     given = parser.parse_args()
-    bad = asyncio.run(many(range(given.seed, given.seed + given.count), verbose=given.verbose))
+    seeds = range(given.seed, given.seed + given.count)
+    bad = asyncio.run(many(seeds, seconds=given.seconds, at_once=given.at_once, verbose=given.verbose))
     sys.exit(1 if bad else 0)
 
 
