@@ -222,7 +222,8 @@ class Daemon:
         """Tell the service manager: ready once every line listens (or after a while), then alive."""
         assert self.subscriber is not None
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.subscriber.listening.wait(), _READY_WITHIN)
+            async with asyncio.timeout(_READY_WITHIN):
+                await self.subscriber.listening.wait()
         self.ready.set()
         self._notifier.tell(READY=1, STATUS=f"{len(self.subscriber.figures().lines)} lines")
         log.info("ready: %d lines", len(self.subscriber.figures().lines))
