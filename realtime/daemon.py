@@ -262,7 +262,8 @@ class Daemon:
         ears = []
         if self.subscriber is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.subscriber.listening.wait(), _READY_WITHIN)
+                async with asyncio.timeout(_READY_WITHIN):
+                    await self.subscriber.listening.wait()
             ears.append(f"{len(self.subscriber.figures().lines)} lines")
         if self.door is not None:
             ears.append(f"the queue {self.door.figures().name}")

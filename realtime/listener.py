@@ -210,9 +210,11 @@ class Listener:
     async def _verify(self, held: Held) -> None:
         """Hold the platform's list against ours: topics that it has lost were heard until they were last seen there."""
         assert held.channel is not None
-        at = self._desk.now()
+        at, connection = self._desk.now(), held.connection
         lost = held.told.lost(await self._api.subscriptions(held.channel))
-        if lost and self._listens(held):
+        if held.connection != connection or not self._listens(held):
+            return  # it says nothing of the socket that is there by now
+        if lost:
             log.warning("%s: the platform has lost %d of its topics; they are subscribed again", self.scope, len(lost))
             until = to_text(held.verified or at)
             self._inbox.note(End(held.serial, until, "topics lost", held.told.forget(lost)))

@@ -264,8 +264,10 @@ class Subscriber:
 
     async def _keep_discovering(self) -> None:
         while True:
+            # Not `wait_for`: of a cancellation that comes with the event it keeps the event (Python 3.11).
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), self._rediscover)
+                async with asyncio.timeout(self._rediscover):
+                    await self._look_now.wait()
             self._look_now.clear()
             try:
                 await self._discover()

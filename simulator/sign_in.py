@@ -54,6 +54,11 @@ class SignIn:
         self.admit(token, name, now)
         return {"access_token": token, "token_type": "bearer", "expires_in": int(self.lifetime)}
 
+    @property
+    def tokens(self) -> list[str]:
+        """Every token that was given and not revoked."""
+        return list(self._tokens)
+
     def admit(self, token: str, client_id: str, now: float) -> None:
         """Let a token hold from now on, whoever made it."""
         self._tokens[token] = client_id, now + self.lifetime

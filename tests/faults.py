@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,15 +96,15 @@ def _draws(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
     }  # fmt: skip
 
 
-def script(seed: int, *, seconds: float = SECONDS) -> list[Step]:
-    """The script of a seed."""
+def script(seed: int, *, seconds: float = SECONDS, every: float = 0.7, without: Collection[str] = ()) -> list[Step]:
+    """The script of a seed. every: seconds from one step to the next, on the whole."""
     draw = random.Random(f"faults {seed}")
     draws = _draws(draw)
     steps: list[Step] = []
     left = seconds
     while left > 0:
-        after = min(draw.expovariate(1.4), left)
-        name = draw.choice(sorted(draws))
+        after = min(draw.expovariate(1 / every), left)
+        name = draw.choice(sorted(draws.keys() - set(without)))
         steps.append(Step(after, name, draws[name]()))
         left -= after
     return steps
@@ -120,8 +120,8 @@ class _Log(list[tuple[datetime, str, str]]):
 class Run:
     """One script."""
 
-    def __init__(self, seed: int, folder: Path, *, steps: list[Step]) -> None:
-        self.seed, self.folder, self.steps = seed, folder, steps
+    def __init__(self, seed: int, folder: Path, *, steps: list[Step], per_hour: float = PER_HOUR) -> None:
+        self.seed, self.folder, self.steps, self.per_hour = seed, folder, steps, per_hour
         self.path = folder / "rollbook.db"
         self.said: list[str] = []
         self.sent = _Log()
@@ -136,8 +136,8 @@ class Run:
         begun = datetime.now(UTC)
         first = begun - timedelta(minutes=3)
         # Conversations until a minute from now and no more: the clock will jump, and those of the jump are nobody's.
-        world = World(self.seed, first, PER_HOUR, 6, 12)
-        world.grow(begun + timedelta(minutes=1))
+        world = World(self.seed, first, self.per_hour, 6, 12)
+        world.grow(begun + timedelta(minutes=1, seconds=sum(step.after for step in self.steps)))
         self.organisation = Simulator(
             seed=self.seed, start=first, per_hour=0, rate_limit=100_000,
             records=[life.record for life in world.by_id.values()],
@@ -164,6 +164,11 @@ class Run:
         assert process.stderr is not None
         async for line in process.stderr:
             self.said.append(line.decode().rstrip())
+
+    @property
+    def pid(self) -> int | None:
+        """The daemon's process."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
 
     def _ended(self) -> bool:
         return self._process is None or self._process.returncode is not None

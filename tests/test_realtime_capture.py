@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from genesys.settings import Settings
 from realtime.inbox import Inbox
 from realtime.signals import Timings
 from tests.stage import CLOSING, QUICK, Capture, Stage, capture, conversation, snapshot, topic
@@ -158,6 +159,20 @@ async def test_queues_that_appear_and_vanish_are_followed(tmp_path: Path) -> Non
             )
         )
         assert [count for name, count in stage.requests if name == "subscribe"] == [3, 1]
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_new_settings_and_a_stop_in_one_breath(tmp_path: Path, turns: int) -> None:
+    """A stop that comes so many turns of the loop after other settings is not lost."""
+    async with Stage() as stage, capture(stage, tmp_path) as running:
+        looking = asyncio.create_task(running.subscriber._keep_discovering())
+        await asyncio.sleep(0.01)
+        running.subscriber.use(Settings())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        looking.cancel()
+        await asyncio.wait({looking}, timeout=2)
+        assert looking.cancelled()
 
 
 async def test_twenty_thousand_queues_take_forty_requests(tmp_path: Path) -> None:
