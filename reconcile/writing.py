@@ -20,7 +20,7 @@ from store.book import Book
 from store.conversations import PageOutcome
 
 # Pages that may wait for their commit. More would only be memory.
-_PAGES_WAITING: Final = 2
+_PAGES_WAITING: Final = 5
 
 Cause = Callable[[DetailRow, str], str]
 
