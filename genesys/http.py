@@ -58,6 +58,9 @@ _ERRORS: Final[Mapping[type[Exception], tuple[str, bool]]] = {
 _TELLING: Final = (httpx.ConnectError, httpx.ProxyError, OSError)
 
 
+_NO_STREAM: Final = httpx.ByteStream(b"")
+
+
 class Http:
     """One pool of connections; an async context manager."""
 
@@ -91,6 +94,9 @@ class Http:
             )  # fmt: skip
         except tuple(_ERRORS) as error:
             raise _transport_error(error) from None
+        # A response and its stream hold each other. Left so, megabytes of answers that were read wait for the cycle
+        # collector, which looks seldom (measured over 800 answers: 470 MB; so, 75).
+        response.stream = _NO_STREAM
         return Answer(response.status_code, response.headers, response.content)
 
     async def close(self) -> None:
