@@ -15,7 +15,14 @@ _COMMANDS: Final = {
     "run": ("realtime.cli", "run", "Listen, and reconcile what has closed: the daemon."),
     "reconcile": ("reconcile.cli", "reconcile", "Read a window of time, or all that are due, and fill the gaps."),
     "status": ("store.cli", "status", "Say how capture, coverage and the windows stand."),
+    "windows": ("store.ledger_cli", "windows", "List the windows, by verdict or date."),
+    "window": ("store.ledger_cli", "window", "Show a window's proof: every run over it."),
+    "gaps": ("store.ledger_cli", "gaps", "List what capture missed or had wrong, and why."),
+    "verify": ("reconcile.verify_cli", "verify", "Hold the platform's own counts against what is stored."),
+    "rebuild": ("store.ledger_cli", "rebuild", "Make all rows again from details and events."),
     "doctor": ("realtime.doctor", "doctor", "Check everything that a run needs, and say how to mend it."),
+    "ingest": ("realtime.ingest", "ingest", "Read events from files or S3, as if they had been heard."),
+    "dead-letters": ("realtime.dead_letters", "dead_letters", "Look at what could not be understood; try it again."),
     "simulate": ("simulator.cli", "simulate", "Run a local Genesys Cloud organisation to test against."),
 }
 

@@ -129,9 +129,8 @@ class Api:
         """By how many seconds our clock is ahead of the platform's (to about one); None before the first answer."""
         return self._rest.clock_skew
 
-    @property
-    def budget_left(self) -> int:
-        """Requests that the rate limit has left for this minute, as far as is known."""
+    def requests_left(self) -> int:
+        """Requests that the rate limit has left for us in this minute, as far as is known."""
         return self._rest.budget_left
 
     @property

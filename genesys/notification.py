@@ -51,12 +51,16 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """What cannot be understood, whole, and why: it becomes a dead letter."""
+    """What cannot be understood, whole, and why: it becomes a dead letter.
+
+    once: of what may be delivered again, the same each time, so that it is kept once; else empty.
+    """
 
     source: str
     payload: bytes
     error: str
     received_at: str
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Budget:
     allowed: int = ALLOWED
     sent: int = 0  # in this minute, by the server's count where it told one
     begins_again: float | None = None
+    guessed: bool = True  # that is our own guess; no answer of this minute has said
     in_flight: int = 0
     not_before: float = 0.0
 
@@ -79,7 +80,7 @@ class Budget:
             return self.not_before - now
         if self.begins_again is None or now >= self.begins_again:
             self.sent = self.in_flight
-            self.begins_again = now + MINUTE + MARGIN
+            self.begins_again, self.guessed = now + MINUTE + MARGIN, True
         if self.sent >= self.limit:
             return self.begins_again - now
         self.sent += 1
@@ -97,9 +98,13 @@ class Budget:
         if self.begins_again is None or begins_again > self.begins_again + 5 * MARGIN:
             # The server has begun a new minute before we did: what it counted, and what is on its way to it.
             self.sent = told.count + self.in_flight
+            self.begins_again = begins_again
         else:
+            # Whole seconds, rounded up: of what one minute's answers say, the earliest is the nearest.
             self.sent = max(self.sent, told.count)
-        self.begins_again = begins_again
+            if not self.guessed:
+                begins_again = min(self.begins_again, begins_again)
+        self.begins_again, self.guessed = begins_again, False
 
     def refused(self, now: float, retry_after: float) -> None:
         """A 429: nothing is sent for so many seconds."""

@@ -5,20 +5,19 @@ It knows every key there is. An unknown one is an error that names it. Nothing i
 
 from __future__ import annotations
 
-import difflib
-import json
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from genesys import topics
 from genesys.errors import SettingsError
 from genesys.regions import hosts
+from genesys.secrets import is_reference
 from genesys.times import from_text, parse_duration
+from genesys.topics import DETAIL_TEMPLATES
 
 
 class Secret:
@@ -57,11 +56,15 @@ class Settings:
     client_secret: Secret | None = None
     access_token: Secret | None = None
     store_path: Path = Path("rollbook.db")
+    journal: Literal["wal", "delete"] | None = None
     topics: tuple[str, ...] = (topics.QUEUE_CONVERSATIONS,)
     users: bool = False
     follow_details: bool = False
     health: str | None = None
+    websocket: bool = True
     sqs_queue_url: str | None = None
+    sqs_topics: tuple[str, ...] = DETAIL_TEMPLATES
+    sqs_receivers: int = 4
     width: timedelta = timedelta(minutes=30)
     lag: timedelta = timedelta(minutes=10)
     settle_after: timedelta = timedelta(days=4)
@@ -92,6 +95,8 @@ def _text(value: Any) -> str:
 def _secret(value: Any) -> Secret:
     # It travels in a header, which takes no line break (of a copied line) and no other alphabet.
     text = _text(value).strip()
+    if is_reference(text):
+        return Secret(text)
     if not text.isascii() or not text.isprintable() or not text:
         raise ValueError("has characters that no token or secret has; copy it again")
     return Secret(text)
@@ -132,6 +137,24 @@ def _topics(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+def _templates(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one.startswith("v2.") for one in value):
+        raise ValueError(f'must be a list of what its rule lets through, such as ["{DETAIL_TEMPLATES[0]}"]')
+    return tuple(dict.fromkeys(value))
+
+
+def _receivers(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 64:
+        raise ValueError("must be a number between 1 and 64")
+    return value
+
+
+def _journal(value: Any) -> str:
+    if value not in ("wal", "delete"):
+        raise ValueError('must be "wal" or "delete"')
+    return str(value)
+
+
 def _path(value: Any) -> Path:
     return Path(_text(value)).expanduser()
 
@@ -153,6 +176,8 @@ def check_filter(value: Any) -> dict[str, Any]:
 
 def _filter(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
+        import json
+
         try:
             value = json.loads(value)
         except ValueError as error:
@@ -178,11 +203,15 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("genesys", "api_url"): ("api_url", _address),
     ("genesys", "login_url"): ("login_url", _address),
     ("store", "path"): ("store_path", _path),
+    ("store", "journal"): ("journal", _journal),
+    ("realtime", "websocket"): ("websocket", _flag),
     ("realtime", "topics"): ("topics", _topics),
     ("realtime", "users"): ("users", _flag),
     ("realtime", "follow_details"): ("follow_details", _flag),
     ("realtime", "health"): ("health", _text),
     ("realtime.sqs", "queue_url"): ("sqs_queue_url", _address),
+    ("realtime.sqs", "topics"): ("sqs_topics", _templates),
+    ("realtime.sqs", "receivers"): ("sqs_receivers", _receivers),
     ("reconcile", "width"): ("width", _width),
     ("reconcile", "lag"): ("lag", _duration),
     ("reconcile", "settle_after"): ("settle_after", _duration),
@@ -199,6 +228,7 @@ _ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "GENESYSCLOUD_OAUTHCLIENT_SECRET": ("client_secret", _secret),
     "GENESYSCLOUD_ACCESS_TOKEN": ("access_token", _secret),
     "ROLLBOOK_DB": ("store_path", _path),
+    "ROLLBOOK_JOURNAL": ("journal", _journal),
 }
 
 
@@ -237,6 +267,9 @@ def _config_path(flag: Any, env: Mapping[str, str], cwd: Path) -> Path | None:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
+    # Imported where they are needed: a function on AWS has no file, and starts more lightly.
+    import tomllib
+
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -271,6 +304,8 @@ def _unknown(section: str, key: str) -> str:
     homes = [home for home, known in KEYS if known == key]
     if homes:
         return f"{place}; it belongs in [{homes[0]}]"
+    import difflib
+
     known = [other for home, other in KEYS if home == section] if section else list(_SECTIONS)
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from genesys import retry
+from genesys import retry, secrets
 from genesys.errors import ApiError, ConnectionLost, NotAuthenticated, SignInRefused, Unavailable
 from genesys.http import Answer, Http, TransportError
 from genesys.settings import Secret, Settings
@@ -81,7 +81,7 @@ class SignIn:
                 self._token = None
 
     async def _renew(self) -> None:
-        attempt, waited = 1, 0.0
+        attempt, waited, reread = 1, 0.0, False
         while True:
             failure: ApiError | ConnectionLost
             after: float | None = None
@@ -93,7 +93,10 @@ class SignIn:
                 if answer.status == 200 and self._accept(answer):
                     return
                 if answer.status not in retry.STATUSES and answer.status != 200:
-                    raise self._refusal(answer)
+                    if reread or not await self._rotated():
+                        raise self._refusal(answer)
+                    reread = True
+                    continue
                 after = retry.retry_after(answer.status, answer.headers)
                 failure = Unavailable("sign-in does not answer properly; try again later", status=answer.status)
             tries = UNREACHED if isinstance(failure, ConnectionLost) else retry.TRIES
@@ -105,12 +108,28 @@ class SignIn:
             attempt, waited = attempt + 1, waited + wait
 
     async def _ask(self) -> Answer:
-        name, secret = self._client
+        name, _ = self._client
         assert name is not None
-        assert secret is not None
+        secret = await self._secret()
         return await self._http.request(
-            "POST", self._url, form={"grant_type": "client_credentials"}, auth=(name, secret.reveal())
+            "POST", self._url, form={"grant_type": "client_credentials"}, auth=(name, secret)
         )
+
+    async def _secret(self) -> str:
+        """The client's secret; looked up where the setting only names it. Raises SettingsError, ConnectionLost."""
+        given = self._client[1]
+        assert given is not None
+        text = given.reveal()
+        return await asyncio.to_thread(secrets.resolve, text) if secrets.is_reference(text) else text
+
+    async def _rotated(self) -> bool:
+        """Whether a secret that is only named has another value by now."""
+        given = self._client[1]
+        if given is None or not secrets.is_reference(given.reveal()):
+            return False
+        former = await self._secret()
+        secrets.forget(given.reveal())
+        return await self._secret() != former
 
     def _accept(self, answer: Answer) -> bool:
         told = _object(answer.body)

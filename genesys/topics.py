@@ -21,6 +21,8 @@ DETAIL_MEMBERS: Final = (
     "acd.end", "acd.start", "acw", "attributes", "contact", "customer.end", "customer.start", "flow.end",
     "flow.outcome", "flow.start", "outbound", "user.end", "user.start", "voicemail.end", "voicemail.start", "wrapup",
 )  # fmt: skip
+# The templates of all of them: what an EventBridge rule for conversations lets through.
+DETAIL_TEMPLATES: Final = tuple(f"{DETAIL_EVENTS}.{member}" for member in DETAIL_MEMBERS)
 # What the media of a flattened snapshot, and a participant's lists of communications, are called in the details.
 MEDIA_TYPES: Final[Mapping[str, str]] = {
     "calls": "voice",

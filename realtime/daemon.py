@@ -18,15 +18,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from genesys.api import Api, Count, counting
-from genesys.errors import RollbookError
+from genesys.errors import RollbookError, SettingsError
 from genesys.settings import Settings
 from genesys.times import to_text
 from realtime.figures import Figures
 from realtime.health import Port
 from realtime.notify import Notifier
+from realtime.queue import Door, Queue
 from realtime.signals import Timings
 from realtime.subscriber import ALIVE, REDISCOVER, Subscriber
-from reconcile.due import Round, run_due
+from reconcile.due import AT_ONCE, Round, run_due
 from reconcile.report import Report, title
 from reconcile.schedule import Schedule
 from store.book import Book
@@ -37,6 +38,8 @@ T = TypeVar("T")
 LOOK_EVERY: Final = timedelta(minutes=1)
 # How often a conversation that goes on is asked for by id.
 FOLLOW_EVERY: Final = timedelta(minutes=5)
+# The part of the rate limit that the daemon uses; the rest is for a run by hand.
+SHARE: Final = 0.8
 # How long a reconciliation under way may take to stop. With closing and storing it stays under ten seconds.
 _RECONCILER_STOPS: Final = 8.0
 _READY_WITHIN: Final = 30.0
@@ -57,11 +60,20 @@ def _log_window(report: Report) -> None:
     )  # fmt: skip
 
 
+def _sqs(settings: Settings) -> Queue:
+    # Imported where it is needed: boto3 takes longer to import than everything else together.
+    from realtime.sqs import SqsQueue
+
+    assert settings.sqs_queue_url is not None
+    return SqsQueue(settings.sqs_queue_url, receivers=settings.sqs_receivers)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What only tests, the demo and the command line change.
 
     now: the organisation's clock. look_every: how often the ledger is looked at. reconcile: whether it is at all.
+    queue: how the queue of the settings is reached.
     """
 
     now: Callable[[], datetime] = _utc_now
@@ -70,6 +82,7 @@ class Options:
     alive: float = ALIVE
     look_every: timedelta = LOOK_EVERY
     reconcile: bool = True
+    queue: Callable[[Settings], Queue] = _sqs
 
 
 class Daemon:
@@ -90,6 +103,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self.ready = asyncio.Event()
         self.subscriber: Subscriber | None = None
+        self.door: Door | None = None
         self.reconcile_failing: str | None = None
         self._api: Api | None = None
         self._book: Book | None = None
@@ -125,8 +139,12 @@ class Daemon:
     async def run(self) -> int:
         """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start."""
         self.settings.require_platform()
+        if not self.settings.websocket and self.settings.sqs_queue_url is None:
+            raise SettingsError(
+                "there is nothing to listen to: [realtime] websocket is false, and [realtime.sqs] has no queue_url"
+            )
         with self._signals():
-            async with Api(self.settings, now=self._options.now) as api:
+            async with Api(self.settings, now=self._options.now, share=SHARE) as api:
                 organization = await self._unless_stopped(api.organization())
                 if organization is None:
                     return 0
@@ -137,6 +155,7 @@ class Daemon:
                     command="rollbook run",
                     now=self._options.now,
                     width=self.settings.width,
+                    journal=self.settings.journal,
                 )
                 try:
                     with book.lock_daemon(), counting() as self._count:
@@ -159,16 +178,17 @@ class Daemon:
 
     def figures(self) -> Figures:
         """How the daemon is. Reads the ledger of the last 31 days."""
-        if self.subscriber is None or self._book is None or self._api is None:
+        if self._book is None or self._api is None:
             return Figures()
         since = to_text(self._options.now() - timedelta(days=31))
         return replace(
-            self.subscriber.figures(),
+            Figures() if self.subscriber is None else self.subscriber.figures(),
+            sqs=None if self.door is None else self.door.figures(),
             reconcile_failing=self.reconcile_failing,
             windows=Counter(window.verdict for window in self._book.windows(since=since)),
             requests=self._count.requests,
             clock_skew=self._api.clock_skew,
-            budget_left=self._api.budget_left,
+            budget_left=self._api.requests_left(),
             latency=self._api.latency.cumulative(),
         )
 
@@ -176,28 +196,33 @@ class Daemon:
         killed = await asyncio.to_thread(book.close_stale_coverage)
         if killed:
             log.warning("an earlier run was killed: %d spans of coverage end at its last sign of life", killed)
-        self.subscriber = Subscriber(
-            api,
-            book,
-            self.settings,
-            now=self._options.now,
-            timings=self._options.timings,
-            rediscover=self._options.rediscover,
-            alive=self._options.alive,
-        )
+        if self.settings.websocket:
+            self.subscriber = Subscriber(
+                api,
+                book,
+                self.settings,
+                now=self._options.now,
+                timings=self._options.timings,
+                rediscover=self._options.rediscover,
+                alive=self._options.alive,
+            )
+        if self.settings.sqs_queue_url is not None:
+            self.door = await asyncio.to_thread(self._open_door, book)
         schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
         port = Port(self, self.settings.health) if self.settings.health else None
         if port is not None:
             await port.start()
         telling = asyncio.create_task(self._tell())
+        closing = asyncio.create_task(self._close_door())
         if self._options.reconcile:
             schedule.start()
         try:
-            await self.subscriber.run(self._stop)
+            await (self._stop.wait() if self.subscriber is None else self.subscriber.run(self._stop))
         finally:
             self._notifier.tell(STOPPING=1)
             self._stop.set()
             telling.cancel()
+            await closing
             if port is not None:
                 await port.stop()
             if self._options.reconcile:
@@ -206,9 +231,23 @@ class Daemon:
                 except TimeoutError:
                     log.warning("a reconciliation was interrupted; it will be run again")
 
+    def _open_door(self, book: Book) -> Door:
+        door = Door(
+            self._options.queue(self.settings), book, now=self._options.now, topics=self.settings.sqs_topics,
+            receivers=self.settings.sqs_receivers,
+        )  # fmt: skip
+        door.start()
+        return door
+
+    async def _close_door(self) -> None:
+        """Beside the sockets, which take their time too."""
+        await self._stop.wait()
+        if self.door is not None:
+            await asyncio.to_thread(self.door.stop)
+
     async def _reconcile(self, api: Api, book: Book) -> None:
         """One look at the ledger. What goes wrong is said and tried again at the next look."""
-        how = Round(command="daemon", wait=0.0, rest=FOLLOW_EVERY, told=_log_window, stop=self._stop)
+        how = Round(command="daemon", wait=0.0, rest=FOLLOW_EVERY, told=_log_window, stop=self._stop, at_once=AT_ONCE)
         try:
             report = await run_due(book, api, self.settings, now=self._options.now, how=how)
             failing = report.errors[-1][1] if report.errors else None
@@ -220,13 +259,17 @@ class Daemon:
 
     async def _tell(self) -> None:
         """Tell the service manager: ready once every line listens (or after a while), then alive."""
-        assert self.subscriber is not None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_READY_WITHIN):
-                await self.subscriber.listening.wait()
+        ears = []
+        if self.subscriber is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_READY_WITHIN):
+                    await self.subscriber.listening.wait()
+            ears.append(f"{len(self.subscriber.figures().lines)} lines")
+        if self.door is not None:
+            ears.append(f"the queue {self.door.figures().name}")
         self.ready.set()
-        self._notifier.tell(READY=1, STATUS=f"{len(self.subscriber.figures().lines)} lines")
-        log.info("ready: %d lines", len(self.subscriber.figures().lines))
+        self._notifier.tell(READY=1, STATUS=" and ".join(ears))
+        log.info("ready: %s", " and ".join(ears))
         while self._notifier.watchdog is not None:
             self._notifier.tell(WATCHDOG=1)
             await asyncio.sleep(self._notifier.watchdog)

@@ -5,6 +5,7 @@ A check never stops the next one unless that cannot be tried without it. Each th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -108,6 +109,8 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
             tell(await _try("users", "directory:user:view", lambda: _users(api, users)))
         tell(await _try("divisions", "authorization:division:view", lambda: _divisions(api), state="warn"))
         tell(await _try("topics", "", lambda: _topics_of(api, settings, queues, users)))
+        if settings.sqs_queue_url is not None:
+            tell(await asyncio.to_thread(_queue, settings.sqs_queue_url))
         tell(await _try("channels", "", lambda: _channels(api, settings, queues, users), state="warn"))
 
 
@@ -196,6 +199,22 @@ async def _channels(api: Api, settings: Settings, queues: list[str], users: list
             "a 21st channel ends the one that was used longest ago: give rollbook an OAuth client of its own",
         )  # fmt: skip
     return Check("channels", "ok", found)
+
+
+def _queue(url: str) -> Check:
+    # Imported where it is needed: boto3 is slow to import.
+    from realtime.sqs import SqsQueue
+
+    try:
+        queue = SqsQueue(url)
+        about = queue.about()
+    except RollbookError as error:
+        return Check("queue", "fail", "cannot be used", str(error))
+    found = f"{queue.name} answers; messages are hidden for {about.visibility:.0f} s"
+    if not about.redrives:
+        mend = "it has no redrive policy: what cannot be understood is deleted once its dead letter is stored"
+        return Check("queue", "warn", found, mend)
+    return Check("queue", "ok", found)
 
 
 def _clock(skew: float | None) -> Check:

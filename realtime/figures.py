@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from realtime.queue import QueueFigures
+
 # Not heard yet, not stored yet: seconds that are normal, and seconds beyond which nothing works.
 _LATE: Final = 30.0
 _DEAD: Final = 300.0
@@ -31,6 +33,7 @@ class Figures:
     """How the daemon is, in numbers. Seconds are of the daemon's clock, counts since its start."""
 
     lines: tuple[Line, ...] = ()
+    sqs: QueueFigures | None = None
     silent_for: float = 0.0  # since the last moment in which every line listened
     queue: int = 0
     queue_bytes: int = 0
@@ -58,14 +61,17 @@ class Figures:
 
 def judge(figures: Figures) -> tuple[str, list[str]]:
     """("well" | "degraded" | "dead", why)."""
-    dead, degraded = [], []
+    dead: list[str] = []
+    degraded: list[str] = []
     down = [line for line in figures.lines if line.phase != "listening"]
     if figures.lines and len(down) == len(figures.lines) and figures.silent_for > _DEAD:
         dead.append(f"no line has listened for {figures.silent_for:.0f} s")
     elif down:
         degraded.append(f"{len(down)} of {len(figures.lines)} lines do not listen")
-    if not figures.lines:
+    if not figures.lines and figures.sqs is None:
         degraded.append("there is nothing to listen to")
+    if figures.sqs is not None:
+        _judge_queue(figures.sqs, dead, degraded)
     if figures.waiting_for > _DEAD:
         dead.append(f"nothing has been stored for {figures.waiting_for:.0f} s")
     elif figures.waiting_for > _LATE:
@@ -81,3 +87,14 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
     if figures.unplaced:
         degraded.append(f"{figures.unplaced} topics find no room")
     return ("dead" if dead else "degraded" if degraded else "well"), dead + degraded
+
+
+def _judge_queue(queue: QueueFigures, dead: list[str], degraded: list[str]) -> None:
+    if queue.failing:
+        (dead if queue.silent_for > _DEAD else degraded).append(f"nothing is received: {queue.failing}")
+    if queue.store_failing:
+        degraded.append(f"the store takes nothing of the queue: {queue.store_failing}")
+    if queue.oldest > _DEAD:
+        dead.append(f"nothing of the queue has been stored for {queue.oldest:.0f} s")
+    elif queue.oldest > _LATE:
+        degraded.append(f"what is received is stored {queue.oldest:.0f} s late")

@@ -21,6 +21,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from genesys.errors import SettingsError
 from realtime.figures import Figures, judge
+from realtime.queue import QueueFigures
 from realtime.signals import Phase
 
 
@@ -50,6 +51,8 @@ def metrics(figures: Figures) -> Iterator[Metric]:
         stored.add_metric([outcome], count)
     yield stored
     yield from _of_lines(figures)
+    if figures.sqs is not None:
+        yield from _of_queue(figures.sqs)
     windows = GaugeMetricFamily("rollbook_windows", "Windows of the last 31 days, by verdict.", labels=["verdict"])
     for verdict, count in sorted(figures.windows.items()):
         windows.add_metric([verdict], count)
@@ -85,6 +88,21 @@ def _of_lines(figures: Figures) -> Iterator[Metric]:
         connects.add_metric([name], line.connects)
         losses.add_metric([name], line.losses)
     yield from (listening, states, topics, covered, unheard, connects, losses)
+
+
+def _of_queue(queue: QueueFigures) -> Iterator[Metric]:
+    messages = CounterMetricFamily("rollbook_sqs_messages", "Messages of the queue.", labels=["step"])
+    messages.add_metric(["received"], queue.received)
+    messages.add_metric(["deleted"], queue.deleted)
+    yield messages
+    stored = CounterMetricFamily("rollbook_sqs_stored", "What became of what they held.", labels=["outcome"])
+    outcomes = {"new": queue.new, "repeated": queue.repeated, "dead_letter": queue.dead_letters}
+    for outcome, count in outcomes.items():
+        stored.add_metric([outcome], count)
+    yield stored
+    yield GaugeMetricFamily("rollbook_sqs_listening", "Whether the queue answers.", value=queue.listening)
+    yield GaugeMetricFamily("rollbook_sqs_in_hand", "Messages received and not deleted yet.", value=queue.in_hand)
+    yield GaugeMetricFamily("rollbook_sqs_oldest_seconds", "Age of the oldest of them.", value=queue.oldest)
 
 
 def _gauges(figures: Figures) -> Iterator[tuple[str, str, float | None]]:

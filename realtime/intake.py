@@ -21,6 +21,7 @@ from genesys.errors import StoreError
 from genesys.notification import Observation, Unreadable, parse_frame
 from genesys.times import to_text
 from genesys.topics import LONGEST, template_of
+from realtime.deposit import unstorable
 from realtime.inbox import Begin, End, Frame, Inbox
 from store.book import Book
 from store.errors import StoreBusy, StoreFull, StoreUnwritable
@@ -160,8 +161,7 @@ class Intake:
         (item,) = batch
         if isinstance(item, Unreadable) and item.error.startswith("cannot be stored"):
             raise error
-        payload = item.payload if isinstance(item, Unreadable) else item.body
-        letter = Unreadable(item.source, payload, f"cannot be stored: {error}", item.received_at)
+        letter = unstorable(item, error)
         return await self._answer([letter], self._book.record([letter]))
 
     def _count(self, answer: Recorded | None) -> None:
@@ -216,7 +216,8 @@ class Intake:
         if not self._spans or (self._alive is not None and not self._alive.done()):
             return
         try:
-            self._alive = self._book.alive(to_text(self.stored_until()))
+            ours = [span.id for spans in self._spans.values() for span in spans]
+            self._alive = self._book.alive(to_text(self.stored_until()), ours)
         except StoreError as error:
             log.warning("cannot note a sign of life: %s", error)
 

@@ -10,12 +10,11 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from genesys.detail import DetailRow
-from genesys.times import to_text
-from store.coverage import Span
+from store.coverage import Span, is_silent
 
 Cause = Literal[
     "not running", "disconnected", "channel lost", "topic rejected", "not heard by this transport", "unknown"
@@ -50,6 +49,10 @@ def life_of(row: DetailRow, kind: str, *, now: str) -> Life:
     return Life(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
 
 
+# Their segments name a queue too, but it is the queue's own participants that bring a conversation onto its topic.
+_OUTSIDE: Final = frozenset({"customer", "external", "ivr", "workflow"})
+
+
 def _entities(conversation_id: str | None, record: Mapping[str, Any]) -> Iterable[str]:
     """The conversation's own id, and those of its queues and users."""
     if conversation_id is not None:
@@ -57,6 +60,8 @@ def _entities(conversation_id: str | None, record: Mapping[str, Any]) -> Iterabl
     for participant in _dicts(record.get("participants")):
         if isinstance(user := participant.get("userId"), str):
             yield user
+        if participant.get("purpose") in _OUTSIDE:
+            continue
         for session in _dicts(participant.get("sessions")):
             for segment in _dicts(session.get("segments")):
                 if isinstance(queue := segment.get("queueId"), str):
@@ -79,18 +84,10 @@ def _named(topic: str) -> Iterable[str]:
             yield "*" if word in ("{id}", "*") else word
 
 
-# A daemon shows a sign of life every few seconds; a span that has shown none for this long has lost its process.
-SILENT: Final = timedelta(seconds=30)
-
-
 def as_known(spans: Iterable[Span], now: datetime) -> list[Span]:
     """Spans whose process has died without a word, ended at their last sign of life."""
-    silent = to_text(now - SILENT)
     return [
-        span._replace(ended_at=span.alive_at, end_reason="killed")
-        if span.ended_at is None and span.alive_at < silent
-        else span
-        for span in spans
+        span._replace(ended_at=span.alive_at, end_reason="killed") if is_silent(span, now) else span for span in spans
     ]
 
 

@@ -9,14 +9,15 @@ import asyncio
 import contextlib
 import json
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from genesys import console
 from genesys.api import Api
@@ -24,7 +25,8 @@ from genesys.errors import RollbookError, UsageError
 from genesys.settings import Settings, check_filter
 from genesys.times import Interval, parse_interval
 from reconcile import runner, task
-from reconcile.due import Round, narrowed, run_due
+from reconcile.due import AT_ONCE, Round, narrowed, run_due
+from reconcile.meter import Meter
 from reconcile.read import Stopped
 from reconcile.report import due_lines, lines, title
 from reconcile.task import Show
@@ -129,9 +131,10 @@ def _now() -> datetime:
 async def _window(
     words: Words, interval: Interval, api: Api, book: Book | None, stop: asyncio.Event, show: Show
 ) -> int:
+    meter = Meter(1, time.monotonic, api.requests_left)
     report = await runner.reconcile_window(
         book, api, interval, settings=words.settings, now=_now, dry_run=words.dry_run, via=words.via,
-        progress=show, wait=words.wait, stop=stop,
+        progress=lambda at: show(meter.told(at)), wait=words.wait, stop=stop,
     )  # fmt: skip
     if words.as_json:
         console.answer(report.as_dict())
@@ -141,7 +144,9 @@ async def _window(
 
 
 async def _due(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show) -> int:
-    how = Round(via=words.via, dry_run=words.dry_run, wait=words.wait, progress=show, stop=stop)
+    how = Round(
+        via=words.via, dry_run=words.dry_run, wait=words.wait, progress=show, stop=stop, at_once=AT_ONCE
+    )  # fmt: skip
     report = await run_due(book, api, words.settings, now=_now, how=how)
     if words.as_json:
         console.answer(report.as_dict())
@@ -169,7 +174,7 @@ async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
     else:
         book = await asyncio.to_thread(
             Book.open, path, organization=(organization.id, organization.name), command="reconcile", now=_now,
-            width=words.settings.width,
+            width=words.settings.width, journal=words.settings.journal,
         )  # fmt: skip
     try:
         yield book
@@ -204,17 +209,31 @@ def _progress(*, shown: bool) -> Iterator[Show]:
     if not shown:
         yield lambda _: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TextColumn("{task.fields[told]}"))
     with Progress(*columns, console=console.err, transient=True) as bar:
         yield _shower(bar)
 
 
 def _shower(bar: Progress) -> Callable[[task.Progress], None]:
-    row = bar.add_task("reading", total=None)
+    row = bar.add_task("reading", total=None, told="")
 
     def show(at: task.Progress) -> None:
         again = f" pass {at.passes}" if at.passes > 1 else ""
+        if at.windows > 1:
+            bar.update(row, description=f"{at.done:,} of {at.windows:,} windows", completed=at.done, total=at.windows,
+                       told=pace(at))  # fmt: skip
+            return
         total = at.expected if at.expected is None else max(at.expected, at.rows)
-        bar.update(row, description=f"{title(at.window)}{again}", completed=at.rows, total=total)
+        bar.update(row, description=f"{title(at.window)}{again}", completed=at.rows, total=total, told=pace(at))
 
     return show
+
+
+def pace(at: task.Progress) -> str:
+    """How fast it goes, what the minute still allows, how long it will take."""
+    told = [f"{at.rate:,.0f}/s"] if at.rate else []
+    if at.requests_left is not None:
+        told.append(f"{at.requests_left} requests left")
+    if at.to_go is not None:
+        told.append(f"{timedelta(seconds=round(at.to_go))} to go")
+    return ", ".join(told)

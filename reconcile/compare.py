@@ -17,6 +17,10 @@ from reconcile.scan import end_of, milliseconds, start_of
 
 _CODES: Final[Mapping[str, int]] = {"missing": 1, "changed": 2, "unchanged": 3}
 _KINDS: Final = ("", "missing", "changed", "unchanged")
+# Below a hash: the class, and whether the conversation's content was written.
+_CLASS: Final = 3
+_WRITTEN: Final = 4
+_STATE: Final = _CLASS | _WRITTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Tally:
 
     def __init__(self, windows: Sequence[Interval]) -> None:
         self._starts = [to_text(window.start) for window in windows]
-        self._known: dict[str, int] = {}  # id → hash of the bytes written last, and its class in the low two bits
+        self._known: dict[str, int] = {}  # id → hash of the bytes written last, and below it `_STATE`
         self.shares = [Share() for _ in windows]
 
     def owner(self, start: str | None) -> int:
@@ -55,36 +59,40 @@ class Tally:
         for row in rows:
             if row.conversation_id is None:
                 continue
-            digest = hash(row.raw) << 2
+            digest = hash(row.raw) << 3
             known = self._known.get(row.conversation_id)
-            if known is not None and known & ~3 == digest:
+            if known is not None and known & ~_STATE == digest:
                 continue
-            self._known[row.conversation_id] = digest | (known or 0) & 3
+            self._known[row.conversation_id] = digest | (known or 0) & _STATE
             fresh.setdefault((self.owner(row.start), known is not None), []).append(row)
         return [Batch(window, found, again) for (window, again), found in fresh.items()]
 
-    def filed(self, batch: Batch, classes: Mapping[str, str], written: int, drifted: int) -> None:
-        """What the store made of a batch."""
+    def filed(self, batch: Batch, classes: Mapping[str, str], written: Mapping[str, bool], drifted: int = 0) -> None:
+        """What the store made of a batch. written: its `PageOutcome.content`."""
         share = self.shares[batch.window]
         share.drift += drifted
-        if not batch.again:
-            share.written += written
-            for one, kind in classes.items():
-                self._known[one] |= _CODES[kind]
-            return
-        # One that was unchanged at first sight and is not now: it changed while it was read, and is counted once.
-        calm = [
-            row.conversation_id
-            for row in batch.rows
-            if row.conversation_id and self.kind(row.conversation_id) == "unchanged"
-        ]
-        for one in calm[:written]:
-            self._known[one] = self._known[one] & ~3 | _CODES["changed"]
-        share.written += min(written, len(calm))
+        for one, kind in classes.items():
+            self._known[one] |= _CODES[kind]
+        for one, unheard_end in written.items():
+            before = self._known[one] & _WRITTEN
+            # It was equal at first sight, and changed while it was read. One that only capture knew is filled in by
+            # every read: that is no change, unless its end has come, and capture did not hear it.
+            if batch.again and self.kind(one) == "unchanged" and (unheard_end or not before):
+                self._known[one] = self._known[one] & ~_CLASS | _CODES["changed"]
+            self._known[one] |= _WRITTEN
+            share.written += not before
 
     def kind(self, conversation_id: str) -> str:
         """How a conversation compares with the store as the run found it; "" if it was not read."""
-        return _KINDS[self._known.get(conversation_id, 0) & 3]
+        return _KINDS[self._known.get(conversation_id, 0) & _CLASS]
+
+    def state(self, conversation_id: str) -> int:
+        """How it compares and whether it was written, as a number that `remember` takes."""
+        return self._known.get(conversation_id, 0) & _STATE
+
+    def remember(self, conversation_id: str, state: int) -> None:
+        """What a run that was cut short knew. If the row comes again it is handed on once more, and nothing written."""
+        self._known[conversation_id] = state
 
     def seen(self) -> frozenset[str]:
         """Every id that this run has read."""

@@ -8,24 +8,29 @@ round. Nothing is lost by that: what was not read is still due.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from genesys.api import Api
-from genesys.errors import RollbookError, UsageError
+from genesys.errors import ApiError, RollbookError, UsageError
 from genesys.settings import Settings
-from genesys.times import Interval, to_text
+from genesys.times import Interval, from_text, to_text
 from reconcile import jobs, plan, window
 from reconcile.follow import Followed, done, follow
-from reconcile.jobs import PastWatermark
+from reconcile.jobs import WORTH_A_JOB, PastWatermark
+from reconcile.meter import Meter
 from reconcile.plan import Due, Rules
 from reconcile.read import Sleep, Stopped
 from reconcile.report import DueReport, Report, title
 from reconcile.runner import run
 from reconcile.task import Command, Show, Task
+from reconcile.window import check_kept
 from store.book import Book
 from store.errors import LockHeld
 from store.windows import WindowRow
@@ -33,6 +38,8 @@ from store.windows import WindowRow
 log = logging.getLogger(__name__)
 
 Via = Literal["query", "job", "auto"]
+# Enough that the platform's answers, of half a second and more, do not hold the rate limit back.
+AT_ONCE: Final = 6
 # What concerns one window only: the others are read all the same.
 _OF_ONE: Final = (LockHeld, PastWatermark)
 
@@ -41,8 +48,9 @@ _OF_ONE: Final = (LockHeld, PastWatermark)
 class Round:
     """How one round over what is due is made.
 
-    wait: seconds to wait for another run over the same time. rest: open conversations that were read more lately than
-    that are not asked for again. many: the most windows to read; the rest is left for the next round.
+    at_once: how many windows are read at a time. wait: seconds to wait for another run over the same time. rest: open
+    conversations that were read more lately than that are not asked for again. many: the most windows to read; the rest
+    is left for the next round.
     """
 
     command: Command = "due"
@@ -51,6 +59,7 @@ class Round:
     wait: float = 60.0
     rest: timedelta = timedelta(0)
     many: int | None = None
+    at_once: int = 1
     progress: Show = lambda _: None
     told: Callable[[Report], None] = lambda _: None
     sleep: Sleep = asyncio.sleep
@@ -58,18 +67,64 @@ class Round:
 
 
 @dataclass(slots=True)
-class _State:
-    """What a round has come to so far."""
+class _Round:
+    """One round over what is due, and what it has come to so far."""
 
+    book: Book | None
+    api: Api
+    settings: Settings
+    now: Callable[[], datetime]
+    how: Round
+    rows: Sequence[WindowRow]
+    days: bool = False  # whether the platform answers every query with whole days
+    watermark: str | None = None
+    groups: deque[list[Due]] = field(default_factory=deque)
     reports: list[Report] = field(default_factory=list)
     errors: list[tuple[Interval, str]] = field(default_factory=list)
+    failed: BaseException | None = None  # what ended the round
     followed: Followed = field(default_factory=Followed)
+    earlier: dict[str, str] = field(default_factory=dict)
+    order: dict[datetime, int] = field(default_factory=dict)
     left: int = 0
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        left = getattr(self.api, "requests_left", None)
+        self.meter = Meter(0, time.monotonic, left or (lambda: None))
+
+    @property
+    def over(self) -> bool:
+        """Whether no other window may be begun."""
+        return self.failed is not None or (self.how.stop is not None and self.how.stop.is_set())
 
     def report(self) -> DueReport:
+        """What was found, in the order in which it was planned."""
+        reports = sorted(self.reports, key=lambda one: self.order.get(one.window.start, 0))
         return DueReport(
-            windows=tuple(self.reports), errors=tuple(self.errors), followed=self.followed.as_dict(), left=self.left
+            windows=tuple(reports), errors=tuple(self.errors), followed=self.followed.as_dict(), left=self.left
         )
+
+    def arrange(self, due: Sequence[Due]) -> None:
+        """What to read together: a window each; a day's, where days are answered, or a job is to bring them."""
+        self.groups.clear()
+        for group in plan.by_days(due):
+            if self.days or self._by_job(plan.hull([one.window for one in group])):
+                self.groups.append(group)
+            else:
+                self.groups.extend([one] for one in due if one in group)
+        rank = {id(one): place for place, one in enumerate(due)}
+        self.groups = deque(sorted(self.groups, key=lambda group: min(rank[id(one)] for one in group)))
+
+    def _by_job(self, interval: Interval) -> bool:
+        if self.how.via == "job":
+            return True
+        # What has just come into the jobs' data may be followed by what was indexed late.
+        late = Interval(interval.start, interval.end + self.settings.lag)
+        return self.how.via == "auto" and interval.length >= WORTH_A_JOB / 4 and jobs.covers(self.watermark, late)
+
+    def via(self, interval: Interval) -> Literal["query", "job"]:
+        """How a group is read."""
+        return "job" if self._by_job(interval) else "query"
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -86,6 +141,8 @@ async def run_due(
     platform refuses the filter), ApiError and its kinds, ConnectionLost, StoreError and its kinds.
     """
     how = how or Round()
+    if settings.since is not None:
+        check_kept(Interval(settings.since, max(now(), settings.since)), now(), since=True)
     key = window.filter_key(settings.filter, ended_only=settings.ended_only)
     rows = book.windows(filter=key) if book is not None else []
     planned = plan.plan(
@@ -94,65 +151,86 @@ async def run_due(
     if book is not None and not how.dry_run and planned.waiting:
         waiting = [(to_text(one.start), to_text(one.end), verdict) for one, verdict in planned.waiting]
         await done(book.note_windows(waiting, key))
-    state = _State()
-    groups = _groups(planned.due, rows)
-    state.left = sum(map(len, groups))
-    for group in groups[: how.many]:
-        if not await _one(group, book, api, settings, now, how, rows, state):
-            return state.report()
-    if book is not None and not how.dry_run:
-        await _follow(book, api, settings, now, how, state)
-    return state.report()
+    one = _Round(book, api, settings, now, how, rows, plan.answers_days(rows))
+    if how.via == "auto" and len(planned.due) > 1:
+        with contextlib.suppress(ApiError):
+            one.watermark = await api.data_availability()
+    due = [item for item in planned.due if item.why != "settle" or _may_settle(book, item.window, now(), settings)]
+    one.order = {item.window.start: place for place, item in enumerate(due)}
+    one.arrange(due)
+    one.left = len(due)
+    if one.days:
+        one.groups = deque(plan.put_off(one.groups, rows, now(), settings.lag))
+    if how.many is not None:
+        one.groups = deque(list(one.groups)[: how.many])
+    one.meter.windows = sum(map(len, one.groups))
+    await _read_all(one)
+    if book is not None and not how.dry_run and not one.over:
+        await _follow(one)
+    return one.report()
 
 
-def _groups(due: Sequence[Due], rows: Sequence[WindowRow]) -> list[list[Due]]:
-    """What to read together: a window each, or a day's, where the platform answers every query with whole days."""
-    read = [row for row in rows if row.last_run_at is not None and row.reading in ("interval", "day")]
-    newest = max(read, key=lambda row: row.last_run_at or "", default=None)
-    return plan.by_days(due) if newest is not None and newest.reading == "day" else [[one] for one in due]
+def _may_settle(book: Book | None, one: Interval, now: datetime, settings: Settings) -> bool:
+    """Whether the last of a window's conversations ended long enough ago."""
+    last = None if book is None else book.last_ended(one)
+    return window.is_aged(window.settles_from(one.end, from_text(last) if last else None), now, settings.settle_after)
 
 
-async def _one(
-    group: list[Due],
-    book: Book | None,
-    api: Api,
-    settings: Settings,
-    now: Callable[[], datetime],
-    how: Round,
-    rows: Sequence[WindowRow],
-    state: _State,
-) -> bool:
-    """Read one group; whether the round goes on."""
-    windows = [one.window for one in group]
-    hull = plan.hull(windows)
-    if how.stop is not None and how.stop.is_set():
-        return False
+async def _read_all(state: _Round) -> None:
+    """Read the groups, several at a time: what one waits for (an answer, a pause) is another's time."""
+
+    async def worker() -> None:
+        while state.groups and not state.over:
+            await _one(state.groups.popleft(), state)
+
+    workers = [asyncio.create_task(worker()) for _ in range(max(1, min(state.how.at_once, len(state.groups))))]
     try:
-        via = await jobs.better_way(api, hull) if how.via == "auto" else how.via
-        task = Task(
-            windows=windows, settings=settings, now=now, command=how.command, via=via, dry_run=how.dry_run,
-            filter=settings.filter, ended_only=settings.ended_only, progress=how.progress, sleep=how.sleep,
-            stop=how.stop,
+        await asyncio.gather(*workers)
+    finally:
+        for one in workers:
+            one.cancel()
+        await asyncio.wait(workers)
+    if state.failed is not None and (not state.reports or isinstance(state.failed, UsageError)):
+        raise state.failed
+
+
+async def _one(group: list[Due], state: _Round) -> None:
+    """Read one group. Its own trouble is noted; trouble that the others would have too ends the round."""
+    windows, how = [one.window for one in group], state.how
+    hull = plan.hull(windows)
+    task = Task(
+        windows=windows, settings=state.settings, now=state.now, command=how.command, via=state.via(hull),
+        dry_run=how.dry_run, filter=state.settings.filter, ended_only=state.settings.ended_only,
+        progress=lambda at: how.progress(state.meter.told(at)), sleep=how.sleep, stop=how.stop, earlier=state.earlier,
+    )  # fmt: skip
+    try:
+        reports = await run(
+            task, state.book, state.api, wait=how.wait,
+            wanted=lambda: _unread_since(state.book, windows, task.key, state.rows),
         )  # fmt: skip
-        reports = await run(task, book, api, wait=how.wait, wanted=lambda: _unread_since(book, windows, task.key, rows))
     except Stopped:
-        return False
-    except UsageError:
-        raise
+        return
     except _OF_ONE as error:
         log.warning("%s: %s", title(hull), error)
         state.errors.append((hull, str(error)))
     except RollbookError as error:
-        if not state.reports:
-            raise
-        state.errors.append((hull, str(error)))
-        return False
+        if state.failed is None:
+            state.failed = error
+            state.errors.append((hull, str(error)))
     else:
         state.left -= len(group)
+        state.meter.finished(hull, len(group))
         for report in reports:
             state.reports.append(report)
             how.told(report)
-    return True
+        _notice_days(state, reports)
+
+
+def _notice_days(state: _Round, reports: Sequence[Report]) -> None:
+    """The platform has turned out to answer with whole days: what is left is read by days."""
+    if not state.days and any(report.reading == "day" for report in reports):
+        state.days = True
+        state.arrange([one for group in state.groups for one in group])
 
 
 def _unread_since(book: Book | None, windows: Sequence[Interval], key: str, rows: Sequence[WindowRow]) -> bool:
@@ -168,15 +246,16 @@ def _unread_since(book: Book | None, windows: Sequence[Interval], key: str, rows
     return True
 
 
-async def _follow(
-    book: Book, api: Api, settings: Settings, now: Callable[[], datetime], how: Round, state: _State
-) -> None:
+async def _follow(state: _Round) -> None:
+    assert state.book is not None
     try:
-        state.followed = await follow(book, api, settings, now=now, stop=how.stop, rest=how.rest)
+        state.followed = await follow(
+            state.book, state.api, state.settings, now=state.now, stop=state.how.stop, rest=state.how.rest
+        )  # fmt: skip
     except RollbookError as error:
         if not state.reports:
             raise
-        at = now()
+        at = state.now()
         state.errors.append((Interval(at - timedelta(milliseconds=1), at), f"cannot follow what is open: {error}"))
 
 

@@ -11,14 +11,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from genesys.detail import DetailRow
+from genesys.errors import RequestRefused
 from genesys.settings import Settings
 from genesys.times import Interval, from_text, to_text
 from reconcile.causes import Listening, as_known, life_of
 from store.book import Book
 
 T = TypeVar("T")
+# When this process last asked for a conversation that goes on, book by book.
+_asked: WeakKeyDictionary[Book, dict[str, str]] = WeakKeyDictionary()
 # Ids in one request: used in production by others, the platform's own limit is not documented (reference, section 3).
 BATCH: Final = 100
 # How long a conversation that was heard, and is not listed, is asked for again and again.
@@ -51,14 +55,23 @@ class Answer:
 async def ask(
     api: ById, ids: Iterable[str], *, now: Callable[[], datetime], stop: asyncio.Event | None = None
 ) -> AsyncIterator[Answer]:
-    """Ask for conversations by id, a hundred a request."""
+    """Ask for conversations by id, a hundred a request (fewer, if the platform does not take so many)."""
     wanted = sorted(set(ids))
-    for at in range(0, len(wanted), BATCH):
+    at, size = 0, BATCH
+    while at < len(wanted):
         if stop is not None and stop.is_set():
             return
-        part = wanted[at : at + BATCH]
+        part = wanted[at : at + size]
         as_of = to_text(now())
-        yield Answer(part, await api.details_by_id(part), as_of)
+        try:
+            rows = await api.details_by_id(part)
+        except RequestRefused:
+            if len(part) == 1:
+                raise
+            size = len(part) // 2
+            continue
+        yield Answer(part, rows, as_of)
+        at += len(part)
 
 
 async def done(future: Future[T]) -> T:
@@ -114,7 +127,16 @@ async def follow(
     began = now()
     result = Followed()
     limit = to_text(began - rest)
-    standing = [one for one in book.open_conversations() if (one.read_at or "") <= limit]
+    asked = _asked.setdefault(book, {})
+    standing = [
+        one
+        for one in book.open_conversations()
+        if max(one.read_at or "", asked.get(one.conversation_id, "")) <= limit or one.look_again
+    ]
+    if rest:
+        # An answer that says nothing new leaves no trace in the store: that it was asked for is remembered here.
+        kept = {one: at for one, at in asked.items() if at > limit}
+        _asked[book] = kept | dict.fromkeys((one.conversation_id for one in standing), to_text(began))
     if standing:
         started = [from_text(one.conversation_start) for one in standing if one.conversation_start]
         around = Interval(min([*started, began - timedelta(minutes=1)]), began)

@@ -13,22 +13,25 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from genesys.api import Api
-from genesys.detail import DetailRow
+from genesys.detail import DetailRow, DetailsPage
 from genesys.errors import ApiError, RequestRefused, RollbookError, UsageError
 from genesys.times import Interval, to_text
+from reconcile.journal import Entry, of_results
 from reconcile.read import Sleep, Stopped
-from reconcile.scan import packed
-
-Take = Callable[[Sequence[DetailRow], str], Awaitable[None]]
+from reconcile.scan import Row, packed, spans
 
 # The fastest jobs take some three seconds (reference, "States").
 FIRST_POLL: Final = 3.0
 LONGEST_POLL: Final = 30.0
+# Rows of a page that are written together.
+SLICE: Final = 250
 # A job that is not done by then is given up.
 PATIENCE: Final = timedelta(hours=2)
 _UNDER_WAY: Final = frozenset({"QUEUED", "PENDING"})
 # From this length on a job is cheaper than pages of a hundred, if its data is there.
-_WORTH_A_JOB: Final = timedelta(days=1)
+WORTH_A_JOB: Final = timedelta(days=1)
+# No limit is documented; others ask for a week (reference, section 7).
+LONGEST_JOB: Final = timedelta(days=7)
 
 
 class PastWatermark(RollbookError):
@@ -47,6 +50,35 @@ class Result:
     nameless: int = 0
     pages: int = 0
     watermarks: list[str] = field(default_factory=list)
+    # Of the job under way: its part, its id, where its results go on; and the parts that have been read.
+    part: str = ""
+    job: str | None = None
+    cursor: str | None = None
+    done: set[str] = field(default_factory=set)
+    _of_part: set[str] = field(default_factory=set)
+
+    def begin(self, part: str, job: str) -> None:
+        """The results of a job will come."""
+        self.part, self.job, self.cursor = part, job, None
+        self._of_part.clear()
+
+    def page(self, rows: Sequence[Row], cursor: str | None, watermark: str | None) -> None:
+        """A page of them has come. What goes on for long comes with every job whose time it touches: that is once."""
+        self.pages += 1
+        if watermark is not None:
+            self.watermarks.append(watermark)
+        for row in rows:
+            if row.id is None:
+                self.nameless += 1
+            elif row.id in self._of_part:
+                self.duplicates += 1
+            else:
+                self._of_part.add(row.id)
+                self.rows[row.id] = packed(row.start, row.end)
+        self.cursor = cursor
+        if cursor is None:
+            self.done.add(self.part)
+            self.job = None
 
     @property
     def passes(self) -> list[dict[str, Any]]:
@@ -61,13 +93,17 @@ class Result:
 
 async def better_way(api: Api, interval: Interval) -> Literal["query", "job"]:
     """A job for long intervals whose data is all there, else the query."""
-    if interval.length < _WORTH_A_JOB:
+    if interval.length < WORTH_A_JOB:
         return "query"
     try:
-        watermark = await api.data_availability()
+        return "job" if covers(await api.data_availability(), interval) else "query"
     except ApiError:
         return "query"
-    return "job" if watermark is not None and watermark >= to_text(interval.end) else "query"
+
+
+def covers(watermark: str | None, interval: Interval) -> bool:
+    """Whether a job would have everything of an interval."""
+    return watermark is not None and watermark >= to_text(interval.end)
 
 
 async def read(
@@ -77,26 +113,23 @@ async def read(
     *,
     now: Callable[[], datetime],
     sleep: Sleep,
-    take: Take,
+    take: Callable[..., Awaitable[None]],
     stop: asyncio.Event | None = None,
+    result: Result | None = None,
 ) -> Result:
-    """Run a job over the interval and hand its rows on.
+    """Run a job over the interval (several, one after the other, over a long one) and hand the rows on.
 
+    take: is given rows and how old they are; with a `result` (in which a run that was cut short may have left what it
+    had) also the journal's entry. A job is then kept when the reading is stopped, to be gone on with.
     Raises PastWatermark, UsageError (the platform refuses the filter), ApiError and its kinds, Stopped.
     """
-    result = Result()
+    reading = _Reading(api, members, result or Result(), now, sleep, take, stop, keep=result is not None)
+    result = reading.result
     await _watermark(api, interval, result)
-    job_id = await _create(api, interval, members)
-    try:
-        state, told = await _finished(api, job_id, now=now, sleep=sleep, stop=stop)
-        if state != "FULFILLED":
-            result.reason = f"the job ended as {state}{f' ({told})' if told else ''}"
+    for part in spans(interval, LONGEST_JOB):
+        if part.text not in result.done and not await reading.part(part.interval):
             result.as_of = result.watermarks[0]
             return result
-        await _results(api, job_id, interval, result, take, stop)
-    except (Stopped, asyncio.CancelledError):
-        await _cancel(api, job_id)
-        raise
     await _watermark(api, interval, result)
     result.as_of = min(result.watermarks)
     result.consistent = not (result.nameless or result.duplicates)
@@ -105,6 +138,95 @@ async def read(
     elif result.duplicates:
         result.reason = f"{result.duplicates} rows of the job came twice"
     return result
+
+
+async def resume(api: Api, result: Result, entries: Sequence[Entry]) -> bool:
+    """Put what a reading that was cut short had into `result`. False: its last job is not there any more."""
+    for entry in entries:
+        if entry.kind == "job":
+            result.begin(entry.part, entry.text)
+        elif entry.kind == "results":
+            result.page([Row(*one) for one in entry.rows], entry.text or None, entry.watermark)
+    if result.job is None:
+        return True
+    try:
+        known = await api.job(result.job)
+    except ApiError:
+        known = None
+    if known is not None and known.state == "FULFILLED":
+        return True
+    result.__init__()  # type: ignore[misc]
+    return False
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What the jobs of one reading share."""
+
+    api: Api
+    members: Mapping[str, list[Any]]
+    result: Result
+    now: Callable[[], datetime]
+    sleep: Sleep
+    take: Callable[..., Awaitable[None]]
+    stop: asyncio.Event | None
+    keep: bool
+
+    async def part(self, interval: Interval) -> bool:
+        """One job to its end; False (and the reason) if it did not do what it was asked."""
+        result = self.result
+        job_id = result.job or await _create(self.api, interval, self.members)
+        state = "QUEUED"
+        try:
+            state, told = await _finished(self.api, job_id, now=self.now, sleep=self.sleep, stop=self.stop)
+            if state != "FULFILLED":
+                result.reason = f"the job ended as {state}{f' ({told})' if told else ''}"
+                return False
+            if result.job is None:
+                result.begin(interval.text, job_id)
+                if self.keep:
+                    await self.take((), "", Entry("job", part=interval.text, text=job_id))
+            await self._results(job_id, interval)
+        except (Stopped, asyncio.CancelledError):
+            if not (self.keep and state == "FULFILLED"):
+                await _cancel(self.api, job_id)
+            raise
+        return True
+
+    async def _results(self, job_id: str, interval: Interval) -> None:
+        """Every page; while one is written the next one is on its way."""
+        result = self.result
+        coming = asyncio.create_task(self._page(job_id, result.cursor))
+        try:
+            while True:
+                page = await coming
+                if page.cursor is not None:
+                    coming = asyncio.create_task(self._page(job_id, page.cursor))
+                if page.data_availability_date is not None:
+                    _reaches(interval, page.data_availability_date, result)
+                rows = [Row(row.conversation_id, row.start, row.end) for row in page.rows]
+                result.page(rows, page.cursor, None)
+                await self._hand_on(page.rows, of_results(rows, page.cursor, page.data_availability_date))
+                if page.cursor is None:
+                    return
+                if self.stop is not None and self.stop.is_set():
+                    raise Stopped
+        finally:
+            coming.cancel()
+
+    async def _page(self, job_id: str, cursor: str | None) -> DetailsPage:
+        return await (self.api.job_results(job_id, cursor) if cursor else self.api.job_results(job_id))
+
+    async def _hand_on(self, rows: Sequence[DetailRow], entry: Entry) -> None:
+        """In transactions of the size of a query's pages or a few: the first is written while the others are made."""
+        as_of = min(self.result.watermarks)
+        if not self.keep:
+            await self.take(rows, as_of)
+            return
+        last = max(len(rows) - 1, 0) // SLICE * SLICE
+        for at in range(0, last, SLICE):
+            await self.take(rows[at : at + SLICE], as_of, None)
+        await self.take(rows[last:], as_of, entry)
 
 
 async def _create(api: Api, interval: Interval, members: Mapping[str, list[Any]]) -> str:
@@ -152,27 +274,3 @@ async def _finished(
             return job.state, f"not done after {PATIENCE}"
         await sleep(pause)
         pause = min(pause * 1.5, LONGEST_POLL)
-
-
-async def _results(
-    api: Api, job_id: str, interval: Interval, result: Result, take: Take, stop: asyncio.Event | None
-) -> None:
-    cursor: str | None = None
-    while True:
-        page = await api.job_results(job_id, cursor)
-        if page.data_availability_date is not None:
-            _reaches(interval, page.data_availability_date, result)
-        result.pages += 1
-        for row in page.rows:
-            if row.conversation_id is None:
-                result.nameless += 1
-            elif row.conversation_id in result.rows:
-                result.duplicates += 1
-            else:
-                result.rows[row.conversation_id] = packed(row.start, row.end)
-        await take(page.rows, min(result.watermarks))
-        cursor = page.cursor
-        if cursor is None:
-            return
-        if stop is not None and stop.is_set():
-            raise Stopped

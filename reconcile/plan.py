@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from genesys.times import Interval, from_text
+from genesys.times import Interval, from_text, to_text
 from reconcile.window import grid_window, grid_windows, is_aged, is_closed
 from store.windows import PROVEN, WindowRow
 
@@ -20,6 +20,12 @@ Why = Literal["first", "again", "settle"]
 # What is planned first. New windows before old troubles, and proofs before second looks.
 _ORDER: Final = {"first": 0, "again": 1, "settle": 2}
 WAITING: Final = ("pending", "due")
+# A read that claims to be this much later than now was made while the clock was wrong.
+WRONG_CLOCK: Final = timedelta(minutes=5)
+# For so long it is believed that queries are answered with whole days, since the last answer that showed it.
+DAYS_KNOWN: Final = timedelta(days=2)
+# Where every query is answered with its whole day, a day that is not over is read this often, not with each window.
+DAY_AGAIN: Final = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,9 @@ def plan(rows: Sequence[WindowRow], now: datetime, rules: Rules, *, capture_sinc
 
 def _why(row: WindowRow, now: datetime, rules: Rules) -> Why | None:
     window = interval_of(row)
+    if row.last_read_at is not None and from_text(row.last_read_at) > now + WRONG_CLOCK:
+        # It was read while the clock ran ahead, perhaps before it had closed: it has not been read.
+        return "first" if is_closed(window, now, rules.lag) else None
     if row.verdict in WAITING:
         return "first" if is_closed(window, now, rules.lag) else None
     if row.verdict == "failed":
@@ -127,9 +136,9 @@ class _Cover:
 
 
 def by_days(due: Sequence[Due]) -> list[list[Due]]:
-    """Windows that one reading can prove together, where the platform answers every query with whole UTC days.
+    """Windows that one reading can prove together: of one UTC day, of one kind, without a hole between them.
 
-    Only windows of one day, of one kind, without a hole between them. In the order of their most urgent member.
+    In the order of their most urgent member.
     """
     groups: list[list[Due]] = []
     for one in sorted(due, key=lambda item: (_ORDER[item.why], item.window)):
@@ -147,6 +156,37 @@ def by_days(due: Sequence[Due]) -> list[list[Due]]:
             groups.append([one])
     rank = {one.window: position for position, one in enumerate(due)}
     return sorted(groups, key=lambda group: min(rank[one.window] for one in group))
+
+
+def answers_days(rows: Iterable[WindowRow]) -> bool:
+    """Whether the platform has lately answered a query with whole days, whatever was asked for.
+
+    An answer that keeps to its interval is no sign of the contrary: perhaps there was nothing else on that day.
+    """
+    read = [row for row in rows if row.last_run_at is not None and row.reading in ("interval", "day")]
+    newest = max((row.last_run_at or "" for row in read), default=None)
+    if newest is None:
+        return False
+    lately = to_text(from_text(newest) - DAYS_KNOWN)
+    return any(row.reading == "day" and (row.last_run_at or "") >= lately for row in read)
+
+
+def put_off(groups: Iterable[list[Due]], rows: Iterable[WindowRow], now: datetime, lag: timedelta) -> list[list[Due]]:
+    """The groups without what has closed in a day that is not over since that day was read, a short while ago.
+
+    For where every query is answered with the whole day: else it would be read with each of its windows.
+    """
+    today = to_text(now)[:10]
+    read = [row.last_run_at for row in rows if row.last_run_at is not None and row.start[:10] == today]
+    last = max((one for one in read if one <= to_text(now)), default="")
+    if last <= to_text(now - DAY_AGAIN):
+        return list(groups)
+    return [group for group in groups if not all(_since(one, today, last, lag) for one in group)]
+
+
+def _since(due: Due, today: str, last: str, lag: timedelta) -> bool:
+    closed = to_text(due.window.end + lag)
+    return due.why == "first" and to_text(due.window.start)[:10] == today and closed > last
 
 
 def hull(windows: Sequence[Interval]) -> Interval:

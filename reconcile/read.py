@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from genesys.detail import DetailsPage
 from genesys.errors import RequestRefused, Unavailable, UsageError
 from genesys.times import to_text
+from reconcile.journal import Entry, of_page
 from reconcile.proof import Fetch, Finished, Pause, Reader
 from reconcile.scan import PAGE_SIZE, Part, Row
 
@@ -70,42 +71,50 @@ async def read(
     sleep: Sleep,
     take: Take,
     stop: asyncio.Event | None = None,
+    told: Callable[[Entry], None] = lambda _: None,
 ) -> Finished:
     """Do what the reader says until it has finished.
 
-    take: is given each page in turn; while it works, the next page is on its way. Raises UsageError (the platform
-    refuses the filter), ApiError and its kinds, Stopped, and whatever `take` raises.
+    take: is given each page in turn; while it works, the next page is on its way. told: what the reader was told, of a
+    page just before `take` is given it. Raises UsageError (the platform refuses the filter), ApiError and its kinds,
+    Stopped, and whatever `take` raises.
     """
-    held: tuple[DetailsPage, str] | None = None
+    held: tuple[DetailsPage, str, Entry] | None = None
+
+    async def hand_on() -> None:
+        nonlocal held
+        if held is not None:
+            (page, as_of, entry), held = held, None
+            told(entry)
+            await take(page, as_of)
+
     while True:
         at = to_text(now())
         step = reader.step(at)
-        if held is not None and not isinstance(step, Fetch):
-            await take(*held)
-            held = None
+        if not isinstance(step, Fetch):
+            await hand_on()
         if isinstance(step, Finished):
             return step
         if stop is not None and stop.is_set():
-            if held is not None:
-                await take(*held)
+            await hand_on()
             raise Stopped
         if isinstance(step, Pause):
             await sleep(step.seconds)
             continue
         coming = asyncio.create_task(api.query_details(query.body(step.part, step.page)))
         try:
-            if held is not None:
-                await take(*held)
-                held = None
+            await hand_on()
             page = await coming
         except (Unavailable, RequestRefused) as error:
             if not _split(reader, step, error):
                 raise _told(error, query, reader) from None
+            told(Entry("split", at, step.part.text, step.page))
             continue
         finally:
             coming.cancel()
-        reader.take([Row(row.conversation_id, row.start, row.end) for row in page.rows], page.total_hits)
-        held = page, at
+        rows = [Row(row.conversation_id, row.start, row.end) for row in page.rows]
+        reader.take(rows, page.total_hits)
+        held = page, at, of_page(step, at, rows, page.total_hits)
 
 
 def _split(reader: Reader, step: Fetch, error: Unavailable | RequestRefused) -> bool:

@@ -5,7 +5,7 @@ Pure apart from the words' width. It does not know how a figure came to be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -173,14 +173,28 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
     yield label + line
 
 
+def _fitted(found: Iterable[str]) -> Iterator[str]:
+    """Lines that large figures have made too long, cut at a space."""
+    for line in found:
+        while len(line) > WIDTH:
+            cut = line.rindex(" ", 0, WIDTH + 1)
+            yield line[:cut].rstrip()
+            line = f"{'':13}{line[cut:].lstrip()}"
+        yield line
+
+
 def due_lines(report: DueReport) -> Iterator[str]:
-    """What was done of what was due, a line a window."""
+    """What was done of what was due, a line a window, none longer than 80 columns."""
+    return _fitted(_due_lines(report))
+
+
+def _due_lines(report: DueReport) -> Iterator[str]:
     if not report.windows and not report.errors:
         yield "nothing is due"
     for window in report.windows:
         yield (
-            f"{title(window.window)}  {window.verdict:<9}"
-            f"{window.owned:>7,} owned {window.missing:>6,} missing {window.changed:>5,} changed"
+            f"{title(window.window)}  {window.verdict:<8}"
+            f" {window.owned:>6,} owned {window.missing:>5,} missing {window.changed:>5,} changed"
         )
         if window.verdict == "failed":
             yield from _wrapped("    ", window.reason or "")

@@ -7,9 +7,10 @@ and what is due are decided elsewhere.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -19,27 +20,27 @@ import msgspec
 
 from genesys.api import Api
 from genesys.detail import DetailRow, DetailsPage
-from genesys.errors import ApiError
-from genesys.rest import counting
+from genesys.errors import ApiError, StoreError, UsageError
+from genesys.rest import Count, counting
 from genesys.settings import Settings
 from genesys.times import Interval, from_text, to_text
-from reconcile import follow, jobs, window
-from reconcile.compare import Batch, Tally
+from reconcile import follow, jobs, journal, window
+from reconcile.causes import Listening
 from reconcile.proof import Reader, id_digest
 from reconcile.read import Query, Sleep, read
 from reconcile.report import Report
-from reconcile.scan import end_of, moment, start_of
+from reconcile.scan import end_of, milliseconds, moment, start_of
 from reconcile.task import Command, Found, Progress, Show, Task
+from reconcile.writing import Writing
 from store.book import Book
-from store.conversations import PageOutcome
 from store.errors import LockHeld
 from store.windows import RunRecord
+
+log = logging.getLogger(__name__)
 
 # The longest interval that the platform takes, without a filter and with one (reference, "Limits").
 LONGEST: Final = timedelta(days=7)
 LONGEST_FILTERED: Final = timedelta(days=31)
-# Pages that may wait for their commit. More would only be memory.
-_PAGES_WAITING: Final = 2
 _LOCK_PAUSE: Final = 0.1
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
@@ -146,139 +147,162 @@ class Run:
         self._task = task
         self._book = book
         self._api = api
-        self._began = to_text(task.now())
-        self._tally = Tally(task.windows)
-        self._cause: Callable[[DetailRow, str], str] = lambda _row, _kind: "unknown"
-        self._heard = False
-        if book is not None:
-            now = task.now()
-            heard = follow.listening(book, task.interval, now)
-            self._cause = follow.explained(heard, now)
-            self._heard = bool(heard.spans)
-        self._waiting: deque[tuple[Batch, Awaitable[PageOutcome]]] = deque()
+        self._kept = self._kept_entries()
+        began = next((one.began for one in self._kept if one.began), None) or to_text(task.now())
+        now = task.now()
+        heard = Listening(()) if book is None else follow.listening(book, task.interval, now)
+        self._heard = bool(heard.spans)
+        self._count = Count()
+        self._spent = 0  # requests before the run was cut short
+        self._writing = Writing(
+            task, book, began=began, cause=follow.explained(heard, now),
+            spent=lambda: self._spent + self._count.requests,
+        )  # fmt: skip
+        self._told: list[journal.Entry] = []
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
-        self._stuck: set[str] = set()
         self._live_only: list[int] = [0] * len(task.windows)
         self._query = Query(window.query_filters(task.filter, ended_only=task.ended_only))
 
     async def reports(self) -> list[Report]:
         """Do it."""
         started = time.monotonic()
-        with counting() as count:
+        with counting() as self._count:
             divisions = None if self._task.dry_run else await visible_divisions(self._api)
-            found = await (self._by_job() if self._task.via == "job" else self._by_query())
-            await self._drain(0)
+            try:
+                found = await (self._by_job() if self._task.via == "job" else self._by_query())
+            except Exception:
+                with contextlib.suppress(StoreError):
+                    await self._writing.drain()  # the next run goes on from here
+                raise
+            await self._writing.drain()
+            if found.consistent and not found.rows:
+                await self._mistrust_nothing()
             if found.consistent and not self._query.members:
-                await self._look_for_unlisted(found)
-            await self._drain(0)
+                await self._look_for_unlisted()
+            await self._writing.drain()
+        requests = self._spent + self._count.requests
         reports = []
         for position, one in enumerate(self._task.windows):
-            report = await self._judge(found, position, one, count.requests, time.monotonic() - started)
+            report = await self._judge(found, position, one, requests, time.monotonic() - started)
             if not self._task.dry_run:
                 await self._file(report, found, divisions)
             reports.append(report)
+        await self._forget_progress()
         return reports
+
+    async def _mistrust_nothing(self) -> None:
+        """Raise UsageError for an answer without rows from a time that the platform may have forgotten."""
+        try:
+            window.check_kept(self._task.interval, self._task.now())
+        except UsageError:
+            await self._forget_progress()
+            raise
+
+    # Going on where a run was cut short
+
+    def _kept_entries(self) -> list[journal.Entry]:
+        """What is known of a run that was cut short, oldest first."""
+        if self._book is None or self._task.dry_run:
+            return []
+        since = to_text(self._task.now() - journal.KEPT)
+        return journal.decode(self._book.progress(self._task.journal_key, since=since))
+
+    def _resumed(self) -> Reader:
+        """A reader, which stands where the one of a run that was cut short stood."""
+        reader = self._reader()
+        if self._kept and journal.replay(reader, self._kept):
+            self._go_on()
+        elif self._kept:
+            reader = self._reader()
+        return reader
+
+    def _go_on(self) -> None:
+        log.info("%s: going on after %d steps that are known", self._task.interval.text, len(self._kept))
+        self._writing.resume(self._kept)
+        self._spent = self._kept[-1].spent
+
+    def _reader(self) -> Reader:
+        return Reader(self._task.interval, longest=LONGEST_FILTERED if self._query.members else LONGEST)
+
+    async def _forget_progress(self) -> None:
+        if self._book is not None and not self._task.dry_run:
+            older = to_text(self._task.now() - journal.KEPT)
+            await follow.done(self._book.drop_progress(self._task.journal_key, older_than=older))
 
     # Reading
 
     async def _by_query(self) -> Found:
-        task = self._task
-        reader = Reader(task.interval, longest=LONGEST_FILTERED if self._query.members else LONGEST)
+        task, reader = self._task, self._resumed()
 
         async def take(page: DetailsPage, as_of: str) -> None:
             task.progress(Progress(task.interval, len(reader.passes), reader.rows_read, page.total_hits))
-            await self.take(page.rows, as_of)
+            *before, entry = self._told
+            self._told.clear()
+            for one in before:
+                await self._writing.take((), as_of, one)
+            await self._writing.take(page.rows, as_of, entry)
 
-        doubted: frozenset[str] = frozenset()
+        doubted: frozenset[str] = frozenset(one for entry in self._kept for one in entry.doubted)
         while True:
             finished = await read(
-                self._api, reader, self._query, now=task.now, sleep=task.sleep, take=take, stop=task.stop
-            )
+                self._api, reader, self._query, now=task.now, sleep=task.sleep, take=take, stop=task.stop,
+                told=self._told.append,
+            )  # fmt: skip
             rows = reader.found()
-            if not finished.consistent or len(reader.passes) == 1 or self._query.members:
+            if not finished.consistent or self._query.members:
                 break
             lost = {one: start for one, start in (await self._lost(rows)).items() if one not in doubted}
             if not lost:
-                await self._ask_the_ongoing(rows)
+                if len(reader.passes) > 1:
+                    await self._ask_the_ongoing(rows)
                 break
             doubted |= lost.keys()
-            reader.doubt(lost.values(), f"{len(lost)} that an earlier pass saw exist, and were not in the answer")
+            reason = f"{len(lost)} that are known to exist were not in the answer"
+            reader.doubt(lost.values(), reason)
+            doubt = journal.Entry("doubt", starts=list(lost.values()), doubted=list(lost), text=reason)
+            await self._writing.take((), "", doubt)
         return Found(
-            rows, finished.consistent, finished.reason, reader.as_of(self._began), [p.as_dict() for p in reader.passes],
-            reader.reading, reader.first_total, reader.final_total, reader.duplicates, reader.proof_requests,
+            rows, finished.consistent, finished.reason, reader.as_of(self._writing.began),
+            [p.as_dict() for p in reader.passes], reader.reading, reader.first_total, reader.final_total,
+            reader.duplicates, reader.proof_requests,
         )  # fmt: skip
 
     async def _by_job(self) -> Found:
         task = self._task
-        result = await jobs.read(
-            self._api, task.interval, self._query.members, now=task.now, sleep=task.sleep, take=self.take,
-            stop=task.stop,
+        result = jobs.Result()
+        if self._kept and await jobs.resume(self._api, result, self._kept):
+            self._go_on()
+
+        async def take(rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None) -> None:
+            task.progress(Progress(task.interval, 1, len(result.rows), None))
+            await self._writing.take(rows, as_of, entry)
+
+        await jobs.read(
+            self._api, task.interval, self._query.members, now=task.now, sleep=task.sleep, take=take,
+            stop=task.stop, result=result,
         )  # fmt: skip
+        if result.consistent and not self._query.members and (lost := await self._lost(result.rows)):
+            result.consistent = False
+            result.reason = f"{len(lost)} conversations that are known to exist were not in the job's answer"
         return Found(
             result.rows, result.consistent, result.reason, result.as_of, result.passes, "job",
             duplicates=result.duplicates,
         )  # fmt: skip
 
-    # Writing
-
-    async def take(self, rows: Sequence[DetailRow], as_of: str) -> None:
-        """Hand rows on to the store; wait only if too many pages wait already."""
-        for batch in self._tally.batches(rows):
-            if self._task.dry_run:
-                self._compare(batch, as_of)
-            else:
-                self._waiting.append((batch, self._write(batch, as_of)))
-        await self._drain(_PAGES_WAITING)
-
-    def _compare(self, batch: Batch, as_of: str) -> None:
-        if self._book is None:
-            ids = [row.conversation_id for row in batch.rows if row.conversation_id]
-            outcome = PageOutcome({} if batch.again else dict.fromkeys(ids, "missing"), len(ids))
-        else:
-            outcome = self._book.compare_details(
-                batch.rows, as_of=as_of, run_started_at=self._began, already=self._already(batch)
-            )
-        for row in batch.rows:
-            kind = outcome.classes.get(row.conversation_id or "", "unchanged")
-            if kind != "unchanged" and self._book is not None:
-                self._tally.shares[batch.window].causes[self._cause(row, kind)] += 1
-        self._tally.filed(batch, outcome.classes, outcome.written, outcome.drifted)
-
-    def _write(self, batch: Batch, as_of: str) -> Awaitable[PageOutcome]:
-        assert self._book is not None
-        causes = self._tally.shares[batch.window].causes
-
-        def cause(row: DetailRow, kind: str) -> str:
-            word = self._cause(row, kind)
-            causes[word] += 1
-            return word
-
-        return asyncio.wrap_future(
-            self._book.write_details(
-                batch.rows, as_of=as_of, run_started_at=self._began, window=self._task.windows[batch.window],
-                already=self._already(batch), cause=cause,
-            )
-        )  # fmt: skip
-
-    @staticmethod
-    def _already(batch: Batch) -> Mapping[str, Any]:
-        return {row.conversation_id: True for row in batch.rows if row.conversation_id} if batch.again else {}
-
-    async def _drain(self, keep: int) -> None:
-        while len(self._waiting) > keep:
-            batch, writing = self._waiting.popleft()
-            outcome = await writing
-            self._tally.filed(batch, outcome.classes, outcome.written, outcome.drifted)
-
     # What the answer does not have
 
     async def _lost(self, rows: Mapping[str, int]) -> dict[str, str]:
-        """Conversations of an earlier pass that the proof lacks, and exist: id → start. What does not is gone."""
-        await self._drain(0)
+        """Conversations that an earlier pass or an earlier run saw, the answer lacks, and exist: id → start.
+
+        Those that do not exist any more are gone. Nothing is asked where nothing is lacking.
+        """
+        await self._writing.drain()
         lost: dict[str, str] = {}
-        missing = self._tally.seen() - rows.keys()
+        missing = self._writing.tally.seen() - rows.keys()
+        if self._book is not None:
+            missing |= {one for one in self._book.reconciled_ids(self._task.interval) if one not in rows}
         async for answer in follow.ask(self._api, missing, now=self._task.now, stop=self._task.stop):
-            await self.take(answer.rows, answer.as_of)
+            await self._writing.take(answer.rows, answer.as_of)
             lost |= {
                 row.conversation_id: row.start
                 for row in answer.rows
@@ -295,17 +319,17 @@ class Run:
             if end_of(value) < 0 <= start_of(value) and self._task.interval.contains(moment(start_of(value)))
         ]  # fmt: skip
         async for answer in follow.ask(self._api, ongoing, now=self._task.now, stop=self._task.stop):
-            await self.take(answer.rows, answer.as_of)
+            await self._writing.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
 
-    async def _look_for_unlisted(self, found: Found) -> None:
+    async def _look_for_unlisted(self) -> None:
         """Conversations that only capture knows: asked for by id, and explained or kept as anomalies."""
         if self._book is None:
             return
         for position, one in enumerate(self._task.windows):
-            heard = [known for known in self._book.live_only_ids(one) if known not in found.rows]
+            heard = [known for known in self._book.live_only_ids(one) if not self._writing.tally.kind(known)]
             async for answer in follow.ask(self._api, heard, now=self._task.now, stop=self._task.stop):
-                await self.take(answer.rows, answer.as_of)
+                await self._writing.take(answer.rows, answer.as_of)
                 self._live_only[position] += len(answer.unknown)
                 if answer.unknown and not self._task.dry_run:
                     await follow.done(
@@ -317,12 +341,12 @@ class Run:
     # What it means
 
     async def _judge(self, found: Found, position: int, one: Interval, requests: int, seconds: float) -> Report:
-        task, share = self._task, self._tally.shares[position]
-        figures = self._tally.figures(found.rows, one)
+        task, share = self._task, self._writing.tally.shares[position]
+        figures = self._writing.tally.figures(found.rows, one)
         going_on, stuck = await self._going_on(found, one)
         read_at = max(from_text(found.as_of), one.start)
         verdict = window.verdict(
-            consistent=found.consistent, going_on=going_on, end=one.end, read_at=read_at,
+            consistent=found.consistent, going_on=going_on, end=_settles_from(found, one), read_at=read_at,
             settle_after=task.settings.settle_after,
         )  # fmt: skip
         return Report(
@@ -361,13 +385,18 @@ class Run:
         failures = window.failures_in_a_row(self._book.runs_of(start, end, task.key)) + 1 if failed else 0
         owned = [one for one, value in found.rows.items() if report.window.contains(moment(max(start_of(value), 0)))]
         record = RunRecord(
-            start=start, end=end, filter=task.key, command=task.command, via=task.via, started_at=self._began,
+            start=start, end=end, filter=task.key, command=task.command, via=task.via, started_at=self._writing.began,
             finished_at=to_text(now), as_of=found.as_of, verdict=report.verdict, reason=report.reason,
             reading=found.reading, passes_json=_encode(found.passes).decode(), id_digest=id_digest(owned),
             query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
             divisions_json=divisions, seconds=report.seconds, drift=report.drift, figures=report.figures(),
             next_try_at=to_text(window.next_try(failures, now)) if failed else None,
-            settled=not failed
-            and window.is_aged(report.window.end, from_text(found.as_of), task.settings.settle_after),
+            settled=report.verdict == "settled",
         )  # fmt: skip
         await follow.done(self._book.finish_run(record))
+
+
+def _settles_from(found: Found, one: Interval) -> datetime:
+    first, last = (milliseconds(to_text(edge)) for edge in (one.start, one.end))
+    ended = max((end_of(value) for value in found.rows.values() if first <= start_of(value) < last), default=-1)
+    return window.settles_from(one.end, moment(ended) if ended >= 0 else None)

@@ -7,12 +7,14 @@ ones are made as one, and never two at a time.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
+
+log = logging.getLogger(__name__)
 
 
 class Schedule:
@@ -46,9 +48,11 @@ class Schedule:
             return
 
     async def stop(self) -> None:
-        """Begin no more, and wait for the look under way. Cancelling this cancels that."""
+        """Begin no more, and wait for the look under way, however it ends. Cancelling this cancels that."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        if self._running is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
+        if self._running is None or self._running.done():
+            return  # how it ended, the scheduler has said
+        [outcome] = await asyncio.gather(self._running, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            log.error("the last look at the ledger failed: %s", outcome)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from genesys.settings import Settings
-from genesys.times import Interval
+from genesys.times import Interval, to_text
 from reconcile import plan, window
 from reconcile.read import Sleep
 
@@ -19,12 +19,20 @@ Command = Literal["manual", "due", "daemon", "lambda"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. expected: rows, as far as it is known."""
+    """How far a run is. expected: rows, as far as it is known.
+
+    done, windows: of the whole round. rate: conversations a second. requests_left: in this minute. to_go: seconds.
+    """
 
     window: Interval
     passes: int
     rows: int
     expected: int | None
+    done: int = 0
+    windows: int = 1
+    rate: float | None = None
+    requests_left: int | None = None
+    to_go: float | None = None
 
 
 Show = Callable[[Progress], None]
@@ -45,6 +53,8 @@ class Task:
     progress: Show = lambda _: None
     sleep: Sleep = asyncio.sleep
     stop: asyncio.Event | None = None
+    # id → how it compares with the store as the round found it, for what another window of the round has read before.
+    earlier: dict[str, str] = field(default_factory=dict)
 
     @property
     def interval(self) -> Interval:
@@ -55,6 +65,11 @@ class Task:
     def key(self) -> str:
         """The ledger's name of the filter."""
         return window.filter_key(self.filter, ended_only=self.ended_only)
+
+    @property
+    def journal_key(self) -> tuple[str, str, str, str]:
+        """Under what its progress is kept."""
+        return to_text(self.interval.start), to_text(self.interval.end), self.key, self.via
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from genesys.times import Interval
+from genesys.errors import UsageError
+from genesys.times import Interval, to_text
 
 Verdict = Literal["open", "complete", "settled", "failed"]
 
@@ -19,6 +20,11 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A failed window is tried again after this, then after twice as long, and so on.
 FIRST_RETRY: Final = timedelta(minutes=10)
 LONGEST_RETRY: Final = timedelta(days=1)
+# The longest that an organisation can keep conversations (reference, section 5: 90 days to five years).
+RETENTION: Final = timedelta(days=5 * 365 + 2)
+
+# The nightly reprocessing is over about 84 hours after a conversation's end. Of the default of 96, that leaves this.
+LATE_END: Final = timedelta(hours=12)
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -56,6 +62,14 @@ def is_aged(end: datetime, read_at: datetime, settle_after: timedelta) -> bool:
     return end + settle_after <= read_at
 
 
+def settles_from(end: datetime, last_ended: datetime | None) -> datetime:
+    """From when on a window's time to settle counts: its end, or (nearly) when the last of its conversations ended.
+
+    The platform's nightly reprocessing takes each conversation some two days after that one has ended.
+    """
+    return end if last_ended is None else max(end, last_ended - LATE_END)
+
+
 def verdict(*, consistent: bool, going_on: int, end: datetime, read_at: datetime, settle_after: timedelta) -> Verdict:
     """What a reading makes of a window.
 
@@ -67,6 +81,20 @@ def verdict(*, consistent: bool, going_on: int, end: datetime, read_at: datetime
     if going_on:
         return "open"
     return "settled" if is_aged(end, read_at, settle_after) else "complete"
+
+
+def check_kept(interval: Interval, now: datetime, *, since: bool = False) -> None:
+    """Raise UsageError for an interval so old that the platform may have forgotten it: "nothing" would prove nothing.
+
+    To be asked of an answer without rows; what it still answers is as good as ever. since: the configured beginning.
+    """
+    oldest = now - RETENTION
+    if (interval.start if since else interval.end) <= oldest:
+        what = f"[reconcile] since = {to_text(interval.start)}" if since else f"the interval {interval.text}"
+        raise UsageError(
+            f"{what} lies before the platform's retention: it keeps conversations for five years at most (now since"
+            f" {to_text(oldest)[:10]}), so an empty answer would prove nothing; choose a later one"
+        )
 
 
 def next_try(failures: int, failed_at: datetime) -> datetime:

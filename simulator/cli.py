@@ -1,47 +1,100 @@
-"""`rollbook simulate`: the organisation on its own, for integration tests of any connector."""
+"""`rollbook simulate`: the organisation on its own, for integration tests of any connector.
+
+Owns the options and how addresses and credentials are printed; what is simulated is elsewhere.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import signal
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 
+from simulator.details import READINGS, Jitter
+from simulator.faults import Fault, ScriptError, load
+from simulator.feed import OPTIONS, delivering, eventbridge_options
+from simulator.jobs import Rules
 from simulator.server import Simulator
+
+_POSITIVE = click.IntRange(min=1)
+_NOT_NEGATIVE = click.FloatRange(min=0)
 
 
 @click.command()
-@click.option("--seed", default=1, show_default=True, help="The same seed is the same organisation.")
-@click.option("--port", default=0, help="0: any free one.")
-@click.option("--rate", default=1.0, show_default=True, help="Simulated seconds in a real one.")
-@click.option("--queues", default=6, show_default=True)
-@click.option("--per-hour", default=120.0, show_default=True, help="Conversations an hour.")
-@click.option("--reading", type=click.Choice(["overlap", "day"]), default="overlap", show_default=True)
+@click.option("--seed", default=1, show_default=True, help="The same seed makes the same queues, users and stories.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: any free one.")
+@click.option("--rate", type=_NOT_NEGATIVE, default=1.0, show_default=True, help="Simulated seconds in a real one.")
+@click.option("--queues", type=_POSITIVE, default=6, show_default=True)
+@click.option("--users", type=_POSITIVE, default=12, show_default=True)
+@click.option("--per-hour", type=_NOT_NEGATIVE, default=120.0, show_default=True, help="Conversations an hour.")
+@click.option("--days", type=click.FloatRange(0, 400), default=1.0, show_default=True, help="Days of past.")
+@click.option(
+    "--reading", type=click.Choice(READINGS), default="overlap", show_default=True,
+    help="How a details query reads a part of a day.",
+)  # fmt: skip
+@click.option(
+    "--jitter", type=click.IntRange(min=0), default=0, show_default=True,
+    help="By how much totalHits errs on the last minute.",
+)  # fmt: skip
+@click.option("--rate-limit", type=_POSITIVE, default=300, show_default=True, help="Requests a minute.")
+@click.option("--latency", type=_NOT_NEGATIVE, default=0.0, show_default=True, help="Real seconds of every answer.")
+@click.option("--token-lifetime", type=click.FloatRange(min=1), default=86_400, show_default=True, help="Real seconds.")
+@click.option("--job-lag", type=_NOT_NEGATIVE, default=6.0, show_default=True, help="Hours that jobs' data are behind.")
+@click.option("--faults", type=click.Path(dir_okay=False, path_type=Path), help="A script of what goes wrong (JSON).")
+@eventbridge_options
 @click.option("--json", "as_json", is_flag=True, help="Print addresses and credentials as one JSON object.")
-def simulate(
-    *, seed: int, port: int, rate: float, queues: int, per_hour: float, reading: str, as_json: bool
-) -> None:
+def simulate(*, days: float, jitter: int, job_lag: float, faults: Path | None, as_json: bool, **settings: Any) -> None:
     """Run a local Genesys Cloud organisation until stopped."""
-
-    async def work() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+    eventbridge = {name: settings.pop(name) for name in OPTIONS}
+    try:
+        script = _read(faults) if faults is not None else []
+        now = datetime.now(UTC)
         organisation = Simulator(
-            seed=seed, port=port, rate=rate, queues=queues, per_hour=per_hour, reading=reading
-        )  # fmt: skip
-        async with organisation:
-            if as_json:
-                click.echo(json.dumps(organisation.env))
-            else:
-                click.echo("A simulated organisation is up. In another terminal:\n")
-                for name, value in organisation.env.items():
-                    click.echo(f"export {name}={value}")
-                click.echo("\nthen `rollbook doctor`, `rollbook run`. Ctrl-C ends it.")
-            await stop.wait()
+            start=now - timedelta(days=days),
+            jitter=Jitter(jitter),
+            job_rules=Rules(lag=timedelta(hours=job_lag)),
+            faults=script,
+            **settings,
+        )
+        organisation.clock.advance(now - organisation.now())
+        asyncio.run(_serve(organisation, eventbridge, as_json=as_json))
+    except ScriptError as error:
+        _fail(f"{faults}: {error}", status=2, as_json=as_json)
+    except OSError as error:
+        _fail(str(error), status=1, as_json=as_json)
 
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(work())
+
+async def _serve(organisation: Simulator, eventbridge: Mapping[str, Any], *, as_json: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with organisation, delivering(organisation, eventbridge):
+        if as_json:
+            click.echo(json.dumps(organisation.env))
+        else:
+            click.echo("A simulated organisation is up. In another terminal:\n")
+            for name, value in organisation.env.items():
+                click.echo(f"export {name}={value}")
+            click.echo("\nthen `rollbook doctor`, `rollbook run`. Ctrl-C ends it.")
+        await stop.wait()
+
+
+def _read(path: Path) -> list[Fault]:
+    try:
+        return load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScriptError(f"cannot be read: {error}") from None
+
+
+def _fail(message: str, *, status: int, as_json: bool) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps({"error": message}))
+    else:
+        click.echo(f"rollbook simulate: {message}", err=True)
+    raise SystemExit(status)

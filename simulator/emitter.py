@@ -33,10 +33,12 @@ _QUEUE, _USER, _DETAIL = (
 
 
 class Life(Protocol):
-    """What is needed of a conversation: its record, and the moments at which it changes, sorted."""
+    """What is needed of a conversation: its record, the moments at which it changes, sorted, and when it is over."""
 
     @property
     def id(self) -> str: ...
+    @property
+    def over_by(self) -> datetime: ...
     @property
     def record(self) -> dict[str, Any]: ...
     @property
@@ -151,13 +153,16 @@ class Emitter:
     def _discover(self) -> None:
         """Take in conversations that are new since the last look; by_id keeps the order in which they came."""
         every = self._world.by_id
-        if len(every) == len(self._known):
-            return
+        if len(every) == len(self._known) or not (self.everything or self._heard):
+            return  # what nobody hears need not be written: a large past is looked at when somebody begins to listen
         fresh = list(itertools.islice(every.values(), len(self._known), None))
         if any(one.id in self._known for one in fresh) or len(fresh) + len(self._known) != len(every):
+            self._known &= every.keys()
             fresh = [one for one in every.values() if one.id not in self._known]
         for life in fresh:
             self._known.add(life.id)
+            if life.over_by <= self.done - self.delay:
+                continue
             self._await_change(life, self.done - self.delay)
             if self.everything or self._watched(life.id):
                 self._follow([life.id])

@@ -1,192 +1,165 @@
-"""What one session of a conversation was doing at a moment, read from its segments alone. Pure.
+"""One party's part in a conversation, as details records spell it: participant, session, segments, metrics, audio.
 
-The analytics record has each session's whole life; a notification is told of it one moment at a time, in the words of
-the conversation model. Nothing here looks at what lies ahead of the moment, except to know that a session goes on.
+Knows the shapes of each media type and how to write a stretch of time; knows nothing of what happens in a conversation.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+import random
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final
 
-Segment = dict[str, Any]
+from simulator.times import milliseconds, text
 
-# What a segment's type is as a communication's state.
-_STATES: Final = {
-    "alert": "alerting", "dialing": "dialing", "contacting": "contacting", "delay": "offering",
-    "scheduled": "scheduled", "parked": "parked", "uploading": "uploading", "converting": "converting",
-    "transmitting": "transmitting",
-}  # fmt: skip
-_LINE: Final = frozenset({"alerting", "dialing", "contacting", "offering", "connected", "disconnected", "terminated"})
-# The states that each medium's communications have; another one is told as `connected`.
-STATES: Final = {
-    "voice": _LINE | {"uploading", "converting", "transmitting"},
-    "callback": _LINE | {"scheduled", "uploading"},
-    "email": frozenset({"alerting", "connected", "disconnected", "transmitting", "parked"}),
-    "message": frozenset({"alerting", "connected", "disconnected", "parked"}),
-}  # fmt: skip
-_TALKING: Final = frozenset({
-    "interact", "ivr", "hold", "voicemail", "monitoring", "coaching", "barging", "system", "sharing", "parked",
-})  # fmt: skip
-# disconnectType of the details -> of the conversation model.
-DISCONNECTS: Final = {
-    "transfer": "transfer", "conferenceTransfer": "transfer.conference", "consultTransfer": "transfer.consult",
-    "forwardTransfer": "transfer.forward", "noAnswerTransfer": "transfer.noanswer", "dndTransfer": "transfer.dnd",
-    "notAvailableTransfer": "transfer.notavailable", "transportFailure": "transport.failure",
-    "dndEndpoint": "endpoint.dnd", "sessionExpired": "session.expired", "endpoint": "endpoint", "client": "client",
-    "system": "system", "timeout": "timeout", "error": "error", "peer": "peer", "other": "other", "spam": "spam",
-    "uncallable": "uncallable", "inactivity": "inactivity", "takeover": "takeover",
-}  # fmt: skip
-_MESSAGES_ONLY: Final = frozenset({"inactivity", "session.expired", "takeover"})
-_NOT_EMAILS: Final = frozenset({"endpoint.dnd", "transfer.dnd"})
+PROVIDERS: Final = {
+    "voice": "Edge",
+    "message": "PureCloud Messaging",
+    "email": "PureCloud Email",
+    "callback": "PureCloud Callback",
+}
 
 
-@dataclass(frozen=True, slots=True)
+def identity(draw: random.Random) -> str:
+    """A UUID, from the seeded stream."""
+    digits = f"{draw.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
 class Leg:
-    """A session at a moment. Times are API text, None for what has not happened.
+    """A participant and its session of one medium, while they are written."""
 
-    passing: the instant between its disconnection and the word of it, when after-call work is due already.
-    """
+    def __init__(self, draw: random.Random, purpose: str, media: str, *, peer: Leg | None = None) -> None:
+        self._draw = draw
+        self.media = media
+        self.queue_id: str | None = None
+        self.participant: dict[str, Any] = {"participantId": identity(draw), "purpose": purpose}
+        self.participant["sessions"] = []
+        self.session: dict[str, Any] = {}
+        self.open(media, peer)
 
-    session: dict[str, Any]
-    started: str
-    state: str
-    initial: str
-    connected: str | None
-    disconnected: str | None
-    disconnect: str | None
-    queue: str | None
-    held_since: str | None
-    parked_since: str | None
-    work: Segment | None
-    work_due: bool
-    passing: bool
+    def open(self, media: str, peer: Leg | None = None) -> None:
+        """A further session of the same participant."""
+        self.media = media
+        self.session = {
+            "direction": "inbound",
+            "mediaType": media,
+            "provider": PROVIDERS[media],
+            "sessionId": identity(self._draw),
+            "metrics": [],
+            "segments": [],
+        }
+        if peer is not None:
+            self.session["peerId"] = peer.session["sessionId"]
+        self.participant["sessions"].append(self.session)
 
-    @property
-    def medium(self) -> str:
-        return str(self.session["mediaType"])
+    def segment(self, kind: str, start: datetime, end: datetime | None, **more: Any) -> dict[str, Any]:
+        """A stretch of time; `end` None: it goes on."""
+        told: dict[str, Any] = {"conference": False, "segmentStart": text(start), "segmentType": kind}
+        if self.queue_id is not None:
+            told["queueId"] = self.queue_id
+        if end is not None:
+            told["segmentEnd"] = text(end)
+        told |= more
+        self.session["segments"].append(told)
+        return told
 
-    @property
-    def over(self) -> bool:
-        """Disconnected, and told so."""
-        return self.state == "disconnected"
+    def count(self, name: str, at: datetime) -> None:
+        """An `n` metric: it happened once."""
+        self.session["metrics"].append({"emitDate": text(at), "name": name, "value": 1})
 
-    @property
-    def after_call_work(self) -> dict[str, Any] | None:
-        """The AfterCallWork of an agent who has disconnected."""
-        if self.disconnected is None or not self.work_due:
-            return None
-        began = self.work["segmentStart"] if self.work else self.disconnected
-        if self.work and "segmentEnd" in self.work:
-            return {"state": "complete", "startTime": began, "endTime": self.work["segmentEnd"]}
-        return {"state": "pending", "startTime": began}
+    def spent(self, start: datetime, end: datetime, *names: str) -> None:
+        """`t` metrics: milliseconds, emitted when what they measure is over."""
+        value = milliseconds(start, end)
+        self.session["metrics"] += [{"emitDate": text(end), "name": name, "value": value} for name in names]
 
-    @property
-    def wrapup(self) -> dict[str, Any] | None:
-        """The Wrapup that after-call work ended with."""
-        work = self.work
-        if not work or "segmentEnd" not in work:
-            return None
-        told = {"code": work.get("wrapUpCode"), "notes": work.get("wrapUpNote"), "tags": work.get("wrapUpTags")}
-        taken = (_moment(work["segmentEnd"]) - _moment(work["segmentStart"])) // timedelta(seconds=1)
-        return {name: value for name, value in told.items() if value} | {
-            "durationSeconds": taken, "endTime": work["segmentEnd"],
-        }  # fmt: skip
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def _written(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
-
-
-def seen(segment: Segment, at: str) -> Segment:
-    """A segment as it stood: what its end tells is not known before."""
-    if segment.get("segmentEnd", "") > at:
-        later = ("segmentEnd", "disconnectType", "wrapUpCode", "wrapUpNote", "wrapUpTags")
-        return {name: value for name, value in segment.items() if name not in later}
-    return segment
+    def measure(self, start: datetime, end: datetime) -> None:
+        """The audio statistics of the leg that ended; other media have none."""
+        if self.media != "voice":
+            return
+        draw = self._draw
+        quality = 4.9 - draw.expovariate(2.2)
+        told: dict[str, Any] = {
+            "codecs": ["audio/PCMU" if self.participant["purpose"] == "customer" else "audio/opus"],
+            "eventTime": text(end + timedelta(milliseconds=50 + draw.randrange(50))),
+            "maxLatencyMs": draw.randrange(20, 220),
+            "minMos": max(1.0, quality - draw.random() * 0.1),
+            "minRFactor": max(20.0, quality * 18.9 - draw.random() * 3),
+            "receivedPackets": milliseconds(start, end) // 20 + 1,
+        }
+        # Counters of nothing are left out, as in recorded answers.
+        told |= {name: draw.randrange(1, 90) for name in ("discardedPackets", "overrunPackets") if draw.random() < 0.3}
+        self.session.setdefault("mediaEndpointStats", []).append(told)
 
 
-def leg(session: dict[str, Any], at: str, *, passing: bool) -> Leg | None:
-    """A session at `at` (API text); None if it has not begun."""
-    begun = [seen(one, at) for one in session.get("segments", ()) if one["segmentStart"] <= at]
-    if not begun:
-        return None
-    line = [one for one in begun if one["segmentType"] != "wrapup"] or begun
-    whole = [one for one in session["segments"] if one["segmentType"] != "wrapup"]
-    work = [one for one in session["segments"] if one["segmentType"] == "wrapup"]
-    over = all(one.get("segmentEnd", "~") <= at for one in whole)
-    left = max((one["segmentEnd"] for one in line if "segmentEnd" in one), default=None) if over else None
-    between = passing and left == at and bool(work)
-    known = STATES.get(session["mediaType"], _LINE)
-    current = max((one for one in line if "segmentEnd" not in one), key=_start, default=line[-1])
-    doing = "" if over else current["segmentType"]
-    talking = [one["segmentStart"] for one in line if one["segmentType"] in _TALKING]
-    begun_work = [one for one in begun if one["segmentType"] == "wrapup"]
-    return Leg(
-        session=session,
-        started=min(one["segmentStart"] for one in begun),
-        state="disconnected" if over and not between else _state(doing, known),
-        initial=_state(min(line, key=_start)["segmentType"], known),
-        connected=min(talking, default=None),
-        disconnected=left,
-        disconnect=_disconnect(line, session["mediaType"]) if over else None,
-        queue=next((one["queueId"] for one in reversed(begun) if one.get("queueId")), None),
-        held_since=current["segmentStart"] if doing == "hold" else None,
-        parked_since=current["segmentStart"] if doing == "parked" else None,
-        work=_joined(begun_work) if begun_work else None,
-        work_due=bool(work),
-        passing=between,
-    )
+def describe_voice(leg: Leg, draw: random.Random, number: Mapping[str, str]) -> None:
+    """What a voice session carries: numbers, edge, SIP call."""
+    leg.session |= {
+        "ani": number["ani"],
+        "dnis": number["dnis"],
+        "edgeId": identity(draw),
+        "protocolCallId": identity(draw),
+        "recording": True,
+        "remoteNameDisplayable": number["name"],
+        "sessionDnis": number["dnis"],
+    }
 
 
-def _start(segment: Segment) -> str:
-    return str(segment["segmentStart"])
+def describe_routing(leg: Leg, draw: random.Random, users: list[dict[str, Any]]) -> None:
+    """What routing leaves behind: skills, who was eligible, who was proposed and with which score."""
+    size = draw.randrange(10, 34)
+    ranked = [draw.choice(users)["id"] for _ in range(size)]
+    leg.session |= {
+        "activeSkillIds": [identity(draw) for _ in range(draw.randrange(4))],
+        "eligibleAgentCounts": [draw.randrange(1, 40) for _ in range(draw.randrange(1, 4))],
+        "proposedAgents": [{"agentRank": rank + 1, "proposedAgentId": one} for rank, one in enumerate(ranked)],
+        "requestedRoutings": ["Standard"],
+        "routingRing": 1,
+        "usedRouting": "Standard",
+        "waitingInteractionCounts": [draw.randrange(30) for _ in range(2)],
+    }
 
 
-def _state(kind: str, known: frozenset[str]) -> str:
-    word = _STATES.get(kind, "connected")
-    return word if word in known else "connected"
+def scores(draw: random.Random, users: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The agents that predictive or bullseye routing weighed, as a segment carries them."""
+    return [
+        {"agentScore": draw.randrange(1, 101), "scoredAgentId": draw.choice(users)["id"]}
+        for _ in range(draw.randrange(8, 24))
+    ]
 
 
-def _joined(work: list[Segment]) -> Segment:
-    """After-call work in several segments is one."""
-    return {**work[-1], "segmentStart": work[0]["segmentStart"]}
+def describe_message(leg: Leg, draw: random.Random, guest: str) -> None:
+    """What a message session carries: addresses, kind, delivery."""
+    leg.session |= {
+        "addressFrom": guest,
+        "addressTo": "deployment-1",
+        "authenticated": False,
+        "deliveryStatus": "Received",
+        "engagementSource": "OpenMessaging",
+        "mediaCount": draw.randrange(3),
+        "messageType": "webmessaging",
+    }
 
 
-def _disconnect(line: Iterable[Segment], medium: str) -> str | None:
-    told = [DISCONNECTS.get(one["disconnectType"], "other") for one in line if "disconnectType" in one]
-    if not told:
-        return None
-    foreign = (
-        _NOT_EMAILS | _MESSAGES_ONLY if medium == "email" else frozenset() if medium == "message" else _MESSAGES_ONLY
-    )
-    return "other" if told[-1] in foreign else told[-1]
+def describe_email(leg: Leg, sender: str) -> None:
+    """What an email session carries: addresses and copies."""
+    leg.session |= {
+        "addressFrom": sender,
+        "addressOther": sender,
+        "addressSelf": "help@example.com",
+        "addressTo": "help@example.com",
+        "bcc": [],
+        "cc": ["team@example.com"],
+    }
 
 
-@lru_cache(maxsize=8_192)
-def _message_id(session: str, number: int) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{session} {number}"))
-
-
-def messages(one: Leg, at: str) -> list[dict[str, Any]]:
-    """The messages of a communication so far, each with an id and a time: the details have neither, so they are made up
-    from the session's id, the same ones each time."""
-    if one.connected is None:
-        return []
-    began, end = _moment(one.connected), _moment(min(one.disconnected or at, at))
-    found = []
-    for number in range(min(int((end - began).total_seconds() // 20) + 1, 40)):
-        name = _message_id(one.session["sessionId"], number)
-        when = _written(began + timedelta(seconds=20 * number))
-        found.append(
-            {"messageId": name, "messageTime": when, "messageStatus": "delivery-success", "messageSegmentCount": 1}
-        )
-    return found
+def describe_callback(leg: Leg, number: Mapping[str, str], due: datetime, script: str) -> None:
+    """What a callback session carries: whom, when, with which script."""
+    leg.session |= {
+        "callbackNumbers": [number["ani"].removeprefix("tel:")],
+        "callbackScheduledTime": text(due),
+        "callbackUserName": number["name"],
+        "scriptId": script,
+        "skipEnabled": True,
+        "timeoutSeconds": 0,
+    }

@@ -1,123 +1,238 @@
-"""The organisation over HTTP and WebSocket on loopback."""
+"""The organisation over HTTP and WebSocket on loopback: a shell that lets requests in and sends answers out.
+
+What is answered is decided elsewhere: `rest` and what it calls for resources, `limits`, `sign_in` and `faults` for who
+is let in and what goes wrong.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import base64
+import contextlib
 import random
+import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from aiohttp import web
 
+from simulator import rest
 from simulator.channels import Channels
 from simulator.clock import Clock
+from simulator.details import READINGS, Jitter
+from simulator.errors import Refusal, SignInRefused, missing_permissions
+from simulator.faults import Effect, Fault, Script, effect
+from simulator.jobs import Jobs, Rules
+from simulator.legs import identity
+from simulator.limits import RateLimit, too_many
+from simulator.mischief import ACTS, check
 from simulator.notifications import Notifications
-from simulator.world import Life, World, moment
+from simulator.sign_in import Client, SignIn
+from simulator.world import Life, World
 
 DAY = timedelta(days=1)
-
-
-class Refusal(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+_ASKING: ContextVar[tuple[str, Client]] = ContextVar("asking")  # the token of a request that was let in, and whose
 
 
 class Simulator:
-    """`async with Simulator(...) as sim`: then `sim.api_url`, `sim.env`, `sim.truth(...)`."""
+    """`async with Simulator(...) as simulator`: then `api_url`, `env`, `truth(...)`.
+
+    seed: the same seed and start are the same organisation. start: the first conversation and the clock's beginning
+    (two hours ago). rate: simulated seconds in a real one; 0: time stands until `clock.advance`. per_hour:
+    conversations an hour. reading: how a part of a day is matched, `overlap` or `day`. rate_limit: requests a minute.
+    records: conversations to have besides. drift: called before each details query, with how many there were.
+    latency: real seconds that every answer takes. jitter: how `totalHits` errs. visible_divisions: ids, None for all.
+    token_lifetime: real seconds. job_rules: how asynchronous jobs behave. faults: a script.
+    """
 
     def __init__(
-        self, *, seed: int = 1, start: datetime | None = None, rate: float = 1.0, per_hour: float = 120, queues: int = 6,
-        users: int = 12, reading: str = "overlap", rate_limit: int = 300, records: list[dict[str, Any]] | None = None,
+        self, *, seed: int = 1, start: datetime | None = None, rate: float = 1.0, per_hour: float = 120,
+        queues: int = 6, users: int = 12, reading: str = "overlap", rate_limit: int = 300,
+        records: list[dict[str, Any]] | None = None,
         drift: Callable[[Simulator, int], None] | None = None, latency: float = 0.0, port: int = 0,
+        jitter: Jitter | None = None, visible_divisions: Iterable[str] | None = None, token_lifetime: float = 86_400,
+        job_rules: Rules | None = None, faults: Sequence[Fault] = (), monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         start = start or datetime.now(UTC) - timedelta(hours=2)
+        if reading not in READINGS:
+            raise ValueError(f"reading must be one of {', '.join(READINGS)}")
         self.clock = Clock(start, rate)
         self.world = World(seed, start, per_hour, queues, users)
-        self.reading, self.rate_limit, self.latency = reading, rate_limit, latency
-        self.drift = drift
-        self._records = records
-        self._draw = random.Random(seed)
-        self._port = port
+        self.reading, self.latency, self.drift = reading, latency, drift
+        self.jitter = jitter or Jitter()
+        for record in records or ():
+            self.world.add(Life(record, 0))
+        self.draw = random.Random(seed)
+        self._port, self._monotonic = port, monotonic
         self.client_id, self.client_secret = "simulated-client", "simulated-secret-7f3a"
-        self.tokens: set[str] = set()
+        self.sign_in = SignIn([Client(self.client_id, self.client_secret)], token_lifetime)
+        self.visible_divisions = visible_divisions
+        self.limits = RateLimit(rate_limit)
+        self.jobs = Jobs(job_rules or Rules(), lambda: identity(self.draw))
+        check(faults)
+        self.faults = Script(faults, start)
         self.request_counts: Counter[str] = Counter()
         self.hidden: set[str] = set()
         self.notifications = Notifications(
             self.world, self.clock, organization=str(self.world.organization["id"]), seed=seed,
-            client_of=lambda _: self.client_id, on_revoke=self.tokens.discard,
+            client_of=self._client_of, on_revoke=self.sign_in.revoke,
         )  # fmt: skip
         self.fail: list[int] = []
 
     @property
     def env(self) -> dict[str, str]:
+        """Settings for a client, as Genesys' own tools name them."""
         return {
             "GENESYSCLOUD_API_URL": self.api_url, "GENESYSCLOUD_LOGIN_URL": self.login_url,
             "GENESYSCLOUD_OAUTHCLIENT_ID": self.client_id, "GENESYSCLOUD_OAUTHCLIENT_SECRET": self.client_secret,
         }  # fmt: skip
 
+    @property
+    def rate_limit(self) -> int:
+        """Requests that a token may make in a minute."""
+        return self.limits.allowed
+
+    @rate_limit.setter
+    def rate_limit(self, allowed: int) -> None:
+        self.limits.allowed = allowed
+
+    @property
+    def client(self) -> Client:
+        """The OAuth client; change it with `sign_in.change`."""
+        return self.sign_in.client(self.client_id)
+
+    @property
+    def visible_divisions(self) -> frozenset[str] | None:
+        """Ids of the divisions that the client sees; None: all."""
+        return self.client.divisions
+
+    @visible_divisions.setter
+    def visible_divisions(self, ids: Iterable[str] | None) -> None:
+        self.sign_in.change(self.client._replace(divisions=None if ids is None else frozenset(ids)))
+
     def now(self) -> datetime:
+        """The organisation's time."""
         return self.clock.now()
 
     def truth(self, start: datetime, end: datetime) -> dict[str, dict[str, Any]]:
-        self.world.grow(self.now())
-        return {life.id: life.view(self.now()) for life in self.world.between(start, end)}
+        """What the platform would answer at this moment for conversations that started in [start, end), by id."""
+        now = self.now()
+        self.world.grow(now)
+        lives = self.world.between(start, end)
+        return {life.id: life.view(now) for life in lives if life.visible(now) and rest.sees(self.client, life)}
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._gate])
         add = app.router.add_route
         add("POST", "/oauth/token", self._token)
-        add("GET", "/api/v2/organizations/me", self._json(lambda _: self.world.organization))
-        add("GET", "/api/v2/authorization/divisions", self._paged(lambda: self.world.divisions))
-        add("GET", "/api/v2/routing/queues", self._paged(lambda: self.world.queues))
-        add("GET", "/api/v2/users", self._paged(lambda: self.world.users))
+        for route in rest.ROUTES:
+            add(route.method, route.path, self._handler(route))
         self.notifications.add_routes(app)
-        add("POST", "/api/v2/analytics/conversations/details/query", self._query)
-        add("GET", "/api/v2/analytics/conversations/details", self._by_id)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
-        await site.start()
-        port = site._server.sockets[0].getsockname()[1]
-        self.api_url = self.login_url = f"http://127.0.0.1:{port}"
-        for record in self._records or ():
-            self.world.add(Life(record, 0))
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self.api_url = self.login_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._playing = asyncio.create_task(self._play())
         await self.notifications.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._playing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._playing
         await self.notifications.stop()
         await self._runner.cleanup()
 
+    # Letting requests in
+
     @web.middleware
     async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        name = f"{request.method} {request.path}"
+        name, context = f"{request.method} {request.path}", str(uuid.uuid4())
         self.request_counts[name] += 1
+        headers = {"ININ-Correlation-Id": context}
+        effect = self._strike(name)
         try:
+            await asyncio.sleep(self.latency + effect.delay)
+            if effect.refusal is not None:
+                raise effect.refusal
             if request.path.startswith("/api/"):
-                if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
-                    raise Refusal(401, "bad.credentials", "Invalid login credentials.")
-                if self.fail:
-                    raise Refusal(self.fail.pop(0), "service.unavailable", "The service is currently unavailable.")
-            if self.latency:
-                await asyncio.sleep(self.latency)
+                self._admit(request, headers)
             self.world.grow(self.now())
-            answer = await handler(request)
-        except Refusal as refusal:
-            answer = web.json_response(
-                {"message": refusal.message, "code": refusal.code, "status": refusal.status, "contextId": str(uuid.uuid4())},
-                status=refusal.status,
-            )
-        if not isinstance(answer, web.WebSocketResponse):
-            answer.headers["ININ-Correlation-Id"] = str(uuid.uuid4())
-            answer.headers["inin-ratelimit-count"] = "1"
-            answer.headers["inin-ratelimit-allowed"] = str(self.rate_limit)
-            answer.headers["inin-ratelimit-reset"] = "60"
+            answer: web.StreamResponse = await handler(request)
+        except (Refusal, web.HTTPException) as error:
+            refusal = error if isinstance(error, Refusal) else Refusal(error.status)
+            headers |= refusal.headers
+            answer = web.json_response(refusal.body(context), status=refusal.status)
+        if isinstance(answer, web.Response):
+            for header, value in headers.items():
+                answer.headers.setdefault(header, value)
+            answer = await self._spoil(request, answer, effect)
         return answer
+
+    def _admit(self, request: web.Request, headers: dict[str, str]) -> None:
+        """Who is it, and may it ask once more? Raises Refusal."""
+        clock = self._monotonic()
+        token, client = self.sign_in.check(request.headers.get("Authorization"), clock)
+        _ASKING.set((token, client))
+        spent = self.limits.spend(token, clock)
+        headers |= spent.headers()
+        if spent.over:
+            raise too_many(spent.reset, spent.allowed)
+        if self.fail:
+            status = self.fail.pop(0)
+            raise too_many(1) if status == 429 else Refusal(status)
+
+    def _strike(self, name: str) -> Effect:
+        now = self.now()
+        struck = [*self.faults.due(now), *self.faults.strike(name, now)]
+        self._act(struck)
+        return effect(struck)
+
+    def _act(self, struck: Iterable[Fault]) -> None:
+        for fault in struck:
+            if fault.kind in ACTS:
+                ACTS[fault.kind](self, fault.parameters)
+
+    async def _play(self) -> None:
+        """Let what the script has for a moment happen at that moment, whether or not anybody asks."""
+        while (at := self.faults.next_moment()) is not None:
+            await self.clock.until(at)
+            self._act(self.faults.due(self.now()))
+
+    async def _spoil(self, request: web.Request, answer: web.Response, effect: Effect) -> web.StreamResponse:
+        body = answer.body if isinstance(answer.body, bytes) else b""
+        if effect.broken:
+            answer.body = body[: len(body) // 2].ljust(len(body), b" ")
+        if effect.cut is None:
+            return answer
+        part = web.StreamResponse(status=answer.status, headers=answer.headers)
+        part.content_length = len(body)
+        await part.prepare(request)
+        await part.write(body[: int(len(body) * effect.cut)])
+        if request.transport is not None:
+            request.transport.close()
+        return part
+
+    # Resources
+
+    def _handler(self, route: rest.Route) -> Any:
+        async def handler(request: web.Request) -> web.Response:
+            token, client = _ASKING.get()
+            if route.needs and client.lacks.issuperset(route.needs):
+                raise missing_permissions(route.needs)
+            body = await request.read()
+            if body and request.content_type != "application/json":
+                raise Refusal(415)
+            query = {name: ",".join(request.query.getall(name)) for name in request.query}
+            answer = route.handler(self, rest.Request(
+                client, token, request.path, request.match_info, query, body, self.now(), self._monotonic(),
+            ))  # fmt: skip
+            return web.Response(status=answer.status, body=answer.body or None, content_type="application/json")
+
+        return handler
 
     def _json(self, make: Callable[[web.Request], Any]) -> Any:
         async def handler(request: web.Request) -> web.Response:
@@ -125,107 +240,33 @@ class Simulator:
 
         return handler
 
-    def _paged(self, items: Callable[[], list[Any]]) -> Any:
-        async def handler(request: web.Request) -> web.Response:
-            size, number = int(request.query.get("pageSize", 25)), int(request.query.get("pageNumber", 1))
-            every = items()
-            return web.json_response({
-                "entities": every[(number - 1) * size : number * size], "pageSize": size, "pageNumber": number,
-                "total": len(every), "pageCount": -(-len(every) // size)})
-
-        return handler
-
     async def _token(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        basic = request.headers.get("Authorization", "").removeprefix("Basic ")
-        given = base64.b64decode(basic).decode() if basic else f"{form.get('client_id')}:{form.get('client_secret')}"
-        if given != f"{self.client_id}:{self.client_secret}":
-            return web.json_response({"error": "invalid_client", "description": "authentication failed",
-                                      "error_description": "authentication failed"}, status=400)
-        token = uuid.uuid4().hex
-        self.tokens.add(token)
-        return web.json_response({"access_token": token, "token_type": "bearer", "expires_in": 86400})
-
-    # Details
-
-    async def _query(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        if self.drift is not None:
-            self.drift(self, self.request_counts["POST /api/v2/analytics/conversations/details/query"])
-        start, end = (moment(part) for part in body["interval"].split("/"))
-        filters = [*body.get("conversationFilters", ()), *body.get("segmentFilters", ())]
-        if end - start > timedelta(days=31 if filters else 7):
-            raise Refusal(400, "bad.request", "You must specify a search interval as part of your query that does not exceed 31 days.")
-        paging = body.get("paging") or {}
-        size, number = paging.get("pageSize", 25), paging.get("pageNumber", 1)
-        if size > 100:
-            raise Refusal(400, "bad.request", "pageSize")
-        if size * number > 100_000:
-            raise Refusal(400, "bad.request", "Pagination may not exceed 100000 results.")
-        now = self.now()
-        first = start.replace(hour=0, minute=0, second=0, microsecond=0)
-        last = (end - timedelta(microseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
-        found = []
-        for life in self.world.between(first, last):
-            if life.id in self.hidden or not life.visible(now):
-                continue
-            if self.reading == "overlap" and (life.start >= end or life.end < start):
-                continue
-            if all(self._holds(one, life, now) for one in filters):
-                found.append(life)
-        if body.get("order") == "desc":
-            found.reverse()
-        page = found[(number - 1) * size : number * size]
-        if not page:
-            return web.json_response({})
-        rows = b",".join(life.encoded(now) for life in page)
-        return web.Response(body=b'{"conversations":[%b],"totalHits":%d}' % (rows, len(found)), content_type="application/json")
-
-    def _holds(self, one: dict[str, Any], life: Life, now: datetime) -> bool:
-        parts = [self._predicate(p, life, now) for p in one.get("predicates", ())]
-        parts += [self._holds(clause, life, now) for clause in one.get("clauses", ())]
-        return any(parts) if one.get("type") == "or" else all(parts)
-
-    def _predicate(self, predicate: dict[str, Any], life: Life, now: datetime) -> bool:
-        record = life.view(now)
-        dimension, operator = predicate.get("dimension"), predicate.get("operator", "matches")
-        if dimension in ("conversationEnd", "conversationId", "mediaStatsMinConversationMos", "originatingDirection"):
-            values = {record[dimension]} if dimension in record else set()
-        elif dimension == "divisionId":
-            values = set(record["divisionIds"])
-        elif dimension in ("mediaType", "queueId", "userId"):
-            values = {v for p in record["participants"] for v in [p.get(dimension)]}
-            values |= {s.get(dimension) for p in record["participants"] for s in p["sessions"]}
-            values |= {g.get(dimension) for p in record["participants"] for s in p["sessions"] for g in s["segments"]}
-            values.discard(None)
-        else:
-            raise Refusal(400, "bad.request", f"Unknown dimension {dimension}")
-        if operator == "exists":
-            return bool(values)
-        if operator == "notExists":
-            return not values
-        return predicate.get("value") in values
-
-    async def _by_id(self, request: web.Request) -> web.Response:
-        now = self.now()
-        ids = [one for part in request.query.getall("id", []) for one in part.split(",")]
-        found = [self.world.by_id[one] for one in ids if one in self.world.by_id and self.world.by_id[one].visible(now)]
-        if not found:
-            return web.json_response({})
-        return web.Response(body=b'{"conversations":[%b]}' % b",".join(life.encoded(now) for life in found), content_type="application/json")
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        try:
+            told = self.sign_in.sign_in(form, request.headers.get("Authorization"), self._monotonic())
+        except SignInRefused as refused:
+            return web.json_response(refused.body(), status=refused.status)
+        return web.json_response(told, headers={"Cache-Control": "no-store"})
 
     # Notifications
 
+    def _client_of(self, token: str) -> str:
+        """Whose token this is; the gate has let it in already."""
+        return self.sign_in.check(f"Bearer {token}", self._monotonic())[1].client_id
+
     @property
     def channels(self) -> Channels:
+        """The notification channels."""
         return self.notifications.channels
 
     @property
     def emitted(self) -> Counter[str]:
+        """Events sent so far, by topic template."""
         return self.notifications.emitted
 
     @property
     def down_until(self) -> datetime | None:
+        """Until when no socket is accepted."""
         return self.notifications.down_until
 
     def cut(self, minutes: float) -> None:

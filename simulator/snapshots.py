@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from simulator.legs import STATES, Leg, leg, messages
+from simulator.scenes import STATES, Leg, leg, messages
 
 Record = Mapping[str, Any]
 

@@ -1,156 +1,62 @@
-"""The truth: a seeded stream of conversations, each a record with its whole life in it.
+"""The organisation's truth: divisions, queues, users, and a seeded stream of conversations kept in the order of starts.
 
-What is known of a conversation at a moment is a function of that record and the moment (`view`): segments that have not
-begun are not there, those that go on have no end, metrics and audio statistics appear when they were emitted.
+Makes conversations as time goes on and answers which there are. Knows no query language, no client and no server.
 """
 
 from __future__ import annotations
 
 import bisect
-import json
 import random
-import uuid
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final, TypeVar
 
-FAR = datetime(9999, 1, 1, tzinfo=UTC)
+from simulator.aftermath import REWRITTEN, aftermath, rewritten
+from simulator.legs import identity
+from simulator.life import Life, Told, view
+from simulator.plots import KINDS, LONGEST, STUCK, write
+from simulator.story import Cast, Plot
+from simulator.times import FAR, moment, text, whole
 
+__all__ = ["FAR", "Life", "World", "moment", "text", "view"]
 
-def text(moment: datetime) -> str:
-    """A time as the API writes it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
-
-
-def moment(told: str) -> datetime:
-    """The API's text as a time."""
-    return datetime.fromisoformat(told.replace("Z", "+00:00"))
-
-
-class Life:
-    """One conversation: its whole record, and when it changes."""
-
-    __slots__ = ("_bytes", "changes", "end", "extra", "final", "id", "record", "start", "version")
-
-    def __init__(self, record: dict[str, Any], indexed_after: float) -> None:
-        self.record = record
-        self.id: str = record["conversationId"]
-        self.start = moment(record["conversationStart"])
-        told = record.get("conversationEnd")
-        self.end = moment(told) if told else FAR
-        self.extra = indexed_after
-        self.version = 0
-        self._bytes: bytes | None = None
-        times = {self.start}
-        for participant in record["participants"]:
-            for session in participant["sessions"]:
-                for segment in session.get("segments", ()):
-                    times.add(moment(segment["segmentStart"]))
-                    if "segmentEnd" in segment:
-                        times.add(moment(segment["segmentEnd"]))
-        self.changes = sorted(times)
-        late = [moment(told) for told in _late(record)]
-        self.final = max([self.end, *late]) + timedelta(seconds=indexed_after) if told else FAR
-
-    def view(self, now: datetime) -> dict[str, Any]:
-        """What the analytics store knows at `now`: everything that happened `extra` seconds before."""
-        if now >= self.final:
-            return self.record
-        known = text(now - timedelta(seconds=self.extra))
-        return view(self.record, known)
-
-    def encoded(self, now: datetime) -> bytes:
-        """The same as JSON; kept once it cannot change any more."""
-        if now >= self.final:
-            if self._bytes is None:
-                self._bytes = json.dumps(self.record).encode()
-            return self._bytes
-        return json.dumps(self.view(now)).encode()
-
-    def visible(self, now: datetime) -> bool:
-        return now >= self.start + timedelta(seconds=self.extra)
-
-    def change(self, record: dict[str, Any]) -> None:
-        """Rewritten: the nightly reprocessing."""
-        self.record, self._bytes, self.version = record, None, self.version + 1
-
-
-def _late(record: dict[str, Any]) -> list[str]:
-    found = []
-    for participant in record["participants"]:
-        for session in participant["sessions"]:
-            found += [item["emitDate"] for item in session.get("metrics", ())]
-            found += [item["eventTime"] for item in session.get("mediaEndpointStats", ())]
-    return found
-
-
-def view(record: dict[str, Any], known: str) -> dict[str, Any]:
-    """A record as it stood at `known` (API text)."""
-    seen = dict(record)
-    if seen.get("conversationEnd", "9") > known:
-        seen.pop("conversationEnd", None)
-    participants = []
-    scores: list[float] = []
-    factors: list[float] = []
-    for participant in record["participants"]:
-        sessions = []
-        for session in participant["sessions"]:
-            segments = [_open(segment, known) for segment in session["segments"] if segment["segmentStart"] <= known]
-            if not segments:
-                continue
-            now = {**session, "segments": segments}
-            now["metrics"] = [item for item in session.get("metrics", ()) if item["emitDate"] <= known]
-            stats = [item for item in session.get("mediaEndpointStats", ()) if item["eventTime"] <= known]
-            now.pop("mediaEndpointStats", None)
-            if stats:
-                now["mediaEndpointStats"] = stats
-                scores += [item["minMos"] for item in stats]
-                factors += [item["minRFactor"] for item in stats]
-            sessions.append(now)
-        if sessions:
-            participants.append({**participant, "sessions": sessions})
-    seen["participants"] = participants
-    for name, values in (("mediaStatsMinConversationMos", scores), ("mediaStatsMinConversationRFactor", factors)):
-        seen.pop(name, None)
-        if values:
-            seen[name] = min(values)
-    return seen
-
-
-def _open(segment: dict[str, Any], known: str) -> dict[str, Any]:
-    if segment.get("segmentEnd", "") > known:
-        return {name: value for name, value in segment.items() if name not in ("segmentEnd", "disconnectType", "wrapUpCode")}
-    return segment
+T = TypeVar("T")
+# Seconds until a conversation is in the index, and for how many of a thousand.
+_INDEXED: Final = {0.5: 300, 2.0: 300, 5.0: 245, 20.0: 150, 150.0: 5}
+# The same for audio statistics and after-call work, on top of that.
+_AUDIO: Final = {0.2: 500, 10.0: 350, 90.0: 150}
+_WRAP_UP: Final = {0.0: 900, 30.0: 70, 150.0: 27, 100_000.0: 3}
+_OLD: Final = timedelta(hours=48)
 
 
 class World:
-    """Queues, users, divisions and the conversations, made as time goes on."""
+    """Queues, users, divisions and the conversations. per_hour: how many start in an hour."""
 
     def __init__(self, seed: int, start: datetime, per_hour: float, queues: int, users: int) -> None:
-        self._draw = random.Random(seed)
-        self.organization = {"id": self._id(), "name": "Simulated Organisation"}
-        self.divisions = [{"id": self._id(), "name": name} for name in ("Home", "Sales", "Service")]
-        self.queues = [
-            {"id": self._id(), "name": f"Queue {number + 1}", "division": self._draw.choice(self.divisions)}
-            for number in range(queues)
-        ]
-        self.users = [{"id": self._id(), "name": f"Agent {number + 1}"} for number in range(users)]
-        self._per_hour = per_hour
-        self._next = start
+        self._draw = draw = random.Random(seed)
+        self._per_hour, self._next = per_hour, start
+        self.organization = _organization(draw)
+        self.divisions = [_division(draw, name) for name in ("Home", "Sales", "Service")]
+        self.divisions[0]["homeDivision"] = True
+        self.users = [_user(draw, number + 1, self.divisions) for number in range(users)]
+        self.queues = [_queue(draw, number + 1, self.divisions, users, start) for number in range(queues)]
+        flows = [{"id": identity(draw), "name": name} for name in ("Main IVR", "After hours", "Verification")]
+        self._cast = Cast(self.queues, self.users, flows, [identity(draw) for _ in range(8)])
         self.lives: list[Life] = []
         self.starts: list[datetime] = []
         self.by_id: dict[str, Life] = {}
+        self._moving: list[Life] = []
+        self._moved_to: datetime | None = None
 
-    def _id(self) -> str:
-        return str(uuid.UUID(int=self._draw.getrandbits(128), version=4))
+    # Which there are
 
     def grow(self, until: datetime) -> list[Life]:
         """Make what starts before `until`; answers the new ones."""
         made = []
-        while self._per_hour > 0:
-            if self._next >= until:
-                break
-            life = Life(self._conversation(self._next), self._draw.choice((0.5, 2, 5, 20)))
+        while self._per_hour > 0 and self._next < until:
+            life = self._conceive(whole(self._next))
             self.add(life)
+            self._moving.append(life)
             made.append(life)
             self._next += timedelta(seconds=self._draw.expovariate(self._per_hour / 3600))
         return made
@@ -162,178 +68,130 @@ class World:
         self.lives.insert(at, life)
         self.by_id[life.id] = life
 
+    def forget(self, conversation_id: str) -> None:
+        """Delete one for good, as a privacy request or the end of retention does. Unknown: nothing happens."""
+        life = self.by_id.pop(conversation_id, None)
+        if life is None:
+            return
+        at = self.lives.index(life, bisect.bisect_left(self.starts, life.start))
+        del self.lives[at], self.starts[at]
+
     def between(self, start: datetime, end: datetime) -> list[Life]:
-        """What starts in [start, end)."""
+        """What starts in [start, end), ascending by start."""
         return self.lives[bisect.bisect_left(self.starts, start) : bisect.bisect_left(self.starts, end)]
 
-    # How a conversation goes
+    def changes(self, after: datetime, until: datetime) -> list[tuple[datetime, Life]]:
+        """What happens in (after, until], in the order of time: for telling it live.
 
-    def _conversation(self, start: datetime) -> dict[str, Any]:
-        start = start.replace(microsecond=start.microsecond // 1000 * 1000)
-        kind = self._draw.choices(("voice", "message", "email", "callback"), (70, 16, 8, 6))[0]
-        return Story(self, self._draw, start, kind).record()
+        Made for a caller whose `after` is its last `until`: conversations that are over by then are looked at no more.
+        """
+        if self._moved_to is not None and after < self._moved_to:
+            raise ValueError("time was told backwards")
+        self._moved_to = after
+        self._moving = [one for one in self._moving if one.start + LONGEST["email"] > after and one.over_by > after]
+        found = [(at, life) for life in self._moving for at in life.changes if after < at <= until]
+        return sorted(found, key=lambda pair: (pair[0], pair[1].id))
+
+    def rewrite_night(self, now: datetime, share: float = REWRITTEN, *, seed: int = 0) -> list[Life]:
+        """The nightly reprocessing, at once: rewrites a share of what is at least 48 hours old; answers it.
+
+        (A few conversations are rewritten in the first night at which they are old enough, without being asked.)
+        """
+        draw = random.Random(seed)
+        early = self.between(datetime.min.replace(tzinfo=UTC), now - _OLD)
+        old = [life for life in early if life.final <= now - _OLD and draw.random() < share]
+        for life in old:
+            life.revise(now, rewritten(life.view(now), draw))
+        return old
+
+    # How a conversation comes to be
+
+    def _conceive(self, start: datetime) -> Life:
+        """A conversation that is not written yet."""
+        kind = _weighted(self._draw, KINDS)
+        plot = Plot(identity(self._draw), start, kind, self._draw.getrandbits(64), self._draw.random() < STUCK)
+        indexed = _weighted(self._draw, _INDEXED)
+        over_by = FAR if plot.stuck else start + LONGEST[kind]
+        return Life.unwritten(plot.conversation_id, start, indexed, self._writer(plot, indexed), over_by)
+
+    def _writer(self, plot: Plot, indexed: float) -> Callable[[], Told]:
+        def told() -> Told:
+            draw = random.Random(~plot.seed)
+            written = write(plot, self._cast)
+            audio = timedelta(seconds=_weighted(draw, _AUDIO))
+            wrap_up = timedelta(seconds=_weighted(draw, _WRAP_UP))
+            end = written.record.get("conversationEnd")
+            revisions = []
+            if end is not None:
+                known = moment(end) + timedelta(seconds=indexed + 1) + audio + wrap_up
+                revisions = aftermath(written.record, known, self._cast, draw)
+            return Told(*written, audio, wrap_up, revisions)
+
+        return told
 
 
-class Story:
-    """Writes one conversation from its start to its end."""
+def _weighted(draw: random.Random, weights: Mapping[T, int]) -> T:
+    return draw.choices(list(weights), list(weights.values()))[0]
 
-    def __init__(self, world: World, draw: random.Random, start: datetime, kind: str) -> None:
-        self.world, self.draw, self.start, self.kind = world, draw, start, kind
-        self.at = start
-        self.participants: list[dict[str, Any]] = []
-        self.queue = draw.choice(world.queues)
-        self.customer = self._session("customer", None)
-        self.never_ends = False
 
-    def _id(self) -> str:
-        return str(uuid.UUID(int=self.draw.getrandbits(128), version=4))
+def _organization(draw: random.Random) -> dict[str, Any]:
+    return {
+        "id": identity(draw),
+        "name": "Simulated Organisation",
+        "defaultLanguage": "en-us",
+        "defaultCountryCode": "US",
+        "domain": "simulated.example",
+        "state": "active",
+        "version": 1,
+        "selfUri": "/api/v2/organizations/me",
+    }
 
-    def record(self) -> dict[str, Any]:
-        begun = self.start
-        if self.kind == "voice":
-            self._ivr()
-        for turn in range(1 + (self.draw.random() < 0.25) + (self.draw.random() < 0.05)):
-            if turn:
-                self.queue = self.draw.choice(self.world.queues)
-            self._acd()
-            if self.draw.random() < 0.15:
-                self._alert_unanswered()
-            self._agent(last=turn == 0)
-        self.never_ends = self.draw.random() < 0.004
-        end = max(moment(s.get("segmentEnd", text(begun))) for p in self.participants for x in p["sessions"] for s in x["segments"])
-        left = self.at
-        customer = self.customer
-        customer["segments"].append(
-            {"conference": False, "queueId": self.queue["id"], "segmentStart": text(begun), "segmentType": "interact"}
-        )
-        customer["metrics"].append({"emitDate": text(begun), "name": "nConnected", "value": 1})
-        if not self.never_ends:
-            customer["segments"][-1] |= {"segmentEnd": text(left), "disconnectType": "endpoint"}
-            customer["metrics"].append({"emitDate": text(left), "name": "tConnected", "value": self._ms(begun, left)})
-            self._measure(customer, left)
-        direction = "inbound" if self.draw.random() < 0.85 else "outbound"
-        record: dict[str, Any] = {
-            "conversationId": self._id(),
-            "conversationStart": text(begun),
-            "divisionIds": [self.queue["division"]["id"]],
-            "originatingDirection": direction,
-            "participants": self.participants,
-        }
-        if not self.never_ends:
-            record["conversationEnd"] = text(max(end, left))
-        stats = [item for p in self.participants for s in p["sessions"] for item in s.get("mediaEndpointStats", ())]
-        if stats:
-            record["mediaStatsMinConversationMos"] = min(item["minMos"] for item in stats)
-            record["mediaStatsMinConversationRFactor"] = min(item["minRFactor"] for item in stats)
-        return dict(sorted(record.items()))
 
-    def _ms(self, start: datetime, end: datetime) -> int:
-        return (end - start) // timedelta(milliseconds=1)
+def _division(draw: random.Random, name: str) -> dict[str, Any]:
+    one = identity(draw)
+    return {
+        "id": one, "name": name, "description": "", "homeDivision": False,
+        "selfUri": f"/api/v2/authorization/divisions/{one}",
+    }  # fmt: skip
 
-    def _pass(self, least: float, most: float) -> datetime:
-        begun = self.at
-        self.at += timedelta(milliseconds=int(self.draw.uniform(least, most) * 1000))
-        return begun
 
-    def _session(self, purpose: str, user: str | None, peer: str | None = None) -> dict[str, Any]:
-        session: dict[str, Any] = {
-            "direction": "inbound", "mediaType": self.kind, "sessionId": self._id(), "metrics": [], "segments": [],
-            "provider": {"voice": "Edge", "message": "PureCloud Messaging", "email": "PureCloud Email"}.get(
-                self.kind, "PureCloud Callback"),
-            "requestedRoutings": ["Standard"],
-        }  # fmt: skip
-        if peer:
-            session["peerId"] = peer
-        if self.kind == "voice":
-            session |= {
-                "ani": "tel:+13175550123", "dnis": "tel:+18005550100", "edgeId": self._id(), "recording": True,
-                "protocolCallId": self._id(), "sessionDnis": "tel:+18005550100",
-                "activeSkillIds": [self._id() for _ in range(self.draw.randrange(8))],
-                "proposedAgents": [{"agentRank": rank, "proposedAgentId": self._id()} for rank in range(self.draw.randrange(8))],
-            }  # fmt: skip
-        elif self.kind == "message":
-            session |= {"messageType": "webmessaging", "addressFrom": "guest", "addressTo": "deployment", "mediaCount": 0}
-        elif self.kind == "email":
-            session |= {"addressFrom": "a@example.com", "addressTo": "help@example.com", "cc": [], "bcc": []}
-        else:
-            session |= {
-                "callbackNumbers": ["+13175550100"], "callbackScheduledTime": text(self.start + timedelta(hours=1)),
-                "callbackUserName": "Somebody", "timeoutSeconds": 0,
-            }  # fmt: skip
-        participant: dict[str, Any] = {"participantId": self._id(), "purpose": purpose, "sessions": [session]}
-        if user:
-            participant["userId"] = user
-        else:
-            participant["participantName"] = purpose
-        self.participants.append(participant)
-        return session
+def _of(division: dict[str, Any]) -> dict[str, Any]:
+    """A division as another entity names it."""
+    return {key: division[key] for key in ("id", "name", "selfUri")}
 
-    def _segment(self, session: dict[str, Any], kind: str, start: datetime, end: datetime, **more: Any) -> None:
-        session["segments"].append(
-            {"conference": False, "queueId": self.queue["id"], "segmentEnd": text(end), "segmentStart": text(start),
-             "segmentType": kind, **more}
-        )  # fmt: skip
 
-    def _metric(self, session: dict[str, Any], name: str, at: datetime, value: int) -> None:
-        session["metrics"].append({"emitDate": text(at), "name": name, "value": value})
+def _queue(
+    draw: random.Random, number: int, divisions: list[dict[str, Any]], users: int, start: datetime
+) -> dict[str, Any]:
+    one, members = identity(draw), min(users, 3 + draw.randrange(30))
+    return {
+        "id": one,
+        "name": f"Queue {number}",
+        "division": _of(draw.choice(divisions)),
+        "dateCreated": text(start - timedelta(days=400)),
+        "memberCount": members,
+        "userMemberCount": members,
+        "joinedMemberCount": members,
+        "acwSettings": {"wrapupPrompt": "MANDATORY_TIMEOUT", "timeoutMs": 60_000},
+        "skillEvaluationMethod": "BEST",
+        "autoAnswerOnly": True,
+        "enableTranscription": False,
+        "enableManualAssignment": False,
+        "selfUri": f"/api/v2/routing/queues/{one}",
+    }
 
-    def _measure(self, session: dict[str, Any], at: datetime) -> None:
-        if self.kind == "voice":
-            session["mediaEndpointStats"] = [
-                {"codecs": ["audio/opus"], "eventTime": text(at + timedelta(milliseconds=60)),
-                 "maxLatencyMs": self.draw.randrange(20, 200), "minMos": round(self.draw.uniform(2.5, 4.9), 6),
-                 "minRFactor": round(self.draw.uniform(50, 93), 6), "receivedPackets": self.draw.randrange(500, 20000)}
-            ]  # fmt: skip
 
-    def _ivr(self) -> None:
-        session = self._session("ivr", None, self.customer["sessionId"])
-        begun = self._pass(5, 60)
-        session["flow"] = {"flowId": self._id(), "flowName": "Main", "flowType": "INBOUNDCALL", "flowVersion": "5.0"}
-        self._segment(session, "ivr", begun, self.at, disconnectType="transfer")
-        self._metric(session, "nFlow", begun, 1)
-        self._metric(session, "tIvr", self.at, self._ms(begun, self.at))
-        self._metric(session, "tFlow", self.at, self._ms(begun, self.at))
-        self._measure(session, self.at)
-
-    def _acd(self) -> None:
-        session = self._session("acd", None, self.customer["sessionId"])
-        begun = self._pass(2, 120)
-        self._segment(session, "interact", begun, self.at, disconnectType="transfer")
-        self._metric(session, "nOffered", begun, 1)
-        self._metric(session, "tAcd", self.at, self._ms(begun, self.at))
-
-    def _alert_unanswered(self) -> None:
-        session = self._session("agent", self.draw.choice(self.world.users)["id"], self.customer["sessionId"])
-        begun = self._pass(5, 20)
-        self._segment(session, "alert", begun, self.at, disconnectType="client")
-        self._metric(session, "tAlert", self.at, self._ms(begun, self.at))
-        self._metric(session, "tNotResponding", self.at, self._ms(begun, self.at))
-
-    def _agent(self, *, last: bool) -> None:
-        del last
-        session = self._session("agent", self.draw.choice(self.world.users)["id"], self.customer["sessionId"])
-        begun = self._pass(1, 10)
-        self._segment(session, "alert", begun, self.at)
-        self._metric(session, "tAlert", self.at, self._ms(begun, self.at))
-        self._metric(session, "tAnswered", self.at, self._ms(begun, self.at))
-        spans = {"voice": (30, 400), "message": (120, 2400), "email": (600, 90000), "callback": (300, 20000)}
-        talked = self._pass(*spans[self.kind])
-        begun_talking = talked
-        for _ in range(self.draw.choice((0, 0, 1, 2))):
-            middle = talked + (self.at - talked) * self.draw.uniform(0.3, 0.6)
-            held = middle + timedelta(seconds=self.draw.uniform(1, 10))
-            if held >= self.at:
-                break
-            self._segment(session, "interact", talked, middle)
-            self._segment(session, "hold", middle, held)
-            self._metric(session, "tHeld", held, self._ms(middle, held))
-            talked = held
-        self._segment(session, "interact", talked, self.at, disconnectType="peer")
-        left = self.at
-        self._metric(session, "tTalk", left, self._ms(begun_talking, left))
-        self._metric(session, "tTalkComplete", left, self._ms(begun_talking, left))
-        after = left + timedelta(milliseconds=self.draw.randrange(1000, 60000))
-        self._segment(session, "wrapup", left, after, wrapUpCode="ININ-WRAP-UP-TIMEOUT")
-        self._metric(session, "tAcw", after, self._ms(left, after))
-        self._metric(session, "tHandle", after, self._ms(begun, after))
-        self._measure(session, left)
+def _user(draw: random.Random, number: int, divisions: list[dict[str, Any]]) -> dict[str, Any]:
+    one, address = identity(draw), f"agent{number}@simulated.example"
+    return {
+        "id": one,
+        "name": f"Agent {number}",
+        "division": _of(draw.choice(divisions)),
+        "email": address,
+        "username": address,
+        "state": "active",
+        "title": "Agent",
+        "version": 1,
+        "acdAutoAnswer": False,
+        "selfUri": f"/api/v2/users/{one}",
+    }

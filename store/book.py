@@ -7,37 +7,31 @@ of their own that sees every committed write.
 from __future__ import annotations
 
 import sqlite3
-import threading
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from genesys.detail import DetailRow
-from genesys.notification import Observation, Unreadable
 from genesys.times import Interval, from_text, to_text
-from store import conversations, coverage, engine, events, gaps, locks, windows
+from store import conversations, counts, engine, gaps, locks, rebuild
+from store.captured import Captured
+from store.checkpointer import Checkpointer
 from store.conversations import Cause, OpenConversation, PageOutcome
-from store.coverage import Span
-from store.errors import StoreUnwritable, translate
-from store.events import Recorded
-from store.windows import RunRecord, WindowRow
+from store.errors import translate
+from store.ledger import Ledger
 from store.writer import Writer
 
 T = TypeVar("T")
-
-# How many commits pass between two tries to become the process that checkpoints.
-_TRY_CHECKPOINTER: Final = 64
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Book:
+class Book(Captured, Ledger):
     """One store, opened. Use `Book.open`; it is a context manager.
 
     Every method may raise a StoreError, whose message is one line that says what to do.
@@ -52,17 +46,12 @@ class Book:
         now: Callable[[], datetime],
         width: timedelta,
         command: str,
-        role: _Checkpointer | None,
+        role: Checkpointer | None,
     ) -> None:
-        self.path = path
-        self._writer = writer
-        self._reader = reader
-        self._reading = threading.Lock()
-        self._now = now
+        super().__init__(path, writer=writer, reader=reader, now=now)
         self._width = width
         self._command = command
         self._role = role
-        self._spans: set[int] = set()
 
     @classmethod
     def open(
@@ -74,31 +63,34 @@ class Book:
         command: str = "rollbook",
         now: Callable[[], datetime] = _utc_now,
         width: timedelta = timedelta(minutes=30),
-        journal: Literal["wal", "delete"] = "wal",
+        journal: Literal["wal", "delete"] | None = None,
+        busy: float = engine.BUSY_SECONDS,
     ) -> Self:
         """Open the store, creating it if need be (mode "rw").
 
         organization: (id, name) that it must belong to; None asks nothing. now: the clock that stamps writes.
-        width: of the grid that a conversation's gap is filed under. journal: "delete" where WAL does not work (a
-        network file system), and then this process must be the only one that writes.
+        width: of the grid that a conversation's gap is filed under. journal: None is "wal", and "delete" where WAL does
+        not work (a network file system); then this process must be the only one that writes. busy: seconds to wait for
+        another program's transaction.
         Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
         """
         path = Path(path)
         writer = role = None
         if mode == "rw":
-            engine.prepare(path, organization=organization, journal=journal)
-            role = _Checkpointer(path) if journal == "wal" else None
+            journal = engine.choose_journal(path, journal)
+            engine.prepare(path, organization=organization, journal=journal, busy=busy)
+            role = Checkpointer(path) if journal == "wal" else None
             try:
                 writer = Writer(
-                    lambda: engine.connect(path, journal=journal), path, after_commit=role or (lambda: None)
+                    lambda: engine.connect(path, journal=journal, timeout=busy), path,
+                    after_commit=role or (lambda: None),
                 )  # fmt: skip
                 if role is not None:
-                    role.writer = weakref.ref(writer)
-                    role.take()
+                    role.use(writer)
             except sqlite3.Error as error:
                 raise translate(error, path) from None
         try:
-            reader = engine.connect_reader(path)
+            reader = engine.connect_reader(path, timeout=busy)
         except BaseException:
             if writer is not None:
                 writer.close()
@@ -119,79 +111,11 @@ class Book:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # How things are written and read
-
-    def _write(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        if self._writer is None:
-            raise StoreUnwritable(f"{self.path} was opened for reading only")
-        return self._writer.submit(job)
-
-    def read(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `job` on the reading connection. Reports use it; from any thread, one at a time."""
-        with self._reading:
-            try:
-                return job(self._reader)
-            except sqlite3.Error as error:
-                raise translate(error, self.path) from None
-
-    @property
-    def waiting(self) -> int:
-        """How many writes wait for their commit (approximate)."""
-        return 0 if self._writer is None else self._writer.waiting
-
     @property
     def organization(self) -> tuple[str, str] | None:
         """(id, name) of the organisation that the store belongs to, once it is known."""
         found = self.read(lambda db: db.execute("SELECT id, name FROM organization").fetchone())
         return (found[0], found[1]) if found else None
-
-    # Live capture
-
-    def record(self, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
-        """Notifications and unreadable payloads, in one transaction."""
-        return self._write(lambda db: events.record(db, batch))
-
-    def begin_coverage(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
-        """From `at` on, `source` hears `topics`. Answers the span's id, after the commit."""
-        span = self._write(lambda db: coverage.begin(db, source, scope, topics, at)).result()
-        self._spans.add(span)
-        return span
-
-    def end_coverage(self, span: int, at: str, reason: str) -> Future[None]:
-        """`span` heard until `at`, and why no longer."""
-        self._spans.discard(span)
-        return self._write(lambda db: coverage.end(db, span, at, reason))
-
-    def alive(self, at: str) -> Future[None]:
-        """A sign of life of every span that this process has begun and not ended."""
-        spans = tuple(self._spans)
-        return self._write(lambda db: coverage.alive(db, spans, at))
-
-    def close_stale_coverage(self) -> int:
-        """End the spans that a killed daemon left. Only for the holder of the daemon's lock, at its start."""
-        return self._write(coverage.close_stale).result()
-
-    def reject_topics(self, topics: Iterable[Mapping[str, Any]], at: str) -> Future[None]:
-        """Topics that the platform refused: {"topic", "reason", "missing_permissions"}."""
-        listed = list(topics)
-        return self._write(lambda db: coverage.reject(db, listed, at))
-
-    def accept_topics(self, topics: Iterable[str]) -> Future[None]:
-        """Topics that are subscribed now, whatever was said of them before."""
-        listed = list(topics)
-        return self._write(lambda db: coverage.accept(db, listed))
-
-    def rejected_topics(self) -> list[dict[str, Any]]:
-        """The topics that were refused when they were last asked for."""
-        return self.read(coverage.rejected)
-
-    def coverage(self, start: str, end: str) -> list[Span]:
-        """The spans that touch [start, end)."""
-        return self.read(lambda db: coverage.overlapping(db, start, end))
-
-    def capture_since(self) -> str | None:
-        """When capture first listened."""
-        return self.read(coverage.since)
 
     # Details
 
@@ -224,7 +148,7 @@ class Book:
         """What `write_details` would answer; writes nothing."""
         return self.read(
             lambda db: conversations.compare(
-                db, details, as_of=as_of, run_started_at=run_started_at, already=already
+                db, details, as_of=as_of, at=to_text(self._now()), run_started_at=run_started_at, already=already
             )
         )  # fmt: skip
 
@@ -256,10 +180,20 @@ class Book:
             lambda db: conversations.ongoing_count(db, to_text(interval.start), to_text(interval.end))
         )  # fmt: skip
 
+    def last_ended(self, interval: Interval) -> str | None:
+        """When the last of the interval's reconciled conversations ended."""
+        return self.read(lambda db: conversations.last_ended(db, to_text(interval.start), to_text(interval.end)))
+
     def live_only_ids(self, interval: Interval) -> list[str]:
         """Conversations of the interval that are known from live capture alone."""
         return self.read(
             lambda db: conversations.live_only_ids(db, to_text(interval.start), to_text(interval.end))
+        )  # fmt: skip
+
+    def reconciled_ids(self, interval: Interval) -> list[str]:
+        """Conversations of the interval that have been read, but for those that the platform no longer knows."""
+        return self.read(
+            lambda db: conversations.reconciled_ids(db, to_text(interval.start), to_text(interval.end))
         )  # fmt: skip
 
     def mark_live_only(self, ids: Sequence[str], *, window_start: str, cause: str, at: str) -> Future[int]:
@@ -277,70 +211,6 @@ class Book:
         del at
         return self._write(lambda db: conversations.mark(db, ids, "stuck"))
 
-    # The ledger
-
-    def window(self, start: str, end: str, filter: str = "") -> WindowRow | None:
-        """The window's row, if the ledger has it."""
-        return self.read(lambda db: windows.one(db, start, end, filter))
-
-    def windows(
-        self,
-        *,
-        verdicts: Sequence[str] | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        filter: str | None = "",
-    ) -> list[WindowRow]:
-        """The windows that touch [since, until), in order of their start. filter None: those of every filter."""
-        return self.read(
-            lambda db: windows.listed(db, verdicts=verdicts, since=since, until=until, filter=filter)
-        )  # fmt: skip
-
-    def note_windows(self, waiting: Sequence[tuple[str, str, str]], filter: str) -> Future[int]:
-        """Show windows that wait to be read: (start, end, "pending" or "due")."""
-        listed = list(waiting)
-        return self._write(lambda db: windows.note(db, listed, filter))
-
-    def finish_run(self, run: RunRecord) -> Future[int]:
-        """File a run over a window."""
-        return self._write(lambda db: windows.finish(db, run))
-
-    def set_verdict(
-        self,
-        start: str,
-        end: str,
-        filter: str,
-        verdict: str,
-        *,
-        reason: str | None = None,
-        ongoing: int | None = None,
-        at: str,
-    ) -> Future[None]:
-        """Change a window's verdict without a read of it."""
-        return self._write(
-            lambda db: windows.set_verdict(
-                db, start, end, filter, verdict, reason=reason, ongoing=ongoing, at=at
-            )
-        )  # fmt: skip
-
-    def refresh_verdicts(self, at: str) -> Future[int]:
-        """Make the verdicts of proven windows agree with what follow-up found; answers how many changed."""
-        return self._write(lambda db: windows.refresh(db, at))
-
-    def inherit(
-        self, start: str, end: str, filter: str, children: Sequence[tuple[str, str]], *, at: str
-    ) -> Future[int]:
-        """Let these grid windows take over the proof of the interval that they lie in."""
-        return self._write(lambda db: windows.inherit(db, (start, end, filter), children, at=at))
-
-    def runs_of(self, start: str, end: str, filter: str = "") -> list[dict[str, Any]]:
-        """Every run over a window, oldest first."""
-        return self.read(lambda db: windows.runs(db, start, end, filter))
-
-    def gaps(self, *, since: str = "", until: str = "9", kind: str | None = None, limit: int = -1) -> list[gaps.Gap]:
-        """The gaps of windows that start in [since, until)."""
-        return self.read(lambda db: gaps.listed(db, since=since, until=until, kind=kind, limit=limit))
-
     # For reports
 
     def details_of(self, start: str, end: str) -> dict[str, str]:
@@ -350,6 +220,21 @@ class Book:
     def child_rows(self) -> int:
         """How many rows all child tables have together."""
         return self.read(conversations.child_rows)
+
+    def metric_counts(self, interval: Interval, names: Sequence[str]) -> dict[tuple[str, str], int]:
+        """(media type, metric) → how many were emitted in the interval."""
+        return self.read(lambda db: counts.by_media(db, to_text(interval.start), to_text(interval.end), names))
+
+    def rebuild(self, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
+        """Make everything that is derived again; answers (conversations, those that were not as they are now)."""
+        after: str | None = ""
+        done = corrected = 0
+        while after is not None:
+            here = after
+            made = self._write(lambda db, here=here: rebuild.step(db, here)).result()  # type: ignore[misc]
+            after, done, corrected = made.last, done + made.conversations, corrected + made.corrected
+            told(done)
+        return done, corrected
 
     # Locks
 
@@ -375,39 +260,3 @@ class Book:
 
 def _milliseconds(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-
-
-class _Checkpointer:
-    """Called after each commit: sees to it that one process checkpoints, and takes over when it has died.
-
-    SQLite before 3.51.3 can lose data when one connection resets the WAL while another writes; with one connection
-    that ever checkpoints, it cannot.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._lock = locks.lock_file(path)
-        self._commits = 0
-        self._ours = False
-        self.writer: weakref.ref[Writer] | None = None
-
-    def take(self) -> None:
-        """Become the one that checkpoints, if nobody is."""
-        writer = self.writer() if self.writer is not None else None
-        if writer is not None and self._lock.try_lock(locks.CHECKPOINTER, "checkpoints") is None:
-            self._ours = True
-            writer.submit(_checkpoint_by_itself)
-
-    def release(self) -> None:
-        """Let another process checkpoint."""
-        if self._ours:
-            self._ours = False
-            self._lock.unlock(locks.CHECKPOINTER)
-
-    def __call__(self) -> None:
-        self._commits += 1
-        if not self._ours and self._commits % _TRY_CHECKPOINTER == 0:
-            self.take()
-
-
-def _checkpoint_by_itself(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA wal_autocheckpoint = {engine.CHECKPOINT_PAGES}")

@@ -58,7 +58,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
     yield from _capture(found["capture"])
     yield from _conversations(found["conversations"])
     yield from _windows(found["windows"])
-    yield from _gaps(found["gaps"])
+    yield from _gaps(found["gaps"], found["sums"])
     if found["rejected_topics"]:
         yield from _rejected(found["rejected_topics"])
     if found["dead_letters"]:
@@ -109,12 +109,12 @@ def _windows(ledger: dict[str, Any]) -> Iterator[str]:
         yield _field("failed", f"{_minute(window['start'])}: {window['reason'] or 'no reason kept'}")
 
 
-def _gaps(found: list[dict[str, Any]]) -> Iterator[str]:
+def _gaps(found: list[dict[str, Any]], sums: dict[str, Any]) -> Iterator[str]:
     if not found:
         yield _field("gaps", "none")
         return
-    detected, filled = (sum(gap[name] for gap in found) for name in ("detected", "filled"))
-    yield _field("gaps", f"{detected:,} found in what capture heard, {filled:,} of them filled")
+    told = f"{sums['detected']:,} detected, {sums['recovered']:,} recovered, {sums['failed']:,} failed"
+    yield _field("gaps", f"{told} (`rollbook gaps` lists them)")
     for gap in found[:8]:
         yield _field("", f"{gap['detected']:>7,} {gap['kind'].replace('_', ' ')}: {gap['cause']}")
 

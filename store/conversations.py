@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from genesys.detail import DetailRow, content_digest
+from genesys.times import from_text, to_text
 from store import gaps, rows
 from store.fields import CHILD_TABLES
 
@@ -30,13 +32,25 @@ class PageOutcome:
     """What a page of details meant for the store.
 
     classes: each conversation that this run had not seen before, judged against the store as the run found it.
-    written: conversations inserted or whose content changed.
-    drifted: of those written, the ones whose details had been read before and had ended: rewritten later.
+    content: the conversations inserted or whose content changed; for each, whether it has ended and capture never
+    heard that. drifted: of those, the ones whose details had been read before and had ended: rewritten later.
+    gaps: what of the page capture had missed ("missing") or of whose end it had not heard ("changed").
     """
 
     classes: dict[str, Kind] = field(default_factory=dict)
-    written: int = 0
+    content: dict[str, bool] = field(default_factory=dict)
     drifted: int = 0
+    gaps: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def written(self) -> int:
+        """How many conversations were inserted or have other content now."""
+        return len(self.content)
+
+
+def unheard_end(standing: Standing | None, row: DetailRow) -> bool:
+    """Whether a conversation has ended, and capture never heard that."""
+    return row.end is not None and (standing is None or standing.heard_end is None)
 
 
 class Standing(NamedTuple):
@@ -66,8 +80,14 @@ def same_content(standing: Standing | None, row: DetailRow) -> bool:
     return content_digest(msgspec.json.decode(standing.details)) == content_digest(row.record)
 
 
-def judge(standing: Standing | None, same: bool, as_of: str) -> Action:
+# A read that claims to be this much later than now was made while the clock was wrong.
+FUTURE: Final = timedelta(minutes=5)
+
+
+def judge(standing: Standing | None, same: bool, as_of: str, *, latest: str = "9") -> Action:
     """What a read as old as `as_of`, which says the same as what stands or not, does to it.
+
+    latest: no read that is believed can be later than this (API text).
 
     insert: not known. fill: known from live capture alone. replace: known, and the content is another.
     confirm: the same content, and a note that must be taken down (another look was asked for). leave: nothing to do.
@@ -76,20 +96,21 @@ def judge(standing: Standing | None, same: bool, as_of: str) -> Action:
         return "insert"
     if standing.details is None:
         return "fill"
-    if standing.read_at is not None and as_of < standing.read_at:
+    if standing.read_at is not None and as_of < standing.read_at <= latest:
         return "leave"  # an older read never overwrites a newer one
     if not same:
         return "replace"
     asked = standing.look_again and as_of > (standing.last_heard or "")
-    return "confirm" if asked or standing.followed == "gone" else "leave"
+    wrong_clock = standing.read_at is not None and standing.read_at > latest
+    return "confirm" if asked or wrong_clock or standing.followed == "gone" else "leave"
 
 
-def classify(standing: Standing | None, same: bool, end: str | None, run_started_at: str) -> Kind:
+def classify(standing: Standing | None, same: bool, row: DetailRow, run_started_at: str) -> Kind:
     """How a read compares with the store as it stood when the run began (CONTRACT, "What a report says")."""
     if standing is None or standing.first_seen_at > run_started_at:
         return "missing"
     if standing.details is None:
-        return "changed" if end is not None and standing.heard_end is None else "unchanged"
+        return "changed" if unheard_end(standing, row) else "unchanged"
     return "unchanged" if same else "changed"
 
 
@@ -122,9 +143,11 @@ _REPLACE: Final = (
     " r_factor = ?, provenance = ?, reconciled_at = ?, read_at = ?, look_again = ?, followed = NULL,"
     " details = ? WHERE conversation_id = ?"
 )
+# The content is the same and the read is newer: an end that was only heard, before it, is none.
 _CONFIRM: Final = (
-    "UPDATE conversations SET read_at = max(read_at, ?), look_again = coalesce(last_heard > max(read_at, ?), 0),"
-    " followed = nullif(followed, 'gone') WHERE conversation_id = ?"
+    "UPDATE conversations SET read_at = ?1, look_again = coalesce(last_heard > ?1, 0),"
+    " conversation_end = coalesce(?2, CASE WHEN heard_end > ?1 THEN heard_end END),"
+    " followed = nullif(followed, 'gone') WHERE conversation_id = ?3"
 )
 _KEEP_VERSION: Final = (
     "INSERT OR IGNORE INTO conversation_versions (conversation_id, read_at, replaced_at, details)"
@@ -169,27 +192,29 @@ def write(
     """
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
     known = standings(connection, list(named))
+    latest = to_text(from_text(at) + FUTURE)
     outcome = PageOutcome()
     page = _Page()
-    written = drifted = 0
+    drifted = 0
     for conversation_id, row in named.items():
         standing = known.get(conversation_id)
         same = same_content(standing, row)
         if conversation_id not in already:
-            outcome.classes[conversation_id] = classify(standing, same, row.end, run_started_at)
-        action = judge(standing, same, as_of)
+            outcome.classes[conversation_id] = classify(standing, same, row, run_started_at)
+        action = judge(standing, same, as_of, latest=latest)
         if action in ("insert", "fill", "replace"):
-            written += 1
+            outcome.content[conversation_id] = unheard_end(standing, row)
             drifted += action == "replace" and standing is not None and standing.conversation_end is not None
             _fill(page, conversation_id, row, standing, as_of, at)
         elif action == "confirm":
-            page.confirms.append((as_of, as_of, conversation_id))
+            page.confirms.append((as_of, row.end, conversation_id))
         page.attributes.extend(rows.attributes(conversation_id, row.record))
         kind = _gap_kind(standing, row, action)
         if kind is not None:
+            outcome.gaps[conversation_id] = kind
             page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), at, at))
     _execute(connection, page)
-    return PageOutcome(outcome.classes, written, drifted)
+    return replace(outcome, drifted=drifted)
 
 
 def _gap_kind(standing: Standing | None, row: DetailRow, action: Action) -> str | None:
@@ -270,24 +295,28 @@ def compare(
     details: Iterable[DetailRow],
     *,
     as_of: str,
+    at: str,
     run_started_at: str,
     already: Mapping[str, Any],
 ) -> PageOutcome:
     """What `write` would answer; writes nothing."""
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
     known = standings(connection, list(named))
-    classes: dict[str, Kind] = {}
-    written = drifted = 0
+    latest = to_text(from_text(at) + FUTURE)
+    outcome = PageOutcome()
+    drifted = 0
     for conversation_id, row in named.items():
-        if conversation_id in already:
-            continue
         standing = known.get(conversation_id)
         same = same_content(standing, row)
-        classes[conversation_id] = classify(standing, same, row.end, run_started_at)
-        action = judge(standing, same, as_of)
-        written += action in ("insert", "fill", "replace")
+        if conversation_id not in already:
+            outcome.classes[conversation_id] = classify(standing, same, row, run_started_at)
+        action = judge(standing, same, as_of, latest=latest)
+        if action in ("insert", "fill", "replace"):
+            outcome.content[conversation_id] = unheard_end(standing, row)
         drifted += action == "replace" and standing is not None and standing.conversation_end is not None
-    return PageOutcome(classes, written, drifted)
+        if kind := _gap_kind(standing, row, action):
+            outcome.gaps[conversation_id] = kind
+    return replace(outcome, drifted=drifted)
 
 
 class OpenConversation(NamedTuple):
@@ -320,6 +349,15 @@ def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:
     return count
 
 
+def ongoing_starts(connection: sqlite3.Connection) -> list[str]:
+    """When the reconciled conversations that go on started, in order; stuck and gone ones do not count."""
+    query = (
+        "SELECT conversation_start FROM conversations WHERE conversation_end IS NULL AND conversation_start IS NOT NULL"
+        " AND details IS NOT NULL AND followed IS NULL ORDER BY conversation_start"
+    )
+    return [row[0] for row in connection.execute(query)]
+
+
 def owned_counts(connection: sqlite3.Connection, start: str, end: str) -> tuple[int, int]:
     """(reconciled conversations that started in [start, end), those of them that go on)."""
     query = (
@@ -330,12 +368,31 @@ def owned_counts(connection: sqlite3.Connection, start: str, end: str) -> tuple[
     return owned, ongoing_count(connection, start, end)
 
 
+def last_ended(connection: sqlite3.Connection, start: str, end: str) -> str | None:
+    """When the last of the reconciled conversations that started in [start, end) ended."""
+    query = (
+        "SELECT max(conversation_end) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND details IS NOT NULL"
+    )
+    last: str | None = connection.execute(query, (start, end)).fetchone()[0]
+    return last
+
+
 def live_only_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
     """Conversations of the window that are known from live capture alone. Without a start: by when first seen."""
     query = (
         "SELECT conversation_id FROM conversations WHERE provenance = 'live' AND conversation_start >= ?1"
         " AND conversation_start < ?2 UNION ALL SELECT conversation_id FROM conversations WHERE provenance = 'live'"
         " AND conversation_start IS NULL AND first_seen_at >= ?1 AND first_seen_at < ?2 ORDER BY 1"
+    )
+    return [row[0] for row in connection.execute(query, (start, end))]
+
+
+def reconciled_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
+    """Conversations that started in [start, end) and have been read, but for those that the platform forgot."""
+    query = (
+        "SELECT conversation_id FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND details IS NOT NULL AND followed IS NOT 'gone'"
     )
     return [row[0] for row in connection.execute(query, (start, end))]
 

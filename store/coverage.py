@@ -9,9 +9,18 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
+
+from genesys.times import from_text, to_text
+
+# A daemon shows a sign of life every two seconds; after this long without one nobody listens.
+SILENT: Final = timedelta(seconds=30)
+# A function is alive when it is called: by events, and every few minutes by its schedule. Two calls missed are silence.
+SILENT_FUNCTION: Final = timedelta(minutes=21)
+FUNCTION: Final = "lambda"
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -57,6 +66,36 @@ def alive(connection: sqlite3.Connection, spans: Iterable[int], at: str) -> None
         "UPDATE coverage SET alive_at = max(alive_at, ?) WHERE coverage_id = ? AND ended_at IS NULL",
         [(at, span) for span in spans],
     )
+
+
+def heard(connection: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> None:
+    """A function was called at `at`: its span goes on; or begins, if it had been silent for too long."""
+    standing = connection.execute(
+        "SELECT coverage_id, alive_at FROM coverage WHERE ended_at IS NULL AND source = ? AND scope = ?"
+        " ORDER BY coverage_id DESC LIMIT 1",
+        (source, scope),
+    ).fetchone()
+    if standing is None:
+        begin(connection, source, scope, topics, at)
+    elif from_text(at) - from_text(standing[1]) <= SILENT_FUNCTION:
+        alive(connection, [standing[0]], at)
+    else:
+        end(connection, standing[0], standing[1], "killed")
+        begin(connection, source, scope, topics, at)
+
+
+def function_is_alive(connection: sqlite3.Connection, at: str) -> None:
+    """A sign of life of every span that a function has open; one that was silent for too long stays as it was."""
+    connection.execute(
+        "UPDATE coverage SET alive_at = max(alive_at, ?) WHERE ended_at IS NULL AND scope = ? AND alive_at >= ?",
+        (at, FUNCTION, to_text(from_text(at) - SILENT_FUNCTION)),
+    )
+
+
+def is_silent(span: Span, now: datetime) -> bool:
+    """Whether a span that has not ended has lost its process."""
+    patience = SILENT_FUNCTION if span.scope == FUNCTION else SILENT
+    return span.ended_at is None and span.alive_at < to_text(now - patience)
 
 
 def close_stale(connection: sqlite3.Connection) -> int:

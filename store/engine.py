@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote
 
 from store import schema
@@ -38,14 +38,55 @@ def sqlite_race(version: str) -> str:
     return "write to this file with rollbook only while it runs (SQLite before 3.51.3 has a race in its WAL)"
 
 
-def prepare(path: Path, *, organization: tuple[str, str] | None, journal: str = "wal") -> None:
+# File systems on other machines: a write-ahead log needs memory that all who use the file share.
+_ELSEWHERE: Final = frozenset(
+    {"nfs", "nfs4", "efs", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "glusterfs", "fuse.glusterfs",
+     "fuse.sshfs", "fuse.s3fs", "fuse.mount-s3"}
+)  # fmt: skip
+_MOUNTS: Final = Path("/proc/self/mounts")
+
+
+def network_file_system(path: Path, mounts: str) -> str | None:
+    """The kind of network file system that `path` is on; None if it is on a local one.
+
+    mounts: as /proc/self/mounts has them.
+    """
+    found, longest = "", -1
+    for line in mounts.splitlines():
+        point, kind = [*line.split(" "), "", ""][1:3]
+        point = point.replace("\\040", " ")
+        if len(point) >= longest and path.is_relative_to(point or "/"):
+            found, longest = kind, len(point)
+    return found if found in _ELSEWHERE else None
+
+
+def choose_journal(path: Path, asked: Literal["wal", "delete"] | None) -> Literal["wal", "delete"]:
+    """The journal to use. Raises StoreUnwritable if a write-ahead log is asked for where it cannot work."""
+    try:
+        mounts = _MOUNTS.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        mounts = ""  # no Linux
+    kind = network_file_system(path.resolve(), mounts)
+    if kind is None:
+        return asked or "wal"
+    if asked == "wal":
+        raise StoreUnwritable(
+            f"{path} is on a network file system ({kind}), where a write-ahead log does not work; leave journal (or"
+            " ROLLBOOK_JOURNAL) unset, or put the store on a local disk"
+        )
+    return "delete"
+
+
+def prepare(
+    path: Path, *, organization: tuple[str, str] | None, journal: str = "wal", busy: float = BUSY_SECONDS
+) -> None:
     """Make sure that `path` is a store of this version, ours, and of this organisation. Creates it if need be.
 
     Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
     """
     _create(path)
     try:
-        connection = connect(path, journal=journal)
+        connection = connect(path, journal=journal, timeout=busy)
     except sqlite3.Error as error:
         raise translate(error, path) from None
     try:

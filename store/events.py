@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from genesys.content import digest
 from genesys.notification import Observation, Unreadable
 from store import live
 
@@ -14,7 +15,10 @@ _EVENT: Final = (
     "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-_DEAD_LETTER: Final = "INSERT INTO dead_letters (source, payload, error, received_at) VALUES (?, ?, ?, ?)"
+_DEAD_LETTER: Final = (
+    "INSERT INTO dead_letters (dead_letter_id, source, payload, error, received_at) VALUES (?, ?, ?, ?, ?)"
+)
+_SAME_LETTER: Final = "SELECT 1 FROM dead_letters WHERE dead_letter_id = ? AND payload = ?"
 _NEW: Final = (
     f"INSERT INTO conversations (conversation_id, first_seen_at, {', '.join(live.COLUMNS)})"
     f" VALUES ({', '.join('?' * (2 + len(live.COLUMNS)))})"
@@ -27,8 +31,10 @@ _KNOWN: Final = (
     " provenance, heard_end, last_heard, look_again, read_at, followed, details IS NOT NULL FROM conversations"
     " WHERE conversation_id IN "
 )
-# A payload that nobody can read is kept whole up to here: enough to see what it was, not enough to fill a disk.
-_PAYLOAD_BYTES: Final = 1_000_000
+# A payload that nobody can read is kept whole up to here: the most that AWS delivers is 1 MiB.
+_PAYLOAD_BYTES: Final = 1_100_000
+# Ids that are made of what is delivered again stay below 2**53, so that JSON's readers keep them exact.
+_LETTER_BITS: Final = 0x1F_FFFF_FFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,8 @@ def record(connection: sqlite3.Connection, batch: Sequence[Observation | Unreada
         cursor = connection.executemany(_EVENT, [_event_row(event) for event in observations])
         new = cursor.rowcount
         _merge(connection, live.gather(observations))
-    if unreadable:
-        connection.executemany(_DEAD_LETTER, [_dead_letter_row(item) for item in unreadable])
-    return Recorded(new, len(observations) - new, len(unreadable))
+    letters = sum(_keep_letter(connection, item) for item in unreadable)
+    return Recorded(new, len(observations) - new, letters)
 
 
 def _event_row(event: Observation) -> tuple[Any, ...]:
@@ -61,9 +66,24 @@ def _event_row(event: Observation) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _dead_letter_row(item: Unreadable) -> tuple[str, str, str, str]:
+def _keep_letter(connection: sqlite3.Connection, item: Unreadable) -> bool:
+    """Keep a dead letter, unless it is the repeat of one; whether it was new.
+
+    The id of one that may be delivered again is made of its delivery, so that a repeat needs no index to be found.
+    """
     payload = item.payload[:_PAYLOAD_BYTES].decode(errors="backslashreplace")
-    return item.source, payload, item.error, item.received_at
+    number = _letter_id(item) if item.once else None
+    if number is not None:
+        if connection.execute(_SAME_LETTER, (number, payload)).fetchone():
+            return False
+        if connection.execute("SELECT 1 FROM dead_letters WHERE dead_letter_id = ?", (number,)).fetchone():
+            number = None  # another letter has this id: one in 10**15
+    connection.execute(_DEAD_LETTER, (number, item.source, payload, item.error, item.received_at))
+    return True
+
+
+def _letter_id(item: Unreadable) -> int:
+    return int.from_bytes(digest(item.source.encode(), item.once.encode())) & _LETTER_BITS
 
 
 def _merge(connection: sqlite3.Connection, heard: dict[str, live.Heard]) -> None:

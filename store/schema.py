@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # "rbk1" in the file's header: how a store is told from any other SQLite file.
 APPLICATION_ID: Final = 0x72626B31
 # Raised by one with every step below.
-VERSION: Final = 1
+VERSION: Final = 2
 
 FIGURES: Final = (
     "passes", "requests", "initial_total_hits", "final_total_hits", "unique", "duplicates", "owned", "missing",
@@ -92,6 +92,12 @@ _TABLES: Final = (
 )
 
 
+# How far a reading has come that was cut short (store/journal.py); empty when nothing is being read.
+_UNFINISHED: Final = """CREATE TABLE unfinished_readings (
+    start TEXT NOT NULL, "end" TEXT NOT NULL, filter TEXT NOT NULL, via TEXT NOT NULL, number INTEGER NOT NULL,
+    at TEXT NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (start, "end", filter, via, number)) WITHOUT ROWID"""
+
+
 def _child_tables() -> Iterator[str]:
     for table, (positions, fields) in CHILD_TABLES.items():
         columns = ["conversation_id TEXT NOT NULL", *(f"{name} INTEGER NOT NULL" for name in positions)]
@@ -124,5 +130,10 @@ def migrate(connection: sqlite3.Connection) -> None:
         for statement in (*_TABLES, *_child_tables()):
             db.execute(statement)
         db.execute("PRAGMA user_version = 1")
+
+    @steps(name="2 unfinished readings")
+    def _unfinished(db: Database) -> None:
+        db.execute(_UNFINISHED)
+        db.execute("PRAGMA user_version = 2")
 
     steps.apply(Database(connection, execute_plugins=False))

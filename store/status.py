@@ -15,8 +15,6 @@ from genesys.times import from_text, to_text
 from store import coverage, gaps, windows
 from store.coverage import Span
 
-# A daemon shows a sign of life every two seconds; after this long without one nobody listens.
-SILENT: Final = timedelta(seconds=30)
 _DAY: Final = timedelta(days=1)
 _HOLES: Final = 5
 
@@ -55,7 +53,7 @@ def heard(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) 
     sets: dict[tuple[str, ...], list[tuple[datetime, datetime, str | None]]] = defaultdict(list)
     for span in spans:
         opened = max(from_text(span.started_at), start)
-        last = span.ended_at or (span.alive_at if now - from_text(span.alive_at) > SILENT else to_text(end))
+        last = span.ended_at or (span.alive_at if coverage.is_silent(span, now) else to_text(end))
         sets[span.topics].append((opened, min(from_text(last), end), span.end_reason))
     of_topic: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for topics in sets:
@@ -90,9 +88,20 @@ def collect(db: sqlite3.Connection, now: datetime) -> dict[str, Any]:
             {"kind": kind, "cause": cause, "detected": count, "filled": filled}
             for kind, cause, count, filled in gaps.by_cause(db)
         ],
+        "sums": _sums(db),
         "rejected_topics": coverage.rejected(db),
         "dead_letters": _scalar(db, "SELECT count(*) FROM dead_letters"),
     }
+
+
+def _sums(db: sqlite3.Connection) -> dict[str, Any]:
+    """What was found to be missing or wrong, filled, and not filled: conversations; and the share heard live."""
+    found = gaps.by_cause(db)
+    detected, recovered = sum(row[2] for row in found), sum(row[3] for row in found)
+    return {
+        "detected": detected, "recovered": recovered, "failed": detected - recovered,
+        "share_heard_live": _conversations(db)["share_heard_live"],
+    }  # fmt: skip
 
 
 def _scalar(db: sqlite3.Connection, query: str, *values: Any) -> Any:
@@ -104,7 +113,7 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
     if since is not None:
         start = max(start, from_text(since))
     spans = coverage.overlapping(db, to_text(start), to_text(now)) if since else []
-    listening = [s for s in spans if s.ended_at is None and now - from_text(s.alive_at) <= SILENT]
+    listening = [span for span in spans if span.ended_at is None and not coverage.is_silent(span, now)]
     day = heard(spans, start, now, now)
     return {
         "since": since,

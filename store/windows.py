@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -187,21 +188,25 @@ def note(connection: sqlite3.Connection, waiting: Sequence[tuple[str, str, str]]
 
 
 def refresh(connection: sqlite3.Connection, at: str) -> int:
-    """Make the verdicts of proven, unfiltered windows agree with what follow-up found; answers how many changed.
+    """Make the verdicts of proven windows agree with what follow-up found; answers how many changed.
 
     An open window whose conversations have all ended is complete (settled, if it had been settled before);
-    one that has an ongoing conversation again is open again.
+    one that has an ongoing conversation again is open again. Which conversations a filter matches is not known here:
+    a filtered window waits for all of them, and is opened again by a read of it only.
     """
     changed = 0
-    for window in listed(connection, verdicts=PROVEN, since=None, until=None, filter=""):
-        ongoing = conversations.ongoing_count(connection, window.start, window.end)
-        verdict = "open" if ongoing else window.verdict
+    starts = conversations.ongoing_starts(connection)
+    for window in listed(connection, verdicts=PROVEN, since=None, until=None, filter=None):
+        ongoing = bisect_left(starts, window.end) - bisect_left(starts, window.start)
+        verdict = "open" if ongoing and not window.filter else window.verdict
         if not ongoing and window.verdict == "open":
             verdict = "settled" if window.settled_at else "complete"
         if verdict != window.verdict:
             changed += 1
             reason = f"{ongoing} of its conversations go on again" if ongoing else None
-            set_verdict(connection, window.start, window.end, "", verdict, reason=reason, ongoing=ongoing, at=at)
+            set_verdict(
+                connection, window.start, window.end, window.filter, verdict, reason=reason, ongoing=ongoing, at=at
+            )  # fmt: skip
     return changed
 
 
@@ -214,7 +219,8 @@ def inherit(
 ) -> int:
     """Let grid windows inside a wider interval that was read take over its proof; answers how many did.
 
-    Their figures are counted from the conversations. A window that has a proof worth as much keeps its own.
+    Their figures are counted from the conversations. Which of them match a filter is not known here: there are no
+    figures then, and the verdict is the wider one's. A window that has a proof worth as much keeps its own.
     """
     proof = one(connection, *parent)
     if proof is None or proof.verdict not in PROVEN:
@@ -223,8 +229,11 @@ def inherit(
     for start, end in children:
         if (start, end) == parent[:2]:
             continue
-        owned, ongoing = conversations.owned_counts(connection, start, end)
-        verdict = "open" if ongoing else ("settled" if proof.settled_at else "complete")
+        owned = ongoing = None
+        verdict = proof.verdict
+        if not parent[2]:
+            owned, ongoing = conversations.owned_counts(connection, start, end)
+            verdict = "open" if ongoing else ("settled" if proof.settled_at else "complete")
         standing = one(connection, start, end, parent[2])
         if standing is not None and RANK[standing.verdict] >= RANK[verdict]:
             continue

@@ -70,7 +70,7 @@ async def test_a_service_manager_is_told_and_nobody_is_told_a_secret(tmp_path: P
             process.send_signal(signal.SIGHUP)
             await until(lambda: told("RELOADING=1"))
             await until(lambda: any(len(one.topics) > 6 for one in organisation.channels.every()))
-            secrets = [one.id for one in organisation.channels.every()] + list(organisation.tokens)
+            secrets = [one.id for one in organisation.channels.every()] + organisation.sign_in.tokens
             secrets.append(organisation.client_secret)
             process.terminate()
             began = time.monotonic()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import httpx
 import pytest
 from aiohttp import web
 
@@ -666,6 +667,26 @@ async def test_a_private_authority_is_trusted_when_it_is_named(clock: Clock, mon
         monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "certificate.pem"))
         async with client(url, clock) as api:
             assert (await api.organization()).id == "o1"
+
+
+async def test_an_answer_is_freed_as_soon_as_nobody_holds_it(clock: Clock) -> None:
+    """Bodies of megabytes do not wait for the cycle collector, which commands let look rarely."""
+
+    def responses() -> int:
+        return sum(isinstance(one, httpx.Response) for one in gc.get_objects())
+
+    platform = Platform()
+    async with served(platform.handle) as url, client(url, clock) as api:
+        await api.organization()
+        gc.collect()
+        gc.disable()
+        try:
+            before = responses()
+            for _ in range(3):
+                await api.organization()
+            assert responses() == before
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +15,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from simulator import Simulator
-from simulator.emitter import Event
+from simulator.emitter import DELAY, Event, text
 from simulator.live_faults import FAULTS, JUNK
+from simulator.snapshots import scene, snapshot
 
 START = datetime(2026, 8, 3, 14, tzinfo=UTC)
 PATH = "/api/v2/notifications"
@@ -74,7 +76,7 @@ async def quiet() -> AsyncIterator[Client]:
 
 
 def signed_in(sim: Simulator, token: str = "token-1") -> httpx.AsyncClient:
-    sim.tokens.add(token)
+    sim.sign_in.admit(token, sim.client_id, time.monotonic())
     return httpx.AsyncClient(base_url=sim.api_url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
 
 
@@ -248,8 +250,9 @@ async def test_events_come_in_the_order_of_time_and_tell_each_change_once(client
     assert client.sim.emitted == {"v2.routing.queues.{id}.conversations": len(frames)}
     assert len(frames) > 500
     for life in client.sim.world.lives[:20]:
-        changes = sum(life.changes[0] < at <= client.sim.now() for at in life.changes)
-        assert len(states(frames, life.id)) >= changes
+        moments = [scene(life.record, text(at)) for at in life.changes if START < at < client.sim.now() - DELAY]
+        expected = {json.dumps(snapshot(one)) for one in moments if one.queue_ids(former=True)}
+        assert expected <= set(states(frames, life.id))
     await socket.close()
 
 
@@ -299,8 +302,16 @@ async def test_nothing_is_told_of_before_the_subscription_or_while_no_socket_is_
 async def test_users_media_and_detail_events_are_told_on_their_topics(client: Client) -> None:
     """A user's conversations, a medium's flattened ones, and a conversation's combined detail events."""
     user = client.sim.world.users[0]["id"]
-    await client.pass_(minutes=1)
-    life = client.sim.world.lives[0]
+    await client.pass_(minutes=10)
+    first, last = (text(client.sim.now() + timedelta(minutes=minutes)) for minutes in (0, 55))
+    life = next(
+        one
+        for one in client.sim.world.lives
+        if (worked := [part for party in one.record["participants"] if party["purpose"] == "agent"
+                       for session in party["sessions"] for part in session["segments"]])
+        and min(part["segmentStart"] for part in worked) > first
+        and any(part["segmentType"] == "wrapup" and part.get("segmentEnd", "9") < last for part in worked)
+    )  # fmt: skip
     detail = f"v2.detail.events.conversation.{life.id}?customer.end&user.start&acw"
     _, socket = await client.listening(f"v2.users.{user}?conversations", f"v2.users.{user}.conversations.calls", detail)
     await client.pass_(hours=1)

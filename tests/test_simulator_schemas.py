@@ -12,7 +12,7 @@ from schemas import body_of, described
 from simulator.detail_events import events
 from simulator.emitter import text
 from simulator.frames import envelope
-from simulator.legs import DISCONNECTS
+from simulator.scenes import DISCONNECTS
 from simulator.snapshots import Scene, flattened, passes, scene, snapshot
 from simulator.topics import DETAIL_MEMBERS, MEDIA_SUFFIX
 from simulator.world import World

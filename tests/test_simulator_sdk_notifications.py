@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import warnings
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ class Sdk:
     """The SDK's notification API, which is synchronous, called in a thread."""
 
     def __init__(self, sim: Simulator, token: str) -> None:
-        sim.tokens.add(token)
+        sim.sign_in.admit(token, sim.client_id, time.monotonic())
         self.sim = sim
         client = sdk.api_client.ApiClient(host=sim.api_url)
         client.access_token = token

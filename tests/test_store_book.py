@@ -514,11 +514,9 @@ def test_a_closed_book_says_so(path: Path) -> None:
         book.record([])
 
 
-def test_a_long_foreign_lock_is_one_clear_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_foreign_lock_is_one_clear_line(path: Path) -> None:
     """When another program keeps the file locked, the write fails with words, and the next one works."""
-    monkeypatch.setattr("store.engine.BUSY_SECONDS", 0.05)
-    monkeypatch.setattr("store.engine.connect.__kwdefaults__", {"journal": "wal", "timeout": 0.05})
-    with Book.open(path) as book:
+    with Book.open(path, busy=0.05) as book:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy, match="try again"):

@@ -120,7 +120,7 @@ class Ledger:
 
         return self._do(work)
 
-    def alive(self, at: str) -> Future[None]:
+    def alive(self, at: str, spans: Iterable[int] | None = None) -> Future[None]:
         """What was handed over before that moment must be stored, or a kill now would leave a false claim."""
         while self.unstored and self.stored[self.unstored[0][1]]:
             self.unstored.popleft()

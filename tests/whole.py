@@ -163,6 +163,16 @@ def assert_store_is(path: Path, truth: Mapping[str, dict[str, Any]], *, start: s
         connection.close()
 
 
+def assert_rows_are(path: Path, truth: Mapping[str, dict[str, Any]]) -> None:
+    """The child rows of these conversations are those of the truth, and no other."""
+    marks = ", ".join("?" * len(truth))
+    with sqlite3.connect(path) as connection:
+        for table, expected in expected_rows(truth).items():
+            query = f"SELECT conversation_id, {_COLUMNS[table]} FROM {table} WHERE conversation_id IN ({marks})"
+            assert Counter(connection.execute(query, tuple(truth)).fetchall()) == expected, table
+    connection.close()
+
+
 def rows_of(path: Path, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of some tables (all but the ledger's, if none is named)."""
     connection = sqlite3.connect(path)

@@ -1,0 +1,118 @@
+"""Secrets that are named instead of given: `secretsmanager:NAME`, `ssm:NAME`, `file:PATH`.
+
+They are looked up when they are first needed and kept in memory until somebody says that the value does not work any
+more (it has been rotated). boto3 takes region, profile and role as AWS' own tools do, and is imported only for a
+reference that needs it. A value is in no message; its name is.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from genesys.errors import ConnectionLost, RollbookError, SettingsError
+
+_cache: Final[dict[str, str]] = {}
+_one_at_a_time: Final = threading.Lock()
+
+
+def is_reference(text: str) -> bool:
+    """Whether a setting names a secret instead of being one. (The platform's own have no colon.)"""
+    return text.partition(":")[0] in _READERS and ":" in text
+
+
+def resolve(reference: str) -> str:
+    """The secret that is named. Blocks while it is looked up; answers at once when it is known.
+
+    `NAME#KEY` takes one member of a secret that is a JSON object. Raises SettingsError (there is none, or it may not be
+    read) or ConnectionLost (AWS cannot be reached).
+    """
+    with _one_at_a_time:
+        if reference not in _cache:
+            _cache[reference] = _read(reference)
+        return _cache[reference]
+
+
+def forget(reference: str) -> None:
+    """Look the secret up again when it is needed next."""
+    with _one_at_a_time:
+        _cache.pop(reference, None)
+
+
+def _read(reference: str) -> str:
+    kind, _, rest = reference.partition(":")
+    name, hash_sign, key = rest.partition("#")
+    if not name:
+        raise SettingsError(f"{reference}: it names nothing; write {kind}:NAME")
+    text = _READERS[kind](name, reference)
+    value = (_member(text, key, reference) if hash_sign else text).strip()
+    if not value or not value.isascii() or not value.isprintable():
+        raise SettingsError(f"{reference} holds no secret: it is empty, or has characters that no secret has")
+    return value
+
+
+def _member(text: str, key: str, reference: str) -> str:
+    try:
+        value = json.loads(text)[key]
+    except (ValueError, KeyError, TypeError):
+        raise SettingsError(f"{reference}: the secret is no JSON object with the key {key!r}") from None
+    return str(value)
+
+
+def _from_file(name: str, reference: str) -> str:
+    try:
+        return Path(name).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise SettingsError(f"{reference} cannot be read: {reason}") from None
+
+
+def _from_secrets_manager(name: str, reference: str) -> str:
+    told = _ask("secretsmanager", reference, lambda client: client.get_secret_value(SecretId=name))
+    text = told.get("SecretString")
+    return str(text) if text is not None else bytes(told.get("SecretBinary", b"")).decode("ascii", "replace")
+
+
+def _from_parameter_store(name: str, reference: str) -> str:
+    told = _ask("ssm", reference, lambda client: client.get_parameter(Name=name, WithDecryption=True))
+    return str(told["Parameter"]["Value"])
+
+
+_READERS: Final[dict[str, Callable[[str, str], str]]] = {
+    "secretsmanager": _from_secrets_manager,
+    "ssm": _from_parameter_store,
+    "file": _from_file,
+}
+_PERMISSION: Final = {"secretsmanager": "secretsmanager:GetSecretValue", "ssm": "ssm:GetParameter"}
+
+
+def _ask(service: str, reference: str, call: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as Unreachable
+
+    config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
+    try:
+        return call(boto3.session.Session().client(service, config=config))
+    except ClientError as error:
+        raise _refused(service, reference, error.response.get("Error", {}).get("Code", ""), error) from None
+    except (HTTPClientError, Unreachable) as error:
+        raise ConnectionLost(f"{reference}: AWS cannot be reached ({_line(error)}); check the network") from None
+    except (BotoCoreError, ValueError) as error:
+        raise SettingsError(f"{reference}: {_line(error)}; set up AWS (AWS_REGION, AWS_PROFILE, a role)") from None
+
+
+def _refused(service: str, reference: str, code: str, error: Exception) -> RollbookError:
+    if code.startswith("AccessDenied"):
+        return SettingsError(f"{reference} may not be read; give the role {_PERMISSION[service]} on it")
+    if code in ("ResourceNotFoundException", "ParameterNotFound"):
+        return SettingsError(f"{reference}: there is no such secret in this account and region")
+    return SettingsError(f"{reference} cannot be read: {_line(error)}")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

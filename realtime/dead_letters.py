@@ -1,0 +1,165 @@
+"""`rollbook dead-letters`: what could not be understood, listed, shown, tried again, dropped.
+
+A letter that can be read by now (a newer rollbook, a mended store) becomes an event by the usual write path, in the
+same transaction that takes the letter away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from genesys import console
+from genesys.envelopes import parse_all
+from genesys.errors import UsageError
+from genesys.notification import Observation, Unreadable, parse_frame
+from genesys.settings import Settings
+from store.book import Book
+from store.letters import Letter
+
+_SHOWN: Final = 60
+
+
+@click.group()
+def dead_letters() -> None:
+    """Look at what could not be understood, and try it again."""
+
+
+def _book(settings: Settings, *, write: bool = False) -> Book:
+    if not Path(settings.store_path).exists():
+        raise UsageError(f"there is no store at {settings.store_path}; --db names another")
+    if write:
+        return Book.open(settings.store_path, command="dead-letters", width=settings.width, journal=settings.journal)
+    return Book.open(settings.store_path, mode="ro")
+
+
+@dead_letters.command("list")
+@click.option("--source", help="Only those of this source: websocket, eventbridge, sqs.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many.")
+@console.settings_options
+@console.json_option
+def listing(*, source: str | None, limit: int, settings: Settings, as_json: bool) -> None:
+    """The newest first: id, when it came, by what, why it was not understood, how it begins."""
+
+    def work() -> None:
+        with _book(settings) as book:
+            found = book.dead_letters(source=source, limit=limit)
+        if as_json:
+            console.answer({"dead_letters": [one._asdict() for one in found]})
+            return
+        for one in found:
+            click.echo(f"{one.dead_letter_id}  {one.received_at[:19]}  {one.source}: {one.error}")
+            click.echo(f"    {_line(one.payload)}")
+        if not found:
+            click.echo("none")
+
+    console.run(work, as_json=as_json)
+
+
+def _line(payload: str) -> str:
+    line = " ".join(payload[: _SHOWN * 4].split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}… ({len(payload):,} characters)"
+
+
+@dead_letters.command()
+@click.argument("number", metavar="ID", type=int)
+@console.settings_options
+@console.json_option
+def show(*, number: int, settings: Settings, as_json: bool) -> None:
+    """The whole payload of one."""
+
+    def work() -> None:
+        with _book(settings) as book:
+            found = _one(book, number)
+        if as_json:
+            console.answer(found._asdict())
+        else:
+            click.echo(found.payload)
+
+    console.run(work, as_json=as_json)
+
+
+def _one(book: Book, number: int) -> Letter:
+    found = book.dead_letter(number)
+    if found is None:
+        raise UsageError(f"there is no dead letter {number}; `rollbook dead-letters list` shows which there are")
+    return found
+
+
+def _chosen(book: Book, numbers: Sequence[int], *, every: bool) -> list[Letter]:
+    if bool(numbers) == every:
+        raise UsageError("name dead letters by their ids, or all of them by --all")
+    return book.dead_letters() if every else [_one(book, number) for number in numbers]
+
+
+def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
+    """ID… or --all."""
+    command = click.option("--all", "every", is_flag=True, help="All of them.")(command)
+    return click.argument("numbers", metavar="ID…", type=int, nargs=-1)(command)
+
+
+@dead_letters.command()
+@_choice
+@console.settings_options
+@console.json_option
+def retry(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json: bool) -> None:
+    """Read them again: what can be understood by now becomes an event, the rest stays."""
+
+    def work() -> None:
+        told = {"tried": 0, "events_new": 0, "events_repeated": 0, "left": 0}
+        with _book(settings, write=True) as book:
+            for letter in _chosen(book, numbers, every=every):
+                _again(book, letter, told)
+        if as_json:
+            console.answer(told)
+        else:
+            new, repeated = told["events_new"], told["events_repeated"]
+            click.echo(
+                f"{told['tried']:,} tried: {new:,} new events, {repeated:,} known already, {told['left']:,} left"
+            )
+
+    console.run(work, as_json=as_json)
+
+
+def _again(book: Book, letter: Letter, told: dict[str, int]) -> None:
+    """Try one again, and put what it turns out to be in its place."""
+    found = read_again(letter)
+    told["tried"] += 1
+    if found and all(isinstance(one, Unreadable) for one in found):
+        told["left"] += 1
+        return
+    answer = book.answer_dead_letter(letter.dead_letter_id, found).result()
+    told["events_new"] += answer.events_new
+    told["events_repeated"] += answer.events_repeated
+    told["left"] += answer.dead_letters
+
+
+def read_again(letter: Letter) -> list[Observation | Unreadable]:
+    """What a letter says now; nothing if it was a message about a channel that is gone."""
+    payload = letter.payload.encode(errors="surrogatepass")
+    if letter.source != "websocket":
+        return parse_all(payload, source=letter.source, received_at=letter.received_at)
+    heard = parse_frame(payload, source=letter.source, received_at=letter.received_at)
+    return [heard] if isinstance(heard, Observation | Unreadable) else []
+
+
+@dead_letters.command()
+@_choice
+@console.settings_options
+@console.json_option
+def drop(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json: bool) -> None:
+    """Delete them."""
+
+    def work() -> None:
+        with _book(settings, write=True) as book:
+            chosen = [one.dead_letter_id for one in _chosen(book, numbers, every=every)]
+            dropped = book.drop_dead_letters(chosen).result() if chosen else 0
+        if as_json:
+            console.answer({"dropped": dropped})
+        else:
+            click.echo(f"{dropped:,} dropped")
+
+    console.run(work, as_json=as_json)

@@ -1,0 +1,246 @@
+"""`rollbook ingest`: events from files and from S3, through the same write path as those that are heard.
+
+Lines, arrays, objects one after another, gzip or not: told by the bytes and never by a name. Twice the same is once,
+so a replay may be repeated, and an interrupted one begun again. A broken event is a dead letter, a broken file costs no
+other one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from genesys import console
+from genesys.envelopes import parse_stream
+from genesys.errors import RollbookError, StoreError, UsageError
+from genesys.settings import Settings
+from genesys.times import to_text
+from realtime.deposit import Heard, deposit
+from store.book import Book
+
+if TYPE_CHECKING:
+    from realtime.objects import Readable
+
+# Events of one commit, and bytes of them: a batch is all that is in memory of a file.
+BATCH: Final = 500
+BATCH_BYTES: Final = 4_000_000
+_CHUNK: Final = 1 << 20
+_GZIP: Final = b"\x1f\x8b"
+_SOURCE: Final = "eventbridge"
+
+
+class BrokenFile(RollbookError):
+    """A file ends too early, or cannot be unpacked further."""
+
+
+class Origin(NamedTuple):
+    """Where events come from. size: bytes, 0 where nobody knows."""
+
+    name: str
+    size: int
+    open: Callable[[], contextlib.AbstractContextManager[Readable]]
+
+
+@dataclass(slots=True)
+class Ingested:
+    """What came of it. errors: (file, one line)."""
+
+    files: int = 0
+    bytes: int = 0
+    events_new: int = 0
+    events_repeated: int = 0
+    dead_letters: int = 0
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object."""
+        names = ("files", "bytes", "events_new", "events_repeated", "dead_letters")
+        counts = {name: getattr(self, name) for name in names}
+        return {**counts, "errors": [{"file": name, "error": line} for name, line in self.errors]}
+
+
+@click.command()
+@click.argument("paths", metavar="PATH…", nargs=-1, required=True)
+@console.settings_options
+@console.json_option
+@console.verbose_option
+def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None:
+    """Read events from files, folders, standard input (-) or s3://bucket/prefix.
+
+    \b
+    rollbook ingest archive/ more.ndjson.gz
+    rollbook ingest s3://my-bucket/firehose/2026/08/
+
+    EventBridge events, or their `detail` alone, as lines, arrays or one after another, gzip or not. Repeats write
+    nothing. Exit status: 0 everything was read, 1 a file could not be read to its end.
+    """
+
+    def work() -> int:
+        origins = list(_origins(paths))
+        with Book.open(settings.store_path, command="ingest", width=settings.width, journal=settings.journal) as book:
+            shown = not as_json and console.err.is_terminal
+            with _progress(sum(one.size for one in origins), shown=shown) as advance:
+                told = read_all(origins, book, advance=advance)
+        if as_json:
+            console.answer(told.as_dict())
+        else:
+            for line in _lines(told):
+                click.echo(line)
+        return 1 if told.errors else 0
+
+    console.run(work, as_json=as_json)
+
+
+def _lines(told: Ingested) -> Iterator[str]:
+    yield f"{told.files:,} files, {told.bytes:,} bytes"
+    yield f"{told.events_new:,} events were new, {told.events_repeated:,} known already"
+    if told.dead_letters:
+        yield f"{told.dead_letters:,} pieces could not be understood; `rollbook dead-letters list` shows them"
+    for name, line in told.errors:
+        yield f"not read to its end: {name}: {line}"
+
+
+def read_all(origins: Iterable[Origin], book: Book, *, advance: Callable[[str, int], None]) -> Ingested:
+    """Store everything that these hold. advance: told a file's name and how many more bytes of it were read.
+
+    Raises StoreError if the book cannot take more; what was read until then is stored.
+    """
+    told = Ingested()
+    for origin in origins:
+        told.files += 1
+        try:
+            with origin.open() as stream:
+                _read(_counted(stream, origin, told, advance), book, told)
+        except StoreError:
+            raise
+        except (RollbookError, OSError) as error:
+            line = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+            told.errors.append((origin.name, line))
+    return told
+
+
+def _read(raw: Iterator[bytes], book: Book, told: Ingested) -> None:
+    batch: list[Heard] = []
+    size = 0
+    broken: list[BrokenFile] = []
+    for length, item in parse_stream(_unpacked(raw, broken), source=_SOURCE, now=_now):
+        batch.append(item)
+        size += length
+        if len(batch) >= BATCH or size >= BATCH_BYTES:
+            _store(book, batch, told)
+            batch, size = [], 0
+    _store(book, batch, told)
+    if broken:
+        raise broken[0]
+
+
+def _store(book: Book, batch: Sequence[Heard], told: Ingested) -> None:
+    stored = deposit(book.record, batch)
+    told.events_new += stored.new
+    told.events_repeated += stored.repeated
+    told.dead_letters += stored.dead_letters
+    if stored.failed:
+        raise StoreError(next(iter(stored.failed.values())))
+
+
+def _now() -> str:
+    return to_text(datetime.now(UTC))
+
+
+def _counted(stream: Readable, origin: Origin, told: Ingested, advance: Callable[[str, int], None]) -> Iterator[bytes]:
+    while chunk := stream.read(_CHUNK):
+        told.bytes += len(chunk)
+        advance(origin.name, len(chunk))
+        yield chunk
+
+
+def _unpacked(raw: Iterator[bytes], broken: list[BrokenFile]) -> Iterator[bytes]:
+    """The bytes, unpacked if they are gzip. A file that breaks in the middle gives what it has, and says so."""
+    first = next(raw, b"")
+    while len(first) < len(_GZIP) and (more := next(raw, b"")):
+        first += more
+    if not first.startswith(_GZIP):
+        yield first
+        yield from raw
+        return
+    packed, member = first, zlib.decompressobj(wbits=31)
+    try:
+        while True:
+            yield member.decompress(packed)
+            # A gzip file may be several, one after another: Firehose and `cat` make such.
+            packed = member.unused_data.lstrip(b"\0") or next(raw, b"")
+            if not packed:
+                break
+            if member.eof:
+                member = zlib.decompressobj(wbits=31)
+    except zlib.error as error:
+        broken.append(BrokenFile(f"the gzip data is damaged ({error}); what stands before it is stored"))
+        return
+    if not member.eof:
+        yield member.flush()
+        broken.append(BrokenFile("the gzip data ends too early; what is there is stored"))
+
+
+# Where it comes from
+
+
+def _origins(paths: Sequence[str]) -> Iterator[Origin]:
+    for path in paths:
+        if path.startswith("s3://"):
+            yield from _objects(path)
+        elif path == "-":
+            yield Origin("standard input", 0, lambda: contextlib.nullcontext(sys.stdin.buffer))
+        else:
+            yield from _files(Path(path))
+
+
+def _files(path: Path) -> Iterator[Origin]:
+    if path.is_dir():
+        found = sorted(one for one in path.rglob("*") if one.is_file() and not one.name.startswith("."))
+        if not found:
+            raise UsageError(f"{path} has no files")
+    elif path.exists():
+        found = [path]
+    else:
+        raise UsageError(f"there is no file {path}")
+    for one in found:
+        yield Origin(str(one), one.stat().st_size if one.is_file() else 0, _opener(one))
+
+
+def _opener(path: Path) -> Callable[[], contextlib.AbstractContextManager[Readable]]:
+    return lambda: path.open("rb")
+
+
+def _objects(address: str) -> Iterator[Origin]:
+    # Imported where it is needed: boto3 is slow to import.
+    from realtime.objects import Objects
+
+    store = Objects()
+    none = True
+    for one in store.listed(address):
+        none = False
+        name = f"s3://{one.bucket}/{one.key}"
+        yield Origin(name, one.size, lambda one=one: contextlib.nullcontext(store.open(one)))  # type: ignore[misc]
+    if none:
+        raise UsageError(f"{address}: no object has a key that begins like this")
+
+
+@contextlib.contextmanager
+def _progress(total: int, *, shown: bool) -> Iterator[Callable[[str, int], None]]:
+    """A bar on a terminal; nothing anywhere else."""
+    if not shown:
+        yield lambda _name, _bytes: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console.err, transient=True) as bar:
+        row = bar.add_task("reading", total=total or None)
+        yield lambda name, size: bar.update(row, description=name.rpartition("/")[2][-30:], advance=size)

@@ -1,0 +1,213 @@
+"""What a function on AWS may be called with, told apart by its shape. Pure.
+
+One EventBridge event; a batch of an SQS queue, of a Kinesis stream, of a Firehose to be looked through; JSON text with
+objects one after another; a schedule, or a window to reconcile. Whatever is none of these is taken for an event, so
+that it ends as a dead letter and is not tried for ever. It knows what AWS wraps around, not what an event says.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NotRequired, Protocol, TypedDict
+
+import msgspec
+
+from genesys.content import canonical
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Context(Protocol):
+    """What is needed of Lambda's context."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Until the function is ended."""
+
+
+EventBridgeEvent = TypedDict(
+    "EventBridgeEvent",
+    {"version": str, "id": str, "detail-type": str, "source": str, "account": str, "time": str, "region": str,
+     "resources": list[str], "detail": dict[str, Any]},
+    total=False,
+)  # fmt: skip
+
+
+class SqsRecord(TypedDict):
+    """One message of a queue."""
+
+    messageId: str
+    body: str
+    eventSource: NotRequired[str]
+    receiptHandle: NotRequired[str]
+    attributes: NotRequired[dict[str, str]]
+
+
+class KinesisData(TypedDict):
+    """data: base64."""
+
+    data: str
+    sequenceNumber: str
+
+
+class KinesisRecord(TypedDict):
+    """One record of a stream."""
+
+    kinesis: KinesisData
+    eventSource: NotRequired[str]
+
+
+class Batch(TypedDict):
+    """What an event source mapping of a queue or a stream hands over."""
+
+    Records: list[SqsRecord] | list[KinesisRecord]
+
+
+class FirehoseRecord(TypedDict):
+    """data: base64, often several objects one after another."""
+
+    recordId: str
+    data: str
+
+
+class FirehoseBatch(TypedDict):
+    """What a Firehose has looked through before it writes it."""
+
+    deliveryStreamArn: str
+    records: list[FirehoseRecord]
+
+
+class WindowCall(TypedDict):
+    """Reconcile this interval."""
+
+    window: str
+
+
+class DueCall(TypedDict):
+    """Reconcile whatever is due."""
+
+    due: bool
+
+
+Call = (
+    EventBridgeEvent | Batch | FirehoseBatch | WindowCall | DueCall | str
+    | Sequence[EventBridgeEvent] | Sequence[SqsRecord]
+)  # fmt: skip
+Shape = Literal["event", "sqs", "kinesis", "firehose"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One piece of what came. name: by which its failure is reported, None where it has none."""
+
+    payload: bytes
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Events to be stored. shape: of what brought them, which decides how a failure is told."""
+
+    shape: Shape
+    items: Sequence[Item]
+
+
+@dataclass(frozen=True, slots=True)
+class ToReconcile:
+    """A call for the reconciler; window: None for what is due."""
+
+    window: str | None
+
+
+def understand(call: object) -> Delivery | ToReconcile:
+    """What a call wants. Never an error: what has no shape is an event that cannot be read."""
+    if isinstance(call, Mapping):
+        if (wanted := _to_reconcile(call)) is not None:
+            return wanted
+        for key, shape in (("Records", "sqs"), ("records", "firehose")):
+            if isinstance(records := call.get(key), list) and "detail" not in call:
+                return _batch(records, "firehose" if shape == "firehose" else _shape(records))
+    elif isinstance(call, list):
+        if call and all(isinstance(one, Mapping) and "body" in one and "messageId" in one for one in call):
+            return _batch(call, "sqs")  # as an EventBridge pipe hands a queue's messages over
+        return Delivery("event", [Item(as_bytes(one), None) for one in call])
+    elif isinstance(call, str | bytes):
+        return Delivery("event", [Item(_utf8(call), None)])
+    return Delivery("event", [Item(as_bytes(call), None)])
+
+
+_SCHEDULES: Final = ("aws.events", "aws.scheduler")
+
+
+def _to_reconcile(call: Mapping[str, Any]) -> ToReconcile | None:
+    if isinstance(window := call.get("window"), str) and "detail" not in call:
+        return ToReconcile(window)
+    scheduled = call.get("source") in _SCHEDULES and call.get("detail-type") == "Scheduled Event"
+    return ToReconcile(None) if scheduled or call.get("due") is True else None
+
+
+def _shape(records: list[Any]) -> Shape:
+    return "kinesis" if records and isinstance(records[0], Mapping) and "kinesis" in records[0] else "sqs"
+
+
+def _batch(records: list[Any], shape: Shape) -> Delivery:
+    return Delivery(
+        shape, [_READ[shape](record) if isinstance(record, Mapping) else _whole(record) for record in records]
+    )
+
+
+def _whole(record: object) -> Item:
+    return Item(as_bytes(record), None)
+
+
+def _message(record: Mapping[str, Any]) -> Item:
+    body = record.get("body")
+    return Item(_utf8(body) if isinstance(body, str) else as_bytes(record), _name(record.get("messageId")))
+
+
+def _of_stream(record: Mapping[str, Any]) -> Item:
+    inner = record.get("kinesis")
+    inner = inner if isinstance(inner, Mapping) else {}
+    return Item(_unpacked(inner.get("data"), record), _name(inner.get("sequenceNumber")))
+
+
+def _of_firehose(record: Mapping[str, Any]) -> Item:
+    return Item(_unpacked(record.get("data"), record), _name(record.get("recordId")))
+
+
+_READ: Final = {"sqs": _message, "kinesis": _of_stream, "firehose": _of_firehose, "event": _whole}
+
+
+def _name(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _unpacked(data: object, record: Mapping[str, Any]) -> bytes:
+    """What stands in base64; the whole record if it does not."""
+    if isinstance(data, str):
+        try:
+            return base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError):
+            pass
+    return as_bytes(record)
+
+
+def _utf8(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+
+
+def as_bytes(value: object) -> bytes:
+    """Decoded JSON as JSON again; what is no JSON, as Python shows it."""
+    for spell in (_encode, _with_escapes, canonical):
+        try:
+            return spell(value)
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            continue  # half a surrogate pair, an integer beyond 64 bits, nested too deep
+    return repr(type(value)).encode()
+
+
+def _with_escapes(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

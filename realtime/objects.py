@@ -1,0 +1,98 @@
+"""The door to Amazon S3: which objects a prefix has, and their bytes. Knows nothing of what they hold.
+
+Region, profile, credentials, role and endpoint are those that AWS' own tools would use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from genesys.errors import RollbookError, UsageError
+
+_MEND: Final = {
+    "NoSuchBucket": "check the bucket's name",
+    "AccessDenied": "give the role s3:ListBucket on the bucket and s3:GetObject on its objects",
+    "AllAccessDisabled": "check the bucket's name",
+}
+
+
+class ObjectsError(RollbookError):
+    """S3 does not answer, or refuses."""
+
+
+class Readable(Protocol):
+    """Bytes that can be read in pieces."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to so many bytes; none at the end."""
+
+
+class Object(NamedTuple):
+    """One object. size: bytes, as they lie there."""
+
+    bucket: str
+    key: str
+    size: int
+
+
+class Objects:
+    """One S3. Raises ObjectsError if AWS is not configured."""
+
+    def __init__(self) -> None:
+        config = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 5})
+        try:
+            self._client = boto3.session.Session().client("s3", config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise _failure("s3", error) from None
+
+    def listed(self, address: str) -> Iterator[Object]:
+        """Every object whose key begins with that of `s3://bucket/prefix`, in order of their keys.
+
+        Raises UsageError for an address without a bucket, ObjectsError.
+        """
+        parts = urlsplit(address)
+        if not parts.netloc:
+            raise UsageError(f"{address} names no bucket; write s3://bucket/prefix")
+        # A prefix may hold characters that an address gives a meaning.
+        prefix = address.removeprefix(f"s3://{parts.netloc}").removeprefix("/")
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix):
+                for one in page.get("Contents", ()):
+                    if one["Size"]:
+                        yield Object(parts.netloc, one["Key"], one["Size"])
+        except (ClientError, BotoCoreError) as error:
+            raise _failure(address, error) from None
+
+    def open(self, one: Object) -> Readable:
+        """An object's bytes."""
+        try:
+            return _Body(f"s3://{one.bucket}/{one.key}", self._client.get_object(Bucket=one.bucket, Key=one.key))
+        except (ClientError, BotoCoreError) as error:
+            raise _failure(f"s3://{one.bucket}/{one.key}", error) from None
+
+
+class _Body:
+    """An answer's body, whose errors are ours."""
+
+    def __init__(self, name: str, answer: dict[str, Any]) -> None:
+        self._name = name
+        self._body = answer["Body"]
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to so many bytes."""
+        try:
+            return bytes(self._body.read(None if size < 0 else size))
+        except (ClientError, BotoCoreError, OSError) as error:
+            raise _failure(self._name, error) from None
+
+
+def _failure(what: str, error: Exception) -> ObjectsError:
+    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+    mend = _MEND.get(code, "check the network and AWS' settings (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL)")
+    return ObjectsError(f"{what}: {' '.join(str(error).split()).rstrip('.')}; {mend}")

@@ -1,0 +1,97 @@
+"""The door to Amazon SQS: the four calls that `queue.py` needs, by boto3, and AWS' errors as one clear line.
+
+Region, profile, credentials, role and endpoint are those that AWS' own tools would use (`AWS_PROFILE`, `AWS_REGION`,
+`AWS_ENDPOINT_URL`, …); the region in the queue's address wins. It knows nothing of what a message says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from realtime.queue import About, Message, QueueError
+
+WAIT: Final = 20  # seconds of a long poll: the longest, and so the fewest calls
+_HOST: Final = re.compile(r"(?:sqs(?:-fips)?\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.com(?:\.cn)?")
+# What to do about what AWS says.
+_MEND: Final = {
+    "AWS.SimpleQueueService.NonExistentQueue": "check [realtime.sqs] queue_url and the region",
+    "QueueDoesNotExist": "check [realtime.sqs] queue_url and the region",
+    "AccessDenied": "give the role sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and"
+    " sqs:GetQueueAttributes on the queue",
+    "AccessDeniedException": "give the role sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and"
+    " sqs:GetQueueAttributes on the queue",
+    "KmsAccessDenied": "give the role kms:Decrypt on the queue's key",
+    "InvalidClientTokenId": "check the AWS credentials",
+    "ExpiredToken": "renew the AWS credentials",
+}
+
+
+def region_of(url: str) -> str | None:
+    """The region that a queue's address names."""
+    found = _HOST.fullmatch(urlsplit(url).hostname or "")
+    return (found[1] or found[2]) if found else None
+
+
+class SqsQueue:
+    """One queue. receivers: how many calls will wait at a time. Raises QueueError if AWS is not configured."""
+
+    def __init__(self, url: str, *, receivers: int = 4, wait: int = WAIT) -> None:
+        self._url, self._wait = url, wait
+        self.name = urlsplit(url).path.rpartition("/")[2] or url
+        config = Config(
+            max_pool_connections=receivers + 4, connect_timeout=10, read_timeout=wait + 10,
+            retries={"mode": "standard", "max_attempts": 3}, user_agent_extra="rollbook",
+        )  # fmt: skip
+        try:
+            session = boto3.session.Session()
+            region = region_of(url) or session.region_name or os.environ.get("AWS_REGION")
+            self._client = session.client("sqs", region_name=region, config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise self._failure(error) from None
+
+    def about(self) -> About:
+        """How the queue is set up."""
+        told = self._call("get_queue_attributes", AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
+        attributes = told.get("Attributes", {})
+        visibility = float(attributes.get("VisibilityTimeout", 30))
+        return About(max(visibility, 1.0), redrives=bool(attributes.get("RedrivePolicy")))
+
+    def receive(self) -> Sequence[Message]:
+        """Up to ten messages, as soon as there is one."""
+        told = self._call("receive_message", MaxNumberOfMessages=10, WaitTimeSeconds=self._wait)
+        return [Message(one["MessageId"], one["ReceiptHandle"], one["Body"]) for one in told.get("Messages", ())]
+
+    def delete(self, handles: Sequence[str]) -> Sequence[str]:
+        """Delete up to ten; answers those that could not be deleted now."""
+        entries = [{"Id": str(at), "ReceiptHandle": handle} for at, handle in enumerate(handles)]
+        told = self._call("delete_message_batch", Entries=entries)
+        # What is refused because of the message (it was deleted already, or was delivered again) never succeeds.
+        return [handles[int(one["Id"])] for one in told.get("Failed", ()) if not one.get("SenderFault")]
+
+    def hide(self, handles: Sequence[str], seconds: int) -> None:
+        """Keep up to ten hidden for so long from now on."""
+        entries = [
+            {"Id": str(at), "ReceiptHandle": handle, "VisibilityTimeout": seconds} for at, handle in enumerate(handles)
+        ]
+        self._call("change_message_visibility_batch", Entries=entries)
+
+    def _call(self, name: str, **given: Any) -> dict[str, Any]:
+        try:
+            told: dict[str, Any] = getattr(self._client, name)(QueueUrl=self._url, **given)
+        except (ClientError, BotoCoreError) as error:
+            raise self._failure(error) from None
+        return told
+
+    def _failure(self, error: Exception) -> QueueError:
+        """AWS' words, on which queue, and what to do."""
+        code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+        mend = _MEND.get(code, "check the network and AWS' settings (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL)")
+        return QueueError(f"the queue {self.name}: {' '.join(str(error).split())}; {mend}")

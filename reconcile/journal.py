@@ -1,0 +1,123 @@
+"""What is remembered of a reading under way, and how it is taken up again. Pure.
+
+A `Reader` decides by what it is told and by nothing else. So it is enough to remember what it was told: told the same
+again, it stands where it stood. Only what is safe in the store is remembered, so nothing has to be fetched twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final, Literal
+
+import msgspec
+
+from reconcile.compare import Tally
+from reconcile.proof import Fetch, Finished, Pause, Reader
+from reconcile.scan import Row
+
+# A reading is gone on with for so long. What is older is read anew: the proof is as old as its oldest page.
+KEPT: Final = timedelta(hours=12)
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """One step of a reading.
+
+    kind: "begin", before anything is written; "page" of a query; "split" of a part that was too large or too slow;
+    "doubt" of a finished reading; "job" that was started; "results" of it. rows: (id, start, end) of a page. states:
+    how the ids compare with the store (`Tally.state`). shares: what has become of each window so far, as [written,
+    drift, {cause: count}].
+    """
+
+    kind: Literal["begin", "page", "split", "doubt", "job", "results"]
+    at: str = ""
+    part: str = ""
+    page: int = 0
+    probe: bool = False
+    total: int | None = None
+    rows: list[tuple[str | None, str | None, str | None]] = []
+    starts: list[str] = []
+    doubted: list[str] = []  # ids
+    text: str = ""  # the reason of a doubt, the size of a split part, a job's id, the cursor of the next results
+    watermark: str | None = None
+    states: list[int] = []
+    shares: list[tuple[int, int, dict[str, int]]] = []
+    began: str = ""
+    spent: int = 0
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Entry).decode
+
+
+def encode(entry: Entry) -> bytes:
+    """An entry as it is kept."""
+    return _encode(entry)
+
+
+def decode(kept: Sequence[bytes]) -> list[Entry]:
+    """Entries as they were kept; none if another version of this program has kept them."""
+    try:
+        return [_decode(one) for one in kept]
+    except msgspec.MsgspecError:
+        return []
+
+
+def complete(entry: Entry, tally: Tally, *, began: str, spent: int) -> None:
+    """Add to an entry how things stand now that its rows are written."""
+    entry.states = [tally.state(one[0]) for one in entry.rows if one[0] is not None]
+    entry.shares = [(share.written, share.drift, dict(share.causes)) for share in tally.shares]
+    entry.began, entry.spent = began, spent
+
+
+def restore(tally: Tally, entries: Sequence[Entry]) -> None:
+    """Let a tally know what the entries tell."""
+    for entry in entries:
+        ids = [one[0] for one in entry.rows if one[0] is not None]
+        for one, state in zip(ids, entry.states, strict=False):
+            tally.remember(one, state)
+    if entries:
+        for share, (written, drift, causes) in zip(tally.shares, entries[-1].shares, strict=False):
+            share.written, share.drift = written, drift
+            share.causes.update(causes)
+
+
+# A reading by queries
+
+
+def of_page(step: Fetch, at: str, rows: Sequence[Row], total: int | None) -> Entry:
+    """A page that was told to a reader."""
+    return Entry("page", at, step.part.text, step.page, step.probe, total, _plain(rows))
+
+
+def of_results(rows: Sequence[Row], cursor: str | None, watermark: str | None) -> Entry:
+    """A page of a job's results."""
+    return Entry("results", rows=_plain(rows), text=cursor or "", watermark=watermark)
+
+
+def _plain(rows: Sequence[Row]) -> list[tuple[str | None, str | None, str | None]]:
+    return [(row.id, row.start, row.end) for row in rows]
+
+
+def replay(reader: Reader, entries: Sequence[Entry]) -> bool:
+    """Tell a new reader what the entries tell. False if they do not fit: then it must be thrown away."""
+    return all(_tell(reader, entry) for entry in entries)
+
+
+def _tell(reader: Reader, entry: Entry) -> bool:
+    if entry.kind == "begin":
+        return True
+    step = reader.step(entry.at)
+    while isinstance(step, Pause):
+        step = reader.step(entry.at)
+    if entry.kind == "doubt" and isinstance(step, Finished):
+        reader.doubt(entry.starts, entry.text)
+        return True
+    if not isinstance(step, Fetch) or (step.part.text, step.page, step.probe) != (entry.part, entry.page, entry.probe):
+        return False
+    if entry.kind == "split":
+        return reader.split()
+    if entry.kind != "page":
+        return False
+    reader.take([Row(*one) for one in entry.rows], entry.total)
+    return True

@@ -1,0 +1,155 @@
+"""The scheduled side of the function on AWS: what `reconcile --due` does, or `--window`, within the function's time.
+
+It stops in good time: first it asks the run to end after the page under way, and if that takes too long (the platform
+may tell us to wait for a minute), it ends it. What was read is stored by then; what was not read is still due.
+Imported at every cold start of a function that mostly captures, it imports what reconciling needs when it reconciles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from genesys import cloudwatch
+from genesys.errors import RollbookError
+
+if TYPE_CHECKING:
+    from genesys.settings import Settings
+    from reconcile.report import DueReport, Report
+
+
+class Context(Protocol):
+    """What is needed of Lambda's context."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Until the function is ended."""
+
+
+# Without a context (a test, a shell) a run may take as long as a function may at most.
+_LONGEST: Final = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """Seconds from the start: when the run is asked to end, and when it is ended."""
+
+    ask: float
+    end: float
+
+
+def time_of(left: float) -> Time:
+    """How to spend what is left: the last fifth (30 s at most) to come to an end, the last tenth (5 s) to answer."""
+    return Time(left - min(left / 5, 30.0), left - min(left / 10, 5.0))
+
+
+def handler(event: Mapping[str, Any] | None, context: Context | None = None) -> dict[str, Any]:
+    """Reconcile what is due, or `{"window": "START/END"}`; answers the report.
+
+    Raises RollbookError for what prevents a run, as the command would end with status 1 or 2.
+    """
+    left = context.get_remaining_time_in_millis() / 1000 if context is not None else _LONGEST
+    window = event.get("window") if isinstance(event, Mapping) else None
+    report = asyncio.run(_reconcile(window, time_of(left)))
+    _count(report)
+    return report
+
+
+async def _reconcile(window: Any, time: Time) -> dict[str, Any]:
+    from genesys.settings import load
+    from genesys.times import parse_interval
+
+    settings = load(env=os.environ, cwd=Path.cwd())
+    settings.require_platform()
+    interval = None if window is None else parse_interval(str(window), now=_now())
+    done: list[Report] = []
+    async with _asked_to_stop(time.ask) as stop:
+        try:
+            async with asyncio.timeout(time.end):
+                return await (
+                    _due(settings, done, stop) if interval is None else _window(settings, interval, stop)
+                )  # fmt: skip
+        except TimeoutError:
+            if interval is not None:
+                raise _out_of_time() from None
+            return _partial(done).as_dict()
+
+
+def _out_of_time() -> RollbookError:
+    return RollbookError(
+        "stopped before the function's deadline; what was read is stored: give the function more time, or a narrower"
+        " window"
+    )
+
+
+def _partial(done: list[Report]) -> DueReport:
+    from reconcile.report import DueReport
+
+    return DueReport(windows=tuple(done), left=1)
+
+
+async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dict[str, Any]:
+    from genesys.api import Api
+    from reconcile.read import Stopped
+    from reconcile.runner import reconcile_window
+
+    async with Api(settings, now=_now) as api, _opened(settings, api) as book:
+        try:
+            report = await reconcile_window(
+                book, api, interval, settings=settings, now=_now, command="lambda", wait=0.0, stop=stop
+            )  # fmt: skip
+        except Stopped:
+            raise _out_of_time() from None
+        return report.as_dict()
+
+
+async def _due(settings: Settings, done: list[Report], stop: asyncio.Event) -> dict[str, Any]:
+    from genesys.api import Api
+    from reconcile.due import Round, run_due
+
+    async with Api(settings, now=_now) as api, _opened(settings, api) as book:
+        how = Round(command="lambda", wait=0.0, told=done.append, stop=stop)
+        return (await run_due(book, api, settings, now=_now, how=how)).as_dict()
+
+
+@contextlib.asynccontextmanager
+async def _opened(settings: Settings, api: Any) -> AsyncIterator[Any]:
+    from store.book import Book
+
+    organization = await api.organization()
+    book = await asyncio.to_thread(
+        Book.open, settings.store_path, organization=(organization.id, organization.name), command="lambda",
+        now=_now, width=settings.width, journal=settings.journal,
+    )  # fmt: skip
+    try:
+        # Being called is a sign of life of the function's capture, if it has captured anything at all.
+        await asyncio.wrap_future(book.function_is_alive())
+        yield book
+    finally:
+        await asyncio.to_thread(book.close)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextlib.asynccontextmanager
+async def _asked_to_stop(after: float) -> AsyncIterator[asyncio.Event]:
+    stop = asyncio.Event()
+    timer = asyncio.get_running_loop().call_later(after, stop.set)
+    try:
+        yield stop
+    finally:
+        timer.cancel()
+
+
+def _count(report: Mapping[str, Any]) -> None:
+    """Tell CloudWatch how many windows were read, and how many of them could not be proven or not be read."""
+    windows = report.get("windows", [report])
+    failed = sum(one.get("verdict") == "failed" for one in windows) + len(report.get("errors", ()))
+    cloudwatch.count(Windows=len(windows), FailedWindows=failed)

@@ -1,0 +1,118 @@
+"""A second opinion: the platform's own counts by media type, beside the same counts of what is stored.
+
+The aggregates endpoint counts by itself, from other data than details. Each metric counts at the time when it was
+emitted, not when its conversation began (reference, 3.1), so the stored ones are counted by their `emitDate` too.
+Pure but for `verify`, which asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from genesys.errors import RequestRefused, UsageError
+from genesys.times import Interval, to_text
+from store.book import Book
+
+# Metrics that details and aggregates both have by the same name. What begins with n is a count, what begins with t a
+# time, of which it is counted how many there are.
+METRICS: Final = (
+    "nConnected", "nError", "nOffered", "nOutbound", "nOverSla", "nTransferred", "tAcd", "tAcw", "tAlert", "tAnswered",
+    "tHandle", "tTalkComplete",
+)  # fmt: skip
+Counts = dict[tuple[str, str], int]
+
+
+class Aggregates(Protocol):
+    """What is needed of the API here."""
+
+    async def aggregates(self, body: Mapping[str, Any], /) -> dict[str, Any]:
+        """An aggregates query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric of one media type: how many the platform counts, and how many are stored."""
+
+    media_type: str
+    metric: str
+    platform: int
+    stored: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Both counts, side by side."""
+
+    interval: Interval
+    lines: Sequence[Line]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every count is the same on both sides."""
+        return all(line.platform == line.stored for line in self.lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {
+            "window": {"start": to_text(self.interval.start), "end": to_text(self.interval.end)},
+            "equal": self.equal,
+            "counts": [
+                {
+                    "media_type": one.media_type, "metric": one.metric, "platform": one.platform, "stored": one.stored,
+                    "difference": one.stored - one.platform,
+                }
+                for one in self.lines
+            ],
+        }  # fmt: skip
+
+
+async def verify(api: Aggregates, book: Book, interval: Interval) -> Verified:
+    """Ask the platform and the book. Raises ApiError and its kinds, UsageError (the platform refuses the interval)."""
+    body = {"interval": interval.text, "groupBy": ["mediaType"], "metrics": list(METRICS)}
+    try:
+        told = counted(await api.aggregates(body))
+    except RequestRefused as error:
+        raise UsageError(f"the platform does not count this interval: {error}") from None
+    stored = book.metric_counts(interval, METRICS)
+    return Verified(interval, side_by_side(told, stored))
+
+
+def side_by_side(platform: Counts, stored: Counts) -> list[Line]:
+    """A line for everything that either side has; what is not there is none."""
+    return [Line(*key, platform.get(key, 0), stored.get(key, 0)) for key in sorted(platform.keys() | stored.keys())]
+
+
+def counted(answer: Mapping[str, Any]) -> Counts:
+    """The counts of an aggregates answer, summed over its intervals. Empty ones are left out there, not zero."""
+    counts: Counts = {}
+    for result in _dicts(answer.get("results")):
+        group = result.get("group")
+        media_type = group.get("mediaType") if isinstance(group, dict) else None
+        for data in _dicts(result.get("data")):
+            for metric in _dicts(data.get("metrics")):
+                stats, name = metric.get("stats"), metric.get("metric")
+                count = stats.get("count") if isinstance(stats, dict) else None
+                if isinstance(name, str) and isinstance(count, int | float) and count:
+                    key = (media_type if isinstance(media_type, str) else "unknown", name)
+                    counts[key] = counts.get(key, 0) + int(count)
+    return counts
+
+
+def _dicts(items: object) -> Iterator[dict[str, Any]]:
+    return (one for one in items if isinstance(one, dict)) if isinstance(items, list) else iter(())
+
+
+def lines(found: Verified) -> Iterator[str]:
+    """Both sides in words, none longer than 80 columns."""
+    if not found.lines:
+        yield "neither the platform nor the store counts anything there"
+        return
+    yield f"{'media type':<14} {'metric':<14} {'platform':>11} {'stored':>11} {'difference':>11}"
+    for one in found.lines:
+        difference = f"{one.stored - one.platform:+,}" if one.stored != one.platform else "same"
+        yield f"{one.media_type:<14} {one.metric:<14} {one.platform:>11,} {one.stored:>11,} {difference:>11}"
+    if not found.equal:
+        yield "A difference is no proof of a loss: the two are indexed apart. Read the windows"
+        yield "around it again (`reconcile --window`), and ask once more."

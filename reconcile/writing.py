@@ -1,0 +1,146 @@
+"""Rows on their way into the book: what of a page is new to the run is written, page by page, while the next is read.
+
+It remembers how far the run has come, so that one that was cut short goes on where it was: after the rows of a page
+are committed, the page's entry is. What an entry means is `journal.py`'s business, what a row means the store's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from genesys.detail import DetailRow
+from reconcile import journal
+from reconcile.compare import Batch, Tally
+from reconcile.task import Task
+from store.book import Book
+from store.conversations import PageOutcome
+
+# Pages that may wait for their commit. More would only be memory.
+_PAGES_WAITING: Final = 2
+
+Cause = Callable[[DetailRow, str], str]
+
+
+@dataclass(slots=True)
+class _Page:
+    """A page whose rows wait for their commit, and what is to be remembered of it then."""
+
+    waiting: list[tuple[Batch, Awaitable[PageOutcome]]] = field(default_factory=list)
+    entry: journal.Entry | None = None
+
+
+class Writing:
+    """The rows of one run. began: API text of when it did. book: None only for a dry run without a store."""
+
+    def __init__(self, task: Task, book: Book | None, *, began: str, cause: Cause, spent: Callable[[], int]) -> None:
+        self._task = task
+        self._book = book
+        self.began = began
+        self._cause = cause
+        self._spent = spent
+        self.tally = Tally(task.windows)
+        self._pages: deque[_Page] = deque()
+        self._blamed: set[str] = set()  # a dry run files no gaps: those that it has counted the cause of
+        self._entries = 0
+        self._resumed = False
+        self._noted: list[Awaitable[None]] = []
+
+    async def take(self, rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None = None) -> None:
+        """Hand rows on to the store; wait only if too many pages wait already. entry: remembered once they are safe."""
+        if entry is not None and self._entries == 0:
+            self._note(journal.Entry("begin"))
+        page = _Page(entry=entry)
+        for batch in self.tally.batches(rows):
+            if self._task.dry_run:
+                self._compare(batch, as_of)
+            else:
+                page.waiting.append((batch, self._write(batch, as_of)))
+        self._pages.append(page)
+        await self.drain(_PAGES_WAITING)
+
+    async def drain(self, keep: int = 0) -> None:
+        """Wait until no more than `keep` pages wait for their commit."""
+        while len(self._pages) > keep:
+            page = self._pages.popleft()
+            for batch, writing in page.waiting:
+                self._filed(batch, await writing)
+            self._note(page.entry)
+        if keep == 0:
+            noted, self._noted = self._noted, []
+            await asyncio.gather(*noted)
+
+    # How far it has come
+
+    def resume(self, entries: Sequence[journal.Entry]) -> None:
+        """Go on from here: what these entries tell has been written."""
+        self._entries, self._resumed = len(entries), True
+        journal.restore(self.tally, entries)
+
+    def _note(self, entry: journal.Entry | None) -> None:
+        if entry is None or self._book is None or self._task.dry_run:
+            return
+        journal.complete(entry, self.tally, began=self.began, spent=self._spent())
+        noted = self._book.note_progress(self._task.journal_key, self._entries, journal.encode(entry))
+        self._entries += 1
+        self._noted = [*(one for one in self._noted if not one.done()), asyncio.wrap_future(noted)]  # type: ignore[attr-defined]
+
+    # Writing, or only comparing
+
+    def _write(self, batch: Batch, as_of: str) -> Awaitable[PageOutcome]:
+        assert self._book is not None
+        causes = self.tally.shares[batch.window].causes
+
+        def cause(row: DetailRow, kind: str) -> str:
+            word = self._cause(row, kind)
+            causes[word] += 1
+            return word
+
+        return asyncio.wrap_future(
+            self._book.write_details(
+                batch.rows, as_of=as_of, run_started_at=self.began, window=self._task.windows[batch.window],
+                already=_already(batch), cause=cause,
+            )
+        )  # fmt: skip
+
+    def _compare(self, batch: Batch, as_of: str) -> None:
+        if self._book is None:
+            ids = [row.conversation_id for row in batch.rows if row.conversation_id]
+            outcome = PageOutcome({} if batch.again else dict.fromkeys(ids, "missing"), dict.fromkeys(ids, False))
+        else:
+            outcome = self._book.compare_details(
+                batch.rows, as_of=as_of, run_started_at=self.began, already=_already(batch)
+            )
+        for row in batch.rows:
+            kind = outcome.gaps.get(row.conversation_id or "")
+            if kind and row.conversation_id not in self._blamed:
+                self._blamed.add(row.conversation_id or "")
+                self.tally.shares[batch.window].causes[self._cause(row, kind)] += 1
+        self._filed(batch, outcome)
+
+    def _filed(self, batch: Batch, outcome: PageOutcome) -> None:
+        """Count what the store said; what another window of this round has read before counts as it did then."""
+        earlier, owned = self._task.earlier, self._task.windows[batch.window]
+        classes: Mapping[str, str] = outcome.classes
+        content = outcome.content
+        if self._resumed:
+            # Written before the run was cut short, and after it had last noted how far it was.
+            ours = (one for one, kind in classes.items() if kind == "missing" and one not in earlier)
+            content = dict.fromkeys(ours, False) | content
+        if earlier:
+            classes = {one: earlier.get(one, kind) for one, kind in classes.items()}
+            if self._task.dry_run:
+                content = {one: ended for one, ended in content.items() if one not in earlier}
+        self.tally.filed(batch, classes, content, outcome.drifted)
+        for row in batch.rows:
+            one = row.conversation_id
+            kind = outcome.classes.get(one or "", "unchanged")
+            if one and kind != "unchanged" and (self._task.dry_run or not (row.start and owned.contains(row.start))):
+                earlier.setdefault(one, kind)
+
+
+def _already(batch: Batch) -> Mapping[str, Any]:
+    return {row.conversation_id: True for row in batch.rows if row.conversation_id} if batch.again else {}

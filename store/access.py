@@ -1,0 +1,47 @@
+"""How the store is reached: writes through the one writer, reads from a connection of their own. Knows no table."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from store.errors import StoreUnwritable, translate
+from store.writer import Writer
+
+T = TypeVar("T")
+
+
+class Access:
+    """What every part of the book stands on. writer: None where the file was opened for reading only."""
+
+    def __init__(
+        self, path: Path, *, writer: Writer | None, reader: sqlite3.Connection, now: Callable[[], datetime]
+    ) -> None:
+        self.path = path
+        self._writer = writer
+        self._reader = reader
+        self._reading = threading.Lock()
+        self._now = now
+
+    def _write(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        if self._writer is None:
+            raise StoreUnwritable(f"{self.path} was opened for reading only")
+        return self._writer.submit(job)
+
+    def read(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `job` on the reading connection. Reports use it; from any thread, one at a time."""
+        with self._reading:
+            try:
+                return job(self._reader)
+            except sqlite3.Error as error:
+                raise translate(error, self.path) from None
+
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for their commit (approximate)."""
+        return 0 if self._writer is None else self._writer.waiting

@@ -1,0 +1,112 @@
+"""The book's part for live capture: events, dead letters, coverage, refused topics."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from genesys.notification import Observation, Unreadable
+from genesys.times import to_text
+from store import coverage, events, letters
+from store.access import Access
+from store.coverage import Span
+from store.events import Recorded
+from store.letters import Letter
+from store.writer import Writer
+
+
+class Captured(Access):
+    """What was heard, and when somebody was listening."""
+
+    def __init__(
+        self, path: Path, *, writer: Writer | None, reader: sqlite3.Connection, now: Callable[[], datetime]
+    ) -> None:
+        super().__init__(path, writer=writer, reader=reader, now=now)
+        self._spans: set[int] = set()
+
+    def record(self, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
+        """Notifications and unreadable payloads, in one transaction."""
+        return self._write(lambda db: events.record(db, batch))
+
+    def record_call(
+        self, batch: Sequence[Observation | Unreadable], *, source: str, topics: Sequence[str], at: str
+    ) -> Future[Recorded]:
+        """What one call of a function brought, and that it listened, in one transaction."""
+
+        def job(db: sqlite3.Connection) -> Recorded:
+            coverage.heard(db, source, coverage.FUNCTION, topics, at)
+            return events.record(db, batch)
+
+        return self._write(job)
+
+    def function_is_alive(self) -> Future[None]:
+        """A function that captures has been called, though not by an event."""
+        at = to_text(self._now())
+        return self._write(lambda db: coverage.function_is_alive(db, at))
+
+    def begin_coverage(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
+        """From `at` on, `source` hears `topics`. Answers the span's id, after the commit."""
+        span = self._write(lambda db: coverage.begin(db, source, scope, topics, at)).result()
+        self._spans.add(span)
+        return span
+
+    def end_coverage(self, span: int, at: str, reason: str) -> Future[None]:
+        """`span` heard until `at`, and why no longer."""
+        self._spans.discard(span)
+        return self._write(lambda db: coverage.end(db, span, at, reason))
+
+    def alive(self, at: str, spans: Iterable[int] | None = None) -> Future[None]:
+        """A sign of life of these spans (None: of every span that this process has begun and not ended)."""
+        spans = tuple(self._spans if spans is None else spans)
+        return self._write(lambda db: coverage.alive(db, spans, at))
+
+    def close_stale_coverage(self) -> int:
+        """End the spans that a killed daemon left. Only for the holder of the daemon's lock, at its start."""
+        return self._write(coverage.close_stale).result()
+
+    def dead_letters(self, *, source: str | None = None, limit: int = -1) -> list[Letter]:
+        """What could not be understood, the newest first."""
+        return self.read(lambda db: letters.listed(db, source, limit))
+
+    def dead_letter(self, number: int) -> Letter | None:
+        """One dead letter."""
+        return self.read(lambda db: letters.one(db, number))
+
+    def drop_dead_letters(self, numbers: Sequence[int]) -> Future[int]:
+        """Delete dead letters; answers how many there were."""
+        return self._write(lambda db: letters.drop(db, numbers))
+
+    def answer_dead_letter(self, number: int, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
+        """Put what a dead letter turned out to be in its place."""
+
+        def job(db: sqlite3.Connection) -> Recorded:
+            letters.drop(db, [number])
+            return events.record(db, batch)
+
+        return self._write(job)
+
+    def reject_topics(self, topics: Iterable[Mapping[str, Any]], at: str) -> Future[None]:
+        """Topics that the platform refused: {"topic", "reason", "missing_permissions"}."""
+        listed = list(topics)
+        return self._write(lambda db: coverage.reject(db, listed, at))
+
+    def accept_topics(self, topics: Iterable[str]) -> Future[None]:
+        """Topics that are subscribed now, whatever was said of them before."""
+        listed = list(topics)
+        return self._write(lambda db: coverage.accept(db, listed))
+
+    def rejected_topics(self) -> list[dict[str, Any]]:
+        """The topics that were refused when they were last asked for."""
+        return self.read(coverage.rejected)
+
+    def coverage(self, start: str, end: str) -> list[Span]:
+        """The spans that touch [start, end)."""
+        return self.read(lambda db: coverage.overlapping(db, start, end))
+
+    def capture_since(self) -> str | None:
+        """When capture first listened."""
+        return self.read(coverage.since)

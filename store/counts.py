@@ -1,0 +1,29 @@
+"""How often each metric was emitted, by media type: what the platform's aggregates are held against. SQL only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+# A conversation emits for as long as it lives. What began earlier than this many days before is not looked for.
+LONGEST: Final = 45
+
+
+def by_media(connection: sqlite3.Connection, start: str, end: str, names: Sequence[str]) -> dict[tuple[str, str], int]:
+    """(media type, metric) → how many were emitted in [start, end).
+
+    A metric whose name begins with n holds a number of its own, of another it counts that there is one.
+    """
+    query = (
+        "SELECT coalesce(s.media_type, 'unknown'), m.name,"
+        " sum(CASE WHEN m.name GLOB 'n*' THEN coalesce(m.value, 0) ELSE 1 END)"
+        " FROM conversations c CROSS JOIN metrics m ON m.conversation_id = c.conversation_id"
+        " JOIN sessions s ON s.conversation_id = m.conversation_id AND s.position = m.session_position"
+        " AND s.participant_position = m.participant_position"
+        " WHERE c.conversation_start >= strftime('%Y-%m-%dT%H:%M:%SZ', ?1, ?3) AND c.conversation_start < ?2"
+        f" AND m.emit_date >= ?1 AND m.emit_date < ?2 AND m.name IN ({', '.join('?' * len(names))})"
+        " GROUP BY 1, 2"
+    )
+    found = connection.execute(query, (start, end, f"-{LONGEST} days", *names))
+    return {(media, name): int(count) for media, name, count in found if count}

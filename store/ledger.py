@@ -1,0 +1,99 @@
+"""The book's part for proofs: windows, runs over them, readings under way, gaps."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from genesys.times import to_text
+from store import gaps, journal, windows
+from store.access import Access
+from store.windows import RunRecord, WindowRow
+
+
+class Ledger(Access):
+    """What is proven, and what capture missed."""
+
+    def window(self, start: str, end: str, filter: str = "") -> WindowRow | None:
+        """The window's row, if the ledger has it."""
+        return self.read(lambda db: windows.one(db, start, end, filter))
+
+    def windows(
+        self,
+        *,
+        verdicts: Sequence[str] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        filter: str | None = "",
+    ) -> list[WindowRow]:
+        """The windows that touch [since, until), in order of their start. filter None: those of every filter."""
+        return self.read(
+            lambda db: windows.listed(db, verdicts=verdicts, since=since, until=until, filter=filter)
+        )  # fmt: skip
+
+    def note_windows(self, waiting: Sequence[tuple[str, str, str]], filter: str) -> Future[int]:
+        """Show windows that wait to be read: (start, end, "pending" or "due")."""
+        listed = list(waiting)
+        return self._write(lambda db: windows.note(db, listed, filter))
+
+    def finish_run(self, run: RunRecord) -> Future[int]:
+        """File a run over a window."""
+        return self._write(lambda db: windows.finish(db, run))
+
+    def set_verdict(
+        self,
+        start: str,
+        end: str,
+        filter: str,
+        verdict: str,
+        *,
+        reason: str | None = None,
+        ongoing: int | None = None,
+        at: str,
+    ) -> Future[None]:
+        """Change a window's verdict without a read of it."""
+        return self._write(
+            lambda db: windows.set_verdict(
+                db, start, end, filter, verdict, reason=reason, ongoing=ongoing, at=at
+            )
+        )  # fmt: skip
+
+    def refresh_verdicts(self, at: str) -> Future[int]:
+        """Make the verdicts of proven windows agree with what follow-up found; answers how many changed."""
+        return self._write(lambda db: windows.refresh(db, at))
+
+    def inherit(
+        self, start: str, end: str, filter: str, children: Sequence[tuple[str, str]], *, at: str
+    ) -> Future[int]:
+        """Let these grid windows take over the proof of the interval that they lie in."""
+        return self._write(lambda db: windows.inherit(db, (start, end, filter), children, at=at))
+
+    def runs_of(self, start: str, end: str, filter: str = "") -> list[dict[str, Any]]:
+        """Every run over a window, oldest first."""
+        return self.read(lambda db: windows.runs(db, start, end, filter))
+
+    # Readings that are not finished yet
+
+    def note_progress(self, key: journal.Key, number: int, entry: bytes) -> Future[None]:
+        """Keep entry `number` of a reading under way, after everything that was written before."""
+        at = to_text(self._now())
+        return self._write(lambda db: journal.append(db, key, number, at, entry))
+
+    def progress(self, key: journal.Key, *, since: str) -> list[bytes]:
+        """What is kept of a reading that was begun at or after `since` and cut short."""
+        return self.read(lambda db: journal.entries(db, key, since))
+
+    def drop_progress(self, key: journal.Key, *, older_than: str) -> Future[None]:
+        """Forget a reading, and any that nobody has gone on with since."""
+
+        def job(db: sqlite3.Connection) -> None:
+            journal.drop(db, key)
+            journal.drop_older(db, older_than)
+
+        return self._write(job)
+
+    def gaps(self, *, since: str = "", until: str = "9", kind: str | None = None, limit: int = -1) -> list[gaps.Gap]:
+        """The gaps of windows that start in [since, until)."""
+        return self.read(lambda db: gaps.listed(db, since=since, until=until, kind=kind, limit=limit))

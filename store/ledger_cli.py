@@ -1,0 +1,267 @@
+"""`rollbook windows`, `window`, `gaps` and `rebuild`: the proof and its gaps, from the store alone.
+
+Words for a terminal of 80 columns, or JSON. What they say is read from the ledger; nothing is judged here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from genesys import console
+from genesys.errors import UsageError
+from genesys.settings import Settings
+from genesys.times import Interval, from_text, parse_interval, to_text
+from store.book import Book
+from store.gaps import Gap
+from store.windows import WindowRow
+
+VERDICTS: Final = ("pending", "due", "open", "complete", "settled", "failed")
+KINDS: Final = ("missing", "changed", "live_only")
+
+_since = click.option("--since", metavar="TIME", help="From this time on (UTC where it has no offset).")
+_until = click.option("--until", metavar="TIME", help="Before this time.")
+
+
+def _moment(name: str, text: str | None) -> str | None:
+    try:
+        return None if text is None else to_text(from_text(text))
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
+def _answer(as_json: bool, told: Callable[[], dict[str, Any]], lines: Callable[[], Iterator[str]]) -> None:
+    if as_json:
+        console.answer(told())
+    else:
+        click.echo("\n".join(lines()))
+
+
+# The ledger
+
+
+@click.command()
+@click.option("--verdict", multiple=True, type=click.Choice(VERDICTS), help="Only those (may be given several times).")
+@_since
+@_until
+@console.settings_options
+@console.json_option
+def windows(verdict: tuple[str, ...], since: str | None, until: str | None, settings: Settings, as_json: bool) -> None:
+    """List the windows of the ledger with their verdicts and figures."""
+
+    def work() -> None:
+        start, end = _moment("--since", since), _moment("--until", until)
+        with Book.open(settings.store_path, mode="ro") as book:
+            rows = book.windows(verdicts=verdict or None, since=start, until=end, filter=None)
+        _answer(as_json, lambda: {"windows": [asdict(row) for row in rows]}, lambda: window_lines(rows))
+
+    console.run(work, as_json=as_json)
+
+
+def _title(row: WindowRow) -> str:
+    end = row.end[11:16] if row.end[:10] == row.start[:10] else f"{row.end[:10]} {row.end[11:16]}"
+    return f"{row.start[:10]} {row.start[11:16]} to {end}"
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def window_lines(rows: list[WindowRow]) -> Iterator[str]:
+    """A line a window, and how many there are of each verdict."""
+    if not rows:
+        yield "no window is like that"
+        return
+    yield f"{'window (UTC)':<35} {'verdict':<9}{'owned':>7}{'missing':>8}{'changed':>8}{'drift':>6}"
+    for row in rows:
+        mark = " filtered" if row.filter else ""
+        yield (
+            f"{_title(row):<35} {row.verdict:<9}{_number(row.owned):>7}{_number(row.missing):>8}"
+            f"{_number(row.changed):>8}{row.drift:>6}{mark}"
+        )
+    counts = Counter(row.verdict for row in rows)
+    yield f"{len(rows):,} windows: {', '.join(f'{counts[name]:,} {name}' for name in VERDICTS if counts[name])}"
+
+
+# One window's proof
+
+
+@click.command()
+@click.argument("start")
+@console.settings_options
+@console.json_option
+def window(start: str, settings: Settings, as_json: bool) -> None:
+    """Show a window's proof: every run over it. START is when it begins, or an interval.
+
+    A time inside a window shows the windows around it.
+    """
+
+    def work() -> None:
+        with Book.open(settings.store_path, mode="ro") as book:
+            rows = _named(book, start)
+            if not rows:
+                raise UsageError(
+                    f"no window of the ledger begins at {start} or goes on then; `rollbook windows` lists them"
+                )
+            proofs = [(row, _runs(book, row)) for row in rows]
+        _answer(
+            as_json,
+            lambda: {"windows": [asdict(row) | {"runs": [_plain(run) for run in runs]} for row, runs in proofs]},
+            lambda: (line for row, runs in proofs for line in proof_lines(row, runs)),
+        )
+
+    console.run(work, as_json=as_json)
+
+
+def _named(book: Book, text: str) -> list[WindowRow]:
+    if "/" in text:
+        whole = parse_interval(text, now=datetime.max.replace(tzinfo=UTC))
+        return [
+            row for row in _touching(book, whole) if (row.start, row.end) == (to_text(whole.start), to_text(whole.end))
+        ]
+    at = _moment("START", text) or ""
+    rows = book.windows(since=at, until=f"{at}~", filter=None)
+    return [row for row in rows if row.start == at] or rows
+
+
+def _touching(book: Book, interval: Interval) -> list[WindowRow]:
+    return book.windows(since=to_text(interval.start), until=to_text(interval.end), filter=None)
+
+
+def _runs(book: Book, row: WindowRow) -> list[dict[str, Any]]:
+    """The runs over a window, and over the wider interval whose proof it took over."""
+    runs = book.runs_of(row.start, row.end, row.filter)
+    if row.proven_by:
+        start, _, end = row.proven_by.partition("/")
+        runs = [*book.runs_of(start, end, row.filter), *runs]
+    return sorted(runs, key=lambda run: int(run["run_id"]))
+
+
+def _plain(run: dict[str, Any]) -> dict[str, Any]:
+    """A run as JSON: what is kept as JSON text is part of it, the digest is in hexadecimal."""
+    told = dict(run)
+    for name, plain in (("passes_json", "read"), ("query_json", "query"), ("divisions_json", "divisions")):
+        text = told.pop(name)
+        told[plain] = None if text is None else json.loads(text)
+    digest = told["id_digest"]
+    told["id_digest"] = digest.hex() if isinstance(digest, bytes) else None
+    return told
+
+
+def proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
+    """Why a window has its verdict, run by run."""
+    yield f"{_title(row)} UTC  {row.verdict}"
+    if row.filter:
+        yield f"  for the filter {row.filter} only"
+    if row.reason:
+        yield f"  because     {row.reason}"
+    if row.proven_by:
+        yield f"  proven by   the reading of {row.proven_by}"
+    for name, value in (
+        ("first read", row.first_read_at), ("last read", row.last_read_at), ("settled", row.settled_at),
+        ("next try", row.next_try_at),
+    ):  # fmt: skip
+        if value:
+            yield f"  {name:<11} {value}"
+    yield f"  runs        {len(runs)}, {row.drift:,} conversations rewritten by the platform since the first"
+    for run in runs:
+        yield from _run_lines(_plain(run))
+
+
+def _run_lines(run: dict[str, Any]) -> Iterator[str]:
+    yield f"{run['finished_at']}  {run['command']} by {run['via']}: {run['verdict']}"
+    if run["reason"]:
+        yield f"  because     {run['reason']}"
+    if run["id_digest"] is None:
+        return
+    hits = "" if run["final_total_hits"] is None else f" of {run['final_total_hits']:,} hits"
+    yield f"  read        {_number(run['unique'])} ids{hits}, {run['owned']:,} owned, as of {run['as_of']}"
+    yield f"  found       {run['missing']:,} missing, {run['changed']:,} changed, {run['ongoing']:,} going on"
+    yield f"  ids         digest {run['id_digest']}"
+    yield f"  query       {json.dumps(run['query'])}"
+    rule = {"day": "answered by whole days", "interval": "answered by the interval", "job": "a job's data"}
+    yield f"  reading     {rule.get(run['reading'], 'not known')}; {_number(run['requests'])} requests"
+    seen = run["divisions"]
+    yield f"  saw         {'divisions not known' if seen is None else f'{len(seen)} divisions: ' + ', '.join(seen)}"
+    for one in run["read"] or ():
+        moved = f"; moved: {'; '.join(one['moved'])}" if one.get("moved") else ""
+        yield f"  pass {one['pass']:<6} {one['pages']} pages, {one['rows']} rows, {one['duplicates']} twice{moved}"
+
+
+# Gaps
+
+
+@click.command()
+@click.option("--kind", type=click.Choice(KINDS), help="Only of this kind.")
+@click.option("--cause", metavar="WORDS", help='Only with this cause, such as "disconnected".')
+@click.option("--unfilled", is_flag=True, help="Only those that were not filled.")
+@_since
+@_until
+@click.option("--limit", type=click.IntRange(min=1), help="The first so many.")
+@console.settings_options
+@console.json_option
+def gaps(
+    kind: str | None, cause: str | None, unfilled: bool, since: str | None, until: str | None, limit: int | None,
+    settings: Settings, as_json: bool,
+) -> None:  # fmt: skip
+    """List what capture missed or had wrong, and why."""
+
+    def work() -> None:
+        start, end = _moment("--since", since), _moment("--until", until)
+        with Book.open(settings.store_path, mode="ro") as book:
+            found = book.gaps(since=start or "", until=end or "9", kind=kind)
+        found = [one for one in found if cause in (None, one.cause) and not (unfilled and one.filled_at)][:limit]
+        _answer(as_json, lambda: {"gaps": [one._asdict() for one in found]}, lambda: gap_lines(found))
+
+    console.run(work, as_json=as_json)
+
+
+def gap_lines(found: list[Gap]) -> Iterator[str]:
+    """A line a gap below its window, with a ! where it was not filled; then how many there are of each sort."""
+    start = ""
+    for one in found:
+        if one.window_start != start:
+            start = one.window_start
+            yield f"{start[:10]} {start[11:16]} UTC"
+        yield f"{' ' if one.filled_at else '!'} {one.conversation_id:<36} {one.kind.replace('_', ' '):<9} {one.cause}"
+    if not found:
+        yield "no gaps"
+        return
+    counts = Counter((one.kind, one.cause) for one in found)
+    for (kind, cause), number in counts.most_common():
+        yield f"{number:>8,} {kind.replace('_', ' ')}: {cause}"
+
+
+# Everything made again
+
+
+@click.command()
+@console.settings_options
+@console.json_option
+def rebuild(settings: Settings, as_json: bool) -> None:
+    """Make all rows again from what is kept whole: from details, and live facts from events.
+
+    On a store that is right nothing changes. Others may go on working on it meanwhile.
+    """
+
+    def work() -> None:
+        with Book.open(settings.store_path, command="rollbook rebuild", width=settings.width) as book:
+            done, corrected = book.rebuild(lambda count: _progress(count) if console.err.is_terminal else None)
+            children = book.child_rows()
+        _answer(
+            as_json,
+            lambda: {"conversations": done, "corrected": corrected, "child_rows": children},
+            lambda: iter([f"{done:,} conversations with {children:,} rows made again; {corrected:,} had been other"]),
+        )  # fmt: skip
+
+    console.run(work, as_json=as_json)
+
+
+def _progress(count: int) -> None:
+    console.err.print(f"{count:,} conversations", end="\r")

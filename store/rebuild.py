@@ -1,0 +1,186 @@
+"""Everything that is derived, made again: child rows and columns from `details`, live facts from `events`.
+
+A record is kept byte for byte and an event whole, so what is made of them can be made again: after a version that has
+more columns, or to see that a store is what it says. What is no derivation (when something was first seen, how old a
+read is, participants' attributes, which only some answers have) stays. On a store that is right nothing changes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from genesys.content import decode
+from genesys.detail import DetailRow, row_of
+from genesys.facts import facts_of
+from store import live, rows
+from store.fields import CHILD_TABLES
+from store.live import Heard, greatest
+
+# Conversations in one transaction: other writers wait that long.
+BATCH: Final = 100
+
+_encode: Final = msgspec.json.Encoder().encode
+_IDS: Final = (
+    "SELECT conversation_id FROM (SELECT conversation_id FROM conversations WHERE conversation_id > ?1 UNION"
+    " SELECT conversation_id FROM events WHERE conversation_id > ?1) ORDER BY 1 LIMIT ?2"
+)
+
+
+class _Derived(NamedTuple):
+    """The columns of a conversation that are derived."""
+
+    conversation_start: str | None
+    conversation_end: str | None
+    originating_direction: str | None
+    media_types: str | None
+    division_ids: str | None
+    mos: Any
+    r_factor: Any
+    provenance: str
+    heard_end: str | None
+    last_heard: str | None
+    look_again: int
+
+
+class _Kept(NamedTuple):
+    """What is not derived."""
+
+    read_at: str | None
+    followed: str | None
+    details: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a step did. last: the id to go on after, None at the end. corrected: what was other before."""
+
+    last: str | None
+    conversations: int
+    corrected: int
+
+
+def step(connection: sqlite3.Connection, after: str) -> Rebuilt:
+    """Make the next conversations again, in the order of their ids. Runs inside the caller's transaction."""
+    ids = [row[0] for row in connection.execute(_IDS, (after, BATCH))]
+    before, events = _standing(connection, ids), _heard(connection, ids)
+    corrected: set[str] = set()
+    children = rows.child_rows()
+    for one in ids:
+        stood = before.get(one)
+        derived = _derive(stood, events.get(one), one, children)
+        if derived is None:
+            continue
+        if stood is None:
+            corrected.add(one)
+            _insert(connection, one, events[one].first_seen_at, derived)
+        elif derived != stood[1]:
+            corrected.add(one)
+            _update(connection, one, derived)
+    corrected |= _replace_children(connection, ids, children)
+    return Rebuilt(ids[-1] if len(ids) == BATCH else None, len(ids), len(corrected))
+
+
+def _marks(ids: Sequence[str]) -> str:
+    return f"({', '.join('?' * len(ids))})"
+
+
+def _standing(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tuple[_Kept, _Derived]]:
+    query = (
+        f"SELECT conversation_id, {', '.join(_Kept._fields)}, {', '.join(_Derived._fields)} FROM conversations"
+        f" WHERE conversation_id IN {_marks(ids)}"
+    )
+    kept = len(_Kept._fields) + 1
+    return {row[0]: (_Kept(*row[1:kept]), _Derived(*row[kept:])) for row in connection.execute(query, ids)}
+
+
+def _heard(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Heard]:
+    """What the events say of each conversation."""
+    found: dict[str, Heard] = {}
+    query = f"SELECT conversation_id, topic, body, received_at FROM events WHERE conversation_id IN {_marks(ids)}"
+    for one, topic, body, received_at in connection.execute(query, ids):
+        told = decode(body)
+        if isinstance(told, dict):
+            heard = found.setdefault(one, Heard(received_at))
+            heard.add(facts_of(topic, told), received_at)
+    return found
+
+
+def _derive(
+    stood: tuple[_Kept, _Derived] | None, heard: Heard | None, conversation_id: str, children: rows.Rows
+) -> _Derived | None:
+    if stood is not None and stood[0].details is not None:
+        row = row_of(stood[0].details.encode())
+        rows.add_children(children, conversation_id, row.record)
+        return _of_details(row, stood[0], stood[1], heard)
+    return _of_events(heard, stood)
+
+
+def _of_events(heard: Heard | None, stood: tuple[_Kept, _Derived] | None) -> _Derived | None:
+    if heard is None:
+        return None if stood is None else stood[1]
+    start, end, direction, media, divisions, provenance, heard_end, last_heard, *_ = live.first(heard)
+    return _Derived(
+        start, end, direction, media, divisions, None, None, provenance, heard_end, last_heard,
+        stood[1].look_again if stood else 0,
+    )  # fmt: skip
+
+
+def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: Heard | None) -> _Derived:
+    """The columns that a read and what was heard before and after it make together (see `live` and `conversations`)."""
+    record, read_at = row.record, kept.read_at or ""
+    direction = record.get("originatingDirection")
+    heard_end, last_heard = (heard.ended_at, heard.last_at) if heard else (stood.heard_end, stood.last_heard)
+    end = row.end
+    if heard_end is not None and heard_end > read_at and (end is None or end > read_at):
+        end = greatest(end, heard_end)
+    return _Derived(
+        row.start or stood.conversation_start,
+        end,
+        direction if isinstance(direction, str) else stood.originating_direction,
+        _encode(rows.media_types(record)).decode(),
+        _encode(rows.id_list(record.get("divisionIds"))).decode(),
+        rows.number(record.get("mediaStatsMinConversationMos")),
+        rows.number(record.get("mediaStatsMinConversationRFactor")),
+        "both" if heard else stood.provenance,
+        heard_end,
+        last_heard,
+        stood.look_again if kept.followed else int(last_heard is not None and last_heard > read_at),
+    )
+
+
+def _insert(connection: sqlite3.Connection, conversation_id: str, first_seen_at: str, derived: _Derived) -> None:
+    names = ("conversation_id", "first_seen_at", *_Derived._fields)
+    connection.execute(
+        f"INSERT INTO conversations ({', '.join(names)}) VALUES {_marks(names)}",
+        (conversation_id, first_seen_at, *derived),
+    )
+
+
+def _update(connection: sqlite3.Connection, conversation_id: str, derived: _Derived) -> None:
+    sets = ", ".join(f"{name} = ?" for name in _Derived._fields)
+    connection.execute(f"UPDATE conversations SET {sets} WHERE conversation_id = ?", (*derived, conversation_id))
+
+
+def _replace_children(connection: sqlite3.Connection, ids: Sequence[str], children: rows.Rows) -> set[str]:
+    """Put the child rows in the place of those that stand; the conversations of which some were other."""
+    before = _children(connection, ids)
+    for table in CHILD_TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE conversation_id IN {_marks(ids)}", ids)
+    for statement, values in children.items():
+        connection.executemany(statement, values)
+    after = _children(connection, ids)
+    return {one for one in ids if before[one] != after[one]}
+
+
+def _children(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
+    """A number for the child rows of each conversation, the same while they are."""
+    found = dict.fromkeys(ids, 0)
+    for table in CHILD_TABLES:
+        for row in connection.execute(f"SELECT * FROM {table} WHERE conversation_id IN {_marks(ids)}", ids):
+            found[row[0]] += hash((table, row))
+    return found

@@ -1,0 +1,173 @@
+"""Backfill by an asynchronous job against the query path, in one run; and the job's memory against its size.
+
+    python tests/benchmarks/bench_jobs.py [CONVERSATIONS] [--memory]
+
+A server in a process of its own answers both with the same prepared conversations (`bench_reconcile.conversation`): the
+details query with pages of 100, a job's results with pages of 1,000 and participants' attributes, the job FULFILLED at
+once. Each run is a process of its own and fills a new file. Printed: conversations a second of each way and their
+ratio, which is the figure that counts; with --memory the greatest resident size at 10,000 and at 50,000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import multiprocessing
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent.parent)]
+from bench_reconcile import INTERVAL, PAGE, conversation, measure  # noqa: E402 (a script beside this one)
+
+JOB_PAGE = 1000
+WATERMARK = "2026-03-09T00:00:00.000Z"
+
+
+def with_attributes(record: dict[str, Any]) -> dict[str, Any]:
+    """As a job tells it: participant data of the customer, where flows and scripts put it."""
+    attributes = {"caseId": "12345", "language": "en", "tier": "gold", "intent": "billing", "verified": "true"}
+    customer, *others = record["participants"]
+    return record | {"participants": [customer | {"attributes": attributes}, *others]}
+
+
+def serve(total: int, port: Any) -> None:
+    """Both ways over the same conversations."""
+    from aiohttp import web
+
+    rows = [json.dumps(conversation(index, total)) for index in range(total)]
+    told = [json.dumps(with_attributes(conversation(index, total))) for index in range(total)]
+    pages = [
+        f'{{"conversations":[{",".join(rows[at : at + PAGE])}],"totalHits":{total}}}'.encode()
+        for at in range(0, total, PAGE)
+    ]
+    results = []
+    for at in range(0, total, JOB_PAGE):
+        cursor = f'"cursor":"{at // JOB_PAGE + 1}",' if at + JOB_PAGE < total else ""
+        listed = ",".join(told[at : at + JOB_PAGE])
+        results.append(f'{{{cursor}"dataAvailabilityDate":"{WATERMARK}","conversations":[{listed}]}}'.encode())
+    limits = {"inin-ratelimit-count": "1", "inin-ratelimit-allowed": "1000000", "inin-ratelimit-reset": "60"}
+
+    def answer(body: Any) -> Any:
+        async def handler(_: web.Request) -> web.Response:
+            return web.json_response(body, headers=limits)
+
+        return handler
+
+    async def query(request: web.Request) -> web.Response:
+        number = (await request.json())["paging"]["pageNumber"] - 1
+        body = pages[number] if number < len(pages) else b"{}"
+        return web.Response(body=body, content_type="application/json", headers=limits)
+
+    async def page(request: web.Request) -> web.Response:
+        body = results[int(request.query.get("cursor", 0))]
+        return web.Response(body=body, content_type="application/json", headers=limits)
+
+    async def main() -> None:
+        app = web.Application()
+        jobs = "/api/v2/analytics/conversations/details/jobs"
+        app.router.add_post("/oauth/token", answer({"access_token": "t", "token_type": "bearer", "expires_in": 86400}))
+        app.router.add_get("/api/v2/authorization/divisions", answer({"entities": []}))
+        app.router.add_post("/api/v2/analytics/conversations/details/query", query)
+        app.router.add_get(f"{jobs}/availability", answer({"dataAvailabilityDate": WATERMARK}))
+        app.router.add_post(jobs, answer({"jobId": "j"}))
+        app.router.add_get(f"{jobs}/j", answer({"state": "FULFILLED"}))
+        app.router.add_get(f"{jobs}/j/results", page)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port.send(runner.addresses[0][1])
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+def _reconcile(port: int, path: str, via: Any) -> float:
+    from genesys import console
+    from genesys.api import Api
+    from genesys.settings import Secret, Settings
+    from genesys.times import parse_interval
+    from reconcile.runner import reconcile_window
+    from store.book import Book
+
+    console.tune_collector()
+    address = f"http://127.0.0.1:{port}"
+    settings = dataclasses.replace(
+        Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")), store_path=Path(path)
+    )
+
+    async def work() -> float:
+        with Book.open(path) as book:
+            async with Api(settings) as api:
+                interval = parse_interval(INTERVAL, now=datetime.now(UTC))
+                report = await reconcile_window(
+                    book, api, interval, settings=settings, now=lambda: datetime.now(UTC), via=via
+                )
+                assert report.verdict == "settled", report
+                return report.seconds
+
+    return asyncio.run(work())
+
+
+def query(port: int, path: str) -> float:
+    """The details query."""
+    return _reconcile(port, path, "query")
+
+
+def job(port: int, path: str) -> float:
+    """A job."""
+    return _reconcile(port, path, "job")
+
+
+def server_of(total: int) -> Iterator[int]:
+    """The port of a server for so many conversations, while it is needed."""
+    ours, theirs = multiprocessing.Pipe(False)
+    process = multiprocessing.Process(target=serve, args=(total, theirs), daemon=True)
+    process.start()
+    yield ours.recv()
+    process.terminate()
+    process.join()
+
+
+def compare(total: int) -> None:
+    """Both ways in turns; the best of each."""
+    rates: dict[str, float] = {}
+    for port in server_of(total):
+        for way in (query, job) * 3:
+            seconds, _, _ = measure(way, port)
+            rates[way.__name__] = max(rates.get(way.__name__, 0), total / seconds)
+    for name, rate in rates.items():
+        print(f"{name:<6} {rate:>8,.0f} conversations/s   the job is {rates['job'] / rate:.2f} times as fast")
+
+
+def memory() -> None:
+    """The greatest resident size of a job at two sizes."""
+    sizes = []
+    for total in (10_000, 50_000):
+        for port in server_of(total):
+            seconds, size, _ = measure(job, port)
+            sizes.append(size)
+            print(f"{total:>7,} conversations: {size:.0f} MB resident at most, {total / seconds:,.0f} conversations/s")
+    print(f"ratio {sizes[1] / sizes[0]:.2f}")
+
+
+def main() -> None:
+    """Parse, then measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("conversations", nargs="?", type=int, default=5000)
+    parser.add_argument("--memory", action="store_true")
+    options = parser.parse_args()
+    multiprocessing.set_start_method("spawn")
+    if options.memory:
+        memory()
+    else:
+        compare(options.conversations)
+
+
+if __name__ == "__main__":
+    main()

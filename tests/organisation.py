@@ -1,0 +1,207 @@
+"""For tests of the reconciler: a small organisation in memory that answers as `genesys.api.Api` does, and moves.
+
+It is the tests' own reading of the platform's rules and shares no code with the simulator. Pages are small, so that few
+rows are enough for much paging: what ends a reading is the empty page, never a short one.
+"""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from genesys.api import Entity, Job
+from genesys.detail import DetailRow, DetailsPage, parse_page
+from genesys.settings import Settings
+from genesys.times import Interval, from_text, to_text
+
+START = datetime(2026, 3, 2, 10, tzinfo=UTC)
+WINDOW = Interval(START, START + timedelta(minutes=30))
+# An hour after the window's start: closed, and far from settled.
+NOW = START + timedelta(hours=1)
+Record = dict[str, Any]
+
+
+def at(minute: float) -> str:
+    """A time so many minutes after ten."""
+    return to_text(START + timedelta(minutes=minute))
+
+
+def record(conversation_id: str, minute: float = 5, end: float | None = 20, **more: Any) -> Record:
+    """A small detail record that starts, and ends, so many minutes after ten."""
+    segment = {"segmentStart": at(minute), "segmentType": "interact", "queueId": "q1"}
+    session = {"sessionId": f"s-{conversation_id}", "mediaType": "voice", "segments": [segment]}
+    made: Record = {
+        "conversationId": conversation_id,
+        "conversationStart": at(minute),
+        "originatingDirection": "inbound",
+        "participants": [{"participantId": f"p-{conversation_id}", "purpose": "customer", "sessions": [session]}],
+    }
+    if end is not None:
+        made["conversationEnd"] = segment["segmentEnd"] = at(end)
+    return made | more
+
+
+def ended(old: Record, minute: float = 25) -> Record:
+    """The same conversation, ended."""
+    return {**old, "conversationEnd": at(minute)}
+
+
+def page(records: Sequence[Mapping[str, Any]], total: int | None = None, **more: Any) -> DetailsPage:
+    """Records as a page of the API; total: its totalHits (as many as there are, if None)."""
+    body = {"conversations": list(records), "totalHits": len(records) if total is None else total, **more}
+    return parse_page(json.dumps(body).encode())
+
+
+class Clock:
+    """A clock that goes on by a millisecond whenever it is looked at, and by as much as anybody sleeps."""
+
+    def __init__(self, start: datetime = NOW) -> None:
+        self.at = start
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        self.at += timedelta(milliseconds=1)
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+
+Move = Callable[["Organisation"], None]
+
+
+class Organisation:
+    """An organisation whose `truth` the tests change, also between two pages.
+
+    reading: which rows answer an interval ("overlap": those alive in it, "day": those of its whole days).
+    moves: what happens before the n-th query (the first is 1). unlisted: what exists and no query answers with.
+    unknown: what is not found by id. totals: what `totalHits` says of a true total. refuse: raises for a query.
+    """
+
+    def __init__(self, *records: Record, reading: str = "overlap", size: int = 3) -> None:
+        self.truth: dict[str, Record] = {one["conversationId"]: one for one in records}
+        self.reading, self.size = reading, size
+        self.moves: dict[int, Move] = {}
+        self.always: Move = lambda _: None
+        self.unlisted: set[str] = set()
+        self.unknown: set[str] = set()
+        self.totals: Callable[[int, int], int] = lambda total, _: total
+        self.refuse: Callable[[Mapping[str, Any], int], None] = lambda _body, _query: None
+        self.bodies: list[Mapping[str, Any]] = []
+        self.asked: list[str] = []
+        self.watermark: str | None = "2026-03-20T00:00:00.000Z"
+        self._jobs: dict[str, Mapping[str, Any]] = {}
+
+    def put(self, *records: Record) -> None:
+        """Rows appear, or are other than they were."""
+        self.truth |= {one["conversationId"]: one for one in records}
+
+    @property
+    def intervals(self) -> list[str]:
+        """The intervals that were asked for, each once, in order."""
+        return list(dict.fromkeys(body["interval"] for body in self.bodies))
+
+    def owned(self, interval: Interval = WINDOW) -> dict[str, Record]:
+        """The conversations that started in an interval."""
+        return {one: row for one, row in self.truth.items() if interval.contains(row["conversationStart"])}
+
+    def _matching(self, body: Mapping[str, Any]) -> list[Record]:
+        start, end = body["interval"].split("/")
+        if self.reading == "day":
+            last = to_text(from_text(end) - timedelta(milliseconds=1))
+            start, end = f"{start[:10]}T00:00:00.000Z", f"{last[:10]}T23:59:59.999Z"
+        found = [
+            row
+            for one, row in self.truth.items()
+            if one not in self.unlisted
+            and (row["conversationStart"] <= end if self.reading == "day" else row["conversationStart"] < end)
+            and (
+                row["conversationStart"] >= start if self.reading == "day" else row.get("conversationEnd", "9") >= start
+            )
+            and all(_matches(row, one) for one in body.get("conversationFilters", ()))
+        ]
+        return sorted(found, key=lambda row: (row["conversationStart"], row["conversationId"]))
+
+    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+        """One page of the details query."""
+        await asyncio.sleep(0)
+        self.bodies.append(body)
+        query = len(self.bodies)
+        self.refuse(body, query)
+        self.moves.get(query, lambda _: None)(self)
+        self.always(self)
+        rows = self._matching(body)
+        first = (body["paging"]["pageNumber"] - 1) * self.size
+        shown = rows[first : first + self.size]
+        return page(shown, self.totals(len(rows), query)) if rows else parse_page(b"{}")
+
+    async def details_by_id(self, ids: Sequence[str]) -> list[DetailRow]:
+        """Details by id."""
+        await asyncio.sleep(0)
+        self.asked += ids
+        return list(page([self.truth[one] for one in ids if one in self.truth and one not in self.unknown]).rows)
+
+    async def divisions(self) -> list[Entity]:
+        """What the client sees."""
+        return [Entity("d1", "Home")]
+
+    async def data_availability(self) -> str | None:
+        """The jobs' watermark."""
+        return self.watermark
+
+    async def create_job(self, body: Mapping[str, Any]) -> str:
+        """A job, done at once."""
+        self._jobs["job"] = body
+        return "job"
+
+    async def job(self, job_id: str) -> Job:
+        """Its state."""
+        return Job(job_id, "FULFILLED", None)
+
+    async def job_results(self, job_id: str, cursor: str | None = None) -> DetailsPage:
+        """A page of its rows."""
+        rows, first = self._matching(self._jobs[job_id]), int(cursor or 0)
+        more = {"cursor": str(first + self.size)} if first + self.size < len(rows) else {}
+        return page(rows[first : first + self.size], dataAvailabilityDate=self.watermark, **more)
+
+    async def cancel_job(self, job_id: str) -> None:
+        """Take it back."""
+        del self._jobs[job_id]
+
+
+def _matches(row: Record, one: Mapping[str, Any]) -> bool:
+    return all(_holds(row, predicate) for predicate in one["predicates"])
+
+
+def _holds(row: Record, predicate: Mapping[str, Any]) -> bool:
+    value = row.get(predicate["dimension"])
+    if predicate.get("operator", "matches") == "matches":
+        return value is not None and value == predicate["value"]
+    return (value is not None) == (predicate["operator"] == "exists")
+
+
+def settings(**changed: Any) -> Settings:
+    """The settings of a run."""
+    return Settings(**changed)
+
+
+def only(dimension: str, value: str) -> dict[str, Any]:
+    """A filter, as the API takes it."""
+    predicate = {"type": "dimension", "dimension": dimension, "operator": "matches", "value": value}
+    return {"conversationFilters": [{"type": "and", "predicates": [predicate]}]}
+
+
+def dump(path: Path, *, ledger: bool = True) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table of a store; ledger: also of the tables that record runs."""
+    connection = sqlite3.connect(path)
+    try:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        wanted = [name for name in names if ledger or name not in ("windows", "window_runs")]
+        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in wanted}
+    finally:
+        connection.close()

@@ -1,0 +1,213 @@
+"""A reading that was cut short goes on where it was, inside a window too, and finds what an unbroken one would have."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genesys.detail import DetailsPage
+from genesys.times import Interval
+from organisation import NOW, START, WINDOW, Clock, Organisation, at, dump, ended, record, settings
+from reconcile import journal
+from reconcile.proof import Reader
+from reconcile.read import Query, read
+from reconcile.report import Report
+from reconcile.runner import reconcile_window
+from reconcile.task import Task
+from store.book import Book
+
+
+class Crash(Exception):
+    """The process died."""
+
+
+class Mortal(Organisation):
+    """Kills whoever asks for the n-th page of a query or of a job's results."""
+
+    dies_at: int | None = None
+    pages = 0
+
+    def _page(self) -> None:
+        self.pages += 1
+        if self.dies_at is not None and self.pages > self.dies_at:
+            raise Crash
+
+    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+        self._page()
+        return await super().query_details(body)
+
+    async def job_results(self, job_id: str, cursor: str | None = None) -> DetailsPage:
+        self._page()
+        return await super().job_results(job_id, cursor)
+
+
+def organisation() -> Mortal:
+    """Twenty conversations in seven pages, the last empty; some go on."""
+    return Mortal(*(record(f"c{number:02}", number, 25 if number % 5 else None) for number in range(20)))
+
+
+async def run(path: Path, org: Mortal, clock: Clock, **more: Any) -> Report:
+    """One run, in a process of its own as far as the store is concerned."""
+    with Book.open(path, now=clock.now) as book:
+        return await reconcile_window(
+            book, org, WINDOW, settings=settings(), now=clock.now, sleep=clock.sleep, wait=0, **more  # type: ignore[arg-type]
+        )  # fmt: skip
+
+
+NAMES = ("verdict", "unique", "owned", "missing", "changed", "unchanged", "ongoing", "written", "duplicates", "causes")
+
+
+@pytest.mark.parametrize("via", ["query", "job"])
+@pytest.mark.parametrize("pages", range(8))
+async def test_it_goes_on_where_it_was(tmp_path: Path, pages: int, via: Any) -> None:
+    """Killed after so many pages: the next run fetches what is not safe yet, and reports what both have found."""
+    org, clock = organisation(), Clock()
+    whole = await run(tmp_path / "whole.db", org, clock, via=via)
+    needed = org.pages
+    org.pages, org.dies_at = 0, pages
+    path = tmp_path / "rollbook.db"
+    try:
+        await run(path, org, clock, via=via)
+    except Crash:
+        pass
+    else:
+        assert pages >= needed
+    org.pages, org.dies_at = 0, None
+    report = await run(path, org, clock, via=via)
+    if pages < needed:
+        assert [getattr(report, name) for name in NAMES] == [getattr(whole, name) for name in NAMES]
+        # The page that was held back while the next one was on its way may be fetched again, and no other.
+        assert org.pages <= needed - pages + 1
+    assert dump(path)["unfinished_readings"] == []
+
+
+async def test_what_lies_too_long_is_read_anew(tmp_path: Path) -> None:
+    """A proof is as old as its oldest page: after half a day nothing of it is used."""
+    org, clock, path = organisation(), Clock(), tmp_path / "rollbook.db"
+    org.dies_at = 4
+    with pytest.raises(Crash):
+        await run(path, org, clock)
+    assert dump(path)["unfinished_readings"] != []
+    clock.at += journal.KEPT + timedelta(minutes=1)
+    org.pages, org.dies_at = 0, None
+    report = await run(path, org, clock)
+    assert (org.pages, report.verdict, report.missing) == (8, "open", 8)
+    assert dump(path)["unfinished_readings"] == []
+
+
+async def test_what_moved_meanwhile_is_seen(tmp_path: Path) -> None:
+    """Rows that appear between the two runs move the totals: it is not believed, and read again."""
+    org, clock, path = organisation(), Clock(), tmp_path / "rollbook.db"
+    org.dies_at = 4
+    with pytest.raises(Crash):
+        await run(path, org, clock)
+    org.put(record("new", 1.5), ended(org.truth["c00"]))
+    org.dies_at = None
+    report = await run(path, org, clock)
+    assert report.passes > 1
+    with Book.open(path) as book:
+        assert book.details_of("", "9").keys() == org.truth.keys()
+
+
+async def test_a_dry_run_leaves_and_takes_nothing(tmp_path: Path) -> None:
+    """It neither goes on with a reading nor leaves one."""
+    org, clock, path = organisation(), Clock(), tmp_path / "rollbook.db"
+    org.dies_at = 4
+    with pytest.raises(Crash):
+        await run(path, org, clock)
+    before = dump(path)
+    org.pages, org.dies_at = 0, None
+    assert (await run(path, org, clock, dry_run=True)).unique == 20
+    assert org.pages == 8
+    assert dump(path) == before
+
+
+async def test_a_job_that_is_no_more_is_begun_again(tmp_path: Path) -> None:
+    """Its results are kept for a while only."""
+    org, clock, path = organisation(), Clock(), tmp_path / "rollbook.db"
+    org.dies_at = 2
+    with pytest.raises(Crash):
+        await run(path, org, clock, via="job")
+    org.dies_at = None
+
+    async def expired(job_id: str) -> Any:
+        del org.job  # type: ignore[attr-defined]
+        from genesys.api import Job
+
+        return Job(job_id, "EXPIRED", None)
+
+    org.job = expired  # type: ignore[method-assign]
+    report = await run(path, org, clock, via="job")
+    assert (report.verdict, report.unique) == ("open", 20)
+
+
+@given(
+    st.dictionaries(st.integers(1, 20), st.sampled_from(["appear", "vanish", "grow"]), max_size=6), st.integers(0, 30)
+)
+def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, str], cut: int) -> None:
+    """Whatever moves and wherever it is cut: the rest of the reading is the same, request by request."""
+
+    def moving() -> Organisation:
+        org = Organisation(*(record(f"c{number}", number, 25) for number in range(9)))
+
+        def move(what: str, number: int) -> Any:
+            def act(now: Organisation) -> None:
+                if what == "vanish":
+                    now.unlisted.add(f"c{number % 9}")
+                else:
+                    now.put(record(f"{what}{number}", number))
+
+            return act
+
+        org.moves = {number: move(what, number) for number, what in moves.items()}
+        return org
+
+    async def read_on(reader: Reader, org: Organisation, told: list[journal.Entry]) -> Any:
+        clock = Clock()
+
+        async def take(*_: Any) -> None:
+            return None
+
+        return await read(org, reader, Query({}), now=clock.now, sleep=clock.sleep, take=take, told=told.append)
+
+    def new() -> Reader:
+        return Reader(WINDOW, longest=timedelta(days=7))
+
+    first, told = new(), []
+    whole = moving()
+    finished = asyncio.run(read_on(first, whole, told))
+    kept = [journal.decode([journal.encode(one)])[0] for one in told[:cut]]
+    second = new()
+    assert journal.replay(second, kept)
+    rest = moving()
+    for number in sorted(one for one in rest.moves if one <= len(kept)):
+        rest.moves[number](rest)
+    rest.bodies = whole.bodies[: len(kept)]
+    assert asyncio.run(read_on(second, rest, [])) == finished
+    assert second.found() == first.found()
+    assert [body["interval"] for body in rest.bodies] == [body["interval"] for body in whole.bodies]
+
+
+def test_what_another_version_kept_is_not_used() -> None:
+    """Entries that cannot be read, or do not fit, are thrown away."""
+    assert journal.decode([b'{"kind": "unheard of"}']) == []
+    assert journal.decode([b"no json"]) == []
+    strange = journal.Entry("page", at(0), part="another", page=1)
+    assert not journal.replay(Reader(WINDOW, longest=timedelta(days=7)), [strange])
+
+
+def test_progress_is_kept_by_what_is_read_and_how() -> None:
+    """Another filter, another way, another interval: another reading."""
+    one = Task(windows=[WINDOW], settings=settings(), now=lambda: NOW)
+    keys = {
+        one.journal_key,
+        Task(windows=[WINDOW], settings=settings(), now=lambda: NOW, via="job").journal_key,
+        Task(windows=[WINDOW], settings=settings(), now=lambda: NOW, ended_only=True).journal_key,
+        Task(windows=[Interval(START, NOW)], settings=settings(), now=lambda: NOW).journal_key,
+    }
+    assert len(keys) == 4
