@@ -13,9 +13,12 @@ import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from simulator.server import Simulator
 from tests.whole import start, until
 
+pytestmark = pytest.mark.process
 ROOT = Path(__file__).parent.parent
 
 
