@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 
+import pytest
+
 from tests import faults
+
+pytestmark = pytest.mark.process
 
 # Seeds that found something once are kept, whatever else is tried.
 SCRIPTS = int(os.environ.get("ROLLBOOK_FAULTS", "10"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -12,9 +13,12 @@ import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from simulator.server import Simulator
 from tests.whole import start, until
 
+pytestmark = pytest.mark.process
 ROOT = Path(__file__).parent.parent
 
 
@@ -30,12 +34,18 @@ def get(port: int, path: str) -> str:
         return str(answer.read().decode())
 
 
+def end(process: asyncio.subprocess.Process) -> None:
+    """Leave nothing running, whatever the test came to."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+
+
 async def test_a_service_manager_is_told_and_nobody_is_told_a_secret(tmp_path: Path) -> None:
     """READY, WATCHDOG, RELOADING, STOPPING; JSON logs without a secret; health and metrics; an end within ten seconds."""
     port = free_port()
     (tmp_path / "rollbook.toml").write_text(f'[realtime]\nhealth = "127.0.0.1:{port}"\n')
     begun = datetime.now(UTC) - timedelta(minutes=3)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, contextlib.ExitStack() as cleanup:
         manager.bind(str(tmp_path / "notify"))
         manager.setblocking(False)
         heard: list[str] = []
@@ -51,6 +61,7 @@ async def test_a_service_manager_is_told_and_nobody_is_told_a_secret(tmp_path: P
             organisation.clock.advance(datetime.now(UTC) - organisation.now())
             env = organisation.env | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"}
             process = await start("run", "--log-format", "json", "-vv", env=env, cwd=tmp_path)
+            cleanup.callback(end, process)
             reading = asyncio.create_task(process.communicate())
             await until(lambda: told("READY=1"), within=30)
             await until(lambda: told("WATCHDOG=1"))
@@ -92,9 +103,10 @@ async def test_a_service_manager_is_told_and_nobody_is_told_a_secret(tmp_path: P
 
 async def test_it_ends_at_once_while_nobody_answers(tmp_path: Path) -> None:
     """SIGTERM during the first requests, which are tried for minutes, ends it with 0."""
-    async with Simulator(seed=5, per_hour=0) as organisation:
+    async with Simulator(seed=5, per_hour=0) as organisation, contextlib.AsyncExitStack() as cleanup:
         organisation.fail += [503] * 50
         process = await start("run", "-v", env=organisation.env, cwd=tmp_path)
+        cleanup.callback(end, process)
         reading = asyncio.create_task(process.communicate())
         await until(lambda: len(organisation.fail) < 50, within=30)
         process.terminate()

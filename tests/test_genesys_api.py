@@ -706,3 +706,51 @@ def test_without_credentials_no_client_is_made(clock: Clock) -> None:
     """What is missing is named before anything is asked."""
     with pytest.raises(SettingsError, match="GENESYSCLOUD_OAUTHCLIENT_ID"):
         client("http://127.0.0.1:1", clock, client_secret=None)
+
+
+async def test_answers_that_were_read_do_not_wait_for_the_cycle_collector(platform: Platform, api: Api) -> None:
+    """What an answer held is free as soon as it has been read: over years, the collector looks too seldom."""
+    await api.organization()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            await api.organization()
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
+
+
+async def test_a_channel_is_made_with_a_token_that_lasts(platform: Platform, api: Api, clock: Clock) -> None:
+    """Less than half of its life before a token ends, a channel gets a new one, and says when that ends."""
+    made = {"id": "c", "connectUri": "wss://x/c", "expires": "2026-08-04T14:00:00.000Z"}
+    platform.answers += [answer(body=made), answer(body=made), answer(body=made)]
+    first = await api.create_channel()
+    assert first.token_lasts == 86_400
+    clock.now += 43_000
+    assert (await api.create_channel()).token_lasts == 43_400
+    clock.now += 1_000
+    assert (await api.create_channel()).token_lasts == 86_400
+    assert platform.tokens == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
+
+
+async def test_without_a_new_token_the_old_one_serves(platform: Platform, api: Api, clock: Clock) -> None:
+    """A channel is made with the token there is, if a new one is refused while it still has some time."""
+    await api.organization()
+    clock.now += 50_000
+    platform.sign_in.append(lambda _: answer(400, {"error": "invalid_client"}))
+    platform.answers.append(answer(body={"id": "c", "connectUri": "wss://x/c"}))
+    assert (await api.create_channel()).token_lasts == 36_400
+    assert platform.tokens[-1] == "Bearer token-1"
+
+
+async def test_budget_and_latency_are_told(platform: Platform, api: Api, clock: Clock) -> None:
+    """What is left of the minute's requests, all of them again when it is over; how long answers took."""
+    headers = {"inin_ratelimit_count": "40", "inin_ratelimit_allowed": "300", "inin_ratelimit_reset": "30"}
+    platform.answers.append(answer(body={"id": "o"}, **headers))
+    await api.organization()
+    assert api.budget_left == 260
+    clock.now += 31
+    assert api.budget_left == 300
+    counts, seconds = api.latency.cumulative()
+    assert (counts["+Inf"], seconds) == (1, 0.0)
