@@ -749,8 +749,8 @@ async def test_budget_and_latency_are_told(platform: Platform, api: Api, clock: 
     headers = {"inin_ratelimit_count": "40", "inin_ratelimit_allowed": "300", "inin_ratelimit_reset": "30"}
     platform.answers.append(answer(body={"id": "o"}, **headers))
     await api.organization()
-    assert api.budget_left == 260
+    assert api.requests_left() == 260
     clock.now += 31
-    assert api.budget_left == 300
+    assert api.requests_left() == 300
     counts, seconds = api.latency.cumulative()
     assert (counts["+Inf"], seconds) == (1, 0.0)
