@@ -76,7 +76,7 @@ async def finish(process: asyncio.subprocess.Process, *, within: float = 120) ->
     return ran
 
 
-async def until(condition: Callable[[], object], *, within: float = 60) -> None:
+async def until(condition: Callable[[], object], *, within: float = 120) -> None:
     """Wait for what another process does. It tells nobody when it has, so it is looked for every few milliseconds."""
     async with asyncio.timeout(within):
         while not condition():
