@@ -60,7 +60,7 @@ def _deposit(record: Record, batch: list[Heard], first: int, until: float, answe
             middle = len(batch) // 2
             _deposit(record, batch[:middle], first, until, answer)
             _deposit(record, batch[middle:], first + middle, until, answer)
-        elif isinstance(error, StoreError) or _is_last_resort(batch[0]):
+        elif isinstance(error, StoreError) or is_last_resort(batch[0]):
             _fail(answer, first, 1, str(error))
         else:
             _deposit(record, [unstorable(batch[0], error)], first, until, answer)
@@ -84,5 +84,6 @@ def unstorable(item: Heard, error: Exception) -> Unreadable:
     return Unreadable(item.source, payload, f"{_CANNOT}: {error}", item.received_at, once)
 
 
-def _is_last_resort(item: Heard) -> bool:
+def is_last_resort(item: Heard) -> bool:
+    """Whether it is such a dead letter itself: what cannot be stored then is no fault of the item's."""
     return isinstance(item, Unreadable) and item.error.startswith(_CANNOT)

@@ -21,7 +21,7 @@ from genesys.errors import StoreError
 from genesys.notification import Observation, Unreadable, parse_frame
 from genesys.times import to_text
 from genesys.topics import LONGEST, template_of
-from realtime.deposit import unstorable
+from realtime.deposit import is_last_resort, unstorable
 from realtime.inbox import Begin, End, Frame, Inbox
 from store.book import Book
 from store.errors import StoreBusy, StoreFull, StoreUnwritable
@@ -159,7 +159,7 @@ class Intake:
                 self._count(await self._answer(part, self._book.record(part)))
             return None
         (item,) = batch
-        if isinstance(item, Unreadable) and item.error.startswith("cannot be stored"):
+        if is_last_resort(item):
             raise error
         letter = unstorable(item, error)
         return await self._answer([letter], self._book.record([letter]))

@@ -13,7 +13,7 @@ from typing import Final
 
 from genesys.detail import DetailRow
 from genesys.times import Interval, to_text
-from reconcile.scan import end_of, milliseconds, start_of
+from reconcile.scan import end_of, started_in
 
 _CODES: Final[Mapping[str, int]] = {"missing": 1, "changed": 2, "unchanged": 3}
 _KINDS: Final = ("", "missing", "changed", "unchanged")
@@ -100,13 +100,9 @@ class Tally:
 
     def figures(self, found: Mapping[str, int], window: Interval) -> dict[str, int]:
         """owned, missing, changed, unchanged and ongoing of one window. found: id → packed times, of what counts."""
-        counts: Counter[str] = Counter()
-        ongoing = 0
-        first, last = (milliseconds(to_text(edge)) for edge in (window.start, window.end))
-        for one, value in found.items():
-            if first <= start_of(value) < last:
-                counts[self.kind(one)] += 1
-                ongoing += end_of(value) < 0
+        owned = started_in(found, window)
+        counts = Counter(self.kind(one) for one in owned)
+        ongoing = sum(end_of(value) < 0 for value in owned.values())
         return {
             "owned": counts.total(), "missing": counts["missing"], "changed": counts["changed"],
             "unchanged": counts["unchanged"], "ongoing": ongoing,

@@ -1,4 +1,4 @@
-"""Everything that is due, one reading after the other, and what is still open followed up.
+"""Everything that is due, several readings at a time, and what is still open followed up.
 
 What is due is decided in `plan.py`, how a window is read in `runner.py`; here is their order, and what an error means
 for the rest: one window's trouble is noted and the next one is read, the platform's or the store's trouble ends the
@@ -89,8 +89,7 @@ class _Round:
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
-        left = getattr(self.api, "requests_left", None)
-        self.meter = Meter(0, time.monotonic, left or (lambda: None))
+        self.meter = Meter(0, time.monotonic, self.api.requests_left)
 
     @property
     def over(self) -> bool:
@@ -111,7 +110,7 @@ class _Round:
             if self.days or self._by_job(plan.hull([one.window for one in group])):
                 self.groups.append(group)
             else:
-                self.groups.extend([one] for one in due if one in group)
+                self.groups.extend([one] for one in group)
         rank = {id(one): place for place, one in enumerate(due)}
         self.groups = deque(sorted(self.groups, key=lambda group: min(rank[id(one)] for one in group)))
 

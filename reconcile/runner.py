@@ -29,7 +29,7 @@ from reconcile.causes import Listening
 from reconcile.proof import Reader, id_digest
 from reconcile.read import Query, Sleep, read
 from reconcile.report import Report
-from reconcile.scan import end_of, milliseconds, moment, start_of
+from reconcile.scan import end_of, moment, start_of, started_in
 from reconcile.task import Command, Found, Progress, Show, Task
 from reconcile.writing import Writing
 from store.book import Book
@@ -314,10 +314,7 @@ class Run:
 
     async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
         """What went on when its page was read, several passes ago, may have ended since: ask once more."""
-        ongoing = [
-            one for one, value in rows.items()
-            if end_of(value) < 0 <= start_of(value) and self._task.interval.contains(moment(start_of(value)))
-        ]  # fmt: skip
+        ongoing = [one for one, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
         async for answer in follow.ask(self._api, ongoing, now=self._task.now, stop=self._task.stop):
             await self._writing.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
@@ -362,10 +359,8 @@ class Run:
         """(conversations of a window that hold it open, those that are open for too long to)."""
         open_ids = [
             (known, moment(start_of(value)))
-            for known, value in found.rows.items()
-            if end_of(value) < 0 <= start_of(value)
-            and known not in self._ended
-            and one.contains(moment(start_of(value)))
+            for known, value in started_in(found.rows, one).items()
+            if end_of(value) < 0 and known not in self._ended
         ]
         limit = self._task.now() - self._task.settings.stuck_after
         stuck = [known for known, start in open_ids if start < limit]
@@ -383,11 +378,11 @@ class Run:
         start, end = to_text(report.window.start), to_text(report.window.end)
         failed = report.verdict == "failed"
         failures = window.failures_in_a_row(self._book.runs_of(start, end, task.key)) + 1 if failed else 0
-        owned = [one for one, value in found.rows.items() if report.window.contains(moment(max(start_of(value), 0)))]
         record = RunRecord(
             start=start, end=end, filter=task.key, command=task.command, via=task.via, started_at=self._writing.began,
             finished_at=to_text(now), as_of=found.as_of, verdict=report.verdict, reason=report.reason,
-            reading=found.reading, passes_json=_encode(found.passes).decode(), id_digest=id_digest(owned),
+            reading=found.reading, passes_json=_encode(found.passes).decode(),
+            id_digest=id_digest(started_in(found.rows, report.window)),
             query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
             divisions_json=divisions, seconds=report.seconds, drift=report.drift, figures=report.figures(),
             next_try_at=to_text(window.next_try(failures, now)) if failed else None,
@@ -397,6 +392,5 @@ class Run:
 
 
 def _settles_from(found: Found, one: Interval) -> datetime:
-    first, last = (milliseconds(to_text(edge)) for edge in (one.start, one.end))
-    ended = max((end_of(value) for value in found.rows.values() if first <= start_of(value) < last), default=-1)
+    ended = max(map(end_of, started_in(found.rows, one).values()), default=-1)
     return window.settles_from(one.end, moment(ended) if ended >= 0 else None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -79,6 +79,12 @@ def end_of(value: int) -> int:
     return (value & _LOW) - 1
 
 
+def started_in(rows: Mapping[str, int], interval: Interval) -> dict[str, int]:
+    """Of id → packed times, those that an interval owns: what started in it."""
+    start, end = _ms(interval)
+    return {one: value for one, value in rows.items() if start <= start_of(value) < end}
+
+
 @dataclass(slots=True)
 class Scan:
     """One reading of `part`. Feed it every page in turn, the empty one too.
@@ -146,8 +152,7 @@ class Scan:
 
     def owned(self) -> frozenset[str]:
         """The ids of the rows that the run owns."""
-        start, end = _ms(self.window)
-        return frozenset(one for one, value in self.rows.items() if start <= start_of(value) < end)
+        return frozenset(started_in(self.rows, self.window))
 
     def agrees_with(self, earlier: Scan) -> bool:
         """Whether two readings in a row found the same owned rows, none of them twice.

@@ -101,6 +101,10 @@ class Organisation:
         """Rows appear, or are other than they were."""
         self.truth |= {one["conversationId"]: one for one in records}
 
+    def requests_left(self) -> int:
+        """It has no rate limit."""
+        return 300
+
     @property
     def intervals(self) -> list[str]:
         """The intervals that were asked for, each once, in order."""
