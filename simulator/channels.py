@@ -143,10 +143,6 @@ class Channels:
         for one in [one for one in self._all.values() if one.expires <= now]:
             self.remove(one, "expired")
 
-    def next_expiry(self) -> datetime | None:
-        """When the next one's time is over, as things stand."""
-        return min((one.expires for one in self._all.values()), default=None)
-
     # Subscriptions
 
     def replace(self, channel: Channel, asked: Sequence[str], now: datetime, *, ignore: bool) -> list[dict[str, Any]]:

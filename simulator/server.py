@@ -33,7 +33,6 @@ from simulator.notifications import Notifications
 from simulator.sign_in import Client, SignIn
 from simulator.world import Life, World
 
-DAY = timedelta(days=1)
 _ASKING: ContextVar[tuple[str, Client]] = ContextVar("asking")  # the token of a request that was let in, and whose
 
 
@@ -231,12 +230,6 @@ class Simulator:
                 client, token, request.path, request.match_info, query, body, self.now(), self._monotonic(),
             ))  # fmt: skip
             return web.Response(status=answer.status, body=answer.body or None, content_type="application/json")
-
-        return handler
-
-    def _json(self, make: Callable[[web.Request], Any]) -> Any:
-        async def handler(request: web.Request) -> web.Response:
-            return web.json_response(make(request))
 
         return handler
 
