@@ -124,7 +124,7 @@ async def test_a_daemon_that_is_killed_and_started_again_ends_exact(tmp_path: Pa
         )  # fmt: skip
         assert manual.status == 0, manual.err
         process.terminate()
-        ended = await finish(process, within=60)
+        ended = await finish(process, within=15)
         assert ended.status == 0, ended.err
         connection = sqlite3.connect(path)
         reasons = [row[0] for row in connection.execute("SELECT end_reason FROM coverage ORDER BY started_at")]
@@ -151,4 +151,4 @@ async def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
         assert second.status == 1
         assert str(first.pid) in second.err
         first.terminate()
-        assert (await finish(first, within=60)).status == 0
+        assert (await finish(first, within=15)).status == 0
