@@ -40,6 +40,12 @@ class Aws:
         url: str = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
         return url
 
+    def left(self, url: str) -> int:
+        """Messages in a queue, in hand or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        told = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return sum(int(value) for value in told.values())
+
     def bus(self, name: str, queue_url: str) -> None:
         """An event bus whose rule sends what the partner's source says to the queue.
 

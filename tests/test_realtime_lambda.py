@@ -23,6 +23,7 @@ from realtime.lambda_handler import handler
 from store.book import Book
 from store.engine import choose_journal, network_file_system
 from store.errors import StoreUnwritable
+from tests.whole import rows
 
 ROOT = Path(__file__).parent.parent
 LINES = (ROOT / "tests/data/examples/eventbridge_detail_events.jsonl").read_text().splitlines()
@@ -50,14 +51,6 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("ROLLBOOK_DB", str(tmp_path / "book.db"))
     yield tmp_path / "book.db"
     lambda_handler._shelf.put_away()
-
-
-def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
-    db = sqlite3.connect(path)
-    try:
-        return db.execute(query).fetchall()
-    finally:
-        db.close()
 
 
 def sqs(*bodies: Any) -> dict[str, Any]:

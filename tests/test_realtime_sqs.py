@@ -35,7 +35,7 @@ from simulator import Simulator
 from store.book import Book
 from tests.aws import Aws, aws, aws_server
 from tests.stand_in import StandIn
-from tests.whole import finish, rollbook, start, until
+from tests.whole import finish, rollbook, rows, start, until
 
 __all__ = ["aws", "aws_server"]
 
@@ -63,14 +63,6 @@ def envelope(number: int, *, delivery: int = 0) -> str:
             "resources": [], "detail": {**detail(number), "timestamp": f"2026-08-03T14:00:0{delivery}.000Z"},
         }
     )  # fmt: skip
-
-
-def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
-    db = sqlite3.connect(path)
-    try:
-        return db.execute(query).fetchall()
-    finally:
-        db.close()
 
 
 def wait_for(condition: Callable[[], object], *, within: float = 30.0) -> None:
@@ -108,13 +100,6 @@ def door(url: str, path: Path) -> Iterator[Door]:
             one.stop()
 
 
-def left(url: str) -> int:
-    """Messages in a queue, in hand or not."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    told = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(value) for value in told.values())
-
-
 def test_what_is_put_on_the_bus_is_stored_and_the_queue_is_empty(aws: Aws, tmp_path: Path) -> None:
     """Bus, rule, queue, door: every event once, whatever came twice; poison ends in the dead-letter queue."""
     url = aws.queue("events", redrive_after=2, visibility=1)
@@ -128,7 +113,7 @@ def test_what_is_put_on_the_bus_is_stored_and_the_queue_is_empty(aws: Aws, tmp_p
     dead = sqs.get_queue_url(QueueName="events-dead")["QueueUrl"]
     with door(url, tmp_path / "a.db") as one:
         wait_for(lambda: one.figures().new == 123)
-        wait_for(lambda: left(url) == 0 and left(dead) == 1)
+        wait_for(lambda: aws.left(url) == 0 and aws.left(dead) == 1)
         assert one.figures().repeated >= len(numbers) - 120
     assert rows(tmp_path / "a.db", "SELECT count(*), count(DISTINCT identity) FROM events") == [(123, 123)]
     assert rows(tmp_path / "a.db", "SELECT source, payload FROM dead_letters") == [("sqs", "no JSON at all")]
@@ -179,7 +164,7 @@ def test_a_hundred_thousand_events_through_the_queue(aws: Aws, tmp_path: Path) -
             sqs.send_message_batch(QueueUrl=url, Entries=entries)
             if at % 1_000 == 0:  # moto walks through a queue at every call: a long one would take hours
                 wait_for(lambda at=at: one.figures().deleted >= at - 1_000, within=600)  # type: ignore[misc]
-        wait_for(lambda: left(url) == 0, within=3600)
+        wait_for(lambda: aws.left(url) == 0, within=3600)
         assert one.figures().new == many
     assert rows(tmp_path / "a.db", "SELECT count(*), count(DISTINCT identity) FROM events") == [(many, many)]
 
@@ -250,7 +235,7 @@ async def test_the_daemon_listens_to_a_queue_alone(aws: Aws, tmp_path: Path) -> 
                 return False
 
         await until(stored)
-        await until(lambda: left(url) == 0)
+        await until(lambda: aws.left(url) == 0)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         ran = await finish(process)

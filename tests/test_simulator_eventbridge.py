@@ -25,7 +25,7 @@ from simulator.aws import to_bus, to_queue
 from simulator.emitter import Event
 from simulator.eventbridge import EventBridge, Trouble
 from tests.aws import Aws, aws, aws_server
-from tests.whole import assert_store_is, finish, rollbook, start, until
+from tests.whole import assert_store_is, finish, rollbook, rows, start, until
 
 __all__ = ["aws", "aws_server"]
 
@@ -107,20 +107,6 @@ async def live(simulator: Simulator, bridge: EventBridge, send: Any) -> None:
     await asyncio.to_thread(send, bridge.messages(all=True))
 
 
-def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
-    db = sqlite3.connect(path)
-    try:
-        return db.execute(query).fetchall()
-    finally:
-        db.close()
-
-
-def left(url: str) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    told = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(value) for value in told.values())
-
-
 @pytest.mark.parametrize("way", ["bus", "queue"])
 async def test_from_the_organisation_to_the_truth(aws: Aws, tmp_path: Path, way: str) -> None:
     """Organisation → bus → queue → daemon, with redelivery, disorder, loss and poison; then reconcile ends at the truth.
@@ -144,7 +130,7 @@ async def test_from_the_organisation_to_the_truth(aws: Aws, tmp_path: Path, way:
             await daemon.ready.wait()
             send = to_bus("partner") if way == "bus" else to_queue(url)
             await live(simulator, bridge, send)
-            while await asyncio.to_thread(left, url):
+            while await asyncio.to_thread(aws.left, url):
                 await asyncio.sleep(0.05)
         daemon.stop()
         assert await running == 0
@@ -217,7 +203,7 @@ async def test_simulate_fills_a_queue(aws: Aws, tmp_path: Path) -> None:
     url = await asyncio.to_thread(aws.queue, "events")
     words = ["simulate", "--json", "--rate", "600", "--per-hour", "300", "--sqs", url, "--repeats", "0.1"]
     process = await start(*words, env=aws.env, cwd=tmp_path)
-    await until(lambda: left(url) > 20)
+    await until(lambda: aws.left(url) > 20)
     process.terminate()
     ran = await finish(process)
     assert ran.status == 0, ran.err

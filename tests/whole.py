@@ -76,7 +76,7 @@ async def finish(process: asyncio.subprocess.Process, *, within: float = 120) ->
     return ran
 
 
-async def until(condition: Callable[[], object], *, within: float = 120) -> None:
+async def until(condition: Callable[[], object], *, within: float = 60) -> None:
     """Wait for what another process does. It tells nobody when it has, so it is looked for every few milliseconds."""
     async with asyncio.timeout(within):
         while not condition():
@@ -171,6 +171,15 @@ def assert_rows_are(path: Path, truth: Mapping[str, dict[str, Any]]) -> None:
             query = f"SELECT conversation_id, {_COLUMNS[table]} FROM {table} WHERE conversation_id IN ({marks})"
             assert Counter(connection.execute(query, tuple(truth)).fetchall()) == expected, table
     connection.close()
+
+
+def rows(path: Path, query: str) -> list[tuple[Any, ...]]:
+    """What the store says."""
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
 
 
 def rows_of(path: Path, *tables: str) -> dict[str, list[tuple[Any, ...]]]:

@@ -10,19 +10,15 @@ ratio, which is the figure that counts; with --memory the greatest resident size
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import dataclasses
 import json
-import multiprocessing
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent.parent)]
-from bench_reconcile import INTERVAL, PAGE, conversation, measure  # noqa: E402 (a script beside this one)
+import bench_reconcile  # noqa: E402 (a script beside this one)
+from bench_reconcile import PAGE, conversation  # noqa: E402
 
 JOB_PAGE = 1000
 WATERMARK = "2026-03-09T00:00:00.000Z"
@@ -81,93 +77,32 @@ def serve(total: int, port: Any) -> None:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        port.send(runner.addresses[0][1])
+        port.send((runner.addresses[0][1], sum(map(len, pages)) / total))
         await asyncio.Event().wait()
 
     asyncio.run(main())
 
 
-def _reconcile(port: int, path: str, via: Any) -> float:
-    from genesys import console
-    from genesys.api import Api
-    from genesys.settings import Secret, Settings
-    from genesys.times import parse_interval
-    from reconcile.runner import reconcile_window
-    from store.book import Book
-
-    console.tune_collector()
-    address = f"http://127.0.0.1:{port}"
-    settings = dataclasses.replace(
-        Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")), store_path=Path(path)
-    )
-
-    async def work() -> float:
-        with Book.open(path) as book:
-            async with Api(settings) as api:
-                interval = parse_interval(INTERVAL, now=datetime.now(UTC))
-                report = await reconcile_window(
-                    book, api, interval, settings=settings, now=lambda: datetime.now(UTC), via=via
-                )
-                assert report.verdict == "settled", report
-                return report.seconds
-
-    return asyncio.run(work())
-
-
 def query(port: int, path: str) -> float:
     """The details query."""
-    return _reconcile(port, path, "query")
+    return bench_reconcile.rollbook(port, path, "query")
 
 
 def job(port: int, path: str) -> float:
     """A job."""
-    return _reconcile(port, path, "job")
-
-
-def server_of(total: int) -> Iterator[int]:
-    """The port of a server for so many conversations, while it is needed."""
-    ours, theirs = multiprocessing.Pipe(False)
-    process = multiprocessing.Process(target=serve, args=(total, theirs), daemon=True)
-    process.start()
-    yield ours.recv()
-    process.terminate()
-    process.join()
+    return bench_reconcile.rollbook(port, path, "job")
 
 
 def compare(total: int) -> None:
     """Both ways in turns; the best of each."""
     rates: dict[str, float] = {}
-    for port in server_of(total):
+    for port, _ in bench_reconcile.server_of(total, serve):
         for way in (query, job) * 3:
-            seconds, _, _ = measure(way, port)
+            seconds, _, _ = bench_reconcile.measure(way, port)
             rates[way.__name__] = max(rates.get(way.__name__, 0), total / seconds)
     for name, rate in rates.items():
         print(f"{name:<6} {rate:>8,.0f} conversations/s   the job is {rates['job'] / rate:.2f} times as fast")
 
 
-def memory() -> None:
-    """The greatest resident size of a job at two sizes."""
-    sizes = []
-    for total in (10_000, 50_000):
-        for port in server_of(total):
-            seconds, size, _ = measure(job, port)
-            sizes.append(size)
-            print(f"{total:>7,} conversations: {size:.0f} MB resident at most, {total / seconds:,.0f} conversations/s")
-    print(f"ratio {sizes[1] / sizes[0]:.2f}")
-
-
-def main() -> None:
-    """Parse, then measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("conversations", nargs="?", type=int, default=5000)
-    parser.add_argument("--memory", action="store_true")
-    options = parser.parse_args()
-    multiprocessing.set_start_method("spawn")
-    if options.memory:
-        memory()
-    else:
-        compare(options.conversations)
-
-
 if __name__ == "__main__":
-    main()
+    bench_reconcile.main(__doc__, compare, lambda: bench_reconcile.memory(job, serve))

@@ -15,21 +15,20 @@ handler are compiled before (Lambda's are not; python deploy/aws/package.py leav
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
+import bare_events  # noqa: E402 (a script beside this one)
+
 HEAVY = (
     "boto3", "botocore", "httpx", "apscheduler", "websockets", "aiohttp", "click", "rich", "sqlite_utils", "asyncio",
 )  # fmt: skip
@@ -69,41 +68,11 @@ def started(program: str, times: int, env: dict[str, str]) -> float:
 
 def bare(path: str, batches: list[list[str]]) -> float:
     """Ten at a time, by a loop."""
-    database = sqlite3.connect(path, isolation_level=None)
-    for statement in (
-        "PRAGMA journal_mode = wal",
-        "PRAGMA synchronous = FULL",
-        "CREATE TABLE events (event_id INTEGER PRIMARY KEY, topic TEXT, conversation_id TEXT, event_time TEXT,"
-        " received_at TEXT, source TEXT, body TEXT, identity BLOB UNIQUE)",
-        "CREATE INDEX e ON events (conversation_id)",
-        "CREATE TABLE conversations (conversation_id TEXT PRIMARY KEY, first_seen_at TEXT, last_heard TEXT)",
-    ):
-        database.execute(statement)
+    database = bare_events.opened(path)
     took = []
     for batch in batches:
         began = time.perf_counter()
-        rows, lives = [], []
-        for text in batch:
-            detail = json.loads(text)["detail"]
-            body = detail["eventBody"]
-            at = datetime.fromtimestamp(body["eventTime"] / 1000, UTC).isoformat()
-            spelled = json.dumps(body, sort_keys=True)
-            digest = hashlib.blake2b((detail["topicName"] + spelled).encode(), digest_size=16).digest()
-            now = datetime.now(UTC).isoformat()
-            rows.append((detail["topicName"], body["conversationId"], at, now, "sqs", spelled, digest))
-            lives.append((body["conversationId"], now, at))
-        database.execute("BEGIN IMMEDIATE")
-        database.executemany(
-            "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            rows,
-        )
-        database.executemany(
-            "INSERT INTO conversations VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-            " SET last_heard = max(last_heard, excluded.last_heard)",
-            lives,
-        )
-        database.execute("COMMIT")
+        bare_events.write(database, batch)
         took.append((time.perf_counter() - began) * 1000)
     return statistics.median(took)
 

@@ -289,8 +289,8 @@ def bare(port: int, path: str) -> float:
         number += 1
 
 
-def rollbook(port: int, path: str) -> float:
-    """The command itself, without the start of the interpreter."""
+def rollbook(port: int, path: str, via: Any = "query") -> float:
+    """The command itself, without the start of the interpreter. via: as `reconcile --via` takes it."""
     import dataclasses
 
     from genesys import console
@@ -311,7 +311,9 @@ def rollbook(port: int, path: str) -> float:
             async with Api(settings) as api:
                 began = time.perf_counter()
                 interval = parse_interval(INTERVAL, now=datetime.now(UTC))
-                report = await reconcile_window(book, api, interval, settings=settings, now=lambda: datetime.now(UTC))
+                report = await reconcile_window(
+                    book, api, interval, settings=settings, now=lambda: datetime.now(UTC), via=via
+                )
                 seconds = time.perf_counter() - began
                 assert report.verdict in ("complete", "settled"), report
                 return seconds
@@ -336,8 +338,8 @@ def measure(contender: Any, port: int) -> tuple[float, float, Path]:
         return float(seconds), size / 1024, Path(folder)
 
 
-def server_of(total: int) -> Iterator[tuple[int, float]]:
-    """A server for so many conversations while it is needed: (port, bytes a conversation)."""
+def server_of(total: int, serve: Any = serve) -> Iterator[Any]:
+    """A server for so many conversations while it is needed: what it sends when it is up, (port, bytes of each)."""
     ours, theirs = multiprocessing.Pipe(False)
     process = multiprocessing.Process(target=serve, args=(total, theirs), daemon=True)
     process.start()
@@ -363,20 +365,20 @@ def compare(total: int) -> None:
             )
 
 
-def memory() -> None:
-    """The greatest resident size at two sizes of a window."""
+def memory(contender: Any = rollbook, serve: Any = serve) -> None:
+    """The greatest resident size of a contender at two sizes of a window."""
     sizes = []
     for total in (10_000, 50_000):
-        for port, _ in server_of(total):
-            seconds, size, _ = measure(rollbook, port)
+        for port, _ in server_of(total, serve):
+            seconds, size, _ = measure(contender, port)
             sizes.append(size)
             print(f"{total:>7,} conversations: {size:.0f} MB resident at most, {total / seconds:,.0f} conversations/s")
     print(f"ratio {sizes[1] / sizes[0]:.2f}")
 
 
-def main() -> None:
+def main(doc: str | None = __doc__, compare: Any = compare, memory: Any = memory) -> None:
     """Parse, then measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("conversations", nargs="?", type=int, default=5000)
     parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()

@@ -15,7 +15,6 @@ Printed: events a second of each, best of three in turns, and the ratio, which i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 import sys
@@ -26,7 +25,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
+
+import bare_events  # noqa: E402 (a script beside this one)
 
 from genesys.console import tune_collector  # noqa: E402
 from genesys.topics import DETAIL_MEMBERS, DETAIL_TEMPLATES  # noqa: E402
@@ -63,42 +64,11 @@ def body(index: int) -> str:
 
 def bare(queue: StandIn, path: str) -> float:
     """The bare loop."""
-    database = sqlite3.connect(path, isolation_level=None)
-    for statement in (
-        "PRAGMA page_size = 8192",
-        "PRAGMA journal_mode = wal",
-        "PRAGMA synchronous = FULL",
-        "CREATE TABLE events (event_id INTEGER PRIMARY KEY, topic TEXT, conversation_id TEXT, event_time TEXT,"
-        " received_at TEXT, source TEXT, body TEXT, identity BLOB UNIQUE)",
-        "CREATE INDEX e ON events (conversation_id)",
-        "CREATE TABLE conversations (conversation_id TEXT PRIMARY KEY, first_seen_at TEXT, last_heard TEXT)",
-    ):
-        database.execute(statement)
+    database = bare_events.opened(path, page_bytes=8192)
     began = time.perf_counter()
     while not queue.empty:
         messages = [one for _ in range(10) for one in queue.receive()]
-        rows, lives = [], []
-        for message in messages:
-            detail = json.loads(message.body)["detail"]
-            event = detail["eventBody"]
-            at = datetime.fromtimestamp(event["eventTime"] / 1000, UTC).isoformat()
-            text = json.dumps(event, sort_keys=True)
-            digest = hashlib.blake2b((detail["topicName"] + text).encode(), digest_size=16).digest()
-            now = datetime.now(UTC).isoformat()
-            rows.append((detail["topicName"], event["conversationId"], at, now, "sqs", text, digest))
-            lives.append((event["conversationId"], now, at))
-        database.execute("BEGIN IMMEDIATE")
-        database.executemany(
-            "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            rows,
-        )
-        database.executemany(
-            "INSERT INTO conversations VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-            " SET last_heard = max(last_heard, excluded.last_heard)",
-            lives,
-        )
-        database.execute("COMMIT")
+        bare_events.write(database, (one.body for one in messages))
         handles = [one.handle for one in messages]
         for at in range(0, len(handles), 10):
             queue.delete(handles[at : at + 10])
