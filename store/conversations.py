@@ -21,6 +21,7 @@ from store.fields import CHILD_TABLES
 
 Kind = Literal["missing", "changed", "unchanged"]
 Action = Literal["insert", "fill", "replace", "confirm", "leave"]
+_NEW_CONTENT: Final = ("insert", "fill", "replace")
 # Why capture missed a conversation or had it wrong, from what was read and the kind of gap.
 Cause = Callable[[DetailRow, str], str]
 
@@ -190,31 +191,58 @@ def write(
     as_of: how old the read is. at: the time now. already: the ids that this run has classified.
     window_start: the start of the window that a conversation's gap is filed under.
     """
+    outcome, judged = _judge_page(
+        connection, details, as_of=as_of, at=at, run_started_at=run_started_at, already=already
+    )  # fmt: skip
+    page = _Page()
+    for conversation_id, row, standing, action in judged:
+        if action in _NEW_CONTENT:
+            _fill(page, conversation_id, row, standing, as_of, at)
+        elif action == "confirm":
+            page.confirms.append((as_of, row.end, conversation_id))
+        page.attributes.extend(rows.attributes(conversation_id, row.record))
+        if kind := outcome.gaps.get(conversation_id):
+            page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), at, at))
+    _execute(connection, page)
+    return outcome
+
+
+class _Judged(NamedTuple):
+    """A row that was read, and what it does to what stands."""
+
+    conversation_id: str
+    row: DetailRow
+    standing: Standing | None
+    action: Action
+
+
+def _judge_page(
+    connection: sqlite3.Connection,
+    details: Iterable[DetailRow],
+    *,
+    as_of: str,
+    at: str,
+    run_started_at: str,
+    already: Mapping[str, Any],
+) -> tuple[PageOutcome, list[_Judged]]:
+    """What a page of details means, for who writes it and for who only wants to know."""
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
     known = standings(connection, list(named))
     latest = to_text(from_text(at) + FUTURE)
-    outcome = PageOutcome()
-    page = _Page()
-    drifted = 0
+    outcome, judged, drifted = PageOutcome(), [], 0
     for conversation_id, row in named.items():
         standing = known.get(conversation_id)
         same = same_content(standing, row)
         if conversation_id not in already:
             outcome.classes[conversation_id] = classify(standing, same, row, run_started_at)
         action = judge(standing, same, as_of, latest=latest)
-        if action in ("insert", "fill", "replace"):
+        judged.append(_Judged(conversation_id, row, standing, action))
+        if action in _NEW_CONTENT:
             outcome.content[conversation_id] = unheard_end(standing, row)
-            drifted += action == "replace" and standing is not None and standing.conversation_end is not None
-            _fill(page, conversation_id, row, standing, as_of, at)
-        elif action == "confirm":
-            page.confirms.append((as_of, row.end, conversation_id))
-        page.attributes.extend(rows.attributes(conversation_id, row.record))
-        kind = _gap_kind(standing, row, action)
-        if kind is not None:
+        drifted += action == "replace" and standing is not None and standing.conversation_end is not None
+        if kind := _gap_kind(standing, row, action):
             outcome.gaps[conversation_id] = kind
-            page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), at, at))
-    _execute(connection, page)
-    return replace(outcome, drifted=drifted)
+    return replace(outcome, drifted=drifted), judged
 
 
 def _gap_kind(standing: Standing | None, row: DetailRow, action: Action) -> str | None:
@@ -300,23 +328,9 @@ def compare(
     already: Mapping[str, Any],
 ) -> PageOutcome:
     """What `write` would answer; writes nothing."""
-    named = {row.conversation_id: row for row in details if row.conversation_id is not None}
-    known = standings(connection, list(named))
-    latest = to_text(from_text(at) + FUTURE)
-    outcome = PageOutcome()
-    drifted = 0
-    for conversation_id, row in named.items():
-        standing = known.get(conversation_id)
-        same = same_content(standing, row)
-        if conversation_id not in already:
-            outcome.classes[conversation_id] = classify(standing, same, row, run_started_at)
-        action = judge(standing, same, as_of, latest=latest)
-        if action in ("insert", "fill", "replace"):
-            outcome.content[conversation_id] = unheard_end(standing, row)
-        drifted += action == "replace" and standing is not None and standing.conversation_end is not None
-        if kind := _gap_kind(standing, row, action):
-            outcome.gaps[conversation_id] = kind
-    return replace(outcome, drifted=drifted)
+    return _judge_page(
+        connection, details, as_of=as_of, at=at, run_started_at=run_started_at, already=already
+    )[0]  # fmt: skip
 
 
 class OpenConversation(NamedTuple):
