@@ -19,8 +19,9 @@ from reconcile.task import Task
 from store.book import Book
 from store.conversations import PageOutcome
 
-# Pages that may wait for their commit. More would only be memory.
-_PAGES_WAITING: Final = 5
+# Pages that may wait for their commit. The more are committed together, the fewer pages of the file are written twice;
+# with more than these nothing is faster (docs/performance.md).
+_PAGES_WAITING: Final = 8
 
 Cause = Callable[[DetailRow, str], str]
 
@@ -67,7 +68,9 @@ class Writing:
         while len(self._pages) > keep:
             page = self._pages.popleft()
             for batch, writing in page.waiting:
-                self._filed(batch, await writing)
+                outcome = await writing
+                self.tally.shares[batch.window].causes.update(outcome.causes)
+                self._filed(batch, outcome)
             self._note(page.entry)
         if keep == 0:
             noted, self._noted = self._noted, []
@@ -92,17 +95,10 @@ class Writing:
 
     def _write(self, batch: Batch, as_of: str) -> Awaitable[PageOutcome]:
         assert self._book is not None
-        causes = self.tally.shares[batch.window].causes
-
-        def cause(row: DetailRow, kind: str) -> str:
-            word = self._cause(row, kind)
-            causes[word] += 1
-            return word
-
         return asyncio.wrap_future(
             self._book.write_details(
                 batch.rows, as_of=as_of, run_started_at=self.began, window=self._task.windows[batch.window],
-                already=_already(batch), cause=cause,
+                already=_already(batch), cause=self._cause,
             )
         )  # fmt: skip
 

@@ -145,7 +145,7 @@ class Book(Captured, Ledger):
     def compare_details(
         self, details: Sequence[DetailRow], *, as_of: str, run_started_at: str, already: Mapping[str, Any]
     ) -> PageOutcome:
-        """What `write_details` would answer; writes nothing."""
+        """What `write_details` would answer, but for the causes of the gaps; writes nothing."""
         return self.read(
             lambda db: conversations.compare(
                 db, details, as_of=as_of, at=to_text(self._now()), run_started_at=run_started_at, already=already

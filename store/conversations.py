@@ -7,6 +7,7 @@ Precedence is decided by how old a read is, never by the order in which writes a
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -36,12 +37,14 @@ class PageOutcome:
     content: the conversations inserted or whose content changed; for each, whether it has ended and capture never
     heard that. drifted: of those, the ones whose details had been read before and had ended: rewritten later.
     gaps: what of the page capture had missed ("missing") or of whose end it had not heard ("changed").
+    causes: how many of these gaps were filed, by cause.
     """
 
     classes: dict[str, Kind] = field(default_factory=dict)
     content: dict[str, bool] = field(default_factory=dict)
     drifted: int = 0
     gaps: dict[str, str] = field(default_factory=dict)
+    causes: dict[str, int] = field(default_factory=dict)
 
     @property
     def written(self) -> int:
@@ -204,7 +207,7 @@ def write(
         if kind := outcome.gaps.get(conversation_id):
             page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), at, at))
     _execute(connection, page)
-    return outcome
+    return replace(outcome, causes=Counter(gap.cause for gap in page.gaps))
 
 
 class _Judged(NamedTuple):
@@ -327,7 +330,7 @@ def compare(
     run_started_at: str,
     already: Mapping[str, Any],
 ) -> PageOutcome:
-    """What `write` would answer; writes nothing."""
+    """What `write` would answer, but for the causes: writes nothing, files nothing."""
     return _judge_page(
         connection, details, as_of=as_of, at=at, run_started_at=run_started_at, already=already
     )[0]  # fmt: skip

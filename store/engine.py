@@ -20,6 +20,9 @@ CHECKPOINT_PAGES: Final = 8_000
 # With pages of 4 KB a session's row spills over into a page of its own: the file is twice as large and a write takes
 # 1.3 times as long (docs/performance.md).
 PAGE_BYTES: Final = 8192
+# What a transaction of eight pages of details touches (docs/performance.md). In SQLite's 2 MB it spills into the log
+# before it is committed, and is read again and written twice. It is taken only while it is needed.
+CACHE_KILOBYTES: Final = 32_000
 SQLITE_VERSION: Final = sqlite3.sqlite_version
 # The smallest page that SQLite has.
 _SMALLEST: Final = 512
@@ -170,6 +173,7 @@ def connect(path: Path, *, journal: str = "wal", timeout: float = BUSY_SECONDS) 
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file; an existing one keeps its own
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
     connection.execute("PRAGMA temp_store = MEMORY")
     if journal != "wal":
         connection.execute(f"PRAGMA journal_mode = {journal}")

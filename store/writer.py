@@ -1,7 +1,8 @@
 """The one thread that writes: jobs go in, each is answered after the commit that made it durable.
 
-Jobs that wait together are committed together (an fsync costs far more than a row), each inside a savepoint of its
-own, so that one that fails takes nothing with it. It knows transactions, not tables.
+Jobs that wait together are committed together (an fsync costs far more than a row). One that fails takes nothing with
+it: its group is rolled back, and each is run again in a transaction of its own. (A savepoint around each would copy
+every page that it touches, which costs a twelfth of a reconciliation.) It knows transactions, not tables.
 
 `BEGIN IMMEDIATE` takes the write lock at once: a transaction that reads first and then wants to write cannot be
 granted the lock when another process wrote in between, however long it waits.
@@ -46,7 +47,10 @@ class Writer:
         opened.result()
 
     def submit(self, job: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run `job(connection)` inside a transaction. The future is answered after the commit, or with a StoreError."""
+        """Run `job(connection)` inside a transaction. The future is answered after the commit, or with a StoreError.
+
+        A job may be run twice: what it does elsewhere than on the connection, it must be able to do again.
+        """
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
@@ -98,37 +102,41 @@ class Writer:
         return group, True
 
     def _commit(self, connection: sqlite3.Connection, group: list[tuple[Job, Future[Any]]]) -> None:
-        answers: list[tuple[Future[Any], Any, BaseException | None]] = []
+        """Run these jobs in one transaction; if one of several fails, each again in one of its own."""
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            for job, future in group:
-                answers.append(self._one(connection, job, future))
-            connection.execute("COMMIT")
+            values = _transaction(connection, [job for job, _ in group])
+        except _OneOfSeveral:
+            for one in group:
+                self._commit(connection, [one])
         except Exception as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
             failure = translate(error, self._path) if isinstance(error, sqlite3.Error) else error
-            answers = [(future, None, failure) for _, future in group]
-        for future, value, failed in answers:
-            if failed is None:
+            for _, future in group:
+                future.set_exception(failure)
+        else:
+            for (_, future), value in zip(group, values, strict=True):
                 future.set_result(value)
-            else:
-                future.set_exception(failed)
 
-    def _one(
-        self, connection: sqlite3.Connection, job: Job, future: Future[Any]
-    ) -> tuple[Future[Any], Any, BaseException | None]:
-        connection.execute("SAVEPOINT job")
-        try:
-            value = job(connection)
-        except Exception as error:
-            if not connection.in_transaction:
-                # SQLite has rolled everything back by itself (a full disk, for one): the whole group failed.
+
+class _OneOfSeveral(Exception):
+    """A job of a group failed, and the others need not."""
+
+
+def _transaction(connection: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
+    """What the jobs answer, once it is durable. Raises what a job raises, and then nothing of any is written."""
+    values = []
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for job in jobs:
+            try:
+                values.append(job(connection))
+            except Exception:
+                # Where SQLite has rolled back by itself (a full disk, for one), it is not the one job that failed.
+                if len(jobs) > 1 and connection.in_transaction:
+                    raise _OneOfSeveral from None
                 raise
-            connection.execute("ROLLBACK TO job")
-            connection.execute("RELEASE job")
-            if isinstance(error, sqlite3.Error):
-                return future, None, translate(error, self._path)
-            return future, None, error
-        connection.execute("RELEASE job")
-        return future, value, None
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return values

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -303,7 +304,8 @@ def test_a_dry_run_answers_the_same_and_writes_nothing(book: Book, path: Path) -
     )
     assert dump(path) == before
     did = write(book, record("c1"), record("c2", mos=1.5), record("c3"), as_of=at(50), run_at=at(50))
-    assert told == did
+    assert told == replace(did, causes={})
+    assert sum(did.causes.values()) == len(did.gaps) == 1
     assert told.classes == {"c1": "unchanged", "c2": "changed", "c3": "missing"}
 
 
@@ -503,6 +505,22 @@ def test_a_failing_job_takes_nothing_with_it(book: Book) -> None:
     with pytest.raises(StoreError):
         bad.result(10)
     assert rows(book, "dead_letters", "dead_letter_id") == [(1,), (3,)]
+
+
+def test_a_failing_page_counts_no_cause_twice(book: Book) -> None:
+    """A group that is run again, one by one, files and counts every gap once."""
+    hold: Future[None] = Future()
+    book._write(lambda db: hold.result(10))
+    wrote = book.write_details(
+        page(record("c1"), record("c2")), as_of=at(50), run_started_at=at(50), window=None, already={},
+        cause=lambda row, kind: "disconnected",
+    )  # fmt: skip
+    bad = book._write(lambda db: 1 // 0)
+    hold.set_result(None)
+    assert wrote.result(10).causes == {"disconnected": 2}
+    with pytest.raises(ZeroDivisionError):
+        bad.result(10)
+    assert rows(book, "gaps", "conversation_id", "cause") == [("c1", "disconnected"), ("c2", "disconnected")]
 
 
 def test_a_closed_book_says_so(path: Path) -> None:
