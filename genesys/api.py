@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from genesys.detail import DetailRow, DetailsPage, parse_page
+from genesys.detail import DetailRow, DetailsPage, parse_page, parse_results
 from genesys.rest import Count, Latency, Rest, counting
 from genesys.settings import Secret, Settings
 from genesys.times import normalize
@@ -216,10 +216,10 @@ class Api:
         return Job(job_id, _text(told.get("state")), _text(told.get("errorMessage")) or None)
 
     async def job_results(self, job_id: str, cursor: str | None = None, *, page_size: int = 1000) -> DetailsPage:
-        """One page of a job's results; the page without a cursor is the last."""
+        """One page of a job's results, its rows decoded when they are looked at; the last has no cursor."""
         params: dict[str, Any] = {"pageSize": page_size} | ({"cursor": cursor} if cursor else {})
         return await self._rest.call(
-            "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}/results", parse=parse_page, ids={"jobId": job_id},
+            "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}/results", parse=parse_results, ids={"jobId": job_id},
             params=params, needs=DETAIL_VIEW,
         )  # fmt: skip
 

@@ -8,14 +8,24 @@ none of this module's business, so a record of a strange shape passes through.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import msgspec
 
 from genesys.content import canonical, decode, digest, mend_surrogates
 from genesys.times import normalize
 
-__all__ = ["DetailRow", "DetailsPage", "content_digest", "decode_record", "ids_of", "parse_page", "row_of"]
+__all__ = [
+    "DetailRow",
+    "DetailsPage",
+    "Rows",
+    "content_digest",
+    "decode_record",
+    "ids_of",
+    "parse_page",
+    "parse_results",
+    "row_of",
+]
 
 
 class DetailRow(msgspec.Struct, frozen=True):
@@ -32,13 +42,37 @@ class DetailRow(msgspec.Struct, frozen=True):
     record: dict[str, Any]
 
 
+class Rows(Sequence[DetailRow]):
+    """The rows of a large page, each decoded when it is looked at, and not kept: a page of a job has a thousand.
+
+    Looking may raise ValueError, as `row_of` does.
+    """
+
+    def __init__(self, records: Sequence[msgspec.Raw]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, at: int) -> DetailRow: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[DetailRow, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> DetailRow | tuple[DetailRow, ...]:
+        if isinstance(at, slice):
+            return tuple([row_of(bytes(raw)) for raw in self._records[at]])
+        return row_of(bytes(self._records[at]))
+
+
 class DetailsPage(msgspec.Struct, frozen=True):
     """One page of an answer. No rows: past the last page. total_hits is approximate (None where absent).
 
     cursor, data_availability_date: of a job's results; no cursor on the last page.
     """
 
-    rows: tuple[DetailRow, ...]
+    rows: Sequence[DetailRow]
     total_hits: int | None
     cursor: str | None = None
     data_availability_date: str | None = None
@@ -56,9 +90,22 @@ _decode_page: Final = msgspec.json.Decoder(_Page).decode
 
 
 def parse_page(body: bytes) -> DetailsPage:
-    """A page of the details query, of details by id, or of a job's results. Raises ValueError for a broken body."""
+    """A page of the details query, or of details by id. Raises ValueError for a broken body."""
     page = _read_page(body)
-    rows = tuple([row_of(bytes(raw)) for raw in page.conversations or ()])
+    return _page(page, tuple([row_of(bytes(raw)) for raw in page.conversations or ()]))
+
+
+def parse_results(body: bytes) -> DetailsPage:
+    """A page of a job's results, its rows decoded when they are looked at. Raises ValueError for a broken body."""
+    try:
+        body.decode()  # what `row_of` would find when nobody asks again any more
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the answer is not UTF-8: {error}") from None
+    page = _read_page(body)
+    return _page(page, Rows(page.conversations or ()))
+
+
+def _page(page: _Page, rows: Sequence[DetailRow]) -> DetailsPage:
     total = page.totalHits
     return DetailsPage(
         rows,

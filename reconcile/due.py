@@ -23,7 +23,7 @@ from genesys.settings import Settings
 from genesys.times import Interval, from_text, to_text
 from reconcile import jobs, plan, window
 from reconcile.follow import Followed, done, follow
-from reconcile.jobs import WORTH_A_JOB, PastWatermark
+from reconcile.jobs import PastWatermark
 from reconcile.meter import Meter
 from reconcile.plan import Due, Rules
 from reconcile.read import Sleep, Stopped
@@ -117,9 +117,7 @@ class _Round:
     def _by_job(self, interval: Interval) -> bool:
         if self.how.via == "job":
             return True
-        # What has just come into the jobs' data may be followed by what was indexed late.
-        late = Interval(interval.start, interval.end + self.settings.lag)
-        return self.how.via == "auto" and interval.length >= WORTH_A_JOB / 4 and jobs.covers(self.watermark, late)
+        return self.how.via == "auto" and jobs.worth_a_job(interval, self.watermark, self.settings.lag)
 
     def via(self, interval: Interval) -> Literal["query", "job"]:
         """How a group is read."""

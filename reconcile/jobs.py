@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from genesys.api import Api
-from genesys.detail import DetailRow, DetailsPage
+from genesys.detail import DetailsPage
 from genesys.errors import ApiError, RequestRefused, RollbookError, UsageError
 from genesys.times import Interval, to_text
 from reconcile.journal import Entry, of_results
@@ -24,12 +24,12 @@ from reconcile.scan import Row, packed, spans
 FIRST_POLL: Final = 3.0
 LONGEST_POLL: Final = 30.0
 # Rows of a page that are written together.
-SLICE: Final = 250
+SLICE: Final = 100
 # A job that is not done by then is given up.
 PATIENCE: Final = timedelta(hours=2)
 _UNDER_WAY: Final = frozenset({"QUEUED", "PENDING"})
 # From this length on a job is cheaper than pages of a hundred, if its data is there.
-WORTH_A_JOB: Final = timedelta(days=1)
+WORTH_A_JOB: Final = timedelta(hours=6)
 # No limit is documented; others ask for a week (reference, section 7).
 LONGEST_JOB: Final = timedelta(days=7)
 
@@ -91,19 +91,23 @@ class Result:
         ]  # fmt: skip
 
 
-async def better_way(api: Api, interval: Interval) -> Literal["query", "job"]:
-    """A job for long intervals whose data is all there, else the query."""
+async def better_way(api: Api, interval: Interval, lag: timedelta) -> Literal["query", "job"]:
+    """`--via auto` for one interval: a job if it is worth one, else the query. lag: as `worth_a_job` takes it."""
     if interval.length < WORTH_A_JOB:
         return "query"
     try:
-        return "job" if covers(await api.data_availability(), interval) else "query"
+        return "job" if worth_a_job(interval, await api.data_availability(), lag) else "query"
     except ApiError:
         return "query"
 
 
-def covers(watermark: str | None, interval: Interval) -> bool:
-    """Whether a job would have everything of an interval."""
-    return watermark is not None and watermark >= to_text(interval.end)
+def worth_a_job(interval: Interval, watermark: str | None, lag: timedelta) -> bool:
+    """The rule of `--via auto`: the interval is long, and the jobs have its data for certain.
+
+    lag: what has just come into their data may for so long be followed by what was indexed late.
+    """
+    reaches = watermark is not None and watermark >= to_text(interval.end + lag)
+    return reaches and interval.length >= WORTH_A_JOB
 
 
 async def read(
@@ -204,9 +208,7 @@ class _Reading:
                     coming = asyncio.create_task(self._page(job_id, page.cursor))
                 if page.data_availability_date is not None:
                     _reaches(interval, page.data_availability_date, result)
-                rows = [Row(row.conversation_id, row.start, row.end) for row in page.rows]
-                result.page(rows, page.cursor, None)
-                await self._hand_on(page.rows, of_results(rows, page.cursor, page.data_availability_date))
+                await self._hand_on(page)
                 if page.cursor is None:
                     return
                 if self.stop is not None and self.stop.is_set():
@@ -217,16 +219,18 @@ class _Reading:
     async def _page(self, job_id: str, cursor: str | None) -> DetailsPage:
         return await (self.api.job_results(job_id, cursor) if cursor else self.api.job_results(job_id))
 
-    async def _hand_on(self, rows: Sequence[DetailRow], entry: Entry) -> None:
-        """In transactions of the size of a query's pages or a few: the first is written while the others are made."""
+    async def _hand_on(self, page: DetailsPage) -> None:
+        """In transactions of a few hundred rows: the first are written while the others are decoded."""
         as_of = min(self.result.watermarks)
-        if not self.keep:
-            await self.take(rows, as_of)
-            return
-        last = max(len(rows) - 1, 0) // SLICE * SLICE
-        for at in range(0, last, SLICE):
-            await self.take(rows[at : at + SLICE], as_of, None)
-        await self.take(rows[last:], as_of, entry)
+        listed: list[Row] = []
+        for at in range(0, max(len(page.rows), 1), SLICE):
+            rows = page.rows[at : at + SLICE]
+            listed += [Row(row.conversation_id, row.start, row.end) for row in rows]
+            entry = None
+            if at + SLICE >= len(page.rows):
+                self.result.page(listed, page.cursor, None)
+                entry = of_results(listed, page.cursor, page.data_availability_date)
+            await (self.take(rows, as_of, entry) if self.keep else self.take(rows, as_of))
 
 
 async def _create(api: Api, interval: Interval, members: Mapping[str, list[Any]]) -> str:

@@ -70,7 +70,7 @@ async def reconcile_window(
     ApiError and its kinds, StoreError and its kinds, Stopped.
     """
     if via == "auto":
-        via = await jobs.better_way(api, interval)
+        via = await jobs.better_way(api, interval, settings.lag)
     task = Task(
         windows=[interval], settings=settings, now=now, command=command, via=via, dry_run=dry_run, progress=progress,
         sleep=sleep, stop=stop,

@@ -19,9 +19,9 @@ from reconcile.task import Task
 from store.book import Book
 from store.conversations import PageOutcome
 
-# Pages that may wait for their commit. The more are committed together, the fewer pages of the file are written twice;
+# Rows that may wait for their commit. The more are committed together, the fewer pages of the file are written twice;
 # with more than these nothing is faster (docs/performance.md).
-_PAGES_WAITING: Final = 8
+_ROWS_WAITING: Final = 800
 
 Cause = Callable[[DetailRow, str], str]
 
@@ -32,6 +32,7 @@ class _Page:
 
     waiting: list[tuple[Batch, Awaitable[PageOutcome]]] = field(default_factory=list)
     entry: journal.Entry | None = None
+    rows: int = 0
 
 
 class Writing:
@@ -45,13 +46,14 @@ class Writing:
         self._spent = spent
         self.tally = Tally(task.windows)
         self._pages: deque[_Page] = deque()
+        self._waiting = 0
         self._blamed: set[str] = set()  # a dry run files no gaps: those that it has counted the cause of
         self._entries = 0
         self._resumed = False
         self._noted: list[Awaitable[None]] = []
 
     async def take(self, rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None = None) -> None:
-        """Hand rows on to the store; wait only if too many pages wait already. entry: remembered once they are safe."""
+        """Hand rows on to the store; wait only if too many wait already. entry: remembered once they are safe."""
         if entry is not None and self._entries == 0:
             self._note(journal.Entry("begin"))
         page = _Page(entry=entry)
@@ -60,13 +62,16 @@ class Writing:
                 self._compare(batch, as_of)
             else:
                 page.waiting.append((batch, self._write(batch, as_of)))
+                page.rows += len(batch.rows)
         self._pages.append(page)
-        await self.drain(_PAGES_WAITING)
+        self._waiting += page.rows
+        await self.drain(_ROWS_WAITING)
 
     async def drain(self, keep: int = 0) -> None:
-        """Wait until no more than `keep` pages wait for their commit."""
-        while len(self._pages) > keep:
+        """Wait until no more than `keep` rows wait for their commit."""
+        while self._pages and (self._waiting > keep or keep == 0):
             page = self._pages.popleft()
+            self._waiting -= page.rows
             for batch, writing in page.waiting:
                 outcome = await writing
                 self.tally.shares[batch.window].causes.update(outcome.causes)

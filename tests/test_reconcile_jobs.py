@@ -244,6 +244,7 @@ async def test_stopped_between_pages_it_keeps_what_came() -> None:
 
 
 WEEK = Interval(START, START + timedelta(days=7))
+LAG = timedelta(minutes=10)
 
 
 @pytest.mark.parametrize(
@@ -251,16 +252,17 @@ WEEK = Interval(START, START + timedelta(days=7))
     [
         (WINDOW, "2026-04-01T00:00:00.000Z", "query"),
         (WEEK, "2026-04-01T00:00:00.000Z", "job"),
-        (WEEK, "2026-03-09T10:00:00.000Z", "job"),
-        (WEEK, "2026-03-09T09:59:59.999Z", "query"),
+        (WEEK, "2026-03-09T10:10:00.000Z", "job"),
+        (WEEK, "2026-03-09T10:09:59.999Z", "query"),
+        (Interval(START, START + timedelta(hours=6)), "2026-04-01T00:00:00.000Z", "job"),
         (WEEK, None, "query"),
     ],
 )
 async def test_the_better_way_is_a_job_only_where_its_data_is_there(
     window: Interval, watermark: str | None, way: str
 ) -> None:
-    """`--via auto`: a job for long intervals that lie before the watermark."""
-    assert await jobs.better_way(Jobs(watermarks=[watermark]), window) == way  # type: ignore[arg-type]
+    """`--via auto`: a job for six hours and more that lie before the watermark, with time for what is indexed late."""
+    assert await jobs.better_way(Jobs(watermarks=[watermark]), window, LAG) == way  # type: ignore[arg-type]
 
 
 async def test_the_better_way_without_an_answer_is_the_query() -> None:
@@ -270,4 +272,4 @@ async def test_the_better_way_without_an_answer_is_the_query() -> None:
         async def data_availability(self) -> str | None:
             raise Unavailable("down", status=503)
 
-    assert await jobs.better_way(Deaf(), WEEK) == "query"  # type: ignore[arg-type]
+    assert await jobs.better_way(Deaf(), WEEK, LAG) == "query"  # type: ignore[arg-type]
