@@ -1,13 +1,14 @@
 """Pages of conversation details: read leniently, kept byte for byte."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.detail import DetailsPage, content_digest, decode_record, ids_of, parse_page, row_of
+from genesys.detail import DetailsPage, content_digest, decode_record, ids_of, parse_page, parse_results, row_of
 
 ROW: dict[str, Any] = {
     "conversationId": "a1000000-0000-4000-8000-000000000001",
@@ -67,8 +68,9 @@ def test_past_the_last_page(body: bytes) -> None:
 )  # fmt: skip
 def test_a_broken_body_is_told_apart(body: bytes) -> None:
     """It is a ValueError, which makes the request worth repeating, and never a page that is too short."""
-    with pytest.raises(ValueError, match="answer"):
-        parse_page(body)
+    for parse in (parse_page, parse_results):
+        with pytest.raises(ValueError, match="answer"):
+            parse(body)
 
 
 @given(st.binary(max_size=200))
@@ -110,22 +112,22 @@ def test_times_are_normalized_or_none() -> None:
     assert row.record["conversationStart"] == "2021-04-2T15:30:51.418Z"
 
 
-def test_a_row_beyond_decoding_is_kept_without_an_id() -> None:
+@pytest.mark.parametrize("parse", [parse_page, parse_results])
+def test_a_row_beyond_decoding_is_kept_without_an_id(parse: Callable[[bytes], DetailsPage]) -> None:
     """Nesting without end, or a number beyond all floats, spoils its own row and no other."""
     deep = b'{"conversationId":"deep","x":' + b"[" * 600 + b"]" * 600 + b"}"
     huge = b'{"conversationId":"huge","x":1e999}'
-    read = parse_page(b'{"conversations":[' + deep + b"," + huge + b',{"conversationId":"c"}],"totalHits":3}')
+    read = parse(b'{"conversations":[' + deep + b"," + huge + b',{"conversationId":"c"}],"totalHits":3}')
     assert [row.raw for row in read.rows[:2]] == [deep, huge]
     assert read.rows[2].conversation_id == "c"
     assert read.rows[1].record == {}
     assert len(content_digest(read.rows[0].record)) == 16
 
 
-def test_half_an_emoji_spoils_nothing() -> None:
+@pytest.mark.parametrize("parse", [parse_page, parse_results])
+def test_half_an_emoji_spoils_nothing(parse: Callable[[bytes], DetailsPage]) -> None:
     """A name that was cut within a surrogate pair is read with a replacement character."""
-    read = parse_page(
-        b'{"conversations":[{"conversationId":"c","name":"Ann \\ud83d","ok":"\\ud83d\\ude00"}],"totalHits":1}'
-    )
+    read = parse(b'{"conversations":[{"conversationId":"c","name":"Ann \\ud83d","ok":"\\ud83d\\ude00"}],"totalHits":1}')
     assert read.rows[0].conversation_id == "c"
     assert (read.rows[0].record["name"], read.rows[0].record["ok"]) == ("Ann \ufffd", "\U0001f600")
 
@@ -147,3 +149,25 @@ def test_a_record_that_is_no_object_has_no_id() -> None:
     """It is kept, and counts as a row without an id."""
     row = row_of(b'"text"')
     assert (row.conversation_id, row.record, row.raw) == (None, {}, b'"text"')
+
+
+@given(st.lists(junk | st.just(ROW), max_size=6), st.integers(0, 7), st.integers(1, 4))
+def test_rows_that_are_decoded_when_looked_at_are_the_same(rows: list[Any], at: int, length: int) -> None:
+    """A job's page differs from a query's in when its rows are decoded, and in nothing else."""
+    body = json.dumps({"conversations": rows, "cursor": "next"}).encode()
+    eager, lazy = parse_page(body), parse_results(body)
+    assert tuple(lazy.rows) == eager.rows
+    assert lazy.rows[at : at + length] == eager.rows[at : at + length]
+    assert (len(lazy.rows), lazy.cursor) == (len(rows), "next")
+
+
+@given(st.binary(max_size=40))
+def test_any_results_are_a_page_or_broken(text: bytes) -> None:
+    """What is broken is found while it can still be asked for again, never when its rows are looked at."""
+    body = b'{"conversations": [{"conversationId": "' + text + b'"}]}'
+    try:
+        read = parse_results(body)
+    except ValueError:
+        return
+    for row in read.rows:
+        assert row.record == decode_record(row.raw)
