@@ -130,7 +130,10 @@ class Sockets:
         except Refused as refused:
             return web.json_response(refused.body(str(uuid.uuid4())), status=refused.status)
         socket = web.WebSocketResponse(compress=False, timeout=2.0)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionResetError:
+            return socket  # it went away before the handshake was answered
         line = Line(channel, request, socket, self.bound)
         self._replace(channel, line)
         if self.flapping():

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -639,3 +640,27 @@ async def test_every_fault_can_be_called_by_name_with_defaults(client: Client) -
     assert (await client.http.post(f"{PATH}/channels")).status_code == 200
     with pytest.raises(ValueError, match="locusts"):
         fault(client, "locusts")
+
+
+async def test_a_client_that_leaves_during_the_handshake_is_no_error(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its socket was never there, and nobody is shown a traceback for it."""
+    uri = urlsplit((await client.channel())["connectUri"])
+    client.sim.latency = 0.05
+    _, writer = await asyncio.open_connection(uri.hostname, uri.port)
+    writer.write(
+        f"GET {uri.path} HTTP/1.1\r\nHost: {uri.netloc}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    await writer.drain()
+    sockets = client.sim.notifications.sockets
+    async with asyncio.timeout(10):
+        while not client.sim.request_counts[f"GET {uri.path}"]:
+            await asyncio.sleep(0)
+        writer.transport.abort()
+        while not sockets.handshakes:
+            await asyncio.sleep(0)
+    assert (await client.http.get(f"{PATH}/channels")).status_code == 200
+    assert not sockets.lines
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
