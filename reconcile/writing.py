@@ -19,8 +19,8 @@ from reconcile.task import Task
 from store.book import Book
 from store.conversations import PageOutcome
 
-# Rows that may wait for their commit. The more are committed together, the fewer pages of the file are written twice;
-# with more than these nothing is faster (docs/performance.md).
+# Rows that may wait for their commit, those of all runs together: a row and its tree of objects are 80 KB. The more are
+# committed together, the fewer pages of the file are written twice; with more nothing is faster (docs/performance.md).
 _ROWS_WAITING: Final = 800
 
 Cause = Callable[[DetailRow, str], str]
@@ -30,9 +30,14 @@ Cause = Callable[[DetailRow, str], str]
 class _Page:
     """A page whose rows wait for their commit, and what is to be remembered of it then."""
 
-    waiting: list[tuple[Batch, Awaitable[PageOutcome]]] = field(default_factory=list)
+    waiting: list[tuple[Batch, asyncio.Future[PageOutcome]]] = field(default_factory=list)
     entry: journal.Entry | None = None
     rows: int = 0
+
+    @property
+    def safe(self) -> bool:
+        """Whether all of it is committed."""
+        return all(writing.done() for _, writing in self.waiting)
 
 
 class Writing:
@@ -46,7 +51,7 @@ class Writing:
         self._spent = spent
         self.tally = Tally(task.windows)
         self._pages: deque[_Page] = deque()
-        self._waiting = 0
+        self._rows = 0
         self._blamed: set[str] = set()  # a dry run files no gaps: those that it has counted the cause of
         self._entries = 0
         self._resumed = False
@@ -64,22 +69,30 @@ class Writing:
                 page.waiting.append((batch, self._write(batch, as_of)))
                 page.rows += len(batch.rows)
         self._pages.append(page)
-        self._waiting += page.rows
-        await self.drain(_ROWS_WAITING)
+        self._rows += page.rows
+        while self._pages and (self._pages[0].safe or self._too_many()):
+            await self._file_one()
 
-    async def drain(self, keep: int = 0) -> None:
-        """Wait until no more than `keep` rows wait for their commit."""
-        while self._pages and (self._waiting > keep or keep == 0):
-            page = self._pages.popleft()
-            self._waiting -= page.rows
-            for batch, writing in page.waiting:
-                outcome = await writing
-                self.tally.shares[batch.window].causes.update(outcome.causes)
-                self._filed(batch, outcome)
-            self._note(page.entry)
-        if keep == 0:
-            noted, self._noted = self._noted, []
-            await asyncio.gather(*noted)
+    async def drain(self) -> None:
+        """Wait until nothing waits for its commit."""
+        while self._pages:
+            await self._file_one()
+        noted, self._noted = self._noted, []
+        await asyncio.gather(*noted)
+
+    def _too_many(self) -> bool:
+        """Whether so much waits, here or in all runs together, that no more should be read."""
+        return max(self._rows, self._book.details_waiting if self._book is not None else 0) > _ROWS_WAITING
+
+    async def _file_one(self) -> None:
+        """Wait for the commit of the page that waits longest."""
+        page = self._pages.popleft()
+        self._rows -= page.rows
+        for batch, writing in page.waiting:
+            outcome = await writing
+            self.tally.shares[batch.window].causes.update(outcome.causes)
+            self._filed(batch, outcome)
+        self._note(page.entry)
 
     # How far it has come
 
@@ -98,7 +111,7 @@ class Writing:
 
     # Writing, or only comparing
 
-    def _write(self, batch: Batch, as_of: str) -> Awaitable[PageOutcome]:
+    def _write(self, batch: Batch, as_of: str) -> asyncio.Future[PageOutcome]:
         assert self._book is not None
         return asyncio.wrap_future(
             self._book.write_details(

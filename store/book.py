@@ -7,6 +7,7 @@ of their own that sees every committed write.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
@@ -51,6 +52,8 @@ class Book(Captured, Ledger):
         super().__init__(path, writer=writer, reader=reader, now=now)
         self._width = width
         self._command = command
+        self._details_waiting = 0
+        self._counting = threading.Lock()
         self._role = role
 
     @classmethod
@@ -135,12 +138,24 @@ class Book(Captured, Ledger):
         this run; it is read in the writer's thread and must not change until the future is answered.
         """
         at = to_text(self._now())
-        return self._write(
+        written = self._write(
             lambda db: conversations.write(
                 db, details, as_of=as_of, at=at, run_started_at=run_started_at, already=already,
                 window_start=self._filed_under(window), cause=cause,
             )
         )  # fmt: skip
+        self._count_waiting(len(details))
+        written.add_done_callback(lambda _: self._count_waiting(-len(details)))
+        return written
+
+    def _count_waiting(self, number: int) -> None:
+        with self._counting:
+            self._details_waiting += number
+
+    @property
+    def details_waiting(self) -> int:
+        """How many details wait for their commit, of all runs of this process together."""
+        return self._details_waiting
 
     def compare_details(
         self, details: Sequence[DetailRow], *, as_of: str, run_started_at: str, already: Mapping[str, Any]
