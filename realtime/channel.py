@@ -8,7 +8,8 @@ one takes over from the other. Rules (the platform's, with their sources in docs
   no channel is free (20 a client), the same channel is subscribed again, which prolongs its life.
 - `socket_closing` announces the end of a socket: the same move; without a free channel, a second socket on the same
   channel, which the platform lets replace the first one. That break is short, and recorded.
-- A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead.
+- A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead. One that
+  only beats may belong to a channel that is gone: a ping asks, and what was not proven is not claimed.
 - A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
   is one whose sockets do not last.
 - Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again: a
@@ -47,7 +48,9 @@ class Channel:
     heard: float = 0.0
     heard_wall: float = 0.0
     told: float = 0.0  # the last frame that was no answer of ours
-    pinged: float | None = None
+    pinged: float | None = None  # a ping that nothing has come after
+    asked: float = 0.0  # the last ping, answered or not
+    proven_wall: float = 0.0  # the last frame that comes only to a channel that is there
     expires: float = math.inf
     renew_at: float = math.inf
     renewing: float = math.inf  # the tick at which the renewal under way is overdue
@@ -108,6 +111,12 @@ class Line:
             if told:
                 channel.told = moment.tick
 
+    def proved(self, serial: int, wall: float) -> None:
+        """An event or an answer came at that moment: the channel was there."""
+        channel = self.channel(serial)
+        if channel is not None:
+            channel.proven_wall = max(channel.proven_wall, wall)
+
     def channel(self, serial: int) -> Channel | None:
         """The channel of that serial number, if the line still has it."""
         return next((one for one in (self.current, self.successor) if one is not None and one.serial == serial), None)
@@ -125,7 +134,7 @@ class Line:
         if channel.phase is not Phase.LISTENING:
             return channel.until
         pong = math.inf if channel.pinged is None else channel.pinged + self.timings.pong_within
-        ping = channel.heard + self.timings.ping_after if channel.pinged is None else math.inf
+        ping = channel.asked + self.timings.ping_every if channel.pinged is None else math.inf
         return min(pong, ping, channel.told + self.timings.silent_after, channel.renewing)
 
     # What the rules are made of
@@ -171,7 +180,7 @@ class Line:
             return
         self.current, self.successor = channel, None
         if former.phase is Phase.LISTENING:
-            yield Action(Do.UNHEAR, former.serial, at=_heard_until(former, moment), reason="rolled over")
+            yield Action(Do.UNHEAR, former.serial, at=_heard_until(self, former, moment), reason="rolled over")
         former.phase = Phase.DONE
         yield Action(Do.CLOSE, former.serial)
 
@@ -226,8 +235,8 @@ def _subscribed(line: Line, channel: Channel, signal: Signal, moment: Moment) ->
 def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
     channel.phase, channel.until, channel.like, channel.lasting = Phase.LISTENING, math.inf, None, False
-    channel.since = channel.heard = channel.told = moment.tick
-    channel.heard_wall, channel.pinged = moment.wall, None
+    channel.since = channel.heard = channel.told = channel.asked = moment.tick
+    channel.heard_wall, channel.proven_wall, channel.pinged = moment.wall, moment.wall, None
     yield Action(Do.HEAR, channel.serial, at=moment.wall)
     yield from line._take_over(channel, moment)
 
@@ -259,20 +268,20 @@ def _resume(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Ite
         yield from line._begin(channel, channel.then, moment)
 
 
-def _heard_until(channel: Channel, moment: Moment) -> float:
+def _heard_until(line: Line, channel: Channel, moment: Moment) -> float:
     """A socket that speaks has heard until now; one that has missed a heartbeat, until its last word."""
-    return moment.wall if channel.pinged is None else channel.heard_wall
+    return moment.wall if moment.tick - channel.heard <= line.timings.beats_every else channel.heard_wall
 
 
 def _lost(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    at = _heard_until(channel, moment) if signal.clean else channel.heard_wall
+    at = _heard_until(line, channel, moment) if signal.clean else channel.heard_wall
     yield from line._died(channel, moment, at=at, reason="disconnected")
 
 
 def _evicted(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    del signal
     line._forget_failures(channel, moment)
-    yield Action(Do.UNHEAR, channel.serial, at=_heard_until(channel, moment), reason="channel lost")
+    at = _heard_until(line, channel, moment) if signal.clean else channel.proven_wall
+    yield Action(Do.UNHEAR, channel.serial, at=at, reason="channel lost")
     line._replace_by_new(channel, moment)
     yield Action(Do.CLOSE, channel.serial)
 
@@ -301,8 +310,8 @@ def _watch(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iter
         yield from line._died(channel, moment, at=channel.heard_wall, reason="disconnected")
         return
     line._forget_failures(channel, moment)
-    if channel.pinged is None and moment.tick >= channel.heard + timings.ping_after:
-        channel.pinged = moment.tick
+    if channel.pinged is None and moment.tick >= channel.asked + timings.ping_every:
+        channel.pinged = channel.asked = moment.tick
         yield Action(Do.PING, channel.serial)
     if moment.tick >= channel.renewing:
         channel.renewing, channel.renew_at = math.inf, moment.wall + _renew_pause(channel, moment)
@@ -342,7 +351,7 @@ def _renew_pause(channel: Channel, moment: Moment) -> float:
 def _stop(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
     if channel.phase is Phase.LISTENING:
-        yield Action(Do.UNHEAR, channel.serial, at=_heard_until(channel, moment), reason="stopped")
+        yield Action(Do.UNHEAR, channel.serial, at=_heard_until(line, channel, moment), reason="stopped")
     channel.phase = Phase.DONE
     if channel is line.successor:
         line.successor = None

@@ -102,7 +102,7 @@ async def test_an_evicted_channel_is_replaced(tmp_path: Path) -> None:
 
 async def test_silence_is_noticed(tmp_path: Path) -> None:
     """A socket on which nothing comes and no ping is answered is given up, and the span ends at the last sign of life."""
-    quick = Timings(first_step=0.02, ping_after=0.05, pong_within=0.05, silent_after=60)
+    quick = Timings(first_step=0.02, ping_every=0.05, pong_within=0.05, silent_after=60)
     async with Stage() as stage:
         stage.answer_pings = False
         async with capture(stage, tmp_path, timings=quick) as running:
