@@ -11,7 +11,7 @@ one takes over from the other. Rules (the platform's, with their sources in docs
 - A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead. One that
   only beats may belong to a channel that is gone: a ping asks, and what was not proven is not claimed.
 - A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
-  is one whose sockets do not last.
+  is one whose sockets do not last. A refused handshake says nothing of the channel, and takes none of the twenty.
 - Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again: a
   server that accepts and then closes is a failing server.
 
@@ -42,7 +42,7 @@ class Channel:
     ticket: int = 0
     like: int | None = None
     failures: int = 0  # in a row, its predecessors' included: which step of the back-off comes next
-    attempts: int = 0  # to connect, in a row, of which nothing lasting came
+    brief: int = 0  # sockets in a row that were accepted and did not last
     lasting: bool = False  # whether its socket has listened for long enough to be no failure
     since: float = 0.0
     heard: float = 0.0
@@ -170,7 +170,7 @@ class Line:
 
     def _forget_failures(self, channel: Channel, moment: Moment) -> None:
         if moment.tick - channel.since >= self.timings.steady_after:
-            channel.failures = channel.attempts = 0
+            channel.failures = channel.brief = 0
             channel.lasting = True
 
     def _take_over(self, channel: Channel, moment: Moment) -> Iterator[Action]:
@@ -190,11 +190,11 @@ class Line:
         kicked = self.successor is not None and self.successor.like == channel.serial
         yield Action(Do.UNHEAR, channel.serial, at=at, reason="rolled over" if kicked else reason)
         yield from self._drop_slow_successor(channel)
-        channel.attempts += not channel.lasting
+        channel.brief += not channel.lasting
         if channel is self.current and self.successor is not None:
             channel.phase = Phase.DONE
             self.current, self.successor = self.successor, None
-        elif channel.attempts >= self.timings.reconnects:
+        elif channel.brief >= self.timings.reconnects:
             self._replace_by_new(channel, moment)
         else:
             self._wait(channel, Phase.CONNECTING, moment)
@@ -242,9 +242,9 @@ def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> 
 
 
 def _refused(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    # Nothing was accepted, so nothing is known of the channel: it is returned to for as long as it lives.
     step = channel.phase
-    channel.attempts += step is Phase.CONNECTING
-    if channel.attempts >= line.timings.reconnects:
+    if step is Phase.CONNECTING and moment.wall >= channel.expires:
         line._replace_by_new(channel, moment)
     else:
         line._wait(channel, step, moment, at_least=signal.wait)

@@ -106,7 +106,7 @@ class Timings:
     step_timeout: float = 90.0  # for an answer that never comes
     life: float = 86_400.0
     renew_share: float = 0.5  # of its life, after which a channel is renewed
-    reconnects: int = 3  # attempts to return to a channel, of which nothing lasting came, before it is given up
+    reconnects: int = 3  # sockets in a row that did not last, after which their channel is given up
 
     def back_off(self, failures: int, draw: float) -> float:
         """How long to wait after the n-th failure in a row: half to all of a step that doubles."""

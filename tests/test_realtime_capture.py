@@ -121,6 +121,19 @@ async def test_a_server_that_hangs_up_is_not_stormed(tmp_path: Path) -> None:
         assert running.subscriber.figures().lines[0].losses <= 4
 
 
+async def test_refused_handshakes_cost_no_channel(tmp_path: Path) -> None:
+    """While the platform refuses every handshake its channels are not used up: the line returns to the one it has."""
+    async with Stage() as stage, capture(stage, tmp_path) as running:
+        stage.refuse_handshake = 503
+        stage.drop()
+        await running.until(lambda: stage.handshakes >= 12)
+        stage.refuse_handshake = None
+        await running.until(lambda: reasons(running) == ["disconnected", None])
+        assert [name for name, _ in stage.requests].count("create") == 1
+        await stage.send(snapshot(1))
+        await running.until(lambda: running.events() == 1)
+
+
 async def test_a_refused_topic_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A topic without permission is reported with what is missing, is no part of coverage, and the others are heard."""
     async with Stage(queues=3) as stage:

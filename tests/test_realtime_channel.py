@@ -6,7 +6,7 @@ import heapq
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -255,6 +255,60 @@ def test_a_channel_whose_sockets_do_not_last_is_given_up() -> None:
             break
         line.apply(Signal(Event.CONNECTED, action.serial, action.ticket), at(now))
     assert made == [Do.CONNECT, Do.CONNECT, Do.CREATE]
+
+
+def refused_for_an_hour(line: Line, refusal: Signal | None) -> list[Do]:
+    """What a line does beside waiting while every handshake is refused so (None: is not answered)."""
+    done: list[Do] = []
+    now = 100.0
+    while now < 3_700:
+        now = line.due()
+        for action in line.tick(at(now)):
+            done.append(action.do)
+            if action.do is Do.CONNECT and refusal is not None:
+                line.apply(replace(refusal, serial=action.serial, ticket=action.ticket), at(now))
+    return done
+
+
+@pytest.mark.parametrize("refusal", [Signal(Event.REFUSED, 0), Signal(Event.REFUSED, 0, wait=5), None])
+def test_a_refused_handshake_costs_no_channel(refusal: Signal | None) -> None:
+    """A handshake that is refused or times out says nothing of the channel: an hour of them, and it is returned to."""
+    line, connect = listening()
+    line.heard(connect.serial, at(100))
+    line.apply(Signal(Event.LOST, connect.serial), at(100))
+    assert set(refused_for_an_hour(line, refusal)) <= {Do.CONNECT, Do.CLOSE}
+    assert line.current is not None
+    assert line.current.serial == connect.serial
+
+
+def test_a_refused_handshake_between_two_sockets_is_no_socket() -> None:
+    """Sockets that do not last are counted, and refusals between them are not."""
+    line, connect = listening()
+    now, made = 0.0, []
+    line.apply(Signal(Event.LOST, connect.serial, clean=True), at(now))
+    for answer in (Event.REFUSED, Event.CONNECTED, Event.REFUSED, Event.REFUSED, Event.CONNECTED, None):
+        now = line.due()
+        (action,) = line.tick(at(now))
+        made.append(action.do)
+        if answer is not None:
+            line.apply(Signal(answer, action.serial, action.ticket), at(now))
+            line.apply(Signal(Event.LOST, action.serial, clean=True), at(now))
+    assert made == [Do.CONNECT] * 5 + [Do.CREATE]
+
+
+def test_a_channel_whose_life_is_over_is_not_returned_to() -> None:
+    """Handshakes refused until the channel has ended: then a new one is made, which takes nobody's place."""
+    line, connect = listening()
+    line.heard(connect.serial, at(DAY - 10))
+    line.apply(Signal(Event.LOST, connect.serial), at(DAY - 10))
+    now, made = 0.0, []
+    while now < DAY + 600 and Do.CREATE not in made:
+        now = line.due()
+        for action in line.tick(at(now)):
+            made.append(action.do)
+            line.apply(Signal(Event.REFUSED, action.serial, action.ticket), at(now))
+    assert now > DAY
+    assert made[-1] is Do.CREATE
 
 
 def test_one_announcement_after_the_other_is_not_stormed() -> None:
