@@ -77,16 +77,16 @@ class Listener:
         """The line's name in the ledger."""
         return f"line {self.number + 1}"
 
-    @property
-    def channels(self) -> set[str]:
-        """The ids of the channels that it uses now."""
-        return {held.channel.id.reveal() for held in self._held.values() if held.channel is not None}
+    def channels(self, *, connected: bool = False) -> set[str]:
+        """The ids of the channels that it uses now. connected: of those on which a socket is open."""
+        used = [one for one in self._held.values() if one.socket is not None or not connected]
+        return {one.channel.id.reveal() for one in used if one.channel is not None}
 
     @property
     def places(self) -> int:
         """How many of the client's channels it uses, or is about to create."""
         coming = (one for one in (self.line.current, self.line.successor) if one is not None and one.like is None)
-        return len(self.channels) + sum(self._creates(one.serial) for one in coming)
+        return len(self.channels()) + sum(self._creates(one.serial) for one in coming)
 
     def _creates(self, serial: int) -> bool:
         held = self._held.get(serial)

@@ -134,6 +134,21 @@ async def test_refused_handshakes_cost_no_channel(tmp_path: Path) -> None:
         await running.until(lambda: running.events() == 1)
 
 
+async def test_a_channel_that_may_be_gone_is_not_counted_among_those_that_are_there(tmp_path: Path) -> None:
+    """While a line is away from its channel and the platform does not name it, no place of another program is free."""
+    async with Stage() as stage:
+        stage.others = 19
+        async with capture(stage, tmp_path) as running:
+            assert (running.subscriber.others, running.subscriber.free) == (19, 0)
+            stage.refuse_handshake = 503
+            stage.topics.clear()
+            stage.drop()
+            await running.until(lambda: stage.handshakes >= 2)
+            await running.subscriber._count_channels()
+            assert (running.subscriber.others, running.subscriber.free) == (19, 0)
+            stage.refuse_handshake = None
+
+
 async def test_a_refused_topic_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A topic without permission is reported with what is missing, is no part of coverage, and the others are heard."""
     async with Stage(queues=3) as stage:
