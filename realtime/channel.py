@@ -187,8 +187,7 @@ class Line:
     def _died(self, channel: Channel, moment: Moment, *, at: float, reason: str) -> Iterator[Action]:
         """The socket of a listening channel hears no more, the channel itself may still be there."""
         self._forget_failures(channel, moment)
-        kicked = self.successor is not None and self.successor.like == channel.serial
-        yield Action(Do.UNHEAR, channel.serial, at=at, reason="rolled over" if kicked else reason)
+        yield Action(Do.UNHEAR, channel.serial, at=at, reason="rolled over" if self._kicked(channel) else reason)
         yield from self._drop_slow_successor(channel)
         channel.brief += not channel.lasting
         if channel is self.current and self.successor is not None:
@@ -199,6 +198,10 @@ class Line:
         else:
             self._wait(channel, Phase.CONNECTING, moment)
         yield Action(Do.CLOSE, channel.serial)
+
+    def _kicked(self, channel: Channel) -> bool:
+        """Whether a second socket on the same channel is about to replace this one."""
+        return self.successor is not None and self.successor.like == channel.serial
 
     def _drop_slow_successor(self, channel: Channel) -> Iterator[Action]:
         """A successor that is not connecting yet may be long in coming: the channel that had the topics is nearer."""
@@ -274,7 +277,10 @@ def _heard_until(line: Line, channel: Channel, moment: Moment) -> float:
 
 
 def _lost(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    at = _heard_until(line, channel, moment) if signal.clean else channel.heard_wall
+    # A channel that goes may take its socket with it only later: what lies behind the last proof is not claimed. The
+    # close frame for a socket in whose place its own channel took another is a proof.
+    kicked = signal.clean and line._kicked(channel)
+    at = _heard_until(line, channel, moment) if kicked else channel.proven_wall
     yield from line._died(channel, moment, at=at, reason="disconnected")
 
 
@@ -307,7 +313,7 @@ def _watch(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iter
     timings = line.timings  # compared as in `due`, lest rounding makes a tick come too early for ever
     unanswered = channel.pinged is not None and moment.tick >= channel.pinged + timings.pong_within
     if unanswered or moment.tick >= channel.told + timings.silent_after:
-        yield from line._died(channel, moment, at=channel.heard_wall, reason="disconnected")
+        yield from line._died(channel, moment, at=channel.proven_wall, reason="disconnected")
         return
     line._forget_failures(channel, moment)
     if channel.pinged is None and moment.tick >= channel.asked + timings.ping_every:

@@ -192,8 +192,8 @@ class Listener:
         if removed and held.socket is not None:
             await held.socket.send(message("unsubscribe", removed))
             names = held.told.forget(removed)
-            # Until its last word: whether the socket still hears is not known before the next one.
-            self._inbox.note(End(held.serial, self._last_word(held), "stopped", names))
+            # Until its last proof: whether the socket still hears is not known before the next one.
+            self._inbox.note(End(held.serial, self._last_proof(held), "stopped", names))
         if added and held.channel is not None:
             before = set(held.told.heard())
             await self._subscribe(held, added, replace=False)
@@ -201,10 +201,10 @@ class Listener:
             if self._listens(held):
                 self._claim(held, to_text(self._desk.now()), fresh)
 
-    def _last_word(self, held: Held) -> str:
+    def _last_proof(self, held: Held) -> str:
         self._tell_heard()
         channel = self.line.channel(held.serial)
-        return to_text(datetime.fromtimestamp(channel.heard_wall, UTC) if channel else self._desk.now())
+        return to_text(datetime.fromtimestamp(channel.proven_wall, UTC) if channel else self._desk.now())
 
     async def _verify(self, held: Held) -> None:
         """Hold the platform's list against ours: topics that it has lost were heard until they were last seen there."""

@@ -64,8 +64,8 @@ class Signal:
     """An event for the channel `serial`; answers to an action carry its ticket, so that late ones are not mistaken.
 
     expires: (CREATED, RENEWED) end of the channel's life, seconds of the epoch. wait: (REFUSED) the platform's
-    Retry-After, seconds. clean: (LOST) the socket was closed with a close frame, so it heard until now; (EVICTED) the
-    platform said so of itself, and not only when it was asked.
+    Retry-After, seconds. clean: (LOST) the socket was closed with a close frame; (EVICTED) the platform said so of
+    itself, and not only when it was asked.
     """
 
     event: Event

@@ -50,6 +50,7 @@ def test_lost_socket_returns_to_its_channel_within_a_second() -> None:
     """A socket that dies after a while of listening is replaced on the same channel, in less than a second."""
     line, connect = listening()
     line.heard(connect.serial, at(100))
+    line.proved(connect.serial, START + 100)
     actions = line.apply(Signal(Event.LOST, connect.serial), at(100.5))
     assert does(actions) == [Do.UNHEAR, Do.CLOSE]
     assert (actions[0].at, actions[0].reason) == (START + 100, "disconnected")
@@ -58,12 +59,14 @@ def test_lost_socket_returns_to_its_channel_within_a_second() -> None:
     assert (again.do, again.serial) == (Do.CONNECT, connect.serial)
 
 
-def test_clean_close_was_heard_until_now() -> None:
-    """After a close frame the span ends now, not at the last frame."""
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_lost_socket_was_heard_until_its_last_proof(clean: bool) -> None:
+    """Heartbeats, and even a close frame, come from a socket whose channel has gone before."""
     line, connect = listening()
-    line.heard(connect.serial, at(80))
-    actions = line.apply(Signal(Event.LOST, connect.serial, clean=True), at(100))
-    assert actions[0].at == START + 100
+    line.proved(connect.serial, START + 80)
+    line.heard(connect.serial, at(90))
+    actions = line.apply(Signal(Event.LOST, connect.serial, clean=clean), at(100))
+    assert (actions[0].at, actions[0].reason) == (START + 80, "disconnected")
 
 
 def test_socket_closing_makes_before_it_breaks() -> None:
@@ -95,8 +98,9 @@ def test_without_a_free_channel_the_second_socket_takes_the_same_channel() -> No
     line, old = listening()
     (connect,) = line.apply(Signal(Event.CLOSING, old.serial), at(100, free=0))
     assert (connect.do, connect.like) == (Do.CONNECT, old.serial)
-    kicked = line.apply(Signal(Event.LOST, old.serial), at(100.1, free=0))
-    assert (kicked[0].do, kicked[0].reason) == (Do.UNHEAR, "rolled over")
+    line.heard(old.serial, at(100))
+    kicked = line.apply(Signal(Event.LOST, old.serial, clean=True), at(100.1, free=0))
+    assert (kicked[0].do, kicked[0].reason, kicked[0].at) == (Do.UNHEAR, "rolled over", START + 100.1)
     heard = line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(100.2, free=0))
     assert does(heard) == [Do.HEAR]
     assert line.current is not None
@@ -138,12 +142,25 @@ def test_silence_is_death() -> None:
     """A ping every fifteen seconds, and no answer within ten ends the span at the last sign of life."""
     line, connect = listening()
     line.heard(connect.serial, at(10))
+    line.proved(connect.serial, START + 10)
     assert line.tick(at(14)) == []
     assert does(line.tick(at(15))) == [Do.PING]
     assert line.tick(at(24)) == []
     actions = line.tick(at(25))
     assert does(actions) == [Do.UNHEAR, Do.CLOSE]
     assert actions[0].at == START + 10
+
+
+def test_beats_alone_do_not_keep_a_socket() -> None:
+    """A ping behind which nothing but a heartbeat comes is no answer: the next one ends it, at the last proof."""
+    line, connect = listening()
+    line.proved(connect.serial, START + 7)
+    ends = []
+    for second in range(1, 60):
+        if second % 30 == 20:
+            line.heard(connect.serial, at(second))
+        ends += [one for one in line.tick(at(second)) if one.do is Do.UNHEAR]
+    assert [one.at for one in ends] == [START + 7]
 
 
 def test_pongs_alone_do_not_keep_a_socket() -> None:
@@ -456,6 +473,7 @@ class Platform:
     def pong(self, serial: int) -> None:
         if serial in self.sockets and serial not in self.muted:
             self.line.heard(serial, self.moment(), told=False)
+            self.line.proved(serial, START + self.now)
 
     def heartbeat(self, serial: int, generation: int) -> None:
         if self.sockets.get(serial) == generation:
