@@ -8,9 +8,10 @@ one takes over from the other. Rules (the platform's, with their sources in docs
   no channel is free (20 a client), the same channel is subscribed again, which prolongs its life.
 - `socket_closing` announces the end of a socket: the same move; without a free channel, a second socket on the same
   channel, which the platform lets replace the first one. That break is short, and recorded.
-- A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead.
+- A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead. One that
+  only beats may belong to a channel that is gone: a ping asks, and what was not proven is not claimed.
 - A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
-  is one whose sockets do not last.
+  is one whose sockets do not last. A refused handshake says nothing of the channel, and takes none of the twenty.
 - Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again: a
   server that accepts and then closes is a failing server.
 
@@ -41,13 +42,15 @@ class Channel:
     ticket: int = 0
     like: int | None = None
     failures: int = 0  # in a row, its predecessors' included: which step of the back-off comes next
-    attempts: int = 0  # to connect, in a row, of which nothing lasting came
+    brief: int = 0  # sockets in a row that were accepted and did not last
     lasting: bool = False  # whether its socket has listened for long enough to be no failure
     since: float = 0.0
     heard: float = 0.0
     heard_wall: float = 0.0
     told: float = 0.0  # the last frame that was no answer of ours
-    pinged: float | None = None
+    pinged: float | None = None  # a ping that nothing has come after
+    asked: float = 0.0  # the last ping, answered or not
+    proven_wall: float = 0.0  # the last frame that comes only to a channel that is there
     expires: float = math.inf
     renew_at: float = math.inf
     renewing: float = math.inf  # the tick at which the renewal under way is overdue
@@ -108,6 +111,12 @@ class Line:
             if told:
                 channel.told = moment.tick
 
+    def proved(self, serial: int, wall: float) -> None:
+        """An event or an answer came at that moment: the channel was there."""
+        channel = self.channel(serial)
+        if channel is not None:
+            channel.proven_wall = max(channel.proven_wall, wall)
+
     def channel(self, serial: int) -> Channel | None:
         """The channel of that serial number, if the line still has it."""
         return next((one for one in (self.current, self.successor) if one is not None and one.serial == serial), None)
@@ -125,7 +134,7 @@ class Line:
         if channel.phase is not Phase.LISTENING:
             return channel.until
         pong = math.inf if channel.pinged is None else channel.pinged + self.timings.pong_within
-        ping = channel.heard + self.timings.ping_after if channel.pinged is None else math.inf
+        ping = channel.asked + self.timings.ping_every if channel.pinged is None else math.inf
         return min(pong, ping, channel.told + self.timings.silent_after, channel.renewing)
 
     # What the rules are made of
@@ -161,7 +170,7 @@ class Line:
 
     def _forget_failures(self, channel: Channel, moment: Moment) -> None:
         if moment.tick - channel.since >= self.timings.steady_after:
-            channel.failures = channel.attempts = 0
+            channel.failures = channel.brief = 0
             channel.lasting = True
 
     def _take_over(self, channel: Channel, moment: Moment) -> Iterator[Action]:
@@ -171,25 +180,28 @@ class Line:
             return
         self.current, self.successor = channel, None
         if former.phase is Phase.LISTENING:
-            yield Action(Do.UNHEAR, former.serial, at=_heard_until(former, moment), reason="rolled over")
+            yield Action(Do.UNHEAR, former.serial, at=_heard_until(self, former, moment), reason="rolled over")
         former.phase = Phase.DONE
         yield Action(Do.CLOSE, former.serial)
 
     def _died(self, channel: Channel, moment: Moment, *, at: float, reason: str) -> Iterator[Action]:
         """The socket of a listening channel hears no more, the channel itself may still be there."""
         self._forget_failures(channel, moment)
-        kicked = self.successor is not None and self.successor.like == channel.serial
-        yield Action(Do.UNHEAR, channel.serial, at=at, reason="rolled over" if kicked else reason)
+        yield Action(Do.UNHEAR, channel.serial, at=at, reason="rolled over" if self._kicked(channel) else reason)
         yield from self._drop_slow_successor(channel)
-        channel.attempts += not channel.lasting
+        channel.brief += not channel.lasting
         if channel is self.current and self.successor is not None:
             channel.phase = Phase.DONE
             self.current, self.successor = self.successor, None
-        elif channel.attempts >= self.timings.reconnects:
+        elif channel.brief >= self.timings.reconnects:
             self._replace_by_new(channel, moment)
         else:
             self._wait(channel, Phase.CONNECTING, moment)
         yield Action(Do.CLOSE, channel.serial)
+
+    def _kicked(self, channel: Channel) -> bool:
+        """Whether a second socket on the same channel is about to replace this one."""
+        return self.successor is not None and self.successor.like == channel.serial
 
     def _drop_slow_successor(self, channel: Channel) -> Iterator[Action]:
         """A successor that is not connecting yet may be long in coming: the channel that had the topics is nearer."""
@@ -226,16 +238,16 @@ def _subscribed(line: Line, channel: Channel, signal: Signal, moment: Moment) ->
 def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
     channel.phase, channel.until, channel.like, channel.lasting = Phase.LISTENING, math.inf, None, False
-    channel.since = channel.heard = channel.told = moment.tick
-    channel.heard_wall, channel.pinged = moment.wall, None
+    channel.since = channel.heard = channel.told = channel.asked = moment.tick
+    channel.heard_wall, channel.proven_wall, channel.pinged = moment.wall, moment.wall, None
     yield Action(Do.HEAR, channel.serial, at=moment.wall)
     yield from line._take_over(channel, moment)
 
 
 def _refused(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    # Nothing was accepted, so nothing is known of the channel: it is returned to for as long as it lives.
     step = channel.phase
-    channel.attempts += step is Phase.CONNECTING
-    if channel.attempts >= line.timings.reconnects:
+    if step is Phase.CONNECTING and moment.wall >= channel.expires:
         line._replace_by_new(channel, moment)
     else:
         line._wait(channel, step, moment, at_least=signal.wait)
@@ -259,20 +271,23 @@ def _resume(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Ite
         yield from line._begin(channel, channel.then, moment)
 
 
-def _heard_until(channel: Channel, moment: Moment) -> float:
+def _heard_until(line: Line, channel: Channel, moment: Moment) -> float:
     """A socket that speaks has heard until now; one that has missed a heartbeat, until its last word."""
-    return moment.wall if channel.pinged is None else channel.heard_wall
+    return moment.wall if moment.tick - channel.heard <= line.timings.beats_every else channel.heard_wall
 
 
 def _lost(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    at = _heard_until(channel, moment) if signal.clean else channel.heard_wall
+    # A channel that goes may take its socket with it only later: what lies behind the last proof is not claimed. The
+    # close frame for a socket in whose place its own channel took another is a proof.
+    kicked = signal.clean and line._kicked(channel)
+    at = _heard_until(line, channel, moment) if kicked else channel.proven_wall
     yield from line._died(channel, moment, at=at, reason="disconnected")
 
 
 def _evicted(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    del signal
     line._forget_failures(channel, moment)
-    yield Action(Do.UNHEAR, channel.serial, at=_heard_until(channel, moment), reason="channel lost")
+    at = _heard_until(line, channel, moment) if signal.clean else channel.proven_wall
+    yield Action(Do.UNHEAR, channel.serial, at=at, reason="channel lost")
     line._replace_by_new(channel, moment)
     yield Action(Do.CLOSE, channel.serial)
 
@@ -298,11 +313,11 @@ def _watch(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iter
     timings = line.timings  # compared as in `due`, lest rounding makes a tick come too early for ever
     unanswered = channel.pinged is not None and moment.tick >= channel.pinged + timings.pong_within
     if unanswered or moment.tick >= channel.told + timings.silent_after:
-        yield from line._died(channel, moment, at=channel.heard_wall, reason="disconnected")
+        yield from line._died(channel, moment, at=channel.proven_wall, reason="disconnected")
         return
     line._forget_failures(channel, moment)
-    if channel.pinged is None and moment.tick >= channel.heard + timings.ping_after:
-        channel.pinged = moment.tick
+    if channel.pinged is None and moment.tick >= channel.asked + timings.ping_every:
+        channel.pinged = channel.asked = moment.tick
         yield Action(Do.PING, channel.serial)
     if moment.tick >= channel.renewing:
         channel.renewing, channel.renew_at = math.inf, moment.wall + _renew_pause(channel, moment)
@@ -342,7 +357,7 @@ def _renew_pause(channel: Channel, moment: Moment) -> float:
 def _stop(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
     if channel.phase is Phase.LISTENING:
-        yield Action(Do.UNHEAR, channel.serial, at=_heard_until(channel, moment), reason="stopped")
+        yield Action(Do.UNHEAR, channel.serial, at=_heard_until(line, channel, moment), reason="stopped")
     channel.phase = Phase.DONE
     if channel is line.successor:
         line.successor = None

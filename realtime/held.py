@@ -13,14 +13,16 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from genesys.api import Channel, TopicState
-from genesys.errors import ApiError, RollbookError
+from genesys.errors import ApiError, NotFound, RollbookError
 from genesys.times import from_text
-from realtime.signals import Moment
+from realtime.signals import Action, Event, Moment, Signal
 from realtime.subscriptions import Told
 
 # Messages about the channel are small and do not begin like an event; they must not wait behind a full queue.
 _EVENT: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match
 _SMALL: Final = 2_048
+# Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
+_PATIENCE: Final = 60.0
 
 
 class Connection(Protocol):
@@ -59,6 +61,7 @@ class Held:
     told: Told = field(default_factory=Told)
     heard: tuple[float, datetime] | None = None  # newest frame that the line was not told of: tick, and when
     event: tuple[float, datetime] | None = None  # the same, without answers to our pings
+    proof: datetime | None = None  # the newest of those that come only to a channel that is there
     dropping: bool = False
     verified: datetime | None = None  # when the platform's list was last known to be ours
     doubted: bool = False  # whether it may be another by now
@@ -98,6 +101,14 @@ def ends(channel: Channel, now: datetime) -> float | None:
 def may_be_control(payload: bytes) -> bool:
     """Whether a frame may be about the channel, and so has to be read at once."""
     return len(payload) < _SMALL and _EVENT(payload) is None
+
+
+def refusal(error: RollbookError, action: Action) -> Signal:
+    """What a step's error from the API says of its channel: that it is gone, or that another try may succeed."""
+    if isinstance(error, NotFound):
+        return Signal(Event.GONE, action.serial, action.ticket)
+    lasting = isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != 429
+    return Signal(Event.REFUSED, action.serial, action.ticket, wait=_PATIENCE if lasting else None)
 
 
 def short(told: str | None) -> str:

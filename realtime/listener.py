@@ -14,11 +14,12 @@ from functools import partial
 from typing import Any, Final
 
 from genesys.api import Api
-from genesys.errors import ApiError, NotFound, RollbookError
+from genesys.errors import NotFound, RollbookError
 from genesys.notification import (
     Control,
     Heartbeat,
     Observation,
+    Pong,
     Reply,
     SocketClosing,
     SystemMessage,
@@ -27,7 +28,7 @@ from genesys.notification import (
 )
 from genesys.times import to_text
 from realtime.channel import Line
-from realtime.held import Desk, Held, Opener, Silence, ends, may_be_control, short, words
+from realtime.held import Desk, Held, Opener, Silence, ends, may_be_control, refusal, short, words
 from realtime.inbox import Begin, End, Frame, Inbox
 from realtime.signals import Action, Do, Event, Moment, Phase, Signal, Timings
 from realtime.socket import PING, Socket, SocketRefused
@@ -37,8 +38,6 @@ log = logging.getLogger(__name__)
 
 # Seconds for which a reading of the clock holds: what the ledger's times can show.
 _STAMP: Final = 0.001
-# Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
-_PATIENCE: Final = 60.0
 # Seconds between two tries to see whether a channel that was returned to still has its topics.
 _LOOK_AGAIN: Final = 10.0
 
@@ -78,16 +77,16 @@ class Listener:
         """The line's name in the ledger."""
         return f"line {self.number + 1}"
 
-    @property
-    def channels(self) -> set[str]:
-        """The ids of the channels that it uses now."""
-        return {held.channel.id.reveal() for held in self._held.values() if held.channel is not None}
+    def channels(self, *, connected: bool = False) -> set[str]:
+        """The ids of the channels that it uses now. connected: of those on which a socket is open."""
+        used = [one for one in self._held.values() if one.socket is not None or not connected]
+        return {one.channel.id.reveal() for one in used if one.channel is not None}
 
     @property
     def places(self) -> int:
         """How many of the client's channels it uses, or is about to create."""
         coming = (one for one in (self.line.current, self.line.successor) if one is not None and one.like is None)
-        return len(self.channels) + sum(self._creates(one.serial) for one in coming)
+        return len(self.channels()) + sum(self._creates(one.serial) for one in coming)
 
     def _creates(self, serial: int) -> bool:
         held = self._held.get(serial)
@@ -193,8 +192,8 @@ class Listener:
         if removed and held.socket is not None:
             await held.socket.send(message("unsubscribe", removed))
             names = held.told.forget(removed)
-            # Until its last word: whether the socket still hears is not known before the next one.
-            self._inbox.note(End(held.serial, self._last_word(held), "stopped", names))
+            # Until its last proof: whether the socket still hears is not known before the next one.
+            self._inbox.note(End(held.serial, self._last_proof(held), "stopped", names))
         if added and held.channel is not None:
             before = set(held.told.heard())
             await self._subscribe(held, added, replace=False)
@@ -202,10 +201,10 @@ class Listener:
             if self._listens(held):
                 self._claim(held, to_text(self._desk.now()), fresh)
 
-    def _last_word(self, held: Held) -> str:
+    def _last_proof(self, held: Held) -> str:
         self._tell_heard()
         channel = self.line.channel(held.serial)
-        return to_text(datetime.fromtimestamp(channel.heard_wall, UTC) if channel else self._desk.now())
+        return to_text(datetime.fromtimestamp(channel.proven_wall, UTC) if channel else self._desk.now())
 
     async def _verify(self, held: Held) -> None:
         """Hold the platform's list against ours: topics that it has lost were heard until they were last seen there."""
@@ -259,6 +258,9 @@ class Listener:
                     self.line.heard(held.serial, Moment(held.event[0], held.event[1].timestamp()))
                 self.line.heard(held.serial, Moment(held.heard[0], held.heard[1].timestamp()), told=False)
                 held.heard = held.event = None
+            if held.proof is not None:
+                self.line.proved(held.serial, held.proof.timestamp())
+                held.proof = None
 
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
@@ -330,16 +332,12 @@ class Listener:
     ) -> None:
         try:
             signal = await step(held, action)
-        except NotFound:
-            signal = Signal(Event.GONE, action.serial, action.ticket)
         except SocketRefused as error:
             log.info("%s: %s", self.scope, error)
             signal = Signal(Event.GONE if error.gone else Event.REFUSED, action.serial, action.ticket, wait=error.wait)
         except RollbookError as error:
             log.warning("%s: cannot %s a channel: %s", self.scope, action.do.value, words(error))
-            lasting = isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != 429
-            wait = _PATIENCE if lasting else None
-            signal = Signal(Event.REFUSED, action.serial, action.ticket, wait=wait)
+            signal = refusal(error, action)
         held.step = None
         self._signal(signal)
         if signal.event is Event.CONNECTED:
@@ -395,7 +393,7 @@ class Listener:
             if not isinstance(heard, Observation | Unreadable):
                 self._control(held, heard)
                 return
-        held.event = moment
+        held.event, held.proof = moment, now
         if self._inbox.crowded() and held.socket is not None:
             self._inbox.hold(held.socket)
         if not self._inbox.put(Frame(payload, now, held.serial, fault)) and not held.dropping:
@@ -407,12 +405,14 @@ class Listener:
         match control:
             case Heartbeat():
                 held.event = held.heard
+            case Pong() | Reply(result="200"):
+                held.proof = held.heard[1] if held.heard else None
             case SocketClosing():
                 log.info("%s: the platform will close the socket", self.scope)
                 self._signal(Signal(Event.CLOSING, held.serial))
             case SystemMessage(channel_gone=True, reason=reason):
                 log.warning("%s: the platform took the channel away (%s)", self.scope, short(reason))
-                self._signal(Signal(Event.EVICTED, held.serial))
+                self._signal(Signal(Event.EVICTED, held.serial, clean=True))
             case SystemMessage(topic=topic) if "subscription" in topic and not self._aligning:
                 held.doubted = True
                 self._align()

@@ -64,7 +64,8 @@ class Signal:
     """An event for the channel `serial`; answers to an action carry its ticket, so that late ones are not mistaken.
 
     expires: (CREATED, RENEWED) end of the channel's life, seconds of the epoch. wait: (REFUSED) the platform's
-    Retry-After, seconds. clean: (LOST) the socket was closed with a close frame, so it heard until now.
+    Retry-After, seconds. clean: (LOST) the socket was closed with a close frame; (EVICTED) the platform said so of
+    itself, and not only when it was asked.
     """
 
     event: Event
@@ -95,8 +96,9 @@ class Action:
 class Timings:
     """Seconds. The platform sends a heartbeat every 30 s and lets a channel live 24 h."""
 
-    ping_after: float = 35.0  # of silence: one heartbeat missed
+    ping_every: float = 15.0  # heartbeats come from a socket whose channel is gone, too: an answer does not
     pong_within: float = 10.0
+    beats_every: float = 35.0  # the platform's 30 s, and some patience
     silent_after: float = 65.0  # two heartbeats missed, whatever the pings say
     first_step: float = 0.5
     longest_step: float = 60.0
@@ -104,7 +106,7 @@ class Timings:
     step_timeout: float = 90.0  # for an answer that never comes
     life: float = 86_400.0
     renew_share: float = 0.5  # of its life, after which a channel is renewed
-    reconnects: int = 3  # attempts to return to a channel, of which nothing lasting came, before it is given up
+    reconnects: int = 3  # sockets in a row that did not last, after which their channel is given up
 
     def back_off(self, failures: int, draw: float) -> float:
         """How long to wait after the n-th failure in a row: half to all of a step that doubles."""

@@ -83,6 +83,7 @@ class Subscriber:
         self._wake = asyncio.Event()
         self._following = Following()
         self._ours: set[str] = set()  # channels made by this process and still there, as the platform names them
+        self._unnamed: set[str] = set()  # channels of lines that the platform did not name, and probably counted
         self._in_use = 0
         self._looks = 0
         self._opener = opener
@@ -151,12 +152,18 @@ class Subscriber:
     def free(self) -> int:
         """How many channels could be created without taking one from somebody."""
         in_use = sum(listener.places for listener in self._all())
-        return spread.free(self._in_use, len(self._ours), in_use)
+        return spread.free(self._in_use, self._counted, in_use)
 
     @property
     def others(self) -> int:
         """How many of the client's channels are not ours."""
-        return spread.others(self._in_use, len(self._ours))
+        return spread.others(self._in_use, self._counted)
+
+    @property
+    def _counted(self) -> int:
+        """How many of the channels that the platform counted are ours. Of the unnamed ones, what a line still has."""
+        used = (one.channels() for one in self._all())
+        return len(self._ours) + len(self._unnamed & set().union(*used))
 
     def figures(self) -> Figures:
         """How live capture does."""
@@ -228,7 +235,7 @@ class Subscriber:
         """Let time pass for the lines, then wait until something is due."""
         for listener in list(self._listeners.values()):
             listener.tick()
-        self._leaving = [one for one in self._leaving if one.channels]
+        self._leaving = [one for one in self._leaving if one.channels()]
         hearing = bool(self._listeners) and all(one.line.listening for one in self._listeners.values())
         if hearing:
             self._heard_at = self._ticks()
@@ -302,9 +309,10 @@ class Subscriber:
         before = self.others if self._looks else None
         named = [channel.id.reveal() for channel in await self._api.channels()]
         self._in_use = len(named)
-        # The platform counts a channel that another token made, but does not name it: those that a line uses are ours
-        # all the same, whichever token the API has by now.
-        self._ours = (self._ours & set(named)).union(*(one.channels for one in self._all()))
+        self._ours &= set(named)
+        # The platform counts a channel that another token made, but does not name it: one on which a socket is open is
+        # ours all the same, whichever token the API has by now.
+        self._unnamed = set().union(*(one.channels(connected=True) for one in self._all())) - self._ours
         if self.others and self.others != before:
             log.warning(
                 "%d of the %d channels of this OAuth client are not of this run (left by an earlier one, or in use by"

@@ -102,7 +102,7 @@ async def test_an_evicted_channel_is_replaced(tmp_path: Path) -> None:
 
 async def test_silence_is_noticed(tmp_path: Path) -> None:
     """A socket on which nothing comes and no ping is answered is given up, and the span ends at the last sign of life."""
-    quick = Timings(first_step=0.02, ping_after=0.05, pong_within=0.05, silent_after=60)
+    quick = Timings(first_step=0.02, ping_every=0.05, pong_within=0.05, silent_after=60)
     async with Stage() as stage:
         stage.answer_pings = False
         async with capture(stage, tmp_path, timings=quick) as running:
@@ -119,6 +119,34 @@ async def test_a_server_that_hangs_up_is_not_stormed(tmp_path: Path) -> None:
         stage.drop()
         await running.until(lambda: stage.handshakes >= 4)
         assert running.subscriber.figures().lines[0].losses <= 4
+
+
+async def test_refused_handshakes_cost_no_channel(tmp_path: Path) -> None:
+    """While the platform refuses every handshake its channels are not used up: the line returns to the one it has."""
+    async with Stage() as stage, capture(stage, tmp_path) as running:
+        stage.refuse_handshake = 503
+        stage.drop()
+        await running.until(lambda: stage.handshakes >= 12)
+        stage.refuse_handshake = None
+        await running.until(lambda: reasons(running) == ["disconnected", None])
+        assert [name for name, _ in stage.requests].count("create") == 1
+        await stage.send(snapshot(1))
+        await running.until(lambda: running.events() == 1)
+
+
+async def test_a_channel_that_may_be_gone_is_not_counted_among_those_that_are_there(tmp_path: Path) -> None:
+    """While a line is away from its channel and the platform does not name it, no place of another program is free."""
+    async with Stage() as stage:
+        stage.others = 19
+        async with capture(stage, tmp_path) as running:
+            assert (running.subscriber.others, running.subscriber.free) == (19, 0)
+            stage.refuse_handshake = 503
+            stage.topics.clear()
+            stage.drop()
+            await running.until(lambda: stage.handshakes >= 2)
+            await running.subscriber._count_channels()
+            assert (running.subscriber.others, running.subscriber.free) == (19, 0)
+            stage.refuse_handshake = None
 
 
 async def test_a_refused_topic_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

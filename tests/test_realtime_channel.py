@@ -6,7 +6,7 @@ import heapq
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -50,6 +50,7 @@ def test_lost_socket_returns_to_its_channel_within_a_second() -> None:
     """A socket that dies after a while of listening is replaced on the same channel, in less than a second."""
     line, connect = listening()
     line.heard(connect.serial, at(100))
+    line.proved(connect.serial, START + 100)
     actions = line.apply(Signal(Event.LOST, connect.serial), at(100.5))
     assert does(actions) == [Do.UNHEAR, Do.CLOSE]
     assert (actions[0].at, actions[0].reason) == (START + 100, "disconnected")
@@ -58,11 +59,14 @@ def test_lost_socket_returns_to_its_channel_within_a_second() -> None:
     assert (again.do, again.serial) == (Do.CONNECT, connect.serial)
 
 
-def test_clean_close_was_heard_until_now() -> None:
-    """After a close frame the span ends now, not at the last frame."""
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_lost_socket_was_heard_until_its_last_proof(clean: bool) -> None:
+    """Heartbeats, and even a close frame, come from a socket whose channel has gone before."""
     line, connect = listening()
-    actions = line.apply(Signal(Event.LOST, connect.serial, clean=True), at(100))
-    assert actions[0].at == START + 100
+    line.proved(connect.serial, START + 80)
+    line.heard(connect.serial, at(90))
+    actions = line.apply(Signal(Event.LOST, connect.serial, clean=clean), at(100))
+    assert (actions[0].at, actions[0].reason) == (START + 80, "disconnected")
 
 
 def test_socket_closing_makes_before_it_breaks() -> None:
@@ -94,8 +98,9 @@ def test_without_a_free_channel_the_second_socket_takes_the_same_channel() -> No
     line, old = listening()
     (connect,) = line.apply(Signal(Event.CLOSING, old.serial), at(100, free=0))
     assert (connect.do, connect.like) == (Do.CONNECT, old.serial)
-    kicked = line.apply(Signal(Event.LOST, old.serial), at(100.1, free=0))
-    assert (kicked[0].do, kicked[0].reason) == (Do.UNHEAR, "rolled over")
+    line.heard(old.serial, at(100))
+    kicked = line.apply(Signal(Event.LOST, old.serial, clean=True), at(100.1, free=0))
+    assert (kicked[0].do, kicked[0].reason, kicked[0].at) == (Do.UNHEAR, "rolled over", START + 100.1)
     heard = line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(100.2, free=0))
     assert does(heard) == [Do.HEAR]
     assert line.current is not None
@@ -108,9 +113,9 @@ def test_renewal_comes_long_before_the_end(free: int) -> None:
     line, connect = listening()
     for second in range(0, int(DAY / 2), 30):
         line.heard(connect.serial, at(second))
-        assert line.tick(at(second, free=free)) == []
+        assert set(does(line.tick(at(second, free=free)))) <= {Do.PING}
     line.heard(connect.serial, at(DAY / 2))
-    (action,) = line.tick(at(DAY / 2, free=free))
+    (action,) = (one for one in line.tick(at(DAY / 2, free=free)) if one.do is not Do.PING)
     assert action.do is (Do.CREATE if free else Do.RENEW)
     if not free:
         line.apply(Signal(Event.RENEWED, action.serial, action.ticket), at(DAY / 2 + 1))
@@ -125,6 +130,8 @@ def test_renewal_that_fails_is_tried_again_in_time() -> None:
     for second in range(0, int(DAY), 30):
         line.heard(connect.serial, at(second))
         for action in line.tick(at(second, free=0)):
+            if action.do is Do.PING:
+                continue
             assert action.do is Do.RENEW
             tries += 1
             line.apply(Signal(Event.REFUSED, action.serial, action.ticket), at(second))
@@ -132,22 +139,36 @@ def test_renewal_that_fails_is_tried_again_in_time() -> None:
 
 
 def test_silence_is_death() -> None:
-    """A missed heartbeat asks, and no answer within ten seconds ends the span at the last sign of life."""
+    """A ping every fifteen seconds, and no answer within ten ends the span at the last sign of life."""
     line, connect = listening()
     line.heard(connect.serial, at(10))
-    assert line.tick(at(44)) == []
-    assert does(line.tick(at(45))) == [Do.PING]
-    assert line.tick(at(54)) == []
-    actions = line.tick(at(55))
+    line.proved(connect.serial, START + 10)
+    assert line.tick(at(14)) == []
+    assert does(line.tick(at(15))) == [Do.PING]
+    assert line.tick(at(24)) == []
+    actions = line.tick(at(25))
     assert does(actions) == [Do.UNHEAR, Do.CLOSE]
     assert actions[0].at == START + 10
+
+
+def test_beats_alone_do_not_keep_a_socket() -> None:
+    """A ping behind which nothing but a heartbeat comes is no answer: the next one ends it, at the last proof."""
+    line, connect = listening()
+    line.proved(connect.serial, START + 7)
+    ends = []
+    for second in range(1, 60):
+        if second % 30 == 20:
+            line.heard(connect.serial, at(second))
+        ends += [one for one in line.tick(at(second)) if one.do is Do.UNHEAR]
+    assert [one.at for one in ends] == [START + 7]
 
 
 def test_pongs_alone_do_not_keep_a_socket() -> None:
     """Two missed heartbeats are death even while pings are answered."""
     line, connect = listening()
-    assert does(line.tick(at(35))) == [Do.PING]
-    line.heard(connect.serial, at(36), told=False)
+    for second in range(15, 64, 15):
+        assert does(line.tick(at(second))) == [Do.PING]
+        line.heard(connect.serial, at(second + 1), told=False)
     assert line.tick(at(64)) == []
     assert Do.UNHEAR in does(line.tick(at(65)))
 
@@ -155,11 +176,22 @@ def test_pongs_alone_do_not_keep_a_socket() -> None:
 def test_evicted_channel_is_replaced() -> None:
     """A channel that the platform took away is replaced by a new one, and the hole has its reason."""
     line, connect = listening()
-    actions = line.apply(Signal(Event.EVICTED, connect.serial), at(100))
+    line.heard(connect.serial, at(99))
+    actions = line.apply(Signal(Event.EVICTED, connect.serial, clean=True), at(100))
+    assert actions[0].at == START + 100
     assert [(one.do, one.reason) for one in actions] == [(Do.UNHEAR, "channel lost"), (Do.CLOSE, "")]
     (create,) = line.tick(at(line.due()))
     assert create.do is Do.CREATE
     assert create.serial != connect.serial
+
+
+def test_a_channel_that_is_gone_under_a_beating_socket_was_heard_until_its_last_proof() -> None:
+    """Heartbeats go on, and only a ping finds out: the span ends at the last event or answer, not now."""
+    line, connect = listening()
+    line.proved(connect.serial, START + 70)
+    line.heard(connect.serial, at(99))
+    actions = line.apply(Signal(Event.EVICTED, connect.serial), at(100))
+    assert (actions[0].at, actions[0].reason) == (START + 70, "channel lost")
 
 
 def test_late_answers_are_ignored() -> None:
@@ -240,6 +272,60 @@ def test_a_channel_whose_sockets_do_not_last_is_given_up() -> None:
             break
         line.apply(Signal(Event.CONNECTED, action.serial, action.ticket), at(now))
     assert made == [Do.CONNECT, Do.CONNECT, Do.CREATE]
+
+
+def refused_for_an_hour(line: Line, refusal: Signal | None) -> list[Do]:
+    """What a line does beside waiting while every handshake is refused so (None: is not answered)."""
+    done: list[Do] = []
+    now = 100.0
+    while now < 3_700:
+        now = line.due()
+        for action in line.tick(at(now)):
+            done.append(action.do)
+            if action.do is Do.CONNECT and refusal is not None:
+                line.apply(replace(refusal, serial=action.serial, ticket=action.ticket), at(now))
+    return done
+
+
+@pytest.mark.parametrize("refusal", [Signal(Event.REFUSED, 0), Signal(Event.REFUSED, 0, wait=5), None])
+def test_a_refused_handshake_costs_no_channel(refusal: Signal | None) -> None:
+    """A handshake that is refused or times out says nothing of the channel: an hour of them, and it is returned to."""
+    line, connect = listening()
+    line.heard(connect.serial, at(100))
+    line.apply(Signal(Event.LOST, connect.serial), at(100))
+    assert set(refused_for_an_hour(line, refusal)) <= {Do.CONNECT, Do.CLOSE}
+    assert line.current is not None
+    assert line.current.serial == connect.serial
+
+
+def test_a_refused_handshake_between_two_sockets_is_no_socket() -> None:
+    """Sockets that do not last are counted, and refusals between them are not."""
+    line, connect = listening()
+    now, made = 0.0, []
+    line.apply(Signal(Event.LOST, connect.serial, clean=True), at(now))
+    for answer in (Event.REFUSED, Event.CONNECTED, Event.REFUSED, Event.REFUSED, Event.CONNECTED, None):
+        now = line.due()
+        (action,) = line.tick(at(now))
+        made.append(action.do)
+        if answer is not None:
+            line.apply(Signal(answer, action.serial, action.ticket), at(now))
+            line.apply(Signal(Event.LOST, action.serial, clean=True), at(now))
+    assert made == [Do.CONNECT] * 5 + [Do.CREATE]
+
+
+def test_a_channel_whose_life_is_over_is_not_returned_to() -> None:
+    """Handshakes refused until the channel has ended: then a new one is made, which takes nobody's place."""
+    line, connect = listening()
+    line.heard(connect.serial, at(DAY - 10))
+    line.apply(Signal(Event.LOST, connect.serial), at(DAY - 10))
+    now, made = 0.0, []
+    while now < DAY + 600 and Do.CREATE not in made:
+        now = line.due()
+        for action in line.tick(at(now)):
+            made.append(action.do)
+            line.apply(Signal(Event.REFUSED, action.serial, action.ticket), at(now))
+    assert now > DAY
+    assert made[-1] is Do.CREATE
 
 
 def test_one_announcement_after_the_other_is_not_stormed() -> None:
@@ -387,6 +473,7 @@ class Platform:
     def pong(self, serial: int) -> None:
         if serial in self.sockets and serial not in self.muted:
             self.line.heard(serial, self.moment(), told=False)
+            self.line.proved(serial, START + self.now)
 
     def heartbeat(self, serial: int, generation: int) -> None:
         if self.sockets.get(serial) == generation:

@@ -28,6 +28,7 @@ from tests.stage import CLOSING, HEARTBEAT, PONG, QUEUES, conversation, snapshot
 
 START = datetime(2026, 8, 3, tzinfo=UTC)
 DAY = 86_400.0
+GONE = '{"result":"404","message":"gone"}'
 
 
 class _Jump(selectors.DefaultSelector):
@@ -55,7 +56,8 @@ class Loop(asyncio.SelectorEventLoop):
         return self._virtual
 
     def _pass(self, seconds: float) -> None:
-        self._virtual += seconds
+        # Nothing takes no time at all: what is due within the loop's resolution would be looked at for ever.
+        self._virtual += max(seconds, 1e-9)
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = self.create_future()
@@ -144,6 +146,7 @@ class Line:
     def __init__(self, platform: Platform, chan: Chan, on_frame: Any, on_closed: Any) -> None:
         self.platform, self.chan, self.on_frame, self.on_closed = platform, chan, on_frame, on_closed
         self.open = self.carries = True
+        self.answer: str | None = PONG  # to a ping
 
     def give(self, frame: str) -> bool:
         if self.open and self.carries:
@@ -163,8 +166,8 @@ class Line:
 
     async def send(self, text: str) -> bool:
         await asyncio.sleep(0.01)
-        if self.open and "ping" in text:
-            asyncio.get_running_loop().call_later(0.05, self.give, PONG)
+        if self.open and "ping" in text and self.answer is not None:
+            asyncio.get_running_loop().call_later(0.05, self.give, self.answer)
         return self.open
 
     async def close(self) -> None:
@@ -238,7 +241,7 @@ class Platform:
     def _remove(self, chan: Chan) -> None:
         self.chans.pop(chan.name, None)
         if chan.line is not None:
-            chan.line.give('{"result":"404","message":"gone"}')
+            chan.line.give(GONE)
             chan.line.end(clean=True)
 
     async def create_channel(self) -> Channel:
@@ -340,7 +343,10 @@ class Platform:
     # What became of it
 
     def claimed_and_missed(self) -> list[tuple[str, str, str]]:
-        """Events that the ledger claims were heard, and that are not stored. There must be none."""
+        """Events that the ledger claims were heard, and that are not stored. There must be none.
+
+        Its times are cut to milliseconds: of an event in that in which a span begins nobody can tell which came first.
+        """
         claims: dict[str, list[tuple[str, str]]] = {}
         for span in self.ledger.spans:
             for topic in span["topics"]:
@@ -349,7 +355,7 @@ class Platform:
             event
             for event in self.sent
             if not self.ledger.stored[event[2]]
-            and any(start <= event[0] < end for start, end in claims.get(event[1], ()))
+            and any(start < event[0] < end for start, end in claims.get(event[1], ()))
         ]
 
     def covered(self) -> float:
@@ -401,6 +407,16 @@ def closing(platform: Platform) -> None:
 def gone(platform: Platform) -> None:
     if platform.chans:
         platform._remove(platform.random.choice(list(platform.chans.values())))
+
+
+def gone_under_its_socket(platform: Platform) -> None:
+    """A channel goes and its socket stays and beats; pings are answered with that, or not; it may break or be closed."""
+    if (line := platform.some_line()) is not None:
+        del platform.chans[line.chan.name]
+        line.answer = platform.random.choice((GONE, None))
+        end = platform.random.choice((True, False, None))
+        if end is not None:
+            asyncio.get_running_loop().call_later(platform.random.uniform(1, 40), lambda: line.end(clean=end))
 
 
 def forget(platform: Platform) -> None:
@@ -461,6 +477,6 @@ def lock(platform: Platform) -> None:
 
 
 FAULTS: list[Callable[[Platform], None]] = [
-    drop, drop_all, close, mute, closing, gone, forget, no_longer_subscribed, flap, refuse, api_down,
+    drop, drop_all, close, mute, closing, gone, gone_under_its_socket, forget, no_longer_subscribed, flap, refuse, api_down,
     closing_while_api_is_down, queues_move, refuse_topic, lock,
 ]  # fmt: skip
