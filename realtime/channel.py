@@ -11,7 +11,8 @@ one takes over from the other. Rules (the platform's, with their sources in docs
 - A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead. One that
   only beats may belong to a channel that is gone: a ping asks, and what was not proven is not claimed.
 - A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
-  is one whose sockets do not last. A refused handshake says nothing of the channel, and takes none of the twenty.
+  is one whose sockets do not last. A refused handshake says nothing of the channel; an hour
+  of them costs one of the twenty, if one is free.
 - Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again: a
   server that accepts and then closes is a failing server.
 
@@ -43,6 +44,7 @@ class Channel:
     like: int | None = None
     failures: int = 0  # in a row, its predecessors' included: which step of the back-off comes next
     brief: int = 0  # sockets in a row that were accepted and did not last
+    refused: float = math.inf  # the first of the handshakes in a row that were refused
     lasting: bool = False  # whether its socket has listened for long enough to be no failure
     since: float = 0.0
     heard: float = 0.0
@@ -239,15 +241,20 @@ def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> 
     del signal
     channel.phase, channel.until, channel.like, channel.lasting = Phase.LISTENING, math.inf, None, False
     channel.since = channel.heard = channel.told = channel.asked = moment.tick
+    channel.refused = math.inf
     channel.heard_wall, channel.proven_wall, channel.pinged = moment.wall, moment.wall, None
     yield Action(Do.HEAR, channel.serial, at=moment.wall)
     yield from line._take_over(channel, moment)
 
 
 def _refused(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    # Nothing was accepted, so nothing is known of the channel: it is returned to for as long as it lives.
+    # Nothing was accepted, so nothing is known of the channel: it is returned to for as long as it lives. But a server
+    # may refuse the sockets of one channel only: after a long time another is tried, unless it took somebody's place.
     step = channel.phase
-    if step is Phase.CONNECTING and moment.wall >= channel.expires:
+    if step is Phase.CONNECTING:
+        channel.refused = min(channel.refused, moment.tick)
+    tired = moment.free > 0 and moment.tick - channel.refused >= line.timings.refused_for
+    if step is Phase.CONNECTING and (moment.wall >= channel.expires or tired):
         line._replace_by_new(channel, moment)
     else:
         line._wait(channel, step, moment, at_least=signal.wait)

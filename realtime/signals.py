@@ -106,6 +106,7 @@ class Timings:
     step_timeout: float = 90.0  # for an answer that never comes
     life: float = 86_400.0
     renew_share: float = 0.5  # of its life, after which a channel is renewed
+    refused_for: float = 3_600.0  # of refused handshakes, after which another channel is tried, if one is free
     reconnects: int = 3  # sockets in a row that did not last, after which their channel is given up
 
     def back_off(self, failures: int, draw: float) -> float:

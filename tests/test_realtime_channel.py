@@ -278,7 +278,7 @@ def refused_for_an_hour(line: Line, refusal: Signal | None) -> list[Do]:
     """What a line does beside waiting while every handshake is refused so (None: is not answered)."""
     done: list[Do] = []
     now = 100.0
-    while now < 3_700:
+    while now < 3_600:
         now = line.due()
         for action in line.tick(at(now)):
             done.append(action.do)
@@ -296,6 +296,21 @@ def test_a_refused_handshake_costs_no_channel(refusal: Signal | None) -> None:
     assert set(refused_for_an_hour(line, refusal)) <= {Do.CONNECT, Do.CLOSE}
     assert line.current is not None
     assert line.current.serial == connect.serial
+
+
+@pytest.mark.parametrize(("free", "made"), [(0, 0), (5, 1)])
+def test_after_an_hour_of_refusals_another_channel_is_tried_if_one_is_free(free: int, made: int) -> None:
+    """A server that refuses the sockets of one channel only is not believed for a day; nobody's place is taken for it."""
+    line, connect = listening()
+    line.apply(Signal(Event.LOST, connect.serial), at(100))
+    created, now = 0, 100.0
+    while now < 5_000:
+        now = line.due()
+        for action in line.tick(at(now, free=free)):
+            created += action.do is Do.CREATE
+            answer = Event.CREATED if action.do is Do.CREATE else Event.REFUSED
+            line.apply(Signal(answer, action.serial, action.ticket, expires=START + DAY), at(now, free=free))
+    assert created == made
 
 
 def test_a_refused_handshake_between_two_sockets_is_no_socket() -> None:
