@@ -6,7 +6,6 @@ It knows exit statuses and nothing of what a command does. Programs call `run` o
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ import click
 from rich.console import Console
 
 from genesys.errors import RollbookError, UsageError
+from genesys.memory import tune_collector
 from genesys.settings import Settings, load
 
 log = logging.getLogger(__name__)
@@ -80,16 +80,6 @@ def _told(error: Exception) -> RollbookError:
     return RollbookError(
         f"this should not happen ({type(error).__name__}: {error}); run it again with -v and report what it says"
     )
-
-
-def tune_collector() -> None:
-    """Let the cycle collector look less often.
-
-    A page of details is some 50,000 objects without a single cycle: at the default thresholds, decoding one took
-    three times as long (docs/performance.md). What is loaded at the start is never garbage.
-    """
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
 
 
 def settings_options(command: F) -> F:

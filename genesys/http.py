@@ -92,7 +92,7 @@ class Http:
         except tuple(_ERRORS) as error:
             raise _transport_error(error) from None
         # A response and its stream hold each other. Every body (two megabytes of details) would lie there until the
-        # cycle collector comes, which `console.tune_collector` has made rare.
+        # cycle collector comes, which `memory.tune_collector` has made rare.
         response.stream = httpx.ByteStream(b"")
         return Answer(response.status_code, response.headers, response.content)
 

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 from genesys.api import Api, Count, counting
 from genesys.errors import RollbookError, SettingsError
+from genesys.memory import give_back
 from genesys.settings import Settings
 from genesys.times import to_text
 from realtime.figures import Figures
@@ -256,6 +257,7 @@ class Daemon:
         if failing is not None and failing != self.reconcile_failing:
             log.error("cannot reconcile now, will try again: %s", failing)
         self.reconcile_failing = failing
+        await asyncio.to_thread(give_back)
 
     async def _tell(self) -> None:
         """Tell the service manager: ready once every line listens (or after a while), then alive."""

@@ -40,7 +40,7 @@ from tests.whole import assert_store_is, rollbook, start, until
 SECONDS = 5.0  # that a script lasts
 PER_HOUR = 14_000  # conversations
 # The daemon's own words travel in milliseconds; a busy machine makes it many.
-EDGE = timedelta(seconds=1)
+EDGE = timedelta(seconds=0.25)
 
 
 @dataclass(frozen=True)

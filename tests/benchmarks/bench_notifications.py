@@ -168,11 +168,11 @@ def rollbook(port: int, frames: int, path: str, answer: Any) -> None:
     """The daemon, without its reconciler, until every frame is a durable row."""
     import dataclasses
 
-    from genesys import console
+    from genesys.memory import tune_collector
     from genesys.settings import Secret, Settings
     from realtime.daemon import Daemon, Options
 
-    console.tune_collector()
+    tune_collector()
     address = f"http://127.0.0.1:{port}"
     settings = dataclasses.replace(
         Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")), store_path=Path(path)

@@ -293,14 +293,14 @@ def rollbook(port: int, path: str, via: Any = "query") -> float:
     """The command itself, without the start of the interpreter. via: as `reconcile --via` takes it."""
     import dataclasses
 
-    from genesys import console
     from genesys.api import Api
+    from genesys.memory import tune_collector
     from genesys.settings import Secret, Settings
     from genesys.times import parse_interval
     from reconcile.runner import reconcile_window
     from store.book import Book
 
-    console.tune_collector()
+    tune_collector()
     address = f"http://127.0.0.1:{port}"
     settings = dataclasses.replace(
         Settings(api_url=address, login_url=address, client_id="a", client_secret=Secret("b")), store_path=Path(path)
