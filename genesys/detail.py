@@ -96,13 +96,28 @@ def parse_page(body: bytes) -> DetailsPage:
 
 
 def parse_results(body: bytes) -> DetailsPage:
-    """A page of a job's results, its rows decoded when they are looked at. Raises ValueError for a broken body."""
+    """A page of a job's results, in the order of its ids. Its rows are decoded when they are looked at.
+
+    The tables' keys begin with the id, and ids are random: in this order neighbours are written together, and a page of
+    the file once, which saves an eighth of a backfill (docs/performance.md). Raises ValueError for a broken body.
+    """
     try:
         body.decode()  # what `row_of` would find when nobody asks again any more
     except UnicodeDecodeError as error:
         raise ValueError(f"the answer is not UTF-8: {error}") from None
     page = _read_page(body)
-    return _page(page, Rows(page.conversations or ()))
+    return _page(page, Rows(sorted(page.conversations or (), key=_about_the_id)))
+
+
+# Enough for the id's name, a space or two, and the id.
+_ID_LENGTH: Final = 64
+
+
+def _about_the_id(record: msgspec.Raw) -> bytes:
+    """What nearly always sorts as the id does, without decoding the record; a wrong place loses nothing."""
+    raw = bytes(record)
+    at = raw.find(b'"conversationId"')
+    return raw[at : at + _ID_LENGTH]
 
 
 def _page(page: _Page, rows: Sequence[DetailRow]) -> DetailsPage:
