@@ -118,10 +118,12 @@ class _Log(list[tuple[datetime, str, str]]):
 
 
 class Run:
-    """One script."""
+    """One script. width: of a window, as the settings take it."""
 
-    def __init__(self, seed: int, folder: Path, *, steps: list[Step], per_hour: float = PER_HOUR) -> None:
-        self.seed, self.folder, self.steps, self.per_hour = seed, folder, steps, per_hour
+    def __init__(
+        self, seed: int, folder: Path, *, steps: list[Step], per_hour: float = PER_HOUR, width: str = "PT5S"
+    ) -> None:
+        self.seed, self.folder, self.steps, self.per_hour, self.width = seed, folder, steps, per_hour, width
         self.path = folder / "rollbook.db"
         self.said: list[str] = []
         self.sent = _Log()
@@ -131,7 +133,9 @@ class Run:
     async def run(self) -> dict[str, Any]:
         """Run it and hold the store against the truth; answers figures. AssertionError if the store is not the truth."""
         follow = "true" if self.seed % 2 else "false"
-        settings = f'[realtime]\nusers = true\nfollow_details = {follow}\n[reconcile]\nwidth = "PT5S"\nlag = "PT1S"\n'
+        settings = (
+            f'[realtime]\nusers = true\nfollow_details = {follow}\n[reconcile]\nwidth = "{self.width}"\nlag = "PT1S"\n'
+        )
         (self.folder / "rollbook.toml").write_text(settings)
         begun = datetime.now(UTC)
         first = begun - timedelta(minutes=3)

@@ -1,9 +1,10 @@
 """The daemon for hours, with faults: does its memory, its files or its WAL grow?
 
-    python tests/soak.py --minutes 180 [--every 15] [--per-hour 7200] [--csv soak.csv]
+    python tests/soak.py --minutes 180 [--every 15] [--per-hour 7200] [--width PT1M] [--csv soak.csv]
 
 One daemon process against the simulated organisation, with a fault now and then (sockets, channels, events, the API, a
-locked store, a frozen process; it is not killed, since the growth of one process is what is looked for). Its resident
+locked store, a frozen process; it is not killed, since the growth of one process is what is looked for). A window's answer
+has all that goes on during it, so narrow ones (--width) are a load that grows with the conversations that go on. Its resident
 memory, open files, threads, WAL and store are noted every few seconds. Printed: where each began and ended, its most,
 and how fast memory grew over the second half. In the end the store is held against the truth, as after every script.
 """
@@ -70,11 +71,11 @@ def slope(rows: list[tuple[float, ...]]) -> float:
     return sum((one - middle) * (value - mean) for one, value in zip(times, values, strict=True)) / spread
 
 
-async def soak(*, minutes: float, every: float, per_hour: float, seed: int, out: Path | None) -> None:
+async def soak(*, minutes: float, every: float, per_hour: float, width: str, seed: int, out: Path | None) -> None:
     """Run, and print."""
     steps = script(seed, seconds=minutes * 60, every=every, without=WITHOUT)
     with tempfile.TemporaryDirectory(prefix="rollbook-soak-") as folder:
-        run = Run(seed, Path(folder), steps=steps, per_hour=per_hour)
+        run = Run(seed, Path(folder), steps=steps, per_hour=per_hour, width=width)
         rows: list[tuple[float, ...]] = []
         watching = asyncio.create_task(watch(run, rows, out))
         figures = await run.run()
@@ -94,12 +95,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--every", type=float, default=15, help="seconds from one fault to the next, on the whole")
     parser.add_argument("--per-hour", type=float, default=7_200, help="conversations")
+    parser.add_argument("--width", default="PT1M", help="of a window")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
     asyncio.run(
         soak(
-            minutes=given.minutes, every=given.every, per_hour=given.per_hour, seed=given.seed, out=given.csv
+            minutes=given.minutes, every=given.every, per_hour=given.per_hour, width=given.width, seed=given.seed,
+            out=given.csv,
         )
     )  # fmt: skip
 
