@@ -20,7 +20,7 @@ from genesys.times import Interval, from_text, to_text
 from store import conversations, counts, engine, gaps, locks, rebuild
 from store.captured import Captured
 from store.checkpointer import Checkpointer
-from store.conversations import Cause, OpenConversation, PageOutcome
+from store.conversations import Cause, OpenConversation, PageOutcome, Read
 from store.errors import translate
 from store.ledger import Ledger
 from store.writer import Writer
@@ -137,11 +137,10 @@ class Book(Captured, Ledger):
         as_of: how old the read is. window: what this run owns (None: a read by id). already: ids classified before in
         this run; it is read in the writer's thread and must not change until the future is answered.
         """
-        at = to_text(self._now())
+        read = Read(as_of, to_text(self._now()), run_started_at, already)
         written = self._write(
             lambda db: conversations.write(
-                db, details, as_of=as_of, at=at, run_started_at=run_started_at, already=already,
-                window_start=self._filed_under(window), cause=cause,
+                db, details, read, window_start=self._filed_under(window), cause=cause
             )
         )  # fmt: skip
         self._count_waiting(len(details))
@@ -161,11 +160,8 @@ class Book(Captured, Ledger):
         self, details: Sequence[DetailRow], *, as_of: str, run_started_at: str, already: Mapping[str, Any]
     ) -> PageOutcome:
         """What `write_details` would answer, but for the causes of the gaps; writes nothing."""
-        return self.read(
-            lambda db: conversations.compare(
-                db, details, as_of=as_of, at=to_text(self._now()), run_started_at=run_started_at, already=already
-            )
-        )  # fmt: skip
+        read = Read(as_of, to_text(self._now()), run_started_at, already)
+        return self.read(lambda db: conversations.compare(db, details, read))
 
     def _filed_under(self, window: Interval | None) -> Callable[[DetailRow], str]:
         """The start of the window that a conversation belongs to: the run's own, else the grid's."""

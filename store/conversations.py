@@ -178,25 +178,32 @@ class _Page:
     children: rows.Rows = field(default_factory=rows.child_rows)
 
 
+class Read(NamedTuple):
+    """How a page was read. Times are API text.
+
+    as_of: how old the read is. at: the time now. already: the ids that this run has classified.
+    """
+
+    as_of: str
+    at: str
+    run_started_at: str
+    already: Mapping[str, Any]
+
+
 def write(
     connection: sqlite3.Connection,
     details: Iterable[DetailRow],
+    read: Read,
     *,
-    as_of: str,
-    at: str,
-    run_started_at: str,
-    already: Mapping[str, Any],
     window_start: Callable[[DetailRow], str],
     cause: Cause,
 ) -> PageOutcome:
     """Write a page of details with its child rows and its gaps. Runs inside the caller's transaction.
 
-    as_of: how old the read is. at: the time now. already: the ids that this run has classified.
     window_start: the start of the window that a conversation's gap is filed under.
     """
-    outcome, judged = _judge_page(
-        connection, details, as_of=as_of, at=at, run_started_at=run_started_at, already=already
-    )  # fmt: skip
+    outcome, judged = _judge_page(connection, details, read)
+    as_of, at = read.as_of, read.at
     page = _Page()
     for conversation_id, row, standing, action in judged:
         if action in _NEW_CONTENT:
@@ -220,25 +227,19 @@ class _Judged(NamedTuple):
 
 
 def _judge_page(
-    connection: sqlite3.Connection,
-    details: Iterable[DetailRow],
-    *,
-    as_of: str,
-    at: str,
-    run_started_at: str,
-    already: Mapping[str, Any],
+    connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read
 ) -> tuple[PageOutcome, list[_Judged]]:
     """What a page of details means, for who writes it and for who only wants to know."""
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
     known = standings(connection, list(named))
-    latest = to_text(from_text(at) + FUTURE)
+    latest = to_text(from_text(read.at) + FUTURE)
     outcome, judged, drifted = PageOutcome(), [], 0
     for conversation_id, row in named.items():
         standing = known.get(conversation_id)
         same = same_content(standing, row)
-        if conversation_id not in already:
-            outcome.classes[conversation_id] = classify(standing, same, row, run_started_at)
-        action = judge(standing, same, as_of, latest=latest)
+        if conversation_id not in read.already:
+            outcome.classes[conversation_id] = classify(standing, same, row, read.run_started_at)
+        action = judge(standing, same, read.as_of, latest=latest)
         judged.append(_Judged(conversation_id, row, standing, action))
         if action in _NEW_CONTENT:
             outcome.content[conversation_id] = unheard_end(standing, row)
@@ -321,19 +322,9 @@ def _execute(connection: sqlite3.Connection, page: _Page) -> None:
     gaps.add(connection, page.gaps)
 
 
-def compare(
-    connection: sqlite3.Connection,
-    details: Iterable[DetailRow],
-    *,
-    as_of: str,
-    at: str,
-    run_started_at: str,
-    already: Mapping[str, Any],
-) -> PageOutcome:
+def compare(connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read) -> PageOutcome:
     """What `write` would answer, but for the causes: writes nothing, files nothing."""
-    return _judge_page(
-        connection, details, as_of=as_of, at=at, run_started_at=run_started_at, already=already
-    )[0]  # fmt: skip
+    return _judge_page(connection, details, read)[0]
 
 
 class OpenConversation(NamedTuple):
