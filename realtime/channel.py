@@ -11,8 +11,8 @@ one takes over from the other. Rules (the platform's, with their sources in docs
 - A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead. One that
   only beats may belong to a channel that is gone: a ping asks, and what was not proven is not claimed.
 - A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
-  is one whose sockets do not last. A refused handshake says nothing of the channel; an hour
-  of them costs one of the twenty, if one is free.
+  is one whose sockets do not last. A refused handshake says nothing of the channel; an hour of them costs one of the
+  twenty, if one is free.
 - Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again: a
   server that accepts and then closes is a failing server.
 

@@ -23,7 +23,7 @@ from reconcile.scan import Row, packed, spans
 # The fastest jobs take some three seconds (reference, "States").
 FIRST_POLL: Final = 3.0
 LONGEST_POLL: Final = 30.0
-# Rows of a page that are written together.
+# Rows of a page that are decoded, and handed on, together.
 SLICE: Final = 100
 # A job that is not done by then is given up.
 PATIENCE: Final = timedelta(hours=2)
@@ -220,7 +220,7 @@ class _Reading:
         return await (self.api.job_results(job_id, cursor) if cursor else self.api.job_results(job_id))
 
     async def _hand_on(self, page: DetailsPage) -> None:
-        """In transactions of a few hundred rows: the first are written while the others are decoded."""
+        """A slice at a time: the first are written while the others are decoded."""
         as_of = min(self.result.watermarks)
         listed: list[Row] = []
         for at in range(0, max(len(page.rows), 1), SLICE):

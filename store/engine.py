@@ -21,7 +21,8 @@ CHECKPOINT_PAGES: Final = 8_000
 # 1.3 times as long (docs/performance.md).
 PAGE_BYTES: Final = 8192
 # What a transaction of eight pages of details touches (docs/performance.md). In SQLite's 2 MB it spills into the log
-# before it is committed, and is read again and written twice. It is taken only while it is needed.
+# before it is committed, and is read again and written twice. It fills as it is used, and is kept until the
+# file is closed.
 CACHE_KILOBYTES: Final = 32_000
 SQLITE_VERSION: Final = sqlite3.sqlite_version
 # The smallest page that SQLite has.
