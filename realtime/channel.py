@@ -9,7 +9,8 @@ one takes over from the other. Rules (the platform's, with their sources in docs
 - `socket_closing` announces the end of a socket: the same move; without a free channel, a second socket on the same
   channel, which the platform lets replace the first one. That break is short, and recorded.
 - A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead. One that
-  only beats may belong to a channel that is gone: a ping asks, and what was not proven is not claimed.
+  only beats may belong to a channel that is gone: a ping asks, and what was not proven is not claimed. So one that is
+  let go, in favour of another or because the program ends, is asked a last time, and was heard until its answer.
 - A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
   is one whose sockets do not last. A refused handshake says nothing of the channel; an hour of them costs one of the
   twenty, if one is free.
@@ -56,6 +57,8 @@ class Channel:
     expires: float = math.inf
     renew_at: float = math.inf
     renewing: float = math.inf  # the tick at which the renewal under way is overdue
+    reason: str = ""  # (LEAVING) why its span ends
+    kicked: bool = False  # whether a second socket took this one's place on the same channel
 
 
 # Seconds after its creation before which a channel is not renewed.
@@ -66,12 +69,13 @@ Rule = Callable[["Line", Channel, Signal, Moment], Iterator[Action]]
 
 @dataclass(slots=True)
 class Line:
-    """A set of topics, and the channels that serve it. `current` hears or is on its way; `successor` takes over."""
+    """A set of topics: `current` hears or is on its way, `successor` takes over, `leaving` are asked a last time."""
 
     timings: Timings = field(default_factory=Timings)
     serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     current: Channel | None = None
     successor: Channel | None = None
+    leaving: list[Channel] = field(default_factory=list)
     tickets: int = 0
 
     def start(self, moment: Moment) -> list[Action]:
@@ -92,17 +96,15 @@ class Line:
     def tick(self, moment: Moment) -> list[Action]:
         """Let time pass for every channel of the line."""
         found = []
-        for channel in (self.current, self.successor):
-            if channel is not None:
-                found += self.apply(Signal(Event.TICK, channel.serial), moment)
+        for channel in self._channels():
+            found += self.apply(Signal(Event.TICK, channel.serial), moment)
         return found
 
     def stop(self, moment: Moment) -> list[Action]:
-        """End the line: its topics are not wanted any more, or the program ends."""
+        """End the line: its topics are not wanted any more, or the program ends. What leaves has a little time left."""
         found = []
-        for channel in (self.successor, self.current):
-            if channel is not None:
-                found += self.apply(Signal(Event.STOP, channel.serial), moment)
+        for channel in reversed(self._channels()):
+            found += self.apply(Signal(Event.STOP, channel.serial), moment)
         return found
 
     def heard(self, serial: int, moment: Moment, *, told: bool = True) -> None:
@@ -121,7 +123,10 @@ class Line:
 
     def channel(self, serial: int) -> Channel | None:
         """The channel of that serial number, if the line still has it."""
-        return next((one for one in (self.current, self.successor) if one is not None and one.serial == serial), None)
+        return next((one for one in self._channels() if one.serial == serial), None)
+
+    def _channels(self) -> list[Channel]:
+        return [one for one in (*self.leaving, self.current, self.successor) if one is not None]
 
     @property
     def listening(self) -> bool:
@@ -130,7 +135,7 @@ class Line:
 
     def due(self) -> float:
         """The tick at which time alone would change something (renewal aside: that is the other clock's)."""
-        return min((self._due(one) for one in (self.current, self.successor) if one is not None), default=math.inf)
+        return min(map(self._due, self._channels()), default=math.inf)
 
     def _due(self, channel: Channel) -> float:
         if channel.phase is not Phase.LISTENING:
@@ -144,11 +149,11 @@ class Line:
     def _new(self, *, like: int | None = None, failures: int = 0) -> Channel:
         return Channel(next(self.serials), Phase.WAITING, like=like, failures=failures)
 
-    def _begin(self, channel: Channel, phase: Phase, moment: Moment) -> Iterator[Action]:
+    def _begin(self, channel: Channel, phase: Phase, moment: Moment, within: float = 0.0) -> Iterator[Action]:
         """Begin the step `phase`, with a ticket for its answer and a time by which it is overdue."""
         self.tickets += 1
         channel.phase, channel.ticket = phase, self.tickets
-        channel.until = moment.tick + self.timings.step_timeout
+        channel.until = moment.tick + (within or self.timings.step_timeout)
         yield Action(_STEPS[phase], channel.serial, channel.ticket, like=channel.like)
 
     def _wait(self, channel: Channel, then: Phase, moment: Moment, *, at_least: float | None = None) -> None:
@@ -180,11 +185,19 @@ class Line:
         former = self.current
         if former is None or channel is not self.successor:
             return
+        former.kicked = self._kicked(former)
         self.current, self.successor = channel, None
-        if former.phase is Phase.LISTENING:
-            yield Action(Do.UNHEAR, former.serial, at=_heard_until(self, former, moment), reason="rolled over")
-        former.phase = Phase.DONE
-        yield Action(Do.CLOSE, former.serial)
+        yield from self._let_go(former, moment, reason="rolled over")
+
+    def _let_go(self, channel: Channel, moment: Moment, *, reason: str) -> Iterator[Action]:
+        """`channel` is not needed any more. One that hears is asked how long it did."""
+        if channel.phase is Phase.LISTENING:
+            channel.reason = reason
+            self.leaving.append(channel)
+            yield from self._begin(channel, Phase.LEAVING, moment, self.timings.part_within)
+        else:
+            channel.phase = Phase.DONE
+            yield Action(Do.CLOSE, channel.serial)
 
     def _died(self, channel: Channel, moment: Moment, *, at: float, reason: str) -> Iterator[Action]:
         """The socket of a listening channel hears no more, the channel itself may still be there."""
@@ -218,6 +231,7 @@ _STEPS: Final[Mapping[Phase, Do]] = {
     Phase.CREATING: Do.CREATE,
     Phase.SUBSCRIBING: Do.SUBSCRIBE,
     Phase.CONNECTING: Do.CONNECT,
+    Phase.LEAVING: Do.PART,
 }
 
 
@@ -239,12 +253,13 @@ def _subscribed(line: Line, channel: Channel, signal: Signal, moment: Moment) ->
 
 def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
-    channel.phase, channel.until, channel.like, channel.lasting = Phase.LISTENING, math.inf, None, False
+    channel.phase, channel.until, channel.lasting = Phase.LISTENING, math.inf, False
     channel.since = channel.heard = channel.told = channel.asked = moment.tick
     channel.refused = math.inf
     channel.heard_wall, channel.proven_wall, channel.pinged = moment.wall, moment.wall, None
     yield Action(Do.HEAR, channel.serial, at=moment.wall)
     yield from line._take_over(channel, moment)
+    channel.like = None
 
 
 def _refused(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
@@ -363,13 +378,23 @@ def _renew_pause(channel: Channel, moment: Moment) -> float:
 
 def _stop(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
-    if channel.phase is Phase.LISTENING:
-        yield Action(Do.UNHEAR, channel.serial, at=_heard_until(line, channel, moment), reason="stopped")
-    channel.phase = Phase.DONE
     if channel is line.successor:
         line.successor = None
     elif channel is line.current:
         line.current = None
+    yield from line._let_go(channel, moment, reason="stopped")
+
+
+def _left(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    """It has answered, or will not: it was heard until the last proof."""
+    if signal.event is Event.TICK and moment.tick < channel.until:
+        return
+    line.leaving.remove(channel)
+    channel.phase = Phase.DONE
+    closed = signal.event is Event.LOST and signal.clean and channel.kicked
+    at = _heard_until(line, channel, moment) if closed else channel.proven_wall
+    reason = channel.reason if signal.event in (Event.ANSWERED, Event.LOST) else "channel lost"
+    yield Action(Do.UNHEAR, channel.serial, at=at, reason=reason)
     yield Action(Do.CLOSE, channel.serial)
 
 
@@ -411,6 +436,13 @@ TABLE: Final[Mapping[Phase, Mapping[Event, Rule]]] = {
     Phase.WAITING: {
         Event.TICK: _resume,
         Event.STOP: _stop,
+    },
+    Phase.LEAVING: {
+        Event.ANSWERED: _left,
+        Event.LOST: _left,
+        Event.EVICTED: _left,
+        Event.REFUSED: _left,
+        Event.TICK: _left,
     },
     Phase.DONE: {},
 }

@@ -6,6 +6,7 @@ Values and small readings of them; when to do what is decided elsewhere.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from genesys.api import Channel, TopicState
 from genesys.errors import ApiError, NotFound, RollbookError
 from genesys.times import from_text
 from realtime.signals import Action, Event, Moment, Signal
+from realtime.socket import PING
 from realtime.subscriptions import Told
 
 # Messages about the channel are small and do not begin like an event; they must not wait behind a full queue.
@@ -61,6 +63,7 @@ class Held:
     told: Told = field(default_factory=Told)
     heard: tuple[float, datetime] | None = None  # newest frame that the line was not told of: tick, and when
     event: tuple[float, datetime] | None = None  # the same, without answers to our pings
+    answered: asyncio.Event = field(default_factory=asyncio.Event)  # a ping was
     proof: datetime | None = None  # the newest of those that come only to a channel that is there
     dropping: bool = False
     verified: datetime | None = None  # when the platform's list was last known to be ours
@@ -68,6 +71,20 @@ class Held:
     doubted_until: float | None = None  # the tick at which it is looked at again, if that failed
     unproven: str | None = None  # since when it hears what its channel had before, if that is not proven yet
     proven: int = 0  # the connection for which the platform's list is known to be ours
+
+    async def send(self, text: str) -> None:
+        """Send, if there is a socket."""
+        if self.socket is not None:
+            await self.socket.send(text)
+
+    async def answers(self, within: float) -> bool:
+        """Ask whether the channel is there: whether it says so within so many seconds."""
+        self.answered.clear()
+        await self.send(PING)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.answered.wait()
+        return self.answered.is_set()
 
 
 @dataclass(slots=True)

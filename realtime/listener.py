@@ -243,7 +243,7 @@ class Listener:
         held.told.details = set(wanted)
         for verb, which in (("unsubscribe", removed), ("subscribe", added)):
             if which and held.socket is not None:
-                self._spawn(self._send(held, message(verb, details_of(sorted(which)))))
+                self._spawn(held.send(message(verb, details_of(sorted(which)))))
 
     # What the channel's life asks for
 
@@ -274,7 +274,7 @@ class Listener:
                     self.silence.begin(self._ticks())
                 self._end(held, action)
             elif action.do is Do.PING:
-                self._spawn(self._send(held, PING))
+                self._spawn(held.send(PING))
             elif action.do is Do.CLOSE:
                 self._close(held)
             else:
@@ -324,6 +324,7 @@ class Listener:
             Do.SUBSCRIBE: self._tell_all,
             Do.CONNECT: self._connect,
             Do.RENEW: self._renew,
+            Do.PART: self._part,
         }
         held.step = self._spawn(self._answer(held, action, steps[action.do]))
 
@@ -369,6 +370,10 @@ class Listener:
         held.socket = await self._open(held.channel.connect_uri, on_frame=arrived, on_closed=closed)
         return Signal(Event.CONNECTED, action.serial, action.ticket)
 
+    async def _part(self, held: Held, action: Action) -> Signal:
+        there = await held.answers(self.line.timings.part_within)
+        return Signal(Event.ANSWERED if there else Event.REFUSED, action.serial, action.ticket)
+
     def _connected(self, held: Held) -> None:
         self.connects += 1
         log.info("%s: listens to %d topics", self.scope, len(held.told.topics))
@@ -407,6 +412,7 @@ class Listener:
                 held.event = held.heard
             case Pong() | Reply(result="200"):
                 held.proof = held.heard[1] if held.heard else None
+                held.answered.set()
             case SocketClosing():
                 log.info("%s: the platform will close the socket", self.scope)
                 self._signal(Signal(Event.CLOSING, held.serial))
@@ -430,10 +436,6 @@ class Listener:
             held.socket = None
             log.info("%s: %s", self.scope, why)
             self._signal(Signal(Event.LOST, held.serial, clean=clean))
-
-    async def _send(self, held: Held, text: str) -> None:
-        if held.socket is not None:
-            await held.socket.send(text)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -17,6 +17,7 @@ class Phase(StrEnum):
     CONNECTING = "connecting"
     LISTENING = "listening"
     WAITING = "waiting"  # for its step of the back-off
+    LEAVING = "leaving"  # asked a last time whether it is there: until then it was heard
     DONE = "done"
 
 
@@ -27,6 +28,7 @@ class Event(StrEnum):
     SUBSCRIBED = "subscribed"
     CONNECTED = "connected"
     RENEWED = "renewed"
+    ANSWERED = "answered"  # the last ping
     REFUSED = "refused"  # the step under way failed; it may succeed later
     GONE = "gone"  # the step under way failed because the platform does not know the channel any more
     LOST = "lost"  # the socket closed
@@ -44,6 +46,7 @@ class Do(StrEnum):
     CONNECT = "connect"
     RENEW = "renew"
     PING = "ping"
+    PART = "part"  # ask a last time whether the channel is there, and tell what came
     CLOSE = "close"  # the socket, if there is one, and whatever step is under way
     HEAR = "hear"  # coverage begins
     UNHEAR = "unhear"  # coverage ends
@@ -98,6 +101,7 @@ class Timings:
 
     ping_every: float = 15.0  # heartbeats come from a socket whose channel is gone, too: an answer does not
     pong_within: float = 10.0
+    part_within: float = 2.0  # for the last answer; a daemon that is told to stop has not many seconds
     beats_every: float = 35.0  # the platform's 30 s, and some patience
     silent_after: float = 65.0  # two heartbeats missed, whatever the pings say
     first_step: float = 0.5

@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -246,12 +246,12 @@ class Run:
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, isolation_level=None, timeout=10)
 
-    def _spans(self) -> list[tuple[str, str, str | None, str]]:
-        """(start, last sign of life, end, topics) of each span."""
+    def _spans(self) -> list[tuple[str, str, str | None, str, str | None]]:
+        """(start, last sign of life, end, topics, why it ended) of each span."""
         if not self.path.exists():
             return []
         query = (
-            "SELECT started_at, alive_at, ended_at, topics FROM coverage JOIN topic_sets USING (topic_set_id)"
+            "SELECT started_at, alive_at, ended_at, topics, end_reason FROM coverage JOIN topic_sets USING (topic_set_id)"
         )  # fmt: skip
         with contextlib.closing(self._connect()) as db:
             try:
@@ -288,17 +288,14 @@ class Run:
         # One that was ended before it had opened the store leaves what a kill left: the next to start ends it.
         opened = any("realtime.listener" in line for line in self.said[self._before :])
         assert None not in reasons or not opened, "a span has no end, and nobody listens"
-        claims = _Claims(self._spans())
-        # A platform that says nothing for a while, or keeps the socket of a channel that is gone, is not found out
-        # before the next ping, every fifteen seconds.
-        hushed = any(
-            (step.name == "silence" and step.how.get("events") is False) or step.how.get("keep_socket")
-            for step in self.steps
-        )
+        # A process that is killed has not asked: the socket of a channel that is gone is not found out before the next
+        # ping, every fifteen seconds.
+        outlasts = any(step.how.get("keep_socket") for step in self.steps)
+        claims = _Claims(span for span in self._spans() if not outlasts or span[4] != "killed")
         missed = [
             (at, topic)
             for at, topic, body in self.sent
-            if not hushed and claims.claim(topic, at) and (topic, _same(body)) not in stored
+            if claims.claim(topic, at) and (topic, _same(body)) not in stored
         ]
         assert not missed, f"{len(missed)} events were sent while coverage claims to have heard: {missed[:3]}"
         return {"sent": len(self.sent), "stored": sum(stored.values()), "spans": reasons.total(), "letters": letters}
@@ -309,9 +306,9 @@ def _same(body: str) -> str:
 
 
 class _Claims:
-    def __init__(self, spans: list[tuple[str, str, str | None, str]]) -> None:
+    def __init__(self, spans: Iterable[tuple[str, str, str | None, str, str | None]]) -> None:
         self._by_topic: dict[str, list[tuple[datetime, datetime]]] = {}
-        for started, alive, ended, topics in spans:
+        for started, alive, ended, topics, _ in spans:
             for topic in json.loads(topics):
                 span = (datetime.fromisoformat(started) + EDGE, datetime.fromisoformat(ended or alive) - EDGE)
                 bisect.insort(self._by_topic.setdefault(topic, []), span)

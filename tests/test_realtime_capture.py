@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from genesys.settings import Settings
+from genesys.times import to_text
 from realtime.inbox import Inbox
 from realtime.signals import Timings
 from tests.stage import CLOSING, QUICK, Capture, Stage, capture, conversation, snapshot, topic
@@ -76,6 +77,34 @@ async def test_socket_closing_loses_nothing(tmp_path: Path) -> None:
         assert reasons(running) == ["rolled over", None]
         spans = running.rows(SPANS)
         assert spans[1][1] <= spans[0][2]
+
+
+async def test_a_channel_that_was_gone_before_it_was_replaced_is_a_hole(tmp_path: Path) -> None:
+    """A socket may outlast its channel: asked a last time, it does not answer, and is claimed until its last event."""
+    quick = Timings(first_step=0.02, part_within=0.2)
+    async with Stage() as stage, capture(stage, tmp_path, timings=quick) as running:
+        await stage.send(snapshot(1))
+        await running.until(lambda: running.events() == 1)
+        stage.answer_pings = False
+        await stage.send(CLOSING)
+        await running.until(lambda: reasons(running) == ["channel lost", None])
+        (_, _, ended, _), (_, began, _, _) = running.rows(SPANS)
+        assert ended < began
+
+
+@pytest.mark.parametrize(("answers", "reason"), [(True, "stopped"), (False, "channel lost")])
+async def test_a_stop_asks_whether_the_channel_was_there(tmp_path: Path, answers: bool, reason: str) -> None:
+    """What is stopped is claimed until its channel's last answer, and is waited for only for as long as that may take."""
+    quick = Timings(first_step=0.02, part_within=0.2)
+    async with Stage() as stage:
+        async with capture(stage, tmp_path, timings=quick) as running:
+            asked = running.subscriber.now()
+            stage.answer_pings = answers
+        with sqlite3.connect(tmp_path / "rollbook.db") as db:
+            ((began, ended, why),) = db.execute("SELECT started_at, ended_at, end_reason FROM coverage")
+        db.close()
+        assert why == reason
+        assert ended >= to_text(asked) if answers else ended == began
 
 
 async def test_without_a_free_channel_the_break_is_short_and_recorded(tmp_path: Path) -> None:

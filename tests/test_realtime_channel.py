@@ -40,10 +40,10 @@ def does(actions: list[Action]) -> list[Do]:
 
 
 def test_every_phase_knows_time_and_stop() -> None:
-    """Every phase but the last can be left by time alone and by a stop."""
+    """Every phase but the last can be left by time alone, and by a stop unless it is the way out itself."""
     for phase in set(Phase) - {Phase.DONE}:
         assert Event.TICK in TABLE[phase]
-        assert Event.STOP in TABLE[phase]
+        assert phase is Phase.LEAVING or Event.STOP in TABLE[phase]
 
 
 def test_lost_socket_returns_to_its_channel_within_a_second() -> None:
@@ -78,12 +78,62 @@ def test_socket_closing_makes_before_it_breaks() -> None:
     (subscribe,) = line.apply(Signal(Event.CREATED, create.serial, create.ticket), at(100.1))
     (connect,) = line.apply(Signal(Event.SUBSCRIBED, create.serial, subscribe.ticket), at(100.2))
     actions = line.apply(Signal(Event.CONNECTED, create.serial, connect.ticket), at(100.3))
-    assert [(one.do, one.serial) for one in actions] == [
-        (Do.HEAR, create.serial),
-        (Do.UNHEAR, old.serial),
-        (Do.CLOSE, old.serial),
+    assert [(one.do, one.serial) for one in actions] == [(Do.HEAR, create.serial), (Do.PART, old.serial)]
+    line.proved(old.serial, START + 100.4)
+    actions = line.apply(Signal(Event.ANSWERED, old.serial, actions[1].ticket), at(100.5))
+    assert [(one.do, one.serial, one.reason) for one in actions] == [
+        (Do.UNHEAR, old.serial, "rolled over"),
+        (Do.CLOSE, old.serial, ""),
     ]
-    assert actions[1].reason == "rolled over"
+    assert actions[0].at == START + 100.4
+
+
+@pytest.mark.parametrize(
+    ("event", "clean", "kicked", "reason", "until"),
+    [
+        (Event.ANSWERED, False, False, "rolled over", 80),
+        (Event.REFUSED, False, False, "channel lost", 80),
+        (Event.EVICTED, True, False, "channel lost", 80),
+        (Event.TICK, False, False, "channel lost", 80),
+        (Event.LOST, True, False, "rolled over", 80),
+        (Event.LOST, False, True, "rolled over", 80),
+        (Event.LOST, True, True, "rolled over", 103),  # the close frame for it shows that its channel was there
+    ],
+)
+def test_one_that_leaves_was_heard_until_its_last_proof(
+    event: Event, clean: bool, kicked: bool, reason: str, until: float
+) -> None:
+    """A channel that was gone before another took over was not heard until then, whatever its socket did."""
+    line, old = listening()
+    line.proved(old.serial, START + 80)
+    line.heard(old.serial, at(99))
+    (step,) = line.apply(Signal(Event.CLOSING, old.serial), at(100, free=0 if kicked else 1))
+    while step.do is not Do.CONNECT:
+        answer = Event.CREATED if step.do is Do.CREATE else Event.SUBSCRIBED
+        (step,) = line.apply(Signal(answer, step.serial, step.ticket), at(100))
+    _, part = line.apply(Signal(Event.CONNECTED, step.serial, step.ticket), at(101))
+    assert part.do is Do.PART
+    assert line.due() == 103
+    assert line.tick(at(102)) == []
+    actions = line.apply(Signal(event, old.serial, part.ticket if event is Event.ANSWERED else 0, clean=clean), at(103))
+    assert [(one.do, one.serial) for one in actions] == [(Do.UNHEAR, old.serial), (Do.CLOSE, old.serial)]
+    assert (actions[0].reason, actions[0].at) == (reason, START + until)
+    assert line.channel(old.serial) is None
+    assert line.listening
+
+
+def test_a_stop_asks_a_last_time() -> None:
+    """What is stopped was heard until it answered, and waits two seconds for that, not more."""
+    line, connect = listening()
+    line.proved(connect.serial, START + 95)
+    (part,) = line.stop(at(100))
+    assert part.do is Do.PART
+    assert line.stop(at(100.5)) == []
+    line.proved(connect.serial, START + 100.2)
+    unhear, close = line.apply(Signal(Event.ANSWERED, connect.serial, part.ticket), at(100.2))
+    assert (unhear.do, unhear.at, unhear.reason) == (Do.UNHEAR, START + 100.2, "stopped")
+    assert close.do is Do.CLOSE
+    assert line.due() == math.inf
 
 
 def test_closing_said_twice_makes_one_successor() -> None:
@@ -383,8 +433,8 @@ def test_any_order_of_events_leaves_a_way_out_and_closed_coverage(script: list[t
     now = 0.0
     for event, which, right, seconds, free, draw in script:
         now += seconds
-        channels = [line.current, line.successor]
-        channel = channels[which] if which < 2 else None
+        channels = [line.current, line.successor, *line.leaving]
+        channel = channels[which] if which < len(channels) else None
         serial = channel.serial if channel else which
         ticket = (channel.ticket if channel else 0) if right else 999_999
         moment = at(now, free=free, draw=draw)
@@ -401,13 +451,16 @@ def test_any_order_of_events_leaves_a_way_out_and_closed_coverage(script: list[t
                 hearing.remove(action.serial)
                 assert action.at <= moment.wall
         heard_by_state = {one.serial for one in (line.current, line.successor) if one and one.phase is Phase.LISTENING}
-        assert hearing == heard_by_state
+        assert hearing == heard_by_state | {one.serial for one in line.leaving}
         if event is Event.STOP and line.current is None:
             line.start(moment)
         assert line.due() < math.inf or line.current is None
     line.stop(at(now))
     assert line.current is None
     assert line.successor is None
+    ended = line.tick(at(now + 2.1))
+    assert {one.serial for one in ended if one.do is Do.UNHEAR} == {one.serial for one in ended if one.do is Do.CLOSE}
+    assert line.leaving == []
 
 
 @dataclass(order=True)
@@ -454,7 +507,7 @@ class Platform:
                 self.later(delay, lambda action=action, refused=refused: self.answer(action, refused))
             elif action.do is Do.CLOSE:
                 self.close(action.serial)
-            elif action.do is Do.PING:
+            elif action.do in (Do.PING, Do.PART):
                 if action.serial in self.sockets and action.serial not in self.muted:
                     self.later(0.1, lambda action=action: self.pong(action.serial))
             elif action.do is Do.HEAR:
@@ -489,6 +542,7 @@ class Platform:
         if serial in self.sockets and serial not in self.muted:
             self.line.heard(serial, self.moment(), told=False)
             self.line.proved(serial, START + self.now)
+            self.signal(Event.ANSWERED, serial)
 
     def heartbeat(self, serial: int, generation: int) -> None:
         if self.sockets.get(serial) == generation:
@@ -543,6 +597,11 @@ class Platform:
                 heapq.heappop(self.queue).run()
             self.act(self.line.tick(self.moment()))
         self.act(self.line.stop(self.moment()))
+        while self.line.leaving:
+            self.now = min(self.line.due(), self.queue[0].when)
+            while self.queue and self.queue[0].when <= self.now:
+                heapq.heappop(self.queue).run()
+            self.act(self.line.tick(self.moment()))
 
 
 @pytest.mark.parametrize(("seed", "free"), [(1, 19), (2, 0), (3, 1)])
