@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, fields, replace
@@ -32,6 +33,7 @@ from reconcile.due import AT_ONCE, Round, run_due
 from reconcile.report import Report, title
 from reconcile.schedule import Schedule
 from store.book import Book
+from store.errors import StoreBusy
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,8 +43,9 @@ LOOK_EVERY: Final = timedelta(minutes=1)
 FOLLOW_EVERY: Final = timedelta(minutes=5)
 # The part of the rate limit that the daemon uses; the rest is for a run by hand.
 SHARE: Final = 0.8
-# How long a reconciliation under way may take to stop. With closing and storing it stays under ten seconds.
-_RECONCILER_STOPS: Final = 8.0
+# A service manager that stops us counts to ten, and then kills. Until when storing what was heard may take, and a
+# reconciliation under way; then whoever waits for another program's hold on the store is hurried.
+_STOPS_WITHIN: Final = 7.0
 _READY_WITHIN: Final = 30.0
 # What SIGHUP can change while the daemon runs; the rest holds from the next start.
 _CHANGEABLE: Final = frozenset(
@@ -102,6 +105,8 @@ class Daemon:
         self._options = options or Options()
         self._notifier = notifier or Notifier(os.environ)
         self._stop = asyncio.Event()
+        self._hurry = threading.Event()
+        self._listens = False
         self.ready = asyncio.Event()
         self.subscriber: Subscriber | None = None
         self.door: Door | None = None
@@ -112,7 +117,14 @@ class Daemon:
 
     def stop(self) -> None:
         """Drain and end."""
+        if self._stop.is_set():
+            return
         self._stop.set()
+        self._notifier.tell(STOPPING=1)
+        if self._listens:
+            asyncio.get_running_loop().call_later(_STOPS_WITHIN, self._hurry.set)
+        else:
+            self._hurry.set()
 
     def reload(self) -> None:
         """Read the settings again; what is wrong with them is said, and the old ones stay."""
@@ -149,23 +161,31 @@ class Daemon:
                 organization = await self._unless_stopped(api.organization())
                 if organization is None:
                     return 0
-                book = await asyncio.to_thread(
-                    Book.open,
-                    self.settings.store_path,
-                    organization=(organization.id, organization.name),
-                    command="rollbook run",
-                    now=self._options.now,
-                    width=self.settings.width,
-                    journal=self.settings.journal,
-                )
                 try:
-                    with book.lock_daemon(), counting() as self._count:
-                        self._api, self._book = api, book
-                        await self._work(api, book)
-                finally:
-                    await asyncio.to_thread(book.close)
+                    await self._with_book(api, (organization.id, organization.name))
+                except StoreBusy:
+                    if not self._stop.is_set():
+                        raise
         log.info("stopped")
         return 0
+
+    async def _with_book(self, api: Api, organization: tuple[str, str]) -> None:
+        book = await asyncio.to_thread(
+            Book.open,
+            self.settings.store_path,
+            organization=organization,
+            command="rollbook run",
+            now=self._options.now,
+            width=self.settings.width,
+            journal=self.settings.journal,
+            hurry=self._hurry,
+        )
+        try:
+            with book.lock_daemon(), counting() as self._count:
+                self._api, self._book = api, book
+                await self._work(api, book)
+        finally:
+            await asyncio.to_thread(book.close)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What `work` answers; None if the daemon is stopped before (tries go on for minutes where nobody answers)."""
@@ -214,23 +234,20 @@ class Daemon:
         if port is not None:
             await port.start()
         telling = asyncio.create_task(self._tell())
-        closing = asyncio.create_task(self._close_door())
+        # Beside the sockets, which take their time too.
+        closing = [asyncio.create_task(self._close_door())]
         if self._options.reconcile:
             schedule.start()
+            closing.append(asyncio.create_task(self._end_schedule(schedule)))
+        self._listens = not self._stop.is_set()
         try:
             await (self._stop.wait() if self.subscriber is None else self.subscriber.run(self._stop))
         finally:
-            self._notifier.tell(STOPPING=1)
-            self._stop.set()
+            self.stop()
             telling.cancel()
-            await closing
+            await asyncio.gather(*closing)
             if port is not None:
                 await port.stop()
-            if self._options.reconcile:
-                try:
-                    await asyncio.wait_for(schedule.stop(), _RECONCILER_STOPS)
-                except TimeoutError:
-                    log.warning("a reconciliation was interrupted; it will be run again")
 
     def _open_door(self, book: Book) -> Door:
         door = Door(
@@ -241,10 +258,16 @@ class Daemon:
         return door
 
     async def _close_door(self) -> None:
-        """Beside the sockets, which take their time too."""
         await self._stop.wait()
         if self.door is not None:
             await asyncio.to_thread(self.door.stop)
+
+    async def _end_schedule(self, schedule: Schedule) -> None:
+        await self._stop.wait()
+        try:
+            await asyncio.wait_for(schedule.stop(), _STOPS_WITHIN)
+        except TimeoutError:
+            log.warning("a reconciliation was interrupted; it will be run again")
 
     async def _reconcile(self, api: Api, book: Book) -> None:
         """One look at the ledger. What goes wrong is said and tried again at the next look."""

@@ -41,8 +41,8 @@ ALIVE: Final = 2.0
 # Every how many looks at the queues the refused topics are asked for again: about once an hour.
 _ASK_AGAIN: Final = 12
 # How long stopping may take: closing the sockets, then storing what was heard.
-CLOSING: Final = 4.0
-STORING: Final = 5.0
+CLOSING: Final = 3.0
+STORING: Final = 4.0
 # Ids have 36 characters. What is much longer is none, and its topics would not be taken.
 _LONGEST_ID: Final = 64
 # The line that has no base topics, for the detail events of live conversations.

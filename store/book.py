@@ -23,6 +23,7 @@ from store.checkpointer import Checkpointer
 from store.conversations import Cause, OpenConversation, PageOutcome, Read
 from store.errors import translate
 from store.ledger import Ledger
+from store.patience import STEP
 from store.writer import Writer
 
 T = TypeVar("T")
@@ -68,25 +69,27 @@ class Book(Captured, Ledger):
         width: timedelta = timedelta(minutes=30),
         journal: Literal["wal", "delete"] | None = None,
         busy: float = engine.BUSY_SECONDS,
+        hurry: threading.Event | None = None,
     ) -> Self:
         """Open the store, creating it if need be (mode "rw").
 
         organization: (id, name) that it must belong to; None asks nothing. now: the clock that stamps writes.
         width: of the grid that a conversation's gap is filed under. journal: None is "wal", and "delete" where WAL does
         not work (a network file system); then this process must be the only one that writes. busy: seconds to wait for
-        another program's transaction.
+        another program's transaction. hurry: once it is set, opening and writing give up on that within a second.
         Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
         """
         path = Path(path)
         writer = role = None
         if mode == "rw":
             journal = engine.choose_journal(path, journal)
-            engine.prepare(path, organization=organization, journal=journal, busy=busy)
+            hurry = hurry or threading.Event()
+            engine.prepare(path, organization=organization, journal=journal, busy=busy, hurry=hurry)
             role = Checkpointer(path) if journal == "wal" else None
             try:
                 writer = Writer(
-                    lambda: engine.connect(path, journal=journal, timeout=busy), path,
-                    after_commit=role or (lambda: None),
+                    lambda: engine.connect(path, journal=journal, timeout=min(busy, STEP)), path,
+                    busy=busy, hurry=hurry, after_commit=role or (lambda: None),
                 )  # fmt: skip
                 if role is not None:
                     role.use(writer)

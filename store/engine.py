@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from urllib.parse import quote
 from store import schema
 from store.errors import StoreForeign, StoreUnwritable, translate
 from store.locks import MIGRATION, held, lock_file
+from store.patience import STEP, patiently
 
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
 BUSY_SECONDS: Final = 60.0
@@ -82,25 +84,27 @@ def choose_journal(path: Path, asked: Literal["wal", "delete"] | None) -> Litera
 
 
 def prepare(
-    path: Path, *, organization: tuple[str, str] | None, journal: str = "wal", busy: float = BUSY_SECONDS
+    path: Path, *, organization: tuple[str, str] | None, journal: str, busy: float, hurry: threading.Event
 ) -> None:
     """Make sure that `path` is a store of this version, ours, and of this organisation. Creates it if need be.
 
-    Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
+    busy, hurry: as `Writer` has them. Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
     """
     _create(path)
+
+    def check() -> None:
+        connection = connect(path, journal=journal, timeout=min(busy, STEP))
+        try:
+            _check(connection, path, journal)
+            if organization is not None:
+                _remember(connection, path, organization)
+        finally:
+            connection.close()
+
     try:
-        connection = connect(path, journal=journal, timeout=busy)
+        patiently(check, busy=busy, hurry=hurry)
     except sqlite3.Error as error:
         raise translate(error, path) from None
-    try:
-        _check(connection, path, journal)
-        if organization is not None:
-            _remember(connection, path, organization)
-    except sqlite3.Error as error:
-        raise translate(error, path) from None
-    finally:
-        connection.close()
 
 
 def _create(path: Path) -> None:
@@ -152,6 +156,9 @@ def recognise(connection: sqlite3.Connection, path: Path) -> None:
 
 def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[str, str]) -> None:
     ours, name = organization
+    # Every start but the first has nothing to write, and need not wait for whoever writes.
+    if connection.execute("SELECT id FROM organization").fetchone() == (ours,):
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         known = connection.execute("SELECT id, name FROM organization").fetchone()
@@ -166,7 +173,7 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
         connection.execute("COMMIT")
 
 
-def connect(path: Path, *, journal: str = "wal", timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+def connect(path: Path, *, journal: str = "wal", timeout: float = STEP) -> sqlite3.Connection:
     """A connection that writes. Durable: an answered commit survives a power cut. It never checkpoints by itself."""
     connection = sqlite3.connect(
         path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=1024

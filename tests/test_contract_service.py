@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from genesys.times import to_text
 from simulator.server import Simulator
+from store.book import Book
 from tests.whole import start, until
 
 pytestmark = pytest.mark.process
@@ -112,6 +114,49 @@ async def test_it_ends_at_once_while_nobody_answers(tmp_path: Path) -> None:
         process.terminate()
         await asyncio.wait_for(reading, 10)
         assert process.returncode == 0
+
+
+async def test_it_ends_before_the_store_is_free(tmp_path: Path) -> None:
+    """SIGTERM while another program holds the store since before the start: it is not waited for."""
+    path = tmp_path / "rollbook.db"
+    Book.open(path).close()
+    async with Simulator(seed=5, per_hour=0) as organisation, contextlib.AsyncExitStack() as cleanup:
+        holder = cleanup.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None)))
+        holder.execute("BEGIN IMMEDIATE")
+        process = await start("run", "-v", env=organisation.env, cwd=tmp_path)
+        cleanup.callback(end, process)
+        reading = asyncio.create_task(process.communicate())
+        await until(lambda: any("organizations" in path for path in organisation.request_counts), within=30)
+        process.terminate()
+        _, err = await asyncio.wait_for(reading, 20)
+    assert process.returncode == 0, err
+    assert b"Traceback" not in err
+
+
+async def test_it_ends_while_another_program_holds_the_store(tmp_path: Path) -> None:
+    """SIGTERM while what was heard cannot be stored: it ends with 0 all the same, and claims nothing of that time."""
+    path = tmp_path / "rollbook.db"
+    begun = datetime.now(UTC) - timedelta(minutes=3)
+    async with contextlib.AsyncExitStack() as cleanup:
+        organisation = Simulator(seed=5, start=begun, per_hour=3_600, rate_limit=100_000)
+        await cleanup.enter_async_context(organisation)
+        organisation.clock.advance(datetime.now(UTC) - organisation.now())
+        process = await start("run", "-v", env=organisation.env, cwd=tmp_path)
+        cleanup.callback(end, process)
+        reading = asyncio.create_task(process.communicate())
+        await until(lambda: path.exists() and organisation.emitted.total() > 3, within=30)
+        holder = cleanup.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10)))
+        holder.execute("BEGIN IMMEDIATE")
+        held_at, heard = to_text(datetime.now(UTC)), organisation.emitted.total()
+        await until(lambda: organisation.emitted.total() > heard + 3)
+        process.terminate()
+        _, err = await asyncio.wait_for(reading, 20)
+        assert process.returncode == 0, err
+        assert b"Traceback" not in err
+        holder.execute("ROLLBACK")
+        spans = holder.execute("SELECT ended_at, alive_at FROM coverage").fetchall()
+    assert spans
+    assert all(ended is None and alive <= held_at for ended, alive in spans)
 
 
 def test_the_image_and_the_unit_are_without_rights() -> None:
