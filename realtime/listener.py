@@ -77,10 +77,9 @@ class Listener:
         """The line's name in the ledger."""
         return f"line {self.number + 1}"
 
-    def channels(self, *, connected: bool = False) -> set[str]:
-        """The ids of the channels that it uses now. connected: of those on which a socket is open."""
-        used = [one for one in self._held.values() if one.socket is not None or not connected]
-        return {one.channel.id.reveal() for one in used if one.channel is not None}
+    def channels(self) -> set[str]:
+        """The ids of the channels that it uses now."""
+        return {one.channel.id.reveal() for one in self._held.values() if one.channel is not None}
 
     @property
     def places(self) -> int:

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from genesys.api import Api, Channel, TopicState
-from genesys.errors import ApiError, RollbookError
+from genesys.errors import ApiError, NotFound, PermissionRefused, RollbookError
 from genesys.notification import Observation
 from genesys.settings import Settings
 from genesys.times import to_text
@@ -30,6 +30,7 @@ from realtime.held import Opener
 from realtime.inbox import Inbox
 from realtime.intake import Intake
 from realtime.listener import Listener
+from realtime.places import Places
 from realtime.signals import Moment, Timings
 from realtime.socket import Socket
 from store.book import Book
@@ -82,9 +83,7 @@ class Subscriber:
         self._serials = itertools.count(1)
         self._wake = asyncio.Event()
         self._following = Following()
-        self._ours: set[str] = set()  # channels made by this process and still there, as the platform names them
-        self._unnamed: set[str] = set()  # channels of lines that the platform did not name, and probably counted
-        self._in_use = 0
+        self._places = Places()
         self._looks = 0
         self._opener = opener
         self._random = draw or random.Random()  # noqa: S311 (back-off, no secret)
@@ -117,8 +116,7 @@ class Subscriber:
 
     def made(self, channel: Channel) -> None:
         """A channel was created."""
-        self._ours.add(channel.id.reveal())
-        self._in_use += 1
+        self._places.made(channel)
 
     def answered(self, states: Sequence[TopicState]) -> None:
         """The platform took topics, or refused them."""
@@ -151,19 +149,12 @@ class Subscriber:
     @property
     def free(self) -> int:
         """How many channels could be created without taking one from somebody."""
-        in_use = sum(listener.places for listener in self._all())
-        return spread.free(self._in_use, self._counted, in_use)
+        return self._places.free(sum(listener.places for listener in self._all()))
 
     @property
     def others(self) -> int:
         """How many of the client's channels are not ours."""
-        return spread.others(self._in_use, self._counted)
-
-    @property
-    def _counted(self) -> int:
-        """How many of the channels that the platform counted are ours. Of the unnamed ones, what a line still has."""
-        used = (one.channels() for one in self._all())
-        return len(self._ours) + len(self._unnamed & set().union(*used))
+        return self._places.others
 
     def figures(self) -> Figures:
         """How live capture does."""
@@ -307,12 +298,10 @@ class Subscriber:
     async def _count_channels(self) -> None:
         """See what uses the client's channels, and say so when it changes."""
         before = self.others if self._looks else None
+        known = dict(self._places.ours)
         named = [channel.id.reveal() for channel in await self._api.channels()]
-        self._in_use = len(named)
-        self._ours &= set(named)
-        # The platform counts a channel that another token made, but does not name it: one on which a socket is open is
-        # ours all the same, whichever token the API has by now.
-        self._unnamed = set().union(*(one.channels(connected=True) for one in self._all())) - self._ours
+        gone = [one for one in known.keys() - set(named) if not await self._is_there(known[one])]
+        self._places.counted(named, known=known, gone=gone)
         if self.others and self.others != before:
             log.warning(
                 "%d of the %d channels of this OAuth client are not of this run (left by an earlier one, or in use by"
@@ -320,6 +309,18 @@ class Subscriber:
                 self.others,
                 spread.CHANNELS_A_CLIENT,
             )
+
+    async def _is_there(self, channel: Channel) -> bool:
+        """Whether a channel of ours is there that the platform counts, if it is, and does not name.
+
+        Another token has made it: the API has a new one every half day. So it is asked for; an open socket is no
+        answer, because it may outlast its channel.
+        """
+        try:
+            await self._api.subscriptions(channel)
+        except (NotFound, PermissionRefused):
+            return False
+        return True
 
     def _spread(self, topics: Sequence[str]) -> None:
         details = 1 if self._settings.follow_details else 0

@@ -100,6 +100,23 @@ def test_quiet_days_lose_nothing(others: int) -> None:
     virtual.run(work())
 
 
+def test_what_a_renewal_leaves_is_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """The channels that a renewal has left are nobody else's, though another token made them: they may give way."""
+
+    async def work() -> None:
+        platform = Platform(11, queues=1_200, others=16)
+        asyncio.get_running_loop().call_later(0.55 * DAY, virtual.closing, platform)
+        subscriber = await live(platform, 0.56 * DAY, fault_every=None, every=60)
+        assert subscriber.others == 16
+        assert len(platform.creations) == 6
+        assert platform.evicted_in_use == 0
+        assert platform.covered() > 0.9999
+
+    virtual.run(work())
+    said = [one.getMessage() for one in caplog.records if "not of this run" in one.getMessage()]
+    assert [one[:11] for one in said] == ["16 of the 2"]
+
+
 def test_an_hour_of_flapping_costs_one_attempt_a_step() -> None:
     """Against a server that accepts and closes for an hour: the steps of the back-off, then one attempt a minute."""
 

@@ -183,6 +183,7 @@ class Chan:
     name: str
     expires: datetime
     used: float
+    token: int
     topics: set[str] = field(default_factory=set)
     line: Line | None = None
 
@@ -204,6 +205,7 @@ class Platform:
         self.down: dict[str, float] = {}  # what does not work, and until when
         self.refused: set[str] = set()
         self.token_lasts = DAY
+        self.token, self.token_made = 0, 0.0
         self.ledger = Ledger()
 
     def _fails(self, what: str) -> bool:
@@ -226,8 +228,8 @@ class Platform:
     async def channels(self) -> list[Channel]:
         await self._answer()
         self._expire()
-        foreign = [Channel(Secret(""), Secret(""), "") for _ in range(self.others)]
-        return [self._named(one) for one in self.chans.values()] + foreign
+        named = [self._named(one) for one in self.chans.values() if one.token == self.token]
+        return named + [Channel(Secret(""), Secret(""), "")] * (len(self.chans) - len(named) + self.others)
 
     def _named(self, chan: Chan) -> Channel:
         return Channel(
@@ -246,6 +248,8 @@ class Platform:
 
     async def create_channel(self) -> Channel:
         self.creations.append(asyncio.get_running_loop().time())
+        if self.creations[-1] >= self.token_made + self.token_lasts / 2:
+            self.token, self.token_made = self.token + 1, self.creations[-1]
         await self._answer()
         self._expire()
         while len(self.chans) + self.others >= 20:
@@ -253,7 +257,7 @@ class Platform:
             self.evicted_in_use += oldest.line is not None
             self._remove(oldest)
         self.made += 1
-        chan = Chan(f"c{self.made}", now() + timedelta(days=1), asyncio.get_running_loop().time())
+        chan = Chan(f"c{self.made}", now() + timedelta(days=1), asyncio.get_running_loop().time(), self.token)
         self.chans[chan.name] = chan
         return self._named(chan)
 
