@@ -234,7 +234,7 @@ class Listener:
         if replace:
             held.told.details = set(followed)
             held.verified = self._desk.now()
-        self._desk.answered(states)
+        self._desk.answered(held.channel, states)
 
     def _align_details(self, held: Held) -> None:
         wanted, told = self.details.keys(), held.told.details

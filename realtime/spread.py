@@ -41,7 +41,10 @@ def spread(
     channels: int = CHANNELS_A_CLIENT,
     per_channel: int = TOPICS_A_CHANNEL,
 ) -> Spread:
-    """Put `topics` on lines. standing: what is where now. channels: how many lines there may be at all."""
+    """Put `topics` on lines. standing: what is where now. channels: how many lines there may be at all.
+
+    Where more lines stand, the shortest end, and their topics go where there is room.
+    """
     wanted = dict.fromkeys(topics)
     lines: dict[int, list[str]] = {}
     for number, listed in standing.items():
@@ -51,6 +54,8 @@ def spread(
         if kept:
             lines[number] = kept
     left = list(wanted)
+    for number in sorted(lines, key=lambda one: len(lines[one]))[: max(len(lines) - max(channels, 0), 0)]:
+        left = [*lines.pop(number), *left]
     for number in sorted(lines, key=lambda one: len(lines[one])):
         left = _fill(lines[number], left, per_channel)
     free = (number for number in range(max(channels, 0) + len(lines)) if number not in lines)

@@ -18,20 +18,20 @@ from datetime import datetime
 from typing import Any, Final
 
 from genesys.api import Api, Channel, TopicState
-from genesys.errors import ApiError, NotFound, PermissionRefused, RollbookError
+from genesys.errors import ApiError, RollbookError
 from genesys.notification import Observation
 from genesys.settings import Settings
 from genesys.times import to_text
 from genesys.topics import combine, topics_for
 from realtime import spread
+from realtime.census import Census
 from realtime.figures import Figures, Line
 from realtime.follow import TOPICS_A_CONVERSATION, Following
-from realtime.held import Opener
+from realtime.held import Opener, words
 from realtime.inbox import Inbox
 from realtime.intake import Intake
 from realtime.listener import Listener
-from realtime.places import Places
-from realtime.signals import Moment, Timings
+from realtime.signals import Moment, Phase, Timings
 from realtime.socket import Socket
 from store.book import Book
 
@@ -75,6 +75,7 @@ class Subscriber:
         self._alive = alive
         self._settings = settings
         self._timings = timings or Timings()
+        self._census = Census(api, book, now=now, life=self._timings.life)
         self._rediscover = rediscover
         self.inbox = inbox or Inbox()
         self.intake = Intake(book, self.inbox, now=now, on_heard=self._heard if settings.follow_details else None)
@@ -83,7 +84,6 @@ class Subscriber:
         self._serials = itertools.count(1)
         self._wake = asyncio.Event()
         self._following = Following()
-        self._places = Places()
         self._looks = 0
         self._opener = opener
         self._random = draw or random.Random()  # noqa: S311 (back-off, no secret)
@@ -94,6 +94,8 @@ class Subscriber:
         self.refused: dict[str, TopicState] = {}
         self.discovery_failing: str | None = None
         self._look_now = asyncio.Event()
+        self._crowded = asyncio.Event()  # a new channel may have taken a place that is in use
+        self._topics: Sequence[str] = ()
 
     def use(self, settings: Settings) -> None:
         """Follow other settings: which topics, users or not. What concerns details holds from the next start."""
@@ -116,10 +118,12 @@ class Subscriber:
 
     def made(self, channel: Channel) -> None:
         """A channel was created."""
-        self._places.made(channel)
+        if self._census.made(channel):
+            self._crowded.set()
 
-    def answered(self, states: Sequence[TopicState]) -> None:
-        """The platform took topics, or refused them."""
+    def answered(self, channel: Channel, states: Sequence[TopicState]) -> None:
+        """The platform took topics of a channel, which prolongs its life, or refused them."""
+        self._census.told(channel)
         at = to_text(self._now())
         for state in states:
             if state.permitted:
@@ -149,12 +153,12 @@ class Subscriber:
     @property
     def free(self) -> int:
         """How many channels could be created without taking one from somebody."""
-        return self._places.free(sum(listener.places for listener in self._all()))
+        return self._census.places.free(sum(listener.places for listener in self._all()))
 
     @property
     def others(self) -> int:
         """How many of the client's channels are not ours."""
-        return self._places.others
+        return self._census.places.others
 
     def figures(self) -> Figures:
         """How live capture does."""
@@ -211,16 +215,15 @@ class Subscriber:
             return
         await first
         intake = asyncio.create_task(self.intake.run())
-        keeping = asyncio.create_task(self._keep_discovering())
+        keeping = [asyncio.create_task(self._keep_discovering()), asyncio.create_task(self._keep_counting())]
         try:
             while not stopping.done() and not intake.done():
                 await self._step(stopping, intake)
         finally:
-            keeping.cancel()
-            stopping.cancel()
+            for one in (*keeping, stopping):
+                one.cancel()
             await self._close(intake)
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeping
+            await asyncio.gather(*keeping, return_exceptions=True)
 
     async def _step(self, *until: asyncio.Task[Any]) -> None:
         """Let time pass for the lines, then wait until something is due."""
@@ -274,6 +277,19 @@ class Subscriber:
                 self.discovery_failing = error.message if isinstance(error, ApiError) else str(error)
                 log.warning("cannot look for queues now, will again: %s", self.discovery_failing)
 
+    async def _keep_counting(self) -> None:
+        """Where places are taken from each other, see at once who has them, or it would go on until the next look."""
+        while True:
+            await self._crowded.wait()
+            self._crowded.clear()
+            try:
+                await self._count_channels()
+            except RollbookError as error:
+                log.warning("cannot count the client's channels now: %s", words(error))
+                continue
+            if len(self._listeners) > self._census.places.lines:
+                self._spread(self._topics)
+
     async def _discover(self) -> None:
         """Look which topics there are, and let the lines follow."""
         await self._count_channels()
@@ -288,6 +304,7 @@ class Subscriber:
         self._say_unheard(templates)
         if not topics:
             log.warning("no queue is visible to this OAuth client, so there is nothing to hear")
+        self._topics = topics
         self._spread(topics)
 
     def _say_unheard(self, templates: Sequence[str]) -> None:
@@ -296,38 +313,16 @@ class Subscriber:
                 log.error("%s needs a concrete id over WebSocket; only queues and users are filled in", one)
 
     async def _count_channels(self) -> None:
-        """See what uses the client's channels, and say so when it changes."""
-        before = self.others if self._looks else None
-        known = dict(self._places.ours)
-        named = [channel.id.reveal() for channel in await self._api.channels()]
-        gone = [one for one in known.keys() - set(named) if not await self._is_there(known[one])]
-        self._places.counted(named, known=known, gone=gone)
-        if self.others and self.others != before:
-            log.warning(
-                "%d of the %d channels of this OAuth client are not of this run (left by an earlier one, or in use by"
-                " another program); beyond that number the platform takes the oldest unused one away",
-                self.others,
-                spread.CHANNELS_A_CLIENT,
-            )
-
-    async def _is_there(self, channel: Channel) -> bool:
-        """Whether a channel of ours is there that the platform counts, if it is, and does not name.
-
-        Another token has made it: the API has a new one every half day. So it is asked for; an open socket is no
-        answer, because it may outlast its channel.
-        """
-        try:
-            await self._api.subscriptions(channel)
-        except (NotFound, PermissionRefused):
-            return False
-        return True
+        channels = [channel for one in self._all() for channel in (one.line.current, one.line.successor)]
+        await self._census.count(coming=sum(one is not None and one.phase is Phase.CREATING for one in channels))
 
     def _spread(self, topics: Sequence[str]) -> None:
         details = 1 if self._settings.follow_details else 0
+        channels = max(self._census.places.lines - details, 1)
         standing = {number: one.topics for number, one in self._listeners.items() if number != _DETAILS}
-        plan = spread.spread(topics, standing, channels=spread.CHANNELS_A_CLIENT - details)
+        plan = spread.spread(topics, standing, channels=channels)
         if plan.unplaced and len(plan.unplaced) != len(self.unplaced):
-            log.error("%d topics find no room on %d channels", len(plan.unplaced), spread.CHANNELS_A_CLIENT - details)
+            log.error("%d topics find no room on %d channels", len(plan.unplaced), channels)
         self.unplaced = plan.unplaced
         lines = dict(plan.lines)
         if details and topics:

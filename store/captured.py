@@ -1,4 +1,4 @@
-"""The book's part for live capture: events, dead letters, coverage, refused topics."""
+"""The book's part for live capture: events, dead letters, coverage, refused topics, channels left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from genesys.notification import Observation, Unreadable
 from genesys.times import to_text
-from store import coverage, events, letters
+from store import channels, coverage, events, letters
 from store.access import Access
 from store.coverage import Span
 from store.events import Recorded
@@ -102,6 +102,15 @@ class Captured(Access):
     def rejected_topics(self) -> list[dict[str, Any]]:
         """The topics that were refused when they were last asked for."""
         return self.read(coverage.rejected)
+
+    def keep_channels(self, until: Sequence[str]) -> Future[None]:
+        """The channels that this and earlier runs have made: until when each lives, API text."""
+        return self._write(lambda db: channels.keep(db, until))
+
+    def channels_left(self) -> list[str]:
+        """Until when each channel lives that was kept so and has not ended yet, the soonest first."""
+        at = to_text(self._now())
+        return self.read(lambda db: channels.left(db, at))
 
     def coverage(self, start: str, end: str) -> list[Span]:
         """The spans that touch [start, end)."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # "rbk1" in the file's header: how a store is told from any other SQLite file.
 APPLICATION_ID: Final = 0x72626B31
 # Raised by one with every step below.
-VERSION: Final = 2
+VERSION: Final = 3
 
 FIGURES: Final = (
     "passes", "requests", "initial_total_hits", "final_total_hits", "unique", "duplicates", "owned", "missing",
@@ -98,6 +98,10 @@ _UNFINISHED: Final = """CREATE TABLE unfinished_readings (
     at TEXT NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (start, "end", filter, via, number)) WITHOUT ROWID"""
 
 
+# Until when each channel lives that live capture has made (store/channels.py).
+_CHANNELS: Final = "CREATE TABLE channels (expires_at TEXT NOT NULL)"
+
+
 def _child_tables() -> Iterator[str]:
     for table, (positions, fields) in CHILD_TABLES.items():
         columns = ["conversation_id TEXT NOT NULL", *(f"{name} INTEGER NOT NULL" for name in positions)]
@@ -135,5 +139,10 @@ def migrate(connection: sqlite3.Connection) -> None:
     def _unfinished(db: Database) -> None:
         db.execute(_UNFINISHED)
         db.execute("PRAGMA user_version = 2")
+
+    @steps(name="3 channels")
+    def _channels(db: Database) -> None:
+        db.execute(_CHANNELS)
+        db.execute("PRAGMA user_version = 3")
 
     steps.apply(Database(connection, execute_plugins=False))

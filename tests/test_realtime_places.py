@@ -1,14 +1,28 @@
-"""Which of the client's channels are ours."""
+"""How many places of the client's twenty are ours, and how many lines they bear."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
 
 from genesys.api import Channel
 from genesys.settings import Secret
 from realtime.places import Places
 
+NOW = "2026-08-03T12:00:00.000Z"
+LATER = "2026-08-04T11:00:00.000Z"
+
 
 def channel(name: str) -> Channel:
-    return Channel(Secret(name), Secret(f"ws://{name}"), "")
+    return Channel(Secret(name), Secret(f"ws://{name}"), "2026-08-04T12:00:00.000Z")
+
+
+def look(places: Places, named: Sequence[str], unnamed: int, *, coming: int = 0, now: str = NOW) -> None:
+    """The platform is asked, and names these; of ours that it does not name, none is there any more."""
+    known = list(places.ours)
+    listed = [*named, *[""] * unnamed]
+    places.counted(listed, known=known, gone=set(known) - set(named), coming=coming, now=now)
 
 
 def test_what_is_made_while_the_platform_is_asked_is_in_no_list() -> None:
@@ -17,7 +31,7 @@ def test_what_is_made_while_the_platform_is_asked_is_in_no_list() -> None:
     places.made(channel("a"))
     known = list(places.ours)
     places.made(channel("b"))
-    places.counted(["a", "", ""], known=known, gone=())
+    places.counted(["a", "", ""], known=known, gone=(), coming=0, now=NOW)
     assert (places.others, places.free(2)) == (2, 16)
 
 
@@ -25,5 +39,59 @@ def test_one_that_is_gone_is_not_ours() -> None:
     """Its place is of whoever has it now."""
     places = Places()
     places.made(channel("a"))
-    places.counted([""] * 20, known=["a"], gone=["a"])
+    look(places, [], 20)
     assert (places.others, places.free(1)) == (20, 0)
+
+
+@pytest.mark.parametrize(("others", "lines"), [(0, 20), (17, 3), (20, 1)])
+def test_lines_are_what_others_leave(others: int, lines: int) -> None:
+    """Another program's channels leave so many places for lines, and one line there is always."""
+    places = Places()
+    look(places, [], others)
+    assert places.lines == lines
+
+
+def test_what_an_earlier_run_left_gives_way() -> None:
+    """Its channels look like another program's, bear lines all the same, and are gone once new ones are made."""
+    places = Places([LATER] * 3)
+    look(places, [], 20)
+    assert (places.others, places.lines, places.free(0)) == (17, 3, 3)
+    assert [places.made(channel(name)) for name in "abcd"] == [False, False, False, True]
+    look(places, "bcd", 17)
+    assert (places.others, places.lines, places.left) == (17, 3, [])
+
+
+def test_what_vanishes_is_not_taken_for_another_programs() -> None:
+    """Where channels are gone and nobody knows whose they were, no place of another program is counted on."""
+    places = Places([LATER] * 3)
+    look(places, [], 10)
+    look(places, [], 8)
+    assert (places.others, places.left) == (7, [LATER])
+    look(places, [], 7, now="2026-08-04T11:30:00.000Z")
+    assert (places.others, places.left) == (7, [])
+
+
+def test_no_more_is_left_than_is_there() -> None:
+    """What the store remembers and the platform does not count has gone."""
+    places = Places([LATER] * 3)
+    look(places, [], 2)
+    assert (places.others, len(places.left)) == (0, 2)
+
+
+def test_a_channel_that_is_on_its_way_is_not_anothers() -> None:
+    """The platform may count a channel before it answers that it was made: no line ends for that."""
+    places = Places()
+    look(places, [], 17)
+    places.made(channel("a"))
+    look(places, ["a"], 18, coming=1)
+    assert places.lines == 3
+    look(places, ["a"], 18)
+    assert places.lines == 2
+
+
+def test_the_next_run_is_told_of_all() -> None:
+    """Until when each channel lives is kept, those of earlier runs and prolonged ones included."""
+    places = Places([LATER])
+    places.made(channel("a"))
+    places.prolonged(Channel(Secret("a"), Secret(""), "2026-08-05T00:00:00.000Z"))
+    assert places.until() == [LATER, "2026-08-05T00:00:00.000Z"]

@@ -23,6 +23,14 @@ def test_what_does_not_fit_is_said() -> None:
     assert len(plan.unplaced) == 5
 
 
+def test_where_too_many_lines_stand_the_shortest_ends() -> None:
+    """One channel less costs one line, and what finds room elsewhere is heard on; the other lines keep what they have."""
+    before = {0: ("a", "b", "c"), 1: ("d",), 2: ("e", "f")}
+    plan = spread("abcdef", before, channels=2, per_channel=3)
+    assert plan.lines == {0: ("a", "b", "c"), 2: ("e", "f", "d")}
+    assert spread("abcdef", before, channels=1, per_channel=3).unplaced == ("e", "f", "d")
+
+
 def test_a_queue_more_and_a_queue_less_touch_one_line_each() -> None:
     """What stays is not moved: a change names the lines that it touches and nothing else."""
     before = spread([f"t{n}" for n in range(30)], {}, per_channel=10).lines

@@ -13,6 +13,7 @@ import random
 import pytest
 
 from genesys.settings import Settings
+from realtime.figures import judge
 from realtime.inbox import Inbox
 from realtime.signals import Timings
 from realtime.subscriber import Subscriber
@@ -115,6 +116,50 @@ def test_what_a_renewal_leaves_is_ours(caplog: pytest.LogCaptureFixture) -> None
     virtual.run(work())
     said = [one.getMessage() for one in caplog.records if "not of this run" in one.getMessage()]
     assert [one[:11] for one in said] == ["16 of the 2"]
+
+
+def test_lines_are_as_many_as_others_leave_places() -> None:
+    """Beside 17 channels of another program there are three lines, and five as soon as they have gone."""
+
+    async def work() -> None:
+        platform = Platform(12, queues=5_000, others=17)
+        asyncio.get_running_loop().call_later(3_500, setattr, platform, "others", 0)
+        subscriber = await live(platform, 3_000, fault_every=None, every=60)
+        assert (len(platform.creations), platform.evicted_in_use) == (3, 0)
+        assert (len(subscriber.unplaced), subscriber.figures().channels_of_others) == (2_000, 17)
+        assert judge(subscriber.figures())[0] == "degraded"
+        subscriber = await live(platform, 1_200, fault_every=None, every=60)
+        assert (len(platform.creations), platform.evicted_in_use) == (8, 0)
+        assert subscriber.unplaced == ()
+
+    virtual.run(work())
+
+
+def test_a_place_that_another_program_takes_costs_a_line() -> None:
+    """Where one more of another program's is connected than there is room for, places are not taken in turns."""
+
+    async def work() -> None:
+        platform = Platform(13, queues=5_000, others=15)
+        asyncio.get_running_loop().call_later(1_000, virtual.intrude, platform)
+        subscriber = await live(platform, 1_100, fault_every=None, every=60)
+        assert len(platform.creations) <= 7
+        assert len(subscriber.unplaced) == 1_000
+        assert len(subscriber.figures().lines) == 4
+
+    virtual.run(work())
+
+
+def test_a_restart_has_the_lines_of_the_run_before() -> None:
+    """The channels that an earlier run has left, under whatever token, are in nobody's way."""
+
+    async def work() -> None:
+        platform = Platform(14, queues=5_000, others=15)
+        for run in range(1, 4):
+            subscriber = await live(platform, 60, fault_every=None, every=60)
+            assert (len(platform.creations), platform.evicted_in_use, subscriber.unplaced) == (5 * run, 0, ())
+            platform.token += 1
+
+    virtual.run(work())
 
 
 def test_an_hour_of_flapping_costs_one_attempt_a_step() -> None:

@@ -180,6 +180,15 @@ def test_another_programs_database_is_refused(path: Path) -> None:
         Book.open(path)
 
 
+def test_channels_are_kept_for_the_next_run(book: Book, path: Path) -> None:
+    """Until when each of them lives; what was kept before is replaced, and what has ended is not answered."""
+    book.keep_channels(["2999-01-01T00:00:00.000Z"]).result()
+    book.keep_channels(["2999-01-03T00:00:00.000Z", "2001-01-01T00:00:00.000Z", "2999-01-02T00:00:00.000Z"]).result()
+    book.close()
+    with Book.open(path) as again:
+        assert again.channels_left() == ["2999-01-02T00:00:00.000Z", "2999-01-03T00:00:00.000Z"]
+
+
 def test_a_newer_store_is_refused(book: Book, path: Path) -> None:
     """A file of a later version is not touched."""
     book.close()

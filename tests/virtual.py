@@ -86,6 +86,7 @@ class Ledger:
         self.stored: Counter[str] = Counter()
         self.spans: list[dict[str, Any]] = []
         self.refused: dict[str, str | None] = {}
+        self.left: list[str] = []  # until when channels live
         self.locked = False
         self.unstored: deque[tuple[str, str]] = deque()  # (received at, conversation) that a socket has handed over
         self.alive_at = ""
@@ -130,6 +131,12 @@ class Ledger:
         assert not early, f"alive at {at}, and {len(early)} from before it are not stored"
         self.alive_at = max(self.alive_at, at)
         return self._do(lambda: None)
+
+    def keep_channels(self, until: Sequence[str]) -> Future[None]:
+        return self._do(lambda: setattr(self, "left", list(until)))
+
+    def channels_left(self) -> list[str]:
+        return [one for one in self.left if one > to_text(now())]
 
     def reject_topics(self, topics: Iterable[Mapping[str, Any]], at: str) -> Future[None]:
         listed = list(topics)
@@ -443,6 +450,12 @@ def no_longer_subscribed(platform: Platform) -> None:
         line.give(
             '{"topicName":"v2.system.no_longer_subscribed.x","eventBody":{"systemTopicType":"no_longer_subscribed"}}'
         )
+
+
+def intrude(platform: Platform) -> None:
+    """Another program connects one more channel, for which the platform takes the oldest unused one away, or of all."""
+    platform._remove(min(platform.chans.values(), key=lambda one: (one.line is not None, one.used)))
+    platform.others += 1
 
 
 def flap(platform: Platform) -> None:
