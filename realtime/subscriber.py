@@ -317,15 +317,14 @@ class Subscriber:
         await self._census.count(coming=sum(one is not None and one.phase is Phase.CREATING for one in channels))
 
     def _spread(self, topics: Sequence[str]) -> None:
-        details = 1 if self._settings.follow_details else 0
-        channels = max(self._census.places.lines - details, 1)
+        channels = self._census.places.lines
         standing = {number: one.topics for number, one in self._listeners.items() if number != _DETAILS}
         plan = spread.spread(topics, standing, channels=channels)
         if plan.unplaced and len(plan.unplaced) != len(self.unplaced):
             log.error("%d topics find no room on %d channels", len(plan.unplaced), channels)
         self.unplaced = plan.unplaced
         lines = dict(plan.lines)
-        if details and topics:
+        if self._settings.follow_details and topics and len(lines) < channels:
             lines[_DETAILS] = ()
         self._looks += 1
         ask_again = self._looks % _ASK_AGAIN == 0

@@ -256,6 +256,18 @@ async def test_details_of_live_conversations_are_followed(tmp_path: Path) -> Non
         assert running.subscriber.followed == 1
 
 
+@pytest.mark.parametrize(("others", "lines"), [(18, 2), (19, 1)])
+async def test_details_take_no_line_from_queues(tmp_path: Path, others: int, lines: int) -> None:
+    """Details have a line of their own where queues leave a channel, and the room on the queues' lines where not."""
+    async with Stage() as stage:
+        stage.others = others
+        async with capture(stage, tmp_path, follow_details=True) as running:
+            assert (len(stage.sockets), running.subscriber.unplaced) == (lines, ())
+            assert len(running.subscriber.figures().lines) == lines
+            await stage.send(snapshot(1))
+            await running.until(lambda: running.subscriber.followed == 1)
+
+
 async def test_a_full_queue_is_a_hole_with_its_cause(tmp_path: Path) -> None:
     """While the store takes nothing the socket lives, memory is bounded, and what was dropped is a `queue full` hole."""
     async with Stage() as stage, capture(stage, tmp_path, inbox=Inbox(frames=100)) as running:
