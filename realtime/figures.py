@@ -34,7 +34,7 @@ class Figures:
 
     lines: tuple[Line, ...] = ()
     sqs: QueueFigures | None = None
-    silent_for: float = 0.0  # since the last moment in which every line listened
+    silent_for: float = 0.0  # since the last moment in which a line listened
     queue: int = 0
     queue_bytes: int = 0
     waiting_for: float = 0.0  # the oldest notification that is not stored

@@ -89,7 +89,7 @@ class Subscriber:
         self._random = draw or random.Random()  # noqa: S311 (back-off, no secret)
         self._ticks = asyncio.get_running_loop().time
         self.listening = asyncio.Event()  # set while every line hears
-        self._heard_at = self._ticks()  # when it was set last
+        self._heard_at = self._ticks()  # when a line was seen to hear last
         self.unplaced: tuple[str, ...] = ()
         self.refused: dict[str, TopicState] = {}
         self.discovery_failing: str | None = None
@@ -178,7 +178,7 @@ class Subscriber:
                 )
                 for one in self._listeners.values()
             ),
-            silent_for=0.0 if self.listening.is_set() else ticks - self._heard_at,
+            silent_for=0.0 if any(one.line.listening for one in self._listeners.values()) else ticks - self._heard_at,
             queue=waiting.frames,
             queue_bytes=waiting.size,
             waiting_for=max(late, 0.0),
@@ -230,10 +230,10 @@ class Subscriber:
         for listener in list(self._listeners.values()):
             listener.tick()
         self._leaving = [one for one in self._leaving if one.channels()]
-        hearing = bool(self._listeners) and all(one.line.listening for one in self._listeners.values())
-        if hearing:
+        hearing = [one.line.listening for one in self._listeners.values()]
+        if any(hearing):
             self._heard_at = self._ticks()
-        (self.listening.set if hearing else self.listening.clear)()
+        (self.listening.set if hearing and all(hearing) else self.listening.clear)()
         self._follow([])
         now = self._ticks()
         if now >= self._alive_due:

@@ -179,6 +179,21 @@ def test_an_hour_of_flapping_costs_one_attempt_a_step() -> None:
     virtual.run(work())
 
 
+def test_one_line_of_two_that_listened_until_now_is_no_death() -> None:
+    """A line that has been down for long, and another that has just ended: it is not so that none has listened."""
+
+    async def work() -> None:
+        platform = Platform(15, queues=1_200)
+        loop = asyncio.get_running_loop()
+        loop.call_later(40, platform.down.update, {"handshake": 1_000})
+        loop.call_later(40, virtual.drop, platform)
+        subscriber = await live(platform, 450, fault_every=None, every=60)
+        assert {one.phase for one in subscriber.figures().lines} == {"done"}
+        assert judge(subscriber.figures())[0] == "degraded"
+
+    virtual.run(work())
+
+
 def test_topics_that_the_platform_lost_are_found_missing() -> None:
     """Topics that vanish from an open channel are seen at the next look, and claimed until they were seen last."""
 
