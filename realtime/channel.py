@@ -28,37 +28,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from realtime.signals import Action, Do, Event, Moment, Phase, Signal, Timings
+from realtime.signals import Action, Channel, Do, Event, Moment, Phase, Signal, Timings
 
 __all__ = ["Action", "Channel", "Do", "Event", "Line", "Moment", "Phase", "Signal", "Timings"]
-
-
-@dataclass(slots=True)
-class Channel:
-    """One channel's life. `then`: what WAITING waits for."""
-
-    serial: int
-    phase: Phase
-    then: Phase = Phase.CREATING
-    until: float = math.inf  # the tick at which a wait ends or a step is overdue
-    ticket: int = 0
-    like: int | None = None
-    failures: int = 0  # in a row, its predecessors' included: which step of the back-off comes next
-    brief: int = 0  # sockets in a row that were accepted and did not last
-    refused: float = math.inf  # the first of the handshakes in a row that were refused
-    lasting: bool = False  # whether its socket has listened for long enough to be no failure
-    since: float = 0.0
-    heard: float = 0.0
-    heard_wall: float = 0.0
-    told: float = 0.0  # the last frame that was no answer of ours
-    pinged: float | None = None  # a ping that nothing has come after
-    asked: float = 0.0  # the last ping, answered or not
-    proven_wall: float = 0.0  # the last frame that comes only to a channel that is there
-    expires: float = math.inf
-    renew_at: float = math.inf
-    renewing: float = math.inf  # the tick at which the renewal under way is overdue
-    reason: str = ""  # (LEAVING) why its span ends
-    kicked: bool = False  # whether a second socket took this one's place on the same channel
 
 
 # Seconds after its creation before which a channel is not renewed.
@@ -119,7 +91,7 @@ class Line:
         """An event or an answer came at that moment: the channel was there."""
         channel = self.channel(serial)
         if channel is not None:
-            channel.proven_wall = max(channel.proven_wall, wall)
+            channel.proven_wall = wall  # the newest, though the clock may have been set back
 
     def channel(self, serial: int) -> Channel | None:
         """The channel of that serial number, if the line still has it."""
@@ -202,7 +174,7 @@ class Line:
     def _died(self, channel: Channel, moment: Moment, *, at: float, reason: str) -> Iterator[Action]:
         """The socket of a listening channel hears no more, the channel itself may still be there."""
         self._forget_failures(channel, moment)
-        yield Action(Do.UNHEAR, channel.serial, at=at, reason="rolled over" if self._kicked(channel) else reason)
+        yield _unhear(channel, moment, at, "rolled over" if self._kicked(channel) else reason)
         yield from self._drop_slow_successor(channel)
         channel.brief += not channel.lasting
         if channel is self.current and self.successor is not None:
@@ -298,6 +270,11 @@ def _heard_until(line: Line, channel: Channel, moment: Moment) -> float:
     return moment.wall if moment.tick - channel.heard <= line.timings.beats_every else channel.heard_wall
 
 
+def _unhear(channel: Channel, moment: Moment, at: float, reason: str) -> Action:
+    """The span ends at that moment; not later than now, where the clock has been set back since."""
+    return Action(Do.UNHEAR, channel.serial, at=min(at, moment.wall), reason=reason)
+
+
 def _lost(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     # A channel that goes may take its socket with it only later: what lies behind the last proof is not claimed. The
     # close frame for a socket in whose place its own channel took another is a proof.
@@ -309,7 +286,7 @@ def _lost(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Itera
 def _evicted(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     line._forget_failures(channel, moment)
     at = _heard_until(line, channel, moment) if signal.clean else channel.proven_wall
-    yield Action(Do.UNHEAR, channel.serial, at=at, reason="channel lost")
+    yield _unhear(channel, moment, at, "channel lost")
     line._replace_by_new(channel, moment)
     yield Action(Do.CLOSE, channel.serial)
 
@@ -394,7 +371,7 @@ def _left(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Itera
     closed = signal.event is Event.LOST and signal.clean and channel.kicked
     at = _heard_until(line, channel, moment) if closed else channel.proven_wall
     reason = channel.reason if signal.event in (Event.ANSWERED, Event.LOST) else "channel lost"
-    yield Action(Do.UNHEAR, channel.serial, at=at, reason=reason)
+    yield _unhear(channel, moment, at, reason)
     yield Action(Do.CLOSE, channel.serial)
 
 

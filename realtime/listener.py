@@ -202,8 +202,8 @@ class Listener:
 
     def _last_proof(self, held: Held) -> str:
         self._tell_heard()
-        channel = self.line.channel(held.serial)
-        return to_text(datetime.fromtimestamp(channel.proven_wall, UTC) if channel else self._desk.now())
+        channel, now = self.line.channel(held.serial), self._desk.now()
+        return to_text(min(datetime.fromtimestamp(channel.proven_wall, UTC), now) if channel else now)
 
     async def _verify(self, held: Held) -> None:
         """Hold the platform's list against ours: topics that it has lost were heard until they were last seen there."""
@@ -214,7 +214,7 @@ class Listener:
             return  # it says nothing of the socket that is there by now
         if lost:
             log.warning("%s: the platform has lost %d of its topics; they are subscribed again", self.scope, len(lost))
-            until = to_text(held.verified or at)
+            until = to_text(min(held.verified or at, at))
             self._inbox.note(End(held.serial, until, "topics lost", held.told.forget(lost)))
             held.told.details.clear()
             self._align_details(held)

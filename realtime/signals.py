@@ -1,10 +1,11 @@
-"""The words of channel life: phases, events, actions, and the moment at which they happen. Values, and no rule.
+"""The words of channel life: phases, events, actions, the moment at which they happen, and what a channel is then.
 
-The rules that go from the one to the other stand in `channel.py`.
+Values, and no rule. The rules that go from the one to the other stand in `channel.py`.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -93,6 +94,34 @@ class Action:
     at: float = 0.0
     reason: str = ""
     like: int | None = None
+
+
+@dataclass(slots=True)
+class Channel:
+    """One channel's life. `then`: what WAITING waits for."""
+
+    serial: int
+    phase: Phase
+    then: Phase = Phase.CREATING
+    until: float = math.inf  # the tick at which a wait ends or a step is overdue
+    ticket: int = 0
+    like: int | None = None
+    failures: int = 0  # in a row, its predecessors' included: which step of the back-off comes next
+    brief: int = 0  # sockets in a row that were accepted and did not last
+    refused: float = math.inf  # the first of the handshakes in a row that were refused
+    lasting: bool = False  # whether its socket has listened for long enough to be no failure
+    since: float = 0.0
+    heard: float = 0.0
+    heard_wall: float = 0.0
+    told: float = 0.0  # the last frame that was no answer of ours
+    pinged: float | None = None  # a ping that nothing has come after
+    asked: float = 0.0  # the last ping, answered or not
+    proven_wall: float = 0.0  # the last frame that comes only to a channel that is there
+    expires: float = math.inf
+    renew_at: float = math.inf
+    renewing: float = math.inf  # the tick at which the renewal under way is overdue
+    reason: str = ""  # (LEAVING) why its span ends
+    kicked: bool = False  # whether a second socket took this one's place on the same channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,8 @@ class Captured(Access):
 
     def close_stale_coverage(self) -> int:
         """End the spans that a killed daemon left. Only for the holder of the daemon's lock, at its start."""
-        return self._write(coverage.close_stale).result()
+        now = to_text(self._now())
+        return self._write(lambda db: coverage.close_stale(db, now)).result()
 
     def dead_letters(self, *, source: str | None = None, limit: int = -1) -> list[Letter]:
         """What could not be understood, the newest first."""

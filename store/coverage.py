@@ -98,9 +98,16 @@ def is_silent(span: Span, now: datetime) -> bool:
     return span.ended_at is None and span.alive_at < to_text(now - patience)
 
 
-def close_stale(connection: sqlite3.Connection) -> int:
-    """End the spans that a killed process left, at their last sign of life. For the one daemon, when it starts."""
-    cursor = connection.execute("UPDATE coverage SET ended_at = alive_at, end_reason = 'killed' WHERE ended_at IS NULL")
+def close_stale(connection: sqlite3.Connection, now: str) -> int:
+    """End the spans that a killed process left, at their last sign of life. For the one daemon, when it starts.
+
+    now: API text. A sign of life after it is of a clock that has been set back since.
+    """
+    cursor = connection.execute(
+        "UPDATE coverage SET ended_at = max(min(alive_at, ?), started_at), end_reason = 'killed'"
+        " WHERE ended_at IS NULL",
+        (now,),
+    )
     return cursor.rowcount
 
 

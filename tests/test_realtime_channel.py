@@ -69,6 +69,32 @@ def test_a_lost_socket_was_heard_until_its_last_proof(clean: bool) -> None:
     assert (actions[0].at, actions[0].reason) == (START + 80, "disconnected")
 
 
+@pytest.mark.parametrize("way", ["lost", "evicted", "silent", "let go"])
+def test_no_span_ends_in_the_future(way: str) -> None:
+    """A clock that is set back by an hour: what was proven before it does not end the span after now."""
+    line, connect = listening()
+    line.heard(connect.serial, at(99))
+    line.proved(connect.serial, START + 99)
+    back = Moment(100, START - 3_500)
+    if way == "let go":
+        line.stop(back)
+    event = {"lost": Event.LOST, "evicted": Event.EVICTED, "let go": Event.REFUSED}.get(way)
+    if event is None:
+        (unhear, _) = line.tick(Moment(170, back.wall))
+    else:
+        (unhear, _) = line.apply(Signal(event, connect.serial), back)
+    assert (unhear.do, unhear.at) == (Do.UNHEAR, back.wall)
+
+
+def test_the_newest_proof_counts_whatever_the_clock_said_before() -> None:
+    """After a clock has been set back, a span still ends at the last proof."""
+    line, connect = listening()
+    line.proved(connect.serial, START + 99)
+    line.proved(connect.serial, START - 3_495)
+    (unhear, _) = line.apply(Signal(Event.LOST, connect.serial), Moment(110, START - 3_490))
+    assert unhear.at == START - 3_495
+
+
 def test_socket_closing_makes_before_it_breaks() -> None:
     """A new channel hears before the old one is let go, and only then does the old span end."""
     line, old = listening()

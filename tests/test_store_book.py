@@ -490,6 +490,15 @@ def test_a_killed_daemons_span_ends_at_its_last_sign_of_life(book: Book) -> None
     assert book.capture_since() == at(0)
 
 
+def test_a_killed_daemons_span_does_not_end_in_the_future(book: Book) -> None:
+    """A sign of life that a clock gave before it was set back is no end; nor does a span end before it began."""
+    for began, alive in ((10, 50), (48, 55)):
+        span = book.begin_coverage("websocket", "queues", [f"t{began}"], at(began))
+        book.alive(at(alive), [span]).result(10)
+    assert book.close_stale_coverage() == 2
+    assert rows(book, "coverage", "ended_at") == [(at(45),), (at(48),)]
+
+
 def test_refused_topics_are_remembered_until_they_are_granted(book: Book) -> None:
     """A topic that was refused is listed with what it lacks."""
     book.reject_topics([{"topic": "t1", "reason": "not permitted", "missing_permissions": ["a:b:c"]}], at(0)).result(10)
