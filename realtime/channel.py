@@ -188,12 +188,13 @@ class Line:
 
     def _kicked(self, channel: Channel) -> bool:
         """Whether a second socket on the same channel is about to replace this one."""
-        return self.successor is not None and self.successor.like == channel.serial
+        second = self.successor
+        return second is not None and second.like == channel.serial and second.phase is not Phase.WAITING
 
     def _drop_slow_successor(self, channel: Channel) -> Iterator[Action]:
         """A successor that is not connecting yet may be long in coming: the channel that had the topics is nearer."""
         slow = self.successor
-        if slow is None or channel is not self.current or slow.like is not None or slow.phase is Phase.CONNECTING:
+        if slow is None or channel is not self.current or slow.phase is Phase.CONNECTING:
             return
         slow.phase, self.successor = Phase.DONE, None
         yield Action(Do.CLOSE, slow.serial)

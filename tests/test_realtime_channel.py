@@ -183,6 +183,20 @@ def test_without_a_free_channel_the_second_socket_takes_the_same_channel() -> No
     assert line.current.failures == 0
 
 
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_socket_that_is_lost_while_its_second_one_waits_returns_to_the_channel(clean: bool) -> None:
+    """Sent on at once with all channels in use, and lost before the step is over: the channel is kept, no other made."""
+    line, old = listening()
+    line.proved(old.serial, START + 4)
+    line.heard(old.serial, at(5))
+    assert line.apply(Signal(Event.CLOSING, old.serial), at(5, free=0)) == []
+    actions = line.apply(Signal(Event.LOST, old.serial, clean=clean), at(5.1, free=0))
+    assert (actions[0].do, actions[0].reason, actions[0].at) == (Do.UNHEAR, "disconnected", START + 4)
+    assert line.channel(old.serial) is not None
+    (again,) = line.tick(at(line.due(), free=0))
+    assert (again.do, again.serial, again.like) == (Do.CONNECT, old.serial, None)
+
+
 @pytest.mark.parametrize("free", [0, 3])
 def test_renewal_comes_long_before_the_end(free: int) -> None:
     """After half its life a channel is rolled over, or, with none free, subscribed again."""
