@@ -80,9 +80,10 @@ class Held:
     async def answers(self, within: float) -> bool:
         """Ask whether the channel is there: whether it says so within so many seconds."""
         self.answered.clear()
-        await self.send(PING)
         with contextlib.suppress(TimeoutError):
+            # Sending, too: to a platform that reads no more it takes for ever.
             async with asyncio.timeout(within):
+                await self.send(PING)
                 await self.answered.wait()
         return self.answered.is_set()
 

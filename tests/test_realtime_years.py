@@ -194,6 +194,18 @@ def test_one_line_of_two_that_listened_until_now_is_no_death() -> None:
     virtual.run(work())
 
 
+def test_a_stop_ends_the_span_of_a_socket_that_takes_nothing() -> None:
+    """Where even the last question cannot be sent, the span has its end and its reason when the daemon stops."""
+
+    async def work() -> None:
+        platform = Platform(16, queues=3)
+        asyncio.get_running_loop().call_later(20, lambda: setattr(platform.some_line(), "reads", False))
+        await live(platform, 18, fault_every=None, every=60)
+        assert [span["reason"] for span in platform.ledger.spans] == ["channel lost"]
+
+    virtual.run(work())
+
+
 def test_topics_that_the_platform_lost_are_found_missing() -> None:
     """Topics that vanish from an open channel are seen at the next look, and claimed until they were seen last."""
 
