@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
@@ -27,7 +27,7 @@ from realtime import spread
 from realtime.census import Census
 from realtime.figures import Figures, Line
 from realtime.follow import TOPICS_A_CONVERSATION, Following
-from realtime.held import Opener, words
+from realtime.held import Opener
 from realtime.inbox import Inbox
 from realtime.intake import Intake
 from realtime.listener import Listener
@@ -270,25 +270,34 @@ class Subscriber:
                 async with asyncio.timeout(self._rediscover):
                     await self._look_now.wait()
             self._look_now.clear()
-            try:
-                await self._discover()
-                self.discovery_failing = None
-            except RollbookError as error:
-                self.discovery_failing = error.message if isinstance(error, ApiError) else str(error)
-                log.warning("cannot look for queues now, will again: %s", self.discovery_failing)
+            self.discovery_failing = await self._try("look for queues", self._discover)
 
     async def _keep_counting(self) -> None:
         """Where places are taken from each other, see at once who has them, or it would go on until the next look."""
         while True:
             await self._crowded.wait()
             self._crowded.clear()
-            try:
-                await self._count_channels()
-            except RollbookError as error:
-                log.warning("cannot count the client's channels now: %s", words(error))
-                continue
-            if len(self._listeners) > self._census.places.lines:
-                self._spread(self._topics)
+            await self._try("count the client's channels", self._make_way)
+
+    async def _make_way(self) -> None:
+        await self._count_channels()
+        if len(self._listeners) > self._census.places.lines:
+            self._spread(self._topics)
+
+    @staticmethod
+    async def _try(what: str, work: Callable[[], Awaitable[None]]) -> str | None:
+        """Do it, or say and answer why not: it is done again at the next occasion, whatever went wrong."""
+        try:
+            await work()
+        except RollbookError as error:
+            why = error.message if isinstance(error, ApiError) else str(error)
+            log.warning("cannot %s now, will again: %s", what, why)
+        except Exception as error:
+            why = f"an error that nobody foresaw ({type(error).__name__})"
+            log.exception("cannot %s now, will again: %s", what, why)
+        else:
+            return None
+        return why
 
     async def _discover(self) -> None:
         """Look which topics there are, and let the lines follow."""

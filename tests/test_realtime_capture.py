@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from genesys.api import Entity
 from genesys.settings import Settings
 from genesys.times import to_text
 from realtime.inbox import Inbox
 from realtime.signals import Timings
-from tests.stage import CLOSING, QUICK, Capture, Stage, capture, conversation, snapshot, topic
+from tests.stage import CLOSING, QUEUES, QUICK, Capture, Stage, capture, conversation, snapshot, topic
 
 SPANS = "SELECT scope, started_at, ended_at, end_reason FROM coverage ORDER BY coverage_id"
 
@@ -218,6 +219,24 @@ async def test_queues_that_appear_and_vanish_are_followed(tmp_path: Path) -> Non
             )
         )
         assert [count for name, count in stage.requests if name == "subscribe"] == [3, 1]
+
+
+async def test_following_goes_on_after_an_error_that_nobody_foresaw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged with its traceback, makes the daemon degraded, and the next look finds the new queue."""
+
+    async def broken() -> list[Entity]:
+        raise KeyError("entities")
+
+    async with Stage(queues=1) as stage, capture(stage, tmp_path, rediscover=0.05) as running:
+        with monkeypatch.context() as patch:
+            patch.setattr(stage, "queues", broken)
+            await running.until(lambda: "KeyError" in (running.subscriber.figures().discovery_failing or ""))
+        stage.queue_ids = QUEUES[:2]
+        await running.until(lambda: len(stage.heard_by_all()) == 2)
+        await running.until(lambda: running.subscriber.figures().discovery_failing is None)
+    assert "Traceback" in caplog.text
 
 
 @pytest.mark.parametrize("turns", range(5))
