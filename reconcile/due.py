@@ -141,10 +141,11 @@ async def run_due(
     if settings.since is not None:
         check_kept(Interval(settings.since, max(now(), settings.since)), now(), since=True)
     key = window.filter_key(settings.filter, ended_only=settings.ended_only)
-    rows = book.windows(filter=key) if book is not None else []
+    rows, covered = await _standing(book, key, now())
     planned = plan.plan(
-        rows, now(), rules_of(settings), capture_since=book.capture_since() if book is not None else None
-    )
+        rows, now(), rules_of(settings), capture_since=book.capture_since() if book is not None else None,
+        covered=covered,
+    )  # fmt: skip
     if book is not None and not how.dry_run and planned.waiting:
         waiting = [(to_text(one.start), to_text(one.end), verdict) for one, verdict in planned.waiting]
         await done(book.note_windows(waiting, key))
@@ -165,6 +166,14 @@ async def run_due(
     if book is not None and not how.dry_run and not one.over:
         await _follow(one)
     return one.report()
+
+
+async def _standing(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:
+    """What the ledger has to say, and the time that it covers. In a thread: it takes longer, the older it grows."""
+    if book is None:
+        return [], []
+    rows, covered = await asyncio.to_thread(book.standing, key, to_text(now))
+    return rows, [Interval(from_text(start), from_text(end)) for start, end in covered]
 
 
 def _may_settle(book: Book | None, one: Interval, now: datetime, settings: Settings) -> bool:

@@ -7,13 +7,13 @@ than the one that is set count by the time that they cover.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from genesys.times import Interval, from_text, to_text
-from reconcile.window import grid_window, grid_windows, is_aged, is_closed
+from reconcile.window import grid_window, is_aged, is_closed
 from store.windows import PROVEN, WindowRow
 
 Why = Literal["first", "again", "settle"]
@@ -74,11 +74,21 @@ def beginning(rows: Sequence[WindowRow], now: datetime, rules: Rules, capture_si
     return min([*starts, last_closed])
 
 
-def plan(rows: Sequence[WindowRow], now: datetime, rules: Rules, *, capture_since: str | None = None) -> Plan:
-    """What is due at `now`. rows: the ledger's, of one filter."""
+def plan(
+    rows: Sequence[WindowRow],
+    now: datetime,
+    rules: Rules,
+    *,
+    capture_since: str | None = None,
+    covered: Iterable[Interval] | None = None,
+) -> Plan:
+    """What is due at `now`. rows: the ledger's, of one filter, or as many of them as `Book.standing` answers.
+
+    covered: the time that all of the ledger's rows cover; None is that of `rows`.
+    """
     start = beginning(rows, now, rules, capture_since)
-    covered = _Cover(interval_of(row) for row in rows)
-    fresh = [window for window in grid_windows(start, now, rules.width) if not covered.contains(window)]
+    cover = _Cover(map(interval_of, rows) if covered is None else covered)
+    fresh = list(cover.left_of(grid_window(start, rules.width), now))
     due = [Due(window, "first") for window in fresh if is_closed(window, now, rules.lag)]
     covered_by_row = {(row.start, row.end) for row in rows if row.verdict in PROVEN}
     for row in rows:
@@ -126,13 +136,19 @@ class _Cover:
                 self._stretches[-1][1] = max(self._stretches[-1][1], interval.end)
             else:
                 self._stretches.append([interval.start, interval.end])
-        self._at = 0
 
-    def contains(self, window: Interval) -> bool:
-        """Whether a window lies wholly inside; to be asked in order of their start."""
-        while self._at < len(self._stretches) and self._stretches[self._at][1] < window.end:
-            self._at += 1
-        return self._at < len(self._stretches) and self._stretches[self._at][0] <= window.start
+    def left_of(self, window: Interval, until: datetime) -> Iterator[Interval]:
+        """The windows of the grid, from this one on, that start before `until` and lie wholly inside no stretch."""
+        width, at = window.end - window.start, 0
+        while window.start < until:
+            while at < len(self._stretches) and self._stretches[at][1] < window.end:
+                at += 1
+            if at < len(self._stretches) and self._stretches[at][0] <= window.start:
+                # Years that are covered are not walked window by window.
+                window = grid_window(self._stretches[at][1], width)
+                continue
+            yield window
+            window = Interval(window.end, window.end + width)
 
 
 def by_days(due: Sequence[Due]) -> list[list[Due]]:

@@ -6,7 +6,7 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from store import conversations
 from store.schema import FIGURES
@@ -80,6 +80,18 @@ class RunRecord:
     figures: Mapping[str, int | None] = field(default_factory=dict)
 
 
+class Standing(NamedTuple):
+    """What of the windows of one filter can matter to what is due, however many years the ledger holds.
+
+    rows: those that wait, failed or are complete, those that started today or claim a read that is still to come, the
+    proofs that they took over, and the newest query and the newest whole day; in order of their start.
+    covered: the time that all windows cover together, as (start, end), in order and with holes between them.
+    """
+
+    rows: list[WindowRow]
+    covered: list[tuple[str, str]]
+
+
 _WINDOW_COLUMNS: Final = tuple(WindowRow.__dataclass_fields__)
 _NAMES: Final = ", ".join(f'"{name}"' for name in _WINDOW_COLUMNS)
 _SELECT: Final = f"SELECT {_NAMES} FROM windows"
@@ -112,6 +124,44 @@ def listed(
         query += f" AND verdict IN ({', '.join(f'?{index + 4}' for index in range(len(verdicts)))})"
         values += verdicts
     return [_window(row) for row in connection.execute(f'{query} ORDER BY start, "end"', values)]
+
+
+def standing(connection: sqlite3.Connection, filter: str, at: str) -> Standing:
+    """What can matter to what is due at `at`. One moment of the file: a window is in both parts, or in none."""
+    connection.execute("BEGIN")
+    try:
+        return Standing(_that_matter(connection, filter, at), _covered(connection, filter))
+    finally:
+        connection.execute("COMMIT")
+
+
+def _that_matter(connection: sqlite3.Connection, filter: str, at: str) -> list[WindowRow]:
+    query = (
+        f"{_SELECT} WHERE filter = ? AND (verdict IN ('pending', 'due', 'failed', 'complete') OR start >= ?"
+        " OR last_read_at > ?)"
+    )
+    rows = {(row[0], row[1]): _window(row) for row in connection.execute(query, (filter, at[:10], at))}
+    beside = [tuple(row.proven_by.split("/")) for row in rows.values() if row.proven_by]
+    newest = 'SELECT start, "end", max(last_run_at) FROM windows WHERE filter = ? AND reading IN (?, ?)'
+    two = (("interval", "day"), ("day", "day"))
+    beside += [connection.execute(newest, (filter, *readings)).fetchone()[:2] for readings in two]
+    for start, end in beside:
+        if (start, end) not in rows and (row := one(connection, start, end, filter)) is not None:
+            rows[start, end] = row
+    return [rows[key] for key in sorted(rows)]
+
+
+def _covered(connection: sqlite3.Connection, filter: str) -> list[tuple[str, str]]:
+    """Where the windows' time begins and ends. SQLite walks them: as rows here, years of them stop everything else."""
+    query = (
+        'SELECT start, before FROM (SELECT start, max("end") OVER'
+        ' (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before'
+        " FROM windows WHERE filter = ?) WHERE before IS NULL OR start > before ORDER BY start"
+    )
+    found = connection.execute(query, (filter,)).fetchall()
+    latest = connection.execute('SELECT max("end") FROM windows WHERE filter = ?', (filter,)).fetchone()
+    ends = [before for _, before in found[1:]] + [*latest]
+    return [(start, end) for (start, _), end in zip(found, ends, strict=False)]
 
 
 def finish(connection: sqlite3.Connection, run: RunRecord) -> int:
@@ -196,17 +246,21 @@ def refresh(connection: sqlite3.Connection, at: str) -> int:
     """
     changed = 0
     starts = conversations.ongoing_starts(connection)
-    for window in listed(connection, verdicts=PROVEN, since=None, until=None, filter=None):
-        ongoing = bisect_left(starts, window.end) - bisect_left(starts, window.start)
-        verdict = "open" if ongoing and not window.filter else window.verdict
-        if not ongoing and window.verdict == "open":
-            verdict = "settled" if window.settled_at else "complete"
-        if verdict != window.verdict:
+    first, last = (starts[0], starts[-1]) if starts else ("9", "")
+    # The others, years of them, are not open and cannot become so.
+    query = (
+        "SELECT start, \"end\", filter, verdict, settled_at FROM windows WHERE verdict = 'open' OR"
+        " (verdict IN ('complete', 'settled') AND filter = '' AND start <= ? AND \"end\" > ?) ORDER BY start, \"end\""
+    )
+    for start, end, filter, was, settled_at in connection.execute(query, (last, first)).fetchall():
+        ongoing = bisect_left(starts, end) - bisect_left(starts, start)
+        verdict = "open" if ongoing and not filter else was
+        if not ongoing and was == "open":
+            verdict = "settled" if settled_at else "complete"
+        if verdict != was:
             changed += 1
             reason = f"{ongoing} of its conversations go on again" if ongoing else None
-            set_verdict(
-                connection, window.start, window.end, window.filter, verdict, reason=reason, ongoing=ongoing, at=at
-            )  # fmt: skip
+            set_verdict(connection, start, end, filter, verdict, reason=reason, ongoing=ongoing, at=at)
     return changed
 
 

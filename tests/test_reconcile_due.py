@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from reconcile.runner import reconcile_window
 from reconcile.schedule import Schedule
 from store.book import Book
 from store.errors import LockHeld, StoreFull
-from store.windows import WindowRow
+from store.windows import Standing, WindowRow
 
 HALF = timedelta(minutes=30)
 # Ten minutes' lag after 12:00: the windows from 10:00 to 12:00 are closed, the one from 12:00 is not.
@@ -104,6 +105,21 @@ async def test_everything_due_is_read_once_newest_first(scene: Scene) -> None:
     again = await scene.due()
     assert (list(again.windows), again.exit_status, len(scene.org.bodies)) == ([], 0, queries)
     assert [scene.row(minute).attempts for minute in (0, 30, 60, 90)] == [1, 1, 1, 1]
+
+
+async def test_the_ledger_is_looked_at_beside_the_loop(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at years of windows holds no socket up: it is made in a thread, and never as a list of every row."""
+    looks: list[bool] = []
+    standing = scene.book.standing
+
+    def look(filter: str, at: str) -> Standing:
+        looks.append(threading.current_thread() is threading.main_thread())
+        return standing(filter, at)
+
+    monkeypatch.setattr(scene.book, "standing", look)
+    monkeypatch.setattr(scene.book, "windows", None)
+    assert len((await scene.due()).windows) == 4
+    assert looks == [False]
 
 
 async def test_the_answer_is_one_object_with_every_report(scene: Scene) -> None:

@@ -1,0 +1,192 @@
+"""The ledger read narrowly, as every look at it does: what comes of it is what comes of the whole, for any ledger."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import astuple, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import event, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+
+from genesys.times import Interval, from_text, to_text
+from reconcile import plan as planning
+from reconcile.plan import Rules, plan
+from store import schema, windows
+from store.windows import WindowRow
+
+NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
+STEP, HALF = timedelta(minutes=10), timedelta(minutes=30)
+OLDEST = datetime(2026, 2, 20, tzinfo=UTC)
+NOTHING: dict[str, Any] = dict.fromkeys((field.name for field in fields(WindowRow)), None)
+
+
+@contextmanager
+def ledger(rows: Sequence[WindowRow], ongoing: Sequence[datetime] = ()) -> Iterator[sqlite3.Connection]:
+    """A store with these windows, and with conversations that have gone on since then."""
+    names = ", ".join(f'"{field.name}"' for field in fields(WindowRow))
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        schema.migrate(db)
+        marks = ", ".join("?" * len(fields(WindowRow)))
+        db.executemany(f"INSERT OR IGNORE INTO windows ({names}) VALUES ({marks})", map(astuple, rows))
+        db.executemany(
+            "INSERT INTO conversations (conversation_id, conversation_start, provenance, first_seen_at, details)"
+            " VALUES (?, ?, 'both', '', '{}')",
+            [(str(number), to_text(start)) for number, start in enumerate(ongoing)],
+        )
+        yield db
+
+
+# Ten minutes apart, so that they meet; many lately, some still to come.
+_LAST = (NOW - OLDEST) // STEP
+moments = (st.integers(_LAST - 30, _LAST) | st.integers(0, _LAST + 100)).map(lambda number: OLDEST + STEP * number)
+texts = st.none() | moments.map(to_text)
+
+
+@st.composite
+def any_row(draw: st.DrawFn) -> WindowRow:
+    """A window, on the grid or not."""
+    start = draw(moments)
+    told = NOTHING | {
+        "start": to_text(start),
+        "end": to_text(start + draw(st.sampled_from([STEP, HALF, 2 * HALF, 12 * HALF, 48 * HALF]))),
+        "filter": draw(st.sampled_from(["", "", "", "other"])),
+        "verdict": draw(st.sampled_from(["settled", "open"]) | st.sampled_from(list(windows.RANK))),
+        "reading": draw(st.sampled_from([None, "interval", "day", "job"])),
+        "attempts": 1, "drift": 0, "last_run_at": draw(texts), "last_read_at": draw(texts), "next_try_at": draw(texts),
+        "settled_at": draw(texts),
+    }  # fmt: skip
+    return WindowRow(**told)
+
+
+@st.composite
+def ledgers(draw: st.DrawFn) -> list[WindowRow]:
+    """Any windows, stretches of the grid as years of it are, and some that took over the proof of others."""
+    rows = draw(st.lists(any_row(), max_size=12))
+    for first, many in draw(st.lists(st.tuples(any_row(), st.integers(2, 60)), max_size=3)):
+        begin = from_text(first.start)
+        rows += [
+            replace(first, start=to_text(begin + HALF * number), end=to_text(begin + HALF * (number + 1)))
+            for number in range(many)
+        ]
+    proven = st.none() | st.sampled_from([f"{row.start}/{row.end}" for row in rows] or [None])
+    return [replace(row, proven_by=draw(proven)) if row.verdict == "complete" else row for row in rows]
+
+
+nows = st.just(NOW) | moments
+
+
+rules = st.builds(
+    Rules, width=st.sampled_from([STEP, HALF, 48 * HALF]), lag=st.sampled_from([STEP, 12 * HALF]),
+    settle_after=st.sampled_from([HALF, timedelta(days=4)]), since=st.none() | moments,
+)  # fmt: skip
+
+
+@profile(max_examples=300)
+@given(ledgers(), rules, st.none() | moments.map(to_text), nows)
+def test_a_narrow_reading_plans_what_the_whole_ledger_plans(
+    rows: list[WindowRow], rules: Rules, capture_since: str | None, now: datetime
+) -> None:
+    """The plan, whether days are answered, what is put off, and what has been read since: to the letter."""
+    with ledger(rows) as db:
+        whole = windows.listed(db, verdicts=None, since=None, until=None, filter="")
+        narrow, covered = windows.standing(db, "", to_text(now))
+    stretches = [Interval(from_text(start), from_text(end)) for start, end in covered]
+    planned = plan(whole, now, rules, capture_since=capture_since)
+    assert plan(narrow, now, rules, capture_since=capture_since, covered=stretches) == planned
+    assert planning.answers_days(narrow) == planning.answers_days(whole)
+    groups = planning.by_days(planned.due)
+    for later in (now, now + timedelta(minutes=5)):
+        assert planning.put_off(groups, narrow, later, rules.lag) == planning.put_off(groups, whole, later, rules.lag)
+    keys = {(to_text(one.window.start), to_text(one.window.end)) for one in planned.due}
+    assert [row for row in narrow if (row.start, row.end) in keys] == [
+        row for row in whole if (row.start, row.end) in keys
+    ]
+    event(f"left out: {min(len(whole) - len(narrow), 10)}")
+
+
+def test_a_settled_proof_that_others_took_over_is_known() -> None:
+    """A window that is complete is settled with the wider one that proved it, however settled that one is."""
+    start, end = to_text(OLDEST), to_text(OLDEST + 2 * HALF)
+    wide = WindowRow(
+        **NOTHING | {"start": start, "end": end, "filter": "", "verdict": "settled", "attempts": 1, "drift": 0}
+    )
+    child = replace(wide, end=to_text(OLDEST + HALF), verdict="complete", proven_by=f"{start}/{end}")
+    rules = Rules(width=HALF, lag=STEP, settle_after=HALF)
+    for rows, why in (([wide, child], []), ([child], ["settle"])):
+        with ledger(rows) as db:
+            narrow, _ = windows.standing(db, "", to_text(NOW))
+        assert [one.why for one in plan(narrow, NOW, rules).due if one.window.start == OLDEST] == why
+
+
+def test_the_newest_query_counts_however_settled_its_window_is() -> None:
+    """That whole days were answered is believed for two days of queries, which a narrow reading knows too."""
+    day = WindowRow(**NOTHING | {"start": to_text(OLDEST), "end": to_text(OLDEST + HALF), "filter": "", "attempts": 1,
+                    "drift": 0, "verdict": "settled", "reading": "day", "last_run_at": to_text(OLDEST)})  # fmt: skip
+    for days, believed in ((1, True), (3, False)):
+        later = OLDEST + timedelta(days=days)
+        query = replace(
+            day, start=to_text(later), end=to_text(later + HALF), reading="interval", last_run_at=to_text(later)
+        )
+        with ledger([day, query]) as db:
+            assert planning.answers_days(windows.standing(db, "", to_text(NOW)).rows) == believed
+
+
+@given(ledgers(), rules, nows)
+def test_what_is_not_covered_is_what_no_window_covers(rows: list[WindowRow], rules: Rules, now: datetime) -> None:
+    """The grid is not walked window by window; what is planned afresh is what walking it finds."""
+    read = [row for row in rows if row.verdict not in planning.WAITING]
+    begin = planning.beginning(read, now, rules, None)
+    missing = [
+        one.window
+        for one in plan(read, now, rules).due
+        if one.why == "first" and not _claims_the_future(one.window, read)
+    ]
+    minutes = {from_text(row.start) + STEP * number for row in read for number in range(_steps(row))}
+    walked = []
+    window = planning.grid_window(begin, rules.width)
+    while window.end + rules.lag <= now:
+        if not minutes.issuperset(window.start + STEP * number for number in range(rules.width // STEP)):
+            walked.append(window)
+        window = planning.grid_window(window.end, rules.width)
+    assert sorted(missing) == walked
+
+
+def _steps(row: WindowRow) -> int:
+    return (from_text(row.end) - from_text(row.start)) // STEP
+
+
+def _claims_the_future(window: Interval, rows: list[WindowRow]) -> bool:
+    return any((row.start, row.end) == (to_text(window.start), to_text(window.end)) for row in rows)
+
+
+@given(ledgers(), st.lists(moments, max_size=6), st.booleans())
+def test_refreshing_changes_what_looking_at_every_window_would(
+    rows: list[WindowRow], ongoing: list[datetime], on_the_edges: bool
+) -> None:
+    """Open without a conversation that goes on is open no more; proven with one is open again, where nothing filters."""
+    if on_the_edges:
+        ongoing = [from_text(edge) for row in rows[:2] for edge in (row.start, row.end)]
+    with ledger(rows, ongoing) as db:
+        before = windows.listed(db, verdicts=None, since=None, until=None, filter=None)
+        changed = windows.refresh(db, to_text(NOW))
+        after = {row: row.verdict for row in before} | {
+            one: new.verdict
+            for one, new in zip(
+                before, windows.listed(db, verdicts=None, since=None, until=None, filter=None), strict=True
+            )
+        }
+    expected = {row: _refreshed(row, [to_text(one) for one in ongoing]) for row in before}
+    assert after == expected
+    assert changed == sum(row.verdict != verdict for row, verdict in expected.items())
+
+
+def _refreshed(row: WindowRow, ongoing: list[str]) -> str:
+    going_on = any(row.start <= one < row.end for one in ongoing)
+    if row.verdict not in windows.PROVEN or (going_on and row.filter):
+        return row.verdict
+    if going_on:
+        return "open"
+    return ("settled" if row.settled_at else "complete") if row.verdict == "open" else row.verdict
