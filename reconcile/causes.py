@@ -100,25 +100,22 @@ class Listening:
 
     spans: Sequence[Span]
     rejected: Iterable[str] = ()
-    _of_entity: dict[str, list[Span]] = field(init=False, default_factory=lambda: defaultdict(list))
+    _of_entity: Mapping[str, list[list[int]]] | None = field(init=False, default=None)
     _refused: frozenset[str] = field(init=False, default=frozenset())
 
     def __post_init__(self) -> None:
-        sets: dict[tuple[str, ...], frozenset[str]] = {}
-        for span in self.spans:
-            named = sets.get(span.topics)
-            if named is None:
-                named = sets[span.topics] = frozenset(one for topic in span.topics for one in _named(topic))
-            for entity in named:
-                self._of_entity[entity].append(span)
         self._refused = frozenset(one for topic in self.rejected for one in _named(topic)) - {"*"}
 
     def cause(self, life: Life) -> Cause:
         """Why a conversation with this life was not heard, or not to its end."""
-        able = sorted(
-            (span for one in ("*", *life.entities) for span in self._of_entity.get(one, ())),
-            key=lambda span: span.started_at,
-        )
+        # Made for the first that is asked about: mostly nothing was missed, and thousands of topics take a while.
+        index = self._of_entity = self._of_entity or self._indexed()
+        able = [
+            self.spans[position]
+            for position in sorted(
+                {one for name in ("*", *life.entities) for heard in index.get(name, ()) for one in heard}
+            )
+        ]
         if hole := _hole(able, life):
             return hole
         if able and _touches(able, life):
@@ -129,6 +126,18 @@ class Listening:
         return _hole(self.spans, life) or (
             "not heard by this transport" if _touches(self.spans, life) else "not running"
         )
+
+    def _indexed(self) -> Mapping[str, list[list[int]]]:
+        """Entity → for each set of topics that names it, which of the spans heard that set."""
+        index: dict[str, list[list[int]]] = defaultdict(list)
+        sets: dict[tuple[str, ...], list[int]] = {}
+        for position, span in enumerate(self.spans):
+            if span.topics not in sets:
+                sets[span.topics] = []
+                for entity in {one for topic in span.topics for one in _named(topic)}:
+                    index[entity].append(sets[span.topics])
+            sets[span.topics].append(position)
+        return index
 
 
 def _touches(spans: Sequence[Span], life: Life) -> bool:

@@ -140,7 +140,7 @@ async def follow(
     if standing:
         started = [from_text(one.conversation_start) for one in standing if one.conversation_start]
         around = Interval(min([*started, began - timedelta(minutes=1)]), began)
-        cause = explained(listening(book, around, began), began)
+        cause = explained(await asyncio.to_thread(listening, book, around, began), began)
         async for answer in ask(api, (one.conversation_id for one in standing), now=now, stop=stop):
             await _take(book, answer, result, settings, cause, began)
     await _anomalies(book, api, result, now=now, stop=stop)
@@ -210,7 +210,8 @@ async def _anomalies(
     ]
     if not found:
         return
-    cause = explained(listening(book, Interval(began - 2 * ANOMALY, began), began), began)
+    around = Interval(began - 2 * ANOMALY, began)
+    cause = explained(await asyncio.to_thread(listening, book, around, began), began)
     async for answer in ask(api, found, now=now, stop=stop):
         outcome = await done(write(book, answer, run_started_at=to_text(began), cause=cause))
         result.asked += len(answer.asked)

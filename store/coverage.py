@@ -114,16 +114,18 @@ def close_stale(connection: sqlite3.Connection, now: str) -> int:
 def overlapping(connection: sqlite3.Connection, start: str, until: str) -> list[Span]:
     """The spans that touch [start, until), in order of their start."""
     query = (
-        "SELECT source, scope, topics, started_at, ended_at, alive_at, end_reason FROM coverage"
-        " LEFT JOIN topic_sets USING (topic_set_id)"
+        "SELECT source, scope, topic_set_id, started_at, ended_at, alive_at, end_reason FROM coverage"
         " WHERE started_at < ? AND coalesce(ended_at, '9') > ? ORDER BY started_at, coverage_id"
     )
     found = connection.execute(query, (until, start)).fetchall()
-    return [Span(row[0], row[1], _topics(row[2]), *row[3:]) for row in found]
+    # Spans of one line share their topics, here too: a thousand names are 200 KB, and a month has hundreds of spans.
+    topics = {one: _topics(connection, one) for one in {row[2] for row in found}}
+    return [Span(row[0], row[1], topics[row[2]], *row[3:]) for row in found]
 
 
-def _topics(text: str | None) -> tuple[str, ...]:
-    return tuple(msgspec.json.decode(text)) if text else ()
+def _topics(connection: sqlite3.Connection, topic_set: int | None) -> tuple[str, ...]:
+    row = connection.execute("SELECT topics FROM topic_sets WHERE topic_set_id = ?", (topic_set,)).fetchone()
+    return tuple(msgspec.json.decode(row[0])) if row else ()
 
 
 def since(connection: sqlite3.Connection) -> str | None:

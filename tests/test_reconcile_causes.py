@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from genesys.detail import DetailRow
 from reconcile.causes import Life, Listening, as_known, explain, life_of
@@ -53,6 +55,33 @@ def life(start: int, end: int, *entities: str) -> Life:
 def test_coverage_explains_a_loss(spans: list[Span], lived: Life, cause: str) -> None:
     """The word follows from what could have carried the conversation, and from why that was silent."""
     assert explain(lived, sorted(spans, key=lambda one: one.started_at)) == cause
+
+
+TOPICS = [QUEUE, "v2.routing.queues.q2.conversations", USER, "v2.detail.events.conversation.{id}.acw"]
+spans_of_any = st.builds(
+    lambda start, length, why, topics: span(start, start + length, why, tuple(sorted(topics))),
+    st.integers(0, 40), st.integers(1, 15), st.sampled_from(["stopped", "disconnected", "channel lost", "rolled over"]),
+    st.sets(st.sampled_from(TOPICS), min_size=1),
+)  # fmt: skip
+
+
+@given(
+    st.lists(spans_of_any, max_size=8),
+    st.integers(0, 40),
+    st.integers(0, 15),
+    st.sets(st.sampled_from(["q1", "q2", "u1"])),
+)
+def test_who_could_have_heard_it_is_who_heard_its_topics(
+    spans: list[Span], start: int, length: int, entities: set[str]
+) -> None:
+    """Where spans that name the conversation touch it, the others say nothing, however many sets of topics there are."""
+    spans.sort(key=lambda one: one.started_at)
+    lived = life(start, start + length, *(entities or {"c1"}))
+    able = [
+        one for one in spans if any(f".{name}." in topic for topic in one.topics for name in ("{id}", *lived.entities))
+    ]
+    if any(one.started_at <= lived.end and (one.ended_at or "9") >= lived.start for one in able):
+        assert explain(lived, spans) == explain(lived, able)
 
 
 def test_a_refused_topic_is_named_before_the_transport() -> None:

@@ -499,6 +499,17 @@ def test_a_killed_daemons_span_does_not_end_in_the_future(book: Book) -> None:
     assert rows(book, "coverage", "ended_at") == [(at(45),), (at(48),)]
 
 
+def test_spans_that_heard_the_same_share_it(book: Book) -> None:
+    """A month of a line's spans holds its thousand topics once."""
+    for minute in (0, 10):
+        for topics in (["t1", "t2"], ["t3"]):
+            book.end_coverage(book.begin_coverage("websocket", "line 1", topics, at(minute)), at(minute + 5), "stopped")
+    first, other, second, another = book.coverage(at(0), at(60))
+    assert (first.topics, other.topics) == (("t1", "t2"), ("t3",))
+    assert first.topics is second.topics
+    assert other.topics is another.topics
+
+
 def test_refused_topics_are_remembered_until_they_are_granted(book: Book) -> None:
     """A topic that was refused is listed with what it lacks."""
     book.reject_topics([{"topic": "t1", "reason": "not permitted", "missing_permissions": ["a:b:c"]}], at(0)).result(10)
