@@ -136,20 +136,27 @@ class Intake:
             try:
                 answer = await asyncio.wrap_future(future)
             except StoreError as error:
-                if not _mendable(error):
-                    raise
-                if self.stored.failing is None:
-                    log.error("cannot store what is heard, will keep trying: %s", error)
-                self.stored.failing = str(error)
-                await asyncio.sleep(RETRY)
+                await self._wait_for_it(error)
                 future = self._book.record(batch)
                 continue
             except Exception as error:
                 return await self._one_by_one(batch, error)
-            if self.stored.failing is not None:
-                log.info("storing again")
-                self.stored.failing = None
+            self._takes_again()
             return answer
+
+    async def _wait_for_it(self, error: StoreError) -> None:
+        """The book takes nothing now: wait a little. Raises the error if no waiting mends it."""
+        if not _mendable(error):
+            raise error
+        if self.stored.failing is None:
+            log.error("cannot store what is heard, will keep trying: %s", error)
+        self.stored.failing = str(error)
+        await asyncio.sleep(RETRY)
+
+    def _takes_again(self) -> None:
+        if self.stored.failing is not None:
+            log.info("storing again")
+            self.stored.failing = None
 
     async def _one_by_one(self, batch: list[Heard], error: Exception) -> Recorded | None:
         """One item of the batch cannot be stored at all: find it, and keep it as a dead letter."""
@@ -204,12 +211,13 @@ class Intake:
         """Do a write about coverage; again, for as long as waiting may mend it."""
         while True:
             try:
-                return await write()
+                answer = await write()
             except StoreError as error:
-                if not _mendable(error):
-                    raise
-                self.stored.failing = str(error)
-                await asyncio.sleep(RETRY)
+                await self._wait_for_it(error)
+            else:
+                # On a quiet line no event would say so for hours.
+                self._takes_again()
+                return answer
 
     def alive(self) -> None:
         """Note that everything heard until now is stored, or until the oldest that is not. Returns at once."""

@@ -1,0 +1,40 @@
+"""From the inbox into the book: what the book does not take now is kept, said, and said to be over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from realtime import intake
+from realtime.inbox import Begin, Inbox
+from realtime.intake import Intake
+from stage import now, topic
+from store.book import Book
+from store.errors import StoreBusy
+
+
+async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file was locked when coverage began, and no event comes: once the span is noted, nothing fails any more."""
+    monkeypatch.setattr(intake, "RETRY", 0.0)
+    inbox = Inbox()
+    with Book.open(tmp_path / "rollbook.db") as book:
+        begin, failing = book.begin_coverage, []
+        one = Intake(book, inbox, now=now)
+
+        def locked(source: str, scope: str, topics: Sequence[str], at: str) -> int:
+            failing.append(one.stored.failing)
+            if len(failing) < 3:
+                raise StoreBusy("locked by another program")
+            return begin(source, scope, topics, at)
+
+        monkeypatch.setattr(book, "begin_coverage", locked)
+        inbox.note(Begin(1, "line 1", (topic(),), "2026-08-03T14:00:00.000Z"))
+        inbox.close()
+        async with asyncio.timeout(10):
+            await one.run()
+        assert failing == [None, "locked by another program", "locked by another program"]
+        assert one.stored.failing is None
+        assert len(book.coverage("0", "9")) == 1
