@@ -12,7 +12,6 @@ import itertools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -21,7 +20,6 @@ from genesys.api import Api, Channel, TopicState
 from genesys.errors import ApiError, RollbookError
 from genesys.notification import Observation
 from genesys.settings import Settings
-from genesys.times import to_text
 from genesys.topics import combine, topics_for
 from realtime import spread
 from realtime.census import Census
@@ -31,6 +29,7 @@ from realtime.held import Opener
 from realtime.inbox import Inbox
 from realtime.intake import Intake
 from realtime.listener import Listener
+from realtime.refusals import Refusals
 from realtime.signals import Moment, Phase, Timings
 from realtime.socket import Socket
 from store.book import Book
@@ -91,7 +90,7 @@ class Subscriber:
         self.listening = asyncio.Event()  # set while every line hears
         self._heard_at = self._ticks()  # when a line was seen to hear last
         self.unplaced: tuple[str, ...] = ()
-        self.refused: dict[str, TopicState] = {}
+        self.refusals = Refusals(book, now=now)
         self.discovery_failing: str | None = None
         self._look_now = asyncio.Event()
         self._crowded = asyncio.Event()  # a new channel may have taken a place that is in use
@@ -124,31 +123,7 @@ class Subscriber:
     def answered(self, channel: Channel, states: Sequence[TopicState]) -> None:
         """The platform took topics of a channel, which prolongs its life, or refused them."""
         self._census.told(channel)
-        at = to_text(self._now())
-        for state in states:
-            if state.permitted:
-                if self.refused.pop(state.id, None) is not None:
-                    self._keep(self._book.accept_topics([state.id]))
-                continue
-            if state.id not in self.refused:
-                lacks = f"; missing: {', '.join(state.missing_permissions)}" if state.missing_permissions else ""
-                log.warning("refused: %s (%s%s)", state.id, state.reason or "no reason given", lacks)
-            self.refused[state.id] = state
-        rows = [
-            {"topic": state.id, "reason": state.reason, "missing_permissions": list(state.missing_permissions)}
-            for state in states
-            if not state.permitted
-        ]
-        if rows:
-            self._keep(self._book.reject_topics(rows, at))
-
-    @staticmethod
-    def _keep(future: Future[Any]) -> None:
-        def look(done: Future[Any]) -> None:
-            if (error := done.exception()) is not None:
-                log.warning("cannot note what became of a topic: %s", error)
-
-        future.add_done_callback(look)
+        self.refusals.answered(states)
 
     @property
     def free(self) -> int:
@@ -190,7 +165,7 @@ class Subscriber:
             by_template=dict(stored.by_template),
             store_failing=stored.failing,
             discovery_failing=self.discovery_failing,
-            refused=len(self.refused),
+            refused=len(self.refusals),
             unplaced=len(self.unplaced),
             channels_free=self.free,
             channels_of_others=self.others,
@@ -207,6 +182,7 @@ class Subscriber:
 
         Raises RollbookError if the topics cannot be listed at the start, or the book is lost for good.
         """
+        await self.refusals.load()
         stopping = asyncio.create_task(stop.wait())
         first = asyncio.create_task(self._discover())
         await asyncio.wait({first, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -314,6 +290,7 @@ class Subscriber:
         if not topics:
             log.warning("no queue is visible to this OAuth client, so there is nothing to hear")
         self._topics = topics
+        self.refusals.keep_only(topics)
         self._spread(topics)
 
     def _say_unheard(self, templates: Sequence[str]) -> None:

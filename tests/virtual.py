@@ -142,6 +142,9 @@ class Ledger:
         listed = list(topics)
         return self._do(lambda: self.refused.update({one["topic"]: one["reason"] for one in listed}))
 
+    def rejected_topics(self) -> list[dict[str, Any]]:
+        return [{"topic": one} for one in self.refused]
+
     def accept_topics(self, topics: Iterable[str]) -> Future[None]:
         listed = list(topics)
         return self._do(lambda: [self.refused.pop(one, None) for one in listed])

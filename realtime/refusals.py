@@ -1,0 +1,80 @@
+"""Which topics the platform refuses, by its last answer to each: here, and in the book for whoever asks later.
+
+A refusal ends when the topic is permitted, or not wanted any more. What the book keeps from an earlier run explains
+gaps until the platform has answered, and is not counted before. Knows no channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Any
+
+from genesys.api import TopicState
+from genesys.times import to_text
+from genesys.topics import expand
+from store.book import Book
+
+log = logging.getLogger(__name__)
+
+
+class Refusals:
+    """The plain topics that are refused. `load` once, before the first answer.
+
+    now: the organisation's clock.
+    """
+
+    def __init__(self, book: Book, *, now: Callable[[], datetime]) -> None:
+        self._book, self._now = book, now
+        self._topics: set[str] = set()  # by the answers to this run
+        self._kept: set[str] = set()  # in the book, those of earlier runs too
+
+    def __len__(self) -> int:
+        return len(self._topics)
+
+    async def load(self) -> None:
+        """See what the book has from earlier runs. Raises StoreError."""
+        self._kept.update(row["topic"] for row in await asyncio.to_thread(self._book.rejected_topics))
+
+    def answered(self, states: Sequence[TopicState]) -> None:
+        """The platform took topics, or refused them. Where it names part of a combined topic, that counts."""
+        refused = {name: state for state in states if not state.permitted for name in expand(state.id)}
+        self._forget(name for state in states if state.permitted for name in expand(state.id) if name not in refused)
+        for state in states:
+            if not state.permitted and not self._topics.issuperset(expand(state.id)):
+                lacks = f"; missing: {', '.join(state.missing_permissions)}" if state.missing_permissions else ""
+                log.warning("refused: %s (%s%s)", state.id, state.reason or "no reason given", lacks)
+        if refused:
+            self._topics.update(refused)
+            self._kept.update(refused)
+            rows = [
+                {"topic": name, "reason": state.reason, "missing_permissions": list(state.missing_permissions)}
+                for name, state in refused.items()
+            ]
+            self._write(self._book.reject_topics(rows, to_text(self._now())))
+
+    def keep_only(self, wanted: Iterable[str]) -> None:
+        """Forget the refusal of everything but these topics, combined or plain."""
+        if self._topics or self._kept:
+            names = {name for topic in wanted for name in expand(topic)}
+            self._forget((self._topics | self._kept) - names)
+
+    def _forget(self, names: Iterable[str]) -> None:
+        names = set(names)
+        self._topics -= names
+        if gone := self._kept & names:
+            self._kept -= gone
+            self._write(self._book.accept_topics(sorted(gone)), gone)
+
+    def _write(self, future: Future[Any], still: Collection[str] = ()) -> None:
+        """See to a write's end. still: what the book goes on to have if it fails."""
+
+        def look(done: Future[Any]) -> None:
+            if (error := done.exception()) is not None:
+                self._kept.update(still)
+                log.warning("cannot note what became of a topic: %s", error)
+
+        future.add_done_callback(look)

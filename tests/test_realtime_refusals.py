@@ -1,0 +1,107 @@
+"""Which topics count as refused: until they are permitted or not wanted any more, and not a moment longer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from genesys.api import TopicState
+from genesys.topics import expand
+from realtime.refusals import Refusals
+from store.book import Book
+from tests.stage import Stage, capture, topic
+
+NOW = datetime(2026, 8, 3, tzinfo=UTC)
+BOTH = "v2.users.u1?calls&chats"
+CALLS, CHATS = expand(BOTH)
+
+
+def taken(name: str) -> TopicState:
+    """The platform permits it."""
+    return TopicState(name, permitted=True, reason=None, missing_permissions=())
+
+
+def refused(name: str) -> TopicState:
+    """The platform refuses it."""
+    return TopicState(name, permitted=False, reason="Not authorized for this topic.", missing_permissions=("a:b:c",))
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with Book.open(tmp_path / "rollbook.db") as opened:
+        yield opened
+
+
+def kept(book: Book) -> list[str]:
+    """What the book says is refused, once everything is written."""
+    book.reject_topics([], "").result(10)
+    return [one["topic"] for one in book.rejected_topics()]
+
+
+@pytest.mark.parametrize(
+    ("answers", "left"),
+    [
+        ([[taken(BOTH), refused(CHATS)]], [CHATS]),
+        ([[taken(BOTH), refused(CHATS)], [taken(BOTH)]], []),
+        ([[refused(CALLS)], [refused(BOTH)]], [CALLS, CHATS]),
+        ([[refused(BOTH)], [taken(BOTH), refused(CALLS)]], [CALLS]),
+        ([[refused(BOTH)], [taken(CHATS)]], [CALLS]),
+        ([[refused(BOTH)], [refused(CALLS), taken(BOTH)]], [CALLS]),
+    ],
+)
+def test_each_topic_of_a_combination_has_its_own_answer(book: Book, answers: list, left: list[str]) -> None:
+    """What stands for several topics is permitted or refused for each of them that is not named alone."""
+    refusals = Refusals(book, now=lambda: NOW)
+    for states in answers:
+        refusals.answered(states)
+    assert kept(book) == left
+    assert len(refusals) == len(left)
+
+
+def test_a_refusal_is_logged_once(book: Book, caplog: pytest.LogCaptureFixture) -> None:
+    """Asked for again every hour, it is said again only after it was permitted between."""
+    refusals = Refusals(book, now=lambda: NOW)
+    with caplog.at_level(logging.WARNING):
+        for state in (refused(BOTH), refused(BOTH), refused(CALLS), taken(BOTH), refused(BOTH)):
+            refusals.answered([state])
+    assert caplog.text.count("missing: a:b:c") == 2
+
+
+async def test_an_earlier_runs_refusals_stand_until_they_are_answered(book: Book) -> None:
+    """They go on explaining gaps, are not counted as this run's, and go when permitted or not wanted any more."""
+    Refusals(book, now=lambda: NOW).answered([refused(CALLS), refused(CHATS), refused(topic(1))])
+    assert len(kept(book)) == 3
+    refusals = Refusals(book, now=lambda: NOW)
+    await refusals.load()
+    refusals.keep_only([BOTH])
+    assert (kept(book), len(refusals)) == ([CALLS, CHATS], 0)
+    refusals.answered([taken(CALLS)])
+    assert kept(book) == [CHATS]
+
+
+async def test_a_topic_that_is_heard_after_a_restart_is_not_refused(tmp_path: Path) -> None:
+    """The permission came while no daemon ran: the next one's first answer ends the refusal."""
+    async with Stage() as stage:
+        stage.refuse[topic(1)] = "routing:queue:view"
+        async with capture(stage, tmp_path) as running:
+            await running.until(lambda: running.book.rejected_topics())
+        stage.refuse.clear()
+        async with capture(stage, tmp_path) as running:
+            await running.until(lambda: not running.book.rejected_topics())
+            assert stage.heard_by_all() == {topic(0), topic(1)}
+
+
+async def test_a_queue_that_is_gone_is_not_refused(tmp_path: Path) -> None:
+    """The refusal of a topic that nobody wants any more makes nothing degraded."""
+    async with Stage() as stage:
+        stage.refuse[topic(1)] = "routing:queue:view"
+        async with capture(stage, tmp_path, rediscover=0.05) as running:
+            await running.until(lambda: running.book.rejected_topics())
+            assert running.subscriber.figures().refused == 1
+            stage.queue_ids = stage.queue_ids[:1]
+            await running.until(lambda: not running.book.rejected_topics())
+            assert running.subscriber.figures().refused == 0
