@@ -229,7 +229,8 @@ class Listener:
         """Tell the platform base topics and those of details; keep what it said. Raises NotFound, RollbookError."""
         assert held.channel is not None
         followed = sorted(details)
-        states = await ask(self._api, held.channel, [*topics, *details_of(followed)], replace=replace)
+        listed = [*topics, *details_of(followed)]
+        states = await ask(self._api, held.channel, listed, replace=replace, spoils=held.told.spoils)
         held.told.answered(topics, states)
         if replace:
             held.told.details = set(followed)

@@ -1,7 +1,8 @@
 """What a channel has been told to hear, what the platform refused of it, and how it is told.
 
 A topic that is refused costs no other: the platform is asked to ignore errors, and a request that it refuses as a whole
-is made again in halves. Knows no socket and no life of a channel.
+is made again in halves, and what spoils a combined topic is left out of the others like it. Knows no socket and no life
+of a channel.
 """
 
 from __future__ import annotations
@@ -14,22 +15,26 @@ import msgspec
 
 from genesys.api import Api, Channel, TopicState
 from genesys.errors import PermissionRefused, RequestRefused
-from genesys.topics import detail_topics, expand
+from genesys.topics import combine, detail_topics, expand, template_of
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
 class Told:
-    """A channel's list as the platform has it. topics: combined ones; refused: plain ones; details: conversations."""
+    """A channel's list as the platform has it. topics: combined ones; refused: plain ones; details: conversations.
+
+    spoils: templates for which combined topics as a whole were refused, and why; they are asked without.
+    """
 
     topics: dict[str, None] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     details: set[str] = field(default_factory=set)
+    spoils: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> Told:
         """The same list, for another socket on the same channel."""
-        return Told(dict(self.topics), set(self.refused), set(self.details))
+        return Told(dict(self.topics), set(self.refused), set(self.details), dict(self.spoils))
 
     def heard(self) -> tuple[str, ...]:
         """The plain topics that are really heard, those of details aside."""
@@ -77,36 +82,82 @@ MOST_REQUESTS: Final = 64
 _NO_ROOM: Final = "too.many.subscriptions"
 
 
-async def ask(api: Api, channel: Channel, topics: Sequence[str], *, replace: bool) -> list[TopicState]:
-    """Tell the platform: replace the channel's list, or add to it. Raises NotFound: the channel is gone; ApiError."""
-    return await _Asking(api, channel).ask(topics, replace=replace)
+async def ask(
+    api: Api, channel: Channel, topics: Sequence[str], *, replace: bool, spoils: dict[str, str] | None = None
+) -> list[TopicState]:
+    """Tell the platform: replace the channel's list, or add to it. Raises NotFound: the channel is gone; ApiError.
+
+    spoils: what is known to spoil combined topics; what is found is added.
+    """
+    asking = _Asking(api, channel, {} if spoils is None else spoils)
+    states = await asking.ask(topics, replace=replace)
+    while replace and asking.learned:
+        # What was asked part by part takes the room of several topics. It need not, now that the wrong part is known.
+        asking.learned = False
+        states = await asking.ask(topics, replace=True)
+    return states
 
 
 class _Asking:
     """One list on its way. What a request as a whole is refused for is looked for by halves, with bounded patience."""
 
-    def __init__(self, api: Api, channel: Channel) -> None:
-        self._api, self._channel = api, channel
+    def __init__(self, api: Api, channel: Channel, spoils: dict[str, str]) -> None:
+        self._api, self._channel, self._spoils = api, channel, spoils
         self._left = MOST_REQUESTS
         self._no_room: str | None = None
+        self._wrong: dict[str, str] = {}  # plain topics for which a whole request was refused: why
+        self.learned = False  # whether more is known to spoil combined topics than at the beginning
 
     async def ask(self, topics: Sequence[str], *, replace: bool) -> list[TopicState]:
+        topics, left_out = self._without_spoiling(topics)
+        if not topics:
+            return left_out
         if self._no_room is not None or self._left <= 0:
             why = self._no_room or "not asked for: too many others of its request were refused"
-            return [_refused(topic, why) for topic in topics]
+            return left_out + [_refused(topic, why) for topic in topics]
         self._left -= 1
         try:
-            if replace:
-                return await self._api.replace_subscriptions(self._channel, topics, ignore_errors=True)
-            return await self._api.add_subscriptions(self._channel, topics, ignore_errors=True)
+            tell = self._api.replace_subscriptions if replace else self._api.add_subscriptions
+            return left_out + await tell(self._channel, topics, ignore_errors=True)
         except (RequestRefused, PermissionRefused) as error:
             if len(topics) == 1:
                 # Where one finds no room, those behind it find none either.
                 self._no_room = error.message if _NO_ROOM in (error.code or "") else None
-                return [_refused(topics[0], error.message)]
+                return left_out + await self._ask_parts(topics[0], error.message, replace=replace)
         middle = len(topics) // 2
         first = await self.ask(topics[:middle], replace=replace)
-        return first + await self.ask(topics[middle:], replace=False)
+        if replace and self.learned:
+            return []  # all of it is asked again
+        return left_out + first + await self.ask(topics[middle:], replace=False)
+
+    async def _ask_parts(self, topic: str, why: str, *, replace: bool) -> list[TopicState]:
+        """A topic was refused as a whole request: a combined one perhaps for a part of it only."""
+        parts = expand(topic)
+        if len(parts) < 2 or self._no_room is not None:
+            self._wrong[topic] = why
+            return [_refused(topic, why)]
+        states = await self.ask(parts, replace=replace)
+        spoiling = {template_of(one): self._wrong[one] for one in parts if one in self._wrong}
+        if spoiling and self._no_room is None and any(state.permitted for state in states):
+            # The queue or user is there, so the same part spoils the combined topics of all the others.
+            self._spoils.update(spoiling)
+            self.learned = self._left > 0
+        return states
+
+    def _without_spoiling(self, topics: Sequence[str]) -> tuple[list[str], list[TopicState]]:
+        """(topics, combined ones without what spoils them; what was left out)."""
+        if not self._spoils:
+            return list(topics), []
+        kept: list[str] = []
+        out: list[TopicState] = []
+        for topic in topics:
+            parts = expand(topic)
+            spoiling = [one for one in parts if template_of(one) in self._spoils] if len(parts) > 1 else []
+            out += [_refused(one, self._spoils[template_of(one)]) for one in spoiling]
+            prefix = topic.partition("?")[0]
+            rest = [one.removeprefix(f"{prefix}.") for one in parts if one not in spoiling]
+            kept += combine(prefix, rest) if spoiling else [topic]
+        return kept, out
 
 
 def _refused(topic: str, why: str) -> TopicState:

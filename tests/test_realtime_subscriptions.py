@@ -9,6 +9,7 @@ import pytest
 from genesys.api import Channel, TopicState
 from genesys.errors import NotFound, RequestRefused
 from genesys.settings import Secret
+from genesys.topics import expand
 from realtime.subscriptions import MOST_REQUESTS, Told, ask
 
 CHANNEL = Channel(Secret("c"), Secret("ws://c"), "")
@@ -34,7 +35,7 @@ class Api:
         self.requests += 1
         if self.gone:
             raise NotFound("gone", status=404)
-        if self.bad & set(topics):
+        if self.bad.intersection(name for topic in topics for name in expand(topic)):
             raise RequestRefused("The subscription topic is not valid.", status=400, code="notification.invalid.topic")
         if len(self.there | set(topics)) > self.room:
             code = "notification.subscription.too.many.subscriptions"
@@ -69,6 +70,33 @@ async def test_one_bad_topic_costs_no_other(bad: int) -> None:
     assert refused == api.bad
     assert api.there == taken
     assert api.requests <= 21
+
+
+@pytest.mark.parametrize("users", [1, 12, 1_000])
+async def test_a_suffix_that_there_is_not_costs_no_other(users: int) -> None:
+    """Of combined topics that are refused for one part, for every user, the other parts are heard, in few requests."""
+    listed = [f"v2.users.u{number}?conversations&activity&bogus" for number in range(users)]
+    api = Api(bad=frozenset(f"v2.users.u{number}.bogus" for number in range(users)))
+    told = Told()
+    told.answered(listed, await ask(api, CHANNEL, listed, replace=True, spoils=told.spoils))  # type: ignore[arg-type]
+    assert set(told.heard()) == {name for one in api.there for name in expand(one)}
+    assert len(told.heard()) == 2 * users
+    assert told.refused == api.bad
+    assert api.requests <= 16
+    asked, _ = told.differs(listed, ask_again=True)
+    there, requests = set(api.there), api.requests
+    told.answered(asked, await ask(api, CHANNEL, asked, replace=False, spoils=told.spoils))  # type: ignore[arg-type]
+    assert (api.there, api.requests) == (there, requests + 1)
+    assert told.refused == api.bad
+
+
+async def test_a_user_that_there_is_not_costs_no_other() -> None:
+    """Where all of a combined topic is refused, its parts are not held against the other users."""
+    listed = [f"v2.users.u{number}?conversations&activity" for number in range(100)]
+    bad = frozenset(expand(listed[40]))
+    told = Told()
+    told.answered(listed, await ask(Api(bad=bad), CHANNEL, listed, replace=True))  # type: ignore[arg-type]
+    assert told.refused == bad
 
 
 async def test_where_there_is_no_room_few_requests_find_out() -> None:
