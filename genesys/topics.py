@@ -7,7 +7,7 @@ It does not know what a notification on a topic looks like.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 # The longest name that a topic may have: "A combined topic can contain up to 200 characters".
@@ -89,9 +89,10 @@ def detail_member(topic: str) -> str | None:
     return found[1].lower() if found else None
 
 
-def detail_topics(conversation_id: str) -> list[str]:
-    """Everything that the platform tells of one conversation, in as few topics as fit (two)."""
-    return combine(DETAIL_EVENTS.replace("{id}", conversation_id), DETAIL_MEMBERS)
+def detail_topics(conversation_id: str, *, without: Collection[str] = ()) -> list[str]:
+    """Everything that the platform tells of one conversation, but for some members, in as few topics as fit (two)."""
+    prefix = DETAIL_EVENTS.replace("{id}", conversation_id)
+    return combine(prefix, (member for member in DETAIL_MEMBERS if member not in without))
 
 
 def expand(topic: str) -> list[str]:

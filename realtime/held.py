@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
 from genesys.api import Channel, TopicState
 from genesys.errors import ApiError, NotFound, RollbookError
+from genesys.notification import Reply
 from genesys.times import from_text
 from realtime.signals import Action, Event, Moment, Signal
 from realtime.socket import PING
-from realtime.subscriptions import Told
+from realtime.subscriptions import Told, message
 
 # Messages about the channel are small and do not begin like an event; they must not wait behind a full queue.
 _EVENT: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match
@@ -48,6 +49,7 @@ class Desk(Protocol):
     def wake(self) -> None: ...
     def made(self, channel: Channel) -> None: ...
     def answered(self, channel: Channel, states: Sequence[TopicState]) -> None: ...
+    def refused_members(self) -> Collection[str]: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +66,8 @@ class Held:
     heard: tuple[float, datetime] | None = None  # newest frame that the line was not told of: tick, and when
     event: tuple[float, datetime] | None = None  # the same, without answers to our pings
     answered: asyncio.Event = field(default_factory=asyncio.Event)  # a ping was
+    asked: dict[str, asyncio.Future[Reply | None]] = field(default_factory=dict)  # what was said, by correlation id
+    said: int = 0
     proof: datetime | None = None  # the newest of those that come only to a channel that is there
     dropping: bool = False
     verified: datetime | None = None  # when the platform's list was last known to be ours
@@ -76,6 +80,32 @@ class Held:
         """Send, if there is a socket."""
         if self.socket is not None:
             await self.socket.send(text)
+
+    async def say(self, verb: str, topics: Sequence[str], within: float) -> Reply | None:
+        """`subscribe` or `unsubscribe` over the socket; the reply, or None if there is none within so many seconds."""
+        self.said += 1
+        correlation_id = f"{verb}-{self.said}"
+        reply = self.asked[correlation_id] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(within):
+                await self.send(message(verb, topics, correlation_id))
+                return await reply if self.socket is not None else None
+        except TimeoutError:
+            return None
+        finally:
+            self.asked.pop(correlation_id, None)
+
+    def replied(self, reply: Reply) -> None:
+        """A reply came. One to an error may not say to what: replies come in order."""
+        to = reply.correlation_id or next(iter(self.asked), "")
+        if (waiting := self.asked.pop(to, None)) is not None and not waiting.done():
+            waiting.set_result(reply)
+
+    def unanswered(self) -> None:
+        """The socket is gone: what was said on it will have no reply."""
+        for waiting in self.asked.values():
+            if not waiting.done():
+                waiting.set_result(None)
 
     async def answers(self, within: float) -> bool:
         """Ask whether the channel is there: whether it says so within so many seconds."""

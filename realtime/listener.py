@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -28,11 +28,12 @@ from genesys.notification import (
 )
 from genesys.times import to_text
 from realtime.channel import Line
+from realtime.details import Details
 from realtime.held import Desk, Held, Opener, Silence, ends, may_be_control, refusal, short, words
 from realtime.inbox import Begin, End, Frame, Inbox
 from realtime.signals import Action, Do, Event, Moment, Phase, Signal, Timings
 from realtime.socket import PING, Socket, SocketRefused
-from realtime.subscriptions import Told, ask, details_of, message
+from realtime.subscriptions import Told, ask
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,6 @@ class Listener:
     ) -> None:
         self.number = number
         self.topics = tuple(topics)
-        self.details: dict[str, None] = {}  # conversations followed in detail
         self.line = Line(timings, serials)
         self.connects = self.losses = self.refused_replies = 0
         self._api, self._inbox, self._desk, self._open = api, inbox, desk, opener
@@ -67,6 +67,7 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticks = asyncio.get_running_loop().time
         self.silence = Silence(self._ticks())
+        self.details = Details(self.scope, api=api, desk=desk, spawn=self._spawn, within=timings.pong_within)
         self._stamp = (-1.0, desk.now())
         self._aligning = False
         self._ask_again = False
@@ -142,13 +143,9 @@ class Listener:
 
     def follow(self, begin: Iterable[str], end: Iterable[str]) -> None:
         """Subscribe the detail events of conversations, and let those of others go."""
-        for conversation_id in end:
-            self.details.pop(conversation_id, None)
-        for conversation_id in begin:
-            self.details[conversation_id] = None
-        held = self._serving()
-        if held is not None:
-            self._align_details(held)
+        self.details.follow(begin, end)
+        if (held := self._serving()) is not None:
+            self.details.align(held)
 
     def _serving(self) -> Held | None:
         current = self.line.current
@@ -189,13 +186,13 @@ class Listener:
 
     async def _change(self, held: Held, added: list[str], removed: list[str]) -> None:
         if removed and held.socket is not None:
-            await held.socket.send(message("unsubscribe", removed))
+            await held.say("unsubscribe", removed, self.line.timings.pong_within)
             names = held.told.forget(removed)
             # Until its last proof: whether the socket still hears is not known before the next one.
             self._inbox.note(End(held.serial, self._last_proof(held), "stopped", names))
         if added and held.channel is not None:
             before = set(held.told.heard())
-            await self._subscribe(held, added, replace=False)
+            await self._subscribe(held, added, {}, replace=False)
             fresh = tuple(topic for topic in held.told.heard() if topic not in before)
             if self._listens(held):
                 self._claim(held, to_text(self._desk.now()), fresh)
@@ -217,33 +214,24 @@ class Listener:
             until = to_text(min(held.verified or at, at))
             self._inbox.note(End(held.serial, until, "topics lost", held.told.forget(lost)))
             held.told.details.clear()
-            self._align_details(held)
+            self.details.align(held)
         held.verified, held.doubted, held.proven = at, False, held.connection
         if held.unproven is not None:
             began, held.unproven = held.unproven, None
             self._claim(held, began)
 
     async def _subscribe(
-        self, held: Held, topics: Sequence[str], details: Iterable[str] = (), *, replace: bool
+        self, held: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
     ) -> None:
         """Tell the platform base topics and those of details; keep what it said. Raises NotFound, RollbookError."""
         assert held.channel is not None
-        followed = sorted(details)
-        listed = [*topics, *details_of(followed)]
+        listed = [*topics, *(topic for followed in details.values() for topic in followed)]
         states = await ask(self._api, held.channel, listed, replace=replace, spoils=held.told.spoils)
         held.told.answered(topics, states)
         if replace:
-            held.told.details = set(followed)
+            held.told.details = dict(details)
             held.verified = self._desk.now()
         self._desk.answered(held.channel, states)
-
-    def _align_details(self, held: Held) -> None:
-        wanted, told = self.details.keys(), held.told.details
-        added, removed = wanted - told, told - wanted
-        held.told.details = set(wanted)
-        for verb, which in (("unsubscribe", removed), ("subscribe", added)):
-            if which and held.socket is not None:
-                self._spawn(held.send(message(verb, details_of(sorted(which)))))
 
     # What the channel's life asks for
 
@@ -352,7 +340,7 @@ class Listener:
 
     async def _tell_all(self, held: Held, action: Action) -> Signal:
         if self.topics or self.details:
-            await self._subscribe(held, self.topics, self.details, replace=True)
+            await self._subscribe(held, self.topics, self.details.topics(), replace=True)
         held.proven = held.connection + 1
         return Signal(Event.SUBSCRIBED, action.serial, action.ticket)
 
@@ -382,7 +370,7 @@ class Listener:
             self._signal(Signal(Event.LOST, held.serial))
             return
         self._align()
-        self._align_details(held)
+        self.details.align(held)
 
     # What comes on a socket
 
@@ -407,6 +395,8 @@ class Listener:
             self._inbox.note(End(held.serial, to_text(now), "queue full"))
 
     def _control(self, held: Held, control: Control) -> None:
+        if isinstance(control, Reply):
+            held.replied(control)
         match control:
             case Heartbeat():
                 held.event = held.heard
@@ -432,6 +422,8 @@ class Listener:
 
     def _closed(self, held: Held, connection: int, clean: bool, why: str) -> None:
         held.ended = connection
+        if held.connection == connection:
+            held.unanswered()
         if held.socket is not None and held.connection == connection:
             held.socket = None
             log.info("%s: %s", self.scope, why)

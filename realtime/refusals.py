@@ -1,7 +1,8 @@
 """Which topics the platform refuses, by its last answer to each: here, and in the book for whoever asks later.
 
 A refusal ends when the topic is permitted, or not wanted any more. What the book keeps from an earlier run explains
-gaps until the platform has answered, and is not counted before. Knows no channel.
+gaps until the platform has answered, and is not counted before. Detail events are refused by template: conversations
+pass by the thousand. Knows no channel.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from genesys.api import TopicState
 from genesys.times import to_text
-from genesys.topics import expand
+from genesys.topics import DETAIL_EVENTS, detail_member, expand
+from realtime.subscriptions import Unasked
 from store.book import Book
 
 log = logging.getLogger(__name__)
@@ -31,6 +34,7 @@ class Refusals:
         self._book, self._now = book, now
         self._topics: set[str] = set()  # by the answers to this run
         self._kept: set[str] = set()  # in the book, those of earlier runs too
+        self.members: set[str] = set()  # of detail events: what need not be asked for with every conversation
 
     def __len__(self) -> int:
         return len(self._topics)
@@ -41,10 +45,18 @@ class Refusals:
 
     def answered(self, states: Sequence[TopicState]) -> None:
         """The platform took topics, or refused them. Where it names part of a combined topic, that counts."""
-        refused = {name: state for state in states if not state.permitted for name in expand(state.id)}
-        self._forget(name for state in states if state.permitted for name in expand(state.id) if name not in refused)
-        for state in states:
-            if not state.permitted and not self._topics.issuperset(expand(state.id)):
+        named = {name: state for state in states if not state.permitted for name in expand(state.id)}
+        taken = {_topic(name) for state in states if state.permitted for name in expand(state.id) if name not in named}
+        self._forget(taken)
+        refused: dict[str, TopicState] = {}
+        for name, state in named.items():
+            if (member := detail_member(name)) is None:
+                refused[name] = state
+            elif not isinstance(state, Unasked) and _topic(name) not in taken:
+                refused[_topic(name)] = replace(state, id=_topic(name))
+                self.members.add(member)
+        for state in dict.fromkeys(refused.values()):
+            if not self._topics.issuperset(expand(state.id)):
                 lacks = f"; missing: {', '.join(state.missing_permissions)}" if state.missing_permissions else ""
                 log.warning("refused: %s (%s%s)", state.id, state.reason or "no reason given", lacks)
         if refused:
@@ -55,6 +67,10 @@ class Refusals:
                 for name, state in refused.items()
             ]
             self._write(self._book.reject_topics(rows, to_text(self._now())))
+
+    def ask_again(self) -> None:
+        """Members of detail events that were refused may be asked for once more."""
+        self.members.clear()
 
     def keep_only(self, wanted: Iterable[str]) -> None:
         """Forget the refusal of everything but these topics, combined or plain."""
@@ -78,3 +94,9 @@ class Refusals:
                 log.warning("cannot note what became of a topic: %s", error)
 
         future.add_done_callback(look)
+
+
+def _topic(name: str) -> str:
+    """What is refused where a plain topic is: itself, or of one conversation's detail events the template."""
+    member = detail_member(name)
+    return name if member is None else f"{DETAIL_EVENTS}.{member}"

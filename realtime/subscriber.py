@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -20,7 +20,7 @@ from genesys.api import Api, Channel, TopicState
 from genesys.errors import ApiError, RollbookError
 from genesys.notification import Observation
 from genesys.settings import Settings
-from genesys.topics import combine, topics_for
+from genesys.topics import DETAIL_TEMPLATES, combine, topics_for
 from realtime import spread
 from realtime.census import Census
 from realtime.figures import Figures, Line
@@ -124,6 +124,10 @@ class Subscriber:
         """The platform took topics of a channel, which prolongs its life, or refused them."""
         self._census.told(channel)
         self.refusals.answered(states)
+
+    def refused_members(self) -> Collection[str]:
+        """Detail events that the platform refuses, by the last word of their topics."""
+        return self.refusals.members
 
     @property
     def free(self) -> int:
@@ -290,7 +294,7 @@ class Subscriber:
         if not topics:
             log.warning("no queue is visible to this OAuth client, so there is nothing to hear")
         self._topics = topics
-        self.refusals.keep_only(topics)
+        self.refusals.keep_only([*topics, *DETAIL_TEMPLATES] if self._settings.follow_details else topics)
         self._spread(topics)
 
     def _say_unheard(self, templates: Sequence[str]) -> None:
@@ -313,7 +317,8 @@ class Subscriber:
         if self._settings.follow_details and topics and len(lines) < channels:
             lines[_DETAILS] = ()
         self._looks += 1
-        ask_again = self._looks % _ASK_AGAIN == 0
+        if ask_again := self._looks % _ASK_AGAIN == 0:
+            self.refusals.ask_again()
         for number in self._listeners.keys() - lines.keys():
             listener = self._listeners.pop(number)
             self._following.forget(number)

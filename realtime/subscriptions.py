@@ -15,26 +15,27 @@ import msgspec
 
 from genesys.api import Api, Channel, TopicState
 from genesys.errors import PermissionRefused, RequestRefused
-from genesys.topics import combine, detail_topics, expand, template_of
+from genesys.topics import combine, expand, template_of
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
 class Told:
-    """A channel's list as the platform has it. topics: combined ones; refused: plain ones; details: conversations.
+    """A channel's list as the platform has it. topics: combined ones; refused: plain ones, but those of details.
 
-    spoils: templates for which combined topics as a whole were refused, and why; they are asked without.
+    details: conversations, and the combined topics of each. spoils: templates for which combined topics as a whole were
+    refused, and why; they are asked without.
     """
 
     topics: dict[str, None] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
-    details: set[str] = field(default_factory=set)
+    details: dict[str, tuple[str, ...]] = field(default_factory=dict)
     spoils: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> Told:
         """The same list, for another socket on the same channel."""
-        return Told(dict(self.topics), set(self.refused), set(self.details), dict(self.spoils))
+        return Told(dict(self.topics), set(self.refused), dict(self.details), dict(self.spoils))
 
     def heard(self) -> tuple[str, ...]:
         """The plain topics that are really heard, those of details aside."""
@@ -44,8 +45,9 @@ class Told:
     def answered(self, topics: Sequence[str], states: Iterable[TopicState]) -> None:
         """The platform was told `topics`, and answered so."""
         self.topics.update(dict.fromkeys(topics))
-        self.refused.difference_update(name for topic in topics for name in expand(topic))
-        self.refused.update(name for state in states if not state.permitted for name in expand(state.id))
+        names = {name for topic in topics for name in expand(topic)}
+        self.refused -= names
+        self.refused |= {name for state in states if not state.permitted for name in expand(state.id)} & names
 
     def forget(self, topics: Iterable[str]) -> tuple[str, ...]:
         """These were taken off; answers the plain topics."""
@@ -75,6 +77,11 @@ class Told:
 
     def _refuses(self, topic: str) -> bool:
         return bool(self.refused) and not self.refused.isdisjoint(expand(topic))
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked(TopicState):
+    """A topic for which there was no room or no patience: not heard, and of a permission nothing is known."""
 
 
 # How many requests may be spent on finding the topics for which a request is refused as a whole.
@@ -114,7 +121,7 @@ class _Asking:
             return left_out
         if self._no_room is not None or self._left <= 0:
             why = self._no_room or "not asked for: too many others of its request were refused"
-            return left_out + [_refused(topic, why) for topic in topics]
+            return left_out + [_refused(topic, why, Unasked) for topic in topics]
         self._left -= 1
         try:
             tell = self._api.replace_subscriptions if replace else self._api.add_subscriptions
@@ -135,7 +142,7 @@ class _Asking:
         parts = expand(topic)
         if len(parts) < 2 or self._no_room is not None:
             self._wrong[topic] = why
-            return [_refused(topic, why)]
+            return [_refused(topic, why, Unasked if self._no_room is not None else TopicState)]
         states = await self.ask(parts, replace=replace)
         spoiling = {template_of(one): self._wrong[one] for one in parts if one in self._wrong}
         if spoiling and self._no_room is None and any(state.permitted for state in states):
@@ -160,15 +167,10 @@ class _Asking:
         return kept, out
 
 
-def _refused(topic: str, why: str) -> TopicState:
-    return TopicState(topic, permitted=False, reason=why, missing_permissions=())
+def _refused(topic: str, why: str, kind: type[TopicState] = TopicState) -> TopicState:
+    return kind(topic, permitted=False, reason=why, missing_permissions=())
 
 
-def details_of(conversations: Iterable[str]) -> list[str]:
-    """The combined topics of these conversations' detail events."""
-    return [topic for one in conversations for topic in detail_topics(one)]
-
-
-def message(verb: str, topics: Sequence[str]) -> str:
+def message(verb: str, topics: Sequence[str], correlation_id: str) -> str:
     """`subscribe` or `unsubscribe`, as it is said on a socket."""
-    return _encode({"message": verb, "topics": topics, "correlationId": verb}).decode()
+    return _encode({"message": verb, "topics": topics, "correlationId": correlation_id}).decode()

@@ -19,6 +19,7 @@ from aiohttp import WSMsgType, web
 from genesys.api import Channel, Entity, TopicState
 from genesys.errors import NotFound, RequestRefused
 from genesys.settings import Secret, Settings
+from genesys.topics import expand, template_of
 from realtime.inbox import Inbox
 from realtime.signals import Timings
 from realtime.subscriber import Subscriber
@@ -54,7 +55,7 @@ def conversation(number: int) -> str:
 
 
 class Stage:
-    """The server, and the API's part of it. `queues`: how many there are; `refuse`: topics, and what they lack."""
+    """The server, and the API's part of it. `queues`: how many there are; `refuse`: topics or templates, and what they lack."""
 
     def __init__(self, queues: int = 2) -> None:
         self.queue_ids = QUEUES[:queues]
@@ -65,6 +66,7 @@ class Stage:
         self.others = 0
         self.requests: list[tuple[str, int]] = []
         self.said: list[dict[str, Any]] = []  # over sockets
+        self.refused_lists = 0  # of them
         self.answer_pings = True
         self.refuse_handshake: int | None = None
         self.hang_up = False  # accept, then close at once
@@ -116,10 +118,23 @@ class Stage:
         if said["message"] == "ping" and self.answer_pings:
             await socket.send_str(PONG)
         elif said["message"] == "subscribe":
-            self.topics[name] |= set(said["topics"])
+            if refused := any(self._lacks(one) for topic in said["topics"] for one in expand(topic)):
+                await self._reply(socket, said, "403", "failure")
+            else:
+                self.topics[name] |= set(said["topics"])
+                await self._reply(socket, said, "200", "subscribed")
+            self.refused_lists += refused
         elif said["message"] == "unsubscribe":
             self.topics[name] -= set(said["topics"])
+            await self._reply(socket, said, "200", "unsubscribed")
         self._change()
+
+    @staticmethod
+    async def _reply(socket: web.WebSocketResponse, said: dict[str, Any], result: str, status: str) -> None:
+        await socket.send_json({"result": result, "status": status, "correlationId": said["correlationId"]})
+
+    def _lacks(self, topic: str) -> str | None:
+        return self.refuse.get(topic) or self.refuse.get(template_of(topic))
 
     def _change(self) -> None:
         self.changed.set()
@@ -196,21 +211,18 @@ class Stage:
         told = self.topics.get(channel.id.reveal())
         if told is None:
             raise NotFound("gone", status=404)
-        if self.poison & set(topics):
+        if self.poison.intersection(name for one in topics for name in expand(one)):
             raise RequestRefused("The subscription topic is not valid.", status=400, code="notification.invalid.topic")
         states = []
         for one in topics:
-            lacks = self.refuse.get(one)
-            if lacks is None:
+            lacks = {name: lack for name in expand(one) if (lack := self._lacks(name)) is not None}
+            if len(lacks) < len(expand(one)):
                 told.add(one)
-            states.append(
-                TopicState(
-                    one,
-                    permitted=lacks is None,
-                    reason=None if lacks is None else "Not authorized for this topic.",
-                    missing_permissions=() if lacks is None else (lacks,),
-                )
-            )
+                states.append(TopicState(one, permitted=True, reason=None, missing_permissions=()))
+            states += [
+                TopicState(name, permitted=False, reason="Not authorized for this topic.", missing_permissions=(lack,))
+                for name, lack in lacks.items()
+            ]
         self._change()
         return states
 

@@ -13,6 +13,7 @@ import pytest
 from genesys.api import Entity
 from genesys.settings import Settings
 from genesys.times import to_text
+from genesys.topics import expand
 from realtime.inbox import Inbox
 from realtime.signals import Timings
 from tests.stage import CLOSING, QUEUES, QUICK, Capture, Stage, capture, conversation, snapshot, topic
@@ -285,6 +286,50 @@ async def test_details_take_no_line_from_queues(tmp_path: Path, others: int, lin
             assert len(running.subscriber.figures().lines) == lines
             await stage.send(snapshot(1))
             await running.until(lambda: running.subscriber.followed == 1)
+
+
+WRAPUP = "v2.detail.events.conversation.{id}.wrapup"
+
+
+@pytest.mark.parametrize("how", ["refuse", "poison"])
+async def test_a_detail_event_that_is_refused_costs_no_other(
+    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One member is refused alone or spoils its list: the others are heard, and it is reported once, by template."""
+    async with Stage() as stage, capture(stage, tmp_path, follow_details=True) as running:
+        await running.until(lambda: len(stage.sockets) == 2)
+        stage.refuse[WRAPUP] = "analytics:conversationDetail:view"
+        if how == "poison":
+            stage.poison = {WRAPUP.replace("{id}", conversation(number)) for number in range(200)}
+
+        async def followed(count: int) -> list[str]:
+            await running.until(lambda: running.subscriber.followed == count)
+            await running.until(lambda: len({one.split(".")[4].partition("?")[0] for one in details()}) == count)
+            return details()
+
+        def details() -> list[str]:
+            return [one for one in stage.heard_by_all() if ".detail." in one]
+
+        with caplog.at_level(logging.WARNING):
+            for number in range(40):
+                await stage.send(snapshot(number))
+            await followed(40)
+            requests, lists = len(stage.requests), stage.refused_lists
+            for number in range(40, 80):
+                await stage.send(snapshot(number))
+            heard = {name for one in await followed(80) for name in expand(one)}
+        for number in (1, 79):
+            of_one = {name for name in heard if conversation(number) in name}
+            assert len(of_one - {WRAPUP.replace("{id}", conversation(number))}) == 15
+        assert (len(stage.requests), stage.refused_lists) == (requests, lists)
+        await running.until(lambda: running.book.rejected_topics())
+        assert [one["topic"] for one in running.book.rejected_topics()] == [WRAPUP]
+        assert running.subscriber.figures().refused == 1
+        assert caplog.text.count("refused: v2.") == 1
+        await stage.send(CLOSING)
+        await running.until(lambda: len(stage.sockets) == 2 and len(stage.topics) == 4)
+        await running.until(lambda: len(details()) >= 160)
+        assert running.subscriber.figures().refused == 1
 
 
 async def test_a_full_queue_is_a_hole_with_its_cause(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""The detail events of one line's conversations, and how a channel is told of them: over its socket, or by REST.
+
+A socket takes a list as a whole or not at all, and does not say why. So a list that it refuses is asked for by REST,
+which says what is refused and takes the rest; what is refused is left out of the lists that follow. Which conversations
+are followed, and when, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from genesys.api import Api
+from genesys.errors import RollbookError
+from genesys.topics import detail_topics
+from realtime.held import Desk, Held, words
+from realtime.subscriptions import ask
+
+log = logging.getLogger(__name__)
+
+
+class Details:
+    """The conversations of a line that are followed in detail.
+
+    scope: the line's name. spawn: begins work in the background. within: seconds for the platform to answer.
+    """
+
+    def __init__(
+        self, scope: str, *, api: Api, desk: Desk, spawn: Callable[[Coroutine[Any, Any, None]], object], within: float
+    ) -> None:
+        self._scope, self._api, self._desk, self._spawn, self._within = scope, api, desk, spawn, within
+        self._wanted: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._wanted)
+
+    def follow(self, begin: Iterable[str], end: Iterable[str]) -> None:
+        """Follow some conversations, and others no longer. `align` tells the platform."""
+        for conversation_id in end:
+            self._wanted.pop(conversation_id, None)
+        self._wanted |= dict.fromkeys(begin)
+
+    def topics(self) -> dict[str, tuple[str, ...]]:
+        """The combined topics of each conversation, without what the platform refuses."""
+        return self._topics_of(sorted(self._wanted))
+
+    def _topics_of(self, conversations: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        without = self._desk.refused_members()
+        return {one: tuple(detail_topics(one, without=without)) for one in conversations}
+
+    def align(self, held: Held) -> None:
+        """Tell the channel by what it differs."""
+        if held.socket is None:
+            return
+        wanted, told = self._wanted.keys(), held.told.details
+        gone = [topic for one in sorted(told.keys() - wanted) for topic in told.pop(one)]
+        fresh = self._topics_of(sorted(wanted - told.keys()))
+        told |= fresh
+        if gone:
+            self._spawn(self._let_go(held, gone))
+        if any(fresh.values()):
+            self._spawn(self._take(held, fresh))
+
+    async def _let_go(self, held: Held, topics: list[str]) -> None:
+        await held.say("unsubscribe", topics, self._within)
+
+    async def _take(self, held: Held, fresh: dict[str, tuple[str, ...]]) -> None:
+        reply = await held.say("subscribe", [topic for topics in fresh.values() for topic in topics], self._within)
+        if reply is not None and reply.result not in ("200", "404"):
+            await self._take_by_rest(held, list(fresh))
+
+    async def _take_by_rest(self, held: Held, conversations: list[str]) -> None:
+        assert held.channel is not None
+        told = held.told.details
+        try:
+            # The first one shows what is refused; the others are asked for without it.
+            for some in (conversations[:1], conversations[1:]):
+                fresh = self._topics_of(one for one in some if one in told)
+                told |= fresh
+                if topics := [topic for listed in fresh.values() for topic in listed]:
+                    states = await ask(self._api, held.channel, topics, replace=False, spoils=held.told.spoils)
+                    self._desk.answered(states)
+        except RollbookError as error:
+            log.warning("%s: %d conversations cannot be followed: %s", self._scope, len(conversations), words(error))
+            for one in conversations:
+                told.pop(one, None)  # asked for again with the next ones
