@@ -17,6 +17,7 @@ from genesys.api import Channel, TopicState
 from genesys.errors import ApiError, NotFound, RollbookError
 from genesys.notification import Reply
 from genesys.times import from_text
+from realtime.channel import Line
 from realtime.signals import Action, Event, Moment, Signal
 from realtime.socket import PING
 from realtime.subscriptions import Told, message
@@ -75,6 +76,17 @@ class Held:
     doubted_until: float | None = None  # the tick at which it is looked at again, if that failed
     unproven: str | None = None  # since when it hears what its channel had before, if that is not proven yet
     proven: int = 0  # the connection for which the platform's list is known to be ours
+
+    def tell(self, line: Line) -> None:
+        """Tell the line what came since it was told last."""
+        if self.heard is not None:
+            if self.event is not None:
+                line.heard(self.serial, Moment(self.event[0], self.event[1].timestamp()))
+            line.heard(self.serial, Moment(self.heard[0], self.heard[1].timestamp()), told=False)
+            self.heard = self.event = None
+        if self.proof is not None:
+            line.proved(self.serial, self.proof.timestamp())
+            self.proof = None
 
     async def send(self, text: str) -> None:
         """Send, if there is a socket."""

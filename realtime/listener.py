@@ -31,7 +31,7 @@ from realtime.channel import Line
 from realtime.details import Details
 from realtime.held import Desk, Held, Opener, Silence, ends, may_be_control, refusal, short, words
 from realtime.inbox import Begin, End, Frame, Inbox
-from realtime.signals import Action, Do, Event, Moment, Phase, Signal, Timings
+from realtime.signals import Action, Do, Event, Phase, Signal, Timings
 from realtime.socket import PING, Socket, SocketRefused
 from realtime.subscriptions import Told, ask
 
@@ -191,11 +191,23 @@ class Listener:
             # Until its last proof: whether the socket still hears is not known before the next one.
             self._inbox.note(End(held.serial, self._last_proof(held), "stopped", names))
         if added and held.channel is not None:
-            before = set(held.told.heard())
-            await self._subscribe(held, added, {}, replace=False)
-            fresh = tuple(topic for topic in held.told.heard() if topic not in before)
-            if self._listens(held):
-                self._claim(held, to_text(self._desk.now()), fresh)
+            await self._add(held, added, {})
+
+    async def _add(self, held: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]]) -> None:
+        """Subscribe more, or the same again, on a channel that hears: what it hears by the answer may be another."""
+        before = held.told.heard()
+        await self._subscribe(held, topics, details, replace=False)
+        if not self._listens(held):
+            return
+        heard, at = held.told.heard(), self._desk.now()
+        if lost := tuple(set(before).difference(heard)):
+            # As with topics that are lost: until they were last seen to be there.
+            self._inbox.note(End(held.serial, to_text(held.verified or at), "topic rejected", lost))
+        if fresh := tuple(set(heard).difference(before)):
+            if held.unproven is None:
+                self._claim(held, to_text(at), fresh)
+            else:
+                held.unproven = to_text(at)  # they will be claimed with all others, and were not heard before
 
     def _last_proof(self, held: Held) -> str:
         self._tell_heard()
@@ -241,14 +253,7 @@ class Listener:
 
     def _tell_heard(self) -> None:
         for held in self._held.values():
-            if held.heard is not None:
-                if held.event is not None:
-                    self.line.heard(held.serial, Moment(held.event[0], held.event[1].timestamp()))
-                self.line.heard(held.serial, Moment(held.heard[0], held.heard[1].timestamp()), told=False)
-                held.heard = held.event = None
-            if held.proof is not None:
-                self.line.proved(held.serial, held.proof.timestamp())
-                held.proof = None
+            held.tell(self.line)
 
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
@@ -346,7 +351,7 @@ class Listener:
 
     async def _renew(self, held: Held, action: Action) -> Signal:
         if held.told.topics or held.told.details:
-            await self._subscribe(held, list(held.told.topics), held.told.details, replace=False)
+            await self._add(held, list(held.told.topics), held.told.details)
         return Signal(Event.RENEWED, action.serial, action.ticket)
 
     async def _connect(self, held: Held, action: Action) -> Signal:

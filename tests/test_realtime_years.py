@@ -220,6 +220,28 @@ def test_topics_that_the_platform_lost_are_found_missing() -> None:
     virtual.run(work())
 
 
+def test_a_topic_that_is_refused_at_a_renewal_is_claimed_no_longer() -> None:
+    """Subscribed again on the same channel, a topic may be refused: its span ends, and one begins when it is permitted."""
+
+    async def work() -> None:
+        platform = Platform(11, queues=3, others=19)
+        lost = f"v2.routing.queues.{virtual.QUEUES[1]}.conversations"
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.4 * DAY, platform.refused.add, lost)
+        loop.call_later(0.6 * DAY, platform.refused.clear)
+        await live(platform, 0.7 * DAY, fault_every=None, every=10)
+        assert len(platform.creations) == 1
+        assert platform.claimed_and_missed() == []
+        reasons = [span["reason"] for span in platform.ledger.spans if lost in span["topics"]]
+        assert reasons == ["topic rejected", "stopped"]
+        (other,) = {span["reason"] for span in platform.ledger.spans if lost not in span["topics"]}
+        assert other == "stopped"
+        assert not platform.ledger.refused
+        assert 0.93 < platform.covered() < 0.96
+
+    virtual.run(work())
+
+
 def test_a_token_that_ends_takes_no_channel_with_it() -> None:
     """Channels are renewed before the token ends that they were made with, however long they live themselves."""
 

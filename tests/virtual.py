@@ -294,7 +294,8 @@ class Platform:
         await self._answer()
         chan = self._chan(channel)
         chan.expires = now() + timedelta(days=1)
-        chan.topics.update(one for one in topics if one not in self.refused)
+        chan.topics.update(topics)
+        chan.topics -= self.refused.intersection(topics)
         assert len(chan.topics) <= 1_000
         return [TopicState(one, one not in self.refused, None, ()) for one in topics]
 
