@@ -284,7 +284,7 @@ class Api:
             method, _SUBSCRIPTIONS, parse=_object, ids={"channelId": channel.id},
             params={"ignoreErrors": str(ignore_errors).lower()}, body=[{"id": topic} for topic in topics],
         )  # fmt: skip
-        return [_topic_state(one) for one in _objects(told.get("entities")) if _text(one.get("id"))]
+        return [_topic_state(one, channel.id) for one in _objects(told.get("entities")) if _text(one.get("id"))]
 
     async def remove_subscriptions(self, channel: Channel) -> None:
         """Take every topic off a channel: the nearest to deleting one that the API has."""
@@ -340,12 +340,12 @@ def _new_channel(body: bytes) -> Channel:
     return channel
 
 
-def _topic_state(told: Mapping[str, Any]) -> TopicState:
+def _topic_state(told: Mapping[str, Any], secret: Secret) -> TopicState:
     # Without `ignoreErrors` the state may be absent, and is then Permitted (the platform's own streaming client).
     return TopicState(
         _text(told.get("id")),
         told.get("state", "Permitted") != "Rejected",
-        _text(told.get("rejectionReason")) or None,
+        secret.hide(_text(told.get("rejectionReason"))) or None,
         _texts(told.get("missingPermissions")),
     )
 

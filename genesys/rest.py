@@ -296,8 +296,7 @@ class _Request:
 
     def _clean(self, text: str) -> str:
         for one in self.secrets:
-            if one:
-                text = text.replace(one.reveal(), "***")
+            text = one.hide(text)
         return text
 
 

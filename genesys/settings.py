@@ -32,6 +32,10 @@ class Secret:
         """The text itself, for the one call that needs it."""
         return self._value
 
+    def hide(self, text: str) -> str:
+        """A text without it, as somebody else may have written it there."""
+        return text.replace(self._value, "***") if self._value else text
+
     def __repr__(self) -> str:
         return "***"
 

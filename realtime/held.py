@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from genesys.api import Channel, TopicState
 from genesys.errors import ApiError, NotFound, RollbookError
-from genesys.notification import Reply
+from genesys.notification import Control, Observation, Reply, Unreadable, parse_frame
 from genesys.times import from_text
 from realtime.channel import Line
 from realtime.signals import Action, Event, Moment, Signal
@@ -23,7 +23,7 @@ from realtime.socket import PING
 from realtime.subscriptions import Told, message
 
 # Messages about the channel are small and do not begin like an event; they must not wait behind a full queue.
-_EVENT: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match
+is_event: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match
 _SMALL: Final = 2_048
 # Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
 _PATIENCE: Final = 60.0
@@ -87,6 +87,20 @@ class Held:
         if self.proof is not None:
             line.proved(self.serial, self.proof.timestamp())
             self.proof = None
+
+    def short(self, told: str | None) -> str:
+        """What the platform says of itself, for a line of the log, without what lets anybody listen."""
+        said = told or "no reason given"
+        if self.channel is not None:
+            said = self.channel.id.hide(self.channel.connect_uri.hide(said))
+        return " ".join(said[:200].split())
+
+    def without_secrets(self, payload: bytes) -> bytes:
+        """A frame without what lets anybody listen."""
+        known = () if self.channel is None else (self.channel.connect_uri, self.channel.id)
+        for one in filter(None, known):
+            payload = payload.replace(one.reveal().encode(), b"***")
+        return payload
 
     async def send(self, text: str) -> None:
         """Send, if there is a socket."""
@@ -158,9 +172,9 @@ def ends(channel: Channel, now: datetime) -> float | None:
     return min(known, default=None)
 
 
-def may_be_control(payload: bytes) -> bool:
-    """Whether a frame may be about the channel, and so has to be read at once."""
-    return len(payload) < _SMALL and _EVENT(payload) is None
+def read_at_once(payload: bytes) -> Observation | Unreadable | Control | None:
+    """What a frame is that does not begin like an event; None if it is too large to be about the channel."""
+    return parse_frame(payload, source="", received_at="") if len(payload) < _SMALL else None
 
 
 def refusal(error: RollbookError, action: Action) -> Signal:
@@ -169,11 +183,6 @@ def refusal(error: RollbookError, action: Action) -> Signal:
         return Signal(Event.GONE, action.serial, action.ticket)
     lasting = isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != 429
     return Signal(Event.REFUSED, action.serial, action.ticket, wait=_PATIENCE if lasting else None)
-
-
-def short(told: str | None) -> str:
-    """What the platform says of itself, for a line of the log."""
-    return " ".join((told or "no reason given")[:200].split())
 
 
 def words(error: RollbookError) -> str:

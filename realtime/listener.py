@@ -23,13 +23,11 @@ from genesys.notification import (
     Reply,
     SocketClosing,
     SystemMessage,
-    Unreadable,
-    parse_frame,
 )
 from genesys.times import to_text
 from realtime.channel import Line
 from realtime.details import Details
-from realtime.held import Desk, Held, Opener, Silence, ends, may_be_control, refusal, short, words
+from realtime.held import Desk, Held, Opener, Silence, ends, is_event, read_at_once, refusal, words
 from realtime.inbox import Begin, End, Frame, Inbox
 from realtime.signals import Action, Do, Event, Phase, Signal, Timings
 from realtime.socket import PING, Socket, SocketRefused
@@ -386,11 +384,13 @@ class Listener:
             self._stamp = (tick, self._desk.now())
         held.heard = moment = self._stamp
         now = moment[1]
-        if fault is None and may_be_control(payload):
-            heard = parse_frame(payload, source="", received_at="")
-            if not isinstance(heard, Observation | Unreadable):
+        if fault is not None or not is_event(payload):
+            heard = read_at_once(payload) if fault is None else None
+            if isinstance(heard, Control):
                 self._control(held, heard)
                 return
+            if not isinstance(heard, Observation):
+                payload = held.without_secrets(payload)
         held.event, held.proof = moment, now
         if self._inbox.crowded() and held.socket is not None:
             self._inbox.hold(held.socket)
@@ -412,7 +412,7 @@ class Listener:
                 log.info("%s: the platform will close the socket", self.scope)
                 self._signal(Signal(Event.CLOSING, held.serial))
             case SystemMessage(channel_gone=True, reason=reason):
-                log.warning("%s: the platform took the channel away (%s)", self.scope, short(reason))
+                log.warning("%s: the platform took the channel away (%s)", self.scope, held.short(reason))
                 self._signal(Signal(Event.EVICTED, held.serial, clean=True))
             case SystemMessage(topic=topic) if "subscription" in topic and not self._aligning:
                 held.doubted = True
@@ -421,7 +421,7 @@ class Listener:
                 self._signal(Signal(Event.EVICTED, held.serial))
             case Reply(result=result, message=message) if result != "200":
                 self.refused_replies += 1
-                log.warning("%s: a subscription over the socket was refused: %s", self.scope, short(message))
+                log.warning("%s: a subscription over the socket was refused: %s", self.scope, held.short(message))
             case _:
                 pass
 
@@ -431,7 +431,7 @@ class Listener:
             held.unanswered()
         if held.socket is not None and held.connection == connection:
             held.socket = None
-            log.info("%s: %s", self.scope, why)
+            log.info("%s: %s", self.scope, held.short(why))
             self._signal(Signal(Event.LOST, held.serial, clean=clean))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -573,14 +573,14 @@ async def test_a_channel_is_not_made_twice(api: Api, platform: Platform) -> None
 async def test_subscriptions_are_told_one_by_one(api: Api, platform: Platform) -> None:
     """Each topic is permitted or not, with the reason; without a state it is permitted."""
     entities = [
-        {"id": "v2.a", "state": "Permitted"}, {"id": "v2.b", "state": "Rejected", "rejectionReason": "no", "missingPermissions": ["x:y:z"]},
+        {"id": "v2.a", "state": "Permitted"}, {"id": "v2.b", "state": "Rejected", "rejectionReason": "no, streaming-0-abc", "missingPermissions": ["x:y:z"]},
         {"id": "v2.c"}, {"state": "Rejected"},
     ]  # fmt: skip
     platform.answers.extend(
         [answer(body={"entities": entities}), answer(body={}), answer(body={"entities": [{"id": "v2.a"}]}), answer(200)]
     )
     assert await api.replace_subscriptions(CHANNEL, ["v2.a", "v2.b", "v2.c"]) == [
-        TopicState("v2.a", True, None, ()), TopicState("v2.b", False, "no", ("x:y:z",)), TopicState("v2.c", True, None, ()),
+        TopicState("v2.a", True, None, ()), TopicState("v2.b", False, "no, ***", ("x:y:z",)), TopicState("v2.c", True, None, ()),
     ]  # fmt: skip
     assert await api.add_subscriptions(CHANNEL, ["v2.d"], ignore_errors=False) == []
     assert await api.subscriptions(CHANNEL) == ["v2.a"]

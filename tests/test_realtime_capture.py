@@ -392,6 +392,35 @@ async def test_a_megabyte_of_text_is_an_event(tmp_path: Path) -> None:
         assert running.rows("SELECT length(body) > 1000000 FROM events") == [(1,)]
 
 
+CHANNEL = "streaming-0"
+TOLD = {
+    "a reply": f'{{"result":"400","status":"error","message":"Channel {CHANNEL} has no room"}}',
+    "no reply": f'{{"status":"error","message":"wss://streaming.example/channels/{CHANNEL} is closed"}}',
+    "no JSON": f"Channel {CHANNEL}",
+    "large": f"Channel {CHANNEL}" + "x" * 100_000,
+    "binary": b"\xff\xfe" + CHANNEL.encode(),
+    "a system message": '{"topicName":"v2.system.x.y","eventBody":'
+    f'{{"systemTopicType":"token_revoked","reason":"Channel {CHANNEL} was replaced"}}}}',
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+async def test_what_the_platform_says_of_a_channel_holds_no_secret(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message that names the channel is logged, or kept as a dead letter, without the name."""
+    with caplog.at_level(logging.DEBUG):
+        async with Stage() as stage, capture(stage, tmp_path) as running:
+            await stage.send(TOLD[name])
+            await running.until(
+                lambda: "Channel ***" in caplog.text or running.rows("SELECT 1 FROM dead_letters"), within=5
+            )
+            letters = [row[0] for row in running.rows("SELECT payload FROM dead_letters")]
+            assert all("***" in one for one in letters)
+    assert CHANNEL not in caplog.text
+    assert CHANNEL.encode() not in (tmp_path / "rollbook.db").read_bytes()
+
+
 async def test_secrets_are_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The channel's id, which lets anybody listen, is in no log and in no table."""
     with caplog.at_level(logging.DEBUG):
