@@ -22,9 +22,10 @@ from realtime.signals import Action, Event, Moment, Signal
 from realtime.socket import PING
 from realtime.subscriptions import Told, message
 
-# Messages about the channel are small and do not begin like an event; they must not wait behind a full queue.
+# Messages about the channel do not begin like an event, and must not wait behind a full queue.
 is_event: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match
-_SMALL: Final = 2_048
+# What does not begin like an event is read on the event loop: junk of this size takes 2 ms at the worst.
+_AT_ONCE: Final = 65_536
 # Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
 _PATIENCE: Final = 60.0
 
@@ -174,7 +175,7 @@ def ends(channel: Channel, now: datetime) -> float | None:
 
 def read_at_once(payload: bytes) -> Observation | Unreadable | Control | None:
     """What a frame is that does not begin like an event; None if it is too large to be about the channel."""
-    return parse_frame(payload, source="", received_at="") if len(payload) < _SMALL else None
+    return parse_frame(payload, source="", received_at="") if len(payload) <= _AT_ONCE else None
 
 
 def refusal(error: RollbookError, action: Action) -> Signal:

@@ -98,6 +98,8 @@ def frames() -> dict[str, str | bytes]:
         "nested beyond reading": '{"topicName":"v2.x","eventBody":' + "[" * 100_000 + "]" * 100_000 + "}",
         "nested and readable": '{"topicName":"v2.x","eventBody":' + '{"a":' * deep + "1" + "}" * deep + "}",
         "a million brackets": "[" * 1_000_000,
+        "short enough to be read at once": "[" * 60_000,
+        "escapes without end": '{"eventBody":"' + "\\ud800" * 10_000 + '"}',
         "binary": b'{"topicName":"v2.x","eventBody":{}}',
         "binary noise": bytes(range(256)) * 40,
         "half a surrogate": '{"topicName":"v2.x","eventBody":{"a":"\\ud800"}}',

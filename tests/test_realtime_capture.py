@@ -81,6 +81,18 @@ async def test_socket_closing_loses_nothing(tmp_path: Path) -> None:
         assert spans[1][1] <= spans[0][2]
 
 
+@pytest.mark.parametrize("size", [10, 2_200, 60_000])
+@pytest.mark.parametrize(
+    ("message", "reason"), [("socket_closing", "rolled over"), ("no_longer_subscribed.x", "channel lost")]
+)
+async def test_a_message_about_the_channel_may_be_long(tmp_path: Path, message: str, reason: str, size: int) -> None:
+    """However much the platform has to say, it is heard as what it is."""
+    async with Stage() as stage, capture(stage, tmp_path) as running:
+        body = {"systemTopicType": message.removesuffix(".x"), "message": "x" * size}
+        await stage.send(json.dumps({"topicName": f"v2.system.{message}", "eventBody": body}))
+        await running.until(lambda: reasons(running) == [reason, None])
+
+
 async def test_a_channel_that_was_gone_before_it_was_replaced_is_a_hole(tmp_path: Path) -> None:
     """A socket may outlast its channel: asked a last time, it does not answer, and is claimed until its last event."""
     quick = Timings(first_step=0.02, part_within=0.2)
