@@ -80,7 +80,7 @@ class Details:
                 told |= fresh
                 if topics := [topic for listed in fresh.values() for topic in listed]:
                     states = await ask(self._api, held.channel, topics, replace=False, spoils=held.told.spoils)
-                    self._desk.answered(states)
+                    self._desk.answered(held.channel, states)
         except RollbookError as error:
             log.warning("%s: %d conversations cannot be followed: %s", self._scope, len(conversations), words(error))
             for one in conversations:

@@ -11,9 +11,9 @@ import pytest
 from realtime import intake
 from realtime.inbox import Begin, Inbox
 from realtime.intake import Intake
-from stage import now, topic
 from store.book import Book
 from store.errors import StoreBusy
+from tests.stage import now, topic
 
 
 async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
