@@ -9,12 +9,28 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import takewhile
+from typing import Final, NamedTuple
 
 # All sixteen members of one conversation do not fit into one combined topic of 200 characters, but into two.
 TOPICS_A_CONVERSATION: Final = 2
 # After-call work and wrap-up come after the end.
 LINGER: Final = 60.0
+
+
+class Heard(NamedTuple):
+    """What an event says of a conversation. last_at: the latest time that the event bears, API text."""
+
+    conversation_id: str
+    ended: bool
+    last_at: str | None = None
+
+
+class End(NamedTuple):
+    """A conversation's end. until: when it is let go, seconds. last_at: the latest time that was known with it."""
+
+    until: float
+    last_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +43,40 @@ class Followed:
 
 @dataclass(slots=True)
 class Following:
-    """The conversations that are followed, oldest first, and the line of each."""
+    """The conversations that are followed, oldest first, and the line of each.
+
+    ending: those that ended lately, followed or not, in order. Order is not guaranteed: an older snapshot that comes
+    after the end resumes nothing. One that bears a later time than the end does, as a message thread's may.
+    """
 
     on_line: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    ending: dict[str, float] = field(default_factory=dict)
+    ending: dict[str, End] = field(default_factory=dict)
     gave_way: int = 0
 
     def choose(
         self,
-        heard: Iterable[tuple[str, bool]],
+        heard: Iterable[Heard],
         room: Mapping[int, int],
         now: float,
     ) -> Followed:
         """Take the conversations heard now.
 
-        heard: (conversation id, has it ended). room: for each line that listens, how many topics a channel could take
-        beside its base topics, those of followed conversations included. now: seconds, monotonic.
+        room: for each line that listens, how many topics a channel could take beside its base topics, those of
+        followed conversations included. now: seconds, monotonic.
         """
         subscribe: dict[str, int] = {}
-        unsubscribe = [self._drop(one) for one, until in list(self.ending.items()) if until <= now]
+        unsubscribe = [self._drop(one) for one in self._forget_ends(now) if one in self.on_line]
         taken = self._taken()
-        for conversation_id, ended in heard:
+        for conversation_id, ended, last_at in heard:
             if ended:
-                if conversation_id in self.on_line:
-                    self.ending.setdefault(conversation_id, now + LINGER)
-            elif conversation_id in self.on_line:
-                self.ending.pop(conversation_id, None)
-            else:
+                until, latest = self.ending.get(conversation_id, End(now + LINGER, ""))
+                self.ending[conversation_id] = End(until, max(latest, last_at or ""))
+                continue
+            end = self.ending.get(conversation_id)
+            if end is not None and (last_at or "") <= end.last_at:
+                continue
+            self.ending.pop(conversation_id, None)
+            if conversation_id not in self.on_line:
                 line = self._line_with_room(room, taken)
                 if line is None and (oldest := self._oldest(room)) is not None:
                     line = self.on_line[oldest]
@@ -79,8 +102,14 @@ class Following:
             self._drop(one)
         return gone
 
+    def _forget_ends(self, now: float) -> list[str]:
+        """The conversations whose time after the end is over."""
+        over = list(takewhile(lambda one: self.ending[one].until <= now, self.ending))
+        for one in over:
+            del self.ending[one]
+        return over
+
     def _drop(self, conversation_id: str) -> tuple[str, int]:
-        self.ending.pop(conversation_id, None)
         return conversation_id, self.on_line.pop(conversation_id)
 
     def _taken(self) -> dict[int, int]:

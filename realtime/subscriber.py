@@ -24,7 +24,7 @@ from genesys.topics import DETAIL_TEMPLATES, combine, topics_for
 from realtime import spread
 from realtime.census import Census
 from realtime.figures import Figures, Line
-from realtime.follow import TOPICS_A_CONVERSATION, Following
+from realtime.follow import TOPICS_A_CONVERSATION, Following, Heard
 from realtime.held import Opener
 from realtime.inbox import Inbox
 from realtime.intake import Intake
@@ -357,7 +357,7 @@ class Subscriber:
     def _heard(self, heard: Sequence[Observation]) -> None:
         self._follow(
             [
-                (one.conversation_id, one.facts.ended_at is not None)
+                Heard(one.conversation_id, one.facts.ended_at is not None, one.facts.last_at)
                 for one in heard
                 if one.conversation_id
                 and len(one.conversation_id) <= _LONGEST_ID
@@ -366,7 +366,7 @@ class Subscriber:
             ]
         )
 
-    def _follow(self, heard: list[tuple[str, bool]]) -> None:
+    def _follow(self, heard: list[Heard]) -> None:
         if not self._settings.follow_details:
             return
         room = {

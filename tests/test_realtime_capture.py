@@ -286,6 +286,12 @@ async def test_details_of_live_conversations_are_followed(tmp_path: Path) -> Non
         assert len(said["topics"]) == 2
         assert all(conversation(1) in one and len(one) <= 200 for one in said["topics"])
         assert running.subscriber.followed == 1
+        await stage.send(snapshot(2))  # from before its end
+        await stage.send(snapshot(3))
+        await running.until(lambda: running.subscriber.followed == 2)
+        back = {"id": "p2", "purpose": "customer", "connectedTime": "2026-08-03T14:06:00.000Z"}
+        await stage.send(snapshot(2, participants=[back]))
+        await running.until(lambda: running.subscriber.followed == 3)
 
 
 @pytest.mark.parametrize(("others", "lines"), [(18, 2), (19, 1)])
