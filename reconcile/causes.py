@@ -26,6 +26,7 @@ _OF_END: Final[Mapping[str, Cause]] = {
     "killed": "not running",
     "disconnected": "disconnected",
     "channel lost": "channel lost",
+    "topics lost": "channel lost",
     "topic rejected": "topic rejected",
     "rolled over": "disconnected",
     "queue full": "disconnected",

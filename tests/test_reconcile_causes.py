@@ -1,6 +1,9 @@
 """Why capture missed something: spans of coverage in, a word out."""
 
+import ast
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +58,37 @@ def life(start: int, end: int, *entities: str) -> Life:
 def test_coverage_explains_a_loss(spans: list[Span], lived: Life, cause: str) -> None:
     """The word follows from what could have carried the conversation, and from why that was silent."""
     assert explain(lived, sorted(spans, key=lambda one: one.started_at)) == cause
+
+
+ROOT = Path(__file__).parent.parent
+# Calls that end a span, or have it ended, and the assignments of a channel that is let go.
+ENDING = {"Action", "End", "end_coverage", "end", "_let_go", "_died"}
+
+
+def end_reasons() -> set[str]:
+    """Every reason that live capture and the store write down for the end of a span."""
+    found: set[str] = set()
+    for path in (*ROOT.glob("realtime/*.py"), *ROOT.glob("store/*.py")):
+        text = path.read_text()
+        found |= set(re.findall(r"end_reason = '([^']+)'", text))
+        for node in ast.walk(ast.parse(text)):
+            given: list[ast.expr] = []
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ENDING:
+                given = [*node.args[2:], *(one.value for one in node.keywords if one.arg == "reason")]
+            elif isinstance(node, ast.Assign) and "signals" in text and getattr(node.targets[0], "id", "") == "reason":
+                given = [node.value]
+            words = [one for each in given for one in ast.walk(each) if isinstance(one, ast.Constant)]
+            found |= {one.value for one in words if isinstance(one.value, str) and one.value}
+    return found
+
+
+def test_every_end_that_is_written_has_a_cause() -> None:
+    """Whatever ended a span says why what came after it was not heard; "unknown" is for what was heard all the time."""
+    reasons = end_reasons()
+    assert reasons >= {"stopped", "killed", "disconnected", "channel lost", "topics lost", "rolled over", "queue full"}
+    causes = {reason: explain(life(10, 12), [span(0, 5, reason)]) for reason in {*reasons, "topic rejected"}}
+    assert {reason for reason, cause in causes.items() if cause == "unknown"} == set()
+    assert (causes["topics lost"], causes["topic rejected"]) == ("channel lost", "topic rejected")
 
 
 TOPICS = [QUEUE, "v2.routing.queues.q2.conversations", USER, "v2.detail.events.conversation.{id}.acw"]
