@@ -255,6 +255,17 @@ def _gone(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Itera
     yield Action(Do.CLOSE, channel.serial)
 
 
+def _goes_on(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+    # Were it begun again for being slow, twenty lines that share the rate limit would never end it.
+    del signal
+    overdue = moment.tick + line.timings.step_timeout
+    if channel.phase is Phase.SUBSCRIBING:
+        channel.until = overdue
+    elif channel.renewing != math.inf:
+        channel.renewing = overdue
+    yield from ()
+
+
 def _overdue(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     if moment.tick >= channel.until:
         yield from _refused(line, channel, signal, moment)
@@ -387,6 +398,7 @@ TABLE: Final[Mapping[Phase, Mapping[Event, Rule]]] = {
     },
     Phase.SUBSCRIBING: {
         Event.SUBSCRIBED: _subscribed,
+        Event.GOES_ON: _goes_on,
         Event.REFUSED: _refused,
         Event.GONE: _gone,
         Event.TICK: _overdue,
@@ -406,6 +418,7 @@ TABLE: Final[Mapping[Phase, Mapping[Event, Rule]]] = {
         Event.EVICTED: _evicted,
         Event.CLOSING: _roll_over,
         Event.RENEWED: _renewed,
+        Event.GOES_ON: _goes_on,
         Event.REFUSED: _renew_later,
         Event.GONE: _evicted,
         Event.TICK: _watch,

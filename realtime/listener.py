@@ -236,7 +236,10 @@ class Listener:
         """Tell the platform base topics and those of details; keep what it said. Raises NotFound, RollbookError."""
         assert held.channel is not None
         listed = [*topics, *(topic for followed in details.values() for topic in followed)]
-        states = await ask(self._api, held.channel, listed, replace=replace, spoils=held.told.spoils)
+        goes_on = partial(self._signal, Signal(Event.GOES_ON, held.serial))
+        states = await ask(
+            self._api, held.channel, listed, replace=replace, spoils=held.told.spoils, on_answer=goes_on
+        )  # fmt: skip
         held.told.answered(topics, states)
         if replace:
             held.told.details = dict(details)

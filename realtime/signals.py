@@ -30,6 +30,7 @@ class Event(StrEnum):
     CONNECTED = "connected"
     RENEWED = "renewed"
     ANSWERED = "answered"  # the last ping
+    GOES_ON = "goes on"  # the step under way takes several requests, and one of them was answered
     REFUSED = "refused"  # the step under way failed; it may succeed later
     GONE = "gone"  # the step under way failed because the platform does not know the channel any more
     LOST = "lost"  # the socket closed
@@ -136,7 +137,7 @@ class Timings:
     first_step: float = 0.5
     longest_step: float = 60.0
     steady_after: float = 15.0  # of listening: failures are forgotten
-    step_timeout: float = 90.0  # for an answer that never comes
+    step_timeout: float = 90.0  # for an answer that never comes, to each request of a step
     life: float = 86_400.0
     renew_share: float = 0.5  # of its life, after which a channel is renewed
     refused_for: float = 3_600.0  # of refused handshakes, after which another channel is tried, if one is free

@@ -7,7 +7,7 @@ of a channel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -90,13 +90,20 @@ _NO_ROOM: Final = "too.many.subscriptions"
 
 
 async def ask(
-    api: Api, channel: Channel, topics: Sequence[str], *, replace: bool, spoils: dict[str, str] | None = None
+    api: Api,
+    channel: Channel,
+    topics: Sequence[str],
+    *,
+    replace: bool,
+    spoils: dict[str, str] | None = None,
+    on_answer: Callable[[], None] = lambda: None,
 ) -> list[TopicState]:
     """Tell the platform: replace the channel's list, or add to it. Raises NotFound: the channel is gone; ApiError.
 
-    spoils: what is known to spoil combined topics; what is found is added.
+    spoils: what is known to spoil combined topics; what is found is added. on_answer: called when a request has been
+    answered, of which there may be many.
     """
-    asking = _Asking(api, channel, {} if spoils is None else spoils)
+    asking = _Asking(api, channel, {} if spoils is None else spoils, on_answer)
     states = await asking.ask(topics, replace=replace)
     while replace and asking.learned:
         # What was asked part by part takes the room of several topics. It need not, now that the wrong part is known.
@@ -108,8 +115,8 @@ async def ask(
 class _Asking:
     """One list on its way. What a request as a whole is refused for is looked for by halves, with bounded patience."""
 
-    def __init__(self, api: Api, channel: Channel, spoils: dict[str, str]) -> None:
-        self._api, self._channel, self._spoils = api, channel, spoils
+    def __init__(self, api: Api, channel: Channel, spoils: dict[str, str], on_answer: Callable[[], None]) -> None:
+        self._api, self._channel, self._spoils, self._on_answer = api, channel, spoils, on_answer
         self._left = MOST_REQUESTS
         self._no_room: str | None = None
         self._wrong: dict[str, str] = {}  # plain topics for which a whole request was refused: why
@@ -125,12 +132,16 @@ class _Asking:
         self._left -= 1
         try:
             tell = self._api.replace_subscriptions if replace else self._api.add_subscriptions
-            return left_out + await tell(self._channel, topics, ignore_errors=True)
+            states = await tell(self._channel, topics, ignore_errors=True)
         except (RequestRefused, PermissionRefused) as error:
+            self._on_answer()
             if len(topics) == 1:
                 # Where one finds no room, those behind it find none either.
                 self._no_room = error.message if _NO_ROOM in (error.code or "") else None
                 return left_out + await self._ask_parts(topics[0], error.message, replace=replace)
+        else:
+            self._on_answer()
+            return left_out + states
         middle = len(topics) // 2
         first = await self.ask(topics[:middle], replace=replace)
         if replace and self.learned:

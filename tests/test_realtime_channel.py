@@ -292,6 +292,24 @@ def test_late_answers_are_ignored() -> None:
     assert line.apply(Signal(Event.CREATED, create.serial, create.ticket), at(90.1)) == []
 
 
+def test_a_step_that_goes_on_is_not_overdue() -> None:
+    """Each answer gives the next one its time, when a list is told and when it is renewed."""
+    line = Line()
+    (create,) = line.start(at(0))
+    (subscribe,) = line.apply(Signal(Event.CREATED, create.serial, create.ticket, expires=START + DAY), at(0))
+    assert line.apply(Signal(Event.GOES_ON, create.serial), at(80)) == []
+    assert line.due() == 170
+    (connect,) = line.apply(Signal(Event.SUBSCRIBED, subscribe.serial, subscribe.ticket), at(169))
+    line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(169))
+    line.heard(connect.serial, at(DAY / 2))
+    assert Do.RENEW in does(line.tick(at(DAY / 2, free=0)))
+    line.apply(Signal(Event.GOES_ON, connect.serial), at(DAY / 2 + 80))
+    line.heard(connect.serial, at(DAY / 2 + 100))
+    assert Do.RENEW not in does(line.tick(at(DAY / 2 + 100, free=0)))
+    assert line.current is not None
+    assert line.current.renewing == DAY / 2 + 170
+
+
 def test_retry_after_is_honoured() -> None:
     """The platform's Retry-After is waited for, however short the step."""
     line = Line()

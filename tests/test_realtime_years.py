@@ -18,6 +18,7 @@ from realtime.inbox import Inbox
 from realtime.signals import Timings
 from realtime.subscriber import Subscriber
 from tests import virtual
+from tests.stage import topic
 from tests.virtual import DAY, Platform
 
 
@@ -202,6 +203,19 @@ def test_a_stop_ends_the_span_of_a_socket_that_takes_nothing() -> None:
         asyncio.get_running_loop().call_later(20, lambda: setattr(platform.some_line(), "reads", False))
         await live(platform, 18, fault_every=None, every=60)
         assert [span["reason"] for span in platform.ledger.spans] == ["channel lost"]
+
+    virtual.run(work())
+
+
+def test_many_bad_topics_and_little_rate_limit_come_to_an_end() -> None:
+    """Finding what a list is refused for takes many requests, and each may wait: that is progress, and not begun again."""
+
+    async def work() -> None:
+        platform = Platform(17, queues=1_000)
+        platform.poison = {topic(one) for one in (1, 301, 601)}
+        platform.slow = 10.0
+        await live(platform, 1_000, fault_every=None, every=60)
+        assert [len(span["topics"]) for span in platform.ledger.spans] == [997]
 
     virtual.run(work())
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from genesys.api import Channel, Entity, TopicState
-from genesys.errors import NotFound, Unavailable
+from genesys.errors import NotFound, RequestRefused, Unavailable
 from genesys.notification import Observation, Unreadable
 from genesys.settings import Secret
 from genesys.times import from_text, to_text
@@ -214,6 +214,8 @@ class Platform:
         self.evicted_in_use = 0
         self.down: dict[str, float] = {}  # what does not work, and until when
         self.refused: set[str] = set()
+        self.poison: set[str] = set()  # topics for which a whole request is refused
+        self.slow = 0.0  # seconds that an answer takes longer
         self.token_lasts = DAY
         self.token, self.token_made = 0, 0.0
         self.ledger = Ledger()
@@ -222,7 +224,7 @@ class Platform:
         return asyncio.get_running_loop().time() < self.down.get(what, -1.0)
 
     async def _answer(self) -> None:
-        await asyncio.sleep(self.random.uniform(0.02, 0.4))
+        await asyncio.sleep(self.random.uniform(0.02, 0.4) + self.slow)
         if self._fails("api"):
             raise Unavailable("the service is currently unavailable", status=503)
 
@@ -293,6 +295,8 @@ class Platform:
     ) -> list[TopicState]:
         await self._answer()
         chan = self._chan(channel)
+        if self.poison.intersection(topics):
+            raise RequestRefused("The subscription topic is not valid.", status=400, code="notification.invalid.topic")
         chan.expires = now() + timedelta(days=1)
         chan.topics.update(topics)
         chan.topics -= self.refused.intersection(topics)
