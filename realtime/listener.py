@@ -25,6 +25,7 @@ from genesys.notification import (
     SystemMessage,
 )
 from genesys.times import to_text
+from realtime.background import Background
 from realtime.channel import Line
 from realtime.details import Details
 from realtime.held import Desk, Held, Opener, Silence, ends, is_event, read_at_once, refusal, words
@@ -62,7 +63,8 @@ class Listener:
         self.connects = self.losses = self.refused_replies = 0
         self._api, self._inbox, self._desk, self._open = api, inbox, desk, opener
         self._held: dict[int, Held] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background(self.scope)
+        self._spawn = self._background.spawn
         self._ticks = asyncio.get_running_loop().time
         self.silence = Silence(self._ticks())
         self.details = Details(self.scope, api=api, desk=desk, spawn=self._spawn, within=timings.pong_within)
@@ -114,8 +116,7 @@ class Listener:
 
     async def drained(self) -> None:
         """Wait until the sockets are closed, and with them everything that was on its way is heard."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._background.drained()
 
     def tick(self) -> None:
         """Let time pass."""
@@ -184,10 +185,11 @@ class Listener:
 
     async def _change(self, held: Held, added: list[str], removed: list[str]) -> None:
         if removed and held.socket is not None:
-            await held.say("unsubscribe", removed, self.line.timings.pong_within)
-            names = held.told.forget(removed)
             # Until its last proof: whether the socket still hears is not known before the next one.
-            self._inbox.note(End(held.serial, self._last_proof(held), "stopped", names))
+            until = self._last_proof(held)
+            # What is added may need the room, and goes another way: it would be there first.
+            await held.say("unsubscribe", removed, self.line.timings.pong_within)
+            self._inbox.note(End(held.serial, until, "stopped", held.told.forget(removed)))
         if added and held.channel is not None:
             await self._add(held, added, {})
 
@@ -213,12 +215,14 @@ class Listener:
         return to_text(min(datetime.fromtimestamp(channel.proven_wall, UTC), now) if channel else now)
 
     async def _verify(self, held: Held) -> None:
-        """Hold the platform's list against ours: topics that it has lost were heard until they were last seen there."""
+        """Hold the platform's list against ours: what it has lost was heard until it was last seen there."""
         assert held.channel is not None
         at, connection = self._desk.now(), held.connection
-        lost = held.told.lost(await self._api.subscriptions(held.channel))
+        listed = await self._api.subscriptions(held.channel)
+        lost = held.told.lost(listed)
         if held.connection != connection or not self._listens(held):
             return  # it says nothing of the socket that is there by now
+        surplus = held.told.surplus(listed)
         if lost:
             log.warning("%s: the platform has lost %d of its topics; they are subscribed again", self.scope, len(lost))
             until = to_text(min(held.verified or at, at))
@@ -229,6 +233,9 @@ class Listener:
         if held.unproven is not None:
             began, held.unproven = held.unproven, None
             self._claim(held, began)
+        if surplus:
+            await held.say("unsubscribe", surplus, self.line.timings.pong_within)
+            self._ask_again = True  # there may have been no room for what was asked meanwhile
 
     async def _subscribe(
         self, held: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
@@ -436,14 +443,3 @@ class Listener:
             held.socket = None
             log.info("%s: %s", self.scope, held.short(why))
             self._signal(Signal(Event.LOST, held.serial, clean=clean))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s: a step failed in a way that nobody foresaw", self.scope, exc_info=error)

@@ -15,7 +15,7 @@ import msgspec
 
 from genesys.api import Api, Channel, TopicState
 from genesys.errors import PermissionRefused, RequestRefused
-from genesys.topics import combine, expand, template_of
+from genesys.topics import combine, conversation_id_of, detail_member, expand, template_of
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -32,10 +32,11 @@ class Told:
     refused: set[str] = field(default_factory=set)
     details: dict[str, tuple[str, ...]] = field(default_factory=dict)
     spoils: dict[str, str] = field(default_factory=dict)
+    let_go: set[str] = field(default_factory=set)  # plain ones in small letters, until they are seen to be off the list
 
     def copy(self) -> Told:
         """The same list, for another socket on the same channel."""
-        return Told(dict(self.topics), set(self.refused), dict(self.details), dict(self.spoils))
+        return Told(dict(self.topics), set(self.refused), dict(self.details), dict(self.spoils), set(self.let_go))
 
     def heard(self) -> tuple[str, ...]:
         """The plain topics that are really heard, those of details aside."""
@@ -48,6 +49,7 @@ class Told:
         names = {name for topic in topics for name in expand(topic)}
         self.refused -= names
         self.refused |= {name for state in states if not state.permitted for name in expand(state.id)} & names
+        self.let_go.difference_update(map(str.lower, names))
 
     def forget(self, topics: Iterable[str]) -> tuple[str, ...]:
         """These were taken off; answers the plain topics."""
@@ -56,6 +58,7 @@ class Told:
             self.topics.pop(topic, None)
             names += expand(topic)
         self.refused.difference_update(names)
+        self.let_go.update(map(str.lower, names))
         return tuple(names)
 
     def differs(self, wanted: Sequence[str], *, ask_again: bool) -> tuple[list[str], list[str]]:
@@ -74,6 +77,20 @@ class Told:
             for topic in self.topics
             if any(name not in self.refused and name.lower() not in there for name in expand(topic))
         ]
+
+    def surplus(self, listed: Iterable[str]) -> list[str]:
+        """Which of the platform's list were let go: what is said on a socket may be lost."""
+        found: list[str] = []
+        there: set[str] = set()
+        for topic in listed:
+            names = expand(topic)
+            followed = {conversation_id_of(name) for name in names if detail_member(name)}
+            plain = {name.lower() for name in names}
+            if not followed <= self.details.keys() or not self.let_go.isdisjoint(plain):
+                found.append(topic)
+                there |= plain
+        self.let_go &= there
+        return found
 
     def _refuses(self, topic: str) -> bool:
         return bool(self.refused) and not self.refused.isdisjoint(expand(topic))

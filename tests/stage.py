@@ -67,6 +67,7 @@ class Stage:
         self.requests: list[tuple[str, int]] = []
         self.said: list[dict[str, Any]] = []  # over sockets
         self.refused_lists = 0  # of them
+        self.lose_unsubscribes = 0
         self.answer_pings = True
         self.refuse_handshake: int | None = None
         self.hang_up = False  # accept, then close at once
@@ -124,6 +125,8 @@ class Stage:
                 self.topics[name] |= set(said["topics"])
                 await self._reply(socket, said, "200", "subscribed")
             self.refused_lists += refused
+        elif said["message"] == "unsubscribe" and self.lose_unsubscribes:
+            self.lose_unsubscribes -= 1
         elif said["message"] == "unsubscribe":
             self.topics[name] -= set(said["topics"])
             await self._reply(socket, said, "200", "unsubscribed")
@@ -213,6 +216,9 @@ class Stage:
             raise NotFound("gone", status=404)
         if self.poison.intersection(name for one in topics for name in expand(one)):
             raise RequestRefused("The subscription topic is not valid.", status=400, code="notification.invalid.topic")
+        if len(told.union(topics)) > 1_000:
+            code = "notification.subscription.too.many.subscriptions"
+            raise RequestRefused("Too many subscriptions", status=400, code=code)
         states = []
         for one in topics:
             lacks = {name: lack for name in expand(one) if (lack := self._lacks(name)) is not None}

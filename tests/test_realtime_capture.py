@@ -252,6 +252,18 @@ async def test_following_goes_on_after_an_error_that_nobody_foresaw(
     assert "Traceback" in caplog.text
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_a_full_channel_takes_a_queue_in_anothers_place(tmp_path: Path, lost: int) -> None:
+    """What is let go is off the list before what is new is asked for; if that goes astray, it is seen at the next look."""
+    quick = Timings(first_step=0.02, pong_within=0.1)
+    async with Stage(queues=1_000) as stage, capture(stage, tmp_path, timings=quick, rediscover=0.3) as running:
+        stage.lose_unsubscribes = lost
+        stage.queue_ids = [*stage.queue_ids[1:], QUEUES[2_000]]
+        await running.until(lambda: stage.heard_by_all() == {topic(number) for number in (*range(1, 1_000), 2_000)})
+        await running.until(lambda: not running.subscriber.figures().refused)
+        assert [count for name, count in stage.requests if name == "subscribe"] == [1_000, *[1] * (1 + lost)]
+
+
 @pytest.mark.parametrize("turns", range(5))
 async def test_new_settings_and_a_stop_in_one_breath(tmp_path: Path, turns: int) -> None:
     """A stop that comes so many turns of the loop after other settings is not lost."""

@@ -132,3 +132,20 @@ def test_what_the_platform_has_lost_is_seen() -> None:
     assert one.lost(["v2.users.A.calls", "v2.users.b.conversations", "v2.users.c.conversations"]) == []
     assert one.lost(["v2.users.a?calls&chats", "v2.users.b.conversations"]) == ["v2.users.c.conversations"]
     assert one.lost([]) == list(one.topics)
+
+
+def test_what_was_let_go_and_is_still_listed_is_seen() -> None:
+    """Topics that were taken off, in any spelling, and details of what is not followed any more; nothing else."""
+    one = Told()
+    one.answered(["v2.users.a?calls&chats", "v2.users.b.conversations"], [])
+    one.details = {"c1": ("v2.detail.events.conversation.c1?acw&wrapup",)}
+    listed = ["v2.users.A.calls", "v2.users.a.chats", "v2.users.b.conversations", "v2.elsewhere", *one.details["c1"]]
+    assert one.surplus(listed) == []
+    one.forget(["v2.users.a?calls&chats"])
+    one.answered(["v2.users.a.chats"], [])
+    assert one.surplus(listed) == ["v2.users.A.calls"]
+    assert one.surplus(["v2.users.a?calls&chats"]) == ["v2.users.a?calls&chats"]
+    assert one.surplus([]) == []
+    assert one.surplus(listed) == []  # it was seen to be off the list: whoever put it there again is not us
+    one.details.clear()
+    assert one.surplus(listed) == ["v2.detail.events.conversation.c1?acw&wrapup"]

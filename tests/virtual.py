@@ -7,6 +7,7 @@ whether anybody heard it or not, so that what the ledger claims can be held agai
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import selectors
 from collections import Counter, deque
@@ -178,6 +179,10 @@ class Line:
         await asyncio.sleep(0.01 if self.reads else 1e9)
         if self.open and "ping" in text and self.answer is not None:
             asyncio.get_running_loop().call_later(0.05, self.give, self.answer)
+        if self.open and (said := json.loads(text))["message"] == "unsubscribe":
+            self.chan.topics.difference_update(said["topics"])
+            reply = json.dumps({"result": "200", "status": "unsubscribed", "correlationId": said["correlationId"]})
+            asyncio.get_running_loop().call_later(0.05, self.give, reply)
         return self.open
 
     async def close(self) -> None:
