@@ -46,15 +46,16 @@ class Census:
     def _lives_from_now(self, channel: Channel) -> Channel:
         return replace(channel, expires=to_text(self._now() + self._life))
 
-    async def count(self, *, coming: int) -> None:
-        """See what uses the channels, and say so when it changes. coming: how many of ours are being created.
+    async def count(self, coming: Callable[[], int]) -> None:
+        """See what uses the channels, and say so when it changes. coming: how many of ours are being created just now.
 
         Raises RollbookError.
         """
-        known = dict(self.places.ours)
+        known, before = dict(self.places.ours), coming()
         named = [channel.id.reveal() for channel in await self._api.channels()]
+        coming_then = max(before, coming())
         gone = [one for one in known.keys() - set(named) if not await self._is_there(known[one])]
-        self.places.counted(named, known=known, gone=gone, coming=coming, now=to_text(self._now()))
+        self.places.counted(named, known=known, gone=gone, coming=coming_then, now=to_text(self._now()))
         self._keep()
         others = self.places.others
         if others and others != self._said:

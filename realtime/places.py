@@ -19,14 +19,15 @@ from realtime import spread
 class Places:
     """ours: channels of this process, by id, those that no line uses any more included. in_use: of all programs.
 
-    left: until when each channel lives that earlier runs left, API text, the soonest first. sure: how many channels are
-    somebody else's and no new ones of ours that were just on their way; None before the platform was first asked.
+    left: until when each channel lives that earlier runs left, API text, the soonest first. coming: how many of those
+    that seem to be somebody else's may be new ones of ours. looked: whether the platform has been asked.
     """
 
     left: list[str] = field(default_factory=list)
     ours: dict[str, Channel] = field(default_factory=dict)
     in_use: int = 0
-    sure: int | None = None
+    coming: int = 0
+    looked: bool = False
 
     def made(self, channel: Channel) -> bool:
         """A channel of ours was created; answers whether it may have taken the place of one that is in use."""
@@ -49,7 +50,7 @@ class Places:
         """The platform was asked. named: the ids that it told, "" for each that it did not name. now: API text.
 
         known: those of ours when it was asked; one that was made since is not in its list. gone: not there any more.
-        coming: how many were being created when it was asked.
+        coming: how many of ours were being created meanwhile.
         """
         foreign = self.others + len(self.left)
         for one in gone:
@@ -58,19 +59,22 @@ class Places:
         there = max(self.in_use - len(self.ours), 0)
         alive = [one for one in self.left if one > now]
         # What else has gone may have been left by us: nobody else's channel is taken for one of those.
-        gone_early = foreign - there - (len(self.left) - len(alive)) if self.sure is not None else 0
+        gone_early = foreign - there - (len(self.left) - len(alive)) if self.looked else 0
         self.left = alive[max(gone_early, len(alive) - there, 0) :]
-        self.sure = max(self.others - coming, 0)
+        self.coming, self.looked = coming, True
 
     @property
     def others(self) -> int:
         """How many of the client's channels are somebody else's."""
         return spread.others(self.in_use, len(self.ours) + len(self.left))
 
-    @property
-    def lines(self) -> int:
-        """How many lines may be: as many as there are channels that others leave, one at least."""
-        return max(spread.CHANNELS_A_CLIENT - (self.sure or 0), 1)
+    def lines(self, standing: int) -> int:
+        """How many lines may be: as many as there are channels that others leave, one at least.
+
+        Of those that stand none ends for a channel that may be ours.
+        """
+        left = spread.CHANNELS_A_CLIENT - self.others
+        return max(left, min(standing, left + self.coming), 1)
 
     def free(self, used: int) -> int:
         """How many channels could be created without taking one from somebody, if our lines use so many."""

@@ -261,7 +261,7 @@ class Subscriber:
 
     async def _make_way(self) -> None:
         await self._count_channels()
-        if len(self._listeners) > self._census.places.lines:
+        if len(self._listeners) > self._lines_allowed():
             self._spread(self._topics)
 
     @staticmethod
@@ -303,11 +303,17 @@ class Subscriber:
                 log.error("%s needs a concrete id over WebSocket; only queues and users are filled in", one)
 
     async def _count_channels(self) -> None:
+        await self._census.count(self._creating)
+
+    def _creating(self) -> int:
         channels = [channel for one in self._all() for channel in (one.line.current, one.line.successor)]
-        await self._census.count(coming=sum(one is not None and one.phase is Phase.CREATING for one in channels))
+        return sum(one is not None and one.phase is Phase.CREATING for one in channels)
+
+    def _lines_allowed(self) -> int:
+        return self._census.places.lines(len(self._listeners))
 
     def _spread(self, topics: Sequence[str]) -> None:
-        channels = self._census.places.lines
+        channels = self._lines_allowed()
         standing = {number: one.topics for number, one in self._listeners.items() if number != _DETAILS}
         plan = spread.spread(topics, standing, channels=channels)
         if plan.unplaced and len(plan.unplaced) != len(self.unplaced):

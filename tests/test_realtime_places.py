@@ -48,17 +48,17 @@ def test_lines_are_what_others_leave(others: int, lines: int) -> None:
     """Another program's channels leave so many places for lines, and one line there is always."""
     places = Places()
     look(places, [], others)
-    assert places.lines == lines
+    assert places.lines(0) == lines
 
 
 def test_what_an_earlier_run_left_gives_way() -> None:
     """Its channels look like another program's, bear lines all the same, and are gone once new ones are made."""
     places = Places([LATER] * 3)
     look(places, [], 20)
-    assert (places.others, places.lines, places.free(0)) == (17, 3, 3)
+    assert (places.others, places.lines(0), places.free(0)) == (17, 3, 3)
     assert [places.made(channel(name)) for name in "abcd"] == [False, False, False, True]
     look(places, "bcd", 17)
-    assert (places.others, places.lines, places.left) == (17, 3, [])
+    assert (places.others, places.lines(3), places.left) == (17, 3, [])
 
 
 def test_what_vanishes_is_not_taken_for_another_programs() -> None:
@@ -79,14 +79,14 @@ def test_no_more_is_left_than_is_there() -> None:
 
 
 def test_a_channel_that_is_on_its_way_is_not_anothers() -> None:
-    """The platform may count a channel before it answers that it was made: no line ends for that."""
+    """The platform may count a channel before it answers that it was made: no line ends for that, and none begins."""
     places = Places()
     look(places, [], 17)
     places.made(channel("a"))
     look(places, ["a"], 18, coming=1)
-    assert places.lines == 3
+    assert [places.lines(standing) for standing in (2, 3, 4)] == [2, 3, 3]
     look(places, ["a"], 18)
-    assert places.lines == 2
+    assert places.lines(3) == 2
 
 
 def test_the_next_run_is_told_of_all() -> None:
