@@ -83,6 +83,8 @@ class Told:
         found: list[str] = []
         there: set[str] = set()
         for topic in listed:
+            if topic in self.topics:
+                continue
             names = expand(topic)
             followed = {conversation_id_of(name) for name in names if detail_member(name)}
             plain = {name.lower() for name in names}

@@ -253,8 +253,11 @@ async def test_following_goes_on_after_an_error_that_nobody_foresaw(
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-async def test_a_full_channel_takes_a_queue_in_anothers_place(tmp_path: Path, lost: int) -> None:
+async def test_a_full_channel_takes_a_queue_in_anothers_place(
+    tmp_path: Path, lost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is let go is off the list before what is new is asked for; if that goes astray, it is seen at the next look."""
+    monkeypatch.setattr("realtime.subscriber._ASK_AGAIN", 1_000_000)
     quick = Timings(first_step=0.02, pong_within=0.1)
     async with Stage(queues=1_000) as stage, capture(stage, tmp_path, timings=quick, rediscover=0.3) as running:
         stage.lose_unsubscribes = lost

@@ -12,6 +12,7 @@ import pytest
 from genesys.api import TopicState
 from genesys.topics import expand
 from realtime.refusals import Refusals
+from realtime.subscriptions import Unasked
 from store.book import Book
 from tests.stage import Stage, capture, topic
 
@@ -69,6 +70,33 @@ def test_a_refusal_is_logged_once(book: Book, caplog: pytest.LogCaptureFixture) 
         for state in (refused(BOTH), refused(BOTH), refused(CALLS), taken(BOTH), refused(BOTH)):
             refusals.answered([state])
     assert caplog.text.count("missing: a:b:c") == 2
+
+
+def detail(number: int, *members: str) -> str:
+    """Topics of a conversation's detail events."""
+    return f"v2.detail.events.conversation.c{number}?{'&'.join(members)}"
+
+
+@pytest.mark.parametrize(
+    ("states", "members"),
+    [
+        ([taken(detail(1, "acw", "wrapup")), refused(detail(1, "wrapup"))], {"wrapup"}),
+        ([refused(detail(1, "acw", "wrapup"))], {"acw", "wrapup"}),
+        ([refused(detail(1, "acw", "wrapup")), taken(detail(2, "acw", "wrapup"))], set()),
+        ([Unasked(detail(1, "acw"), permitted=False, reason="no room", missing_permissions=())], set()),
+    ],
+)
+def test_detail_events_are_refused_by_template(book: Book, states: list[TopicState], members: set[str]) -> None:
+    """One row for all conversations, of what is refused for each of them and for another reason than room."""
+    refusals = Refusals(book, now=lambda: NOW)
+    refusals.answered(states)
+    assert refusals.members == members
+    templates = [f"v2.detail.events.conversation.{{id}}.{one}" for one in sorted(members)]
+    assert (kept(book), len(refusals)) == (templates, len(members))
+    refusals.ask_again()
+    assert (kept(book), refusals.members) == (templates, set())
+    refusals.answered([taken(detail(3, "acw", "wrapup"))])
+    assert kept(book) == []
 
 
 async def test_an_earlier_runs_refusals_stand_until_they_are_answered(book: Book) -> None:

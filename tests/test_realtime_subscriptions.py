@@ -137,9 +137,17 @@ def test_what_the_platform_has_lost_is_seen() -> None:
 def test_what_was_let_go_and_is_still_listed_is_seen() -> None:
     """Topics that were taken off, in any spelling, and details of what is not followed any more; nothing else."""
     one = Told()
-    one.answered(["v2.users.a?calls&chats", "v2.users.b.conversations"], [])
+    settings = "v2.detail.events.conversation.c0.acw"
+    one.answered(["v2.users.a?calls&chats", "v2.users.b.conversations", settings], [])
     one.details = {"c1": ("v2.detail.events.conversation.c1?acw&wrapup",)}
-    listed = ["v2.users.A.calls", "v2.users.a.chats", "v2.users.b.conversations", "v2.elsewhere", *one.details["c1"]]
+    listed = [
+        "v2.users.A.calls",
+        "v2.users.a.chats",
+        "v2.users.b.conversations",
+        "v2.elsewhere",
+        settings,
+        *one.details["c1"],
+    ]
     assert one.surplus(listed) == []
     one.forget(["v2.users.a?calls&chats"])
     one.answered(["v2.users.a.chats"], [])
