@@ -145,6 +145,8 @@ class Daemon:
         if later:
             log.warning("changed settings that hold from the next start: %s", ", ".join(sorted(later)))
         self.settings = read
+        if self._book is not None:
+            self._book.use_width(read.width)
         if self.subscriber is not None:
             self.subscriber.use(read)
         log.info("read the settings again")

@@ -117,6 +117,10 @@ class Book(Captured, Ledger):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def use_width(self, width: timedelta) -> None:
+        """File the gaps of conversations that are read by id under this grid from now on."""
+        self._width = width
+
     @property
     def organization(self) -> tuple[str, str] | None:
         """(id, name) of the organisation that the store belongs to, once it is known."""

@@ -373,6 +373,17 @@ def test_an_end_missed_is_found_when_a_followed_conversation_ends(book: Book) ->
     assert rows(book, "gaps", "kind") == [("changed",)]
 
 
+def test_a_grid_that_changes_holds_from_then_on(book: Book) -> None:
+    """What is read by id is filed under the width that is set now, not under the one that the store was opened with."""
+    for width, one in ((30, "c1"), (10, "c2")):
+        book.use_width(timedelta(minutes=width))
+        book.write_details(
+            page(record(one, minute=25)), as_of=RUN_AT, run_started_at=RUN_AT, window=None, already={},
+            cause=lambda row, kind: "not running",
+        ).result(10)  # fmt: skip
+    assert rows(book, "gaps", "conversation_id", "window_start") == [("c1", at(0)), ("c2", at(20))]
+
+
 def test_a_row_of_another_window_is_filed_under_its_own(book: Book) -> None:
     """A gap of a conversation that this run does not own lies in the window that owns it."""
     write(book, record("c1", minute=45, end=at(50)))

@@ -1,0 +1,68 @@
+"""The daemon in this process: its order of things, with a queue in memory and the simulator for an organisation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from stand_in import StandIn
+
+from genesys.settings import Settings, load
+from realtime.daemon import Daemon, Options
+from realtime.notify import Notifier
+from realtime.queue import Queue
+from simulator import Simulator
+from store.book import Book
+
+
+class Manager(Notifier):
+    """A service manager that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.heard: list[str] = []
+
+    def tell(self, **states: str | int) -> None:
+        self.heard += states
+
+
+@contextlib.asynccontextmanager
+async def running(
+    path: Path, queue: Queue, *, reread: Callable[[Settings], Settings] = lambda read: read
+) -> AsyncIterator[tuple[Daemon, Manager, asyncio.Task[int]]]:
+    """A daemon that listens to a queue alone."""
+    async with Simulator(seed=5, per_hour=0) as organisation:
+        settings = replace(
+            load(env=organisation.env, cwd=path), store_path=path / "rollbook.db", websocket=False,
+            sqs_queue_url="http://x/events",
+        )  # fmt: skip
+        manager = Manager()
+        daemon = Daemon(
+            settings, reread=lambda: reread(settings), notifier=manager,
+            options=Options(reconcile=False, queue=lambda _: queue),
+        )  # fmt: skip
+        task = asyncio.create_task(daemon.run())
+        try:
+            async with asyncio.timeout(20):
+                yield daemon, manager, task
+                daemon.stop()
+                assert await task == 0
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def test_the_width_of_windows_can_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGHUP with another `[reconcile] width`: gaps found by id are filed under that grid at once."""
+    used: list[timedelta] = []
+    monkeypatch.setattr(Book, "use_width", lambda _, width: used.append(width))
+    hour = timedelta(hours=1)
+    async with running(tmp_path, StandIn(), reread=lambda read: replace(read, width=hour)) as (daemon, _, _):
+        await daemon.ready.wait()
+        daemon.reload()
+        assert used == [hour]
