@@ -130,14 +130,18 @@ class Daemon:
         """Read the settings again; what is wrong with them is said, and the old ones stay."""
         if self._reread is None:
             return
-        self._notifier.reloading()
+        # Who is starting is not reloading: READY=1 comes when it listens, and not before.
+        ready = self.ready.is_set()
+        if ready:
+            self._notifier.reloading()
         try:
             read = self._reread()
         except RollbookError as error:
             log.error("the settings were not changed: %s", error)
         else:
             self._use(read)
-        self._notifier.tell(READY=1)
+        if ready:
+            self._notifier.tell(READY=1)
 
     def _use(self, read: Settings) -> None:
         changed = {one.name for one in fields(Settings) if getattr(read, one.name) != getattr(self.settings, one.name)}

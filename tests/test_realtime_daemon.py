@@ -66,3 +66,16 @@ async def test_the_width_of_windows_can_be_changed(tmp_path: Path, monkeypatch: 
         await daemon.ready.wait()
         daemon.reload()
         assert used == [hour]
+
+
+async def test_who_is_starting_is_not_ready_because_it_read_its_settings(tmp_path: Path) -> None:
+    """SIGHUP before it listens: the settings are read, and the service manager goes on waiting for the first READY=1."""
+    hour = timedelta(hours=1)
+    async with running(tmp_path, StandIn(), reread=lambda read: replace(read, width=hour)) as (daemon, manager, _):
+        daemon.reload()
+        assert manager.heard == []
+        assert daemon.settings.width == hour
+        await daemon.ready.wait()
+        assert manager.heard == ["READY", "STATUS"]
+        daemon.reload()
+        assert manager.heard == ["READY", "STATUS", "RELOADING", "MONOTONIC_USEC", "READY"]
