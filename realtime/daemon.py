@@ -14,6 +14,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -70,6 +71,21 @@ def _sqs(settings: Settings) -> Queue:
 
     assert settings.sqs_queue_url is not None
     return SqsQueue(settings.sqs_queue_url, receivers=settings.sqs_receivers)
+
+
+async def _apart(work: Callable[[], T]) -> T:
+    """What `work` answers, from a thread that ends with the process. (The loop waits for its own ones at the end.)"""
+    answer: Future[T] = Future()
+    answer.set_running_or_notify_cancel()  # nobody can call it back
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +250,11 @@ class Daemon:
                 alive=self._options.alive,
             )
         if self.settings.sqs_queue_url is not None:
-            self.door = await asyncio.to_thread(self._open_door, book)
+            door = await self._unless_stopped(_apart(lambda: self._find_door(book)))
+            if door is None:
+                return
+            door.start()
+            self.door = door
         schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
         port = Port(self, self.settings.health) if self.settings.health else None
         if port is not None:
@@ -255,12 +275,12 @@ class Daemon:
             if port is not None:
                 await port.stop()
 
-    def _open_door(self, book: Book) -> Door:
+    def _find_door(self, book: Book) -> Door:
         door = Door(
             self._options.queue(self.settings), book, now=self._options.now, topics=self.settings.sqs_topics,
             receivers=self.settings.sqs_receivers,
         )  # fmt: skip
-        door.start()
+        door.look()
         return door
 
     async def _close_door(self) -> None:

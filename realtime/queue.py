@@ -106,7 +106,7 @@ class _Held:
 
 
 class Door:
-    """One queue's way into the book. `start`, then `stop`; both may block, `figures` does not."""
+    """One queue's way into the book. `look`, `start`, then `stop`; `look` and `stop` block, the others do not."""
 
     def __init__(
         self,
@@ -144,9 +144,15 @@ class Door:
         name = f"{self._queue.name} {work.__name__.strip('_')}"
         return threading.Thread(target=work, args=given, name=name, daemon=True)
 
-    def start(self) -> None:
-        """Begin to listen. Raises QueueError if the queue is not there, or may not be used."""
+    def look(self) -> None:
+        """See how the queue is set up: minutes, where nobody answers.
+
+        Raises QueueError if the queue is not there, or may not be used.
+        """
         self._about = self._queue.about()
+
+    def start(self) -> None:
+        """Begin to listen."""
         if not self._about.redrives:
             log.warning(
                 "the queue %s has no redrive policy: what cannot be understood is deleted once its dead letter is"

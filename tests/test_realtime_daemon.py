@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from stand_in import StandIn
 from genesys.settings import Settings, load
 from realtime.daemon import Daemon, Options
 from realtime.notify import Notifier
-from realtime.queue import Queue
+from realtime.queue import About, Queue
 from simulator import Simulator
 from store.book import Book
 
@@ -79,3 +80,28 @@ async def test_who_is_starting_is_not_ready_because_it_read_its_settings(tmp_pat
         assert manager.heard == ["READY", "STATUS"]
         daemon.reload()
         assert manager.heard == ["READY", "STATUS", "RELOADING", "MONOTONIC_USEC", "READY"]
+
+
+class Slow(StandIn):
+    """A queue that does not say how it is set up before it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answer = threading.Event(), threading.Event()
+
+    def about(self) -> About:
+        self.asked.set()
+        self.answer.wait(20)
+        return super().about()
+
+
+async def test_it_ends_at_once_while_the_queue_does_not_answer(tmp_path: Path) -> None:
+    """AWS is asked for a minute and a half before it counts as lost: who is told to stop does not wait for that."""
+    queue = Slow()
+    async with running(tmp_path, queue) as (daemon, _, task):
+        await asyncio.to_thread(queue.asked.wait, 20)
+        daemon.stop()
+        assert await task == 0
+        assert not queue.answer.is_set()
+        assert daemon.door is None
+    queue.answer.set()

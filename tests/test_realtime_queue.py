@@ -47,6 +47,7 @@ def door(queue: StandIn, path: Path, *, tick: float = 0.02, receivers: int = 4) 
             retry=0.02,
             receivers=receivers,
         )
+        one.look()
         one.start()
         try:
             yield one

@@ -93,6 +93,7 @@ def door(url: str, path: Path) -> Iterator[Door]:
     with Book.open(path) as book:
         queue = SqsQueue(url, receivers=2, wait=1)
         one = Door(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES, receivers=2, tick=0.1)
+        one.look()
         one.start()
         try:
             yield one
@@ -183,7 +184,8 @@ async def test_the_same_ten_thousand_events_by_both_ways_are_each_one(tmp_path: 
     one = Door(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES)
     intake = Intake(book, inbox, now=lambda: datetime.now(UTC))
     storing = asyncio.create_task(intake.run())
-    await asyncio.to_thread(one.start)
+    await asyncio.to_thread(one.look)
+    one.start()
     work = [(number, way) for number in range(many) for way in "we"]
     work += draw.sample(work, many // 2)
     work.sort(key=lambda item: item[0] + draw.random() * 300)

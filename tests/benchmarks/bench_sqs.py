@@ -82,6 +82,7 @@ def rollbook(queue: StandIn, path: str) -> float:
     with Book.open(path) as book:
         door = Door(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES)
         began = time.perf_counter()
+        door.look()
         door.start()
         while not queue.empty:
             time.sleep(0.005)
