@@ -261,9 +261,10 @@ class Api:
         return [_channel(one) for one in _objects(told.get("entities"))]
 
     async def subscriptions(self, channel: Channel) -> list[str]:
-        """The topics of a channel."""
+        """The topics that a channel hears: what is listed as rejected is not among them."""
         told = await self._rest.call("GET", _SUBSCRIPTIONS, parse=_object, ids={"channelId": channel.id})
-        return [identity for one in _objects(told.get("entities")) if (identity := _text(one.get("id")))]
+        listed = [one for one in _objects(told.get("entities")) if one.get("state") != "Rejected"]
+        return [identity for one in listed if (identity := _text(one.get("id")))]
 
     async def replace_subscriptions(
         self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
