@@ -8,12 +8,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from store.errors import StoreUnwritable, translate
 from store.writer import Writer
 
 T = TypeVar("T")
+# Seconds that a read under way in another thread may take when the store is closed.
+_LAST_READ: Final = 1.0
 
 
 class Access:
@@ -40,6 +42,17 @@ class Access:
                 return job(self._reader)
             except sqlite3.Error as error:
                 raise translate(error, self.path) from None
+
+    def _end_reading(self) -> None:
+        """Close the reading connection; never under a read, which SQLite would not survive.
+
+        One that waits for another program is not waited for: it ends with the process.
+        """
+        if self._reading.acquire(timeout=_LAST_READ):
+            try:
+                self._reader.close()
+            finally:
+                self._reading.release()
 
     @property
     def waiting(self) -> int:

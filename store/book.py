@@ -109,7 +109,7 @@ class Book(Captured, Ledger):
             self._writer.close()
         if self._role is not None:
             self._role.release()
-        self._reader.close()
+        self._end_reading()
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ import sqlite_utils
 from genesys.detail import DetailRow, parse_page
 from genesys.notification import LiveFacts, Observation, Unreadable
 from genesys.times import Interval
+from store import access
 from store.book import Book
 from store.errors import LockHeld, StoreBusy, StoreError, StoreForeign, StoreUnwritable
 from store.windows import RunRecord
@@ -371,6 +372,27 @@ def test_an_end_missed_is_found_when_a_followed_conversation_ends(book: Book) ->
     assert rows(book, "gaps", "count(*)") == [(0,)]
     write(book, record("c1", end=at(90)), as_of=at(95), run_at=at(95))
     assert rows(book, "gaps", "kind") == [("changed",)]
+
+
+def test_a_store_is_not_closed_under_a_read(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read in another thread is waited for a while, and then left alone: SQLite would not survive it."""
+    monkeypatch.setattr(access, "_LAST_READ", 0.01)
+    reading, closed = threading.Event(), threading.Event()
+
+    def read(db: sqlite3.Connection) -> Any:
+        reading.set()
+        closed.wait(10)
+        return db.execute("SELECT 1").fetchone()
+
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(book.read, read)
+        reading.wait(10)
+        book.close()
+        closed.set()
+        assert answer.result(10) == (1,)
+    book.close()
+    with pytest.raises(StoreError):
+        book.read(read)
 
 
 def test_a_grid_that_changes_holds_from_then_on(book: Book) -> None:
