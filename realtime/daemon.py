@@ -12,15 +12,14 @@ import logging
 import os
 import signal
 import threading
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from genesys.api import Api, Count, counting
-from genesys.errors import RollbookError, SettingsError
+from genesys.errors import RollbookError, SettingsError, StoreError
 from genesys.memory import give_back
 from genesys.settings import Settings
 from genesys.times import to_text
@@ -48,6 +47,8 @@ SHARE: Final = 0.8
 # reconciliation under way; then whoever waits for another program's hold on the store is hurried.
 _STOPS_WITHIN: Final = 7.0
 _READY_WITHIN: Final = 30.0
+# How long the ledger may take to say how many windows there are. Who asks for health gives up after some seconds.
+_LOOKS_WITHIN: Final = 2.0
 # What SIGHUP can change while the daemon runs; the rest holds from the next start.
 _CHANGEABLE: Final = frozenset(
     {"topics", "users", "width", "lag", "settle_after", "stuck_after", "ended_only", "filter", "since"}
@@ -130,6 +131,7 @@ class Daemon:
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
+        self._looking: asyncio.Task[Mapping[str, int] | str] | None = None  # at the ledger, for the figures
 
     def stop(self) -> None:
         """Drain and end."""
@@ -219,21 +221,38 @@ class Daemon:
             for one in (working, stopping):
                 one.cancel()
 
-    def figures(self) -> Figures:
-        """How the daemon is. Reads the ledger of the last 31 days."""
+    async def figures(self) -> Figures:
+        """How the daemon is. Reads the ledger of the last 31 days, and does not wait long for it."""
         if self._book is None or self._api is None:
             return Figures()
-        since = to_text(self._options.now() - timedelta(days=31))
+        windows = await self._verdicts(self._book)
         return replace(
             Figures() if self.subscriber is None else self.subscriber.figures(),
             sqs=None if self.door is None else self.door.figures(),
             reconcile_failing=self.reconcile_failing,
-            windows=Counter(window.verdict for window in self._book.windows(since=since)),
+            windows={} if isinstance(windows, str) else windows,
+            ledger_failing=windows if isinstance(windows, str) else None,
             requests=self._count.requests,
             clock_skew=self._api.clock_skew,
             budget_left=self._api.requests_left(),
             latency=self._api.latency.cumulative(),
         )
+
+    async def _verdicts(self, book: Book) -> Mapping[str, int] | str:
+        """How many windows have each verdict; or why that cannot be told. One look at a time, whoever asks."""
+        since = to_text(self._options.now() - timedelta(days=31))
+
+        def look() -> Mapping[str, int] | str:
+            try:
+                return book.verdicts(since=since)
+            except StoreError as error:
+                return str(error)
+
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(_apart(look))
+        looking = self._looking
+        await asyncio.wait({looking}, timeout=_LOOKS_WITHIN)
+        return looking.result() if looking.done() else f"no answer for {_LOOKS_WITHIN:.0f} s"
 
     async def _work(self, api: Api, book: Book) -> None:
         killed = await asyncio.to_thread(book.close_stale_coverage)

@@ -47,6 +47,7 @@ class Figures:
     store_failing: str | None = None
     discovery_failing: str | None = None
     reconcile_failing: str | None = None
+    ledger_failing: str | None = None  # why the windows cannot be counted
     refused: int = 0
     unplaced: int = 0
     channels_free: int = 0
@@ -82,6 +83,8 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
         degraded.append(f"queues cannot be listed: {figures.discovery_failing}")
     if figures.reconcile_failing:
         degraded.append(f"reconciling fails: {figures.reconcile_failing}")
+    if figures.ledger_failing:
+        degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
     if figures.refused:
         degraded.append(f"{figures.refused} topics are refused")
     if figures.unplaced:

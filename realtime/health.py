@@ -28,15 +28,15 @@ from realtime.signals import Phase
 class Source(Protocol):
     """Whoever knows the figures."""
 
-    def figures(self) -> Figures: ...
+    async def figures(self) -> Figures: ...
 
 
 class _Collector:
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self) -> None:
+        self.figures = Figures()
 
     def collect(self) -> Iterator[Metric]:
-        yield from metrics(self._source.figures())
+        yield from metrics(self.figures)
 
 
 def metrics(figures: Figures) -> Iterator[Metric]:
@@ -128,7 +128,8 @@ class Port:
         self._host, self._port = _split(address)
         self._runner: web.AppRunner | None = None
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collector(source))
+        self._collector = _Collector()
+        self._registry.register(self._collector)
         self.port = 0
 
     async def start(self) -> None:
@@ -152,10 +153,11 @@ class Port:
             self._runner = None
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        state, why = judge(self._source.figures())
+        state, why = judge(await self._source.figures())
         return web.json_response({"state": state, "why": why}, status=503 if state == "dead" else 200)
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        self._collector.figures = await self._source.figures()
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

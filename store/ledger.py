@@ -33,6 +33,10 @@ class Ledger(Access):
             lambda db: windows.listed(db, verdicts=verdicts, since=since, until=until, filter=filter)
         )  # fmt: skip
 
+    def verdicts(self, *, since: str) -> dict[str, int]:
+        """How many windows without a filter have each verdict, of those that end after `since`."""
+        return self.read(lambda db: windows.by_verdict(db, since=since, filter=""))
+
     def standing(self, filter: str, at: str) -> Standing:
         """What of a filter's windows can matter to what is due at `at`. Takes a tenth of a second for five years."""
         return self.read(lambda db: windows.standing(db, filter, at))

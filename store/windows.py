@@ -317,6 +317,7 @@ def runs(connection: sqlite3.Connection, start: str, end: str, filter: str) -> l
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
-def by_verdict(connection: sqlite3.Connection) -> dict[str, int]:
-    """How many windows have each verdict."""
-    return dict(connection.execute("SELECT verdict, count(*) FROM windows GROUP BY verdict").fetchall())
+def by_verdict(connection: sqlite3.Connection, *, since: str = "", filter: str | None = None) -> dict[str, int]:
+    """How many windows have each verdict, of those that end after `since`. filter None: those of every filter."""
+    query = 'SELECT verdict, count(*) FROM windows WHERE "end" > ?1 AND (?2 IS NULL OR filter = ?2) GROUP BY verdict'
+    return dict(connection.execute(query, (since, filter)).fetchall())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -14,11 +16,14 @@ import pytest
 from stand_in import StandIn
 
 from genesys.settings import Settings, load
+from realtime import daemon as daemon_module
 from realtime.daemon import Daemon, Options
+from realtime.health import Port
 from realtime.notify import Notifier
 from realtime.queue import About, Queue
 from simulator import Simulator
 from store.book import Book
+from store.errors import StoreUnwritable
 
 
 class Manager(Notifier):
@@ -105,3 +110,56 @@ async def test_it_ends_at_once_while_the_queue_does_not_answer(tmp_path: Path) -
         assert not queue.answer.is_set()
         assert daemon.door is None
     queue.answer.set()
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return answer.status, answer.read().decode()
+
+
+async def test_a_ledger_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/healthz answers with the reason, and /metrics with everything else; both are well again with the file."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    verdicts = Book.verdicts
+
+    def unreadable(book: Book, *, since: str) -> dict[str, int]:
+        raise StoreUnwritable("the disk does not answer")
+
+    async with running(tmp_path, StandIn()) as (daemon, _, _):
+        await daemon.ready.wait()
+        port = Port(daemon, "127.0.0.1:0")
+        await port.start()
+        try:
+            monkeypatch.setattr(Book, "verdicts", unreadable)
+            status, text = await asyncio.to_thread(get, port.port, "/healthz")
+            assert (status, json.loads(text)["state"]) == (200, "degraded")
+            assert "the ledger cannot be read: the disk does not answer" in json.loads(text)["why"]
+            status, text = await asyncio.to_thread(get, port.port, "/metrics")
+            assert (status, "rollbook_sqs_in_hand" in text) == (200, True)
+            monkeypatch.setattr(Book, "verdicts", verdicts)
+            _, text = await asyncio.to_thread(get, port.port, "/healthz")
+            assert not any("ledger" in one for one in json.loads(text)["why"])
+        finally:
+            await port.stop()
+
+
+async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks is told so after a while, the loop goes on meanwhile, and there is one look however many ask."""
+    monkeypatch.setattr(daemon_module, "_LOOKS_WITHIN", 0.01)
+    locked, looks = threading.Event(), []
+
+    def slow(book: Book, *, since: str) -> dict[str, int]:
+        looks.append(since)
+        locked.wait(20)
+        return {"due": 3}
+
+    async with running(tmp_path, StandIn()) as (daemon, _, _):
+        await daemon.ready.wait()
+        monkeypatch.setattr(Book, "verdicts", slow)
+        told = await asyncio.gather(*(daemon.figures() for _ in range(5)))
+        assert {(one.ledger_failing, len(one.windows)) for one in told} == {("no answer for 0 s", 0)}
+        assert len(looks) == 1
+        locked.set()
+        while (figures := await daemon.figures()).ledger_failing:
+            pass
+        assert figures.windows == {"due": 3}

@@ -39,6 +39,7 @@ def test_all_is_well() -> None:
         (Figures(lines=(LISTENS,), waiting_for=301), "dead", "nothing has been stored"),
         (Figures(lines=(LISTENS,), store_failing="the disk is full"), "degraded", "the disk is full"),
         (Figures(lines=(LISTENS,), reconcile_failing="no permission"), "degraded", "no permission"),
+        (Figures(lines=(LISTENS,), ledger_failing="the file is damaged"), "degraded", "the file is damaged"),
         (Figures(lines=(LISTENS,), discovery_failing="no answer"), "degraded", "no answer"),
         (Figures(lines=(LISTENS,), refused=3), "degraded", "3 topics are refused"),
         (Figures(lines=(LISTENS,), unplaced=3), "degraded", "3 topics find no room"),
@@ -58,7 +59,7 @@ class Told:
     def __init__(self, figures: Figures) -> None:
         self.said = figures
 
-    def figures(self) -> Figures:
+    async def figures(self) -> Figures:
         return self.said
 
 

@@ -264,7 +264,7 @@ async def test_the_daemon_listens_by_both(tmp_path: Path) -> None:
             await daemon.ready.wait()
             while not (daemon.door and daemon.door.figures().new == 1 and daemon.door.figures().listening):
                 await asyncio.sleep(0.02)
-        figures = daemon.figures()
+        figures = await daemon.figures()
         assert figures.sqs is not None
         assert (len(figures.lines) > 0, figures.sqs.new) == (True, 1)
         daemon.stop()

@@ -1,6 +1,7 @@
 """The ledger read narrowly, as every look at it does: what comes of it is what comes of the whole, for any ledger."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import astuple, fields, replace
@@ -93,6 +94,8 @@ def test_a_narrow_reading_plans_what_the_whole_ledger_plans(
     with ledger(rows) as db:
         whole = windows.listed(db, verdicts=None, since=None, until=None, filter="")
         narrow, covered = windows.standing(db, "", to_text(now))
+        late = windows.listed(db, verdicts=None, since=to_text(now), until=None, filter="")
+        assert windows.by_verdict(db, since=to_text(now), filter="") == Counter(row.verdict for row in late)
     stretches = [Interval(from_text(start), from_text(end)) for start, end in covered]
     planned = plan(whole, now, rules, capture_since=capture_since)
     assert plan(narrow, now, rules, capture_since=capture_since, covered=stretches) == planned
