@@ -132,7 +132,8 @@ def standing(connection: sqlite3.Connection, filter: str, at: str) -> Standing:
     try:
         return Standing(_that_matter(connection, filter, at), _covered(connection, filter))
     finally:
-        connection.execute("COMMIT")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _that_matter(connection: sqlite3.Connection, filter: str, at: str) -> list[WindowRow]:

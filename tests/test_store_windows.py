@@ -8,6 +8,7 @@ from dataclasses import astuple, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import event, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -108,6 +109,16 @@ def test_a_narrow_reading_plans_what_the_whole_ledger_plans(
         row for row in whole if (row.start, row.end) in keys
     ]
     event(f"left out: {min(len(whole) - len(narrow), 10)}")
+
+
+def test_a_look_that_fails_leaves_nothing_open() -> None:
+    """The next look is as good as any: no transaction stays behind."""
+    with ledger([]) as db:
+        db.execute("ALTER TABLE windows RENAME TO elsewhere")
+        with pytest.raises(sqlite3.OperationalError):
+            windows.standing(db, "", to_text(NOW))
+        db.execute("ALTER TABLE elsewhere RENAME TO windows")
+        assert windows.standing(db, "", to_text(NOW)) == ([], [])
 
 
 def test_a_settled_proof_that_others_took_over_is_known() -> None:
