@@ -104,12 +104,14 @@ class Book(Captured, Ledger):
         return cls(path, writer=writer, reader=reader, now=now, width=width, command=command, role=role)
 
     def close(self) -> None:
-        """Commit what waits, then close. May be called twice."""
+        """Commit what waits, then close: where nobody else has it open, all is in the one file. May be called twice."""
+        # The one that writes goes last: SQLite takes the write-ahead log into the file when its last connection goes,
+        # and one that only reads cannot.
+        self._end_reading()
         if self._writer is not None:
             self._writer.close()
         if self._role is not None:
             self._role.release()
-        self._end_reading()
 
     def __enter__(self) -> Self:
         return self

@@ -585,6 +585,17 @@ def test_a_failing_page_counts_no_cause_twice(book: Book) -> None:
     assert rows(book, "gaps", "conversation_id", "cause") == [("c1", "disconnected"), ("c2", "disconnected")]
 
 
+def test_a_closed_book_is_one_file(path: Path) -> None:
+    """After a clean end nothing is left in the write-ahead log: a copy of the one file has everything."""
+    with Book.open(path) as book:
+        book.reject_topics([{"topic": "t1", "reason": "r", "missing_permissions": []}], at(0)).result(10)
+    assert not Path(f"{path}-wal").exists()
+    copy = path.with_name("copy.db")
+    copy.write_bytes(path.read_bytes())
+    with Book.open(copy, mode="ro") as book:
+        assert [one["topic"] for one in book.rejected_topics()] == ["t1"]
+
+
 def test_a_closed_book_says_so(path: Path) -> None:
     """Writing after closing is an error, not silence."""
     book = Book.open(path)
