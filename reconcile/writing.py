@@ -6,15 +6,16 @@ are committed, the page's entry is. What an entry means is `journal.py`'s busine
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from genesys.detail import DetailRow
 from reconcile import journal
 from reconcile.compare import Batch, Tally
+from reconcile.follow import done
 from reconcile.task import Task
 from store.book import Book
 from store.conversations import PageOutcome
@@ -28,9 +29,13 @@ Cause = Callable[[DetailRow, str], str]
 
 @dataclass(slots=True)
 class _Page:
-    """A page whose rows wait for their commit, and what is to be remembered of it then."""
+    """A page whose rows wait for their commit, and what is to be remembered of it then.
 
-    waiting: list[tuple[Batch, asyncio.Future[PageOutcome]]] = field(default_factory=list)
+    Its writes are the store's own futures: where one before them has failed, nobody waits for these, and asyncio would
+    complain of each of its own with a traceback.
+    """
+
+    waiting: list[tuple[Batch, Future[PageOutcome]]] = field(default_factory=list)
     entry: journal.Entry | None = None
     rows: int = 0
 
@@ -55,7 +60,7 @@ class Writing:
         self._blamed: set[str] = set()  # a dry run files no gaps: those that it has counted the cause of
         self._entries = 0
         self._resumed = False
-        self._noted: list[Awaitable[None]] = []
+        self._noted: deque[Future[None]] = deque()
 
     async def take(self, rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None = None) -> None:
         """Hand rows on to the store; wait only if too many wait already. entry: remembered once they are safe."""
@@ -74,11 +79,11 @@ class Writing:
             await self._file_one()
 
     async def drain(self) -> None:
-        """Wait until nothing waits for its commit."""
+        """Wait until nothing waits for its commit. Raises what the first write that failed raised."""
         while self._pages:
             await self._file_one()
-        noted, self._noted = self._noted, []
-        await asyncio.gather(*noted)
+        while self._noted:
+            await done(self._noted.popleft())
 
     def _too_many(self) -> bool:
         """Whether so much waits, here or in all runs together, that no more should be read."""
@@ -89,7 +94,11 @@ class Writing:
         page = self._pages.popleft()
         self._rows -= page.rows
         for batch, writing in page.waiting:
-            outcome = await writing
+            try:
+                outcome = await done(writing)
+            except Exception:
+                self._pages.clear()  # of what comes after a hole nothing is remembered: the next run reads it again
+                raise
             self.tally.shares[batch.window].causes.update(outcome.causes)
             self._filed(batch, outcome)
         self._note(page.entry)
@@ -107,17 +116,17 @@ class Writing:
         journal.complete(entry, self.tally, began=self.began, spent=self._spent())
         noted = self._book.note_progress(self._task.journal_key, self._entries, journal.encode(entry))
         self._entries += 1
-        self._noted = [*(one for one in self._noted if not one.done()), asyncio.wrap_future(noted)]  # type: ignore[attr-defined]
+        while self._noted and self._noted[0].done():
+            self._noted.popleft().result()
+        self._noted.append(noted)
 
     # Writing, or only comparing
 
-    def _write(self, batch: Batch, as_of: str) -> asyncio.Future[PageOutcome]:
+    def _write(self, batch: Batch, as_of: str) -> Future[PageOutcome]:
         assert self._book is not None
-        return asyncio.wrap_future(
-            self._book.write_details(
-                batch.rows, as_of=as_of, run_started_at=self.began, window=self._task.windows[batch.window],
-                already=_already(batch), cause=self._cause,
-            )
+        return self._book.write_details(
+            batch.rows, as_of=as_of, run_started_at=self.began, window=self._task.windows[batch.window],
+            already=_already(batch), cause=self._cause,
         )  # fmt: skip
 
     def _compare(self, batch: Batch, as_of: str) -> None:

@@ -1,17 +1,27 @@
 """Rows on their way into the book: how many may wait, whoever reads them."""
 
 import asyncio
-from collections.abc import Sequence
+import gc
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from genesys.detail import DetailRow
 from genesys.times import Interval, to_text
 from organisation import START, Clock, page, record, settings
+from reconcile import journal
+from reconcile.follow import done
 from reconcile.task import Task
 from reconcile.writing import Writing
+from store import conversations
+from store import journal as kept
 from store.book import Book
+from store.errors import StoreFull
 
 AT = to_text(START + timedelta(days=1))
 
@@ -52,3 +62,61 @@ async def test_what_waits_is_bounded_for_all_runs_together(tmp_path: Path) -> No
         await asyncio.gather(*runs)
         assert (taken, book.details_waiting) == ([10] * 6, 0)
         assert book.read(lambda db: db.execute("SELECT count(*) FROM conversations").fetchone()) == (6000,)
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[dict[str, Any]]]:
+    """What asyncio complains of: errors of futures that nobody has looked at."""
+    found: list[dict[str, Any]] = []
+    yield found
+    gc.collect()
+    assert found == []
+
+
+def failing(write: Callable[..., Any], *, when: Callable[..., bool]) -> Callable[..., Any]:
+    """A function of the store's, for which the disk is full when it is given such."""
+
+    def fails(db: sqlite3.Connection, *given: Any, **named: Any) -> Any:
+        if when(*given):
+            raise sqlite3.DatabaseError("database or disk is full")
+        return write(db, *given, **named)
+
+    return fails
+
+
+@pytest.mark.parametrize("failed", [("0-0-", "0-1-", "0-2-"), ("0-0-",)])
+async def test_behind_a_write_that_failed_nothing_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaints: list[dict[str, Any]], failed: tuple[str, ...]
+) -> None:
+    """Its error is raised once and asyncio has none to tell; pages behind it are read again, be they written or not."""
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    full = failing(conversations.write, when=lambda details, _: details[0].conversation_id.startswith(failed))
+    monkeypatch.setattr(conversations, "write", full)
+    with Book.open(tmp_path / "rollbook.db") as book:
+        slow: Future[None] = Future()
+        book._write(lambda _db: slow.result(60))
+        one = writing(book, 0)
+        for number in range(3):
+            await one.take(rows(0, number), AT, journal.Entry("page"))
+        slow.set_result(None)
+        with pytest.raises(StoreFull):
+            await one.drain()
+        await one.drain()
+        remembered = journal.decode(book.progress(one._task.journal_key, since=AT[:10]))
+    assert [entry.kind for entry in remembered] == ["begin"]
+
+
+async def test_a_step_that_could_not_be_remembered_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the ones after it could, and all rows are written."""
+    monkeypatch.setattr(kept, "append", failing(kept.append, when=lambda _key, number, *_: number == 0))
+    with Book.open(tmp_path / "rollbook.db") as book:
+        one = writing(book, 0)
+
+        async def read() -> None:
+            for number in range(3):
+                await one.take(rows(0, number), AT, journal.Entry("page"))
+                await done(book._write(lambda _db: None))
+            await one.drain()
+
+        with pytest.raises(StoreFull):
+            await read()
