@@ -45,7 +45,7 @@ def answer(report: object) -> None:
 
 def end_with(error: RollbookError, *, as_json: bool) -> NoReturn:
     """End the command as an error says: one line (or one JSON object), and its exit status."""
-    line = " ".join(str(error).split())
+    line = " ".join(f"{error}{error.then}".split())
     if as_json:
         answer({"error": line})
     else:

@@ -22,9 +22,13 @@ from typing import ClassVar
 
 
 class RollbookError(Exception):
-    """Anything that a person can cause or meet. `str(error)` is one line that says what to do."""
+    """Anything that a person can cause or meet. `str(error)` is one line that says what to do.
+
+    then: how a command that has ended with it goes on with that line; a daemon, which tries again by itself, does not.
+    """
 
     exit_status: ClassVar[int] = 1
+    then: ClassVar[str] = ""
 
 
 class UsageError(RollbookError):

@@ -78,11 +78,11 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
     elif figures.waiting_for > _LATE:
         degraded.append(f"what is heard is stored {figures.waiting_for:.0f} s late")
     if figures.store_failing:
-        degraded.append(f"the store takes nothing: {figures.store_failing}")
+        degraded.append(f"the store takes nothing, will keep trying: {figures.store_failing}")
     if figures.discovery_failing:
         degraded.append(f"queues cannot be listed: {figures.discovery_failing}")
     if figures.reconcile_failing:
-        degraded.append(f"reconciling fails: {figures.reconcile_failing}")
+        degraded.append(f"cannot reconcile, will try again: {figures.reconcile_failing}")
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
     if figures.refused:
@@ -96,7 +96,7 @@ def _judge_queue(queue: QueueFigures, dead: list[str], degraded: list[str]) -> N
     if queue.failing:
         (dead if queue.silent_for > _DEAD else degraded).append(f"nothing is received: {queue.failing}")
     if queue.store_failing:
-        degraded.append(f"the store takes nothing of the queue: {queue.store_failing}")
+        degraded.append(f"the store takes nothing of the queue, will keep trying: {queue.store_failing}")
     if queue.oldest > _DEAD:
         dead.append(f"nothing of the queue has been stored for {queue.oldest:.0f} s")
     elif queue.oldest > _LATE:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Final
 
 from genesys.errors import StoreError
 
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 
+_THEN: Final = " and run the same command again"
+
+
 class StoreUnwritable(StoreError):
     """The file cannot be opened, created or written."""
 
@@ -41,9 +45,13 @@ class StoreForeign(StoreError):
 class StoreFull(StoreError):
     """The disk is full."""
 
+    then = _THEN
+
 
 class StoreBusy(StoreError):
     """Another program kept the write lock for longer than we wait."""
+
+    then = _THEN
 
 
 class StoreDamaged(StoreError):
@@ -59,9 +67,9 @@ def translate(error: sqlite3.Error, path: Path) -> StoreError:
     text = str(error)
     low = text.lower()
     if "locked" in low or "busy" in low:
-        return StoreBusy(f"{path}: another program has kept the file locked; close it (or let it finish) and try again")
+        return StoreBusy(f"{path}: another program has kept the file locked; close it (or let it finish)")
     if "full" in low:
-        return StoreFull(f"{path}: the disk is full; free some space and run the same command again, nothing is lost")
+        return StoreFull(f"{path}: the disk is full, nothing that was stored is lost; free some space")
     if "not a database" in low:
         return StoreForeign(f"{path} is not an SQLite file; choose another path with --db")
     if "malformed" in low or "corrupt" in low:

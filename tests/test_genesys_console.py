@@ -85,6 +85,19 @@ def test_an_error_is_one_line(error: Exception, status: int, line: str, capsys: 
     assert (out, err) == ("", f"{line}\n")
 
 
+def test_what_only_a_person_does_is_said_by_the_command_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """A daemon has the same line in its log and goes on by itself."""
+
+    class Full(RollbookError):
+        then = " and run it again"
+
+    assert ended(raising(Full("free some space"))) == 1
+    assert capsys.readouterr().err == "rollbook: free some space and run it again\n"
+    assert ended(raising(Full("free some space")), as_json=True) == 1
+    assert json.loads(capsys.readouterr().out) == {"error": "free some space and run it again"}
+    assert str(Full("free some space")) == "free some space"
+
+
 def test_an_error_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json it is on standard output, and nothing else is anywhere."""
     assert ended(raising(UsageError('a "quoted" reason')), as_json=True) == 2

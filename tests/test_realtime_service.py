@@ -37,7 +37,7 @@ def test_all_is_well() -> None:
         (Figures(lines=(DOWN,), silent_for=400), "dead", "no line has listened for 400 s"),
         (Figures(lines=(LISTENS,), waiting_for=45), "degraded", "45 s late"),
         (Figures(lines=(LISTENS,), waiting_for=301), "dead", "nothing has been stored"),
-        (Figures(lines=(LISTENS,), store_failing="the disk is full"), "degraded", "the disk is full"),
+        (Figures(lines=(LISTENS,), store_failing="the disk is full"), "degraded", "will keep trying: the disk is full"),
         (Figures(lines=(LISTENS,), reconcile_failing="no permission"), "degraded", "no permission"),
         (Figures(lines=(LISTENS,), ledger_failing="the file is damaged"), "degraded", "the file is damaged"),
         (Figures(lines=(LISTENS,), discovery_failing="no answer"), "degraded", "no answer"),

@@ -610,7 +610,7 @@ def test_a_long_foreign_lock_is_one_clear_line(path: Path) -> None:
     with Book.open(path, busy=0.05) as book:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreBusy, match="try again"):
+        with pytest.raises(StoreBusy, match="let it finish"):
             book.record([event("c1")]).result(10)
         other.execute("ROLLBACK")
         other.close()
