@@ -34,11 +34,13 @@ class Schedule:
             next_run_time=datetime.now(UTC),
             misfire_grace_time=None,
             coalesce=True,
-            max_instances=1,
+            max_instances=2,  # the second only sees that the first goes on; else there is a warning every time
         )
         self._scheduler.start()
 
     async def _look(self) -> None:
+        if self._running is not None and not self._running.done():
+            return
         # The scheduler cancels what runs when it shuts down, and calls that a failure. A look is a task of its own, so
         # that it may end well; `stop` waits for it.
         self._running = asyncio.ensure_future(self._job())

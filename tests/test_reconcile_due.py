@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 
 from genesys.errors import ConnectionLost, RequestRefused, Unavailable, UsageError
 from genesys.times import Interval, from_text, to_text
@@ -457,18 +458,6 @@ async def soon(waited: Any) -> Any:
         return await waited
 
 
-class Skipped(logging.Handler):
-    """Is set when the scheduler has passed over a look because one is under way."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.event = asyncio.Event()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "maximum number of running instances" in record.getMessage():
-            self.event.set()
-
-
 async def test_the_schedule_looks_at_once() -> None:
     """The first look does not wait for the first interval to pass."""
     looks = Looks()
@@ -480,23 +469,20 @@ async def test_the_schedule_looks_at_once() -> None:
     assert looks.ended == 1
 
 
-async def test_the_schedule_never_looks_twice_at_a_time() -> None:
-    """A look that takes longer than the interval is not overtaken; afterwards it goes on."""
-    looks, skipped = Looks(), Skipped()
-    log = logging.getLogger("apscheduler.scheduler")
-    log.addHandler(skipped)
+async def test_the_schedule_never_looks_twice_at_a_time(caplog: pytest.LogCaptureFixture) -> None:
+    """A look that takes longer than the interval is not overtaken, which is no news; afterwards it goes on."""
+    looks, skipped = Looks(), asyncio.Event()
     schedule = Schedule(looks, timedelta(milliseconds=20))
-    try:
-        schedule.start()
-        await soon(looks.begun.get())
-        await soon(skipped.event.wait())
-        assert looks.running == 1
-        looks.go.set()
-        await soon(looks.begun.get())
-    finally:
-        log.removeHandler(skipped)
-        await soon(schedule.stop())
+    schedule._scheduler.add_listener(lambda _: skipped.set(), EVENT_JOB_EXECUTED | EVENT_JOB_MAX_INSTANCES)
+    schedule.start()
+    await soon(looks.begun.get())
+    await soon(skipped.wait())
+    assert looks.running == 1
+    looks.go.set()
+    await soon(looks.begun.get())
+    await soon(schedule.stop())
     assert looks.most == 1
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_stopping_waits_for_the_look_under_way() -> None:
