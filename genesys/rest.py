@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -117,6 +117,7 @@ class Rest:
         self._http = Http()
         self._sign_in = SignIn(settings, self._http, clock=clock, sleep=sleep, draw=draw)
         self._reached = False
+        self._outage = retry.Outage()
         self.budget = pacing.Budget(share=share)
         self.latency = Latency()
         self.clock_skew: float | None = None
@@ -174,9 +175,12 @@ class Rest:
                 self._reached = True
                 if 200 <= answer.status < 300:
                     try:
-                        return parse(answer.body)
+                        told = parse(answer.body)
                     except ValueError as error:
                         failure = request.broken(answer, error)
+                    else:
+                        self._answers()
+                        return told
                 elif answer.status == 401:
                     if renewed:
                         raise request.error(answer)
@@ -186,6 +190,7 @@ class Rest:
                 else:
                     failure = request.error(answer)
                     if answer.status not in retry.STATUSES:
+                        self._answers()
                         raise failure
                     may_retry = may_retry or answer.status in retry.NOT_TAKEN
                     after = self._held_back(answer)
@@ -193,9 +198,15 @@ class Rest:
             wait = retry.wait(attempt, retry_after=after, draw=self._draw, waited=waited, tries=tries)
             if wait is None or not may_retry:
                 raise _gave_up(failure, after)
-            log.info("%s %s will be tried again in %.1f s: %s", method, path, wait, failure)
+            log.log(
+                self._outage.failed(), "%s %s will be tried again in %.1f s: %s", method, path, wait, failure
+            )  # fmt: skip
             await self._sleep(wait)
             attempt, waited = attempt + 1, waited + wait
+
+    def _answers(self) -> None:
+        if self._outage.over():
+            log.info("%s answers again", urlsplit(self._host).netloc)
 
     async def _send(
         self, method: str, url: str, token: Secret, params: Mapping[str, Any] | None, content: bytes | None

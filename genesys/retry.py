@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 # Worth asking again: the moment was wrong, not the request. (The official SDKs take 429, 502, 503 and 504; 408 and 500
@@ -40,6 +42,23 @@ def wait(
     else:
         seconds = min(LONGEST, FIRST * 2.0 ** (attempt - 1)) * (0.5 + draw() / 2)
     return seconds if waited + seconds <= PATIENCE else None
+
+
+@dataclass(slots=True)
+class Outage:
+    """What of many tries is worth a line in the log: that they began to fail, and that there are answers again."""
+
+    failures: int = 0  # since the last proper answer, of all requests
+
+    def failed(self) -> int:
+        """At which level to tell of a try that failed: the first is news, those after it are details."""
+        self.failures += 1
+        return logging.INFO if self.failures == 1 else logging.DEBUG
+
+    def over(self) -> bool:
+        """There was a proper answer: whether that is news, because tries were passed over."""
+        news, self.failures = self.failures > 1, 0
+        return news
 
 
 def retry_after(status: int, headers: Mapping[str, str]) -> float | None:

@@ -50,6 +50,7 @@ class SignIn:
         self._renew_at = self._half_at = 0.0
         self.ends_at: float | None = None  # when the token ends, by `clock`; None where that is not known
         self._one_at_a_time = asyncio.Lock()
+        self._outage = retry.Outage()
 
     async def token(self) -> Secret:
         """A token. Raises SignInRefused, ConnectionLost, Unavailable."""
@@ -91,6 +92,8 @@ class SignIn:
                 failure = unreachable(self._url, error)
             else:
                 if answer.status == 200 and self._accept(answer):
+                    if self._outage.over():
+                        log.info("sign-in works again")
                     return
                 if answer.status not in retry.STATUSES and answer.status != 200:
                     if reread or not await self._rotated():
@@ -103,7 +106,7 @@ class SignIn:
             wait = retry.wait(attempt, retry_after=after, draw=self._draw.random, waited=waited, tries=tries)
             if wait is None:
                 raise failure
-            log.info("sign-in will be tried again in %.1f s: %s", wait, failure)
+            log.log(self._outage.failed(), "sign-in will be tried again in %.1f s: %s", wait, failure)
             await self._sleep(wait)
             attempt, waited = attempt + 1, waited + wait
 

@@ -302,6 +302,40 @@ async def test_a_body_that_stays_broken_is_an_error(api: Api, platform: Platform
     assert len(platform.asked) == 6
 
 
+def news(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged that is more than a detail, since the last look."""
+    found = [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
+    caplog.clear()
+    return found
+
+
+async def test_an_outage_is_two_lines(api: Api, platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
+    """The first try that fails, of however many requests, and the first answer; a single failure is one."""
+    platform.answers.extend(answer(503) for _ in range(12))
+    await asyncio.gather(api.organization(), api.organization(), return_exceptions=True)
+    assert len(platform.asked) == 12
+    (began,) = news(caplog)
+    assert "tried again" in began
+    assert "503" in began
+    await api.organization()
+    (ended,) = news(caplog)
+    assert ended == f"{platform.url.removeprefix('http://')} answers again"
+    platform.answers.append(answer(503))
+    await api.organization()
+    assert len(news(caplog)) == 1
+
+
+async def test_an_outage_of_the_sign_in_is_two_lines(
+    api: Api, platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one of the API is."""
+    platform.sign_in.extend([lambda _: answer(503)] * 5)
+    await api.organization()
+    assert [line.partition(" in ")[0] for line in news(caplog)] == [
+        "sign-in will be tried again", "sign-in works again"
+    ]  # fmt: skip
+
+
 async def test_a_connection_that_breaks_is_asked_again(api: Api, platform: Platform) -> None:
     """In the middle of an answer, or before it."""
 
