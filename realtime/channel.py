@@ -14,8 +14,8 @@ one takes over from the other. Rules (the platform's, with their sources in docs
 - A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
   is one whose sockets do not last. A refused handshake says nothing of the channel; an hour of them costs one of the
   twenty, if one is free.
-- Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again: a
-  server that accepts and then closes is a failing server.
+- Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again, then
+  and when its channel turns out to be gone: a server that accepts and then closes is a failing server.
 
 Time comes in as a `Moment`, actions go out. Nothing here opens, sleeps, draws or logs, or knows a topic or an address.
 """
@@ -251,6 +251,10 @@ def _refused(line: Line, channel: Channel, signal: Signal, moment: Moment) -> It
 
 def _gone(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
+    if channel.lasting:
+        # The platform answers again, after whatever it cost to learn that: the steps begin anew, and only once, because
+        # the new channel has to hear for a while first.
+        channel.failures = 0
     line._replace_by_new(channel, moment)
     yield Action(Do.CLOSE, channel.serial)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -331,6 +332,45 @@ def test_a_server_that_accepts_and_closes_is_not_stormed() -> None:
                 line.apply(Signal(Event.CONNECTED, action.serial, action.ticket), at(now))
                 line.apply(Signal(Event.LOST, action.serial, clean=True), at(now))
     assert attempts < 35
+
+
+def gone_after_an_outage() -> tuple[Line, float]:
+    """A line whose channel, after ten minutes of refused handshakes, is not there any more; and when that was said."""
+    line, connect = listening()
+    line.heard(connect.serial, at(100))
+    line.apply(Signal(Event.LOST, connect.serial), at(100))
+    now, answer = 100.0, Event.REFUSED
+    while answer is Event.REFUSED:
+        now = line.due()
+        (again,) = line.tick(at(now))
+        answer = Event.REFUSED if now < 700 else Event.GONE
+        line.apply(Signal(answer, again.serial, again.ticket), at(now))
+    return line, now
+
+
+def test_after_an_outage_a_channel_that_is_gone_is_replaced_soon() -> None:
+    """The steps had grown to a minute; that the platform answers again makes them short."""
+    line, now = gone_after_an_outage()
+    (create,) = line.tick(at(line.due()))
+    assert create.do is Do.CREATE
+    assert line.due() - Timings().step_timeout <= now + 0.5
+
+
+def test_a_server_that_takes_every_channel_away_is_not_stormed() -> None:
+    """Steps are made short once: a server that goes on saying 404, or in turns, costs one attempt a step."""
+    for turns in ([Event.GONE], [Event.REFUSED, Event.GONE]):
+        line, began = gone_after_an_outage()
+        now, attempts, answers = began, 0, itertools.cycle(turns)
+        while now < began + 1_000:
+            now = line.due()
+            for action in line.tick(at(now)):
+                step = action
+                while step.do is not Do.CONNECT:
+                    answer = Event.CREATED if step.do is Do.CREATE else Event.SUBSCRIBED
+                    (step,) = line.apply(Signal(answer, step.serial, step.ticket), at(now))
+                attempts += 1
+                line.apply(Signal(next(answers), step.serial, step.ticket), at(now))
+        assert 10 < attempts < 40
 
 
 def test_a_successor_that_cannot_be_made_is_not_stormed() -> None:
