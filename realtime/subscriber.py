@@ -32,6 +32,7 @@ from realtime.listener import Listener
 from realtime.refusals import Refusals
 from realtime.signals import Moment, Phase, Timings
 from realtime.socket import Socket
+from reconcile.report import count
 from store.book import Book
 
 log = logging.getLogger(__name__)
@@ -239,7 +240,11 @@ class Subscriber:
             async with asyncio.timeout(STORING):
                 await intake
         except TimeoutError:
-            log.error("%d notifications could not be stored in time", self.inbox.frames + self.intake.in_flight)
+            log.error(
+                "%s could not be stored in time and will not come again: coverage does not claim them, and the next"
+                " reconciliation finds what they told of",
+                count(self.inbox.frames + self.intake.in_flight, "notification"),
+            )
 
     # Topics
 

@@ -153,6 +153,7 @@ async def test_it_ends_while_another_program_holds_the_store(tmp_path: Path) -> 
         _, err = await asyncio.wait_for(reading, 20)
         assert process.returncode == 0, err
         assert b"Traceback" not in err
+        assert b"coverage does not claim them, and the next reconciliation finds" in err
         holder.execute("ROLLBACK")
         spans = holder.execute("SELECT ended_at, alive_at FROM coverage").fetchall()
     assert spans
