@@ -240,11 +240,18 @@ class Subscriber:
             async with asyncio.timeout(STORING):
                 await intake
         except TimeoutError:
+            self._tell_lost(self.inbox.frames + self.intake.in_flight)
+
+    @staticmethod
+    def _tell_lost(notifications: int) -> None:
+        if notifications:
             log.error(
                 "%s could not be stored in time and will not come again: coverage does not claim them, and the next"
                 " reconciliation finds what they told of",
-                count(self.inbox.frames + self.intake.in_flight, "notification"),
+                count(notifications, "notification"),
             )
+        else:
+            log.warning("the end of coverage could not be stored in time: it ends at the last sign of life")
 
     # Topics
 

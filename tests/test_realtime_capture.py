@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -385,6 +386,33 @@ async def test_a_full_queue_is_a_hole_with_its_cause(tmp_path: Path) -> None:
         )
         assert running.events() + running.subscriber.inbox.dropped == 3_001
         assert stage.handshakes == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        (0, "the end of coverage could not be stored in time"),
+        (1, "1 notification could not be stored in time"),
+        (2, "2 notifications could not be stored in time"),
+    ],
+)
+async def test_what_could_not_be_stored_in_time_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: int, told: str
+) -> None:
+    """What is lost by stopping is counted, with what becomes of it; where nothing is, no loss is told."""
+    monkeypatch.setattr("realtime.subscriber.STORING", 0.0)
+    free = threading.Event()
+    async with Stage() as stage:
+        with caplog.filtering(lambda record: "in time" not in record.getMessage() or not free.set()):
+            async with capture(stage, tmp_path) as running:
+                running.book._write(lambda _db: free.wait(10))
+                for number in range(sent):
+                    await stage.send(snapshot(number))
+                intake, inbox = running.subscriber.intake, running.subscriber.inbox
+                await running.until(lambda: inbox.frames + intake.in_flight == sent)
+    (line,) = (record.getMessage() for record in caplog.records if "in time" in record.getMessage())
+    assert line.startswith(told)
+    assert ("the next reconciliation finds" in line) is bool(sent)
 
 
 BAD = {
