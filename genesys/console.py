@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -21,6 +22,7 @@ from rich.console import Console
 from genesys.errors import RollbookError, UsageError
 from genesys.memory import tune_collector
 from genesys.settings import Settings, load
+from genesys.times import to_text
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -123,14 +125,20 @@ def verbose_option(command: F) -> F:
     return option(command)
 
 
+class _Lines(logging.Formatter):
+    """A line each, whose time is in UTC, as all times in messages are."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """API text."""
+        del datefmt
+        return to_text(datetime.fromtimestamp(record.created, UTC))
+
+
 def start_logging(verbosity: int) -> None:
     """Logs go to standard error: warnings, with 1 what happens, with 2 everything of ours."""
-    logging.basicConfig(
-        level=logging.INFO if verbosity else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-        force=True,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbosity else logging.WARNING, handlers=[handler], force=True)
     for name in ("genesys", "store", "reconcile", "realtime"):
         logging.getLogger(name).setLevel(logging.DEBUG if verbosity > 1 else logging.NOTSET)
     # The libraries' own logs at this level show addresses of channels, which are secrets.

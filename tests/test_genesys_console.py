@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,22 @@ def test_verbose_of_the_group_holds_for_its_command(
         assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
         assert not logging.getLogger("websockets.client").isEnabledFor(logging.DEBUG)
     capsys.readouterr()
+
+
+def test_a_log_line_has_its_time_in_utc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever the machine is: the times in messages are in UTC too."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        console.start_logging(0)
+        record = logging.makeLogRecord(
+            {"name": "x", "levelno": 40, "levelname": "ERROR", "msg": "said", "created": 1.25}
+        )
+        logging.getLogger().handle(record)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert capsys.readouterr().err == "1970-01-01T00:00:01.250Z ERROR x said\n"
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
