@@ -30,7 +30,7 @@ from realtime.queue import Door, Queue
 from realtime.signals import Timings
 from realtime.subscriber import ALIVE, REDISCOVER, Subscriber
 from reconcile.due import AT_ONCE, Round, run_due
-from reconcile.report import Report, title
+from reconcile.report import Report, count, title
 from reconcile.schedule import Schedule
 from store.book import Book
 from store.errors import StoreBusy
@@ -257,7 +257,8 @@ class Daemon:
     async def _work(self, api: Api, book: Book) -> None:
         killed = await asyncio.to_thread(book.close_stale_coverage)
         if killed:
-            log.warning("an earlier run was killed: %d spans of coverage end at its last sign of life", killed)
+            spans = count(killed, "span of coverage ends", "spans of coverage end")
+            log.warning("an earlier run was killed: %s at its last sign of life", spans)
         if self.settings.websocket:
             self.subscriber = Subscriber(
                 api,
@@ -334,7 +335,7 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_READY_WITHIN):
                     await self.subscriber.listening.wait()
-            ears.append(f"{len(self.subscriber.figures().lines)} lines")
+            ears.append(count(len(self.subscriber.figures().lines), "line"))
         if self.door is not None:
             ears.append(f"the queue {self.door.figures().name}")
         self.ready.set()

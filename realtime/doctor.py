@@ -19,6 +19,7 @@ from genesys.api import Api
 from genesys.errors import ApiError, PermissionRefused, RollbookError
 from genesys.settings import Settings
 from genesys.times import to_text
+from reconcile.report import count
 from store.book import Book
 from store.engine import SQLITE_VERSION, sqlite_race
 
@@ -137,8 +138,8 @@ async def _details(api: Api) -> Check:
     end = datetime.now(UTC) - timedelta(minutes=15)
     interval = f"{to_text(end - timedelta(hours=1))}/{to_text(end)}"
     page = await api.query_details({"interval": interval, "paging": {"pageSize": 1, "pageNumber": 1}})
-    total = page.total_hits or 0
-    return Check("details", "ok", f"can be read; about {total:,} conversations in an hour until lately")
+    found = count(page.total_hits or 0, "conversation")
+    return Check("details", "ok", f"can be read; about {found} in the hour that ended 15 minutes ago")
 
 
 async def _queues(api: Api, found: list[str]) -> Check:

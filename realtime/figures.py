@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from realtime.queue import QueueFigures
+from reconcile.report import count
 
 # Not heard yet, not stored yet: seconds that are normal, and seconds beyond which nothing works.
 _LATE: Final = 30.0
@@ -86,9 +87,9 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
     if figures.refused:
-        degraded.append(f"{figures.refused} topics are refused")
+        degraded.append(f"{count(figures.refused, 'topic is', 'topics are')} refused")
     if figures.unplaced:
-        degraded.append(f"{figures.unplaced} topics find no room")
+        degraded.append(f"{count(figures.unplaced, 'topic finds', 'topics find')} no room")
     return ("dead" if dead else "degraded" if degraded else "well"), dead + degraded
 
 

@@ -33,6 +33,7 @@ from realtime.inbox import Begin, End, Frame, Inbox
 from realtime.signals import Action, Do, Event, Phase, Signal, Timings
 from realtime.socket import PING, Socket, SocketRefused
 from realtime.subscriptions import Told, ask
+from reconcile.report import count
 
 log = logging.getLogger(__name__)
 
@@ -377,7 +378,7 @@ class Listener:
 
     def _connected(self, held: Held) -> None:
         self.connects += 1
-        log.info("%s: listens to %d topics", self.scope, len(held.told.topics))
+        log.info("%s: listens to %s", self.scope, count(len(held.told.topics), "topic"))
         if held.ended == held.connection:
             # It closed in the same breath in which it opened.
             self._signal(Signal(Event.LOST, held.serial))

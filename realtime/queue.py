@@ -24,6 +24,7 @@ from genesys.errors import RollbookError, StoreError
 from genesys.notification import Unreadable
 from genesys.times import to_text
 from realtime.deposit import Deposited, Heard, deposit
+from reconcile.report import count
 from store.book import Book
 
 log = logging.getLogger(__name__)
@@ -176,7 +177,7 @@ class Door:
         _join([self._keeping], self._tick + 1.0)
         self._let_go(list(self._hand))
         if self._hand:
-            log.warning("%d messages are left to be received again", len(self._hand))
+            log.warning("%s left to be received again", count(len(self._hand), "message is", "messages are"))
 
     def figures(self) -> QueueFigures:
         """How it does."""
@@ -317,7 +318,7 @@ class Door:
         if failed and self._stopping.is_set():
             self._let_go([batch[position].message.handle for position in failed])
         if poison:
-            log.warning("%d messages could not be understood (table dead_letters)", len(poison))
+            log.warning("%s could not be understood (table dead_letters)", count(len(poison), "message"))
         self._forget(left)
 
     def _forget(self, handles: Sequence[str]) -> None:

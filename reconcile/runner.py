@@ -28,7 +28,7 @@ from reconcile import follow, jobs, journal, window
 from reconcile.causes import Listening
 from reconcile.proof import Reader, id_digest
 from reconcile.read import Query, Sleep, read
-from reconcile.report import Report
+from reconcile.report import Report, count
 from reconcile.scan import end_of, moment, start_of, started_in
 from reconcile.task import Command, Found, Progress, Show, Task
 from reconcile.writing import Writing
@@ -217,7 +217,8 @@ class Run:
         return reader
 
     def _go_on(self) -> None:
-        log.info("%s: going on after %d steps that are known", self._task.interval.text, len(self._kept))
+        pages = count(sum(entry.kind in ("page", "results") for entry in self._kept), "page")
+        log.info("%s: going on where a run was cut short, after %s", self._task.interval.text, pages)
         self._writing.resume(self._kept)
         self._spent = self._kept[-1].spent
 

@@ -207,6 +207,7 @@ async def test_doctor_says_that_all_is_well(organisation: Simulator, tmp_path: P
     """Against a working organisation the doctor ends with 0, and with wrong credentials with 1 and a way to mend it."""
     well = await rollbook("doctor", env=organisation.env, cwd=tmp_path)
     assert well.status == 0, well.out + well.err
+    assert "in the hour that ended 15 minutes ago" in " ".join(well.out.split())
     env = {**organisation.env, "GENESYSCLOUD_OAUTHCLIENT_SECRET": "very-wrong-secret"}
     ill = await rollbook("doctor", env=env, cwd=tmp_path)
     assert ill.status == 1

@@ -42,7 +42,9 @@ def test_all_is_well() -> None:
         (Figures(lines=(LISTENS,), ledger_failing="the file is damaged"), "degraded", "the file is damaged"),
         (Figures(lines=(LISTENS,), discovery_failing="no answer"), "degraded", "no answer"),
         (Figures(lines=(LISTENS,), refused=3), "degraded", "3 topics are refused"),
+        (Figures(lines=(LISTENS,), refused=1), "degraded", "1 topic is refused"),
         (Figures(lines=(LISTENS,), unplaced=3), "degraded", "3 topics find no room"),
+        (Figures(lines=(LISTENS,), unplaced=1), "degraded", "1 topic finds no room"),
         (Figures(), "degraded", "nothing to listen to"),
     ],
 )

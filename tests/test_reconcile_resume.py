@@ -1,6 +1,7 @@
 """A reading that was cut short goes on where it was, inside a window too, and finds what an unbroken one would have."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -84,6 +85,18 @@ async def test_it_goes_on_where_it_was(tmp_path: Path, pages: int, via: Any) -> 
         # The page that was held back while the next one was on its way may be fetched again, and no other.
         assert org.pages <= needed - pages + 1
     assert dump(path)["unfinished_readings"] == []
+
+
+async def test_it_says_where_it_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """By the pages that were read, as nobody knows what else is remembered."""
+    caplog.set_level(logging.INFO, logger="reconcile")
+    org, clock, path = organisation(), Clock(), tmp_path / "rollbook.db"
+    org.dies_at = 2
+    with pytest.raises(Crash):
+        await run(path, org, clock)
+    org.pages, org.dies_at = 0, None
+    await run(path, org, clock)
+    assert "going on where a run was cut short, after 2 pages" in caplog.messages[0]
 
 
 async def test_what_lies_too_long_is_read_anew(tmp_path: Path) -> None:
