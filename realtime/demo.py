@@ -112,8 +112,9 @@ def _make_room(path: Path, seed: int) -> None:
     ours = Simulator(seed=seed, per_hour=0).world.organization["name"]
     with Book.open(path, mode="ro") as book:
         organization = book.organization
-    if organization is not None and organization[1] != ours:
-        raise RollbookError(f"{path} is the store of {organization[1]}; give the demo a file of its own with --db")
+    if organization is None or organization[1] != ours:
+        whose = "not an earlier demo's" if organization is None else f"the store of {organization[1]}"
+        raise RollbookError(f"{path} is {whose}; give the demo a file of its own with --db")
     for ending in ("", "-wal", "-shm", "-lock"):
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{ending}").unlink()
