@@ -7,7 +7,6 @@ same transaction that takes the letter away.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -29,11 +28,10 @@ def dead_letters() -> None:
 
 
 def _book(settings: Settings, *, write: bool = False) -> Book:
-    if not Path(settings.store_path).exists():
-        raise UsageError(f"there is no store at {settings.store_path}; --db names another")
-    if write:
-        return Book.open(settings.store_path, command="dead-letters", width=settings.width, journal=settings.journal)
-    return Book.open(settings.store_path, mode="ro")
+    return Book.open(
+        settings.store_path, mode="r+" if write else "ro", command="dead-letters", width=settings.width,
+        journal=settings.journal,
+    )  # fmt: skip
 
 
 @dead_letters.command("list")

@@ -62,7 +62,7 @@ class Book(Captured, Ledger):
         cls,
         path: Path | str,
         *,
-        mode: Literal["rw", "ro"] = "rw",
+        mode: Literal["rw", "r+", "ro"] = "rw",
         organization: tuple[str, str] | None = None,
         command: str = "rollbook",
         now: Callable[[], datetime] = _utc_now,
@@ -71,8 +71,9 @@ class Book(Captured, Ledger):
         busy: float = engine.BUSY_SECONDS,
         hurry: threading.Event | None = None,
     ) -> Self:
-        """Open the store, creating it if need be (mode "rw").
+        """Open the store.
 
+        mode: "rw" makes it if need be; "r+" writes to one that is there, "ro" reads it.
         organization: (id, name) that it must belong to; None asks nothing. now: the clock that stamps writes.
         width: of the grid that a conversation's gap is filed under. journal: None is "wal", and "delete" where WAL does
         not work (a network file system); then this process must be the only one that writes. busy: seconds to wait for
@@ -81,7 +82,9 @@ class Book(Captured, Ledger):
         """
         path = Path(path)
         writer = role = None
-        if mode == "rw":
+        if mode != "rw":
+            engine.must_be_there(path)
+        if mode != "ro":
             journal = engine.choose_journal(path, journal)
             hurry = hurry or threading.Event()
             engine.prepare(path, organization=organization, journal=journal, busy=busy, hurry=hurry)

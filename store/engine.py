@@ -108,8 +108,7 @@ def prepare(
 
 
 def _create(path: Path) -> None:
-    if path.is_dir():
-        raise StoreUnwritable(f"{path} is a folder; --db takes the path of a file")
+    _must_be_a_file(path)
     try:
         # Before SQLite sees it: the file is its owner's alone, and so are the -wal and -shm files, which take its mode.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -121,6 +120,11 @@ def _create(path: Path) -> None:
         raise StoreUnwritable(f"{path}: the folder {path.parent} does not exist; make it, or give --db") from None
     except OSError as error:
         raise StoreUnwritable(f"{path}: cannot be created ({error.strerror}); choose another path with --db") from None
+
+
+def _must_be_a_file(path: Path) -> None:
+    if path.is_dir():
+        raise StoreUnwritable(f"{path} is a folder; --db takes the path of a file")
 
 
 def _look_at_size(path: Path) -> None:
@@ -188,12 +192,18 @@ def connect(path: Path, *, journal: str = "wal", timeout: float = STEP) -> sqlit
     return connection
 
 
-def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """A connection that cannot write. Raises StoreUnwritable where there is no file, StoreForeign if it is not ours."""
+def must_be_there(path: Path) -> None:
+    """Raise StoreUnwritable where there is no file."""
+    _must_be_a_file(path)
     if not path.exists():
         raise StoreUnwritable(
             f"there is no store at {path}; `rollbook run` or `reconcile` make one, --db names another"
         )
+
+
+def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """A connection that cannot write. Raises StoreUnwritable where there is no file, StoreForeign if it is not ours."""
+    must_be_there(path)
     _look_at_size(path)
     try:
         connection = sqlite3.connect(

@@ -251,7 +251,9 @@ def rebuild(settings: Settings, as_json: bool) -> None:
     """
 
     def work() -> None:
-        with Book.open(settings.store_path, command="rollbook rebuild", width=settings.width) as book:
+        with Book.open(
+            settings.store_path, mode="r+", command="rollbook rebuild", width=settings.width, journal=settings.journal
+        ) as book:
             done, corrected = book.rebuild(lambda count: _progress(count) if console.err.is_terminal else None)
             children = book.child_rows()
         _answer(

@@ -166,6 +166,21 @@ async def test_everything_can_be_made_again(store: tuple[Path, Simulator]) -> No
     assert "made again" in run(path, "rebuild").output
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["status", "windows", "window 2026-03-02T10:00Z", "gaps", "rebuild", "dead-letters list", "dead-letters show 1",
+     "dead-letters retry --all", "dead-letters drop --all"],
+)  # fmt: skip
+def test_without_a_store_none_is_made(tmp_path: Path, words: str) -> None:
+    """Whatever looks at a store ends with 1 and one and the same line where there is none, or only a folder."""
+    ran = run(tmp_path / "none.db", *words.split())
+    assert (ran.exit_code, list(tmp_path.iterdir())) == (1, [])
+    assert ran.output.startswith(f"rollbook: there is no store at {tmp_path / 'none.db'}; ")
+    ran = run(tmp_path, *words.split())
+    assert (ran.exit_code, list(tmp_path.iterdir())) == (1, [])
+    assert ran.output == f"rollbook: {tmp_path} is a folder; --db takes the path of a file\n"
+
+
 async def test_the_platforms_own_counts_are_the_same(store: tuple[Path, Simulator], tmp_path: Path) -> None:
     """By media type and metric; a row that is lost shows as a difference."""
     path, simulator = store
