@@ -53,8 +53,10 @@ def heard(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) 
     sets: dict[tuple[str, ...], list[tuple[datetime, datetime, str | None]]] = defaultdict(list)
     for span in spans:
         opened = max(from_text(span.started_at), start)
-        last = span.ended_at or (span.alive_at if coverage.is_silent(span, now) else to_text(end))
-        sets[span.topics].append((opened, min(from_text(last), end), span.end_reason))
+        last = span.ended_at or (span.alive_at if coverage.is_silent(span, now) else None)
+        # What goes on reaches to the very end: as text it would lack the microseconds, which would be a hole.
+        closed = end if last is None else min(from_text(last), end)
+        sets[span.topics].append((opened, closed, span.end_reason))
     of_topic: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for topics in sets:
         for topic in topics:

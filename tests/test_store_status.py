@@ -74,6 +74,14 @@ def test_a_span_whose_daemon_is_silent_ends_at_its_last_sign_of_life() -> None:
     assert found["share"] == pytest.approx(0.5)
 
 
+def test_what_goes_on_leaves_no_hole_before_now() -> None:
+    """A daemon's sign of life is a few seconds old, and now is no whole millisecond: still it listens until now."""
+    now = moment(120) + timedelta(microseconds=456)
+    going = Span("websocket", "queues", ("a",), to_text(START), None, to_text(now - timedelta(seconds=4)), None)
+    found = status.heard([going], START, now, now)
+    assert (found["share"], found["holes"]) == (1.0, [])
+
+
 def test_overlapping_channels_are_not_counted_twice() -> None:
     """Two channels that carry the same topic while one takes over from the other are one listening."""
     found = status.heard([span(0, 700), span(690, None)], START, END, END)
