@@ -5,15 +5,15 @@ Pure apart from the words' width. It does not know how a figure came to be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from genesys.columns import WIDTH, fitted
 from genesys.times import Interval, to_text
 
 # Verdict → exit status (CONTRACT, "Commands").
 FAILED: Final = 3
-WIDTH: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,19 +173,9 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
     yield label + line
 
 
-def _fitted(found: Iterable[str]) -> Iterator[str]:
-    """Lines that large figures have made too long, cut at a space."""
-    for line in found:
-        while len(line) > WIDTH:
-            cut = line.rindex(" ", 0, WIDTH + 1)
-            yield line[:cut].rstrip()
-            line = f"{'':13}{line[cut:].lstrip()}"
-        yield line
-
-
 def due_lines(report: DueReport) -> Iterator[str]:
     """What was done of what was due, a line a window, none longer than 80 columns."""
-    return _fitted(_due_lines(report))
+    return fitted(_due_lines(report), indent=13)
 
 
 def _due_lines(report: DueReport) -> Iterator[str]:

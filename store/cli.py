@@ -9,11 +9,12 @@ from typing import Any, Final
 import click
 
 from genesys import console
+from genesys.columns import fitted
 from genesys.settings import Settings
 from store import status as state
 from store.book import Book
 
-_WIDTH: Final = 80
+_NAME: Final = 15  # columns of a field's name
 _ORDER: Final = ("settled", "complete", "open", "due", "pending", "failed")
 
 
@@ -48,11 +49,15 @@ def _percent(share: float | None) -> str:
 
 
 def _field(name: str, value: str) -> str:
-    return f"{name:<15} {value}"[:_WIDTH]
+    return f"{name:<{_NAME}} {value}"
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
     """The report, line by line."""
+    return fitted(_fields(found), indent=_NAME + 1)
+
+
+def _fields(found: dict[str, Any]) -> Iterator[str]:
     organization = found["organization"]
     yield _field("organisation", f"{organization['name']} ({organization['id']})" if organization else "not known yet")
     yield from _capture(found["capture"])
@@ -107,6 +112,8 @@ def _windows(ledger: dict[str, Any]) -> Iterator[str]:
         yield _field("", f"proven between {_minute(ledger['from'])} and {_minute(ledger['until'])}")
     for window in ledger["failed"][:5]:
         yield _field("failed", f"{_minute(window['start'])}: {window['reason'] or 'no reason kept'}")
+    if ledger["failed"]:
+        yield _field("", "`rollbook window START` shows every try, `rollbook windows` lists all of them")
 
 
 def _gaps(found: list[dict[str, Any]], sums: dict[str, Any]) -> Iterator[str]:

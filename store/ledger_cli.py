@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 
 from genesys import console
+from genesys.columns import fitted
 from genesys.errors import UsageError
 from genesys.settings import Settings
 from genesys.times import Interval, from_text, parse_interval, to_text
@@ -156,6 +157,10 @@ def _plain(run: dict[str, Any]) -> dict[str, Any]:
 
 def proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
     """Why a window has its verdict, run by run."""
+    return fitted(_proof_lines(row, runs), indent=14)
+
+
+def _proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
     yield f"{_title(row)} UTC  {row.verdict}"
     if row.filter:
         yield f"  for the filter {row.filter} only"

@@ -110,3 +110,21 @@ def test_an_empty_store_is_described_without_a_figure_that_means_nothing(
     told = json.loads(CliRunner().invoke(cli.status, ["--json"]).output)
     assert told["organization"] == {"id": "o1", "name": "Acme"}
     assert (told["capture"]["since"], told["windows"]["by_verdict"]) == (None, {})
+
+
+def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:
+    """Nothing is cut: a long reason and the long line of the gaps are whole, below their field, within 80 columns."""
+    with Book.open(tmp_path / "rollbook.db") as book:
+        found = book.read(lambda db: status.collect(db, END))
+    reason = " ".join(f"the total moved from {number} to {number + 1}," for number in range(9))
+    found["windows"]["by_verdict"] = {"failed": 1}
+    found["windows"]["failed"] = [{"start": to_text(START), "end": to_text(END), "reason": reason, "next_try_at": None}]
+    found["gaps"] = [{"kind": "missing", "cause": "not running", "detected": 101, "filled": 101}]
+    found["sums"] |= {"detected": 101, "recovered": 101}
+    shown = list(cli.lines(found))
+    assert max(len(line) for line in shown) <= 80
+    told = " ".join(" ".join(shown).split())
+    assert reason in told
+    assert "(`rollbook gaps` lists them)" in told
+    assert "`rollbook window START`" in told
+    assert {line[:15] for line in shown} >= {"failed".ljust(15), "gaps".ljust(15), " " * 15}

@@ -1,0 +1,20 @@
+"""Lines for a terminal: how wide it is, and where a line that is wider is broken."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+WIDTH: Final = 80
+
+
+def fitted(lines: Iterable[str], *, indent: int) -> Iterator[str]:
+    """The lines, broken at spaces where they are wider than a terminal, and gone on with `indent` spaces below.
+
+    A word is never broken: ids and times are there to be copied.
+    """
+    for line in lines:
+        yield from textwrap.wrap(
+            line, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        )
