@@ -28,7 +28,7 @@ from reconcile import runner, task
 from reconcile.due import AT_ONCE, Round, narrowed, run_due
 from reconcile.meter import Meter
 from reconcile.read import Stopped
-from reconcile.report import due_lines, lines, title
+from reconcile.report import DueReport, Report, due_lines, lines, title
 from reconcile.task import Show
 from store.book import Book
 
@@ -117,44 +117,41 @@ async def _work(words: Words) -> int:
     async with Api(words.settings, now=_now) as api, _book(words, api) as book, _stop() as stop:
         with _progress(shown=not words.as_json and console.err.is_terminal) as show:
             try:
-                if words.window is not None:
-                    return await _window(words, words.window, api, book, stop, show)
-                return await _due(words, api, book, stop, show)
+                report = await (_due if words.window is None else _window)(words, api, book, stop, show)
             except Stopped:
                 raise KeyboardInterrupt from None
+        # Once the bar has gone: it leaves the cursor at its own end, and a report would begin there.
+        _tell(report, as_json=words.as_json)
+        if words.window is None and stop.is_set():
+            raise KeyboardInterrupt
+        return report.exit_status
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _window(
-    words: Words, interval: Interval, api: Api, book: Book | None, stop: asyncio.Event, show: Show
-) -> int:
-    meter = Meter(1, time.monotonic, api.requests_left)
-    report = await runner.reconcile_window(
-        book, api, interval, settings=words.settings, now=_now, dry_run=words.dry_run, via=words.via,
-        progress=lambda at: show(meter.told(at)), wait=words.wait, stop=stop,
-    )  # fmt: skip
-    if words.as_json:
+def _tell(report: Report | DueReport, *, as_json: bool) -> None:
+    if as_json:
         console.answer(report.as_dict())
     else:
-        click.echo("\n".join(lines(report)))
-    return report.exit_status
+        click.echo("\n".join(lines(report) if isinstance(report, Report) else due_lines(report)))
 
 
-async def _due(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show) -> int:
+async def _window(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show) -> Report:
+    assert words.window is not None
+    meter = Meter(1, time.monotonic, api.requests_left)
+    return await runner.reconcile_window(
+        book, api, words.window, settings=words.settings, now=_now, dry_run=words.dry_run, via=words.via,
+        progress=lambda at: show(meter.told(at)), wait=words.wait, stop=stop,
+    )  # fmt: skip
+
+
+async def _due(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show) -> DueReport:
     how = Round(
         via=words.via, dry_run=words.dry_run, wait=words.wait, progress=show, stop=stop, at_once=AT_ONCE
     )  # fmt: skip
-    report = await run_due(book, api, words.settings, now=_now, how=how)
-    if words.as_json:
-        console.answer(report.as_dict())
-    else:
-        click.echo("\n".join(due_lines(report)))
-    if stop.is_set():
-        raise KeyboardInterrupt
-    return report.exit_status
+    return await run_due(book, api, words.settings, now=_now, how=how)
 
 
 @contextlib.asynccontextmanager
