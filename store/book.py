@@ -275,8 +275,9 @@ class Book(Captured, Ledger):
     def lock_daemon(self, *, wait: float = 0.0) -> Iterator[None]:
         """Be the one daemon of this store. Raises LockHeld, naming the other one."""
         with locks.held(
-            locks.lock_file(self.path), locks.DAEMON, what=f"the daemon's place on {self.path}", command=self._command,
-            wait=wait,
+            locks.lock_file(self.path), locks.DAEMON, what=str(self.path), command=self._command, wait=wait,
+            # A daemon never finishes.
+            state="has a daemon already:", remedy="stop it, or give this one another file with --db",
         ):  # fmt: skip
             yield
 

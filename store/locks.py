@@ -124,17 +124,20 @@ def window_range(start_ms: int, end_ms: int) -> Range:
 
 
 @contextmanager
-def held(lock: LockFile, span: Range, *, what: str, command: str, wait: float) -> Iterator[None]:
+def held(
+    lock: LockFile, span: Range, *, what: str, command: str, wait: float,
+    state: str = "is being worked on by", remedy: str = "let it finish, then run this again",
+) -> Iterator[None]:  # fmt: skip
     """Hold `span`; wait up to `wait` seconds for it.
 
-    Raises LockHeld that names the holder. Blocks its thread while it waits.
+    Raises LockHeld, "what state HOLDER; remedy". Blocks its thread while it waits.
     """
     until = time.monotonic() + wait
     while (holder := lock.try_lock(span, command)) is not None:
         left = until - time.monotonic()
         if left <= 0:
             waited = f" after waiting {wait:.0f} s" if wait >= 1 else ""
-            raise LockHeld(f"{what} is being worked on by {holder}{waited}; let it finish, then run this again")
+            raise LockHeld(f"{what} {state} {holder}{waited}; {remedy}")
         time.sleep(min(_PAUSE, left))
     try:
         yield

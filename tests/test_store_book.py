@@ -671,7 +671,8 @@ def test_a_lock_names_its_process_and_dies_with_it(path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
         with Book.open(path) as book:
-            with pytest.raises(LockHeld, match=f"process {other.pid}"), book.lock_daemon():
+            words = rf"(?s)has a daemon already: process {other.pid} .*; stop it, or give .* --db$"
+            with pytest.raises(LockHeld, match=words), book.lock_daemon():
                 pass
             other.kill()
             other.wait()
