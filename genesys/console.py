@@ -19,14 +19,13 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 from rich.console import Console
 
-from genesys.errors import RollbookError, UsageError
+from genesys.errors import Interrupted, RollbookError, UsageError
 from genesys.memory import tune_collector
 from genesys.settings import Settings, load
 from genesys.times import to_text
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
-INTERRUPTED: Final = 130
 
 out: Final = Console(highlight=False, soft_wrap=False)
 err: Final = Console(stderr=True, highlight=False)
@@ -61,7 +60,7 @@ def run(work: Callable[[], int | None] | Coroutine[Any, Any, int | None], *, as_
     try:
         status = asyncio.run(work) if isinstance(work, Coroutine) else work()
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise SystemExit(INTERRUPTED) from None
+        end_with(Interrupted("interrupted"), as_json=as_json)
     except BrokenPipeError:
         # Whoever read our output has gone: nothing to say, and nobody to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -157,7 +156,7 @@ def main(group: click.Command, *, name: str) -> NoReturn:
     except click.ClickException as error:
         end_with(UsageError(error.format_message()), as_json=as_json)
     except click.Abort:
-        raise SystemExit(INTERRUPTED) from None
+        end_with(Interrupted("interrupted"), as_json=as_json)
     except RollbookError as error:
         end_with(error, as_json=as_json)
     raise SystemExit(status if isinstance(status, int) else 0)

@@ -3,6 +3,7 @@
     RollbookError               one clear line; `exit_status` is how a command that meets it ends
     ├── UsageError              mend the command (2)
     │   └── SettingsError       mend a setting (2)
+    ├── Interrupted             a person or a service manager ended it (130)
     ├── ConnectionLost          the host cannot be reached: look at the network, then try again (1)
     ├── ApiError                the platform answered with an error (1)
     │   ├── SignInRefused       mend the credentials
@@ -39,6 +40,12 @@ class UsageError(RollbookError):
 
 class SettingsError(UsageError):
     """A setting is missing, unknown or has no sense."""
+
+
+class Interrupted(RollbookError):
+    """The command was ended from outside, by SIGINT or SIGTERM."""
+
+    exit_status = 130
 
 
 class ConnectionLost(RollbookError):

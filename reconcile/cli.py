@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from genesys import console
 from genesys.api import Api
-from genesys.errors import RollbookError, UsageError
+from genesys.errors import Interrupted, RollbookError, UsageError
 from genesys.settings import Settings, check_filter
 from genesys.times import Interval, parse_interval
 from reconcile import runner, task
@@ -114,16 +115,26 @@ def _filter(path: Path | None) -> dict[str, Any] | None:
 
 
 async def _work(words: Words) -> int:
-    async with Api(words.settings, now=_now) as api, _book(words, api) as book, _stop() as stop:
+    try:
+        return await _read(words)
+    except (Stopped, asyncio.CancelledError):
+        raise _interrupted(words) from None
+
+
+def _interrupted(words: Words) -> Interrupted:
+    return Interrupted("interrupted" if words.dry_run else "interrupted; run it again to go on where it was")
+
+
+async def _read(words: Words) -> int:
+    async with _stop() as stop, Api(words.settings, now=_now) as api, _book(words, api) as book:
+        stop.heeded = True
         with _progress(shown=not words.as_json and console.err.is_terminal) as show:
-            try:
-                report = await (_due if words.window is None else _window)(words, api, book, stop, show)
-            except Stopped:
-                raise KeyboardInterrupt from None
+            report = await (_due if words.window is None else _window)(words, api, book, stop, show)
         # Once the bar has gone: it leaves the cursor at its own end, and a report would begin there.
         _tell(report, as_json=words.as_json)
         if words.window is None and stop.is_set():
-            raise KeyboardInterrupt
+            # The report has been answered: with --json nothing may follow it on standard output.
+            console.end_with(_interrupted(words), as_json=False)
         return report.exit_status
 
 
@@ -169,25 +180,36 @@ async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
             book.close()
             raise RollbookError(f"{path} belongs to the organisation {known[1]}; name another file with --db")
     else:
-        book = await asyncio.to_thread(
-            Book.open, path, organization=(organization.id, organization.name), command="reconcile", now=_now,
-            width=words.settings.width, journal=words.settings.journal,
-        )  # fmt: skip
+        hurry = threading.Event()
+        try:
+            book = await asyncio.to_thread(
+                Book.open, path, organization=(organization.id, organization.name), command="reconcile", now=_now,
+                width=words.settings.width, journal=words.settings.journal, hurry=hurry,
+            )  # fmt: skip
+        except asyncio.CancelledError:
+            hurry.set()
+            raise
     try:
         yield book
     finally:
         await asyncio.to_thread(book.close)
 
 
+class _Stop(asyncio.Event):
+    """heeded: a run looks at it. Until then, during sign-in say, nothing is under way that would have to be stored."""
+
+    heeded = False
+
+
 @contextlib.asynccontextmanager
-async def _stop() -> AsyncIterator[asyncio.Event]:
+async def _stop() -> AsyncIterator[_Stop]:
     """Set by SIGINT and SIGTERM: the page under way is stored, then the run ends. A second one ends it at once."""
-    stop = asyncio.Event()
+    stop = _Stop()
     loop = asyncio.get_running_loop()
     ours = asyncio.current_task()
 
     def ask() -> None:
-        if stop.is_set() and ours is not None:
+        if ours is not None and (stop.is_set() or not stop.heeded):
             ours.cancel()
         stop.set()
 

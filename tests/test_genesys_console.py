@@ -109,10 +109,12 @@ def test_an_error_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None
     assert "ValueError" in json.loads(capsys.readouterr().out)["error"]
 
 
-def test_an_interruption_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C ends with 130 and says nothing."""
+def test_an_interruption_is_told_like_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends with 130, and with one line or one JSON object."""
     assert ended(raising(KeyboardInterrupt())) == 130
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "rollbook: interrupted\n")
+    assert ended(raising(KeyboardInterrupt()), as_json=True) == 130
+    assert capsys.readouterr() == ('{"error": "interrupted"}\n', "")
 
 
 def test_an_api_error_says_everything_on_its_line() -> None:
