@@ -86,7 +86,11 @@ def _told(error: Exception) -> RollbookError:
 def settings_options(command: F) -> F:
     """`--db`, `--config`, `--region`: the command gets `settings` instead."""
 
-    @click.option("--db", "store_path", type=click.Path(path_type=Path), help="The store (default: rollbook.db).")
+    # Whether the file may be read is the store's to say, and whose it is.
+    @click.option(
+        "--db", "store_path", type=click.Path(path_type=Path, readable=False),
+        help="The store (default: rollbook.db).",
+    )  # fmt: skip
     @click.option("--config", type=click.Path(path_type=Path), help="The settings file (default: rollbook.toml).")
     @click.option("--region", help="The platform's region, e.g. us-east-1, or its domain.")
     @wraps(command)

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from store import schema
-from store.errors import StoreForeign, StoreUnwritable, translate
+from store.errors import StoreForeign, StoreUnwritable, owner_of, translate
 from store.locks import MIGRATION, held, lock_file
 from store.patience import STEP, patiently
 
@@ -114,7 +114,10 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         if not os.access(path, os.R_OK | os.W_OK):
-            raise StoreUnwritable(f"{path} cannot be read and written by this user; check its permissions") from None
+            raise StoreUnwritable(
+                f"{path} cannot be read and written by this user; run this as {owner_of(path)},"
+                " or check its permissions"
+            ) from None
         _look_at_size(path)
     except FileNotFoundError:
         raise StoreUnwritable(f"{path}: the folder {path.parent} does not exist; make it, or give --db") from None
@@ -123,7 +126,14 @@ def _create(path: Path) -> None:
 
 
 def _must_be_a_file(path: Path) -> None:
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except PermissionError:
+        folder = path.parent
+        raise StoreUnwritable(
+            f"{path}: this user may not look into {folder}; run this as {owner_of(folder)}, or check its permissions"
+        ) from None
+    if is_folder:
         raise StoreUnwritable(f"{path} is a folder; --db takes the path of a file")
 
 
@@ -204,16 +214,39 @@ def must_be_there(path: Path) -> None:
 def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
     """A connection that cannot write. Raises StoreUnwritable where there is no file, StoreForeign if it is not ours."""
     must_be_there(path)
+    if not os.access(path, os.R_OK):
+        raise StoreUnwritable(f"{path} cannot be read by this user; run this as {owner_of(path)}")
     _look_at_size(path)
     try:
-        connection = sqlite3.connect(
-            f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=timeout, isolation_level=None,
-            check_same_thread=False,
-        )  # fmt: skip
-        recognise(connection, path)
-        if schema.version_of(connection)[2]:
-            raise StoreForeign(f"{path} is empty; `rollbook run` or `reconcile` fill it, --db names another")
+        try:
+            return _reading(path, "mode=ro", timeout)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+                raise
+            # Readers of a write-ahead log note beside the store how far they are, and here they may not. Where the log
+            # holds nothing, all is in the file itself.
+            if _has_log(path):
+                raise StoreUnwritable(
+                    f"{path} cannot be read by a user who may not write in {path.resolve().parent} while its log holds"
+                    f" something; run this as {owner_of(path)}"
+                ) from None
+            return _reading(path, "mode=ro&immutable=1", timeout)
     except sqlite3.Error as error:
         raise translate(error, path) from None
+
+
+def _has_log(path: Path) -> bool:
+    logs = (Path(f"{path.resolve()}-{name}") for name in ("wal", "journal"))
+    return any(log.exists() and log.stat().st_size > 0 for log in logs)
+
+
+def _reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.resolve()))}?{how}", uri=True, timeout=timeout, isolation_level=None,
+        check_same_thread=False,
+    )  # fmt: skip
+    recognise(connection, path)
+    if schema.version_of(connection)[2]:
+        raise StoreForeign(f"{path} is empty; `rollbook run` or `reconcile` fill it, --db names another")
     connection.execute("PRAGMA query_only = 1")
     return connection

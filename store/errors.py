@@ -27,6 +27,7 @@ __all__ = [
     "StoreForeign",
     "StoreFull",
     "StoreUnwritable",
+    "owner_of",
     "translate",
 ]
 
@@ -60,6 +61,16 @@ class StoreDamaged(StoreError):
 
 class LockHeld(StoreError):
     """Another run works on the same window, or another daemon on the same file."""
+
+
+def owner_of(path: Path) -> str:
+    """Whose a file or folder is, for a message that says who can use it."""
+    try:
+        return path.owner()
+    except KeyError:
+        return f"user {path.stat().st_uid}"
+    except OSError:
+        return "its owner"
 
 
 def translate(error: sqlite3.Error, path: Path) -> StoreError:

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from store.errors import LockHeld, StoreUnwritable
+from store.errors import LockHeld, StoreUnwritable, owner_of
 
 DAEMON: Final = (0, 1)
 CHECKPOINTER: Final = (1, 2)
@@ -41,9 +41,14 @@ class LockFile:
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StoreUnwritable(
-                f"{path}: cannot be created ({error.strerror}); the store's folder must be writable"
-            ) from None
+            wrong = f"cannot be created ({error.strerror}); the store's folder must be writable"
+            if path.exists():
+                whose = owner_of(path)
+                wrong = (
+                    f"cannot be opened ({error.strerror}), it belongs to {whose}; run this as {whose},"
+                    " or delete it while no rollbook uses the store"
+                )
+            raise StoreUnwritable(f"{path}: {wrong}") from None
         self._held: dict[Range, str] = {}
         self._guard = threading.Lock()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from realtime.lambda_handler import handler
 from store.book import Book
 from store.engine import choose_journal, network_file_system
 from store.errors import StoreUnwritable
-from tests.whole import rows
+from tests.whole import AS_ANYBODY, MAY_BE_ANYBODY, rows
 
 ROOT = Path(__file__).parent.parent
 LINES = (ROOT / "tests/data/examples/eventbridge_detail_events.jsonl").read_text().splitlines()
@@ -291,11 +290,9 @@ import json, sys
 from realtime.lambda_handler import handler
 print(json.dumps(handler(json.loads(sys.stdin.read()))))
 """
-# Root may write everything; without these capabilities it may not.
-AS_ANYBODY = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 
 
-@pytest.mark.skipif(bool(AS_ANYBODY) and shutil.which("setpriv") is None, reason="root may write everything")
+@pytest.mark.skipif(not MAY_BE_ANYBODY, reason="root may write everything")
 def test_a_file_that_may_only_be_read_is_a_reported_failure(path: Path) -> None:
     """A user who may not write the file reports every item, and says what to mend."""
     handler(EVENTS[5])

@@ -1,6 +1,9 @@
 """What `rollbook status` says: the arithmetic of coverage, and the words."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from genesys.times import to_text
 from store import cli, status
 from store.book import Book
 from store.coverage import Span
+from whole import AS_ANYBODY, MAY_BE_ANYBODY, environment
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 END = START + timedelta(days=1)
@@ -128,3 +132,62 @@ def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:
     assert "(`rollbook gaps` lists them)" in told
     assert "`rollbook window START`" in told
     assert {line[:15] for line in shown} >= {"failed".ljust(15), "gaps".ljust(15), " " * 15}
+
+
+def as_anybody(command: str, path: Path) -> tuple[int, str]:
+    """What a command on a store answers to somebody who has no more rights than the files give: its first line."""
+    ran = subprocess.run(
+        [*AS_ANYBODY, sys.executable, "-m", "rollbook", command, "--db", str(path)],
+        capture_output=True, text=True, env=environment({}), cwd=path.parent.parent,
+    )  # fmt: skip
+    return ran.returncode, (ran.stdout or ran.stderr).splitlines()[0]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Path]:
+    """A store in a folder of its own, with nothing beside it."""
+    path = tmp_path / "kept" / "rollbook.db"
+    path.parent.mkdir()
+    Book.open(path, organization=("o1", "Acme")).close()
+    for beside in ("-wal", "-shm", "-lock"):
+        Path(f"{path}{beside}").unlink(missing_ok=True)
+    yield path
+    path.parent.chmod(0o755)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not MAY_BE_ANYBODY, reason="root may do everything")
+def test_a_store_is_read_where_nothing_may_be_written(kept: Path) -> None:
+    """In a folder that may only be read a store is shown; while its log holds something, it is said whom to be."""
+    kept.parent.chmod(0o555)
+    assert as_anybody("status", kept) == (0, "organisation    Acme (o1)")
+    kept.parent.chmod(0o755)
+    Path(f"{kept}-wal").write_bytes(b"something that is not in the file yet")
+    kept.parent.chmod(0o555)
+    status, line = as_anybody("status", kept)
+    assert (status, f"write in {kept.parent} while" in line, f"run this as {kept.owner()}" in line) == (1, True, True)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not MAY_BE_ANYBODY, reason="root may do everything")
+@pytest.mark.parametrize("command", ["status", "rebuild"])
+def test_whoever_may_not_use_a_store_is_told_who_may(kept: Path, command: str) -> None:
+    """A file, a lock or a folder that this user may not open: status 1, which one, and whose it is."""
+    kept.chmod(0o000)
+    status, line = as_anybody(command, kept)
+    assert (status, line.startswith(f"rollbook: {kept} cannot be read")) == (1, True)
+    assert f"run this as {kept.owner()}" in line
+    kept.parent.chmod(0o000)
+    status, line = as_anybody(command, kept)
+    assert (status, line.startswith(f"rollbook: {kept}: this user may not look into {kept.parent}")) == (1, True)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not MAY_BE_ANYBODY, reason="root may do everything")
+def test_a_lock_of_somebody_else_is_named(kept: Path) -> None:
+    """A lock file that may not be opened is not said to be missing: whose it is, and what to do."""
+    lock = Path(f"{kept}-lock")
+    lock.touch(0o000)
+    status, line = as_anybody("rebuild", kept)
+    assert (status, line.startswith(f"rollbook: {lock}: cannot be opened")) == (1, True)
+    assert f"run this as {lock.owner()}" in line
