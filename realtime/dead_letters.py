@@ -34,7 +34,7 @@ def _book(settings: Settings, *, write: bool = False) -> Book:
     )  # fmt: skip
 
 
-@dead_letters.command("list")
+@dead_letters.command("list", short_help="The newest first, with what was wrong with each.")
 @click.option("--source", help="Only those of this source: websocket, eventbridge, sqs.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many.")
 @console.settings_options
@@ -99,7 +99,7 @@ def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("numbers", metavar="ID…", type=int, nargs=-1)(command)
 
 
-@dead_letters.command()
+@dead_letters.command(short_help="Read them again; what is understood becomes an event.")
 @_choice
 @console.settings_options
 @console.json_option

@@ -191,7 +191,7 @@ def _due_lines(report: DueReport) -> Iterator[str]:
     for interval, line in report.errors:
         yield from _wrapped(f"{title(interval)}  ", line)
     if any(report.followed.values()):
-        told = ", ".join(f"{number:,} {name}" for name, number in report.followed.items() if number)
+        told = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in report.followed.items() if number)
         yield f"followed: {told}"
     if report.left:
         yield f"{count(report.left, 'window')} left for the next run"

@@ -174,7 +174,8 @@ def _proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
     ):  # fmt: skip
         if value:
             yield f"  {name:<11} {value}"
-    yield f"  runs        {len(runs)}, {row.drift:,} conversations rewritten by the platform since the first"
+    rewritten = f", {row.drift:,} conversations rewritten by the platform since the first" if runs else ""
+    yield f"  runs        {len(runs) or 'none yet'}{rewritten}"
     for run in runs:
         yield from _run_lines(_plain(run))
 
@@ -221,13 +222,19 @@ def gaps(
         start, end = _moment("--since", since), _moment("--until", until)
         with Book.open(settings.store_path, mode="ro") as book:
             found = book.gaps(since=start or "", until=end or "9", kind=kind)
-        found = [one for one in found if cause in (None, one.cause) and not (unfilled and one.filled_at)][:limit]
-        _answer(as_json, lambda: {"gaps": [one._asdict() for one in found]}, lambda: gap_lines(found))
+        found = [one for one in found if cause in (None, one.cause) and not (unfilled and one.filled_at)]
+        shown = found[:limit]
+        left_out = len(found) - len(shown)
+        _answer(
+            as_json,
+            lambda: {"gaps": [one._asdict() for one in shown], "left_out": left_out},
+            lambda: gap_lines(shown, left_out=left_out),
+        )
 
     console.run(work, as_json=as_json)
 
 
-def gap_lines(found: list[Gap]) -> Iterator[str]:
+def gap_lines(found: list[Gap], *, left_out: int = 0) -> Iterator[str]:
     """A line a gap below its window, with a ! where it was not filled; then how many there are of each sort."""
     start = ""
     for one in found:
@@ -241,6 +248,8 @@ def gap_lines(found: list[Gap]) -> Iterator[str]:
     counts = Counter((one.kind, one.cause) for one in found)
     for (kind, cause), number in counts.most_common():
         yield f"{number:>8,} {kind.replace('_', ' ')}: {cause}"
+    if left_out:
+        yield f"{left_out:>8,} more are left out by --limit"
 
 
 # Everything made again

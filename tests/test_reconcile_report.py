@@ -125,6 +125,12 @@ def test_the_usual_line_of_a_round_fits() -> None:
     assert "1 missing" in told[0]
 
 
+def test_what_was_followed_is_told_in_words() -> None:
+    """The figures' names are words, without what does not count."""
+    followed = {"asked": 3, "ended": 0, "going_on": 942}
+    assert list(due_lines(DueReport(windows=[PLAIN], followed=followed)))[1] == "followed: 3 asked, 942 going on"
+
+
 def test_people_are_told_what_the_figures_are() -> None:
     """The words name the figures that matter, and do not say that a dry run wrote anything."""
     text = " ".join(

@@ -114,6 +114,19 @@ async def test_a_windows_proof_is_shown(store: tuple[Path, Simulator]) -> None:
     assert len(told(path, "window", "2026-03-02T10:45Z")["windows"]) == 2, "a time within shows the windows around it"
 
 
+def test_a_window_that_nobody_has_read_has_no_runs(tmp_path: Path) -> None:
+    """It says so, and nothing of what came after them."""
+    with Book.open(tmp_path / "rollbook.db") as book:
+        book.note_windows([(to_text(HOUR.start), to_text(HOUR.end), "due")], "").result()
+    assert fits(run(tmp_path / "rollbook.db", "window", to_text(START)).output)[-1].split() == ["runs", "none", "yet"]
+
+
+def test_the_list_of_commands_is_not_cut() -> None:
+    """Each command's line is a whole one."""
+    shown = CliRunner().invoke(cli, ["dead-letters", "--help"], env={"COLUMNS": "80"}).output
+    assert "..." not in shown.partition("\n")[2]  # the first line is the usage
+
+
 @pytest.mark.parametrize("start", ["2025-01-01T00:00Z", "yesterday", "2026-03-02T10:00Z/PT7M"])
 async def test_a_window_that_is_not_there_is_one_line(store: tuple[Path, Simulator], start: str) -> None:
     """Exit status 2 and where to look."""
@@ -134,7 +147,10 @@ async def test_gaps_are_listed_with_their_causes(store: tuple[Path, Simulator]) 
     assert len(told(path, "gaps", "--cause", "not running")["gaps"]) == len(missing) + sum(
         gap["kind"] == "changed" for gap in found
     )
-    assert len(told(path, "gaps", "--limit", "3")["gaps"]) == 3
+    three = told(path, "gaps", "--limit", "3")
+    assert (len(three["gaps"]), three["left_out"]) == (3, len(found) - 3)
+    assert fits(run(path, "gaps", "--limit", "3").output)[-1].split()[:2] == [str(len(found) - 3), "more"]
+    assert "more" not in run(path, "gaps").output
     assert told(path, "gaps", "--until", "2026-03-02T10:00Z")["gaps"] == []
     assert fits(run(path, "gaps").output)[-1].strip()[0].isdigit()
     sums = told(path, "status")["sums"]
