@@ -23,7 +23,7 @@ from genesys.errors import RollbookError, SettingsError, StoreError
 from genesys.memory import give_back
 from genesys.settings import Settings
 from genesys.times import to_text
-from realtime.figures import Figures
+from realtime.figures import Figures, hearing
 from realtime.health import Port
 from realtime.notify import Notifier
 from realtime.queue import Door, Queue
@@ -335,7 +335,7 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_READY_WITHIN):
                     await self.subscriber.listening.wait()
-            ears.append(count(len(self.subscriber.figures().lines), "line"))
+            ears.append(hearing(self.subscriber.figures()))
         if self.door is not None:
             ears.append(f"the queue {self.door.figures().name}")
         self.ready.set()

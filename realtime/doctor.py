@@ -102,6 +102,8 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
         tell(Check("sign-in", "ok", f"organisation {organization.name}"))
         tell(_clock(api.clock_skew))
         tell(_store_owner(settings.store_path, (organization.id, organization.name)))
+        if (refused := _refused(settings.store_path)) is not None:
+            tell(refused)
         tell(await _try("details", "analytics:conversationDetail:view", lambda: _details(api)))
         queues: list[str] = []
         tell(await _try("queues", "routing:queue:view", lambda: _queues(api, queues)))
@@ -258,3 +260,20 @@ def _store_owner(path: Path, organization: tuple[str, str]) -> Check:
             "owner", "fail", f"the store belongs to {known[1]}", "give each organisation a file of its own with --db"
         )
     return Check("owner", "ok", f"the store belongs to {organization[1]}")
+
+
+def _refused(path: Path) -> Check | None:
+    """What the store says that the platform refused when a daemon asked for it last."""
+    try:
+        with Book.open(path, mode="ro") as book:
+            topics = book.rejected_topics()
+    except RollbookError:
+        return None  # what is wrong with the store has been said
+    if not topics:
+        return None
+    asked = max(one["rejected_at"] for one in topics)[:16].replace("T", " ")
+    missing = sorted({name for one in topics for name in one["missing_permissions"]})
+    return Check(
+        "refused", "warn", f"{len(topics):,} topics, when they were last asked for ({asked} UTC)",
+        f"give the OAuth client's role {', '.join(missing)}" if missing else "see the table rejected_topics",
+    )  # fmt: skip

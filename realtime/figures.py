@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -50,6 +50,7 @@ class Figures:
     reconcile_failing: str | None = None
     ledger_failing: str | None = None  # why the windows cannot be counted
     refused: int = 0
+    missing: tuple[str, ...] = ()  # the permissions that they lack
     unplaced: int = 0
     channels_free: int = 0
     channels_of_others: int = 0
@@ -87,10 +88,23 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
     if figures.refused:
-        degraded.append(f"{count(figures.refused, 'topic is', 'topics are')} refused")
+        none = ", and none is heard" if not any(line.heard for line in figures.lines) else ""
+        degraded.append(f"{count(figures.refused, 'topic is', 'topics are')} refused{none}{mend(figures.missing)}")
     if figures.unplaced:
         degraded.append(f"{count(figures.unplaced, 'topic finds', 'topics find')} no room")
     return ("dead" if dead else "degraded" if degraded else "well"), dead + degraded
+
+
+def hearing(figures: Figures) -> str:
+    """What is heard now, in a few words."""
+    heard, lines = sum(line.heard for line in figures.lines), len(figures.lines)
+    refused = f", {figures.refused} refused" if figures.refused else ""
+    return f"{heard} topics on {lines} line{'' if lines == 1 else 's'}{refused}"
+
+
+def mend(missing: Sequence[str]) -> str:
+    """What to do about a refusal, to put behind it; nothing where the platform names no permission."""
+    return f": give the OAuth client's role {', '.join(missing)}" if missing else ""
 
 
 def _judge_queue(queue: QueueFigures, dead: list[str], degraded: list[str]) -> None:

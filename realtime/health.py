@@ -69,10 +69,10 @@ def metrics(figures: Figures) -> Iterator[Metric]:
 
 
 def _of_lines(figures: Figures) -> Iterator[Metric]:
-    listening = GaugeMetricFamily("rollbook_line_listening", "Whether a line's topics are heard.", labels=["line"])
+    listening = GaugeMetricFamily("rollbook_line_listening", "Whether a line's socket is open.", labels=["line"])
     states = GaugeMetricFamily("rollbook_line_state", "1 for where its channel is.", labels=["line", "state"])
     topics = GaugeMetricFamily("rollbook_line_topics", "Topics of a line.", labels=["line", "kind"])
-    covered = GaugeMetricFamily("rollbook_covered_topics", "Topics that coverage claims now.", labels=["line"])
+    covered = GaugeMetricFamily("rollbook_covered_topics", "Topics that are heard now.", labels=["line"])
     unheard = CounterMetricFamily("rollbook_unheard_seconds", "Time in which no socket heard a line.", labels=["line"])
     connects = CounterMetricFamily("rollbook_connects", "Sockets opened.", labels=["line"])
     losses = CounterMetricFamily("rollbook_losses", "Sockets or channels lost.", labels=["line"])

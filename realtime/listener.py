@@ -378,7 +378,7 @@ class Listener:
 
     def _connected(self, held: Held) -> None:
         self.connects += 1
-        log.info("%s: listens to %s", self.scope, count(len(held.told.topics), "topic"))
+        self._desk.begins(self.scope, held.told)
         if held.ended == held.connection:
             # It closed in the same breath in which it opened.
             self._signal(Signal(Event.LOST, held.serial))

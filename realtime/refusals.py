@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +18,8 @@ from typing import Any
 from genesys.api import TopicState
 from genesys.times import to_text
 from genesys.topics import DETAIL_EVENTS, detail_member, expand
-from realtime.subscriptions import Unasked
+from realtime.figures import mend
+from realtime.subscriptions import Told, Unasked
 from store.book import Book
 
 log = logging.getLogger(__name__)
@@ -32,12 +33,28 @@ class Refusals:
 
     def __init__(self, book: Book, *, now: Callable[[], datetime]) -> None:
         self._book, self._now = book, now
-        self._topics: set[str] = set()  # by the answers to this run
+        self._topics: dict[str, tuple[str, ...]] = {}  # by the answers to this run, and what each lacks
         self._kept: set[str] = set()  # in the book, those of earlier runs too
         self.members: set[str] = set()  # of detail events: what need not be asked for with every conversation
 
     def __len__(self) -> int:
         return len(self._topics)
+
+    def missing(self, topics: Iterable[str] | None = None) -> tuple[str, ...]:
+        """The permissions that refused topics lack: of these, or of all."""
+        asked = self._topics if topics is None else topics
+        return tuple(sorted({lacks for one in asked for lacks in self._topics.get(one, ())}))
+
+    def begins(self, scope: str, told: Told) -> None:
+        """Say how much a line hears, now that it listens."""
+        heard, refused = len(told.heard()), told.refused
+        if refused:
+            to_do = mend(self.missing(refused))
+            log.warning(
+                "%s: hears %d of %d topics; %d refused%s", scope, heard, heard + len(refused), len(refused), to_do
+            )
+        else:
+            log.info("%s: hears %d topics", scope, heard)
 
     async def load(self) -> None:
         """See what the book has from earlier runs. Raises StoreError."""
@@ -55,18 +72,26 @@ class Refusals:
             elif not isinstance(state, Unasked) and _topic(name) not in taken:
                 refused[_topic(name)] = replace(state, id=_topic(name))
                 self.members.add(member)
-        for state in dict.fromkeys(refused.values()):
-            if not self._topics.issuperset(expand(state.id)):
-                lacks = f"; missing: {', '.join(state.missing_permissions)}" if state.missing_permissions else ""
-                log.warning("refused: %s (%s%s)", state.id, state.reason or "no reason given", lacks)
+        self._say({name: state for name, state in refused.items() if name not in self._topics})
         if refused:
-            self._topics.update(refused)
+            self._topics.update({name: tuple(state.missing_permissions) for name, state in refused.items()})
             self._kept.update(refused)
             rows = [
                 {"topic": name, "reason": state.reason, "missing_permissions": list(state.missing_permissions)}
                 for name, state in refused.items()
             ]
             self._write(self._book.reject_topics(rows, to_text(self._now())))
+
+    @staticmethod
+    def _say(refused: Mapping[str, TopicState]) -> None:
+        """One line for all that lack the same: where a role lacks a permission, thousands do."""
+        alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for name, state in refused.items():
+            log.debug("refused: %s", name)
+            alike.setdefault((state.reason or "no reason given", tuple(state.missing_permissions)), []).append(name)
+        for (reason, lacks), names in alike.items():
+            shown = names[0] if len(names) == 1 else f"{len(names)} topics such as {names[0]}"
+            log.warning("refused: %s (%s)%s", shown, reason.rstrip("."), mend(lacks))
 
     def ask_again(self) -> None:
         """Members of detail events that were refused may be asked for once more."""
@@ -76,11 +101,12 @@ class Refusals:
         """Forget the refusal of everything but these topics, combined or plain."""
         if self._topics or self._kept:
             names = {name for topic in wanted for name in expand(topic)}
-            self._forget((self._topics | self._kept) - names)
+            self._forget((self._topics.keys() | self._kept) - names)
 
     def _forget(self, names: Iterable[str]) -> None:
         names = set(names)
-        self._topics -= names
+        for name in self._topics.keys() & names:
+            del self._topics[name]
         if gone := self._kept & names:
             self._kept -= gone
             self._write(self._book.accept_topics(sorted(gone)), gone)

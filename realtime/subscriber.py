@@ -33,6 +33,7 @@ from realtime.refusals import Refusals
 from realtime.signals import Moment, Phase, Timings
 from realtime.socket import Socket
 from reconcile.report import count
+from realtime.subscriptions import Told
 from store.book import Book
 
 log = logging.getLogger(__name__)
@@ -126,6 +127,10 @@ class Subscriber:
         self._census.told(channel)
         self.refusals.answered(states)
 
+    def begins(self, scope: str, told: Told) -> None:
+        """A line listens, to what it was told."""
+        self.refusals.begins(scope, told)
+
     def refused_members(self) -> Collection[str]:
         """Detail events that the platform refuses, by the last word of their topics."""
         return self.refusals.members
@@ -171,6 +176,7 @@ class Subscriber:
             store_failing=stored.failing,
             discovery_failing=self.discovery_failing,
             refused=len(self.refusals),
+            missing=self.refusals.missing(),
             unplaced=len(self.unplaced),
             channels_free=self.free,
             channels_of_others=self.others,

@@ -71,6 +71,9 @@ def _fields(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _capture(capture: dict[str, Any]) -> Iterator[str]:
+    if capture["since"] is None and capture["has_run"]:
+        yield _field("capture", "has run, and has heard nothing yet")
+        return
     if capture["since"] is None:
         yield _field("capture", "has never run (`rollbook run` starts it)")
         return

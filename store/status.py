@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from genesys.times import from_text, to_text
-from store import coverage, gaps, windows
+from store import channels, coverage, gaps, windows
 from store.coverage import Span
 
 _DAY: Final = timedelta(days=1)
@@ -119,6 +119,7 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
     day = heard(spans, start, now, now)
     return {
         "since": since,
+        "has_run": since is not None or _has_run(db, now),
         "listening": bool(listening),
         "sources": sorted({span.source for span in listening}),
         "last_event_at": _scalar(db, "SELECT max(received_at) FROM (SELECT received_at FROM events"
@@ -129,6 +130,11 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
             "holes": day["holes"][-_HOLES:], "more_holes": max(0, len(day["holes"]) - _HOLES),
         },
     }  # fmt: skip
+
+
+def _has_run(db: sqlite3.Connection, now: datetime) -> bool:
+    """Whether capture that has heard nothing has run all the same: it was refused, or has made channels."""
+    return bool(coverage.rejected(db) or channels.left(db, to_text(now)))
 
 
 def _conversations(db: sqlite3.Connection) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from genesys.api import TopicState
 from genesys.topics import expand
+from realtime.figures import hearing, judge
 from realtime.refusals import Refusals
 from realtime.subscriptions import Unasked
 from store.book import Book
@@ -69,7 +70,31 @@ def test_a_refusal_is_logged_once(book: Book, caplog: pytest.LogCaptureFixture) 
     with caplog.at_level(logging.WARNING):
         for state in (refused(BOTH), refused(BOTH), refused(CALLS), taken(BOTH), refused(BOTH)):
             refusals.answered([state])
-    assert caplog.text.count("missing: a:b:c") == 2
+    assert caplog.text.count("role a:b:c") == 2
+
+
+def test_what_lacks_the_same_permission_is_one_line(book: Book, caplog: pytest.LogCaptureFixture) -> None:
+    """A role that lacks a permission has thousands of topics refused: they are counted, and each is a matter of -v."""
+    refusals = Refusals(book, now=lambda: NOW)
+    with caplog.at_level(logging.INFO):
+        refusals.answered([refused(topic(number)) for number in range(2_000)])
+    (line,) = caplog.messages
+    assert "2000 topics" in line
+    assert "role a:b:c" in line
+
+
+async def test_who_hears_nothing_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Every topic refused: the log, the figures and the state name how many are heard, and the permission."""
+    async with Stage(queues=6) as stage:
+        stage.refuse = {topic(number): "conversation:communication:view" for number in range(6)}
+        with caplog.at_level(logging.INFO):
+            async with capture(stage, tmp_path) as running:
+                await running.until(lambda: len(running.book.rejected_topics()) == 6)
+                figures = running.subscriber.figures()
+    needed = "give the OAuth client's role conversation:communication:view"
+    assert f"line 1: hears 0 of 6 topics; 6 refused: {needed}" in caplog.messages
+    assert hearing(figures) == "0 topics on 1 line, 6 refused"
+    assert judge(figures) == ("degraded", [f"6 topics are refused, and none is heard: {needed}"])
 
 
 def detail(number: int, *members: str) -> str:

@@ -111,6 +111,12 @@ def test_an_empty_store_is_described_without_a_figure_that_means_nothing(
     assert shown.exit_code == 0, shown.output
     assert "has never run" in shown.output
     assert max(len(line) for line in shown.output.splitlines()) <= 80
+    with Book.open(tmp_path / "rollbook.db") as book:
+        lacks = ["conversation:communication:view"]
+        book.reject_topics([{"topic": "v2.a", "missing_permissions": lacks}], to_text(START)).result(10)
+    refused = CliRunner().invoke(cli.status, []).output
+    assert "has run, and has heard nothing yet" in refused
+    assert lacks[0] in refused
     told = json.loads(CliRunner().invoke(cli.status, ["--json"]).output)
     assert told["organization"] == {"id": "o1", "name": "Acme"}
     assert (told["capture"]["since"], told["windows"]["by_verdict"]) == (None, {})
