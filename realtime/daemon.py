@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from genesys.api import Api, Count, counting
@@ -59,7 +60,12 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _log_window(report: Report) -> None:
+def _log_window(book: Book, report: Report) -> None:
+    if report.verdict == "failed":
+        row = book.window(to_text(report.window.start), to_text(report.window.end), report.filter)
+        again = f"; tried again from {row.next_try_at}" if row is not None and row.next_try_at else ""
+        log.warning("%s: failed, %s%s", title(report.window), report.reason or "no reason kept", again)
+        return
     log.info(
         "%s: %s, %d owned, %d missing, %d changed", title(report.window), report.verdict, report.owned,
         report.missing, report.changed,
@@ -317,7 +323,10 @@ class Daemon:
 
     async def _reconcile(self, api: Api, book: Book) -> None:
         """One look at the ledger. What goes wrong is said and tried again at the next look."""
-        how = Round(command="daemon", wait=0.0, rest=FOLLOW_EVERY, told=_log_window, stop=self._stop, at_once=AT_ONCE)
+        how = Round(
+            command="daemon", wait=0.0, rest=FOLLOW_EVERY, told=partial(_log_window, book), stop=self._stop,
+            at_once=AT_ONCE,
+        )  # fmt: skip
         try:
             report = await run_due(book, api, self.settings, now=self._options.now, how=how)
             failing = report.errors[-1][1] if report.errors else None

@@ -5,25 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import threading
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from stand_in import StandIn
 
 from genesys.settings import Settings, load
+from genesys.times import Interval
 from realtime import daemon as daemon_module
 from realtime.daemon import Daemon, Options
 from realtime.health import Port
 from realtime.notify import Notifier
 from realtime.queue import About, Queue
+from reconcile.report import Report
 from simulator import Simulator
 from store.book import Book
 from store.errors import StoreUnwritable
+from store.windows import RunRecord
 
 
 class Manager(Notifier):
@@ -163,3 +167,29 @@ async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, mo
         while (figures := await daemon.figures()).ledger_failing:
             pass
         assert figures.windows == {"due": 3}
+
+
+def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has the reason, and when it is tried again; one that is proven is told with its figures."""
+    window = Interval(datetime(2026, 8, 3, 14, tzinfo=UTC), datetime(2026, 8, 3, 14, 30, tzinfo=UTC))
+    figures = dict.fromkeys(
+        ("passes", "requests", "unique", "duplicates", "owned", "missing", "changed", "unchanged", "ongoing",
+         "live_only", "written"), 9,
+    )  # fmt: skip
+    report = Report(
+        window=window, verdict="failed", initial_total_hits=9, final_total_hits=8, seconds=1.0,
+        reason="the total moved", **figures,
+    )  # fmt: skip
+    start, end, again = (f"2026-08-03T{one}:00.000Z" for one in ("14:00", "14:30", "15:10"))
+    record = RunRecord(
+        start=start, end=end, filter="", command="daemon", via="query", started_at=end, finished_at=end, as_of=end,
+        verdict="failed", reason=report.reason, reading=None, passes_json="[]", id_digest=None, query_json="{}",
+        divisions_json=None, seconds=1.0, next_try_at=again,
+    )  # fmt: skip
+    with Book.open(tmp_path / "rollbook.db") as book, caplog.at_level(logging.INFO):
+        book.finish_run(record).result(10)
+        daemon_module._log_window(book, report)
+        daemon_module._log_window(book, replace(report, verdict="complete"))
+    failed, complete = caplog.records
+    assert (failed.levelname, complete.levelname) == ("WARNING", "INFO")
+    assert failed.getMessage().endswith(f"failed, the total moved; tried again from {again}")

@@ -45,6 +45,7 @@ def test_all_is_well() -> None:
         (Figures(lines=(LISTENS,), refused=1), "degraded", "1 topic is refused"),
         (Figures(lines=(LISTENS,), unplaced=3), "degraded", "3 topics find no room"),
         (Figures(lines=(LISTENS,), unplaced=1), "degraded", "1 topic finds no room"),
+        (Figures(lines=(LISTENS,), windows={"settled": 9, "failed": 1}), "degraded", "1 window of the last 31 days"),
         (Figures(), "degraded", "nothing to listen to"),
     ],
 )
