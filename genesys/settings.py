@@ -89,6 +89,13 @@ class Settings:
                 " type Client Credentials), or GENESYSCLOUD_ACCESS_TOKEN"
             )
 
+    def require_source(self) -> None:
+        """Raise SettingsError if a daemon would have nothing to listen to."""
+        if not self.websocket and self.sqs_queue_url is None:
+            raise SettingsError(
+                "there is nothing to listen to: [realtime] websocket is false, and [realtime.sqs] has no queue_url"
+            )
+
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():

@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from genesys.api import Api, Count, counting
-from genesys.errors import RollbookError, SettingsError, StoreError
+from genesys.errors import RollbookError, StoreError
 from genesys.memory import give_back
 from genesys.settings import Settings
 from genesys.times import to_text
@@ -182,10 +182,7 @@ class Daemon:
     async def run(self) -> int:
         """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start."""
         self.settings.require_platform()
-        if not self.settings.websocket and self.settings.sqs_queue_url is None:
-            raise SettingsError(
-                "there is nothing to listen to: [realtime] websocket is false, and [realtime.sqs] has no queue_url"
-            )
+        self.settings.require_source()
         with self._signals():
             async with Api(self.settings, now=self._options.now, share=SHARE) as api:
                 organization = await self._unless_stopped(api.organization())

@@ -6,6 +6,8 @@ A check never stops the next one unless that cannot be tried without it. Each th
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +21,7 @@ from genesys.api import Api
 from genesys.errors import ApiError, PermissionRefused, RollbookError
 from genesys.settings import Settings
 from genesys.times import to_text
+from realtime.health import split
 from reconcile.report import count
 from store.book import Book
 from store.engine import SQLITE_VERSION, sqlite_race
@@ -27,6 +30,11 @@ State = Literal["ok", "warn", "fail"]
 _MARKS: Final[dict[State, str]] = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}
 # Beyond this the lag of ten minutes and the stamps of live events are no longer comparable with the platform's times.
 _SKEW: Final = timedelta(seconds=30)
+# Seconds that a check may take; that of a long list, of which each page may take one and the rate limit a minute.
+_WITHIN: Final = 20.0
+_LISTED: Final = 180.0
+# What is written to see that the store can be: more than an empty one takes.
+_ROOM: Final = 1_000_000
 _CHANNELS: Final = 20
 _TOPICS: Final = 1000
 
@@ -47,7 +55,7 @@ class Check:
 def doctor(settings: Settings, as_json: bool) -> None:
     """Check settings, sign-in, permissions, divisions, topics, clock and store; say how to mend each.
 
-    Exit status 0 if a run can start, 1 if something must be mended first.
+    Exit status 0 if a run can start, 1 if something must be mended first, 2 if a setting cannot be read.
     """
 
     async def work() -> int:
@@ -90,12 +98,18 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
     """Try everything, and tell of each check as it is done."""
-    tell(_settings(settings))
-    settings.require_platform()
+    told = _settings(settings)
+    tell(told)
     tell(_store_file(settings.store_path))
+    if told.state == "fail":
+        return
     async with Api(settings) as api:
         try:
-            organization = await api.organization()
+            async with asyncio.timeout(_WITHIN):
+                organization = await api.organization()
+        except TimeoutError:
+            tell(_unanswered("sign-in", _WITHIN, f"{settings.login_url} and {settings.api_url}"))
+            return
         except RollbookError as error:
             tell(Check("sign-in", "fail", "did not work", str(error)))
             return
@@ -106,10 +120,10 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
             tell(refused)
         tell(await _try("details", "analytics:conversationDetail:view", lambda: _details(api)))
         queues: list[str] = []
-        tell(await _try("queues", "routing:queue:view", lambda: _queues(api, queues)))
+        tell(await _try("queues", "routing:queue:view", lambda: _queues(api, queues), within=_LISTED))
         users: list[str] = []
         if settings.users:
-            tell(await _try("users", "directory:user:view", lambda: _users(api, users)))
+            tell(await _try("users", "directory:user:view", lambda: _users(api, users), within=_LISTED))
         tell(await _try("divisions", "authorization:division:view", lambda: _divisions(api), state="warn"))
         tell(await _try("topics", "", lambda: _topics_of(api, settings, queues, users)))
         if settings.sqs_queue_url is not None:
@@ -120,13 +134,32 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
 def _settings(settings: Settings) -> Check:
     where = f"file {settings.config_path}" if settings.config_path else "no settings file"
     host = settings.api_url or "no region"
+    try:
+        settings.require_platform()
+        settings.require_source()
+        if settings.health is not None:
+            split(settings.health)
+    except RollbookError as error:
+        return Check("settings", "fail", f"{host}, {where}", str(error))
     return Check("settings", "ok", f"{host}, {where}")
 
 
-async def _try(name: str, permission: str, check: Callable[[], Awaitable[Check]], *, state: State = "fail") -> Check:
-    """A check that the platform may refuse."""
+def _unanswered(name: str, within: float, what: str) -> Check:
+    return Check(
+        name, "fail", f"no answer within {within:.0f} s",
+        f"waited for {what}: check the network, a proxy or firewall on the way, and that the address is right",
+    )  # fmt: skip
+
+
+async def _try(
+    name: str, permission: str, check: Callable[[], Awaitable[Check]], *, state: State = "fail", within: float = _WITHIN
+) -> Check:
+    """A check that the platform may refuse, or not answer within so many seconds."""
     try:
-        return await check()
+        async with asyncio.timeout(within):
+            return await check()
+    except TimeoutError:
+        return _unanswered(name, within, "the platform's API")
     except PermissionRefused as error:
         needed = (
             f"give the OAuth client's role the permission {permission} in all divisions" if permission else str(error)
@@ -235,16 +268,38 @@ def _store_file(path: Path) -> Check:
         folder = path.resolve().parent
         if not folder.is_dir():
             return Check("store", "fail", f"{folder} does not exist", "make the folder, or give --db another path")
-        return Check("store", "ok", f"{path} will be made (SQLite {version})", sqlite_race(version))
+        return _unwritable(path) or Check(
+            "store", "ok", f"{path} will be made (SQLite {version})", sqlite_race(version)
+        )  # fmt: skip
     try:
         with Book.open(path, mode="ro"):
             pass
     except RollbookError as error:
         return Check("store", "fail", "cannot be used", str(error))
+    if (refused := _unwritable(path)) is not None:
+        return refused
     mode = path.stat().st_mode & 0o077
     if mode:
         return Check("store", "warn", f"{path} can be read by others", f"chmod 600 {path}")
     return Check("store", "ok", f"{path} (SQLite {version})", sqlite_race(version))
+
+
+def _unwritable(path: Path) -> Check | None:
+    """Why the store cannot be written, if so: it, or what SQLite puts beside it. Tried with a file that has no name."""
+    folder = path.resolve().parent
+    if path.exists() and not os.access(path, os.W_OK):
+        return Check("store", "fail", f"{path} cannot be written by this user", "check its owner and permissions")
+    try:
+        with tempfile.TemporaryFile(dir=folder) as tried:
+            tried.write(bytes(_ROOM))
+            tried.flush()
+            os.fsync(tried.fileno())
+    except OSError as error:
+        found = f"nothing can be written to {folder} ({error.strerror})"
+        return Check(
+            "store", "fail", found, "check the folder's owner and the room on its disk, or give --db another path"
+        )
+    return None
 
 
 def _store_owner(path: Path, organization: tuple[str, str]) -> Check:

@@ -125,7 +125,7 @@ class Port:
 
     def __init__(self, source: Source, address: str) -> None:
         self._source = source
-        self._host, self._port = _split(address)
+        self._host, self._port = split(address)
         self._runner: web.AppRunner | None = None
         self._registry = CollectorRegistry(auto_describe=False)
         self._collector = _Collector()
@@ -161,7 +161,8 @@ class Port:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _split(address: str) -> tuple[str, int]:
+def split(address: str) -> tuple[str, int]:
+    """Host and port of `[realtime] health`. Raises SettingsError."""
     host, _, port = address.rpartition(":")
     if not port.isdecimal() or int(port) > 65_535:
         raise SettingsError(f"[realtime] health = {address!r}: must be HOST:PORT, e.g. 127.0.0.1:8125")
