@@ -12,7 +12,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -129,6 +130,7 @@ class Daemon:
         self._notifier = notifier or Notifier(os.environ)
         self._stop = asyncio.Event()
         self._hurry = threading.Event()
+        self._began = time.monotonic()
         self._listens = False
         self.ready = asyncio.Event()
         self.subscriber: Subscriber | None = None
@@ -184,7 +186,7 @@ class Daemon:
         self.settings.require_platform()
         self.settings.require_source()
         with self._signals():
-            async with Api(self.settings, now=self._options.now, share=SHARE) as api:
+            async with self._port(), Api(self.settings, now=self._options.now, share=SHARE) as api:
                 organization = await self._unless_stopped(api.organization())
                 if organization is None:
                     return 0
@@ -195,6 +197,19 @@ class Daemon:
                         raise
         log.info("stopped")
         return 0
+
+    @contextlib.asynccontextmanager
+    async def _port(self) -> AsyncIterator[None]:
+        """The HTTP port: before everything else, so that it tells of a start too, and one that is in use ends that."""
+        if self.settings.health is None:
+            yield
+            return
+        port = Port(self, self.settings.health)
+        await port.start()
+        try:
+            yield
+        finally:
+            await port.stop()
 
     async def _with_book(self, api: Api, organization: tuple[str, str]) -> None:
         book = await asyncio.to_thread(
@@ -226,11 +241,13 @@ class Daemon:
 
     async def figures(self) -> Figures:
         """How the daemon is. Reads the ledger of the last 31 days, and does not wait long for it."""
+        starting = None if self.ready.is_set() else time.monotonic() - self._began
         if self._book is None or self._api is None:
-            return Figures()
+            return Figures(starting_for=starting)
         windows = await self._verdicts(self._book)
         return replace(
             Figures() if self.subscriber is None else self.subscriber.figures(),
+            starting_for=starting,
             sqs=None if self.door is None else self.door.figures(),
             reconcile_failing=self.reconcile_failing,
             windows={} if isinstance(windows, str) else windows,
@@ -279,9 +296,6 @@ class Daemon:
             door.start()
             self.door = door
         schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
-        port = Port(self, self.settings.health) if self.settings.health else None
-        if port is not None:
-            await port.start()
         telling = asyncio.create_task(self._tell())
         # Beside the sockets, which take their time too.
         closing = [asyncio.create_task(self._close_door())]
@@ -295,8 +309,6 @@ class Daemon:
             self.stop()
             telling.cancel()
             await asyncio.gather(*closing)
-            if port is not None:
-                await port.stop()
 
     def _find_door(self, book: Book) -> Door:
         door = Door(

@@ -27,6 +27,8 @@ class Line:
     losses: int
     heard: int = 0  # topics that a socket hears now, and that coverage claims
     unheard_for: float = 0.0  # seconds without a socket, of all its life
+    down_for: float = 0.0  # seconds since one heard it last, 0 while one does
+    lost: str = ""  # why it went
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Figures:
 
     lines: tuple[Line, ...] = ()
     sqs: QueueFigures | None = None
+    starting_for: float | None = None  # None once all that there is listens, or was given up on
     silent_for: float = 0.0  # since the last moment in which a line listened
     queue: int = 0
     queue_bytes: int = 0
@@ -70,8 +73,15 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
     if figures.lines and len(down) == len(figures.lines) and figures.silent_for > _DEAD:
         dead.append(f"no line has listened for {figures.silent_for:.0f} s")
     elif down:
-        degraded.append(f"{len(down)} of {len(figures.lines)} lines do not listen")
-    if not figures.lines and figures.sqs is None:
+        longest = max(down, key=lambda line: line.down_for)
+        why = f" ({longest.lost})" if longest.lost else ""
+        degraded.append(
+            f"{len(down)} of {len(figures.lines)} lines do not listen, line {longest.number + 1} for"
+            f" {longest.down_for:.0f} s{why}"
+        )
+    if figures.starting_for is not None:
+        (dead if figures.starting_for > _DEAD else degraded).append(f"starting for {figures.starting_for:.0f} s")
+    elif not figures.lines and figures.sqs is None:
         degraded.append("there is nothing to listen to")
     if figures.sqs is not None:
         _judge_queue(figures.sqs, dead, degraded)

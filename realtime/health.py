@@ -6,6 +6,7 @@ numbers mean is decided in `figures.py`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from genesys.errors import SettingsError
+from genesys.errors import RollbookError, SettingsError
 from realtime.figures import Figures, judge
 from realtime.queue import QueueFigures
 from realtime.signals import Phase
@@ -125,6 +126,7 @@ class Port:
 
     def __init__(self, source: Source, address: str) -> None:
         self._source = source
+        self._address = address
         self._host, self._port = split(address)
         self._runner: web.AppRunner | None = None
         self._registry = CollectorRegistry(auto_describe=False)
@@ -133,7 +135,7 @@ class Port:
         self.port = 0
 
     async def start(self) -> None:
-        """Begin to answer. Raises SettingsError if the address cannot be had."""
+        """Begin to answer. Raises RollbookError if the address cannot be had: somebody else may have it for a while."""
         app = web.Application()
         app.add_routes([web.get("/healthz", self._healthz), web.get("/metrics", self._metrics)])
         self._runner = web.AppRunner(app, access_log=None)
@@ -143,7 +145,12 @@ class Port:
             await site.start()
         except OSError as error:
             await self.stop()
-            raise SettingsError(f"[realtime] health: cannot listen there ({error.strerror}); choose another") from None
+            # What asyncio says is longer. A name that does not resolve has a number of its own, below zero.
+            why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
+            raise RollbookError(
+                f"[realtime] health = {self._address!r}: cannot listen there ({why}); choose another, or end what has"
+                " it (another daemon?)"
+            ) from None
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

@@ -152,18 +152,23 @@ class Silence:
 
     since: float | None
     before: float = 0.0
+    reason: str = ""
 
-    def begin(self, tick: float) -> None:
+    def begin(self, tick: float, reason: str) -> None:
         """No socket hears it any more."""
-        self.since = tick
+        self.since, self.reason = tick, reason
 
     def end(self, tick: float) -> None:
         """One hears it."""
         self.before, self.since = self.seconds(tick), None
 
+    def now(self, tick: float) -> float:
+        """Those since it was heard last."""
+        return 0.0 if self.since is None else tick - self.since
+
     def seconds(self, tick: float) -> float:
         """All of them until now."""
-        return self.before + (0.0 if self.since is None else tick - self.since)
+        return self.before + self.now(tick)
 
 
 def ends(channel: Channel, now: datetime) -> float | None:

@@ -273,7 +273,7 @@ class Listener:
                 self._begin(held, to_text(datetime.fromtimestamp(action.at, UTC)))
             elif action.do is Do.UNHEAR:
                 if not self.line.listening:
-                    self.silence.begin(self._ticks())
+                    self.silence.begin(self._ticks(), action.reason)
                 self._end(held, action)
             elif action.do is Do.PING:
                 self._spawn(held.send(PING))

@@ -160,6 +160,8 @@ class Subscriber:
                     losses=one.losses,
                     heard=one.heard_topics,
                     unheard_for=one.silence.seconds(ticks),
+                    down_for=one.silence.now(ticks),
+                    lost=one.silence.reason,
                 )
                 for one in self._listeners.values()
             ),

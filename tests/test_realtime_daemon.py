@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
 import threading
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from stand_in import StandIn
 
+from genesys.errors import RollbookError
 from genesys.settings import Settings, load
 from genesys.times import Interval
 from realtime import daemon as daemon_module
@@ -102,6 +104,38 @@ class Slow(StandIn):
         self.asked.set()
         self.answer.wait(20)
         return super().about()
+
+
+async def test_the_port_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says that the daemon starts while the platform does not answer; one in use ends the start before any sign-in."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with Simulator(seed=5, per_hour=0) as organisation:
+        organisation.fail += [503] * 50
+        settings = replace(
+            load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db", health=f"127.0.0.1:{port}"
+        )
+        first = Daemon(settings, notifier=Manager())
+        task = asyncio.create_task(first.run())
+        try:
+            async with asyncio.timeout(20):
+                while len(organisation.fail) == 50:
+                    await asyncio.sleep(0)
+                _, text = await asyncio.to_thread(get, port, "/healthz")
+                (why,) = json.loads(text)["why"]
+                assert why.startswith("starting for")
+                left = len(organisation.fail)
+                with pytest.raises(RollbookError, match="Address already in use"):
+                    await Daemon(settings, notifier=Manager()).run()
+                assert len(organisation.fail) == left
+                first.stop()
+                assert await task == 0
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+    assert not settings.store_path.exists()
 
 
 async def test_it_ends_at_once_while_the_queue_does_not_answer(tmp_path: Path) -> None:

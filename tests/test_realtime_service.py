@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from genesys.errors import SettingsError
+from genesys.errors import RollbookError, SettingsError
 from realtime.figures import Figures, Line, judge
 from realtime.health import Port
 from realtime.logs import JsonLines
@@ -21,7 +21,7 @@ from realtime.notify import Notifier
 LISTENS = Line(
     number=0, phase="listening", topics=10, details=2, connects=3, losses=1, heard=9, unheard_for=2.5
 )  # fmt: skip
-DOWN = Line(number=1, phase="waiting", topics=10, details=0, connects=3, losses=3)
+DOWN = Line(number=1, phase="waiting", topics=10, details=0, connects=3, losses=3, down_for=35, lost="channel lost")
 
 
 def test_all_is_well() -> None:
@@ -33,7 +33,7 @@ def test_all_is_well() -> None:
     ("figures", "state", "word"),
     [
         (Figures(lines=(LISTENS, DOWN)), "degraded", "1 of 2 lines"),
-        (Figures(lines=(DOWN,), silent_for=20), "degraded", "1 of 1 lines"),
+        (Figures(lines=(DOWN,), silent_for=20), "degraded", "line 2 for 35 s (channel lost)"),
         (Figures(lines=(DOWN,), silent_for=400), "dead", "no line has listened for 400 s"),
         (Figures(lines=(LISTENS,), waiting_for=45), "degraded", "45 s late"),
         (Figures(lines=(LISTENS,), waiting_for=301), "dead", "nothing has been stored"),
@@ -46,6 +46,8 @@ def test_all_is_well() -> None:
         (Figures(lines=(LISTENS,), unplaced=3), "degraded", "3 topics find no room"),
         (Figures(lines=(LISTENS,), unplaced=1), "degraded", "1 topic finds no room"),
         (Figures(lines=(LISTENS,), windows={"settled": 9, "failed": 1}), "degraded", "1 window of the last 31 days"),
+        (Figures(starting_for=20), "degraded", "starting for 20 s"),
+        (Figures(starting_for=400), "dead", "starting for 400 s"),
         (Figures(), "degraded", "nothing to listen to"),
     ],
 )
@@ -116,12 +118,13 @@ def test_a_bad_address_is_one_clear_error(address: str) -> None:
 
 
 async def test_a_taken_port_is_one_clear_error() -> None:
-    """A port that somebody else has is said, with the setting's name."""
+    """A port that somebody else has is said, with the setting and its value; it is no mistake of the command's."""
     first = Port(Told(Figures()), "127.0.0.1:0")
     await first.start()
     try:
-        with pytest.raises(SettingsError, match="health"):
+        with pytest.raises(RollbookError, match=rf"health = '127\.0\.0\.1:{first.port}'") as caught:
             await Port(Told(Figures()), f"127.0.0.1:{first.port}").start()
+        assert caught.value.exit_status == 1
     finally:
         await first.stop()
 
