@@ -243,6 +243,12 @@ _ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
 }
 
 
+def written(name: str) -> str:
+    """A field of the settings as people write it: `[store] path`, or a variable's name."""
+    keys = [f"[{section}] {key}" for (section, key), (target, _) in KEYS.items() if target == name]
+    return next(iter([*keys, *(variable for variable, (target, _) in _ENVIRONMENT.items() if target == name)]), name)
+
+
 def load(*, flags: Mapping[str, Any] | None = None, env: Mapping[str, str], cwd: Path) -> Settings:
     """The settings. flags: already of the fields' types, None where not given, and `config` for the file's path.
 

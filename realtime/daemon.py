@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar
 from genesys.api import Api, Count, counting
 from genesys.errors import RollbookError, StoreError
 from genesys.memory import give_back
-from genesys.settings import Settings
+from genesys.settings import Settings, written
 from genesys.times import to_text
 from realtime.figures import Figures, hearing
 from realtime.health import Port
@@ -170,16 +170,19 @@ class Daemon:
             self._notifier.tell(READY=1)
 
     def _use(self, read: Settings) -> None:
-        changed = {one.name for one in fields(Settings) if getattr(read, one.name) != getattr(self.settings, one.name)}
-        later = changed - _CHANGEABLE - {"explicit", "config_path"}
+        differs = {one.name for one in fields(Settings) if getattr(read, one.name) != getattr(self.settings, one.name)}
+        later = sorted(written(one) for one in differs - _CHANGEABLE - {"explicit", "config_path"})
         if later:
-            log.warning("changed settings that hold from the next start: %s", ", ".join(sorted(later)))
-        self.settings = read
+            log.warning("changed settings that hold from the next start: %s", ", ".join(later))
+        now = {name: getattr(read, name) for name in sorted(differs & _CHANGEABLE)}
+        # Those that run: what holds from the next start only is not among them.
+        self.settings = replace(self.settings, **now)
         if self._book is not None:
-            self._book.use_width(read.width)
+            self._book.use_width(self.settings.width)
         if self.subscriber is not None:
-            self.subscriber.use(read)
-        log.info("read the settings again")
+            self.subscriber.use(self.settings)
+        changed = ", ".join(f"{written(name)} is {value}" for name, value in now.items())
+        log.info("read the settings again: %s", changed or "nothing changes now")
 
     async def run(self) -> int:
         """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start."""

@@ -20,7 +20,7 @@ from genesys.api import Api, Channel, TopicState
 from genesys.errors import ApiError, RollbookError
 from genesys.notification import Observation
 from genesys.settings import Settings
-from genesys.topics import DETAIL_TEMPLATES, combine, topics_for
+from genesys.topics import DETAIL_TEMPLATES, combine, expand, topics_for
 from realtime import spread
 from realtime.census import Census
 from realtime.figures import Figures, Line
@@ -313,6 +313,8 @@ class Subscriber:
         self._say_unheard(templates)
         if not topics:
             log.warning("no queue is visible to this OAuth client, so there is nothing to hear")
+        if set(topics) != set(self._topics):
+            log.info("%d topics to hear, before %d", _plain(topics), _plain(self._topics))
         self._topics = topics
         self.refusals.keep_only([*topics, *DETAIL_TEMPLATES] if self._settings.follow_details else topics)
         self._spread(topics)
@@ -412,6 +414,10 @@ class Subscriber:
     def followed(self) -> int:
         """How many conversations are followed in detail."""
         return len(self._following.on_line)
+
+
+def _plain(topics: Sequence[str]) -> int:
+    return sum(len(expand(one)) for one in topics)
 
 
 def combined(topics: Sequence[str]) -> list[str]:

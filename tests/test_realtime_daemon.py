@@ -80,6 +80,35 @@ async def test_the_width_of_windows_can_be_changed(tmp_path: Path, monkeypatch: 
         assert used == [hour]
 
 
+async def test_a_reload_says_what_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """By the names that the file has, now or from the next start; and nothing more once the file is as it was."""
+    files = [
+        {"width": timedelta(hours=1), "store_path": Path("other.db"), "client_id": "other"},
+        {"width": timedelta(hours=1)},
+        {},
+        {},
+    ]
+
+    def reread(read: Settings) -> Settings:
+        return replace(read, **files.pop(0))
+
+    async with running(tmp_path, StandIn(), reread=reread) as (daemon, _, _):
+        await daemon.ready.wait()
+        with caplog.at_level(logging.INFO, logger="realtime.daemon"):
+            for _ in range(len(files)):
+                daemon.reload()
+            said = caplog.messages[:]
+        assert daemon.settings.store_path == tmp_path / "rollbook.db"
+    later = "changed settings that hold from the next start: GENESYSCLOUD_OAUTHCLIENT_ID, [store] path"
+    assert said == [
+        later,
+        "read the settings again: [reconcile] width is 1:00:00",
+        "read the settings again: nothing changes now",
+        "read the settings again: [reconcile] width is 0:30:00",
+        "read the settings again: nothing changes now",
+    ]
+
+
 async def test_who_is_starting_is_not_ready_because_it_read_its_settings(tmp_path: Path) -> None:
     """SIGHUP before it listens: the settings are read, and the service manager goes on waiting for the first READY=1."""
     hour = timedelta(hours=1)

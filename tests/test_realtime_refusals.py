@@ -93,6 +93,7 @@ async def test_who_hears_nothing_says_so(tmp_path: Path, caplog: pytest.LogCaptu
                 figures = running.subscriber.figures()
     needed = "give the OAuth client's role conversation:communication:view"
     assert f"line 1: hears 0 of 6 topics; 6 refused: {needed}" in caplog.messages
+    assert "6 topics to hear, before 0" in caplog.messages
     assert hearing(figures) == "0 topics on 1 line, 6 refused"
     assert judge(figures) == ("degraded", [f"6 topics are refused, and none is heard: {needed}"])
 
