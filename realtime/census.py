@@ -61,7 +61,8 @@ class Census:
         if others and others != self._said:
             log.warning(
                 "%d of the %d channels of this OAuth client are not of this run, nor left by an earlier one: another"
-                " program uses them, and topics are heard on those that it leaves",
+                " program uses them, and topics are heard on those that it leaves; give rollbook an OAuth client of its"
+                " own",
                 others,
                 CHANNELS_A_CLIENT,
             )

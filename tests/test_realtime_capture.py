@@ -195,6 +195,21 @@ async def test_a_channel_that_may_be_gone_is_not_counted_among_those_that_are_th
             stage.refuse_handshake = None
 
 
+async def test_what_an_earlier_run_left_is_no_reason_to_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The platform keeps a channel for a day after a clean end: it is ours. What is another program's is said."""
+    async with Stage() as stage:
+        with caplog.at_level(logging.WARNING):
+            for run in range(3):
+                async with capture(stage, tmp_path) as running:
+                    assert (len(stage.topics), running.subscriber.others) == (run + 1, 0)
+            assert caplog.messages == []
+            stage.others = 4
+            async with capture(stage, tmp_path) as running:
+                assert running.subscriber.others == 4
+    assert [one.partition(" of the ")[0] for one in caplog.messages] == ["4"]
+    assert "give rollbook an OAuth client of its own" in caplog.text
+
+
 async def test_a_refused_topic_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A topic without permission is reported with what is missing, is no part of coverage, and the others are heard."""
     async with Stage(queues=3) as stage:
