@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import sqlite3
+import threading
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +22,9 @@ from reconcile.read import Query, read
 from reconcile.report import Report
 from reconcile.runner import reconcile_window
 from reconcile.task import Task
+from store import conversations
 from store.book import Book
+from store.errors import StoreFull
 
 
 class Crash(Exception):
@@ -85,6 +89,37 @@ async def test_it_goes_on_where_it_was(tmp_path: Path, pages: int, via: Any) -> 
         # The page that was held back while the next one was on its way may be fetched again, and no other.
         assert org.pages <= needed - pages + 1
     assert dump(path)["unfinished_readings"] == []
+
+
+@pytest.mark.parametrize("via", ["query", "job"])
+async def test_it_does_not_go_on_behind_a_write_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, via: Any
+) -> None:
+    """The first page could not be written, those after it could: the next run writes it, and proves nothing without."""
+    org, clock, path = organisation(), Clock(), tmp_path / "rollbook.db"
+    write = conversations.write
+    started, go = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def fails(db: sqlite3.Connection, details: Any, *more: Any, **named: Any) -> Any:
+        if details[0].conversation_id == "c00":
+            loop.call_soon_threadsafe(started.set)
+            go.wait(10)  # the pages after it wait behind it
+            raise sqlite3.DatabaseError("database or disk is full")
+        return write(db, details, *more, **named)
+
+    monkeypatch.setattr(conversations, "write", fails)
+    running = asyncio.create_task(run(path, org, clock, via=via))
+    await started.wait()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    go.set()
+    with pytest.raises(StoreFull):
+        await running
+    monkeypatch.undo()
+    report = await run(path, org, clock, via=via)
+    assert (report.owned, report.missing) == (20, 20)
+    assert len(dump(path)["conversations"]) == 20
 
 
 async def test_it_says_where_it_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
