@@ -108,7 +108,7 @@ def settings_options(command: F) -> F:
 
 def read_settings(**flags: Any) -> Settings:
     """The settings of this process: its flags, environment and working directory."""
-    return load(flags=flags, env=os.environ, cwd=Path.cwd())
+    return load(flags=flags, env=os.environ, cwd=Path.cwd(), now=datetime.now(UTC))
 
 
 def json_option(command: F) -> F:

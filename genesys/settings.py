@@ -16,7 +16,7 @@ from genesys import topics
 from genesys.errors import SettingsError
 from genesys.regions import hosts
 from genesys.secrets import is_reference
-from genesys.times import from_text, parse_duration
+from genesys.times import from_text, parse_duration, to_text
 from genesys.topics import DETAIL_TEMPLATES
 
 
@@ -196,7 +196,7 @@ def _filter(value: Any) -> dict[str, Any]:
     return check_filter(value)
 
 
-def _address(value: Any) -> str:
+def _address(value: Any, example: str = "https://api.mypurecloud.com") -> str:
     text = _text(value).rstrip("/")
     try:
         parts = urlsplit(text)
@@ -204,8 +204,12 @@ def _address(value: Any) -> str:
     except ValueError:
         good = False
     if not good or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("must be an address such as https://api.mypurecloud.com")
+        raise ValueError(f"must be an address such as {example}")
     return text
+
+
+def _queue_url(value: Any) -> str:
+    return _address(value, "https://sqs.eu-central-1.amazonaws.com/123456789012/rollbook-events")
 
 
 # (section, key) of the settings file → (field, how it is read)
@@ -220,7 +224,7 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("realtime", "users"): ("users", _flag),
     ("realtime", "follow_details"): ("follow_details", _flag),
     ("realtime", "health"): ("health", _text),
-    ("realtime.sqs", "queue_url"): ("sqs_queue_url", _address),
+    ("realtime.sqs", "queue_url"): ("sqs_queue_url", _queue_url),
     ("realtime.sqs", "topics"): ("sqs_topics", _templates),
     ("realtime.sqs", "receivers"): ("sqs_receivers", _receivers),
     ("reconcile", "width"): ("width", _width),
@@ -249,8 +253,11 @@ def written(name: str) -> str:
     return next(iter([*keys, *(variable for variable, (target, _) in _ENVIRONMENT.items() if target == name)]), name)
 
 
-def load(*, flags: Mapping[str, Any] | None = None, env: Mapping[str, str], cwd: Path) -> Settings:
+def load(
+    *, flags: Mapping[str, Any] | None = None, env: Mapping[str, str], cwd: Path, now: datetime | None = None
+) -> Settings:
     """The settings. flags: already of the fields' types, None where not given, and `config` for the file's path.
+    now: what `since` must not lie after, if it is to be looked at.
 
     Raises SettingsError, naming the key or the variable.
     """
@@ -261,6 +268,10 @@ def load(*, flags: Mapping[str, Any] | None = None, env: Mapping[str, str], cwd:
         if env.get(name):
             values[target] = _value(name, read, env[name])
     values |= given
+    if now is not None and values.get("since", now) > now:
+        raise SettingsError(
+            f"[reconcile] since = {to_text(values['since'])}: lies in the future; choose an earlier time"
+        )
     explicit = frozenset(values)
     if values.get("region"):
         api_url, login_url = hosts(values["region"])
@@ -318,6 +329,9 @@ def _section(path: Path, name: str, members: Mapping[str, Any], values: dict[str
 def _unknown(section: str, key: str) -> str:
     """What to say of a key that nobody knows: where it belongs, what comes near it, or what there is."""
     place = f"unknown key {key!r} in [{section}]" if section else f"unknown section or key {key!r}"
+    variable = written(key)
+    if variable.startswith("GENESYSCLOUD_"):
+        return f"{place}; it is no part of the file: set the environment variable {variable}"
     homes = [home for home, known in KEYS if known == key]
     if homes:
         return f"{place}; it belongs in [{homes[0]}]"

@@ -105,6 +105,15 @@ def test_a_moment_in_any_notation(written: str, tmp_path: Path) -> None:
     assert read(tmp_path, f"[reconcile]\n{written}\n").since == datetime(2026, 3, 1, tzinfo=UTC)
 
 
+def test_a_beginning_in_the_future(tmp_path: Path) -> None:
+    """Nothing would begin at it: it is refused where the time is known."""
+    toml, now = "[reconcile]\nsince = 2026-03-02T00:00:00Z", datetime(2026, 3, 1, 12, tzinfo=UTC)
+    (tmp_path / "rollbook.toml").write_text(toml)
+    with pytest.raises(SettingsError, match=r"since = 2026-03-02T.* lies in the future"):
+        load(env={}, cwd=tmp_path, now=now)
+    assert load(env={}, cwd=tmp_path, now=now + timedelta(days=1)).since is not None
+
+
 def test_a_filter_may_be_json(tmp_path: Path) -> None:
     """As a text it is what the API takes; as a table it is the same."""
     text = '{"segmentFilters": [{"type": "and", "predicates": [{"dimension": "mediaType", "value": "voice"}]}]}'
@@ -119,7 +128,9 @@ def test_a_filter_may_be_json(tmp_path: Path) -> None:
         ('region = "us-east-1"', ["region", "belongs in [genesys]"]),
         ('[store]\nregion = "us-east-1"', ["region", "belongs in [genesys]"]),
         ("[zzz]\n", ["zzz", "known: genesys"]),
-        ('[genesys]\nclient_secret = "hunter2"', ["client_secret"]),
+        ('[genesys]\nclient_secret = "hunter2"', ["client_secret", "variable GENESYSCLOUD_OAUTHCLIENT_SECRET"]),
+        ('[genesys]\nclient_id = "a"', ["client_id", "variable GENESYSCLOUD_OAUTHCLIENT_ID"]),
+        ('[realtime.sqs]\nqueue_url = "rollbook-events"', ["queue_url", "rollbook-events", "https://sqs."]),
         ("[realtime.sqs]\nurl = 5", ["url", "realtime.sqs", "queue_url"]),
         ("[realtime]\nsqs = 5", ["realtime.sqs is a section"]),
         ("genesys = 5", ["genesys is a section"]),
