@@ -1,4 +1,4 @@
-"""Lines for a terminal: how wide it is, and where a line that is wider is broken."""
+"""Lines for people: how many of what, how wide a terminal is, and where a line that is wider is broken."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 WIDTH: Final = 80
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 pass`, `2 passes`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def fitted(lines: Iterable[str], *, indent: int) -> Iterator[str]:

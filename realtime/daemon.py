@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from genesys.api import Api, Count, counting
+from genesys.columns import count
 from genesys.errors import RollbookError, StoreError
 from genesys.memory import give_back
 from genesys.settings import Settings, written
@@ -32,7 +33,7 @@ from realtime.queue import Door, Queue
 from realtime.signals import Timings
 from realtime.subscriber import ALIVE, REDISCOVER, Subscriber
 from reconcile.due import AT_ONCE, Round, run_due
-from reconcile.report import Report, count, title
+from reconcile.report import Report, title
 from reconcile.schedule import Schedule
 from store.book import Book
 from store.errors import StoreBusy

@@ -18,11 +18,11 @@ import click
 
 from genesys import console, topics
 from genesys.api import Api
+from genesys.columns import count
 from genesys.errors import ApiError, PermissionRefused, RollbookError
 from genesys.settings import Settings
 from genesys.times import to_text
 from realtime.health import split
-from reconcile.report import count
 from store.book import Book
 from store.engine import SQLITE_VERSION, sqlite_race
 

@@ -33,7 +33,6 @@ from realtime.inbox import Begin, End, Frame, Inbox
 from realtime.signals import Action, Do, Event, Phase, Signal, Timings
 from realtime.socket import PING, Socket, SocketRefused
 from realtime.subscriptions import Told, ask
-from reconcile.report import count
 
 log = logging.getLogger(__name__)
 

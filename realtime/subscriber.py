@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from genesys.api import Api, Channel, TopicState
+from genesys.columns import count
 from genesys.errors import ApiError, RollbookError
 from genesys.notification import Observation
 from genesys.settings import Settings
@@ -32,7 +33,6 @@ from realtime.listener import Listener
 from realtime.refusals import Refusals
 from realtime.signals import Moment, Phase, Timings
 from realtime.socket import Socket
-from reconcile.report import count
 from realtime.subscriptions import Told
 from store.book import Book
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from genesys.columns import WIDTH, fitted
+from genesys.columns import WIDTH, count, fitted
 from genesys.times import Interval, to_text
 
 # Verdict → exit status (CONTRACT, "Commands").
@@ -98,11 +98,6 @@ class DueReport:
             "followed": dict(self.followed),
             "left": self.left,
         }
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """`1 pass`, `2 passes`."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
 
 
 def title(interval: Interval) -> str:

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from genesys.api import Api
+from genesys.columns import count
 from genesys.detail import DetailRow, DetailsPage
 from genesys.errors import ApiError, StoreError, UsageError
 from genesys.rest import Count, counting
@@ -28,7 +29,7 @@ from reconcile import follow, jobs, journal, window
 from reconcile.causes import Listening
 from reconcile.proof import Reader, id_digest
 from reconcile.read import Query, Sleep, read
-from reconcile.report import Report, count
+from reconcile.report import Report
 from reconcile.scan import end_of, moment, start_of, started_in
 from reconcile.task import Command, Found, Progress, Show, Task
 from reconcile.writing import Writing
