@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from cfnlint.decode import decode
 
+from genesys.errors import SettingsError
 from genesys.settings import _ENVIRONMENT
 from genesys.topics import DETAIL_MEMBERS
 
@@ -222,3 +224,39 @@ def test_the_package_asks_for_what_the_project_declares() -> None:
     needed = package.requirements()
     assert len(needed) == len(package.NEEDED)
     assert all(">=" in one for one in needed)
+
+
+def unit(name: str) -> dict[str, str]:
+    """The [Service] section of a unit."""
+    read = configparser.ConfigParser(interpolation=None)
+    read.optionxform = str  # type: ignore[assignment]
+    read.read(DEPLOY / "systemd" / name)
+    return dict(read["Service"])
+
+
+def test_a_wrong_setting_is_not_tried_for_ever() -> None:
+    """Status 2 stays; a start that waits for the platform is not ended from outside; no settings file is needed."""
+    daemon, due = unit("rollbook.service"), unit("rollbook-due.service")
+    assert daemon["RestartPreventExitStatus"] == str(SettingsError.exit_status)
+    assert daemon["TimeoutStartSec"] == "infinity"
+    for one in (daemon, due):
+        assert "--config" not in one["ExecStart"]
+        assert one["WorkingDirectory"] == "/etc/rollbook"
+
+
+def test_both_units_may_do_as_little() -> None:
+    """What the daemon's unit forbids, the other's forbids too."""
+    daemon, due = unit("rollbook.service"), unit("rollbook-due.service")
+    forbids = {
+        name: value
+        for name, value in daemon.items()
+        if name.startswith(("NoNew", "Protect", "Private", "Restrict", "Lock", "MemoryDeny", "SystemCall", "UMask"))
+    }
+    assert len(forbids) > 10
+    assert forbids.items() <= due.items()
+
+
+def test_the_secret_of_the_container_is_in_no_commit_and_no_image() -> None:
+    """deploy/docker/.env holds it."""
+    for name in (".gitignore", ".dockerignore"):
+        assert {".env", "**/.env"} & set((ROOT / name).read_text().splitlines()), name
