@@ -112,7 +112,7 @@ def hearing(figures: Figures) -> str:
     """What is heard now, in a few words."""
     heard, lines = sum(line.heard for line in figures.lines), len(figures.lines)
     refused = f", {figures.refused} refused" if figures.refused else ""
-    return f"{heard} topics on {lines} line{'' if lines == 1 else 's'}{refused}"
+    return f"{count(heard, 'topic')} on {count(lines, 'line')}{refused}"
 
 
 def mend(missing: Sequence[str]) -> str:

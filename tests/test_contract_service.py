@@ -66,7 +66,7 @@ async def test_a_service_manager_is_told_and_nobody_is_told_a_secret(tmp_path: P
             cleanup.callback(end, process)
             reading = asyncio.create_task(process.communicate())
             await until(lambda: told("READY=1"), within=30)
-            assert any(one.endswith("STATUS=1 line") for one in heard)
+            assert any(one.endswith("STATUS=6 topics on 1 line") for one in heard)
             await until(lambda: told("WATCHDOG=1"))
             health = json.loads(await asyncio.to_thread(get, port, "/healthz"))
             assert health["state"] in ("well", "degraded"), health
