@@ -245,7 +245,8 @@ class Daemon:
 
     async def figures(self) -> Figures:
         """How the daemon is. Reads the ledger of the last 31 days, and does not wait long for it."""
-        starting = None if self.ready.is_set() else time.monotonic() - self._began
+        started = self.ready.is_set() and (self.subscriber is None or self.subscriber.looked)
+        starting = None if started else time.monotonic() - self._began
         if self._book is None or self._api is None:
             return Figures(starting_for=starting)
         windows = await self._verdicts(self._book)

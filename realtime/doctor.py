@@ -72,7 +72,9 @@ def doctor(settings: Settings, as_json: bool) -> None:
             console.answer({"ok": not failed, "checks": [asdict(check) for check in checks]})
         else:
             click.echo("")
-            click.echo(f"{failed} to mend" if failed else "All is well: `rollbook run` can start.")
+            look = sum(check.state == "warn" for check in checks)
+            well = f"{look} to look at; `rollbook run` can start." if look else "All is well: `rollbook run` can start."
+            click.echo(f"{failed} to mend" if failed else well)
         return 1 if failed else 0
 
     console.run(work(), as_json=as_json)

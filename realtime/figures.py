@@ -98,8 +98,9 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
     if failed := figures.windows.get("failed", 0):
-        several = f"{failed} windows" if failed > 1 else "1 window"
-        degraded.append(f"{several} of the last 31 days failed: `rollbook windows --verdict failed` says why")
+        degraded.append(
+            f"{count(failed, 'window')} of the last 31 days failed: `rollbook windows --verdict failed` says why"
+        )
     if figures.refused:
         none = ", and none is heard" if not any(line.heard for line in figures.lines) else ""
         degraded.append(f"{count(figures.refused, 'topic is', 'topics are')} refused{none}{mend(figures.missing)}")

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from genesys.api import TopicState
+from genesys.columns import count
 from genesys.times import to_text
 from genesys.topics import DETAIL_EVENTS, detail_member, expand
 from realtime.figures import mend
@@ -54,7 +55,7 @@ class Refusals:
                 "%s: hears %d of %d topics; %d refused%s", scope, heard, heard + len(refused), len(refused), to_do
             )
         else:
-            log.info("%s: hears %d topics", scope, heard)
+            log.info("%s: hears %s", scope, count(heard, "topic"))
 
     async def load(self) -> None:
         """See what the book has from earlier runs. Raises StoreError."""
@@ -90,7 +91,7 @@ class Refusals:
             log.debug("refused: %s", name)
             alike.setdefault((state.reason or "no reason given", tuple(state.missing_permissions)), []).append(name)
         for (reason, lacks), names in alike.items():
-            shown = names[0] if len(names) == 1 else f"{len(names)} topics such as {names[0]}"
+            shown = names[0] if len(names) == 1 else f"{count(len(names), 'topic')} such as {names[0]}"
             log.warning("refused: %s (%s)%s", shown, reason.rstrip("."), mend(lacks))
 
     def ask_again(self) -> None:

@@ -141,6 +141,11 @@ class Subscriber:
         return self._census.places.free(sum(listener.places for listener in self._all()))
 
     @property
+    def looked(self) -> bool:
+        """Whether it is known which topics there are: with thousands of queues the first look takes minutes."""
+        return self._looks > 0
+
+    @property
     def others(self) -> int:
         """How many of the client's channels are not ours."""
         return self._census.places.others
@@ -314,7 +319,7 @@ class Subscriber:
         if not topics:
             log.warning("no queue is visible to this OAuth client, so there is nothing to hear")
         if set(topics) != set(self._topics):
-            log.info("%d topics to hear, before %d", _plain(topics), _plain(self._topics))
+            log.info("%s to hear, before %d", count(_plain(topics), "topic"), _plain(self._topics))
         self._topics = topics
         self.refusals.keep_only([*topics, *DETAIL_TEMPLATES] if self._settings.follow_details else topics)
         self._spread(topics)

@@ -17,11 +17,13 @@ from pathlib import Path
 import pytest
 from stand_in import StandIn
 
+from genesys.api import Api, Entity
 from genesys.errors import RollbookError
 from genesys.settings import Settings, load
 from genesys.times import Interval
 from realtime import daemon as daemon_module
 from realtime.daemon import Daemon, Options
+from realtime.figures import judge
 from realtime.health import Port
 from realtime.notify import Notifier
 from realtime.queue import About, Queue
@@ -165,6 +167,35 @@ async def test_the_port_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             task.cancel()
             await asyncio.wait({task})
     assert not settings.store_path.exists()
+
+
+async def test_a_first_look_that_takes_long_is_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service manager is told that it is ready after a while; that there is nothing to listen to is not known."""
+    monkeypatch.setattr(daemon_module, "_READY_WITHIN", 0.01)
+    answer = asyncio.Event()
+
+    async def slow(_: Api) -> list[Entity]:
+        await answer.wait()
+        return []
+
+    monkeypatch.setattr(Api, "queues", slow)
+    async with Simulator(seed=5, per_hour=0) as organisation:
+        settings = replace(load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db")
+        daemon = Daemon(settings, notifier=Manager(), options=Options(reconcile=False))
+        task = asyncio.create_task(daemon.run())
+        try:
+            async with asyncio.timeout(20):
+                await daemon.ready.wait()
+                assert (await daemon.figures()).starting_for is not None
+                answer.set()
+                while (figures := await daemon.figures()).starting_for is not None:
+                    await asyncio.sleep(0)
+                assert judge(figures)[1] == ["there is nothing to listen to"]
+                daemon.stop()
+                assert await task == 0
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
 
 
 async def test_it_ends_at_once_while_the_queue_does_not_answer(tmp_path: Path) -> None:

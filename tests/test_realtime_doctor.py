@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,3 +106,14 @@ async def test_a_host_that_never_answers(tmp_path: Path, monkeypatch: pytest.Mon
         server.close()
     assert (checks[-1].name, checks[-1].state) == ("sign-in", "fail")
     assert host in checks[-1].mend
+
+
+def test_all_is_not_well_where_something_is_to_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run can start all the same, so the status is 0."""
+
+    async def examine(_: Settings, tell: Callable[[doctor.Check], None]) -> None:
+        tell(doctor.Check("refused", "warn", "6 topics"))
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    ran = CliRunner().invoke(doctor.doctor, [])
+    assert (ran.exit_code, ran.output.splitlines()[-1]) == (0, "1 to look at; `rollbook run` can start.")

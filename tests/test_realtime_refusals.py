@@ -79,7 +79,7 @@ def test_what_lacks_the_same_permission_is_one_line(book: Book, caplog: pytest.L
     with caplog.at_level(logging.INFO):
         refusals.answered([refused(topic(number)) for number in range(2_000)])
     (line,) = caplog.messages
-    assert "2000 topics" in line
+    assert "2,000 topics" in line
     assert "role a:b:c" in line
 
 
