@@ -287,11 +287,18 @@ def _config_path(flag: Any, env: Mapping[str, str], cwd: Path) -> Path | None:
     named = flag or env.get("ROLLBOOK_CONFIG")
     if named:
         path = cwd / Path(named).expanduser()
-        if not path.is_file():
+        if not _is_file(path):
             raise SettingsError(f"there is no settings file {path}")
         return path
     default = cwd / "rollbook.toml"
-    return default if default.is_file() else None
+    return default if _is_file(default) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError:
+        raise SettingsError(f"{path}: this user may not look into {path.parent}") from None
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from reconcile.report import Report
 from reconcile.runner import reconcile_window
 from simulator import Simulator
 from store.book import Book
+from store.engine import is_there
 
 # Simulated time: the window; when and for how long the connection is cut; how long after its end it is read.
 WIDTH: Final = timedelta(minutes=20)
@@ -107,7 +108,7 @@ def demo(*, path: Path, seed: int, as_json: bool) -> None:
 
 def _make_room(path: Path, seed: int) -> None:
     """Remove an earlier demo's store; refuse any other file."""
-    if not path.exists():
+    if not is_there(path):
         return
     ours = Simulator(seed=seed, per_hour=0).world.organization["name"]
     with Book.open(path, mode="ro") as book:

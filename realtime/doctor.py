@@ -24,7 +24,7 @@ from genesys.settings import Settings
 from genesys.times import to_text
 from realtime.health import split
 from store.book import Book
-from store.engine import SQLITE_VERSION, sqlite_race
+from store.engine import SQLITE_VERSION, is_there, sqlite_race
 
 State = Literal["ok", "warn", "fail"]
 _MARKS: Final[dict[State, str]] = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}
@@ -266,7 +266,11 @@ def _clock(skew: float | None) -> Check:
 
 def _store_file(path: Path) -> Check:
     version = SQLITE_VERSION
-    if not path.exists():
+    try:
+        there = is_there(path)
+    except RollbookError as error:
+        return Check("store", "fail", "cannot be used", str(error))
+    if not there:
         folder = path.resolve().parent
         if not folder.is_dir():
             return Check("store", "fail", f"{folder} does not exist", "make the folder, or give --db another path")
@@ -305,9 +309,9 @@ def _unwritable(path: Path) -> Check | None:
 
 
 def _store_owner(path: Path, organization: tuple[str, str]) -> Check:
-    if not path.exists():
-        return Check("owner", "ok", f"the store will belong to {organization[1]}")
     try:
+        if not is_there(path):
+            return Check("owner", "ok", f"the store will belong to {organization[1]}")
         with Book.open(path, mode="ro") as book:
             known = book.organization
     except RollbookError as error:

@@ -32,6 +32,7 @@ from reconcile.read import Stopped
 from reconcile.report import DueReport, Report, due_lines, lines, title
 from reconcile.task import Show
 from store.book import Book
+from store.engine import is_there
 
 Via = Literal["query", "job", "auto"]
 
@@ -171,7 +172,7 @@ async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
     organization = await api.organization()
     path = words.settings.store_path
     if words.dry_run:
-        if not path.exists():
+        if not is_there(path):
             yield None
             return
         book = Book.open(path, mode="ro", now=_now, width=words.settings.width)

@@ -202,10 +202,15 @@ def connect(path: Path, *, journal: str = "wal", timeout: float = STEP) -> sqlit
     return connection
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file. Raises StoreUnwritable where it is a folder, or this user may not look."""
+    _must_be_a_file(path)
+    return path.exists()
+
+
 def must_be_there(path: Path) -> None:
     """Raise StoreUnwritable where there is no file."""
-    _must_be_a_file(path)
-    if not path.exists():
+    if not is_there(path):
         raise StoreUnwritable(
             f"there is no store at {path}; `rollbook run` or `reconcile` make one, --db names another"
         )

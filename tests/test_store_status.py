@@ -140,12 +140,13 @@ def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:
     assert {line[:15] for line in shown} >= {"failed".ljust(15), "gaps".ljust(15), " " * 15}
 
 
-def as_anybody(command: str, path: Path) -> tuple[int, str]:
+def as_anybody(command: str, path: Path, **env: str) -> tuple[int, str]:
     """What a command on a store answers to somebody who has no more rights than the files give: its first line."""
     ran = subprocess.run(
         [*AS_ANYBODY, sys.executable, "-m", "rollbook", command, "--db", str(path)],
-        capture_output=True, text=True, env=environment({}), cwd=path.parent.parent,
+        capture_output=True, text=True, env=environment(env), cwd=path.parent.parent,
     )  # fmt: skip
+    assert "Traceback" not in ran.stderr
     return ran.returncode, (ran.stdout or ran.stderr).splitlines()[0]
 
 
@@ -197,3 +198,14 @@ def test_a_lock_of_somebody_else_is_named(kept: Path) -> None:
     status, line = as_anybody("rebuild", kept)
     assert (status, line.startswith(f"rollbook: {lock}: cannot be opened")) == (1, True)
     assert f"run this as {lock.owner()}" in line
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not MAY_BE_ANYBODY, reason="root may do everything")
+def test_a_folder_that_one_may_not_look_into_is_named(kept: Path, tmp_path: Path) -> None:
+    """The demo's store, or the settings file: one line with the folder, and the status of what is wrong."""
+    kept.parent.chmod(0o000)
+    status, line = as_anybody("demo", kept)
+    assert (status, f"this user may not look into {kept.parent}" in line) == (1, True)
+    status, line = as_anybody("status", tmp_path / "any.db", ROLLBOOK_CONFIG=str(kept.parent / "rollbook.toml"))
+    assert (status, f"this user may not look into {kept.parent}" in line) == (2, True)
