@@ -97,6 +97,8 @@ class Server:
 
     async def _subscriptions(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
+        if name not in self.topics:
+            return web.json_response({"message": "no such channel", "code": "not.found", "status": 404}, status=404)
         if request.method == "GET":
             self.requests["topic lists"] += 1
             return web.json_response({"entities": [{"id": one} for one in self.topics[name]]})
