@@ -23,7 +23,7 @@ from store.checkpointer import Checkpointer
 from store.conversations import Cause, OpenConversation, PageOutcome, Read
 from store.errors import translate
 from store.ledger import Ledger
-from store.patience import STEP
+from store.patience import Patience
 from store.writer import Writer
 
 T = TypeVar("T")
@@ -82,17 +82,17 @@ class Book(Captured, Ledger):
         """
         path = Path(path)
         writer = role = None
-        if mode != "rw":
+        if mode == "r+":
             engine.must_be_there(path)
         if mode != "ro":
             journal = engine.choose_journal(path, journal)
-            hurry = hurry or threading.Event()
-            engine.prepare(path, organization=organization, journal=journal, busy=busy, hurry=hurry)
+            patience = Patience(busy, hurry or threading.Event())
+            engine.prepare(path, organization=organization, journal=journal, patience=patience)
             role = Checkpointer(path) if journal == "wal" else None
             try:
                 writer = Writer(
-                    lambda: engine.connect(path, journal=journal, timeout=min(busy, STEP)), path,
-                    busy=busy, hurry=hurry, after_commit=role or (lambda: None),
+                    lambda: engine.connect(path, journal=journal, timeout=patience.step), path,
+                    patience=patience, after_commit=role or (lambda: None),
                 )  # fmt: skip
                 if role is not None:
                     role.use(writer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
@@ -12,7 +11,7 @@ from urllib.parse import quote
 from store import schema
 from store.errors import StoreForeign, StoreUnwritable, owner_of, translate
 from store.locks import MIGRATION, held, lock_file
-from store.patience import STEP, patiently
+from store.patience import Patience
 
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
 BUSY_SECONDS: Final = 60.0
@@ -83,17 +82,15 @@ def choose_journal(path: Path, asked: Literal["wal", "delete"] | None) -> Litera
     return "delete"
 
 
-def prepare(
-    path: Path, *, organization: tuple[str, str] | None, journal: str, busy: float, hurry: threading.Event
-) -> None:
+def prepare(path: Path, *, organization: tuple[str, str] | None, journal: str, patience: Patience) -> None:
     """Make sure that `path` is a store of this version, ours, and of this organisation. Creates it if need be.
 
-    busy, hurry: as `Writer` has them. Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
+    Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
     """
     _create(path)
 
     def check() -> None:
-        connection = connect(path, journal=journal, timeout=min(busy, STEP))
+        connection = connect(path, journal=journal, timeout=patience.step)
         try:
             _check(connection, path, journal)
             if organization is not None:
@@ -102,7 +99,7 @@ def prepare(
             connection.close()
 
     try:
-        patiently(check, busy=busy, hurry=hurry)
+        patience.spend_on(check)
     except sqlite3.Error as error:
         raise translate(error, path) from None
 
@@ -187,7 +184,7 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
         connection.execute("COMMIT")
 
 
-def connect(path: Path, *, journal: str = "wal", timeout: float = STEP) -> sqlite3.Connection:
+def connect(path: Path, *, journal: str, timeout: float) -> sqlite3.Connection:
     """A connection that writes. Durable: an answered commit survives a power cut. It never checkpoints by itself."""
     connection = sqlite3.connect(
         path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=1024

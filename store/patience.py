@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -16,16 +17,28 @@ STEP: Final = 1.0
 _BREATH: Final = 0.05
 
 
-def patiently(work: Callable[[], T], *, busy: float, hurry: threading.Event) -> T:
-    """Do `work`, again while another program holds the file: for `busy` seconds, or until `hurry` is set.
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """busy: seconds for which another program's transaction is waited for; once `hurry` is set, no longer."""
 
-    Whatever `work` began has to be undone when it raises. Raises what it raises at last.
-    """
-    until = time.monotonic() + busy
-    while True:
-        try:
-            return work()
-        except sqlite3.OperationalError as error:
-            held = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not held or time.monotonic() >= until or hurry.wait(_BREATH):
-                raise
+    busy: float
+    hurry: threading.Event
+
+    @property
+    def step(self) -> float:
+        """How long a connection may wait by itself, seconds."""
+        return min(self.busy, STEP)
+
+    def spend_on(self, work: Callable[[], T]) -> T:
+        """What `work` answers; it is done again while another program holds the file.
+
+        Whatever it began has to be undone when it raises. Raises what it raises at last.
+        """
+        until = time.monotonic() + self.busy
+        while True:
+            try:
+                return work()
+            except sqlite3.OperationalError as error:
+                held = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not held or time.monotonic() >= until or self.hurry.wait(_BREATH):
+                    raise

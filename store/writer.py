@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from store.errors import StoreError, translate
-from store.patience import patiently
+from store.patience import Patience
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], Any]
@@ -30,24 +30,19 @@ _STOP: Final = None
 
 
 class Writer:
-    """Owns one connection and the thread that uses it. `submit` may be called from any thread.
-
-    busy: seconds for which another program's transaction is waited for; once `hurry` is set, no longer.
-    """
+    """Owns one connection and the thread that uses it. `submit` may be called from any thread."""
 
     def __init__(
         self,
         connect: Callable[[], sqlite3.Connection],
         path: Path,
         *,
-        busy: float,
-        hurry: threading.Event,
+        patience: Patience,
         after_commit: Callable[[], None] = lambda: None,
     ) -> None:
         self._connect = connect
         self._path = path
-        self._busy = busy
-        self._hurry = hurry
+        self._patience = patience
         self._after_commit = after_commit
         self._jobs: queue.SimpleQueue[tuple[Job, Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -116,9 +111,7 @@ class Writer:
     def _commit(self, connection: sqlite3.Connection, group: list[tuple[Job, Future[Any]]]) -> None:
         """Run these jobs in one transaction; if one of several fails, each again in one of its own."""
         try:
-            values = patiently(
-                lambda: _transaction(connection, [job for job, _ in group]), busy=self._busy, hurry=self._hurry
-            )
+            values = self._patience.spend_on(lambda: _transaction(connection, [job for job, _ in group]))
         except _OneOfSeveral:
             for one in group:
                 self._commit(connection, [one])
