@@ -20,6 +20,9 @@ def fitted(lines: Iterable[str], *, indent: int) -> Iterator[str]:
     A word is never broken: ids and times are there to be copied.
     """
     for line in lines:
-        yield from textwrap.wrap(
-            line, WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
-        )
+        yield from wrapped(line, WIDTH, indent=indent)
+
+
+def wrapped(line: str, width: int, *, indent: int = 0) -> list[str]:
+    """One line, broken so."""
+    return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)

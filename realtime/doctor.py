@@ -18,10 +18,11 @@ import click
 
 from genesys import console, topics
 from genesys.api import Api
-from genesys.columns import count
+from genesys.columns import count, wrapped
 from genesys.errors import ApiError, PermissionRefused, RollbookError
 from genesys.settings import Settings
 from genesys.times import to_text
+from realtime.figures import remedy
 from realtime.health import split
 from store.book import Book
 from store.engine import SQLITE_VERSION, is_there, sqlite_race
@@ -83,19 +84,8 @@ def doctor(settings: Settings, as_json: bool) -> None:
 def _print(check: Check) -> None:
     click.echo(f"{_MARKS[check.state]}  {check.name:<12} {check.found}")
     if check.mend:
-        for line in _wrapped(check.mend, 58):
+        for line in wrapped(check.mend, 58):
             click.echo(f"{'':<19}{line}")
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    lines, line = [], ""
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    return [*lines, line]
 
 
 async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
@@ -336,5 +326,5 @@ def _refused(path: Path) -> Check | None:
     missing = sorted({name for one in topics for name in one["missing_permissions"]})
     return Check(
         "refused", "warn", f"{len(topics):,} topics, when they were last asked for ({asked} UTC)",
-        f"give the OAuth client's role {', '.join(missing)}" if missing else "see the table rejected_topics",
+        remedy(missing) or "see the table rejected_topics",
     )  # fmt: skip

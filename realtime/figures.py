@@ -116,9 +116,14 @@ def hearing(figures: Figures) -> str:
     return f"{count(heard, 'topic')} on {count(lines, 'line')}{refused}"
 
 
+def remedy(missing: Sequence[str]) -> str:
+    """What to do about a refusal; nothing where the platform names no permission."""
+    return f"give the OAuth client's role {', '.join(missing)}" if missing else ""
+
+
 def mend(missing: Sequence[str]) -> str:
-    """What to do about a refusal, to put behind it; nothing where the platform names no permission."""
-    return f": give the OAuth client's role {', '.join(missing)}" if missing else ""
+    """The same, to put behind the refusal."""
+    return f": {remedy(missing)}" if missing else ""
 
 
 def _judge_queue(queue: QueueFigures, dead: list[str], degraded: list[str]) -> None:
