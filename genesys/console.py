@@ -128,7 +128,7 @@ def verbose_option(command: F) -> F:
     return option(command)
 
 
-class _Lines(logging.Formatter):
+class Lines(logging.Formatter):
     """A line each, whose time is in UTC, as all times in messages are."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
@@ -140,7 +140,7 @@ class _Lines(logging.Formatter):
 def start_logging(verbosity: int) -> None:
     """Logs go to standard error: warnings, with 1 what happens, with 2 everything of ours."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO if verbosity else logging.WARNING, handlers=[handler], force=True)
     for name in ("genesys", "store", "reconcile", "realtime"):
         logging.getLogger(name).setLevel(logging.DEBUG if verbosity > 1 else logging.NOTSET)

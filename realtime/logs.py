@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime
+
+from genesys.console import Lines
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(Lines):
     """time (UTC), level, logger, message, and the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        said = {"time": at, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        said = {
+            "time": self.formatTime(record), "level": record.levelname.lower(), "logger": record.name,
+            "message": record.getMessage(),
+        }  # fmt: skip
         if record.exc_info:
             said["traceback"] = self.formatException(record.exc_info)
         return json.dumps(said, ensure_ascii=False)
