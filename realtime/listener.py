@@ -60,7 +60,7 @@ class Listener:
         self.number = number
         self.topics = tuple(topics)
         self.line = Line(timings, serials)
-        self.connects = self.losses = self.refused_replies = 0
+        self.connects = self.losses = 0
         self._api, self._inbox, self._desk, self._open = api, inbox, desk, opener
         self._held: dict[int, Held] = {}
         self._background = Background(self.scope)
@@ -430,7 +430,6 @@ class Listener:
             case Reply(result="404"):
                 self._signal(Signal(Event.EVICTED, held.serial))
             case Reply(result=result, message=message) if result != "200":
-                self.refused_replies += 1
                 log.warning("%s: a subscription over the socket was refused: %s", self.scope, held.short(message))
             case _:
                 pass
