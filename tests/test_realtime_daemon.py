@@ -46,6 +46,20 @@ class Manager(Notifier):
 
 
 @contextlib.asynccontextmanager
+async def at_work(daemon: Daemon) -> AsyncIterator[asyncio.Task[int]]:
+    """It runs, and is stopped: that ends it with 0."""
+    task = asyncio.create_task(daemon.run())
+    try:
+        async with asyncio.timeout(20):
+            yield task
+            daemon.stop()
+            assert await task == 0
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+@contextlib.asynccontextmanager
 async def running(
     path: Path, queue: Queue, *, reread: Callable[[Settings], Settings] = lambda read: read
 ) -> AsyncIterator[tuple[Daemon, Manager, asyncio.Task[int]]]:
@@ -60,15 +74,8 @@ async def running(
             settings, reread=lambda: reread(settings), notifier=manager,
             options=Options(reconcile=False, queue=lambda _: queue),
         )  # fmt: skip
-        task = asyncio.create_task(daemon.run())
-        try:
-            async with asyncio.timeout(20):
-                yield daemon, manager, task
-                daemon.stop()
-                assert await task == 0
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
+        async with at_work(daemon) as task:
+            yield daemon, manager, task
 
 
 async def test_the_width_of_windows_can_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,20 +189,13 @@ async def test_a_first_look_that_takes_long_is_a_start(tmp_path: Path, monkeypat
     async with Simulator(seed=5, per_hour=0) as organisation:
         settings = replace(load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db")
         daemon = Daemon(settings, notifier=Manager(), options=Options(reconcile=False))
-        task = asyncio.create_task(daemon.run())
-        try:
-            async with asyncio.timeout(20):
-                await daemon.ready.wait()
-                assert (await daemon.figures()).starting_for is not None
-                answer.set()
-                while (figures := await daemon.figures()).starting_for is not None:
-                    await asyncio.sleep(0)
-                assert judge(figures)[1] == ["there is nothing to listen to"]
-                daemon.stop()
-                assert await task == 0
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
+        async with at_work(daemon):
+            await daemon.ready.wait()
+            assert (await daemon.figures()).starting_for is not None
+            answer.set()
+            while (figures := await daemon.figures()).starting_for is not None:
+                await asyncio.sleep(0)
+            assert judge(figures)[1] == ["there is nothing to listen to"]
 
 
 async def test_it_ends_at_once_while_the_queue_does_not_answer(tmp_path: Path) -> None:
