@@ -40,6 +40,7 @@ class DetailRow(msgspec.Struct, frozen=True):
     end: str | None
     raw: bytes
     record: dict[str, Any]
+    broken: bool = False
 
 
 class Rows(Sequence[DetailRow]):

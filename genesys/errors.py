@@ -88,6 +88,11 @@ class ApiError(RollbookError):
         return f"{self.message} ({tail})" if tail else self.message
 
 
+    @property
+    def narrower(self) -> bool:
+        return (isinstance(self, Unavailable) and self.status != 429) or self.status == 413 or "agination" in self.message or "large" in self.message
+
+
 class SignInRefused(ApiError):
     """The login host refuses the client id, its secret or both."""
 

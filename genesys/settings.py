@@ -71,7 +71,7 @@ class Settings:
     sqs_receivers: int = 4
     width: timedelta = timedelta(minutes=30)
     lag: timedelta = timedelta(minutes=10)
-    settle_after: timedelta = timedelta(days=4)
+    settle_after: timedelta = timedelta(days=5)
     stuck_after: timedelta = timedelta(days=30)
     ended_only: bool = False
     filter: Mapping[str, Any] | None = None

@@ -52,6 +52,7 @@ class Writing:
         self._task = task
         self._book = book
         self.began = began
+        self.divisions = ""  # what the client sees that reads, for who goes on with it
         self._cause = cause
         self._spent = spent
         self.tally = Tally(task.windows)
@@ -65,7 +66,7 @@ class Writing:
     async def take(self, rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None = None) -> None:
         """Hand rows on to the store; wait only if too many wait already. entry: remembered once they are safe."""
         if entry is not None and self._entries == 0:
-            self._note(journal.Entry("begin"))
+            self._note(journal.Entry("begin", divisions=self.divisions))
         page = _Page(entry=entry)
         for batch in self.tally.batches(rows):
             if self._task.dry_run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from genesys.content import digest
@@ -46,15 +47,17 @@ class Recorded:
     dead_letters: int
 
 
-def record(connection: sqlite3.Connection, batch: Sequence[Observation | Unreadable]) -> Recorded:
-    """Write a batch inside the caller's transaction."""
+def record(
+    connection: sqlite3.Connection, batch: Sequence[Observation | Unreadable], lag: timedelta = timedelta(0)
+) -> Recorded:
+    """Write a batch inside the caller's transaction. lag: how far the platform's index may be behind its events."""
     observations = [item for item in batch if isinstance(item, Observation)]
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
     new = 0
     if observations:
         cursor = connection.executemany(_EVENT, [_event_row(event) for event in observations])
         new = cursor.rowcount
-        _merge(connection, live.gather(observations))
+        _merge(connection, live.gather(observations), lag)
     letters = sum(_keep_letter(connection, item) for item in unreadable)
     return Recorded(new, len(observations) - new, letters)
 
@@ -86,7 +89,7 @@ def _letter_id(item: Unreadable) -> int:
     return int.from_bytes(digest(item.source.encode(), item.once.encode())) & _LETTER_BITS
 
 
-def _merge(connection: sqlite3.Connection, heard: dict[str, live.Heard]) -> None:
+def _merge(connection: sqlite3.Connection, heard: dict[str, live.Heard], lag: timedelta) -> None:
     known = _known(connection, list(heard))
     new, changed = [], []
     for conversation_id, entry in heard.items():
@@ -94,7 +97,7 @@ def _merge(connection: sqlite3.Connection, heard: dict[str, live.Heard]) -> None
         if standing is None:
             new.append((conversation_id, entry.first_seen_at, *live.first(entry)))
         else:
-            after = live.merge(standing, entry)
+            after = live.merge(standing, entry, lag)
             if after is not None:
                 changed.append((*after, conversation_id))
     if new:

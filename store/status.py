@@ -149,8 +149,7 @@ def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
         "share_heard_live": both / happened if happened else None,
         "ongoing": _scalar(
             db,
-            "SELECT count(*) FROM conversations WHERE conversation_end IS NULL AND details IS NOT NULL"
-            " AND followed IS NULL",
+            "SELECT count(*) FROM conversations WHERE details_open = 1 AND followed IS NULL",
         ),
         "stuck": _scalar(db, "SELECT count(*) FROM conversations WHERE followed = 'stuck'"),
         "gone": _scalar(db, "SELECT count(*) FROM conversations WHERE followed = 'gone'"),
