@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from genesys.detail import DetailRow, DetailsPage, parse_page, parse_results
+from genesys.http import Limits
 from genesys.rest import Count, Latency, Rest, counting
 from genesys.settings import Secret, Settings
 from genesys.times import normalize
@@ -113,8 +114,9 @@ class Api:
         random: randomness.Random | None = None,
         share: float = 1.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        limits: Limits | None = None,
     ) -> None:
-        self._rest = Rest(settings, clock=clock, sleep=sleep, random=random, share=share, now=now)
+        self._rest = Rest(settings, clock=clock, sleep=sleep, random=random, share=share, now=now, limits=limits)
 
     async def __aenter__(self) -> Self:
         return self
@@ -128,6 +130,10 @@ class Api:
     def clock_skew(self) -> float | None:
         """By how many seconds our clock is ahead of the platform's (to about one); None before the first answer."""
         return self._rest.clock_skew
+
+    def now(self) -> datetime:
+        """The platform's time: it is this or later. Our own clock's (`now`) until an answer's `Date` is known."""
+        return self._rest.now()
 
     def requests_left(self) -> int:
         """Requests that the rate limit has left for us in this minute, as far as is known."""
@@ -178,19 +184,23 @@ class Api:
 
     # Conversation details
 
-    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
-        """One page of the details query. body: as the API takes it, `paging` included."""
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
+        """One page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
         return await self._rest.call(
-            "POST", f"{_CONVERSATIONS}/details/query", parse=parse_page, body=body, needs=DETAIL_VIEW
+            "POST", f"{_CONVERSATIONS}/details/query", parse=parse_page, body=body, needs=DETAIL_VIEW, tries=tries
         )
 
-    async def details_by_id(self, ids: Sequence[str]) -> list[DetailRow]:
-        """The details of up to 100 conversations; what does not exist, or cannot be seen, is not among them."""
+    async def details_by_id(self, ids: Sequence[str], *, tries: int | None = None) -> list[DetailRow]:
+        """The details of up to 100 conversations; what does not exist, or cannot be seen, is not among them.
+
+        An id that may not be asked for (`genesys/ids.py`) spoils the others of its request.
+        """
         if not ids:
             return []
         page = await self._rest.call(
-            "GET", f"{_CONVERSATIONS}/details", parse=parse_page, params={"id": ",".join(ids)}, needs=DETAIL_VIEW
-        )
+            "GET", f"{_CONVERSATIONS}/details", parse=parse_page, params={"id": ",".join(ids)}, needs=DETAIL_VIEW,
+            tries=tries,
+        )  # fmt: skip
         return list(page.rows)
 
     async def aggregates(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,12 +225,23 @@ class Api:
         )
         return Job(job_id, _text(told.get("state")), _text(told.get("errorMessage")) or None)
 
-    async def job_results(self, job_id: str, cursor: str | None = None, *, page_size: int = 1000) -> DetailsPage:
-        """One page of a job's results, its rows decoded when they are looked at; the last has no cursor."""
-        params: dict[str, Any] = {"pageSize": page_size} | ({"cursor": cursor} if cursor else {})
+    async def job_results(
+        self,
+        job_id: str,
+        cursor: str | None = None,
+        *,
+        size: int | None = None,
+        tries: int | None = None,
+        page_size: int = 1000,
+    ) -> DetailsPage:
+        """One page of a job's results, its rows decoded when they are looked at; the last has no cursor.
+
+        size (or page_size): rows a page.
+        """
+        params: dict[str, Any] = {"pageSize": size or page_size} | ({"cursor": cursor} if cursor else {})
         return await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}/results", parse=parse_results, ids={"jobId": job_id},
-            params=params, needs=DETAIL_VIEW,
+            params=params, needs=DETAIL_VIEW, tries=tries,
         )  # fmt: skip
 
     async def cancel_job(self, job_id: str) -> None:
