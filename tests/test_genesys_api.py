@@ -516,11 +516,99 @@ async def test_lists_are_read_to_the_last_page(api: Api, platform: Platform) -> 
 
 
 async def test_a_list_without_a_page_count_ends_when_it_is_empty(api: Api, platform: Platform) -> None:
-    """The first empty page is the last; entities without an id, or of another shape, are none."""
-    platform.answers.extend([listed("a"), answer(body={"entities": [{"name": "x"}, 5, {"id": "b"}]}), answer(body={})])
+    """An empty page, seen twice, is the last; entities without an id, or of another shape, are none."""
+    second = answer(body={"entities": [{"name": "x"}, 5, {"id": "b"}]})
+    platform.answers.extend([listed("a"), second, answer(body={}), answer(body={})])
     assert await api.users() == [Entity("a", "A"), Entity("b", "")]
+    assert [asked[2]["pageNumber"] for asked in platform.asked] == ["1", "2", "3", "3"]
     platform.answers.append(listed("d", pageCount=1))
     assert await api.divisions() == [Entity("d", "D")]
+
+
+@pytest.mark.parametrize("empty", [{"entities": []}, {}])
+async def test_an_empty_page_without_a_word_is_asked_again(empty: Any, api: Api, platform: Platform) -> None:
+    """One emptiness in the middle of a list is not its end."""
+    platform.answers.extend([listed("a"), answer(body=empty), listed("b"), answer(body=empty), answer(body=empty)])
+    assert [one.id for one in await api.queues()] == ["a", "b"]
+
+
+async def test_an_empty_page_does_not_end_a_list_that_counts_its_pages(api: Api, platform: Platform) -> None:
+    """Permissions can empty a page; the list ends where the platform says so, by the most that it said."""
+    platform.answers.extend(
+        [listed("a", pageCount=4), listed(pageCount=4), listed(pageCount=1), listed("b", "c", pageCount=4)]
+    )
+    assert [one.id for one in await api.queues()] == ["a", "b", "c"]
+    assert len(platform.asked) == 4
+
+
+async def test_a_list_may_name_its_next_page_instead(api: Api, platform: Platform) -> None:
+    """The last page is the one without a next; short and empty pages before it are no end."""
+    platform.answers.extend([listed("a", nextUri="/x?2"), listed(nextUri="/x?3", total=2), listed("b")])
+    assert [one.id for one in await api.queues()] == ["a", "b"]
+    assert len(platform.asked) == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"message": "down", "status": 503}, {"pageCount": 3}, {"entities": {}}, {"entities": None}, {"entities": "a"},
+        {"entities": [], "message": "down"}, {"errors": [{}]},
+    ],
+)  # fmt: skip
+async def test_what_is_no_list_is_asked_again(body: Any, api: Api, platform: Platform) -> None:
+    """An error's body, or nothing at all, is not an empty list; if it stays so there is no answer."""
+    platform.answers.extend([answer(body=body), listed("a", pageCount=1)])
+    assert await api.queues() == [Entity("a", "A")]
+    platform.answers.extend([answer(body=body) for _ in range(6)])
+    with pytest.raises(Unavailable, match="broken"):
+        await api.queues()
+
+
+async def test_an_empty_list_is_empty(api: Api, platform: Platform) -> None:
+    """If it says so."""
+    for body in (
+        {"entities": [], "total": 0, "pageCount": 0},
+        {"entities": [], "pageCount": 1},
+        {"total": 0, "pageCount": 0},
+    ):
+        platform.answers.append(answer(body=body))
+        found = await api.queues()
+        assert (found, found.complete) == ([], True)
+    assert len(platform.asked) == 3
+
+
+async def test_a_list_that_lacks_what_it_counts_is_read_again(api: Api, platform: Platform) -> None:
+    """What either reading shows is there; what neither shows makes the list a partial one."""
+    short, other = listed("a", "b", pageCount=1, total=3), listed("b", "c", pageCount=1, total=3)
+    platform.answers.extend([short, other])
+    found = await api.queues()
+    assert ([one.id for one in found], found.complete, len(platform.asked)) == (["a", "b", "c"], True, 2)
+    platform.answers.extend([listed("a", pageCount=1, total=3), listed("a", pageCount=1, total=3)])
+    found = await api.queues()
+    assert ([one.id for one in found], found.complete, len(platform.asked)) == (["a"], False, 4)
+    platform.answers.append(answer(body={"entities": [{"id": "a"}, {"name": "x"}, 5], "total": 3, "pageCount": 1}))
+    assert (await api.queues()).complete
+
+
+@pytest.mark.parametrize("more", [{}, {"pageCount": 900}, {"nextUri": "/x"}])
+async def test_a_list_that_repeats_itself_is_an_error(more: Any, api: Api, platform: Platform) -> None:
+    """A server that does not look at the page's number would be asked for ever."""
+    platform.answers.extend([listed("a", "b", **more) for _ in range(3)])
+    with pytest.raises(Unavailable, match="same page") as caught:
+        await api.queues()
+    assert len(platform.asked) == 3
+    assert not caught.value.narrower
+
+
+async def test_a_list_without_end_is_an_error(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it goes on: other entities each time, a count that grows with each page."""
+    monkeypatch.setattr("genesys.api._MOST_PAGES", 20)
+    platform = Platform()
+    async with served(platform.handle) as url, client(url, clock) as api:
+        for more in (lambda _: {}, lambda n: {"pageCount": n + 1}, lambda n: {"nextUri": "/x"}):
+            platform.answers.extend([listed(f"q{n}", **more(n)) for n in range(1, 21)])
+            with pytest.raises(Unavailable, match="does not end within 20 pages"):
+                await api.queues()
 
 
 # Details and jobs
@@ -574,6 +662,69 @@ async def test_an_aggregates_query(api: Api, platform: Platform) -> None:
     """Its answer comes decoded."""
     platform.answers.append(answer(body={"results": [1]}))
     assert await api.aggregates({"interval": "a/b"}) == {"results": [1]}
+
+
+ERROR = {"message": "down", "code": "service.unavailable", "status": 503}
+
+
+@pytest.mark.parametrize("body", [ERROR, {"hello": 1}, {"errors": ["x"]}, b"{}", {"id": ""}, {"id": None}, {"id": 5}])
+async def test_an_organization_without_an_id_is_none(body: Any, api: Api, platform: Platform) -> None:
+    """A store that is bound to no id is bound to nobody."""
+    platform.answers.append(answer(body=body))
+    assert (await api.organization()).id == "o1"
+    platform.answers.extend([answer(body=body) for _ in range(6)])
+    with pytest.raises(Unavailable, match="organization has no id"):
+        await api.organization()
+
+
+async def test_an_errors_body_with_200_is_no_answer(api: Api, platform: Platform) -> None:
+    """Whatever was asked, it is asked again."""
+    for ask, body in (
+        (lambda: api.query_details({}), {"conversations": [{"conversationId": "c"}]}),
+        (lambda: api.details_by_id(["c"]), {"conversations": [{"conversationId": "c"}]}),
+        (lambda: api.job("j"), {"state": "QUEUED"}),
+        (lambda: api.job_results("j"), {"conversations": []}),
+        (lambda: api.create_job({}), {"jobId": "j"}),
+        (api.data_availability, {"dataAvailabilityDate": "2026-03-02T07:12:00Z"}),
+        (lambda: api.aggregates({}), {"results": []}),
+        (api.divisions, {"entities": [], "total": 0}),
+        (api.channels, {"entities": []}),
+        (api.available_topics, {"entities": []}),
+        (lambda: api.subscriptions(CHANNEL), {"entities": []}),
+        (lambda: api.replace_subscriptions(CHANNEL, []), {"entities": []}),
+        (lambda: api.add_subscriptions(CHANNEL, []), {"entities": []}),
+    ):
+        for wrong in (ERROR, {"errors": [ERROR]}, {"error": "down"}, {"hello": 1}):
+            platform.answers.extend([answer(body=wrong), answer(body=body)])
+            before = len(platform.asked)
+            await ask()
+            assert len(platform.asked) == before + 2
+
+
+async def test_lists_without_pages_are_empty_only_if_they_say_so_twice(api: Api, platform: Platform) -> None:
+    """One `{}` is no list of topics."""
+    platform.answers.extend(
+        [answer(body={}), answer(body={"entities": [{"id": "v2.a"}]}), answer(body={}), answer(body={})]
+    )
+    assert await api.subscriptions(CHANNEL) == ["v2.a"]
+    assert await api.subscriptions(CHANNEL) == []
+    assert len(platform.asked) == 4
+
+
+async def test_how_often_is_asked_in_place_may_be_said(api: Api, platform: Platform) -> None:
+    """Who can ask for less does not wait for six tries."""
+    for ask in (
+        lambda: api.query_details({}, tries=2),
+        lambda: api.details_by_id(["c"], tries=2),
+        lambda: api.job_results("j", tries=2, size=10),
+    ):
+        platform.answers.extend([answer(502, b"<html>"), answer(502, b"<html>")])
+        before = len(platform.asked)
+        with pytest.raises(Unavailable) as caught:
+            await ask()
+        assert caught.value.narrower
+        assert len(platform.asked) == before + 2
+    assert platform.asked[-1][2] == {"pageSize": "10"}
 
 
 # Channels
