@@ -90,8 +90,8 @@ async def ask(
     conversation that certainly exists; it is asked for beside each batch, so that an answer without it is known to know
     nothing. Raises what is not one id's fault: ApiError and its kinds, ConnectionLost.
     """
-    waiting = deque(_batches(sorted({one for one in ids if may_be_asked_for(one)})))
-    trouble = 0  # requests that failed one after the other
+    waiting = deque(_batches(sorted({one for one in ids if may_be_asked_for(one)}), BATCH))
+    trouble = taken = 0  # requests that failed one after the other; and halves of such that were taken
     while waiting and not (stop is not None and stop.is_set()):
         part = waiting.popleft()
         as_of = to_text(now())
@@ -99,28 +99,34 @@ async def ask(
         try:
             rows = await api.details_by_id([*part, *beside])
         except ApiError as error:
-            trouble += 1
+            trouble, taken = trouble + 1, 0
             if not _of_one(error) or trouble > _MOST_TROUBLE:
                 raise
-            if len(part) > 1:
-                waiting.extendleft((part[len(part) // 2 :], part[: len(part) // 2]))
-            else:
+            if len(part) == 1:
                 yield Answer(part, (), as_of, refused=(part[0], error.message))
+            else:
+                half = len(part) // 2
+                waiting.extendleft((part[half:], part[:half]))
             continue
+        taken = taken + 1 if trouble or taken else 0
+        if taken == 2:
+            # Both halves were taken: it was how many, and nobody's id. The rest is asked for like that.
+            waiting = deque(_batches([one for batch in waiting for one in batch], len(part)))
         trouble = 0
-        yield Answer(part, [row for row in rows if row.conversation_id in part], as_of, knows=bool(rows))
+        came = [row for row in rows if not row.broken]
+        yield Answer(part, [row for row in came if row.conversation_id in part], as_of, knows=bool(came))
 
 
 # A batch of a hundred in halves is seven requests that fail, and then the next one may.
 _MOST_TROUBLE: Final = 24
 
 
-def _batches(ids: Sequence[str]) -> Iterator[list[str]]:
-    """The ids in batches that fit into an address."""
+def _batches(ids: Sequence[str], most: int) -> Iterator[list[str]]:
+    """The ids in batches of `most` at most that fit into an address."""
     batch: list[str] = []
     size = 0
     for one in ids:
-        if batch and (len(batch) >= BATCH or size + len(one) >= LONGEST):
+        if batch and (len(batch) >= most or size + len(one) >= LONGEST):
             yield batch
             batch, size = [], 0
         batch.append(one)

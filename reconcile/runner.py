@@ -221,6 +221,11 @@ class Run:
                     await self._writing.drain()  # the next run goes on from here
                 raise
             await self._writing.drain()
+            if self._writing.not_stored and found.consistent:
+                found.consistent = False
+                found.reason = (
+                    f"{self._writing.not_stored} records could not be stored; they are among the dead letters"
+                )
             if found.consistent and not found.rows:
                 await self._mistrust_nothing()
             if found.consistent and self._looks_over_midnight:
@@ -230,7 +235,8 @@ class Run:
             if not found.consistent and len(task.windows) > 1 and found.reading != "day":
                 await self._forget_progress()
                 raise Apart(found.reason or "not consistent")
-            if task.ended_only and found.consistent:
+            aged = window.is_aged(task.interval.end, self._started, task.settings.settle_after)
+            if task.ended_only and found.consistent and aged:
                 self._all_have_ended = await self._nothing_is_left_out(found)
             await self._writing.drain()
         reports = []
@@ -557,7 +563,7 @@ class Run:
                 f"{len(unsure)} conversations that are known were neither in the answer nor found by id;"
                 " they count as gone when a later answer lacks them too"
             )
-        await self._note_live_only(heard, {*asked.absent, *never} & heard.keys(), asked.as_of)
+        await self._note_live_only(heard, {*asked.absent, *asked.undecided, *never} & heard.keys(), asked.as_of)
         return lacking
 
     def _known_id(self, but: Iterable[str]) -> str | None:
