@@ -25,15 +25,21 @@ def eight() -> list[dict[str, Any]]:
     return [record(f"c{number}", 3 * number + 1) for number in range(8)]
 
 
-@pytest.mark.parametrize("page", [1, 2, 3])
-@pytest.mark.parametrize("lie", [NOTHING, *ERROR_BODIES.values(), *LESS.values()], ids=["{}", *ERROR_BODIES, *LESS])
-async def test_a_page_of_a_job_that_says_less_proves_nothing(tmp_path: Path, page: int, lie: Lie) -> None:
+JOB_LIES: dict[str, Lie] = {"{}": NOTHING, **ERROR_BODIES, **LESS}
+
+
+# The last page has no cursor that could be left out.
+@pytest.mark.parametrize(
+    ("lie", "page"),
+    [(lie, page) for lie in JOB_LIES for page in (1, 2, 3) if (lie, page) != ("an end before the end", 3)],
+)
+async def test_a_page_of_a_job_that_says_less_proves_nothing(tmp_path: Path, page: int, lie: str) -> None:
     """1: one results page is `{}`, an error's body, without its watermark or short of rows, once: no false proof, and
     the next run finds all."""
     with scene_at(tmp_path, *eight()) as scene:
         scene.clock.at = HOURS.end + timedelta(hours=1)
         scene.org.watermark = to_text(scene.clock.at)
-        scene.org.results[page] = lie
+        scene.org.results[page] = JOB_LIES[lie]
         await scene.try_by_hand(HOURS, via="job")
         assert scene.wrong() == []
         report = await scene.by_hand(HOURS, via="job")
