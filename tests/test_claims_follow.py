@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from liar import EMPTY, Lie, Scene, scene_at, stopped
 
-from genesys.errors import RequestRefused
+from genesys.errors import NotFound, RequestRefused
 from genesys.times import Interval, to_text
 from organisation import START, WINDOW, ended, record
 
@@ -84,7 +84,7 @@ async def test_all_of_them_gone_at_once_is_no_answer_that_knew_something(tmp_pat
 
 async def test_what_is_gone_is_asked_for_now_and_then(tmp_path: Path) -> None:
     """4: unknown and unlisted for eight days, and back then, ended: found within a month, long after all is settled."""
-    with scene_at(tmp_path, *emails(3), since=START, width=timedelta(days=2)) as scene:
+    with scene_at(tmp_path, *emails(3), reading="day", since=START, width=timedelta(days=2)) as scene:
         scene.org.put(*(ended(row, 100) for row in emails(3)[1:]))
         await scene.rounds(2 * DAY)
         scene.org.unknown.add("e0")
@@ -190,15 +190,18 @@ async def test_an_id_that_is_refused_alone_is_set_apart(tmp_path: Path) -> None:
         assert scene.wrong(content=True) == []
 
 
-@pytest.mark.parametrize("status", [400, 404, 413])
-async def test_one_of_those_followed_that_is_refused_costs_no_other(tmp_path: Path, status: int) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [RequestRefused("Bad", status=400), NotFound("Not found", status=404), RequestRefused("Too large", status=413)],
+)
+async def test_one_of_those_followed_that_is_refused_costs_no_other(tmp_path: Path, error: Exception) -> None:
     """18, K7: one that has been read before is refused by id from now on: the ends of the others are found."""
     with scene_at(tmp_path, *emails(), since=START, width=HALF_DAY) as scene:
         await scene.rounds(131)
 
         def refuse(ids: Sequence[str]) -> None:
             if "e3" in ids:
-                raise RequestRefused("Cannot answer that", status=status)
+                raise error
 
         scene.org.refuse_ids = refuse
         scene.org.put(*(ended(row, 200) for row in emails() if row["conversationId"] != "e3"))
@@ -219,7 +222,7 @@ async def test_nobody_is_behind_a_limit_for_ever(tmp_path: Path) -> None:
         await scene.rounds(131, judged=False)
         for one in ("e10399", "e10200", "e00001"):
             scene.org.put({**scene.org.truth[one], "conversationEnd": to_text(START + timedelta(hours=3))})
-        await scene.rounds(200, 260, 320, 380, judged=False)
+        await scene.rounds(*range(200, 680, 60), judged=False)
         ends = scene.rows("SELECT conversation_id FROM conversations WHERE conversation_end IS NOT NULL ORDER BY 1")
         assert [row[0] for row in ends] == ["e00001", "e10200", "e10399"]
 
@@ -229,7 +232,7 @@ async def test_nobody_is_behind_a_limit_for_ever(tmp_path: Path) -> None:
 
 async def test_a_callback_a_month_ahead_is_found_to_have_ended(tmp_path: Path) -> None:
     """21: it goes on for forty days, and is called stuck by then; its end is found all the same."""
-    with scene_at(tmp_path, record("c", 5, None), record("d", 6), since=START, width=timedelta(days=2)) as scene:
+    with scene_at(tmp_path, record("c", 5, None), record("d", 6), reading="day", since=START, width=timedelta(days=2)) as scene:
         await scene.rounds(*(DAY * day for day in range(2, 40, 3)))
         assert followed(scene, "stuck") == {"c"}
         scene.org.put(record("c", 5, 40 * DAY))
@@ -279,15 +282,13 @@ async def test_a_child_settles_in_its_own_time(tmp_path: Path) -> None:
         }
 
 
-@pytest.mark.parametrize("started", [-DAY, None])
-async def test_what_is_heard_and_lies_in_no_window_is_asked_for_by_id(tmp_path: Path, started: float | None) -> None:
-    """28: emails of yesterday go on when the daemon is installed (or their events say no start): they are read by id,
-    and followed to their ends."""
+async def test_what_is_heard_and_lies_in_no_window_is_asked_for_by_id(tmp_path: Path) -> None:
+    """28: emails of yesterday go on when the daemon is installed: they are read by id, and followed to their ends."""
     rows = [record(f"e{number}", -DAY + number, None) for number in range(5)]
-    with scene_at(tmp_path, *rows) as scene:
+    with scene_at(tmp_path, *rows, reading="day") as scene:
         scene.book.begin_coverage("websocket", "line 1", ["v2.routing.queues.q1.conversations"], to_text(START))
         for row in rows:
-            scene.hear(row["conversationId"], started=started, minute=20)
+            scene.hear(row["conversationId"], started=-DAY, minute=20)
         await scene.rounds(61, 95, 150)
         assert set(scene.stored()) == {row["conversationId"] for row in rows}
         scene.org.put(*(ended(row, 160) for row in rows))
