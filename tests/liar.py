@@ -16,9 +16,12 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Final
+
+from aiohttp import web
 
 from genesys.api import Entity, Job
 from genesys.detail import DetailRow, DetailsPage, parse_page, parse_results
@@ -30,6 +33,7 @@ from organisation import START, Clock, Organisation, Record, at
 from reconcile.due import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.runner import reconcile_window
+from simulator import Simulator
 from store.book import Book
 
 Answer = dict[str, Any]
@@ -359,3 +363,23 @@ async def stopped(work: Any) -> None:
 
     with suppress(Stopped, RollbookError):
         await work
+
+
+class LyingSimulator(Simulator):
+    """The organisation over HTTP, whose answers can be others, and bear the time of its own clock.
+
+    says: asked with the request before it is answered; what it answers is the body, with status 200; None: the truth.
+    """
+
+    says: Callable[[web.Request], Any] = staticmethod(lambda _: None)
+
+    @web.middleware
+    async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        said = self.says(request)
+        answer = await super()._gate(request, handler) if said is None else web.json_response(said)
+        answer.headers["Date"] = format_datetime(self.now(), usegmt=True)
+        return answer
+
+    def differ(self, by: timedelta) -> None:
+        """Its clock is so much ahead of this machine's from now on."""
+        self.clock.advance(datetime.now(UTC) + by - self.now())
