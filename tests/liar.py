@@ -42,15 +42,24 @@ Lie = Callable[[Answer], Any]
 # How often the client asks again where an answer is broken.
 TRIES: Final = 6
 
-NOTHING: Final[Lie] = lambda _: {}
-NO_ROWS: Final[Lie] = lambda _: {"conversations": [], "totalHits": 0}
+
+def nothing(_honest: Answer) -> Answer:
+    """Not even a name."""
+    return {}
+
+
+def no_rows(_honest: Answer) -> Answer:
+    """A page like any other."""
+    return {"conversations": [], "totalHits": 0}
+
+
 ERROR_BODIES: Final[Mapping[str, Lie]] = {
     "the platform's": lambda _: {"message": "The service is unavailable", "code": "service.unavailable", "status": 503},
     "a list of errors": lambda _: {"errors": [{"code": "internal"}]},
     "a gateway's": lambda _: {"message": "Endpoint request timed out"},
     "one word": lambda _: {"error": "timeout"},
 }
-EMPTY: Final[Mapping[str, Lie]] = {"{}": NOTHING, "no rows": NO_ROWS, **ERROR_BODIES}
+EMPTY: Final[Mapping[str, Lie]] = {"{}": nothing, "no rows": no_rows, **ERROR_BODIES}
 
 
 def without(*ids: str) -> Lie:
@@ -106,7 +115,7 @@ class Liar(Organisation):
 
     def visible(self) -> dict[str, Record]:
         """The truth, as far as the client's divisions go."""
-        return {one: row for one, row in self.truth.items() if self._seen(row)}
+        return {known: row for known, row in self.truth.items() if self._seen(row)}
 
     def _seen(self, row: Record) -> bool:
         return self.sees is None or not self.sees.isdisjoint(row.get("divisionIds", ("d1",)))
@@ -114,15 +123,17 @@ class Liar(Organisation):
     def _matching(self, body: Mapping[str, Any]) -> list[Record]:
         start, end = (from_text(part) for part in body["interval"].split("/"))
         rows = {row["conversationId"]: row for row in super()._matching(body)}
-        for one in self.listed & self.truth.keys():
-            if not body.get("conversationFilters") and start <= from_text(self.truth[one]["conversationStart"]) < end:
-                rows[one] = self.truth[one]
+        for known in self.listed & self.truth.keys():
+            if not body.get("conversationFilters") and start <= from_text(self.truth[known]["conversationStart"]) < end:
+                rows[known] = self.truth[known]
         seen = [row for row in rows.values() if self._seen(row)]
         return sorted(seen, key=lambda row: (row["conversationStart"], row["conversationId"]))
 
     # What it says
 
-    async def _told(self, answer: Callable[[], Any], parse: Callable[[bytes], DetailsPage], tries: int | None) -> DetailsPage:
+    async def _said(
+        self, answer: Callable[[], Any], parse: Callable[[bytes], DetailsPage], tries: int | None
+    ) -> DetailsPage:
         """What the client makes of an answer: one that is broken is asked for again."""
         for _ in range(tries or TRIES):
             await asyncio.sleep(0)
@@ -135,7 +146,7 @@ class Liar(Organisation):
 
     async def query_details(self, body: Mapping[str, Any], tries: int | None = None, **_: Any) -> DetailsPage:
         """One page of the details query."""
-        return await self._told(lambda: self._page_of(body), parse_page, tries)
+        return await self._said(lambda: self._page_of(body), parse_page, tries)
 
     def _page_of(self, body: Mapping[str, Any]) -> Any:
         self.bodies.append(body)
@@ -152,7 +163,7 @@ class Liar(Organisation):
 
     async def details_by_id(self, ids: Sequence[str], tries: int | None = None, **_: Any) -> list[DetailRow]:
         """Details by id."""
-        page = await self._told(lambda: self._by_id(ids), parse_page, tries)
+        page = await self._said(lambda: self._by_id(ids), parse_page, tries)
         return list(page.rows)
 
     def _by_id(self, ids: Sequence[str]) -> Any:
@@ -160,7 +171,7 @@ class Liar(Organisation):
         self.looked_up += 1
         self.before_lookup.get(self.looked_up, lambda _: None)(self)
         self.refuse_ids(ids)
-        known = [self.truth[one] for one in ids if one in self.truth and one not in self.unknown]
+        known = [self.truth[asked] for asked in ids if asked in self.truth and asked not in self.unknown]
         honest: Answer = {"conversations": [row for row in known if self._seen(row)]}
         said = self.lookups[self.looked_up](honest) if self.looked_up in self.lookups else self.each_lookup(ids, honest)
         return honest if said is None else said
@@ -170,7 +181,7 @@ class Liar(Organisation):
         self.division_questions += 1
         if (error := self.hides.get(self.division_questions)) is not None:
             raise error
-        return [Entity(one, one) for one in self.divisions_there if self.sees is None or one in self.sees]
+        return [Entity(name, name) for name in self.divisions_there if self.sees is None or name in self.sees]
 
     async def create_job(self, body: Mapping[str, Any]) -> str:
         """A job, done at once: its rows are those of this moment."""
@@ -187,7 +198,7 @@ class Liar(Organisation):
         self, job_id: str, cursor: str | None = None, size: int | None = None, tries: int | None = None, **_: Any
     ) -> DetailsPage:
         """A page of its rows."""
-        return await self._told(lambda: self._results_of(job_id, cursor, size), parse_results, tries)
+        return await self._said(lambda: self._results_of(job_id, cursor, size), parse_results, tries)
 
     def _results_of(self, job_id: str, cursor: str | None, size: int | None) -> Any:
         self.results_read += 1
@@ -258,13 +269,19 @@ class Scene:
                 assert self.wrong() == [], f"after the round at minute {minute}"
 
     def hear(
-        self, conversation_id: str, *, started: float | None = 5, ended: float | None = None, minute: float = 6,
-        received: float | None = None, source: str = "websocket",
+        self,
+        conversation_id: str,
+        *,
+        started: float | None = 5,
+        ended: float | None = None,
+        minute: float = 6,
+        received: float | None = None,
+        source: str = "websocket",
     ) -> None:
         """Live capture hears of a conversation. minute: of the event; received: when it came."""
         body = json.dumps([conversation_id, started, ended, minute]).encode()
-        last = max(one for one in (started, ended, minute) if one is not None)
-        heard = Observation(
+        last = max(time for time in (started, ended, minute) if time is not None)
+        observation = Observation(
             topic="v2.routing.queues.q1.conversations", body=body,
             identity=hashlib.blake2b(body, digest_size=16).digest(), conversation_id=conversation_id,
             event_time=at(last), received_at=at(last if received is None else received), source=source,  # type: ignore[arg-type]
@@ -273,7 +290,7 @@ class Scene:
                 last_at=at(last), media_types=("voice",), originating_direction="inbound", division_ids=(),
             ),
         )  # fmt: skip
-        self.book.record([heard]).result(10)
+        self.book.record([observation]).result(10)
 
     # What the store says
 
@@ -284,7 +301,7 @@ class Scene:
     def stored(self) -> dict[str, Record]:
         """Every conversation that has details."""
         query = "SELECT conversation_id, details FROM conversations WHERE details IS NOT NULL"
-        return {one: json.loads(text) for one, text in self.rows(query)}
+        return {known: json.loads(text) for known, text in self.rows(query)}
 
     def verdict(self, window: Interval, filter: str = "") -> str | None:
         """What the ledger says of a window."""
@@ -308,11 +325,11 @@ class Scene:
             if verdict not in only:
                 continue
             start, end = text.split("/")
-            truth = {one: row for one, row in self.org.truth.items() if start <= row["conversationStart"] < end}
+            truth = {known: row for known, row in self.org.truth.items() if start <= row["conversationStart"] < end}
             lacking = sorted(truth.keys() - stored.keys())
             if lacking:
                 found.append(f"{text} is {verdict}, and lacks {len(lacking)} of {len(truth)}: {lacking[:5]}")
-            elif content and (stale := [one for one, row in truth.items() if stored[one] != row]):
+            elif content and (stale := [known for known, row in truth.items() if stored[known] != row]):
                 found.append(f"{text} is {verdict}, and {len(stale)} of {len(truth)} are not as they are: {stale[:5]}")
             elif verdict != "open" and (going := self._end_is_not_read(truth, stored)):
                 found.append(f"{text} is {verdict}, and the details of {going[:5]} have no end yet")
@@ -321,7 +338,7 @@ class Scene:
     def _end_is_not_read(self, truth: Mapping[str, Record], stored: Mapping[str, Record]) -> list[str]:
         """Conversations that are to end or have ended, and whose details do not say so: they hold a window open."""
         waited = dict(self.rows("SELECT conversation_id, followed FROM conversations"))
-        return [one for one in truth if "conversationEnd" not in stored[one] and not waited.get(one)]
+        return [known for known in truth if "conversationEnd" not in stored[known] and not waited.get(known)]
 
 
 def _given(settings: Settings) -> dict[str, Any]:

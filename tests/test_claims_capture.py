@@ -121,9 +121,12 @@ def proven(path: Path) -> list[tuple[str, str]]:
 
 def assert_true(path: Path, organisation: LyingSimulator) -> None:
     """Whatever is called proven has everything that the platform knows of it."""
-    stored = {row[0] for row in rows(path / "rollbook.db", "SELECT conversation_id FROM conversations WHERE details IS NOT NULL")}
+    stored = {
+        row[0]
+        for row in rows(path / "rollbook.db", "SELECT conversation_id FROM conversations WHERE details IS NOT NULL")
+    }
     for begin, end in proven(path):
-        truth = organisation.truth(*(datetime.fromisoformat(one.replace("Z", "+00:00")) for one in (begin, end)))
+        truth = organisation.truth(*(datetime.fromisoformat(edge.replace("Z", "+00:00")) for edge in (begin, end)))
         assert not truth.keys() - stored, f"{begin}: {len(truth.keys() - stored)} of {len(truth)} are missing"
 
 
@@ -211,4 +214,6 @@ async def test_an_answer_that_names_no_organisation_binds_no_store(tmp_path: Pat
         assert first.status == 0 or list(json.loads(first.out)) == ["error"]
         again = await rollbook("reconcile", "--due", "--json", env=organisation.env, cwd=tmp_path)
         assert again.status == 0, again
-        assert rows(tmp_path / "rollbook.db", "SELECT id FROM organization") == [(organisation.world.organization["id"],)]
+        assert rows(tmp_path / "rollbook.db", "SELECT id FROM organization") == [
+            (organisation.world.organization["id"],)
+        ]

@@ -123,7 +123,7 @@ async def test_what_a_wrong_clock_wrote_is_cleared(tmp_path: Path, ahead: timede
         assert row is not None
         assert (row.verdict, row.settled_at) == ("complete", None)
         # The nights rewrite what was there, and the days bring more.
-        scene.org.put(*(one | {"conferenceStart": one["conversationStart"]} for one in fifteen()))
+        scene.org.put(*(row | {"conferenceStart": row["conversationStart"]} for row in fifteen()))
         scene.org.put(*(record(f"day {day}", DAY * day, DAY * day + 5) for day in (1, 2, 3, 4, 5)))
         for day in (1, 2, 3, 4):
             scene.clock.at = START + timedelta(days=day + 0.5)

@@ -62,8 +62,10 @@ async def test_gone_takes_two_answers_apart_in_time(tmp_path: Path) -> None:
         scene.org.unlisted.add("e0")
         await scene.rounds(141, 141.2, judged=False)
         assert "e0" not in followed(scene, "gone")
-        scene.org.put(*(ended(row, 200) for row in emails()[1:]))
-        await scene.rounds(210, 300, 600, DAY, 2 * DAY, judged=False)
+        scene.org.put(*(ended(row, 200) for row in emails()[1:5]))
+        await scene.rounds(210, 300, 600, DAY, 1.6 * DAY, judged=False)
+        scene.org.put(ended(emails()[5], 1.6 * DAY))
+        await scene.rounds(1.7 * DAY, 1.8 * DAY, 2.2 * DAY, judged=False)
         assert followed(scene, "gone") == {"e0"}
         assert scene.verdict(MORNING) == "complete"
 
@@ -207,7 +209,7 @@ async def test_one_of_those_followed_that_is_refused_costs_no_other(tmp_path: Pa
         scene.org.put(*(ended(row, 200) for row in emails() if row["conversationId"] != "e3"))
         await scene.rounds(210, 230, 300)
         stored = scene.stored()
-        assert {one for one, row in stored.items() if "conversationEnd" in row} == {"e0", "e1", "e2", "e4", "e5"}
+        assert {known for known, row in stored.items() if "conversationEnd" in row} == {"e0", "e1", "e2", "e4", "e5"}
         scene.org.refuse_ids = lambda _: None
         scene.org.put(ended(scene.org.truth["e3"], 310))
         await scene.rounds(400, 2 * DAY)
@@ -220,8 +222,8 @@ async def test_nobody_is_behind_a_limit_for_ever(tmp_path: Path) -> None:
     many = [{"conversationId": f"e{number:05}", "conversationStart": to_text(START)} for number in range(10_400)]
     with scene_at(tmp_path, *many, size=100, since=START, width=HALF_DAY) as scene:
         await scene.rounds(131, judged=False)
-        for one in ("e10399", "e10200", "e00001"):
-            scene.org.put({**scene.org.truth[one], "conversationEnd": to_text(START + timedelta(hours=3))})
+        for known in ("e10399", "e10200", "e00001"):
+            scene.org.put({**scene.org.truth[known], "conversationEnd": to_text(START + timedelta(hours=3))})
         await scene.rounds(*range(200, 680, 60), judged=False)
         ends = scene.rows("SELECT conversation_id FROM conversations WHERE conversation_end IS NOT NULL ORDER BY 1")
         assert [row[0] for row in ends] == ["e00001", "e10200", "e10399"]
@@ -232,7 +234,9 @@ async def test_nobody_is_behind_a_limit_for_ever(tmp_path: Path) -> None:
 
 async def test_a_callback_a_month_ahead_is_found_to_have_ended(tmp_path: Path) -> None:
     """21: it goes on for forty days, and is called stuck by then; its end is found all the same."""
-    with scene_at(tmp_path, record("c", 5, None), record("d", 6), reading="day", since=START, width=timedelta(days=2)) as scene:
+    with scene_at(
+        tmp_path, record("c", 5, None), record("d", 6), reading="day", since=START, width=timedelta(days=2)
+    ) as scene:
         await scene.rounds(*(DAY * day for day in range(2, 40, 3)))
         assert followed(scene, "stuck") == {"c"}
         scene.org.put(record("c", 5, 40 * DAY))
@@ -277,8 +281,8 @@ async def test_a_child_settles_in_its_own_time(tmp_path: Path) -> None:
             for number in range(6)
         ]
         assert verdicts == ["open", *["settled"] * 5]
-        assert {one: scene.stored()[one] for one in ("c1", "c2", "c3", "c4", "c5")} == {
-            one: scene.org.truth[one] for one in ("c1", "c2", "c3", "c4", "c5")
+        assert {known: scene.stored()[known] for known in ("c1", "c2", "c3", "c4", "c5")} == {
+            known: scene.org.truth[known] for known in ("c1", "c2", "c3", "c4", "c5")
         }
 
 
@@ -345,7 +349,7 @@ async def test_a_check_that_a_stop_cut_short_has_not_been_made(tmp_path: Path, a
 async def test_ids_in_capitals_are_the_same_conversations(tmp_path: Path) -> None:
     """Small: by id the platform writes ids in capitals: every conversation stays one, and its end is found."""
     ids = [f"1f0c2a3b-0000-4000-8000-00000000000{letter}" for letter in "abcdef"]
-    rows = [record(one, number + 1, None) for number, one in enumerate(ids)]
+    rows = [record(known, number + 1, None) for number, known in enumerate(ids)]
     with scene_at(tmp_path, *rows, since=START, width=HALF_DAY) as scene:
 
         def shout(_ids: Any, honest: Any) -> Any:
@@ -360,15 +364,17 @@ async def test_ids_in_capitals_are_the_same_conversations(tmp_path: Path) -> Non
         scene.org.put(*(ended(row, 200) for row in rows))
         await scene.rounds(210, 230, 300)
         stored = scene.rows("SELECT conversation_id, conversation_end FROM conversations ORDER BY 1")
-        assert [(one.lower(), end) for one, end in stored] == [(one, scene.org.truth[one]["conversationEnd"]) for one in ids]
+        assert [(known.lower(), end) for known, end in stored] == [
+            (known, scene.org.truth[known]["conversationEnd"]) for known in ids
+        ]
         assert scene.verdict(MORNING) == "complete"
 
 
 async def test_capture_and_the_list_may_spell_an_id_in_two_ways(tmp_path: Path) -> None:
     """Small, its kind: events bear the id in capitals, the list does not: one conversation, heard and read."""
-    one = "1f0c2a3b-0000-4000-8000-00000000000a"
-    with scene_at(tmp_path, record(one, 5)) as scene:
-        scene.hear(one.upper(), started=5, ended=20)
-        scene.org.each_lookup = lambda ids, honest: {"conversations": [scene.org.truth[one]] if ids else []}
+    known = "1f0c2a3b-0000-4000-8000-00000000000a"
+    with scene_at(tmp_path, record(known, 5)) as scene:
+        scene.hear(known.upper(), started=5, ended=20)
+        scene.org.each_lookup = lambda ids, honest: {"conversations": [scene.org.truth[known]] if ids else []}
         await scene.by_hand(WINDOW)
         assert len(scene.rows("SELECT conversation_id FROM conversations")) == 1

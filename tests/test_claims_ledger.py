@@ -1,5 +1,6 @@
 """Trouble of one window is that window's; the ledger's rows and the summary say no more than what was read."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from liar import scene_at
 
+from genesys.errors import RollbookError
 from genesys.times import Interval, to_text
 from organisation import START, at, only, record
 from store import cli
@@ -54,7 +56,9 @@ async def test_a_strange_record_is_its_windows_trouble(tmp_path: Path, odd: dict
         assert {f"c{number}" for number in range(7)} <= scene.stored().keys()
 
 
-@pytest.mark.parametrize("trouble", [OverflowError("date value out of range"), KeyError("media"), RecursionError("deep")])
+@pytest.mark.parametrize(
+    "trouble", [OverflowError("date value out of range"), KeyError("media"), RecursionError("deep")]
+)
 async def test_trouble_that_nobody_foresaw_is_that_windows_failure(tmp_path: Path, trouble: Exception) -> None:
     """19, K7: one window's answers raise what no code expects: it is failed with the reason, and is tried again; the
     others are proven in the same round, and what is open is followed."""
@@ -135,21 +139,23 @@ def summary(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, dict[str,
     return words.output, json.loads(CliRunner().invoke(cli.status, ["--json"]).output)
 
 
-def stretches(told: Any) -> Iterator[tuple[str, str]]:
+def stretches(said: Any) -> Iterator[tuple[str, str]]:
     """Every stretch that an object names by `from` and `until`, wherever it stands."""
-    if isinstance(told, dict):
-        if isinstance(told.get("from"), str) and isinstance(told.get("until"), str):
-            yield told["from"], told["until"]
-        for value in told.values():
+    if isinstance(said, dict):
+        if isinstance(said.get("from"), str) and isinstance(said.get("until"), str):
+            yield said["from"], said["until"]
+        for value in said.values():
             yield from stretches(value)
-    elif isinstance(told, list):
-        for value in told:
+    elif isinstance(said, list):
+        for value in said:
             yield from stretches(value)
 
 
 def claimed(words: str) -> list[tuple[str, str]]:
     """The stretches that the words call proven: between one day (or minute) and another."""
-    return re.findall(r"proven (?:between|from) (\d{4}-\d\d-\d\d \d\d:\d\d) UTC\W+(?:and|to|until) (\d{4}-\d\d-\d\d \d\d:\d\d)", words)
+    return re.findall(
+        r"proven (?:between|from) (\d{4}-\d\d-\d\d \d\d:\d\d) UTC\W+(?:and|to|until) (\d{4}-\d\d-\d\d \d\d:\d\d)", words
+    )
 
 
 async def proven(scene: Any, window: Interval, **more: Any) -> None:
@@ -163,15 +169,19 @@ async def test_the_summary_calls_nothing_proven_that_was_not_read(
 ) -> None:
     """30: half an hour of one month, a filtered one of the next, one of the third: not "proven between" them."""
     with scene_at(tmp_path) as scene:
-        months = [half(0), Interval(half(0).start + 30 * DAY, half(0).end + 30 * DAY), Interval(half(0).start + 60 * DAY, half(0).end + 60 * DAY)]
+        months = [
+            half(0),
+            Interval(half(0).start + 30 * DAY, half(0).end + 30 * DAY),
+            Interval(half(0).start + 60 * DAY, half(0).end + 60 * DAY),
+        ]
         scene.clock.at = months[-1].end + timedelta(hours=1)
         await proven(scene, months[0])
         await proven(scene, months[1], filter=only("originatingDirection", "inbound"))
         await proven(scene, months[2])
-    words, told = summary(tmp_path, monkeypatch)
-    allowed = {(to_text(one.start), to_text(one.end)) for one in (months[0], months[2])}
-    assert set(stretches(told["windows"])) <= allowed
-    assert {one for one in claimed(words) if one[0][:10] != one[1][:10]} == set()
+    words, said = summary(tmp_path, monkeypatch)
+    allowed = {(to_text(window.start), to_text(window.end)) for window in (months[0], months[2])}
+    assert set(stretches(said["windows"])) <= allowed
+    assert {pair for pair in claimed(words) if pair[0][:10] != pair[1][:10]} == set()
 
 
 @pytest.mark.parametrize("between", ["nothing", "failed", "due"])
@@ -187,9 +197,9 @@ async def test_the_summary_leaves_out_what_lies_between(
             assert (await scene.by_hand(half(1))).verdict == "failed"
         elif between == "due":
             scene.book.note_windows([(at(30), at(60), "due")], "").result(10)
-    words, told = summary(tmp_path, monkeypatch)
-    allowed = {(to_text(one.start), to_text(one.end)) for one in (half(0), half(2))}
-    assert set(stretches(told["windows"])) <= allowed
+    words, said = summary(tmp_path, monkeypatch)
+    allowed = {(to_text(window.start), to_text(window.end)) for window in (half(0), half(2))}
+    assert set(stretches(said["windows"])) <= allowed
     assert ("2026-03-02 10:00", "2026-03-02 11:30") not in claimed(words)
 
 
@@ -200,16 +210,12 @@ def test_an_organisation_without_an_id_binds_no_store(tmp_path: Path) -> None:
     """Small: an answer that names no organisation says nothing of whose store it is: it is refused or left open, and the
     right organisation can use the file."""
     path = tmp_path / "rollbook.db"
-    try:
+    with contextlib.suppress(RollbookError):
         Book.open(path, organization=("", "")).close()
-    except Exception as error:
-        assert len(str(error).splitlines()) == 1
     with Book.open(path, organization=("6d8f2a1e", "Acme"), now=lambda: datetime(2026, 3, 2, tzinfo=UTC)) as book:
         assert book.organization == ("6d8f2a1e", "Acme")
     for nobody in (("", ""), ("", "Acme")):
-        try:
+        with contextlib.suppress(RollbookError):
             Book.open(path, organization=nobody).close()
-        except Exception as error:
-            assert len(str(error).splitlines()) == 1
     with Book.open(path, mode="ro") as book:
         assert book.organization == ("6d8f2a1e", "Acme")

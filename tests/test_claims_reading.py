@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from liar import EMPTY, ERROR_BODIES, NOTHING, Lie, scene_at, without
+from liar import EMPTY, ERROR_BODIES, Lie, nothing, scene_at, without
 
 from genesys.times import Interval, to_text
 from organisation import START, WINDOW, record
@@ -25,7 +25,7 @@ def eight() -> list[dict[str, Any]]:
     return [record(f"c{number}", 3 * number + 1) for number in range(8)]
 
 
-JOB_LIES: dict[str, Lie] = {"{}": NOTHING, **ERROR_BODIES, **LESS}
+JOB_LIES: dict[str, Lie] = {"{}": nothing, **ERROR_BODIES, **LESS}
 
 
 # The last page has no cursor that could be left out.
@@ -57,7 +57,7 @@ async def test_a_page_of_a_job_without_its_watermark_proves_nothing(tmp_path: Pa
         def silent(honest: Any) -> Any:
             return {key: value for key, value in honest.items() if key != "dataAvailabilityDate"}
 
-        scene.org.results = {number: silent for number in range(page, 40)}
+        scene.org.results = dict.fromkeys(range(page, 40), silent)
         report = await scene.try_by_hand(HOURS, via="job")
         assert report is None or report.verdict == "failed"
         assert scene.claims() == {}
