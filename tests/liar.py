@@ -176,14 +176,14 @@ class Liar(Organisation):
         said = self.lookups[self.looked_up](honest) if self.looked_up in self.lookups else self.each_lookup(ids, honest)
         return honest if said is None else said
 
-    async def divisions(self) -> list[Entity]:
+    async def divisions(self, **_: Any) -> list[Entity]:
         """What the client sees."""
         self.division_questions += 1
         if (error := self.hides.get(self.division_questions)) is not None:
             raise error
         return [Entity(name, name) for name in self.divisions_there if self.sees is None or name in self.sees]
 
-    async def create_job(self, body: Mapping[str, Any]) -> str:
+    async def create_job(self, body: Mapping[str, Any], **_: Any) -> str:
         """A job, done at once: its rows are those of this moment."""
         self.jobs_made += 1
         job = f"job {self.jobs_made}"
@@ -210,7 +210,7 @@ class Liar(Organisation):
         said = self.results[self.results_read](honest) if self.results_read in self.results else None
         return honest if said is None else said
 
-    async def cancel_job(self, job_id: str) -> None:
+    async def cancel_job(self, job_id: str, **_: Any) -> None:
         """Take it back."""
         self._jobs.pop(job_id, None)
 

@@ -1,6 +1,7 @@
 """What goes on is followed to its end, and absence is believed of nobody at once: by id, stuck, gone, heard only."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from liar import EMPTY, Lie, Scene, scene_at, stopped
 
 from genesys.errors import NotFound, RequestRefused
+from genesys.notification import Observation, parse_frame
 from genesys.times import Interval, to_text
-from organisation import START, WINDOW, ended, record
+from organisation import START, WINDOW, at, ended, record
 
 DAY = 1440.0
 HALF_DAY = timedelta(hours=12)
@@ -374,7 +376,12 @@ async def test_capture_and_the_list_may_spell_an_id_in_two_ways(tmp_path: Path) 
     """Small, its kind: events bear the id in capitals, the list does not: one conversation, heard and read."""
     known = "1f0c2a3b-0000-4000-8000-00000000000a"
     with scene_at(tmp_path, record(known, 5)) as scene:
-        scene.hear(known.upper(), started=5, ended=20)
+        participant = {"id": "p", "purpose": "customer", "connectedTime": at(5), "endTime": at(20)}
+        event = {"id": known.upper(), "participants": [participant]}
+        frame = json.dumps({"topicName": "v2.routing.queues.q1.conversations", "eventBody": event})
+        observation = parse_frame(frame, source="websocket", received_at=at(21))
+        assert isinstance(observation, Observation)
+        scene.book.record([observation]).result(10)
         scene.org.each_lookup = lambda ids, honest: {"conversations": [scene.org.truth[known]] if ids else []}
         await scene.by_hand(WINDOW)
         assert len(scene.rows("SELECT conversation_id FROM conversations")) == 1
