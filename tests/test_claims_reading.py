@@ -165,6 +165,22 @@ async def test_what_is_known_later_by_id_is_held_against_the_proof(tmp_path: Pat
         assert scene.stored() == scene.org.truth
 
 
+async def test_what_is_found_after_the_proof_calls_for_another_reading(tmp_path: Path) -> None:
+    """K2: two are indexed after the first read; of one an event comes late. It is found by id, started in a window that
+    is called complete, and was not in the answer that proves it: the window is read again, and the other is found."""
+    with scene_at(tmp_path, *eight(), since=START) as scene:
+        scene.org.unlisted |= {"c3", "c4"}
+        scene.org.unknown |= {"c3", "c4"}
+        await scene.rounds(61, judged=False)
+        scene.org.unlisted.clear()
+        scene.org.unknown.clear()
+        scene.hear("c3", started=10, minute=70)
+        await scene.rounds(81, 120, 200, judged=False)
+        assert scene.wrong() == []
+        assert scene.verdict(WINDOW) == "complete"
+        assert scene.stored() == scene.org.truth
+
+
 @pytest.mark.parametrize("times", [1, 2, 3])
 async def test_a_list_that_is_shorter_than_another_proves_nothing(tmp_path: Path, times: int) -> None:
     """K1: a smaller list that agrees with itself, so many times; capture heard one of the rows that it lacks."""
