@@ -603,7 +603,7 @@ async def test_a_list_that_repeats_itself_is_an_error(more: Any, api: Api, platf
 
 async def test_a_list_without_end_is_an_error(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """However it goes on: other entities each time, a count that grows with each page."""
-    monkeypatch.setattr("genesys.api._MOST_PAGES", 20)
+    monkeypatch.setattr("genesys.listing.MOST_PAGES", 20)
     platform = Platform()
     async with served(platform.handle) as url, client(url, clock) as api:
         for more in (lambda _: {}, lambda n: {"pageCount": n + 1}, lambda n: {"nextUri": "/x"}):
