@@ -15,11 +15,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-import msgspec
-
-from genesys.detail import DetailRow, DetailsPage, parse_page, parse_results, refuse_others
-from genesys.errors import Unavailable
+from genesys.answers import known, object_of, objects, text
+from genesys.detail import DetailRow, DetailsPage, parse_page, parse_results
 from genesys.http import Limits
+from genesys.listing import Entities, Entity, Listing, first_page, later_page, whole_list
 from genesys.rest import Count, Latency, Rest, counting
 from genesys.settings import Secret, Settings
 from genesys.times import normalize
@@ -43,8 +42,6 @@ _CONVERSATIONS: Final = "/api/v2/analytics/conversations"
 _CHANNELS: Final = "/api/v2/notifications/channels"
 _SUBSCRIPTIONS: Final = f"{_CHANNELS}/{{channelId}}/subscriptions"
 _PAGE_SIZE: Final = 100
-# A list that does not end is an error of the server's: nobody has 200,000 queues.
-_MOST_PAGES: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +50,6 @@ class Organization:
 
     id: str
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """A queue, a user or a division."""
-
-    id: str
-    name: str
-
-
-class Entities(list[Entity]):
-    """A list of the platform's, read to its end. complete: False where it counts more than it showed, twice."""
-
-    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +154,7 @@ class Api:
         return await self._entities("/api/v2/authorization/divisions", needs="authorization:division:view")
 
     async def _entities(self, path: str, *, needs: str) -> Entities:
-        listing = _Listing(path)
+        listing = Listing(path)
         await self._read_list(listing, needs=needs)
         if listing.fewer:  # pages may have moved while they were read: what either reading shows is there
             await self._read_list(listing, needs=needs)
@@ -179,11 +162,11 @@ class Api:
         entities.complete = not listing.fewer
         return entities
 
-    async def _read_list(self, listing: _Listing, *, needs: str) -> None:
+    async def _read_list(self, listing: Listing, *, needs: str) -> None:
         listing.begin()
         while (number := listing.next) is not None:
             params = {"pageSize": _PAGE_SIZE, "pageNumber": number}
-            parse = _first_page if number == 1 else _later_page
+            parse = first_page if number == 1 else later_page
             page = await self._rest.call("GET", listing.path, parse=parse, params=params, needs=needs)
             if listing.doubts(page):
                 page = await self._rest.call("GET", listing.path, parse=parse, params=params, needs=needs)
@@ -230,7 +213,7 @@ class Api:
         told = await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_job, ids={"jobId": job_id}, needs=DETAIL_VIEW
         )
-        return Job(job_id, _text(told.get("state")), _text(told.get("errorMessage")) or None)
+        return Job(job_id, text(told.get("state")), text(told.get("errorMessage")) or None)
 
     async def job_results(
         self,
@@ -271,7 +254,7 @@ class Api:
         """Every topic template, with its transports and permissions."""
         params = {"expand": ["transports", "permissionDetails", "requiresPermissions"]}
         told = await self._listed("/api/v2/notifications/availabletopics", params=params)
-        return [_available_topic(one) for one in told if _text(one.get("id"))]
+        return [_available_topic(one) for one in told if text(one.get("id"))]
 
     async def create_channel(self) -> Channel:
         """A new channel. The 21st of an OAuth client takes the place of another.
@@ -290,14 +273,14 @@ class Api:
     async def subscriptions(self, channel: Channel) -> list[str]:
         """The topics that a channel hears: what is listed as rejected is not among them."""
         listed = await self._listed(_SUBSCRIPTIONS, ids={"channelId": channel.id})
-        topics = [_text(one.get("id")) for one in listed if one.get("state") != "Rejected"]
+        topics = [text(one.get("id")) for one in listed if one.get("state") != "Rejected"]
         return [topic for topic in topics if topic]
 
     async def _listed(self, path: str, **asked: Any) -> list[dict[str, Any]]:
         """The objects of a list that has no pages. `{}` is asked again: two of them are an empty list."""
-        listed = await self._rest.call("GET", path, parse=_list, **asked)
+        listed = await self._rest.call("GET", path, parse=whole_list, **asked)
         if listed is None:
-            listed = await self._rest.call("GET", path, parse=_list, **asked)
+            listed = await self._rest.call("GET", path, parse=whole_list, **asked)
         return listed or []
 
     async def replace_subscriptions(
@@ -316,10 +299,10 @@ class Api:
         self, method: str, channel: Channel, topics: Sequence[str], ignore_errors: bool
     ) -> list[TopicState]:
         told = await self._rest.call(
-            method, _SUBSCRIPTIONS, parse=_list, ids={"channelId": channel.id},
+            method, _SUBSCRIPTIONS, parse=whole_list, ids={"channelId": channel.id},
             params={"ignoreErrors": str(ignore_errors).lower()}, body=[{"id": topic} for topic in topics],
         )  # fmt: skip
-        return [_topic_state(one, channel.id) for one in told or () if _text(one.get("id"))]
+        return [_topic_state(one, channel.id) for one in told or () if text(one.get("id"))]
 
     async def remove_subscriptions(self, channel: Channel) -> None:
         """Take every topic off a channel: the nearest to deleting one that the API has."""
@@ -329,181 +312,34 @@ class Api:
 # Reading answers. Each raises ValueError for a body that is broken, which makes the request worth repeating.
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        told = msgspec.json.decode(body)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-    if not isinstance(told, dict):
-        raise ValueError("it is no JSON object")
-    return told
-
-
-def _known(body: bytes, *members: str) -> dict[str, Any]:
-    """An object that has one of these members, or is `{}`: the body of an error, with status 200, is no answer."""
-    told = _object(body)
-    if not any(told.get(name) for name in members):
-        refuse_others(body, frozenset(members))
-    return told
-
-
 def _organization(body: bytes) -> Organization:
-    told = _object(body)
+    told = object_of(body)
     # Without it the store would belong to nobody, and so to everybody.
-    if not _text(told.get("id")).strip():
+    if not text(told.get("id")).strip():
         raise ValueError("the organization has no id")
-    return Organization(_text(told.get("id")), _text(told.get("name")))
+    return Organization(text(told.get("id")), text(told.get("name")))
 
 
 def _aggregates(body: bytes) -> dict[str, Any]:
-    told = _known(body, "results")
+    told = known(body, "results")
     if not isinstance(told.get("results", []), list | None):
         raise ValueError("its results are no list")
     return told
 
 
 def _job(body: bytes) -> dict[str, Any]:
-    told = _object(body)
-    if not _text(told.get("state")):
+    told = object_of(body)
+    if not text(told.get("state")):
         raise ValueError("the job has no state")
     return told
 
 
 def _availability(body: bytes) -> dict[str, Any]:
-    return _known(body, "dataAvailabilityDate")
-
-
-_OF_A_LIST: Final = (
-    "entities", "pageSize", "pageNumber", "pageCount", "total", "firstUri", "lastUri", "previousUri", "nextUri",
-    "selfUri",
-)  # fmt: skip
-
-
-def _list(body: bytes) -> list[dict[str, Any]] | None:
-    """The objects of a list; None for `{}`."""
-    told = _known(body, *_OF_A_LIST)
-    if not told:
-        return None
-    if not isinstance(told.get("entities"), list):
-        raise ValueError("it has no list of entities")
-    if not told["entities"]:
-        refuse_others(body, frozenset(_OF_A_LIST))
-    return _objects(told["entities"])
-
-
-@dataclass(frozen=True, slots=True)
-class _ListPage:
-    """One page of a list. count, total: of pages and entities, None where they are not given."""
-
-    entities: list[Entity]
-    nameless: int  # entities without an id
-    count: int | None
-    total: int | None
-    more: bool  # there is an address of a next page
-
-
-def _first_page(body: bytes) -> _ListPage:
-    return _list_page(body, first=True)
-
-
-def _later_page(body: bytes) -> _ListPage:
-    return _list_page(body, first=False)
-
-
-def _list_page(body: bytes, *, first: bool) -> _ListPage:
-    told = _known(body, *_OF_A_LIST)
-    items, count, total = told.get("entities"), _count(told.get("pageCount")), _count(told.get("total"))
-    if items is None and not (total == 0 or (not told and not first)):
-        raise ValueError("it has no entities")
-    if not isinstance(items, list | None):
-        raise ValueError("its entities are no list")
-    if not items:
-        refuse_others(body, frozenset(_OF_A_LIST))
-    objects = _objects(items)
-    entities = [Entity(identity, _text(one.get("name"))) for one in objects if (identity := _text(one.get("id")))]
-    return _ListPage(entities, len(items or ()) - len(entities), count, total, bool(_text(told.get("nextUri"))))
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-class _Listing:
-    """A list that is read page by page: what was found, and which page is next. It ends where the platform says so.
-
-    That is the page that `pageCount` names, whatever lies before it: permissions can empty a page. Where nothing counts
-    the pages, the last is one without the next one's address if others have had it; else an empty one, seen twice.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.found: dict[str, Entity] = {}
-        self.begin()
-
-    def begin(self) -> None:
-        """Read it from its start; what was found stays."""
-        self.next: int | None = 1
-        self._count: int | None = None
-        self._linked = False
-        self._total: int | None = None
-        self._nameless = 0
-        self._former: list[str] = []
-
-    @property
-    def fewer(self) -> bool:
-        """Whether fewer were found than the platform counts."""
-        return self._total is not None and len(self.found) + self._nameless < self._total
-
-    def doubts(self, page: _ListPage) -> bool:
-        """Whether a page is worth asking for a second time: it is the former one again, or nothing without a word."""
-        silent = not page.entities and not page.nameless and page.total is None and page.count is None
-        return silent or self._repeats(page)
-
-    def _repeats(self, page: _ListPage) -> bool:
-        return bool(page.entities) and [one.id for one in page.entities] == self._former
-
-    def take(self, page: _ListPage) -> None:
-        """A page was answered. Raises Unavailable for a list that does not end."""
-        assert self.next is not None
-        if self._repeats(page):
-            self._refuse("shows the same page again and again")
-        self.found |= {one.id: one for one in page.entities}
-        self._former = [one.id for one in page.entities]
-        self._nameless += page.nameless
-        self._total = self._total if page.total is None else page.total
-        # The most that was said: one answer that says less would cut the list.
-        self._count = max((one for one in (self._count, page.count) if one is not None), default=None)
-        self._linked = self._linked or page.more
-        if self._ends(page, self.next):
-            self.next = None
-        elif self.next >= _MOST_PAGES:
-            self._refuse(f"does not end within {_MOST_PAGES:,} pages")
-        else:
-            self.next += 1
-
-    def _ends(self, page: _ListPage, number: int) -> bool:
-        if self._count is not None:
-            return number >= self._count
-        if self._linked:
-            return not page.more
-        return not page.entities and not page.nameless
-
-    def _refuse(self, why: str) -> None:
-        raise Unavailable(
-            f"the platform's list {why}; try again later", status=200, method="GET", path=self.path, narrower=False
-        )
+    return known(body, "dataAvailabilityDate")
 
 
 def _nothing(body: bytes) -> None:
     """Some answers have a body and some have none; neither matters."""
-
-
-def _objects(items: object) -> list[dict[str, Any]]:
-    return [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _texts(values: object) -> tuple[str, ...]:
@@ -511,7 +347,7 @@ def _texts(values: object) -> tuple[str, ...]:
 
 
 def _job_id(body: bytes) -> str:
-    identity = _text(_object(body).get("jobId"))
+    identity = text(object_of(body).get("jobId"))
     if not identity:
         raise ValueError("it has no jobId")
     return identity
@@ -519,12 +355,12 @@ def _job_id(body: bytes) -> str:
 
 def _channel(told: Mapping[str, Any]) -> Channel:
     return Channel(
-        Secret(_text(told.get("id"))), Secret(_text(told.get("connectUri"))), normalize(told.get("expires")) or ""
+        Secret(text(told.get("id"))), Secret(text(told.get("connectUri"))), normalize(told.get("expires")) or ""
     )  # fmt: skip
 
 
 def _new_channel(body: bytes) -> Channel:
-    channel = _channel(_object(body))
+    channel = _channel(object_of(body))
     if not channel.id or not channel.connect_uri:
         raise ValueError("it has no id or no connectUri")
     return channel
@@ -533,14 +369,14 @@ def _new_channel(body: bytes) -> Channel:
 def _topic_state(told: Mapping[str, Any], secret: Secret) -> TopicState:
     # Without `ignoreErrors` the state may be absent, and is then Permitted (the platform's own streaming client).
     return TopicState(
-        _text(told.get("id")),
+        text(told.get("id")),
         told.get("state", "Permitted") != "Rejected",
-        secret.hide(_text(told.get("rejectionReason"))) or None,
+        secret.hide(text(told.get("rejectionReason"))) or None,
         _texts(told.get("missingPermissions")),
     )
 
 
 def _available_topic(told: Mapping[str, Any]) -> AvailableTopic:
-    detailed = (name for one in _objects(told.get("permissionDetails")) for name in _texts(one.get("permissions")))
+    detailed = (name for one in objects(told.get("permissionDetails")) for name in _texts(one.get("permissions")))
     permissions = dict.fromkeys((*detailed, *_texts(told.get("requiresPermissions"))))
-    return AvailableTopic(_text(told.get("id")), _texts(told.get("transports")), tuple(permissions))
+    return AvailableTopic(text(told.get("id")), _texts(told.get("transports")), tuple(permissions))

@@ -7,13 +7,13 @@ none of this module's business, so a record of a strange shape passes through.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final, overload
 
 import msgspec
 
 from genesys import ids, mending
+from genesys.answers import refuse_others
 from genesys.content import canonical, decode, digest, mend_surrogates
 from genesys.times import normalize
 
@@ -101,7 +101,6 @@ class _Page(msgspec.Struct):
 
 
 _decode_page: Final = msgspec.json.Decoder(_Page).decode
-_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _MEMBERS: Final = frozenset({"conversations", "totalHits", "cursor", "dataAvailabilityDate", "aggregations"})
 
 
@@ -195,35 +194,6 @@ def _refuse_errors(page: _Page, rows: Sequence[DetailRow], body: bytes) -> None:
         raise ValueError("the answer is not a page of conversations: it names an error")
     if not rows:
         refuse_others(body, _MEMBERS)
-
-
-# Members of an error's body: the platform's (`message`, `code`, `status`, `errors`), gateways' and problem details'
-# (`detail`, `title`). Beside an empty list they say that there was no answer. Ids of a request are no errors.
-_OF_AN_ERROR: Final = re.compile(
-    r"message|^code$|status|error|fault|exception|problem|fail|reason|^details?$|^title$|partial|timed_?out",
-    re.IGNORECASE,
-)
-# What such a member may say when nothing is wrong.
-_WELL: Final = re.compile(
-    rb'null|false|0|""|\[\s*\]|\{\s*\}|"?2\d\d"?|"(?:ok|success|succeeded|successful|complete|completed|fulfilled)"',
-    re.IGNORECASE,
-)
-
-
-def refuse_others(body: bytes, members: frozenset[str]) -> None:
-    """Raise ValueError if an object without content is none of this kind: no known member, or one of an error's.
-
-    `{}` is the platform's own way of saying nothing. A member that nobody knows may be new, beside known ones.
-    """
-    try:
-        found = _decode_members(mend_surrogates(body))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the answer is broken: {error}") from None
-    if found and not members.intersection(found):
-        raise ValueError("the answer has none of the members that it should have")
-    for name, value in found.items():
-        if name not in members and _OF_AN_ERROR.search(name) and not _WELL.fullmatch(bytes(value)):
-            raise ValueError(f"the answer is an error's: it has {name}")
 
 
 def _read_page(body: bytes) -> _Page:

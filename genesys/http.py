@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import os
 import ssl
 import zlib
@@ -29,6 +28,7 @@ _POOL: Final = httpx.Limits(max_connections=16, max_keepalive_connections=16, ke
 _LARGEST_ERROR: Final = 256 * 1024
 # How much is unpacked at a time: a piece of 64 KB can become 64 MB.
 _PIECE: Final = 1024 * 1024
+_MANY: Final = 1024
 # A gzip may consist of several; one that consists of thousands only costs time.
 _MOST_MEMBERS: Final = 100
 
@@ -234,25 +234,30 @@ async def _fill(room: _Room, response: httpx.Response, pace: _Pace) -> None:
 
 
 class _Room:
-    """Where a body is put, of a size. Bytes side by side: pieces of a byte each would take forty times as much."""
+    """Where a body is put, of a size. Many small pieces are put together soon: each would take forty bytes more."""
 
     def __init__(self, largest: int) -> None:
-        self._largest, self._written = largest, io.BytesIO()
+        self._largest, self._size = largest, 0
+        self._blocks: list[bytes] = []
+        self._pieces: list[bytes] = []
 
     @property
     def body(self) -> bytes:
         """What was put there."""
-        return self._written.getvalue()
+        return b"".join((*self._blocks, *self._pieces))
 
     def add(self, piece: bytes) -> None:
         """Put it there. Raises TransportError if that is too much; what there is room for is there then."""
-        room = self._largest - self._written.tell()
+        room = self._largest - self._size
+        self._pieces.append(piece if len(piece) <= room else piece[:room])
+        self._size += len(self._pieces[-1])
+        if len(self._pieces) == _MANY:
+            self._blocks.append(b"".join(self._pieces))
+            self._pieces.clear()
         if len(piece) > room:
-            self._written.write(piece[:room])
             raise TransportError(
                 f"it is larger than {self._largest:,} bytes ([genesys] largest_answer)", trouble=Trouble.LARGE
             )
-        self._written.write(piece)
 
 
 class _Gzip:

@@ -77,6 +77,8 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
         if date.tzinfo is None:
             return None
         date = date.astimezone(UTC)
+        if not 2000 <= date.year < 2200:  # beyond what can be counted on from
+            return None
         age = headers.get("age", "").strip()
         return date + timedelta(seconds=int(age)) if age.isdecimal() and int(age) <= _OLDEST else date
     except (KeyError, ValueError, OverflowError, IndexError, TypeError):

@@ -32,6 +32,7 @@ from genesys.errors import (
     SignInRefused,
     Unavailable,
 )
+from genesys.http import Limits
 from genesys.settings import Secret, Settings
 
 TLS = Path(__file__).parent / "data" / "tls"
@@ -154,7 +155,7 @@ async def api(platform: Platform, clock: Clock) -> AsyncIterator[Api]:
 
 def client(url: str, clock: Clock, **more: Any) -> Api:
     """An API client that waits by the clock."""
-    options = {name: more.pop(name) for name in ("share", "now") if name in more}
+    options = {name: more.pop(name) for name in ("share", "now", "limits") if name in more}
     return Api(settings_for(url, **more), clock=clock, sleep=clock.sleep, random=NoDraw(), **options)
 
 
@@ -602,7 +603,7 @@ async def test_a_list_that_repeats_itself_is_an_error(more: Any, api: Api, platf
 
 async def test_a_list_without_end_is_an_error(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """However it goes on: other entities each time, a count that grows with each page."""
-    monkeypatch.setattr("genesys.api._MOST_PAGES", 20)
+    monkeypatch.setattr("genesys.listing.MOST_PAGES", 20)
     platform = Platform()
     async with served(platform.handle) as url, client(url, clock) as api:
         for more in (lambda _: {}, lambda n: {"pageCount": n + 1}, lambda n: {"nextUri": "/x"}):
@@ -939,3 +940,131 @@ async def test_budget_and_latency_are_told(platform: Platform, api: Api, clock: 
     assert api.requests_left() == 300
     counts, seconds = api.latency.cumulative()
     assert (counts["+Inf"], seconds) == (1, 0.0)
+
+
+# Requests that end, and whose time it is
+
+
+async def hanging(request: web.BaseRequest) -> web.StreamResponse:
+    """The head of an answer, and a byte of its body; no more until the other side leaves."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"{")
+    assert request.transport is not None
+    while not request.transport.is_closing():
+        await asyncio.sleep(0.01)
+    return response
+
+
+async def large(request: web.BaseRequest) -> web.StreamResponse:
+    """More than is allowed."""
+    return answer(body=b"x" * 50_000)
+
+
+@pytest.mark.parametrize("handler", [hanging, large])
+async def test_an_answer_that_was_too_much_is_not_asked_for_again(handler: Any, clock: Clock) -> None:
+    """It would be so again: the error comes at once, and says that less may be had."""
+    asked = 0
+
+    async def counted(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        return await handler(request)  # type: ignore[no-any-return]
+
+    limits = Limits(pace_seconds=0.2, largest=40_000)
+    async with served(counted) as url:
+        options: dict[str, Any] = {"access_token": Secret("given"), "client_id": None, "client_secret": None}
+        async with client(url, clock, limits=limits, **options) as api:
+            with pytest.raises(Unavailable, match="gave no proper answer") as caught:
+                await api.query_details({})
+    assert (asked, clock.waits) == (1, [])
+    assert caught.value.narrower
+    assert "POST /api/v2/analytics/conversations/details/query" in str(caught.value)
+
+
+@pytest.mark.parametrize("handler", [hanging, large])
+async def test_sign_in_ends_too(handler: Any, clock: Clock) -> None:
+    """At once, and nothing smaller could be asked."""
+    async with served(handler) as url, client(url, clock, limits=Limits(pace_seconds=0.2, largest=40_000)) as api:
+        with pytest.raises(Unavailable, match="gave no proper answer") as caught:
+            await api.organization()
+    assert clock.waits == []
+    assert not caught.value.narrower
+
+
+async def test_a_connection_that_stays_broken_is_not_the_networks_fault(api: Api, platform: Platform) -> None:
+    """There was one: less may be answered, and nobody is sent to look at the network."""
+
+    def drop(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return answer()
+
+    platform.answers.extend([drop] * 2)
+    with pytest.raises(Unavailable, match="middle of an answer") as caught:
+        await api.query_details({}, tries=2)
+    assert caught.value.narrower
+    assert caught.value.status == 0
+    assert "network" not in str(caught.value)
+
+
+async def test_an_address_that_is_too_long_is_our_fault(api: Api, platform: Platform) -> None:
+    """It is no trouble of the network, and fewer ids make a shorter one."""
+    await api.organization()
+    with pytest.raises(RequestRefused, match="cannot be made") as caught:
+        await api.details_by_id(["x" * 70_000])
+    assert caught.value.narrower
+    assert "check the network" not in str(caught.value)
+    assert len(platform.asked) == 1
+
+
+async def test_a_gateways_own_numbers_are_waited_for(api: Api, platform: Platform) -> None:
+    """Beyond 504 there are others; what was never built is no matter of the moment."""
+    platform.answers.extend([answer(520), answer(524)])
+    assert (await api.organization()).id == "o1"
+    platform.answers.append(answer(501))
+    with pytest.raises(Unavailable, match="501"):
+        await api.organization()
+    assert len(platform.asked) == 4
+
+
+async def test_no_answer_is_taken_from_a_cache(platform: Platform, clock: Clock) -> None:
+    """Every request says that it wants a new one."""
+    seen: list[str | None] = []
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request.headers.get("Cache-Control"))
+        return answer(body={"access_token": "t", "expires_in": 100, "id": "o"})
+
+    async with served(handler) as url, client(url, clock) as api:
+        await api.organization()
+        with pytest.raises(Unavailable):
+            await api.query_details({}, tries=1)
+    assert seen[1:] == ["no-cache", "no-cache"]
+
+
+def dated(at: datetime, status: int = 200, **more: str) -> web.Response:
+    """An answer with its time."""
+    return answer(status, {"id": "o"}, Date=format_datetime(at, usegmt=True), **more)
+
+
+async def test_the_time_is_the_platforms(platform: Platform, clock: Clock) -> None:
+    """From any answer, of an error and of the sign-in too, on by monotonic seconds; our clock's only before."""
+    theirs, ours = datetime(2026, 3, 2, 10, tzinfo=UTC), [datetime(2026, 3, 2, 10, 45, tzinfo=UTC)]
+    async with client(platform.url, clock, now=lambda: ours[0]) as api:
+        assert api.now() == ours[0]
+        platform.sign_in.append(lambda _: answer(body={"access_token": "t"}, Date=format_datetime(theirs, usegmt=True)))
+        platform.answers.append(dated(theirs, 400))
+        with pytest.raises(RequestRefused):
+            await api.organization()
+        assert abs((api.now() - theirs).total_seconds()) < 0.1
+        assert api.clock_skew == 2700
+        clock.now += 100
+        ours[0] += timedelta(days=5)
+        assert abs((api.now() - theirs).total_seconds() - 100) < 0.1
+        platform.answers.append(dated(theirs + timedelta(days=9)))
+        await api.organization()
+        assert abs((api.now() - theirs).total_seconds() - 100) < 0.1
+        platform.answers.append(dated(theirs, Age="101"))
+        await api.organization()
+        assert abs((api.now() - theirs).total_seconds() - 101) < 0.1
