@@ -87,7 +87,8 @@ def groups(rows: Mapping[str, int], interval: Interval) -> list[Group]:
 
     Which rule it follows is not documented to the end: what started in the interval; what was alive in it, of what
     started on the days (UTC) that it touches; what was alive in it. rows: id → packed times. (Where it answers with
-    all that started on those days, a job over whole days has them all: they started in the interval.)
+    all that started on those days, a job over whole days has them all: they started in the interval.) A row whose start
+    cannot be read came for this interval, so it counts: where the query does not count it, nothing is proven.
     """
     one = timedelta(milliseconds=1)
     start, end = (interval.start - EPOCH) // one, (interval.end - EPOCH) // one
@@ -99,7 +100,9 @@ def groups(rows: Mapping[str, int], interval: Interval) -> list[Group]:
             continue
         went_on = not -1 < ended < start
         for rule, since in enumerate((start, day, -1)):
-            if began >= since and (went_on or rule == 0):
+            if began == -1:
+                counts[rule] += 1
+            elif began >= since and (went_on or rule == 0):
                 counts[rule] += 1
                 earliest[rule] = began if earliest[rule] == -1 else min(earliest[rule], began)
     return list(dict.fromkeys(map(Group, counts, earliest)))

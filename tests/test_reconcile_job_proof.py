@@ -79,6 +79,7 @@ def test_the_rules_by_which_the_query_may_answer() -> None:
     assert [group.rows for group in groups(ROWS, WINDOW)] == [2, 3, 4]
     assert groups(ROWS, DAY)[0].rows == 5, "over whole days, what started on them is what started in them"
     assert groups({"a": packed(at(3), at(1))}, WINDOW)[0].rows == 1, "what ends before it starts did start"
+    assert groups({"a": packed(None, None), "b": packed(at(3), at(4))}, WINDOW)[0].rows == 2, "no start, and it came"
     assert groups({}, WINDOW) == [Group(0, -1)]
 
 
