@@ -58,7 +58,7 @@ class CursorTrail:
 
 def smaller(size: int) -> int | None:
     """The next smaller size of a page; None: there is none."""
-    return next((one for one in SIZES if one < size), None)
+    return next((each for each in SIZES if each < size), None)
 
 
 def narrower(part: Part) -> list[Part]:
@@ -90,9 +90,9 @@ def groups(rows: Mapping[str, int], interval: Interval) -> list[Group]:
     all that started on those days, a job over whole days has them all: they started in the interval.) A row whose start
     cannot be read came for this interval, so it counts: where the query does not count it, nothing is proven.
     """
-    one = timedelta(milliseconds=1)
-    start, end = (interval.start - EPOCH) // one, (interval.end - EPOCH) // one
-    day = (day_of(interval.start) - EPOCH) // one
+    step = timedelta(milliseconds=1)
+    start, end = (interval.start - EPOCH) // step, (interval.end - EPOCH) // step
+    day = (day_of(interval.start) - EPOCH) // step
     counts, earliest = [0, 0, 0], [-1, -1, -1]
     for value in rows.values():
         began, ended = start_of(value), end_of(value)

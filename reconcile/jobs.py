@@ -251,7 +251,7 @@ def _replay(result: Result, entries: Sequence[Entry]) -> bool:
         elif entry.kind == "doubt" and entry.part:
             result.doubts[entry.part] = entry.text
         elif entry.kind == "results" and result.job is not None and entry.watermark is not None:
-            result.page([Row(*one) for one in entry.rows], entry.text or None, entry.watermark)
+            result.page([Row(*row) for row in entry.rows], entry.text or None, entry.watermark)
         elif entry.kind != "begin":
             return False
     return True

@@ -53,7 +53,7 @@ def test_a_part_becomes_narrower_until_it_is_an_hour_or_two(length: int, offset:
     parts, steps = [Part(Interval(start, start + timedelta(milliseconds=length)))], 0
     while halves := narrower(parts[0]):
         assert len(halves) == 2
-        first, second = (one.interval for one in halves)
+        first, second = (half.interval for half in halves)
         assert (first.start, second.end) == (parts[0].interval.start, parts[0].interval.end)
         assert first.end == second.start
         if parts[0].interval.length > timedelta(days=2):

@@ -169,7 +169,7 @@ def names(cursor: Callable[[Asked], str], at_row: int | None = None) -> Callable
     return spoil
 
 
-STANDING: dict[str, Callable[[Asked], str]] = {
+ENDLESS: dict[str, Callable[[Asked], str]] = {
     "itself": lambda asked: asked.cursor or "0",
     "its end": lambda asked: str(asked.rows),
     "the first": lambda _: "0",
@@ -181,7 +181,7 @@ STANDING: dict[str, Callable[[Asked], str]] = {
 
 
 @pytest.mark.parametrize("total", [True, False], ids=["counted", "not counted"])
-@pytest.mark.parametrize("cursor", STANDING.values(), ids=STANDING.keys())
+@pytest.mark.parametrize("cursor", ENDLESS.values(), ids=ENDLESS.keys())
 async def test_a_cursor_without_an_end_ends_within_a_few_pages(cursor: Callable[[Asked], str], total: bool) -> None:
     """Proven where the query counts as many as came, else not, with the reason; the journal has each row once."""
     org, entries = Odd(*many(10)), list[journal.Entry]()
@@ -202,7 +202,7 @@ async def test_a_cursor_without_an_end_ends_within_a_few_pages(cursor: Callable[
 async def test_a_cursor_that_stands_still_in_the_middle_proves_nothing(cursor: str) -> None:
     """What lies behind it never came: both numbers are in the reason."""
     org = Odd(*many(20))
-    org.spoil = names(STANDING[cursor], at_row=3)
+    org.spoil = names(ENDLESS[cursor], at_row=3)
     result = await go(org)
     assert (result.consistent, result.give_to_query) == (False, True)
     assert "20" in (result.reason or "")
@@ -599,7 +599,7 @@ async def test_a_total_that_cannot_be_had_as_asked_is_asked_for_in_halves() -> N
 # Going on
 
 
-@pytest.mark.parametrize("cursor", STANDING.values(), ids=STANDING.keys())
+@pytest.mark.parametrize("cursor", ENDLESS.values(), ids=ENDLESS.keys())
 @pytest.mark.parametrize("cut", range(1, 12))
 async def test_a_reading_that_stood_still_is_gone_on_with_as_strictly(cut: int, cursor: Callable[[Asked], str]) -> None:
     """Cut wherever it is, and whatever the query counts: the doubt is not forgotten."""
