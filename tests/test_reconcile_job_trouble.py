@@ -416,6 +416,22 @@ async def test_a_job_that_is_never_done_is_taken_back_and_left_to_the_query() ->
     assert org.looks < 500
 
 
+async def test_jobs_that_take_long_to_fail_are_waited_for_no_longer_than_one_that_is_never_done() -> None:
+    """The patience is that of the whole reading, not of each of its jobs."""
+    org, clock = Odd(*week()), Clock()
+    began: dict[str, float] = {}
+
+    async def job(job_id: str) -> Job:
+        since = clock.at.timestamp() - began.setdefault(job_id, clock.at.timestamp())
+        return Job(job_id, "FAILED" if since > 1800 else "PENDING", None)
+
+    org.job = job  # type: ignore[method-assign]
+    result = await go(org, WEEK, clock=clock)
+    assert (result.consistent, result.give_to_query) == (False, True)
+    assert len(org.jobs) > 2
+    assert clock.at - START < timedelta(hours=4)
+
+
 @pytest.mark.parametrize(("failures", "ends"), [(2, True), (5, False)])
 async def test_looks_at_a_job_may_fail_now_and_then(failures: int, ends: bool) -> None:
     """Some in a row; more of them, and nobody answers: the run ends, and the job is taken back."""
