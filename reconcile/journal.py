@@ -24,7 +24,9 @@ class Entry(msgspec.Struct, omit_defaults=True):
     """One step of a reading.
 
     kind: "begin", before anything is written; "page" of a query; "refused": a part that could not be had as it was
-    asked; "doubt" of a finished reading; "job" that was started; "results" of it. rows: (id, start, end) of a page.
+    asked; "doubt" of a finished reading, or of a job's part; "job" that was started (page: its rows a page); "results"
+    of it. A job's results that bring nothing new are no entry: they are asked for again. rows: (id, start, end) of a
+    page.
     states: how the ids compare with the store (`Tally.state`). shares: what has become of each window so far, as
     [written, drift, {cause: count}].
     """
