@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from genesys.api import Api
+from genesys.columns import count
 from genesys.errors import (
     ApiError,
     ConnectionLost,
@@ -166,6 +167,8 @@ async def run_due(
     if settings.since is not None:
         check_kept(Interval(settings.since, max(now(), settings.since)), now(), since=True)
     key = window.filter_key(settings.filter, ended_only=settings.ended_only)
+    if book is not None and not how.dry_run:
+        await _forget_the_future(book, now())
     rows, covered = await _standing(book, key, now())
     planned = plan.plan(
         rows, now(), rules_of(settings), capture_since=book.capture_since() if book is not None else None,
@@ -192,6 +195,12 @@ async def run_due(
         if book is not None and not how.dry_run and not one.over:
             await _follow(one)
     return one.report()
+
+
+async def _forget_the_future(book: Book, now: datetime) -> None:
+    taken = await done(book.forget_the_future(to_text(now + plan.WRONG_CLOCK)))
+    if taken:
+        log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
 
 
 async def _standing(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:

@@ -19,6 +19,7 @@ from genesys.ids import may_be_asked_for
 from genesys.settings import Settings
 from genesys.times import Interval, from_text, to_text
 from reconcile.causes import Listening, as_known, life_of
+from reconcile.plan import WRONG_CLOCK
 from store.book import Book
 from store.conversations import OpenConversation
 
@@ -33,9 +34,9 @@ ANOMALY: Final = timedelta(days=2)
 APART: Final = timedelta(minutes=10)
 # Seconds between two questions of one run for what the first answer lacked.
 SECOND_QUESTION: Final = 3.0
-# How often the stuck, the gone, and what lies in no window are asked for.
+# How often the stuck and the gone are asked for, and what was heard and no window that waits will bring.
 NOW_AND_THEN: Final = timedelta(days=1)
-IN_NO_WINDOW_AGAIN: Final = timedelta(hours=1)
+HEARD_AGAIN: Final = timedelta(hours=1)
 _LONG_BEFORE: Final = timedelta(days=2)
 
 
@@ -264,15 +265,22 @@ _HEARD_FOR: Final = timedelta(days=31)
 
 def _due_by_id(book: Book, now: datetime, rest: timedelta, lag: timedelta) -> list[OpenConversation]:
     """The conversations that should be asked for by id now, each once."""
-    before = to_text(now - rest)
+    at, before, latest = to_text(now), to_text(now - rest), to_text(now + WRONG_CLOCK)
+
+    def past(time: str | None) -> str:
+        """A time, unless a clock that ran ahead has written it."""
+        return time if time is not None and time <= latest else ""
+
     wanted = {
         one.conversation_id: one
         for one in book.open_conversations()
-        if max(one.asked_at or "", one.read_at or "") <= before
-        or (one.look_again and (one.asked_at or "") <= before and (one.last_heard or "") <= to_text(now - lag))
+        if max(past(one.asked_at), past(one.read_at)) <= before
+        or (one.look_again and past(one.asked_at) <= before and (one.last_heard or "") <= to_text(now - lag))
     }
-    aside = book.set_aside(asked_before=to_text(now - NOW_AND_THEN))
-    aside += book.in_no_window(first_seen=to_text(now - lag), asked_before=to_text(now - IN_NO_WINDOW_AGAIN))
+    aside = book.set_aside(asked_before=to_text(now - NOW_AND_THEN), now=at)
+    aside += book.nobody_will_read(
+        first_seen=to_text(now - lag), asked_before=(to_text(now - HEARD_AGAIN), to_text(now - NOW_AND_THEN)), now=at
+    )
     for one in aside:
         wanted.setdefault(one.conversation_id, one)
     return list(wanted.values())
@@ -306,13 +314,13 @@ async def _take(
     if answer.refused is not None:
         await done(book.refused_by_id([answer.refused], answer.as_of))
     # Who sees less says nothing of what it does not see.
-    absent = [one for one in answer.absent if one in read_before and sees(read_before[one])]
+    absent = [one for one in answer.absent if sees(read_before.get(one))]
     unseen = [one for one in (*answer.absent, *answer.undecided) if one not in absent]
     if unseen:
         await done(book.undecided_by_id(unseen, answer.as_of))
     if absent:
-        gone = await done(book.absent_by_id(absent, answer.as_of, since=to_text(from_text(answer.as_of) - APART)))
-        result.gone += await done(book.mark_gone(gone, at))
+        twice = await done(book.absent_by_id(absent, answer.as_of, since=to_text(from_text(answer.as_of) - APART)))
+        result.gone += await done(book.mark_gone([one for one in twice if one in read_before], at))
 
 
 def write(

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from genesys.times import Interval, from_text, to_text
-from reconcile.window import grid_window, is_aged, is_closed, is_second_witness
+from reconcile.window import LONGEST_RETRY, grid_window, is_aged, is_closed, is_second_witness
 from store.windows import PROVEN, WindowRow
 
 Why = Literal["first", "again", "settle"]
@@ -142,11 +142,18 @@ def _why(row: WindowRow, now: datetime, rules: Rules) -> Why | None:
     if row.verdict in WAITING:
         return "first" if is_closed(window, now, rules.lag) else None
     if row.verdict == "failed":
-        return "again" if row.next_try_at is None or from_text(row.next_try_at) <= now else None
+        return "again" if _may_be_tried(row, now) else None
     if row.verdict == "complete" and is_aged(window.end, now, rules.settle_after):
-        again = row.next_try_at is None or from_text(row.next_try_at) <= now
-        return "settle" if again and is_second_witness(row.last_read_at, now) else None
+        return "settle" if _may_be_tried(row, now) and is_second_witness(row.last_read_at, now) else None
     return None
+
+
+def _may_be_tried(row: WindowRow, now: datetime) -> bool:
+    """Whether the pause after a failure is over. One that is longer than any pause is of a clock that ran ahead."""
+    if row.next_try_at is None:
+        return True
+    again = from_text(row.next_try_at)
+    return again <= now or again > now + 2 * LONGEST_RETRY
 
 
 def _urgency(due: Due) -> tuple[int, float]:

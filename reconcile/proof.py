@@ -125,6 +125,8 @@ class Reader:
         self._empty: set[Part] = set()  # answered without rows once
         self._second_looks: list[Part] = []
         self._directed: list[Part] = []  # what was split by direction: its total says whether there is another one
+        self._checked: Scan | None = None  # whose pages are asked for again
+        self._to_check: deque[int] = deque()
         self._refusals = 0  # in a row
         self._last_tries: set[Part] = set()
         self._not_had: list[str] = []
@@ -142,6 +144,8 @@ class Reader:
             if self._pause is not None:
                 pause, self._pause = self._pause, None
                 return pause
+            if self._checked is not None:
+                return Fetch(self._checked.part, self._to_check[0])
             if self._scan is not None:
                 return Fetch(self._scan.part, self._scan.pages + 1)
             if self._queue:
@@ -174,6 +178,9 @@ class Reader:
         self._refusals = 0
         if total_hits is not None:
             self.last_total = total_hits
+        if self._checked is not None:
+            self._check(self._checked, rows, total_hits)
+            return
         if self._scan is None:
             self._probed(total_hits if total_hits is not None else 0)
             return
@@ -197,6 +204,10 @@ class Reader:
         """
         scan = self._scan
         self._refusals += 1
+        if self._checked is not None:
+            # What was read a moment ago cannot be had now: it is no proof, and read again.
+            self._end_check(f"a page cannot be asked for again: {reason}")
+            return self._refusals <= MOST_REFUSALS
         if scan is None or self._refusals > MOST_REFUSALS:
             return False
         if (too_large and self._smaller_pages(scan)) or self.split() or self._smaller_pages(scan):
@@ -262,11 +273,36 @@ class Reader:
         now.duplicates += scan.duplicates
         now.first_total = (now.first_total or 0) + (scan.first_total or 0)
         now.last_total = (now.last_total or 0) + (scan.last_total or 0)
-        earlier = self._earlier.get(scan.part)
         if movement is None and not scan.rows and scan.part not in self._empty:
             self._empty.add(scan.part)
             self._second_looks.append(scan.part)
             return
+        if movement is None and self.reading == "interval" and 2 <= scan.pages - 1 <= scans.MOST_CHECKED:
+            self._checked, self._to_check = scan, deque(range(1, scan.pages - 1))
+            return
+        self._file(scan, movement)
+
+    def _check(self, scan: Scan, rows: Sequence[Row], total_hits: int | None) -> None:
+        """A page of rows but the last, once more: it is what it was, or rows have moved past its end.
+
+        One row that leaves a page that was read, and one that enters a page to come, leave all totals as they are, and
+        a third row on neither page. Of more pages this would take more requests than a proof may cost
+        (docs/verdicts.md).
+        """
+        page = self._to_check.popleft()
+        if tuple(row.id for row in rows) != scan.first_pages[page - 1] or total_hits != scan.last_total:
+            self._end_check(f"page {page} is another when it is asked for again")
+        elif not self._to_check:
+            self._end_check(None)
+
+    def _end_check(self, movement: str | None) -> None:
+        scan, self._checked = self._checked, None
+        self._to_check.clear()
+        assert scan is not None
+        self._file(scan, movement)
+
+    def _file(self, scan: Scan, movement: str | None) -> None:
+        now, earlier = self._now, self._earlier.get(scan.part)
         if movement is None:
             scan.judged = "strictly"
         elif self.reading == "day" and earlier is not None and scan.agrees_with(earlier):

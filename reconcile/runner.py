@@ -57,7 +57,7 @@ LONGEST_FILTERED: Final = timedelta(days=31)
 _LOCK_PAUSE: Final = 0.1
 # What started so shortly before midnight is looked at with the first window of the next day.
 _BEFORE_MIDNIGHT: Final = timedelta(minutes=5)
-_MOST_PAGES_BEFORE_MIDNIGHT: Final = 50
+_MOST_PAGES_BEFORE_MIDNIGHT: Final = 1_000
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -205,6 +205,7 @@ class Run:
         self._live_only: list[int] = [0] * len(task.windows)
         self._query = Query(window.query_filters(task.filter, ended_only=task.ended_only))
         self._all_have_ended = True
+        self._sees_less = False
         self._seconds = time.monotonic()
 
     async def reports(self) -> list[Report]:
@@ -214,6 +215,7 @@ class Run:
             before = eyes.Sight(None) if task.dry_run else await self._eyes.before()
             self._writing.divisions = before.divisions or ""
             self._forget_other_eyes(before)
+            self._sees_less = self._is_less_than_was_seen(before)
             try:
                 found = await self._read()
             except Exception:
@@ -228,8 +230,8 @@ class Run:
                 )
             if found.consistent and not found.rows:
                 await self._mistrust_nothing()
-            if found.consistent and self._looks_over_midnight:
-                await self._look_over_midnight()
+            if found.consistent and self._looks_over_midnight and not await self._look_over_midnight():
+                found.consistent, found.reason = False, "what started just before midnight has no end"
             if not task.dry_run:
                 self._hold_against_sight(found, before, await self._eyes.look())
             if not found.consistent and len(task.windows) > 1 and found.reading != "day":
@@ -314,17 +316,19 @@ class Run:
 
     def _hold_against_sight(self, found: Found, before: eyes.Sight, after: eyes.Sight) -> None:
         """Take the proof from a reading of which it is not known who saw it, or which somebody made who sees less."""
-        if not found.consistent:
-            return
         reason = eyes.trouble(before, after)
-        if reason is None and self._book is not None:
-            start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
-            if any(
-                sees_less(after.divisions, proof) for proof in self._book.proven_divisions(start, end, self._task.key)
-            ):
-                reason = "this client sees fewer divisions than the one that proved it before; read it with that one"
+        if reason is None and (self._sees_less or self._is_less_than_was_seen(after)):
+            reason = "this client sees fewer divisions than the one that proved it before; read it with that one"
         if reason is not None:
             found.consistent, found.reason, found.keeps_proof = False, reason, True
+
+    def _is_less_than_was_seen(self, sight: eyes.Sight) -> bool:
+        """Whether somebody has proven a part of the interval who saw more than this client does now."""
+        if self._book is None:
+            return False
+        start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
+        proofs = self._book.proven_divisions(start, end, self._task.key)
+        return any(sees_less(sight.divisions, proof) for proof in proofs)
 
     # Just before the day
 
@@ -334,8 +338,8 @@ class Run:
         first_of_a_day = any(one.start == day_of(one.start) for one in task.windows)
         return first_of_a_day and not task.dry_run and not self._query.members and self._book is not None
 
-    async def _look_over_midnight(self) -> None:
-        """Read what started in the last minutes of the day before.
+    async def _look_over_midnight(self) -> bool:
+        """Read what started in the last minutes of the day before, and say whether that was all of it.
 
         A start that was corrected across midnight between the readings of both days is in neither answer. What is
         found here takes the proof from the window that it started in, which is read again then.
@@ -344,16 +348,22 @@ class Run:
         midnight = next(one.start for one in self._task.windows if one.start == day_of(one.start))
         since = to_text(midnight - _BEFORE_MIDNIGHT)
         part = Part(Interval(midnight - _BEFORE_MIDNIGHT, midnight))
+        latest = to_text(midnight)
         for number in range(1, _MOST_PAGES_BEFORE_MIDNIGHT + 1):
             as_of = to_text(self._task.now())
             page = await self._api.query_details({**self._query.body(part, number), "order": "desc"})
+            starts = [row.start for row in page.rows if row.start]
             rows = [
                 row for row in page.rows if row.conversation_id and row.start and since <= row.start < to_text(midnight)
             ]
             answer = follow.Answer([], rows, as_of)
             await follow.done(follow.write(self._book, answer, run_started_at=self._writing.began, cause=self._cause))
-            if len(rows) < len(page.rows) or not page.rows:
-                return
+            # The newest first, so that a platform that answers with the whole day need not be read to its morning.
+            newest_first = len(set(starts)) > 1 and starts == sorted(starts, reverse=True) and starts[0] <= latest
+            if not page.rows or (newest_first and starts[-1] < since):
+                return True
+            latest = starts[-1] if newest_first else ""
+        return False
 
     # Finished conversations only
 
@@ -571,7 +581,7 @@ class Run:
 
     async def _gone(self, absent: Sequence[str], as_of: str) -> list[str]:
         """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""
-        if not absent or self._book is None or self._task.dry_run:
+        if not absent or self._book is None or self._task.dry_run or self._sees_less:
             return []
         since = to_text(from_text(as_of) - follow.APART)
         gone = await follow.done(self._book.absent_by_id(absent, as_of, since=since))

@@ -17,6 +17,8 @@ from genesys.times import Interval, to_text
 from reconcile.window import EPOCH
 
 PAGE_SIZE: Final = 100
+# A reading of so many pages of rows at most is held against the same pages once more.
+MOST_CHECKED: Final = 6
 # So many pages in a row that bring nothing new are no pages of a list that ends.
 MOST_IDLE: Final = 3
 # The platform ends a query at 100,000 rows; an answer with more pages than that takes has no end of its own.
@@ -119,6 +121,7 @@ class Scan:
     nameless: int = 0
     unreadable: int = 0
     outside: int = 0
+    first_pages: list[tuple[str | None, ...]] = field(default_factory=list)
     idle: int = 0
     endless: bool = False
     smallest_total: int | None = None
@@ -139,6 +142,8 @@ class Scan:
             return
         asked, owned, days = _texts(self.part.interval), _texts(self.window), _texts(touched_days(self.part.interval))
         before = len(self.rows)
+        if self.pages <= MOST_CHECKED:
+            self.first_pages.append(tuple(row.id for row in rows))
         for row in rows:
             self._row(row, asked, owned, days)
         self.idle = 0 if len(self.rows) > before else self.idle + 1

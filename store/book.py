@@ -206,13 +206,15 @@ class Book(Captured, Ledger):
         """The conversations to ask for by id: still going on, or heard of since they were read."""
         return self.read(lambda db: conversations.open_conversations(db, limit))
 
-    def set_aside(self, *, asked_before: str, limit: int = 200) -> list[OpenConversation]:
+    def set_aside(self, *, asked_before: str, now: str, limit: int = 200) -> list[OpenConversation]:
         """The stuck and the gone ones that have not been asked for since `asked_before` (API text)."""
-        return self.read(lambda db: conversations.set_aside(db, asked_before, limit))
+        return self.read(lambda db: conversations.set_aside(db, asked_before, now, limit))
 
-    def in_no_window(self, *, first_seen: str, asked_before: str, limit: int = 1_000) -> list[OpenConversation]:
-        """Those that capture saw before `first_seen` and that started where no window of the ledger is."""
-        return self.read(lambda db: conversations.in_no_window(db, first_seen, asked_before, limit))
+    def nobody_will_read(
+        self, *, first_seen: str, asked_before: tuple[str, str], now: str, limit: int = 1_000
+    ) -> list[OpenConversation]:
+        """Those that capture saw before `first_seen` and that no window that waits will bring."""
+        return self.read(lambda db: conversations.nobody_will_read(db, first_seen, asked_before, now, limit))
 
     def a_listed_id(self, but: Sequence[str] = ()) -> str | None:
         """A conversation that the platform certainly knows, to be asked for beside others; none of `but`."""

@@ -6,7 +6,9 @@ Precedence is decided by how old a read is, never by the order in which writes a
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -376,7 +378,7 @@ class OpenConversation(NamedTuple):
 
 _ASKED: Final = (
     "SELECT conversations.conversation_id, conversation_start, read_at, look_again, asked_at, followed IS NOT NULL,"
-    " last_heard, division_ids FROM conversations LEFT JOIN asked_by_id USING (conversation_id)"
+    " last_heard, division_ids, first_seen_at FROM conversations LEFT JOIN asked_by_id USING (conversation_id)"
 )
 
 
@@ -393,31 +395,59 @@ def open_conversations(connection: sqlite3.Connection, limit: int) -> list[OpenC
     return [_open(row) for row in connection.execute(query, (limit,))]
 
 
-def set_aside(connection: sqlite3.Connection, asked_before: str, limit: int) -> list[OpenConversation]:
-    """The stuck and the gone ones that were not asked for since `asked_before`; asked longest ago first."""
-    query = (
-        f"{_ASKED} WHERE followed IS NOT NULL AND coalesce(asked_at, '') < ?1 AND refused IS NULL"
-        " ORDER BY coalesce(asked_at, ''), 1 LIMIT ?2"
-    )
-    return [_open(row) for row in connection.execute(query, (asked_before, limit))]
+def set_aside(connection: sqlite3.Connection, asked_before: str, now: str, limit: int) -> list[OpenConversation]:
+    """The stuck and the gone ones that were not asked for since `asked_before`; asked longest ago first.
 
-
-def in_no_window(
-    connection: sqlite3.Connection, first_seen: str, asked_before: str, limit: int
-) -> list[OpenConversation]:
-    """Those that only capture knows, seen first before `first_seen`, of whose time no window is in the ledger.
-
-    No reading of a window will ever find them: they began before the beginning.
+    now: what was asked for later than that, a clock that ran ahead has noted.
     """
     query = (
-        f"{_ASKED} WHERE provenance = 'live' AND first_seen_at < ?1 AND refused IS NULL"
-        " AND coalesce(asked_at, '') < ?2"
-        " AND NOT EXISTS (SELECT 1 FROM windows WHERE filter = '' AND start <= coalesce(conversation_start,"
-        " first_seen_at) AND start > datetime(coalesce(conversation_start, first_seen_at), '-32 days')"
-        ' AND "end" > coalesce(conversation_start, first_seen_at))'
-        " ORDER BY coalesce(asked_at, ''), 1 LIMIT ?3"
+        f"{_ASKED} WHERE followed IS NOT NULL AND (coalesce(asked_at, '') < ?1 OR asked_at > ?3) AND refused IS NULL"
+        " ORDER BY coalesce(asked_at, ''), 1 LIMIT ?2"
     )
-    return [_open(row) for row in connection.execute(query, (first_seen, asked_before, limit))]
+    return [_open(row) for row in connection.execute(query, (asked_before, limit, now))]
+
+
+# An answer that lacked what only capture knows is asked for again at every look for so long, then more seldom, and in
+# the end no more: what the platform has not listed by then was nothing that it keeps.
+_ABSENT_OFTEN: Final = timedelta(days=2)
+_ABSENT_AT_ALL: Final = timedelta(days=30)
+
+
+def nobody_will_read(
+    connection: sqlite3.Connection, first_seen: str, asked_before: tuple[str, str], now: str, limit: int
+) -> list[OpenConversation]:
+    """Those that only capture knows, seen first before `first_seen`, and that no window that waits will bring.
+
+    They began before the beginning, or were heard of after their window had been proven. asked_before: since when they
+    were not asked for, and the same for those that were absent for days. now: what was asked for later, a clock that
+    ran ahead has noted.
+    """
+    often, seldom = asked_before
+    at = from_text(now)
+    query = (
+        f"{_ASKED} WHERE provenance = 'live' AND first_seen_at < ? AND refused IS NULL AND (asked_at IS NULL OR"
+        " asked_at > ? OR CASE WHEN absent_since < ? THEN 0 WHEN absent_since < ? THEN asked_at < ? ELSE asked_at < ?"
+        " END) ORDER BY coalesce(asked_at, ''), 1"
+    )
+    values = (first_seen, now, to_text(at - _ABSENT_AT_ALL), to_text(at - _ABSENT_OFTEN), seldom, often)
+    waiting = connection.execute(
+        "SELECT start, \"end\" FROM windows WHERE filter = '' AND verdict IN ('pending', 'due', 'failed')"
+        " ORDER BY start"
+    ).fetchall()
+    latest_end = list(itertools.accumulate((end for _, end in waiting), max))
+    starts = [start for start, _ in waiting]
+
+    def is_waited_for(start: str) -> bool:
+        place = bisect_right(starts, start)
+        return place > 0 and latest_end[place - 1] > start
+
+    found: list[OpenConversation] = []
+    for row in connection.execute(query, values):
+        if len(found) == limit:
+            break
+        if not is_waited_for(row[1] or row[8]):
+            found.append(_open(row))
+    return found
 
 
 def _open(row: tuple[Any, ...]) -> OpenConversation:
@@ -497,7 +527,7 @@ def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: Literal["
     before = connection.total_changes
     connection.executemany(
         "UPDATE conversations SET followed = ?1, look_again = 0 WHERE conversation_id = ?2"
-        " AND (followed IS NOT ?1 OR look_again = 1)",
+        " AND (followed IS NOT ?1 OR look_again = 1) AND (?1 <> 'stuck' OR details_open = 1)",
         [(followed, conversation_id) for conversation_id in ids],
     )
     return connection.total_changes - before

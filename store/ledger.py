@@ -41,6 +41,10 @@ class Ledger(Access):
         """What of a filter's windows can matter to what is due at `at`. Takes a tenth of a second for five years."""
         return self.read(lambda db: windows.standing(db, filter, at))
 
+    def forget_the_future(self, latest: str) -> Future[int]:
+        """Take back the proofs that were read after `latest` (API text), which is still to come."""
+        return self._write(lambda db: windows.forget_the_future(db, latest))
+
     def note_windows(
         self, waiting: Sequence[tuple[str, str, str]], filter: str, superseded: Sequence[tuple[str, str]] = ()
     ) -> Future[int]:

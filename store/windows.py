@@ -262,6 +262,19 @@ def set_verdict(
     )
 
 
+def forget_the_future(connection: sqlite3.Connection, latest: str) -> int:
+    """Take back what was read at a time that is still to come, by a clock that ran ahead; answers how many windows.
+
+    latest: no read can be later than this (API text). Such a window waits to be read as if for the first time.
+    """
+    cursor = connection.execute(
+        "UPDATE windows SET verdict = 'pending', reason = 'read by a clock that ran ahead', first_read_at = NULL,"
+        " last_read_at = NULL, settled_at = NULL, next_try_at = NULL, proven_by = NULL WHERE last_read_at > ?",
+        (latest,),
+    )
+    return cursor.rowcount
+
+
 def note(
     connection: sqlite3.Connection,
     waiting: Sequence[tuple[str, str, str]],
@@ -386,10 +399,13 @@ def inherit(
 
 
 def proven_divisions(connection: sqlite3.Connection, start: str, end: str, filter: str) -> list[str]:
-    """What the clients saw that proved windows which touch [start, end): the divisions of each, as JSON, once."""
+    """What the clients saw that have proven windows which touch [start, end): the divisions of each, as JSON, once.
+
+    Also where the proof does not stand any more: what somebody has seen is there.
+    """
     query = (
         'SELECT DISTINCT divisions_json FROM windows WHERE filter = ? AND start < ? AND "end" > ?'
-        f" AND divisions_json IS NOT NULL AND {_IS_PROVEN}"
+        " AND divisions_json IS NOT NULL"
     )
     return [row[0] for row in connection.execute(query, (filter, end, start))]
 

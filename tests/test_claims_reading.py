@@ -59,8 +59,8 @@ async def test_a_page_of_a_job_without_its_watermark_proves_nothing(tmp_path: Pa
 
         scene.org.results = dict.fromkeys(range(page, 40), silent)
         report = await scene.try_by_hand(HOURS, via="job")
-        assert report is None or report.verdict == "failed"
-        assert scene.claims() == {}
+        assert report is None or report.verdict == "failed" or report.reading == "interval", "the query may prove it"
+        assert scene.wrong() == []
         scene.org.results.clear()
         assert (await scene.by_hand(HOURS, via="job")).verdict == "complete"
         assert scene.stored() == scene.org.truth
@@ -73,8 +73,8 @@ async def test_a_job_that_lacks_what_the_query_counts_proves_nothing(tmp_path: P
         scene.org.watermark = to_text(scene.clock.at)
         scene.org.results = {number: without("c2", "c7") for number in range(1, 40)}
         report = await scene.try_by_hand(HOURS, via="job")
-        assert report is None or report.verdict == "failed"
-        assert scene.claims() == {}
+        assert report is None or report.verdict == "failed" or report.reading == "interval", "the query may prove it"
+        assert scene.wrong() == []
         scene.org.results.clear()
         await scene.by_hand(HOURS, via="job")
         assert scene.verdict(HOURS) == "complete"
@@ -140,7 +140,7 @@ async def test_what_is_found_by_id_and_never_listed_is_no_proof(tmp_path: Path) 
         scene.hear("c3", started=10)
         scene.org.unlisted |= {"c3", "c4", "c5"}
         report = await scene.try_by_hand(WINDOW)
-        assert report is None or report.verdict == "failed"
+        assert report is None or report.verdict == "failed" or report.reading == "interval", "the query may prove it"
         assert scene.verdict(WINDOW) not in ("open", "complete", "settled")
         await scene.rounds(61, 75, 120)
         scene.org.unlisted.clear()
@@ -219,7 +219,9 @@ async def test_whole_days_twice_alike_account_for_the_totals_too(tmp_path: Path,
         report = await scene.try_by_hand(WINDOW)
         assert scene.wrong() == []
         if always:
-            assert report is None or report.verdict == "failed"
+            assert report is None or report.verdict == "failed" or report.reading == "interval", (
+                "the query may prove it"
+            )
             scene.org.each_page = lambda _body, _honest: None
         await scene.rounds(61, 75, 150, 24 * 60)
         assert scene.verdict(WINDOW) == "complete"
