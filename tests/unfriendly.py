@@ -84,7 +84,7 @@ class Answer:
     """What is answered. body: bytes go out as they are, anything else as JSON.
 
     trickle: comes after the body, again and again, every so many seconds, and never ends. cut: the connection ends in
-    the middle of the body.
+    the middle of the body. raw: goes out in place of head and body, without any framing.
     """
 
     status: int = 200
@@ -93,6 +93,7 @@ class Answer:
     trickle: bytes = b""
     every: float = 0.02
     cut: bool = False
+    raw: bytes = b""
 
     @property
     def payload(self) -> bytes:
@@ -182,6 +183,8 @@ class Unfriendly:
             return "organization"
         if path in _LISTS:
             return _LISTS[path]
+        if path == "/api/v2/notifications/channels" and method == "GET":
+            return "channels"
         if not path.startswith("/api/v2/analytics/conversations/"):
             return "unknown"
         rest = path.removeprefix(_DETAILS).strip("/").split("/")
@@ -207,6 +210,8 @@ class Unfriendly:
             **answer.headers,
         }
         payload = answer.payload
+        if answer.raw:
+            return await self._send_raw(request, answer)
         if not (answer.trickle or answer.cut):
             return web.Response(status=answer.status, body=payload, headers=headers)
         response = web.StreamResponse(status=answer.status, headers=headers)
@@ -223,6 +228,17 @@ class Unfriendly:
             request.transport.abort()
         return response
 
+    async def _send_raw(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+        transport = request.transport
+        while transport is not None and not transport.is_closing() and not self._closing.is_set():
+            transport.write(answer.raw if answer.raw else answer.trickle)
+            answer = replace(answer, raw=b"")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), answer.every)
+        if transport is not None:
+            transport.abort()
+        return web.Response()
+
     # Honest answers
 
     def _answer(self, asked: Asked, path: str) -> Answer:
@@ -231,6 +247,8 @@ class Unfriendly:
                 return Answer(body={"access_token": "token", "token_type": "bearer", "expires_in": 86400})
             case "organization":
                 return Answer(body={"id": "c0ffee00-0000-4000-8000-000000000000", "name": "Org"})
+            case "channels":
+                return Answer(body={"entities": []})
             case "queues" | "users" | "divisions":
                 return Answer(body=self._listed(asked))
             case "query":
@@ -279,7 +297,7 @@ class Unfriendly:
         if job is None:
             return missing("job")
         size = min(int(asked.query.get("pageSize", 1000)), self.results_size)
-        rows, first = self._matching(job), int(asked.query.get("cursor", 0))
+        rows, first = self._matching(job), int(asked.query.get("cursor", "0").partition("-")[0])
         more = {"cursor": str(first + size)} if first + size < len(rows) else {}
         shown = {"conversations": rows[first : first + size]} if rows[first : first + size] else {}
         return Answer(body={**shown, "dataAvailabilityDate": to_text(self.now()), **more})
