@@ -371,6 +371,47 @@ async def test_one_empty_answer_by_id_marks_nobody_as_gone(world: Scene, body: A
     assert None not in world.ends().values()
 
 
+async def test_a_blip_by_id_marks_nobody_as_gone(world: Scene) -> None:
+    """The same for half a minute, in which several rounds ask: two answers of one blip are one witness."""
+    world.platform.reading = "start"  # no other window shows them
+    going_on = many(6, end=None)
+    world.platform.put(*going_on)
+    await world.by_hand(WINDOW)
+    await world.due()
+    over = world.clock.at + timedelta(seconds=30)
+    world.platform.spoil("by_id", when(lambda _: world.clock.at < over, Answer(body={})))
+    for _ in range(5):
+        await world.due()
+        world.later(seconds=5)
+    assert world.row(WINDOW).verdict == "open"
+    world.platform.put(*(one | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for one in going_on))
+    world.later(minutes=20)
+    await world.due()
+    assert world.row(WINDOW).verdict == "complete"
+    assert None not in world.ends().values()
+
+
+async def test_what_is_gone_is_gone_at_last(world: Scene) -> None:
+    """A conversation that was really deleted holds its window open for no more than some days, and stays in the store."""
+    world.platform.reading = "start"
+    world.platform.put(*many(2, end=None))
+    await world.by_hand(WINDOW)
+    del world.platform.truth[conversation(0)]
+    world.platform.put(record(conversation(1), 15, 65))
+    for _ in range(4):
+        world.later(days=1)
+        await world.due()
+    assert world.row(WINDOW).verdict in ("complete", "settled")
+    assert world.stored().keys() >= {conversation(0), conversation(1)}
+
+
+async def test_an_empty_window_is_proven(world: Scene) -> None:
+    """Where there is nothing, and a second witness says so too, that is a proof, and a cheap one."""
+    report = await world.by_hand(WINDOW)
+    assert (report.verdict, report.unique) == ("complete", 0)
+    assert world.platform.counts["query"] <= 10
+
+
 async def test_a_partial_answer_by_id_marks_nobody_as_gone(world: Scene) -> None:
     """The same where the first look brings only two of the six."""
     world.platform.reading = "start"  # no other window shows them

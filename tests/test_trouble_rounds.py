@@ -6,7 +6,7 @@ loopback, and its truth decides what is right.
 
 import json
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from unfriendly import (
     Asked,
     Scene,
     Spoil,
+    Unfriendly,
     conversation,
     environment,
     first,
@@ -29,10 +30,11 @@ from unfriendly import (
     when,
 )
 
+from genesys.errors import RollbookError
 from genesys.notification import Observation, parse_envelope
 from genesys.times import Interval, to_text
 from organisation import START, WINDOW, at, record
-from whole import rollbook
+from whole import rollbook, rows
 
 # Twenty-four hours before the first window that is due: what goes on there began another day.
 YESTERDAY = Interval(START - timedelta(days=1), START - timedelta(days=1) + HALF)
@@ -123,6 +125,27 @@ async def test_a_window_that_cannot_be_read_is_tried_less_and_less_often(world: 
     await world.due()
     assert set(world.verdicts(windows)) == {"complete"}
     assert world.row(windows[-1]).attempts == attempts + 1
+
+
+@pytest.mark.process
+async def test_one_window_that_cannot_be_read_is_seen_in_the_exit_status(tmp_path: Path) -> None:
+    """`reconcile --due --json` as a process: the poison is the newest window, the others are in the report and proven."""
+    now = datetime.now(UTC)
+    begin = now.replace(minute=now.minute // 30 * 30, second=0, microsecond=0) - timedelta(hours=3)
+    windows = [Interval(begin + place * HALF, begin + (place + 1) * HALF) for place in range(5)]
+    async with Unfriendly(now=lambda: datetime.now(UTC)).served() as platform:
+        for place, one in enumerate(windows):
+            start, end = to_text(one.start + timedelta(minutes=5)), to_text(one.start + timedelta(minutes=9))
+            platform.put(record(conversation(place)) | {"conversationStart": start, "conversationEnd": end})
+        newest = Interval(windows[-1].start, begin + timedelta(days=1))
+        platform.spoil("query", when(touching(newest), refusal(400, "bad.request")))
+        (tmp_path / "rollbook.toml").write_text(f'[reconcile]\nsince = "{to_text(begin)}"\n')
+        ran = await rollbook("reconcile", "--due", "--json", env=environment(platform.url), cwd=tmp_path)
+    assert ran.status in (1, 3)
+    told = {one["window"]["start"]: one["verdict"] for one in ran.json["windows"]}
+    assert [told.get(to_text(one.start)) for one in windows[:-1]] == ["complete"] * 4
+    query = f"SELECT verdict, reason IS NOT NULL FROM windows WHERE start = '{to_text(windows[-1].start)}'"
+    assert rows(tmp_path / "rollbook.db", query) == [("failed", 1)]
 
 
 async def test_a_window_whose_jobs_fail_stops_no_other(world: Scene) -> None:
@@ -324,6 +347,16 @@ async def test_a_record_with_an_odd_id_hides_no_other(odd_platform: Scene, odd: 
         world.later(minutes=15)
     assert found(world, followed) == followed
     assert odd in world.stored()
+
+
+async def test_an_address_that_cannot_be_made_is_no_matter_of_the_network(world: Scene) -> None:
+    """An id that no address can hold is our fault, and the error does not send people to look at their network."""
+    why = ""
+    try:
+        assert await world.api.details_by_id([poisonous(70_000)]) == []
+    except RollbookError as error:
+        why = str(error)
+    assert "network" not in why
 
 
 @pytest.mark.process
