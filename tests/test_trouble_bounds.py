@@ -50,7 +50,7 @@ PATIENCE = 7
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     """A platform and an empty store; an answer may take half a second and have a megabyte."""
-    limit_answers(monkeypatch, deadline=0.5, stall=0.5, largest=MEGABYTE)
+    limit_answers(monkeypatch, head=0.5, deadline=0.5, pace_seconds=0.3, largest=MEGABYTE)
     async with scene(tmp_path) as made:
         made.platform.reading = "start"
         yield made
@@ -232,7 +232,7 @@ async def test_a_list_or_a_sign_in_that_trickles_is_given_up(world: Scene, kind:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a daemon waits for by the real clock is short."""
-    limit_answers(monkeypatch, deadline=0.5, stall=0.5, largest=MEGABYTE)
+    limit_answers(monkeypatch, head=0.5, deadline=0.5, pace_seconds=0.3, largest=MEGABYTE)
     monkeypatch.setattr("genesys.retry.FIRST", 0.01)
 
 
@@ -412,7 +412,7 @@ async def test_the_limits_of_a_test_are_those_of_the_product() -> None:
     """`limit_answers` changes what `Api` uses: without that, tests here would wait for minutes."""
     async with Unfriendly(now=lambda: datetime.now(UTC)).served() as platform:
         with pytest.MonkeyPatch.context() as patch:
-            limit_answers(patch, deadline=0.2, stall=0.2, largest=MEGABYTE)
+            limit_answers(patch, head=0.3, deadline=0.3, pace_seconds=0.2, largest=MEGABYTE)
             patch.setattr("genesys.retry.FIRST", 0.01)
             platform.spoil("organization", always(TRICKLES["after the head"]))
             async with Api(client(platform.url)) as api, asyncio.timeout(PATIENCE):
