@@ -480,7 +480,7 @@ class Scene:
 def _decoded(details: Any) -> Any:
     try:
         return json.loads(details)
-    except ValueError:
+    except (ValueError, RecursionError):
         return details
 
 
