@@ -26,7 +26,6 @@ from unfriendly import (
     scene,
     snapshot,
     too_large,
-    touching,
     when,
 )
 
@@ -116,8 +115,8 @@ async def test_one_record_that_no_answer_can_hold_fails_its_window_alone(world: 
     """What is too large by itself cannot be had: its window fails with a reason, its neighbours are proven."""
     world.platform.put(record(conversation(1), 5, 6, weight="x" * 1_200_000), record(conversation(2), 20, 21))
     world.platform.put(record(conversation(3), 35, 36), record(conversation(4), 65, 66))
-    world.platform.spoil("query", too_large(1_000_000, TOO_LARGE))
-    world.platform.spoil("by_id", too_large(1_000_000, TOO_LARGE))
+    for kind in ("query", "results", "by_id", "one"):
+        world.platform.spoil(kind, too_large(1_000_000, TOO_LARGE))
     world.later(hours=1)
     report = await world.due()
     assert report.exit_status in (1, 3)
@@ -207,7 +206,7 @@ async def test_a_body_that_is_no_page_in_the_middle_is_not_the_end(world: Scene,
 async def test_a_body_that_is_never_a_page_proves_nothing(world: Scene, body: Any) -> None:
     """The same always: the window fails with the reason, and is tried again later."""
     world.platform.put(*many(40))
-    world.platform.spoil("query", when(touching(WINDOW), Answer(body=body)))
+    world.platform.poison(WINDOW, Answer(body=body))
     report = await world.due()
     assert report.exit_status in (1, 3)
     world.assert_failed(WINDOW)
@@ -327,7 +326,7 @@ async def test_a_list_that_has_them_again_proves(world: Scene) -> None:
     """A window that failed for a silent shard is read again at its time, and then proven with all that there is."""
     world.platform.put(*many(40))
     world.hear(*heard(35))
-    world.platform.spoil("query", when(touching(WINDOW), Answer(body={})))
+    world.platform.poison(WINDOW, Answer(body={}))
     assert (await world.due()).exit_status in (1, 3)
     world.assert_failed(WINDOW)
     world.platform.behave()

@@ -29,7 +29,6 @@ from unfriendly import (
     limit_answers,
     listing,
     scene,
-    touching,
     when,
 )
 
@@ -186,7 +185,7 @@ TRICKLES = {
 async def test_a_query_that_trickles_is_given_up(world: Scene, answer: Answer) -> None:
     """Of three windows one is answered byte by byte, for ever: it fails with a reason, the others are proven."""
     windows = populate(world, 3)
-    world.platform.spoil("query", when(touching(windows[1]), answer))
+    world.platform.poison(windows[1], answer)
     async with asyncio.timeout(PATIENCE):
         report = await world.due()
     assert report.exit_status in (1, 3)
@@ -267,7 +266,8 @@ async def daemon(platform: Unfriendly, path: Path) -> AsyncIterator[Daemon]:
 async def test_health_tells_of_a_round_that_trickles(tmp_path: Path) -> None:
     """The daemon's look at the ledger meets answers that trickle: it ends, and health says that nothing is proven."""
     async with Unfriendly(now=lambda: datetime.now(UTC)).served() as platform:
-        platform.spoil("query", always(TRICKLES["after the head"]))
+        for kind in ("query", "job"):
+            platform.spoil(kind, always(TRICKLES["after the head"]))
         async with daemon(platform, tmp_path) as made:
             await is_told(made, "reconcile", "failed", "round", "window")
 
@@ -311,7 +311,7 @@ EXCESSIVE: dict[str, Callable[[], Answer]] = {
 async def test_an_answer_beyond_all_measure_proves_nothing(world: Scene, answer: Callable[[], Answer]) -> None:
     """Eight megabytes where one is allowed: that window fails with a reason, the others are proven."""
     windows = populate(world, 3)
-    world.platform.spoil("query", when(touching(windows[1]), answer()))
+    world.platform.poison(windows[1], answer())
     async with asyncio.timeout(PATIENCE):
         report = await world.due()
     assert report.exit_status in (1, 3)
@@ -365,7 +365,8 @@ async def measured(*words: str, env: dict[str, str], cwd: Path) -> tuple[int, in
 async def test_an_answer_that_explodes_fills_no_memory(tmp_path: Path, answer: Callable[[], Answer]) -> None:
     """`reconcile --window` against such an answer: it fails with a reason, within 250 MB."""
     async with Unfriendly(now=lambda: datetime.now(UTC)).served() as platform:
-        platform.spoil("query", always(answer()))
+        for kind in ("query", "job"):
+            platform.spoil(kind, always(answer()))
         words = ("reconcile", "--window", "2026-03-02T10:00Z/PT30M", "--json")
         status, peak, _ = await measured(*words, env=environment(platform.url), cwd=tmp_path)
     assert status in (1, 3)

@@ -26,7 +26,6 @@ from unfriendly import (
     refusal,
     scene,
     snapshot,
-    touching,
     when,
 )
 
@@ -100,7 +99,7 @@ async def test_one_window_that_cannot_be_read_stops_no_other(
     """Seven half hours are due and one is never answered: six are proven, five ends found, the ledger says why."""
     followed = await follow_five(world)
     windows = populate(world, 7)
-    world.platform.spoil("query", when(touching(windows[poison]), answer))
+    world.platform.poison(windows[poison], answer)
     report = await world.due(at_once=at_once)
     assert report.exit_status in (1, 3)
     others = [one for one in windows if one != windows[poison]]
@@ -112,7 +111,7 @@ async def test_one_window_that_cannot_be_read_stops_no_other(
 async def test_a_window_that_cannot_be_read_is_tried_less_and_less_often(world: Scene) -> None:
     """Three rounds a minute apart: the poison is not asked for in each, every round ends well for the others."""
     windows = populate(world, 7)
-    world.platform.spoil("query", when(touching(windows[-1]), refusal(500)))
+    world.platform.poison(windows[-1], refusal(500))
     for _ in range(3):
         report = await world.due()
         assert report.exit_status in (0, 1, 3)
@@ -138,7 +137,7 @@ async def test_one_window_that_cannot_be_read_is_seen_in_the_exit_status(tmp_pat
             start, end = to_text(one.start + timedelta(minutes=5)), to_text(one.start + timedelta(minutes=9))
             platform.put(record(conversation(place)) | {"conversationStart": start, "conversationEnd": end})
         newest = Interval(windows[-1].start, begin + timedelta(days=1))
-        platform.spoil("query", when(touching(newest), refusal(400, "bad.request")))
+        platform.poison(newest, refusal(400, "bad.request"))
         (tmp_path / "rollbook.toml").write_text(f'[reconcile]\nsince = "{to_text(begin)}"\n')
         ran = await rollbook("reconcile", "--due", "--json", env=environment(platform.url), cwd=tmp_path)
     assert ran.status in (1, 3)
@@ -154,9 +153,7 @@ async def test_a_window_whose_jobs_fail_stops_no_other(world: Scene) -> None:
     world.platform.put(record(conversation(1), 5, 9), record(conversation(2), 24 * 60 + 5, 24 * 60 + 9))
     world.clock.at = START + timedelta(days=1, hours=1)
     first_day = Interval(START, START + timedelta(hours=14))
-    refused = when(lambda asked: asked.interval.start < first_day.end, refusal(500))
-    world.platform.spoil("job", refused)
-    world.platform.spoil("query", refused)
+    world.platform.poison(first_day, refusal(500))
     report = await world.due(via="job")
     assert report.exit_status in (1, 3)
     assert world.row(half_hour(24 * 60)).verdict == "complete"
@@ -206,7 +203,7 @@ async def test_an_erased_id_is_at_last_no_trouble_any_more(world: Scene) -> None
         world.platform.spoil(kind, refuses(poison, refusal(404, "not.found")))
     statuses = []
     for _ in range(4):
-        world.later(hours=2)
+        world.later(days=1)
         statuses.append((await world.due()).exit_status)
     assert statuses[-1] == 0
     assert found(world, followed) == [one for one in followed if one != poison]

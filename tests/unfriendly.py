@@ -63,7 +63,7 @@ class Asked:
 
     @property
     def interval(self) -> Interval:
-        """What a query asks for."""
+        """What a query or a job asks for."""
         return _interval(self.body)
 
     @property
@@ -133,6 +133,11 @@ class Unfriendly:
     def spoil(self, kind: str, what: Spoil) -> None:
         """Change the answers of a kind from now on: sign_in, organization, query, by_id, job, state, results, …"""
         self._spoils.append((kind, what))
+
+    def poison(self, interval: Interval, answer: Answer) -> None:
+        """Nothing that touches an interval can be read: neither by a query nor by a job."""
+        for kind in ("query", "job"):
+            self.spoil(kind, when(touching(interval), answer))
 
     def behave(self) -> None:
         """Answer honestly again."""
@@ -367,7 +372,7 @@ def when(condition: Callable[[Asked], bool], answer: Answer) -> Spoil:
 
 
 def touching(interval: Interval) -> Callable[[Asked], bool]:
-    """Whether a query asks for some of an interval."""
+    """Whether a query or a job asks for some of an interval."""
     return lambda asked: asked.interval.start < interval.end and interval.start < asked.interval.end
 
 
