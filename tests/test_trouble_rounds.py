@@ -152,7 +152,7 @@ async def test_a_window_whose_jobs_fail_stops_no_other(world: Scene) -> None:
     followed = await follow_five(world)
     world.platform.put(record(conversation(1), 5, 9), record(conversation(2), 24 * 60 + 5, 24 * 60 + 9))
     world.clock.at = START + timedelta(days=1, hours=1)
-    first_day = Interval(START, START + timedelta(hours=14))
+    first_day = Interval(START, START + timedelta(hours=13))  # to an hour before midnight
     world.platform.poison(first_day, refusal(500))
     report = await world.due(via="job")
     assert report.exit_status in (1, 3)
