@@ -19,6 +19,7 @@ from typing import Any, Final
 from genesys.api import Api, Channel, TopicState
 from genesys.columns import count
 from genesys.errors import ApiError, RollbookError
+from genesys.facts import believed
 from genesys.notification import Observation
 from genesys.settings import Settings
 from genesys.topics import DETAIL_TEMPLATES, combine, expand, topics_for
@@ -45,8 +46,6 @@ _ASK_AGAIN: Final = 12
 # How long stopping may take: closing the sockets, then storing what was heard.
 CLOSING: Final = 3.0
 STORING: Final = 4.0
-# Ids have 36 characters. What is much longer is none, and its topics would not be taken.
-_LONGEST_ID: Final = 64
 # The line that has no base topics, for the detail events of live conversations.
 _DETAILS: Final = 1_000
 
@@ -390,12 +389,12 @@ class Subscriber:
     def _heard(self, heard: Sequence[Observation]) -> None:
         self._follow(
             [
-                Heard(one.conversation_id, one.facts.ended_at is not None, one.facts.last_at)
+                Heard(one.conversation_id, facts.ended_at is not None, facts.last_at)
                 for one in heard
                 if one.conversation_id
-                and len(one.conversation_id) <= _LONGEST_ID
                 and one.facts
                 and one.topic.startswith(("v2.routing.queues.", "v2.users."))
+                and (facts := believed(one.facts, one.received_at))
             ]
         )
 

@@ -61,10 +61,12 @@ def end(connection: sqlite3.Connection, span: int, at: str, reason: str) -> None
 
 
 def alive(connection: sqlite3.Connection, spans: Iterable[int], at: str) -> None:
-    """A sign of life of these spans."""
+    """A sign of life of these spans. One that lies far ahead of it is of a clock that has been set back since."""
+    ahead = to_text(from_text(at) + SILENT)
     connection.executemany(
-        "UPDATE coverage SET alive_at = max(alive_at, ?) WHERE coverage_id = ? AND ended_at IS NULL",
-        [(at, span) for span in spans],
+        "UPDATE coverage SET alive_at = CASE WHEN alive_at > ?2 THEN max(?1, started_at) ELSE max(alive_at, ?1) END"
+        " WHERE coverage_id = ?3 AND ended_at IS NULL",
+        [(at, ahead, span) for span in spans],
     )
 
 
