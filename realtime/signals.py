@@ -111,6 +111,7 @@ class Channel:
     brief: int = 0  # sockets in a row that were accepted and did not last
     refused: float = math.inf  # the first of the handshakes in a row that were refused
     lasting: bool = False  # whether its socket has listened for long enough to be no failure
+    listened: bool = False  # whether a socket of it has ever listened
     since: float = 0.0
     heard: float = 0.0
     heard_wall: float = 0.0
