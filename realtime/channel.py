@@ -50,6 +50,7 @@ class Line:
     successor: Channel | None = None
     leaving: list[Channel] = field(default_factory=list)
     tickets: int = 0
+    stops_as: str = "stopped"  # why its spans end when it is stopped
 
     def start(self, moment: Moment) -> list[Action]:
         """Begin with a new channel."""
@@ -387,7 +388,7 @@ def _stop(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Itera
         line.successor = None
     elif channel is line.current:
         line.current = None
-    yield from line._let_go(channel, moment, reason="stopped")
+    yield from line._let_go(channel, moment, reason=line.stops_as)
 
 
 def _left(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:

@@ -30,7 +30,8 @@ from realtime.follow import TOPICS_A_CONVERSATION, Following, Heard
 from realtime.held import Opener
 from realtime.inbox import Inbox
 from realtime.intake import Intake
-from realtime.listener import Listener
+from realtime.listener import LET_GO, Listener
+from realtime.looks import APART, Believed, weigh
 from realtime.refusals import Refusals
 from realtime.signals import Moment, Phase, Timings
 from realtime.socket import Socket
@@ -40,6 +41,9 @@ from store.book import Book
 log = logging.getLogger(__name__)
 
 REDISCOVER: Final = 300.0
+# What a look for queues, and a count of channels, may take: 20,000 queues take two minutes of the rate limit.
+LOOK_WITHIN: Final = 600.0
+COUNT_WITHIN: Final = 300.0
 ALIVE: Final = 2.0
 # Every how many looks at the queues the refused topics are asked for again: about once an hour.
 _ASK_AGAIN: Final = 12
@@ -54,7 +58,7 @@ class Subscriber:
     """Live capture over WebSocket. `run` once.
 
     now: the organisation's clock (the simulator's may run faster). rediscover: seconds between looks at the queues.
-    alive: seconds between signs of life in the ledger.
+    look_within: seconds after which a look is given up. alive: seconds between signs of life in the ledger.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Subscriber:
         now: Callable[[], datetime],
         timings: Timings | None = None,
         rediscover: float = REDISCOVER,
+        look_within: float = LOOK_WITHIN,
         alive: float = ALIVE,
         inbox: Inbox | None = None,
         opener: Opener = Socket.open,
@@ -76,7 +81,7 @@ class Subscriber:
         self._settings = settings
         self._timings = timings or Timings()
         self._census = Census(api, book, now=now, life=self._timings.life)
-        self._rediscover = rediscover
+        self._rediscover, self._look_within = rediscover, look_within
         self.inbox = inbox or Inbox()
         self.intake = Intake(book, self.inbox, now=now, on_heard=self._heard if settings.follow_details else None)
         self._listeners: dict[int, Listener] = {}
@@ -93,6 +98,9 @@ class Subscriber:
         self.unplaced: tuple[str, ...] = ()
         self.refusals = Refusals(book, now=now)
         self.discovery_failing: str | None = None
+        self.counting_failing: str | None = None
+        self._looked_at = self._ticks()  # when the last good look at the queues was
+        self._known: dict[str, Believed] = {}  # by kind, "queues" or "users"
         self._look_now = asyncio.Event()
         self._crowded = asyncio.Event()  # a new channel may have taken a place that is in use
         self._topics: Sequence[str] = ()
@@ -181,6 +189,8 @@ class Subscriber:
             by_template=dict(stored.by_template),
             store_failing=stored.failing,
             discovery_failing=self.discovery_failing,
+            counting_failing=self.counting_failing,
+            looked_ago=ticks - self._looked_at,
             refused=len(self.refusals),
             missing=self.refusals.missing(),
             unplaced=len(self.unplaced),
@@ -201,7 +211,7 @@ class Subscriber:
         """
         await self.refusals.load()
         stopping = asyncio.create_task(stop.wait())
-        first = asyncio.create_task(self._discover())
+        first = asyncio.create_task(self._first_look())
         await asyncio.wait({first, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not first.done():
             first.cancel()
@@ -271,17 +281,37 @@ class Subscriber:
         while True:
             # Not `wait_for`: of a cancellation that comes with the event it keeps the event (Python 3.11).
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._rediscover):
+                async with asyncio.timeout(self._until_next_look()):
                     await self._look_now.wait()
             self._look_now.clear()
-            self.discovery_failing = await self._try("look for queues", self._discover)
+            self.discovery_failing = await self._try(
+                "look for queues", self._discover, within=self._look_within, before=self.discovery_failing
+            )
+
+    def _until_next_look(self) -> float:
+        """The second look at what has vanished comes soon: topics are not let go before, nor is anything else new."""
+        doubted = any(one.doubt is not None for one in self._known.values())
+        return min(self._rediscover, APART) if doubted else self._rediscover
+
+    async def _first_look(self) -> None:
+        """Look until an answer comes, whatever it is. Raises RollbookError."""
+        while True:
+            try:
+                async with asyncio.timeout(self._look_within):
+                    return await self._discover()
+            except TimeoutError:
+                if self.discovery_failing is None:
+                    log.warning("cannot look for queues now, will again: %s", _took_too_long(self._look_within))
+                self.discovery_failing = _took_too_long(self._look_within)
 
     async def _keep_counting(self) -> None:
         """Where places are taken from each other, see at once who has them, or it would go on until the next look."""
         while True:
             await self._crowded.wait()
             self._crowded.clear()
-            await self._try("count the client's channels", self._make_way)
+            self.counting_failing = await self._try(
+                "count the client's channels", self._make_way, within=COUNT_WITHIN, before=self.counting_failing
+            )
 
     async def _make_way(self) -> None:
         await self._count_channels()
@@ -289,18 +319,25 @@ class Subscriber:
             self._spread(self._topics)
 
     @staticmethod
-    async def _try(what: str, work: Callable[[], Awaitable[None]]) -> str | None:
-        """Do it, or say and answer why not: it is done again at the next occasion, whatever went wrong."""
+    async def _try(what: str, work: Callable[[], Awaitable[None]], *, within: float, before: str | None) -> str | None:
+        """Do it, or answer why not: it is done again at the next occasion, whatever went wrong.
+
+        within: seconds after which it is given up. before: why it could not be done the last time; that is said once.
+        """
+        unforeseen = None
         try:
-            await work()
+            async with asyncio.timeout(within):
+                await work()
+        except TimeoutError:
+            why = _took_too_long(within)
         except RollbookError as error:
             why = error.message if isinstance(error, ApiError) else str(error)
-            log.warning("cannot %s now, will again: %s", what, why)
         except Exception as error:
-            why = f"an error that nobody foresaw ({type(error).__name__})"
-            log.exception("cannot %s now, will again: %s", what, why)
+            why, unforeseen = f"an error that nobody foresaw ({type(error).__name__})", error
         else:
             return None
+        if why != before:
+            log.warning("cannot %s now, will again: %s", what, why, exc_info=unforeseen)
         return why
 
     async def _discover(self) -> None:
@@ -311,8 +348,13 @@ class Subscriber:
             templates = (*templates, "v2.users.{id}.conversations")
         by_queue = any(".queues." in one and "{id}" in one for one in templates)
         by_user = any(".users." in one and "{id}" in one for one in templates)
-        queues = [one.id for one in await self._api.queues()] if by_queue else []
-        users = [one.id for one in await self._api.users()] if by_user else []
+        if not by_queue:
+            self._known.pop("queues", None)
+        if not by_user:
+            self._known.pop("users", None)
+        queues = self._believe("queues", [one.id for one in await self._api.queues()]) if by_queue else ()
+        users = self._believe("users", [one.id for one in await self._api.users()]) if by_user else ()
+        self._looked_at = self._ticks()
         topics = combined(topics_for(templates, queues=queues, users=users))
         self._say_unheard(templates)
         if not topics:
@@ -322,6 +364,18 @@ class Subscriber:
         self._topics = topics
         self.refusals.keep_only([*topics, *DETAIL_TEMPLATES] if self._settings.follow_details else topics)
         self._spread(topics)
+
+    def _believe(self, kind: str, seen: list[str]) -> Sequence[str]:
+        """What there is of a kind, by this look and those before it."""
+        before = self._known.get(kind, Believed(()))
+        apart = min(self._rediscover, APART)
+        found = self._known[kind] = weigh(before.ids, seen, self._ticks(), doubt=before.doubt, apart=apart)
+        if found.doubt is not None and before.doubt is None and before.ids:
+            log.warning(
+                "the list of %s has %d of the %d that were there; the others are heard on until a second look agrees",
+                kind, len(seen), len(before.ids),
+            )  # fmt: skip
+        return found.ids
 
     def _say_unheard(self, templates: Sequence[str]) -> None:
         for one in templates:
@@ -354,7 +408,7 @@ class Subscriber:
         for number in self._listeners.keys() - lines.keys():
             listener = self._listeners.pop(number)
             self._following.forget(number)
-            listener.stop()
+            listener.stop(reason=LET_GO)
             self._leaving.append(listener)
         for number, listed in lines.items():
             if (standing_one := self._listeners.get(number)) is not None:
@@ -418,6 +472,10 @@ class Subscriber:
     def followed(self) -> int:
         """How many conversations are followed in detail."""
         return len(self._following.on_line)
+
+
+def _took_too_long(seconds: float) -> str:
+    return f"no answer within {seconds:.0f} s"
 
 
 def _plain(topics: Sequence[str]) -> int:

@@ -27,6 +27,7 @@ _OF_END: Final[Mapping[str, Cause]] = {
     "disconnected": "disconnected",
     "channel lost": "channel lost",
     "topics lost": "channel lost",
+    "topics let go": "not heard by this transport",
     "topic rejected": "topic rejected",
     "rolled over": "disconnected",
     "queue full": "disconnected",
