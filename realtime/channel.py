@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from realtime.signals import Action, Channel, Do, Event, Moment, Phase, Signal, Timings
+from realtime.signals import STEPS, Action, Channel, Do, Event, Moment, Phase, Signal, Timings
 
 __all__ = ["Action", "Channel", "Do", "Event", "Line", "Moment", "Phase", "Signal", "Timings"]
 
@@ -128,7 +128,7 @@ class Line:
         self.tickets += 1
         channel.phase, channel.ticket = phase, self.tickets
         channel.until = moment.tick + (within or self.timings.step_timeout)
-        yield Action(_STEPS[phase], channel.serial, channel.ticket, like=channel.like)
+        yield Action(STEPS[phase], channel.serial, channel.ticket, like=channel.like)
 
     def _wait(self, channel: Channel, then: Phase, moment: Moment, *, at_least: float | None = None) -> None:
         channel.failures += 1
@@ -206,14 +206,6 @@ class Line:
             return
         slow.phase, self.successor = Phase.DONE, None
         yield Action(Do.CLOSE, slow.serial)
-
-
-_STEPS: Final[Mapping[Phase, Do]] = {
-    Phase.CREATING: Do.CREATE,
-    Phase.SUBSCRIBING: Do.SUBSCRIBE,
-    Phase.CONNECTING: Do.CONNECT,
-    Phase.LEAVING: Do.PART,
-}
 
 
 def _created(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:

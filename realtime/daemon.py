@@ -13,8 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,14 +24,16 @@ from genesys.columns import count
 from genesys.errors import RollbookError, StoreError
 from genesys.memory import give_back
 from genesys.settings import Settings, written
-from genesys.times import from_text, to_text
-from realtime.clocks import Jumps, LastHour, Skew, corrected
+from genesys.times import to_text
+from realtime.background import apart
+from realtime.clocks import corrected
 from realtime.figures import Figures, hearing
 from realtime.health import Port
 from realtime.notify import Notifier
 from realtime.queue import Door, Queue
 from realtime.signals import Timings
 from realtime.subscriber import ALIVE, REDISCOVER, Subscriber
+from realtime.vitals import Ledger, Vitals
 from reconcile.due import AT_ONCE, Round, run_due
 from reconcile.report import Report, title
 from reconcile.schedule import Schedule
@@ -89,25 +90,6 @@ def _sqs(settings: Settings) -> Queue:
     return SqsQueue(settings.sqs_queue_url, receivers=settings.sqs_receivers)
 
 
-def _age(moment: datetime, now: datetime) -> float:
-    return max((now - moment).total_seconds(), 0.0)
-
-
-async def _apart(work: Callable[[], T]) -> T:
-    """What `work` answers, from a thread that ends with the process. (The loop waits for its own ones at the end.)"""
-    answer: Future[T] = Future()
-    answer.set_running_or_notify_cancel()  # nobody can call it back
-
-    def run() -> None:
-        try:
-            answer.set_result(work())
-        except BaseException as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await asyncio.wrap_future(answer)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What only tests, the demo and the command line change.
@@ -126,15 +108,6 @@ class Options:
     queue: Callable[[Settings], Queue] = _sqs
     round_within: timedelta = ROUND_WITHIN
     wall: Callable[[], float] = time.time
-
-
-@dataclass(frozen=True, slots=True)
-class _Ledger:
-    """What a look at the ledger says. oldest_due: when the oldest window that is due ended, API text."""
-
-    verdicts: Mapping[str, int] = field(default_factory=dict)
-    due: int = 0
-    oldest_due: str | None = None
 
 
 class Daemon:
@@ -163,11 +136,8 @@ class Daemon:
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
-        self._looking: asyncio.Task[_Ledger | str] | None = None  # at the ledger, for the figures
-        self._round_at = self._began  # when a round has ended well, or has read a window
-        self._jumps, self._skew = Jumps(), Skew()
-        self._letters, self._drops = LastHour(), LastHour()
-        self._last_event: str | None = None  # of earlier runs
+        self._looking: asyncio.Task[Ledger | str] | None = None  # at the ledger, for the figures
+        self._vitals = Vitals(self._began)
 
     def stop(self) -> None:
         """Drain and end."""
@@ -278,7 +248,7 @@ class Daemon:
         """
         now = self._options.now()
         # A clock that tests and the demo make is right by itself, and may run faster than any other.
-        return now if self._options.now is not _utc_now else corrected(now, self._skew.steady)
+        return now if self._options.now is not _utc_now else corrected(now, self._vitals.skew.steady)
 
     async def figures(self) -> Figures:
         """How the daemon is. Reads the ledger of the last 31 days, and does not wait long for it."""
@@ -287,57 +257,47 @@ class Daemon:
         if self._book is None or self._api is None:
             return Figures(starting_for=starting)
         ledger = await self._ledger(self._book)
-        known = _Ledger() if isinstance(ledger, str) else ledger
+        known = Ledger() if isinstance(ledger, str) else ledger
         figures = Figures() if self.subscriber is None else self.subscriber.figures()
         sqs = None if self.door is None else self.door.figures()
-        tick, now = time.monotonic(), self.now()
-        letters, dropped = self._take_counts(tick)
-        events = [one for one in (figures.last_event_at, None if sqs is None else sqs.last_at) if one is not None]
-        if not events and self._last_event is not None:
-            events = [from_text(self._last_event)]
-        return replace(
+        tick = time.monotonic()
+        self._take_counts(tick)
+        figures = replace(
             figures,
             starting_for=starting,
             sqs=sqs,
             reconcile_failing=self.reconcile_failing,
-            rounds_ago=tick - self._round_at if self._options.reconcile else None,
             windows=known.verdicts,
             due=known.due,
-            oldest_due=None if known.oldest_due is None else _age(from_text(known.oldest_due), now),
             ledger_failing=ledger if isinstance(ledger, str) else None,
             requests=self._count.requests,
-            clock_skew=self._api.clock_skew if self._skew.steady is None else self._skew.steady,
-            clock_jump=self._jumps.of_last_hour(tick),
-            letters_of_hour=letters,
-            dropped_of_hour=dropped,
-            up_for=tick - self._began,
-            quiet_for=_age(max(events), now) if events else None,
+            clock_skew=self._api.clock_skew,
             budget_left=self._api.requests_left(),
             latency=self._api.latency.cumulative(),
         )
+        return self._vitals.added_to(figures, known, tick, self.now(), reconciles=self._options.reconcile)
 
-    def _take_counts(self, tick: float) -> tuple[int, int]:
-        """Dead letters and drops of the last hour."""
+    def _take_counts(self, tick: float) -> None:
         letters = dropped = 0
         if self.subscriber is not None:
             letters, dropped = self.subscriber.intake.stored.dead_letters, self.subscriber.inbox.dropped
         if self.door is not None:
             letters += self.door.figures().dead_letters
-        return self._letters.take(letters, tick), self._drops.take(dropped, tick)
+        self._vitals.count(letters, dropped, tick)
 
-    async def _ledger(self, book: Book) -> _Ledger | str:
+    async def _ledger(self, book: Book) -> Ledger | str:
         """How many windows have each verdict, and which wait; or why that cannot be told. One look at a time."""
         since = to_text(self._options.now() - timedelta(days=31))
         due = partial(status.oldest_due, width=self.settings.width, since=self.settings.since)
 
-        def look() -> _Ledger | str:
+        def look() -> Ledger | str:
             try:
-                return _Ledger(book.verdicts(since=since), *book.read(due))
+                return Ledger(book.verdicts(since=since), *book.read(due))
             except StoreError as error:
                 return str(error)
 
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(_apart(look))
+            self._looking = asyncio.create_task(apart(look))
         looking = self._looking
         await asyncio.wait({looking}, timeout=_LOOKS_WITHIN)
         return looking.result() if looking.done() else f"no answer for {_LOOKS_WITHIN:.0f} s"
@@ -347,7 +307,7 @@ class Daemon:
         if killed:
             spans = count(killed, "span of coverage ends", "spans of coverage end")
             log.warning("an earlier run was killed: %s at its last sign of life", spans)
-        self._last_event = await asyncio.to_thread(book.read, status.last_event)
+        self._vitals.last_event = await asyncio.to_thread(book.read, status.last_event)
         if self.settings.websocket:
             self.subscriber = Subscriber(
                 api,
@@ -359,7 +319,7 @@ class Daemon:
                 alive=self._options.alive,
             )
         if self.settings.sqs_queue_url is not None:
-            door = await self._unless_stopped(_apart(lambda: self._find_door(book)))
+            door = await self._unless_stopped(apart(lambda: self._find_door(book)))
             if door is None:
                 return
             door.start()
@@ -419,7 +379,7 @@ class Daemon:
         except Exception as error:
             failing, unforeseen = f"an error that nobody foresaw ({type(error).__name__}: {error})", error
         if failing is None:
-            self._round_at = time.monotonic()
+            self._vitals.round_at = time.monotonic()
         elif failing != self.reconcile_failing:
             log.error("cannot reconcile now, will try again: %s", failing, exc_info=unforeseen)
         self.reconcile_failing = failing
@@ -428,21 +388,20 @@ class Daemon:
     def _read_one(self, book: Book, report: Report) -> None:
         """A window of the round was read: it gets on."""
         if report.verdict != "failed":
-            self._round_at = time.monotonic()
+            self._vitals.round_at = time.monotonic()
         _log_window(book, report)
 
     async def _watch_clocks(self) -> None:
         """Notice when this machine's clock jumps, and keep the counts of the last hour though nobody asks for them."""
         while True:
             tick = time.monotonic()
-            if (jump := self._jumps.tick(self._options.wall(), tick)) is not None:
+            skew = None if self._api is None else self._api.clock_skew
+            if (jump := self._vitals.clocks(self._options.wall(), tick, skew)) is not None:
                 log.warning(
                     "this machine's clock jumped %s by %.0f s, or it slept; what was heard is stamped by the platform's"
                     " time where that is known",
                     "forward" if jump > 0 else "back", abs(jump),
                 )  # fmt: skip
-                self._skew.forget()
-            self._skew.take(None if self._api is None else self._api.clock_skew, tick)
             self._take_counts(tick)
             await asyncio.sleep(_CLOCKS)
 

@@ -8,7 +8,7 @@ first, sees it too; what either of the two has seen is there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Seconds between a look that saw much less and the second one: longer than an answer is kept anywhere.
 APART = 60.0
@@ -50,3 +50,31 @@ def weigh(known: Sequence[str], seen: Sequence[str], now: float, *, doubt: Doubt
 
 def _both(some: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*some, *others)))
+
+
+@dataclass(slots=True)
+class Looks:
+    """What is believed of each kind of list. apart: seconds, as `weigh` takes them."""
+
+    apart: float = APART
+    _known: dict[str, Believed] = field(default_factory=dict)
+
+    @property
+    def doubted(self) -> bool:
+        """Whether a second look is wanted."""
+        return any(one.doubt is not None for one in self._known.values())
+
+    def forget(self, kind: str) -> None:
+        """This kind is not looked for any more."""
+        self._known.pop(kind, None)
+
+    def believe(self, kind: str, seen: Sequence[str], now: float) -> tuple[tuple[str, ...], str | None]:
+        """What there is of a kind by this look and those before it, and what to say of a look that is doubted first."""
+        before = self._known.get(kind, Believed(()))
+        found = self._known[kind] = weigh(before.ids, seen, now, doubt=before.doubt, apart=self.apart)
+        if found.doubt is None or before.doubt is not None or not before.ids:
+            return found.ids, None
+        return found.ids, (
+            f"the list of {kind} has {len(seen)} of the {len(before.ids)} that were there; the others are heard on"
+            " until a second look agrees"
+        )

@@ -16,14 +16,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from genesys.api import Api, Channel, TopicState
+from genesys.api import Api, Channel, Entity, TopicState
 from genesys.columns import count
-from genesys.errors import ApiError, RollbookError
 from genesys.facts import believed
 from genesys.notification import Observation
 from genesys.settings import Settings
-from genesys.topics import DETAIL_TEMPLATES, combine, expand, topics_for
+from genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
 from realtime import spread
+from realtime.background import attempt
 from realtime.census import Census
 from realtime.figures import Figures, Line
 from realtime.follow import TOPICS_A_CONVERSATION, Following, Heard
@@ -31,7 +31,7 @@ from realtime.held import Opener
 from realtime.inbox import Inbox
 from realtime.intake import Intake
 from realtime.listener import LET_GO, Listener
-from realtime.looks import APART, Believed, weigh
+from realtime.looks import APART, Looks
 from realtime.refusals import Refusals
 from realtime.signals import Moment, Phase, Timings
 from realtime.socket import Socket
@@ -100,7 +100,7 @@ class Subscriber:
         self.discovery_failing: str | None = None
         self.counting_failing: str | None = None
         self._looked_at = self._ticks()  # when the last good look at the queues was
-        self._known: dict[str, Believed] = {}  # by kind, "queues" or "users"
+        self._lists = Looks(min(rediscover, APART))
         self._look_now = asyncio.Event()
         self._crowded = asyncio.Event()  # a new channel may have taken a place that is in use
         self._topics: Sequence[str] = ()
@@ -217,6 +217,7 @@ class Subscriber:
             first.cancel()
             return
         await first
+        self.discovery_failing = None
         intake = asyncio.create_task(self.intake.run())
         keeping = [asyncio.create_task(self._keep_discovering()), asyncio.create_task(self._keep_counting())]
         try:
@@ -284,32 +285,32 @@ class Subscriber:
                 async with asyncio.timeout(self._until_next_look()):
                     await self._look_now.wait()
             self._look_now.clear()
-            self.discovery_failing = await self._try(
+            self.discovery_failing = await attempt(
                 "look for queues", self._discover, within=self._look_within, before=self.discovery_failing
             )
 
     def _until_next_look(self) -> float:
         """The second look at what has vanished comes soon: topics are not let go before, nor is anything else new."""
-        doubted = any(one.doubt is not None for one in self._known.values())
-        return min(self._rediscover, APART) if doubted else self._rediscover
+        return self._lists.apart if self._lists.doubted else self._rediscover
 
     async def _first_look(self) -> None:
         """Look until an answer comes, whatever it is. Raises RollbookError."""
-        while True:
+        while self._looks == 0:
             try:
                 async with asyncio.timeout(self._look_within):
-                    return await self._discover()
+                    await self._discover()
             except TimeoutError:
-                if self.discovery_failing is None:
-                    log.warning("cannot look for queues now, will again: %s", _took_too_long(self._look_within))
-                self.discovery_failing = _took_too_long(self._look_within)
+                why, before = f"no answer within {self._look_within:.0f} s", self.discovery_failing
+                self.discovery_failing = why
+                if before is None:
+                    log.warning("cannot look for queues now, will again: %s", why)
 
     async def _keep_counting(self) -> None:
         """Where places are taken from each other, see at once who has them, or it would go on until the next look."""
         while True:
             await self._crowded.wait()
             self._crowded.clear()
-            self.counting_failing = await self._try(
+            self.counting_failing = await attempt(
                 "count the client's channels", self._make_way, within=COUNT_WITHIN, before=self.counting_failing
             )
 
@@ -317,28 +318,6 @@ class Subscriber:
         await self._count_channels()
         if len(self._listeners) > self._lines_allowed():
             self._spread(self._topics)
-
-    @staticmethod
-    async def _try(what: str, work: Callable[[], Awaitable[None]], *, within: float, before: str | None) -> str | None:
-        """Do it, or answer why not: it is done again at the next occasion, whatever went wrong.
-
-        within: seconds after which it is given up. before: why it could not be done the last time; that is said once.
-        """
-        unforeseen = None
-        try:
-            async with asyncio.timeout(within):
-                await work()
-        except TimeoutError:
-            why = _took_too_long(within)
-        except RollbookError as error:
-            why = error.message if isinstance(error, ApiError) else str(error)
-        except Exception as error:
-            why, unforeseen = f"an error that nobody foresaw ({type(error).__name__})", error
-        else:
-            return None
-        if why != before:
-            log.warning("cannot %s now, will again: %s", what, why, exc_info=unforeseen)
-        return why
 
     async def _discover(self) -> None:
         """Look which topics there are, and let the lines follow."""
@@ -348,34 +327,28 @@ class Subscriber:
             templates = (*templates, "v2.users.{id}.conversations")
         by_queue = any(".queues." in one and "{id}" in one for one in templates)
         by_user = any(".users." in one and "{id}" in one for one in templates)
-        if not by_queue:
-            self._known.pop("queues", None)
-        if not by_user:
-            self._known.pop("users", None)
-        queues = self._believe("queues", [one.id for one in await self._api.queues()]) if by_queue else ()
-        users = self._believe("users", [one.id for one in await self._api.users()]) if by_user else ()
+        queues = await self._listed("queues", self._api.queues, wanted=by_queue)
+        users = await self._listed("users", self._api.users, wanted=by_user)
         self._looked_at = self._ticks()
         topics = combined(topics_for(templates, queues=queues, users=users))
         self._say_unheard(templates)
         if not topics:
             log.warning("no queue is visible to this OAuth client, so there is nothing to hear")
         if set(topics) != set(self._topics):
-            log.info("%s to hear, before %d", count(_plain(topics), "topic"), _plain(self._topics))
+            log.info("%s to hear, before %d", count(plain(topics), "topic"), plain(self._topics))
         self._topics = topics
         self.refusals.keep_only([*topics, *DETAIL_TEMPLATES] if self._settings.follow_details else topics)
         self._spread(topics)
 
-    def _believe(self, kind: str, seen: list[str]) -> Sequence[str]:
-        """What there is of a kind, by this look and those before it."""
-        before = self._known.get(kind, Believed(()))
-        apart = min(self._rediscover, APART)
-        found = self._known[kind] = weigh(before.ids, seen, self._ticks(), doubt=before.doubt, apart=apart)
-        if found.doubt is not None and before.doubt is None and before.ids:
-            log.warning(
-                "the list of %s has %d of the %d that were there; the others are heard on until a second look agrees",
-                kind, len(seen), len(before.ids),
-            )  # fmt: skip
-        return found.ids
+    async def _listed(self, kind: str, look: Callable[[], Awaitable[list[Entity]]], *, wanted: bool) -> Sequence[str]:
+        """The ids of a kind, as far as the list is believed."""
+        if not wanted:
+            self._lists.forget(kind)
+            return ()
+        found, doubt = self._lists.believe(kind, [one.id for one in await look()], self._ticks())
+        if doubt is not None:
+            log.warning("%s", doubt)
+        return found
 
     def _say_unheard(self, templates: Sequence[str]) -> None:
         for one in templates:
@@ -472,24 +445,3 @@ class Subscriber:
     def followed(self) -> int:
         """How many conversations are followed in detail."""
         return len(self._following.on_line)
-
-
-def _took_too_long(seconds: float) -> str:
-    return f"no answer within {seconds:.0f} s"
-
-
-def _plain(topics: Sequence[str]) -> int:
-    return sum(len(expand(one)) for one in topics)
-
-
-def combined(topics: Sequence[str]) -> list[str]:
-    """Topics that differ in their last word only, as combined topics: fewer of a channel's thousand."""
-    suffixes: dict[str, list[str]] = {}
-    for topic in topics:
-        prefix, _, suffix = topic.rpartition(".")
-        suffixes.setdefault(prefix, []).append(suffix)
-    return [
-        one
-        for prefix, listed in suffixes.items()
-        for one in (combine(prefix, listed) if len(listed) > 1 else [f"{prefix}.{listed[0]}"])
-    ]
