@@ -49,11 +49,6 @@ class Captured(Access):
 
         return self._write(job)
 
-    def function_is_alive(self) -> Future[None]:
-        """A function that captures has been called, though not by an event."""
-        at = to_text(self._now())
-        return self._write(lambda db: coverage.function_is_alive(db, at))
-
     def begin_coverage(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
         """From `at` on, `source` hears `topics`. Answers the span's id, after the commit."""
         span = self._write(lambda db: coverage.begin(db, source, scope, topics, at)).result()

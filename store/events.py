@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from genesys.content import digest
+from genesys.facts import believed
 from genesys.notification import Observation, Unreadable
 from store import live
 
@@ -57,9 +60,26 @@ def record(
     if observations:
         cursor = connection.executemany(_EVENT, [_event_row(event) for event in observations])
         new = cursor.rowcount
-        _merge(connection, live.gather(observations), lag)
+        some_repeated = new < len(observations)
+        first = _as_they_came_first(connection, observations) if some_repeated else observations
+        _merge(connection, live.gather(first), lag)
     letters = sum(_keep_letter(connection, item) for item in unreadable)
     return Recorded(new, len(observations) - new, letters)
+
+
+def _as_they_came_first(connection: sqlite3.Connection, batch: list[Observation]) -> list[Observation]:
+    """The same with their first arrival, where it decides about a time in them: a replay must say nothing new."""
+    arrivals: dict[bytes, str] = {}
+    for at in range(0, len(batch), 500):
+        part = [event.identity for event in batch[at : at + 500]]
+        query = f"SELECT identity, received_at FROM events WHERE identity IN ({', '.join('?' * len(part))})"
+        arrivals.update(connection.execute(query, part).fetchall())
+    found = []
+    for event in batch:
+        first = arrivals.get(event.identity, event.received_at)
+        decides = event.facts is not None and believed(event.facts, first) is not event.facts
+        found.append(replace(event, received_at=first) if decides else event)
+    return found
 
 
 def _event_row(event: Observation) -> tuple[Any, ...]:

@@ -2,7 +2,8 @@
 
 Pure. Snapshots return to earlier states byte for byte and bear no time of their own, so only facts that cannot be
 undone are taken from them: seen, started, joined, ended. Each is a minimum, a maximum or a union, which is why neither
-order nor repetition matters.
+order nor repetition matters; and no time that another clock wrote enters one before it was held against the arrival of
+its event, or one wrong clock would decide for ever.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from genesys.notification import LiveFacts, Observation
+from genesys.facts import LiveFacts, believed
+from genesys.notification import Observation
 from genesys.times import from_text, to_text
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -33,12 +35,12 @@ class Heard:
     division_ids: frozenset[str] = frozenset()
 
     def add(self, facts: LiveFacts, received_at: str) -> None:
-        """Take one event's facts in. A time after its own arrival is a wrong clock: arrival counts."""
+        """Take one event's facts in. received_at: when it arrived for the first time, API text."""
+        facts = believed(facts, received_at)
         self.first_seen_at = min(self.first_seen_at, received_at)
         self.started_at = least(self.started_at, facts.started_at)
         self.ended_at = greatest(self.ended_at, facts.ended_at)
-        if facts.last_at is not None:
-            self.last_at = greatest(self.last_at, min(facts.last_at, received_at))
+        self.last_at = greatest(self.last_at, facts.last_at)
         # Two events that contradict each other: the smaller word wins, so that order does not matter.
         self.direction = least(self.direction, facts.originating_direction)
         if facts.media_types and not self.media_types.issuperset(facts.media_types):
