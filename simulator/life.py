@@ -212,6 +212,13 @@ class Life:
         self.version += 1
         self._forget()
 
+    def delay(self, more: timedelta) -> None:
+        """It is in the index so much later."""
+        self.extra += more.total_seconds()
+        self.known_from += more
+        self.version += 1
+        self._forget()
+
     def revise(self, at: datetime, record: dict[str, Any]) -> None:
         """From `at` on it is this."""
         kept = [one for one in self.told.revisions if one[0] < at]
