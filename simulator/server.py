@@ -37,6 +37,7 @@ from simulator.world import Life, World
 
 _ASKING: ContextVar[tuple[str, Client]] = ContextVar("asking")  # the token of a request that was let in, and whose
 _SEEN: ContextVar[Asked | None] = ContextVar("seen")  # what a quirk takes the request for
+_DATE_OFF: ContextVar[float | None] = ContextVar("date_off", default=0.0)  # of the answer; None: it has no Date
 _QUIRKS: Final = (broken_bytes, gateways, partial_answers, slow_answers)  # each has registered its kinds
 _PATIENCE: Final = 0.05  # real seconds between two looks whether a client is still there
 
@@ -159,7 +160,8 @@ class Simulator:
         name, context = f"{request.method} {request.path}", str(uuid.uuid4())
         self.request_counts[name] += 1
         headers = {"ININ-Correlation-Id": context}
-        effect = request["effect"] = self._strike(name)
+        effect = self._strike(name)
+        _DATE_OFF.set(effect.date_off)
         try:
             await asyncio.sleep(self.latency + effect.delay)
             if effect.refusal is not None:
@@ -254,9 +256,9 @@ class Simulator:
             await answer.write_eof()
         return answer
 
-    async def _date(self, request: web.Request, answer: web.StreamResponse) -> None:
+    async def _date(self, _: web.Request, answer: web.StreamResponse) -> None:
         """Every answer's Date is the organisation's own, whatever this machine's clock says."""
-        off = request["effect"].date_off if "effect" in request else 0.0
+        off = _DATE_OFF.get()
         if off is None:
             answer.headers.popall("Date", None)
         else:
