@@ -58,7 +58,7 @@ class Life:
         self.over_by = over_by  # known without writing it: it has ended by then
         self.id, self.start, self.extra = conversation_id, start, indexed_after
         self.version = 0
-        self._odd: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+        self.odd: Callable[[dict[str, Any]], dict[str, Any]] | None = None
         self.known_from = start + timedelta(seconds=indexed_after)
         self._write: Callable[[], Told] = write
         self._told: Told | None = None
@@ -143,11 +143,11 @@ class Life:
 
     def view(self, now: datetime) -> dict[str, Any]:
         """The record as it is known at `now`. Not to be changed by whoever gets it."""
-        if self._odd is None:
+        if self.odd is None:
             return self._known(now)
         stage = self.stage(now)
         if self._odd_seen is None or self._odd_seen[0] != stage:
-            self._odd_seen = stage, self._odd(self._known(now))
+            self._odd_seen = stage, self.odd(self._known(now))
         return self._odd_seen[1]
 
     def _known(self, now: datetime) -> dict[str, Any]:
@@ -224,7 +224,7 @@ class Life:
 
     def be_odd(self, odd: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Whatever is known of it, it is shown as `odd` makes it: in every answer, filter and total."""
-        self._odd = odd
+        self.odd = odd
         self.version += 1
         self._forget()
 

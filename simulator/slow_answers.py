@@ -67,23 +67,27 @@ def _trickle(_: Asked, given: Parameters, reply: Reply) -> Reply:
     return reply._replace(pieces=lambda: _bytes(body, seconds))
 
 
-async def _without_end(first: bytes, again: bytes) -> AsyncIterator[bytes]:
+async def _without_end(first: bytes, again: bytes, most: float) -> AsyncIterator[bytes]:
+    """For ever, and as fast as it is read until there were so many bytes."""
     yield first
+    sent = 0
     while True:
-        yield again
-        await asyncio.sleep(0)
+        yield again if sent < most else again[:1]
+        sent += len(again)
+        await asyncio.sleep(0 if sent < most else 1)
 
 
 def _endless(_: Asked, given: Parameters, reply: Reply) -> Reply | None:
+    most = given.get("mb", math.inf) * _MB
     if given.get("what", "spaces") == "spaces":
         body = reply.body[:-1]
-        return reply._replace(pieces=lambda: _without_end(body, _CHUNK))
+        return reply._replace(pieces=lambda: _without_end(body, _CHUNK, most))
     found = rows(reply) or rows(reply, of="entities")
     if found is None or found.key is None or not found.rows:
         return None
     row = encoded(found.rows[0])
     start, more = b'{"%b":[%b' % (found.key.encode(), row), (b"," + row) * max(1, 65_536 // len(row))
-    return reply._replace(pieces=lambda: _without_end(start, more))
+    return reply._replace(pieces=lambda: _without_end(start, more, most))
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -101,7 +105,7 @@ quirk(
     {"seconds": "number", "what": "text"}, alter=_trickle, check=choice("what", ("body", "spaces")),
 )  # fmt: skip
 quirk(
-    "endless", "the body has no end: spaces, or rows", {"what": "text"}, alter=_endless,
+    "endless", "the body has no end: spaces, or rows", {"what": "text", "mb": "number"}, alter=_endless,
     check=choice("what", ("spaces", "rows")),
 )  # fmt: skip
 quirk("hang", "the answer never comes, or (head) its head and no body", {"head": "flag"}, alter=_hang)

@@ -3,10 +3,15 @@
     python tests/faults.py 200 --seed 1      runs 200 scripts, of the seeds 1 to 200, and says what came of each
     python tests/faults.py 1 --seed 17 -v    that one again, with what the daemon said
 
-A script is made from its seed alone: what goes wrong, when, and how. While it runs, conversations go on; the daemon
+A script is made from its seed alone: what goes wrong, when, and how, and how unfriendly the platform is meanwhile
+(tests/unfriendly.py: it refuses, lacks, repeats, trickles, errs, and its clock may be another). While it runs, conversations go on; the daemon
 captures and reconciles, is killed, stopped and started. Then it is stopped, the rest is reconciled, and the store is
 held against the truth: every conversation and child row once, none missing, none double. Beyond that, no event that was
-sent while coverage claims to have listened may be missing.
+sent while coverage claims to have listened may be missing, no window that the daemon called better than failed may
+differ from the truth, and no answer may cost more memory than 250 MB.
+
+Before the rest is reconciled the platform is well again, but for what it may always refuse (pages of too many bytes or
+rows, unknown ids): that must lead to everything all the same. Only a record that is odd for good may make that `failed`.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,8 +38,11 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from simulator.live_faults import FAULTS
+from simulator.mischief import ACTS
 from simulator.server import Simulator
 from simulator.world import World
+from tests import unfriendly
+from tests.unfriendly import Behaviour
 from tests.whole import assert_store_is, rollbook, start, until
 
 SECONDS = 5.0  # that a script lasts
@@ -118,11 +126,14 @@ class _Log(list[tuple[datetime, str, str]]):
 
 
 class Run:
-    """One script. width: of a window, as the settings take it."""
+    """One script. width: of a window, as the settings take it. behaviours: the platform's, beside the steps."""
 
     def __init__(
-        self, seed: int, folder: Path, *, steps: list[Step], per_hour: float = PER_HOUR, width: str = "PT5S"
-    ) -> None:
+        self, seed: int, folder: Path, *, steps: list[Step], per_hour: float = PER_HOUR, width: str = "PT5S",
+        behaviours: Sequence[Behaviour] = (),
+    ) -> None:  # fmt: skip
+        self.behaviours = list(behaviours)
+        self.memory = 0.0  # MB that the daemon had at most
         self.seed, self.folder, self.steps, self.per_hour, self.width = seed, folder, steps, per_hour, width
         self.path = folder / "rollbook.db"
         self.said: list[str] = []
@@ -137,7 +148,9 @@ class Run:
             f'[realtime]\nusers = true\nfollow_details = {follow}\n[reconcile]\nwidth = "{self.width}"\nlag = "PT1S"\n'
         )
         (self.folder / "rollbook.toml").write_text(settings)
-        begun = datetime.now(UTC)
+        # The platform's time: its clock may be ahead of ours, or behind.
+        ahead = unfriendly.clock_ahead(self.seed) if self.behaviours else timedelta(0)
+        begun = datetime.now(UTC) + ahead
         first = begun - timedelta(minutes=3)
         # Conversations until a minute from now and no more: the clock will jump, and those of the jump are nobody's.
         world = World(self.seed, first, self.per_hour, 6, 12)
@@ -148,12 +161,14 @@ class Run:
         )  # fmt: skip
         async with self.organisation:
             self.organisation.notifications.log = self.sent  # type: ignore[assignment]
-            self.organisation.clock.advance(datetime.now(UTC) - self.organisation.now())
+            self.organisation.clock.advance(datetime.now(UTC) + ahead - self.organisation.now())
             await self._start()
             await until(lambda: self._spans() or self._ended(), within=30)
+            misbehaving = asyncio.create_task(self._misbehave())
             for step in self.steps:
                 await asyncio.sleep(step.after)
                 await self._do(step)
+            await misbehaving
             await self._stop()
             return await self._judge(begun)
 
@@ -181,6 +196,7 @@ class Run:
         """SIGTERM ends it with 0, within ten seconds."""
         assert self._process is not None
         await self._awake()
+        self._weigh()
         self._process.terminate()
         began = time.monotonic()
         try:
@@ -206,8 +222,26 @@ class Run:
         else:
             FAULTS[step.name](self.organisation.notifications, **step.how)
 
+    async def _misbehave(self) -> None:
+        """Let the platform be as it is drawn, beside whatever else happens."""
+        begun, began = self.organisation.now(), time.monotonic()
+        for behaviour in self.behaviours:
+            await asyncio.sleep(behaviour.at - (time.monotonic() - began))
+            fault = behaviour.fault(self.organisation.now(), begun)
+            if fault.kind in ACTS:
+                ACTS[fault.kind](self.organisation, fault.parameters)
+            else:
+                self.organisation.faults.add(fault)
+
+    def _weigh(self) -> None:
+        """Note how much memory the process has had at most, where the system tells."""
+        with contextlib.suppress(OSError, ValueError):
+            status = Path(f"/proc/{self.pid}/status").read_text()
+            self.memory = max(self.memory, int(status.partition("VmHWM:")[2].split()[0]) / 1024)
+
     async def _kill(self) -> None:
         assert self._process is not None
+        self._weigh()
         self._process.kill()
         await self._process.wait()
         await self._listens
@@ -260,8 +294,16 @@ class Run:
                 return []  # its tables are not there yet
 
     async def _judge(self, begun: datetime) -> dict[str, Any]:
-        end = datetime.now(UTC)
         organisation = self.organisation
+        end = organisation.now()
+        with contextlib.closing(self._connect()) as db:
+            claimed = len(unfriendly.claims(db))
+            false = unfriendly.false_claims(db, organisation, given=self.behaviours)
+        assert not false, f"{len(false)} false claims of {claimed} windows: {false[:3]}"
+        assert self.memory < unfriendly.MEMORY, f"the daemon had {self.memory:.0f} MB"
+        unfriendly.well_again(organisation, self.behaviours)
+        odd = {life.id for life in organisation.world.lives if life.odd is not None}
+        without = odd | organisation.forgotten
         self.organisation.notifications.log = deque(maxlen=1)
         FAULTS["evict"](organisation.notifications, count=20)
         organisation.fail.clear()
@@ -269,14 +311,23 @@ class Run:
         organisation.clock.advance(timedelta(minutes=40))
         window = f"{begun:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
         ran = await rollbook("reconcile", "--window", window, "--json", env=organisation.env, cwd=self.folder)
-        assert ran.status == 0, (ran.status, ran.out, ran.err)
+        assert ran.status == 0 or (odd and ran.status == 3), (ran.status, ran.out, ran.err)
         first, last = (datetime.fromisoformat(part.replace("Z", "+00:00")) for part in window.split("/"))
         truth = organisation.truth(first, last)
-        assert_store_is(self.path, truth, start=f"{first:%Y-%m-%dT%H:%M:%S}.000Z", end=f"{last:%Y-%m-%dT%H:%M:%S}.000Z")
+        assert_store_is(
+            self.path, truth, start=f"{first:%Y-%m-%dT%H:%M:%S}.000Z", end=f"{last:%Y-%m-%dT%H:%M:%S}.000Z",
+            without=without,
+        )  # fmt: skip
         again = await rollbook("reconcile", "--window", window, "--json", env=organisation.env, cwd=self.folder)
-        assert (again.status, again.json["written"]) == (0, 0), again
+        assert (again.status, again.json["written"]) == (ran.status, 0), again
         figures = self._hold_coverage_to_its_word()
-        return {"conversations": len(truth), **{name: ran.json[name] for name in ("missing", "changed")}, **figures}
+        return {
+            "conversations": len(truth),
+            "claimed": claimed,
+            "failed": int(ran.status == 3),
+            **{name: ran.json[name] for name in ("missing", "changed")},
+            **figures,
+        }
 
     def _hold_coverage_to_its_word(self) -> dict[str, int]:
         with contextlib.closing(self._connect()) as db:
@@ -317,10 +368,15 @@ class _Claims:
         return any(started <= at < ended for started, ended in self._by_topic.get(topic, ()))
 
 
-async def one(seed: int, *, seconds: float = SECONDS) -> tuple[Run, dict[str, Any] | None, str]:
+async def one(
+    seed: int, *, seconds: float = SECONDS, also_unfriendly: bool = True
+) -> tuple[Run, dict[str, Any] | None, str]:
     """Run a script in a folder of its own: (the run, its figures or None, what is wrong)."""
     with tempfile.TemporaryDirectory(prefix="rollbook-faults-") as folder:
-        run = Run(seed, Path(folder), steps=script(seed, seconds=seconds))
+        run = Run(
+            seed, Path(folder), steps=script(seed, seconds=seconds),
+            behaviours=unfriendly.behaviours(seed, seconds=seconds) if also_unfriendly else (),
+        )  # fmt: skip
         try:
             return run, await run.run(), ""
         except (AssertionError, TimeoutError) as error:
@@ -331,7 +387,7 @@ async def one(seed: int, *, seconds: float = SECONDS) -> tuple[Run, dict[str, An
                 await run._process.wait()
 
 
-async def many(seeds: range, *, seconds: float, at_once: int, verbose: bool) -> list[int]:
+async def many(seeds: range, *, seconds: float, at_once: int, verbose: bool, also_unfriendly: bool = True) -> list[int]:
     """Run the scripts of these seeds, print what came of each; answers the seeds that went wrong."""
     bad: list[int] = []
     faults: Counter[str] = Counter()
@@ -340,14 +396,16 @@ async def many(seeds: range, *, seconds: float, at_once: int, verbose: bool) -> 
 
     async def turn(seed: int) -> None:
         async with turns:
-            run, figures, wrong = await one(seed, seconds=seconds)
+            run, figures, wrong = await one(seed, seconds=seconds, also_unfriendly=also_unfriendly)
         faults.update(step.name for step in run.steps)
+        faults.update(f"platform: {behaviour.line['kind']}" for behaviour in run.behaviours)
         totals.update(figures or {})
         print(f"{seed}: {'well' if figures else 'WRONG'} {json.dumps(figures) if figures else wrong}", flush=True)
         if figures is None:
             bad.append(seed)
         if verbose or figures is None:
             print("\n".join(f"    {step}" for step in run.steps))
+            print("\n".join(f"    {behaviour}" for behaviour in run.behaviours))
         if verbose:
             print("\n".join(f"    > {line}" for line in run.said))
 
@@ -366,10 +424,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long faults go on in each")
     parser.add_argument("--at-once", type=int, default=1, help="how many run beside each other")
+    parser.add_argument("--friendly", action="store_true", help="the platform does only what it did before")
     parser.add_argument("-v", "--verbose", action="store_true")
     given = parser.parse_args()
     seeds = range(given.seed, given.seed + given.count)
-    bad = asyncio.run(many(seeds, seconds=given.seconds, at_once=given.at_once, verbose=given.verbose))
+    bad = asyncio.run(
+        many(
+            seeds, seconds=given.seconds, at_once=given.at_once, verbose=given.verbose,
+            also_unfriendly=not given.friendly,
+        )
+    )  # fmt: skip
     sys.exit(1 if bad else 0)
 
 
