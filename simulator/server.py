@@ -240,20 +240,27 @@ class Simulator:
         return await self._send(request, found)
 
     async def _send(self, request: web.Request, reply: Reply) -> web.StreamResponse:
-        until = time.monotonic() + reply.delay
-        while _there(request) and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 (nothing tells of its going)
-            await asyncio.sleep(min(left, _PATIENCE))
-        headers = {"Content-Type": reply.content_type, **reply.headers}
-        if reply.pieces is None:
-            return web.Response(status=reply.status, body=reply.body or None, headers=headers)
-        answer = web.StreamResponse(status=reply.status, headers=headers)
-        with contextlib.suppress(ConnectionError):
-            await answer.prepare(request)
-            async for piece in reply.pieces():
-                if not _there(request):
-                    break
-                await answer.write(piece)
-            await answer.write_eof()
+        answer = web.StreamResponse(
+            status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers}
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(reply.cut_after):
+                until = time.monotonic() + reply.delay
+                while _there(request) and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 (nothing tells)
+                    await asyncio.sleep(min(left, _PATIENCE))
+                if reply.pieces is None:
+                    return web.Response(status=reply.status, body=reply.body or None, headers=answer.headers)
+                await answer.prepare(request)
+                async for piece in reply.pieces():
+                    if not _there(request):
+                        break
+                    await answer.write(piece)
+                await answer.write_eof()
+        except ConnectionError:
+            pass  # whoever asked has gone
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
         return answer
 
     async def _date(self, _: web.Request, answer: web.StreamResponse) -> None:

@@ -398,6 +398,15 @@ async def test_an_answer_that_never_comes(guest: Guest, head: bool) -> None:
             assert answer.status_code == 200
 
 
+@pytest.mark.parametrize(("kind", "more"), [("hang", {}), ("hang", {"head": True}), ("trickle", {"what": "spaces"})])
+async def test_what_never_comes_may_be_cut(guest: Guest, kind: str, more: dict[str, Any]) -> None:
+    """After so many seconds the connection ends; the next request is answered."""
+    strike(guest, kind, QUERY, count=1, cut_after=0.05, **more)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await guest.query()
+    assert await guest.ids()
+
+
 async def test_a_job_that_never_gets_done(guest: Guest) -> None:
     """It is PENDING for ever, or in a state that nobody knows."""
     done = await job(guest)

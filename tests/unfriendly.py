@@ -142,16 +142,21 @@ class Behaviour:
         return load(json.dumps([line]))[0]
 
 
-def behaviours(seed: int, *, seconds: float, every: float = 1.0) -> list[Behaviour]:
-    """What the platform of a seed does. every: seconds from one to the next, on the whole."""
-    draw = random.Random(f"unfriendly {seed}")
+def behaviours(seed: int, *, seconds: float, every: float = 1.0, scene: str = "") -> list[Behaviour]:
+    """What the platform of a seed does. every: seconds from one to the next, on the whole.
+
+    scene: another list for the same seed, in which nothing hangs for longer than a few seconds.
+    """
+    draw = random.Random(f"unfriendly {seed} {scene}")
     drawn = kinds(draw)
     found: list[Behaviour] = []
     at = draw.expovariate(1 / every)
     while at < seconds or not found:
         kind = draw.choice(sorted(drawn))
         line = {"kind": kind, **drawn[kind]()}
-        for_good = kind in FOR_GOOD and not FOR_A_TIME & line.keys() and draw.random() < 0.5
+        if scene and kind in ("hang", "trickle"):
+            line["cut_after"] = round(draw.uniform(0.5, 3), 1)
+        for_good = not scene and kind in FOR_GOOD and not FOR_A_TIME & line.keys() and draw.random() < 0.5
         lasts = None if for_good else round(draw.uniform(0.3, 4), 2)
         found.append(Behaviour(round(min(at, seconds), 2), lasts, line))
         at += draw.expovariate(1 / every)
