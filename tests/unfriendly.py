@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +35,7 @@ OTHER_ROWS = frozenset({"strange", "bad_bytes", "stale"})
 FOR_GOOD = frozenset({"too_much", "unknown_id", "bad_id", "long_address"})
 # Not for good: whatever the width of an interval, hundreds of conversations go on in it.
 FOR_A_TIME = frozenset({"rows", "beyond", "width"})
+PATIENCE = 150  # seconds that reading what is due may take; nothing that is drawn for it lasts longer than a few
 MEMORY = 250  # MB that the daemon may have, whatever it is sent
 
 
@@ -241,17 +242,20 @@ def _excused(life: Life, claim: Claim, first_event: Mapping[str, str], used: set
 
 def _was(life: Life, record: Mapping[str, Any], since: datetime, now: datetime) -> bool:
     """Whether the record is what was known at some moment since the window's end."""
-    told = _text(record)
-    if _text(life.view(now)) == told:
-        return True
-    at, stage = since, None
-    while at < now:
-        if life.stage(at) != stage:
-            stage = life.stage(at)
-            if _text(life.view(at)) == told:
-                return True
-        at += timedelta(seconds=0.1)
-    return False
+    wanted = _text(record)
+    return _text(life.view(now)) == wanted or any(_text(life.view(at)) == wanted for at in _stages(life, since, now))
+
+
+def _stages(life: Life, start: datetime, end: datetime) -> Iterator[datetime]:
+    """A moment of each stage of what is known of a conversation, to the millisecond."""
+    if life.stage(start) == life.stage(end):
+        yield start
+    elif end - start <= timedelta(milliseconds=1):
+        yield from (start, end)
+    else:
+        middle = start + (end - start) / 2
+        yield from _stages(life, start, middle)
+        yield from _stages(life, middle, end)
 
 
 def _ended(life: Life, claim: Claim) -> bool:
