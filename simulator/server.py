@@ -39,6 +39,7 @@ _ASKING: ContextVar[tuple[str, Client]] = ContextVar("asking")  # the token of a
 _SEEN: ContextVar[Asked | None] = ContextVar("seen")  # what a quirk takes the request for
 _DATE_OFF: ContextVar[float | None] = ContextVar("date_off", default=0.0)  # of the answer; None: it has no Date
 _QUIRKS: Final = (broken_bytes, gateways, partial_answers, slow_answers)  # each has registered its kinds
+_LONGEST_ADDRESS: Final = 8_000  # bytes of path and query (assumed: what most gateways take)
 _PATIENCE: Final = 0.05  # real seconds between two looks whether a client is still there
 
 
@@ -138,7 +139,8 @@ class Simulator:
         for route in rest.ROUTES:
             add(route.method, route.path, self._handler(route))
         self.notifications.add_routes(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        # Too long an address is refused as the platform would, with its own Date; the library's refusal has neither.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, max_line_size=1_000_000)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self.api_url = self.login_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -166,6 +168,8 @@ class Simulator:
             await asyncio.sleep(self.latency + effect.delay)
             if effect.refusal is not None:
                 raise effect.refusal
+            if len(request.raw_path) > _LONGEST_ADDRESS:
+                raise Refusal(414)
             if request.path.startswith("/api/"):
                 self._admit(request, headers)
             self.world.grow(self.now())

@@ -181,6 +181,14 @@ async def test_an_id_spoils_a_batch(guest: Guest) -> None:
     ]  # fmt: skip
 
 
+async def test_an_address_that_is_too_long_is_refused_by_the_organisation(guest: Guest) -> None:
+    """However long: with its own body and its own time."""
+    for length in (9_000, 60_000):
+        answer = await by_id(guest, "x" * length)
+        refusal(answer, 414, "uri.too.long")
+        assert parsedate_to_datetime(answer.headers["Date"]) == NOON
+
+
 # Emptiness
 
 
