@@ -81,13 +81,13 @@ def _endless(_: Asked, given: Parameters, reply: Reply) -> Reply | None:
     most = given.get("mb", math.inf) * _MB
     if given.get("what", "spaces") == "spaces":
         body = reply.body[:-1]
-        return reply._replace(pieces=lambda: _without_end(body, _CHUNK, most))
+        return reply._replace(pieces=lambda: _without_end(body, _CHUNK, most), cut_after=given.get("cut_after"))
     found = rows(reply) or rows(reply, of="entities")
     if found is None or found.key is None or not found.rows:
         return None
     row = encoded(found.rows[0])
     start, more = b'{"%b":[%b' % (found.key.encode(), row), (b"," + row) * max(1, 65_536 // len(row))
-    return reply._replace(pieces=lambda: _without_end(start, more, most))
+    return reply._replace(pieces=lambda: _without_end(start, more, most), cut_after=given.get("cut_after"))
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -107,7 +107,7 @@ quirk(
     check=choice("what", ("body", "spaces")),
 )  # fmt: skip
 quirk(
-    "endless", "the body has no end: spaces, or rows", {"what": "text", "mb": "number"}, alter=_endless,
+    "endless", "the body has no end: spaces, or rows", {"what": "text", "mb": "number", "cut_after": "number"}, alter=_endless,
     check=choice("what", ("spaces", "rows")),
 )  # fmt: skip
 quirk(

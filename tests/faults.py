@@ -342,6 +342,8 @@ class Run:
         claimed = self._hold_the_ledger_to_its_word()
         if not self.later:
             return claimed
+        # What began to hang while the daemon ran may last for ever; what is read now is to end within PATIENCE.
+        unfriendly.well_again(self.organisation, self.behaviours)
         misbehaving = asyncio.create_task(self._misbehave(self.later))
         try:
             for _ in range(1 + self.seed % 2):

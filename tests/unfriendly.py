@@ -155,7 +155,7 @@ def behaviours(seed: int, *, seconds: float, every: float = 1.0, scene: str = ""
     while at < seconds or not found:
         kind = draw.choice(sorted(drawn))
         line = {"kind": kind, **drawn[kind]()}
-        if scene and kind in ("hang", "trickle"):
+        if scene and kind in ("hang", "trickle", "endless"):
             line["cut_after"] = round(draw.uniform(0.5, 3), 1)
         for_good = not scene and kind in FOR_GOOD and not FOR_A_TIME & line.keys() and draw.random() < 0.5
         lasts = None if for_good else round(draw.uniform(0.3, 4), 2)
