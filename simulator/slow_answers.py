@@ -107,8 +107,8 @@ quirk(
     check=choice("what", ("body", "spaces")),
 )  # fmt: skip
 quirk(
-    "endless", "the body has no end: spaces, or rows", {"what": "text", "mb": "number", "cut_after": "number"}, alter=_endless,
-    check=choice("what", ("spaces", "rows")),
+    "endless", "the body has no end: spaces, or rows", {"what": "text", "mb": "number", "cut_after": "number"},
+    alter=_endless, check=choice("what", ("spaces", "rows")),
 )  # fmt: skip
 quirk(
     "hang",

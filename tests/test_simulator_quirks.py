@@ -4,8 +4,9 @@ import asyncio
 import json
 import zlib
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from simulator.gateways import SPELLINGS
 from simulator.jobs import Rules
 from simulator.partial_answers import ERRORS_WITH_200, TOTALS
 from simulator.slow_answers import CURSORS
+from whole import start
 
 QUERY = "POST */details/query"
 RESULTS = "GET */results"
@@ -572,3 +574,16 @@ async def test_a_kind_strikes_any_path_and_is_no_error_of_the_simulators_own(
         async with asyncio.timeout(10):
             assert (await ask).status_code != 500
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.process
+async def test_the_command_sets_its_clock_against_ours(tmp_path: Path) -> None:
+    """`--ahead`: seconds; every answer's Date shows them."""
+    process = await start("simulate", "--json", "--days", "0", "--ahead", "-7200", env={}, cwd=tmp_path)
+    assert process.stdout is not None
+    env = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+    async with httpx.AsyncClient(base_url=env["GENESYSCLOUD_API_URL"]) as http:
+        date = parsedate_to_datetime((await http.get(QUEUES)).headers["Date"])
+    process.terminate()
+    await process.communicate()
+    assert timedelta(hours=1, minutes=50) < datetime.now(UTC) - date < timedelta(hours=2, minutes=10)
