@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from simulator.emitter import Event
 from simulator.frames import encoded
+from simulator.times import moment, text
 
 NOW: Final = timedelta(0)
 # An event and how much later than usual it is sent.
@@ -25,7 +27,7 @@ Sent = tuple[timedelta, Event]
 class Alteration:
     """One that is at work. share: of the events, 0 to 1. until: None for as long as nobody ends it.
 
-    seconds: how late, where it makes late. same_id: a duplicate keeps the CorrelationId.
+    seconds: how late, where it makes late. same_id: a duplicate keeps the CorrelationId. what: one of its spellings.
     """
 
     kind: str
@@ -33,6 +35,7 @@ class Alteration:
     until: datetime | None = None
     seconds: float = 0.0
     same_id: bool = True
+    what: str | None = None
 
 
 class Alterations:
@@ -167,7 +170,40 @@ def _strange_topic(_one: Alteration, event: Event, _draw: random.Random) -> list
     return [(NOW, event), (NOW, replace(event, topic=f"{event.topic}.holograms"))]
 
 
+_TIME: Final = re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"|(?<=":)\d{13}(?=[,}])')
+
+
+def _ahead(one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+    """Every time that it tells is later, as by a clock that is ahead."""
+    more = timedelta(seconds=one.seconds)
+
+    def later(found: re.Match[str]) -> str:
+        if not found[0].startswith('"'):
+            return str(int(found[0]) + more // timedelta(milliseconds=1))
+        return f'"{text(moment(found[0].strip(chr(34))) + more)}"'
+
+    return [(NOW, replace(event, body=_TIME.sub(later, event.body)))]
+
+
+_ODD_IDS: Final[Mapping[str, Callable[[str], str]]] = {
+    "long": lambda one: one * 250,
+    "long_words": lambda _: "x" * 804,
+    "words": lambda _: "not an id, but words",
+    "path": lambda one: f"../{one}/?a=b&id={one}#c",
+    "capitals": str.upper,
+}
+
+
+def _odd_id(one: Alteration, event: Event, draw: random.Random) -> list[Sent]:
+    """The event, and another one like it whose conversation has an id that is none, or is spelled otherwise."""
+    spelled = _ODD_IDS[draw.choice(sorted(_ODD_IDS)) if one.what is None else one.what](event.conversation)
+    body = event.body.replace(event.conversation, spelled.replace('"', ""))
+    return [(NOW, event), (NOW, replace(event, body=body, conversation=spelled))]
+
+
+ODD_IDS: Final = tuple(_ODD_IDS)
 _KINDS: Final[Mapping[str, _Alter]] = {
     "lose": _lose, "delay": _delay, "duplicate": _unchanged, "reorder": _unchanged, "contradict": _contradict,
+    "ahead": _ahead, "odd_id": _odd_id,
     "strange_enum": _strange_enum, "strange_field": _strange_field, "strange_topic": _strange_topic,
 }  # fmt: skip

@@ -45,15 +45,20 @@ _NOT_NEGATIVE = click.FloatRange(min=0)
 @click.option("--latency", type=_NOT_NEGATIVE, default=0.0, show_default=True, help="Real seconds of every answer.")
 @click.option("--token-lifetime", type=click.FloatRange(min=1), default=86_400, show_default=True, help="Real seconds.")
 @click.option("--job-lag", type=_NOT_NEGATIVE, default=6.0, show_default=True, help="Hours that jobs' data are behind.")
+@click.option(
+    "--ahead", type=float, default=0.0, show_default=True, help="Seconds that its clock is ahead of this one."
+)
 @click.option("--faults", type=click.Path(dir_okay=False, path_type=Path), help="A script of what goes wrong (JSON).")
 @eventbridge_options
 @click.option("--json", "as_json", is_flag=True, help="Print addresses and credentials as one JSON object.")
-def simulate(*, days: float, jitter: int, job_lag: float, faults: Path | None, as_json: bool, **settings: Any) -> None:
+def simulate(
+    *, days: float, jitter: int, job_lag: float, ahead: float, faults: Path | None, as_json: bool, **settings: Any
+) -> None:  # fmt: skip
     """Run a local Genesys Cloud organisation until stopped."""
     eventbridge = {name: settings.pop(name) for name in OPTIONS}
     try:
         script = _read(faults) if faults is not None else []
-        now = datetime.now(UTC)
+        now = datetime.now(UTC) + timedelta(seconds=ahead)
         organisation = Simulator(
             start=now - timedelta(days=days),
             jitter=Jitter(jitter),

@@ -8,7 +8,7 @@ and what time it is come in as arguments.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -18,8 +18,14 @@ from simulator.errors import Refusal, missing_permissions
 from simulator.limits import too_many
 from simulator.times import moment
 
-_TYPES: Final = {"number": (int, float), "text": (str,), "texts": (list,), "object": (dict,)}
-_SPELLED: Final = {"number": "a number", "text": "a text", "texts": "a list of texts", "object": "an object"}
+_TYPES: Final = {
+    "number": (int, float), "text": (str,), "texts": (list,), "object": (dict,), "flag": (bool,),
+    "time": (str, int, float),
+}  # fmt: skip
+_SPELLED: Final = {
+    "number": "a number", "text": "a text", "texts": "a list of texts", "object": "an object",
+    "flag": "true or false", "time": "a time or a number of seconds",
+}  # fmt: skip
 
 
 class ScriptError(ValueError):
@@ -27,12 +33,18 @@ class ScriptError(ValueError):
 
 
 class Kind(NamedTuple):
-    """A sort of fault. takes: parameter and type (a key of `_TYPES`; a trailing `!`: it must be given)."""
+    """A sort of fault. takes: parameter and type (a key of `_TYPES`; a trailing `!`: it must be given).
+
+    chooses: it looks at the request or its answer, and strikes only what it is about (see `quirks`); what it leaves
+    alone is not counted as struck. check: raises ScriptError for parameters that do not go together.
+    """
 
     name: str
     meaning: str
     takes: Mapping[str, str] = {}
     spoils: bool = False  # the answer to a request; else it happens to the organisation
+    chooses: bool = False
+    check: Callable[[Mapping[str, Any]], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,12 @@ for _kind in (
          {"most": "number!", "recent": "number"}),
     Kind("job_failure", "the next job that ends is FAILED with this message", {"message": "text!"}),
     Kind("rate_limit", "from now on so many requests a minute", {"allowed": "number!"}),
+    Kind("date_off", "the Date header is so many seconds ahead (negative: behind)", {"seconds": "number!"},
+         spoils=True),
+    Kind("no_date", "there is no Date header", spoils=True),
+    Kind("clock_jump", "the organisation's clock jumps ahead", {"seconds": "number!"}),
+    Kind("index_lag", "from now on conversations, or a share of them, are in the index so much later than usual",
+         {"seconds": "number!", "share": "number", "seed": "number"}),
     Kind("live", "a fault of channels, sockets or events, by its name in `live_faults`",
          {"fault": "text!", "with": "object"}),
 ):  # fmt: skip
@@ -125,8 +143,14 @@ def _check_parameters(kind: Kind, given: Mapping[str, Any]) -> None:
         sort = kind.takes.get(name, "").removesuffix("!")
         if not sort:
             raise ScriptError(f"unknown key {name!r}")
-        if not isinstance(value, _TYPES[sort]) or isinstance(value, bool):
+        if not isinstance(value, _TYPES[sort]) or (isinstance(value, bool) and sort != "flag"):
             raise ScriptError(f"{name} must be {_SPELLED[sort]}")
+        if sort == "texts" and isinstance(value, list) and not all(isinstance(text, str) for text in value):
+            raise ScriptError(f"{name} must be {_SPELLED[sort]}")
+        if sort == "time":
+            _time(value)
+    if kind.check is not None:
+        kind.check(given)
 
 
 def _check(fault: Fault, kind: Kind) -> Fault:
@@ -153,12 +177,19 @@ def _time(told: object) -> datetime | float | None:
 
 
 @dataclass
-class _Line:
+class Line:
+    """A fault of a script, and how far it has got."""
+
     fault: Fault
     begins: datetime | None
     ends: datetime | None
     passed: int = 0
     struck: int = 0
+
+    @property
+    def spent(self) -> bool:
+        """Whether it has struck as often as it may."""
+        return self.fault.count is not None and self.struck >= self.fault.count
 
 
 class Script:
@@ -166,16 +197,22 @@ class Script:
 
     def __init__(self, faults: Sequence[Fault], start: datetime) -> None:
         self._start = start
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         for fault in faults:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
         """One more, while it is played."""
-        self._lines.append(_Line(fault, self._moment(fault.at), self._moment(fault.until)))
+        self._lines.append(Line(fault, self._moment(fault.at), self._moment(fault.until)))
 
     def _moment(self, told: datetime | float | None) -> datetime | None:
         return self._start + timedelta(seconds=told) if isinstance(told, int | float) else told
+
+    def moment(self, given: datetime | float | str) -> datetime:
+        """A parameter that is a time: itself, or seconds since the start."""
+        found = self._moment(_time(given) if isinstance(given, str) else given)
+        assert found is not None
+        return found
 
     def next_moment(self) -> datetime | None:
         """When the next fault is due that waits for no request."""
@@ -189,15 +226,24 @@ class Script:
             one.struck += 1
         return [one.fault for one in found]
 
-    def _timed(self) -> list[_Line]:
+    def _timed(self) -> list[Line]:
         lines = (one for one in self._lines if one.fault.path is None and not KINDS[one.fault.kind].spoils)
         return [one for one in lines if not one.struck]
 
     def strike(self, request: str, now: datetime) -> list[Fault]:
         """Those that this request (`METHOD /path`) meets."""
-        return [one.fault for one in self._lines if self._meets(one, request, now)]
+        struck = [
+            line for line in self._lines if not KINDS[line.fault.kind].chooses and self._meets(line, request, now)
+        ]
+        for line in struck:
+            line.struck += 1
+        return [line.fault for line in struck]
 
-    def _meets(self, line: _Line, request: str, now: datetime) -> bool:
+    def waiting(self, request: str, now: datetime) -> list[Line]:
+        """Those that this request may meet, and that choose for themselves: whoever lets one strike counts it."""
+        return [line for line in self._lines if KINDS[line.fault.kind].chooses and self._meets(line, request, now)]
+
+    def _meets(self, line: Line, request: str, now: datetime) -> bool:
         fault = line.fault
         if fault.path is None and not KINDS[fault.kind].spoils:
             return False
@@ -205,19 +251,20 @@ class Script:
         if early or late or not fnmatchcase(request, fault.path or "*"):
             return False
         line.passed += 1
-        if line.passed <= fault.after or (fault.count is not None and line.struck >= fault.count):
-            return False
-        line.struck += 1
-        return True
+        return line.passed > fault.after and not line.spent
 
 
 class Effect(NamedTuple):
-    """What becomes of an answer. delay: real seconds. cut: the part of the body that arrives."""
+    """What becomes of an answer. delay: real seconds. cut: the part of the body that arrives.
+
+    date_off: seconds that its Date header is ahead; None: it has none.
+    """
 
     delay: float = 0.0
     refusal: Refusal | None = None
     cut: float | None = None
     broken: bool = False
+    date_off: float | None = 0.0
 
 
 def effect(faults: Sequence[Fault]) -> Effect:
@@ -230,6 +277,10 @@ def effect(faults: Sequence[Fault]) -> Effect:
             found = found._replace(cut=min(1.0, max(0.0, told.get("part", 0.5))))
         elif kind == "broken":
             found = found._replace(broken=True)
+        elif kind == "no_date":
+            found = found._replace(date_off=None)
+        elif kind == "date_off" and found.date_off is not None:
+            found = found._replace(date_off=found.date_off + told["seconds"])
         elif kind in ("status", "forbid"):
             found = found._replace(refusal=_refusal(kind, told))
     return found

@@ -92,6 +92,7 @@ class Jobs:
         self._identity = identity
         self._jobs: dict[str, Job] = {}
         self.failing: list[str] = []  # the error messages of the next jobs that end
+        self.doomed: list[tuple[datetime, datetime, str]] = []  # every job whose interval touches it fails, and says so
 
     def watermark(self, now: datetime) -> datetime:
         """What happened before is in the lake."""
@@ -128,6 +129,10 @@ class Jobs:
         if self.failing:
             job.state, job.error = "FAILED", self.failing.pop(0)
             return
+        for start, end, message in self.doomed:
+            if job.asked.start < end and start < job.asked.end:
+                job.state, job.error = "FAILED", message
+                return
         job.state, job.watermark = "FULFILLED", self.watermark(now)
         job.found = select(lives, job.asked, job.watermark, seen)
 
@@ -155,11 +160,11 @@ class Jobs:
         job = self._find(job_id, owner)
         if job.state != "FULFILLED" or job.watermark is None:
             raise bad_request(f"The results of a job are available while it is FULFILLED. It is {job.state}.")
-        size, first = _size(query.get("pageSize")), _position(query.get("cursor"), job.job_id)
+        size, first = _size(query.get("pageSize")), position(query.get("cursor"), job.job_id)
         page = [_encoded(life, job.watermark) for life in job.found[first : first + size]]
         told = b'{"conversations":[%b],"dataAvailabilityDate":"%b"' % (b",".join(page), text(job.watermark).encode())
         if first + size < len(job.found):
-            told += b',"cursor":"%b"' % _cursor(first + size, job.job_id)
+            told += b',"cursor":"%b"' % cursor(first + size, job.job_id)
         return told + b"}"
 
     def cancel(self, job_id: str, owner: str) -> None:
@@ -195,17 +200,19 @@ def _size(told: str | None) -> int:
     return int(told)
 
 
-def _cursor(position: int, job_id: str) -> bytes:
+def cursor(position: int, job_id: str) -> bytes:
+    """How a place in a job's results is named."""
     return base64.urlsafe_b64encode(f"{job_id}:{position}".encode())
 
 
-def _position(cursor: str | None, job_id: str) -> int:
+def position(cursor: str | None, job_id: str) -> int:
+    """The place that a cursor names; none: the first. Raises Refusal (400)."""
     if not cursor:
         return 0
     try:
-        job, _, position = base64.urlsafe_b64decode(cursor).decode().partition(":")
+        job, _, place = base64.urlsafe_b64decode(cursor).decode().partition(":")
         if job == job_id:
-            return max(0, int(position))
+            return max(0, int(place))
     except ValueError:
         pass
     raise bad_request("Invalid cursor.")

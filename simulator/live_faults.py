@@ -176,6 +176,18 @@ def strange(live: Notifications, *, what: str = "field", share: float = 0.1, min
     _begin(live, f"strange_{what}", share, minutes)
 
 
+def ahead(live: Notifications, *, seconds: float = 30.0, share: float = 1.0, minutes: float | None = None) -> None:
+    """The times in a share of the events are so many seconds ahead."""
+    _begin(live, "ahead", share, minutes, seconds=seconds)
+
+
+def odd_id(
+    live: Notifications, *, what: str | None = None, share: float = 0.1, minutes: float | None = None
+) -> None:  # fmt: skip
+    """For a share of the events another one whose conversation has no proper id. what: one of `ODD_IDS`."""
+    _begin(live, "odd_id", share, minutes, what=what)
+
+
 def regular(live: Notifications) -> None:
     """End every fault of events; what was held back is sent."""
     for event in live.alterations.clear():
@@ -216,6 +228,6 @@ FAULTS: Final[Mapping[str, Callable[..., None]]] = {
     for made in (
         cut, drop, drop_all, silence, speak, close, socket_closing, refuse, flap, gone, evict, expire,
         no_longer_subscribed, revoke_token, reject, forbid, permit, lose, delay, duplicate, reorder, contradict,
-        strange, regular, junk,
+        strange, ahead, odd_id, regular, junk,
     )
 }  # fmt: skip

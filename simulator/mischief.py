@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.broken_bytes import ODD
 from simulator.details import Jitter
 from simulator.faults import Fault, ScriptError
 from simulator.live_faults import FAULTS
+from simulator.quirks import falls
 
 if TYPE_CHECKING:
     from simulator.server import Simulator
@@ -56,6 +58,27 @@ def _rate_limit(simulator: Simulator, told: Mapping[str, Any]) -> None:
     simulator.rate_limit = int(told["allowed"])
 
 
+def _failing_jobs(simulator: Simulator, given: Mapping[str, Any]) -> None:
+    start, end = simulator.faults.moment(given["start"]), simulator.faults.moment(given["end"])
+    message = given.get("message", "The job could not be done.")
+    simulator.jobs.doomed.append((start, end, message))
+
+
+def _clock_jump(simulator: Simulator, given: Mapping[str, Any]) -> None:
+    simulator.clock.advance(timedelta(seconds=given["seconds"]))
+
+
+def _index_lag(simulator: Simulator, given: Mapping[str, Any]) -> None:
+    more, share = timedelta(seconds=given["seconds"]), float(given.get("share", 1.0))
+    simulator.world.lag(simulator.now(), more, lambda one: falls(one, share, given.get("seed", 0)))
+
+
+def _odd_record(simulator: Simulator, given: Mapping[str, Any]) -> None:
+    for life in simulator.world.lives:
+        if life.id in given.get("ids", ()) or falls(life.id, given.get("share", 0), given.get("seed", 0)):
+            life.be_odd(ODD[given["what"]])
+
+
 def _live(simulator: Simulator, told: Mapping[str, Any]) -> None:
     simulator.notifications.fault(told["fault"], **told.get("with", {}))
 
@@ -84,5 +107,9 @@ ACTS: Final[dict[str, Act]] = {
     "jitter": _jitter,
     "job_failure": _job_failure,
     "rate_limit": _rate_limit,
+    "clock_jump": _clock_jump,
+    "index_lag": _index_lag,
+    "odd_record": _odd_record,
+    "failing_jobs": _failing_jobs,
     "live": _live,
 }

@@ -123,7 +123,9 @@ def _sign_out(simulator: Simulator, request: Request) -> Answer:
 
 
 def sees(client: Client, life: Life) -> bool:
-    """Whether a client's divisions include one of the conversation's."""
+    """Whether a client's divisions include one of the conversation's, and no part of the index is away that has it."""
+    if client.misses is not None and client.misses(life.id):
+        return False
     return client.divisions is None or not client.divisions.isdisjoint(life.record["divisionIds"])
 
 
@@ -192,9 +194,11 @@ def _availability(simulator: Simulator, request: Request) -> Answer:
 
 
 def _advance(simulator: Simulator, request: Request) -> None:
-    simulator.jobs.advance(
-        simulator.world, request.now, request.clock, lambda life, owner: sees(simulator.sign_in.client(owner), life)
-    )
+    def seen(life: Life, owner: str) -> bool:
+        mine = owner == request.client.client_id
+        return sees(request.client if mine else simulator.sign_in.client(owner), life)
+
+    simulator.jobs.advance(simulator.world, request.now, request.clock, seen)
 
 
 # Aggregates

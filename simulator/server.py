@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from email.utils import format_datetime
+from typing import Any, Final, Self
 
 from aiohttp import web
 
-from simulator import rest
+from simulator import broken_bytes, gateways, partial_answers, rest, slow_answers
 from simulator.channels import Channels
 from simulator.clock import Clock
 from simulator.details import READINGS, Jitter
@@ -30,10 +31,16 @@ from simulator.legs import identity
 from simulator.limits import RateLimit, too_many
 from simulator.mischief import ACTS, check
 from simulator.notifications import Notifications
+from simulator.quirks import Asked, Reply, Struck, altered, look, refusal
 from simulator.sign_in import Client, SignIn
 from simulator.world import Life, World
 
 _ASKING: ContextVar[tuple[str, Client]] = ContextVar("asking")  # the token of a request that was let in, and whose
+_SEEN: ContextVar[Asked | None] = ContextVar("seen")  # what a quirk takes the request for
+_DATE_OFF: ContextVar[float | None] = ContextVar("date_off", default=0.0)  # of the answer; None: it has no Date
+_QUIRKS: Final = (broken_bytes, gateways, partial_answers, slow_answers)  # each has registered its kinds
+_LONGEST_ADDRESS: Final = 8_000  # bytes of path and query (assumed: what most gateways take)
+_PATIENCE: Final = 0.05  # real seconds between two looks whether a client is still there
 
 
 class Simulator:
@@ -75,6 +82,7 @@ class Simulator:
         self.faults = Script(faults, start)
         self.request_counts: Counter[str] = Counter()
         self.hidden: set[str] = set()
+        self.forgotten: set[str] = set()  # by a `shift`
         self.notifications = Notifications(
             self.world, self.clock, organization=str(self.world.organization["id"]), seed=seed,
             client_of=self._client_of, on_revoke=self.sign_in.revoke,
@@ -125,12 +133,14 @@ class Simulator:
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._gate])
+        app.on_response_prepare.append(self._date)
         add = app.router.add_route
         add("POST", "/oauth/token", self._token)
         for route in rest.ROUTES:
             add(route.method, route.path, self._handler(route))
         self.notifications.add_routes(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        # Too long an address is refused as the platform would, with its own Date; the library's refusal has neither.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, max_line_size=1_000_000)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self.api_url = self.login_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -153,14 +163,17 @@ class Simulator:
         self.request_counts[name] += 1
         headers = {"ININ-Correlation-Id": context}
         effect = self._strike(name)
+        _DATE_OFF.set(effect.date_off)
         try:
             await asyncio.sleep(self.latency + effect.delay)
             if effect.refusal is not None:
                 raise effect.refusal
+            if len(request.raw_path) > _LONGEST_ADDRESS:
+                raise Refusal(414)
             if request.path.startswith("/api/"):
                 self._admit(request, headers)
             self.world.grow(self.now())
-            answer: web.StreamResponse = await handler(request)
+            answer: web.StreamResponse = await self._answer(request, handler, name)
         except (Refusal, web.HTTPException) as error:
             refusal = error if isinstance(error, Refusal) else Refusal(error.status)
             headers |= refusal.headers
@@ -201,6 +214,67 @@ class Simulator:
             await self.clock.until(at)
             self._act(self.faults.due(self.now()))
 
+    async def _answer(self, request: web.Request, handler: Any, name: str) -> web.StreamResponse:
+        """What the organisation answers, and what those quirks make of it that wait for such a request."""
+        lines = self.faults.waiting(name, self.now())
+        _SEEN.set(None)
+        if not lines:
+            answer: web.StreamResponse = await handler(request)
+            return answer
+        waiting = [Struck(line) for line in lines]
+        query = {key: ",".join(request.query.getall(key)) for key in request.query}
+        # Whose request a sign-in is, is not known before it is answered; there is one client.
+        client = _ASKING.get()[1] if request.path.startswith("/api/") else self.client
+        asked = look(
+            Asked(self, client, self.now(), name, query, await request.read(), len(request.path_qs.encode())), waiting
+        )
+        _SEEN.set(asked)
+        found = refusal(asked, waiting)
+        if found is None:
+            answer = await handler(request)
+            if not isinstance(answer, web.Response):
+                return answer
+            body = answer.body if isinstance(answer.body, bytes) else b""
+            reply = Reply(answer.status, body, answer.content_type)
+            found = altered(asked, waiting, reply)
+            if found is reply:
+                return answer
+        if isinstance(found, Refusal):
+            raise found
+        return await self._send(request, found)
+
+    async def _send(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+        answer = web.StreamResponse(
+            status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers}
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(reply.cut_after):
+                until = time.monotonic() + reply.delay
+                while _there(request) and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 (nothing tells)
+                    await asyncio.sleep(min(left, _PATIENCE))
+                if reply.pieces is None:
+                    return web.Response(status=reply.status, body=reply.body or None, headers=answer.headers)
+                await answer.prepare(request)
+                async for piece in reply.pieces():
+                    if not _there(request):
+                        break
+                    await answer.write(piece)
+                await answer.write_eof()
+        except ConnectionError:
+            pass  # whoever asked has gone
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+        return answer
+
+    async def _date(self, _: web.Request, answer: web.StreamResponse) -> None:
+        """Every answer's Date is the organisation's own, whatever this machine's clock says."""
+        off = _DATE_OFF.get()
+        if off is None:
+            answer.headers.popall("Date", None)
+        else:
+            answer.headers["Date"] = format_datetime(self.now() + timedelta(seconds=off), usegmt=True)
+
     async def _spoil(self, request: web.Request, answer: web.Response, effect: Effect) -> web.StreamResponse:
         body = answer.body if isinstance(answer.body, bytes) else b""
         if effect.broken:
@@ -226,9 +300,13 @@ class Simulator:
             if body and request.content_type != "application/json":
                 raise Refusal(415)
             query = {name: ",".join(request.query.getall(name)) for name in request.query}
-            answer = route.handler(self, rest.Request(
-                client, token, request.path, request.match_info, query, body, self.now(), self._monotonic(),
-            ))  # fmt: skip
+            asked = rest.Request(
+                client, token, request.path, request.match_info, query, body, self.now(), self._monotonic()
+            )
+            seen = _SEEN.get()
+            if seen is not None:
+                asked = asked._replace(client=seen.client, query=seen.query, body=seen.body, now=seen.now)
+            answer = route.handler(self, asked)
             return web.Response(status=answer.status, body=answer.body or None, content_type="application/json")
 
         return handler
@@ -265,3 +343,8 @@ class Simulator:
     def cut(self, minutes: float) -> None:
         """Every socket dies without a word, and none is accepted for so many simulated minutes."""
         self.notifications.cut(minutes)
+
+
+def _there(request: web.Request) -> bool:
+    """Whether whoever asked is still there."""
+    return request.transport is not None and not request.transport.is_closing()

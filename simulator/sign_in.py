@@ -8,19 +8,23 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from simulator.errors import Refusal, SignInRefused
 
 
 class Client(NamedTuple):
-    """An OAuth client. divisions: ids that it may see; None: all. lacks: permissions that it was not given."""
+    """An OAuth client. divisions: ids that it may see; None: all. lacks: permissions that it was not given.
+
+    misses: whether an answer lacks a conversation although the client may see it (a part of the index is away).
+    """
 
     client_id: str
     secret: str
     divisions: frozenset[str] | None = None
     lacks: frozenset[str] = frozenset()
+    misses: Callable[[str], bool] | None = None
 
 
 class SignIn:

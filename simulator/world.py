@@ -47,6 +47,7 @@ class World:
         self.by_id: dict[str, Life] = {}
         self._moving: list[Life] = []
         self._moved_to: datetime | None = None
+        self._late: tuple[timedelta, Callable[[str], bool]] | None = None
 
     # Which there are
 
@@ -75,6 +76,13 @@ class World:
             return
         at = self.lives.index(life, bisect.bisect_left(self.starts, life.start))
         del self.lives[at], self.starts[at]
+
+    def lag(self, now: datetime, more: timedelta, of: Callable[[str], bool]) -> None:
+        """From now on it takes so much longer until conversations are in the index. of: which, by their ids."""
+        self._late = more, of
+        for life in self.lives:
+            if not life.visible(now) and of(life.id):
+                life.delay(more)
 
     def between(self, start: datetime, end: datetime) -> list[Life]:
         """What starts in [start, end), ascending by start."""
@@ -111,6 +119,8 @@ class World:
         kind = _weighted(self._draw, KINDS)
         plot = Plot(identity(self._draw), start, kind, self._draw.getrandbits(64), self._draw.random() < STUCK)
         indexed = _weighted(self._draw, _INDEXED)
+        if self._late is not None and self._late[1](plot.conversation_id):
+            indexed += self._late[0].total_seconds()
         over_by = FAR if plot.stuck else start + LONGEST[kind]
         return Life.unwritten(plot.conversation_id, start, indexed, self._writer(plot, indexed), over_by)
 
