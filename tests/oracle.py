@@ -45,6 +45,7 @@ _REPROCESSED: Final = timedelta(hours=96)  # after its end a conversation is rep
 EXCUSES: Final = {
     "denied": "no answer ever had it, no total of the reading counted it (asked for twice where nothing came at all, and"
     " an hour apart where the window is settled), and nobody heard of it",
+    "unlisted": "heard of, and denied in the same way; by id as well, whenever the reading asked",
     "slid": "rows left and entered while pages were read: it slid between two pages under equal totals",
     "a lie": "its details are what an answer gave at that time or later, and that answer was not true then",
     "odd bytes": "its record came with bytes that are no JSON, and cannot be compared",
@@ -53,7 +54,7 @@ EXCUSES: Final = {
 
 
 class Wrong(NamedTuple):
-    """A claim that does not hold. kind: `missing`, `stale`, `going on` or `gone`."""
+    """A claim that does not hold. kind: `missing`, `stale`, `going on` or `gone`; `read early`: before end and lag."""
 
     step: int
     start: str
@@ -102,7 +103,7 @@ class Oracle:
     wrong: list[Wrong] = field(default_factory=list)
     excused: Counter[str] = field(default_factory=Counter)
     judged: dict[tuple[str, str, str, str], str] = field(default_factory=dict)  # proof or failure -> verdict
-    wrongly: set[tuple[str, str, str, str]] = field(default_factory=set)
+    wrongly: dict[tuple[str, str, str, str], str] = field(default_factory=dict)  # proof -> how
     standing: Counter[str] = field(default_factory=Counter)
     moved: list[tuple[datetime, str]] = field(default_factory=list)  # what the faults did to the organisation
     odd_bytes: bool = False
@@ -203,17 +204,18 @@ class Oracle:
         """When the night came that rewrote it, if it has."""
         at = night(life.final) if life.final < now else now + SECONDS
         if self.settle_after < timedelta(days=4) or at > now or at > life.end + _REPROCESSED:
-            return life.known_from
-        return at if any(when == at for when, _ in life.told.revisions) else life.known_from
+            return life.start
+        return at if any(when == at for when, _ in life.told.revisions) else life.start
 
     def _judge_one(
         self, row: _Row, life: Life, proof: _Proof, since: datetime, known: tuple[str | None, str | None] | None,
         step: int,
     ) -> None:  # fmt: skip
         text, followed = known or (None, None)
+        early = "read early, " if proof.at < moment(row.end) + self.lag - SECONDS else ""
         if text is None:
             excuse = self._excuse_missing(row, life, proof, heard=known is not None)
-            self._file(row, life, step, "missing", excuse, f"in the index since {_clock(self._known(life))}, read"
+            self._file(row, life, step, f"{early}missing", excuse, f"in the index since {_clock(self._known(life))}, read"
                        f" {_clock(proof.at)} by {proof.via}")  # fmt: skip
             return
         since, now = max(since, self._heard.get(life.id, since)), self.simulator.now()
@@ -221,7 +223,7 @@ class Oracle:
         if not self._is_true(life, text, record, since, now):
             shown = [at for at in self._stages(life, life.known_from, since) if _same(record, life.view(at))]
             excuse = self._excuse_content(life, record, proof)
-            self._file(row, life, step, "stale", excuse, f"as it was until {_clock(shown[-1])}" if shown else "as it"
+            self._file(row, life, step, f"{early}stale", excuse, f"as it was until {_clock(shown[-1])}" if shown else "as it"
                        " never was", f", read {_clock(proof.at)} by {proof.via}, due {_clock(since)}")  # fmt: skip
         elif row.verdict != "open" and isinstance(record, dict) and not record.get("conversationEnd"):
             if followed == "gone":
@@ -239,7 +241,7 @@ class Oracle:
             return
         if key not in self.wrongly or all(one.conversation != life.id for one in self.wrong):
             self.wrong.append(Wrong(step, row.start, row.end, row.verdict, kind, life.id, "".join(text)))
-        self.wrongly.add(key)
+        self.wrongly.setdefault(key, f"{row.verdict}: {kind}")
 
     # Content
 
@@ -264,10 +266,8 @@ class Oracle:
     # Excuses
 
     def _excuse_missing(self, row: _Row, life: Life, proof: _Proof, *, heard: bool) -> str | None:
-        if heard or self._ever_shown(life.id):
+        if self._ever_shown(life.id):
             return None
-        if self.odd_bytes:
-            return "odd bytes"
         every = [one for one in self.shown if one.way == "query" and self._covers(one, life)]
         first = timedelta(seconds=1)
         of_proof = [
@@ -288,7 +288,11 @@ class Oracle:
             ]
             if max(denials) - min(denials) < WITNESSES_APART:
                 return None
-        return "denied"
+        if not heard:
+            return "denied"
+        # (What had been shown by id would have been found above.)
+        by_id = [one for one in self.shown if one.way == "ids" and proof.step == one.step and life.id in one.asked["id"]]
+        return "unlisted" if by_id else None
 
     def _covers(self, one: Shown, life: Life) -> bool:
         start, end = details.interval(one.asked["interval"])
