@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import uuid
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -17,13 +16,14 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from simulator import frames
+from simulator import frames, spelling
 from simulator.alterations import Alterations
 from simulator.channels import Channel, Channels, Refused
 from simulator.clock import Clock
 from simulator.emitter import Emitter, Event, World, text
+from simulator.http import socket_address
 from simulator.live_faults import FAULTS
-from simulator.sockets import HEARTBEAT, Sockets
+from simulator.sockets import HEARTBEAT, Sockets, context_of
 from simulator.topics import EXPANDS, available
 
 _PATH: Final = "/api/v2/notifications"
@@ -204,15 +204,13 @@ class Notifications:
     # REST
 
     def _answering(self, handler: Handler) -> Handler:
-        """Refusals as error bodies, whose contextId is the answer's correlation id."""
+        """Refusals as error bodies, whose contextId is the answer's correlation id, which whoever lets in has drawn."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             try:
                 return await handler(request)
             except Refused as refused:
-                context = str(uuid.uuid4())
-                headers = {"ININ-Correlation-Id": context}
-                return web.json_response(refused.body(context), status=refused.status, headers=headers)
+                return web.json_response(refused.body(context_of(request)), status=refused.status)
 
         return answer
 
@@ -221,14 +219,15 @@ class Notifications:
         return token, self.client_of(token)
 
     async def _available(self, request: web.Request) -> web.StreamResponse:
-        wanted = [one for given in request.query.getall("expand", []) for one in given.split(",")]
-        if set(wanted) - EXPANDS:
+        given = [one for each in request.query.getall("expand", []) for one in each.split(",")]
+        wanted = [found for one in given if (found := spelling.word(one, EXPANDS)) is not None]
+        if len(wanted) < len(given):
             raise _bad_query("expand")
         return web.json_response(available(expand=wanted, preview=_boolean(request, "includePreview", default=True)))
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        kind = request.query.get("includechannels", "token")
-        if kind not in ("token", "oauthclient"):
+        kind = spelling.word(request.query.get("includechannels", "token"), ("token", "oauthclient"))
+        if kind is None:
             raise _bad_query("includechannels")
         token, client = self._client(request)
         mine = self.channels.of(client, self.clock.now())
@@ -237,8 +236,11 @@ class Notifications:
         return web.json_response({"entities": told + (others if kind == "oauthclient" else [])})
 
     def _told(self, channel: Channel, request: web.Request) -> dict[str, Any]:
-        address = f"{'wss' if request.secure else 'ws'}://{request.host}/channels/{channel.id}"
-        return {"connectUri": address, "id": channel.id, "expires": text(channel.expires)}
+        return {
+            "connectUri": f"{socket_address(request)}/channels/{channel.id}",
+            "id": channel.id,
+            "expires": text(channel.expires),
+        }
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         token, client = self._client(request)
@@ -273,10 +275,10 @@ def _bad_query(name: str) -> Refused:
 
 
 def _boolean(request: web.Request, name: str, *, default: bool) -> bool:
-    told = request.query.get(name, str(default)).lower()
-    if told not in ("true", "false"):
+    found = spelling.word(request.query.get(name, str(default)), ("true", "false"))
+    if found is None:
         raise _bad_query(name)
-    return told == "true"
+    return found == "true"
 
 
 async def _asked(request: web.Request) -> list[str]:

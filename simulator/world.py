@@ -41,7 +41,9 @@ class World:
         self.users = [_user(draw, number + 1, self.divisions) for number in range(users)]
         self.queues = [_queue(draw, number + 1, self.divisions, users, start) for number in range(queues)]
         flows = [{"id": identity(draw), "name": name} for name in ("Main IVR", "After hours", "Verification")]
-        self._cast = Cast(self.queues, self.users, flows, [identity(draw) for _ in range(8)])
+        codes = [identity(draw) for _ in range(8)]
+        self._cast = Cast(self.queues, self.users, flows, codes)
+        self.wrap_up_codes = [_code(one, number, self.divisions[0], start) for number, one in enumerate(codes)]
         self.lives: list[Life] = []
         self.starts: list[datetime] = []
         self.by_id: dict[str, Life] = {}
@@ -189,6 +191,19 @@ def _queue(
         "enableManualAssignment": False,
         "selfUri": f"/api/v2/routing/queues/{one}",
     }
+
+
+_CODES: Final = (
+    "Order placed", "Question answered", "Complaint", "Callback promised", "Wrong number", "Delivery", "Invoice",
+    "Passed on",
+)  # fmt: skip
+
+
+def _code(identity: str, number: int, division: dict[str, Any], start: datetime) -> dict[str, Any]:
+    return {
+        "id": identity, "name": _CODES[number % len(_CODES)], "division": _of(division), "description": "",
+        "dateCreated": text(start - timedelta(days=400)), "selfUri": f"/api/v2/routing/wrapupcodes/{identity}",
+    }  # fmt: skip
 
 
 def _user(draw: random.Random, number: int, divisions: list[dict[str, Any]]) -> dict[str, Any]:
