@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+PARTS: Final = ("api", "login", "streaming")  # of a region's domain
 _DAYS: Final = 825  # the longest that every client takes
 _CONFIG: Final = """[req]
 distinguished_name = name

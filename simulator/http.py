@@ -5,9 +5,13 @@ Decides nothing about bodies and statuses. Recorded: a trace in the platform's o
 
 from __future__ import annotations
 
+import uuid
+from contextvars import ContextVar
 from typing import Final
 
 from aiohttp import web
+
+CONTEXT: Final[ContextVar[str]] = ContextVar("context")  # the correlation id of the answer that is being made
 
 _RECORDED: Final = {
     "Strict-Transport-Security": "max-age=600; includeSubDomains",
@@ -72,6 +76,11 @@ def preflight(request: web.Request) -> web.Response | None:
     if wanted := request.headers.get("Access-Control-Request-Headers"):
         allowed["Access-Control-Allow-Headers"] = wanted
     return web.Response(headers=allowed)
+
+
+def context() -> str:
+    """What an error calls this answer: the correlation id that it has in its headers too."""
+    return CONTEXT.get(None) or str(uuid.uuid4())
 
 
 def scheme(request: web.Request) -> str:

@@ -16,14 +16,14 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from simulator import frames, spelling
+from simulator import frames, http, spelling
 from simulator.alterations import Alterations
 from simulator.channels import Channel, Channels, Refused
 from simulator.clock import Clock
 from simulator.emitter import Emitter, Event, World, text
-from simulator.http import socket_address
+from simulator.figures import Figures
 from simulator.live_faults import FAULTS
-from simulator.sockets import HEARTBEAT, Sockets, context_of
+from simulator.sockets import HEARTBEAT, Sockets
 from simulator.topics import EXPANDS, available
 
 _PATH: Final = "/api/v2/notifications"
@@ -56,6 +56,7 @@ class Notifications:
             world, clock, heard=self.channels.heard, watched=self.channels.watched.__contains__,
             newly_watched=self._newly_watched, deliver=self._alter, breathe=self._breathe, seed=seed,
         )  # fmt: skip
+        self.emitter.figures = self.figures = Figures(world, self.channels.figures)
         self.alterations = Alterations(seed, self.emitter.correlation_id)
         self.emitted: Counter[str] = Counter()
         self.log: deque[Event] = deque(maxlen=_LOG)
@@ -210,7 +211,7 @@ class Notifications:
             try:
                 return await handler(request)
             except Refused as refused:
-                return web.json_response(refused.body(context_of(request)), status=refused.status)
+                return web.json_response(refused.body(http.context()), status=refused.status)
 
         return answer
 
@@ -237,7 +238,7 @@ class Notifications:
 
     def _told(self, channel: Channel, request: web.Request) -> dict[str, Any]:
         return {
-            "connectUri": f"{socket_address(request)}/channels/{channel.id}",
+            "connectUri": f"{http.socket_address(request)}/channels/{channel.id}",
             "id": channel.id,
             "expires": text(channel.expires),
         }

@@ -7,6 +7,7 @@ its own. Knows no subscriber and no frame.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -66,7 +67,7 @@ def tasks(world: World, at: datetime) -> list[Task]:
     """Everything that goes on."""
     lives = world.between(at - _LONGEST, at + timedelta(milliseconds=1))
     now = text(at)
-    return [one for life in lives if life.over_by > at for one in _tasks(scene(life.record, now))]
+    return [one for life in lives if life.start <= at < life.over_by for one in _tasks(scene(life.record, now))]
 
 
 def _tasks(now: Scene) -> Iterator[Task]:
@@ -120,7 +121,7 @@ def presence(user: str, at: datetime) -> dict[str, Any]:
 
 def _shift(user: str, at: datetime) -> tuple[bool, datetime]:
     """Whether a user has a break, and since when that is so."""
-    own = int(user[:4], 16) % (_SHIFT - _BREAK)
+    own = zlib.crc32(user.encode()) % _SHIFT
     minutes = (at - midnight(at)) // timedelta(minutes=1)
     into = (minutes - own) % _SHIFT
     began = midnight(at) + timedelta(minutes=minutes - into)

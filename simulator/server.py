@@ -53,7 +53,8 @@ class Simulator:
     records: conversations to have besides. drift: called before each details query, with how many there were.
     latency: real seconds that every answer takes. jitter: how `totalHits` errs. visible_divisions: ids, None for all.
     token_lifetime: real seconds. job_rules: how asynchronous jobs behave. faults: a script. paging: what is not
-    documented of a details query's pages. tls: a certificate, for https and wss.
+    documented of a details query's pages. tls: a certificate, for https and wss. variety: chats, video calls and calls
+    of campaigns too.
     """
 
     def __init__(
@@ -63,13 +64,13 @@ class Simulator:
         drift: Callable[[Simulator, int], None] | None = None, latency: float = 0.0, port: int = 0,
         jitter: Jitter | None = None, visible_divisions: Iterable[str] | None = None, token_lifetime: float = 86_400,
         job_rules: Rules | None = None, faults: Sequence[Fault] = (), monotonic: Callable[[], float] = time.monotonic,
-        paging: Paging | None = None, tls: Certificate | None = None,
+        paging: Paging | None = None, tls: Certificate | None = None, variety: bool = False,
     ) -> None:  # fmt: skip
         start = start or datetime.now(UTC) - timedelta(hours=2)
         if reading not in READINGS:
             raise ValueError(f"reading must be one of {', '.join(READINGS)}")
         self.clock = Clock(start, rate)
-        self.world = World(seed, start, per_hour, queues, users)
+        self.world = World(seed, start, per_hour, queues, users, variety=variety)
         self.reading, self.latency, self.drift = reading, latency, drift
         self.jitter = jitter or Jitter()
         for record in records or ():
@@ -95,6 +96,7 @@ class Simulator:
             self.world, self.clock, organization=str(self.world.organization["id"]), seed=seed,
             client_of=self._client_of, on_revoke=self.sign_in.revoke,
         )  # fmt: skip
+        self.notifications.figures.watermark = self.jobs.watermark
         self.fail: list[int] = []
 
     @property
@@ -176,7 +178,7 @@ class Simulator:
     @web.middleware
     async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
         name, context = f"{request.method} {request.path}", str(uuid.uuid4())
-        request["context"] = context  # what errors call this answer
+        http.CONTEXT.set(context)
         if (told_browser := http.preflight(request)) is not None:
             return told_browser
         self.request_counts[name] += 1
