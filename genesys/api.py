@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import random as randomness
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-import msgspec
-
+from genesys.answers import known, object_of, objects, text
 from genesys.detail import DetailRow, DetailsPage, parse_page, parse_results
+from genesys.http import Limits
+from genesys.listing import Entities, Entity, Listing, first_page, later_page, whole_list
 from genesys.rest import Count, Latency, Rest, counting
 from genesys.settings import Secret, Settings
 from genesys.times import normalize
@@ -27,6 +28,7 @@ __all__ = [
     "AvailableTopic",
     "Channel",
     "Count",
+    "Entities",
     "Entity",
     "Job",
     "Latency",
@@ -40,21 +42,11 @@ _CONVERSATIONS: Final = "/api/v2/analytics/conversations"
 _CHANNELS: Final = "/api/v2/notifications/channels"
 _SUBSCRIPTIONS: Final = f"{_CHANNELS}/{{channelId}}/subscriptions"
 _PAGE_SIZE: Final = 100
-# A list that does not end is an error of the server's: nobody has a million queues.
-_MOST_PAGES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Organization:
     """The organisation that the token belongs to."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """A queue, a user or a division."""
 
     id: str
     name: str
@@ -113,8 +105,9 @@ class Api:
         random: randomness.Random | None = None,
         share: float = 1.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        limits: Limits | None = None,
     ) -> None:
-        self._rest = Rest(settings, clock=clock, sleep=sleep, random=random, share=share, now=now)
+        self._rest = Rest(settings, clock=clock, sleep=sleep, random=random, share=share, now=now, limits=limits)
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,6 +122,10 @@ class Api:
         """By how many seconds our clock is ahead of the platform's (to about one); None before the first answer."""
         return self._rest.clock_skew
 
+    def now(self) -> datetime:
+        """The platform's time: it is this or later. Our own clock's (`now`) until an answer's `Date` is known."""
+        return self._rest.now()
+
     def requests_left(self) -> int:
         """Requests that the rate limit has left for us in this minute, as far as is known."""
         return self._rest.budget_left
@@ -142,61 +139,64 @@ class Api:
 
     async def organization(self) -> Organization:
         """Whose token this is."""
-        told = await self._rest.call("GET", "/api/v2/organizations/me", parse=_object)
-        return Organization(_text(told.get("id")), _text(told.get("name")))
+        return await self._rest.call("GET", "/api/v2/organizations/me", parse=_organization)
 
-    async def queues(self) -> list[Entity]:
+    async def queues(self) -> Entities:
         """Every queue that the client can see."""
         return await self._entities("/api/v2/routing/queues", needs="routing:queue:view")
 
-    async def users(self) -> list[Entity]:
+    async def users(self) -> Entities:
         """Every active user that the client can see."""
         return await self._entities("/api/v2/users", needs="directory:user:view")
 
-    async def divisions(self) -> list[Entity]:
+    async def divisions(self) -> Entities:
         """Every division that the client can see."""
         return await self._entities("/api/v2/authorization/divisions", needs="authorization:division:view")
 
-    async def _entities(self, path: str, *, needs: str) -> list[Entity]:
-        found: dict[str, Entity] = {}
-        async for page in self._pages(path, needs=needs):
-            for one in page:
-                if identity := _text(one.get("id")):
-                    found[identity] = Entity(identity, _text(one.get("name")))
-        return list(found.values())
+    async def _entities(self, path: str, *, needs: str) -> Entities:
+        listing = Listing(path)
+        await self._read_list(listing, needs=needs)
+        if listing.fewer:  # pages may have moved while they were read: what either reading shows is there
+            await self._read_list(listing, needs=needs)
+        entities = Entities(listing.found.values())
+        entities.complete = not listing.fewer
+        return entities
 
-    async def _pages(self, path: str, *, needs: str) -> AsyncIterator[list[dict[str, Any]]]:
-        """Each page of a list, to the last: the one that `pageCount` names, or the first empty one."""
-        for number in range(1, _MOST_PAGES + 1):
+    async def _read_list(self, listing: Listing, *, needs: str) -> None:
+        listing.begin()
+        while (number := listing.next) is not None:
             params = {"pageSize": _PAGE_SIZE, "pageNumber": number}
-            told = await self._rest.call("GET", path, parse=_object, params=params, needs=needs)
-            page = _objects(told.get("entities"))
-            yield page
-            count = told.get("pageCount")
-            if not page or (isinstance(count, int) and number >= count):
-                return
+            parse = first_page if number == 1 else later_page
+            page = await self._rest.call("GET", listing.path, parse=parse, params=params, needs=needs)
+            if listing.doubts(page):
+                page = await self._rest.call("GET", listing.path, parse=parse, params=params, needs=needs)
+            listing.take(page)
 
     # Conversation details
 
-    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
-        """One page of the details query. body: as the API takes it, `paging` included."""
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
+        """One page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
         return await self._rest.call(
-            "POST", f"{_CONVERSATIONS}/details/query", parse=parse_page, body=body, needs=DETAIL_VIEW
+            "POST", f"{_CONVERSATIONS}/details/query", parse=parse_page, body=body, needs=DETAIL_VIEW, tries=tries
         )
 
-    async def details_by_id(self, ids: Sequence[str]) -> list[DetailRow]:
-        """The details of up to 100 conversations; what does not exist, or cannot be seen, is not among them."""
+    async def details_by_id(self, ids: Sequence[str], *, tries: int | None = None) -> list[DetailRow]:
+        """The details of up to 100 conversations; what does not exist, or cannot be seen, is not among them.
+
+        An id that may not be asked for (`genesys/ids.py`) spoils the others of its request.
+        """
         if not ids:
             return []
         page = await self._rest.call(
-            "GET", f"{_CONVERSATIONS}/details", parse=parse_page, params={"id": ",".join(ids)}, needs=DETAIL_VIEW
-        )
+            "GET", f"{_CONVERSATIONS}/details", parse=parse_page, params={"id": ",".join(ids)}, needs=DETAIL_VIEW,
+            tries=tries,
+        )  # fmt: skip
         return list(page.rows)
 
     async def aggregates(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """An aggregates query, decoded. Takes a permission of its own, analytics:conversationAggregate:view."""
         return await self._rest.call(
-            "POST", f"{_CONVERSATIONS}/aggregates/query", parse=_object, body=body,
+            "POST", f"{_CONVERSATIONS}/aggregates/query", parse=_aggregates, body=body,
             needs="analytics:conversationAggregate:view",
         )  # fmt: skip
 
@@ -211,16 +211,27 @@ class Api:
     async def job(self, job_id: str) -> Job:
         """How far a job is."""
         told = await self._rest.call(
-            "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_object, ids={"jobId": job_id}, needs=DETAIL_VIEW
+            "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_job, ids={"jobId": job_id}, needs=DETAIL_VIEW
         )
-        return Job(job_id, _text(told.get("state")), _text(told.get("errorMessage")) or None)
+        return Job(job_id, text(told.get("state")), text(told.get("errorMessage")) or None)
 
-    async def job_results(self, job_id: str, cursor: str | None = None, *, page_size: int = 1000) -> DetailsPage:
-        """One page of a job's results, its rows decoded when they are looked at; the last has no cursor."""
-        params: dict[str, Any] = {"pageSize": page_size} | ({"cursor": cursor} if cursor else {})
+    async def job_results(
+        self,
+        job_id: str,
+        cursor: str | None = None,
+        *,
+        size: int | None = None,
+        tries: int | None = None,
+        page_size: int = 1000,
+    ) -> DetailsPage:
+        """One page of a job's results, its rows decoded when they are looked at; the last has no cursor.
+
+        size (or page_size): rows a page.
+        """
+        params: dict[str, Any] = {"pageSize": size or page_size} | ({"cursor": cursor} if cursor else {})
         return await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}/results", parse=parse_results, ids={"jobId": job_id},
-            params=params, needs=DETAIL_VIEW,
+            params=params, needs=DETAIL_VIEW, tries=tries,
         )  # fmt: skip
 
     async def cancel_job(self, job_id: str) -> None:
@@ -233,7 +244,7 @@ class Api:
     async def data_availability(self) -> str | None:
         """The jobs' watermark, as API text: what is older is in their data. None where it is not told."""
         told = await self._rest.call(
-            "GET", f"{_CONVERSATIONS}/details/jobs/availability", parse=_object, needs=DETAIL_VIEW
+            "GET", f"{_CONVERSATIONS}/details/jobs/availability", parse=_availability, needs=DETAIL_VIEW
         )
         return normalize(told.get("dataAvailabilityDate"))
 
@@ -242,8 +253,8 @@ class Api:
     async def available_topics(self) -> list[AvailableTopic]:
         """Every topic template, with its transports and permissions."""
         params = {"expand": ["transports", "permissionDetails", "requiresPermissions"]}
-        told = await self._rest.call("GET", "/api/v2/notifications/availabletopics", parse=_object, params=params)
-        return [_available_topic(one) for one in _objects(told.get("entities")) if _text(one.get("id"))]
+        told = await self._listed("/api/v2/notifications/availabletopics", params=params)
+        return [_available_topic(one) for one in told if text(one.get("id"))]
 
     async def create_channel(self) -> Channel:
         """A new channel. The 21st of an OAuth client takes the place of another.
@@ -257,14 +268,20 @@ class Api:
     async def channels(self) -> list[Channel]:
         """Every channel of this OAuth client; those of other tokens without an id."""
         params = {"includechannels": "oauthclient"}
-        told = await self._rest.call("GET", _CHANNELS, parse=_object, params=params)
-        return [_channel(one) for one in _objects(told.get("entities"))]
+        return [_channel(one) for one in await self._listed(_CHANNELS, params=params)]
 
     async def subscriptions(self, channel: Channel) -> list[str]:
         """The topics that a channel hears: what is listed as rejected is not among them."""
-        told = await self._rest.call("GET", _SUBSCRIPTIONS, parse=_object, ids={"channelId": channel.id})
-        listed = [one for one in _objects(told.get("entities")) if one.get("state") != "Rejected"]
-        return [identity for one in listed if (identity := _text(one.get("id")))]
+        listed = await self._listed(_SUBSCRIPTIONS, ids={"channelId": channel.id})
+        topics = [text(one.get("id")) for one in listed if one.get("state") != "Rejected"]
+        return [topic for topic in topics if topic]
+
+    async def _listed(self, path: str, **asked: Any) -> list[dict[str, Any]]:
+        """The objects of a list that has no pages. `{}` is asked again: two of them are an empty list."""
+        listed = await self._rest.call("GET", path, parse=whole_list, **asked)
+        if listed is None:
+            listed = await self._rest.call("GET", path, parse=whole_list, **asked)
+        return listed or []
 
     async def replace_subscriptions(
         self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
@@ -282,10 +299,10 @@ class Api:
         self, method: str, channel: Channel, topics: Sequence[str], ignore_errors: bool
     ) -> list[TopicState]:
         told = await self._rest.call(
-            method, _SUBSCRIPTIONS, parse=_object, ids={"channelId": channel.id},
+            method, _SUBSCRIPTIONS, parse=whole_list, ids={"channelId": channel.id},
             params={"ignoreErrors": str(ignore_errors).lower()}, body=[{"id": topic} for topic in topics],
         )  # fmt: skip
-        return [_topic_state(one, channel.id) for one in _objects(told.get("entities")) if _text(one.get("id"))]
+        return [_topic_state(one, channel.id) for one in told or () if text(one.get("id"))]
 
     async def remove_subscriptions(self, channel: Channel) -> None:
         """Take every topic off a channel: the nearest to deleting one that the API has."""
@@ -295,26 +312,34 @@ class Api:
 # Reading answers. Each raises ValueError for a body that is broken, which makes the request worth repeating.
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        told = msgspec.json.decode(body)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-    if not isinstance(told, dict):
-        raise ValueError("it is no JSON object")
+def _organization(body: bytes) -> Organization:
+    told = object_of(body)
+    # Without it the store would belong to nobody, and so to everybody.
+    if not text(told.get("id")).strip():
+        raise ValueError("the organization has no id")
+    return Organization(text(told.get("id")), text(told.get("name")))
+
+
+def _aggregates(body: bytes) -> dict[str, Any]:
+    told = known(body, "results")
+    if not isinstance(told.get("results", []), list | None):
+        raise ValueError("its results are no list")
     return told
+
+
+def _job(body: bytes) -> dict[str, Any]:
+    told = object_of(body)
+    if not text(told.get("state")):
+        raise ValueError("the job has no state")
+    return told
+
+
+def _availability(body: bytes) -> dict[str, Any]:
+    return known(body, "dataAvailabilityDate")
 
 
 def _nothing(body: bytes) -> None:
     """Some answers have a body and some have none; neither matters."""
-
-
-def _objects(items: object) -> list[dict[str, Any]]:
-    return [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _texts(values: object) -> tuple[str, ...]:
@@ -322,7 +347,7 @@ def _texts(values: object) -> tuple[str, ...]:
 
 
 def _job_id(body: bytes) -> str:
-    identity = _text(_object(body).get("jobId"))
+    identity = text(object_of(body).get("jobId"))
     if not identity:
         raise ValueError("it has no jobId")
     return identity
@@ -330,12 +355,12 @@ def _job_id(body: bytes) -> str:
 
 def _channel(told: Mapping[str, Any]) -> Channel:
     return Channel(
-        Secret(_text(told.get("id"))), Secret(_text(told.get("connectUri"))), normalize(told.get("expires")) or ""
+        Secret(text(told.get("id"))), Secret(text(told.get("connectUri"))), normalize(told.get("expires")) or ""
     )  # fmt: skip
 
 
 def _new_channel(body: bytes) -> Channel:
-    channel = _channel(_object(body))
+    channel = _channel(object_of(body))
     if not channel.id or not channel.connect_uri:
         raise ValueError("it has no id or no connectUri")
     return channel
@@ -344,14 +369,14 @@ def _new_channel(body: bytes) -> Channel:
 def _topic_state(told: Mapping[str, Any], secret: Secret) -> TopicState:
     # Without `ignoreErrors` the state may be absent, and is then Permitted (the platform's own streaming client).
     return TopicState(
-        _text(told.get("id")),
+        text(told.get("id")),
         told.get("state", "Permitted") != "Rejected",
-        secret.hide(_text(told.get("rejectionReason"))) or None,
+        secret.hide(text(told.get("rejectionReason"))) or None,
         _texts(told.get("missingPermissions")),
     )
 
 
 def _available_topic(told: Mapping[str, Any]) -> AvailableTopic:
-    detailed = (name for one in _objects(told.get("permissionDetails")) for name in _texts(one.get("permissions")))
+    detailed = (name for one in objects(told.get("permissionDetails")) for name in _texts(one.get("permissions")))
     permissions = dict.fromkeys((*detailed, *_texts(told.get("requiresPermissions"))))
-    return AvailableTopic(_text(told.get("id")), _texts(told.get("transports")), tuple(permissions))
+    return AvailableTopic(text(told.get("id")), _texts(told.get("transports")), tuple(permissions))

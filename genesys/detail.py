@@ -12,6 +12,8 @@ from typing import Any, Final, overload
 
 import msgspec
 
+from genesys import ids, mending
+from genesys.answers import refuse_others
 from genesys.content import canonical, decode, digest, mend_surrogates
 from genesys.times import normalize
 
@@ -31,8 +33,10 @@ __all__ = [
 class DetailRow(msgspec.Struct, frozen=True):
     """One conversation of an answer.
 
-    conversation_id: None where absent or no text: such a row can be kept, not counted. start, end: as 24-character
-    text; None where absent or no time. raw: the API's bytes. record: the same, decoded ({} if it is no object).
+    conversation_id: None where absent or no text: such a row can be kept, not counted; a UUID in small letters. start,
+    end: as 24-character text; None where absent or no time. raw: the API's bytes. record: the same, decoded ({} if it
+    is no object). broken: it cannot be decoded: record is {}, the id (if there is one) was found by a look at its
+    bytes, which need not be UTF-8 or JSON. mended: raw is the API's bytes with what is no JSON replaced.
     """
 
     conversation_id: str | None
@@ -40,6 +44,8 @@ class DetailRow(msgspec.Struct, frozen=True):
     end: str | None
     raw: bytes
     record: dict[str, Any]
+    broken: bool = False
+    mended: bool = False
 
 
 class Rows(Sequence[DetailRow]):
@@ -69,13 +75,15 @@ class Rows(Sequence[DetailRow]):
 class DetailsPage(msgspec.Struct, frozen=True):
     """One page of an answer. No rows: past the last page. total_hits is approximate (None where absent).
 
-    cursor, data_availability_date: of a job's results; no cursor on the last page.
+    cursor, data_availability_date: of a job's results; no cursor on the last page. bare: the body had neither
+    conversations nor totalHits, as one past the last page may; where rows are expected, it is worth asking again.
     """
 
     rows: Sequence[DetailRow]
     total_hits: int | None
     cursor: str | None = None
     data_availability_date: str | None = None
+    bare: bool = False
 
 
 class _Page(msgspec.Struct):
@@ -84,15 +92,26 @@ class _Page(msgspec.Struct):
     totalHits: Any = None
     cursor: Any = None
     dataAvailabilityDate: Any = None
+    aggregations: Any = None
+    error: Any = None
+    errors: Any = None
+    errorCode: Any = None
+    errorMessage: Any = None
+    status: Any = None
 
 
 _decode_page: Final = msgspec.json.Decoder(_Page).decode
+_MEMBERS: Final = frozenset({"conversations", "totalHits", "cursor", "dataAvailabilityDate", "aggregations"})
 
 
 def parse_page(body: bytes) -> DetailsPage:
-    """A page of the details query, or of details by id. Raises ValueError for a broken body."""
-    page = _read_page(body)
-    return _page(page, tuple([row_of(bytes(raw)) for raw in page.conversations or ()]))
+    """A page of the details query, or of details by id. Raises ValueError for a broken body, and for another's."""
+    try:
+        page = _read_page(body)
+        rows = tuple([row_of(bytes(raw)) for raw in page.conversations or ()])
+    except ValueError:
+        page, rows = _in_parts(body)
+    return _page(page, rows, body)
 
 
 def parse_results(body: bytes) -> DetailsPage:
@@ -103,10 +122,46 @@ def parse_results(body: bytes) -> DetailsPage:
     """
     try:
         body.decode()  # what `row_of` would find when nobody asks again any more
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the answer is not UTF-8: {error}") from None
-    page = _read_page(body)
-    return _page(page, Rows(sorted(page.conversations or (), key=_about_the_id)))
+        page = _read_page(body)
+    except ValueError:
+        page, found = _in_parts(body)
+        return _page(page, tuple(sorted(found, key=lambda row: row.conversation_id or "")), body)
+    return _page(page, Rows(sorted(page.conversations or (), key=_about_the_id)), body)
+
+
+def _in_parts(body: bytes) -> tuple[_Page, tuple[DetailRow, ...]]:
+    """A page of which not every record can be decoded: each by itself, because its neighbours are not to blame."""
+    try:
+        head, records = mending.cut(body, "conversations")
+        page = _read_page(head)
+    except ValueError as error:
+        raise ValueError(f"the answer is not a page of conversations: {error}") from None
+    if page.conversations:
+        raise ValueError("the answer is not a page of conversations: it has two lists of them")
+    return page, tuple([_mended_row(raw) for raw in records])
+
+
+def _mended_row(raw: bytes) -> DetailRow:
+    """One record: as it is, mended, or with nothing but its bytes."""
+    if not (row := _row_or_broken(raw)).broken:
+        return row
+    mended = mending.mend(raw)
+    if mended == raw or (other := _row_or_broken(mended)).broken:
+        return row
+    if "\ufffd" in (other.conversation_id or ""):  # an id of which a part is lost is another conversation's, or none
+        return _broken(raw)
+    return msgspec.structs.replace(other, mended=True)
+
+
+def _row_or_broken(raw: bytes) -> DetailRow:
+    try:
+        return row_of(raw)
+    except ValueError:
+        return _broken(raw)
+
+
+def _broken(raw: bytes) -> DetailRow:
+    return DetailRow(ids.conversation_id(mending.member(raw, "conversationId")), None, None, raw, {}, broken=True)
 
 
 # Enough for the id's name, a space or two, and the id.
@@ -120,14 +175,25 @@ def _about_the_id(record: msgspec.Raw) -> bytes:
     return raw[at : at + _ID_LENGTH]
 
 
-def _page(page: _Page, rows: Sequence[DetailRow]) -> DetailsPage:
+def _page(page: _Page, rows: Sequence[DetailRow], body: bytes) -> DetailsPage:
+    _refuse_errors(page, rows, body)
     total = page.totalHits
     return DetailsPage(
         rows,
         total if total.__class__ is int else None,
         page.cursor if isinstance(page.cursor, str) and page.cursor else None,
         normalize(page.dataAvailabilityDate),
+        page.conversations is None and total is None,
     )
+
+
+def _refuse_errors(page: _Page, rows: Sequence[DetailRow], body: bytes) -> None:
+    """Raise ValueError for the body of an error that came with status 200, beside a part of the rows too."""
+    failed = page.status.__class__ is int and page.status >= 400
+    if failed or page.error or page.errors or page.errorCode or page.errorMessage:
+        raise ValueError("the answer is not a page of conversations: it names an error")
+    if not rows:
+        refuse_others(body, _MEMBERS)
 
 
 def _read_page(body: bytes) -> _Page:
@@ -142,13 +208,13 @@ def _read_page(body: bytes) -> _Page:
 
 def row_of(raw: bytes) -> DetailRow:
     """One record as a row. Raises ValueError if its text is broken (no UTF-8)."""
-    record = decode_record(raw)
-    conversation_id = record.get("conversationId")
-    if conversation_id.__class__ is not str or not conversation_id:
-        conversation_id = None
+    try:
+        record = _decoded(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return _broken(raw)
     start, end = record.get("conversationStart"), record.get("conversationEnd")
     return DetailRow(
-        conversation_id,
+        ids.conversation_id(record.get("conversationId")),
         None if start is None else normalize(start),
         None if end is None else normalize(end),
         raw,
@@ -156,15 +222,20 @@ def row_of(raw: bytes) -> DetailRow:
     )
 
 
-def decode_record(raw: bytes | str) -> dict[str, Any]:
-    """A kept record, decoded; {} for what is no object, or beyond what can be decoded (its nesting, its numbers)."""
+def _decoded(raw: bytes | str) -> dict[str, Any]:
     try:
         record = decode(raw)
     except UnicodeDecodeError as error:
         raise ValueError(f"the answer is not UTF-8: {error}") from None
-    except (msgspec.DecodeError, RecursionError):
-        return {}
     return record if isinstance(record, dict) else {}
+
+
+def decode_record(raw: bytes | str) -> dict[str, Any]:
+    """A kept record, decoded; {} for what is no object, or cannot be decoded (its bytes, its nesting, its numbers)."""
+    try:
+        return _decoded(raw)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return {}
 
 
 def content_digest(record: dict[str, Any]) -> bytes:

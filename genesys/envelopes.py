@@ -2,18 +2,19 @@
 
 Firehose writes JSON objects one behind the other with nothing in between, a queue's message may hold several, an
 archive has lines or an array. Pieces are cut out of the bytes without decoding them, so that each event is kept as it
-came; one that is broken takes no neighbour with it. What an event looks like is read in `genesys/notification.py`.
+came; one that is broken takes no neighbour with it. What cannot be read is one dead letter, whole: of a message
+everything that could not be, of a file the line. What an event looks like is read in `genesys/notification.py`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from genesys.content import digest
+from genesys.content import decode, digest
 from genesys.notification import Observation, Unreadable, parse_envelope
 
 # Texts (one that runs into the end of its line is broken: JSON has no line break in a text), brackets, ends of lines.
@@ -22,121 +23,232 @@ _TOKEN: Final = re.compile(rb'"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*(?:"|\n|\Z|\\)|[{}\
 _BETWEEN: Final = b" \t\r\n,[]"
 # Where another event may begin inside what could not be read: at the beginning of a line, or as AWS writes them.
 _BEGINNING: Final = re.compile(rb'(?<=\n)(?=\{)|(?<!^)(?=\{"version"\s*:\s*"0"\s*,\s*"id")')
-# EventBridge, SQS and Lambda take 1 MB. Beyond this a piece is cut, so that a broken file is no endless one.
+# EventBridge, SQS and Lambda take 1 MB. What is longer is no event: its beginning is kept, and its end is skipped.
 LONGEST: Final = 16_000_000
+# How much of what is skipped is looked at together with the next bytes: a beginning may lie across them.
+_OVERLAP: Final = 256
+
+
+class _Piece(NamedTuple):
+    """What was cut out. begins: whether a message begins here, as far as what stands before it tells.
+
+    before: blanks, commas and brackets that stand between it and the piece before, in the same line.
+    """
+
+    raw: bytes
+    begins: bool
+    before: bytes = b""
+    cut_off: bool = False
+
+    @property
+    def payload(self) -> bytes:
+        return self.raw.strip(_BLANK)
 
 
 def pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The objects of a stream in order, as they were spelled, and whatever stands between them and is no object."""
-    rest = b""
+    return (piece.payload for piece in _pieces(chunks))
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[_Piece]:
+    rest, begins, before, skips = b"", True, b"", False
     for chunk in chunks:
-        found, rest = _cut(rest + chunk, more=True)
-        yield from found
-    yield from _cut(rest, more=False)[0]
+        data = rest + chunk
+        if skips:
+            found = _BEGINNING.search(data)
+            if found is None:
+                rest = data[-_OVERLAP:]
+                continue
+            data, begins, skips = data[found.start() :], True, False
+        cutter = _cut(data, begins, before, more=True)
+        yield from cutter.found
+        rest, begins, before = data[cutter.begun :], cutter.begins, cutter.before
+        if len(rest) > _OVERLAP and not rest.strip(_BETWEEN):
+            rest = b""
+        if len(rest) > LONGEST:
+            # One that has lost its end seems to hold all that follow: from where the last of them may begin it goes on.
+            last = max((found.start() for found in _BEGINNING.finditer(rest)), default=0)
+            skips = last == 0
+            yield _Piece(rest[: last or len(rest)], begins, before, cut_off=skips)
+            rest, begins, before = rest[last or -_OVERLAP :], True, b""
+    if not skips:
+        yield from _cut(rest, begins, before, more=False).found
 
 
-def _cut(data: bytes, *, more: bool) -> tuple[list[bytes], bytes]:
-    """The whole pieces, and what belongs to one that has not ended. more: whether other bytes will follow."""
-    cutter = _Cutter(data)
+def _cut(data: bytes, begins: bool, before: bytes, *, more: bool) -> _Cutter:
+    """Find the whole pieces. more: whether other bytes will follow, so that the last one may go on."""
+    cutter = _Cutter(data, begins, before)
     for token in _TOKEN.finditer(data):
         start, end = token.span()
         if more and end == len(data) and data[start] == _QUOTE:
             break  # the text may go on in the next bytes
         cutter.see(start, end)
-    if not more or len(data) - cutter.begun > LONGEST:
-        cutter.take(len(data))
-    return cutter.found, data[cutter.begun :]
+    if not more:
+        cutter.take(len(data), begins=True)
+    return cutter
 
 
+_BLANK: Final = b" \t\r\n"
 _QUOTE, _OPEN, _LIST, _CLOSE, _LINE = b'"{[}\n'
+# A line that begins so goes on with what stands in the line before.
+_GOES_ON: Final = (b" ", b"\t", b"}", b"]")
 
 
 class _Cutter:
-    """Sees brackets, texts and ends of lines in order. begun: where the piece that has not ended begins."""
+    """Sees brackets, texts and ends of lines in order.
 
-    def __init__(self, data: bytes) -> None:
+    begun: where the piece that has not ended begins. begins: whether a message begins there. before: what parts them.
+    """
+
+    def __init__(self, data: bytes, begins: bool, before: bytes) -> None:
         self._data = data
         self._depth = 0
         self._closed = 0  # behind the object that was closed last, if nothing but its surroundings has come since
-        self.begun = 0
-        self.found: list[bytes] = []
+        self.begun, self.begins, self.before = 0, begins, before
+        self.found: list[_Piece] = []
 
     def see(self, start: int, end: int) -> None:
         """The next token."""
         first = self._data[start]
         if first == _LINE:
             if self._depth == 0:
-                self.take(end)
+                self.take(end, begins=True)
             return
         if first == _QUOTE:
             if self._depth and self._data[end - 1] == _LINE:
-                self.take(end)  # broken: no text goes on in the next line
+                self.take(end, begins=True)  # broken: no text goes on in the next line
         elif first == _OPEN and (self._depth == 0 or self._follows(start)):
-            self.take(start)
+            self.take(start, begins=self._depth > 0)
             self._depth = 1
         elif first in (_OPEN, _LIST):
             self._depth += self._depth > 0
         elif self._depth:
             self._depth -= 1
             if self._depth == 0:
-                self.take(end)
+                self.take(end, begins=False)
         self._closed = end if first == _CLOSE and self._depth else 0
 
     def _follows(self, start: int) -> bool:
         """An object behind another without a comma is never inside one: the one before has lost its end."""
         return bool(self._closed) and not self._data[self._closed : start].strip()
 
-    def take(self, end: int) -> None:
-        """Cut here. Commas and brackets alone are an array's own; among other words they belong to these."""
-        piece = self._data[self.begun : end].strip(b" \t\r\n")
-        if piece.strip(_BETWEEN):
-            self.found.append(piece)
+    def take(self, end: int, *, begins: bool) -> None:
+        """Cut here. Commas and brackets alone are an array's own; among other words they belong to these.
+
+        begins: whether another message begins behind it, or what stands there may belong to this one.
+        """
+        raw = self._data[self.begun : end]
+        if raw.strip(_BETWEEN):
+            self.found.append(_Piece(raw, self.begins and not raw.startswith(_GOES_ON), self.before))
+            self.before, self.begins = b"", begins
+        elif begins:
+            self.before, self.begins = b"", True
+        else:
+            self.before += raw[-_OVERLAP:]
         self.begun, self._depth = end, 0
 
 
 def parse_all(payload: bytes, *, source: str, received_at: str, once: str = "") -> list[Observation | Unreadable]:
-    """Everything that one payload holds: at least one item, in order.
+    """Everything that one message holds, in order: what can be read, and one dead letter of all that cannot.
 
-    once: what the same payload bears when it is delivered again, so that its dead letters are kept once.
+    once: what the same message bears when it is delivered again, so that its dead letter is kept once.
     """
     whole = parse_envelope(payload, source=source, received_at=received_at)
     if isinstance(whole, Observation):
         return [whole]
-    parts = list(pieces([payload]))
-    if len(parts) < 2 and (not parts or parts[0] == payload.strip()) and not _BEGINNING.search(payload):
+    found = list(_by_lines([payload], source, lambda: received_at))
+    heard = [one for _, one in found if isinstance(one, Observation)]
+    broken = [one for _, one in found if isinstance(one, Unreadable)]
+    if not heard:
         return [_lettered(whole, once)]
-    read = _reader(source, received_at)
-    return [_lettered(one, once and f"{once} {at}") for at, part in enumerate(parts) for one in read(part)]
+    return [*heard, _lettered(_rest(whole, broken), once)] if broken else list(heard)
+
+
+def _rest(whole: Unreadable, broken: Sequence[Unreadable]) -> Unreadable:
+    """What could not be read, without what could; but all of it, if two parts side by side made what never came."""
+    rest = b"\n".join(one.payload for one in broken)
+    made = parse_envelope(rest, source=whole.source, received_at=whole.received_at)
+    again = (one for _, one in _by_lines([rest], whole.source, lambda: whole.received_at))
+    if any(isinstance(one, Observation) for one in (made, *again)):
+        rest = whole.payload
+    return replace(whole, payload=rest, error=broken[0].error)
 
 
 def parse_stream(
     chunks: Iterable[bytes], *, source: str, now: Callable[[], str]
 ) -> Iterator[tuple[int, Observation | Unreadable]]:
     """The events of a file, and how many of its bytes each stands for. now: API text."""
-    for part in pieces(chunks):
-        size = len(part)
-        for one in _reader(source, now())(part):
-            yield size, _lettered(one, "")
-            size = 0
+    for size, one in _by_lines(chunks, source, now):
+        yield size, _lettered(one, "") if isinstance(one, Unreadable) else one
 
 
-def _reader(source: str, received_at: str) -> Callable[[bytes], Iterator[Observation | Unreadable]]:
-    def read(part: bytes) -> Iterator[Observation | Unreadable]:
-        found = parse_envelope(part, source=source, received_at=received_at)
-        others = _BEGINNING.split(part) if isinstance(found, Unreadable) else ()
-        if len(others) < 2:
-            yield found
-            return
-        for other in others:
-            if other.strip():
-                yield parse_envelope(other.strip(), source=source, received_at=received_at)
+def _by_lines(
+    chunks: Iterable[bytes], source: str, now: Callable[[], str]
+) -> Iterator[tuple[int, Observation | Unreadable]]:
+    """What can be read piece by piece, and what cannot in as few parts as it came in."""
+    waiting: Unreadable | None = None  # the part of a line that cannot be read; what follows may belong to it
+    for piece in _pieces(chunks):
+        for one, begins in _read(piece, source, now()):
+            if waiting is not None:
+                together = None if begins else _together(waiting, one)
+                if together is not None:
+                    waiting = together
+                    continue
+                yield _whole_line(waiting)
+                waiting = None
+            if isinstance(one, Unreadable):
+                waiting = one
+            else:
+                yield len(piece.raw), one
+    if waiting is not None:
+        yield _whole_line(waiting)
 
-    return read
+
+def _whole_line(line: Unreadable) -> tuple[int, Unreadable]:
+    return len(line.payload), replace(line, payload=line.payload.strip(_BLANK))
 
 
-def _lettered(item: Observation | Unreadable, once: str) -> Observation | Unreadable:
+def _together(before: Unreadable, after: Observation | Unreadable) -> Unreadable | None:
+    """Two parts of a line as one dead letter; None if the second can be read, or both are JSON: two messages then."""
+    if isinstance(after, Observation) or len(before.payload) > LONGEST or (_is_json(before) and _is_json(after)):
+        return None
+    return replace(before, payload=before.payload + after.payload)
+
+
+def _is_json(item: Unreadable) -> bool:
+    try:
+        decode(item.payload)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _read(piece: _Piece, source: str, received_at: str) -> Iterator[tuple[Observation | Unreadable, bool]]:
+    """What a piece is, and whether it begins a message; or the parts of it that seem to be events of their own.
+
+    What cannot be read keeps the blanks around it, so that the parts of a line can be put together again.
+    """
+    found = parse_envelope(piece.payload, source=source, received_at=received_at)
+    if isinstance(found, Observation):
+        yield found, piece.begins
+        return
+    if piece.cut_off:
+        error = f"it is longer than {LONGEST:,} bytes, which no event is; the rest of it is not kept"
+        yield replace(found, payload=piece.raw, error=error), piece.begins
+        return
+    others = _BEGINNING.split(piece.before + piece.raw)
+    if len(others) < 2:
+        yield replace(found, payload=piece.before + piece.raw), piece.begins
+        return
+    begins = piece.begins
+    for other in others:
+        for part in _pieces([other]):
+            one = parse_envelope(part.payload, source=source, received_at=received_at)
+            whole = replace(one, payload=part.before + part.raw) if isinstance(one, Unreadable) else one
+            yield whole, begins and part.begins
+        begins = True
+
+
+def _lettered(item: Unreadable, once: str) -> Unreadable:
     """Let a dead letter be known again: by its delivery, else by its content."""
-    if isinstance(item, Observation):
-        return item
-    name = once or digest(item.error.encode(), item.payload).hex()
-    return replace(item, once=name)
+    return replace(item, once=once or digest(item.error.encode(), item.payload).hex())

@@ -19,7 +19,8 @@ No message holds a secret: they are built from hosts, paths and what the platfor
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
 
 
 class RollbookError(Exception):
@@ -56,10 +57,25 @@ class StoreError(RollbookError):
     """The store cannot be used; `store/errors.py` has the kinds."""
 
 
+# How gateways and the platform say that an answer, or a request, is too large (`response.entity.too.large`, "reduce the
+# page size", "Pagination may not exceed 100000 results"). Too many requests are another matter: a limit of time.
+_TOO_LARGE: Final = re.compile(
+    r"too[\s._-]*(?:large|big|long|many(?![\s._-]*(?:requests?|calls)\b))|pagination|page[\s._-]*size|reduce"
+    r"|(?:payload|entity|response|result|content|body|interval)\w*[\s._-]*(?:size|length|limit)|smaller|narrow"
+    r"|exceed\w*\b.*\b(?:size|length|rows|records|results|bytes|[kmg]i?b|limit|maximum|allowed|days)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_RATE: Final = re.compile(r"rate[\s._-]*limit|too[\s._-]*many[\s._-]*(?:requests?|calls)\b", re.IGNORECASE)
+# What is asked for (413, 414, 431) or would be answered is too large, by the status alone.
+_TOO_LARGE_STATUSES: Final = frozenset({413, 414, 431})
+
+
 class ApiError(RollbookError):
     """The platform answered with an error.
 
-    status: of the answer. code, correlation_id: as the platform gave them, or None.
+    status: of the answer. code, correlation_id: as the platform gave them, or None. narrower: whether a question for
+    less (a shorter interval, a smaller page, fewer ids) may be answered; where it is not given, the status, the code
+    and the message decide.
     """
 
     def __init__(
@@ -71,6 +87,7 @@ class ApiError(RollbookError):
         correlation_id: str | None = None,
         method: str = "",
         path: str = "",
+        narrower: bool | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -79,6 +96,15 @@ class ApiError(RollbookError):
         self.correlation_id = correlation_id
         self.method = method
         self.path = path
+        self._narrower = narrower
+
+    @property
+    def narrower(self) -> bool:
+        """Whether a question for less may be answered where this one was not."""
+        return self._may_be_narrower() if self._narrower is None else self._narrower
+
+    def _may_be_narrower(self) -> bool:
+        return False
 
     def __str__(self) -> str:
         about = " ".join(part for part in (str(self.status or ""), self.code) if part)
@@ -107,6 +133,14 @@ class NotFound(ApiError):
 class RequestRefused(ApiError):
     """The platform will never take this request, however often it is made."""
 
+    def _may_be_narrower(self) -> bool:
+        said = f"{self.code or ''} {self.message}"
+        return self.status in _TOO_LARGE_STATUSES or bool(_TOO_LARGE.search(said) and not _RATE.search(said))
+
 
 class Unavailable(ApiError):
     """The platform did not answer properly, however often it was asked within reason."""
+
+    def _may_be_narrower(self) -> bool:
+        # A gateway that gives up on a wide question says 408, 500, 502, 503, 504 or a number of its own.
+        return self.status == 408 or self.status >= 500

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
-from genesys.times import from_epoch_ms, normalize
+from genesys.times import from_epoch_ms, from_text, normalize, to_text
 from genesys.topics import MEDIA_TYPES, detail_member, snapshot_media
 
 # What participants, their communications and messages bear. (`callbackScheduledTime` lies ahead of the event.)
@@ -44,6 +46,10 @@ class LiveFacts(msgspec.Struct, frozen=True):
 
 
 _API_LENGTH: Final = {24}
+# Before there was such a platform: 1970 and the year 1 are how programs spell "no time".
+_OLDEST: Final = "2000"
+# An end that lies further ahead of its arrival is a way to spell "not yet", such as the year 9999.
+_AHEAD: Final = timedelta(days=1)
 
 
 def event_time(body: Mapping[str, Any]) -> str | None:
@@ -66,6 +72,31 @@ def facts_of(topic: str, body: Mapping[str, Any]) -> LiveFacts:
     return LiveFacts(
         None, None, event_time(body), _media(body), _direction(body.get("originatingDirection")), _divisions(body)
     )  # fmt: skip
+
+
+def believed(facts: LiveFacts, arrived: str) -> LiveFacts:
+    """The same without what cannot be: nothing happened after the event that tells of it arrived (API text).
+
+    A later time is another clock's and counts as the arrival; an end that is more than a day ahead has not come yet.
+    """
+    started, ended, last = facts.started_at, facts.ended_at, facts.last_at
+    if (
+        (started is None or _OLDEST < started <= arrived)
+        and (ended is None or _OLDEST < ended <= arrived)
+        and (last is None or _OLDEST < last <= arrived)
+    ):
+        return facts
+    not_yet = ended is not None and ended > arrived and ended > to_text(from_text(arrived) + _AHEAD)
+    return replace(
+        facts,
+        started_at=_no_later(started, arrived),
+        ended_at=None if not_yet else _no_later(ended, arrived),
+        last_at=_no_later(last, arrived),
+    )
+
+
+def _no_later(time: str | None, arrived: str) -> str | None:
+    return None if time is None or time < _OLDEST else min(time, arrived)
 
 
 def _of_detail_event(member: str, body: Mapping[str, Any]) -> LiveFacts:
@@ -128,7 +159,7 @@ class _Seen:
         end = one.get("endTime")
         if (
             end is None
-            or normalize(end) is None
+            or (normalize(end) or "") < _OLDEST
             or ("startAcwTime" in one and not one.get("endAcwTime"))
             or _is_ahead(one)
         ):
@@ -187,9 +218,9 @@ def _extreme(times: Iterable[object], pick: Callable[[Iterable[str]], str]) -> s
     # Those that are spelled as the API spells them sort as they are: one of them is read, not all.
     if texts and set(map(len, texts)) == _API_LENGTH and "".join(texts)[23::24] == "Z" * len(texts):
         found = normalize(pick(texts))
-        if found is not None:
+        if found is not None and found > _OLDEST:
             return found
-    readable = [time for text in texts if (time := normalize(text)) is not None]
+    readable = [time for text in texts if (time := normalize(text)) is not None and time > _OLDEST]
     return pick(readable) if readable else None
 
 

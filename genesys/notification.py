@@ -15,6 +15,8 @@ import msgspec
 
 from genesys.content import decode, digest, mend_surrogates, spelled
 from genesys.facts import LiveFacts, event_time, facts_of
+from genesys.ids import conversation_id as spelling
+from genesys.ids import may_be_asked_for
 from genesys.topics import conversation_id_of, snapshot_media
 
 __all__ = [
@@ -37,7 +39,7 @@ class Observation(msgspec.Struct, frozen=True):
     """One notification. Times are API text; `body` is the eventBody as it came.
 
     identity: 16 bytes, equal for the same content on the same topic. conversation_id, event_time, facts: None where the
-    event has none.
+    event has none. What stands where an id should and cannot be one is none: the body keeps it, and nobody asks for it.
     """
 
     topic: str
@@ -178,16 +180,20 @@ def _observation(topic: str, event_body: bytes, source: str, received_at: str) -
         time = event_time(body)
         facts = facts_of(topic, body) if conversation_id is not None else None
     else:
-        conversation_id = conversation_id_of(topic)
+        conversation_id = _id(conversation_id_of(topic))
     identity = digest(topic.encode(), spelled(body))
     return Observation(topic, event_body, identity, conversation_id, time, received_at, source, facts)
 
 
 def _conversation_id(topic: str, body: dict[str, Any]) -> str | None:
     named = body.get("id") if snapshot_media(topic) is not None else body.get("conversationId")
-    if isinstance(named, str) and named:
-        return named
-    return conversation_id_of(topic)
+    return _id(named if isinstance(named, str) and named else conversation_id_of(topic))
+
+
+def _id(named: str | None) -> str | None:
+    """The id in its one spelling; None for what cannot be one, which would have every other id refused with it."""
+    found = spelling(named)
+    return found if found is not None and may_be_asked_for(found) else None
 
 
 _METADATA: Final = "channel.metadata"

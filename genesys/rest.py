@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -33,9 +32,10 @@ from genesys.errors import (
     RequestRefused,
     Unavailable,
 )
-from genesys.http import Answer, Http, TransportError
+from genesys.http import Answer, Http, Limits, TransportError, Trouble
+from genesys.platform_clock import PlatformClock, date_of
 from genesys.settings import Secret, Settings
-from genesys.sign_in import UNREACHED, SignIn, unreachable
+from genesys.sign_in import UNREACHED, SignIn, no_answer
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -96,7 +96,8 @@ def _count_one() -> None:
 class Rest:
     """The API of one organisation, for one OAuth client: one token, one budget, one pool of connections.
 
-    clock: monotonic seconds. now: the wall clock, for the skew. share: the part of the rate limit that is ours.
+    clock: monotonic seconds. now: the wall clock, until the platform's is known. share: the part of the rate limit that
+    is ours. limits: how long a request may take, and how large an answer may be.
     """
 
     def __init__(
@@ -108,19 +109,20 @@ class Rest:
         random: randomness.Random | None = None,
         share: float = 1.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        limits: Limits | None = None,
     ) -> None:
         settings.require_platform()
         assert settings.api_url is not None
         draw = random or randomness.Random()  # noqa: S311 (jitter, no secret)
         self._host = settings.api_url
-        self._clock, self._sleep, self._draw, self._now = clock, sleep, draw.random, now
-        self._http = Http()
-        self._sign_in = SignIn(settings, self._http, clock=clock, sleep=sleep, draw=draw)
+        self._clock, self._sleep, self._draw, self._local = clock, sleep, draw.random, now
+        self._http = Http(limits or Limits(largest=settings.largest_answer))
+        self._platform_clock = PlatformClock()
+        self._sign_in = SignIn(settings, self._http, clock=clock, sleep=sleep, draw=draw, answered=self._read_date)
         self._reached = False
         self._outage = retry.Outage()
         self.budget = pacing.Budget(share=share)
         self.latency = Latency()
-        self.clock_skew: float | None = None
 
     async def close(self) -> None:
         """Close every connection."""
@@ -129,6 +131,15 @@ class Rest:
     async def freshen(self) -> None:
         """Have a token that lasts for half of its life at least, if a new one can be had."""
         await self._sign_in.freshen()
+
+    @property
+    def clock_skew(self) -> float | None:
+        """By how many seconds our clock was ahead of the platform's when it was last told; None where it was not."""
+        return self._platform_clock.skew
+
+    def now(self) -> datetime:
+        """The platform's time: it is this or later. Our own clock's until an answer's `Date` is known."""
+        return self._platform_clock.now(at=self._clock(), local=self._local())
 
     @property
     def budget_left(self) -> int:
@@ -151,12 +162,14 @@ class Rest:
         body: object = None,
         needs: str = "",
         once: bool = False,
+        tries: int | None = None,
     ) -> T:
         """Ask until there is an answer that `parse` takes (it raises ValueError for a broken body).
 
         path: with `{name}` where `ids` are filled in, so that errors show the name and not a secret. needs: the
         permission that it takes. once: must not be made twice, so not retried unless the platform says that it was not
-        taken. Raises ApiError and its kinds, ConnectionLost.
+        taken. tries: how often it is asked at most (None: as often as is sensible). An answer that was too slow or too
+        large would be so again: it is not asked for a second time. Raises ApiError and its kinds, ConnectionLost.
         """
         url = self._host + path.format_map({name: quote(_plain(one), safe="") for name, one in (ids or {}).items()})
         request = _Request(method, path, needs, [one for one in (ids or {}).values() if isinstance(one, Secret)])
@@ -170,7 +183,8 @@ class Rest:
             try:
                 answer = await self._send(method, url, token, params, content)
             except TransportError as error:
-                failure = unreachable(self._host, error)
+                failure = no_answer(self._host, error, method=method, path=path)
+                may_retry = may_retry and error.trouble in _PASSING
             else:
                 self._reached = True
                 if 200 <= answer.status < 300:
@@ -189,13 +203,14 @@ class Rest:
                     continue
                 else:
                     failure = request.error(answer)
-                    if answer.status not in retry.STATUSES:
+                    if not retry.passes(answer.status):
                         self._answers()
                         raise failure
                     may_retry = may_retry or answer.status in retry.NOT_TAKEN
                     after = self._held_back(answer)
-            tries = UNREACHED if isinstance(failure, ConnectionLost) and not self._reached else retry.TRIES
-            wait = retry.wait(attempt, retry_after=after, draw=self._draw, waited=waited, tries=tries)
+            most = UNREACHED if isinstance(failure, ConnectionLost) and not self._reached else retry.TRIES
+            most = most if tries is None else min(most, tries)
+            wait = retry.wait(attempt, retry_after=after, draw=self._draw, waited=waited, tries=most)
             if wait is None or not may_retry:
                 raise _gave_up(failure, after)
             log.log(
@@ -218,14 +233,18 @@ class Rest:
         _count_one()
         told = pacing.Figures()
         try:
-            headers = {"Authorization": f"Bearer {token.reveal()}", "Accept": "application/json"}
+            headers = {
+                "Authorization": f"Bearer {token.reveal()}",
+                "Accept": "application/json",
+                "Cache-Control": "no-cache",  # an answer of minutes ago proves nothing
+            }
             if content is not None:
                 headers["Content-Type"] = "application/json"
             began = self._clock()
             answer = await self._http.request(method, url, headers=headers, params=params, content=content)
             self.latency.add(self._clock() - began)
             told = pacing.figures(answer.headers)
-            self._compare_clocks(answer)
+            self._read_date(answer)
             return answer
         finally:
             self.budget.answered(self._clock(), told)
@@ -236,14 +255,14 @@ class Rest:
             self.budget.refused(self._clock(), after)
         return after
 
-    def _compare_clocks(self, answer: Answer) -> None:
-        """clock_skew: by how many seconds our clock is ahead of the platform's (its `Date` has whole seconds)."""
-        try:
-            theirs = parsedate_to_datetime(answer.headers["date"])
-        except (KeyError, ValueError):
-            return
-        if theirs.tzinfo is not None:
-            self.clock_skew = round((self._now() - theirs).total_seconds() - 0.5, 1)
+    def _read_date(self, answer: Answer) -> None:
+        date = date_of(answer.headers)
+        if date is not None:
+            self._platform_clock.take(date, at=self._clock() - answer.took, local=self._local())
+
+
+# What a transport's trouble may not be the next time.
+_PASSING: Final = frozenset({Trouble.UNREACHABLE, Trouble.CUT})
 
 
 def _plain(one: str | Secret) -> str:
@@ -280,7 +299,7 @@ class _Request:
         said = f"the platform's answer is broken ({_one_line(str(error))}); try again later"
         return Unavailable(
             self._clean(said), status=answer.status, correlation_id=answer.headers.get("inin-correlation-id"),
-            method=self.method, path=self.path,
+            method=self.method, path=self.path, narrower=True,
         )  # fmt: skip
 
     def error(self, answer: Answer) -> ApiError:

@@ -10,6 +10,8 @@ from typing import Final
 # Worth asking again: the moment was wrong, not the request. (The official SDKs take 429, 502, 503 and 504; 408 and 500
 # are declared by the endpoints, and a query changes nothing.)
 STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
+# Gateways have numbers of their own beyond 504 (520 to 530); what was never built will not be there in a minute either.
+_NEVER: Final = frozenset({501, 505})
 # Of a request that must not be made twice, only those that say that it was not taken.
 NOT_TAKEN: Final = frozenset({429, 503})
 TRIES: Final = 6
@@ -19,6 +21,11 @@ LONGEST: Final = 30.0
 RETRY_AFTER: Final = 180.0
 # All waits of one request together.
 PATIENCE: Final = 300.0
+
+
+def passes(status: int) -> bool:
+    """Whether an answer of this status is worth asking again."""
+    return status in STATUSES or (status >= 500 and status not in _NEVER)
 
 
 def wait(

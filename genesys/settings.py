@@ -59,6 +59,7 @@ class Settings:
     client_id: str | None = None
     client_secret: Secret | None = None
     access_token: Secret | None = None
+    largest_answer: int = 64 * 1024 * 1024
     store_path: Path = Path("rollbook.db")
     journal: Literal["wal", "delete"] | None = None
     topics: tuple[str, ...] = (topics.QUEUE_CONVERSATIONS,)
@@ -71,7 +72,7 @@ class Settings:
     sqs_receivers: int = 4
     width: timedelta = timedelta(minutes=30)
     lag: timedelta = timedelta(minutes=10)
-    settle_after: timedelta = timedelta(days=4)
+    settle_after: timedelta = timedelta(days=5)
     stuck_after: timedelta = timedelta(days=30)
     ended_only: bool = False
     filter: Mapping[str, Any] | None = None
@@ -160,6 +161,16 @@ def _receivers(value: Any) -> int:
     return value
 
 
+def _largest_answer(value: Any) -> int:
+    try:
+        size = int(value) if isinstance(value, str) else value
+    except ValueError:
+        size = None
+    if not isinstance(size, int) or isinstance(size, bool) or not 1_000_000 <= size <= 1_000_000_000:
+        raise ValueError("must be a number of bytes between 1000000 and 1000000000")
+    return size
+
+
 def _journal(value: Any) -> str:
     if value not in ("wal", "delete"):
         raise ValueError('must be "wal" or "delete"')
@@ -217,6 +228,7 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("genesys", "region"): ("region", _text),
     ("genesys", "api_url"): ("api_url", _address),
     ("genesys", "login_url"): ("login_url", _address),
+    ("genesys", "largest_answer"): ("largest_answer", _largest_answer),
     ("store", "path"): ("store_path", _path),
     ("store", "journal"): ("journal", _journal),
     ("realtime", "websocket"): ("websocket", _flag),
@@ -242,6 +254,7 @@ _ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "GENESYSCLOUD_OAUTHCLIENT_ID": ("client_id", _text),
     "GENESYSCLOUD_OAUTHCLIENT_SECRET": ("client_secret", _secret),
     "GENESYSCLOUD_ACCESS_TOKEN": ("access_token", _secret),
+    "ROLLBOOK_LARGEST_ANSWER": ("largest_answer", _largest_answer),
     "ROLLBOOK_DB": ("store_path", _path),
     "ROLLBOOK_JOURNAL": ("journal", _journal),
 }

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from genesys import retry, secrets
-from genesys.errors import ApiError, ConnectionLost, NotAuthenticated, SignInRefused, Unavailable
-from genesys.http import Answer, Http, TransportError
+from genesys.errors import ApiError, ConnectionLost, NotAuthenticated, RequestRefused, SignInRefused, Unavailable
+from genesys.http import Answer, Http, TransportError, Trouble
 from genesys.settings import Secret, Settings
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _EARLY_SECONDS: Final = 300.0
 
 
 class SignIn:
-    """Hands out a token that is good now. One for all requests of a process."""
+    """Hands out a token that is good now. One for all requests of a process. answered: is given every answer."""
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class SignIn:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         draw: random.Random,
+        answered: Callable[[Answer], None] = lambda _: None,
     ) -> None:
         settings.require_platform()
         assert settings.login_url is not None
@@ -46,6 +47,7 @@ class SignIn:
         self._clock = clock
         self._sleep = sleep
         self._draw = draw
+        self._answered = answered
         self._token: Secret | None = None
         self._renew_at = self._half_at = 0.0
         self.ends_at: float | None = None  # when the token ends, by `clock`; None where that is not known
@@ -89,19 +91,24 @@ class SignIn:
             try:
                 answer = await self._ask()
             except TransportError as error:
-                failure = unreachable(self._url, error)
+                failure = no_answer(self._url, error, narrower=False)
+                if error.trouble not in (Trouble.UNREACHABLE, Trouble.CUT):
+                    raise failure from None
             else:
+                self._answered(answer)
                 if answer.status == 200 and self._accept(answer):
                     if self._outage.over():
                         log.info("sign-in works again")
                     return
-                if answer.status not in retry.STATUSES and answer.status != 200:
+                if not retry.passes(answer.status) and answer.status != 200:
                     if reread or not await self._rotated():
                         raise self._refusal(answer)
                     reread = True
                     continue
                 after = retry.retry_after(answer.status, answer.headers)
-                failure = Unavailable("sign-in does not answer properly; try again later", status=answer.status)
+                failure = Unavailable(
+                    "sign-in does not answer properly; try again later", status=answer.status, narrower=False
+                )
             tries = UNREACHED if isinstance(failure, ConnectionLost) else retry.TRIES
             wait = retry.wait(attempt, retry_after=after, draw=self._draw.random, waited=waited, tries=tries)
             if wait is None:
@@ -166,11 +173,20 @@ def _object(body: bytes) -> dict[str, Any]:
     return decoded if isinstance(decoded, dict) else {}
 
 
-def unreachable(url: str, error: TransportError) -> ConnectionLost | Unavailable:
-    """The error for a request that got no answer, with the host and what to look at."""
+def no_answer(
+    url: str, error: TransportError, *, method: str = "", path: str = "", narrower: bool = True
+) -> ConnectionLost | ApiError:
+    """The error for a request that got no answer, with the host and what to look at.
+
+    narrower: whether what was asked for can be less.
+    """
     host = urlsplit(url).netloc
-    if error.unreachable:
+    if error.trouble is Trouble.UNREACHABLE:
         return ConnectionLost(
             f"cannot reach {host} ({error}); check the network, GENESYSCLOUD_REGION, and the proxy settings"
         )
-    return Unavailable(f"{host} gave no proper answer ({error}); try again later")
+    if error.trouble is Trouble.ADDRESS:
+        said = f"this request to {host} cannot be made ({error}); that is rollbook's fault, not the network's"
+        return RequestRefused(said, method=method, path=path, narrower=narrower)
+    said = f"{host} gave no proper answer ({error}); try again later"
+    return Unavailable(said, method=method, path=path, narrower=narrower)

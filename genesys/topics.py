@@ -7,7 +7,7 @@ It does not know what a notification on a topic looks like.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 # The longest name that a topic may have: "A combined topic can contain up to 200 characters".
@@ -111,6 +111,24 @@ def combine(prefix: str, suffixes: Iterable[str]) -> list[str]:
             names.append(f"{prefix}?{suffix}")
     # One alone needs no combination.
     return [name if "&" in name else name.replace("?", ".") for name in names]
+
+
+def combined(topics: Sequence[str]) -> list[str]:
+    """Topics that differ in their last word only, as combined topics: fewer of a channel's thousand."""
+    suffixes: dict[str, list[str]] = {}
+    for topic in topics:
+        prefix, _, suffix = topic.rpartition(".")
+        suffixes.setdefault(prefix, []).append(suffix)
+    return [
+        one
+        for prefix, listed in suffixes.items()
+        for one in (combine(prefix, listed) if len(listed) > 1 else [f"{prefix}.{listed[0]}"])
+    ]
+
+
+def plain(topics: Sequence[str]) -> int:
+    """How many plain topics these stand for."""
+    return sum(len(expand(one)) for one in topics)
 
 
 def subscribable(template: str) -> bool:

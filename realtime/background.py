@@ -1,13 +1,58 @@
-"""Work that goes on beside what began it: kept until it ends, waited for at the end, and heard of if it fails."""
+"""Work that goes on beside what began it: kept until it ends, waited for at the end, and heard of if it fails.
+
+And work that is made again and again: each time with an end of its own, and what went wrong said once.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from genesys.errors import ApiError, RollbookError
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+async def attempt(what: str, work: Callable[[], Awaitable[None]], *, within: float, before: str | None) -> str | None:
+    """Do it, or answer why not: it is done again at the next occasion, whatever went wrong.
+
+    within: seconds after which it is given up. before: why it could not be done the last time; that is said once.
+    """
+    unforeseen = None
+    try:
+        async with asyncio.timeout(within):
+            await work()
+    except TimeoutError:
+        why = f"no answer within {within:.0f} s"
+    except RollbookError as error:
+        why = error.message if isinstance(error, ApiError) else str(error)
+    except Exception as error:
+        why, unforeseen = f"an error that nobody foresaw ({type(error).__name__})", error
+    else:
+        return None
+    if why != before:
+        log.warning("cannot %s now, will again: %s", what, why, exc_info=unforeseen)
+    return why
+
+
+async def apart(work: Callable[[], T]) -> T:
+    """What `work` answers, from a thread that ends with the process. (The loop waits for its own ones at the end.)"""
+    answer: Future[T] = Future()
+    answer.set_running_or_notify_cancel()  # nobody can call it back
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(answer)
 
 
 class Background:

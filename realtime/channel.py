@@ -15,7 +15,8 @@ one takes over from the other. Rules (the platform's, with their sources in docs
   is one whose sockets do not last. A refused handshake says nothing of the channel; an hour of them costs one of the
   twenty, if one is free.
 - Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again, then
-  and when its channel turns out to be gone: a server that accepts and then closes is a failing server.
+  and when its channel turns out to be gone: a server that accepts and then closes is a failing server. A return that
+  ends with "gone" has waited already: the new channel is made at once, unless the one that is gone never listened.
 
 Time comes in as a `Moment`, actions go out. Nothing here opens, sleeps, draws or logs, or knows a topic or an address.
 """
@@ -28,7 +29,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from realtime.signals import Action, Channel, Do, Event, Moment, Phase, Signal, Timings
+from realtime.signals import STEPS, Action, Channel, Do, Event, Moment, Phase, Signal, Timings
 
 __all__ = ["Action", "Channel", "Do", "Event", "Line", "Moment", "Phase", "Signal", "Timings"]
 
@@ -49,6 +50,7 @@ class Line:
     successor: Channel | None = None
     leaving: list[Channel] = field(default_factory=list)
     tickets: int = 0
+    stops_as: str = "stopped"  # why its spans end when it is stopped
 
     def start(self, moment: Moment) -> list[Action]:
         """Begin with a new channel."""
@@ -126,7 +128,7 @@ class Line:
         self.tickets += 1
         channel.phase, channel.ticket = phase, self.tickets
         channel.until = moment.tick + (within or self.timings.step_timeout)
-        yield Action(_STEPS[phase], channel.serial, channel.ticket, like=channel.like)
+        yield Action(STEPS[phase], channel.serial, channel.ticket, like=channel.like)
 
     def _wait(self, channel: Channel, then: Phase, moment: Moment, *, at_least: float | None = None) -> None:
         channel.failures += 1
@@ -136,16 +138,22 @@ class Line:
 
     def _replace_by_new(self, channel: Channel, moment: Moment) -> None:
         """Put a new channel in this one's place, after its step of the back-off."""
+        new = self._in_place_of(channel)
+        if new is not None:
+            self._wait(new, Phase.CREATING, moment)
+
+    def _in_place_of(self, channel: Channel) -> Channel | None:
+        """A new channel, with the failures of the one whose place it takes; None if there is a successor to take it."""
         channel.phase = Phase.DONE
         if channel is self.current and self.successor is not None:
             self.current, self.successor = self.successor, None
-            return
+            return None
         new = self._new(failures=channel.failures)
-        self._wait(new, Phase.CREATING, moment)
         if channel is self.current:
             self.current = new
         else:
             self.successor = new
+        return new
 
     def _forget_failures(self, channel: Channel, moment: Moment) -> None:
         if moment.tick - channel.since >= self.timings.steady_after:
@@ -200,14 +208,6 @@ class Line:
         yield Action(Do.CLOSE, slow.serial)
 
 
-_STEPS: Final[Mapping[Phase, Do]] = {
-    Phase.CREATING: Do.CREATE,
-    Phase.SUBSCRIBING: Do.SUBSCRIBE,
-    Phase.CONNECTING: Do.CONNECT,
-    Phase.LEAVING: Do.PART,
-}
-
-
 def _created(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     _lives_until(line, channel, signal, moment)
     yield from line._begin(channel, Phase.SUBSCRIBING, moment)
@@ -226,7 +226,7 @@ def _subscribed(line: Line, channel: Channel, signal: Signal, moment: Moment) ->
 
 def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     del signal
-    channel.phase, channel.until, channel.lasting = Phase.LISTENING, math.inf, False
+    channel.phase, channel.until, channel.lasting, channel.listened = Phase.LISTENING, math.inf, False, True
     channel.since = channel.heard = channel.told = channel.asked = moment.tick
     channel.refused = math.inf
     channel.heard_wall, channel.proven_wall, channel.pinged = moment.wall, moment.wall, None
@@ -255,7 +255,12 @@ def _gone(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Itera
         # The platform answers again, after whatever it cost to learn that: the steps begin anew, and only once, because
         # the new channel has to hear for a while first.
         channel.failures = 0
-    line._replace_by_new(channel, moment)
+    if not channel.listened:
+        line._replace_by_new(channel, moment)
+    elif (new := line._in_place_of(channel)) is not None:
+        # It has just waited for its step to return to a channel that was there: to learn that it has gone is no failure
+        # of another kind. A channel that is gone before it ever heard anything is, and waits like every other.
+        yield from line._begin(new, Phase.CREATING, moment)
     yield Action(Do.CLOSE, channel.serial)
 
 
@@ -375,7 +380,7 @@ def _stop(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Itera
         line.successor = None
     elif channel is line.current:
         line.current = None
-    yield from line._let_go(channel, moment, reason="stopped")
+    yield from line._let_go(channel, moment, reason=line.stops_as)
 
 
 def _left(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:

@@ -13,8 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,15 +25,19 @@ from genesys.errors import RollbookError, StoreError
 from genesys.memory import give_back
 from genesys.settings import Settings, written
 from genesys.times import to_text
+from realtime.background import apart
+from realtime.clocks import corrected
 from realtime.figures import Figures, hearing
 from realtime.health import Port
 from realtime.notify import Notifier
 from realtime.queue import Door, Queue
 from realtime.signals import Timings
 from realtime.subscriber import ALIVE, REDISCOVER, Subscriber
+from realtime.vitals import Ledger, Vitals
 from reconcile.due import AT_ONCE, Round, run_due
 from reconcile.report import Report, title
 from reconcile.schedule import Schedule
+from store import status
 from store.book import Book
 from store.errors import StoreBusy
 
@@ -50,6 +53,11 @@ SHARE: Final = 0.8
 # reconciliation under way; then whoever waits for another program's hold on the store is hurried.
 _STOPS_WITHIN: Final = 7.0
 _READY_WITHIN: Final = 30.0
+# What a round over the ledger may take. A backfill of months takes longer: what it has read is kept, page by page, and
+# the next round goes on where it was. Its requests have ends of their own, so that only a defect is met by this.
+ROUND_WITHIN: Final = timedelta(hours=6)
+# How often the clocks are compared.
+_CLOCKS: Final = 5.0
 # How long the ledger may take to say how many windows there are. Who asks for health gives up after some seconds.
 _LOOKS_WITHIN: Final = 2.0
 # What SIGHUP can change while the daemon runs; the rest holds from the next start.
@@ -82,27 +90,13 @@ def _sqs(settings: Settings) -> Queue:
     return SqsQueue(settings.sqs_queue_url, receivers=settings.sqs_receivers)
 
 
-async def _apart(work: Callable[[], T]) -> T:
-    """What `work` answers, from a thread that ends with the process. (The loop waits for its own ones at the end.)"""
-    answer: Future[T] = Future()
-    answer.set_running_or_notify_cancel()  # nobody can call it back
-
-    def run() -> None:
-        try:
-            answer.set_result(work())
-        except BaseException as error:
-            answer.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await asyncio.wrap_future(answer)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What only tests, the demo and the command line change.
 
     now: the organisation's clock. look_every: how often the ledger is looked at. reconcile: whether it is at all.
-    queue: how the queue of the settings is reached.
+    queue: how the queue of the settings is reached. round_within: how long a round over the ledger may take. wall: this
+    machine's clock, whose jumps are noticed; seconds.
     """
 
     now: Callable[[], datetime] = _utc_now
@@ -112,6 +106,8 @@ class Options:
     look_every: timedelta = LOOK_EVERY
     reconcile: bool = True
     queue: Callable[[Settings], Queue] = _sqs
+    round_within: timedelta = ROUND_WITHIN
+    wall: Callable[[], float] = time.time
 
 
 class Daemon:
@@ -140,7 +136,8 @@ class Daemon:
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
-        self._looking: asyncio.Task[Mapping[str, int] | str] | None = None  # at the ledger, for the figures
+        self._looking: asyncio.Task[Ledger | str] | None = None  # at the ledger, for the figures
+        self._vitals = Vitals(self._began)
 
     def stop(self) -> None:
         """Drain and end."""
@@ -243,38 +240,64 @@ class Daemon:
             for one in (working, stopping):
                 one.cancel()
 
+    def now(self) -> datetime:
+        """The time by which what is heard is stamped: the platform's, where this machine's clock is clearly wrong.
+
+        What is heard is held against what is read, whose time is the platform's: behind a clock that is an hour late no
+        event would ever seem to be newer than a read.
+        """
+        now = self._options.now()
+        # A clock that tests and the demo make is right by itself, and may run faster than any other.
+        return now if self._options.now is not _utc_now else corrected(now, self._vitals.skew.steady)
+
     async def figures(self) -> Figures:
         """How the daemon is. Reads the ledger of the last 31 days, and does not wait long for it."""
         started = self.ready.is_set() and (self.subscriber is None or self.subscriber.looked)
         starting = None if started else time.monotonic() - self._began
         if self._book is None or self._api is None:
             return Figures(starting_for=starting)
-        windows = await self._verdicts(self._book)
-        return replace(
-            Figures() if self.subscriber is None else self.subscriber.figures(),
+        ledger = await self._ledger(self._book)
+        known = Ledger() if isinstance(ledger, str) else ledger
+        figures = Figures() if self.subscriber is None else self.subscriber.figures()
+        sqs = None if self.door is None else self.door.figures()
+        tick = time.monotonic()
+        self._take_counts(tick)
+        figures = replace(
+            figures,
             starting_for=starting,
-            sqs=None if self.door is None else self.door.figures(),
+            sqs=sqs,
             reconcile_failing=self.reconcile_failing,
-            windows={} if isinstance(windows, str) else windows,
-            ledger_failing=windows if isinstance(windows, str) else None,
+            windows=known.verdicts,
+            due=known.due,
+            ledger_failing=ledger if isinstance(ledger, str) else None,
             requests=self._count.requests,
             clock_skew=self._api.clock_skew,
             budget_left=self._api.requests_left(),
             latency=self._api.latency.cumulative(),
         )
+        return self._vitals.added_to(figures, known, tick, self.now(), reconciles=self._options.reconcile)
 
-    async def _verdicts(self, book: Book) -> Mapping[str, int] | str:
-        """How many windows have each verdict; or why that cannot be told. One look at a time, whoever asks."""
+    def _take_counts(self, tick: float) -> None:
+        letters = dropped = 0
+        if self.subscriber is not None:
+            letters, dropped = self.subscriber.intake.stored.dead_letters, self.subscriber.inbox.dropped
+        if self.door is not None:
+            letters += self.door.figures().dead_letters
+        self._vitals.count(letters, dropped, tick)
+
+    async def _ledger(self, book: Book) -> Ledger | str:
+        """How many windows have each verdict, and which wait; or why that cannot be told. One look at a time."""
         since = to_text(self._options.now() - timedelta(days=31))
+        due = partial(status.oldest_due, width=self.settings.width, since=self.settings.since)
 
-        def look() -> Mapping[str, int] | str:
+        def look() -> Ledger | str:
             try:
-                return book.verdicts(since=since)
+                return Ledger(book.verdicts(since=since), *book.read(due))
             except StoreError as error:
                 return str(error)
 
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(_apart(look))
+            self._looking = asyncio.create_task(apart(look))
         looking = self._looking
         await asyncio.wait({looking}, timeout=_LOOKS_WITHIN)
         return looking.result() if looking.done() else f"no answer for {_LOOKS_WITHIN:.0f} s"
@@ -284,24 +307,25 @@ class Daemon:
         if killed:
             spans = count(killed, "span of coverage ends", "spans of coverage end")
             log.warning("an earlier run was killed: %s at its last sign of life", spans)
+        self._vitals.last_event = await asyncio.to_thread(book.read, status.last_event)
         if self.settings.websocket:
             self.subscriber = Subscriber(
                 api,
                 book,
                 self.settings,
-                now=self._options.now,
+                now=self.now,
                 timings=self._options.timings,
                 rediscover=self._options.rediscover,
                 alive=self._options.alive,
             )
         if self.settings.sqs_queue_url is not None:
-            door = await self._unless_stopped(_apart(lambda: self._find_door(book)))
+            door = await self._unless_stopped(apart(lambda: self._find_door(book)))
             if door is None:
                 return
             door.start()
             self.door = door
         schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
-        telling = asyncio.create_task(self._tell())
+        beside = [asyncio.create_task(self._tell()), asyncio.create_task(self._watch_clocks())]
         # Beside the sockets, which take their time too.
         closing = [asyncio.create_task(self._close_door())]
         if self._options.reconcile:
@@ -312,12 +336,13 @@ class Daemon:
             await (self._stop.wait() if self.subscriber is None else self.subscriber.run(self._stop))
         finally:
             self.stop()
-            telling.cancel()
+            for one in beside:
+                one.cancel()
             await asyncio.gather(*closing)
 
     def _find_door(self, book: Book) -> Door:
         door = Door(
-            self._options.queue(self.settings), book, now=self._options.now, topics=self.settings.sqs_topics,
+            self._options.queue(self.settings), book, now=self.now, topics=self.settings.sqs_topics,
             receivers=self.settings.sqs_receivers,
         )  # fmt: skip
         door.look()
@@ -338,18 +363,47 @@ class Daemon:
     async def _reconcile(self, api: Api, book: Book) -> None:
         """One look at the ledger. What goes wrong is said and tried again at the next look."""
         how = Round(
-            command="daemon", wait=0.0, rest=FOLLOW_EVERY, told=partial(_log_window, book), stop=self._stop,
+            command="daemon", wait=0.0, rest=FOLLOW_EVERY, told=partial(self._read_one, book), stop=self._stop,
             at_once=AT_ONCE,
         )  # fmt: skip
+        unforeseen = None
+        within = self._options.round_within
         try:
-            report = await run_due(book, api, self.settings, now=self._options.now, how=how)
+            async with asyncio.timeout(within.total_seconds()):
+                report = await run_due(book, api, self.settings, now=self._options.now, how=how)
             failing = report.errors[-1][1] if report.errors else None
         except RollbookError as error:
             failing = str(error)
-        if failing is not None and failing != self.reconcile_failing:
-            log.error("cannot reconcile now, will try again: %s", failing)
+        except TimeoutError:
+            failing = f"a round over the ledger was given up after {within}; the next one goes on where it was"
+        except Exception as error:
+            failing, unforeseen = f"an error that nobody foresaw ({type(error).__name__}: {error})", error
+        if failing is None:
+            self._vitals.round_at = time.monotonic()
+        elif failing != self.reconcile_failing:
+            log.error("cannot reconcile now, will try again: %s", failing, exc_info=unforeseen)
         self.reconcile_failing = failing
         await asyncio.to_thread(give_back)
+
+    def _read_one(self, book: Book, report: Report) -> None:
+        """A window of the round was read: it gets on."""
+        if report.verdict != "failed":
+            self._vitals.round_at = time.monotonic()
+        _log_window(book, report)
+
+    async def _watch_clocks(self) -> None:
+        """Notice when this machine's clock jumps, and keep the counts of the last hour though nobody asks for them."""
+        while True:
+            tick = time.monotonic()
+            skew = None if self._api is None else self._api.clock_skew
+            if (jump := self._vitals.clocks(self._options.wall(), tick, skew)) is not None:
+                log.warning(
+                    "this machine's clock jumped %s by %.0f s, or it slept; what was heard is stamped by the platform's"
+                    " time where that is known",
+                    "forward" if jump > 0 else "back", abs(jump),
+                )  # fmt: skip
+            self._take_counts(tick)
+            await asyncio.sleep(_CLOCKS)
 
     async def _tell(self) -> None:
         """Tell the service manager: ready once every line listens (or after a while), then alive."""

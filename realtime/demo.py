@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 import msgspec
@@ -63,6 +63,15 @@ class Experiment:
     absent: int = 0  # conversations of the window that it did not answer
 
 
+class Gaps(NamedTuple):
+    """What capture missed of one kind for one cause: how many conversations, and how many of them are filled by now."""
+
+    kind: str
+    cause: str
+    number: int
+    filled: int
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the demo ends with."""
@@ -70,7 +79,7 @@ class Found:
     happened: int
     heard: int
     report: Report
-    causes: list[tuple[str, str, int]]
+    gaps: list[Gaps]
     equal: int
     different: int
     child_rows: int
@@ -227,16 +236,17 @@ def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, A
     stored = book.details_of(to_text(window.start), to_text(window.end))
     equal = sum(msgspec.json.decode(stored.get(one, "null")) == record for one, record in truth.items())
     gaps = book.gaps(since=to_text(window.start), until=to_text(window.end))
-    causes: dict[tuple[str, str], int] = {}
-    owned = set(truth)
+    counted: dict[tuple[str, str], Gaps] = {}
     for gap in gaps:
-        if gap.conversation_id in owned:
-            causes[gap.kind, gap.cause] = causes.get((gap.kind, gap.cause), 0) + 1
+        if gap.conversation_id in truth:
+            before = counted.get((gap.kind, gap.cause), Gaps(gap.kind, gap.cause, 0, 0))
+            filled = before.filled + (gap.filled_at is not None)
+            counted[gap.kind, gap.cause] = before._replace(number=before.number + 1, filled=filled)
     return Found(
         happened=len(truth),
-        heard=len(truth) - sum(count for (kind, _), count in causes.items() if kind == "missing"),
+        heard=len(truth) - sum(one.number for one in counted.values() if one.kind == "missing"),
         report=report,
-        causes=[(kind, cause, count) for (kind, cause), count in sorted(causes.items())],
+        gaps=[counted[key] for key in sorted(counted)],
         equal=equal,
         different=len(set(truth) | set(stored)) - equal,
         child_rows=book.child_rows(),
@@ -245,16 +255,31 @@ def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, A
     )
 
 
-_KINDS: Final = {"missing": "never heard", "changed": "their end was not heard", "live_only": "not listed"}
+_KINDS: Final = {
+    "missing": "were never heard",
+    "changed": "were heard, but not how they ended",
+    "live_only": "were heard, and the platform does not list them",
+}
+_WHY: Final = {
+    "disconnected": "while the connection was lost",
+    "not running": "while nobody listened",
+    "channel lost": "after the platform had ended the channel",
+    "topic rejected": "on a topic that the platform refuses",
+    "not heard by this transport": "on no topic that is listened to",
+    "unknown": "though somebody listened: the notification never came",
+}
 
 
 def _figures(found: Found) -> Iterator[tuple[str, str]]:
-    yield f"{found.happened:,}", "conversations started in the window"
-    yield f"{found.heard:,}", f"of them were heard live ({found.heard / max(found.happened, 1):.1%})"
-    for kind, cause, count in found.causes:
-        yield f"{count:,}", f"{_KINDS.get(kind, kind)}: [red]{cause}[/red]"
+    """Number and words, line by line. What is indented adds up to the line above it."""
+    yield f"{found.happened:,}", "conversations started in the window:"
+    yield f"{found.heard:,}", f"  were heard live ({found.heard / max(found.happened, 1):.1%})"
+    yield f"{found.happened - found.heard:,}", "  were never heard"
+    for kind, words in _KINDS.items():
+        gaps = [one for one in found.gaps if one.kind == kind]
+        if gaps:
+            yield from _of_kind(words, gaps)
     told = found.report.as_dict()
-    yield f"{told['written']:,}", "were filled in from what the platform says happened"
     verdict = f"verdict [bold]{told['verdict']}[/bold]"
     if told["ongoing"]:
         verdict += f": {told['ongoing']:,} still going on, followed until they end"
@@ -262,6 +287,17 @@ def _figures(found: Found) -> Iterator[tuple[str, str]]:
     state = "[green]equal[/green]" if not found.different else f"[red]{found.different:,} different[/red]"
     yield f"{found.equal:,}", f"of {found.happened:,} records in the store and in the organisation's truth: {state}"
     yield f"{found.child_rows:,}", "rows of participants, sessions, segments, metrics, audio"
+
+
+def _of_kind(words: str, gaps: list[Gaps]) -> Iterator[tuple[str, str]]:
+    """The gaps of a kind: how many, why, and what became of them."""
+    count, filled = sum(one.number for one in gaps), sum(one.filled for one in gaps)
+    yield f"{count:,}", f"{words}:"
+    for one in gaps:
+        yield f"{one.number:,}", f"  {_WHY.get(one.cause, one.cause)} ([red]{one.cause}[/red])"
+    left = f", {count - filled:,} are not" if count > filled else ""
+    all_of = "all of them" if count == filled else f"{filled:,} of them"
+    yield "", f"  {all_of} are filled in by now{left}"
 
 
 def _show(experiments: list[Experiment], found: Found, path: Path, seconds: float) -> None:
@@ -301,7 +337,9 @@ def _as_dict(experiments: list[Experiment], found: Found, path: Path) -> dict[st
         "store": str(path),
         "happened": found.happened,
         "heard_live": found.heard,
-        "gaps": [{"kind": kind, "cause": cause, "count": count} for kind, cause, count in found.causes],
+        "gaps": [
+            {"kind": one.kind, "cause": one.cause, "count": one.number, "filled": one.filled} for one in found.gaps
+        ],
         "equal_to_truth": found.equal,
         "different_from_truth": found.different,
         "child_rows": found.child_rows,

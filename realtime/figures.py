@@ -13,6 +13,20 @@ from realtime.queue import QueueFigures
 # Not heard yet, not stored yet: seconds that are normal, and seconds beyond which nothing works.
 _LATE: Final = 30.0
 _DEAD: Final = 300.0
+# What is made every few minutes and has not been made well for so long has failed several times in a row: the look for
+# queues (every five minutes, ten at most for each), and the round over the ledger (every minute; a long one gets on by
+# every window that it reads).
+_LOOK_LATE: Final = 1_200.0
+_ROUND_LATE: Final = 3_600.0
+# A window is read some minutes after its end; every four hours where the platform answers with whole days.
+_DUE_LATE: Final = 6 * 3_600.0
+_SKEW: Final = 30.0
+# Of the last hour. One that nobody understands is no reason to wake anybody; one that was dropped is a hole.
+_LETTERS: Final = 10
+# A quiet night, a weekend and a feast are normal.
+_QUIET: Final = 7 * 86_400.0
+# Before that long after a start it is not known whether nothing comes.
+_SETTLING: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +64,16 @@ class Figures:
     by_template: Mapping[str, int] = field(default_factory=dict)
     store_failing: str | None = None
     discovery_failing: str | None = None
+    counting_failing: str | None = None  # why the client's channels cannot be counted
+    looked_ago: float | None = None  # seconds since the last good look for queues; None where none is looked for
+    rounds_ago: float | None = None  # seconds since the last good round over the ledger; None where none are made
+    oldest_due: float | None = None  # seconds since the end of the oldest window that is due; None where none is
+    due: int = 0
+    clock_jump: float | None = None  # by how many seconds this machine's clock jumped within the last hour
+    letters_of_hour: int = 0
+    dropped_of_hour: int = 0
+    up_for: float = 0.0
+    quiet_for: float | None = None  # seconds since the last event, of this run or of earlier ones; None: there is none
     reconcile_failing: str | None = None
     ledger_failing: str | None = None  # why the windows cannot be counted
     refused: int = 0
@@ -95,6 +119,7 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
         degraded.append(f"queues cannot be listed: {figures.discovery_failing}")
     if figures.reconcile_failing:
         degraded.append(f"cannot reconcile, will try again: {figures.reconcile_failing}")
+    _judge_ages(figures, degraded)
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
     if failed := figures.windows.get("failed", 0):
@@ -107,6 +132,51 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
     if figures.unplaced:
         degraded.append(f"{count(figures.unplaced, 'topic finds', 'topics find')} no room")
     return ("dead" if dead else "degraded" if degraded else "well"), dead + degraded
+
+
+def _judge_ages(figures: Figures, degraded: list[str]) -> None:
+    """What goes on and gets nowhere; what this machine's clock and the last hour say."""
+    if figures.counting_failing:
+        degraded.append(f"the client's channels cannot be counted: {figures.counting_failing}")
+    if figures.looked_ago is not None and figures.looked_ago > _LOOK_LATE:
+        degraded.append(f"the last good look for queues was {_long(figures.looked_ago)} ago")
+    if figures.rounds_ago is not None and figures.rounds_ago > _ROUND_LATE:
+        degraded.append(f"no window has been read and no round has ended well for {_long(figures.rounds_ago)}")
+    if figures.oldest_due is not None and figures.oldest_due > _DUE_LATE:
+        degraded.append(
+            f"{count(figures.due, 'window is due and not', 'windows are due and not')} read; the oldest ended"
+            f" {_long(figures.oldest_due)} ago"
+        )
+    if figures.clock_skew is not None and abs(figures.clock_skew) > _SKEW:
+        side = "ahead of" if figures.clock_skew > 0 else "behind"
+        degraded.append(
+            f"this machine's clock is {_long(abs(figures.clock_skew))} {side} the platform's: set it right (NTP)"
+        )
+    if figures.clock_jump is not None:
+        way = "forward" if figures.clock_jump > 0 else "back"
+        degraded.append(
+            f"this machine's clock jumped {way} by {_long(abs(figures.clock_jump))} within the last hour, or slept"
+        )
+    if figures.dropped_of_hour:
+        dropped = count(figures.dropped_of_hour, "notification was", "notifications were")
+        degraded.append(f"{dropped} dropped within the last hour: the store takes them too slowly")
+    if figures.letters_of_hour >= _LETTERS:
+        degraded.append(
+            f"{figures.letters_of_hour:,} notifications of the last hour could not be understood:"
+            " `rollbook dead-letters list` shows them"
+        )
+    if figures.up_for > _SETTLING and (figures.lines or figures.sqs is not None):
+        quiet = figures.up_for if figures.quiet_for is None else figures.quiet_for
+        if quiet > _QUIET:
+            degraded.append(f"no event has come for {_long(quiet)}")
+
+
+def _long(seconds: float) -> str:
+    """A duration in the largest unit of which there are two."""
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def hearing(figures: Figures) -> str:

@@ -116,6 +116,14 @@ def _gauges(figures: Figures) -> Iterator[tuple[str, str, float | None]]:
     yield "channels_of_others", "Channels of the client that are not ours.", figures.channels_of_others
     yield "rate_budget_left", "Requests that the platform would take this minute.", figures.budget_left
     yield "clock_skew_seconds", "The platform's clock against ours.", figures.clock_skew
+    yield "clock_jump_seconds", "How far our clock jumped within the last hour.", figures.clock_jump or 0.0
+    yield "last_look_age_seconds", "Age of the last good look for queues.", figures.looked_ago
+    yield "last_round_age_seconds", "Age of the last good round over the ledger.", figures.rounds_ago
+    yield "due_windows", "Windows that are due and not read.", figures.due
+    yield "oldest_due_window_age_seconds", "Since the end of the oldest of them; 0: none.", figures.oldest_due or 0.0
+    yield "dead_letters_last_hour", "What could not be understood within the last hour.", figures.letters_of_hour
+    yield "dropped_last_hour", "Notifications dropped within the last hour.", figures.dropped_of_hour
+    yield "last_event_age_seconds", "Since the last event, of this run or earlier ones.", figures.quiet_for
     last = figures.last_event_at.timestamp() if figures.last_event_at else None
     yield "last_event_timestamp_seconds", "When the newest stored notification came.", last
     yield "up", "0 if dead, 0.5 if degraded, 1 if well.", {"dead": 0, "degraded": 0.5, "well": 1}[judge(figures)[0]]

@@ -20,8 +20,9 @@ import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from genesys import console
-from genesys.envelopes import parse_stream
+from genesys.envelopes import LONGEST, parse_stream
 from genesys.errors import RollbookError, StoreError, UsageError
+from genesys.notification import Unreadable
 from genesys.settings import Settings
 from genesys.times import to_text
 from realtime.deposit import Heard, deposit
@@ -135,6 +136,8 @@ def _read(raw: Iterator[bytes], book: Book, told: Ingested) -> None:
     for length, item in parse_stream(_unpacked(raw, broken), source=_SOURCE, now=_now):
         batch.append(item)
         size += length
+        if length > LONGEST and isinstance(item, Unreadable):
+            broken.append(BrokenFile(f"something in it is longer than {LONGEST:,} bytes, which no event is: skipped"))
         if len(batch) >= BATCH or size >= BATCH_BYTES:
             _store(book, batch, told)
             batch, size = [], 0
@@ -164,7 +167,10 @@ def _counted(stream: Readable, origin: Origin, told: Ingested, advance: Callable
 
 
 def _unpacked(raw: Iterator[bytes], broken: list[BrokenFile]) -> Iterator[bytes]:
-    """The bytes, unpacked if they are gzip. A file that breaks in the middle gives what it has, and says so."""
+    """The bytes, unpacked if they are gzip, a chunk at a time however small they were packed.
+
+    A file that breaks in the middle gives what it has, and says so.
+    """
     first = next(raw, b"")
     while len(first) < len(_GZIP) and (more := next(raw, b"")):
         first += more
@@ -175,7 +181,11 @@ def _unpacked(raw: Iterator[bytes], broken: list[BrokenFile]) -> Iterator[bytes]
     packed, member = first, zlib.decompressobj(wbits=31)
     try:
         while True:
-            yield member.decompress(packed)
+            unpacked = member.decompress(packed, _CHUNK)
+            yield unpacked
+            packed = b"" if member.eof else member.unconsumed_tail
+            if packed or (len(unpacked) == _CHUNK and not member.eof):
+                continue  # a megabyte may hold a gigabyte
             # A gzip file may be several, one after another: Firehose and `cat` make such.
             packed = member.unused_data.lstrip(b"\0") or next(raw, b"")
             if not packed:
@@ -186,7 +196,6 @@ def _unpacked(raw: Iterator[bytes], broken: list[BrokenFile]) -> Iterator[bytes]
         broken.append(BrokenFile(f"the gzip data is damaged ({error}); what stands before it is stored"))
         return
     if not member.eof:
-        yield member.flush()
         broken.append(BrokenFile("the gzip data ends too early; what is there is stored"))
 
 

@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Final, TypeVar
 
+from genesys.columns import count
 from genesys.errors import StoreError
 from genesys.notification import Observation, Unreadable, parse_frame
 from genesys.times import to_text
@@ -113,6 +114,11 @@ class Intake:
         batch = [heard for frame in frames if (heard := self._read(frame)) is not None]
         if self._on_heard is not None:
             self._on_heard([heard for heard in batch if isinstance(heard, Observation)])
+        if unreadable := [heard for heard in batch if isinstance(heard, Unreadable)]:
+            log.warning(
+                "%s could not be understood (table dead_letters); the first: %s",
+                count(len(unreadable), "notification"), unreadable[0].error,
+            )  # fmt: skip
         if batch:
             self._count(await self._answer(batch, self._book.record(batch)))
         self._taken = []

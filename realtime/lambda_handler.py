@@ -25,6 +25,7 @@ from typing import Any, Final
 from genesys import cloudwatch
 from genesys.envelopes import parse_all
 from genesys.errors import StoreError
+from genesys.notification import Unreadable
 from genesys.settings import Settings, load
 from genesys.times import to_text
 from realtime.deposit import Deposited, Heard, deposit
@@ -74,7 +75,8 @@ def _store(call: Delivery, until: float) -> tuple[Deposited, dict[int, str]]:
         _shelf.put_away()
         log.error("%d of %d could not be stored: %s", len(failed), len(call.items), next(iter(failed.values())))
     if told.dead_letters:
-        log.warning("%d dead letters (table dead_letters)", told.dead_letters)
+        why = next((one.error for one in heard if isinstance(one, Unreadable)), "it cannot be stored")
+        log.warning("%d dead letters (table dead_letters); the first: %s", told.dead_letters, why)
         cloudwatch.count(DeadLetters=told.dead_letters)
     return told, failed
 

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 # Seconds for which a reading of the clock holds: what the ledger's times can show.
 _STAMP: Final = 0.001
+# Why a span ends whose topics are not wanted any more: in the ledger's words.
+LET_GO: Final = "topics let go"
 # Seconds between two tries to see whether a channel that was returned to still has its topics.
 _LOOK_AGAIN: Final = 10.0
 
@@ -108,9 +110,10 @@ class Listener:
         """Begin to listen."""
         self._act(self.line.start(self._desk.moment()))
 
-    def stop(self) -> None:
-        """Hear no more. `drained` waits for the sockets."""
+    def stop(self, *, reason: str = "stopped") -> None:
+        """Hear no more. `drained` waits for the sockets. reason: in the ledger's words."""
         self.stopping = True
+        self.line.stops_as = reason
         self._tell_heard()
         self._act(self.line.stop(self._desk.moment()))
 
@@ -189,7 +192,7 @@ class Listener:
             until = self._last_proof(held)
             # What is added may need the room, and goes another way: it would be there first.
             await held.say("unsubscribe", removed, self.line.timings.pong_within)
-            self._inbox.note(End(held.serial, until, "stopped", held.told.forget(removed)))
+            self._inbox.note(End(held.serial, until, LET_GO, held.told.forget(removed)))
         if added and held.channel is not None:
             await self._add(held, added, {})
 
@@ -303,7 +306,7 @@ class Listener:
         held.unproven = None
         at = to_text(datetime.fromtimestamp(action.at, UTC))
         self._inbox.note(End(held.serial, at, action.reason))
-        if action.reason not in ("rolled over", "stopped"):
+        if action.reason not in ("rolled over", "stopped", LET_GO):
             self.losses += 1
             log.warning("%s: hears no more since %s (%s)", self.scope, at, action.reason)
 

@@ -14,7 +14,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
@@ -271,13 +271,12 @@ class Door:
     def _store_batch(self, batch: list[_Held]) -> None:
         heard: list[Heard] = []
         owners: list[int] = []
-        poison: set[int] = set()
+        poison: dict[int, str] = {}
         at = to_text(batch[0].received_at)
         for position, held in enumerate(batch):
             body = held.message.body.encode(errors="surrogatepass")
             found = parse_all(body, source="sqs", received_at=at, once=held.message.id)
-            if any(isinstance(one, Unreadable) for one in found):
-                poison.add(position)
+            poison.update((position, one.error) for one in found if isinstance(one, Unreadable))
             heard += found
             owners += [position] * len(found)
         failed = {owners[one] for one in self._insist(heard)}
@@ -307,7 +306,7 @@ class Door:
         if failing != self._numbers.store_failing:
             self._say(store_failing=failing)
 
-    def _settle(self, batch: list[_Held], poison: set[int], failed: set[int]) -> None:
+    def _settle(self, batch: list[_Held], poison: Mapping[int, str], failed: set[int]) -> None:
         """Have deleted what is durable; leave the rest to be delivered again, or to the redrive policy."""
         left = []
         for position, held in enumerate(batch):
@@ -318,7 +317,10 @@ class Door:
         if failed and self._stopping.is_set():
             self._let_go([batch[position].message.handle for position in failed])
         if poison:
-            log.warning("%s could not be understood (table dead_letters)", count(len(poison), "message"))
+            log.warning(
+                "%s could not be understood (table dead_letters); the first: %s",
+                count(len(poison), "message"), next(iter(poison.values())),
+            )  # fmt: skip
         self._forget(left)
 
     def _forget(self, handles: Sequence[str]) -> None:

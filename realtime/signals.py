@@ -6,8 +6,10 @@ Values, and no rule. The rules that go from the one to the other stand in `chann
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Phase(StrEnum):
@@ -52,6 +54,15 @@ class Do(StrEnum):
     CLOSE = "close"  # the socket, if there is one, and whatever step is under way
     HEAR = "hear"  # coverage begins
     UNHEAR = "unhear"  # coverage ends
+
+
+# What begins a step.
+STEPS: Final[Mapping[Phase, Do]] = {
+    Phase.CREATING: Do.CREATE,
+    Phase.SUBSCRIBING: Do.SUBSCRIBE,
+    Phase.CONNECTING: Do.CONNECT,
+    Phase.LEAVING: Do.PART,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,7 @@ class Channel:
     brief: int = 0  # sockets in a row that were accepted and did not last
     refused: float = math.inf  # the first of the handshakes in a row that were refused
     lasting: bool = False  # whether its socket has listened for long enough to be no failure
+    listened: bool = False  # whether a socket of it has ever listened
     since: float = 0.0
     heard: float = 0.0
     heard_wall: float = 0.0

@@ -16,20 +16,22 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from genesys.api import Api, Channel, TopicState
+from genesys.api import Api, Channel, Entity, TopicState
 from genesys.columns import count
-from genesys.errors import ApiError, RollbookError
+from genesys.facts import believed
 from genesys.notification import Observation
 from genesys.settings import Settings
-from genesys.topics import DETAIL_TEMPLATES, combine, expand, topics_for
+from genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
 from realtime import spread
+from realtime.background import attempt
 from realtime.census import Census
 from realtime.figures import Figures, Line
 from realtime.follow import TOPICS_A_CONVERSATION, Following, Heard
 from realtime.held import Opener
 from realtime.inbox import Inbox
 from realtime.intake import Intake
-from realtime.listener import Listener
+from realtime.listener import LET_GO, Listener
+from realtime.looks import APART, Looks
 from realtime.refusals import Refusals
 from realtime.signals import Moment, Phase, Timings
 from realtime.socket import Socket
@@ -39,14 +41,15 @@ from store.book import Book
 log = logging.getLogger(__name__)
 
 REDISCOVER: Final = 300.0
+# What a look for queues, and a count of channels, may take: 20,000 queues take two minutes of the rate limit.
+LOOK_WITHIN: Final = 600.0
+COUNT_WITHIN: Final = 300.0
 ALIVE: Final = 2.0
 # Every how many looks at the queues the refused topics are asked for again: about once an hour.
 _ASK_AGAIN: Final = 12
 # How long stopping may take: closing the sockets, then storing what was heard.
 CLOSING: Final = 3.0
 STORING: Final = 4.0
-# Ids have 36 characters. What is much longer is none, and its topics would not be taken.
-_LONGEST_ID: Final = 64
 # The line that has no base topics, for the detail events of live conversations.
 _DETAILS: Final = 1_000
 
@@ -55,7 +58,7 @@ class Subscriber:
     """Live capture over WebSocket. `run` once.
 
     now: the organisation's clock (the simulator's may run faster). rediscover: seconds between looks at the queues.
-    alive: seconds between signs of life in the ledger.
+    look_within: seconds after which a look is given up. alive: seconds between signs of life in the ledger.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Subscriber:
         now: Callable[[], datetime],
         timings: Timings | None = None,
         rediscover: float = REDISCOVER,
+        look_within: float = LOOK_WITHIN,
         alive: float = ALIVE,
         inbox: Inbox | None = None,
         opener: Opener = Socket.open,
@@ -77,7 +81,7 @@ class Subscriber:
         self._settings = settings
         self._timings = timings or Timings()
         self._census = Census(api, book, now=now, life=self._timings.life)
-        self._rediscover = rediscover
+        self._rediscover, self._look_within = rediscover, look_within
         self.inbox = inbox or Inbox()
         self.intake = Intake(book, self.inbox, now=now, on_heard=self._heard if settings.follow_details else None)
         self._listeners: dict[int, Listener] = {}
@@ -94,6 +98,9 @@ class Subscriber:
         self.unplaced: tuple[str, ...] = ()
         self.refusals = Refusals(book, now=now)
         self.discovery_failing: str | None = None
+        self.counting_failing: str | None = None
+        self._looked_at = self._ticks()  # when the last good look at the queues was
+        self._lists = Looks(min(rediscover, APART))
         self._look_now = asyncio.Event()
         self._crowded = asyncio.Event()  # a new channel may have taken a place that is in use
         self._topics: Sequence[str] = ()
@@ -182,6 +189,8 @@ class Subscriber:
             by_template=dict(stored.by_template),
             store_failing=stored.failing,
             discovery_failing=self.discovery_failing,
+            counting_failing=self.counting_failing,
+            looked_ago=ticks - self._looked_at,
             refused=len(self.refusals),
             missing=self.refusals.missing(),
             unplaced=len(self.unplaced),
@@ -202,12 +211,13 @@ class Subscriber:
         """
         await self.refusals.load()
         stopping = asyncio.create_task(stop.wait())
-        first = asyncio.create_task(self._discover())
+        first = asyncio.create_task(self._first_look())
         await asyncio.wait({first, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not first.done():
             first.cancel()
             return
         await first
+        self.discovery_failing = None
         intake = asyncio.create_task(self.intake.run())
         keeping = [asyncio.create_task(self._keep_discovering()), asyncio.create_task(self._keep_counting())]
         try:
@@ -272,37 +282,42 @@ class Subscriber:
         while True:
             # Not `wait_for`: of a cancellation that comes with the event it keeps the event (Python 3.11).
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._rediscover):
+                async with asyncio.timeout(self._until_next_look()):
                     await self._look_now.wait()
             self._look_now.clear()
-            self.discovery_failing = await self._try("look for queues", self._discover)
+            self.discovery_failing = await attempt(
+                "look for queues", self._discover, within=self._look_within, before=self.discovery_failing
+            )
+
+    def _until_next_look(self) -> float:
+        """The second look at what has vanished comes soon: topics are not let go before, nor is anything else new."""
+        return self._lists.apart if self._lists.doubted else self._rediscover
+
+    async def _first_look(self) -> None:
+        """Look until an answer comes, whatever it is. Raises RollbookError."""
+        while self._looks == 0:
+            try:
+                async with asyncio.timeout(self._look_within):
+                    await self._discover()
+            except TimeoutError:
+                why, before = f"no answer within {self._look_within:.0f} s", self.discovery_failing
+                self.discovery_failing = why
+                if before is None:
+                    log.warning("cannot look for queues now, will again: %s", why)
 
     async def _keep_counting(self) -> None:
         """Where places are taken from each other, see at once who has them, or it would go on until the next look."""
         while True:
             await self._crowded.wait()
             self._crowded.clear()
-            await self._try("count the client's channels", self._make_way)
+            self.counting_failing = await attempt(
+                "count the client's channels", self._make_way, within=COUNT_WITHIN, before=self.counting_failing
+            )
 
     async def _make_way(self) -> None:
         await self._count_channels()
         if len(self._listeners) > self._lines_allowed():
             self._spread(self._topics)
-
-    @staticmethod
-    async def _try(what: str, work: Callable[[], Awaitable[None]]) -> str | None:
-        """Do it, or say and answer why not: it is done again at the next occasion, whatever went wrong."""
-        try:
-            await work()
-        except RollbookError as error:
-            why = error.message if isinstance(error, ApiError) else str(error)
-            log.warning("cannot %s now, will again: %s", what, why)
-        except Exception as error:
-            why = f"an error that nobody foresaw ({type(error).__name__})"
-            log.exception("cannot %s now, will again: %s", what, why)
-        else:
-            return None
-        return why
 
     async def _discover(self) -> None:
         """Look which topics there are, and let the lines follow."""
@@ -312,17 +327,28 @@ class Subscriber:
             templates = (*templates, "v2.users.{id}.conversations")
         by_queue = any(".queues." in one and "{id}" in one for one in templates)
         by_user = any(".users." in one and "{id}" in one for one in templates)
-        queues = [one.id for one in await self._api.queues()] if by_queue else []
-        users = [one.id for one in await self._api.users()] if by_user else []
+        queues = await self._listed("queues", self._api.queues, wanted=by_queue)
+        users = await self._listed("users", self._api.users, wanted=by_user)
+        self._looked_at = self._ticks()
         topics = combined(topics_for(templates, queues=queues, users=users))
         self._say_unheard(templates)
         if not topics:
             log.warning("no queue is visible to this OAuth client, so there is nothing to hear")
         if set(topics) != set(self._topics):
-            log.info("%s to hear, before %d", count(_plain(topics), "topic"), _plain(self._topics))
+            log.info("%s to hear, before %d", count(plain(topics), "topic"), plain(self._topics))
         self._topics = topics
         self.refusals.keep_only([*topics, *DETAIL_TEMPLATES] if self._settings.follow_details else topics)
         self._spread(topics)
+
+    async def _listed(self, kind: str, look: Callable[[], Awaitable[list[Entity]]], *, wanted: bool) -> Sequence[str]:
+        """The ids of a kind, as far as the list is believed."""
+        if not wanted:
+            self._lists.forget(kind)
+            return ()
+        found, doubt = self._lists.believe(kind, [one.id for one in await look()], self._ticks())
+        if doubt is not None:
+            log.warning("%s", doubt)
+        return found
 
     def _say_unheard(self, templates: Sequence[str]) -> None:
         for one in templates:
@@ -355,7 +381,7 @@ class Subscriber:
         for number in self._listeners.keys() - lines.keys():
             listener = self._listeners.pop(number)
             self._following.forget(number)
-            listener.stop()
+            listener.stop(reason=LET_GO)
             self._leaving.append(listener)
         for number, listed in lines.items():
             if (standing_one := self._listeners.get(number)) is not None:
@@ -390,12 +416,12 @@ class Subscriber:
     def _heard(self, heard: Sequence[Observation]) -> None:
         self._follow(
             [
-                Heard(one.conversation_id, one.facts.ended_at is not None, one.facts.last_at)
+                Heard(one.conversation_id, facts.ended_at is not None, facts.last_at)
                 for one in heard
                 if one.conversation_id
-                and len(one.conversation_id) <= _LONGEST_ID
                 and one.facts
                 and one.topic.startswith(("v2.routing.queues.", "v2.users."))
+                and (facts := believed(one.facts, one.received_at))
             ]
         )
 
@@ -419,20 +445,3 @@ class Subscriber:
     def followed(self) -> int:
         """How many conversations are followed in detail."""
         return len(self._following.on_line)
-
-
-def _plain(topics: Sequence[str]) -> int:
-    return sum(len(expand(one)) for one in topics)
-
-
-def combined(topics: Sequence[str]) -> list[str]:
-    """Topics that differ in their last word only, as combined topics: fewer of a channel's thousand."""
-    suffixes: dict[str, list[str]] = {}
-    for topic in topics:
-        prefix, _, suffix = topic.rpartition(".")
-        suffixes.setdefault(prefix, []).append(suffix)
-    return [
-        one
-        for prefix, listed in suffixes.items()
-        for one in (combine(prefix, listed) if len(listed) > 1 else [f"{prefix}.{listed[0]}"])
-    ]

@@ -15,6 +15,7 @@ import msgspec
 
 from genesys.api import Api, Channel, TopicState
 from genesys.errors import PermissionRefused, RequestRefused
+from genesys.ids import conversation_id
 from genesys.topics import combine, conversation_id_of, detail_member, expand, template_of
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -86,7 +87,7 @@ class Told:
             if topic in self.topics:
                 continue
             names = expand(topic)
-            followed = {conversation_id_of(name) for name in names if detail_member(name)}
+            followed = {conversation_id(conversation_id_of(name)) for name in names if detail_member(name)}
             plain = {name.lower() for name in names}
             if not followed <= self.details.keys() or not self.let_go.isdisjoint(plain):
                 found.append(topic)

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from genesys.detail import DetailRow
-from store.coverage import Span, is_silent
+from store.coverage import FUNCTION, Span, is_silent
 
 Cause = Literal[
     "not running", "disconnected", "channel lost", "topic rejected", "not heard by this transport", "unknown"
@@ -27,6 +27,8 @@ _OF_END: Final[Mapping[str, Cause]] = {
     "disconnected": "disconnected",
     "channel lost": "channel lost",
     "topics lost": "channel lost",
+    "topics let go": "not heard by this transport",
+    "no events": "not heard by this transport",
     "topic rejected": "topic rejected",
     "rolled over": "disconnected",
     "queue full": "disconnected",
@@ -88,7 +90,10 @@ def _named(topic: str) -> Iterable[str]:
 def as_known(spans: Iterable[Span], now: datetime) -> list[Span]:
     """Spans whose process has died without a word, ended at their last sign of life."""
     return [
-        span._replace(ended_at=span.alive_at, end_reason="killed") if is_silent(span, now) else span for span in spans
+        span._replace(ended_at=span.alive_at, end_reason="no events" if span.scope == FUNCTION else "killed")
+        if is_silent(span, now)
+        else span
+        for span in spans
     ]
 
 

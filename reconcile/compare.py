@@ -54,10 +54,10 @@ class Tally:
         return 0 if start is None else max(bisect_right(self._starts, start) - 1, 0)
 
     def batches(self, rows: Sequence[DetailRow]) -> list[Batch]:
-        """What of a page is new to this run, or other than it was. Rows without an id cannot be kept."""
+        """What of a page is new to this run, or other than it was. Rows without an id, or broken, cannot be kept."""
         fresh: dict[tuple[int, bool], list[DetailRow]] = {}
         for row in rows:
-            if row.conversation_id is None:
+            if row.conversation_id is None or row.broken:
                 continue
             digest = hash(row.raw) << 3
             known = self._known.get(row.conversation_id)

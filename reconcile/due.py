@@ -18,10 +18,23 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from genesys.api import Api
-from genesys.errors import ApiError, RollbookError, UsageError
+from genesys.columns import count
+from genesys.errors import (
+    ApiError,
+    ConnectionLost,
+    Interrupted,
+    NotAuthenticated,
+    PermissionRefused,
+    RollbookError,
+    SignInRefused,
+    StoreError,
+    UsageError,
+)
+from genesys.rest import Count, counting
 from genesys.settings import Settings
 from genesys.times import Interval, from_text, to_text
 from reconcile import jobs, plan, window
+from reconcile.eyes import Eyes
 from reconcile.follow import Followed, done, follow
 from reconcile.jobs import PastWatermark
 from reconcile.meter import Meter
@@ -42,6 +55,12 @@ Via = Literal["query", "job", "auto"]
 AT_ONCE: Final = 6
 # What concerns one window only: the others are read all the same.
 _OF_ONE: Final = (LockHeld, PastWatermark)
+# What every window would meet: there is no use in asking for the others now.
+_EVERYBODYS: Final = (
+    ConnectionLost, Interrupted, NotAuthenticated, SignInRefused, StoreError, UsageError,
+)  # fmt: skip
+# A permission that is lacking for so many windows in a row is lacking for all.
+_REFUSED_TO_ALL: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +103,16 @@ class _Round:
     failed: BaseException | None = None  # what ended the round
     followed: Followed = field(default_factory=Followed)
     earlier: dict[str, str] = field(default_factory=dict)
+    alone: set[Interval] = field(default_factory=set)  # could not be read together with their neighbours
     order: dict[datetime, int] = field(default_factory=dict)
     left: int = 0
+    count: Count = field(default_factory=Count)
+    refused: int = 0  # windows in a row for which the client lacked a permission
+    eyes: Eyes = field(init=False)
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
+        self.eyes = Eyes(self.api)
         self.meter = Meter(0, time.monotonic, self.api.requests_left)
 
     @property
@@ -100,8 +124,9 @@ class _Round:
         """What was found, in the order in which it was planned."""
         reports = sorted(self.reports, key=lambda one: self.order.get(one.window.start, 0))
         return DueReport(
-            windows=tuple(reports), errors=tuple(self.errors), followed=self.followed.as_dict(), left=self.left
-        )
+            windows=tuple(reports), errors=tuple(self.errors), followed=self.followed.as_dict(), left=self.left,
+            requests=self.count.requests,
+        )  # fmt: skip
 
     def arrange(self, due: Sequence[Due]) -> None:
         """What to read together: a window each; a day's, where days are answered, or a job is to bring them."""
@@ -119,9 +144,10 @@ class _Round:
             return True
         return self.how.via == "auto" and jobs.worth_a_job(interval, self.watermark, self.settings.lag)
 
-    def via(self, interval: Interval) -> Literal["query", "job"]:
+    def via(self, group: Sequence[Due]) -> Literal["query", "job"]:
         """How a group is read."""
-        return "job" if self._by_job(interval) else "query"
+        windows = [one.window for one in group]
+        return "job" if self._by_job(plan.hull(windows)) and self.alone.isdisjoint(windows) else "query"
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -141,14 +167,16 @@ async def run_due(
     if settings.since is not None:
         check_kept(Interval(settings.since, max(now(), settings.since)), now(), since=True)
     key = window.filter_key(settings.filter, ended_only=settings.ended_only)
+    if book is not None and not how.dry_run:
+        await _forget_the_future(book, now())
     rows, covered = await _standing(book, key, now())
     planned = plan.plan(
         rows, now(), rules_of(settings), capture_since=book.capture_since() if book is not None else None,
         covered=covered,
     )  # fmt: skip
-    if book is not None and not how.dry_run and planned.waiting:
+    if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
         waiting = [(to_text(one.start), to_text(one.end), verdict) for one, verdict in planned.waiting]
-        await done(book.note_windows(waiting, key))
+        await done(book.note_windows(waiting, key, planned.superseded))
     one = _Round(book, api, settings, now, how, rows, plan.answers_days(rows))
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
@@ -162,10 +190,17 @@ async def run_due(
     if how.many is not None:
         one.groups = deque(list(one.groups)[: how.many])
     one.meter.windows = sum(map(len, one.groups))
-    await _read_all(one)
-    if book is not None and not how.dry_run and not one.over:
-        await _follow(one)
+    with counting() as one.count:
+        await _read_all(one)
+        if book is not None and not how.dry_run and not one.over:
+            await _follow(one)
     return one.report()
+
+
+async def _forget_the_future(book: Book, now: datetime) -> None:
+    taken = await done(book.forget_the_future(to_text(now + plan.WRONG_CLOCK)))
+    if taken:
+        log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
 
 
 async def _standing(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:
@@ -179,7 +214,9 @@ async def _standing(book: Book | None, key: str, now: datetime) -> tuple[list[Wi
 def _may_settle(book: Book | None, one: Interval, now: datetime, settings: Settings) -> bool:
     """Whether the last of a window's conversations ended long enough ago."""
     last = None if book is None else book.last_ended(one)
-    return window.is_aged(window.settles_from(one.end, from_text(last) if last else None), now, settings.settle_after)
+    # An end that is still to come is one of a wrong clock, and as good as now.
+    ended = min(from_text(last), now) if last else None
+    return window.is_aged(window.settles_from(one.end, ended), now, settings.settle_after)
 
 
 async def _read_all(state: _Round) -> None:
@@ -201,18 +238,22 @@ async def _read_all(state: _Round) -> None:
 
 
 async def _one(group: list[Due], state: _Round) -> None:
-    """Read one group. Its own trouble is noted; trouble that the others would have too ends the round."""
+    """Read one group. Its own trouble is noted; trouble that the others would have too ends the round.
+
+    What could not be read together is read window by window, so that only the one whose trouble it is fails.
+    """
     windows, how = [one.window for one in group], state.how
     hull = plan.hull(windows)
     task = Task(
-        windows=windows, settings=state.settings, now=state.now, command=how.command, via=state.via(hull),
+        windows=windows, settings=state.settings, now=state.now, command=how.command, via=state.via(group),
         dry_run=how.dry_run, filter=state.settings.filter, ended_only=state.settings.ended_only,
         progress=lambda at: how.progress(state.meter.told(at)), sleep=how.sleep, stop=how.stop, earlier=state.earlier,
+        eyes=state.eyes,
     )  # fmt: skip
     try:
         reports = await run(
             task, state.book, state.api, wait=how.wait,
-            wanted=lambda: _unread_since(state.book, windows, task.key, state.rows),
+            wanted=lambda: _unread_since(state.book, windows, task.key, state.rows), settle=group[0].why == "settle",
         )  # fmt: skip
     except Stopped:
         return
@@ -220,16 +261,34 @@ async def _one(group: list[Due], state: _Round) -> None:
         log.warning("%s: %s", title(hull), error)
         state.errors.append((hull, str(error)))
     except RollbookError as error:
-        if state.failed is None:
-            state.failed = error
-            state.errors.append((hull, str(error)))
+        if not isinstance(error, _EVERYBODYS) and len(group) > 1:
+            state.alone |= {one.window for one in group}
+            state.groups.extendleft([one] for one in reversed(group))
+            return
+        _note_trouble(state, hull, error)
     else:
+        state.refused = 0
         state.left -= len(group)
         state.meter.finished(hull, len(group))
         for report in reports:
             state.reports.append(report)
             how.told(report)
         _notice_days(state, reports)
+
+
+def _note_trouble(state: _Round, hull: Interval, error: RollbookError) -> None:
+    """Note what became of a window. The round ends where every other window would meet the same."""
+    state.refused = state.refused + 1 if isinstance(error, PermissionRefused) else 0
+    everybodys = isinstance(error, _EVERYBODYS) or (state.refused >= _REFUSED_TO_ALL and not state.reports)
+    if everybodys and state.failed is not None:
+        return
+    log.warning("%s: %s", title(hull), error)
+    state.errors.append((hull, str(error)))
+    if everybodys:
+        state.failed = error
+    else:
+        state.left -= 1
+        state.meter.finished(hull, 1)
 
 
 def _notice_days(state: _Round, reports: Sequence[Report]) -> None:
@@ -254,15 +313,24 @@ def _unread_since(book: Book | None, windows: Sequence[Interval], key: str, rows
 
 async def _follow(state: _Round) -> None:
     assert state.book is not None
+    at = state.now()
     try:
+        sight = await state.eyes.look()
         state.followed = await follow(
-            state.book, state.api, state.settings, now=state.now, stop=state.how.stop, rest=state.how.rest
+            state.book, state.api, state.settings, now=state.now, stop=state.how.stop, rest=state.how.rest,
+            sees=sight.sees,
         )  # fmt: skip
     except RollbookError as error:
-        if not state.reports:
+        if not state.reports and not state.errors:
             raise
-        at = state.now()
-        state.errors.append((Interval(at - timedelta(milliseconds=1), at), f"cannot follow what is open: {error}"))
+        state.errors.append((_moment(at), f"cannot follow what is open: {error}"))
+    except Exception as error:  # what nobody has foreseen of one conversation ends no round
+        log.error("cannot follow what is open", exc_info=error)
+        state.errors.append((_moment(at), f"cannot follow what is open: {type(error).__name__}: {error}"))
+
+
+def _moment(at: datetime) -> Interval:
+    return Interval(at - timedelta(milliseconds=1), at)
 
 
 def narrowed(settings: Settings, *, ended_only: bool, filter: dict[str, object] | None) -> Settings:

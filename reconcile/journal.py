@@ -23,22 +23,27 @@ KEPT: Final = timedelta(hours=12)
 class Entry(msgspec.Struct, omit_defaults=True):
     """One step of a reading.
 
-    kind: "begin", before anything is written; "page" of a query; "split" of a part that was too large or too slow;
-    "doubt" of a finished reading; "job" that was started; "results" of it. rows: (id, start, end) of a page. states:
-    how the ids compare with the store (`Tally.state`). shares: what has become of each window so far, as [written,
-    drift, {cause: count}].
+    kind: "begin", before anything is written; "page" of a query; "refused": a part that could not be had as it was
+    asked; "doubt" of a finished reading, or of a job's part; "job" that was started (page: its rows a page); "results"
+    of it. A job's results that bring nothing new are no entry: they are asked for again. rows: (id, start, end) of a
+    page.
+    states: how the ids compare with the store (`Tally.state`). shares: what has become of each window so far, as
+    [written, drift, {cause: count}].
     """
 
-    kind: Literal["begin", "page", "split", "doubt", "job", "results"]
+    kind: Literal["begin", "page", "refused", "doubt", "job", "results"]
     at: str = ""
     part: str = ""
     page: int = 0
     probe: bool = False
     total: int | None = None
     rows: list[tuple[str | None, str | None, str | None]] = []
+    broken: list[int] = []  # which rows cannot be decoded
     starts: list[str] = []
     doubted: list[str] = []  # ids
-    text: str = ""  # the reason of a doubt, the size of a split part, a job's id, the cursor of the next results
+    text: str = ""  # the reason of a doubt or a refusal, a job's id, the cursor of the next results
+    too_large: bool = False
+    divisions: str = ""  # what the client sees that reads (JSON), in the first entry
     watermark: str | None = None
     states: list[int] = []
     shares: list[tuple[int, int, dict[str, int]]] = []
@@ -87,7 +92,8 @@ def restore(tally: Tally, entries: Sequence[Entry]) -> None:
 
 def of_page(step: Fetch, at: str, rows: Sequence[Row], total: int | None) -> Entry:
     """A page that was told to a reader."""
-    return Entry("page", at, step.part.text, step.page, step.probe, total, _plain(rows))
+    broken = [place for place, row in enumerate(rows) if row.broken]
+    return Entry("page", at, step.part.text, step.page, step.probe, total, _plain(rows), broken)
 
 
 def of_results(rows: Sequence[Row], cursor: str | None, watermark: str | None) -> Entry:
@@ -115,9 +121,10 @@ def _tell(reader: Reader, entry: Entry) -> bool:
         return True
     if not isinstance(step, Fetch) or (step.part.text, step.page, step.probe) != (entry.part, entry.page, entry.probe):
         return False
-    if entry.kind == "split":
-        return reader.split()
+    if entry.kind == "refused":
+        return reader.refused(entry.text, too_large=entry.too_large)
     if entry.kind != "page":
         return False
-    reader.take([Row(*one) for one in entry.rows], entry.total)
+    broken = set(entry.broken)
+    reader.take([Row(*one, place in broken) for place, one in enumerate(entry.rows)], entry.total)
     return True

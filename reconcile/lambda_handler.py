@@ -127,8 +127,6 @@ async def _opened(settings: Settings, api: Any) -> AsyncIterator[Any]:
         now=_now, width=settings.width, journal=settings.journal,
     )  # fmt: skip
     try:
-        # Being called is a sign of life of the function's capture, if it has captured anything at all.
-        await asyncio.wrap_future(book.function_is_alive())
         yield book
     finally:
         await asyncio.to_thread(book.close)

@@ -7,13 +7,13 @@ than the one that is set count by the time that they cover.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from genesys.times import Interval, from_text, to_text
-from reconcile.window import grid_window, is_aged, is_closed
+from reconcile.window import LONGEST_RETRY, grid_window, is_aged, is_closed, is_second_witness
 from store.windows import PROVEN, WindowRow
 
 Why = Literal["first", "again", "settle"]
@@ -38,10 +38,14 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """due: what to read, the most urgent first. waiting: windows that the ledger should show, with their verdicts."""
+    """due: what to read, the most urgent first. waiting: windows that the ledger should show, with their verdicts.
+
+    superseded: windows that nobody has read and nobody will, for they are of a width that is not set any more.
+    """
 
     due: tuple[Due, ...]
     waiting: tuple[tuple[Interval, Literal["pending", "due"]], ...]
+    superseded: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,26 +88,50 @@ def plan(
 ) -> Plan:
     """What is due at `now`. rows: the ledger's, of one filter, or as many of them as `Book.standing` answers.
 
-    covered: the time that all of the ledger's rows cover; None is that of `rows`.
+    covered: the time that the ledger's proven rows cover; None is that of `rows`.
     """
     start = beginning(rows, now, rules, capture_since)
-    cover = _Cover(map(interval_of, rows) if covered is None else covered)
-    fresh = list(cover.left_of(grid_window(start, rules.width), now))
+    superseded = {(row.start, row.end) for row in rows if _is_superseded(row, rules.width)}
+    rows = [row for row in rows if (row.start, row.end) not in superseded]
+    proven = {(row.start, row.end): row for row in rows if row.verdict in PROVEN}
+    cover = _Cover(map(interval_of, proven.values()) if covered is None else covered)
+    unproven = {(row.start, row.end) for row in rows} - proven.keys()
+    fresh = [
+        one
+        for one in cover.left_of(grid_window(start, rules.width), now)
+        if (to_text(one.start), to_text(one.end)) not in unproven
+    ]
     due = [Due(window, "first") for window in fresh if is_closed(window, now, rules.lag)]
-    covered_by_row = {(row.start, row.end) for row in rows if row.verdict in PROVEN}
     for row in rows:
         why = _why(row, now, rules)
-        # A window whose proof is that of a wider one is settled with it, as long as that one is in the ledger.
-        if why == "settle" and row.proven_by and tuple(row.proven_by.split("/")) in covered_by_row:
-            continue
-        if why is not None:
+        if why is not None and not (why == "settle" and _settles_with(row, proven)):
             due.append(Due(interval_of(row), why))
     waiting: list[tuple[Interval, Literal["pending", "due"]]] = [
         (window, "due" if is_closed(window, now, rules.lag) else "pending") for window in fresh
     ]
     pending = [interval_of(row) for row in rows if row.verdict == "pending"]
     waiting += [(window, "due") for window in pending if is_closed(window, now, rules.lag)]
-    return Plan(tuple(sorted(due, key=_urgency)), tuple(waiting))
+    return Plan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)))
+
+
+def _is_superseded(row: WindowRow, width: timedelta) -> bool:
+    """Whether a row only waits, as a plan of another width has noted it. What somebody has asked for is no such row."""
+    if row.verdict not in WAITING or row.attempts:
+        return False
+    interval = interval_of(row)
+    return interval != grid_window(interval.start, width)
+
+
+def _settles_with(row: WindowRow, proven: Mapping[tuple[str, str], WindowRow]) -> bool:
+    """Whether a wider window, whose proof this one has taken over, is about to be settled, and this one with it.
+
+    One that is held open by a conversation of another of its windows, or that cannot be settled, is not waited for.
+    """
+    if not row.proven_by:
+        return False
+    start, _, end = row.proven_by.partition("/")
+    parent = proven.get((start, end))
+    return parent is not None and parent.verdict == "complete" and parent.next_try_at is None
 
 
 def _why(row: WindowRow, now: datetime, rules: Rules) -> Why | None:
@@ -114,10 +142,18 @@ def _why(row: WindowRow, now: datetime, rules: Rules) -> Why | None:
     if row.verdict in WAITING:
         return "first" if is_closed(window, now, rules.lag) else None
     if row.verdict == "failed":
-        return "again" if row.next_try_at is None or from_text(row.next_try_at) <= now else None
+        return "again" if _may_be_tried(row, now) else None
     if row.verdict == "complete" and is_aged(window.end, now, rules.settle_after):
-        return "settle"
+        return "settle" if _may_be_tried(row, now) and is_second_witness(row.last_read_at, now) else None
     return None
+
+
+def _may_be_tried(row: WindowRow, now: datetime) -> bool:
+    """Whether the pause after a failure is over. One that is longer than any pause is of a clock that ran ahead."""
+    if row.next_try_at is None:
+        return True
+    again = from_text(row.next_try_at)
+    return again <= now or again > now + 2 * LONGEST_RETRY
 
 
 def _urgency(due: Due) -> tuple[int, float]:

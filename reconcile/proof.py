@@ -4,7 +4,10 @@ Pure: a `Reader` is told each answer and says what to do next. It does not fetch
 
 A window is read as one interval first. If anything moved, what moved is read again in narrower intervals after a
 pause, and only that; a proof may be put together from readings of several passes. Before it is believed, the totals of
-the whole are asked for once more, because a row that enters an interval that is proven already is seen nowhere else.
+all parts are asked for once more, because a row that enters a part that is proven already is seen nowhere else.
+
+"Nothing" is one witness: an answer without rows is asked for again, after a pause. What cannot be had as it is asked is
+asked for in narrower intervals and smaller pages; the smallest piece that cannot be had is named, and the rest is read.
 
 An answer with rows that do not overlap what was asked for is one of whole days. Narrower intervals are answered with
 the same rows then, so the days are read again as they are (CONTRACT, "Read consistently").
@@ -16,7 +19,7 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 
@@ -33,6 +36,13 @@ MOST_ROWS: Final = 100_000 - 2 * PAGE_SIZE
 ROOMY: Final = 50_000
 _NARROWEST: Final = timedelta(seconds=2)
 _MOST_PIECES: Final = 8
+# Rows a page, where the platform cannot answer with whole pages.
+_SMALLER: Final = {PAGE_SIZE: 25, 25: 5, 5: 1}
+# Seconds until what was empty is asked for again, and the smallest piece that could not be had.
+SECOND_LOOK: Final = 2.0
+# So many questions in a row without an answer: it is not how much is asked for. (A week in halves down to two seconds
+# is nineteen of them, smaller pages and a second question six more.)
+MOST_REFUSALS: Final = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +98,22 @@ class Pass:
 class Reader:
     """Reads `window` until it is proven or `max_passes` have been made.
 
-    longest: the longest interval that the platform takes. Call `step`, do what it says, and after a Fetch tell `take`
-    the answer (or `split`, if the platform would not give it).
+    longest: the longest interval that the platform takes. pieces: into how many each is cut from the beginning, for a
+    window that could not be had before. Call `step`, do what it says, and after a Fetch tell `take` the answer (or
+    `refused`, if the platform would not give it).
     """
 
-    def __init__(self, window: Interval, *, longest: timedelta, max_passes: int = MAX_PASSES) -> None:
+    def __init__(self, window: Interval, *, longest: timedelta, max_passes: int = MAX_PASSES, pieces: int = 1) -> None:
         self.window = window
         self.reading: Literal["interval", "day"] = "interval"
         self.passes: list[Pass] = [Pass(1)]
         self.last_total: int | None = None
         self._max_passes = max_passes
-        self._roots: list[Part] = scans.spans(window, longest)
+        self._roots: list[Part] = [
+            piece
+            for span in scans.spans(window, longest)
+            for piece in scans.evenly(span, max(1, min(pieces, int(span.interval.length / _NARROWEST))))
+        ]
         self._queue: deque[Part] = deque(self._roots)
         self._scan: Scan | None = None
         self._proven: list[Scan] = []
@@ -107,6 +122,16 @@ class Reader:
         self._closing: Literal["", "roots", "leaves"] = ""
         self._probes: deque[Part] = deque()
         self._suspects: list[Scan] = []
+        self._empty: set[Part] = set()  # answered without rows once
+        self._second_looks: list[Part] = []
+        self._directed: list[Part] = []  # what was split by direction: its total says whether there is another one
+        self._checked: Scan | None = None  # whose pages are asked for again
+        self._to_check: deque[int] = deque()
+        self._refusals = 0  # in a row
+        self._last_tries: set[Part] = set()
+        self._not_had: list[str] = []
+        self._endless = 0
+        self._doubted = False
         self._mismatch: str | None = None
         self._pause: Pause | None = None
         self._end: Finished | None = None
@@ -119,12 +144,20 @@ class Reader:
             if self._pause is not None:
                 pause, self._pause = self._pause, None
                 return pause
+            if self._checked is not None:
+                return Fetch(self._checked.part, self._to_check[0])
             if self._scan is not None:
                 return Fetch(self._scan.part, self._scan.pages + 1)
             if self._queue:
                 part = self._queue.popleft()
                 self._scan = Scan(part, self.window, at)
                 self._now.parts.append(part.text)
+            elif self._second_looks:
+                self._queue.extend(self._second_looks)
+                self._second_looks.clear()
+                return Pause(SECOND_LOOK, "what has no rows is asked for again")
+            elif self._not_had:
+                self._end = Finished(False, f"cannot be had: {'; '.join(self._not_had[:3])}")
             elif self._probes:
                 return Fetch(self._probes[0], 1, probe=True)
             elif self._unproven:
@@ -142,8 +175,12 @@ class Reader:
     def take(self, rows: Sequence[Row], total_hits: int | None) -> None:
         """The page that was asked for."""
         self._now.pages += 1
+        self._refusals = 0
         if total_hits is not None:
             self.last_total = total_hits
+        if self._checked is not None:
+            self._check(self._checked, rows, total_hits)
+            return
         if self._scan is None:
             self._probed(total_hits if total_hits is not None else 0)
             return
@@ -160,6 +197,45 @@ class Reader:
             self._scan = None
             self._judge(scan)
 
+    def refused(self, reason: str, *, too_large: bool = False) -> bool:
+        """The platform did not answer what was asked for: ask for less. False if less will not help.
+
+        reason: in its words. too_large: what was refused is the size of the answer, so smaller pages are tried first.
+        """
+        scan = self._scan
+        self._refusals += 1
+        if self._checked is not None:
+            # What was read a moment ago cannot be had now: it is no proof, and read again.
+            self._end_check(f"a page cannot be asked for again: {reason}")
+            return self._refusals <= MOST_REFUSALS
+        if scan is None or self._refusals > MOST_REFUSALS:
+            return False
+        if (too_large and self._smaller_pages(scan)) or self.split() or self._smaller_pages(scan):
+            return True
+        self._scan = None
+        if scan.part not in self._last_tries:
+            self._last_tries.add(scan.part)
+            self._queue.appendleft(scan.part)
+            self._pause = Pause(SECOND_LOOK, reason)
+        else:
+            self._now.moved.append(f"{scan.part.text}: {reason}")
+            self._not_had.append(f"{scan.part.text} ({reason})")
+        return True
+
+    def _smaller_pages(self, scan: Scan) -> bool:
+        """Read the part under way from its beginning with fewer rows a page. False if there are no smaller pages."""
+        size = _SMALLER.get(scan.part.size)
+        if size is None:
+            return False
+        self._scan = None
+        self._put_in_place(scan.part, [replace(scan.part, size=size)])
+        return True
+
+    def _put_in_place(self, part: Part, pieces: Sequence[Part]) -> None:
+        """Ask for the pieces next. What cannot be asked for as a whole is a whole no more."""
+        self._queue.extendleft(reversed(pieces))
+        self._roots = [piece for root in self._roots for piece in (pieces if root == part else [root])]
+
     def split(self, rows: int = 0) -> bool:
         """The part under way cannot be read as it is (too many rows, too slow): read it in pieces.
 
@@ -169,32 +245,64 @@ class Reader:
         if scan is None:
             return False
         part = scan.part
-        pieces = self._pieces(part, max(2, math.ceil(rows / ROOMY)))
+        pieces = self._pieces(part, max(2, math.ceil(rows / ROOMY)), too_many=rows > 0)
         if len(pieces) < 2:
             return False
         self._scan = None
         self._now.moved.append(f"{part.text} was split in {len(pieces)}")
-        self._queue.extendleft(reversed(pieces))
-        # What cannot be asked for as a whole is a whole no more.
-        self._roots = [piece for root in self._roots for piece in (pieces if root == part else [root])]
+        self._put_in_place(part, pieces)
+        if not part.direction and pieces[0].direction:
+            self._directed.append(part)
         return True
 
-    def _pieces(self, part: Part, count: int) -> list[Part]:
+    def _pieces(self, part: Part, count: int, *, too_many: bool) -> list[Part]:
         if len(days := scans.by_days(part)) > 1:
             return days
         if self.reading == "interval" and part.interval.length >= _NARROWEST:
             return scans.evenly(part, min(count, int(part.interval.length / _NARROWEST) + 1))
-        if not part.direction:
-            return [Part(part.interval, direction) for direction in ("inbound", "outbound", "none")]
+        if not part.direction and (too_many or self.reading == "day"):
+            return [replace(part, direction=direction) for direction in ("inbound", "outbound", "none")]
         return [part]
 
     def _judge(self, scan: Scan) -> None:
         movement = scan.movement()
         now = self._now
+        self._endless += scan.endless
+        if self._endless > 1:
+            self._end = Finished(False, f"{scan.part.text}: {movement}")
         now.duplicates += scan.duplicates
         now.first_total = (now.first_total or 0) + (scan.first_total or 0)
         now.last_total = (now.last_total or 0) + (scan.last_total or 0)
-        earlier = self._earlier.get(scan.part)
+        if movement is None and not scan.rows and scan.part not in self._empty:
+            self._empty.add(scan.part)
+            self._second_looks.append(scan.part)
+            return
+        if movement is None and self.reading == "interval" and 2 <= scan.pages - 1 <= scans.MOST_CHECKED:
+            self._checked, self._to_check = scan, deque(range(1, scan.pages - 1))
+            return
+        self._file(scan, movement)
+
+    def _check(self, scan: Scan, rows: Sequence[Row], total_hits: int | None) -> None:
+        """A page of rows but the last, once more: it is what it was, or rows have moved past its end.
+
+        One row that leaves a page that was read, and one that enters a page to come, leave all totals as they are, and
+        a third row on neither page. Of more pages this would take more requests than a proof may cost
+        (docs/verdicts.md).
+        """
+        page = self._to_check.popleft()
+        if tuple(row.id for row in rows) != scan.first_pages[page - 1] or total_hits != scan.last_total:
+            self._end_check(f"page {page} is another when it is asked for again")
+        elif not self._to_check:
+            self._end_check(None)
+
+    def _end_check(self, movement: str | None) -> None:
+        scan, self._checked = self._checked, None
+        self._to_check.clear()
+        assert scan is not None
+        self._file(scan, movement)
+
+    def _file(self, scan: Scan, movement: str | None) -> None:
+        now, earlier = self._now, self._earlier.get(scan.part)
         if movement is None:
             scan.judged = "strictly"
         elif self.reading == "day" and earlier is not None and scan.agrees_with(earlier):
@@ -215,7 +323,8 @@ class Reader:
         days = scans.touched_days(scan.part.interval)
         parts = [day for root in self._roots for day in scans.by_days(root) if day.direction == scan.part.direction]
         own = [part for part in parts if days.start <= part.interval.start and part.interval.end <= days.end]
-        scan.part = Part(Interval(own[0].interval.start, own[-1].interval.end), scan.part.direction)
+        whole = Interval(own[0].interval.start, own[-1].interval.end)
+        scan.part = replace(scan.part, interval=whole)
         self._queue = deque(part for part in parts if part not in own)
         self._proven.clear()
         self._unproven.clear()
@@ -225,7 +334,8 @@ class Reader:
     def _again(self, reason: str) -> None:
         number = self._now.number
         if number >= self._max_passes:
-            self._end = Finished(False, f"still moving after {number} passes ({reason})")
+            why = f"{reason}, in {number} passes" if self._doubted else f"still moving after {number} passes ({reason})"
+            self._end = Finished(False, why)
             return
         self._queue.extend(self._narrower(number))
         self._unproven.clear()
@@ -251,8 +361,8 @@ class Reader:
     # Is the whole still what its parts were?
 
     def _close(self) -> None:
-        """Everything is proven. If that took more than one pass, ask for the totals again before it is believed."""
-        if self._now.number == 1 or (self._closing == "leaves" and self._mismatch is None):
+        """Everything is proven. If there is more than one part, ask for their totals again before it is believed."""
+        if self._is_one_answer() or (self._closing == "leaves" and self._mismatch is None):
             self._end = Finished(True, None)
         elif self._closing == "":
             self._ask_again()
@@ -265,15 +375,24 @@ class Reader:
         else:
             self._end = Finished(True, None)
 
+    def _is_one_answer(self) -> bool:
+        """Whether one reading of one part is the whole proof: nothing can have entered it since it was read."""
+        return len(self._proven) == 1 and self._now.number == 1 and not self._directed
+
     def _ask_again(self) -> None:
-        """Plan to ask for the totals of what was proven before the last reading: of each part, or of the whole."""
+        """Plan to ask for the totals of what was proven before the last reading: of each part, or of wider ones.
+
+        The total of what was split by direction says whether there are conversations of yet another direction.
+        """
+        self._probes.extend(self._directed)
         old = [scan for scan in self._proven[:-1] if scan.judged == "strictly"]
         if self.reading == "day":
             # A day that goes on beyond the window grows, and says nothing by that.
             old = [scan for scan in old if scans.touched_days(scan.part.interval).end <= self.window.end]
         elif len(old) > self._bound(self._proven) - self.proof_requests:
             self._closing = "roots"
-            self._probes.extend(root for root in self._roots if len(self._leaves(root)) > 1)
+            last = self._proven[-1:]
+            self._probes.extend(root for root in self._roots if self._leaves(root) != last)
             return
         self._closing = "leaves"
         self._probes.extend(scan.part for scan in old)
@@ -315,12 +434,10 @@ class Reader:
         """After Finished: conversations that exist and start at these times were not in the answer. Read on."""
         times = [scans.moment(scans.milliseconds(start)) for start in starts]
         self._now.moved.append(reason)
-        self._end, self._closing = None, ""
-        self._take_back(
-            scan for scan in self._proven if any(scan.part.interval.contains(when) for when in times)
-        )  # fmt: skip
-        if not self._unproven:
-            self._again(reason)
+        self._end, self._closing, self._doubted = None, "", True
+        # Where a start lies in no part, the platform has given it another one since: everything is read again.
+        lacking = [scan for scan in self._proven if any(scan.part.interval.contains(when) for when in times)]
+        self._take_back(lacking or self._proven)
 
     # What was found
 
@@ -356,6 +473,11 @@ class Reader:
     def proof_requests(self) -> int:
         """Pages of the readings that count."""
         return sum(scan.pages for scan in self._proven)
+
+    @property
+    def not_had(self) -> bool:
+        """Whether there is a piece that could not be had, however it was asked for."""
+        return bool(self._not_had)
 
     @property
     def duplicates(self) -> int:

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from genesys.detail import DetailsPage
-from genesys.errors import RequestRefused, Unavailable, UsageError
+from genesys.errors import ApiError, RequestRefused, Unavailable, UsageError
 from genesys.times import to_text
 from reconcile.journal import Entry, of_page
 from reconcile.proof import Fetch, Finished, Pause, Reader
-from reconcile.scan import PAGE_SIZE, Part, Row
+from reconcile.scan import Part, Row
 
 # A page, and how old it is (API text: a moment before it was asked for).
 Take = Callable[[DetailsPage, str], Awaitable[None]]
@@ -27,7 +27,11 @@ _DIRECTION: Final[Mapping[str, Mapping[str, Any]]] = {
     "outbound": {"dimension": "originatingDirection", "operator": "matches", "value": "outbound"},
     "none": {"dimension": "originatingDirection", "operator": "notExists"},
 }
-_TOO_SLOW: Final = frozenset({408, 504})
+# Seconds that questions in a row may take without an answer: those that we gave up ourselves (an answer that trickles
+# costs twenty, one that never comes two minutes), and those that the platform answered with an error (it does so after
+# a minute, each time it is asked).
+GIVEN_UP_FOR: Final = 100.0
+REFUSED_FOR: Final = 900.0
 
 
 class Queries(Protocol):
@@ -57,7 +61,7 @@ class Query:
             "interval": part.interval.text,
             "order": "asc",
             "orderBy": "conversationStart",
-            "paging": {"pageSize": PAGE_SIZE, "pageNumber": page},
+            "paging": {"pageSize": part.size, "pageNumber": page},
             **members,
         }
 
@@ -80,6 +84,8 @@ async def read(
     Stopped, and whatever `take` raises.
     """
     held: tuple[DetailsPage, str, Entry] | None = None
+    given_up = refused = 0.0  # seconds, since the last page
+    error_before: Unavailable | RequestRefused | None = None
 
     async def hand_on() -> None:
         nonlocal held
@@ -94,6 +100,8 @@ async def read(
         if not isinstance(step, Fetch):
             await hand_on()
         if isinstance(step, Finished):
+            if error_before is not None and reader.untouched:
+                raise _told(error_before, query, reader)  # nothing at all could be had
             return step
         if stop is not None and stop.is_set():
             await hand_on()
@@ -101,27 +109,41 @@ async def read(
         if isinstance(step, Pause):
             await sleep(step.seconds)
             continue
+        asked = now()
         coming = asyncio.create_task(api.query_details(query.body(step.part, step.page)))
         try:
             await hand_on()
             page = await coming
         except (Unavailable, RequestRefused) as error:
-            if not _split(reader, step, error):
+            seconds = (now() - asked).total_seconds()
+            given_up, refused = (given_up + seconds, refused) if error.status == 0 else (given_up, refused + seconds)
+            too_long = given_up > GIVEN_UP_FOR or refused > REFUSED_FOR
+            if (
+                not error.narrower
+                or step.probe
+                or too_long
+                or not reader.refused(_words(error), too_large=_large(error))
+            ):
                 raise _told(error, query, reader) from None
-            told(Entry("split", at, step.part.text, step.page))
+            error_before = error
+            told(Entry("refused", at, step.part.text, step.page, text=_words(error), too_large=_large(error)))
             continue
         finally:
             coming.cancel()
-        rows = [Row(row.conversation_id, row.start, row.end) for row in page.rows]
+        given_up = refused = 0.0
+        rows = [Row(row.conversation_id, row.start, row.end, row.broken) for row in page.rows]
         reader.take(rows, page.total_hits)
         held = page, at, of_page(step, at, rows, page.total_hits)
 
 
-def _split(reader: Reader, step: Fetch, error: Unavailable | RequestRefused) -> bool:
-    """Whether what could not be answered as it was asked is now asked for in pieces."""
-    too_slow = isinstance(error, Unavailable) and error.status in _TOO_SLOW
-    too_many = isinstance(error, RequestRefused) and "agination" in error.message
-    return (too_slow or too_many) and not step.probe and reader.split()
+def _large(error: ApiError) -> bool:
+    """Whether it is the size of the answer that was refused: fewer rows a page come first, then narrower intervals."""
+    return error.status == 413 or "large" in f"{error.code or ''} {error.message}".lower()
+
+
+def _words(error: ApiError) -> str:
+    """An error as the reason of a window keeps it."""
+    return f"{error.message} ({error.status})" if error.status else error.message
 
 
 def _told(error: Unavailable | RequestRefused, query: Query, reader: Reader) -> Exception:

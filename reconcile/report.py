@@ -84,6 +84,7 @@ class DueReport:
     errors: Sequence[tuple[Interval, str]] = ()
     followed: Mapping[str, int] = field(default_factory=dict)
     left: int = 0
+    requests: int = 0
 
     @property
     def exit_status(self) -> int:
@@ -97,6 +98,7 @@ class DueReport:
             "errors": [{"window": interval.text, "error": line} for interval, line in self.errors],
             "followed": dict(self.followed),
             "left": self.left,
+            "requests": self.requests,
         }
 
 
@@ -144,6 +146,8 @@ def _row(label: str, text: str) -> Iterator[str]:
 def _why(report: Report) -> str:
     if report.verdict == "failed":
         return f"not proven: {report.reason}"
+    if report.verdict == "pending":
+        return "provisional: the platform may not have indexed all of it yet; it is read again when the lag is over"
     if report.via == "job":
         return f"a job read all of it, and the platform vouches for its data up to {report.as_of}"
     same = f"{count(report.final_total_hits or 0, 'hit')} on every page, no id twice, as many ids as hits"

@@ -10,32 +10,44 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
-from weakref import WeakKeyDictionary
 
 import msgspec
 
 from genesys.api import Api
 from genesys.columns import count
 from genesys.detail import DetailRow, DetailsPage
-from genesys.errors import ApiError, StoreError, UsageError
+from genesys.errors import (
+    ApiError,
+    ConnectionLost,
+    Interrupted,
+    NotAuthenticated,
+    RollbookError,
+    SignInRefused,
+    StoreError,
+    UsageError,
+)
+from genesys.ids import may_be_asked_for
 from genesys.rest import Count, counting
 from genesys.settings import Settings
 from genesys.times import Interval, from_text, to_text
-from reconcile import follow, jobs, journal, window
+from reconcile import eyes, follow, jobs, journal, window
 from reconcile.causes import Listening
-from reconcile.proof import Reader, id_digest
-from reconcile.read import Query, Sleep, read
+from reconcile.jobs import PastWatermark
+from reconcile.proof import Fetch, Finished, Pause, Reader
+from reconcile.proof import id_digest as digest_of_ids
+from reconcile.read import Query, Sleep, Stopped, read
 from reconcile.report import Report
-from reconcile.scan import end_of, moment, start_of, started_in
+from reconcile.scan import Part, day_of, end_of, moment, start_of, started_in
 from reconcile.task import Command, Found, Progress, Show, Task
 from reconcile.writing import Writing
 from store.book import Book
 from store.errors import LockHeld
-from store.windows import RunRecord
+from store.windows import RunRecord, WindowRow, sees_less
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +55,9 @@ log = logging.getLogger(__name__)
 LONGEST: Final = timedelta(days=7)
 LONGEST_FILTERED: Final = timedelta(days=31)
 _LOCK_PAUSE: Final = 0.1
+# What started so shortly before midnight is looked at with the first window of the next day.
+_BEFORE_MIDNIGHT: Final = timedelta(minutes=5)
+_MOST_PAGES_BEFORE_MIDNIGHT: Final = 1_000
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -63,18 +78,21 @@ async def reconcile_window(
     sleep: Sleep = asyncio.sleep,
     wait: float = 60.0,
     stop: asyncio.Event | None = None,
+    spent: int = 0,
 ) -> Report:
     """Read one interval until it is consistent, fill the book, and say what was found.
 
     book: None only for a dry run without a store. ended_only, filter: None takes the settings'. wait: seconds to wait
-    for another run over the same time. Raises LockHeld, UsageError (the platform refuses the filter), PastWatermark,
-    ApiError and its kinds, StoreError and its kinds, Stopped.
+    for another run over the same time. spent: API requests that were made for this run already. Raises LockHeld,
+    UsageError (the platform refuses the filter), PastWatermark, ApiError and its kinds, StoreError and its kinds,
+    Stopped.
     """
-    if via == "auto":
-        via = await jobs.better_way(api, interval, settings.lag)
+    with counting() as count:
+        if via == "auto":
+            via = await jobs.better_way(api, interval, settings.lag)
     task = Task(
         windows=[interval], settings=settings, now=now, command=command, via=via, dry_run=dry_run, progress=progress,
-        sleep=sleep, stop=stop,
+        sleep=sleep, stop=stop, spent=spent + count.requests,
         filter=settings.filter if filter is None else filter,
         ended_only=settings.ended_only if ended_only is None else ended_only,
     )  # fmt: skip
@@ -82,21 +100,56 @@ async def reconcile_window(
 
 
 async def run(
-    task: Task, book: Book | None, api: Api, *, wait: float, wanted: Callable[[], bool] = lambda: True
+    task: Task,
+    book: Book | None,
+    api: Api,
+    *,
+    wait: float,
+    wanted: Callable[[], bool] = lambda: True,
+    settle: bool = False,
 ) -> list[Report]:
     """Do a task under its lock: a report for each of its windows, in their order. Raises as `reconcile_window` does.
 
-    wanted: asked once the lock is held; if somebody else has done the work meanwhile, there is no report.
+    wanted: asked once the lock is held; if somebody else has done the work meanwhile, there is no report. settle: it is
+    a second look at what was proven; where the first one was late enough already, a total that agrees is enough.
     """
     if book is None or task.dry_run:
         return await Run(task, book, api).reports()
     async with locked(book, task.interval, wait=wait, sleep=task.sleep):
         if not wanted():
             return []
-        reports = await Run(task, book, api).reports()
+        work = Run(task, book, api)
+        try:
+            reports = (await work.settle_by_total() if settle else []) or await work.reports()
+        except _NOBODYS_WINDOW:
+            raise
+        except Exception as error:
+            # Trouble of this window, foreseen or not: an attempt, a reason and a pause, and nobody else is stopped.
+            await work.file_failure(error)
+            if isinstance(error, RollbookError):
+                raise
+            log.error("%s: unforeseen trouble", task.interval.text, exc_info=error)
+            raise Unforeseen(
+                f"{type(error).__name__}: {error}; this is a mistake in rollbook: please report it"
+            ) from None
         if all(report.verdict != "failed" for report in reports):
             await _inherit(book, task)
     return reports
+
+
+class Unforeseen(RollbookError):
+    """Trouble with one window that nobody has foreseen."""
+
+
+class Apart(RollbookError):
+    """Windows that were read together could not be proven together: each is to be read alone."""
+
+
+# What is no window's own trouble: nothing is filed for it, and what was due stays due.
+_NOBODYS_WINDOW: Final = (
+    Apart, ConnectionLost, Interrupted, LockHeld, NotAuthenticated, PastWatermark, SignInRefused, Stopped, StoreError,
+    UsageError,
+)  # fmt: skip
 
 
 @asynccontextmanager
@@ -128,19 +181,6 @@ async def _inherit(book: Book, task: Task) -> None:
         await follow.done(book.inherit(start, end, task.key, children, at=to_text(task.now())))
 
 
-_visible: WeakKeyDictionary[Api, str | None] = WeakKeyDictionary()
-
-
-async def visible_divisions(api: Api) -> str | None:
-    """The divisions that the client sees, as JSON; None where it may not ask. They belong to every proof."""
-    if api not in _visible:
-        try:
-            _visible[api] = _encode(sorted(one.id for one in await api.divisions())).decode()
-        except ApiError:
-            _visible[api] = None
-    return _visible[api]
-
-
 class Run:
     """One run over neighbouring windows (mostly one): one reading, a report for each."""
 
@@ -148,48 +188,116 @@ class Run:
         self._task = task
         self._book = book
         self._api = api
+        self._eyes = task.eyes or eyes.Eyes(api)
         self._kept = self._kept_entries()
-        began = next((one.began for one in self._kept if one.began), None) or to_text(task.now())
-        now = task.now()
-        heard = Listening(()) if book is None else follow.listening(book, task.interval, now)
+        self._started = task.now()
+        began = next((one.began for one in self._kept if one.began), None) or to_text(self._started)
+        heard = Listening(()) if book is None else follow.listening(book, task.interval, self._started)
         self._heard = bool(heard.spans)
         self._count = Count()
-        self._spent = 0  # requests before the run was cut short
+        self._spent = task.spent  # requests before this run, or before it was cut short
+        self._cause = follow.explained(heard, self._started)
         self._writing = Writing(
-            task, book, began=began, cause=follow.explained(heard, now),
-            spent=lambda: self._spent + self._count.requests,
+            task, book, began=began, cause=self._cause, spent=lambda: self._spent + self._count.requests
         )  # fmt: skip
         self._told: list[journal.Entry] = []
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
         self._query = Query(window.query_filters(task.filter, ended_only=task.ended_only))
+        self._all_have_ended = True
+        self._sees_less = False
+        self._seconds = time.monotonic()
 
     async def reports(self) -> list[Report]:
-        """Do it."""
-        started = time.monotonic()
+        """Do it. Raises Apart where several windows could not be proven together, and what reading raises."""
+        task = self._task
         with counting() as self._count:
-            divisions = None if self._task.dry_run else await visible_divisions(self._api)
+            before = eyes.Sight(None) if task.dry_run else await self._eyes.before()
+            self._writing.divisions = before.divisions or ""
+            self._forget_other_eyes(before)
+            self._sees_less = self._is_less_than_was_seen(before)
             try:
-                found = await (self._by_job() if self._task.via == "job" else self._by_query())
+                found = await self._read()
             except Exception:
                 with contextlib.suppress(StoreError):
                     await self._writing.drain()  # the next run goes on from here
                 raise
             await self._writing.drain()
+            if self._writing.not_stored and found.consistent:
+                found.consistent = False
+                found.reason = (
+                    f"{self._writing.not_stored} records could not be stored; they are among the dead letters"
+                )
             if found.consistent and not found.rows:
                 await self._mistrust_nothing()
-            if found.consistent and not self._query.members:
-                await self._look_for_unlisted()
+            if found.consistent and self._looks_over_midnight and not await self._look_over_midnight():
+                found.consistent, found.reason = False, "what started just before midnight has no end"
+            if not task.dry_run:
+                self._hold_against_sight(found, before, await self._eyes.look())
+            if not found.consistent and len(task.windows) > 1 and found.reading != "day":
+                await self._forget_progress()
+                raise Apart(found.reason or "not consistent")
+            aged = window.is_aged(task.interval.end, self._started, task.settings.settle_after)
+            if task.ended_only and found.consistent and aged:
+                self._all_have_ended = await self._nothing_is_left_out(found)
             await self._writing.drain()
-        requests = self._spent + self._count.requests
         reports = []
-        for position, one in enumerate(self._task.windows):
-            report = await self._judge(found, position, one, requests, time.monotonic() - started)
-            if not self._task.dry_run:
-                await self._file(report, found, divisions)
+        for position, one in enumerate(task.windows):
+            report = await self._judge(found, position, one)
+            if not task.dry_run:
+                await self._file(report, found, before.divisions)
             reports.append(report)
         await self._forget_progress()
         return reports
+
+    async def settle_by_total(self) -> list[Report]:
+        """Settle a window that was read after the platform's reprocessing, if its total is still what it was.
+
+        No report where that cannot be said by a total alone: then it is read again.
+        """
+        task, now = self._task, self._task.now()
+        if self._book is None or task.dry_run or task.ended_only or len(task.windows) > 1:
+            return []
+        one = task.windows[0]
+        row = self._book.window(to_text(one.start), to_text(one.end), task.key)
+        if not self._is_total_enough(row, one, now):
+            return []
+        assert row is not None
+        with counting() as self._count:
+            before = await self._eyes.before()
+            as_of = to_text(task.now())
+            page = await self._api.query_details(self._query.body(Part(one, size=1), 1))
+            found = Found({}, True, None, as_of, reading="interval", via="query")
+            self._hold_against_sight(found, before, await self._eyes.look())
+        if page.total_hits != row.final_total_hits or not found.consistent:
+            return []
+        report = Report(
+            window=one, verdict="settled", passes=0, requests=self._requests, initial_total_hits=row.final_total_hits,
+            final_total_hits=page.total_hits, unique=row.unique or 0, duplicates=0, owned=row.owned or 0, missing=0,
+            changed=0, unchanged=row.owned or 0, ongoing=row.ongoing or 0, live_only=row.live_only or 0, written=0,
+            seconds=time.monotonic() - self._seconds, reading="interval", filter=task.key, as_of=as_of,
+        )  # fmt: skip
+        await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
+        return [report]
+
+    def _is_total_enough(self, row: WindowRow | None, one: Interval, now: datetime) -> bool:
+        if row is None or row.verdict != "complete" or row.reading != "interval" or row.last_read_at is None:
+            return False
+        read_at, settle_after = from_text(row.last_read_at), self._task.settings.settle_after
+        assert self._book is not None
+        ended = self._book.last_ended(one)
+        settles = window.settles_from(one.end, min(from_text(ended), read_at) if ended else None)
+        late = window.is_aged(settles, read_at, settle_after) and window.is_second_witness(row.last_read_at, now)
+        return late and row.final_total_hits is not None and row.final_total_hits > 0
+
+    def _last_digest(self, row: WindowRow) -> bytes | None:
+        assert self._book is not None
+        runs = self._book.runs_of(row.start, row.end, row.filter)
+        return next((run["id_digest"] for run in reversed(runs) if run["id_digest"] is not None), None)
+
+    @property
+    def _requests(self) -> int:
+        return self._spent + self._count.requests
 
     async def _mistrust_nothing(self) -> None:
         """Raise UsageError for an answer without rows from a time that the platform may have forgotten."""
@@ -198,6 +306,72 @@ class Run:
         except UsageError:
             await self._forget_progress()
             raise
+
+    # Who reads
+
+    def _forget_other_eyes(self, sight: eyes.Sight) -> None:
+        """A reading that somebody began who saw something else is not gone on with."""
+        if self._kept and self._kept[0].divisions != (sight.divisions or ""):
+            self._kept = []
+
+    def _hold_against_sight(self, found: Found, before: eyes.Sight, after: eyes.Sight) -> None:
+        """Take the proof from a reading of which it is not known who saw it, or which somebody made who sees less."""
+        reason = eyes.trouble(before, after)
+        if reason is None and (self._sees_less or self._is_less_than_was_seen(after)):
+            reason = "this client sees fewer divisions than the one that proved it before; read it with that one"
+        if reason is not None:
+            found.consistent, found.reason, found.keeps_proof = False, reason, True
+
+    def _is_less_than_was_seen(self, sight: eyes.Sight) -> bool:
+        """Whether somebody has proven a part of the interval who saw more than this client does now."""
+        if self._book is None:
+            return False
+        start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
+        proofs = self._book.proven_divisions(start, end, self._task.key)
+        return any(sees_less(sight.divisions, proof) for proof in proofs)
+
+    # Just before the day
+
+    @property
+    def _looks_over_midnight(self) -> bool:
+        task = self._task
+        first_of_a_day = any(one.start == day_of(one.start) for one in task.windows)
+        return first_of_a_day and not task.dry_run and not self._query.members and self._book is not None
+
+    async def _look_over_midnight(self) -> bool:
+        """Read what started in the last minutes of the day before, and say whether that was all of it.
+
+        A start that was corrected across midnight between the readings of both days is in neither answer. What is
+        found here takes the proof from the window that it started in, which is read again then.
+        """
+        assert self._book is not None
+        midnight = next(one.start for one in self._task.windows if one.start == day_of(one.start))
+        since = to_text(midnight - _BEFORE_MIDNIGHT)
+        part = Part(Interval(midnight - _BEFORE_MIDNIGHT, midnight))
+        latest = to_text(midnight)
+        for number in range(1, _MOST_PAGES_BEFORE_MIDNIGHT + 1):
+            as_of = to_text(self._task.now())
+            page = await self._api.query_details({**self._query.body(part, number), "order": "desc"})
+            starts = [row.start for row in page.rows if row.start]
+            rows = [
+                row for row in page.rows if row.conversation_id and row.start and since <= row.start < to_text(midnight)
+            ]
+            answer = follow.Answer([], rows, as_of)
+            await follow.done(follow.write(self._book, answer, run_started_at=self._writing.began, cause=self._cause))
+            # The newest first, so that a platform that answers with the whole day need not be read to its morning.
+            newest_first = len(set(starts)) > 1 and starts == sorted(starts, reverse=True) and starts[0] <= latest
+            if not page.rows or (newest_first and starts[-1] < since):
+                return True
+            latest = starts[-1] if newest_first else ""
+        return False
+
+    # Finished conversations only
+
+    async def _nothing_is_left_out(self, found: Found) -> bool:
+        """Whether there are no more conversations without the filter on ends than with it."""
+        everything = Query(window.query_filters(self._task.filter, ended_only=False))
+        page = await self._api.query_details(everything.body(Part(self._task.interval, size=1), 1))
+        return (page.total_hits or 0) <= len(found.rows)
 
     # Going on where a run was cut short
 
@@ -208,23 +382,51 @@ class Run:
         since = to_text(self._task.now() - journal.KEPT)
         return journal.decode(self._book.progress(self._task.journal_key, since=since))
 
-    def _resumed(self) -> Reader:
-        """A reader, which stands where the one of a run that was cut short stood."""
+    async def _resumed(self) -> Reader:
+        """A reader, which stands where the one of a run that was cut short stood.
+
+        Its last page is asked for again: rows that have moved meanwhile, in either direction, show there.
+        """
+        while self._kept and self._kept[-1].kind == "refused":
+            self._kept.pop()
         reader = self._reader()
-        if self._kept and journal.replay(reader, self._kept):
-            self._go_on()
-        elif self._kept:
-            reader = self._reader()
+        *before, last = self._kept or [journal.Entry("begin")]
+        if not self._kept or not journal.replay(reader, before):
+            return self._reader()
+        if last.kind == "page":
+            step = reader.step(last.at)
+            while isinstance(step, Pause):
+                step = reader.step(last.at)
+            if not isinstance(step, Fetch) or not await self._is_unmoved(step, last):
+                log.info("%s: what a run was cut short in has moved since: read anew", self._task.interval.text)
+                return self._reader()
+        if not journal.replay(reader, [last]):
+            return self._reader()
+        self._go_on()
         return reader
+
+    async def _is_unmoved(self, step: Fetch, kept: journal.Entry) -> bool:
+        page = await self._api.query_details(self._query.body(step.part, step.page))
+        ids = [row.conversation_id for row in page.rows]
+        return page.total_hits == kept.total and ids == [one[0] for one in kept.rows]
 
     def _go_on(self) -> None:
         pages = count(sum(entry.kind in ("page", "results") for entry in self._kept), "page")
         log.info("%s: going on where a run was cut short, after %s", self._task.interval.text, pages)
         self._writing.resume(self._kept)
-        self._spent = self._kept[-1].spent
+        self._spent += self._kept[-1].spent
 
     def _reader(self) -> Reader:
-        return Reader(self._task.interval, longest=LONGEST_FILTERED if self._query.members else LONGEST)
+        longest = LONGEST_FILTERED if self._query.members else LONGEST
+        return Reader(self._task.interval, longest=longest, pieces=1 << min(2 * self._could_not_be_had(), 6))
+
+    def _could_not_be_had(self) -> int:
+        """How often in a row the window could not be had as it was asked for: the next question is a narrower one."""
+        if self._book is None or len(self._task.windows) > 1:
+            return 0
+        start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
+        runs = self._book.runs_of(start, end, self._task.key)
+        return window.failures_in_a_row([run for run in runs if run["verdict"] != "failed" or run["as_of"] is None])
 
     async def _forget_progress(self) -> None:
         if self._book is not None and not self._task.dry_run:
@@ -233,8 +435,36 @@ class Run:
 
     # Reading
 
+    async def _read(self) -> Found:
+        """By the way that was asked for; where that cannot bring it, by the other one."""
+        if self._task.via == "job":
+            found = await self._by_job()
+            if found.consistent:
+                return found
+            log.info("%s: the job did not prove it (%s): reading by the query", self._task.interval.text, found.reason)
+            self._kept = []
+            return await self._by_query()
+        try:
+            found = await self._by_query()
+        except ApiError as error:
+            if not error.narrower or (by_job := await self._by_job_instead()) is None:
+                raise
+            return by_job
+        if found.not_had and (by_job := await self._by_job_instead()) is not None:
+            return by_job
+        return found
+
+    async def _by_job_instead(self) -> Found | None:
+        """What a job proves where the query could not be had; None if it proves nothing either."""
+        self._kept = []
+        try:
+            found = await self._by_job(keep=False)
+        except (ApiError, PastWatermark, UsageError):
+            return None
+        return found if found.consistent else None
+
     async def _by_query(self) -> Found:
-        task, reader = self._task, self._resumed()
+        task, reader = self._task, await self._resumed()
 
         async def take(page: DetailsPage, as_of: str) -> None:
             task.progress(Progress(task.interval, len(reader.passes), reader.rows_read, page.total_hits))
@@ -244,7 +474,7 @@ class Run:
                 await self._writing.take((), as_of, one)
             await self._writing.take(page.rows, as_of, entry)
 
-        doubted: frozenset[str] = frozenset(one for entry in self._kept for one in entry.doubted)
+        finished = None
         while True:
             finished = await read(
                 self._api, reader, self._query, now=task.now, sleep=task.sleep, take=take, stop=task.stop,
@@ -253,66 +483,124 @@ class Run:
             rows = reader.found()
             if not finished.consistent or self._query.members:
                 break
-            lost = {one: start for one, start in (await self._lost(rows)).items() if one not in doubted}
-            if not lost:
-                if len(reader.passes) > 1:
+            lacking = await self._lacking(rows)
+            if not lacking.starts:
+                if lacking.reason is not None:
+                    finished = Finished(False, lacking.reason)
+                elif len(reader.passes) > 1:
                     await self._ask_the_ongoing(rows)
                 break
-            doubted |= lost.keys()
-            reason = f"{len(lost)} that are known to exist were not in the answer"
-            reader.doubt(lost.values(), reason)
-            doubt = journal.Entry("doubt", starts=list(lost.values()), doubted=list(lost), text=reason)
+            reason = f"{len(lacking.starts)} conversations that are known to exist were not in the answer"
+            reader.doubt(lacking.starts.values(), reason)
+            doubt = journal.Entry("doubt", starts=list(lacking.starts.values()), text=reason)
             await self._writing.take((), "", doubt)
         return Found(
             rows, finished.consistent, finished.reason, reader.as_of(self._writing.began),
             [p.as_dict() for p in reader.passes], reader.reading, reader.first_total, reader.final_total,
-            reader.duplicates, reader.proof_requests,
+            reader.duplicates, reader.proof_requests, not_had=reader.not_had,
         )  # fmt: skip
 
-    async def _by_job(self) -> Found:
+    async def _by_job(self, *, keep: bool = True) -> Found:
+        """Read by a job. keep: its progress is remembered, and one that was cut short is gone on with."""
         task = self._task
         result = jobs.Result()
-        if self._kept and await jobs.resume(self._api, result, self._kept):
+        if keep and self._kept and await jobs.resume(self._api, result, self._kept):
             self._go_on()
 
         async def take(rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None) -> None:
             task.progress(Progress(task.interval, 1, len(result.rows), None))
-            await self._writing.take(rows, as_of, entry)
+            await self._writing.take(rows, as_of, entry if keep else None)
 
         await jobs.read(
             self._api, task.interval, self._query.members, now=task.now, sleep=task.sleep, take=take,
             stop=task.stop, result=result,
         )  # fmt: skip
-        if result.consistent and not self._query.members and (lost := await self._lost(result.rows)):
-            result.consistent = False
-            result.reason = f"{len(lost)} conversations that are known to exist were not in the job's answer"
+        if result.consistent and not self._query.members:
+            lacking = await self._lacking(result.rows)
+            if lacking.starts:
+                lacking.reason = (
+                    f"{len(lacking.starts)} conversations that are known to exist were not in the job's answer"
+                )
+            if lacking.reason is not None:
+                result.consistent, result.reason = False, lacking.reason
         return Found(
             result.rows, result.consistent, result.reason, result.as_of, result.passes, "job",
-            duplicates=result.duplicates,
+            duplicates=result.duplicates, via="job",
         )  # fmt: skip
 
     # What the answer does not have
 
-    async def _lost(self, rows: Mapping[str, int]) -> dict[str, str]:
-        """Conversations that an earlier pass or an earlier run saw, the answer lacks, and exist: id → start.
+    async def _lacking(self, rows: Mapping[str, int]) -> Lacking:
+        """What is known and is not in the answer: asked for by id, twice where it does not come.
 
-        Those that do not exist any more are gone. Nothing is asked where nothing is lacking.
+        That is what an earlier pass or an earlier run read, and what only capture knows. Nothing is asked where nothing
+        is lacking. What the platform no longer knows is gone, once two answers some time apart have said so; until then
+        nothing is proven.
         """
         await self._writing.drain()
-        lost: dict[str, str] = {}
-        missing = self._writing.tally.seen() - rows.keys()
+        read_before = self._writing.tally.seen() - rows.keys()
+        heard: dict[str, int] = {}
         if self._book is not None:
-            missing |= {one for one in self._book.reconciled_ids(self._task.interval) if one not in rows}
-        async for answer in follow.ask(self._api, missing, now=self._task.now, stop=self._task.stop):
+            read_before |= {one for one in self._book.reconciled_ids(self._task.interval) if one not in rows}
+            for position, one in enumerate(self._task.windows):
+                heard |= {known: position for known in self._book.live_only_ids(one) if known not in rows}
+        lacking = Lacking()
+        missing = read_before | heard.keys()
+        if not missing:
+            return lacking
+
+        async def take(answer: follow.Answer) -> None:
             await self._writing.take(answer.rows, answer.as_of)
-            lost |= {
-                row.conversation_id: row.start
-                for row in answer.rows
-                if row.conversation_id and row.start and self._task.interval.contains(row.start)
-            }
-            if answer.unknown and self._book is not None and not self._task.dry_run:
-                await follow.done(self._book.mark_gone(answer.unknown, answer.as_of))
-        return lost
+
+        asked = await follow.ask_twice(
+            self._api, missing, now=self._task.now, sleep=self._task.sleep, take=take, stop=self._task.stop,
+            known=next((one for one, value in rows.items() if end_of(value) >= 0), None) or self._known_id(missing),
+        )  # fmt: skip
+        if self._task.stop is not None and self._task.stop.is_set():
+            raise Stopped
+        lacking.starts = {
+            row.conversation_id: row.start
+            for row in asked.rows
+            if row.conversation_id and row.start and self._task.interval.contains(row.start)
+        }
+        # What cannot be asked for is no id of the platform's: it was heard, and that is all there is.
+        never = {one for one in heard if not may_be_asked_for(one)} | (set(asked.refused) & heard.keys())
+        absent = [one for one in asked.absent if one in read_before]
+        gone = await self._gone(absent, asked.as_of)
+        unsure = {one for one in (*absent, *asked.undecided, *asked.refused) if one not in never and one not in gone}
+        if unsure:
+            lacking.reason = (
+                f"{len(unsure)} conversations that are known were neither in the answer nor found by id;"
+                " they count as gone when a later answer lacks them too"
+            )
+        await self._note_live_only(heard, {*asked.absent, *asked.undecided, *never} & heard.keys(), asked.as_of)
+        return lacking
+
+    def _known_id(self, but: Iterable[str]) -> str | None:
+        return None if self._book is None else self._book.a_listed_id(list(but))
+
+    async def _gone(self, absent: Sequence[str], as_of: str) -> list[str]:
+        """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""
+        if not absent or self._book is None or self._task.dry_run or self._sees_less:
+            return []
+        since = to_text(from_text(as_of) - follow.APART)
+        gone = await follow.done(self._book.absent_by_id(absent, as_of, since=since))
+        if gone:
+            await follow.done(self._book.mark_gone(gone, as_of))
+        return gone
+
+    async def _note_live_only(self, heard: Mapping[str, int], absent: Iterable[str], as_of: str) -> None:
+        """File what only capture knows and neither the list nor an answer by id has."""
+        self._live_only = [0] * len(self._task.windows)
+        by_window: dict[int, list[str]] = {}
+        for one in absent:
+            by_window.setdefault(heard[one], []).append(one)
+        for position, ids in by_window.items():
+            self._live_only[position] = len(ids)
+            if self._book is not None and not self._task.dry_run:
+                start = to_text(self._task.windows[position].start)
+                at = as_of or to_text(self._task.now())
+                await follow.done(self._book.mark_live_only(ids, window_start=start, cause="unknown", at=at))
 
     async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
         """What went on when its page was read, several passes ago, may have ended since: ask once more."""
@@ -321,41 +609,33 @@ class Run:
             await self._writing.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
 
-    async def _look_for_unlisted(self) -> None:
-        """Conversations that only capture knows: asked for by id, and explained or kept as anomalies."""
-        if self._book is None:
-            return
-        for position, one in enumerate(self._task.windows):
-            heard = [known for known in self._book.live_only_ids(one) if not self._writing.tally.kind(known)]
-            async for answer in follow.ask(self._api, heard, now=self._task.now, stop=self._task.stop):
-                await self._writing.take(answer.rows, answer.as_of)
-                self._live_only[position] += len(answer.unknown)
-                if answer.unknown and not self._task.dry_run:
-                    await follow.done(
-                        self._book.mark_live_only(
-                            answer.unknown, window_start=to_text(one.start), cause="unknown", at=answer.as_of
-                        )
-                    )
-
     # What it means
 
-    async def _judge(self, found: Found, position: int, one: Interval, requests: int, seconds: float) -> Report:
+    async def _judge(self, found: Found, position: int, one: Interval) -> Report:
         task, share = self._task, self._writing.tally.shares[position]
         figures = self._writing.tally.figures(found.rows, one)
         going_on, stuck = await self._going_on(found, one)
         read_at = max(from_text(found.as_of), one.start)
         verdict = window.verdict(
-            consistent=found.consistent, going_on=going_on, end=_settles_from(found, one), read_at=read_at,
-            settle_after=task.settings.settle_after,
+            consistent=found.consistent, going_on=going_on, within_lag=one.end + task.settings.lag > self._started,
+            may_settle=self._may_settle(found, one, read_at),
         )  # fmt: skip
         return Report(
-            window=one, verdict=verdict, passes=len(found.passes), requests=requests,
+            window=one, verdict=verdict, passes=len(found.passes), requests=self._requests,
             initial_total_hits=found.first_total, final_total_hits=found.final_total, unique=len(found.rows),
             duplicates=found.duplicates, **figures, live_only=self._live_only[position], written=share.written,
-            seconds=seconds, reason=found.reason, via=task.via, reading=found.reading, filter=task.key,
-            as_of=found.as_of, proof_requests=found.proof_requests, drift=share.drift, stuck=stuck, heard=self._heard,
-            dry_run=task.dry_run, causes=dict(share.causes),
+            seconds=time.monotonic() - self._seconds, reason=found.reason, via=found.via, reading=found.reading,
+            filter=task.key, as_of=found.as_of, proof_requests=found.proof_requests, drift=share.drift, stuck=stuck,
+            heard=self._heard, dry_run=task.dry_run, causes=dict(share.causes),
         )  # fmt: skip
+
+    def _may_settle(self, found: Found, one: Interval, read_at: datetime) -> bool:
+        """Whether this reading came after the platform's reprocessing, and another one well before it."""
+        settles = _settles_from(found, one, read_at)
+        if not window.is_aged(settles, read_at, self._task.settings.settle_after) or not self._all_have_ended:
+            return False
+        row = None if self._book is None else self._book.window(to_text(one.start), to_text(one.end), self._task.key)
+        return row is not None and window.is_second_witness(row.first_read_at, read_at)
 
     async def _going_on(self, found: Found, one: Interval) -> tuple[int, int]:
         """(conversations of a window that hold it open, those that are open for too long to)."""
@@ -374,25 +654,58 @@ class Run:
             return len(open_ids) - len(stuck), len(stuck)
         return self._book.ongoing_count(one), len(stuck)
 
-    async def _file(self, report: Report, found: Found, divisions: str | None) -> None:
+    async def _file(
+        self, report: Report, found: Found, divisions: str | None, *, id_digest: bytes | None = None
+    ) -> None:
         assert self._book is not None
         task, now = self._task, self._task.now()
         start, end = to_text(report.window.start), to_text(report.window.end)
         failed = report.verdict == "failed"
-        failures = window.failures_in_a_row(self._book.runs_of(start, end, task.key)) + 1 if failed else 0
         record = RunRecord(
-            start=start, end=end, filter=task.key, command=task.command, via=task.via, started_at=self._writing.began,
+            start=start, end=end, filter=task.key, command=task.command, via=found.via, started_at=self._writing.began,
             finished_at=to_text(now), as_of=found.as_of, verdict=report.verdict, reason=report.reason,
             reading=found.reading, passes_json=_encode(found.passes).decode(),
-            id_digest=id_digest(started_in(found.rows, report.window)),
+            id_digest=id_digest or digest_of_ids(started_in(found.rows, report.window)),
             query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
             divisions_json=divisions, seconds=report.seconds, drift=report.drift, figures=report.figures(),
-            next_try_at=to_text(window.next_try(failures, now)) if failed else None,
-            settled=report.verdict == "settled",
+            next_try_at=self._next_try(start, end, now) if failed or not self._all_have_ended else None,
+            settled=report.verdict == "settled", keeps_proof=found.keeps_proof,
         )  # fmt: skip
         await follow.done(self._book.finish_run(record))
 
+    def _next_try(self, start: str, end: str, now: datetime) -> str:
+        assert self._book is not None
+        failures = window.failures_in_a_row(self._book.runs_of(start, end, self._task.key)) + 1
+        return to_text(window.next_try(failures, now))
 
-def _settles_from(found: Found, one: Interval) -> datetime:
+    async def file_failure(self, error: Exception) -> None:
+        """File that the windows could not be read: an attempt each, with the reason, and when it is tried again."""
+        if self._book is None or self._task.dry_run:
+            return
+        task, now = self._task, self._task.now()
+        reason = str(error) if isinstance(error, RollbookError) else f"unforeseen trouble: {type(error).__name__}"
+        for one in task.windows:
+            start, end = to_text(one.start), to_text(one.end)
+            record = RunRecord(
+                start=start, end=end, filter=task.key, command=task.command, via=task.via,
+                started_at=self._writing.began, finished_at=to_text(now), as_of=None, verdict="failed", reason=reason,
+                reading=None, passes_json="[]", id_digest=None,
+                query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
+                divisions_json=None, seconds=time.monotonic() - self._seconds,
+                figures={"requests": self._requests}, next_try_at=self._next_try(start, end, now), keeps_proof=True,
+            )  # fmt: skip
+            await follow.done(self._book.finish_run(record))
+
+
+def _settles_from(found: Found, one: Interval, read_at: datetime) -> datetime:
+    """From when on a window's time to settle counts. An end that is still to come is one of a wrong clock."""
     ended = max(map(end_of, started_in(found.rows, one).values()), default=-1)
-    return window.settles_from(one.end, moment(ended) if ended >= 0 else None)
+    return window.settles_from(one.end, min(moment(ended), read_at) if ended >= 0 else None)
+
+
+@dataclass(slots=True)
+class Lacking:
+    """What is known and was not in an answer. starts: id → start, of what exists. reason: why nothing is proven."""
+
+    starts: dict[str, str] = field(default_factory=dict)
+    reason: str | None = None

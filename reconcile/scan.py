@@ -17,6 +17,12 @@ from genesys.times import Interval, to_text
 from reconcile.window import EPOCH
 
 PAGE_SIZE: Final = 100
+# A reading of so many pages of rows at most is held against the same pages once more.
+MOST_CHECKED: Final = 6
+# So many pages in a row that bring nothing new are no pages of a list that ends.
+MOST_IDLE: Final = 3
+# The platform ends a query at 100,000 rows; an answer with more pages than that takes has no end of its own.
+MOST_PAGES: Final = 1_001
 
 _BITS: Final = 48
 _LOW: Final = (1 << _BITS) - 1
@@ -30,19 +36,25 @@ class Row(NamedTuple):
     id: str | None
     start: str | None
     end: str | None
+    broken: bool = False  # its bytes cannot be decoded
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one query asks for: an interval, and (where time cannot split any more) a direction."""
+    """What one query asks for: an interval, and (where time cannot split any more) a direction.
+
+    size: rows a page; fewer where the platform cannot answer with a whole page.
+    """
 
     interval: Interval
     direction: Literal["", "inbound", "outbound", "none"] = ""
+    size: int = PAGE_SIZE
 
     @property
     def text(self) -> str:
         """For the ledger."""
-        return f"{self.interval.text} {self.direction}".rstrip()
+        pages = f"by {self.size}" if self.size != PAGE_SIZE else ""
+        return " ".join(word for word in (self.interval.text, self.direction, pages) if word)
 
 
 @lru_cache(maxsize=4096)
@@ -90,7 +102,9 @@ class Scan:
     """One reading of `part`. Feed it every page in turn, the empty one too.
 
     window: what the run owns. at: API text of when the reading began, which is how old it is.
-    rows: id → packed times. outside: rows that do not even overlap what was asked for.
+    rows: id → packed times. outside: rows of the asked days that do not even overlap what was asked for; a row whose
+    own times make no sense, or that lies days away, is a bad row and shows nothing of how intervals are answered.
+    idle: pages in a row that brought nothing new. smallest_total: the smallest `totalHits` of all pages.
     """
 
     part: Part
@@ -105,7 +119,12 @@ class Scan:
     duplicates: int = 0
     duplicates_owned: int = 0
     nameless: int = 0
+    unreadable: int = 0
     outside: int = 0
+    first_pages: list[tuple[str | None, ...]] = field(default_factory=list)
+    idle: int = 0
+    endless: bool = False
+    smallest_total: int | None = None
     judged: Judged | None = None
 
     def take(self, rows: Sequence[Row], total_hits: int | None) -> None:
@@ -117,16 +136,23 @@ class Scan:
             elif total_hits != self.last_total:
                 self.totals_moved = True
             self.last_total = total_hits
+            self.smallest_total = min(total_hits, total_hits if self.smallest_total is None else self.smallest_total)
         if not rows:
             self.done = True
             return
-        asked, owned = _texts(self.part.interval), _texts(self.window)
+        asked, owned, days = _texts(self.part.interval), _texts(self.window), _texts(touched_days(self.part.interval))
+        before = len(self.rows)
+        if self.pages <= MOST_CHECKED:
+            self.first_pages.append(tuple(row.id for row in rows))
         for row in rows:
-            self._row(row, asked, owned)
+            self._row(row, asked, owned, days)
+        self.idle = 0 if len(self.rows) > before else self.idle + 1
+        if self.idle >= MOST_IDLE or self.pages >= MOST_PAGES * PAGE_SIZE // self.part.size:
+            self.done = self.endless = True
 
-    def _row(self, row: Row, asked: tuple[str, str], owned: tuple[str, str]) -> None:
-        if row.start is not None and (row.start > asked[1] or (row.end is not None and row.end < asked[0])):
-            self.outside += 1
+    def _row(self, row: Row, asked: tuple[str, str], owned: tuple[str, str], days: tuple[str, str]) -> None:
+        self.outside += _lies_beside(row, asked, days)
+        self.unreadable += row.broken
         if row.id is None:
             self.nameless += 1
         elif row.id in self.rows:
@@ -138,6 +164,10 @@ class Scan:
     def movement(self) -> str | None:
         """What moved while it was read, in words; None if the answer is consistent with itself."""
         total = self.last_total or 0
+        if self.endless:
+            return f"the pages have no end: {self.pages} came, the last {self.idle} of them with nothing new"
+        if self.unreadable:
+            return f"{self.unreadable} records cannot be decoded"
         if self.totals_moved:
             return f"totalHits moved while it was read (from {self.first_total} to {self.last_total}, or back)"
         if self.duplicates:
@@ -157,10 +187,22 @@ class Scan:
     def agrees_with(self, earlier: Scan) -> bool:
         """Whether two readings in a row found the same owned rows, none of them twice.
 
-        The rule for answers of whole days, which grow at their end while they are read.
+        The rule for answers of whole days, which grow at their end while they are read. Rows are added, never taken
+        away, so each reading has as many ids as the smallest total of its pages at least: one that has fewer lacks some
+        that may be owned.
         """
-        clean = not (self.nameless or earlier.nameless or self.duplicates_owned or earlier.duplicates_owned)
-        return clean and self.owned() == earlier.owned()
+        return self._is_whole() and earlier._is_whole() and self.owned() == earlier.owned()
+
+    def _is_whole(self) -> bool:
+        wrong = self.nameless or self.duplicates_owned or self.unreadable or self.endless
+        return not wrong and self.smallest_total is not None and len(self.rows) >= self.smallest_total
+
+
+def _lies_beside(row: Row, asked: tuple[str, str], days: tuple[str, str]) -> bool:
+    """Whether a row of the asked days does not overlap what was asked for: then whole days are what was answered."""
+    if row.start is None or (row.end is not None and row.end < row.start) or not days[0] <= row.start < days[1]:
+        return False
+    return row.start > asked[1] or (row.end is not None and row.end < asked[0])
 
 
 @lru_cache(maxsize=1024)
@@ -201,7 +243,7 @@ def pieces(part: Part, edges: Iterable[datetime]) -> list[Part]:
     interval = part.interval
     inside = sorted({edge for edge in edges if interval.start < edge < interval.end})
     bounds = [interval.start, *inside, interval.end]
-    return [Part(Interval(a, b), part.direction) for a, b in itertools.pairwise(bounds)]
+    return [Part(Interval(a, b), part.direction, part.size) for a, b in itertools.pairwise(bounds)]
 
 
 def by_days(part: Part) -> list[Part]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from genesys.settings import Settings
 from genesys.times import Interval, to_text
 from reconcile import plan, window
+from reconcile.eyes import Eyes
 from reconcile.read import Sleep
 
 Via = Literal["query", "job"]
@@ -55,6 +56,10 @@ class Task:
     stop: asyncio.Event | None = None
     # id → how it compares with the store as the round found it, for what another window of the round has read before.
     earlier: dict[str, str] = field(default_factory=dict)
+    # What the client sees, as the round last asked; None: the run asks for itself.
+    eyes: Eyes | None = None
+    # API requests that were made for this run before it.
+    spent: int = 0
 
     @property
     def interval(self) -> Interval:
@@ -86,3 +91,8 @@ class Found:
     final_total: int | None = None
     duplicates: int = 0
     proof_requests: int | None = None
+    via: Via = "query"
+    # It says nothing against a proof that is there.
+    keeps_proof: bool = False
+    # Some of it could not be had, however it was asked for.
+    not_had: bool = False

@@ -12,9 +12,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from genesys.errors import UsageError
-from genesys.times import Interval, to_text
+from genesys.times import Interval, from_text, to_text
 
-Verdict = Literal["open", "complete", "settled", "failed"]
+Verdict = Literal["pending", "open", "complete", "settled", "failed"]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A failed window is tried again after this, then after twice as long, and so on.
@@ -23,8 +23,11 @@ LONGEST_RETRY: Final = timedelta(days=1)
 # The longest that an organisation can keep conversations (reference, section 5: 90 days to five years).
 RETENTION: Final = timedelta(days=5 * 365 + 2)
 
-# The nightly reprocessing is over about 84 hours after a conversation's end. Of the default of 96, that leaves this.
+# The nightly reprocessing takes hours, and each conversation in the second night after its third day at the latest: a
+# hundred hours after its end. Of the default of 120, that leaves more than this.
 LATE_END: Final = timedelta(hours=12)
+# So far apart are two readings at least that are two witnesses.
+SECOND_WITNESS: Final = timedelta(hours=1)
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -70,17 +73,25 @@ def settles_from(end: datetime, last_ended: datetime | None) -> datetime:
     return end if last_ended is None else max(end, last_ended - LATE_END)
 
 
-def verdict(*, consistent: bool, going_on: int, end: datetime, read_at: datetime, settle_after: timedelta) -> Verdict:
+def is_second_witness(first_read_at: str | None, read_at: datetime) -> bool:
+    """Whether a reading is far enough from the first one to be another witness (CONTRACT, "Verdicts of a window")."""
+    return first_read_at is not None and from_text(first_read_at) + SECOND_WITNESS <= read_at
+
+
+def verdict(*, consistent: bool, going_on: int, within_lag: bool, may_settle: bool) -> Verdict:
     """What a reading makes of a window.
 
-    going_on: owned conversations without an end, stuck ones left out. A first read that is made after the
-    reprocessing settles at once (CONTRACT, "Verdicts of a window").
+    going_on: owned conversations whose details have no end, stuck ones left out. within_lag: it was read before the
+    platform had the time to index it, so that it still waits to be read. may_settle: it was read after the platform's
+    reprocessing, and well before, too.
     """
     if not consistent:
         return "failed"
+    if within_lag:
+        return "pending"
     if going_on:
         return "open"
-    return "settled" if is_aged(end, read_at, settle_after) else "complete"
+    return "settled" if may_settle else "complete"
 
 
 def check_kept(interval: Interval, now: datetime, *, since: bool = False) -> None:

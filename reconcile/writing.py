@@ -12,19 +12,25 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from genesys.content import digest
 from genesys.detail import DetailRow
+from genesys.notification import Unreadable
+from genesys.times import to_text
 from reconcile import journal
 from reconcile.compare import Batch, Tally
 from reconcile.follow import done
 from reconcile.task import Task
 from store.book import Book
 from store.conversations import PageOutcome
+from store.events import Recorded
 
 # Rows that may wait for their commit, those of all runs together: a row and its tree of objects are 80 KB. The more are
 # committed together, the fewer pages of the file are written twice; with more nothing is faster (docs/performance.md).
 _ROWS_WAITING: Final = 800
 
 Cause = Callable[[DetailRow, str], str]
+# What making rows of a strange record, or binding them, may raise; the store's own trouble is a StoreError.
+_UNFORESEEN: Final = (ValueError, TypeError, OverflowError, LookupError, AttributeError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -36,6 +42,7 @@ class _Page:
     """
 
     waiting: list[tuple[Batch, Future[PageOutcome]]] = field(default_factory=list)
+    as_of: str = ""
     entry: journal.Entry | None = None
     rows: int = 0
 
@@ -52,6 +59,7 @@ class Writing:
         self._task = task
         self._book = book
         self.began = began
+        self.divisions = ""  # what the client sees that reads, for who goes on with it
         self._cause = cause
         self._spent = spent
         self.tally = Tally(task.windows)
@@ -61,12 +69,17 @@ class Writing:
         self._entries = 0
         self._resumed = False
         self._noted: deque[Future[None]] = deque()
+        self._kept: deque[Future[Recorded]] = deque()
+        self.not_stored = 0  # records that the store cannot take, each alone
 
     async def take(self, rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None = None) -> None:
         """Hand rows on to the store; wait only if too many wait already. entry: remembered once they are safe."""
         if entry is not None and self._entries == 0:
-            self._note(journal.Entry("begin"))
-        page = _Page(entry=entry)
+            self._note(journal.Entry("begin", divisions=self.divisions))
+        page = _Page(entry=entry, as_of=as_of)
+        for row in rows:
+            if row.broken:
+                self._keep(row, "a record of details that cannot be decoded")
         for batch in self.tally.batches(rows):
             if self._task.dry_run:
                 self._compare(batch, as_of)
@@ -84,6 +97,8 @@ class Writing:
             await self._file_one()
         while self._noted:
             await done(self._noted.popleft())
+        while self._kept:
+            await done(self._kept.popleft())
 
     def _too_many(self) -> bool:
         """Whether so much waits, here or in all runs together, that no more should be read."""
@@ -95,13 +110,38 @@ class Writing:
         self._rows -= page.rows
         for batch, writing in page.waiting:
             try:
-                outcome = await done(writing)
+                try:
+                    outcome = await done(writing)
+                except _UNFORESEEN:
+                    await self._one_by_one(batch, page.as_of)
+                    continue
             except Exception:
                 self._pages.clear()  # of what comes after a hole nothing is remembered: the next run reads it again
                 raise
             self.tally.shares[batch.window].causes.update(outcome.causes)
             self._filed(batch, outcome)
         self._note(page.entry)
+
+    async def _one_by_one(self, batch: Batch, as_of: str) -> None:
+        """Write the rows of a batch that the store could not take together: the one whose fault it is is kept apart."""
+        for row in batch.rows:
+            alone = Batch(batch.window, [row], batch.again)
+            try:
+                outcome = await done(self._write(alone, as_of))
+            except _UNFORESEEN as error:
+                self.not_stored += 1
+                self._keep(row, f"a record of details that the store cannot take: {type(error).__name__}")
+            else:
+                self.tally.shares[batch.window].causes.update(outcome.causes)
+                self._filed(alone, outcome)
+
+    def _keep(self, row: DetailRow, why: str) -> None:
+        """Keep the bytes of a record among the dead letters, once however often it comes."""
+        if self._book is None or self._task.dry_run:
+            return
+        once = f"details {digest(row.raw).hex()}"
+        letter = Unreadable("details", row.raw, why, to_text(self._task.now()), once)
+        self._kept.append(self._book.record([letter]))
 
     # How far it has come
 

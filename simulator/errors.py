@@ -23,6 +23,7 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     ),
     409: ("request.conflict", "The request conflicts with the current state of the target resource."),  # assumed
     413: ("request.entity.too.large", "The request is over the size limit. Maximum bytes: 3145728"),  # bytes assumed
+    414: ("uri.too.long", "The address is over the size limit."),  # assumed
     415: ("unsupported.media.type", "Unsupported Media Type - Unsupported or incorrect media type."),
     429: ("too.many.requests.retry.after", "Rate limit exceeded the maximum. Retry the request in [60] seconds"),
     500: (

@@ -58,6 +58,7 @@ class Life:
         self.over_by = over_by  # known without writing it: it has ended by then
         self.id, self.start, self.extra = conversation_id, start, indexed_after
         self.version = 0
+        self.odd: Callable[[dict[str, Any]], dict[str, Any]] | None = None
         self.known_from = start + timedelta(seconds=indexed_after)
         self._write: Callable[[], Told] = write
         self._told: Told | None = None
@@ -68,6 +69,7 @@ class Life:
         self._changes: list[datetime] | None = None
         self._stages: list[datetime] | None = None
         self._seen: tuple[int, dict[str, Any]] | None = None
+        self._odd_seen: tuple[int, dict[str, Any]] | None = None
         self._encoded: tuple[int, bytes] | None = None
         self._derived: tuple[int, dict[Any, Any]] = 0, {}
         self._ended: str | None = None
@@ -141,6 +143,14 @@ class Life:
 
     def view(self, now: datetime) -> dict[str, Any]:
         """The record as it is known at `now`. Not to be changed by whoever gets it."""
+        if self.odd is None:
+            return self._known(now)
+        stage = self.stage(now)
+        if self._odd_seen is None or self._odd_seen[0] != stage:
+            self._odd_seen = stage, self.odd(self._known(now))
+        return self._odd_seen[1]
+
+    def _known(self, now: datetime) -> dict[str, Any]:
         stage = self.stage(now)
         if stage == -1:
             return self.record
@@ -209,6 +219,12 @@ class Life:
     def change(self, record: dict[str, Any]) -> None:
         """It has always been this: a correction that takes effect at once."""
         self._told = self.told._replace(record=record, revisions=())
+        self.version += 1
+        self._forget()
+
+    def be_odd(self, odd: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Whatever is known of it, it is shown as `odd` makes it: in every answer, filter and total."""
+        self.odd = odd
         self.version += 1
         self._forget()
 

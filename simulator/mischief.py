@@ -76,7 +76,7 @@ def _index_lag(simulator: Simulator, given: Mapping[str, Any]) -> None:
 def _odd_record(simulator: Simulator, given: Mapping[str, Any]) -> None:
     for life in simulator.world.lives:
         if life.id in given.get("ids", ()) or falls(life.id, given.get("share", 0), given.get("seed", 0)):
-            life.change(ODD[given["what"]](life.record))
+            life.be_odd(ODD[given["what"]])
 
 
 def _live(simulator: Simulator, told: Mapping[str, Any]) -> None:

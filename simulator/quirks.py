@@ -30,7 +30,10 @@ Parameters = Mapping[str, Any]
 
 
 class Reply(NamedTuple):
-    """An answer on its way out. delay: real seconds before its head; pieces: its body, where it comes in pieces."""
+    """An answer on its way out. delay: real seconds before its head; pieces: its body, where it comes in pieces.
+
+    cut_after: real seconds after which the connection is cut; None: never.
+    """
 
     status: int
     body: bytes
@@ -38,6 +41,7 @@ class Reply(NamedTuple):
     headers: Mapping[str, str] = {}
     delay: float = 0.0
     pieces: Pieces | None = None
+    cut_after: float | None = None
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,9 @@ from simulator.world import Life, World
 
 _ASKING: ContextVar[tuple[str, Client]] = ContextVar("asking")  # the token of a request that was let in, and whose
 _SEEN: ContextVar[Asked | None] = ContextVar("seen")  # what a quirk takes the request for
+_DATE_OFF: ContextVar[float | None] = ContextVar("date_off", default=0.0)  # of the answer; None: it has no Date
 _QUIRKS: Final = (broken_bytes, gateways, partial_answers, slow_answers)  # each has registered its kinds
+_LONGEST_ADDRESS: Final = 8_000  # bytes of path and query (assumed: what most gateways take)
 _PATIENCE: Final = 0.05  # real seconds between two looks whether a client is still there
 
 
@@ -137,7 +139,8 @@ class Simulator:
         for route in rest.ROUTES:
             add(route.method, route.path, self._handler(route))
         self.notifications.add_routes(app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        # Too long an address is refused as the platform would, with its own Date; the library's refusal has neither.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, max_line_size=1_000_000)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self.api_url = self.login_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -159,11 +162,14 @@ class Simulator:
         name, context = f"{request.method} {request.path}", str(uuid.uuid4())
         self.request_counts[name] += 1
         headers = {"ININ-Correlation-Id": context}
-        effect = request["effect"] = self._strike(name)
+        effect = self._strike(name)
+        _DATE_OFF.set(effect.date_off)
         try:
             await asyncio.sleep(self.latency + effect.delay)
             if effect.refusal is not None:
                 raise effect.refusal
+            if len(request.raw_path) > _LONGEST_ADDRESS:
+                raise Refusal(414)
             if request.path.startswith("/api/"):
                 self._admit(request, headers)
             self.world.grow(self.now())
@@ -238,25 +244,32 @@ class Simulator:
         return await self._send(request, found)
 
     async def _send(self, request: web.Request, reply: Reply) -> web.StreamResponse:
-        until = time.monotonic() + reply.delay
-        while _there(request) and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 (nothing tells of its going)
-            await asyncio.sleep(min(left, _PATIENCE))
-        headers = {"Content-Type": reply.content_type, **reply.headers}
-        if reply.pieces is None:
-            return web.Response(status=reply.status, body=reply.body or None, headers=headers)
-        answer = web.StreamResponse(status=reply.status, headers=headers)
-        with contextlib.suppress(ConnectionError):
-            await answer.prepare(request)
-            async for piece in reply.pieces():
-                if not _there(request):
-                    break
-                await answer.write(piece)
-            await answer.write_eof()
+        answer = web.StreamResponse(
+            status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers}
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(reply.cut_after):
+                until = time.monotonic() + reply.delay
+                while _there(request) and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 (nothing tells)
+                    await asyncio.sleep(min(left, _PATIENCE))
+                if reply.pieces is None:
+                    return web.Response(status=reply.status, body=reply.body or None, headers=answer.headers)
+                await answer.prepare(request)
+                async for piece in reply.pieces():
+                    if not _there(request):
+                        break
+                    await answer.write(piece)
+                await answer.write_eof()
+        except ConnectionError:
+            pass  # whoever asked has gone
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
         return answer
 
-    async def _date(self, request: web.Request, answer: web.StreamResponse) -> None:
+    async def _date(self, _: web.Request, answer: web.StreamResponse) -> None:
         """Every answer's Date is the organisation's own, whatever this machine's clock says."""
-        off = request["effect"].date_off if "effect" in request else 0.0
+        off = _DATE_OFF.get()
         if off is None:
             answer.headers.popall("Date", None)
         else:

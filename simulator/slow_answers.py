@@ -63,27 +63,31 @@ async def _bytes(body: bytes, seconds: float) -> AsyncIterator[bytes]:
 def _trickle(_: Asked, given: Parameters, reply: Reply) -> Reply:
     seconds, body = float(given.get("seconds", 1.0)), reply.body
     if given.get("what", "body") == "spaces":
-        return reply._replace(pieces=lambda: _spaces(seconds))
-    return reply._replace(pieces=lambda: _bytes(body, seconds))
+        return reply._replace(pieces=lambda: _spaces(seconds), cut_after=given.get("cut_after"))
+    return reply._replace(pieces=lambda: _bytes(body, seconds), cut_after=given.get("cut_after"))
 
 
-async def _without_end(first: bytes, again: bytes) -> AsyncIterator[bytes]:
+async def _without_end(first: bytes, again: bytes, most: float) -> AsyncIterator[bytes]:
+    """For ever, and as fast as it is read until there were so many bytes."""
     yield first
+    sent = 0
     while True:
-        yield again
-        await asyncio.sleep(0)
+        yield again if sent < most else again[:1]
+        sent += len(again)
+        await asyncio.sleep(0 if sent < most else 1)
 
 
 def _endless(_: Asked, given: Parameters, reply: Reply) -> Reply | None:
+    most = given.get("mb", math.inf) * _MB
     if given.get("what", "spaces") == "spaces":
         body = reply.body[:-1]
-        return reply._replace(pieces=lambda: _without_end(body, _CHUNK))
+        return reply._replace(pieces=lambda: _without_end(body, _CHUNK, most), cut_after=given.get("cut_after"))
     found = rows(reply) or rows(reply, of="entities")
     if found is None or found.key is None or not found.rows:
         return None
     row = encoded(found.rows[0])
     start, more = b'{"%b":[%b' % (found.key.encode(), row), (b"," + row) * max(1, 65_536 // len(row))
-    return reply._replace(pieces=lambda: _without_end(start, more))
+    return reply._replace(pieces=lambda: _without_end(start, more, most), cut_after=given.get("cut_after"))
 
 
 async def _nothing() -> AsyncIterator[bytes]:
@@ -93,18 +97,25 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 
 def _hang(_: Asked, given: Parameters, reply: Reply) -> Reply:
-    return reply._replace(pieces=_nothing) if given.get("head") else reply._replace(delay=math.inf)
+    after = given.get("cut_after")
+    return reply._replace(cut_after=after, **({"pieces": _nothing} if given.get("head") else {"delay": math.inf}))
 
 
 quirk(
     "trickle", "the body comes byte by byte, or spaces come in its place for ever",
-    {"seconds": "number", "what": "text"}, alter=_trickle, check=choice("what", ("body", "spaces")),
+    {"seconds": "number", "what": "text", "cut_after": "number"}, alter=_trickle,
+    check=choice("what", ("body", "spaces")),
 )  # fmt: skip
 quirk(
-    "endless", "the body has no end: spaces, or rows", {"what": "text"}, alter=_endless,
-    check=choice("what", ("spaces", "rows")),
+    "endless", "the body has no end: spaces, or rows", {"what": "text", "mb": "number", "cut_after": "number"},
+    alter=_endless, check=choice("what", ("spaces", "rows")),
 )  # fmt: skip
-quirk("hang", "the answer never comes, or (head) its head and no body", {"head": "flag"}, alter=_hang)
+quirk(
+    "hang",
+    "the answer never comes, or (head) its head and no body",
+    {"head": "flag", "cut_after": "number"},
+    alter=_hang,
+)
 
 
 # What is small on the way

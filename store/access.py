@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -16,15 +16,24 @@ from store.writer import Writer
 T = TypeVar("T")
 # Seconds that a read under way in another thread may take when the store is closed.
 _LAST_READ: Final = 1.0
+# How far the platform's index is believed to be behind its events, unless the settings say otherwise.
+LAG: Final = timedelta(minutes=10)
 
 
 class Access:
     """What every part of the book stands on. writer: None where the file was opened for reading only."""
 
     def __init__(
-        self, path: Path, *, writer: Writer | None, reader: sqlite3.Connection, now: Callable[[], datetime]
+        self,
+        path: Path,
+        *,
+        writer: Writer | None,
+        reader: sqlite3.Connection,
+        now: Callable[[], datetime],
+        lag: timedelta = LAG,
     ) -> None:
         self.path = path
+        self._lag = lag
         self._writer = writer
         self._reader = reader
         self._reading = threading.Lock()

@@ -17,7 +17,8 @@ from typing import Any, Literal, Self, TypeVar
 
 from genesys.detail import DetailRow
 from genesys.times import Interval, from_text, to_text
-from store import conversations, counts, engine, gaps, locks, rebuild
+from store import asked, conversations, counts, engine, gaps, locks, rebuild, windows
+from store.access import LAG
 from store.captured import Captured
 from store.checkpointer import Checkpointer
 from store.conversations import Cause, OpenConversation, PageOutcome, Read
@@ -49,8 +50,9 @@ class Book(Captured, Ledger):
         width: timedelta,
         command: str,
         role: Checkpointer | None,
+        lag: timedelta = LAG,
     ) -> None:
-        super().__init__(path, writer=writer, reader=reader, now=now)
+        super().__init__(path, writer=writer, reader=reader, now=now, lag=lag)
         self._width = width
         self._command = command
         self._details_waiting = 0
@@ -67,6 +69,7 @@ class Book(Captured, Ledger):
         command: str = "rollbook",
         now: Callable[[], datetime] = _utc_now,
         width: timedelta = timedelta(minutes=30),
+        lag: timedelta = LAG,
         journal: Literal["wal", "delete"] | None = None,
         busy: float = engine.BUSY_SECONDS,
         hurry: threading.Event | None = None,
@@ -75,7 +78,8 @@ class Book(Captured, Ledger):
 
         mode: "rw" makes it if need be; "r+" writes to one that is there, "ro" reads it.
         organization: (id, name) that it must belong to; None asks nothing. now: the clock that stamps writes.
-        width: of the grid that a conversation's gap is filed under. journal: None is "wal", and "delete" where WAL does
+        width: of the grid that a conversation's gap is filed under. lag: how far the platform's index may be behind.
+        journal: None is "wal", and "delete" where WAL does
         not work (a network file system); then this process must be the only one that writes. busy: seconds to wait for
         another program's transaction. hurry: once it is set, opening and writing give up on that within a second.
         Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
@@ -104,7 +108,7 @@ class Book(Captured, Ledger):
             if writer is not None:
                 writer.close()
             raise
-        return cls(path, writer=writer, reader=reader, now=now, width=width, command=command, role=role)
+        return cls(path, writer=writer, reader=reader, now=now, width=width, command=command, role=role, lag=lag)
 
     def close(self) -> None:
         """Commit what waits, then close: where nobody else has it open, all is in the one file. May be called twice."""
@@ -122,9 +126,10 @@ class Book(Captured, Ledger):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def use_width(self, width: timedelta) -> None:
-        """File the gaps of conversations that are read by id under this grid from now on."""
+    def use_width(self, width: timedelta, lag: timedelta | None = None) -> None:
+        """File the gaps of conversations that are read by id under this grid from now on, and believe this lag."""
         self._width = width
+        self._lag = self._lag if lag is None else lag
 
     @property
     def organization(self) -> tuple[str, str] | None:
@@ -149,12 +154,16 @@ class Book(Captured, Ledger):
         as_of: how old the read is. window: what this run owns (None: a read by id). already: ids classified before in
         this run; it is read in the writer's thread and must not change until the future is answered.
         """
-        read = Read(as_of, to_text(self._now()), run_started_at, already)
-        written = self._write(
-            lambda db: conversations.write(
-                db, details, read, window_start=self._filed_under(window), cause=cause
-            )
-        )  # fmt: skip
+        read = Read(as_of, to_text(self._now()), run_started_at, already, self._lag)
+        window_start = self._filed_under(window)
+
+        def job(db: sqlite3.Connection) -> PageOutcome:
+            outcome = conversations.write(db, details, read, window_start=window_start, cause=cause)
+            if outcome.first_read:
+                windows.contradict(db, outcome.first_read, read.at)
+            return outcome
+
+        written = self._write(job)
         self._count_waiting(len(details))
         written.add_done_callback(lambda _: self._count_waiting(-len(details)))
         return written
@@ -172,7 +181,7 @@ class Book(Captured, Ledger):
         self, details: Sequence[DetailRow], *, as_of: str, run_started_at: str, already: Mapping[str, Any]
     ) -> PageOutcome:
         """What `write_details` would answer, but for the causes of the gaps; writes nothing."""
-        read = Read(as_of, to_text(self._now()), run_started_at, already)
+        read = Read(as_of, to_text(self._now()), run_started_at, already, self._lag)
         return self.read(lambda db: conversations.compare(db, details, read))
 
     def _filed_under(self, window: Interval | None) -> Callable[[DetailRow], str]:
@@ -196,6 +205,36 @@ class Book(Captured, Ledger):
     def open_conversations(self, *, limit: int = 10_000) -> list[OpenConversation]:
         """The conversations to ask for by id: still going on, or heard of since they were read."""
         return self.read(lambda db: conversations.open_conversations(db, limit))
+
+    def set_aside(self, *, asked_before: str, now: str, limit: int = 200) -> list[OpenConversation]:
+        """The stuck and the gone ones that have not been asked for since `asked_before` (API text)."""
+        return self.read(lambda db: conversations.set_aside(db, asked_before, now, limit))
+
+    def nobody_will_read(
+        self, *, first_seen: str, asked_before: tuple[str, str], now: str, limit: int = 1_000
+    ) -> list[OpenConversation]:
+        """Those that capture saw before `first_seen` and that no window that waits will bring."""
+        return self.read(lambda db: conversations.nobody_will_read(db, first_seen, asked_before, now, limit))
+
+    def a_listed_id(self, but: Sequence[str] = ()) -> str | None:
+        """A conversation that the platform certainly knows, to be asked for beside others; none of `but`."""
+        return self.read(lambda db: conversations.a_listed_id(db, but))
+
+    def found_by_id(self, going_on: Sequence[str], ended: Sequence[str], at: str) -> Future[None]:
+        """These came with an answer by id at `at`."""
+        return self._write(lambda db: asked.found(db, going_on, ended, at))
+
+    def absent_by_id(self, ids: Sequence[str], at: str, *, since: str) -> Future[list[str]]:
+        """These were not in an answer by id at `at`; answers those that have been absent since `since` or earlier."""
+        return self._write(lambda db: asked.absent(db, ids, at, since))
+
+    def undecided_by_id(self, ids: Sequence[str], at: str) -> Future[None]:
+        """These were asked for at `at`, and the answer says nothing of them."""
+        return self._write(lambda db: asked.undecided(db, ids, at))
+
+    def refused_by_id(self, ids: Sequence[tuple[str, str]], at: str) -> Future[None]:
+        """The platform refuses to be asked for these, each alone: (id, why)."""
+        return self._write(lambda db: asked.refused(db, ids, at))
 
     def ongoing_count(self, interval: Interval) -> int:
         """Reconciled conversations of the interval that go on (stuck and gone ones do not count)."""
@@ -254,7 +293,7 @@ class Book(Captured, Ledger):
         done = corrected = 0
         while after is not None:
             here = after
-            made = self._write(lambda db, here=here: rebuild.step(db, here)).result()  # type: ignore[misc]
+            made = self._write(lambda db, here=here: rebuild.step(db, here, self._lag)).result()  # type: ignore[misc]
             after, done, corrected = made.last, done + made.conversations, corrected + made.corrected
             told(done)
         return done, corrected

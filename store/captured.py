@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from genesys.notification import Observation, Unreadable
 from genesys.times import to_text
 from store import channels, coverage, events, letters
-from store.access import Access
+from store.access import LAG, Access
 from store.coverage import Span
 from store.events import Recorded
 from store.letters import Letter
@@ -23,14 +23,20 @@ class Captured(Access):
     """What was heard, and when somebody was listening."""
 
     def __init__(
-        self, path: Path, *, writer: Writer | None, reader: sqlite3.Connection, now: Callable[[], datetime]
+        self,
+        path: Path,
+        *,
+        writer: Writer | None,
+        reader: sqlite3.Connection,
+        now: Callable[[], datetime],
+        lag: timedelta = LAG,
     ) -> None:
-        super().__init__(path, writer=writer, reader=reader, now=now)
+        super().__init__(path, writer=writer, reader=reader, now=now, lag=lag)
         self._spans: set[int] = set()
 
     def record(self, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
         """Notifications and unreadable payloads, in one transaction."""
-        return self._write(lambda db: events.record(db, batch))
+        return self._write(lambda db: events.record(db, batch, self._lag))
 
     def record_call(
         self, batch: Sequence[Observation | Unreadable], *, source: str, topics: Sequence[str], at: str
@@ -39,14 +45,9 @@ class Captured(Access):
 
         def job(db: sqlite3.Connection) -> Recorded:
             coverage.heard(db, source, coverage.FUNCTION, topics, at)
-            return events.record(db, batch)
+            return events.record(db, batch, self._lag)
 
         return self._write(job)
-
-    def function_is_alive(self) -> Future[None]:
-        """A function that captures has been called, though not by an event."""
-        at = to_text(self._now())
-        return self._write(lambda db: coverage.function_is_alive(db, at))
 
     def begin_coverage(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
         """From `at` on, `source` hears `topics`. Answers the span's id, after the commit."""
@@ -86,7 +87,7 @@ class Captured(Access):
 
         def job(db: sqlite3.Connection) -> Recorded:
             letters.drop(db, [number])
-            return events.record(db, batch)
+            return events.record(db, batch, self._lag)
 
         return self._write(job)
 

@@ -26,7 +26,10 @@ def status(settings: Settings, as_json: bool) -> None:
 
     def work() -> None:
         with Book.open(settings.store_path, mode="ro") as book:
-            found = book.read(lambda db: state.collect(db, datetime.now(UTC)))
+            now = datetime.now(UTC)
+            found = book.read(
+                lambda db: state.collect(db, now, width=settings.width, since_setting=settings.since)
+            )  # fmt: skip
         if as_json:
             console.answer(found)
         else:
@@ -67,7 +70,11 @@ def _fields(found: dict[str, Any]) -> Iterator[str]:
     if found["rejected_topics"]:
         yield from _rejected(found["rejected_topics"])
     if found["dead_letters"]:
-        yield _field("dead letters", f"{found['dead_letters']:,} that could not be understood (table dead_letters)")
+        of_hour = found["dead_letters_last_hour"]
+        lately = f", {of_hour:,} of them in the last hour" if of_hour else ""
+        yield _field(
+            "dead letters", f"{found['dead_letters']:,} that could not be understood (table dead_letters){lately}"
+        )
 
 
 def _capture(capture: dict[str, Any]) -> Iterator[str]:
@@ -113,6 +120,10 @@ def _windows(ledger: dict[str, Any]) -> Iterator[str]:
     yield _field("windows", ", ".join(f"{counts[name]:,} {name}" for name in _ORDER if counts.get(name)))
     if ledger["from"]:
         yield _field("", f"proven between {_minute(ledger['from'])} and {_minute(ledger['until'])}")
+    if ledger["last_read_at"]:
+        yield _field("", f"last read well on {_minute(ledger['last_read_at'])}")
+    if (due := ledger["due"])["count"]:
+        yield _field("due", f"{due['count']:,} not read yet, the oldest ended on {_minute(due['oldest_end'])}")
     for window in ledger["failed"][:5]:
         yield _field("failed", f"{_minute(window['start'])}: {window['reason'] or 'no reason kept'}")
     if ledger["failed"]:

@@ -6,7 +6,9 @@ Precedence is decided by how old a read is, never by the order in which writes a
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +39,8 @@ class PageOutcome:
     content: the conversations inserted or whose content changed; for each, whether it has ended and capture never
     heard that. drifted: of those, the ones whose details had been read before and had ended: rewritten later.
     gaps: what of the page capture had missed ("missing") or of whose end it had not heard ("changed").
-    causes: how many of these gaps were filed, by cause.
+    causes: how many of these gaps were filed, by cause. first_read: the starts of those whose details nobody
+    had read before, and of those that had been gone: no answer that has proven a window has had them.
     """
 
     classes: dict[str, Kind] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class PageOutcome:
     drifted: int = 0
     gaps: dict[str, str] = field(default_factory=dict)
     causes: dict[str, int] = field(default_factory=dict)
+    first_read: tuple[str, ...] = ()
 
     @property
     def written(self) -> int:
@@ -69,6 +73,7 @@ class Standing(NamedTuple):
     look_again: int
     followed: str | None
     details: str | None
+    attributes_at: str | None = None
 
 
 def same_content(standing: Standing | None, row: DetailRow) -> bool:
@@ -88,10 +93,13 @@ def same_content(standing: Standing | None, row: DetailRow) -> bool:
 FUTURE: Final = timedelta(minutes=5)
 
 
-def judge(standing: Standing | None, same: bool, as_of: str, *, latest: str = "9") -> Action:
+def judge(
+    standing: Standing | None, same: bool, as_of: str, *, latest: str = "9", indexed_until: str | None = None
+) -> Action:
     """What a read as old as `as_of`, which says the same as what stands or not, does to it.
 
-    latest: no read that is believed can be later than this (API text).
+    latest: no read that is believed can be later than this (API text). indexed_until: an event that is later may not be
+    in the read yet, for the platform's index is behind (None: it is not).
 
     insert: not known. fill: known from live capture alone. replace: known, and the content is another.
     confirm: the same content, and a note that must be taken down (another look was asked for). leave: nothing to do.
@@ -104,7 +112,8 @@ def judge(standing: Standing | None, same: bool, as_of: str, *, latest: str = "9
         return "leave"  # an older read never overwrites a newer one
     if not same:
         return "replace"
-    asked = standing.look_again and as_of > (standing.last_heard or "")
+    shown = as_of if indexed_until is None else indexed_until
+    asked = standing.look_again and (standing.last_heard or "") < shown
     wrong_clock = standing.read_at is not None and standing.read_at > latest
     return "confirm" if asked or wrong_clock or standing.followed == "gone" else "leave"
 
@@ -120,7 +129,7 @@ def classify(standing: Standing | None, same: bool, row: DetailRow, run_started_
 
 _STANDING: Final = (
     "SELECT conversation_id, provenance, first_seen_at, read_at, conversation_end, heard_end, last_heard,"
-    " look_again, followed, details FROM conversations WHERE conversation_id IN "
+    " look_again, followed, details, attributes_at FROM conversations WHERE conversation_id IN "
 )
 
 
@@ -138,19 +147,19 @@ def standings(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, S
 _COLUMNS: Final = (
     "conversation_id, conversation_start, conversation_end, originating_direction, media_types, division_ids, mos,"
     " r_factor, provenance, first_seen_at, reconciled_at, read_at, heard_end, last_heard, look_again, followed,"
-    " details"
+    " details, details_open"
 )
-_INSERT: Final = f"INSERT INTO conversations ({_COLUMNS}) VALUES ({', '.join('?' * 17)})"
+_INSERT: Final = f"INSERT INTO conversations ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"
 _REPLACE: Final = (
     "UPDATE conversations SET conversation_start = coalesce(?, conversation_start), conversation_end = ?,"
     " originating_direction = coalesce(?, originating_direction), media_types = ?, division_ids = ?, mos = ?,"
     " r_factor = ?, provenance = ?, reconciled_at = ?, read_at = ?, look_again = ?, followed = NULL,"
-    " details = ? WHERE conversation_id = ?"
+    " details = ?, details_open = ? WHERE conversation_id = ?"
 )
-# The content is the same and the read is newer: an end that was only heard, before it, is none.
+# The content is the same and the read is newer: an end that was only heard, before what it can show, is none.
 _CONFIRM: Final = (
-    "UPDATE conversations SET read_at = ?1, look_again = coalesce(last_heard > ?1, 0),"
-    " conversation_end = coalesce(?2, CASE WHEN heard_end > ?1 THEN heard_end END),"
+    "UPDATE conversations SET read_at = ?1, look_again = coalesce(last_heard > ?4, 0),"
+    " conversation_end = coalesce(?2, CASE WHEN heard_end > ?4 THEN heard_end END),"
     " followed = nullif(followed, 'gone') WHERE conversation_id = ?3"
 )
 _KEEP_VERSION: Final = (
@@ -161,6 +170,7 @@ _ATTRIBUTES: Final = (
     "INSERT INTO participant_attributes (conversation_id, participant_id, name, value) VALUES (?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value"
 )
+_ATTRIBUTES_AT: Final = "UPDATE conversations SET attributes_at = ? WHERE conversation_id = ?"
 
 
 @dataclass(slots=True)
@@ -173,6 +183,7 @@ class _Page:
     versions: list[tuple[str, str]] = field(default_factory=list)
     replaced: list[tuple[str]] = field(default_factory=list)
     attributes: list[tuple[Any, ...]] = field(default_factory=list)
+    attributes_at: list[tuple[str, str]] = field(default_factory=list)
     gaps: list[gaps.Gap] = field(default_factory=list)
     explained: list[tuple[str, str]] = field(default_factory=list)
     children: rows.Rows = field(default_factory=rows.child_rows)
@@ -181,13 +192,20 @@ class _Page:
 class Read(NamedTuple):
     """How a page was read. Times are API text.
 
-    as_of: how old the read is. at: the time now. already: the ids that this run has classified.
+    as_of: how old the read is. at: the time now. already: the ids that this run has classified. lag: how far the
+    platform's index may be behind: the read proves nothing about an event that is younger than event + lag.
     """
 
     as_of: str
     at: str
     run_started_at: str
     already: Mapping[str, Any]
+    lag: timedelta = timedelta(0)
+
+    @property
+    def indexed_until(self) -> str:
+        """What happened before is in the read, as API text."""
+        return to_text(from_text(self.as_of) - self.lag)
 
 
 def write(
@@ -203,16 +221,16 @@ def write(
     window_start: the start of the window that a conversation's gap is filed under.
     """
     outcome, judged = _judge_page(connection, details, read)
-    as_of, at = read.as_of, read.at
+    indexed_until = read.indexed_until
     page = _Page()
     for conversation_id, row, standing, action in judged:
         if action in _NEW_CONTENT:
-            _fill(page, conversation_id, row, standing, as_of, at)
+            _fill(page, conversation_id, row, standing, read, indexed_until)
         elif action == "confirm":
-            page.confirms.append((as_of, row.end, conversation_id))
-        page.attributes.extend(rows.attributes(conversation_id, row.record))
+            page.confirms.append((read.as_of, row.end, conversation_id, indexed_until))
+        _add_attributes(page, conversation_id, row, standing, read.as_of)
         if kind := outcome.gaps.get(conversation_id):
-            page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), at, at))
+            page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), read.at, read.at))
     _execute(connection, page)
     return replace(outcome, causes=Counter(gap.cause for gap in page.gaps))
 
@@ -232,21 +250,35 @@ def _judge_page(
     """What a page of details means, for who writes it and for who only wants to know."""
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
     known = standings(connection, list(named))
-    latest = to_text(from_text(read.at) + FUTURE)
+    latest, indexed_until = to_text(from_text(read.at) + FUTURE), read.indexed_until
     outcome, judged, drifted = PageOutcome(), [], 0
+    first_read: list[str] = []
     for conversation_id, row in named.items():
         standing = known.get(conversation_id)
         same = same_content(standing, row)
         if conversation_id not in read.already:
             outcome.classes[conversation_id] = classify(standing, same, row, read.run_started_at)
-        action = judge(standing, same, read.as_of, latest=latest)
+        action = judge(standing, same, read.as_of, latest=latest, indexed_until=indexed_until)
+        came_back = standing is not None and standing.followed == "gone" and action in ("replace", "confirm")
+        if (action in ("insert", "fill") or came_back) and row.start is not None:
+            first_read.append(row.start)
         judged.append(_Judged(conversation_id, row, standing, action))
         if action in _NEW_CONTENT:
             outcome.content[conversation_id] = unheard_end(standing, row)
         drifted += action == "replace" and standing is not None and standing.conversation_end is not None
         if kind := _gap_kind(standing, row, action):
             outcome.gaps[conversation_id] = kind
-    return replace(outcome, drifted=drifted), judged
+    return replace(outcome, drifted=drifted, first_read=tuple(first_read)), judged
+
+
+def _add_attributes(page: _Page, conversation_id: str, row: DetailRow, standing: Standing | None, as_of: str) -> None:
+    """Participant attributes, if the read is no older than the one that those in the store come from."""
+    named = list(rows.attributes(conversation_id, row.record))
+    if not named or (standing is not None and as_of < (standing.attributes_at or "")):
+        return
+    page.attributes.extend(named)
+    if standing is None or standing.attributes_at != as_of:
+        page.attributes_at.append((as_of, conversation_id))
 
 
 def _gap_kind(standing: Standing | None, row: DetailRow, action: Action) -> str | None:
@@ -265,10 +297,10 @@ def _fill(
     conversation_id: str,
     row: DetailRow,
     standing: Standing | None,
-    as_of: str,
-    at: str,
+    read: Read,
+    indexed_until: str,
 ) -> None:
-    record = row.record
+    record, as_of, at = row.record, read.as_of, read.at
     direction = record.get("originatingDirection")
     shared = (
         direction if isinstance(direction, str) else None,
@@ -277,18 +309,20 @@ def _fill(
         rows.number(record.get("mediaStatsMinConversationMos")),
         rows.number(record.get("mediaStatsMinConversationRFactor")),
     )
-    text = row.raw.decode()
+    text, details_open = row.raw.decode(), int(row.end is None)
     if standing is None:
         page.inserts.append(
-            (conversation_id, row.start, row.end, *shared, "reconciled", at, at, as_of, None, None, 0, None, text)
+            (conversation_id, row.start, row.end, *shared, "reconciled", at, at, as_of, None, None, 0, None, text,
+             details_open)
         )  # fmt: skip
     else:
-        heard_later = standing.last_heard is not None and standing.last_heard > as_of
-        # An end that was heard after the read is newer than the read; one from before it, the read has overruled.
-        heard_end = standing.heard_end if standing.heard_end is not None and standing.heard_end > as_of else None
+        heard_later = standing.last_heard is not None and standing.last_heard > indexed_until
+        # An end that was heard after what the read can show is newer than the read; one from before, it has overruled.
+        heard_end = standing.heard_end
+        heard_end = heard_end if heard_end is not None and heard_end > indexed_until else None
         provenance = "reconciled" if standing.provenance == "reconciled" else "both"
         page.updates.append(
-            (row.start, row.end or heard_end, *shared, provenance, at, as_of, int(heard_later), text,
+            (row.start, row.end or heard_end, *shared, provenance, at, as_of, int(heard_later), text, details_open,
              conversation_id)
         )  # fmt: skip
         if standing.details is not None:
@@ -317,6 +351,8 @@ def _execute(connection: sqlite3.Connection, page: _Page) -> None:
         many(statement, values)
     if page.attributes:
         many(_ATTRIBUTES, page.attributes)
+    if page.attributes_at:
+        many(_ATTRIBUTES_AT, page.attributes_at)
     if page.explained:
         many("UPDATE gaps SET filled_at = ? WHERE conversation_id = ? AND kind = 'live_only'", page.explained)
     gaps.add(connection, page.gaps)
@@ -328,30 +364,101 @@ def compare(connection: sqlite3.Connection, details: Iterable[DetailRow], read: 
 
 
 class OpenConversation(NamedTuple):
-    """A conversation to be asked for by id: not ended when last read, or heard of since."""
+    """A conversation to be asked for by id. asked_at: when it last was. slow: stuck or gone; now and then is enough."""
 
     conversation_id: str
     conversation_start: str | None
     read_at: str | None
     look_again: bool
+    asked_at: str | None = None
+    slow: bool = False
+    last_heard: str | None = None
+    division_ids: str | None = None
+
+
+_ASKED: Final = (
+    "SELECT conversations.conversation_id, conversation_start, read_at, look_again, asked_at, followed IS NOT NULL,"
+    " last_heard, division_ids, first_seen_at FROM conversations LEFT JOIN asked_by_id USING (conversation_id)"
+)
 
 
 def open_conversations(connection: sqlite3.Connection, limit: int) -> list[OpenConversation]:
-    """Those that go on (neither stuck nor gone) or were heard of since they were read; oldest read first."""
+    """Those that go on (neither stuck nor gone) or were heard of since they were read; asked longest ago first.
+
+    By when they were asked for, not by when they were read: an answer that says nothing new changes nothing of the
+    latter, and the first `limit` would be asked for for ever.
+    """
     query = (
-        "SELECT conversation_id, conversation_start, read_at, look_again FROM conversations"
-        " WHERE conversation_end IS NULL AND details IS NOT NULL AND followed IS NULL"
-        " UNION SELECT conversation_id, conversation_start, read_at, look_again FROM conversations WHERE look_again = 1"
-        " ORDER BY 3, 1 LIMIT ?"
+        f"SELECT * FROM ({_ASKED} WHERE details_open = 1 AND followed IS NULL"
+        f" UNION {_ASKED} WHERE look_again = 1) ORDER BY max(coalesce(asked_at, ''), coalesce(read_at, '')), 1 LIMIT ?"
     )
-    return [OpenConversation(row[0], row[1], row[2], bool(row[3])) for row in connection.execute(query, (limit,))]
+    return [_open(row) for row in connection.execute(query, (limit,))]
+
+
+def set_aside(connection: sqlite3.Connection, asked_before: str, now: str, limit: int) -> list[OpenConversation]:
+    """The stuck and the gone ones that were not asked for since `asked_before`; asked longest ago first.
+
+    now: what was asked for later than that, a clock that ran ahead has noted.
+    """
+    query = (
+        f"{_ASKED} WHERE followed IS NOT NULL AND (coalesce(asked_at, '') < ?1 OR asked_at > ?3) AND refused IS NULL"
+        " ORDER BY coalesce(asked_at, ''), 1 LIMIT ?2"
+    )
+    return [_open(row) for row in connection.execute(query, (asked_before, limit, now))]
+
+
+# An answer that lacked what only capture knows is asked for again at every look for so long, then more seldom, and in
+# the end no more: what the platform has not listed by then was nothing that it keeps.
+_ABSENT_OFTEN: Final = timedelta(days=2)
+_ABSENT_AT_ALL: Final = timedelta(days=30)
+
+
+def nobody_will_read(
+    connection: sqlite3.Connection, first_seen: str, asked_before: tuple[str, str], now: str, limit: int
+) -> list[OpenConversation]:
+    """Those that only capture knows, seen first before `first_seen`, and that no window that waits will bring.
+
+    They began before the beginning, or were heard of after their window had been proven. asked_before: since when they
+    were not asked for, and the same for those that were absent for days. now: what was asked for later, a clock that
+    ran ahead has noted.
+    """
+    often, seldom = asked_before
+    at = from_text(now)
+    query = (
+        f"{_ASKED} WHERE provenance = 'live' AND first_seen_at < ? AND refused IS NULL AND (asked_at IS NULL OR"
+        " asked_at > ? OR CASE WHEN absent_since < ? THEN 0 WHEN absent_since < ? THEN asked_at < ? ELSE asked_at < ?"
+        " END) ORDER BY coalesce(asked_at, ''), 1"
+    )
+    values = (first_seen, now, to_text(at - _ABSENT_AT_ALL), to_text(at - _ABSENT_OFTEN), seldom, often)
+    waiting = connection.execute(
+        "SELECT start, \"end\" FROM windows WHERE filter = '' AND verdict IN ('pending', 'due', 'failed')"
+        " ORDER BY start"
+    ).fetchall()
+    latest_end = list(itertools.accumulate((end for _, end in waiting), max))
+    starts = [start for start, _ in waiting]
+
+    def is_waited_for(start: str) -> bool:
+        place = bisect_right(starts, start)
+        return place > 0 and latest_end[place - 1] > start
+
+    found: list[OpenConversation] = []
+    for row in connection.execute(query, values):
+        if len(found) == limit:
+            break
+        if not is_waited_for(row[1] or row[8]):
+            found.append(_open(row))
+    return found
+
+
+def _open(row: tuple[Any, ...]) -> OpenConversation:
+    return OpenConversation(row[0], row[1], row[2], bool(row[3]), row[4], bool(row[5]), row[6], row[7])
 
 
 def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:
     """Reconciled conversations that started in [start, end) and go on; stuck and gone ones do not count."""
     query = (
         "SELECT count(*) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
-        " AND conversation_end IS NULL AND details IS NOT NULL AND followed IS NULL"
+        " AND details_open = 1 AND followed IS NULL"
     )
     count: int = connection.execute(query, (start, end)).fetchone()[0]
     return count
@@ -360,8 +467,8 @@ def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:
 def ongoing_starts(connection: sqlite3.Connection) -> list[str]:
     """When the reconciled conversations that go on started, in order; stuck and gone ones do not count."""
     query = (
-        "SELECT conversation_start FROM conversations WHERE conversation_end IS NULL AND conversation_start IS NOT NULL"
-        " AND details IS NOT NULL AND followed IS NULL ORDER BY conversation_start"
+        "SELECT conversation_start FROM conversations WHERE details_open = 1 AND conversation_start IS NOT NULL"
+        " AND followed IS NULL ORDER BY conversation_start"
     )
     return [row[0] for row in connection.execute(query)]
 
@@ -405,12 +512,22 @@ def reconciled_ids(connection: sqlite3.Connection, start: str, end: str) -> list
     return [row[0] for row in connection.execute(query, (start, end))]
 
 
+def a_listed_id(connection: sqlite3.Connection, but: Sequence[str] = ()) -> str | None:
+    """An ended conversation that was read lately: an answer by id that lacks it, too, knows nothing of the others."""
+    query = (
+        "SELECT conversation_id FROM conversations WHERE details IS NOT NULL AND details_open = 0 AND look_again = 0"
+        " AND followed IS NULL ORDER BY conversation_start DESC LIMIT ?"
+    )
+    known = (row[0] for row in connection.execute(query, (len(but) + 1,)))
+    return next((one for one in known if one not in but), None)
+
+
 def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: Literal["stuck", "gone"]) -> int:
     """Note that these are open for too long, or that the platform no longer knows them. They stay."""
     before = connection.total_changes
     connection.executemany(
         "UPDATE conversations SET followed = ?1, look_again = 0 WHERE conversation_id = ?2"
-        " AND (followed IS NOT ?1 OR look_again = 1)",
+        " AND (followed IS NOT ?1 OR look_again = 1) AND (?1 <> 'stuck' OR details_open = 1)",
         [(followed, conversation_id) for conversation_id in ids],
     )
     return connection.total_changes - before

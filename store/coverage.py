@@ -18,7 +18,8 @@ from genesys.times import from_text, to_text
 
 # A daemon shows a sign of life every two seconds; after this long without one nobody listens.
 SILENT: Final = timedelta(seconds=30)
-# A function is alive when it is called: by events, and every few minutes by its schedule. Two calls missed are silence.
+# A function hears when events call it. That its schedule calls it shows that it runs, and nothing of the rule that
+# events come by, which may be switched off: what no event has shown for so long is not claimed.
 SILENT_FUNCTION: Final = timedelta(minutes=21)
 FUNCTION: Final = "lambda"
 
@@ -61,15 +62,17 @@ def end(connection: sqlite3.Connection, span: int, at: str, reason: str) -> None
 
 
 def alive(connection: sqlite3.Connection, spans: Iterable[int], at: str) -> None:
-    """A sign of life of these spans."""
+    """A sign of life of these spans. One that lies far ahead of it is of a clock that has been set back since."""
+    ahead = to_text(from_text(at) + SILENT)
     connection.executemany(
-        "UPDATE coverage SET alive_at = max(alive_at, ?) WHERE coverage_id = ? AND ended_at IS NULL",
-        [(at, span) for span in spans],
+        "UPDATE coverage SET alive_at = CASE WHEN alive_at > ?2 THEN max(?1, started_at) ELSE max(alive_at, ?1) END"
+        " WHERE coverage_id = ?3 AND ended_at IS NULL",
+        [(at, ahead, span) for span in spans],
     )
 
 
 def heard(connection: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> None:
-    """A function was called at `at`: its span goes on; or begins, if it had been silent for too long."""
+    """A function was called by events at `at`: its span goes on; or begins, if none had come for too long."""
     standing = connection.execute(
         "SELECT coverage_id, alive_at FROM coverage WHERE ended_at IS NULL AND source = ? AND scope = ?"
         " ORDER BY coverage_id DESC LIMIT 1",
@@ -80,16 +83,8 @@ def heard(connection: sqlite3.Connection, source: str, scope: str, topics: Seque
     elif from_text(at) - from_text(standing[1]) <= SILENT_FUNCTION:
         alive(connection, [standing[0]], at)
     else:
-        end(connection, standing[0], standing[1], "killed")
+        end(connection, standing[0], standing[1], "no events")
         begin(connection, source, scope, topics, at)
-
-
-def function_is_alive(connection: sqlite3.Connection, at: str) -> None:
-    """A sign of life of every span that a function has open; one that was silent for too long stays as it was."""
-    connection.execute(
-        "UPDATE coverage SET alive_at = max(alive_at, ?) WHERE ended_at IS NULL AND scope = ? AND alive_at >= ?",
-        (at, FUNCTION, to_text(from_text(at) - SILENT_FUNCTION)),
-    )
 
 
 def is_silent(span: Span, now: datetime) -> bool:

@@ -168,12 +168,17 @@ def recognise(connection: sqlite3.Connection, path: Path) -> None:
 def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[str, str]) -> None:
     ours, name = organization
     # Every start but the first has nothing to write, and need not wait for whoever writes.
+    if not ours:
+        raise StoreForeign("the platform named no organisation; a store is bound to none without an id")
     if connection.execute("SELECT id FROM organization").fetchone() == (ours,):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         known = connection.execute("SELECT id, name FROM organization").fetchone()
-        if known is None:
+        if known is not None and not known[0]:
+            # An answer without an id has bound it once; that is no organisation.
+            connection.execute("UPDATE organization SET id = ?, name = ?", (ours, name))
+        elif known is None:
             connection.execute("INSERT INTO organization (id, name) VALUES (?, ?)", (ours, name))
         elif known[0] != ours:
             raise StoreForeign(

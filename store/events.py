@@ -5,9 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from genesys.content import digest
+from genesys.facts import believed
 from genesys.notification import Observation, Unreadable
 from store import live
 
@@ -46,17 +50,36 @@ class Recorded:
     dead_letters: int
 
 
-def record(connection: sqlite3.Connection, batch: Sequence[Observation | Unreadable]) -> Recorded:
-    """Write a batch inside the caller's transaction."""
+def record(
+    connection: sqlite3.Connection, batch: Sequence[Observation | Unreadable], lag: timedelta = timedelta(0)
+) -> Recorded:
+    """Write a batch inside the caller's transaction. lag: how far the platform's index may be behind its events."""
     observations = [item for item in batch if isinstance(item, Observation)]
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
     new = 0
     if observations:
         cursor = connection.executemany(_EVENT, [_event_row(event) for event in observations])
         new = cursor.rowcount
-        _merge(connection, live.gather(observations))
+        some_repeated = new < len(observations)
+        first = _as_they_came_first(connection, observations) if some_repeated else observations
+        _merge(connection, live.gather(first), lag)
     letters = sum(_keep_letter(connection, item) for item in unreadable)
     return Recorded(new, len(observations) - new, letters)
+
+
+def _as_they_came_first(connection: sqlite3.Connection, batch: list[Observation]) -> list[Observation]:
+    """The same with their first arrival, where it decides about a time in them: a replay must say nothing new."""
+    arrivals: dict[bytes, str] = {}
+    for at in range(0, len(batch), 500):
+        part = [event.identity for event in batch[at : at + 500]]
+        query = f"SELECT identity, received_at FROM events WHERE identity IN ({', '.join('?' * len(part))})"
+        arrivals.update(connection.execute(query, part).fetchall())
+    found = []
+    for event in batch:
+        first = arrivals.get(event.identity, event.received_at)
+        decides = event.facts is not None and believed(event.facts, first) is not event.facts
+        found.append(replace(event, received_at=first) if decides else event)
+    return found
 
 
 def _event_row(event: Observation) -> tuple[Any, ...]:
@@ -86,7 +109,7 @@ def _letter_id(item: Unreadable) -> int:
     return int.from_bytes(digest(item.source.encode(), item.once.encode())) & _LETTER_BITS
 
 
-def _merge(connection: sqlite3.Connection, heard: dict[str, live.Heard]) -> None:
+def _merge(connection: sqlite3.Connection, heard: dict[str, live.Heard], lag: timedelta) -> None:
     known = _known(connection, list(heard))
     new, changed = [], []
     for conversation_id, entry in heard.items():
@@ -94,7 +117,7 @@ def _merge(connection: sqlite3.Connection, heard: dict[str, live.Heard]) -> None
         if standing is None:
             new.append((conversation_id, entry.first_seen_at, *live.first(entry)))
         else:
-            after = live.merge(standing, entry)
+            after = live.merge(standing, entry, lag)
             if after is not None:
                 changed.append((*after, conversation_id))
     if new:

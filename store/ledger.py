@@ -41,10 +41,20 @@ class Ledger(Access):
         """What of a filter's windows can matter to what is due at `at`. Takes a tenth of a second for five years."""
         return self.read(lambda db: windows.standing(db, filter, at))
 
-    def note_windows(self, waiting: Sequence[tuple[str, str, str]], filter: str) -> Future[int]:
-        """Show windows that wait to be read: (start, end, "pending" or "due")."""
-        listed = list(waiting)
-        return self._write(lambda db: windows.note(db, listed, filter))
+    def forget_the_future(self, latest: str) -> Future[int]:
+        """Take back the proofs that were read after `latest` (API text), which is still to come."""
+        return self._write(lambda db: windows.forget_the_future(db, latest))
+
+    def note_windows(
+        self, waiting: Sequence[tuple[str, str, str]], filter: str, superseded: Sequence[tuple[str, str]] = ()
+    ) -> Future[int]:
+        """Show windows that wait to be read: (start, end, "pending" or "due"), in the place of superseded ones."""
+        listed, gone = list(waiting), list(superseded)
+        return self._write(lambda db: windows.note(db, listed, filter, gone))
+
+    def proven_divisions(self, start: str, end: str, filter: str) -> list[str]:
+        """What the clients saw that proved windows which touch [start, end): the divisions of each, as JSON."""
+        return self.read(lambda db: windows.proven_divisions(db, start, end, filter))
 
     def finish_run(self, run: RunRecord) -> Future[int]:
         """File a run over a window."""

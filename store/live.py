@@ -2,18 +2,22 @@
 
 Pure. Snapshots return to earlier states byte for byte and bear no time of their own, so only facts that cannot be
 undone are taken from them: seen, started, joined, ended. Each is a minimum, a maximum or a union, which is why neither
-order nor repetition matters.
+order nor repetition matters; and no time that another clock wrote enters one before it was held against the arrival of
+its event, or one wrong clock would decide for ever.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from genesys.notification import LiveFacts, Observation
+from genesys.facts import LiveFacts, believed
+from genesys.notification import Observation
+from genesys.times import from_text, to_text
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -31,12 +35,12 @@ class Heard:
     division_ids: frozenset[str] = frozenset()
 
     def add(self, facts: LiveFacts, received_at: str) -> None:
-        """Take one event's facts in. A time after its own arrival is a wrong clock: arrival counts."""
+        """Take one event's facts in. received_at: when it arrived for the first time, API text."""
+        facts = believed(facts, received_at)
         self.first_seen_at = min(self.first_seen_at, received_at)
         self.started_at = least(self.started_at, facts.started_at)
         self.ended_at = greatest(self.ended_at, facts.ended_at)
-        if facts.last_at is not None:
-            self.last_at = greatest(self.last_at, min(facts.last_at, received_at))
+        self.last_at = greatest(self.last_at, facts.last_at)
         # Two events that contradict each other: the smaller word wins, so that order does not matter.
         self.direction = least(self.direction, facts.originating_direction)
         if facts.media_types and not self.media_types.issuperset(facts.media_types):
@@ -123,12 +127,20 @@ def first(heard: Heard) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def merge(known: Known, heard: Heard) -> tuple[Any, ...] | None:
-    """The values of `COLUMNS` after `heard`; None if it says nothing new."""
+def shown_by(read_at: str | None, lag: timedelta) -> str:
+    """Until when (API text) a read as old as `read_at` is sure to show what happened: the index may be behind by `lag`.
+
+    The rule of the article: what is read on the heels of an event may still be the old state.
+    """
+    return to_text(from_text(read_at) - lag) if read_at and lag else read_at or ""
+
+
+def merge(known: Known, heard: Heard, lag: timedelta = timedelta(0)) -> tuple[Any, ...] | None:
+    """The values of `COLUMNS` after `heard`; None if it says nothing new. lag: as `shown_by` takes it."""
     heard_end = greatest(known.heard_end, heard.ended_at)
     last_heard = greatest(known.last_heard, heard.last_at)
     if known.has_details:
-        after = _beside_details(known, heard_end, last_heard)
+        after = _beside_details(known, heard_end, last_heard, shown_by(known.read_at, lag))
     else:
         after = (
             least(known.conversation_start, heard.started_at),
@@ -144,15 +156,14 @@ def merge(known: Known, heard: Heard) -> tuple[Any, ...] | None:
     return None if after == before else after
 
 
-def _beside_details(known: Known, heard_end: str | None, last_heard: str | None) -> tuple[Any, ...]:
-    """Details stand: an event may add an end that came after the read, and ask for another look. Nothing else."""
-    read_at = known.read_at or ""
+def _beside_details(known: Known, heard_end: str | None, last_heard: str | None, shown: str) -> tuple[Any, ...]:
+    """Details stand: an event may add an end that the read cannot show, and ask for another look. Nothing else."""
     end = known.conversation_end
     # An end that stands and is later than the read was itself heard: a later one replaces it, so that order does not
     # matter. (What was read cannot have ended after it was read.)
-    if heard_end is not None and heard_end > read_at and (end is None or end > read_at):
+    if heard_end is not None and heard_end > shown and (end is None or end > (known.read_at or "")):
         end = greatest(end, heard_end)
-    later = last_heard is not None and last_heard > read_at
+    later = last_heard is not None and last_heard > shown
     # Somebody speaks on it after all: it is neither stuck nor gone.
     followed = None if later and last_heard != known.last_heard else known.followed
     provenance = "both" if known.provenance == "reconciled" else known.provenance

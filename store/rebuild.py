@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ import msgspec
 from genesys.content import decode
 from genesys.detail import DetailRow, row_of
 from genesys.facts import facts_of
+from genesys.ids import may_be_asked_for
 from store import live, rows
 from store.fields import CHILD_TABLES
 from store.live import Heard, greatest
@@ -45,6 +47,7 @@ class _Derived(NamedTuple):
     heard_end: str | None
     last_heard: str | None
     look_again: int
+    details_open: int = 0
 
 
 class _Kept(NamedTuple):
@@ -64,15 +67,20 @@ class Rebuilt:
     corrected: int
 
 
-def step(connection: sqlite3.Connection, after: str) -> Rebuilt:
-    """Make the next conversations again, in the order of their ids. Runs inside the caller's transaction."""
+def step(connection: sqlite3.Connection, after: str, lag: timedelta = timedelta(0)) -> Rebuilt:
+    """Make the next conversations again, in the order of their ids. Runs inside the caller's transaction.
+
+    lag: how far the platform's index may be behind its events.
+    """
     ids = [row[0] for row in connection.execute(_IDS, (after, BATCH))]
     before, events = _standing(connection, ids), _heard(connection, ids)
     corrected: set[str] = set()
     children = rows.child_rows()
     for one in ids:
         stood = before.get(one)
-        derived = _derive(stood, events.get(one), one, children)
+        if stood is None and not may_be_asked_for(one):
+            continue  # an event of earlier versions that has no id in the place of one
+        derived = _derive(stood, events.get(one), one, children, lag)
         if derived is None:
             continue
         if stood is None:
@@ -111,12 +119,16 @@ def _heard(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Hear
 
 
 def _derive(
-    stood: tuple[_Kept, _Derived] | None, heard: Heard | None, conversation_id: str, children: rows.Rows
+    stood: tuple[_Kept, _Derived] | None,
+    heard: Heard | None,
+    conversation_id: str,
+    children: rows.Rows,
+    lag: timedelta,
 ) -> _Derived | None:
     if stood is not None and stood[0].details is not None:
         row = row_of(stood[0].details.encode())
         rows.add_children(children, conversation_id, row.record)
-        return _of_details(row, stood[0], stood[1], heard)
+        return _of_details(row, stood[0], stood[1], heard, live.shown_by(stood[0].read_at, lag))
     return _of_events(heard, stood)
 
 
@@ -130,13 +142,13 @@ def _of_events(heard: Heard | None, stood: tuple[_Kept, _Derived] | None) -> _De
     )  # fmt: skip
 
 
-def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: Heard | None) -> _Derived:
+def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: Heard | None, shown: str) -> _Derived:
     """The columns that a read and what was heard before and after it make together (see `live` and `conversations`)."""
     record, read_at = row.record, kept.read_at or ""
     direction = record.get("originatingDirection")
     heard_end, last_heard = (heard.ended_at, heard.last_at) if heard else (stood.heard_end, stood.last_heard)
     end = row.end
-    if heard_end is not None and heard_end > read_at and (end is None or end > read_at):
+    if heard_end is not None and heard_end > shown and (end is None or end > read_at):
         end = greatest(end, heard_end)
     return _Derived(
         row.start or stood.conversation_start,
@@ -149,7 +161,8 @@ def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: Heard | Non
         "both" if heard else stood.provenance,
         heard_end,
         last_heard,
-        stood.look_again if kept.followed else int(last_heard is not None and last_heard > read_at),
+        stood.look_again if kept.followed else int(last_heard is not None and last_heard > shown),
+        int(row.end is None),
     )
 
 

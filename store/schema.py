@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # "rbk1" in the file's header: how a store is told from any other SQLite file.
 APPLICATION_ID: Final = 0x72626B31
 # Raised by one with every step below.
-VERSION: Final = 3
+VERSION: Final = 4
 
 FIGURES: Final = (
     "passes", "requests", "initial_total_hits", "final_total_hits", "unique", "duplicates", "owned", "missing",
@@ -102,6 +102,28 @@ _UNFINISHED: Final = """CREATE TABLE unfinished_readings (
 _CHANNELS: Final = "CREATE TABLE channels (expires_at TEXT NOT NULL)"
 
 
+# What version 4 adds, as it was then: a later change of these tables is a step of its own.
+# details_open: the details of the newest read have no end, whatever capture has heard since. attributes_at: how old
+# the read is that the participant attributes come from. windows.divisions_json: what the client saw that proved it.
+# asked_by_id: when a conversation was last asked for by its id; since when the answers lack it; why it is refused.
+_OPEN_DETAILS: Final = (
+    "ALTER TABLE conversations ADD COLUMN details_open INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE conversations ADD COLUMN attributes_at TEXT",
+    "UPDATE conversations SET details_open = 1 WHERE details IS NOT NULL AND (conversation_end IS NULL OR"
+    " (conversation_end = heard_end AND json_valid(details) AND json_extract(details, '$.conversationEnd') IS NULL))",
+    "UPDATE conversations SET attributes_at = read_at WHERE conversation_id IN"
+    " (SELECT DISTINCT conversation_id FROM participant_attributes)",
+    "CREATE INDEX conversations_details_open ON conversations (conversation_start) WHERE details_open = 1",
+    "CREATE INDEX conversations_followed ON conversations (conversation_id) WHERE followed IS NOT NULL",
+    "ALTER TABLE windows ADD COLUMN divisions_json TEXT",
+    "UPDATE windows SET divisions_json = (SELECT divisions_json FROM window_runs AS run WHERE run.start = windows.start"
+    ' AND run."end" = windows."end" AND run.filter = windows.filter AND run.verdict IN'
+    " ('open', 'complete', 'settled') ORDER BY run_id DESC LIMIT 1)",
+    """CREATE TABLE asked_by_id (
+        conversation_id TEXT PRIMARY KEY, asked_at TEXT NOT NULL, absent_since TEXT, refused TEXT) WITHOUT ROWID""",
+)
+
+
 def _child_tables() -> Iterator[str]:
     for table, (positions, fields) in CHILD_TABLES.items():
         columns = ["conversation_id TEXT NOT NULL", *(f"{name} INTEGER NOT NULL" for name in positions)]
@@ -144,5 +166,11 @@ def migrate(connection: sqlite3.Connection) -> None:
     def _channels(db: Database) -> None:
         db.execute(_CHANNELS)
         db.execute("PRAGMA user_version = 3")
+
+    @steps(name="4 open details, what the client sees, what is asked for by id")
+    def _open_details(db: Database) -> None:
+        for statement in _OPEN_DETAILS:
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 4")
 
     steps.apply(Database(connection, execute_plugins=False))

@@ -77,15 +77,20 @@ def heard(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) 
     return {"share": share, "topics": len(of_topic), "holes": sorted(found, key=lambda hole: hole["start"])}
 
 
-def collect(db: sqlite3.Connection, now: datetime) -> dict[str, Any]:
-    """Everything that `rollbook status` says, as one JSON object."""
+_HALF_HOUR: Final = timedelta(minutes=30)
+
+
+def collect(
+    db: sqlite3.Connection, now: datetime, *, width: timedelta = _HALF_HOUR, since_setting: datetime | None = None
+) -> dict[str, Any]:
+    """Everything that `rollbook status` says, as one JSON object. width, since_setting: the settings' own."""
     organization = db.execute("SELECT id, name FROM organization").fetchone()
     since = coverage.since(db)
     return {
         "organization": {"id": organization[0], "name": organization[1]} if organization else None,
         "capture": _capture(db, since, now),
         "conversations": _conversations(db),
-        "windows": _windows(db),
+        "windows": _windows(db, oldest_due(db, width=width, since=since_setting)),
         "gaps": [
             {"kind": kind, "cause": cause, "detected": count, "filled": filled}
             for kind, cause, count, filled in gaps.by_cause(db)
@@ -93,7 +98,30 @@ def collect(db: sqlite3.Connection, now: datetime) -> dict[str, Any]:
         "sums": _sums(db),
         "rejected_topics": coverage.rejected(db),
         "dead_letters": _scalar(db, "SELECT count(*) FROM dead_letters"),
+        "dead_letters_last_hour": _scalar(
+            db, "SELECT count(*) FROM dead_letters WHERE received_at > ?", to_text(now - timedelta(hours=1))
+        ),
     }
+
+
+def oldest_due(db: sqlite3.Connection, *, width: timedelta, since: datetime | None = None) -> tuple[int, str | None]:
+    """How many windows of the grid are due and not read, and when the oldest of them ended.
+
+    width, since: as the settings are; rows of another width, or from before `since`, wait for nobody.
+    """
+    query = (
+        "SELECT count(*), min(\"end\") FROM windows WHERE verdict = 'due' AND filter = '' AND start >= ?"
+        ' AND abs((julianday("end") - julianday(start)) * 86400 - ?) < 0.5'
+    )
+    found = db.execute(query, (to_text(since) if since else "", width.total_seconds())).fetchone()
+    return found[0], found[1]
+
+
+def last_event(db: sqlite3.Connection) -> str | None:
+    """When the newest of the events that were stored last came."""
+    query = "SELECT max(received_at) FROM (SELECT received_at FROM events ORDER BY event_id DESC LIMIT 1000)"
+    last: str | None = db.execute(query).fetchone()[0]
+    return last
 
 
 def _sums(db: sqlite3.Connection) -> dict[str, Any]:
@@ -122,8 +150,7 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
         "has_run": since is not None or _has_run(db, now),
         "listening": bool(listening),
         "sources": sorted({span.source for span in listening}),
-        "last_event_at": _scalar(db, "SELECT max(received_at) FROM (SELECT received_at FROM events"
-                                     " ORDER BY event_id DESC LIMIT 1000)"),
+        "last_event_at": last_event(db),
         "events": _scalar(db, "SELECT count(*) FROM events"),
         "last_day": {
             "from": to_text(start) if since else None, "share": day["share"], "topics": day["topics"],
@@ -149,8 +176,7 @@ def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
         "share_heard_live": both / happened if happened else None,
         "ongoing": _scalar(
             db,
-            "SELECT count(*) FROM conversations WHERE conversation_end IS NULL AND details IS NOT NULL"
-            " AND followed IS NULL",
+            "SELECT count(*) FROM conversations WHERE details_open = 1 AND followed IS NULL",
         ),
         "stuck": _scalar(db, "SELECT count(*) FROM conversations WHERE followed = 'stuck'"),
         "gone": _scalar(db, "SELECT count(*) FROM conversations WHERE followed = 'gone'"),
@@ -158,11 +184,15 @@ def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
     }
 
 
-def _windows(db: sqlite3.Connection) -> dict[str, Any]:
+def _windows(db: sqlite3.Connection, waiting: tuple[int, str | None]) -> dict[str, Any]:
     failed = windows.listed(db, verdicts=["failed"], since=None, until=None, filter=None)
     span = db.execute("SELECT min(start), max(\"end\") FROM windows WHERE verdict IN ('open', 'complete', 'settled')")
     first, last = span.fetchone()
     return {
+        "due": {"count": waiting[0], "oldest_end": waiting[1]},
+        "last_read_at": _scalar(
+            db, "SELECT max(last_read_at) FROM windows WHERE verdict IN ('open', 'complete', 'settled')"
+        ),
         "by_verdict": windows.by_verdict(db),
         "from": first,
         "until": last,

@@ -6,14 +6,20 @@ import sqlite3
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
+from msgspec import json
+
+from genesys.times import from_text, to_text
 from store import conversations
 from store.schema import FIGURES
 
 # What a verdict is worth as a proof. A window takes over another's proof only if that is worth more.
 RANK: Final[Mapping[str, int]] = {"failed": 0, "pending": 1, "due": 2, "open": 3, "complete": 4, "settled": 5}
 PROVEN: Final = ("open", "complete", "settled")
+# What is no longer than this is read again at once when its proof is taken from it.
+_NARROW: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,7 @@ class WindowRow:
     next_try_at: str | None
     last_run_at: str | None
     proven_by: str | None
+    divisions_json: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +62,9 @@ class RunRecord:
     """A run over a window, as it goes into the ledger.
 
     figures: the report's keys (`schema.FIGURES`). as_of: how old the read is; None where nothing was read.
-    consistent reads have a verdict of `PROVEN`. next_try_at: when a failed one is tried again.
+    consistent reads have a verdict of `PROVEN`, those within the lag are "pending" again. next_try_at: when a failed
+    one is tried again. keeps_proof: the run says nothing against a proof that is there (the platform did not answer, or
+    another client saw less): the window's verdict and figures stay, its attempt and its reason are noted.
     """
 
     start: str
@@ -77,6 +86,7 @@ class RunRecord:
     next_try_at: str | None = None
     settled: bool = False
     drift: int = 0
+    keeps_proof: bool = False
     figures: Mapping[str, int | None] = field(default_factory=dict)
 
 
@@ -85,13 +95,16 @@ class Standing(NamedTuple):
 
     rows: those that wait, failed or are complete, those that started today or claim a read that is still to come, the
     proofs that they took over, and the newest query and the newest whole day; in order of their start.
-    covered: the time that all windows cover together, as (start, end), in order and with holes between them.
+    covered: the time that the proven windows cover together, as (start, end), in order and with holes between them.
     """
 
     rows: list[WindowRow]
     covered: list[tuple[str, str]]
 
 
+# Only what was read covers time: a window that waits is of the width that was set when it was noted, and one that
+# failed is tried again by itself, and hides nothing that lies inside it.
+_IS_PROVEN: Final = "verdict IN ('open', 'complete', 'settled')"
 _WINDOW_COLUMNS: Final = tuple(WindowRow.__dataclass_fields__)
 _NAMES: Final = ", ".join(f'"{name}"' for name in _WINDOW_COLUMNS)
 _SELECT: Final = f"SELECT {_NAMES} FROM windows"
@@ -157,10 +170,12 @@ def _covered(connection: sqlite3.Connection, filter: str) -> list[tuple[str, str
     query = (
         'SELECT start, before FROM (SELECT start, max("end") OVER'
         ' (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before'
-        " FROM windows WHERE filter = ?) WHERE before IS NULL OR start > before ORDER BY start"
+        f" FROM windows WHERE filter = ? AND {_IS_PROVEN}) WHERE before IS NULL OR start > before ORDER BY start"
     )
     found = connection.execute(query, (filter,)).fetchall()
-    latest = connection.execute('SELECT max("end") FROM windows WHERE filter = ?', (filter,)).fetchone()
+    latest = connection.execute(
+        f'SELECT max("end") FROM windows WHERE filter = ? AND {_IS_PROVEN}', (filter,)
+    ).fetchone()
     ends = [before for _, before in found[1:]] + [*latest]
     return [(start, end) for (start, _), end in zip(found, ends, strict=False)]
 
@@ -178,26 +193,47 @@ def finish(connection: sqlite3.Connection, run: RunRecord) -> int:
             run.divisions_json, *figures,
         ),
     )  # fmt: skip
+    assert cursor.lastrowid is not None
+    if not (run.keeps_proof and _note_attempt(connection, run)):
+        _put(connection, run, figures)
+    return cursor.lastrowid
+
+
+def _note_attempt(connection: sqlite3.Connection, run: RunRecord) -> bool:
+    """Note a run that says nothing against the proof that is there; False where there is none."""
+    cursor = connection.execute(
+        "UPDATE windows SET attempts = attempts + 1, reason = ?, next_try_at = ?, last_run_at = ?, drift = drift + ?"
+        f' WHERE start = ? AND "end" = ? AND filter = ? AND {_IS_PROVEN}',
+        (run.reason, run.next_try_at, run.finished_at, run.drift, run.start, run.end, run.filter),
+    )
+    return cursor.rowcount > 0
+
+
+def _put(connection: sqlite3.Connection, run: RunRecord, figures: Sequence[int | None]) -> None:
+    """Make the window's row say what a run found. What bears a time that is still to come is of a wrong clock."""
     proven = run.verdict in PROVEN
     connection.execute(
         f'INSERT INTO windows (start, "end", filter, verdict, attempts, seconds, reading, reason, drift, first_read_at,'
-        f" last_read_at, settled_at, next_try_at, last_run_at, {_QUOTED})"
-        f" VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?{', ?' * len(FIGURES)})"
+        f" last_read_at, settled_at, next_try_at, last_run_at, divisions_json, {_QUOTED})"
+        f" VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{', ?' * len(FIGURES)})"
         ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict, attempts = attempts + 1,'
         " seconds = excluded.seconds, reading = coalesce(excluded.reading, reading), reason = excluded.reason,"
-        " drift = drift + excluded.drift, first_read_at = coalesce(first_read_at, excluded.first_read_at),"
-        " last_read_at = coalesce(excluded.last_read_at, last_read_at),"
-        " settled_at = coalesce(excluded.settled_at, settled_at), next_try_at = excluded.next_try_at,"
-        " last_run_at = excluded.last_run_at, proven_by = NULL, "
+        " drift = drift + excluded.drift, first_read_at = coalesce("
+        "CASE WHEN first_read_at <= excluded.last_run_at THEN first_read_at END, excluded.first_read_at),"
+        " last_read_at = coalesce(excluded.last_read_at,"
+        " CASE WHEN last_read_at <= excluded.last_run_at THEN last_read_at END),"
+        " settled_at = coalesce(excluded.settled_at,"
+        " CASE WHEN settled_at <= excluded.last_run_at THEN settled_at END),"
+        " next_try_at = excluded.next_try_at, last_run_at = excluded.last_run_at,"
+        " divisions_json = coalesce(excluded.divisions_json, divisions_json), proven_by = NULL, "
         + ", ".join(f'"{name}" = excluded."{name}"' for name in FIGURES),
         (
             run.start, run.end, run.filter, run.verdict, run.seconds, run.reading, run.reason, run.drift,
             run.as_of if proven else None, run.as_of if proven else None,
-            run.finished_at if run.settled else None, run.next_try_at, run.finished_at, *figures,
+            run.finished_at if run.settled else None, run.next_try_at, run.finished_at,
+            run.divisions_json if proven else None, *figures,
         ),
     )  # fmt: skip
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
 
 
 def set_verdict(
@@ -226,9 +262,35 @@ def set_verdict(
     )
 
 
-def note(connection: sqlite3.Connection, waiting: Sequence[tuple[str, str, str]], filter: str) -> int:
-    """Show windows that wait to be read: (start, end, "pending" or "due"). One that has been read stays as it is."""
+def forget_the_future(connection: sqlite3.Connection, latest: str) -> int:
+    """Take back what was read at a time that is still to come, by a clock that ran ahead; answers how many windows.
+
+    latest: no read can be later than this (API text). Such a window waits to be read as if for the first time.
+    """
+    cursor = connection.execute(
+        "UPDATE windows SET verdict = 'pending', reason = 'read by a clock that ran ahead', first_read_at = NULL,"
+        " last_read_at = NULL, settled_at = NULL, next_try_at = NULL, proven_by = NULL WHERE last_read_at > ?",
+        (latest,),
+    )
+    return cursor.rowcount
+
+
+def note(
+    connection: sqlite3.Connection,
+    waiting: Sequence[tuple[str, str, str]],
+    filter: str,
+    superseded: Sequence[tuple[str, str]] = (),
+) -> int:
+    """Show windows that wait to be read: (start, end, "pending" or "due"). One that has been read stays as it is.
+
+    superseded: (start, end) of windows that nobody has read and that others of `waiting` have taken the place of.
+    """
     before = connection.total_changes
+    connection.executemany(
+        'DELETE FROM windows WHERE start = ? AND "end" = ? AND filter = ? AND attempts = 0'
+        " AND verdict IN ('pending', 'due')",
+        [(start, end, filter) for start, end in superseded],
+    )
     connection.executemany(
         'INSERT INTO windows (start, "end", filter, verdict) VALUES (?, ?, ?, ?)'
         ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict'
@@ -241,28 +303,51 @@ def note(connection: sqlite3.Connection, waiting: Sequence[tuple[str, str, str]]
 def refresh(connection: sqlite3.Connection, at: str) -> int:
     """Make the verdicts of proven windows agree with what follow-up found; answers how many changed.
 
-    An open window whose conversations have all ended is complete (settled, if it had been settled before);
-    one that has an ongoing conversation again is open again. Which conversations a filter matches is not known here:
-    a filtered window waits for all of them, and is opened again by a read of it only.
+    An open window whose conversations have all ended is complete, also if it had been settled before: the platform's
+    nightly reprocessing of its last end is still to come. One that has an ongoing conversation again is open again.
+    Which conversations a filter matches is not known here: a filtered window waits for all of them, and is opened again
+    by a read of it only.
     """
     changed = 0
     starts = conversations.ongoing_starts(connection)
     first, last = (starts[0], starts[-1]) if starts else ("9", "")
     # The others, years of them, are not open and cannot become so.
     query = (
-        "SELECT start, \"end\", filter, verdict, settled_at FROM windows WHERE verdict = 'open' OR"
+        "SELECT start, \"end\", filter, verdict FROM windows WHERE verdict = 'open' OR"
         " (verdict IN ('complete', 'settled') AND filter = '' AND start <= ? AND \"end\" > ?) ORDER BY start, \"end\""
     )
-    for start, end, filter, was, settled_at in connection.execute(query, (last, first)).fetchall():
+    for start, end, filter, was in connection.execute(query, (last, first)).fetchall():
         ongoing = bisect_left(starts, end) - bisect_left(starts, start)
         verdict = "open" if ongoing and not filter else was
         if not ongoing and was == "open":
-            verdict = "settled" if settled_at else "complete"
+            verdict = "complete"
         if verdict != was:
             changed += 1
             reason = f"{ongoing} of its conversations go on again" if ongoing else None
             set_verdict(connection, start, end, filter, verdict, reason=reason, ongoing=ongoing, at=at)
     return changed
+
+
+def contradict(connection: sqlite3.Connection, starts: Sequence[str], at: str) -> int:
+    """Take the proof from every window that these conversations started in; answers how many windows.
+
+    starts: of conversations whose details nobody had read before, so that the answer that proved the window lacked
+    them. Such a window is read again at once; a wide interval given by hand after a while, as long as it is wide.
+    """
+    query = f'SELECT start, "end" FROM windows WHERE filter = \'\' AND {_IS_PROVEN} AND start <= ? AND "end" > ?'
+    taken = 0
+    for start, end in connection.execute(query, (max(starts), min(starts))).fetchall():
+        lacking = sum(start <= one < end for one in starts)
+        if lacking:
+            taken += 1
+            reason = f"{lacking} of its conversations were not in the answer that proved it"
+            wait = max(from_text(end) - from_text(start) - _NARROW, timedelta(0)) / 24
+            set_verdict(connection, start, end, "", "failed", reason=reason, ongoing=None, at=at)
+            connection.execute(
+                "UPDATE windows SET next_try_at = ?, proven_by = NULL WHERE start = ? AND \"end\" = ? AND filter = ''",
+                (to_text(from_text(at) + wait), start, end),
+            )
+    return taken
 
 
 def inherit(
@@ -288,25 +373,48 @@ def inherit(
         verdict = proof.verdict
         if not parent[2]:
             owned, ongoing = conversations.owned_counts(connection, start, end)
-            verdict = "open" if ongoing else ("settled" if proof.settled_at else "complete")
+            verdict = "open" if ongoing else ("settled" if proof.verdict == "settled" else "complete")
         standing = one(connection, start, end, parent[2])
-        if standing is not None and RANK[standing.verdict] >= RANK[verdict]:
+        if standing is not None and (
+            RANK[standing.verdict] >= RANK[verdict] or sees_less(proof.divisions_json, standing.divisions_json)
+        ):
             continue
         taken += 1
         connection.execute(
             'INSERT INTO windows (start, "end", filter, verdict, "unique", owned, ongoing, reading, first_read_at,'
-            " last_read_at, settled_at, last_run_at, proven_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " last_read_at, settled_at, last_run_at, proven_by, divisions_json)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict, owned = excluded.owned,'
             ' "unique" = excluded."unique", ongoing = excluded.ongoing, reason = NULL, next_try_at = NULL,'
             " first_read_at = coalesce(first_read_at, excluded.first_read_at), last_read_at = excluded.last_read_at,"
             " settled_at = coalesce(excluded.settled_at, settled_at), last_run_at = excluded.last_run_at,"
-            " proven_by = excluded.proven_by",
+            " proven_by = excluded.proven_by, divisions_json = excluded.divisions_json",
             (
                 start, end, parent[2], verdict, owned, owned, ongoing, proof.reading, proof.last_read_at,
                 proof.last_read_at, proof.settled_at if verdict == "settled" else None, at, f"{parent[0]}/{parent[1]}",
+                proof.divisions_json,
             ),
         )  # fmt: skip
     return taken
+
+
+def proven_divisions(connection: sqlite3.Connection, start: str, end: str, filter: str) -> list[str]:
+    """What the clients saw that have proven windows which touch [start, end): the divisions of each, as JSON, once.
+
+    Also where the proof does not stand any more: what somebody has seen is there.
+    """
+    query = (
+        'SELECT DISTINCT divisions_json FROM windows WHERE filter = ? AND start < ? AND "end" > ?'
+        " AND divisions_json IS NOT NULL"
+    )
+    return [row[0] for row in connection.execute(query, (filter, end, start))]
+
+
+def sees_less(eyes: str | None, than: str | None) -> bool:
+    """Whether a client that sees the divisions `eyes` (JSON; None: it could not be asked) may lack some of `than`."""
+    if than is None:
+        return False
+    return eyes is None or not set(json.decode(than)) <= set(json.decode(eyes))
 
 
 def runs(connection: sqlite3.Connection, start: str, end: str, filter: str) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """The daemon for hours, with faults: does its memory, its files or its WAL grow?
 
-    python tests/soak.py --minutes 180 [--every 15] [--per-hour 7200] [--width PT1M] [--csv soak.csv]
+    python tests/soak.py --minutes 180 [--every 15] [--per-hour 7200] [--width PT1M] [--unfriendly] [--csv soak.csv]
 
 One daemon process against the simulated organisation, with a fault now and then (sockets, channels, events, the API, a
 locked store, a frozen process; it is not killed, since the growth of one process is what is looked for). A window's answer
@@ -23,6 +23,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from tests import unfriendly_faults as unfriendly
 from tests.faults import Run, script
 
 COLUMNS = ("seconds", "rss_mb", "files", "threads", "wal_mb", "store_mb")
@@ -71,11 +72,14 @@ def slope(rows: list[tuple[float, ...]]) -> float:
     return sum((one - middle) * (value - mean) for one, value in zip(times, values, strict=True)) / spread
 
 
-async def soak(*, minutes: float, every: float, per_hour: float, width: str, seed: int, out: Path | None) -> None:
+async def soak(
+    *, minutes: float, every: float, per_hour: float, width: str, seed: int, out: Path | None, unfriendly_too: bool
+) -> None:  # fmt: skip
     """Run, and print."""
     steps = script(seed, seconds=minutes * 60, every=every, without=WITHOUT)
     with tempfile.TemporaryDirectory(prefix="rollbook-soak-") as folder:
-        run = Run(seed, Path(folder), steps=steps, per_hour=per_hour, width=width)
+        behaviours = unfriendly.behaviours(seed, seconds=minutes * 60, every=every) if unfriendly_too else ()
+        run = Run(seed, Path(folder), steps=steps, per_hour=per_hour, width=width, behaviours=behaviours)
         rows: list[tuple[float, ...]] = []
         watching = asyncio.create_task(watch(run, rows, out))
         figures = await run.run()
@@ -97,12 +101,13 @@ def main() -> None:
     parser.add_argument("--per-hour", type=float, default=7_200, help="conversations")
     parser.add_argument("--width", default="PT1M", help="of a window")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--unfriendly", action="store_true", help="the platform misbehaves as often, too")
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
     asyncio.run(
         soak(
             minutes=given.minutes, every=given.every, per_hour=given.per_hour, width=given.width, seed=given.seed,
-            out=given.csv,
+            out=given.csv, unfriendly_too=given.unfriendly,
         )
     )  # fmt: skip
 

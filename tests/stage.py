@@ -258,6 +258,7 @@ async def capture(
     *,
     timings: Timings = QUICK,
     rediscover: float = 300.0,
+    look_within: float = 600.0,
     inbox: Inbox | None = None,
     follow_details: bool = False,
 ) -> AsyncIterator[Capture]:
@@ -271,6 +272,7 @@ async def capture(
         now=now,
         timings=timings,
         rediscover=rediscover,
+        look_within=look_within,
         inbox=inbox,
     )
     stop = asyncio.Event()

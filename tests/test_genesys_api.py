@@ -32,6 +32,7 @@ from genesys.errors import (
     SignInRefused,
     Unavailable,
 )
+from genesys.http import Limits
 from genesys.settings import Secret, Settings
 
 TLS = Path(__file__).parent / "data" / "tls"
@@ -154,7 +155,7 @@ async def api(platform: Platform, clock: Clock) -> AsyncIterator[Api]:
 
 def client(url: str, clock: Clock, **more: Any) -> Api:
     """An API client that waits by the clock."""
-    options = {name: more.pop(name) for name in ("share", "now") if name in more}
+    options = {name: more.pop(name) for name in ("share", "now", "limits") if name in more}
     return Api(settings_for(url, **more), clock=clock, sleep=clock.sleep, random=NoDraw(), **options)
 
 
@@ -516,11 +517,99 @@ async def test_lists_are_read_to_the_last_page(api: Api, platform: Platform) -> 
 
 
 async def test_a_list_without_a_page_count_ends_when_it_is_empty(api: Api, platform: Platform) -> None:
-    """The first empty page is the last; entities without an id, or of another shape, are none."""
-    platform.answers.extend([listed("a"), answer(body={"entities": [{"name": "x"}, 5, {"id": "b"}]}), answer(body={})])
+    """An empty page, seen twice, is the last; entities without an id, or of another shape, are none."""
+    second = answer(body={"entities": [{"name": "x"}, 5, {"id": "b"}]})
+    platform.answers.extend([listed("a"), second, answer(body={}), answer(body={})])
     assert await api.users() == [Entity("a", "A"), Entity("b", "")]
+    assert [asked[2]["pageNumber"] for asked in platform.asked] == ["1", "2", "3", "3"]
     platform.answers.append(listed("d", pageCount=1))
     assert await api.divisions() == [Entity("d", "D")]
+
+
+@pytest.mark.parametrize("empty", [{"entities": []}, {}])
+async def test_an_empty_page_without_a_word_is_asked_again(empty: Any, api: Api, platform: Platform) -> None:
+    """One emptiness in the middle of a list is not its end."""
+    platform.answers.extend([listed("a"), answer(body=empty), listed("b"), answer(body=empty), answer(body=empty)])
+    assert [one.id for one in await api.queues()] == ["a", "b"]
+
+
+async def test_an_empty_page_does_not_end_a_list_that_counts_its_pages(api: Api, platform: Platform) -> None:
+    """Permissions can empty a page; the list ends where the platform says so, by the most that it said."""
+    platform.answers.extend(
+        [listed("a", pageCount=4), listed(pageCount=4), listed(pageCount=1), listed("b", "c", pageCount=4)]
+    )
+    assert [one.id for one in await api.queues()] == ["a", "b", "c"]
+    assert len(platform.asked) == 4
+
+
+async def test_a_list_may_name_its_next_page_instead(api: Api, platform: Platform) -> None:
+    """The last page is the one without a next; short and empty pages before it are no end."""
+    platform.answers.extend([listed("a", nextUri="/x?2"), listed(nextUri="/x?3", total=2), listed("b")])
+    assert [one.id for one in await api.queues()] == ["a", "b"]
+    assert len(platform.asked) == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"message": "down", "status": 503}, {"pageCount": 3}, {"entities": {}}, {"entities": None}, {"entities": "a"},
+        {"entities": [], "message": "down"}, {"errors": [{}]},
+    ],
+)  # fmt: skip
+async def test_what_is_no_list_is_asked_again(body: Any, api: Api, platform: Platform) -> None:
+    """An error's body, or nothing at all, is not an empty list; if it stays so there is no answer."""
+    platform.answers.extend([answer(body=body), listed("a", pageCount=1)])
+    assert await api.queues() == [Entity("a", "A")]
+    platform.answers.extend([answer(body=body) for _ in range(6)])
+    with pytest.raises(Unavailable, match="broken"):
+        await api.queues()
+
+
+async def test_an_empty_list_is_empty(api: Api, platform: Platform) -> None:
+    """If it says so."""
+    for body in (
+        {"entities": [], "total": 0, "pageCount": 0},
+        {"entities": [], "pageCount": 1},
+        {"total": 0, "pageCount": 0},
+    ):
+        platform.answers.append(answer(body=body))
+        found = await api.queues()
+        assert (found, found.complete) == ([], True)
+    assert len(platform.asked) == 3
+
+
+async def test_a_list_that_lacks_what_it_counts_is_read_again(api: Api, platform: Platform) -> None:
+    """What either reading shows is there; what neither shows makes the list a partial one."""
+    short, other = listed("a", "b", pageCount=1, total=3), listed("b", "c", pageCount=1, total=3)
+    platform.answers.extend([short, other])
+    found = await api.queues()
+    assert ([one.id for one in found], found.complete, len(platform.asked)) == (["a", "b", "c"], True, 2)
+    platform.answers.extend([listed("a", pageCount=1, total=3), listed("a", pageCount=1, total=3)])
+    found = await api.queues()
+    assert ([one.id for one in found], found.complete, len(platform.asked)) == (["a"], False, 4)
+    platform.answers.append(answer(body={"entities": [{"id": "a"}, {"name": "x"}, 5], "total": 3, "pageCount": 1}))
+    assert (await api.queues()).complete
+
+
+@pytest.mark.parametrize("more", [{}, {"pageCount": 900}, {"nextUri": "/x"}])
+async def test_a_list_that_repeats_itself_is_an_error(more: Any, api: Api, platform: Platform) -> None:
+    """A server that does not look at the page's number would be asked for ever."""
+    platform.answers.extend([listed("a", "b", **more) for _ in range(3)])
+    with pytest.raises(Unavailable, match="same page") as caught:
+        await api.queues()
+    assert len(platform.asked) == 3
+    assert not caught.value.narrower
+
+
+async def test_a_list_without_end_is_an_error(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it goes on: other entities each time, a count that grows with each page."""
+    monkeypatch.setattr("genesys.listing.MOST_PAGES", 20)
+    platform = Platform()
+    async with served(platform.handle) as url, client(url, clock) as api:
+        for more in (lambda _: {}, lambda n: {"pageCount": n + 1}, lambda n: {"nextUri": "/x"}):
+            platform.answers.extend([listed(f"q{n}", **more(n)) for n in range(1, 21)])
+            with pytest.raises(Unavailable, match="does not end within 20 pages"):
+                await api.queues()
 
 
 # Details and jobs
@@ -574,6 +663,69 @@ async def test_an_aggregates_query(api: Api, platform: Platform) -> None:
     """Its answer comes decoded."""
     platform.answers.append(answer(body={"results": [1]}))
     assert await api.aggregates({"interval": "a/b"}) == {"results": [1]}
+
+
+ERROR = {"message": "down", "code": "service.unavailable", "status": 503}
+
+
+@pytest.mark.parametrize("body", [ERROR, {"hello": 1}, {"errors": ["x"]}, b"{}", {"id": ""}, {"id": None}, {"id": 5}])
+async def test_an_organization_without_an_id_is_none(body: Any, api: Api, platform: Platform) -> None:
+    """A store that is bound to no id is bound to nobody."""
+    platform.answers.append(answer(body=body))
+    assert (await api.organization()).id == "o1"
+    platform.answers.extend([answer(body=body) for _ in range(6)])
+    with pytest.raises(Unavailable, match="organization has no id"):
+        await api.organization()
+
+
+async def test_an_errors_body_with_200_is_no_answer(api: Api, platform: Platform) -> None:
+    """Whatever was asked, it is asked again."""
+    for ask, body in (
+        (lambda: api.query_details({}), {"conversations": [{"conversationId": "c"}]}),
+        (lambda: api.details_by_id(["c"]), {"conversations": [{"conversationId": "c"}]}),
+        (lambda: api.job("j"), {"state": "QUEUED"}),
+        (lambda: api.job_results("j"), {"conversations": []}),
+        (lambda: api.create_job({}), {"jobId": "j"}),
+        (api.data_availability, {"dataAvailabilityDate": "2026-03-02T07:12:00Z"}),
+        (lambda: api.aggregates({}), {"results": []}),
+        (api.divisions, {"entities": [], "total": 0}),
+        (api.channels, {"entities": []}),
+        (api.available_topics, {"entities": []}),
+        (lambda: api.subscriptions(CHANNEL), {"entities": []}),
+        (lambda: api.replace_subscriptions(CHANNEL, []), {"entities": []}),
+        (lambda: api.add_subscriptions(CHANNEL, []), {"entities": []}),
+    ):
+        for wrong in (ERROR, {"errors": [ERROR]}, {"error": "down"}, {"hello": 1}):
+            platform.answers.extend([answer(body=wrong), answer(body=body)])
+            before = len(platform.asked)
+            await ask()
+            assert len(platform.asked) == before + 2
+
+
+async def test_lists_without_pages_are_empty_only_if_they_say_so_twice(api: Api, platform: Platform) -> None:
+    """One `{}` is no list of topics."""
+    platform.answers.extend(
+        [answer(body={}), answer(body={"entities": [{"id": "v2.a"}]}), answer(body={}), answer(body={})]
+    )
+    assert await api.subscriptions(CHANNEL) == ["v2.a"]
+    assert await api.subscriptions(CHANNEL) == []
+    assert len(platform.asked) == 4
+
+
+async def test_how_often_is_asked_in_place_may_be_said(api: Api, platform: Platform) -> None:
+    """Who can ask for less does not wait for six tries."""
+    for ask in (
+        lambda: api.query_details({}, tries=2),
+        lambda: api.details_by_id(["c"], tries=2),
+        lambda: api.job_results("j", tries=2, size=10),
+    ):
+        platform.answers.extend([answer(502, b"<html>"), answer(502, b"<html>")])
+        before = len(platform.asked)
+        with pytest.raises(Unavailable) as caught:
+            await ask()
+        assert caught.value.narrower
+        assert len(platform.asked) == before + 2
+    assert platform.asked[-1][2] == {"pageSize": "10"}
 
 
 # Channels
@@ -788,3 +940,131 @@ async def test_budget_and_latency_are_told(platform: Platform, api: Api, clock: 
     assert api.requests_left() == 300
     counts, seconds = api.latency.cumulative()
     assert (counts["+Inf"], seconds) == (1, 0.0)
+
+
+# Requests that end, and whose time it is
+
+
+async def hanging(request: web.BaseRequest) -> web.StreamResponse:
+    """The head of an answer, and a byte of its body; no more until the other side leaves."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"{")
+    assert request.transport is not None
+    while not request.transport.is_closing():
+        await asyncio.sleep(0.01)
+    return response
+
+
+async def large(request: web.BaseRequest) -> web.StreamResponse:
+    """More than is allowed."""
+    return answer(body=b"x" * 50_000)
+
+
+@pytest.mark.parametrize("handler", [hanging, large])
+async def test_an_answer_that_was_too_much_is_not_asked_for_again(handler: Any, clock: Clock) -> None:
+    """It would be so again: the error comes at once, and says that less may be had."""
+    asked = 0
+
+    async def counted(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        return await handler(request)  # type: ignore[no-any-return]
+
+    limits = Limits(pace_seconds=0.2, largest=40_000)
+    async with served(counted) as url:
+        options: dict[str, Any] = {"access_token": Secret("given"), "client_id": None, "client_secret": None}
+        async with client(url, clock, limits=limits, **options) as api:
+            with pytest.raises(Unavailable, match="gave no proper answer") as caught:
+                await api.query_details({})
+    assert (asked, clock.waits) == (1, [])
+    assert caught.value.narrower
+    assert "POST /api/v2/analytics/conversations/details/query" in str(caught.value)
+
+
+@pytest.mark.parametrize("handler", [hanging, large])
+async def test_sign_in_ends_too(handler: Any, clock: Clock) -> None:
+    """At once, and nothing smaller could be asked."""
+    async with served(handler) as url, client(url, clock, limits=Limits(pace_seconds=0.2, largest=40_000)) as api:
+        with pytest.raises(Unavailable, match="gave no proper answer") as caught:
+            await api.organization()
+    assert clock.waits == []
+    assert not caught.value.narrower
+
+
+async def test_a_connection_that_stays_broken_is_not_the_networks_fault(api: Api, platform: Platform) -> None:
+    """There was one: less may be answered, and nobody is sent to look at the network."""
+
+    def drop(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return answer()
+
+    platform.answers.extend([drop] * 2)
+    with pytest.raises(Unavailable, match="middle of an answer") as caught:
+        await api.query_details({}, tries=2)
+    assert caught.value.narrower
+    assert caught.value.status == 0
+    assert "network" not in str(caught.value)
+
+
+async def test_an_address_that_is_too_long_is_our_fault(api: Api, platform: Platform) -> None:
+    """It is no trouble of the network, and fewer ids make a shorter one."""
+    await api.organization()
+    with pytest.raises(RequestRefused, match="cannot be made") as caught:
+        await api.details_by_id(["x" * 70_000])
+    assert caught.value.narrower
+    assert "check the network" not in str(caught.value)
+    assert len(platform.asked) == 1
+
+
+async def test_a_gateways_own_numbers_are_waited_for(api: Api, platform: Platform) -> None:
+    """Beyond 504 there are others; what was never built is no matter of the moment."""
+    platform.answers.extend([answer(520), answer(524)])
+    assert (await api.organization()).id == "o1"
+    platform.answers.append(answer(501))
+    with pytest.raises(Unavailable, match="501"):
+        await api.organization()
+    assert len(platform.asked) == 4
+
+
+async def test_no_answer_is_taken_from_a_cache(platform: Platform, clock: Clock) -> None:
+    """Every request says that it wants a new one."""
+    seen: list[str | None] = []
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request.headers.get("Cache-Control"))
+        return answer(body={"access_token": "t", "expires_in": 100, "id": "o"})
+
+    async with served(handler) as url, client(url, clock) as api:
+        await api.organization()
+        with pytest.raises(Unavailable):
+            await api.query_details({}, tries=1)
+    assert seen[1:] == ["no-cache", "no-cache"]
+
+
+def dated(at: datetime, status: int = 200, **more: str) -> web.Response:
+    """An answer with its time."""
+    return answer(status, {"id": "o"}, Date=format_datetime(at, usegmt=True), **more)
+
+
+async def test_the_time_is_the_platforms(platform: Platform, clock: Clock) -> None:
+    """From any answer, of an error and of the sign-in too, on by monotonic seconds; our clock's only before."""
+    theirs, ours = datetime(2026, 3, 2, 10, tzinfo=UTC), [datetime(2026, 3, 2, 10, 45, tzinfo=UTC)]
+    async with client(platform.url, clock, now=lambda: ours[0]) as api:
+        assert api.now() == ours[0]
+        platform.sign_in.append(lambda _: answer(body={"access_token": "t"}, Date=format_datetime(theirs, usegmt=True)))
+        platform.answers.append(dated(theirs, 400))
+        with pytest.raises(RequestRefused):
+            await api.organization()
+        assert abs((api.now() - theirs).total_seconds()) < 0.1
+        assert api.clock_skew == 2700
+        clock.now += 100
+        ours[0] += timedelta(days=5)
+        assert abs((api.now() - theirs).total_seconds() - 100) < 0.1
+        platform.answers.append(dated(theirs + timedelta(days=9)))
+        await api.organization()
+        assert abs((api.now() - theirs).total_seconds() - 100) < 0.1
+        platform.answers.append(dated(theirs, Age="101"))
+        await api.organization()
+        assert abs((api.now() - theirs).total_seconds() - 101) < 0.1

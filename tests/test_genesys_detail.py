@@ -71,8 +71,10 @@ def test_past_the_last_page(body: bytes) -> None:
     "body",
     [
         b"", b"null", b"[]", b"<html>", b'{"conversations":', b'{"conversations":[{]}', b'{"conversations":{}}',
-        b'{"conversations":[{"conversationId":"\xff"}]}', b'{"conversations":[{}],"totalHits":1', b"\xef\xbb\xbf{}",
-        b'{"conversations":[{},]}', b"[" * 5000, b'{"conversations":"a"}',
+        b'{"conversations":[{}],"totalHits":1', b"\xef\xbb\xbf{}", b'{"conversations":[{},]}', b"[" * 5000,
+        b'{"conversations":"a"}', b'{"conversations":[{"x":NaN}', b'{"conversations":[{"x":NaN},{"y":1}],"totalHits":',
+        b'{"conversations":[{"x":"\xff}]}', b'{"conversations":[{"x":NaN},]}', b'{"conversations":[NaN]}',
+        b'{"conversations":[{"x":NaN}],"conversations":[{}]}', b'{"conversations":[{"x":NaN}],"cursor":"\xff"}',
     ],
 )  # fmt: skip
 def test_a_broken_body_is_told_apart(body: bytes) -> None:
@@ -122,15 +124,150 @@ def test_times_are_normalized_or_none() -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_page, parse_results])
-def test_a_row_beyond_decoding_is_kept_without_an_id(parse: Callable[[bytes], DetailsPage]) -> None:
-    """Nesting without end, or a number beyond all floats, spoils its own row and no other."""
-    deep = b'{"conversationId":"deep","x":' + b"[" * 600 + b"]" * 600 + b"}"
+def test_a_row_beyond_decoding_is_kept_as_broken(parse: Callable[[bytes], DetailsPage]) -> None:
+    """Nesting without end, or a number beyond all floats, spoils its own row and no other; its id can be seen."""
+    deep = b'{"conversationId":"deep","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
     huge = b'{"conversationId":"huge","x":1e999}'
     read = parse(b'{"conversations":[' + deep + b"," + huge + b',{"conversationId":"whole"}],"totalHits":3}')
     assert [row.raw for row in read.rows[:2]] == [deep, huge]
     assert read.rows[2].conversation_id == "whole"
     assert read.rows[1].record == {}
+    assert [row.broken for row in read.rows] == [True, True, False]
+    assert ids_of(read.rows) == ["deep", "huge", "whole"]
     assert len(content_digest(read.rows[0].record)) == 16
+
+
+@pytest.mark.parametrize("parse", [parse_page, parse_results])
+@pytest.mark.parametrize(
+    ("bad", "mended"),
+    [
+        (b'{"conversationId":"bad","x":NaN}', b'{"conversationId":"bad","x":null}'),
+        (
+            b'{"x":[-Infinity, Infinity,"NaN"],"conversationId":"bad"}',
+            b'{"x":[null, null,"NaN"],"conversationId":"bad"}',
+        ),
+        (b'{"conversationId":"bad","x":"a\xffb,]}"}', '{"conversationId":"bad","x":"a\ufffdb,]}"}'.encode()),
+        (b'{"conversationId":"bad","x":"a\x01\n"}', b'{"conversationId":"bad","x":"a\\u0001\\u000a"}'),
+        (
+            b'{"conversationId":"bad","x":"\\q\\\\ \\u12"}',
+            '{"conversationId":"bad","x":"\ufffdq\\\\ \ufffdu12"}'.encode(),
+        ),
+        (b'{"conversationId":"bad","x":NaN,"y":"\\ud83d"}', b'{"conversationId":"bad","x":null,"y":"\\ufffd"}'),
+    ],
+)
+def test_a_record_with_bad_bytes_is_mended(parse: Callable[[bytes], DetailsPage], bad: bytes, mended: bytes) -> None:
+    """What certainly is meant is read, and what is kept can be read by SQL; its neighbours stay byte for byte."""
+    first, last = b'{ "conversationId":"a1" ,"n":1.50}', b'{"conversationId":"z"}'
+    read = parse(b'{"totalHits":3,"conversations" : [' + b",\n".join([first, bad, last]) + b'],"cursor":"c"}')
+    assert [row.raw for row in read.rows] == [first, mended, last]
+    assert ids_of(read.rows) == ["a1", "bad", "z"]
+    assert [(row.broken, row.mended) for row in read.rows] == [(False, False), (False, True), (False, False)]
+    assert read.rows[1].record == json.loads(mended)
+    assert (read.total_hits, read.cursor, read.bare) == (3, "c", False)
+
+
+@pytest.mark.parametrize("parse", [parse_page, parse_results])
+@pytest.mark.parametrize(
+    ("bad", "conversation_id"),
+    [
+        (
+            b'{"x":{"conversationId":"inner"},"conversationId" : "A1000000-0000-4000-8000-000000000001","y":}',
+            ROW["conversationId"],
+        ),
+        (b'{"conversationId":"bad","x":01}', "bad"),
+        (b'{"conversationId":"bad","x":[1}', "bad"),
+        (b'{"conversationId":"bad" \xff}', "bad"),
+        (b'{"conversationId":"b\xffd"}', None),
+        (b'{"conversationId":NaN,"x":.5}', None),
+        (b'{"x":{"conversationId":"inner"},,}', None),
+    ],
+)
+def test_a_record_that_cannot_be_mended_keeps_its_bytes(
+    parse: Callable[[bytes], DetailsPage], bad: bytes, conversation_id: str | None
+) -> None:
+    """It costs none of its neighbours, and says which conversation it is about if that can be seen."""
+    first, last = b'{"conversationId":"a0"}', b'{"conversationId":"z"}'
+    read = parse(b'{"conversations":[' + b",".join([first, bad, last]) + b'],"totalHits":3}')
+    (row,) = [row for row in read.rows if row.broken]
+    assert (row.conversation_id, row.start, row.end, row.raw, row.record, row.mended) == (
+        conversation_id, None, None, bad, {}, False,
+    )  # fmt: skip
+    assert [other.raw for other in read.rows if other is not row and not other.broken] == [first, last]
+
+
+@given(st.lists(junk.map(lambda x: {"conversationId": "c", "x": x}), min_size=1, max_size=5), st.data())
+def test_a_bad_record_among_good_ones_costs_none(records: list[Any], data: st.DataObject) -> None:
+    """Whatever the records hold, and wherever the bad one stands."""
+    raws = [json.dumps(one, ensure_ascii=data.draw(st.booleans())).encode() for one in records]
+    raws.insert(data.draw(st.integers(0, len(raws))), b'{"conversationId":"bad","x":NaN}')
+    read = parse_page(b'{"a":{"b":[",]"]},"conversations":[' + b" , ".join(raws) + b'],"totalHits":1}')
+    assert len(read.rows) == len(raws)
+    for row, raw in zip(read.rows, raws, strict=True):
+        assert row.mended or row.raw == raw
+        assert not row.broken
+
+
+@given(st.lists(st.binary(max_size=12), max_size=4))
+def test_bytes_of_any_kind_are_a_page_or_broken(parts: list[bytes]) -> None:
+    """What is mended is JSON; no bytes make another error, or a page that is not a page."""
+    body = b'{"conversations":[' + b'"},{"'.join([b'{"x":NaN,"a":"', *parts, b'"}']) + b"]}"
+    try:
+        read = parse_page(body)
+    except ValueError:
+        return
+    for row in read.rows:
+        assert row.broken or isinstance(json.loads(row.raw), dict)
+
+
+@pytest.mark.parametrize("parse", [parse_page, parse_results])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "The service is unavailable", "code": "service.unavailable", "status": 503},
+        {"errors": [{"message": "x"}]}, {"error": "down"}, {"message": "Endpoint request timed out"}, {"hello": 1},
+        {"conversations": [], "message": "Internal server error"}, {"conversations": None, "status": 503},
+        {"conversations": [], "totalHits": 0, "errors": ["a shard failed"]}, {"totalHits": 0, "code": "internal"},
+        {"conversations": [], "Message": "x"}, {"conversations": [], "title": "Bad gateway", "detail": "…"},
+        {"conversations": [], "timedOut": True}, {"conversations": [], "fault": {"faultstring": "x"}},
+        {"conversations": [ROW], "errors": [{"message": "a part is missing"}]}, {"conversations": [ROW], "status": 503},
+    ],
+)  # fmt: skip
+def test_the_body_of_an_error_is_no_page(parse: Callable[[bytes], DetailsPage], body: Any) -> None:
+    """With status 200, whoever spells it; beside an empty list, or a part of one, as well."""
+    with pytest.raises(ValueError, match="answer"):
+        parse(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"conversations": [], "totalHits": 0, "queryId": "q"}, {"conversations": [], "status": 200},
+        {"conversations": [], "errors": [], "message": None}, {"conversations": [], "status": "OK", "correlationId": "c"},
+        {"conversations": [ROW], "message": "fine"},
+    ],
+)  # fmt: skip
+def test_members_that_nobody_knows_are_no_error(body: Any) -> None:
+    """The platform may add some; and an error that is empty is none."""
+    assert len(parse_page(json.dumps(body).encode()).rows) == len(body["conversations"])
+
+
+@pytest.mark.parametrize(
+    ("body", "bare"),
+    [
+        (b"{}", True), (b'{"conversations":null}', True), (b'{"aggregations":[]}', True), (b'{"cursor":"c"}', True),
+        (b'{"conversations":[]}', False), (b'{"totalHits":0}', False), (b'{"conversations":[{}]}', False),
+    ],
+)  # fmt: skip
+def test_a_page_that_says_nothing_says_so(body: bytes, bare: bool) -> None:
+    """Neither rows nor how many there are: who expects some asks again."""
+    assert parse_page(body).bare == parse_results(body).bare == bare
+
+
+def test_an_id_in_capitals_is_the_same_conversation() -> None:
+    """A UUID has one spelling; the bytes stay as they came."""
+    row = page(ROW | {"conversationId": ROW["conversationId"].upper()}).rows[0]
+    assert row.conversation_id == ROW["conversationId"]
+    assert ROW["conversationId"].upper().encode() in row.raw
 
 
 @pytest.mark.parametrize("parse", [parse_page, parse_results])

@@ -245,6 +245,48 @@ def test_conversation_and_time_of_an_event() -> None:
     assert read(json.dumps(MESSAGES["queue_conversation"])).event_time is None  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "x" * 65,
+        "x" * 9_000,
+        "a,b",
+        "a b",
+        "a/b",
+        "a%2Fb",
+        "../../x",
+        "\u00e9",
+        "\n",
+        "a\x00b",
+        "a&b=c",
+        "'; --",
+        "\U0001f600",
+    ],
+)
+def test_what_cannot_be_an_id_makes_an_event_alone(odd: str) -> None:
+    """It is kept whole in the body, and names no conversation, wherever the id stands."""
+    for topic, body in (
+        (QUEUE_TOPIC, {"id": odd}),
+        (f"{QUEUE_TOPIC}.calls", {"id": odd, "participants": [{"connectedTime": AT}]}),
+        ("v2.x", {"conversationId": odd}),
+        (f"v2.detail.events.conversation.{odd}.customer.end", {"conversationId": odd, "eventTime": 1785765600000}),
+    ):
+        found = event(topic, body)
+        assert (found.conversation_id, found.facts) == (None, None)
+        assert json.loads(found.body) == body
+    assert event(f"v2.conversations.{'y' * 70}.transcription", "text").conversation_id is None
+
+
+def test_an_id_in_capitals_is_the_same_conversation() -> None:
+    """A UUID is spelled in small letters, from a body or from a topic; an id of another form stays as it is."""
+    loud = CONVERSATION.upper()
+    assert event(QUEUE_TOPIC, {"id": loud}).conversation_id == CONVERSATION
+    assert event("v2.x", {"conversationId": loud}).conversation_id == CONVERSATION
+    assert event(f"v2.conversations.{loud}.transcription", "text").conversation_id == CONVERSATION
+    assert event(f"v2.detail.events.conversation.{loud}.acw", {}).conversation_id == CONVERSATION
+    assert event("v2.x", {"conversationId": "Ab12"}).conversation_id == "Ab12"
+
+
 def test_half_an_emoji_is_still_an_event() -> None:
     """A text that was cut within a surrogate pair spoils no notification."""
     found = read('{"topicName":"v2.x","eventBody":{"conversationId":"c","name":"Ann \\ud83d"}}')

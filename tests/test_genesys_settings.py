@@ -63,6 +63,7 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
         region = "mypurecloud.de"
         api_url = "https://api.example.com/"
         login_url = "https://login.example.com"
+        largest_answer = 20_000_000
         [store]
         path = "~/x.db"
         [realtime]
@@ -84,6 +85,7 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
         """,
     )
     assert (settings.api_url, settings.login_url) == ("https://api.example.com", "https://login.example.com")
+    assert settings.largest_answer == 20_000_000
     assert settings.store_path == Path("~/x.db").expanduser()
     assert settings.topics == ("v2.users.{id}.conversations", "v2.quality.evaluations")
     assert (settings.users, settings.follow_details, settings.ended_only) == (True, True, True)
@@ -94,6 +96,14 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
     assert settings.filter == FILTER
     assert settings.config_path == tmp_path / "rollbook.toml"
     assert {field for field, _ in KEYS.values()} <= set(Settings.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("wrong", ['"many"', "5", "true", "1e7", '"-1"', "2_000_000_000"])
+def test_the_largest_answer_is_a_number_of_bytes(wrong: str, tmp_path: Path) -> None:
+    """Of the file or the environment; one that no answer would fit into, or no machine, is refused."""
+    assert read(tmp_path, env={"ROLLBOOK_LARGEST_ANSWER": "1000000"}).largest_answer == 1_000_000
+    assert "between 1000000 and 1000000000" in refused(tmp_path, f"[genesys]\nlargest_answer = {wrong}")
+    assert "ROLLBOOK_LARGEST_ANSWER" in refused(tmp_path, "[genesys]", env={"ROLLBOOK_LARGEST_ANSWER": "64MB"})
 
 
 @pytest.mark.parametrize(

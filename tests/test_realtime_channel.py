@@ -334,42 +334,99 @@ def test_a_server_that_accepts_and_closes_is_not_stormed() -> None:
     assert attempts < 35
 
 
-def gone_after_an_outage() -> tuple[Line, float]:
-    """A line whose channel, after ten minutes of refused handshakes, is not there any more; and when that was said."""
+def gone_after_an_outage() -> tuple[Line, float, list[Action]]:
+    """A line whose channel, after ten minutes of refused handshakes, is gone; when that was said, and what it does."""
     line, connect = listening()
     line.heard(connect.serial, at(100))
     line.apply(Signal(Event.LOST, connect.serial), at(100))
-    now, answer = 100.0, Event.REFUSED
+    now, answer, actions = 100.0, Event.REFUSED, list[Action]()
     while answer is Event.REFUSED:
         now = line.due()
         (again,) = line.tick(at(now))
         answer = Event.REFUSED if now < 700 else Event.GONE
-        line.apply(Signal(answer, again.serial, again.ticket), at(now))
-    return line, now
+        actions = line.apply(Signal(answer, again.serial, again.ticket), at(now))
+    return line, now, actions
 
 
 def test_after_an_outage_a_channel_that_is_gone_is_replaced_soon() -> None:
-    """The steps had grown to a minute; that the platform answers again makes them short."""
-    line, now = gone_after_an_outage()
-    (create,) = line.tick(at(line.due()))
-    assert create.do is Do.CREATE
-    assert line.due() - Timings().step_timeout <= now + 0.5
+    """The steps had grown to a minute; that the platform answers again is used at once, and makes them short."""
+    line, now, actions = gone_after_an_outage()
+    assert does(actions) == [Do.CREATE, Do.CLOSE]
+    line.apply(Signal(Event.REFUSED, actions[0].serial, actions[0].ticket), at(now))
+    assert line.due() <= now + 0.5
+
+
+def _return_and_find_it_gone(line: Line, serial: int, lost_at: float) -> tuple[Action, float]:
+    """The socket is lost, and its channel is gone when it is returned to. Answers the connect of the next channel."""
+    line.apply(Signal(Event.LOST, serial), at(lost_at, draw=0.999))
+    now = line.due()
+    (again,) = line.tick(at(now))
+    assert again.do is Do.CONNECT
+    actions = line.apply(Signal(Event.GONE, again.serial, again.ticket), at(now, draw=0.999))
+    while Do.CONNECT not in does(actions):
+        if (step := next((one for one in actions if one.do in (Do.CREATE, Do.SUBSCRIBE)), None)) is None:
+            now = line.due()
+            actions = line.tick(at(now))
+            continue
+        answer = Event.CREATED if step.do is Do.CREATE else Event.SUBSCRIBED
+        actions = line.apply(Signal(answer, step.serial, step.ticket), at(now))
+    return next(one for one in actions if one.do is Do.CONNECT), now
+
+
+@pytest.mark.parametrize("apart", [0.1, 2.0, 5.0])
+def test_a_channel_that_is_gone_costs_one_step(apart: float) -> None:
+    """Four channels taken away within twenty seconds cost ten seconds of deafness: a step each, and not two."""
+    line, connect = listening()
+    lost_at, deaf = 100.0, 0.0
+    for _ in range(4):
+        connect, back = _return_and_find_it_gone(line, connect.serial, lost_at)
+        line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(back))
+        deaf += back - lost_at
+        lost_at = back + apart
+    assert deaf < 10
+
+
+def test_a_new_channel_that_is_gone_at_once_waits() -> None:
+    """A server that says 404 to every channel that it makes, accepted before or not, gets one attempt a step."""
+    for accepts in (False, True):
+        line, connect = listening()
+        now, made = 100.0, 0
+        line.apply(Signal(Event.LOST, connect.serial), at(now))
+        while now < 1_100:
+            now = line.due()
+            actions = line.tick(at(now))
+            while actions:
+                (step, *_) = [one for one in actions if one.do not in (Do.CLOSE, Do.HEAR, Do.UNHEAR)] or [None]
+                if step is None:
+                    break
+                made += step.do is Do.CREATE
+                answer = {Do.CREATE: Event.CREATED, Do.SUBSCRIBE: Event.SUBSCRIBED}.get(step.do, Event.GONE)
+                new = line.current is not None and not line.current.listened
+                if answer is Event.GONE and accepts and new:
+                    line.apply(Signal(Event.CONNECTED, step.serial, step.ticket), at(now))
+                    actions = line.apply(Signal(Event.LOST, step.serial), at(now))
+                else:
+                    actions = line.apply(Signal(answer, step.serial, step.ticket), at(now))
+        assert 10 < made < 40
 
 
 def test_a_server_that_takes_every_channel_away_is_not_stormed() -> None:
     """Steps are made short once: a server that goes on saying 404, or in turns, costs one attempt a step."""
     for turns in ([Event.GONE], [Event.REFUSED, Event.GONE]):
-        line, began = gone_after_an_outage()
+        line, began, actions = gone_after_an_outage()
         now, attempts, answers = began, 0, itertools.cycle(turns)
         while now < began + 1_000:
-            now = line.due()
-            for action in line.tick(at(now)):
+            begun, actions = [*actions, *line.tick(at(now))], []
+            for action in begun:
+                if action.do is Do.CLOSE:
+                    continue
                 step = action
                 while step.do is not Do.CONNECT:
                     answer = Event.CREATED if step.do is Do.CREATE else Event.SUBSCRIBED
                     (step,) = line.apply(Signal(answer, step.serial, step.ticket), at(now))
                 attempts += 1
                 line.apply(Signal(next(answers), step.serial, step.ticket), at(now))
+            now = line.due()
         assert 10 < attempts < 40
 
 

@@ -8,11 +8,13 @@ import json
 import logging
 import socket
 import threading
+import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stand_in import StandIn
@@ -23,8 +25,10 @@ from genesys.settings import Settings, load
 from genesys.times import Interval
 from realtime import daemon as daemon_module
 from realtime.daemon import Daemon, Options
-from realtime.figures import judge
+from realtime.figures import Figures, judge
 from realtime.health import Port
+from realtime.inbox import Frame, Inbox
+from realtime.intake import Intake
 from realtime.notify import Notifier
 from realtime.queue import About, Queue
 from reconcile.report import Report
@@ -287,3 +291,97 @@ def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCapt
     failed, complete = caplog.records
     assert (failed.levelname, complete.levelname) == ("WARNING", "INFO")
     assert failed.getMessage().endswith(f"failed, the total moved; tried again from {again}")
+
+
+async def _reconciling(
+    path: Path, monkeypatch: pytest.MonkeyPatch, run_due: Callable[..., Awaitable[Any]], wanted: str
+) -> Figures:
+    """The figures of a daemon whose rounds over the ledger are `run_due`, once they say so."""
+    monkeypatch.setattr(daemon_module, "run_due", run_due)
+    async with Simulator(seed=5, per_hour=0) as organisation:
+        settings = replace(
+            load(env=organisation.env, cwd=path), store_path=path / "rollbook.db", websocket=False,
+            sqs_queue_url="http://x/events",
+        )  # fmt: skip
+        options = Options(
+            queue=lambda _: StandIn(), look_every=timedelta(seconds=0.02), round_within=timedelta(seconds=0.05)
+        )
+        daemon = Daemon(settings, notifier=Manager(), options=options)
+        async with at_work(daemon):
+            await daemon.ready.wait()
+            while wanted not in ((figures := await daemon.figures()).reconcile_failing or ""):
+                await asyncio.sleep(0)
+            return figures
+
+
+async def test_a_round_that_hangs_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has an end of its own, the next one is begun, and it is said once; the age of the last good one goes on."""
+    rounds = 0
+
+    async def hangs(*_: object, **__: object) -> None:
+        nonlocal rounds
+        rounds += 1
+        await asyncio.Event().wait()
+
+    figures = await _reconciling(tmp_path, monkeypatch, hangs, "given up")
+    assert figures.rounds_ago is not None
+    assert figures.rounds_ago >= 0.05
+    assert any("given up" in one for one in judge(figures)[1])
+    assert sum("given up" in one.getMessage() for one in caplog.records) == 1
+
+
+async def test_a_round_that_fails_unforeseen_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A defect ends the round and not the rounds: health knows it, and the log has its traceback, once."""
+
+    async def broken(*_: object, **__: object) -> None:
+        raise OverflowError("date value out of range")
+
+    figures = await _reconciling(tmp_path, monkeypatch, broken, "OverflowError")
+    assert "Traceback" in caplog.text
+    assert judge(figures)[0] == "degraded"
+    assert sum("nobody foresaw" in one.getMessage() for one in caplog.records) == 1
+
+
+async def test_a_clock_that_jumps_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for each jump in the log, and in health."""
+    monkeypatch.setattr(daemon_module, "_CLOCKS", 0.001)
+    offset = 0.0
+    async with Simulator(seed=5, per_hour=0) as organisation:
+        settings = replace(
+            load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db", websocket=False,
+            sqs_queue_url="http://x/events",
+        )  # fmt: skip
+        options = Options(queue=lambda _: StandIn(), reconcile=False, wall=lambda: time.monotonic() + offset)
+        daemon = Daemon(settings, notifier=Manager(), options=options)
+        async with at_work(daemon):
+            await daemon.ready.wait()
+            assert (await daemon.figures()).clock_jump is None
+            offset = -7_200.0
+            while (figures := await daemon.figures()).clock_jump is None:
+                await asyncio.sleep(0)
+    assert figures.clock_jump == pytest.approx(-7_200, abs=5)
+    assert any("jumped back by 2 hours" in one for one in judge(figures)[1])
+    assert sum("clock jumped back" in one.getMessage() for one in caplog.records) == 1
+
+
+async def test_rubbish_is_one_warning_a_batch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither silence nor a line for each: how many could not be understood, and why the first could not."""
+    with Book.open(tmp_path / "rollbook.db") as book:
+        inbox = Inbox()
+        moment = datetime(2026, 3, 2, 10, tzinfo=UTC)
+        for number in range(600):
+            inbox.put(Frame(b"rubbish %d {" % number, moment, 1))
+        inbox.close()
+        intake = Intake(book, inbox, now=lambda: moment)
+        await intake.run()
+        assert intake.stored.dead_letters == 600
+    told = [one.getMessage() for one in caplog.records if "could not be understood" in one.getMessage()]
+    assert 1 <= len(told) <= 4
+    assert told[0].startswith("256 notifications could not be understood")
+    assert "the first: it is not JSON" in told[0]

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.envelopes import parse_all, pieces
-from genesys.notification import Observation
+from genesys.envelopes import parse_all, parse_stream, pieces
+from genesys.notification import Observation, Unreadable
 from realtime.dead_letters import dead_letters
-from realtime.ingest import ingest
+from realtime.ingest import _unpacked, ingest
 from store.book import Book
 from tests.aws import Aws, aws, aws_server
 from tests.whole import environment, rollbook
@@ -281,3 +281,98 @@ def test_a_file_is_read_in_pieces_of_memory(
     _, told = run(ingest, "big", capsys=capsys)
     assert (told["events_new"], told["events_repeated"]) == (18, 18 * 199)
     assert set(asked) == {1 << 20}
+
+
+def _letters(payload: bytes) -> list[bytes]:
+    found = parse_all(payload, source="sqs", received_at="2026-08-03T14:00:00.000Z", once="m1")
+    return [one.payload for one in found if isinstance(one, Unreadable)]
+
+
+BETWEEN = b" \t\r\n,[]"
+BROKEN = [
+    b"this is not json {", b'{"oops', b"} this {", b"[1, 2, {", b'{"a": 1} and more {', b"{]", b"{{{{", b"\xff\xfe{",
+    b'rubbish\n{"a": 1}\nrubbish {\n  more', b'{"a": 1}{"b": 2}', b'[{"a": 1}, {"b": 2}]', b"two\nlines", b"",
+    b'{"topicName": 5}', b'{"topicName": "v2.x", "eventBody": {"a": tru}} {',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", BROKEN)
+def test_a_message_that_cannot_be_read_at_all_is_one_dead_letter(message: bytes) -> None:
+    """It is kept whole, however many pieces it seems to have."""
+    assert _letters(message) == [message]
+
+
+@pytest.mark.parametrize("message", [one for one in BROKEN if one])
+def test_what_can_be_read_of_a_message_is_kept_beside_one_dead_letter(message: bytes) -> None:
+    """The event before it and the event behind it are events, and all that cannot be read is one letter."""
+    good = [json.dumps(one, separators=(",", ":")).encode() for one in EVENTS[:2]]
+    payload = b"\n".join([good[0], message, good[1]])
+    found = parse_all(payload, source="sqs", received_at="2026-08-03T14:00:00.000Z", once="m1")
+    heard = [one.topic for one in found if isinstance(one, Observation)]
+    assert heard == [one["detail"]["topicName"] for one in EVENTS[:2]]
+    (letter,) = [one for one in found if isinstance(one, Unreadable)]
+    assert letter.payload == payload or letter.payload.translate(None, BETWEEN) == message.translate(None, BETWEEN)
+    assert letter.once == "m1"
+    again = parse_all(letter.payload, source="sqs", received_at="2026-08-03T14:00:00.000Z")
+    assert {one.topic for one in again if isinstance(one, Observation)} <= set(heard)
+
+
+def test_two_halves_never_make_an_event() -> None:
+    """What stood before and behind an event, and would make one together, is not put together."""
+    good = json.dumps(EVENTS[0], separators=(",", ":"))
+    payload = f'{{"topicName":"v2.made.up","eventBody":\n{good}\n{{"a":1}}}}'.encode()
+    for letter in _letters(payload):
+        found = parse_all(letter, source="sqs", received_at="2026-08-03T14:00:00.000Z")
+        assert "v2.made.up" not in [one.topic for one in found if isinstance(one, Observation)]
+
+
+LINES_OF_RUBBISH = [
+    b"this is not json {", b'{"oops', b"} this {", b"{]", b"a {b} c {d} e", b"\xff\xfe{", b'{"a": oops} {', b"x [ y { z",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [7, 1 << 20])
+def test_a_line_that_cannot_be_read_is_one_dead_letter(size: int) -> None:
+    """Between lines that can, and wherever the file is cut."""
+    stream = b""
+    for at, line in enumerate(LINES_OF_RUBBISH):
+        stream += LINES[at].encode() + b"\n" + line + b"\n"
+    chunks = (stream[at : at + size] for at in range(0, len(stream), size))
+    found = [item for _, item in parse_stream(chunks, source="eventbridge", now=lambda: "2026-08-03T14:00:00.000Z")]
+    assert [one.payload for one in found if isinstance(one, Unreadable)] == LINES_OF_RUBBISH
+    assert sum(isinstance(one, Observation) for one in found) == len(LINES_OF_RUBBISH)
+
+
+BOMBS = {"blanks": b" ", "rubbish": b"x", "a text": b"a", "lists": b"["}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_gzip_bomb_is_unpacked_in_pieces_and_said(
+    kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty megabytes in forty kilobytes: one dead letter, unless it is nothing, and the events around it are read."""
+    monkeypatch.setattr("genesys.envelopes.LONGEST", 2_000_000)
+    monkeypatch.setattr("realtime.ingest.LONGEST", 2_000_000)
+    begin = LINES[0].encode() + b"\n" + (b'{"x":"' if kind == "a text" else b"")
+    Path("bomb.gz").write_bytes(
+        gzip.compress(
+            begin + BOMBS[kind] * (4_000_000 if kind == "lists" else 40_000_000) + b"\n" + LINES[1].encode() + b"\n"
+        )
+    )
+    status, told = run(ingest, "bomb.gz", capsys=capsys)
+    assert told["events_new"] == 2
+    if kind in ("blanks", "lists"):
+        assert (status, told["dead_letters"]) == (0, 0)
+    else:
+        assert (status, told["dead_letters"]) == (1, 1)
+        assert "longer than" in told["errors"][0]["error"]
+        assert len(rows("SELECT payload FROM dead_letters")[0][0]) < 2_000_000
+
+
+def test_no_more_than_a_megabyte_is_unpacked_at_a_time() -> None:
+    """Three hundred megabytes that were packed into a thousandth, in one file or in many after one another."""
+    packed = gzip.compress(b"x" * 100_000_000) * 3
+    broken: list[Any] = []
+    sizes = [len(one) for one in _unpacked(iter([packed[:5], packed[5:]]), broken)]
+    assert (sum(sizes), broken) == (300_000_000, [])
+    assert max(sizes) <= 1 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -9,16 +10,21 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from genesys.api import Entity
 from genesys.errors import StoreError
 from genesys.settings import Settings, load
+from genesys.times import from_text
 from genesys.topics import DETAIL_MEMBERS, detail_member
 from realtime import lambda_handler
 from realtime.lambda_handler import handler
+from reconcile import lambda_handler as reconciler
+from reconcile.causes import as_known
 from store.book import Book
 from store.engine import choose_journal, network_file_system
 from store.errors import StoreUnwritable
@@ -288,6 +294,8 @@ def test_a_full_disk_is_a_reported_failure(path: Path) -> None:
 READ_ONLY = """
 import json, sys
 from realtime.lambda_handler import handler
+from reconcile import lambda_handler as reconciler
+from reconcile.causes import as_known
 print(json.dumps(handler(json.loads(sys.stdin.read()))))
 """
 
@@ -400,7 +408,7 @@ def test_the_journal_is_a_setting() -> None:
 
 def test_being_called_is_coverage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls close together are one span of their transport; a long silence ends it at the last call."""
-    from datetime import UTC, datetime, timedelta
+    from datetime import UTC, datetime
 
     moments = [datetime(2026, 8, 3, 14, tzinfo=UTC) + timedelta(minutes=minute) for minute in (0, 5, 9, 60)]
 
@@ -415,10 +423,33 @@ def test_being_called_is_coverage(path: Path, monkeypatch: pytest.MonkeyPatch) -
     found = rows(path, "SELECT source, scope, started_at, ended_at, end_reason, alive_at FROM coverage")
     assert [row[:2] for row in found] == [("sqs", "lambda")] * 2
     assert [row[2][11:16] for row in found] == ["14:00", "15:00"]
-    assert found[0][3:5] == ("2026-08-03T14:09:00.000Z", "killed")
+    assert found[0][3:5] == ("2026-08-03T14:09:00.000Z", "no events")
     assert found[1][3] is None
     (topics,) = rows(path, "SELECT topics FROM topic_sets")[0]
     assert len(json.loads(topics)) == len(EVERY)
+
+
+def test_a_schedule_is_no_coverage(path: Path) -> None:
+    """The rule may be switched off while the schedule goes on: what no event has shown is not claimed."""
+
+    class Organisation:
+        async def organization(self) -> Entity:
+            return Entity("o1", "Acme")
+
+    async def scheduled() -> None:
+        async with reconciler._opened(load(env=os.environ, cwd=path.parent), Organisation()):
+            pass
+
+    handler(sqs(LINES[0]))
+    before = rows(path, "SELECT ended_at, alive_at FROM coverage")
+    lambda_handler._shelf.put_away()
+    for _ in range(3):
+        asyncio.run(scheduled())
+    assert rows(path, "SELECT ended_at, alive_at FROM coverage") == before
+    with Book.open(path, mode="ro") as book:
+        (span,) = book.coverage("0", "9")
+    (known,) = as_known([span], from_text(span.alive_at) + timedelta(minutes=30))
+    assert (known.ended_at, known.end_reason) == (span.alive_at, "no events")
 
 
 # What it imports

@@ -76,6 +76,6 @@ async def test_it_is_interrupted_while_it_reads(organisation: Simulator, tmp_pat
     ran = await finish(running[-1])
     assert (ran.status, list(ran.json), ran.err) == (
         130,
-        ["windows", "errors", "followed", "left"],
+        ["windows", "errors", "followed", "left", "requests"],
         f"rollbook: {AGAIN}\n",
     )

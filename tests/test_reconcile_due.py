@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 
-from genesys.errors import ConnectionLost, RequestRefused, Unavailable, UsageError
+from genesys.errors import ConnectionLost, NotAuthenticated, RequestRefused, Unavailable, UsageError
 from genesys.times import Interval, from_text, to_text
 from organisation import START, Clock, Organisation, at, dump, ended, only, record, settings
 from reconcile.due import Round, run_due
@@ -214,14 +214,14 @@ async def test_a_failed_window_is_tried_again_at_its_time(scene: Scene) -> None:
     assert scene.ledger()[at(90)] == "complete"
 
 
-async def test_complete_windows_are_settled_after_four_days(scene: Scene) -> None:
+async def test_complete_windows_are_settled_after_five_days(scene: Scene) -> None:
     """Read once more after the reprocessing, once; a late change of then is kept beside what stood."""
     await scene.due()
     scene.since = None
-    scene.clock.at = START + timedelta(days=4, minutes=59)
+    scene.clock.at = START + timedelta(days=5, minutes=59)
     scene.org.put(record("c0", 5, 9, conferenceStart=at(6)))
     for minute in (30, 60, 90):
-        scene.clock.at = START + timedelta(days=4, minutes=minute, seconds=1)
+        scene.clock.at = START + timedelta(days=5, minutes=minute, seconds=1)
         report = await scene.due()
         assert at(minute - 30) in starts(report)
         assert scene.ledger()[at(minute - 30)] == "settled"
@@ -234,7 +234,7 @@ async def test_complete_windows_are_settled_after_four_days(scene: Scene) -> Non
 async def test_a_wide_proof_is_settled_with_what_inherited_it(scene: Scene) -> None:
     """The interval that was read by hand is read again, and its half hours are settled by that."""
     await scene.by_hand(Interval(START, START + timedelta(hours=2)))
-    scene.clock.at = START + timedelta(days=4, hours=2, seconds=1)
+    scene.clock.at = START + timedelta(days=5, hours=2, seconds=1)
     report = await scene.due(since=None, many=5)
     while report.left:
         report = await scene.due(since=None)
@@ -266,8 +266,8 @@ async def test_a_window_that_somebody_else_reads_is_noted_and_the_others_are_rea
     assert starts(await scene.due()) == [at(30)]
 
 
-@pytest.mark.parametrize("error", [DOWN, ConnectionLost("no network")])
-async def test_the_platforms_trouble_ends_a_round_and_keeps_what_was_read(scene: Scene, error: Exception) -> None:
+@pytest.mark.parametrize("error", [NotAuthenticated("no token"), ConnectionLost("no network")])
+async def test_everybodys_trouble_ends_a_round_and_keeps_what_was_read(scene: Scene, error: Exception) -> None:
     """After some windows: their reports, the error, exit status 1; what was not read is still due."""
     scene.org.refuse = _down_from(len(scene.org.bodies) + 5, error)
     report = await scene.due()
@@ -278,7 +278,32 @@ async def test_the_platforms_trouble_ends_a_round_and_keeps_what_was_read(scene:
     assert starts(await scene.due()) == [at(30), at(0)]
 
 
-@pytest.mark.parametrize("error", [DOWN, ConnectionLost("no network")])
+async def test_what_the_platform_does_not_answer_is_that_windows_trouble(scene: Scene) -> None:
+    """An attempt, a reason and a pause in the ledger for each window that could not be had; the others are read."""
+    bad = at(60)
+
+    def refuse(body: Mapping[str, Any], _number: int) -> None:
+        start, end = body["interval"].split("/")
+        if start < at(90) and end > bad:
+            raise DOWN
+
+    scene.org.refuse = refuse
+    scene.org.put(record("long", 7, None))
+    report = await scene.due()
+    assert starts(report) == [at(90), at(30), at(0)]
+    [(window, line)] = report.errors
+    assert (to_text(window.start), line, report.exit_status) == (bad, str(DOWN), 1)
+    kept = scene.row(60)
+    assert (kept.verdict, kept.attempts, kept.reason) == ("failed", 1, str(DOWN))
+    assert kept.next_try_at is not None
+    assert report.followed["asked"] == 1, "what is open is followed all the same"
+    scene.org.refuse = lambda _body, _number: None
+    assert starts(await scene.due()) == []
+    scene.clock.at = from_text(kept.next_try_at)
+    assert bad in starts(await scene.due())
+
+
+@pytest.mark.parametrize("error", [NotAuthenticated("no token"), ConnectionLost("no network")])
 async def test_trouble_before_any_window_is_the_commands_own(scene: Scene, error: Exception) -> None:
     """Nothing could be read: the error itself, with exit status 1; the ledger shows what is due."""
     scene.org.refuse = _down_from(1, error)
@@ -293,7 +318,7 @@ async def test_trouble_while_following_keeps_the_reports(scene: Scene) -> None:
     scene.org.put(record("long", 7, None))
 
     async def by_id(_ids: Any) -> Any:
-        raise DOWN
+        raise NotAuthenticated("down")
 
     scene.org.details_by_id = by_id  # type: ignore[method-assign]
     report = await scene.due()

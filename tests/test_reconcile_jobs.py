@@ -35,6 +35,7 @@ class Jobs:
         states: Sequence[str] = ("FULFILLED",),
         refuse: Exception | None = None,
     ) -> None:
+        self.ids = {row.conversation_id for one in pages for row in one.rows}
         self.pages, self.watermarks, self.states, self.refuse = list(pages), list(watermarks), list(states), refuse
         self.log: list[str] = []
         self.bodies: list[Mapping[str, Any]] = []
@@ -57,9 +58,13 @@ class Jobs:
         state = _next(self.states)
         return Job(job_id, state, "out of memory" if state == "FAILED" else None)
 
-    async def job_results(self, job_id: str, cursor: str | None = None) -> DetailsPage:
+    async def job_results(self, job_id: str, cursor: str | None = None, *, size: int | None = None) -> DetailsPage:
         self.log.append(f"results {cursor}")
         return self.pages.pop(0)
+
+    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+        self.log.append("total")
+        return page([], len(self.ids))
 
     async def cancel_job(self, job_id: str) -> None:
         self.log.append(f"cancel {job_id}")
@@ -92,7 +97,7 @@ async def go(
 
 
 async def test_a_job_is_read_to_the_end_of_its_cursor() -> None:
-    """The watermark first, the job, its state until it is fulfilled, every page, and the watermark once more."""
+    """The watermark first, the job, its state until it is fulfilled, every page, the watermark once more, a total."""
     api = Jobs(
         results(record("a", 1, None), record("b", 2), cursor="x"), results(cursor="y"), results(record("c", 3)),
         states=["QUEUED", "PENDING", "FULFILLED"],
@@ -106,6 +111,7 @@ async def test_a_job_is_read_to_the_end_of_its_cursor() -> None:
     result = await go(api, take=take, clock=clock)
     assert api.log == [
         "availability", "create", "state", "state", "state", "results None", "results x", "results y", "availability",
+        "total",
     ]  # fmt: skip
     assert (result.consistent, result.reason) == (True, None)
     assert [ids for ids, _ in got] == [["a", "b"], [], ["c"]], "an empty page with a cursor ends nothing"

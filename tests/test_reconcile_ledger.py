@@ -126,7 +126,8 @@ async def test_a_day_of_a_daemon_costs_a_few_readings(tmp_path: Path) -> None:
         assert len(rows) == 48
         assert {one.verdict for one in rows} == {"complete"}
         assert book.details_of("", "9").keys() == everything.keys()
-        assert readings <= 12, readings
+        # A dozen of the days, one of what started just before each midnight, and a second one of an empty answer.
+        assert readings <= 15, readings
 
 
 async def _due(book: Book, org: Organisation, clock: Clock, **more: Any) -> DueReport:
@@ -221,19 +222,19 @@ async def test_the_daemon_asks_for_what_goes_on_every_few_minutes_only(tmp_path:
 
 
 async def test_a_window_settles_when_its_last_conversation_is_old_enough(tmp_path: Path) -> None:
-    """The nightly reprocessing takes a conversation two days after its own end, not after its window's."""
+    """The nightly reprocessing takes a conversation days after its own end, not after its window's."""
     clock, org = Clock(NOON), Organisation(record("long", 5, None), record("short", 6, 9))
     with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
         await _due(book, org, clock)
         org.put(ended(org.truth["long"], 60 * 24 * 3))
-        clock.at = START + timedelta(days=4, hours=1)
+        clock.at = START + timedelta(days=5, hours=1)
         await _due(book, org, clock)
         assert _verdict(book) == "complete"
         org.put(org.truth["long"] | {"externalTag": "rewritten"})
-        clock.at = START + timedelta(days=6)
+        clock.at = START + timedelta(days=7)
         await _due(book, org, clock)
         assert _verdict(book) == "complete", "it would be too early"
-        clock.at = START + timedelta(days=7)
+        clock.at = START + timedelta(days=8)
         await _due(book, org, clock)
         assert _verdict(book) == "settled"
         assert sum(one.drift for one in book.windows()) == 1
@@ -277,7 +278,7 @@ async def test_an_empty_answer_from_before_the_retention_proves_nothing(tmp_path
         assert (refused.value.exit_status, book.windows()) == (2, [])
         kept = Organisation(record("a", 5, 9))
         report = await reconcile_window(book, kept, old, settings=settings(), now=clock.now)  # type: ignore[arg-type]
-        assert (report.verdict, report.owned) == ("settled", 1)
+        assert (report.verdict, report.owned) == ("complete", 1)
 
 
 async def test_a_beginning_before_the_retention_is_refused(tmp_path: Path) -> None:

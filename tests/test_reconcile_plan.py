@@ -20,6 +20,7 @@ from store.windows import WindowRow
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 HALF = timedelta(minutes=30)
 RULES = Rules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4))
+LONG_AGO = to_text(NOW - timedelta(days=1))
 
 
 def row(start: datetime, verdict: str, *, width: timedelta = HALF, **more: Any) -> WindowRow:
@@ -44,23 +45,32 @@ def test_the_grid_begins_with_the_epoch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("consistent", "going_on", "age", "verdict"),
+    ("consistent", "going_on", "within_lag", "may_settle", "verdict"),
     [
-        (False, 0, timedelta(hours=1), "failed"),
-        (False, 3, timedelta(days=9), "failed"),
-        (True, 3, timedelta(hours=1), "open"),
-        (True, 3, timedelta(days=9), "open"),
-        (True, 0, timedelta(hours=1), "complete"),
-        (True, 0, timedelta(days=4) - timedelta(seconds=1), "complete"),
-        (True, 0, timedelta(days=4), "settled"),
-        (True, 0, timedelta(days=400), "settled"),
+        (False, 0, False, False, "failed"),
+        (False, 3, True, True, "failed"),
+        (True, 3, True, False, "pending"),
+        (True, 0, True, True, "pending"),
+        (True, 3, False, False, "open"),
+        (True, 3, False, True, "open"),
+        (True, 0, False, False, "complete"),
+        (True, 0, False, True, "settled"),
     ],
 )
-def test_the_table_of_verdicts(consistent: bool, going_on: int, age: timedelta, verdict: str) -> None:
-    """What a reading makes of a window, by what it found and how old the window was then."""
+def test_the_table_of_verdicts(
+    consistent: bool, going_on: int, within_lag: bool, may_settle: bool, verdict: str
+) -> None:
+    """What a reading makes of a window, by what it found and when it was made."""
     assert windows.verdict(
-        consistent=consistent, going_on=going_on, end=NOW, read_at=NOW + age, settle_after=timedelta(days=4)
+        consistent=consistent, going_on=going_on, within_lag=within_lag, may_settle=may_settle
     ) == verdict  # fmt: skip
+
+
+def test_two_witnesses_are_an_hour_apart() -> None:
+    """A second reading within the hour is the first one again; without a first one there is no second."""
+    assert not windows.is_second_witness(None, NOW)
+    assert not windows.is_second_witness(to_text(NOW - timedelta(minutes=59)), NOW)
+    assert windows.is_second_witness(to_text(NOW - timedelta(hours=1)), NOW)
 
 
 def test_a_failed_window_is_tried_again_after_growing_pauses() -> None:
@@ -112,8 +122,10 @@ def test_failures_wait_for_their_time_and_settling_for_its_age() -> None:
     """What is tried again comes after new windows, what settles comes last and oldest first."""
     day = timedelta(days=1)
     rows = [
-        row(NOW - 5 * day, "complete"),
-        row(NOW - 6 * day, "complete"),
+        row(NOW - 5 * day, "complete", last_read_at=LONG_AGO),
+        row(NOW - 6 * day, "complete", last_read_at=LONG_AGO),
+        row(NOW - 10 * day, "complete", last_read_at=to_text(NOW - timedelta(minutes=59))),
+        row(NOW - 11 * day, "complete", last_read_at=LONG_AGO, next_try_at=to_text(NOW + HALF)),
         row(NOW - 3 * day, "complete"),
         row(NOW - 7 * day, "settled"),
         row(NOW - 8 * day, "open"),
@@ -126,22 +138,38 @@ def test_failures_wait_for_their_time_and_settling_for_its_age() -> None:
 
 
 def test_windows_of_another_width_count_by_the_time_that_they_cover() -> None:
-    """A change of the width in the settings makes nothing due twice and forgets nothing."""
+    """A change of the width in the settings makes nothing due twice and forgets nothing: what only waits gives way."""
     ten = NOW.replace(hour=10, minute=0)
-    rows = [row(ten, "complete"), row(ten + HALF, "pending"), row(ten + 2 * HALF, "pending")]
+    waiting = [row(ten + HALF, "pending", attempts=0), row(ten + 2 * HALF, "pending", attempts=0)]
+    rows = [row(ten, "complete"), *waiting]
     quarter = plan(rows, NOW, replace(RULES, width=timedelta(minutes=15)), capture_since=to_text(ten))
-    assert [(f"{one.window.start:%H:%M}", one.window.length) for one in quarter.due] == [
-        ("11:30", timedelta(minutes=15)), ("11:00", HALF), ("10:30", HALF)
-    ]  # fmt: skip
+    assert starts(quarter.due) == ["11:30", "11:15", "11:00", "10:45", "10:30"]
+    assert {one.window.length for one in quarter.due} == {timedelta(minutes=15)}
+    assert quarter.superseded == tuple((one.start, one.end) for one in waiting)
     wider = plan(rows, NOW, replace(RULES, width=timedelta(hours=1)), capture_since=to_text(ten))
-    assert starts(wider.due) == ["11:00", "10:30"]
+    assert (starts(wider.due), wider.superseded) == (["10:00"], quarter.superseded)
+
+
+def test_a_wide_window_that_waits_hides_nothing() -> None:
+    """Only what was read covers time: a week that nobody has read yet leaves every half hour of it due."""
+    monday = NOW - timedelta(days=4)
+    week = row(windows.grid_window(monday, timedelta(days=7)).start, "pending", width=timedelta(days=7), attempts=0)
+    found = plan([week], NOW, RULES, capture_since=to_text(NOW - timedelta(hours=2)))
+    assert found.superseded == ((week.start, week.end),)
+    assert starts(found.due)[:3] == ["11:00", "10:30", "10:00"]
+    failed = replace(week, verdict="failed", attempts=1, next_try_at=to_text(NOW + HALF))
+    assert starts(plan([failed], NOW, RULES, capture_since=to_text(NOW - timedelta(hours=1))).due) == ["11:00"]
 
 
 def test_a_proof_taken_over_from_a_wider_interval_settles_with_it() -> None:
     """A day that was read by hand is read once more as a day, not window by window as well."""
     start = (NOW - timedelta(days=6)).replace(hour=0, minute=0)
-    day = row(start, "complete", width=timedelta(days=1))
-    inside = row(start, "complete", proven_by=f"{day.start}/{day.end}")
+    day = row(start, "complete", width=timedelta(days=1), last_read_at=LONG_AGO)
+    inside = row(start, "complete", proven_by=f"{day.start}/{day.end}", last_read_at=LONG_AGO)
+    open_day = replace(day, verdict="open")
+    assert [one.window.length for one in plan([open_day, inside], NOW, RULES).due if one.why == "settle"] == [HALF]
+    stuck_day = replace(day, next_try_at=to_text(NOW + HALF))
+    assert [one.window.length for one in plan([stuck_day, inside], NOW, RULES).due if one.why == "settle"] == [HALF]
     assert [one.window.length for one in plan([day, inside], NOW, RULES).due if one.why == "settle"] == [timedelta(1)]
     assert len([one for one in plan([inside], NOW, RULES).due if one.why == "settle"]) == 1
 
@@ -160,8 +188,11 @@ def test_no_window_is_ever_skipped(seed: int, by_capture: bool) -> None:
     def run(share: float) -> None:
         nonlocal first_start
         found = plan(sorted(ledger.values(), key=lambda r: r.start), now, rules, capture_since=since)
+        for key in found.superseded:
+            del ledger[key]
         for window, verdict in found.waiting:
-            ledger[to_text(window.start), to_text(window.end)] = row(window.start, verdict, width=window.length)
+            waits = row(window.start, verdict, width=window.length, attempts=0)
+            ledger[to_text(window.start), to_text(window.end)] = waits
         for one in found.due:
             first_start = min(first_start or one.window.start, one.window.start)
             if draw.random() > share:

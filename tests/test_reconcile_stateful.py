@@ -32,7 +32,7 @@ from whole import assert_rows_are
 CHANGEABLE = timedelta(days=3)
 
 
-class Crash(Exception):
+class Crash(BaseException):
     """The process died."""
 
 
@@ -254,9 +254,12 @@ class Story(RuleBasedStateMachine):
 
     def _end(self) -> None:
         self.index()
-        for days in (0.3, 1.5, 4.5, 4.5, 5, 1):
+        for days in (0.3, 1.5, 5.5, 5.5, 6, 1):
             self.clock.at += timedelta(days=days)
             self._round()
+            self.clock.at += timedelta(hours=1.5)
+            self._round()
+            self.clock.at += timedelta(hours=1.5)
             self._round()
         verdicts = Counter(row.verdict for row in self.book.windows() if self._is_old(row.end))
         assert set(verdicts) <= {"settled"}, verdicts
@@ -272,7 +275,7 @@ class Story(RuleBasedStateMachine):
         assert dump(self.book.path) == before
 
     def _is_old(self, end: str) -> bool:
-        return end <= to_text(self.clock.at - timedelta(days=4, hours=1))
+        return end <= to_text(self.clock.at - timedelta(days=5, hours=12))
 
     def _live(self, truth: Mapping[str, Record]) -> None:
         def ask(query: str) -> list[tuple[Any, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from simulator import Simulator
+from simulator.alterations import ODD_IDS
 from simulator.emitter import DELAY, Event, text
 from simulator.live_faults import FAULTS, JUNK
 from simulator.snapshots import scene, snapshot
@@ -614,6 +616,34 @@ async def test_strange_events_are_strange_and_still_json(
     await client.pass_(minutes=2)
     frames = await everything(socket)
     assert any(sign in json.dumps(one) for one in frames)
+    await socket.close()
+
+
+async def test_the_times_of_events_are_ahead(client: Client) -> None:
+    """Their own times are minutes from now; the organisation's truth is not."""
+    _, socket = await client.listening()
+    fault(client, "ahead", seconds=600)
+    await client.pass_(minutes=2)
+    frames = [json.dumps(one) for one in await everything(socket)]
+    now = text(client.sim.now())
+    assert any(now < at for one in frames for at in re.findall(r'"(\d{4}-[^"]*Z)"', one))
+    truth = client.sim.truth(START, START + timedelta(days=1)).values()
+    assert all(record["conversationStart"] <= now for record in truth)
+    await socket.close()
+
+
+@pytest.mark.parametrize("what", ODD_IDS)
+async def test_events_of_conversations_whose_id_is_none(client: Client, what: str) -> None:
+    """Each event comes, and beside it one that no question by id can be made of, or that is spelled otherwise."""
+    _, socket = await client.listening()
+    fault(client, "odd_id", what=what, share=1)
+    await client.pass_(minutes=2)
+    bodies = [one["eventBody"] for one in await everything(socket) if "conversations" in one["topicName"]]
+    ids = {body["id"] for body in bodies if "id" in body}
+    known = ids & client.sim.world.by_id.keys()
+    assert known
+    assert ids - known
+    assert (max(map(len, ids)) > 64) is (what in ("long", "long_words", "path"))
     await socket.close()
 
 

@@ -1,12 +1,18 @@
 """The live picture: any order, any repetition, the same result; details are never overruled."""
 
 import random
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.notification import LiveFacts, Observation
+from genesys.facts import believed, facts_of
+from genesys.notification import LiveFacts, Observation, parse_frame
+from genesys.times import from_text, to_text
 from store import live
 from store.book import Book
 
@@ -108,3 +114,123 @@ def test_a_clock_in_the_future_asks_for_no_endless_looking(tmp_path: Path) -> No
     assert _first(facts).last_heard == ARRIVED
     with Book.open(tmp_path / "b.db") as book:
         assert book.open_conversations() == []
+
+
+CONVERSATION = "7c1f0d6e-52f1-4c1b-9a6c-2b8f1f4f9d21"
+QUEUE_TOPIC = "v2.routing.queues.a1b2c3d4-1111-4222-8333-944445555666.conversations"
+NEVER = ["9999-12-31T23:59:59.999Z", "2999-01-01T00:00:00.000Z", "2026-03-04T00:00:00.000Z"]
+UNSET = ["0001-01-01T00:00:00.000Z", "1970-01-01T00:00:00.000Z", "1899-12-30T00:00:00Z"]
+
+
+def _later(seconds: float, than: str = ARRIVED) -> str:
+    return to_text(from_text(than) + timedelta(seconds=seconds))
+
+
+def _event(body: dict[str, Any], arrived: str = ARRIVED, topic: str = QUEUE_TOPIC) -> Observation:
+    frame = msgspec.json.encode({"topicName": topic, "eventBody": body})
+    found = parse_frame(frame, source="websocket", received_at=arrived)
+    assert isinstance(found, Observation)
+    return found
+
+
+def _snapshot(*participants: dict[str, Any]) -> dict[str, Any]:
+    return {"id": CONVERSATION, "participants": list(participants)}
+
+
+def _row(book: Book) -> tuple[Any, ...]:
+    columns = "conversation_start, conversation_end, heard_end, last_heard"
+    found = book.read(lambda db: db.execute(f"SELECT {columns} FROM conversations").fetchall())
+    assert len(found) == 1
+    return tuple(found[0])
+
+
+@pytest.mark.parametrize("ahead", [0.001, 20, 3_600, 86_000])
+def test_an_end_after_its_arrival_counts_as_of_its_arrival(tmp_path: Path, ahead: float) -> None:
+    """The platform's clock or ours is wrong by that much: the end is known, and is no later than we heard of it."""
+    end = _later(ahead)
+    gone = {"purpose": "customer", "connectedTime": "2026-03-02T10:00:00.000Z", "endTime": end}
+    with Book.open(tmp_path / "b.db") as book:
+        book.record([_event(_snapshot(gone))]).result()
+        assert _row(book) == ("2026-03-02T10:00:00.000Z", ARRIVED, ARRIVED, ARRIVED)
+
+
+@pytest.mark.parametrize("end", [*NEVER, *UNSET])
+def test_an_end_that_cannot_be_is_no_end(tmp_path: Path, end: str) -> None:
+    """The years 9999, 1970 and 1 are ways to spell "not yet": the conversation goes on, and is not heard for ever."""
+    here = {"purpose": "customer", "connectedTime": "2026-03-02T10:00:00.000Z", "endTime": end}
+    gone = {"purpose": "agent", "connectedTime": "2026-03-02T10:00:10.000Z", "endTime": "2026-03-02T10:00:20.000Z"}
+    with Book.open(tmp_path / "b.db") as book:
+        book.record([_event(_snapshot(here, gone))]).result()
+        start, ended, heard_end, last = _row(book)
+    assert (start, ended, heard_end) == ("2026-03-02T10:00:00.000Z", None, None)
+    assert last <= ARRIVED
+
+
+@pytest.mark.parametrize("start", [*NEVER, *UNSET])
+def test_a_start_that_cannot_be_decides_nothing(tmp_path: Path, start: str) -> None:
+    """A start after the arrival is at most the arrival, one before there was a platform is none; the true one stays."""
+    odd = {"purpose": "external", "connectedTime": start}
+    true = {"purpose": "customer", "connectedTime": "2026-03-02T10:00:00.000Z"}
+    for participants in ((odd, true), (true, odd)):
+        facts = believed(facts_of(QUEUE_TOPIC, _snapshot(*participants)), ARRIVED)
+        assert facts.started_at == "2026-03-02T10:00:00.000Z"
+    alone = believed(facts_of(QUEUE_TOPIC, _snapshot(odd)), ARRIVED)
+    assert alone.started_at == (ARRIVED if start in NEVER else None)
+    with Book.open(tmp_path / "b.db") as book:
+        book.record([_event(_snapshot(odd))]).result()
+        book.record([_event(_snapshot(true))]).result()
+        assert _row(book)[0] == "2026-03-02T10:00:00.000Z"
+
+
+@pytest.mark.parametrize("event_time", [0, 253_402_300_799_999, "0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"])
+def test_an_events_own_time_is_believed_up_to_its_arrival(tmp_path: Path, event_time: object) -> None:
+    """A detail event of the year 9999 is of its arrival; one of 1970 began nothing."""
+    topic = f"v2.detail.events.conversation.{CONVERSATION}.customer.start"
+    with Book.open(tmp_path / "b.db") as book:
+        book.record([_event({"conversationId": CONVERSATION, "eventTime": event_time}, topic=topic)]).result()
+        start, ended, _, last = _row(book)
+    assert ended is None
+    assert (start, last) in ((ARRIVED, ARRIVED), (None, None))
+
+
+@pytest.mark.parametrize("ahead", [20, 3_600, 10_000_000])
+def test_a_replay_of_an_event_from_ahead_says_nothing_new(tmp_path: Path, ahead: float) -> None:
+    """What is delivered again an hour later arrived first when it did: the row stays as it was."""
+    body = _snapshot({"connectedTime": "2026-03-02T10:00:00.000Z", "endTime": _later(ahead), "purpose": "customer"})
+    with Book.open(tmp_path / "b.db") as book:
+        book.record([_event(body)]).result()
+        first = _row(book)
+        book.record([_event(body, _later(3_600)), _event(body, _later(7_200))]).result()
+        assert _row(book) == first
+        assert book.rebuild() == (1, 0)
+
+
+@given(FACTS, TIMES, st.sampled_from([*NEVER, *UNSET, None]))
+def test_nothing_is_believed_to_lie_ahead(facts: LiveFacts, arrived: str, odd: str | None) -> None:
+    """Whatever an event says, no time is later than its arrival, and believing twice changes nothing."""
+    told = msgspec.structs.replace(facts, ended_at=odd, started_at=odd or facts.started_at)
+    found = believed(told, arrived)
+    assert all(time is None or "2000" < time <= arrived for time in (found.started_at, found.ended_at, found.last_at))
+    assert believed(found, arrived) is found
+
+
+def test_a_poison_pill_is_an_event_and_no_conversation(tmp_path: Path) -> None:
+    """Ids that are none are stored with their events and make no row that is asked for, not even by a rebuild."""
+    odd = ["x" * 9_000, "a,b,c", "no id/at all", "x" * 65]
+    with Book.open(tmp_path / "b.db") as book:
+        pills = [_event({"id": one, "participants": [{"connectedTime": ARRIVED}]}) for one in odd]
+        assert book.record([*pills, _event(_snapshot())]).result().events_new == 5
+        book.rebuild()
+        ids = book.read(lambda db: db.execute("SELECT conversation_id FROM conversations").fetchall())
+        bodies = book.read(lambda db: db.execute("SELECT body FROM events").fetchall())
+    assert [row[0] for row in ids] == [CONVERSATION]
+    assert sorted(msgspec.json.decode(row[0])["id"] for row in bodies) == sorted([*odd, CONVERSATION])
+
+
+def test_one_conversation_in_two_spellings_has_one_row(tmp_path: Path) -> None:
+    """A snapshot in small letters and a detail event in capitals tell of the same conversation."""
+    topic = f"v2.detail.events.conversation.{CONVERSATION.upper()}.customer.end"
+    ended = {"conversationId": CONVERSATION.upper(), "eventTime": "2026-03-02T10:00:30.000Z"}
+    with Book.open(tmp_path / "b.db") as book:
+        book.record([_event(_snapshot()), _event(ended, topic=topic)]).result()
+        assert _row(book)[1] == "2026-03-02T10:00:30.000Z"

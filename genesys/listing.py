@@ -1,0 +1,150 @@
+"""A list of the platform's: what its pages look like, and where it ends. Pure.
+
+It knows neither how a page is asked for nor what the entities are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from genesys.answers import known, objects, refuse_others, text
+from genesys.errors import Unavailable
+
+# A list that does not end is an error of the server's: nobody has 200,000 queues.
+MOST_PAGES: Final = 2_000
+_MEMBERS: Final = (
+    "entities", "pageSize", "pageNumber", "pageCount", "total", "firstUri", "lastUri", "previousUri", "nextUri",
+    "selfUri",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A queue, a user or a division."""
+
+    id: str
+    name: str
+
+
+class Entities(list[Entity]):
+    """A list of the platform's, read to its end. complete: False where it counts more than it showed, twice."""
+
+    complete: bool = True
+
+
+def whole_list(body: bytes) -> list[dict[str, Any]] | None:
+    """The objects of a list; None for `{}`."""
+    told = known(body, *_MEMBERS)
+    if not told:
+        return None
+    if not isinstance(told.get("entities"), list):
+        raise ValueError("it has no list of entities")
+    if not told["entities"]:
+        refuse_others(body, frozenset(_MEMBERS))
+    return objects(told["entities"])
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a list. count, total: of pages and entities, None where they are not given."""
+
+    entities: list[Entity]
+    nameless: int  # entities without an id
+    count: int | None
+    total: int | None
+    more: bool  # there is an address of a next page
+
+
+def first_page(body: bytes) -> ListPage:
+    """The first page. Raises ValueError for what is none; `{}` is none."""
+    return _list_page(body, first=True)
+
+
+def later_page(body: bytes) -> ListPage:
+    """Another page, `{}` among them. Raises ValueError for what is none."""
+    return _list_page(body, first=False)
+
+
+def _list_page(body: bytes, *, first: bool) -> ListPage:
+    told = known(body, *_MEMBERS)
+    items, count, total = told.get("entities"), _count(told.get("pageCount")), _count(told.get("total"))
+    if items is None and not (total == 0 or (not told and not first)):
+        raise ValueError("it has no entities")
+    if not isinstance(items, list | None):
+        raise ValueError("its entities are no list")
+    if not items:
+        refuse_others(body, frozenset(_MEMBERS))
+    named = [(text(one.get("id")), text(one.get("name"))) for one in objects(items)]
+    entities = [Entity(identity, name) for identity, name in named if identity]
+    return ListPage(entities, len(items or ()) - len(entities), count, total, bool(text(told.get("nextUri"))))
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+class Listing:
+    """A list that is read page by page: what was found, and which page is next. It ends where the platform says so.
+
+    That is the page that `pageCount` names, whatever lies before it: permissions can empty a page. Where nothing counts
+    the pages, the last is one without the next one's address if others have had it; else an empty one, seen twice.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.found: dict[str, Entity] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Read it from its start; what was found stays."""
+        self.next: int | None = 1
+        self._count: int | None = None
+        self._linked = False
+        self._total: int | None = None
+        self._nameless = 0
+        self._former: list[str] = []
+
+    @property
+    def fewer(self) -> bool:
+        """Whether fewer were found than the platform counts."""
+        return self._total is not None and len(self.found) + self._nameless < self._total
+
+    def doubts(self, page: ListPage) -> bool:
+        """Whether a page is worth asking for a second time: it is the former one again, or nothing without a word."""
+        silent = not page.entities and not page.nameless and page.total is None and page.count is None
+        return silent or self._repeats(page)
+
+    def _repeats(self, page: ListPage) -> bool:
+        return bool(page.entities) and [one.id for one in page.entities] == self._former
+
+    def take(self, page: ListPage) -> None:
+        """A page was answered. Raises Unavailable for a list that does not end."""
+        assert self.next is not None
+        if self._repeats(page):
+            self._refuse("shows the same page again and again")
+        self.found |= {one.id: one for one in page.entities}
+        self._former = [one.id for one in page.entities]
+        self._nameless += page.nameless
+        self._total = self._total if page.total is None else page.total
+        # The most that was said: one answer that says less would cut the list.
+        self._count = max((one for one in (self._count, page.count) if one is not None), default=None)
+        self._linked = self._linked or page.more
+        if self._ends(page, self.next):
+            self.next = None
+        elif self.next >= MOST_PAGES:
+            self._refuse(f"does not end within {MOST_PAGES:,} pages")
+        else:
+            self.next += 1
+
+    def _ends(self, page: ListPage, number: int) -> bool:
+        if self._count is not None:
+            return number >= self._count
+        if self._linked:
+            return not page.more
+        return not page.entities and not page.nameless
+
+    def _refuse(self, why: str) -> None:
+        raise Unavailable(
+            f"the platform's list {why}; try again later", status=200, method="GET", path=self.path, narrower=False
+        )

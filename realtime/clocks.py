@@ -1,0 +1,88 @@
+"""Whether this machine's clock can be believed: its jumps against monotonic time, and its distance from the platform.
+
+Pure: readings come in as numbers. A clock that jumps makes windows close too early or too late and spans of coverage
+that overlap or gape, so it is said, once for each jump, and for an hour in `/healthz`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+# Seconds between the two clocks that are no drift and no slow answer.
+FAR: Final = 30.0
+HOUR: Final = 3_600.0
+_STEADY: Final = 300.0
+
+
+@dataclass(slots=True)
+class Jumps:
+    """Compares the wall clock with monotonic time. Seconds; the last jump is kept for an hour."""
+
+    _offset: float | None = None
+    _last: tuple[float, float] | None = None  # when, on the monotonic clock, and by how much
+
+    def tick(self, wall: float, monotonic: float) -> float | None:
+        """Take a reading of both; answers by how many seconds the wall clock has jumped since the last one, if it has.
+
+        A machine that slept counts: its monotonic clock stood still meanwhile.
+        """
+        offset = wall - monotonic
+        before, self._offset = self._offset, offset
+        if before is None or abs(offset - before) <= FAR:
+            return None
+        self._last = (monotonic, offset - before)
+        return offset - before
+
+    def of_last_hour(self, monotonic: float) -> float | None:
+        """The last jump, if it was less than an hour ago."""
+        if self._last is None or monotonic - self._last[0] > HOUR:
+            return None
+        return self._last[1]
+
+
+@dataclass(slots=True)
+class Skew:
+    """By how many seconds our clock is ahead of the platform's, without the spikes that slow answers make.
+
+    Of the readings of some minutes the smallest counts; `forget` them when the clock has been set.
+    """
+
+    steady: float | None = None
+    _readings: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def take(self, skew: float | None, monotonic: float) -> None:
+        """Take a reading."""
+        if skew is not None:
+            self._readings.append((monotonic, skew))
+        while self._readings and self._readings[0][0] < monotonic - _STEADY:
+            self._readings.popleft()
+        self.steady = min((one for _, one in self._readings), key=abs, default=None)
+
+    def forget(self) -> None:
+        """What was read before says nothing any more."""
+        self._readings.clear()
+
+
+def corrected(now: datetime, skew: float | None) -> datetime:
+    """The platform's time where our clock is clearly wrong, else our own. skew: seconds that ours is ahead."""
+    return now if skew is None or abs(skew) <= FAR else now - timedelta(seconds=skew)
+
+
+@dataclass(slots=True)
+class LastHour:
+    """How much a counter has grown within the last hour, to the minute."""
+
+    _readings: deque[tuple[float, int]] = field(default_factory=lambda: deque([(-HOUR, 0)]))
+
+    def take(self, total: int, monotonic: float) -> int:
+        """Take a reading of the counter; answers the growth. Seconds of the monotonic clock."""
+        readings = self._readings
+        while len(readings) > 1 and readings[1][0] <= monotonic - HOUR:
+            readings.popleft()
+        grown = total - readings[0][1]
+        if monotonic - readings[-1][0] >= 60.0:
+            readings.append((monotonic, total))
+        return grown

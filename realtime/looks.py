@@ -1,0 +1,80 @@
+"""What a look at the platform's lists of queues and users is worth, before topics are let go because of it. Pure.
+
+A list may be empty or short for a moment: a shard that is away, permissions that are being changed, a gateway's empty
+answer. What is new in it is heard at once. That much has vanished is believed when a second look, some time after the
+first, sees it too; what either of the two has seen is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+# Seconds between a look that saw much less and the second one: longer than an answer is kept anywhere.
+APART = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A look that saw much less than there was. ids: what it saw. at: when, monotonic seconds."""
+
+    ids: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """What is there, as far as is known. doubt: the look that needs a second one, None where none does."""
+
+    ids: tuple[str, ...]
+    doubt: Doubt | None = None
+
+
+def weigh(known: Sequence[str], seen: Sequence[str], now: float, *, doubt: Doubt | None, apart: float) -> Believed:
+    """What to believe of a look that saw `seen` where `known` was there.
+
+    now: monotonic seconds. doubt: of an earlier look, as it was answered then. apart: seconds between two looks before
+    the second one counts as another witness.
+    """
+    there = set(seen)
+    still = sum(one in there for one in known)
+    if seen and still * 2 >= len(known):
+        return Believed(tuple(dict.fromkeys(seen)))
+    if doubt is None:
+        # Nothing where nothing was known is doubted too: who hears nothing should not wait long for a second look.
+        return Believed(_both(known, seen), Doubt(tuple(seen), now))
+    if now - doubt.at < apart:
+        return Believed(_both(known, seen), Doubt(_both(doubt.ids, seen), doubt.at))
+    return Believed(_both(doubt.ids, seen))
+
+
+def _both(some: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*some, *others)))
+
+
+@dataclass(slots=True)
+class Looks:
+    """What is believed of each kind of list. apart: seconds, as `weigh` takes them."""
+
+    apart: float = APART
+    _known: dict[str, Believed] = field(default_factory=dict)
+
+    @property
+    def doubted(self) -> bool:
+        """Whether a second look is wanted."""
+        return any(one.doubt is not None for one in self._known.values())
+
+    def forget(self, kind: str) -> None:
+        """This kind is not looked for any more."""
+        self._known.pop(kind, None)
+
+    def believe(self, kind: str, seen: Sequence[str], now: float) -> tuple[tuple[str, ...], str | None]:
+        """What there is of a kind by this look and those before it, and what to say of a look that is doubted first."""
+        before = self._known.get(kind, Believed(()))
+        found = self._known[kind] = weigh(before.ids, seen, now, doubt=before.doubt, apart=self.apart)
+        if found.doubt is None or before.doubt is not None or not before.ids:
+            return found.ids, None
+        return found.ids, (
+            f"the list of {kind} has {len(seen)} of the {len(before.ids)} that were there; the others are heard on"
+            " until a second look agrees"
+        )

@@ -1,0 +1,74 @@
+"""What the client that reads can see: the divisions, asked for before and after every reading.
+
+A client that is limited to some divisions gets smaller answers that are consistent with themselves. So what it sees
+belongs to the proof, and a proof of somebody who sees less proves nothing to somebody who sees more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from msgspec import json
+
+from genesys.api import Entity
+from genesys.errors import ApiError, NotFound, PermissionRefused
+
+_encode: Final = json.Encoder(order="sorted").encode
+
+
+class Divisions(Protocol):
+    """What is needed of the API here."""
+
+    async def divisions(self) -> Sequence[Entity]:
+        """Every division that the client can see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """divisions: the ids as JSON, in order; None where the client may not ask. failed: why the question failed."""
+
+    divisions: str | None
+    failed: str | None = None
+
+    def sees(self, division_ids: str | None) -> bool:
+        """Whether a conversation of these divisions (JSON; None: not known) can be in an answer to this client."""
+        if self.failed is not None:
+            return False
+        if self.divisions is None or division_ids is None:
+            return True
+        return set(json.decode(division_ids)) <= set(json.decode(self.divisions))
+
+
+class Eyes:
+    """Asks what the client sees. last: the latest answer of this round; None before the first."""
+
+    def __init__(self, api: Divisions) -> None:
+        self._api = api
+        self.last: Sight | None = None
+
+    async def look(self) -> Sight:
+        """Ask anew: an answer of yesterday says nothing of today. Raises ConnectionLost."""
+        try:
+            seen = Sight(_encode(sorted({division.id for division in await self._api.divisions()})).decode())
+        except (PermissionRefused, NotFound):
+            seen = Sight(None)
+        except ApiError as error:
+            seen = Sight(None, failed=error.message)
+        self.last = seen
+        return seen
+
+    async def before(self) -> Sight:
+        """What was seen last in this round, or is seen now."""
+        return self.last or await self.look()
+
+
+def trouble(before: Sight, after: Sight) -> str | None:
+    """Why a reading between two looks proves nothing; None if the same was seen all along."""
+    failed = before.failed or after.failed
+    if failed is not None:
+        return f"which divisions this client sees could not be asked: {failed}"
+    if before.divisions != after.divisions:
+        return "the divisions that this client sees changed while it was read"
+    return None
