@@ -44,7 +44,7 @@ _REPROCESSED: Final = timedelta(hours=96)  # after its end a conversation is rep
 
 EXCUSES: Final = {
     "denied": "no answer ever had it, no total of the reading counted it (asked for twice where nothing came at all, and"
-    " an hour apart where the window is settled), and nobody heard of it",
+    " an hour later where the window is settled), and nobody heard of it",
     "unlisted": "heard of, and denied in the same way; by id as well, whenever the reading asked",
     "slid": "rows left and entered while pages were read: it slid between two pages under equal totals",
     "a lie": "its details are what an answer gave at that time or later, and that answer was not true then",
@@ -54,7 +54,7 @@ EXCUSES: Final = {
 
 
 class Wrong(NamedTuple):
-    """A claim that does not hold. kind: `missing`, `stale`, `going on` or `gone`; `read early`: before end and lag."""
+    """A claim that does not hold. kind: `missing`, `stale`, `going on` or `gone`; early: before its time."""
 
     step: int
     start: str
@@ -213,6 +213,8 @@ class Oracle:
     ) -> None:  # fmt: skip
         text, followed = known or (None, None)
         early = "read early, " if proof.at < moment(row.end) + self.lag - SECONDS else ""
+        if not early and row.verdict == "settled" and proof.at < moment(row.end) + self.settle_after - SECONDS:
+            early = "settled early, "
         if text is None:
             excuse = self._excuse_missing(row, life, proof, heard=known is not None)
             self._file(row, life, step, f"{early}missing", excuse, f"in the index since {_clock(self._known(life))}, read"
@@ -286,7 +288,9 @@ class Oracle:
             denials = [
                 one.at for one in every if one.asked["paging"]["pageNumber"] == 1 and not self._admits(one, life)
             ]
-            if max(denials) - min(denials) < WITNESSES_APART:
+            # One look again is enough for a window that had been proven before (CONTRACT, "Verdicts of a window").
+            looks = [one.at for one in self._proofs[row.start, row.end] if one.at < proof.at] + denials
+            if max(denials) - min(looks) < WITNESSES_APART:
                 return None
         if not heard:
             return "denied"

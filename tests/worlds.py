@@ -53,7 +53,7 @@ from store.book import Book
 from tests.oracle import EXCUSES, PROVEN, Oracle
 from tests.wire import Organisation, Wire
 
-MOST_REQUESTS: Final = 3_000  # of one step: more is no end
+MOST_REQUESTS: Final = 1_500  # of one step: more is no end
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DAY: Final = 86_400.0
