@@ -29,6 +29,7 @@ from genesys.errors import (
     RollbookError,
     SignInRefused,
     StoreError,
+    TooSlow,
     UsageError,
 )
 from genesys.ids import may_be_asked_for
@@ -448,7 +449,8 @@ class Run:
         try:
             found = await self._by_query()
         except ApiError as error:
-            if not error.narrower or (by_job := await self._by_job_instead()) is None:
+            # What does not come in time is not waited for in another way as well: the next try asks for less.
+            if not error.narrower or isinstance(error, TooSlow) or (by_job := await self._by_job_instead()) is None:
                 raise
             return by_job
         if found.not_had and (by_job := await self._by_job_instead()) is not None:
