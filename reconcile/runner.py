@@ -126,7 +126,9 @@ async def run(
             raise
         except Exception as error:
             # Trouble of this window, foreseen or not: an attempt, a reason and a pause, and nobody else is stopped.
-            await work.file_failure(error)
+            # Of several it is not known whose it is: each is read alone, and then it is.
+            if len(task.windows) == 1:
+                await work.file_failure(error)
             if isinstance(error, RollbookError):
                 raise
             log.error("%s: unforeseen trouble", task.interval.text, exc_info=error)
