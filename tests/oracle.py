@@ -147,7 +147,7 @@ class Oracle:
         """Hold every window of the store to its claim. eyes: what the client of this step saw."""
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             query = (
-                'SELECT start, "end", verdict, last_read_at, last_run_at, proven_by FROM windows WHERE filter = \'\''
+                "SELECT start, \"end\", verdict, last_read_at, last_run_at, proven_by FROM windows WHERE filter = ''"
             )
             rows = [_Row(*row) for row in db.execute(query)]
             stored = {
@@ -173,7 +173,7 @@ class Oracle:
         if (self._last.get(key) or ("", ""))[0] != row.read_at:
             start, _, end = (row.proven_by or f"{row.start}/{row.end}").partition("/")
             query = (
-                'SELECT via FROM window_runs WHERE start = ? AND "end" = ? AND filter = \'\' AND as_of = ?'
+                "SELECT via FROM window_runs WHERE start = ? AND \"end\" = ? AND filter = '' AND as_of = ?"
                 " ORDER BY run_id DESC"
             )
             found = db.execute(query, (start, end, row.read_at)).fetchone()
@@ -295,7 +295,9 @@ class Oracle:
         if not heard:
             return "denied"
         # (What had been shown by id would have been found above.)
-        by_id = [one for one in self.shown if one.way == "ids" and proof.step == one.step and life.id in one.asked["id"]]
+        by_id = [
+            one for one in self.shown if one.way == "ids" and proof.step == one.step and life.id in one.asked["id"]
+        ]
         return "unlisted" if by_id else None
 
     def _covers(self, one: Shown, life: Life) -> bool:

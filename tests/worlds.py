@@ -23,17 +23,17 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parent.parent
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from genesys.api import Api
 from genesys.errors import RollbookError
@@ -54,6 +54,7 @@ from tests.oracle import EXCUSES, PROVEN, Oracle
 from tests.wire import Organisation, Wire
 
 MOST_REQUESTS: Final = 1_500  # of one step: more is no end
+MOST_SHOWN: Final = 6
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DAY: Final = 86_400.0
@@ -133,10 +134,7 @@ def plan(seed: int, draw: random.Random | None = None) -> Plan:
     minutes = draw.choice((10, 15, 30, 30, 60, 120, 360, 360, 1440))
     width, windows = minutes * MINUTE, draw.choice((1, 2, 3, 4))
     conversations = draw.choice((3, 8, 20, 20, 50, 120, 250))
-    if minutes >= 360:
-        settle_after = draw.choice((4, 5)) * DAY
-    else:
-        settle_after = max(HOUR, width * draw.choice((3, 6, 12)))
+    settle_after = draw.choice((4, 5)) * DAY if minutes >= 360 else max(HOUR, width * draw.choice((3, 6, 12)))
     page = draw.choice((100, 25, 10, 5)) if conversations <= 50 else draw.choice((100, 50, 25))
     span = width * windows
     lasts = span + settle_after
@@ -545,7 +543,10 @@ class World:
             f"{self._step}. {step} -> {self.simulator.now():%d %H:%M:%S}, {self.outcome.requests - asked} requests,"
             f" {dict(self.oracle.standing)}{said and ': ' + said}"
         )
-        self.outcome.said += [f"    WRONG {one}" for one in self.oracle.wrong[before:]]
+        wrong = self.oracle.wrong[before:]
+        self.outcome.said += [f"    WRONG {one}" for one in wrong[:MOST_SHOWN]]
+        if len(wrong) > MOST_SHOWN:
+            self.outcome.said.append(f"    and {len(wrong) - MOST_SHOWN} more")
 
     async def _settle(self) -> None:
         """Wait until everything that was heard is stored."""
@@ -629,6 +630,9 @@ class World:
         name = type(one).__name__
         if isinstance(one, Exception) and not isinstance(one, RollbookError):
             name = f"unforeseen {name}"
+            where = traceback.extract_tb(one.__traceback__)[-1]
+            self.outcome.errors[f"{name} ({Path(where.filename).name}:{where.lineno})"] += 1
+            return f"{name} in {Path(where.filename).name}:{where.lineno}: {str(one)[:200]}"
         self.outcome.errors[name] += 1
         return f"{name}: {str(one)[:200]}"
 
@@ -659,7 +663,7 @@ class World:
 
 def _clock_of(api: Api, ours: Callable[[], datetime]) -> Callable[[], datetime]:
     """The clock that the programs give a run: the platform's, where the connection knows it."""
-    return getattr(api, "now", ours)
+    return ours
 
 
 async def _cancel_the_rest() -> None:
