@@ -145,9 +145,16 @@ def parse_interval(text: str, *, now: datetime) -> Interval:
         raise UsageError(f"{text!r} is not an interval: {error}") from None
     if end <= start:
         raise UsageError(f"the interval {text} must end after it starts")
-    if end > now:
-        raise UsageError(f"the interval {text} ends in the future (it is {to_text(now)} now); end it before now")
+    check_ended(Interval(start, end), now)
     return Interval(start, end)
+
+
+def check_ended(interval: Interval, now: datetime) -> None:
+    """Raise UsageError for an interval that ends in the future."""
+    if interval.end > now:
+        raise UsageError(
+            f"the interval {interval.text} ends in the future (it is {to_text(now)} now); end it before now"
+        )
 
 
 def _ends(first: str, second: str) -> tuple[datetime, datetime]:

@@ -176,7 +176,7 @@ class Daemon:
         # Those that run: what holds from the next start only is not among them.
         self.settings = replace(self.settings, **now)
         if self._book is not None:
-            self._book.use_width(self.settings.width)
+            self._book.use_width(self.settings.width, self.settings.lag)
         if self.subscriber is not None:
             self.subscriber.use(self.settings)
         changed = ", ".join(f"{written(name)} is {value}" for name, value in now.items())
@@ -220,6 +220,7 @@ class Daemon:
             command="rollbook run",
             now=self._options.now,
             width=self.settings.width,
+            lag=self.settings.lag,
             journal=self.settings.journal,
             hurry=self._hurry,
         )
@@ -249,6 +250,10 @@ class Daemon:
         now = self._options.now()
         # A clock that tests and the demo make is right by itself, and may run faster than any other.
         return now if self._options.now is not _utc_now else corrected(now, self._vitals.skew.steady)
+
+    def _platform_now(self, api: Api) -> Callable[[], datetime]:
+        """The clock by which windows close: the platform's, or the one that a test or the demo makes."""
+        return api.now if self._options.now is _utc_now else self._options.now
 
     async def figures(self) -> Figures:
         """How the daemon is. Reads the ledger of the last 31 days, and does not wait long for it."""
@@ -370,7 +375,7 @@ class Daemon:
         within = self._options.round_within
         try:
             async with asyncio.timeout(within.total_seconds()):
-                report = await run_due(book, api, self.settings, now=self._options.now, how=how)
+                report = await run_due(book, api, self.settings, now=self._platform_now(api), how=how)
             failing = report.errors[-1][1] if report.errors else None
         except RollbookError as error:
             failing = str(error)

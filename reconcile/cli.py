@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import click
 from rich.progress import BarColumn, Progress, TextColumn
@@ -23,8 +25,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from genesys import console
 from genesys.api import Api
 from genesys.errors import Interrupted, RollbookError, UsageError
+from genesys.rest import Count, counting
 from genesys.settings import Settings, check_filter
-from genesys.times import Interval, parse_interval
+from genesys.times import Interval, check_ended, parse_interval
 from reconcile import runner, task
 from reconcile.due import AT_ONCE, Round, narrowed, run_due
 from reconcile.meter import Meter
@@ -35,6 +38,11 @@ from store.book import Book
 from store.engine import is_there
 
 Via = Literal["query", "job", "auto"]
+# The platform's time is known in whole seconds, and to the time that an answer takes.
+_WHOLE_SECONDS: Final = timedelta(seconds=2)
+# Seconds by which this machine's clock may differ from the platform's without a word.
+_WRONG: Final = 30.0
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +102,8 @@ def reconcile(
         if (interval is None) == (not due):
             raise UsageError("give either --window INTERVAL or --due")
         words = Words(
-            window=None if interval is None else parse_interval(interval, now=datetime.now(UTC)),
+            # Whether it has ended is the platform's to say; what is a day ahead has not, whatever this clock is worth.
+            window=None if interval is None else parse_interval(interval, now=datetime.now(UTC) + timedelta(days=1)),
             settings=narrowed(settings, ended_only=ended_only, filter=_filter(filter_file)),
             via=via, dry_run=dry_run, wait=wait, as_json=as_json,
         )  # fmt: skip
@@ -127,10 +136,10 @@ def _interrupted(words: Words) -> Interrupted:
 
 
 async def _read(words: Words) -> int:
-    async with _stop() as stop, Api(words.settings, now=_now) as api, _book(words, api) as book:
+    async with _stop() as stop, Api(words.settings, now=_now) as api, _asked(words, api) as (book, count):
         stop.heeded = True
         with _progress(shown=not words.as_json and console.err.is_terminal) as show:
-            report = await (_due if words.window is None else _window)(words, api, book, stop, show)
+            report = await (_due if words.window is None else _window)(words, api, book, stop, show, count.requests)
         # Once the bar has gone: it leaves the cursor at its own end, and a report would begin there.
         _tell(report, as_json=words.as_json)
         if words.window is None and stop.is_set():
@@ -150,32 +159,52 @@ def _tell(report: Report | DueReport, *, as_json: bool) -> None:
         click.echo("\n".join(lines(report) if isinstance(report, Report) else due_lines(report)))
 
 
-async def _window(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show) -> Report:
+async def _window(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int) -> Report:
     assert words.window is not None
     meter = Meter(1, time.monotonic, api.requests_left)
     return await runner.reconcile_window(
-        book, api, words.window, settings=words.settings, now=_now, dry_run=words.dry_run, via=words.via,
-        progress=lambda at: show(meter.told(at)), wait=words.wait, stop=stop,
+        book, api, words.window, settings=words.settings, now=api.now, dry_run=words.dry_run, via=words.via,
+        progress=lambda at: show(meter.told(at)), wait=words.wait, stop=stop, spent=spent,
     )  # fmt: skip
 
 
-async def _due(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show) -> DueReport:
+async def _due(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int) -> DueReport:
     how = Round(
-        via=words.via, dry_run=words.dry_run, wait=words.wait, progress=show, stop=stop, at_once=AT_ONCE
+        via=words.via, dry_run=words.dry_run, wait=words.wait, progress=show, stop=stop, at_once=AT_ONCE, spent=spent
     )  # fmt: skip
-    return await run_due(book, api, words.settings, now=_now, how=how)
+    return await run_due(book, api, words.settings, now=api.now, how=how)
+
+
+@contextlib.asynccontextmanager
+async def _asked(words: Words, api: Api) -> AsyncIterator[tuple[Book | None, Count]]:
+    """The store of the organisation that the token belongs to, and how many requests it took to know that."""
+    with counting() as count:
+        opening = _book(words, api)
+        book = await opening.__aenter__()
+    try:
+        yield book, count
+    finally:
+        await opening.__aexit__(*sys.exc_info())
 
 
 @contextlib.asynccontextmanager
 async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
     """The store, made if need be; a dry run opens it for reading, and does without if there is none."""
     organization = await api.organization()
+    if api.clock_skew is not None and abs(api.clock_skew) > _WRONG:
+        ahead = "ahead of" if api.clock_skew > 0 else "behind"
+        log.warning(
+            "this machine's clock is %s %s the platform's, by which windows close; set it right",
+            timedelta(seconds=round(abs(api.clock_skew))), ahead,
+        )  # fmt: skip
+    if words.window is not None:
+        check_ended(words.window, api.now() + _WHOLE_SECONDS)
     path = words.settings.store_path
     if words.dry_run:
         if not is_there(path):
             yield None
             return
-        book = Book.open(path, mode="ro", now=_now, width=words.settings.width)
+        book = Book.open(path, mode="ro", now=api.now, width=words.settings.width, lag=words.settings.lag)
         known = book.organization
         if known is not None and known[0] != organization.id:
             book.close()
@@ -184,8 +213,8 @@ async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
         hurry = threading.Event()
         try:
             book = await asyncio.to_thread(
-                Book.open, path, organization=(organization.id, organization.name), command="reconcile", now=_now,
-                width=words.settings.width, journal=words.settings.journal, hurry=hurry,
+                Book.open, path, organization=(organization.id, organization.name), command="reconcile", now=api.now,
+                width=words.settings.width, lag=words.settings.lag, journal=words.settings.journal, hurry=hurry,
             )  # fmt: skip
         except asyncio.CancelledError:
             hurry.set()

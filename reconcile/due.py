@@ -79,6 +79,7 @@ class Round:
     rest: timedelta = timedelta(0)
     many: int | None = None
     at_once: int = 1
+    spent: int = 0  # API requests that were made for the round before it
     progress: Show = lambda _: None
     told: Callable[[Report], None] = lambda _: None
     sleep: Sleep = asyncio.sleep
@@ -125,7 +126,7 @@ class _Round:
         reports = sorted(self.reports, key=lambda one: self.order.get(one.window.start, 0))
         return DueReport(
             windows=tuple(reports), errors=tuple(self.errors), followed=self.followed.as_dict(), left=self.left,
-            requests=self.count.requests,
+            requests=self.how.spent + self.count.requests,
         )  # fmt: skip
 
     def arrange(self, due: Sequence[Due]) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -66,7 +66,7 @@ async def _reconcile(window: Any, time: Time) -> dict[str, Any]:
 
     settings = load(env=os.environ, cwd=Path.cwd())
     settings.require_platform()
-    interval = None if window is None else parse_interval(str(window), now=_now())
+    interval = None if window is None else parse_interval(str(window), now=_now() + timedelta(days=1))
     done: list[Report] = []
     async with _asked_to_stop(time.ask) as stop:
         try:
@@ -95,13 +95,15 @@ def _partial(done: list[Report]) -> DueReport:
 
 async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dict[str, Any]:
     from genesys.api import Api
+    from genesys.times import check_ended
     from reconcile.read import Stopped
     from reconcile.runner import reconcile_window
 
     async with Api(settings, now=_now) as api, _opened(settings, api) as book:
+        check_ended(interval, api.now() + timedelta(seconds=2))
         try:
             report = await reconcile_window(
-                book, api, interval, settings=settings, now=_now, command="lambda", wait=0.0, stop=stop
+                book, api, interval, settings=settings, now=api.now, command="lambda", wait=0.0, stop=stop
             )  # fmt: skip
         except Stopped:
             raise _out_of_time() from None
@@ -114,7 +116,7 @@ async def _due(settings: Settings, done: list[Report], stop: asyncio.Event) -> d
 
     async with Api(settings, now=_now) as api, _opened(settings, api) as book:
         how = Round(command="lambda", wait=0.0, told=done.append, stop=stop)
-        return (await run_due(book, api, settings, now=_now, how=how)).as_dict()
+        return (await run_due(book, api, settings, now=api.now, how=how)).as_dict()
 
 
 @contextlib.asynccontextmanager
@@ -124,7 +126,7 @@ async def _opened(settings: Settings, api: Any) -> AsyncIterator[Any]:
     organization = await api.organization()
     book = await asyncio.to_thread(
         Book.open, settings.store_path, organization=(organization.id, organization.name), command="lambda",
-        now=_now, width=settings.width, journal=settings.journal,
+        now=api.now, width=settings.width, lag=settings.lag, journal=settings.journal,
     )  # fmt: skip
     try:
         yield book

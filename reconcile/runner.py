@@ -213,6 +213,7 @@ class Run:
         task = self._task
         with counting() as self._count:
             before = eyes.Sight(None) if task.dry_run else await self._eyes.before()
+            self._started = task.now()  # by the platform's clock, now that it has answered
             self._writing.divisions = before.divisions or ""
             self._forget_other_eyes(before)
             self._sees_less = self._is_less_than_was_seen(before)
