@@ -269,9 +269,9 @@ class Run:
         assert row is not None
         with counting() as self._count:
             before = await self._eyes.before()
-            as_of = to_text(task.now())
             page = await self._api.query_details(self._query.body(Part(one, size=1), 1))
-            found = Found({}, True, None, as_of, reading="interval", via="query")
+            # What is proven is what was read then: a total says nothing of what the records say now.
+            found = Found({}, True, None, row.last_read_at or "", reading="interval", via="query")
             self._hold_against_sight(found, before, await self._eyes.look())
         if page.total_hits != row.final_total_hits or not found.consistent:
             return []
@@ -279,7 +279,8 @@ class Run:
             window=one, verdict="settled", passes=0, requests=self._requests, initial_total_hits=row.final_total_hits,
             final_total_hits=page.total_hits, unique=row.unique or 0, duplicates=0, owned=row.owned or 0, missing=0,
             changed=0, unchanged=row.owned or 0, ongoing=row.ongoing or 0, live_only=row.live_only or 0, written=0,
-            seconds=time.monotonic() - self._seconds, reading="interval", filter=task.key, as_of=as_of,
+            seconds=time.monotonic() - self._seconds, reading="interval", filter=task.key,
+            as_of=found.as_of,
         )  # fmt: skip
         await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
         return [report]
