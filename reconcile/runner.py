@@ -560,7 +560,7 @@ class Run:
 
         asked = await follow.ask_twice(
             self._api, missing, now=self._task.now, sleep=self._task.sleep, take=take, stop=self._task.stop,
-            known=next((one for one, value in rows.items() if end_of(value) >= 0), None) or self._known_id(missing),
+            known=self._control(rows, missing),
         )  # fmt: skip
         if self._task.stop is not None and self._task.stop.is_set():
             raise Stopped
@@ -582,8 +582,11 @@ class Run:
         await self._note_live_only(heard, {*asked.absent, *asked.undecided, *never} & heard.keys(), asked.as_of)
         return lacking
 
-    def _known_id(self, but: Iterable[str]) -> str | None:
-        return None if self._book is None else self._book.a_listed_id(list(but))
+    def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
+        """A conversation that certainly exists: an ended one at best; of a time when all go on, any of the answer."""
+        ended = next((one for one, value in rows.items() if end_of(value) >= 0), None)
+        known = ended or (None if self._book is None else self._book.a_listed_id(list(but)))
+        return known or next(iter(rows), None)
 
     async def _gone(self, absent: Sequence[str], as_of: str) -> list[str]:
         """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""

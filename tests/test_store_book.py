@@ -444,6 +444,17 @@ def test_live_only_is_filed_and_explained_when_it_turns_up(book: Book) -> None:
     ) == [("changed", 1), ("live_only", 1)]
 
 
+def test_what_is_asked_for_beside_others_has_ended_if_any_has(book: Book) -> None:
+    """The newest that has ended; without one, one that goes on, were it stuck; never one that is gone."""
+    write(book, record("c1", end=None), record("c2", end=None))
+    assert book.a_listed_id(["c1", "c2"]) is None
+    book.mark_stuck(["c1"], at(60)).result(10)
+    book.mark_gone(["c2"], at(60)).result(10)
+    assert book.a_listed_id() == "c1"
+    write(book, record("c3", minute=1), record("c4", minute=2))
+    assert (book.a_listed_id(), book.a_listed_id(["c4"]), book.a_listed_id(["c3", "c4"])) == ("c4", "c3", "c1")
+
+
 def test_stuck_and_gone_hold_nothing_up(book: Book) -> None:
     """A conversation that never ends stops counting as ongoing, and is asked for no more, unless it speaks again."""
     write(book, record("c1", end=None), record("c2", end=None))

@@ -163,9 +163,7 @@ def test_what_is_not_covered_is_what_no_window_covers(rows: list[WindowRow], rul
     read = [row for row in rows if row.verdict not in planning.WAITING]
     begin = planning.beginning(read, now, rules, None)
     missing = [
-        one.window
-        for one in plan(read, now, rules).due
-        if one.why == "first" and not _has_a_row(one.window, read)
+        one.window for one in plan(read, now, rules).due if one.why == "first" and not _has_a_row(one.window, read)
     ]
     proven = [row for row in read if row.verdict in windows.PROVEN]
     minutes = {from_text(row.start) + STEP * number for row in proven for number in range(_steps(row))}
