@@ -521,9 +521,14 @@ class _Reading:
             try:
                 page = await self._agreeing(part)
             except (Unavailable, RequestRefused) as error:
-                if not (error.narrower and (halves := job_proof.narrower(part))):
+                if not error.narrower:
                     raise self._refused(error) from None
-                parts.extendleft(reversed(halves))
+                if halves := job_proof.narrower(part):
+                    parts.extendleft(reversed(halves))
+                else:
+                    # The query cannot be had for this time, which is why a job was asked: it counts nothing.
+                    uncounted = True
+                    result.checks.append({"interval": part.text, "total_hits": None, "refused": error.message})
                 continue
             total = job_proof.counted(page)
             if total is None and page.total_hits is not None and (halves := job_proof.narrower(part)):

@@ -123,7 +123,9 @@ def _windows(ledger: dict[str, Any]) -> Iterator[str]:
         yield _field("", f"proven from {_minute(stretch['from'])} to {_minute(stretch['until'])}")
     if more := len(ledger["proven"]) - _STRETCHES:
         if more > 0:
-            yield _field("", f"and {count(more, 'earlier stretch', 'earlier stretches')}; what lies between is not proven")
+            yield _field(
+                "", f"and {count(more, 'earlier stretch', 'earlier stretches')}; what lies between is not proven"
+            )
     if ledger["last_read_at"]:
         yield _field("", f"last read well on {_minute(ledger['last_read_at'])}")
     if (due := ledger["due"])["count"]:

@@ -433,6 +433,9 @@ def test_a_schedule_is_no_coverage(path: Path) -> None:
     """The rule may be switched off while the schedule goes on: what no event has shown is not claimed."""
 
     class Organisation:
+        def now(self) -> datetime:
+            return datetime.now(UTC)
+
         async def organization(self) -> Entity:
             return Entity("o1", "Acme")
 
