@@ -190,6 +190,10 @@ class Oracle:
             proof = next((one for one in reversed(proofs) if _sees(one.eyes, life)), None)
             if proof is None:
                 continue
+            if row.verdict == "settled":
+                # A total, an hour later, settles what was first read at that age: its content is that of the first.
+                aged = [one for one in proofs if one.at >= end + self.settle_after - SECONDS and _sees(one.eyes, life)]
+                proof = aged[0] if aged else proof
             since = max(proof.at, end + self.lag - SECONDS)
             if row.verdict == "settled":
                 since = max(since, end + self.settle_after - SECONDS, self._reprocessed(life, now))
