@@ -356,7 +356,8 @@ class Oracle:
                     return "odd bytes"
                 continue
             # A job's rows are of its watermark: they are true of some moment before.
-            lies = one.way != "job" and not _same(_bare(row), life.view(one.at))
+            times = self._stages(life, life.known_from, one.at) if one.way == "job" else [one.at]
+            lies = not any(_same(_bare(row), life.view(at)) for at in times)
             if lies and _same(_bare(row), record):
                 return "a lie"
             if lies and self.odd_bytes:
