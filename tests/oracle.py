@@ -190,6 +190,10 @@ class Oracle:
             proof = next((one for one in reversed(proofs) if _sees(one.eyes, life)), None)
             if proof is None:
                 continue
+            if row.verdict == "settled":
+                # A total, an hour later, settles what was first read at that age: its content is that of the first.
+                aged = [one for one in proofs if one.at >= end + self.settle_after - SECONDS and _sees(one.eyes, life)]
+                proof = aged[0] if aged else proof
             since = max(proof.at, end + self.lag - SECONDS)
             if row.verdict == "settled":
                 since = max(since, end + self.settle_after - SECONDS, self._reprocessed(life, now))
@@ -352,7 +356,8 @@ class Oracle:
                     return "odd bytes"
                 continue
             # A job's rows are of its watermark: they are true of some moment before.
-            lies = one.way != "job" and not _same(_bare(row), life.view(one.at))
+            times = self._stages(life, life.known_from, one.at) if one.way == "job" else [one.at]
+            lies = not any(_same(_bare(row), life.view(at)) for at in times)
             if lies and _same(_bare(row), record):
                 return "a lie"
             if lies and self.odd_bytes:
