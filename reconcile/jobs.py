@@ -521,14 +521,9 @@ class _Reading:
             try:
                 page = await self._agreeing(part)
             except (Unavailable, RequestRefused) as error:
-                if not error.narrower:
+                if not (error.narrower and (halves := job_proof.narrower(part))):
                     raise self._refused(error) from None
-                if halves := job_proof.narrower(part):
-                    parts.extendleft(reversed(halves))
-                else:
-                    # The query cannot be had for this time, which is why a job was asked: it counts nothing.
-                    uncounted = True
-                    result.checks.append({"interval": part.text, "total_hits": None, "refused": error.message})
+                parts.extendleft(reversed(halves))
                 continue
             total = job_proof.counted(page)
             if total is None and page.total_hits is not None and (halves := job_proof.narrower(part)):

@@ -137,6 +137,9 @@ async def run(
             ) from None
         if all(report.verdict != "failed" for report in reports):
             await _inherit(book, task)
+        if any(report.written for report in reports):
+            # It may have brought details of other windows, too: of one that goes on again, say.
+            await follow.done(book.refresh_verdicts(to_text(task.now())))
     return reports
 
 
