@@ -138,7 +138,7 @@ class Rest:
         return self._platform_clock.skew
 
     def now(self) -> datetime:
-        """The platform's time, to two seconds. Our own clock's until an answer's `Date` is known, and while they agree."""
+        """The platform's time, to two seconds: our own clock's while they agree, or no answer's `Date` is known."""
         local = self._local()
         return finer(self._platform_clock.now(at=self._clock(), local=local), local)
 
