@@ -121,11 +121,9 @@ def _windows(ledger: dict[str, Any]) -> Iterator[str]:
     yield _field("windows", ", ".join(f"{counts[name]:,} {name}" for name in _ORDER if counts.get(name)))
     for stretch in ledger["proven"][-_STRETCHES:]:
         yield _field("", f"proven from {_minute(stretch['from'])} to {_minute(stretch['until'])}")
-    if more := len(ledger["proven"]) - _STRETCHES:
-        if more > 0:
-            yield _field(
-                "", f"and {count(more, 'earlier stretch', 'earlier stretches')}; what lies between is not proven"
-            )
+    if (more := len(ledger["proven"]) - _STRETCHES) > 0:
+        earlier = count(more, "earlier stretch", "earlier stretches")
+        yield _field("", f"and {earlier}; what lies between is not proven")
     if ledger["last_read_at"]:
         yield _field("", f"last read well on {_minute(ledger['last_read_at'])}")
     if (due := ledger["due"])["count"]:
