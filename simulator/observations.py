@@ -67,7 +67,14 @@ def tasks(world: World, at: datetime) -> list[Task]:
     """Everything that goes on."""
     lives = world.between(at - _LONGEST, at + timedelta(milliseconds=1))
     now = text(at)
-    return [one for life in lives if life.start <= at < life.over_by for one in _tasks(scene(life.record, now))]
+    return [one for life in lives if _goes_on(life, at) for one in _tasks(scene(life.record, now))]
+
+
+def _goes_on(life: Any, at: datetime) -> bool:
+    """Whether it has begun and something is still to come, or it never ends. Writes no record that it need not."""
+    if not life.start <= at < life.over_by:
+        return False
+    return life.changes[-1] > at or "conversationEnd" not in life.record
 
 
 def _tasks(now: Scene) -> Iterator[Task]:
