@@ -12,6 +12,7 @@
     │   ├── NotFound            give up on this item
     │   ├── RequestRefused      this request will never be taken
     │   └── Unavailable         wait: tried as often as is sensible
+    │       └── TooSlow         the same, and each try takes a minute or two
     └── StoreError              see store/errors.py (1)
 
 No message holds a secret: they are built from hosts, paths and what the platform said.
@@ -144,3 +145,7 @@ class Unavailable(ApiError):
     def _may_be_narrower(self) -> bool:
         # A gateway that gives up on a wide question says 408, 500, 502, 503, 504 or a number of its own.
         return self.status == 408 or self.status >= 500
+
+
+class TooSlow(Unavailable):
+    """The answer did not come in time, and was given up: asking for it again takes as long again."""

@@ -13,6 +13,8 @@ from genesys.errors import Unavailable
 
 # A list that does not end is an error of the server's: nobody has 200,000 queues.
 MOST_PAGES: Final = 2_000
+# So many empty pages in a row are the end of a list that says nothing but its total.
+MOST_EMPTY: Final = 5
 _MEMBERS: Final = (
     "entities", "pageSize", "pageNumber", "pageCount", "total", "firstUri", "lastUri", "previousUri", "nextUri",
     "selfUri",
@@ -103,6 +105,7 @@ class Listing:
         self._linked = False
         self._total: int | None = None
         self._nameless = 0
+        self._empty_in_a_row = 0
         self._former: list[str] = []
 
     @property
@@ -142,7 +145,12 @@ class Listing:
             return number >= self._count
         if self._linked:
             return not page.more
-        return not page.entities and not page.nameless
+        if page.entities or page.nameless:
+            self._empty_in_a_row = 0
+            return False
+        self._empty_in_a_row += 1
+        # Where only a total is given, permissions may empty a page or two in the middle.
+        return not self.fewer or self._empty_in_a_row >= MOST_EMPTY
 
     def _refuse(self, why: str) -> None:
         raise Unavailable(

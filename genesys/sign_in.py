@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from genesys import retry, secrets
-from genesys.errors import ApiError, ConnectionLost, NotAuthenticated, RequestRefused, SignInRefused, Unavailable
+from genesys.errors import (
+    ApiError,
+    ConnectionLost,
+    NotAuthenticated,
+    RequestRefused,
+    SignInRefused,
+    TooSlow,
+    Unavailable,
+)
 from genesys.http import Answer, Http, TransportError, Trouble
 from genesys.settings import Secret, Settings
 
@@ -189,4 +197,5 @@ def no_answer(
         said = f"this request to {host} cannot be made ({error}); that is rollbook's fault, not the network's"
         return RequestRefused(said, method=method, path=path, narrower=narrower)
     said = f"{host} gave no proper answer ({error}); try again later"
-    return Unavailable(said, method=method, path=path, narrower=narrower)
+    kind = TooSlow if error.trouble is Trouble.SLOW else Unavailable
+    return kind(said, method=method, path=path, narrower=narrower)

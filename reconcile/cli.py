@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import signal
 import sys
 import threading
@@ -39,6 +40,9 @@ from store.engine import is_there
 Via = Literal["query", "job", "auto"]
 # The platform's time is known in whole seconds, and to the time that an answer takes.
 _WHOLE_SECONDS: Final = timedelta(seconds=2)
+# Seconds by which this machine's clock may differ from the platform's without a word.
+_WRONG: Final = 30.0
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +191,12 @@ async def _asked(words: Words, api: Api) -> AsyncIterator[tuple[Book | None, Cou
 async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
     """The store, made if need be; a dry run opens it for reading, and does without if there is none."""
     organization = await api.organization()
+    if api.clock_skew is not None and abs(api.clock_skew) > _WRONG:
+        ahead = "ahead of" if api.clock_skew > 0 else "behind"
+        log.warning(
+            "this machine's clock is %s %s the platform's, by which windows close; set it right",
+            timedelta(seconds=round(abs(api.clock_skew))), ahead,
+        )  # fmt: skip
     if words.window is not None:
         check_ended(words.window, api.now() + _WHOLE_SECONDS)
     path = words.settings.store_path

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
 from genesys.detail import DetailRow, ids_of
-from genesys.errors import ApiError, NotFound, RequestRefused
+from genesys.errors import ApiError, NotFound, PermissionRefused, RequestRefused
 from genesys.ids import may_be_asked_for
 from genesys.settings import Settings
 from genesys.times import Interval, from_text, to_text
@@ -93,6 +93,7 @@ async def ask(
     """
     waiting = deque(_batches(sorted({one for one in ids if may_be_asked_for(one)}), BATCH))
     trouble = taken = 0  # requests that failed one after the other; and halves of such that were taken
+    found = False  # whether anything came, so that an answer without an id says something
     while waiting and not (stop is not None and stop.is_set()):
         part = waiting.popleft()
         as_of = to_text(now())
@@ -103,7 +104,11 @@ async def ask(
             trouble, taken = trouble + 1, 0
             if not _of_one(error) or trouble > _MOST_TROUBLE:
                 raise
-            if len(part) == 1:
+            if len(part) == 1 and isinstance(error, NotFound):
+                # The platform says that it does not know this one; if it knows any at all.
+                found = found or (known is not None and bool(await api.details_by_id([known])))
+                yield Answer(part, (), as_of, knows=found)
+            elif len(part) == 1:
                 yield Answer(part, (), as_of, refused=(part[0], error.message))
             else:
                 half = len(part) // 2
@@ -115,6 +120,7 @@ async def ask(
             waiting = deque(_batches([one for batch in waiting for one in batch], len(part)))
         trouble = 0
         came = [row for row in rows if not row.broken]
+        found = found or bool(came)
         yield Answer(part, [row for row in came if row.conversation_id in part], as_of, knows=bool(came))
 
 
@@ -138,7 +144,7 @@ def _batches(ids: Sequence[str], most: int) -> Iterator[list[str]]:
 
 def _of_one(error: ApiError) -> bool:
     """Whether it may be the fault of one of the ids that were asked for."""
-    return isinstance(error, NotFound | RequestRefused) or error.narrower
+    return isinstance(error, NotFound | PermissionRefused | RequestRefused) or error.narrower
 
 
 @dataclass(slots=True)

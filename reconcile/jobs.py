@@ -96,6 +96,7 @@ class Result:
     duplicates: int = 0
     repeated: int = 0  # rows of pages that brought nothing new
     nameless: int = 0
+    unreadable: int = 0
     pages: int = 0
     watermarks: list[str] = field(default_factory=list)
     # Of the job under way: its part, its id, its rows a page, where its results go on; and the parts that are read.
@@ -132,6 +133,7 @@ class Result:
         if watermark is not None:
             self.watermarks.append(watermark)
         new = again = 0
+        self.unreadable += sum(row.broken for row in rows)
         for row in rows:
             if row.id is None:
                 self.nameless += 1
@@ -220,12 +222,14 @@ async def read(
         await reading.look_at_watermark()
         if result.duplicates:
             raise _Failed(f"{result.duplicates} rows of the job came twice")
-        if not result.nameless:
+        if not (result.nameless or result.unreadable):
             await reading.check_totals()
     except _Failed as failed:
         result.reason, result.give_to_query = failed.reason, True
     if result.reason is None and result.nameless:
         result.reason = f"{result.nameless} rows of the job have no id"
+    if result.reason is None and result.unreadable:
+        result.reason = f"{result.unreadable} records of the job cannot be decoded"
     result.as_of = min(result.watermarks)
     result.consistent = result.reason is None
     return result
@@ -484,7 +488,7 @@ class _Reading:
         listed: list[Row] = []
         for at in range(0, max(len(page.rows), 1), SLICE):
             rows = page.rows[at : at + SLICE]
-            listed += [Row(row.conversation_id, row.start, row.end) for row in rows]
+            listed += [Row(row.conversation_id, row.start, row.end, row.broken) for row in rows]
             entry = None
             if at + SLICE >= len(page.rows):
                 entry = await self._read(listed, page)

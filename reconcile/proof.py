@@ -212,14 +212,18 @@ class Reader:
             return False
         if (too_large and self._smaller_pages(scan)) or self.split() or self._smaller_pages(scan):
             return True
-        self._scan = None
         if scan.part not in self._last_tries:
+            self._scan = None
             self._last_tries.add(scan.part)
             self._queue.appendleft(scan.part)
             self._pause = Pause(SECOND_LOOK, reason)
         else:
             self._now.moved.append(f"{scan.part.text}: {reason}")
             self._not_had.append(f"{scan.part.text} ({reason})")
+            if scan.part.size == 1:
+                scan.pages += 1  # it is this one record that cannot be had: on with the next one
+            else:
+                self._scan = None
         return True
 
     def _smaller_pages(self, scan: Scan) -> bool:

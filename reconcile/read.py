@@ -6,13 +6,14 @@ A thin shell: what to ask next, and when to believe it, is decided in `proof.py`
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 from genesys.detail import DetailsPage
-from genesys.errors import ApiError, RequestRefused, Unavailable, UsageError
+from genesys.errors import ApiError, RequestRefused, TooSlow, Unavailable, UsageError
 from genesys.times import to_text
 from reconcile.journal import Entry, of_page
 from reconcile.proof import Fetch, Finished, Pause, Reader
@@ -27,10 +28,12 @@ _DIRECTION: Final[Mapping[str, Mapping[str, Any]]] = {
     "outbound": {"dimension": "originatingDirection", "operator": "matches", "value": "outbound"},
     "none": {"dimension": "originatingDirection", "operator": "notExists"},
 }
-# Seconds that questions in a row may take without an answer: those that we gave up ourselves (an answer that trickles
-# costs twenty, one that never comes two minutes), and those that the platform answered with an error (it does so after
-# a minute, each time it is asked).
-GIVEN_UP_FOR: Final = 100.0
+# Questions in a row that may be given up because no answer came in time, and the seconds that they may take: one whose
+# answer trickles is given up after twenty, one that never comes after two minutes.
+MOST_TOO_SLOW: Final = 3
+TOO_SLOW_FOR: Final = 100.0
+# Seconds that questions in a row may take which the platform answers with an error: it does so after a minute, and is
+# asked several times.
 REFUSED_FOR: Final = 900.0
 
 
@@ -84,7 +87,7 @@ async def read(
     Stopped, and whatever `take` raises.
     """
     held: tuple[DetailsPage, str, Entry] | None = None
-    given_up = refused = 0.0  # seconds, since the last page
+    waits = _Waits()
     error_before: Unavailable | RequestRefused | None = None
 
     async def hand_on() -> None:
@@ -109,31 +112,44 @@ async def read(
         if isinstance(step, Pause):
             await sleep(step.seconds)
             continue
-        asked = now()
+        asked = time.monotonic()
         coming = asyncio.create_task(api.query_details(query.body(step.part, step.page)))
         try:
             await hand_on()
             page = await coming
         except (Unavailable, RequestRefused) as error:
-            seconds = (now() - asked).total_seconds()
-            given_up, refused = (given_up + seconds, refused) if error.status == 0 else (given_up, refused + seconds)
-            too_long = given_up > GIVEN_UP_FOR or refused > REFUSED_FOR
-            if (
-                not error.narrower
-                or step.probe
-                or too_long
-                or not reader.refused(_words(error), too_large=_large(error))
-            ):
+            too_long = waits.add(error, time.monotonic() - asked)
+            less = error.narrower and not step.probe and not too_long
+            if not (less and reader.refused(_words(error), too_large=_large(error))):
                 raise _told(error, query, reader) from None
             error_before = error
             told(Entry("refused", at, step.part.text, step.page, text=_words(error), too_large=_large(error)))
             continue
         finally:
             coming.cancel()
-        given_up = refused = 0.0
+        waits = _Waits()
         rows = [Row(row.conversation_id, row.start, row.end, row.broken) for row in page.rows]
         reader.take(rows, page.total_hits)
         held = page, at, of_page(step, at, rows, page.total_hits)
+
+
+@dataclass(slots=True)
+class _Waits:
+    """What has been waited for in vain since the last page. seconds: for errors, and for what came too late."""
+
+    too_slow: int = 0
+    too_slow_for: float = 0.0
+    refused_for: float = 0.0
+
+    def add(self, error: ApiError, seconds: float) -> bool:
+        """One more answer that did not come, after so long; whether that is enough."""
+        if isinstance(error, TooSlow):
+            self.too_slow += 1
+            self.too_slow_for += seconds
+        else:
+            self.refused_for += seconds
+        slow = self.too_slow > MOST_TOO_SLOW or self.too_slow_for > TOO_SLOW_FOR
+        return slow or self.refused_for > REFUSED_FOR
 
 
 def _large(error: ApiError) -> bool:

@@ -29,6 +29,7 @@ from genesys.errors import (
     RollbookError,
     SignInRefused,
     StoreError,
+    TooSlow,
     UsageError,
 )
 from genesys.ids import may_be_asked_for
@@ -125,7 +126,9 @@ async def run(
             raise
         except Exception as error:
             # Trouble of this window, foreseen or not: an attempt, a reason and a pause, and nobody else is stopped.
-            await work.file_failure(error)
+            # Of several it is not known whose it is: each is read alone, and then it is.
+            if len(task.windows) == 1:
+                await work.file_failure(error)
             if isinstance(error, RollbookError):
                 raise
             log.error("%s: unforeseen trouble", task.interval.text, exc_info=error)
@@ -134,6 +137,9 @@ async def run(
             ) from None
         if all(report.verdict != "failed" for report in reports):
             await _inherit(book, task)
+        if any(report.written for report in reports):
+            # It may have brought details of other windows, too: of one that goes on again, say.
+            await follow.done(book.refresh_verdicts(to_text(task.now())))
     return reports
 
 
@@ -213,6 +219,7 @@ class Run:
         task = self._task
         with counting() as self._count:
             before = eyes.Sight(None) if task.dry_run else await self._eyes.before()
+            self._started = task.now()  # by the platform's clock, now that it has answered
             self._writing.divisions = before.divisions or ""
             self._forget_other_eyes(before)
             self._sees_less = self._is_less_than_was_seen(before)
@@ -265,9 +272,9 @@ class Run:
         assert row is not None
         with counting() as self._count:
             before = await self._eyes.before()
-            as_of = to_text(task.now())
             page = await self._api.query_details(self._query.body(Part(one, size=1), 1))
-            found = Found({}, True, None, as_of, reading="interval", via="query")
+            # What is proven is what was read then: a total says nothing of what the records say now.
+            found = Found({}, True, None, row.last_read_at or "", reading="interval", via="query")
             self._hold_against_sight(found, before, await self._eyes.look())
         if page.total_hits != row.final_total_hits or not found.consistent:
             return []
@@ -275,7 +282,8 @@ class Run:
             window=one, verdict="settled", passes=0, requests=self._requests, initial_total_hits=row.final_total_hits,
             final_total_hits=page.total_hits, unique=row.unique or 0, duplicates=0, owned=row.owned or 0, missing=0,
             changed=0, unchanged=row.owned or 0, ongoing=row.ongoing or 0, live_only=row.live_only or 0, written=0,
-            seconds=time.monotonic() - self._seconds, reading="interval", filter=task.key, as_of=as_of,
+            seconds=time.monotonic() - self._seconds, reading="interval", filter=task.key,
+            as_of=found.as_of,
         )  # fmt: skip
         await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
         return [report]
@@ -447,7 +455,8 @@ class Run:
         try:
             found = await self._by_query()
         except ApiError as error:
-            if not error.narrower or (by_job := await self._by_job_instead()) is None:
+            # What does not come in time is not waited for in another way as well: the next try asks for less.
+            if not error.narrower or isinstance(error, TooSlow) or (by_job := await self._by_job_instead()) is None:
                 raise
             return by_job
         if found.not_had and (by_job := await self._by_job_instead()) is not None:
@@ -554,7 +563,7 @@ class Run:
 
         asked = await follow.ask_twice(
             self._api, missing, now=self._task.now, sleep=self._task.sleep, take=take, stop=self._task.stop,
-            known=next((one for one, value in rows.items() if end_of(value) >= 0), None) or self._known_id(missing),
+            known=self._control(rows, missing),
         )  # fmt: skip
         if self._task.stop is not None and self._task.stop.is_set():
             raise Stopped
@@ -576,8 +585,11 @@ class Run:
         await self._note_live_only(heard, {*asked.absent, *asked.undecided, *never} & heard.keys(), asked.as_of)
         return lacking
 
-    def _known_id(self, but: Iterable[str]) -> str | None:
-        return None if self._book is None else self._book.a_listed_id(list(but))
+    def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
+        """A conversation that certainly exists: an ended one at best; of a time when all go on, any of the answer."""
+        ended = next((one for one, value in rows.items() if end_of(value) >= 0), None)
+        known = ended or (None if self._book is None else self._book.a_listed_id(list(but)))
+        return known or next(iter(rows), None)
 
     async def _gone(self, absent: Sequence[str], as_of: str) -> list[str]:
         """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""

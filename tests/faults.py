@@ -226,8 +226,9 @@ class Run:
         else:
             FAULTS[step.name](self.organisation.notifications, **step.how)
 
-    async def _misbehave(self, behaviours: Sequence[Behaviour]) -> None:
-        """Let the platform be as it is drawn, beside whatever else happens."""
+    async def _misbehave(self, behaviours: Sequence[Behaviour], *, after: int = 0) -> None:
+        """Let the platform be as it is drawn, beside whatever else happens. after: once there were more requests."""
+        await until(lambda: self.organisation.request_counts.total() > after, within=60)
         begun, began = self.organisation.now(), time.monotonic()
         for behaviour in behaviours:
             await asyncio.sleep(behaviour.at - (time.monotonic() - began))
@@ -344,7 +345,8 @@ class Run:
             return claimed
         # What began to hang while the daemon ran may last for ever; what is read now is to end within PATIENCE.
         unfriendly.well_again(self.organisation, self.behaviours)
-        misbehaving = asyncio.create_task(self._misbehave(self.later))
+        asked = self.organisation.request_counts.total()
+        misbehaving = asyncio.create_task(self._misbehave(self.later, after=asked))
         try:
             for _ in range(1 + self.seed % 2):
                 due = await start("reconcile", "--due", "--json", env=self.organisation.env, cwd=self.folder)
@@ -421,7 +423,7 @@ async def one(
         run = Run(
             seed, Path(folder), steps=script(seed, seconds=seconds),
             behaviours=unfriendly.behaviours(seed, seconds=seconds) if also_unfriendly else (),
-            later=unfriendly.behaviours(seed, seconds=3, every=0.6, scene="due") if also_unfriendly else (),
+            later=unfriendly.behaviours(seed, seconds=2, every=0.4, scene="due") if also_unfriendly else (),
             width="PT2S" if also_unfriendly else "PT5S",
         )  # fmt: skip
         try:

