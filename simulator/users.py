@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any, Final
 from simulator import details, entities, routing, spelling
 from simulator.entities import Entity, Listing
 from simulator.errors import bad_request, not_simulated
-from simulator.observations import presence, routing_status
+from simulator.observations import presence, routing_status, summary, tasks
 from simulator.resources import Answer, Request, Route, decoded, told
 
 if TYPE_CHECKING:
     from simulator.server import Simulator
 
 _STATES: Final = ("active", "inactive", "deleted", "any")
-_LISTED: Final = Listing({"id": entities.has_id, "jabberId": entities.nothing})
+_LISTED: Final = Listing({"id": entities.has_id, "jabberId": entities.nothing}, sort="name")
+_EXPANDS: Final = (
+    "routingStatus", "presence", "integrationPresence", "conversationSummary", "outOfOffice", "geolocation", "station",
+    "authorization", "lasttokenissued", "dateLastLogin", "authorization.unusedRoles", "team", "workPlanBidRanks",
+    "profileSkills", "certifications", "locations", "groups", "skills", "languages", "languagePreference",
+    "employerInfo", "biography", "customAttributes",
+)  # fmt: skip
 _SEARCH: Final = frozenset({
     "pageSize", "pageNumber", "sortBy", "sortOrder", "sort", "query", "expand", "integrationPresenceSource",
     "enforcePermissions",
@@ -44,11 +50,20 @@ def _expanded(simulator: Simulator, request: Request, one: Entity, wanted: Seque
         more["presence"] = there | {"presenceDefinition": {**there["presenceDefinition"], "systemPresence": words}}
     if "routingStatus" in wanted:
         more["routingStatus"] = routing_status(simulator.world, str(one["id"]), request.now)
+    if "conversationSummary" in wanted:
+        more["conversationSummary"] = summary(str(one["id"]), tasks(simulator.world, request.now))
     return {**one, **more}
 
 
 def _wanted(query: Mapping[str, str]) -> list[str]:
-    return [one for one in query.get("expand", "").split(",") if one]
+    """What `expand` asks for. Raises Refusal."""
+    given = [one.strip() for one in query.get("expand", "").split(",")]
+    wanted = [spelling.chosen(one, _EXPANDS, "expand") for one in given if one]
+    if "presence" in wanted and query.get("integrationPresenceSource"):
+        raise not_simulated("the presence of an integration")
+    if "customAttributes" in wanted:
+        raise not_simulated("expand customAttributes")
+    return wanted
 
 
 def _list(simulator: Simulator, request: Request) -> Answer:
@@ -91,7 +106,11 @@ def _search(simulator: Simulator, request: Request) -> Answer:
     if order != "SCORE" or body.get("sortBy"):
         by = str(body.get("sortBy") or "name")
         found.sort(key=lambda one: str(one.get(by, "")).lower(), reverse=order == "DESC")
-    wanted = [one for one in body.get("expand") or () if isinstance(one, str)]
+    expand = body.get("expand") or []
+    if not isinstance(expand, list) or not all(isinstance(one, str) for one in expand):
+        raise bad_request("expand must be a list of names.")
+    source = str(body.get("integrationPresenceSource") or "")
+    wanted = _wanted({"expand": ",".join(expand), "integrationPresenceSource": source})
     rows = [_expanded(simulator, request, one, wanted) for one in found[(number - 1) * size : number * size]]
     return told({
         "total": len(found), "pageCount": max(1, -(-len(found) // size)), "pageSize": size, "pageNumber": number,

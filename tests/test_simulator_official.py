@@ -248,16 +248,21 @@ async def test_users_are_listed_as_asked(program: Program) -> None:
     """By id and state, sorted up or down, with presence and routing status if `expand` asks for them."""
     users, path = program.simulator.world.users, "/api/v2/users"
     users[2]["state"] = "inactive"
-    names = [one["name"] for one in users if one["state"] == "active"]
+    names = sorted(one["name"] for one in users if one["state"] == "active")
     assert await program.names(path) == names
     assert await program.names(path, sortOrder="descending") == sorted(names, reverse=True)
     assert await program.names(path, state="INACTIVE") == [users[2]["name"]]
     assert await program.names(path, state="any", id=[users[1]["id"], users[2]["id"]]) == ["Agent 2", "Agent 3"]
-    one = (await program.get(path, expand="presence,routingStatus", pageSize=1))["entities"][0]
+    one = (await program.get(path, expand="presence, routingStatus,conversationSummary,skills", pageSize=1))[
+        "entities"
+    ][0]
     assert one["presence"]["presenceDefinition"]["systemPresence"] in ("On Queue", "Break")
     assert one["routingStatus"]["status"] in ("IDLE", "INTERACTING", "OFF_QUEUE")
-    for wrong in ({"state": "asleep"}, {"sortOrder": "upwards"}, {"id": "x", "jabberId": "y"}):
+    assert one["conversationSummary"]["call"]["contactCenter"].keys() == {"active", "acw"}
+    for wrong in ({"state": "asleep"}, {"sortOrder": "upwards"}, {"id": "x", "jabberId": "y"}, {"expand": "presense"}):
         assert (await program.http.get(path, params=wrong)).status_code == 400
+    asked = {"expand": "presence", "integrationPresenceSource": "ZoomPhone"}
+    assert (await program.http.get(path, params=asked)).status_code == 501
 
 
 async def test_divisions_roles_and_permissions_are_listed_as_asked(program: Program) -> None:

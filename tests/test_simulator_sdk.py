@@ -83,11 +83,11 @@ async def test_credentials_are_needed(sdk: Any, organisation: Simulator) -> None
 
 
 async def test_queues_and_users_are_paged(sdk: Any, client: Any, organisation: Simulator) -> None:
-    """Every queue and every user comes once, over several pages, with their divisions; queues in the order of names."""
+    """Every queue and every user comes once, over several pages, with their divisions, in the order of names."""
     routing, users = sdk.RoutingApi(client), sdk.UsersApi(client)
     for ask, entities in (
         (routing.get_routing_queues, sorted(organisation.world.queues, key=lambda one: one["name"])),
-        (users.get_users, organisation.world.users),
+        (users.get_users, sorted(organisation.world.users, key=lambda one: one["name"])),
     ):
         found, number = [], 1
         while True:
