@@ -12,7 +12,7 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -198,8 +198,8 @@ class Simulator:
         except (Refusal, web.HTTPException) as error:
             refusal = error if isinstance(error, Refusal) else _refused(request, error)
             headers |= refusal.headers
-            if refusal.status == 429:
-                headers = {**self._spent(request, refusal), **headers}
+            if refusal.status == 429 and refusal.limit is None:
+                headers |= self._spent(request, refusal, headers)
             answer = web.json_response(refusal.body(context), status=refusal.status)
         except (ConnectionError, web.RequestPayloadError):
             return web.Response(status=400)  # whoever asked has gone; nobody gets this
@@ -222,14 +222,14 @@ class Simulator:
             status = self.fail.pop(0)
             raise too_many(1) if status == 429 else Refusal(status)
 
-    def _spent(self, request: web.Request, refusal: Refusal) -> dict[str, str]:
-        """What a 429 says of the limit, where it is a fault that refuses and not the limit itself."""
-        if not request.path.startswith("/api/"):
-            return {}
+    def _spent(self, request: web.Request, refusal: Refusal, headers: Mapping[str, str]) -> dict[str, str]:
+        """What a 429 says of the limit, where it is a fault that refuses: it is over, until the wait is."""
         reset = refusal.headers.get("Retry-After", "60")
-        allowed = str(self.limits.allowed)
+        if not request.path.startswith("/api/") or headers.get("inin-ratelimit-reset") == reset:
+            return {}
+        allowed = self.limits.allowed
         return {
-            "inin-ratelimit-count": str(self.limits.allowed + 1), "inin-ratelimit-allowed": allowed,
+            "inin-ratelimit-count": str(allowed + 1), "inin-ratelimit-allowed": str(allowed),
             "inin-ratelimit-reset": reset,
         }  # fmt: skip
 

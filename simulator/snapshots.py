@@ -123,7 +123,9 @@ def _queues(parties: Iterable[Party]) -> dict[str, str | None]:
             if queue:
                 latest = max(latest, (party.legs[-1].started, queue))
     for party in parties:
-        found.setdefault(party.participant["participantId"], latest[1])
+        # Recorded: a callback that is scheduled is in its queue before anything there has begun.
+        scheduled = next((one.queue for one in party.legs if one.initial == "scheduled"), None)
+        found.setdefault(party.participant["participantId"], latest[1] or scheduled)
     return found
 
 

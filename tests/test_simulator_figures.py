@@ -174,6 +174,19 @@ async def test_snapshots_are_shaped_as_recorded() -> None:
     assert callbacks > 10
 
 
+async def test_a_scheduled_callback_is_in_its_queue_from_the_beginning() -> None:
+    """Its queue hears of it hours before an agent does."""
+    first: dict[str, dict[str, Any]] = {}
+    for body in await snapshots():
+        first.setdefault(body["id"], body)
+    found = [
+        one["callbacks"][0]["initialState"]
+        for body in first.values() for one in body["participants"] if one.get("callbacks")
+    ]  # fmt: skip
+    assert len(found) > 5
+    assert set(found) == {"scheduled"}
+
+
 async def test_no_snapshot_is_without_the_customer() -> None:
     """The first snapshot of an outbound call too has the customer beside the agent: official samples look for him."""
     outbound = 0

@@ -441,6 +441,15 @@ async def test_a_429_of_a_script_is_like_one_of_the_limit(program: Program, afte
     assert f"[{seconds}] seconds" in answer.json()["message"]
 
 
+async def test_a_429_that_a_test_asks_for_agrees_with_itself(program: Program) -> None:
+    """`fail` with 429: the reset, the wait and the message name the same seconds."""
+    program.simulator.fail.append(429)
+    answer = await program.http.get("/api/v2/users")
+    seconds = answer.headers["Retry-After"]
+    assert answer.headers["inin-ratelimit-reset"] == seconds
+    assert f"[{seconds}] seconds" in answer.json()["message"]
+
+
 async def test_the_largest_body_is_the_one_that_is_named(program: Program) -> None:
     """A body of as many bytes as the message of 413 says is read, and one of one byte more is refused with it."""
     headers = {"Content-Type": "application/json"}
