@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 LONGEST: Final = timedelta(days=7)
 LONGEST_FILTERED: Final = timedelta(days=31)
 _LOCK_PAUSE: Final = 0.1
+_A_FEW_SECONDS: Final = timedelta(seconds=5)
 # What started so shortly before midnight is looked at with the first window of the next day.
 _BEFORE_MIDNIGHT: Final = timedelta(minutes=5)
 _MOST_PAGES_BEFORE_MIDNIGHT: Final = 1_000
@@ -197,7 +198,7 @@ class Run:
         self._eyes = task.eyes or eyes.Eyes(api)
         self._kept = self._kept_entries()
         self._started = task.now()
-        began = next((one.began for one in self._kept if one.began), None) or to_text(self._started)
+        began = next((one.began for one in self._kept if one.began), None) or self._begins(to_text(self._started))
         heard = Listening(()) if book is None else follow.listening(book, task.interval, self._started)
         self._heard = bool(heard.spans)
         self._count = Count()
@@ -302,6 +303,15 @@ class Run:
         assert self._book is not None
         runs = self._book.runs_of(row.start, row.end, row.filter)
         return next((run["id_digest"] for run in reversed(runs) if run["id_digest"] is not None), None)
+
+    def _begins(self, now: str) -> str:
+        """When this run begins, by the times that the store has: no earlier than the last run has ended.
+
+        Two programs know the platform's time to a second each, and not the same second; what the one has written just
+        now would be later than the beginning of the other. More than a few seconds are of a wrong clock.
+        """
+        last = None if self._book is None else self._book.last_run_finished()
+        return max(now, last) if last is not None and last <= to_text(self._started + _A_FEW_SECONDS) else now
 
     @property
     def _requests(self) -> int:
@@ -587,9 +597,10 @@ class Run:
 
     def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
         """A conversation that certainly exists: an ended one at best; of a time when all go on, any of the answer."""
-        ended = next((one for one, value in rows.items() if end_of(value) >= 0), None)
+        able = [one for one in rows if may_be_asked_for(one)]
+        ended = next((one for one in able if end_of(rows[one]) >= 0), None)
         known = ended or (None if self._book is None else self._book.a_listed_id(list(but)))
-        return known or next(iter(rows), None)
+        return known or next(iter(able), None)
 
     async def _gone(self, absent: Sequence[str], as_of: str) -> list[str]:
         """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""

@@ -398,6 +398,12 @@ def inherit(
     return taken
 
 
+def last_run_finished(connection: sqlite3.Connection) -> str | None:
+    """When the run ended that was filed last."""
+    found = connection.execute("SELECT finished_at FROM window_runs ORDER BY run_id DESC LIMIT 1").fetchone()
+    return None if found is None else str(found[0])
+
+
 def proven_divisions(connection: sqlite3.Connection, start: str, end: str, filter: str) -> list[str]:
     """What the clients saw that have proven windows which touch [start, end): the divisions of each, as JSON, once.
 
