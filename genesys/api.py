@@ -123,7 +123,7 @@ class Api:
         return self._rest.clock_skew
 
     def now(self) -> datetime:
-        """The platform's time: it is this or later. Our own clock's (`now`) until an answer's `Date` is known."""
+        """The platform's time, to two seconds: our own clock's (`now`) while they agree, or no `Date` is known."""
         return self._rest.now()
 
     def requests_left(self) -> int:

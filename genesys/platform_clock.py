@@ -16,6 +16,8 @@ from typing import Final
 STRANGE: Final = 60.0
 # Behind by less than this, a Date says what is known already: it has whole seconds, and its answer was under way.
 UNDER_WAY: Final = 5.0
+# So far behind the truth a lower bound may be: a whole second, and the time that an answer was under way.
+WHOLE_SECONDS: Final = 2.0
 # Two strange ones say the same if they differ by no more than this.
 ALIKE: Final = 5.0
 # No monotonic clock runs faster than right by more than this part of a second in each.
@@ -64,6 +66,15 @@ class PlatformClock:
             return known
         doubted = self._estimate(self._doubted, at)
         return local if doubted is None else min(local, doubted)
+
+
+def finer(known: datetime, local: datetime) -> datetime:
+    """Our own time where it is what the platform's may be, else the platform's.
+
+    A `Date` has whole seconds. Two programs on one machine, each with an estimate of its own, would take what the other
+    has just written for something later than now.
+    """
+    return local if 0 <= (local - known).total_seconds() <= WHOLE_SECONDS else known
 
 
 def _apart(one: datetime, other: datetime) -> float:

@@ -33,7 +33,7 @@ from genesys.errors import (
     Unavailable,
 )
 from genesys.http import Answer, Http, Limits, TransportError, Trouble
-from genesys.platform_clock import PlatformClock, date_of
+from genesys.platform_clock import PlatformClock, date_of, finer
 from genesys.settings import Secret, Settings
 from genesys.sign_in import UNREACHED, SignIn, no_answer
 
@@ -138,8 +138,9 @@ class Rest:
         return self._platform_clock.skew
 
     def now(self) -> datetime:
-        """The platform's time: it is this or later. Our own clock's until an answer's `Date` is known."""
-        return self._platform_clock.now(at=self._clock(), local=self._local())
+        """The platform's time, to two seconds: our own clock's while they agree, or no answer's `Date` is known."""
+        local = self._local()
+        return finer(self._platform_clock.now(at=self._clock(), local=local), local)
 
     @property
     def budget_left(self) -> int:

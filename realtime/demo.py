@@ -137,7 +137,7 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
         seed=seed, start=start - HEAD_START, rate=RATE, per_hour=PER_HOUR, rate_limit=100_000, latency=LATENCY
     )
     async with simulator:
-        settings = replace(load(env=simulator.env, cwd=Path("/")), store_path=path)
+        settings = replace(load(env=simulator.env, cwd=Path("/")), store_path=path, lag=LAG)
         async with _listening(settings, simulator):
             tell("  listening to the conversations of every queue, over a WebSocket")
             await simulator.clock.until(window.start + CUT_AFTER)

@@ -97,17 +97,19 @@ async def ask(
     while waiting and not (stop is not None and stop.is_set()):
         part = waiting.popleft()
         as_of = to_text(now())
-        beside = [known] if known is not None and known not in part else []
+        beside = [known] if known is not None and may_be_asked_for(known) and known not in part else []
         try:
             rows = await api.details_by_id([*part, *beside])
         except ApiError as error:
             trouble, taken = trouble + 1, 0
             if not _of_one(error) or trouble > _MOST_TROUBLE:
                 raise
-            if len(part) == 1 and isinstance(error, NotFound):
-                # The platform says that it does not know this one; if it knows any at all.
-                found = found or (known is not None and bool(await api.details_by_id([known])))
-                yield Answer(part, (), as_of, knows=found)
+            if len(part) == 1 and beside and not await _comes(api, beside[0]):
+                waiting.appendleft(part)
+                known = None  # it may be the one whose fault it is
+            elif len(part) == 1 and isinstance(error, NotFound):
+                # The platform says that it does not know this one; which says something if it knows any at all.
+                yield Answer(part, (), as_of, knows=found or bool(beside))
             elif len(part) == 1:
                 yield Answer(part, (), as_of, refused=(part[0], error.message))
             else:
@@ -140,6 +142,16 @@ def _batches(ids: Sequence[str], most: int) -> Iterator[list[str]]:
         size += len(one) + 1
     if batch:
         yield batch
+
+
+async def _comes(api: ById, conversation_id: str) -> bool:
+    """Whether a conversation comes when it is asked for alone."""
+    try:
+        return bool(await api.details_by_id([conversation_id]))
+    except ApiError as error:
+        if not _of_one(error):
+            raise
+        return False
 
 
 def _of_one(error: ApiError) -> bool:

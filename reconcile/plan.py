@@ -109,9 +109,28 @@ def plan(
     waiting: list[tuple[Interval, Literal["pending", "due"]]] = [
         (window, "due" if is_closed(window, now, rules.lag) else "pending") for window in fresh
     ]
+    waiting += [(window, "pending") for window in _next_of(cover, now, rules.width, rows) if window not in fresh]
     pending = [interval_of(row) for row in rows if row.verdict == "pending"]
     waiting += [(window, "due") for window in pending if is_closed(window, now, rules.lag)]
     return Plan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)))
+
+
+def _next_of(cover: _Cover, now: datetime, width: timedelta, rows: Sequence[WindowRow]) -> list[Interval]:
+    """The first window from now on that nobody has read, unless the ledger shows that it waits.
+
+    It remembers the beginning: where the clock ran ahead, all time until now, and more, has been read already, and
+    without a window that waits the next plan would begin with the last closed window of its own time.
+    """
+    verdicts = {(row.start, row.end): row.verdict for row in rows if row.verdict not in PROVEN}
+    for one in cover.left_of(grid_window(now, width), now + _AHEAD):
+        verdict = verdicts.get((to_text(one.start), to_text(one.end)))
+        if verdict != "failed":
+            return [one] if verdict is None else []
+    return []
+
+
+# A clock that was further ahead than that is one that nobody can plan with.
+_AHEAD: Final = timedelta(days=3660)
 
 
 def _is_superseded(row: WindowRow, width: timedelta) -> bool:

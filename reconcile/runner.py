@@ -56,6 +56,7 @@ log = logging.getLogger(__name__)
 LONGEST: Final = timedelta(days=7)
 LONGEST_FILTERED: Final = timedelta(days=31)
 _LOCK_PAUSE: Final = 0.1
+_A_FEW_SECONDS: Final = timedelta(seconds=5)
 # What started so shortly before midnight is looked at with the first window of the next day.
 _BEFORE_MIDNIGHT: Final = timedelta(minutes=5)
 _MOST_PAGES_BEFORE_MIDNIGHT: Final = 1_000
@@ -137,6 +138,9 @@ async def run(
             ) from None
         if all(report.verdict != "failed" for report in reports):
             await _inherit(book, task)
+        if any(report.written for report in reports):
+            # It may have brought details of other windows, too: of one that goes on again, say.
+            await follow.done(book.refresh_verdicts(to_text(task.now())))
     return reports
 
 
@@ -194,7 +198,7 @@ class Run:
         self._eyes = task.eyes or eyes.Eyes(api)
         self._kept = self._kept_entries()
         self._started = task.now()
-        began = next((one.began for one in self._kept if one.began), None) or to_text(self._started)
+        began = next((one.began for one in self._kept if one.began), None) or self._begins(to_text(self._started))
         heard = Listening(()) if book is None else follow.listening(book, task.interval, self._started)
         self._heard = bool(heard.spans)
         self._count = Count()
@@ -269,9 +273,9 @@ class Run:
         assert row is not None
         with counting() as self._count:
             before = await self._eyes.before()
-            as_of = to_text(task.now())
             page = await self._api.query_details(self._query.body(Part(one, size=1), 1))
-            found = Found({}, True, None, as_of, reading="interval", via="query")
+            # What is proven is what was read then: a total says nothing of what the records say now.
+            found = Found({}, True, None, row.last_read_at or "", reading="interval", via="query")
             self._hold_against_sight(found, before, await self._eyes.look())
         if page.total_hits != row.final_total_hits or not found.consistent:
             return []
@@ -279,7 +283,8 @@ class Run:
             window=one, verdict="settled", passes=0, requests=self._requests, initial_total_hits=row.final_total_hits,
             final_total_hits=page.total_hits, unique=row.unique or 0, duplicates=0, owned=row.owned or 0, missing=0,
             changed=0, unchanged=row.owned or 0, ongoing=row.ongoing or 0, live_only=row.live_only or 0, written=0,
-            seconds=time.monotonic() - self._seconds, reading="interval", filter=task.key, as_of=as_of,
+            seconds=time.monotonic() - self._seconds, reading="interval", filter=task.key,
+            as_of=found.as_of,
         )  # fmt: skip
         await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
         return [report]
@@ -298,6 +303,15 @@ class Run:
         assert self._book is not None
         runs = self._book.runs_of(row.start, row.end, row.filter)
         return next((run["id_digest"] for run in reversed(runs) if run["id_digest"] is not None), None)
+
+    def _begins(self, now: str) -> str:
+        """When this run begins, by the times that the store has: no earlier than the last run has ended.
+
+        Two programs know the platform's time to a second each, and not the same second; what the one has written just
+        now would be later than the beginning of the other. More than a few seconds are of a wrong clock.
+        """
+        last = None if self._book is None else self._book.last_run_finished()
+        return max(now, last) if last is not None and last <= to_text(self._started + _A_FEW_SECONDS) else now
 
     @property
     def _requests(self) -> int:
@@ -559,7 +573,7 @@ class Run:
 
         asked = await follow.ask_twice(
             self._api, missing, now=self._task.now, sleep=self._task.sleep, take=take, stop=self._task.stop,
-            known=next((one for one, value in rows.items() if end_of(value) >= 0), None) or self._known_id(missing),
+            known=self._control(rows, missing),
         )  # fmt: skip
         if self._task.stop is not None and self._task.stop.is_set():
             raise Stopped
@@ -581,8 +595,12 @@ class Run:
         await self._note_live_only(heard, {*asked.absent, *asked.undecided, *never} & heard.keys(), asked.as_of)
         return lacking
 
-    def _known_id(self, but: Iterable[str]) -> str | None:
-        return None if self._book is None else self._book.a_listed_id(list(but))
+    def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
+        """A conversation that certainly exists: an ended one at best; of a time when all go on, any of the answer."""
+        able = [one for one in rows if may_be_asked_for(one)]
+        ended = next((one for one in able if end_of(rows[one]) >= 0), None)
+        known = ended or (None if self._book is None else self._book.a_listed_id(list(but)))
+        return known or next(iter(able), None)
 
     async def _gone(self, absent: Sequence[str], as_of: str) -> list[str]:
         """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from simulator import predicates
-from simulator.details import interval
+from simulator import dimensions, predicates, spelling
+from simulator.details import interval, known_fields
 from simulator.dimensions import METRICS, values
-from simulator.errors import Refusal, bad_request
+from simulator.errors import bad_request, not_simulated
 from simulator.life import Life
 from simulator.predicates import Filter, Grammar
 from simulator.times import moment, text
@@ -23,8 +23,17 @@ GROUPS: Final = (
     "conversationId", "direction", "divisionId", "mediaType", "originatingDirection", "purpose", "queueId", "sessionId",
     "userId",
 )  # fmt: skip
-_GRAMMAR: Final = Grammar(frozenset(GROUPS), frozenset())
-_PARTS: Final = {"D": 86_400, "H": 3600, "M": 60, "S": 1}
+_ELSEWHERE: Final = dimensions.SEGMENT | dimensions.CONVERSATION | dimensions.METRICS
+_GRAMMAR: Final = Grammar(frozenset(GROUPS), frozenset(), _ELSEWHERE - frozenset(GROUPS))
+_PARTS: Final = {"W": 604_800, "D": 86_400, "H": 3600, "M": 60, "S": 1}
+# What the model has besides, and which value of it changes nothing here.
+_PLAIN: Final[Mapping[str, tuple[Any, ...]]] = {
+    "timeZone": ("UTC", "Etc/UTC", "GMT", "Z"), "views": ([],), "alternateTimeDimension": (), "queryType": ("groupBy",),
+    "sortMetric": (), "limit": (),
+}  # fmt: skip
+_KNOWN: Final = frozenset({
+    "interval", "granularity", "groupBy", "metrics", "filter", "flattenMultivaluedDimensions", *_PLAIN,
+})  # fmt: skip
 _MOST_BUCKETS: Final = 10_000
 
 
@@ -35,8 +44,9 @@ class Query(NamedTuple):
     end: datetime
     step: timedelta
     metrics: frozenset[str]
-    group_by: tuple[str, ...]
+    group_by: tuple[str, ...]  # `mediaType` is always the first: the platform names it, asked or not
     filter: Filter | None
+    flatten: bool = False
 
 
 class Emitted(NamedTuple):
@@ -50,20 +60,33 @@ class Emitted(NamedTuple):
 
 def parse(body: object) -> Query:
     """Read a query's JSON. Raises Refusal (400)."""
-    if not isinstance(body, dict):
-        raise Refusal(400)
-    start, end = interval(body.get("interval"))
-    metrics, group_by = _texts(body, "metrics"), _texts(body, "groupBy")
-    if not metrics or not set(metrics) <= METRICS:
+    told = known_fields(body, _KNOWN)
+    for name, plain in _PLAIN.items():
+        if told.get(name) is not None and told[name] not in plain:
+            raise not_simulated(f"{name} of an aggregates query")
+    start, end = interval(told.get("interval"))
+    metrics = [spelling.word(one, METRICS) for one in _texts(told, "metrics")]
+    if not metrics or None in metrics:
         raise bad_request("metrics must be names of metrics, at least one.")
-    if not set(group_by) <= set(GROUPS):
-        raise bad_request(f"groupBy is supported for {', '.join(GROUPS)}.")
-    step = _step(body["granularity"]) if body.get("granularity") else end - start
+    group_by = [_group(one) for one in _texts(told, "groupBy")]
+    step = _step(told["granularity"]) if told.get("granularity") else end - start
     if (end - start) / step > _MOST_BUCKETS:
         raise bad_request("The granularity is too fine for the interval.")
-    told = body.get("filter")
-    where = predicates.parse_filter(told, _GRAMMAR) if told else None
-    return Query(start, end, step, frozenset(metrics), tuple(group_by), where)
+    where = predicates.parse_filter(told["filter"], _GRAMMAR) if told.get("filter") else None
+    return Query(
+        start, end, step, frozenset(one for one in metrics if one is not None),
+        ("mediaType", *(one for one in dict.fromkeys(group_by) if one != "mediaType")), where,
+        spelling.truth(told.get("flattenMultivaluedDimensions") or False, "flattenMultivaluedDimensions"),
+    )  # fmt: skip
+
+
+def _group(name: str) -> str:
+    found = spelling.word(name, GROUPS)
+    if found is None and name in _ELSEWHERE:
+        raise not_simulated(f"groupBy {name}")
+    if found is None:
+        raise bad_request(f"Invalid groupBy: {name}")
+    return found
 
 
 def _texts(body: Mapping[str, Any], name: str) -> list[str]:
@@ -74,10 +97,12 @@ def _texts(body: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _step(told: object) -> timedelta:
-    found = re.fullmatch(r"P(?:(\d{1,4})(D)|T(\d{1,6})([HMS]))", str(told))
+    found = re.fullmatch(r"P(?:(\d{1,4})([WD])|T(\d{1,6})([HMS]))", str(told), re.IGNORECASE)
+    if found is None and re.fullmatch(r"P(\d+[YM])+(\d+[DW])?|P\d+DT.+|PT(\d+[HMS]){2,}", str(told), re.IGNORECASE):
+        raise not_simulated(f"the granularity {told}")
     if found is None or not int(found[1] or found[3]):
         raise bad_request(f"Invalid granularity: {told}")
-    return timedelta(seconds=int(found[1] or found[3]) * _PARTS[found[2] or found[4]])
+    return timedelta(seconds=int(found[1] or found[3]) * _PARTS[(found[2] or found[4]).upper()])
 
 
 def answer(lives: Iterable[Life], query: Query, now: datetime) -> dict[str, Any]:
@@ -86,7 +111,7 @@ def answer(lives: Iterable[Life], query: Query, now: datetime) -> dict[str, Any]
     for life in lives:
         for one in _emitted(life.view(now), query):
             bucket = (one.at - query.start) // query.step
-            for group in _groups(one.row, query.group_by):
+            for group in _groups(one.row, query):
                 stats = groups.setdefault(group, {}).setdefault(bucket, {})
                 stats.setdefault(one.name, []).append(one.value)
     return {"results": [_result(group, buckets, query) for group, buckets in sorted(groups.items())]}
@@ -118,11 +143,19 @@ def _wanted(query: Query, row: Mapping[str, Any]) -> bool:
     return query.filter is None or predicates.row_matches(query.filter, row)
 
 
-def _groups(row: Mapping[str, Any], group_by: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The groups of a row: one, or several where a dimension has several values; none where it has none."""
+def _groups(row: Mapping[str, Any], query: Query) -> Iterator[tuple[str, ...]]:
+    """The groups of a row: one, or several where a dimension has several values; none where it has none.
+
+    A row without a medium, of which there should be none, has no `mediaType` in its group.
+    """
     found: list[tuple[str, ...]] = [()]
-    for name in group_by:
-        found = [(*group, value) for group in found for value in sorted(values(row, name))]
+    for name in query.group_by:
+        every = sorted(values(row, name))
+        if query.flatten and every:
+            every = [",".join(every)]
+        if name == "mediaType" and not every:
+            every = [""]
+        found = [(*group, value) for group in found for value in every]
     yield from found
 
 
@@ -134,7 +167,8 @@ def _result(group: tuple[str, ...], buckets: dict[int, dict[str, list[int]]], qu
             "interval": f"{text(begins)}/{text(min(begins + query.step, query.end))}",
             "metrics": [{"metric": name, "stats": _stats(name, told)} for name, told in sorted(stats.items())],
         })  # fmt: skip
-    return {"group": dict(zip(query.group_by, group, strict=True)), "data": data}
+    named = {name: value for name, value in zip(query.group_by, group, strict=True) if value}
+    return {"group": named, "data": data}
 
 
 def _stats(name: str, told: list[int]) -> dict[str, int]:

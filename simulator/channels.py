@@ -82,7 +82,8 @@ class Channels:
     """Every channel of every client. permissions: what clients may; a test takes some away.
 
     refused: topics that are refused although all permissions are there, with the permission that is said to be missing.
-    heard: topic -> the channels that hear it. watched: conversation -> how many topics of its detail events are heard.
+    heard: topic -> the channels that hear it; figures: those of them that tell what goes on. watched: conversation ->
+    how many topics of its detail events are heard.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Channels:
         self.refused: dict[str, str] = {}
         self.on_gone: OnGone = _ignore
         self.heard: dict[str, dict[str, Channel]] = {}
+        self.figures: dict[str, None] = {}
         self.watched: Counter[str] = Counter()
         self.newly_watched: list[str] = []
         self._all: dict[str, Channel] = {}
@@ -191,6 +193,9 @@ class Channels:
                 self.newly_watched.append(conversation)
             self.watched[conversation] += 1
         channels[channel.id] = channel
+        found = find(topic)
+        if found is not None and found.figure:
+            self.figures[topic] = None
 
     def _unhear(self, channel: Channel, topic: str) -> None:
         channels = self.heard.get(topic, {})
@@ -198,6 +203,7 @@ class Channels:
             return
         if not channels:
             del self.heard[topic]
+            self.figures.pop(topic, None)
         conversation = detail_conversation(topic)
         if conversation is not None:
             self.watched[conversation] -= 1
@@ -261,3 +267,6 @@ def _refuse_kinds(known: dict[str, list[tuple[str, Topic]]]) -> None:
         raise Refused(
             400, "notification.transport.not.allowed", "unable to subscribe, transport type not permitted.", elsewhere
         )
+    silent = [name for name, each in known.items() if any(topic.silent for _, topic in each)]
+    if silent:
+        raise Refused(501, "not.simulated", "The simulator has no events for this topic.", silent)

@@ -6,16 +6,19 @@ Owns the options and how addresses and credentials are printed; what is simulate
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from simulator.details import READINGS, Jitter
+from simulator.certificates import LOOPBACK, PARTS, Certificate, CertificateError, make
+from simulator.details import LARGEST_PAGE, READINGS, Jitter, Paging
 from simulator.faults import Fault, ScriptError, load
 from simulator.feed import OPTIONS, delivering, eventbridge_options
 from simulator.jobs import Rules
@@ -48,30 +51,71 @@ _NOT_NEGATIVE = click.FloatRange(min=0)
 @click.option(
     "--ahead", type=float, default=0.0, show_default=True, help="Seconds that its clock is ahead of this one."
 )
+@click.option(
+    "--page-rows", type=click.IntRange(1, LARGEST_PAGE), default=LARGEST_PAGE, show_default=True,
+    help="Rows of a details query's page at most, however many (up to 200) are asked for.",
+)  # fmt: skip
+@click.option("--count-nothing", is_flag=True, help="A page without rows has totalHits; otherwise it is {}.")
+@click.option("--variety", is_flag=True, help="Chats, video calls and campaigns' calls too.")
+@click.option("--tls", is_flag=True, help="https and wss, with a certificate made for the occasion (needs openssl).")
+@click.option(
+    "--domain", "domains", multiple=True, metavar="NAME",
+    help="The certificate is also for api., login. and streaming. of this domain.",
+)  # fmt: skip
+@click.option(
+    "--certificate", type=click.Path(dir_okay=False, path_type=Path), help="https and wss with this one (PEM)."
+)
+@click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="The certificate's key (PEM).")
 @click.option("--faults", type=click.Path(dir_okay=False, path_type=Path), help="A script of what goes wrong (JSON).")
 @eventbridge_options
 @click.option("--json", "as_json", is_flag=True, help="Print addresses and credentials as one JSON object.")
 def simulate(
-    *, days: float, jitter: int, job_lag: float, ahead: float, faults: Path | None, as_json: bool, **settings: Any
+    *, days: float, jitter: int, job_lag: float, ahead: float, faults: Path | None, page_rows: int, count_nothing: bool,
+    tls: bool, domains: tuple[str, ...], certificate: Path | None, key: Path | None, as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Run a local Genesys Cloud organisation until stopped."""
     eventbridge = {name: settings.pop(name) for name in OPTIONS}
-    try:
-        script = _read(faults) if faults is not None else []
+    with contextlib.ExitStack() as stack:
+        try:
+            script = _read(faults) if faults is not None else []
+            secured = _certificate(stack, domains, certificate, key, tls=tls)
+        except ScriptError as error:
+            _fail(f"{faults}: {error}", status=2, as_json=as_json)
+        except CertificateError as error:
+            _fail(str(error), status=2, as_json=as_json)
         now = datetime.now(UTC) + timedelta(seconds=ahead)
-        organisation = Simulator(
-            start=now - timedelta(days=days),
-            jitter=Jitter(jitter),
-            job_rules=Rules(lag=timedelta(hours=job_lag)),
-            faults=script,
-            **settings,
-        )
-        organisation.clock.advance(now - organisation.now())
-        asyncio.run(_serve(organisation, eventbridge, as_json=as_json))
-    except ScriptError as error:
-        _fail(f"{faults}: {error}", status=2, as_json=as_json)
-    except OSError as error:
-        _fail(str(error), status=1, as_json=as_json)
+        try:
+            organisation = Simulator(
+                start=now - timedelta(days=days),
+                jitter=Jitter(jitter),
+                job_rules=Rules(lag=timedelta(hours=job_lag)),
+                faults=script,
+                paging=Paging(page_rows, count_nothing),
+                tls=secured,
+                **settings,
+            )
+            organisation.clock.advance(now - organisation.now())
+            asyncio.run(_serve(organisation, eventbridge, as_json=as_json))
+        except ScriptError as error:
+            _fail(f"{faults}: {error}", status=2, as_json=as_json)
+        except CertificateError as error:
+            _fail(str(error), status=2, as_json=as_json)
+        except OSError as error:
+            _fail(str(error), status=1, as_json=as_json)
+
+
+def _certificate(
+    stack: contextlib.ExitStack, domains: Sequence[str], certificate: Path | None, key: Path | None, *, tls: bool
+) -> Certificate | None:
+    """The one of the options; None: no TLS. Raises CertificateError."""
+    if (certificate is None) != (key is None):
+        raise CertificateError("--certificate and --key belong together")
+    if certificate is not None and key is not None:
+        return Certificate(certificate, key)
+    if not tls and not domains:
+        return None
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="simulator-"))
+    return make(Path(folder), [*LOOPBACK, *(f"{part}.{one}" for one in domains for part in PARTS)])
 
 
 async def _serve(organisation: Simulator, eventbridge: Mapping[str, Any], *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ import heapq
 import itertools
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -22,6 +22,7 @@ from simulator import frames
 from simulator.clock import Clock
 from simulator.detail_events import DetailEvent
 from simulator.detail_events import events as detail_events
+from simulator.figures import Figure, Figures
 from simulator.snapshots import Scene, flattened, passes, scene, snapshot
 from simulator.topics import MEDIA_SUFFIX
 
@@ -55,6 +56,7 @@ class World(Protocol):
     @property
     def users(self) -> list[dict[str, Any]]: ...
     def grow(self, until: datetime) -> object: ...
+    def between(self, start: datetime, end: datetime) -> list[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Emitter:
         self.delay = DELAY
         self.former_queues = True
         self.everything = False  # write every event, for a listener to the whole organisation
+        self.figures: Figures | None = None
         self.done = clock.now()
         self._known: set[str] = set()
         self._names: dict[str, str] = {}
@@ -123,12 +126,16 @@ class Emitter:
         self._world.grow(now)
         self._discover()
         self._follow(self._newly_watched())
+        if self.figures is not None:
+            self.figures.begin(self.done - self.delay)
         count = 0
         while self._heap and self._heap[0][0] <= now:
             heapq.heappop(self._heap)[2]()
             count += 1
             if count % _SLICE == 0:
                 await self._breathe()
+        if self.figures is not None:
+            self._figure(self.figures.by_itself(now - self.delay), now)
         self.done = now
         self._turned.set()
 
@@ -177,6 +184,13 @@ class Emitter:
         self._await_change(life, at)
         for one in self._snapshots(life, at):
             self._deliver(one)
+        if self.figures is not None and self.figures.wanted:
+            now = scene(life.record, text(at))
+            self._figure(self.figures.of((*now.queue_ids(former=True), *now.user_ids()), at), at)
+
+    def _figure(self, found: Iterable[Figure], at: datetime) -> None:
+        for one in found:
+            self._deliver(Event(at, one.topic, one.template, "", one.body, self.correlation_id()))
 
     def _follow(self, conversations: list[str]) -> None:
         for name in conversations:

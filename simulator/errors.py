@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+LARGEST_BODY: Final = 3_145_728  # bytes of a request (assumed)
 # status: (code, message), for refusals that have no reason of their own.
 ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("bad.request", "The request could not be understood by the server due to malformed syntax."),
@@ -22,7 +23,7 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = {
         "This can be caused by a slow network connection and/or large payloads.",
     ),
     409: ("request.conflict", "The request conflicts with the current state of the target resource."),  # assumed
-    413: ("request.entity.too.large", "The request is over the size limit. Maximum bytes: 3145728"),  # bytes assumed
+    413: ("request.entity.too.large", f"The request is over the size limit. Maximum bytes: {LARGEST_BODY}"),
     414: ("uri.too.long", "The address is over the size limit."),  # assumed
     415: ("unsupported.media.type", "Unsupported Media Type - Unsupported or incorrect media type."),
     429: ("too.many.requests.retry.after", "Rate limit exceeded the maximum. Retry the request in [60] seconds"),
@@ -70,6 +71,8 @@ class Refusal(Exception):
             "details": [],
             "errors": [],
         }
+        if self.status == 429:
+            del told["messageParams"]  # as recorded
         return told | ({"limit": self.limit} if self.limit else {})
 
 
@@ -88,6 +91,11 @@ class SignInRefused(Exception):
 def bad_request(message: str) -> Refusal:
     """400, with a sentence."""
     return Refusal(400, "bad.request", message)
+
+
+def not_simulated(what: str) -> Refusal:
+    """501: the platform has it, the simulator has not. 404 would say that it does not exist."""
+    return Refusal(501, "not.simulated", f"The simulator does not simulate {what}.")
 
 
 def missing_permissions(permissions: Sequence[str]) -> Refusal:

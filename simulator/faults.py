@@ -293,4 +293,7 @@ def _refusal(kind: str, told: Mapping[str, Any]) -> Refusal:
     if status == 429 and after is not None and "code" not in told and "message" not in told:
         return too_many(int(after))
     headers = {} if after is None else {"Retry-After": str(int(after))}
-    return Refusal(status, told.get("code"), told.get("message"), headers=headers)
+    message = told.get("message")
+    if status == 429 and after is not None and message is None:
+        message = too_many(int(after)).message  # the number in it is that of the header
+    return Refusal(status, told.get("code"), message, headers=headers)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from simulator import predicates
+from simulator import predicates, spelling
 from simulator.details import Lives, arrange, holds, interval, known_fields, ordering
 from simulator.errors import Refusal, bad_request
 from simulator.life import Life
@@ -75,12 +75,8 @@ def parse(body: object, rules: Rules) -> Asked:
             "You must specify a search interval as part of your query that does not exceed"
             f" {rules.most_days} days."
         )  # fmt: skip
-    limit = told.get("limit")
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
-        raise bad_request("limit must be a positive integer.")
-    from_start = told.get("startOfDayIntervalMatching") or False
-    if not isinstance(from_start, bool):
-        raise bad_request("startOfDayIntervalMatching must be true or false.")
+    limit = None if told.get("limit") is None else spelling.positive(told["limit"], "limit")
+    from_start = spelling.truth(told.get("startOfDayIntervalMatching") or False, "startOfDayIntervalMatching")
     return Asked(start, end, predicates.parse(told), *ordering(told), limit, from_start)
 
 
@@ -168,10 +164,10 @@ class Jobs:
         return told + b"}"
 
     def cancel(self, job_id: str, owner: str) -> None:
-        """Take a job back. Raises Refusal (404)."""
+        """Take a job back: from now on it has no results, whether or not it was done. Raises Refusal (404)."""
         job = self._find(job_id, owner)
-        if job.state not in _OVER:
-            job.state = "CANCELLED"
+        if job.state not in ("FAILED", "EXPIRED"):
+            job.state, job.found = "CANCELLED", []
 
 
 def select(lives: Lives, asked: Asked, known: datetime, seen: Callable[[Life], bool]) -> list[Life]:
@@ -193,11 +189,10 @@ def _encoded(life: Life, known: datetime) -> bytes:
 
 
 def _size(told: str | None) -> int:
-    if told is None:
-        return DEFAULT_PAGE
-    if not told.isascii() or not told.isdigit() or not 1 <= int(told[:9]) <= LARGEST_PAGE:
+    size = DEFAULT_PAGE if told is None else spelling.positive(told, "pageSize")
+    if size > LARGEST_PAGE:
         raise bad_request(f"pageSize must be a number from 1 to {LARGEST_PAGE}.")
-    return int(told)
+    return size
 
 
 def cursor(position: int, job_id: str) -> bytes:

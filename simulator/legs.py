@@ -17,6 +17,8 @@ PROVIDERS: Final = {
     "message": "PureCloud Messaging",
     "email": "PureCloud Email",
     "callback": "PureCloud Callback",
+    "chat": "PureCloud Webchat v2",
+    "video": "PureCloud Video",  # assumed
 }
 
 

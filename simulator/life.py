@@ -21,7 +21,7 @@ T = TypeVar("T")
 _NONE = timedelta(0)
 _LATE = timedelta(hours=1)  # more than it takes to learn of an end
 _KEPT = 16  # derived values of one life
-_OF_THE_END = ("segmentEnd", "disconnectType", "wrapUpCode", "wrapUpNote")
+_OF_THE_END = ("segmentEnd", "disconnectType", "wrapUpCode", "wrapUpNote", "wrapUpTags")
 _OF_WRAP_UP = ("tAcw", "tHandle")
 
 

@@ -49,12 +49,11 @@ class RateLimit:
         return Spent(count + 1, self.allowed, math.ceil(began + self._seconds - now) + 1)
 
 
-def too_many(seconds: int, allowed: int = 300) -> Refusal:
+def too_many(seconds: int) -> Refusal:
     """429, to be tried again after so many seconds."""
     return Refusal(
         429,
         "too.many.requests.retry.after",
         f"Rate limit exceeded the maximum. Retry the request in [{seconds}] seconds",
         headers={"Retry-After": str(seconds)},
-        limit={"key": "client.credentials.token.rate.per.minute", "namespace": "platform.api", "value": allowed},
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import uuid
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -17,11 +16,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from simulator import frames
+from simulator import frames, http, spelling
 from simulator.alterations import Alterations
 from simulator.channels import Channel, Channels, Refused
 from simulator.clock import Clock
 from simulator.emitter import Emitter, Event, World, text
+from simulator.figures import Figures
 from simulator.live_faults import FAULTS
 from simulator.sockets import HEARTBEAT, Sockets
 from simulator.topics import EXPANDS, available
@@ -56,6 +56,7 @@ class Notifications:
             world, clock, heard=self.channels.heard, watched=self.channels.watched.__contains__,
             newly_watched=self._newly_watched, deliver=self._alter, breathe=self._breathe, seed=seed,
         )  # fmt: skip
+        self.emitter.figures = self.figures = Figures(world, self.channels.figures)
         self.alterations = Alterations(seed, self.emitter.correlation_id)
         self.emitted: Counter[str] = Counter()
         self.log: deque[Event] = deque(maxlen=_LOG)
@@ -204,15 +205,13 @@ class Notifications:
     # REST
 
     def _answering(self, handler: Handler) -> Handler:
-        """Refusals as error bodies, whose contextId is the answer's correlation id."""
+        """Refusals as error bodies, whose contextId is the answer's correlation id, which whoever lets in has drawn."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             try:
                 return await handler(request)
             except Refused as refused:
-                context = str(uuid.uuid4())
-                headers = {"ININ-Correlation-Id": context}
-                return web.json_response(refused.body(context), status=refused.status, headers=headers)
+                return web.json_response(refused.body(http.context()), status=refused.status)
 
         return answer
 
@@ -221,14 +220,15 @@ class Notifications:
         return token, self.client_of(token)
 
     async def _available(self, request: web.Request) -> web.StreamResponse:
-        wanted = [one for given in request.query.getall("expand", []) for one in given.split(",")]
-        if set(wanted) - EXPANDS:
+        given = [one for each in request.query.getall("expand", []) for one in each.split(",")]
+        wanted = [found for one in given if (found := spelling.word(one, EXPANDS)) is not None]
+        if len(wanted) < len(given):
             raise _bad_query("expand")
         return web.json_response(available(expand=wanted, preview=_boolean(request, "includePreview", default=True)))
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        kind = request.query.get("includechannels", "token")
-        if kind not in ("token", "oauthclient"):
+        kind = spelling.word(request.query.get("includechannels", "token"), ("token", "oauthclient"))
+        if kind is None:
             raise _bad_query("includechannels")
         token, client = self._client(request)
         mine = self.channels.of(client, self.clock.now())
@@ -237,8 +237,11 @@ class Notifications:
         return web.json_response({"entities": told + (others if kind == "oauthclient" else [])})
 
     def _told(self, channel: Channel, request: web.Request) -> dict[str, Any]:
-        address = f"{'wss' if request.secure else 'ws'}://{request.host}/channels/{channel.id}"
-        return {"connectUri": address, "id": channel.id, "expires": text(channel.expires)}
+        return {
+            "connectUri": f"{http.socket_address(request)}/channels/{channel.id}",
+            "id": channel.id,
+            "expires": text(channel.expires),
+        }
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         token, client = self._client(request)
@@ -273,10 +276,10 @@ def _bad_query(name: str) -> Refused:
 
 
 def _boolean(request: web.Request, name: str, *, default: bool) -> bool:
-    told = request.query.get(name, str(default)).lower()
-    if told not in ("true", "false"):
+    found = spelling.word(request.query.get(name, str(default)), ("true", "false"))
+    if found is None:
         raise _bad_query(name)
-    return told == "true"
+    return found == "true"
 
 
 async def _asked(request: web.Request) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from simulator import variety
 from simulator.legs import Leg
 from simulator.story import Cast, Plot, Story, Written
 from simulator.times import moment
@@ -22,6 +23,7 @@ LONGEST: Final = {
     "message": timedelta(days=5),
     "email": timedelta(days=6),
     "callback": timedelta(days=3),
+    **variety.LONGEST,
 }
 
 
@@ -58,7 +60,8 @@ def _outbound(story: Story) -> None:
     for leg in (agent, customer):
         leg.session["direction"] = "outbound"
     story.name(customer, story.number["name"])
-    customer.segment("dialing", dialed, story.at)
+    # Both are there from the beginning, as the platform has them: no snapshot is without the customer.
+    customer.segment("dialing", begun, story.at)
     agent.count("nOutbound", begun)
     agent.count("nOutboundAttempted", begun)
     agent.spent(begun, dialed, "tContacting")
@@ -140,4 +143,5 @@ _PLOTS: Final[dict[str, Callable[[Story], None]]] = {
     "message": _message,
     "email": _email,
     "callback": _callback,
+    **variety.PLOTS,
 }

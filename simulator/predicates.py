@@ -7,13 +7,14 @@ are combined with "and".
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from simulator import dimensions
+from simulator import dimensions, spelling
 from simulator.dimensions import Facts
-from simulator.errors import bad_request
+from simulator.errors import bad_request, not_simulated
 from simulator.times import moment
 
 Row = Mapping[str, Any]
@@ -24,13 +25,18 @@ _RANGES: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "lte": lambda value, bound: value <= bound,
 }
 _OPERATORS: Final = ("matches", "exists", "notExists")
+_OF_FILTER: Final = frozenset({"type", "clauses", "predicates"})
+_OF_PREDICATE: Final = frozenset({
+    "type", "dimension", "metric", "property", "propertyType", "operator", "value", "range",
+})  # fmt: skip
 
 
 class Grammar(NamedTuple):
-    """What a list of filters may name."""
+    """What a list of filters may name. absent: what the platform has besides, and the simulator has not."""
 
     dimensions: frozenset[str]
     metrics: frozenset[str]
+    absent: frozenset[str] = frozenset()
 
 
 GRAMMARS: Final[Mapping[str, Grammar]] = {
@@ -89,15 +95,20 @@ def parse_filter(told: object, grammar: Grammar) -> Filter:
 def _filter(told: object, grammar: Grammar, *, clauses: bool) -> Filter:
     if not isinstance(told, dict):
         raise bad_request("A filter must be an object.")
-    if told.get("type", "and") not in ("and", "or"):
-        raise bad_request(f"Invalid filter type: {told['type']}")
+    _refuse_strange(told, _OF_FILTER)
+    kind = spelling.chosen(told.get("type") or "and", ("and", "or"), "filter type")
     if told.get("clauses") and not clauses:
         raise bad_request("Filters may be nested to two levels only.")
     inner = tuple(_filter(one, grammar, clauses=False) for one in _listed(told, "clauses"))
     predicates = tuple(_predicate(one, grammar) for one in _listed(told, "predicates"))
     if not inner and not predicates:
         raise bad_request("A filter must have at least one predicate or clause.")
-    return Filter(told.get("type") == "or", predicates, inner)
+    return Filter(kind == "or", predicates, inner)
+
+
+def _refuse_strange(told: Mapping[str, Any], known: frozenset[str]) -> None:
+    if strange := told.keys() - known:
+        raise spelling.unknown_field(min(strange))
 
 
 def _listed(told: Mapping[str, Any], key: str) -> list[object]:
@@ -110,9 +121,8 @@ def _listed(told: Mapping[str, Any], key: str) -> list[object]:
 def _predicate(told: object, grammar: Grammar) -> Predicate:
     if not isinstance(told, dict):
         raise bad_request("A predicate must be an object.")
-    operator = told.get("operator") or "matches"
-    if not isinstance(operator, str) or operator not in _OPERATORS:
-        raise bad_request(f"Invalid predicate operator: {operator}")
+    _refuse_strange(told, _OF_PREDICATE)
+    operator = spelling.chosen(told.get("operator") or "matches", _OPERATORS, "predicate operator")
     kind, name = _subject(told, grammar)
     value, bounds = told.get("value"), told.get("range")
     if operator == "matches" and value is None and bounds is None:
@@ -128,9 +138,13 @@ def _subject(told: Mapping[str, Any], grammar: Grammar) -> tuple[str, str]:
         name = told.get(kind)
         if name is None:
             continue
-        if not isinstance(name, str) or told.get("type", kind) != kind or (known is not None and name not in known):
+        meant = spelling.chosen(told.get("type") or kind, ("dimension", "metric", "property"), "predicate type")
+        found = name if known is None and isinstance(name, str) else spelling.word(name, known or ())
+        if found is None and name in grammar.absent:
+            raise not_simulated(f"a filter by {name} here")
+        if found is None or meant != kind:
             raise bad_request(f"Invalid {kind} for this filter: {name}")
-        return kind, name
+        return kind, found
     raise bad_request("A predicate must have a dimension, a metric or a property.")
 
 
@@ -139,9 +153,21 @@ def _range(told: object) -> Mapping[str, float] | None:
         return None
     if not isinstance(told, dict) or not told or not told.keys() <= _RANGES.keys():
         raise bad_request("A range has gt, gte, lt and lte only.")
-    if not all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in told.values()):
+    bounds = {name: _number(bound) for name, bound in told.items() if bound is not None}
+    if not bounds:
+        raise bad_request("A range must have a bound.")
+    return bounds
+
+
+def _number(told: object) -> float:
+    """A bound, as JSON or as text."""
+    try:
+        found = float(told) if isinstance(told, int | float | str) and not isinstance(told, bool) else math.nan
+    except (ValueError, OverflowError):
+        found = math.nan
+    if math.isnan(found):
         raise bad_request("The bounds of a range must be numbers.")
-    return told
+    return found
 
 
 def holds(filters: Filters, facts: Facts) -> bool:

@@ -6,19 +6,19 @@ library; the organisation's state is the simulator's.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
-from simulator import aggregates, details, entities
+from simulator import aggregates, authorization, conversations, details, observations, routing, tokens, users
 from simulator.errors import Refusal, bad_request
 from simulator.life import Life
-from simulator.sign_in import Client
+from simulator.resources import Answer, Request, Route, decoded, sees, told
 from simulator.times import text
 
 if TYPE_CHECKING:
     from simulator.server import Simulator
+
+__all__ = ["ROUTES", "Answer", "Request", "Route", "sees"]
 
 MOST_IDS: Final = 100
 _AGGREGATED_DAYS: Final = 31  # how long before the interval a conversation may have started
@@ -27,106 +27,7 @@ _DETAILS: Final = "/api/v2/analytics/conversations/details"
 _VIEW: Final = ("analytics:conversationDetail:view", "analytics:agentConversationDetail:view")
 
 
-class Request(NamedTuple):
-    """A request of a client that has signed in. query: a name that comes several times has its values joined by `,`."""
-
-    client: Client
-    token: str
-    path: str
-    ids: Mapping[str, str]
-    query: Mapping[str, str]
-    body: bytes
-    now: datetime
-    clock: float
-
-
-class Answer(NamedTuple):
-    """What is sent back; `body` is JSON, or empty."""
-
-    status: int
-    body: bytes
-
-
-Handler = Callable[["Simulator", Request], Answer]
-
-
-class Route(NamedTuple):
-    """A resource. needs: permissions, any of which is enough."""
-
-    method: str
-    path: str
-    needs: tuple[str, ...]
-    handler: Handler
-
-
-def told(value: object, status: int = 200) -> Answer:
-    """A JSON answer."""
-    return Answer(status, json.dumps(value, separators=(",", ":")).encode())
-
-
-def decoded(body: bytes) -> Any:
-    """A request's JSON. Raises Refusal (400)."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refusal(400) from None
-
-
-# The organisation
-
-
-def _organization(simulator: Simulator, _: Request) -> Answer:
-    return told(simulator.world.organization)
-
-
-def _divisions(simulator: Simulator, request: Request) -> Answer:
-    seen = request.client.divisions
-    found = [one for one in simulator.world.divisions if seen is None or one["id"] in seen]
-    return told(entities.page(found, request.query, request.path))
-
-
-def _queues(simulator: Simulator, request: Request) -> Answer:
-    found = entities.in_divisions(simulator.world.queues, request.client.divisions)
-    if "name" in request.query:
-        found = [one for one in found if request.query["name"].lower() in one["name"].lower()]
-    return told(entities.page(found, request.query, request.path))
-
-
-def _queue(simulator: Simulator, request: Request) -> Answer:
-    return _one_of(simulator.world.queues, request)
-
-
-def _users(simulator: Simulator, request: Request) -> Answer:
-    state = request.query.get("state", "active")
-    found = entities.in_divisions(simulator.world.users, request.client.divisions)
-    found = [one for one in found if state == "any" or one["state"] == state]
-    return told(entities.page(found, request.query, request.path))
-
-
-def _user(simulator: Simulator, request: Request) -> Answer:
-    return _one_of(simulator.world.users, request)
-
-
-def _one_of(every: list[dict[str, Any]], request: Request) -> Answer:
-    for one in entities.in_divisions(every, request.client.divisions):
-        if one["id"] == request.ids["id"]:
-            return told(one)
-    raise Refusal(404)
-
-
-def _sign_out(simulator: Simulator, request: Request) -> Answer:
-    simulator.sign_in.revoke(request.token)
-    return Answer(200, b"")
-
-
 # Conversation details
-
-
-def sees(client: Client, life: Life) -> bool:
-    """Whether a client's divisions include one of the conversation's, and no part of the index is away that has it."""
-    if client.misses is not None and client.misses(life.id):
-        return False
-    return client.divisions is None or not client.divisions.isdisjoint(life.record["divisionIds"])
 
 
 def _query(simulator: Simulator, request: Request) -> Answer:
@@ -138,7 +39,8 @@ def _query(simulator: Simulator, request: Request) -> Answer:
         return life.id not in simulator.hidden and sees(request.client, life)
 
     found = details.select(simulator.world, query, request.now, reading=simulator.reading, seen=seen)
-    return Answer(200, details.answer(found, query, request.now, jitter=simulator.jitter, draw=simulator.draw))
+    return Answer(200, details.answer(found, query, request.now, jitter=simulator.jitter, draw=simulator.draw,
+                                       paging=simulator.paging))  # fmt: skip
 
 
 def _by_ids(simulator: Simulator, request: Request) -> Answer:
@@ -216,13 +118,12 @@ def _aggregates(simulator: Simulator, request: Request) -> Answer:
 
 
 ROUTES: Final = (
-    Route("GET", "/api/v2/organizations/me", (), _organization),
-    Route("GET", "/api/v2/authorization/divisions", ("authorization:division:view",), _divisions),
-    Route("GET", "/api/v2/routing/queues", ("routing:queue:view",), _queues),
-    Route("GET", "/api/v2/routing/queues/{id}", ("routing:queue:view",), _queue),
-    Route("GET", "/api/v2/users", ("directory:user:view",), _users),
-    Route("GET", "/api/v2/users/{id}", ("directory:user:view",), _user),
-    Route("DELETE", "/api/v2/tokens/me", (), _sign_out),
+    *authorization.ROUTES,
+    *routing.ROUTES,
+    *users.ROUTES,
+    *tokens.ROUTES,
+    *conversations.ROUTES,
+    *observations.ROUTES,
     Route("POST", f"{_DETAILS}/query", _VIEW, _query),
     Route("POST", "/api/v2/analytics/conversations/aggregates/query", _AGGREGATE, _aggregates),
     Route("GET", _DETAILS, _VIEW, _by_ids),

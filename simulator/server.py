@@ -12,7 +12,7 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -20,11 +20,12 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
-from simulator import broken_bytes, gateways, partial_answers, rest, slow_answers
+from simulator import broken_bytes, gateways, http, partial_answers, rest, slow_answers
+from simulator.certificates import Certificate
 from simulator.channels import Channels
 from simulator.clock import Clock
-from simulator.details import READINGS, Jitter
-from simulator.errors import Refusal, SignInRefused, missing_permissions
+from simulator.details import LARGEST_PAGE, READINGS, Jitter, Paging
+from simulator.errors import LARGEST_BODY, Refusal, SignInRefused, missing_permissions, not_simulated
 from simulator.faults import Effect, Fault, Script, effect
 from simulator.jobs import Jobs, Rules
 from simulator.legs import identity
@@ -51,7 +52,9 @@ class Simulator:
     conversations an hour. reading: how a part of a day is matched, `overlap` or `day`. rate_limit: requests a minute.
     records: conversations to have besides. drift: called before each details query, with how many there were.
     latency: real seconds that every answer takes. jitter: how `totalHits` errs. visible_divisions: ids, None for all.
-    token_lifetime: real seconds. job_rules: how asynchronous jobs behave. faults: a script.
+    token_lifetime: real seconds. job_rules: how asynchronous jobs behave. faults: a script. paging: what is not
+    documented of a details query's pages. tls: a certificate, for https and wss. variety: chats, video calls and calls
+    of campaigns too.
     """
 
     def __init__(
@@ -61,23 +64,29 @@ class Simulator:
         drift: Callable[[Simulator, int], None] | None = None, latency: float = 0.0, port: int = 0,
         jitter: Jitter | None = None, visible_divisions: Iterable[str] | None = None, token_lifetime: float = 86_400,
         job_rules: Rules | None = None, faults: Sequence[Fault] = (), monotonic: Callable[[], float] = time.monotonic,
+        paging: Paging | None = None, tls: Certificate | None = None, variety: bool = False,
     ) -> None:  # fmt: skip
         start = start or datetime.now(UTC) - timedelta(hours=2)
         if reading not in READINGS:
             raise ValueError(f"reading must be one of {', '.join(READINGS)}")
         self.clock = Clock(start, rate)
-        self.world = World(seed, start, per_hour, queues, users)
+        self.world = World(seed, start, per_hour, queues, users, variety=variety)
         self.reading, self.latency, self.drift = reading, latency, drift
         self.jitter = jitter or Jitter()
         for record in records or ():
             self.world.add(Life(record, 0))
-        self.draw = random.Random(seed)
+        self.paging = paging or Paging()
+        if not 1 <= self.paging.most_rows <= LARGEST_PAGE:
+            raise ValueError(f"a page has 1 to {LARGEST_PAGE} rows")
+        self._tls = tls
+        # Streams of their own: one that began like another's would make the same ids.
+        self.draw, names = random.Random(f"answers {seed}"), random.Random(f"jobs {seed}")
         self._port, self._monotonic = port, monotonic
         self.client_id, self.client_secret = "simulated-client", "simulated-secret-7f3a"
         self.sign_in = SignIn([Client(self.client_id, self.client_secret)], token_lifetime)
         self.visible_divisions = visible_divisions
         self.limits = RateLimit(rate_limit)
-        self.jobs = Jobs(job_rules or Rules(), lambda: identity(self.draw))
+        self.jobs = Jobs(job_rules or Rules(), lambda: identity(names))
         check(faults)
         self.faults = Script(faults, start)
         self.request_counts: Counter[str] = Counter()
@@ -87,14 +96,21 @@ class Simulator:
             self.world, self.clock, organization=str(self.world.organization["id"]), seed=seed,
             client_of=self._client_of, on_revoke=self.sign_in.revoke,
         )  # fmt: skip
+        self.notifications.figures.watermark = self.jobs.watermark
         self.fail: list[int] = []
 
     @property
     def env(self) -> dict[str, str]:
-        """Settings for a client, as Genesys' own tools name them."""
+        """Settings for a client: rollbook's names of the addresses, and those of Genesys' tools for the sign-in.
+
+        With TLS also what makes Python's and Node's clients trust the certificate.
+        """
+        trusted = {name: str(self._tls.certificate) for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+                   } if self._tls is not None else {}  # fmt: skip
         return {
             "GENESYSCLOUD_API_URL": self.api_url, "GENESYSCLOUD_LOGIN_URL": self.login_url,
             "GENESYSCLOUD_OAUTHCLIENT_ID": self.client_id, "GENESYSCLOUD_OAUTHCLIENT_SECRET": self.client_secret,
+            **trusted,
         }  # fmt: skip
 
     @property
@@ -132,8 +148,8 @@ class Simulator:
         return {life.id: life.view(now) for life in lives if life.visible(now) and rest.sees(self.client, life)}
 
     async def __aenter__(self) -> Self:
-        app = web.Application(middlewares=[self._gate])
-        app.on_response_prepare.append(self._date)
+        app = web.Application(middlewares=[self._gate], client_max_size=LARGEST_BODY)
+        app.on_response_prepare.append(self._finish)
         add = app.router.add_route
         add("POST", "/oauth/token", self._token)
         for route in rest.ROUTES:
@@ -142,8 +158,10 @@ class Simulator:
         # Too long an address is refused as the platform would, with its own Date; the library's refusal has neither.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, max_line_size=1_000_000)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
-        self.api_url = self.login_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        context = self._tls.context() if self._tls is not None else None
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=context).start()
+        scheme = "http" if context is None else "https"
+        self.api_url = self.login_url = f"{scheme}://127.0.0.1:{self._runner.addresses[0][1]}"
         self._playing = asyncio.create_task(self._play())
         await self.notifications.start()
         return self
@@ -160,6 +178,9 @@ class Simulator:
     @web.middleware
     async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
         name, context = f"{request.method} {request.path}", str(uuid.uuid4())
+        http.CONTEXT.set(context)
+        if (told_browser := http.preflight(request)) is not None:
+            return told_browser
         self.request_counts[name] += 1
         headers = {"ININ-Correlation-Id": context}
         effect = self._strike(name)
@@ -175,9 +196,13 @@ class Simulator:
             self.world.grow(self.now())
             answer: web.StreamResponse = await self._answer(request, handler, name)
         except (Refusal, web.HTTPException) as error:
-            refusal = error if isinstance(error, Refusal) else Refusal(error.status)
+            refusal = error if isinstance(error, Refusal) else _refused(request, error)
             headers |= refusal.headers
+            if refusal.status == 429 and refusal.limit is None:
+                headers |= self._spent(request, refusal, headers)
             answer = web.json_response(refusal.body(context), status=refusal.status)
+        except (ConnectionError, web.RequestPayloadError):
+            return web.Response(status=400)  # whoever asked has gone; nobody gets this
         if isinstance(answer, web.Response):
             for header, value in headers.items():
                 answer.headers.setdefault(header, value)
@@ -192,10 +217,21 @@ class Simulator:
         spent = self.limits.spend(token, clock)
         headers |= spent.headers()
         if spent.over:
-            raise too_many(spent.reset, spent.allowed)
+            raise too_many(spent.reset)
         if self.fail:
             status = self.fail.pop(0)
             raise too_many(1) if status == 429 else Refusal(status)
+
+    def _spent(self, request: web.Request, refusal: Refusal, headers: Mapping[str, str]) -> dict[str, str]:
+        """What a 429 says of the limit, where it is a fault that refuses: it is over, until the wait is."""
+        reset = refusal.headers.get("Retry-After", "60")
+        if not request.path.startswith("/api/") or headers.get("inin-ratelimit-reset") == reset:
+            return {}
+        allowed = self.limits.allowed
+        return {
+            "inin-ratelimit-count": str(allowed + 1), "inin-ratelimit-allowed": str(allowed),
+            "inin-ratelimit-reset": reset,
+        }  # fmt: skip
 
     def _strike(self, name: str) -> Effect:
         now = self.now()
@@ -267,8 +303,9 @@ class Simulator:
                 request.transport.abort()
         return answer
 
-    async def _date(self, _: web.Request, answer: web.StreamResponse) -> None:
-        """Every answer's Date is the organisation's own, whatever this machine's clock says."""
+    async def _finish(self, request: web.Request, answer: web.StreamResponse) -> None:
+        """Every answer has the platform's headers, and the organisation's Date whatever this machine's clock says."""
+        http.finish(request, answer)
         off = _DATE_OFF.get()
         if off is None:
             answer.headers.popall("Date", None)
@@ -343,6 +380,13 @@ class Simulator:
     def cut(self, minutes: float) -> None:
         """Every socket dies without a word, and none is accepted for so many simulated minutes."""
         self.notifications.cut(minutes)
+
+
+def _refused(request: web.Request, error: web.HTTPException) -> Refusal:
+    """A refusal of the library's own, as the platform would spell it."""
+    if request.match_info.http_exception is error and http.exists_elsewhere(request.path):
+        return not_simulated(f"{request.method} {request.path}")
+    return Refusal(error.status)
 
 
 def _there(request: web.Request) -> bool:

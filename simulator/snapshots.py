@@ -123,7 +123,9 @@ def _queues(parties: Iterable[Party]) -> dict[str, str | None]:
             if queue:
                 latest = max(latest, (party.legs[-1].started, queue))
     for party in parties:
-        found.setdefault(party.participant["participantId"], latest[1])
+        # Recorded: a callback that is scheduled is in its queue before anything there has begun.
+        scheduled = next((one.queue for one in party.legs if one.initial == "scheduled"), None)
+        found.setdefault(party.participant["participantId"], latest[1] or scheduled)
     return found
 
 
@@ -175,7 +177,8 @@ def _participant(party: Party, now: Scene) -> dict[str, Any]:
         **_given(
             connectedTime=party.connected, endTime=party.ended, userId=who.get("userId"),
             externalContactId=who.get("externalContactId"), externalOrganizationId=who.get("externalOrganizationId"),
-            name=who.get("participantName"), queueId=queue, purpose=who.get("purpose"), address=address,
+            name=None if who.get("purpose") == "acd" else who.get("participantName"), queueId=queue,
+            purpose=who.get("purpose"), address=address,
         ),
         **_wrapping(party),
         **_routing(party, queue),
@@ -213,7 +216,9 @@ def _routing(party: Party, queue: str | None) -> dict[str, Any]:
         for skill in segment.get("requestedRoutingSkillIds", ())
         if segment["segmentStart"] <= one.started
     }
-    routing: dict[str, Any] = {"queue": {"id": queue}, "language": {}, "priority": 0, "scoredAgents": []}
+    # Recorded: an agent's does not name the queue, and whom routing has scored is not told.
+    named = {"id": queue} if party.participant.get("purpose") == "acd" else {}
+    routing: dict[str, Any] = {"queue": named, "language": {}, "priority": 0}
     if skills:
         routing["skills"] = [{"id": one} for one in skills]
     return {"conversationRoutingData": routing} | ({"alertingTimeoutMs": _ALERTING_MS} if party.staff else {})
@@ -235,7 +240,7 @@ def _peer(one: Leg, now: Scene) -> str | None:
 
 def _communication(one: Leg, party: Party, now: Scene) -> dict[str, Any]:
     told: dict[str, Any] = {"id": one.session["sessionId"], "state": one.state, "initialState": one.initial}
-    if one.medium in STATES:
+    if one.medium in STATES and one.medium != "callback":  # recorded: a callback has none
         told["direction"] = one.session.get("direction", "inbound")
     if one.medium not in ("cobrowse", "screenshare", "video"):
         told |= {"held": one.held_since is not None} | _given(startHoldTime=one.held_since)
@@ -280,7 +285,12 @@ def _recording(one: Leg) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _callback(one: Leg, _now: Scene) -> dict[str, Any]:
+def _callback(one: Leg, now: Scene) -> dict[str, Any]:
+    script, name = one.session.get("scriptId"), one.session.get("callbackUserName")
+    return _flat_callback(one, now) | _given(scriptId=script, callerIdName=name)
+
+
+def _flat_callback(one: Leg, _now: Scene) -> dict[str, Any]:
     names = ("callbackNumbers", "callbackUserName", "callbackScheduledTime", "timeoutSeconds")
     told = {name: one.session[name] for name in names if one.session.get(name) is not None}
     return told | {"skipEnabled": bool(one.session.get("skipEnabled")), "externalCampaign": False}
@@ -369,4 +379,4 @@ def _flat_message(one: Leg, now: Scene) -> dict[str, Any]:
     return {"messages": told, "type": _message_type(one)}
 
 
-_FLAT: Final = {"voice": _flat_call, "callback": _callback, "email": _email, "message": _flat_message}
+_FLAT: Final = {"voice": _flat_call, "callback": _flat_callback, "email": _email, "message": _flat_message}

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import uuid
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
-from simulator import frames
+from simulator import frames, http
 from simulator.channels import Channel, Channels, Refused, gone
 from simulator.clock import Clock
 
@@ -128,7 +127,7 @@ class Sockets:
         try:
             channel = self._admit(request.match_info["id"])
         except Refused as refused:
-            return web.json_response(refused.body(str(uuid.uuid4())), status=refused.status)
+            return web.json_response(refused.body(http.context()), status=refused.status)
         socket = web.WebSocketResponse(compress=False, timeout=2.0)
         try:
             await socket.prepare(request)

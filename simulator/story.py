@@ -6,7 +6,7 @@ How a leg is spelled is in `legs`; which scenes follow each other is in `plots`;
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -14,8 +14,14 @@ from simulator import legs
 from simulator.legs import Leg, identity
 from simulator.times import text
 
-_TALKS: Final = {"voice": (30, 420), "message": (120, 2400), "email": (600, 50_000), "callback": (200, 900)}
-_ENDS: Final = {"voice": "peer", "message": "client", "email": "client", "callback": "client"}
+_TALKS: Final = {"voice": (30, 420), "message": (120, 2400), "email": (600, 50_000), "callback": (200, 900),
+                 "chat": (120, 1500), "video": (60, 900)}  # fmt: skip
+_ENDS: Final = {"voice": "peer", "message": "client", "email": "client", "callback": "client",
+                "chat": "peer", "video": "peer"}  # fmt: skip
+
+
+# How a medium describes its sessions that has more of them to tell than stands here.
+DESCRIBED: Final[dict[str, Callable[[Leg, random.Random], None]]] = {}
 
 
 class Cast(NamedTuple):
@@ -52,7 +58,7 @@ class Story:
         self.plot, self.cast = plot, cast
         self.draw = random.Random(plot.seed)
         self.at = plot.start
-        self.media = "voice" if plot.kind == "outbound" else plot.kind
+        self.media = "voice" if plot.kind in ("outbound", "dialer") else plot.kind
         self.number = {
             "ani": f"tel:+1317555{self.draw.randrange(10_000):04}",
             "dnis": "tel:+18005550100",
@@ -91,6 +97,8 @@ class Story:
             legs.describe_message(leg, self.draw, f"guest-{self.plot.seed % 10_000}")
         elif leg.media == "email":
             legs.describe_email(leg, f"customer{self.plot.seed % 10_000}@example.com")
+        elif leg.media in DESCRIBED:
+            DESCRIBED[leg.media](leg, self.draw)
         else:
             legs.describe_callback(leg, self.number, self.plot.start + timedelta(minutes=30), self.cast.flows[0]["id"])
 
@@ -303,7 +311,7 @@ class Story:
         }
         record |= lowest(participants)
         record |= {
-            "originatingDirection": "outbound" if self.plot.kind == "outbound" else "inbound",
+            "originatingDirection": "outbound" if self.plot.kind in ("outbound", "dialer") else "inbound",
             "participants": participants,
         }
         return Written(record, self._attributes(participants), self.breaks)

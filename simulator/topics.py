@@ -33,7 +33,10 @@ EXPANDS: Final = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A template. permissions: all of them are needed. transports: as the API spells them."""
+    """A template. permissions: all of them are needed. transports: as the API spells them.
+
+    figure: it tells what goes on (see `figures`). silent: the simulator has no events for it, and refuses it.
+    """
 
     id: str
     description: str
@@ -41,6 +44,8 @@ class Topic:
     transports: tuple[str, ...] = ("All",)
     parameters: tuple[str, ...] = ()
     preview: bool = False
+    figure: bool = False
+    silent: bool = False
 
     @property
     def on_websocket(self) -> bool:
@@ -92,21 +97,41 @@ def _table() -> dict[str, Topic]:
         Topic(
             "v2.analytics.queues.{id}.observations", "Queue observations",
             ("analytics:queueObservation:view", "analytics:conversationAggregate:view"), ("All",), ("queueId",),
+            figure=True,
+        ),
+        Topic(
+            "v2.analytics.queues.{id}.activity", "Queue activity", ("analytics:queueObservation:view",), ("All",),
+            ("queueId",), figure=True,
+        ),
+        Topic(
+            "v2.analytics.flow.{id}.aggregates", "Flow aggregates", ("analytics:flowAggregate:view",), ("All",),
+            ("flowId",), silent=True,
+        ),
+        Topic(
+            "v2.routing.queues.{id}.users", "Members of a queue", ("routing:queueMember:manage",), ("All",),
+            ("queueId",), silent=True,
         ),
         Topic(
             "v2.analytics.users.{id}.aggregates", "User aggregates",
             ("analytics:userAggregate:view", "analytics:conversationAggregate:view"), ("All",), ("userId",),
+            silent=True,
         ),
         Topic(
             "v2.analytics.conversation.{id}.metrics", "Conversation metrics", (DETAIL_VIEW,), ("All",),
-            ("conversationId",),
+            ("conversationId",), silent=True,
         ),
-        Topic("v2.conversations.{id}.transcription", "Transcription", (), ("All",), ("conversationId",)),
-        Topic("v2.users.{id}.conversationsummary", "Summary of a user's conversations", (), ("All",), ("userId",)),
-        Topic("v2.users.{id}.activity", "A user's activity", (), ("All",), ("userId",)),
-        Topic("v2.users.{id}.presence", "A user's presence", (), ("All",), ("userId",)),
-        Topic("v2.users.{id}.routingStatus", "A user's routing status", (), ("All",), ("userId",)),
-        Topic("v2.analytics.conversations.details.jobs.availability", "Watermark of the details jobs", (DETAIL_VIEW,)),
+        Topic("v2.conversations.{id}.transcription", "Transcription", (), ("All",), ("conversationId",), silent=True),
+        Topic(
+            "v2.users.{id}.conversationsummary", "Summary of a user's conversations", (), ("All",), ("userId",),
+            figure=True,
+        ),
+        Topic("v2.users.{id}.activity", "A user's activity", (), ("All",), ("userId",), figure=True),
+        Topic("v2.users.{id}.presence", "A user's presence", (), ("All",), ("userId",), figure=True),
+        Topic("v2.users.{id}.routingStatus", "A user's routing status", (), ("All",), ("userId",), figure=True),
+        Topic(
+            "v2.analytics.conversations.details.jobs.availability", "Watermark of the details jobs", (DETAIL_VIEW,),
+            figure=True,
+        ),
         Topic(
             "v2.audits.entitytype.{id}.entityid.{id}", "Audits", ("audits:audit:view",), ("EventBridge",),
             ("entityType", "entityId"),

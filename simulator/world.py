@@ -17,6 +17,8 @@ from simulator.life import Life, Told, view
 from simulator.plots import KINDS, LONGEST, STUCK, write
 from simulator.story import Cast, Plot
 from simulator.times import FAR, moment, text, whole
+from simulator.variety import KINDS as MORE_KINDS
+from simulator.variety import enriched
 
 __all__ = ["FAR", "Life", "World", "moment", "text", "view"]
 
@@ -30,9 +32,14 @@ _OLD: Final = timedelta(hours=48)
 
 
 class World:
-    """Queues, users, divisions and the conversations. per_hour: how many start in an hour."""
+    """Queues, users, divisions and the conversations. per_hour: how many start in an hour. variety: of more kinds, and
+    with fields that are seldom filled."""
 
-    def __init__(self, seed: int, start: datetime, per_hour: float, queues: int, users: int) -> None:
+    def __init__(
+        self, seed: int, start: datetime, per_hour: float, queues: int, users: int, *, variety: bool = False
+    ) -> None:  # fmt: skip
+        self._variety = variety
+        self._kinds = KINDS | MORE_KINDS if variety else KINDS
         self._draw = draw = random.Random(seed)
         self._per_hour, self._next = per_hour, start
         self.organization = _organization(draw)
@@ -41,7 +48,9 @@ class World:
         self.users = [_user(draw, number + 1, self.divisions) for number in range(users)]
         self.queues = [_queue(draw, number + 1, self.divisions, users, start) for number in range(queues)]
         flows = [{"id": identity(draw), "name": name} for name in ("Main IVR", "After hours", "Verification")]
-        self._cast = Cast(self.queues, self.users, flows, [identity(draw) for _ in range(8)])
+        codes = [identity(draw) for _ in range(8)]
+        self._cast = Cast(self.queues, self.users, flows, codes)
+        self.wrap_up_codes = [_code(one, number, self.divisions[0], start) for number, one in enumerate(codes)]
         self.lives: list[Life] = []
         self.starts: list[datetime] = []
         self.by_id: dict[str, Life] = {}
@@ -116,7 +125,7 @@ class World:
 
     def _conceive(self, start: datetime) -> Life:
         """A conversation that is not written yet."""
-        kind = _weighted(self._draw, KINDS)
+        kind = _weighted(self._draw, self._kinds)
         plot = Plot(identity(self._draw), start, kind, self._draw.getrandbits(64), self._draw.random() < STUCK)
         indexed = _weighted(self._draw, _INDEXED)
         if self._late is not None and self._late[1](plot.conversation_id):
@@ -128,6 +137,8 @@ class World:
         def told() -> Told:
             draw = random.Random(~plot.seed)
             written = write(plot, self._cast)
+            if self._variety:
+                written = written._replace(record=enriched(written.record, random.Random(f"more {plot.seed}")))
             audio = timedelta(seconds=_weighted(draw, _AUDIO))
             wrap_up = timedelta(seconds=_weighted(draw, _WRAP_UP))
             end = written.record.get("conversationEnd")
@@ -189,6 +200,19 @@ def _queue(
         "enableManualAssignment": False,
         "selfUri": f"/api/v2/routing/queues/{one}",
     }
+
+
+_CODES: Final = (
+    "Order placed", "Question answered", "Complaint", "Callback promised", "Wrong number", "Delivery", "Invoice",
+    "Passed on",
+)  # fmt: skip
+
+
+def _code(identity: str, number: int, division: dict[str, Any], start: datetime) -> dict[str, Any]:
+    return {
+        "id": identity, "name": _CODES[number % len(_CODES)], "division": _of(division), "description": "",
+        "dateCreated": text(start - timedelta(days=400)), "selfUri": f"/api/v2/routing/wrapupcodes/{identity}",
+    }  # fmt: skip
 
 
 def _user(draw: random.Random, number: int, divisions: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from typing import Any, Final
 import click
 
 from genesys import console
-from genesys.columns import fitted
+from genesys.columns import count, fitted
 from genesys.settings import Settings
 from store import status as state
 from store.book import Book
 
 _NAME: Final = 15  # columns of a field's name
+_STRETCHES: Final = 3  # of proven time, the latest
 _ORDER: Final = ("settled", "complete", "open", "due", "pending", "failed")
 
 
@@ -118,8 +119,11 @@ def _windows(ledger: dict[str, Any]) -> Iterator[str]:
         yield _field("windows", "none yet")
         return
     yield _field("windows", ", ".join(f"{counts[name]:,} {name}" for name in _ORDER if counts.get(name)))
-    if ledger["from"]:
-        yield _field("", f"proven between {_minute(ledger['from'])} and {_minute(ledger['until'])}")
+    for stretch in ledger["proven"][-_STRETCHES:]:
+        yield _field("", f"proven from {_minute(stretch['from'])} to {_minute(stretch['until'])}")
+    if (more := len(ledger["proven"]) - _STRETCHES) > 0:
+        earlier = count(more, "earlier stretch", "earlier stretches")
+        yield _field("", f"and {earlier}; what lies between is not proven")
     if ledger["last_read_at"]:
         yield _field("", f"last read well on {_minute(ledger['last_read_at'])}")
     if (due := ledger["due"])["count"]:

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from genesys.detail import DetailRow, content_digest
+from genesys.ids import may_be_asked_for
 from genesys.times import from_text, to_text
 from store import gaps, rows
 from store.fields import CHILD_TABLES
@@ -512,14 +513,24 @@ def reconciled_ids(connection: sqlite3.Connection, start: str, end: str) -> list
     return [row[0] for row in connection.execute(query, (start, end))]
 
 
+# The platform may list a few conversations under ids that cannot be asked for.
+_ODD_IDS: Final = 100
+
+
 def a_listed_id(connection: sqlite3.Connection, but: Sequence[str] = ()) -> str | None:
-    """An ended conversation that was read lately: an answer by id that lacks it, too, knows nothing of the others."""
-    query = (
-        "SELECT conversation_id FROM conversations WHERE details IS NOT NULL AND details_open = 0 AND look_again = 0"
-        " AND followed IS NULL ORDER BY conversation_start DESC LIMIT ?"
-    )
-    known = (row[0] for row in connection.execute(query, (len(but) + 1,)))
-    return next((one for one in known if one not in but), None)
+    """A conversation that was read lately: an answer by id that lacks it, too, knows nothing of the others.
+
+    One that has ended at best; where there is none, one that goes on, were it stuck.
+    """
+    newest = " ORDER BY conversation_start DESC LIMIT ?"
+    for those in ("details IS NOT NULL AND details_open = 0 AND look_again = 0 AND followed IS NULL",
+                  "details_open = 1 AND followed IS NOT 'gone'"):  # fmt: skip
+        query = f"SELECT conversation_id FROM conversations WHERE {those}{newest}"
+        known = (row[0] for row in connection.execute(query, (len(but) + _ODD_IDS,)))
+        able = (one for one in known if one not in but and may_be_asked_for(one))
+        if (found := next(able, None)) is not None:
+            return str(found)
+    return None
 
 
 def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: Literal["stuck", "gone"]) -> int:

@@ -52,6 +52,10 @@ class Ledger(Access):
         listed, gone = list(waiting), list(superseded)
         return self._write(lambda db: windows.note(db, listed, filter, gone))
 
+    def last_run_finished(self) -> str | None:
+        """When the run ended that was filed last."""
+        return self.read(windows.last_run_finished)
+
     def proven_divisions(self, start: str, end: str, filter: str) -> list[str]:
         """What the clients saw that proved windows which touch [start, end): the divisions of each, as JSON."""
         return self.read(lambda db: windows.proven_divisions(db, start, end, filter))

@@ -186,15 +186,12 @@ def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
 
 def _windows(db: sqlite3.Connection, waiting: tuple[int, str | None]) -> dict[str, Any]:
     failed = windows.listed(db, verdicts=["failed"], since=None, until=None, filter=None)
-    span = db.execute("SELECT min(start), max(\"end\") FROM windows WHERE verdict IN ('open', 'complete', 'settled')")
-    first, last = span.fetchone()
     return {
         "due": {"count": waiting[0], "oldest_end": waiting[1]},
         "last_read_at": _scalar(
             db, "SELECT max(last_read_at) FROM windows WHERE verdict IN ('open', 'complete', 'settled')"
         ),
         "by_verdict": windows.by_verdict(db),
-        "from": first,
-        "until": last,
+        "proven": [{"from": start, "until": end} for start, end in windows.covered(db, "")],
         "failed": [{"start": w.start, "end": w.end, "reason": w.reason, "next_try_at": w.next_try_at} for w in failed],
     }

@@ -143,7 +143,7 @@ def standing(connection: sqlite3.Connection, filter: str, at: str) -> Standing:
     """What can matter to what is due at `at`. One moment of the file: a window is in both parts, or in none."""
     connection.execute("BEGIN")
     try:
-        return Standing(_that_matter(connection, filter, at), _covered(connection, filter))
+        return Standing(_that_matter(connection, filter, at), covered(connection, filter))
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
@@ -165,7 +165,7 @@ def _that_matter(connection: sqlite3.Connection, filter: str, at: str) -> list[W
     return [rows[key] for key in sorted(rows)]
 
 
-def _covered(connection: sqlite3.Connection, filter: str) -> list[tuple[str, str]]:
+def covered(connection: sqlite3.Connection, filter: str) -> list[tuple[str, str]]:
     """Where the windows' time begins and ends. SQLite walks them: as rows here, years of them stop everything else."""
     query = (
         'SELECT start, before FROM (SELECT start, max("end") OVER'
@@ -396,6 +396,12 @@ def inherit(
             ),
         )  # fmt: skip
     return taken
+
+
+def last_run_finished(connection: sqlite3.Connection) -> str | None:
+    """When the run ended that was filed last."""
+    found = connection.execute("SELECT finished_at FROM window_runs ORDER BY run_id DESC LIMIT 1").fetchone()
+    return None if found is None else str(found[0])
 
 
 def proven_divisions(connection: sqlite3.Connection, start: str, end: str, filter: str) -> list[str]:

@@ -106,7 +106,8 @@ class Oracle:
     wrongly: dict[tuple[str, str, str, str], str] = field(default_factory=dict)  # proof -> how
     standing: Counter[str] = field(default_factory=Counter)
     moved: list[tuple[datetime, str]] = field(default_factory=list)  # what the faults did to the organisation
-    odd_bytes: bool = False
+    odd: frozenset[str] = frozenset()  # conversations whose record is odd by itself
+    odd_bytes: bool = False  # some answer's bytes were spoiled
 
     def __post_init__(self) -> None:
         self._proofs: dict[tuple[str, str], list[_Proof]] = defaultdict(list)
@@ -189,6 +190,10 @@ class Oracle:
             proof = next((one for one in reversed(proofs) if _sees(one.eyes, life)), None)
             if proof is None:
                 continue
+            if row.verdict == "settled":
+                # A total, an hour later, settles what was first read at that age: its content is that of the first.
+                aged = [one for one in proofs if one.at >= end + self.settle_after - SECONDS and _sees(one.eyes, life)]
+                proof = aged[0] if aged else proof
             since = max(proof.at, end + self.lag - SECONDS)
             if row.verdict == "settled":
                 since = max(since, end + self.settle_after - SECONDS, self._reprocessed(life, now))
@@ -220,6 +225,8 @@ class Oracle:
             self._file(row, life, step, f"{early}missing", excuse, f"in the index since {_clock(self._known(life))}, read"
                        f" {_clock(proof.at)} by {proof.via}")  # fmt: skip
             return
+        if proof.via == "job" and row.verdict != "settled":
+            since = min(since, proof.at)  # its content is as old as its watermark; who belongs to it, the total tells
         since, now = max(since, self._heard.get(life.id, since)), self.simulator.now()
         record = self._record(life, text)
         if not self._is_true(life, text, record, since, now):
@@ -338,15 +345,23 @@ class Oracle:
         return self._rows_of
 
     def _excuse_content(self, life: Life, record: Any, proof: _Proof) -> str | None:
-        if self.odd_bytes:
+        if life.id in self.odd:
             return "odd bytes"
         for one, found in self._rows():
-            row = found.get(life.id)
-            # A job's rows are of its watermark: they are true of some moment before.
-            if row is None or one.at < proof.at or not _same(_bare(row), record):
+            if one.at < proof.at:
                 continue
-            if one.way != "job" and not _same(_bare(row), life.view(one.at)):
+            row = found.get(life.id)
+            if row is None:
+                if not found and life.id.encode() in one.body:
+                    return "odd bytes"
+                continue
+            # A job's rows are of its watermark: they are true of some moment before.
+            times = self._stages(life, life.known_from, one.at) if one.way == "job" else [one.at]
+            lies = not any(_same(_bare(row), life.view(at)) for at in times)
+            if lies and _same(_bare(row), record):
                 return "a lie"
+            if lies and self.odd_bytes:
+                return "odd bytes"
         return None
 
     def _excuse_gone(self, life: Life) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.platform_clock import DRIFT, PlatformClock, date_of
+from genesys.platform_clock import DRIFT, PlatformClock, date_of, finer
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 
@@ -151,3 +151,12 @@ def test_any_headers_are_a_date_or_none(date: str, age: str) -> None:
     """No header makes an error."""
     found = date_of({"date": date, "age": age})
     assert found is None or found.tzinfo is not None
+
+
+@given(st.floats(-30, 30, allow_nan=False))
+def test_our_own_time_serves_where_it_may_be_the_platforms(ahead: float) -> None:
+    """Within the two seconds that a lower bound may be behind, our clock is the finer one; outside, it is not asked."""
+    known = datetime(2026, 3, 2, 10, tzinfo=UTC)
+    local = known + timedelta(seconds=ahead)
+    late = (local - known).total_seconds()
+    assert finer(known, local) == (local if 0 <= late <= 2 else known)

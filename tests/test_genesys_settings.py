@@ -34,7 +34,7 @@ def test_defaults(tmp_path: Path) -> None:
     settings = read(tmp_path)
     assert settings == Settings()
     assert (settings.width, settings.lag) == (timedelta(minutes=30), timedelta(minutes=10))
-    assert settings.settle_after == timedelta(days=4)
+    assert settings.settle_after == timedelta(days=5)
     assert settings.topics == ("v2.routing.queues.{id}.conversations",)
     assert settings.store_path == Path("rollbook.db")
     assert settings.config_path is None
@@ -76,7 +76,7 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
         [reconcile]
         width = "PT1H"
         lag = "PT15M"
-        settle_after = "P5D"
+        settle_after = "P6D"
         stuck_after = "P60D"
         ended_only = true
         since = 2026-03-01T00:00:00Z
@@ -91,7 +91,7 @@ def test_every_key_of_the_file(tmp_path: Path) -> None:
     assert (settings.users, settings.follow_details, settings.ended_only) == (True, True, True)
     assert settings.sqs_queue_url == "https://sqs.eu-west-1.amazonaws.com/1/q"
     assert (settings.width, settings.lag) == (timedelta(hours=1), timedelta(minutes=15))
-    assert (settings.settle_after, settings.stuck_after) == (timedelta(days=5), timedelta(days=60))
+    assert (settings.settle_after, settings.stuck_after) == (timedelta(days=6), timedelta(days=60))
     assert settings.since == datetime(2026, 3, 1, tzinfo=UTC)
     assert settings.filter == FILTER
     assert settings.config_path == tmp_path / "rollbook.toml"

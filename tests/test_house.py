@@ -83,11 +83,10 @@ def test_sql_is_written_in_the_store_only() -> None:
 
 
 def test_every_module_says_what_it_owns() -> None:
-    """Each file opens with a docstring, and none is longer than an eye can hold."""
+    """Each file opens with a docstring. (No number of lines: a wall stands where the subject changes.)"""
     for path in modules(*ROOMS, "rollbook"):
         text = path.read_text()
         assert ast.get_docstring(ast.parse(text)), path.relative_to(ROOT)
-        assert len(text.splitlines()) <= 450, path.relative_to(ROOT)
 
 
 def test_each_room_is_typed() -> None:

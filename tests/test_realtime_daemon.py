@@ -85,7 +85,7 @@ async def running(
 async def test_the_width_of_windows_can_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGHUP with another `[reconcile] width`: gaps found by id are filed under that grid at once."""
     used: list[timedelta] = []
-    monkeypatch.setattr(Book, "use_width", lambda _, width: used.append(width))
+    monkeypatch.setattr(Book, "use_width", lambda _, width, lag: used.append(width))
     hour = timedelta(hours=1)
     async with running(tmp_path, StandIn(), reread=lambda read: replace(read, width=hour)) as (daemon, _, _):
         await daemon.ready.wait()
@@ -190,7 +190,7 @@ async def test_a_first_look_that_takes_long_is_a_start(tmp_path: Path, monkeypat
         return []
 
     monkeypatch.setattr(Api, "queues", slow)
-    async with Simulator(seed=5, per_hour=0) as organisation:
+    async with Simulator(seed=5, per_hour=0, start=datetime.now(UTC)) as organisation:
         settings = replace(load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db")
         daemon = Daemon(settings, notifier=Manager(), options=Options(reconcile=False))
         async with at_work(daemon):

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -433,6 +433,9 @@ def test_a_schedule_is_no_coverage(path: Path) -> None:
     """The rule may be switched off while the schedule goes on: what no event has shown is not claimed."""
 
     class Organisation:
+        def now(self) -> datetime:
+            return datetime.now(UTC)
+
         async def organization(self) -> Entity:
             return Entity("o1", "Acme")
 

@@ -132,13 +132,13 @@ async def test_the_answer_is_one_object_with_every_report(scene: Scene) -> None:
 
 
 async def test_the_ledger_shows_what_waits(scene: Scene) -> None:
-    """A window that is not closed is pending; one that was not read for lack of time or luck is due."""
+    """A window that is not closed is pending; one that was not read for lack of time or of a network is due."""
     report = await scene.due(many=1)
     assert (starts(report), report.left) == ([at(90)], 3)
     assert scene.ledger() == {at(0): "due", at(30): "due", at(60): "due", at(90): "complete", at(120): "pending"}
     scene.clock.at = START + timedelta(minutes=161)
-    scene.org.refuse = _down_from(1)
-    with pytest.raises(Unavailable):
+    scene.org.refuse = _down_from(1, ConnectionLost("no network"))
+    with pytest.raises(ConnectionLost):
         await scene.due()
     assert scene.ledger()[at(120)] == "due"
     assert scene.ledger()[at(150)] == "pending"
@@ -279,7 +279,7 @@ async def test_everybodys_trouble_ends_a_round_and_keeps_what_was_read(scene: Sc
 
 
 async def test_what_the_platform_does_not_answer_is_that_windows_trouble(scene: Scene) -> None:
-    """An attempt, a reason and a pause in the ledger for each window that could not be had; the others are read."""
+    """A window of which neither a query nor a job can be had: an attempt, a reason and a pause; the others are read."""
     bad = at(60)
 
     def refuse(body: Mapping[str, Any], _number: int) -> None:
@@ -287,7 +287,11 @@ async def test_what_the_platform_does_not_answer_is_that_windows_trouble(scene: 
         if start < at(90) and end > bad:
             raise DOWN
 
+    async def no_job(_body: Mapping[str, Any]) -> str:
+        raise DOWN
+
     scene.org.refuse = refuse
+    scene.org.create_job = no_job  # type: ignore[method-assign]
     scene.org.put(record("long", 7, None))
     report = await scene.due()
     assert starts(report) == [at(90), at(30), at(0)]
@@ -301,6 +305,24 @@ async def test_what_the_platform_does_not_answer_is_that_windows_trouble(scene: 
     assert starts(await scene.due()) == []
     scene.clock.at = from_text(kept.next_try_at)
     assert bad in starts(await scene.due())
+
+
+async def test_what_no_query_can_have_a_job_brings(scene: Scene) -> None:
+    """A window's rows are refused to every query, and counted: a job proves it in the same round, nothing is failed."""
+
+    def refuse(body: Mapping[str, Any], _number: int) -> None:
+        start, end = body["interval"].split("/")
+        counts = body["paging"] == {"pageSize": 1, "pageNumber": 1}
+        if start < at(90) and end > at(60) and not counts:
+            raise DOWN
+
+    scene.org.refuse = refuse
+    report = await scene.due()
+    assert [(to_text(one.window.start), one.verdict, one.via) for one in report.windows] == [
+        (at(90), "complete", "query"), (at(60), "complete", "job"), (at(30), "complete", "query"),
+        (at(0), "complete", "query"),
+    ]  # fmt: skip
+    assert (report.exit_status, report.errors, scene.details()) == (0, (), scene.org.truth)
 
 
 @pytest.mark.parametrize("error", [NotAuthenticated("no token"), ConnectionLost("no network")])

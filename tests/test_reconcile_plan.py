@@ -150,6 +150,19 @@ def test_windows_of_another_width_count_by_the_time_that_they_cover() -> None:
     assert (starts(wider.due), wider.superseded) == (["10:00"], quarter.superseded)
 
 
+def test_the_beginning_outlives_a_clock_that_ran_ahead() -> None:
+    """Where all time until now is read, by a clock that was ahead, what is next after it waits: nothing is skipped."""
+    noon = NOW.replace(minute=0)
+    read = row(noon, "complete")
+    ahead = row(noon + 2 * HALF, "pending", attempts=0)
+    found = plan([read, ahead], NOW, replace(RULES, width=timedelta(minutes=15), since=None))
+    assert found.superseded == ((ahead.start, ahead.end),)
+    waiting = [row(w.start, v, width=w.length, attempts=0) for w, v in found.waiting if w.start >= noon]
+    assert [(f"{from_text(one.start):%H:%M}", one.verdict) for one in waiting] == [("12:30", "pending")]
+    later = plan([read, *waiting], noon + timedelta(hours=2, minutes=10), replace(RULES, width=timedelta(minutes=15)))
+    assert starts(later.due) == ["13:45", "13:30", "13:15", "13:00", "12:45", "12:30"]
+
+
 def test_a_wide_window_that_waits_hides_nothing() -> None:
     """Only what was read covers time: a week that nobody has read yet leaves every half hour of it due."""
     monday = NOW - timedelta(days=4)

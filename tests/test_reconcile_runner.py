@@ -272,6 +272,19 @@ async def test_heard_and_an_answer_that_knows_nothing(scene: Scene) -> None:
     assert figures(report, "unique", "live_only", "verdict") == {"unique": 0, "live_only": 1, "verdict": "failed"}
 
 
+async def test_where_all_go_on_what_is_listed_bears_witness(scene: Scene) -> None:
+    """No conversation of the whole store has ended: one that goes on, and comes by id, says that the other is absent.
+
+    One that does not come by id either says nothing.
+    """
+    scene.org.put(record("c1", 5, None))
+    scene.hear("ghost")
+    scene.org.unknown.add("c1")
+    assert figures(await scene.run(), "live_only", "verdict") == {"live_only": 1, "verdict": "failed"}
+    scene.org.unknown.clear()
+    assert figures(await scene.run(), "live_only", "verdict") == {"live_only": 1, "verdict": "open"}
+
+
 # A filter
 
 

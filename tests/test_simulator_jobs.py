@@ -89,14 +89,15 @@ def test_there_are_no_results_before_the_end() -> None:
 
 
 def test_a_cancelled_job_stays_cancelled() -> None:
-    """Taken back while it is under way, it never has results; cancelling a finished one changes nothing."""
+    """Taken back while it is under way or when it is done, it is CANCELLED and has no results."""
     office = Office()
     gone, done = office.submit(), office.submit()
     office.jobs.cancel(gone, ME)
     office.clock += 10
     assert (office.state(gone), office.state(done)) == ("CANCELLED", "FULFILLED")
     office.jobs.cancel(done, ME)
-    assert office.state(done) == "FULFILLED"
+    assert office.state(done) == "CANCELLED"
+    assert refused(office.page, done).status == 400
 
 
 def test_a_job_can_fail() -> None:

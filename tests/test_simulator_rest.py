@@ -83,7 +83,8 @@ def refusal(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """An ErrorBody, whole and consistent with its headers."""
     body: dict[str, Any] = answer.json()
     assert (answer.status_code, body["status"], body["code"]) == (status, status, code), answer.text
-    assert {"message", "messageParams", "contextId", "details", "errors"} <= body.keys()
+    assert {"message", "contextId", "details", "errors"} <= body.keys()
+    assert ("messageParams" in body) == (status != 429)
     assert body["contextId"] == answer.headers["ININ-Correlation-Id"]
     return body
 
@@ -156,7 +157,7 @@ async def test_errors_of_requests(guest: Guest) -> None:
     """What is unknown, not allowed, no JSON or too large has the platform's error body."""
     refusal(await guest.get("/api/v2/nothing"), 404, "not.found")
     refusal(await guest.get(f"{QUEUES}/nothing"), 404, "not.found")
-    refusal(await guest.http.put(QUEUES, headers=guest.headers), 405, "method.not.allowed")
+    refusal(await guest.http.put("/oauth/token"), 405, "method.not.allowed")
     url, headers = f"{DETAILS}/query", guest.headers | {"Content-Type": "application/json"}
     refusal(await guest.http.post(url, content=b"{", headers=headers), 400, "bad.request")
     refusal(await guest.http.post(url, content=b"\xff", headers=headers), 400, "bad.request")
@@ -166,7 +167,7 @@ async def test_errors_of_requests(guest: Guest) -> None:
         415,
         "unsupported.media.type",
     )
-    refusal(await guest.http.post(url, content=b" " * 2_000_000, headers=headers), 413, "request.entity.too.large")
+    refusal(await guest.http.post(url, content=b" " * 3_145_729, headers=headers), 413, "request.entity.too.large")
     refusal(await guest.get(QUEUES, pageSize=501), 400, "bad.request")
     refusal(await guest.get(QUEUES, pageNumber="x"), 400, "bad.request")
     refusal(await guest.get(DETAILS, id=",".join(str(number) for number in range(101))), 400, "bad.request")
@@ -203,11 +204,7 @@ async def test_300_requests_a_minute(guest: Guest) -> None:
     wait = int(answer.headers["Retry-After"])
     body = refusal(answer, 429, "too.many.requests.retry.after")
     assert body["message"] == f"Rate limit exceeded the maximum. Retry the request in [{wait}] seconds"
-    assert body["limit"] == {
-        "key": "client.credentials.token.rate.per.minute",
-        "namespace": "platform.api",
-        "value": 300,
-    }
+    assert not {"messageParams", "limit"} & body.keys(), "as recorded"
     assert (wait, answer.headers["inin-ratelimit-reset"]) == (41, "41")
     former = guest.headers
     await guest.sign_in()

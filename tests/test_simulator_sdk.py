@@ -83,10 +83,10 @@ async def test_credentials_are_needed(sdk: Any, organisation: Simulator) -> None
 
 
 async def test_queues_and_users_are_paged(sdk: Any, client: Any, organisation: Simulator) -> None:
-    """Every queue and every user comes once, over several pages, with their divisions."""
+    """Every queue and every user comes once, over several pages, with their divisions; queues in the order of names."""
     routing, users = sdk.RoutingApi(client), sdk.UsersApi(client)
     for ask, entities in (
-        (routing.get_routing_queues, organisation.world.queues),
+        (routing.get_routing_queues, sorted(organisation.world.queues, key=lambda one: one["name"])),
         (users.get_users, organisation.world.users),
     ):
         found, number = [], 1
@@ -150,7 +150,7 @@ def test_filters_may_name_what_the_sdk_names(sdk: Any, filters: str) -> None:
     """Dimensions and metrics are those of the SDK's predicate models, no more and no fewer."""
     kind = filters.removesuffix("Filters").capitalize()
     model = getattr(sdk, f"{kind}DetailQueryPredicate")
-    for name, known in zip(("dimension", "metric"), GRAMMARS[filters], strict=True):
+    for name, known in zip(("dimension", "metric"), GRAMMARS[filters][:2], strict=True):
         source = inspect.getsource(getattr(model, name).fset)
         allowed = re.search(r"allowed_values = \[(.*)\]", source)
         assert allowed is not None
@@ -203,7 +203,7 @@ async def test_a_job_to_its_end(sdk: Any, client: Any, organisation: Simulator) 
             "does not exceed 7 days.",
         ),
         (lambda body: setattr(body, "paging", {"pageSize": 100, "pageNumber": 1001}), "Pagination may not exceed"),
-        (lambda body: setattr(body, "paging", {"pageSize": 101, "pageNumber": 1}), "pageSize"),
+        (lambda body: setattr(body, "paging", {"pageSize": 201, "pageNumber": 1}), "pageSize"),
     ],
 )
 async def test_a_query_that_is_refused(sdk: Any, client: Any, change: Callable[[Any], None], words: str) -> None:

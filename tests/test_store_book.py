@@ -413,14 +413,18 @@ def test_a_row_of_another_window_is_filed_under_its_own(book: Book) -> None:
 
 
 def test_an_event_after_the_read_asks_for_another_look(book: Book) -> None:
-    """Only what happened after the read makes it doubtful; a later read settles it."""
-    write(book, record("c1"))
-    book.record([event("c1", last=at(30), received=at(31))]).result(10)
-    assert book.open_conversations() == []
+    """What happened after the read, or so shortly before that the index may not have had it, makes it doubtful.
+
+    A read takes that down only when it is later than the event by more than the lag.
+    """
+    write(book, record("c1"), record("c2"))
+    book.record([event("c1", last=at(34), received=at(46)), event("c2", last=at(36), received=at(46))]).result(10)
+    assert [one.conversation_id for one in book.open_conversations()] == ["c2"]
     book.record([event("c1", body=b"{}", last=at(50), received=at(51))]).result(10)
-    assert [one.conversation_id for one in book.open_conversations()] == ["c1"]
-    write(book, record("c1"), as_of=at(55), run_at=at(55))
-    assert book.open_conversations() == []
+    assert [one.conversation_id for one in book.open_conversations()] == ["c1", "c2"]
+    for minute, doubtful in ((55, ["c1"]), (59, ["c1"]), (61, [])):
+        write(book, record("c1"), record("c2"), as_of=at(minute), run_at=at(minute))
+        assert [one.conversation_id for one in book.open_conversations()] == doubtful
 
 
 def test_seen_first_during_the_run_counts_as_missing(book: Book) -> None:
@@ -438,6 +442,17 @@ def test_live_only_is_filed_and_explained_when_it_turns_up(book: Book) -> None:
     assert rows(book, "gaps", "kind", "filled_at IS NOT NULL") == [("live_only", 1), ("changed", 1)] or rows(
         book, "gaps", "kind", "filled_at IS NOT NULL"
     ) == [("changed", 1), ("live_only", 1)]
+
+
+def test_what_is_asked_for_beside_others_has_ended_if_any_has(book: Book) -> None:
+    """The newest that has ended; without one, one that goes on, were it stuck; never one that is gone."""
+    write(book, record("c1", end=None), record("c2", end=None))
+    assert book.a_listed_id(["c1", "c2"]) is None
+    book.mark_stuck(["c1"], at(60)).result(10)
+    book.mark_gone(["c2"], at(60)).result(10)
+    assert book.a_listed_id() == "c1"
+    write(book, record("c3", minute=1), record("c4", minute=2))
+    assert (book.a_listed_id(), book.a_listed_id(["c4"]), book.a_listed_id(["c3", "c4"])) == ("c4", "c3", "c1")
 
 
 def test_stuck_and_gone_hold_nothing_up(book: Book) -> None:

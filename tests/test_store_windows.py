@@ -34,8 +34,8 @@ def ledger(rows: Sequence[WindowRow], ongoing: Sequence[datetime] = ()) -> Itera
         marks = ", ".join("?" * len(fields(WindowRow)))
         db.executemany(f"INSERT OR IGNORE INTO windows ({names}) VALUES ({marks})", map(astuple, rows))
         db.executemany(
-            "INSERT INTO conversations (conversation_id, conversation_start, provenance, first_seen_at, details)"
-            " VALUES (?, ?, 'both', '', '{}')",
+            "INSERT INTO conversations (conversation_id, conversation_start, provenance, first_seen_at, details,"
+            " details_open) VALUES (?, ?, 'both', '', '{}', 1)",
             [(str(number), to_text(start)) for number, start in enumerate(ongoing)],
         )
         yield db
@@ -121,18 +121,23 @@ def test_a_look_that_fails_leaves_nothing_open() -> None:
         assert windows.standing(db, "", to_text(NOW)) == ([], [])
 
 
-def test_a_settled_proof_that_others_took_over_is_known() -> None:
-    """A window that is complete is settled with the wider one that proved it, however settled that one is."""
+@pytest.mark.parametrize(
+    ("wider", "settles"),
+    [("complete", [2 * HALF]), ("settled", [HALF]), ("open", [HALF]), ("failed", [HALF]), (None, [HALF])],
+)
+def test_a_proof_that_was_taken_over_settles_with_the_wider_one(wider: str | None, settles: list[timedelta]) -> None:
+    """A complete window waits for the wider one that proved it while that one is to be settled, and no longer.
+
+    Where the wider one is settled already, goes on, failed or is not there, the window is settled by itself.
+    """
     start, end = to_text(OLDEST), to_text(OLDEST + 2 * HALF)
-    wide = WindowRow(
-        **NOTHING | {"start": start, "end": end, "filter": "", "verdict": "settled", "attempts": 1, "drift": 0}
-    )
+    wide = WindowRow(**NOTHING | {"start": start, "end": end, "filter": "", "verdict": wider, "attempts": 1, "drift": 0,
+                     "last_read_at": to_text(OLDEST + 4 * HALF), "next_try_at": None})  # fmt: skip
     child = replace(wide, end=to_text(OLDEST + HALF), verdict="complete", proven_by=f"{start}/{end}")
-    rules = Rules(width=HALF, lag=STEP, settle_after=HALF)
-    for rows, why in (([wide, child], []), ([child], ["settle"])):
-        with ledger(rows) as db:
-            narrow, _ = windows.standing(db, "", to_text(NOW))
-        assert [one.why for one in plan(narrow, NOW, rules).due if one.window.start == OLDEST] == why
+    with ledger([child] if wider is None else [wide, child]) as db:
+        narrow, _ = windows.standing(db, "", to_text(NOW))
+    due = plan(narrow, NOW, Rules(width=HALF, lag=STEP, settle_after=HALF)).due
+    assert [one.window.length for one in due if one.why == "settle"] == settles
 
 
 def test_the_newest_query_counts_however_settled_its_window_is() -> None:
@@ -150,19 +155,23 @@ def test_the_newest_query_counts_however_settled_its_window_is() -> None:
 
 @given(ledgers(), rules, nows)
 def test_what_is_not_covered_is_what_no_window_covers(rows: list[WindowRow], rules: Rules, now: datetime) -> None:
-    """The grid is not walked window by window; what is planned afresh is what walking it finds."""
+    """The grid is not walked window by window; what is planned afresh is what walking it finds.
+
+    Only what is proven covers time. A window that has failed hides itself alone: it is tried again, not for the first
+    time, and what lies inside it or beside it is planned.
+    """
     read = [row for row in rows if row.verdict not in planning.WAITING]
     begin = planning.beginning(read, now, rules, None)
     missing = [
-        one.window
-        for one in plan(read, now, rules).due
-        if one.why == "first" and not _claims_the_future(one.window, read)
+        one.window for one in plan(read, now, rules).due if one.why == "first" and not _has_a_row(one.window, read)
     ]
-    minutes = {from_text(row.start) + STEP * number for row in read for number in range(_steps(row))}
+    proven = [row for row in read if row.verdict in windows.PROVEN]
+    minutes = {from_text(row.start) + STEP * number for row in proven for number in range(_steps(row))}
     walked = []
     window = planning.grid_window(begin, rules.width)
     while window.end + rules.lag <= now:
-        if not minutes.issuperset(window.start + STEP * number for number in range(rules.width // STEP)):
+        covered = minutes.issuperset(window.start + STEP * number for number in range(rules.width // STEP))
+        if not covered and not _has_a_row(window, read):
             walked.append(window)
         window = planning.grid_window(window.end, rules.width)
     assert sorted(missing) == walked
@@ -172,7 +181,7 @@ def _steps(row: WindowRow) -> int:
     return (from_text(row.end) - from_text(row.start)) // STEP
 
 
-def _claims_the_future(window: Interval, rows: list[WindowRow]) -> bool:
+def _has_a_row(window: Interval, rows: list[WindowRow]) -> bool:
     return any((row.start, row.end) == (to_text(window.start), to_text(window.end)) for row in rows)
 
 
@@ -180,7 +189,10 @@ def _claims_the_future(window: Interval, rows: list[WindowRow]) -> bool:
 def test_refreshing_changes_what_looking_at_every_window_would(
     rows: list[WindowRow], ongoing: list[datetime], on_the_edges: bool
 ) -> None:
-    """Open without a conversation that goes on is open no more; proven with one is open again, where nothing filters."""
+    """Open without a conversation that goes on is complete, also if it had been settled: its last end is young.
+
+    Proven with one is open again, where nothing filters.
+    """
     if on_the_edges:
         ongoing = [from_text(edge) for row in rows[:2] for edge in (row.start, row.end)]
     with ledger(rows, ongoing) as db:
@@ -203,4 +215,4 @@ def _refreshed(row: WindowRow, ongoing: list[str]) -> str:
         return row.verdict
     if going_on:
         return "open"
-    return ("settled" if row.settled_at else "complete") if row.verdict == "open" else row.verdict
+    return "complete" if row.verdict == "open" else row.verdict

@@ -23,23 +23,24 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parent.parent
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+    sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from genesys.api import Api
 from genesys.errors import RollbookError
 from genesys.notification import Observation, parse_frame
 from genesys.settings import Secret, Settings
 from genesys.times import Interval, to_text
+from realtime.clocks import corrected
 from reconcile.due import Round, run_due
 from reconcile.runner import reconcile_window
 from simulator.aftermath import rewritten
@@ -54,6 +55,7 @@ from tests.oracle import EXCUSES, PROVEN, Oracle
 from tests.wire import Organisation, Wire
 
 MOST_REQUESTS: Final = 1_500  # of one step: more is no end
+MOST_SHOWN: Final = 6
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DAY: Final = 86_400.0
@@ -133,10 +135,7 @@ def plan(seed: int, draw: random.Random | None = None) -> Plan:
     minutes = draw.choice((10, 15, 30, 30, 60, 120, 360, 360, 1440))
     width, windows = minutes * MINUTE, draw.choice((1, 2, 3, 4))
     conversations = draw.choice((3, 8, 20, 20, 50, 120, 250))
-    if minutes >= 360:
-        settle_after = draw.choice((4, 5)) * DAY
-    else:
-        settle_after = max(HOUR, width * draw.choice((3, 6, 12)))
+    settle_after = draw.choice((4, 5)) * DAY if minutes >= 360 else max(HOUR, width * draw.choice((3, 6, 12)))
     page = draw.choice((100, 25, 10, 5)) if conversations <= 50 else draw.choice((100, 50, 25))
     span = width * windows
     lasts = span + settle_after
@@ -239,7 +238,7 @@ _DRAWS: Final[dict[str, Callable[[random.Random, float], _Drawn]]] = {
                                              **_refusal(draw, 400, *_SERVER)}),
     "unknown_id": lambda _draw, _: (BY_ID, {}),
     "odd_record": lambda draw, _: ("", {
-        "what": draw.choice(("backwards", "direction", "no_direction", "inner_capitals", "strange", "nan",
+        "what": draw.choice(("far_end", "backwards", "direction", "no_direction", "inner_capitals", "strange", "nan",
                              "infinity", "surrogate", "nul", "odd_time")),
         "share": draw.choice((0.05, 0.3)), "seed": draw.randrange(50)}),
     "bad_bytes": lambda draw, _: (_path(draw), {
@@ -347,8 +346,8 @@ class World:
         self._copies = 0
         self.path = folder / "rollbook.db"
         shutil.copy(_template(), self.path)
-        self.book = self._open()
-        self.api = self._program()
+        self.api = self._connection()
+        self.book = self._open(self.api)
 
     def _organisation(self) -> Simulator:
         plan = self.plan
@@ -384,7 +383,7 @@ class World:
         now, heard = self.simulator.now(), []
         while self._to_hear and self._to_hear[-1][0] <= now:
             at, one, frame = self._to_hear.pop()
-            observed = parse_frame(frame, source="websocket", received_at=to_text(self._ours(at)))
+            observed = parse_frame(frame, source="websocket", received_at=to_text(self._stamped(at)))
             if isinstance(observed, Observation):
                 heard.append(observed)
                 self._heard.append((one, at))
@@ -394,6 +393,10 @@ class World:
 
     def _ours(self, at: datetime) -> datetime:
         return at + timedelta(seconds=self._offset)
+
+    def _stamped(self, at: datetime) -> datetime:
+        """As the daemon stamps what it hears: by the platform's clock, where its own is clearly wrong."""
+        return corrected(self._ours(at), None if self.api.clock_skew is None else self._offset)
 
     def now(self) -> datetime:
         """This machine's clock."""
@@ -441,11 +444,15 @@ class World:
 
     # The product's side
 
-    def _open(self) -> Book:
-        return Book.open(self.path, now=self.now, organization=("o", "Organisation"), width=self.settings.width)
+    def _open(self, api: Api) -> Book:
+        settings, organization = self.settings, self.simulator.world.organization
+        return Book.open(
+            self.path, now=api.now, organization=(organization["id"], organization["name"]), width=settings.width,
+            lag=settings.lag,
+        )  # fmt: skip
 
-    def _program(self) -> Api:
-        """A program's connection to the organisation."""
+    def _connection(self) -> Api:
+        """A program's connection to the organisation. It asks whose token it has before all else."""
         api = Api(
             self.settings, clock=lambda: self._passed, sleep=self.sleep, random=random.Random(self.plan.seed),
             now=self.now,
@@ -545,7 +552,10 @@ class World:
             f"{self._step}. {step} -> {self.simulator.now():%d %H:%M:%S}, {self.outcome.requests - asked} requests,"
             f" {dict(self.oracle.standing)}{said and ': ' + said}"
         )
-        self.outcome.said += [f"    WRONG {one}" for one in self.oracle.wrong[before:]]
+        wrong = self.oracle.wrong[before:]
+        self.outcome.said += [f"    WRONG {one}" for one in wrong[:MOST_SHOWN]]
+        if len(wrong) > MOST_SHOWN:
+            self.outcome.said.append(f"    and {len(wrong) - MOST_SHOWN} more")
 
     async def _settle(self) -> None:
         """Wait until everything that was heard is stored."""
@@ -554,8 +564,11 @@ class World:
 
     def _odd(self) -> None:
         for line in self._script:
-            if line.struck and line.fault.kind in ("bad_bytes", "odd_record"):
+            told = line.fault.parameters
+            if line.struck and line.fault.kind == "bad_bytes":
                 self.oracle.odd_bytes = True
+            elif line.struck and line.fault.kind == "odd_record":
+                self.oracle.odd |= {one.id for one in self._lives if falls(one.id, told["share"], told["seed"])}
 
     def _wait(self, step: Step) -> None:
         left = step.seconds
@@ -583,14 +596,13 @@ class World:
         self._asked = 0
         began, heard = self.simulator.now(), list(self._heard)
         struck = self._struck()
-        api = self._program() if step.fresh else self.api
-        other = None
         if step.name == "both":
-            other = self._open()
-            mine = replace(step, name="due")
-            works = [self._work(mine, self.book, api), self._work(replace(step, name="hand"), other, self._program())]
+            works = [
+                self._work(replace(step, name="due", fresh=False)),
+                self._work(replace(step, name="hand", fresh=True)),
+            ]
         else:
-            works = [self._work(step, self.book, api)]
+            works = [self._work(step)]
         tasks = []
         for number, one in enumerate(works):
             _PROGRAM.set(number)
@@ -603,14 +615,12 @@ class World:
         came = await asyncio.gather(*tasks, return_exceptions=True)
         self._dies = None
         await _cancel_the_rest()
-        if other is not None:
-            other.close()
         said = [self._came(one) for one in came]
         if self._copies > copies:
             self.book.close()
             self.path = self._folder / f"{self._copies}.db"
-            self.book = self._open()
-            self.api = self._program()
+            self.api = self._connection()
+            self.book = self._open(self.api)
         clean = said == [""] and step.name == "due" and not step.narrow and step.crash is None
         if clean and struck == self._struck() and self.plan.offset == 0 and not self._clocks_jump:
             self.oracle.followed(began, heard)
@@ -629,12 +639,27 @@ class World:
         name = type(one).__name__
         if isinstance(one, Exception) and not isinstance(one, RollbookError):
             name = f"unforeseen {name}"
+            where = traceback.extract_tb(one.__traceback__)[-1]
+            self.outcome.errors[f"{name} ({Path(where.filename).name}:{where.lineno})"] += 1
+            return f"{name} in {Path(where.filename).name}:{where.lineno}: {str(one)[:200]}"
         self.outcome.errors[name] += 1
         return f"{name}: {str(one)[:200]}"
 
-    async def _work(self, step: Step, book: Book, api: Api) -> str:
+    async def _work(self, step: Step) -> str:
+        """What a program does: the one that runs for long, or one of its own."""
+        api = self._connection() if step.fresh else self.api
+        await api.organization()
+        if not step.fresh:
+            return await self._run(step, self.book, api)
+        book = self._open(api)
+        try:
+            return await self._run(step, book, api)
+        finally:
+            book.close()
+
+    async def _run(self, step: Step, book: Book, api: Api) -> str:
         via: Any = step.via
-        settings, now = self.settings, _clock_of(api, self.now)
+        settings, now = self.settings, api.now
         if step.name == "due":
             how = Round(command="daemon", via=via, wait=0, sleep=self.sleep, at_once=step.at_once)
             report = await run_due(book, api, settings, now=now, how=how)
@@ -655,11 +680,6 @@ class World:
             ended_only=step.only == "ended", filter=only,
         )  # fmt: skip
         return ""
-
-
-def _clock_of(api: Api, ours: Callable[[], datetime]) -> Callable[[], datetime]:
-    """The clock that the programs give a run: the platform's, where the connection knows it."""
-    return getattr(api, "now", ours)
 
 
 async def _cancel_the_rest() -> None:

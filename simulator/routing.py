@@ -1,0 +1,69 @@
+"""Queues and wrap-up codes, as `/api/v2/routing` answers them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from simulator import entities, spelling
+from simulator.entities import Entity, Listing
+from simulator.errors import Refusal, not_simulated
+from simulator.resources import Answer, Request, Route, told
+
+if TYPE_CHECKING:
+    from simulator.server import Simulator
+
+
+def _without_peer(_: Entity, given: str) -> bool:
+    """No queue has a peer: `hasPeer=true` asks for those that have one."""
+    return not spelling.truth(given, "hasPeer")
+
+
+_QUEUES: Final = Listing(
+    {
+        "name": entities.named, "id": entities.has_id, "divisionId": entities.in_division, "peerId": entities.nothing,
+        "cannedResponseLibraryId": entities.nothing, "hasPeer": _without_peer,
+    },
+    sort="name", absent=("expand",),
+)  # fmt: skip
+_CODES: Final = Listing(
+    {"name": entities.named, "id": entities.has_id, "divisionId": entities.in_division},
+    sort="name", sort_by=("name", "id", "dateCreated", "dateModified"),
+)  # fmt: skip
+
+
+def _queues(simulator: Simulator, request: Request) -> Answer:
+    seen = entities.in_divisions(simulator.world.queues, request.client.divisions)
+    return told(entities.page(entities.chosen(seen, request.query, _QUEUES), request.query, request.path))
+
+
+def _queue(simulator: Simulator, request: Request) -> Answer:
+    if request.query.get("expand"):
+        raise not_simulated("the parameter expand of a queue")
+    return told(one_of(simulator.world.queues, request))
+
+
+def one_of(every: list[dict[str, object]], request: Request) -> Entity:
+    """The entity that a request names. Raises Refusal (404)."""
+    for one in entities.in_divisions(every, request.client.divisions):
+        if one["id"] == request.ids["id"]:
+            return one
+    raise Refusal(404)
+
+
+def _codes(simulator: Simulator, request: Request) -> Answer:
+    seen = entities.in_divisions(simulator.world.wrap_up_codes, request.client.divisions)
+    # The SDK: sortBy is ignored unless a name is given.
+    query = request.query if request.query.get("name") else {**request.query, "sortBy": ""}
+    return told(entities.page(entities.chosen(seen, query, _CODES), request.query, request.path))
+
+
+def _code(simulator: Simulator, request: Request) -> Answer:
+    return told(one_of(simulator.world.wrap_up_codes, request))
+
+
+ROUTES: Final = (
+    Route("GET", "/api/v2/routing/queues", ("routing:queue:view",), _queues),
+    Route("GET", "/api/v2/routing/queues/{id}", ("routing:queue:view",), _queue),
+    Route("GET", "/api/v2/routing/wrapupcodes", ("routing:wrapupCode:view",), _codes),
+    Route("GET", "/api/v2/routing/wrapupcodes/{id}", ("routing:wrapupCode:view",), _code),
+)
