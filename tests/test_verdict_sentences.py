@@ -235,6 +235,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "A total of 100,000 or more, which is not counted further, is asked for by halves of the interval.": (
         "test_reconcile_job_trouble.py::test_a_total_that_is_too_large_to_be_counted_is_asked_for_in_halves"
     ),
+    "Where no total can be had, in halves either, the job proves nothing.": (
+        "test_reconcile_job_trouble.py::test_a_total_that_cannot_be_had_as_asked_is_asked_for_in_halves"
+    ),
     "Where nothing is counted there is nothing to compare, and the run's `passes` say so.": (
         "test_reconcile_job_trouble.py::test_what_is_counted_nowhere_is_noted"
     ),
@@ -297,6 +300,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "Our own clock counts until the first answer.": (
         "test_genesys_platform_clock.py::test_before_an_answer_our_own_clock_serves"
     ),
+    "Where our own clock agrees with that to two seconds, it is taken, because a `Date` has whole seconds.": (
+        "test_genesys_platform_clock.py::test_our_own_time_serves_where_it_may_be_the_platforms"
+    ),
     "A single strange `Date` changes nothing.": (
         "test_genesys_platform_clock.py::test_one_strange_date_changes_nothing"
     ),
@@ -320,6 +326,9 @@ HOLDS: Final[Mapping[str, str]] = {
     ),
     "A first reading that comes so late makes `complete`, and a total that agrees an hour later makes `settled`.": (
         "test_claims_clocks.py::test_a_first_read_at_that_age_settles_when_a_later_total_agrees"
+    ),
+    "What a total settles is as old as the reading that it confirms.": (
+        "test_verdict_sentences.py::test_what_a_total_settles_is_as_old_as_its_reading"
     ),
     "If that total does not agree, the window is read again.": (
         "test_claims_clocks.py::test_a_first_read_at_that_age_is_settled_by_a_second_witness"
@@ -674,6 +683,19 @@ async def test_a_total_of_none_settles_nothing_by_itself(tmp_path: Path) -> None
             await run(_task(scene, WINDOW), scene.book, scene.org, wait=0, settle=True)  # type: ignore[arg-type]
             sizes = [body["paging"]["pageSize"] for body in scene.org.bodies[asked:]]
             assert (scene.verdict(WINDOW), sizes) == ("settled", pages)
+
+
+async def test_what_a_total_settles_is_as_old_as_its_reading(tmp_path: Path) -> None:
+    """A record is rewritten between the first late reading and the total: the ledger does not claim to have read it."""
+    with scene_at(tmp_path, record("c", 5), since=START) as scene:
+        scene.clock.at = START + timedelta(days=6)
+        first = await scene.by_hand(WINDOW)
+        scene.clock.at += timedelta(hours=2)
+        scene.org.put(record("c", 5, mediaStatsMinConversationMos=1.0))
+        await run(_task(scene, WINDOW), scene.book, scene.org, wait=0, settle=True)  # type: ignore[arg-type]
+        row = scene.book.window(to_text(WINDOW.start), to_text(WINDOW.end))
+        assert row is not None
+        assert (row.verdict, row.last_read_at) == ("settled", first.as_of)
 
 
 @pytest.mark.parametrize("error", [PermissionRefused("no", status=403), NotFound("no", status=404)])
