@@ -22,6 +22,7 @@ from reconcile import follow, job_proof, jobs, journal, plan, proof, runner, sca
 from reconcile.due import Round, run_due
 from reconcile.runner import run
 from reconcile.task import Task
+from tests.oracle import EXCUSES
 
 HERE: Final = Path(__file__).parent
 PAGE: Final = HERE.parent / "docs" / "verdicts.md"
@@ -38,12 +39,17 @@ HOLDS: Final[Mapping[str, str]] = {
     "**Rests on** no reading: what is read within the lag is filed with its figures, and read again at its time.": (
         "test_claims_clocks.py::test_what_is_read_within_the_lag_is_still_due"
     ),
-    "**Cannot see** what capture did not hear.": "test_reconcile_due.py::test_the_ledger_shows_what_waits",
+    "**Cannot see** what capture did not hear.": (
+        "test_verdict_sentences.py::test_a_window_that_waits_has_what_was_heard"
+    ),
     "**Claims** that the window is over, and that nobody has read it since.": (
         "test_reconcile_due.py::test_the_ledger_shows_what_waits"
     ),
     "**Rests on** a plan that skips no time: from the beginning on, whatever is not proven is due, on its way, or"
     " tried again.": ("test_reconcile_plan.py::test_no_window_is_ever_skipped"),
+    "**Cannot see** what capture did not hear, as `pending` cannot.": (
+        "test_verdict_sentences.py::test_a_window_that_waits_has_what_was_heard"
+    ),
     "**Cannot see** what lies before the beginning, which is `since`, or the first start of capture.": (
         "test_reconcile_plan.py::test_from_the_first_start_of_capture_everything_is_due"
     ),
@@ -108,7 +114,7 @@ HOLDS: Final[Mapping[str, str]] = {
         "test_reconcile_read.py::test_every_page_is_read_until_an_empty_one"
     ),
     "A reading in which `totalHits` moves proves nothing.": (
-        "test_reconcile_proof.py::test_what_moves_for_ever_is_never_called_consistent"
+        "test_verdict_sentences.py::test_a_total_that_moves_proves_nothing"
     ),
     "No id comes twice, no row is without an id, and as many ids come as `totalHits` says.": (
         "test_reconcile_proof.py::test_what_can_not_be_counted_is_not_consistent"
@@ -229,6 +235,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "A total of 100,000 or more, which is not counted further, is asked for by halves of the interval.": (
         "test_reconcile_job_trouble.py::test_a_total_that_is_too_large_to_be_counted_is_asked_for_in_halves"
     ),
+    "Where no total can be had, in halves either, the job proves nothing.": (
+        "test_reconcile_job_trouble.py::test_a_total_that_cannot_be_had_as_asked_is_asked_for_in_halves"
+    ),
     "Where nothing is counted there is nothing to compare, and the run's `passes` say so.": (
         "test_reconcile_job_trouble.py::test_what_is_counted_nowhere_is_noted"
     ),
@@ -291,6 +300,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "Our own clock counts until the first answer.": (
         "test_genesys_platform_clock.py::test_before_an_answer_our_own_clock_serves"
     ),
+    "Where our own clock agrees with that to two seconds, it is taken, because a `Date` has whole seconds.": (
+        "test_genesys_platform_clock.py::test_our_own_time_serves_where_it_may_be_the_platforms"
+    ),
     "A single strange `Date` changes nothing.": (
         "test_genesys_platform_clock.py::test_one_strange_date_changes_nothing"
     ),
@@ -314,6 +326,9 @@ HOLDS: Final[Mapping[str, str]] = {
     ),
     "A first reading that comes so late makes `complete`, and a total that agrees an hour later makes `settled`.": (
         "test_claims_clocks.py::test_a_first_read_at_that_age_settles_when_a_later_total_agrees"
+    ),
+    "What a total settles is as old as the reading that it confirms.": (
+        "test_verdict_sentences.py::test_what_a_total_settles_is_as_old_as_its_reading"
     ),
     "If that total does not agree, the window is read again.": (
         "test_claims_clocks.py::test_a_first_read_at_that_age_is_settled_by_a_second_witness"
@@ -449,20 +464,22 @@ HOLDS: Final[Mapping[str, str]] = {
     "A window of `--ended-only` is proven for what has ended, and for nothing else.": (
         "test_reconcile_runner.py::test_ended_only_asks_for_what_has_ended"
     ),
-    "**One row leaving and one entering** while more than six pages are read may leave a third on neither page; "
-    "the settling reading finds it.": (
+    "**One row leaving and one entering** (`slid`) while more than six pages are read may leave a third on "
+    "neither page; the settling reading finds it.": (
         "test_verdict_sentences.py::test_a_long_reading_may_lose_a_row_until_it_settles"
     ),
-    "**What everybody denies**: a conversation that the list, the totals and the answers by id lack alike, and "
-    "that nobody heard of, is in no verdict.": (
+    "**What everybody denies** (`denied`): a conversation that the list, the totals and the answers by id lack "
+    "alike, and that nobody heard of, is in no verdict.": (
         "test_verdict_sentences.py::test_what_everybody_denies_is_in_no_verdict"
     ),
-    "**What was heard, and is denied by the list and by id**, is a gap of the kind `live_only`, and its window is"
-    " proven without it.": ("test_reconcile_runner.py::test_heard_live_and_never_listed"),
-    "**What two answers by id deny**, ten minutes apart, is `gone` though it may be there; it is found when it is"
-    " asked for again.": ("test_claims_follow.py::test_what_is_gone_is_asked_for_now_and_then"),
-    "**An answer that is not true** in a field is stored as it came, until a later read says something else.": (
-        "test_verdict_sentences.py::test_an_untrue_field_is_stored_until_a_later_read"
+    "**What was heard, and is denied by the list and by id** (`unlisted`), is a gap of the kind `live_only`, and "
+    "its window is proven without it.": ("test_reconcile_runner.py::test_heard_live_and_never_listed"),
+    "**What two answers by id deny** (`denied by id`), ten minutes apart, is `gone` though it may be there; it is"
+    " found when it is asked for again.": ("test_claims_follow.py::test_what_is_gone_is_asked_for_now_and_then"),
+    "**An answer that is not true** in a field (`a lie`) is stored as it came, until a later read says something "
+    "else.": ("test_verdict_sentences.py::test_an_untrue_field_is_stored_until_a_later_read"),
+    "**Bytes that are no JSON** (`odd bytes`) are stored as they could be mended, and cannot be compared.": (
+        "test_genesys_detail.py::test_a_record_that_cannot_be_mended_keeps_its_bytes"
     ),
     "**What the client cannot see**: a window is proven for the divisions that `window_runs.divisions_json` names.": (
         "test_verdict_sentences.py::test_a_window_is_proven_for_the_divisions_that_its_run_names"
@@ -481,9 +498,7 @@ HOLDS: Final[Mapping[str, str]] = {
     "The cause follows from `coverage`: what could have carried the conversation, and why that was silent.": (
         "test_reconcile_causes.py::test_coverage_explains_a_loss"
     ),
-    "`unknown` is for what was listened for all the time.": (
-        "test_reconcile_causes.py::test_every_end_that_is_written_has_a_cause"
-    ),
+    "`unknown` is for what was listened for all the time.": ("test_reconcile_causes.py::test_coverage_explains_a_loss"),
     "`topic rejected` comes before the transport.": (
         "test_reconcile_causes.py::test_a_refused_topic_is_named_before_the_transport"
     ),
@@ -591,12 +606,42 @@ def test_the_figures_of_the_page_are_those_of_the_code(words: str) -> None:
     assert FIGURES[words]
 
 
+@pytest.mark.parametrize("excuse", EXCUSES)
+def test_what_the_judge_of_random_worlds_excuses_is_in_the_page(excuse: str) -> None:
+    """By its name, and among what the page does not show."""
+    _, _, blind = PAGE.read_text().partition("## What it does not show")
+    assert any(f"(`{excuse}`)" in one for one in claims(blind))
+
+
 def _task(scene: Scene, interval: Interval) -> Task:
     return Task(windows=[interval], settings=scene.settings, now=scene.clock.now, command="due", via="query",
                 sleep=scene.clock.sleep)  # fmt: skip
 
 
 # What no other file tests
+
+
+@pytest.mark.parametrize(("minute", "verdict"), [(39, "pending"), (41, "due")])
+async def test_a_window_that_waits_has_what_was_heard(tmp_path: Path, minute: float, verdict: str) -> None:
+    """Two of three were heard: nobody has read the window, and the third is not in the store."""
+    with scene_at(tmp_path, record("a", 1), record("b", 2), record("c", 3), since=START) as scene:
+        scene.hear("a", started=1)
+        scene.hear("b", started=2)
+        scene.clock.at = START + timedelta(minutes=minute)
+        await scene.due(many=0)
+        assert scene.verdict(WINDOW) == verdict
+        assert scene.rows("SELECT conversation_id, details FROM conversations ORDER BY 1") == [("a", None), ("b", None)]
+
+
+def test_a_total_that_moves_proves_nothing() -> None:
+    """As many came as the last page says: but it was another number before."""
+    for totals, words in (((2, 2), None), ((3, 2), "from 3 to 2"), ((1, 2), "from 1 to 2")):
+        reading = scan.Scan(scan.Part(WINDOW), WINDOW, to_text(START))
+        reading.take([scan.Row(name, to_text(START), to_text(START)) for name in ("a", "b")], totals[0])
+        reading.take([], totals[1])
+        assert reading.done
+        movement = reading.movement()
+        assert movement is None if words is None else words in (movement or "")
 
 
 async def test_what_is_indexed_late_is_found_by_the_settling_reading(tmp_path: Path) -> None:
@@ -638,6 +683,19 @@ async def test_a_total_of_none_settles_nothing_by_itself(tmp_path: Path) -> None
             await run(_task(scene, WINDOW), scene.book, scene.org, wait=0, settle=True)  # type: ignore[arg-type]
             sizes = [body["paging"]["pageSize"] for body in scene.org.bodies[asked:]]
             assert (scene.verdict(WINDOW), sizes) == ("settled", pages)
+
+
+async def test_what_a_total_settles_is_as_old_as_its_reading(tmp_path: Path) -> None:
+    """A record is rewritten between the first late reading and the total: the ledger does not claim to have read it."""
+    with scene_at(tmp_path, record("c", 5), since=START) as scene:
+        scene.clock.at = START + timedelta(days=6)
+        first = await scene.by_hand(WINDOW)
+        scene.clock.at += timedelta(hours=2)
+        scene.org.put(record("c", 5, mediaStatsMinConversationMos=1.0))
+        await run(_task(scene, WINDOW), scene.book, scene.org, wait=0, settle=True)  # type: ignore[arg-type]
+        row = scene.book.window(to_text(WINDOW.start), to_text(WINDOW.end))
+        assert row is not None
+        assert (row.verdict, row.last_read_at) == ("settled", first.as_of)
 
 
 @pytest.mark.parametrize("error", [PermissionRefused("no", status=403), NotFound("no", status=404)])
