@@ -252,8 +252,22 @@ def _reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
         f"file:{quote(str(path.resolve()))}?{how}", uri=True, timeout=timeout, isolation_level=None,
         check_same_thread=False,
     )  # fmt: skip
-    recognise(connection, path)
-    if schema.version_of(connection)[2]:
-        raise StoreForeign(f"{path} is empty; `rollbook run` or `reconcile` fill it, --db names another")
+    try:
+        _must_be_readable(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     connection.execute("PRAGMA query_only = 1")
     return connection
+
+
+def _must_be_readable(connection: sqlite3.Connection, path: Path) -> None:
+    recognise(connection, path)
+    _, version, empty = schema.version_of(connection)
+    if empty:
+        raise StoreForeign(f"{path} is empty; `rollbook run` or `reconcile` fill it, --db names another")
+    if version < schema.VERSION:
+        raise StoreUnwritable(
+            f"{path} was written by an earlier version of rollbook, and this one reads more of it than is there;"
+            " `rollbook run`, `reconcile` or `rollbook rebuild` bring it up to date"
+        )

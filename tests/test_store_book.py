@@ -1,5 +1,6 @@
 """The store as the other rooms use it: real files, real transactions."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -746,3 +747,15 @@ def test_the_store_is_readable_without_write_permission(book: Book, path: Path) 
         with pytest.raises(StoreUnwritable, match="reading only"):
             reader.record([])
     assert os.access(path, os.R_OK)
+
+
+def test_an_older_file_that_is_only_read_says_what_brings_it_up_to_date(tmp_path: Path) -> None:
+    """Reading alone makes no tables: one clear line, and after any program that writes it can be read."""
+    path = tmp_path / "rollbook.db"
+    Book.open(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as older:
+        older.execute("DROP TABLE asked_by_id")
+        older.execute("PRAGMA user_version = 3")
+    with pytest.raises(StoreUnwritable, match="earlier version") as said:
+        Book.open(path, mode="ro")
+    assert "rollbook rebuild" in str(said.value)
