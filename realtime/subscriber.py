@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from genesys.api import Api, Channel, Entity, TopicState
 from genesys.columns import count
+from genesys.errors import Unavailable
 from genesys.facts import believed
 from genesys.notification import Observation
 from genesys.settings import Settings
@@ -38,6 +39,8 @@ from realtime.socket import Socket
 from realtime.subscriptions import Told
 from store.book import Book
 
+# Seconds until a list of queues that was none is asked for again at the start.
+_NO_LIST_AGAIN: Final = 5.0
 log = logging.getLogger(__name__)
 
 REDISCOVER: Final = 300.0
@@ -300,10 +303,18 @@ class Subscriber:
                 async with asyncio.timeout(self._look_within):
                     await self._discover()
             except TimeoutError:
-                why, before = f"no answer within {self._look_within:.0f} s", self.discovery_failing
-                self.discovery_failing = why
-                if before is None:
-                    log.warning("cannot look for queues now, will again: %s", why)
+                self._note_no_list(f"no answer within {self._look_within:.0f} s")
+            except Unavailable as error:
+                if error.status != 200:
+                    raise
+                # The platform answers, with what is no list: no reason to end, and none to ask again at once.
+                self._note_no_list(str(error))
+                await asyncio.sleep(_NO_LIST_AGAIN)
+
+    def _note_no_list(self, why: str) -> None:
+        before, self.discovery_failing = self.discovery_failing, why
+        if before is None:
+            log.warning("cannot look for queues now, will again: %s", why)
 
     async def _keep_counting(self) -> None:
         """Where places are taken from each other, see at once who has them, or it would go on until the next look."""

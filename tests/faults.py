@@ -247,6 +247,7 @@ class Run:
     async def _kill(self) -> None:
         assert self._process is not None
         self._weigh(self.pid)
+        assert not self._ended(), f"the daemon has ended by itself: {self.said[-3:]}"
         self._process.kill()
         await self._process.wait()
         await self._listens
