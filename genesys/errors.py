@@ -136,7 +136,10 @@ class RequestRefused(ApiError):
 
     def _may_be_narrower(self) -> bool:
         said = f"{self.code or ''} {self.message}"
-        return self.status in _TOO_LARGE_STATUSES or bool(_TOO_LARGE.search(said) and not _RATE.search(said))
+        if self.status in _TOO_LARGE_STATUSES:
+            return True
+        # The platform gives every refusal of its own a code. One without is a gateway's, which may mean the size.
+        return (self.code is None or bool(_TOO_LARGE.search(said))) and not _RATE.search(said)
 
 
 class Unavailable(ApiError):

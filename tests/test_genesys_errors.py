@@ -43,6 +43,13 @@ def test_some_statuses_say_too_large_by_themselves(status: int) -> None:
     assert RequestRefused("<html>", status=status).narrower
 
 
+@pytest.mark.parametrize("message", ["status 400", "400 Bad Request", "Bad Request", "invalid request"])
+@pytest.mark.parametrize("status", [400, 406, 422, 499])
+def test_a_refusal_without_a_code_is_a_gateways(status: int, message: str) -> None:
+    """The platform would have given a code: what a gateway refuses without one may be had in parts."""
+    assert RequestRefused(message, status=status).narrower
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -52,7 +59,7 @@ def test_some_statuses_say_too_large_by_themselves(status: int) -> None:
         RequestRefused("too many requests", status=400, code="too.many.requests"),
         RequestRefused("The rate limit of the maximum was exceeded", status=400),
         RequestRefused("dimension 'color' is not supported", status=400, code="bad.request"),
-        RequestRefused("invalid interval", status=400),
+        RequestRefused("invalid interval", status=400, code="invalid.interval"),
         PermissionRefused("too large", status=403),
         NotFound("page size", status=404),
         NotAuthenticated("too many", status=401),

@@ -92,7 +92,11 @@ async def test_a_query_that_is_too_wide_is_asked_in_pieces(world: Scene, spoil: 
     assert_all_stored(world, 1_900)
 
 
-@pytest.mark.parametrize("answer", [TOO_LARGE, gateway(413), gateway(502)], ids=["400", "413", "502"])
+@pytest.mark.parametrize(
+    "answer",
+    [TOO_LARGE, gateway(413), gateway(502), gateway(400), Answer(400, b""), Answer(400, {"message": "Bad Request"})],
+    ids=["400", "413", "502", "400 of a gateway", "400 without a word", "400 without a code"],
+)
 async def test_heavy_records_come_in_smaller_pages(world: Scene, answer: Answer) -> None:
     """Sixty records of 30 KB, where no answer may have more than a megabyte: all sixty are proven."""
     world.platform.put(*many(60, weight="x" * 30_000))
