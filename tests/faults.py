@@ -429,7 +429,7 @@ async def one(
         )  # fmt: skip
         try:
             return run, await run.run(), ""
-        except (AssertionError, TimeoutError) as error:
+        except (AssertionError, TimeoutError, ProcessLookupError) as error:  # the last: it has ended by itself
             return run, None, f"{type(error).__name__}: {str(error)[:600]}"
         finally:
             if run._process is not None and run._process.returncode is None:
