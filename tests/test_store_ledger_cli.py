@@ -18,7 +18,7 @@ from genesys.times import Interval, to_text
 from organisation import dump
 from reconcile import verify
 from reconcile.runner import reconcile_window
-from rollbook import cli
+from rollbook.commands import cli
 from simulator import Simulator
 from store import ledger_cli
 from store.book import Book

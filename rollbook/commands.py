@@ -63,6 +63,3 @@ def reconcile_main() -> NoReturn:
 
     console.main(reconcile, name="reconcile")
 
-
-if __name__ == "__main__":
-    main()
