@@ -29,7 +29,7 @@ from realtime.daemon import Daemon, Options
 from reconcile.follow import follow
 from reconcile.report import Report
 from reconcile.runner import reconcile_window
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from store.book import Book
 from store.engine import is_there
 

@@ -23,7 +23,11 @@ _COMMANDS: Final = {
     "doctor": ("realtime.doctor", "doctor", "Check everything that a run needs, and say how to mend it."),
     "ingest": ("realtime.ingest", "ingest", "Read events from files or S3, as if they had been heard."),
     "dead-letters": ("realtime.dead_letters", "dead_letters", "Look at what could not be understood; try it again."),
-    "simulate": ("simulator.cli", "simulate", "Run a local Genesys Cloud organisation to test against."),
+    "simulate": (
+        "rollbook.simulator.commands.simulate",
+        "simulate",
+        "Run a local Genesys Cloud organisation to test against.",
+    ),
 }
 
 
@@ -62,4 +66,3 @@ def reconcile_main() -> NoReturn:
     from reconcile.cli import reconcile
 
     console.main(reconcile, name="reconcile")
-

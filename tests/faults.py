@@ -37,10 +37,10 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from simulator.live_faults import FAULTS
-from simulator.mischief import ACTS
-from simulator.server import Simulator
-from simulator.world import World
+from rollbook.simulator.faults.live_faults import FAULTS
+from rollbook.simulator.faults.organisation_faults import ACTS
+from rollbook.simulator.organisation.world import World
+from rollbook.simulator.server import Simulator
 from tests import unfriendly_faults as unfriendly
 from tests.unfriendly_faults import Behaviour
 from tests.whole import assert_store_is, finish, rollbook, start, until

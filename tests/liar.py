@@ -33,7 +33,7 @@ from organisation import START, Clock, Organisation, Record, at
 from reconcile.due import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.runner import reconcile_window
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from store.book import Book
 
 Answer = dict[str, Any]

@@ -29,11 +29,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from simulator import details
-from simulator.aftermath import night
-from simulator.life import Life
-from simulator.server import Simulator
-from simulator.times import moment
+from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.late_changes import night
+from rollbook.simulator.rest.analytics import details_query
+from rollbook.simulator.server import Simulator
+from rollbook.simulator.times import moment
 from tests.wire import Shown
 
 PROVEN: Final = ("open", "complete", "settled")
@@ -308,13 +308,13 @@ class Oracle:
         return "unlisted" if by_id else None
 
     def _covers(self, one: Shown, life: Life) -> bool:
-        start, end = details.interval(one.asked["interval"])
+        start, end = details_query.interval(one.asked["interval"])
         return start <= life.start < end and self._known(life) <= one.at
 
     def _admits(self, one: Shown, life: Life) -> bool:
         """Whether the total of an answer counts the conversation: it is all of what there was."""
-        query = details.parse(dict(one.asked))
-        honest = details.select(
+        query = details_query.parse(dict(one.asked))
+        honest = details_query.select(
             self.simulator.world, query, one.at, reading=self.simulator.reading,
             seen=lambda other: _sees(one.divisions, other) and self._born.get(other.id, one.at) <= one.at,
         )  # fmt: skip

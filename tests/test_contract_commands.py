@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from whole import rollbook
 
 pytestmark = pytest.mark.process

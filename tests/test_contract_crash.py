@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from whole import assert_store_is, finish, rollbook, rows_of, start, until
 
 pytestmark = pytest.mark.process

@@ -16,7 +16,7 @@ from genesys.api import Api
 from genesys.settings import load
 from genesys.times import Interval
 from reconcile.runner import reconcile_window
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from store.book import Book
 from whole import assert_store_is, rows_of
 

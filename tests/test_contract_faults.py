@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from simulator import Simulator
-from simulator.faults import KINDS
-from simulator.times import text
+from rollbook.simulator import Simulator
+from rollbook.simulator.faults.script import KINDS
+from rollbook.simulator.times import text
 from tests import faults
 from tests import unfriendly_faults as unfriendly
 from tests.unfriendly_faults import Behaviour

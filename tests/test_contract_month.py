@@ -21,9 +21,9 @@ from genesys.settings import Settings, load
 from genesys.times import Interval, to_text
 from reconcile.due import AT_ONCE, Round, run_due
 from reconcile.runner import reconcile_window
-from simulator import Simulator
-from simulator.faults import Fault
-from simulator.jobs import Rules
+from rollbook.simulator import Simulator
+from rollbook.simulator.faults.script import Fault
+from rollbook.simulator.rest.analytics.jobs import Rules
 from store.book import Book
 from whole import assert_rows_are
 

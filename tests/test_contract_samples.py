@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from whole import expected_rows, rollbook
 
 pytestmark = pytest.mark.process

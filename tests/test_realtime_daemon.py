@@ -32,7 +32,7 @@ from realtime.intake import Intake
 from realtime.notify import Notifier
 from realtime.queue import About, Queue
 from reconcile.report import Report
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from store.book import Book
 from store.errors import StoreUnwritable
 from store.windows import RunRecord

@@ -16,7 +16,7 @@ from genesys.times import Interval
 from organisation import dump
 from realtime import demo
 from reconcile.report import Report
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from store.book import Book
 
 

@@ -31,7 +31,7 @@ from realtime.queue import Door, QueueError
 from realtime.sqs import SqsQueue
 from reconcile.lambda_handler import handler as reconcile
 from reconcile.lambda_handler import time_of
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from store.book import Book
 from tests.aws import Aws, aws, aws_server
 from tests.stand_in import StandIn

@@ -17,7 +17,7 @@ from genesys import console
 from genesys.settings import load
 from genesys.times import Interval
 from reconcile import cli
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from whole import finish, start, until
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)

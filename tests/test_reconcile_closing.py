@@ -15,7 +15,7 @@ from genesys.api import Api
 from genesys.settings import load
 from realtime.daemon import SHARE
 from reconcile.due import AT_ONCE, Round, run_due
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from store.book import Book
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

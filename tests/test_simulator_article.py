@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from simulator import Simulator
+from rollbook.simulator import Simulator
 
 with warnings.catch_warnings():
     # Its generated modules hold invalid escape sequences, which Python warns of when it compiles them.

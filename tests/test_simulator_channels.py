@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.channels import Channels, Refused
-from simulator.topics import TOPICS, available, expand, find
+from rollbook.simulator.notifications.channels import Channels, Refused
+from rollbook.simulator.notifications.topics import TOPICS, available, expand, find
 
 NOW = datetime(2026, 8, 3, 14, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator import details
-from simulator.details import Jitter
-from simulator.dimensions import CONVERSATION, METRICS, SEGMENT
-from simulator.errors import Refusal
-from simulator.life import Life
-from simulator.times import moment, text
-from simulator.world import World
+from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.world import World
+from rollbook.simulator.rest.analytics import details_query
+from rollbook.simulator.rest.analytics.details_query import Jitter
+from rollbook.simulator.rest.analytics.dimensions import CONVERSATION, METRICS, SEGMENT
+from rollbook.simulator.rest.errors import Refusal
+from rollbook.simulator.times import moment, text
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = START + timedelta(hours=50)
@@ -27,14 +27,14 @@ HOUR = "2026-03-02T10:00:00Z/2026-03-02T11:00:00Z"
 
 def ask(body: dict[str, Any], *, now: datetime = NOW, reading: str = "overlap", jitter: Jitter | None = None) -> Any:
     """A query's decoded answer."""
-    query = details.parse(body)
-    found = details.select(WORLD, query, now, reading=reading)
-    return json.loads(details.answer(found, query, now, jitter=jitter or Jitter(), draw=random.Random(1)))
+    query = details_query.parse(body)
+    found = details_query.select(WORLD, query, now, reading=reading)
+    return json.loads(details_query.answer(found, query, now, jitter=jitter or Jitter(), draw=random.Random(1)))
 
 
 def ids(body: dict[str, Any], *, now: datetime = NOW, reading: str = "overlap") -> list[str]:
     """The ids of the whole result, in their order."""
-    return [life.id for life in details.select(WORLD, details.parse(body), now, reading=reading)]
+    return [life.id for life in details_query.select(WORLD, details_query.parse(body), now, reading=reading)]
 
 
 def where(*predicates: dict[str, Any], kind: str = "and", filters: str = "conversationFilters") -> dict[str, Any]:
@@ -143,9 +143,9 @@ def test_totals_err_on_recent_data_only() -> None:
     draw, jitter = random.Random(3), Jitter(5)
     totals: dict[str, set[int]] = {}
     for end in (NOW, NOW - timedelta(minutes=2)):
-        query = details.parse({"interval": f"{text(NOW - timedelta(hours=5))}/{text(end)}"})
-        found = details.select(WORLD, query, NOW, reading="overlap")
-        answers = [json.loads(details.answer(found, query, NOW, jitter=jitter, draw=draw)) for _ in range(40)]
+        query = details_query.parse({"interval": f"{text(NOW - timedelta(hours=5))}/{text(end)}"})
+        found = details_query.select(WORLD, query, NOW, reading="overlap")
+        answers = [json.loads(details_query.answer(found, query, NOW, jitter=jitter, draw=draw)) for _ in range(40)]
         totals[text(end)] = {one["totalHits"] - len(found) for one in answers}
     assert totals[text(NOW)] == set(range(-5, 6))
     assert totals[text(NOW - timedelta(minutes=2))] == {0}
@@ -284,19 +284,19 @@ DAY_FILTER = where({"dimension": "conversationEnd", "operator": "exists"})["conv
 def test_what_the_platform_refuses_is_refused(body: Any, words: str | None) -> None:
     """400 with a sentence that says why; an empty list of filters is no filter."""
     if words is None:
-        assert not details.parse(body).filters
+        assert not details_query.parse(body).filters
         return
     with pytest.raises(Refusal) as refused:
-        details.parse(body)
+        details_query.parse(body)
     assert refused.value.status == 400
     assert words in refused.value.message
 
 
 def test_limits_are_met_exactly() -> None:
     """7 days without a filter, 31 with one, the hundred-thousandth row: all allowed."""
-    details.parse({"interval": "2026-03-01T00:00Z/2026-03-08T00:00Z"})
-    details.parse({"interval": "2026-03-01T00:00Z/2026-04-01T00:00Z", "conversationFilters": DAY_FILTER})
-    details.parse({"interval": HOUR, "paging": {"pageSize": 100, "pageNumber": 1000}})
+    details_query.parse({"interval": "2026-03-01T00:00Z/2026-03-08T00:00Z"})
+    details_query.parse({"interval": "2026-03-01T00:00Z/2026-04-01T00:00Z", "conversationFilters": DAY_FILTER})
+    details_query.parse({"interval": HOUR, "paging": {"pageSize": 100, "pageNumber": 1000}})
 
 
 @given(st.recursive(
@@ -311,7 +311,7 @@ def test_any_json_is_read_or_refused(body: Any) -> None:
     for query in (body, {"interval": HOUR, "segmentFilters": body}):
         status = 400
         try:
-            details.parse(query)
+            details_query.parse(query)
         except Refusal as refused:
             status = refused.status
         assert status == 400

@@ -20,10 +20,10 @@ from genesys.settings import load
 from realtime import lambda_handler
 from realtime.daemon import Daemon, Options
 from realtime.sqs import SqsQueue
-from simulator import Simulator
-from simulator.aws import to_bus, to_queue
-from simulator.emitter import Event
-from simulator.eventbridge import EventBridge, Trouble
+from rollbook.simulator import Simulator
+from rollbook.simulator.eventbridge.aws import to_bus, to_queue
+from rollbook.simulator.eventbridge.delivery import EventBridge, Trouble
+from rollbook.simulator.notifications.emitter import Event
 from tests.aws import Aws, aws, aws_server
 from tests.whole import assert_store_is, finish, rollbook, rows, start, until
 

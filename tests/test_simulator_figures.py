@@ -13,9 +13,9 @@ import httpx
 import pytest
 import websockets
 
-from simulator import Simulator
-from simulator.emitter import Event
-from simulator.topics import TOPICS
+from rollbook.simulator import Simulator
+from rollbook.simulator.notifications.emitter import Event
+from rollbook.simulator.notifications.topics import TOPICS
 
 with warnings.catch_warnings():
     # Its generated modules hold invalid escape sequences, which Python warns of when it compiles them.

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.errors import Refusal
-from simulator.jobs import Jobs, Rules, parse
-from simulator.life import Life
-from simulator.times import moment, text
-from simulator.world import World
+from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.world import World
+from rollbook.simulator.rest.analytics.jobs import Jobs, Rules, parse
+from rollbook.simulator.rest.errors import Refusal
+from rollbook.simulator.times import moment, text
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = START + timedelta(hours=40)

@@ -16,11 +16,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from simulator import Simulator
-from simulator.alterations import ODD_IDS
-from simulator.emitter import DELAY, Event, text
-from simulator.live_faults import FAULTS, JUNK
-from simulator.snapshots import scene, snapshot
+from rollbook.simulator import Simulator
+from rollbook.simulator.faults.event_faults import ODD_IDS
+from rollbook.simulator.faults.live_faults import FAULTS, JUNK
+from rollbook.simulator.notifications.emitter import DELAY, Event, text
+from rollbook.simulator.notifications.snapshots import scene, snapshot
 
 START = datetime(2026, 8, 3, 14, tzinfo=UTC)
 PATH = "/api/v2/notifications"

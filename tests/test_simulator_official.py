@@ -19,11 +19,11 @@ import httpx
 import pytest
 import websockets
 
-from simulator import Simulator, certificates
-from simulator.certificates import LOOPBACK, PARTS, Certificate, CertificateError, make
-from simulator.details import Paging
-from simulator.faults import Fault
-from simulator.jobs import Rules
+from rollbook.simulator import Simulator, certificates
+from rollbook.simulator.certificates import LOOPBACK, PARTS, Certificate, CertificateError, make
+from rollbook.simulator.faults.script import Fault
+from rollbook.simulator.rest.analytics.details_query import Paging
+from rollbook.simulator.rest.analytics.jobs import Rules
 from whole import finish, rollbook, start
 
 with warnings.catch_warnings():

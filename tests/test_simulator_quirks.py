@@ -13,13 +13,13 @@ import httpx
 import pytest
 from test_simulator_rest import DETAILS, HOUR, NOON, QUEUES, START, Guest, Seconds, refusal
 
-from simulator import Simulator
-from simulator.broken_bytes import BYTES, ODD
-from simulator.faults import KINDS, Fault, ScriptError, load
-from simulator.gateways import SPELLINGS
-from simulator.jobs import Rules
-from simulator.partial_answers import ERRORS_WITH_200, TOTALS
-from simulator.slow_answers import CURSORS
+from rollbook.simulator import Simulator
+from rollbook.simulator.faults.broken_bytes import BYTES, ODD
+from rollbook.simulator.faults.gateways import SPELLINGS
+from rollbook.simulator.faults.partial_answers import ERRORS_WITH_200, TOTALS
+from rollbook.simulator.faults.script import KINDS, Fault, ScriptError, load
+from rollbook.simulator.faults.slow_answers import CURSORS
+from rollbook.simulator.rest.analytics.jobs import Rules
 from whole import start
 
 QUERY = "POST */details/query"

@@ -14,10 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from simulator import Simulator, faults
-from simulator.faults import Fault, Script, ScriptError, load
-from simulator.jobs import Rules
-from simulator.mischief import ACTS
+from rollbook.simulator import Simulator
+from rollbook.simulator.faults import script
+from rollbook.simulator.faults.organisation_faults import ACTS
+from rollbook.simulator.faults.script import Fault, Script, ScriptError, load
+from rollbook.simulator.rest.analytics.jobs import Rules
 from whole import rollbook, start
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -484,7 +485,7 @@ def test_a_script_that_cannot_be_played(text: str, words: str) -> None:
 def test_every_kind_is_played_and_written_down() -> None:
     """Each kind either spoils an answer or has an act; the manual has a row for each."""
     manual = (Path(__file__).parent.parent / "docs" / "simulator.md").read_text()
-    for name, kind in faults.KINDS.items():
+    for name, kind in script.KINDS.items():
         assert kind.spoils != (name in ACTS), name
         assert f"| `{name}` |" in manual, name
         assert all(f"`{parameter}`" in manual for parameter in kind.takes), name
@@ -558,8 +559,8 @@ def test_a_wrong_reading_is_refused() -> None:
 
 def test_other_modules_may_add_kinds() -> None:
     """A kind that is registered can be used in scripts."""
-    faults.register(faults.Kind("test_only", "nothing", {"word": "text!"}))
+    script.register(script.Kind("test_only", "nothing", {"word": "text!"}))
     try:
         assert load('[{"kind": "test_only", "at": 1, "word": "x"}]')[0].parameters == {"word": "x"}
     finally:
-        del faults.KINDS["test_only"]
+        del script.KINDS["test_only"]

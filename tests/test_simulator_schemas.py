@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from schemas import body_of, described
 
-from simulator.detail_events import events
-from simulator.emitter import text
-from simulator.frames import envelope
-from simulator.scenes import DISCONNECTS
-from simulator.snapshots import Scene, flattened, passes, scene, snapshot
-from simulator.topics import DETAIL_MEMBERS, MEDIA_SUFFIX
-from simulator.world import World
+from rollbook.simulator.notifications.detail_events import events
+from rollbook.simulator.notifications.emitter import text
+from rollbook.simulator.notifications.frames import envelope
+from rollbook.simulator.notifications.session_state import DISCONNECTS
+from rollbook.simulator.notifications.snapshots import Scene, flattened, passes, scene, snapshot
+from rollbook.simulator.notifications.topics import DETAIL_MEMBERS, MEDIA_SUFFIX
+from rollbook.simulator.organisation.world import World
 
 START = datetime(2026, 8, 3, 14, tzinfo=UTC)
 SIDES = ("v2.routing.queues.{id}.conversations", "v2.users.{id}.conversations")

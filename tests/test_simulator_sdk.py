@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from simulator import Simulator
-from simulator.faults import Fault
-from simulator.jobs import Rules
-from simulator.predicates import GRAMMARS
+from rollbook.simulator import Simulator
+from rollbook.simulator.faults.script import Fault
+from rollbook.simulator.rest.analytics.filters import GRAMMARS
+from rollbook.simulator.rest.analytics.jobs import Rules
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = "2026-03-02T10:00:00.000Z/2026-03-02T11:00:00.000Z"

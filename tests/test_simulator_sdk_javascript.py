@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from simulator import Simulator
-from simulator.certificates import LOOPBACK, Certificate, make
-from simulator.jobs import Rules
+from rollbook.simulator import Simulator
+from rollbook.simulator.certificates import LOOPBACK, Certificate, make
+from rollbook.simulator.rest.analytics.jobs import Rules
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOURS = "2026-03-02T08:00:00.000Z/2026-03-02T11:00:00.000Z"

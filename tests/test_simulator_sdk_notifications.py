@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from schemas import model
 
-from simulator import Simulator
+from rollbook.simulator import Simulator
 
 with warnings.catch_warnings():
     # Its generated modules hold invalid escape sequences, which Python warns of when it compiles them.

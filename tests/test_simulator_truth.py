@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.life import Life, view
-from simulator.times import FAR, moment, text
-from simulator.world import World
+from rollbook.simulator.organisation.known_when import Life, view
+from rollbook.simulator.organisation.world import World
+from rollbook.simulator.times import FAR, moment, text
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from organisation import dump
 from reconcile import verify
 from reconcile.runner import reconcile_window
 from rollbook.commands import cli
-from simulator import Simulator
+from rollbook.simulator import Simulator
 from store import ledger_cli
 from store.book import Book
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from simulator.faults import Fault, Script, load
-from simulator.life import Life
-from simulator.server import Simulator
+from rollbook.simulator.faults.script import Fault, Script, load
+from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.server import Simulator
 
 QUERY = "POST */conversations/details/query"
 BY_ID = "GET */conversations/details"

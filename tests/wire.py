@@ -22,8 +22,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from genesys.http import Answer, TransportError
-from simulator import rest
-from simulator.server import Simulator
+from rollbook.simulator.rest import routes
+from rollbook.simulator.server import Simulator
 
 DETAILS: Final = "/api/v2/analytics/conversations/details"
 
@@ -58,7 +58,7 @@ class Organisation:
         self.step = 0
         self._app = web.Application(middlewares=[simulator._gate])
         self._app.router.add_route("POST", "/oauth/token", simulator._token)
-        for route in rest.ROUTES:
+        for route in routes.ROUTES:
             self._app.router.add_route(route.method, route.path, simulator._handler(route))
         self._app.freeze()
 

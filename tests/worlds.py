@@ -43,12 +43,12 @@ from genesys.times import Interval, to_text
 from realtime.clocks import corrected
 from reconcile.due import Round, run_due
 from reconcile.runner import reconcile_window
-from simulator.aftermath import rewritten
-from simulator.faults import KINDS, Fault, Script
-from simulator.jobs import Rules
-from simulator.quirks import falls
-from simulator.server import Simulator
-from simulator.times import moment, text
+from rollbook.simulator.faults.answer_faults import falls
+from rollbook.simulator.faults.script import KINDS, Fault, Script
+from rollbook.simulator.organisation.late_changes import rewritten
+from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.server import Simulator
+from rollbook.simulator.times import moment, text
 from store import locks
 from store.book import Book
 from tests.oracle import EXCUSES, PROVEN, Oracle

@@ -1,0 +1,1 @@
+"""Delivery of the organisation's events by Amazon EventBridge."""

@@ -1,0 +1,209 @@
+"""What can happen to an event between its making and its sending: lost, late, twice, out of order, strange. Pure.
+
+Each alteration takes a share of the events, drawn from a seeded stream, for as long as it lasts. Knows no socket and no
+clock but the moment it is told.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from rollbook.simulator.notifications.emitter import Event
+from rollbook.simulator.notifications.frames import encoded
+from rollbook.simulator.times import moment, text
+
+NOW: Final = timedelta(0)
+# An event and how much later than usual it is sent.
+Sent = tuple[timedelta, Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """One that is at work. share: of the events, 0 to 1. until: None for as long as nobody ends it.
+
+    seconds: how late, where it makes late. same_id: a duplicate keeps the CorrelationId. what: one of its spellings.
+    """
+
+    kind: str
+    share: float = 1.0
+    until: datetime | None = None
+    seconds: float = 0.0
+    same_id: bool = True
+    what: str | None = None
+
+
+class Alterations:
+    """Those at work, in the order in which they were begun. strays: frames that belong to no event, to be sent too."""
+
+    def __init__(self, seed: int, new_id: Callable[[], str]) -> None:
+        self._draw = random.Random(f"alterations {seed}")
+        self._new_id = new_id
+        self._active: list[Alteration] = []
+        self._held: dict[str, list[Event]] = {}
+
+    def begin(self, one: Alteration) -> None:
+        """From now on."""
+        if one.kind not in _KINDS:
+            raise ValueError(f"{one.kind} is no alteration")
+        self._active.append(one)
+
+    def clear(self) -> list[Event]:
+        """End all; answers the events that were held back."""
+        self._active.clear()
+        held = [one for listed in self._held.values() for one in listed]
+        self._held.clear()
+        return held
+
+    def apply(self, event: Event, now: datetime) -> list[Sent]:
+        """What is sent for an event."""
+        self._active = [one for one in self._active if one.until is None or one.until > now]
+        sent: list[Sent] = [(NOW, event)]
+        for one in self._active:
+            sent = [each for late, made in sent for each in self._altered(one, late, made)]
+        return sent + [(NOW, one) for one in self._released(event)] if sent and self._held else sent
+
+    def release(self, event: Event) -> list[Event]:
+        """Let go an event that was held back for another one that did not come."""
+        listed = self._held.get(event.conversation, [])
+        if event not in listed:
+            return []
+        listed.remove(event)
+        return [event]
+
+    def holding(self, event: Event) -> bool:
+        """Whether it is held back."""
+        return event in self._held.get(event.conversation, ())
+
+    def _altered(self, one: Alteration, late: timedelta, event: Event) -> Iterable[Sent]:
+        if self._draw.random() >= one.share:
+            return [(late, event)]
+        if one.kind == "reorder":
+            return self._hold(late, event)
+        if one.kind == "duplicate":
+            twin = event if one.same_id else replace(event, correlation_id=self._new_id())
+            return [(late, event), (late + timedelta(seconds=one.seconds), twin)]
+        return [(late + each, made) for each, made in _KINDS[one.kind](one, event, self._draw)]
+
+    def _hold(self, late: timedelta, event: Event) -> list[Sent]:
+        """Hold back one event of each conversation, until another of it has passed."""
+        if self._held.get(event.conversation):
+            return [(late, event)]
+        self._held[event.conversation] = [event]
+        return []
+
+    def _released(self, event: Event) -> list[Event]:
+        return self._held.pop(event.conversation, [])
+
+
+_Alter = Callable[[Alteration, Event, random.Random], list[Sent]]
+
+
+def _lose(_one: Alteration, _event: Event, _draw: random.Random) -> list[Sent]:
+    return []
+
+
+def _delay(one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+    return [(timedelta(seconds=one.seconds), event)]
+
+
+def _unchanged(_one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+    return [(NOW, event)]
+
+
+def _body(event: Event, change: Callable[[dict[str, Any]], None]) -> list[Sent]:
+    body = json.loads(event.body)
+    change(body)
+    return [(NOW, replace(event, body=encoded(body)))]
+
+
+def _contradict(_one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+    """The first to have gone is said to be connected although its end is told."""
+
+    def change(body: dict[str, Any]) -> None:
+        for who in body.get("participants", ()):
+            for each in (who, *_communications(who)):
+                if each.get("state") == "disconnected":
+                    each["state"] = "connected"
+                    return
+                if each.get("state") == "connected":
+                    each |= {"disconnectedTime": each.get("connectedTime", "1970-01-01T00:00:00.000Z")}
+                    return
+
+    return _body(event, change)
+
+
+def _communications(who: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for listed in who.values() if isinstance(listed, list) for one in listed if isinstance(one, dict)]
+
+
+def _strange_enum(_one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+    """A state, or a medium, that nobody knows yet."""
+
+    def change(body: dict[str, Any]) -> None:
+        if "mediaType" in body:
+            body["mediaType"] = "HOLOGRAM"
+        for who in body.get("participants", ()):
+            for each in (who, *_communications(who)):
+                if "state" in each:
+                    each["state"] = "levitating"
+
+    return _body(event, change)
+
+
+def _strange_field(_one: Alteration, event: Event, draw: random.Random) -> list[Sent]:
+    """Fields that are in no model, as real ones have been seen with (`additionalProperties`, `organizationId`)."""
+
+    def change(body: dict[str, Any]) -> None:
+        body |= {"additionalProperties": {}, "simulatedExtra": {"deep": [None, 1.5, "€", draw.randrange(2**53)]}}
+
+    return _body(event, change)
+
+
+def _strange_topic(_one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+    """The event, and one on a topic that is in no list."""
+    return [(NOW, event), (NOW, replace(event, topic=f"{event.topic}.holograms"))]
+
+
+_TIME: Final = re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"|(?<=":)\d{13}(?=[,}])')
+
+
+def _ahead(one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+    """Every time that it tells is later, as by a clock that is ahead."""
+    more = timedelta(seconds=one.seconds)
+
+    def later(found: re.Match[str]) -> str:
+        if not found[0].startswith('"'):
+            return str(int(found[0]) + more // timedelta(milliseconds=1))
+        return f'"{text(moment(found[0].strip(chr(34))) + more)}"'
+
+    return [(NOW, replace(event, body=_TIME.sub(later, event.body)))]
+
+
+_ODD_IDS: Final[Mapping[str, Callable[[str], str]]] = {
+    "long": lambda one: one * 250,
+    "long_words": lambda _: "x" * 804,
+    "words": lambda _: "not an id, but words",
+    "path": lambda one: f"../{one}/?a=b&id={one}#c",
+    "capitals": str.upper,
+}
+
+
+def _odd_id(one: Alteration, event: Event, draw: random.Random) -> list[Sent]:
+    """The event, and another one like it whose conversation has an id that is none, or is spelled otherwise."""
+    spelled = _ODD_IDS[draw.choice(sorted(_ODD_IDS)) if one.what is None else one.what](event.conversation)
+    body = event.body.replace(event.conversation, spelled.replace('"', ""))
+    return [(NOW, event), (NOW, replace(event, body=body, conversation=spelled))]
+
+
+ODD_IDS: Final = tuple(_ODD_IDS)
+_KINDS: Final[Mapping[str, _Alter]] = {
+    "lose": _lose, "delay": _delay, "duplicate": _unchanged, "reorder": _unchanged, "contradict": _contradict,
+    "ahead": _ahead, "odd_id": _odd_id,
+    "strange_enum": _strange_enum, "strange_field": _strange_field, "strange_topic": _strange_topic,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""The notification half: channels, sockets, topics and events."""

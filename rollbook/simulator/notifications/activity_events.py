@@ -1,0 +1,116 @@
+"""Events of the topics that tell what goes on, not what happens in a conversation: users, queues, the jobs' watermark.
+
+Such an event is sent when its body has changed since the last look, and only of topics that somebody hears. Looked at
+when a conversation of theirs changes, and every minute of the organisation's clock for what changes by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple, Protocol
+
+from rollbook.simulator.notifications import frames
+from rollbook.simulator.notifications.topics import find
+from rollbook.simulator.organisation import current_activity
+from rollbook.simulator.organisation.current_activity import Task
+from rollbook.simulator.times import text
+
+_EVERY: Final = timedelta(minutes=1)
+_MOVING: Final = re.compile(r',?"calculatedMetricValue":\d+')  # moves with every moment, which is no change
+AVAILABILITY: Final = "v2.analytics.conversations.details.jobs.availability"
+
+
+class World(current_activity.World, Protocol):
+    """What is needed of the truth."""
+
+    @property
+    def queues(self) -> list[dict[str, Any]]: ...
+    @property
+    def users(self) -> list[dict[str, Any]]: ...
+
+
+class Figure(NamedTuple):
+    """One event. body: JSON text."""
+
+    topic: str
+    template: str
+    body: str
+
+
+class Figures:
+    """What was told last of each topic. heard: the topics of this kind that somebody hears. watermark: of the jobs."""
+
+    def __init__(
+        self, world: World, heard: Mapping[str, object], watermark: Callable[[datetime], datetime] | None = None
+    ) -> None:
+        self._world, self._heard, self.watermark = world, heard, watermark
+        self._last: dict[tuple[str, int], str] = {}
+        self._begun: set[str] = set()
+        self._looked: datetime | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody hears any."""
+        return bool(self._heard)
+
+    def begin(self, at: datetime) -> None:
+        """Take in topics that are new: what holds already is no news of theirs."""
+        if self._begun == self._heard.keys():
+            return
+        for gone in self._begun - self._heard.keys():
+            self._last = {key: body for key, body in self._last.items() if key[0] != gone}
+        fresh = self._heard.keys() - self._begun
+        self._begun = set(self._heard)
+        for _ in self._changed(fresh, at):
+            pass
+
+    def by_itself(self, at: datetime) -> Iterator[Figure]:
+        """What has changed without a conversation's doing."""
+        if self._heard and (self._looked is None or at - self._looked >= _EVERY):
+            self._looked = at
+            yield from self._changed(list(self._heard), at)
+
+    def of(self, owners: Iterable[str], at: datetime) -> Iterator[Figure]:
+        """What a change means for users and queues (their ids)."""
+        if self._heard:
+            concerned = set(owners)
+            yield from self._changed([one for one in self._heard if not concerned.isdisjoint(one.split("."))], at)
+
+    def _changed(self, topics: Iterable[str], at: datetime) -> Iterator[Figure]:
+        going_on: list[Task] | None = None
+        for topic in topics:
+            found = find(topic)
+            assert found is not None
+            if going_on is None:
+                going_on = current_activity.tasks(self._world, at)
+            for number, body in enumerate(self._bodies(found.id, topic, at, going_on)):
+                told = frames.encoded(body)
+                same = _MOVING.sub("", told)
+                if self._last.get((topic, number)) != same:
+                    self._last[topic, number] = same
+                    yield Figure(topic, found.id, told)
+
+    def _bodies(self, template: str, topic: str, at: datetime, going_on: Sequence[Task]) -> Iterator[dict[str, Any]]:
+        owner = topic.split(".")[3 if template.startswith("v2.analytics") else 2]
+        if template == AVAILABILITY:
+            if self.watermark is not None:
+                yield {"dataAvailabilityDate": text(self.watermark(at))}
+        elif template.endswith(".presence"):
+            yield current_activity.presence(owner, at)
+        elif template.endswith(".routingStatus"):
+            status = current_activity.routing_status(self._world, owner, at, going_on)
+            yield {"id": owner, "routingStatus": {name: status[name] for name in ("status", "startTime")}}
+        elif template.endswith(".conversationsummary"):
+            yield current_activity.summary(owner, going_on)
+        elif template == "v2.users.{id}.activity":
+            queues = [
+                one["id"] for one in self._world.queues if owner in current_activity.members(self._world.users, one)
+            ]
+            yield current_activity.activity(self._world, owner, at, going_on, queues)
+        elif template == "v2.analytics.queues.{id}.activity":
+            yield current_activity.queue_activity(owner, going_on, at)
+        else:
+            for medium in current_activity.MEDIA:
+                yield current_activity.queue_observations(owner, medium, going_on, at)

@@ -1,0 +1,382 @@
+"""Bodies of the conversation topics: a whole conversation as it stood at a moment. Pure.
+
+Two shapes (notification reference, Annexes A and B): all media, each participant with lists of communications; and one
+medium, flattened. Snapshots bear no time of their own, so a conversation that goes back to an earlier state is told in
+the same bytes. Knows no topic's subscribers and no frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rollbook.simulator.notifications.session_state import STATES, Leg, leg, messages
+
+Record = Mapping[str, Any]
+
+# mediaType -> the list of Annex A that holds its communications.
+LISTS: Final = {
+    "voice": "calls", "callback": "callbacks", "chat": "chats", "cobrowse": "cobrowsesessions", "email": "emails",
+    "message": "messages", "screenshare": "screenshares", "video": "videos",
+}  # fmt: skip
+_STAFF: Final = frozenset({"agent", "user"})
+_CUSTOMERS: Final = frozenset({"customer", "external"})
+_MESSAGE_TYPES: Final = frozenset({
+    "sms", "twitter", "facebook", "line", "whatsapp", "webmessaging", "open", "instagram", "apple",
+})  # fmt: skip
+_ALERTING_MS: Final = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A participant at a moment: who, and each session that has begun. more: sessions of theirs lie ahead."""
+
+    participant: Record
+    legs: tuple[Leg, ...]
+    more: bool
+
+    @property
+    def staff(self) -> bool:
+        return self.participant.get("purpose") in _STAFF
+
+    @property
+    def ended(self) -> str | None:
+        """When they went, if they have."""
+        if self.more or not all(one.over for one in self.legs):
+            return None
+        return max((one.disconnected or one.started for one in self.legs), default=None)
+
+    @property
+    def connected(self) -> str | None:
+        return min((one.connected for one in self.legs if one.connected), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A conversation at a moment (API text), from which every body of that moment is written."""
+
+    record: Record
+    at: str
+    parties: tuple[Party, ...]
+    queues: Mapping[str, str | None] = field(default_factory=dict)  # participant -> queue
+
+    def queue_ids(self, *, former: bool) -> list[str]:
+        """The queues that it concerns. former: those too that it has left (it leaves them at the end of their work)."""
+        found = set()
+        for one in self.parties:
+            queue = self.queues.get(one.participant["participantId"])
+            if queue and (former or one.participant.get("purpose") in _CUSTOMERS or _present(one, self.at)):
+                found.add(queue)
+        return sorted(found)
+
+    def user_ids(self) -> list[str]:
+        """The users that it concerns."""
+        return sorted({one.participant["userId"] for one in self.parties if one.participant.get("userId")})
+
+    def media(self) -> list[str]:
+        """The media of what has begun."""
+        return sorted({each.medium for one in self.parties for each in one.legs})
+
+
+def _present(party: Party, at: str) -> bool:
+    """There, or going at this very moment, or with after-call work that was not over before."""
+    works = [work for one in party.legs if (work := one.after_call_work) is not None]
+    if any(work.get("endTime", at) >= at for work in works):
+        return True
+    ended = party.ended
+    return ended is None or ended >= at
+
+
+def scene(record: Record, at: str, *, passing: bool = False) -> Scene:
+    """The conversation at `at`. passing: the instant in which whoever disconnects at `at` is not told so yet."""
+    parties = []
+    for participant in record["participants"]:
+        sessions = participant["sessions"]
+        begun = tuple(found for one in sessions if (found := leg(one, at, passing=passing)) is not None)
+        if begun:
+            parties.append(Party(participant, begun, len(begun) < len(sessions)))
+    return Scene(record, at, tuple(parties), _queues(parties))
+
+
+def passes(record: Record, at: str) -> bool:
+    """Whether somebody with after-call work to do disconnects at this moment: then two snapshots are told of it."""
+    for participant in record["participants"]:
+        for session in participant["sessions"]:
+            ends = {"": "", "wrapup": ""}
+            for one in session.get("segments", ()):
+                kind = "wrapup" if one["segmentType"] == "wrapup" else ""
+                ends[kind] = max(ends[kind], one.get("segmentEnd", "~"))
+            if ends["wrapup"] and ends[""] == at:
+                return True
+    return False
+
+
+def _queues(parties: Iterable[Party]) -> dict[str, str | None]:
+    """Each participant's queue; the customer is in the one that came last (the record's segment has the very last)."""
+    found: dict[str, str | None] = {}
+    latest: tuple[str, str | None] = ("", None)
+    for party in parties:
+        if party.participant.get("purpose") not in _CUSTOMERS:
+            queue = next((one.queue for one in reversed(party.legs) if one.queue), None)
+            found[party.participant["participantId"]] = queue
+            if queue:
+                latest = max(latest, (party.legs[-1].started, queue))
+    for party in parties:
+        # Recorded: a callback that is scheduled is in its queue before anything there has begun.
+        scheduled = next((one.queue for one in party.legs if one.initial == "scheduled"), None)
+        found.setdefault(party.participant["participantId"], latest[1] or scheduled)
+    return found
+
+
+# Annex A: all media
+
+
+def snapshot(now: Scene) -> dict[str, Any]:
+    """The body of `v2.routing.queues.{id}.conversations` and `v2.users.{id}.conversations`."""
+    calls = [one for party in now.parties for one in party.legs if one.medium == "voice"]
+    return {
+        "id": now.record["conversationId"],
+        "maxParticipants": 20,
+        "participants": [_participant(one, now) for one in now.parties],
+        "recordingState": "active" if any(_recorded(one) for one in calls) else "none",
+        **_given(address=_address(now.parties)),
+        "securePause": False,
+        "divisions": _divisions(now),
+    }
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    """Absent values are omitted."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _address(parties: Iterable[Party]) -> str | None:
+    for party in parties:
+        for one in party.legs:
+            if party.participant.get("purpose") in _CUSTOMERS:
+                return one.session.get("ani") or one.session.get("addressFrom")
+    return None
+
+
+def _divisions(now: Scene) -> list[dict[str, Any]]:
+    entities = [{"id": one} for one in (*now.queue_ids(former=True), *now.user_ids())]
+    return [{"division": {"id": one}, "entities": entities} for one in now.record.get("divisionIds", ())]
+
+
+def _recorded(one: Leg) -> bool:
+    return bool(one.session.get("recording")) and one.connected is not None and not one.over
+
+
+def _participant(party: Party, now: Scene) -> dict[str, Any]:
+    who = party.participant
+    queue = now.queues.get(who["participantId"])
+    address = _address([party])
+    told: dict[str, Any] = {
+        "id": who["participantId"],
+        **_given(
+            connectedTime=party.connected, endTime=party.ended, userId=who.get("userId"),
+            externalContactId=who.get("externalContactId"), externalOrganizationId=who.get("externalOrganizationId"),
+            name=None if who.get("purpose") == "acd" else who.get("participantName"), queueId=queue,
+            purpose=who.get("purpose"), address=address,
+        ),
+        **_wrapping(party),
+        **_routing(party, queue),
+        "attributes": {name: str(value) for name, value in (who.get("attributes") or {}).items()},
+    }  # fmt: skip
+    for one in party.legs:
+        if one.medium in LISTS:
+            told.setdefault(LISTS[one.medium], []).append(_communication(one, party, now))
+    return told
+
+
+def _wrapping(party: Party) -> dict[str, Any]:
+    """Whether after-call work is expected and, once they have disconnected, how it stands."""
+    told: dict[str, Any] = {
+        "wrapupRequired": party.staff and party.connected is not None,
+        "wrapupExpected": party.staff,
+    }
+    if party.staff:
+        told["wrapupPrompt"] = "mandatory"
+    for one in party.legs:
+        work = one.after_call_work
+        if work is not None:
+            told |= {"startAcwTime": work["startTime"]}
+            told |= _given(endAcwTime=work.get("endTime"), wrapup=one.wrapup)
+    return told
+
+
+def _routing(party: Party, queue: str | None) -> dict[str, Any]:
+    if queue is None or party.participant.get("purpose") not in ("acd", "agent"):
+        return {}
+    skills = {
+        skill: None
+        for one in party.legs
+        for segment in one.session.get("segments", ())
+        for skill in segment.get("requestedRoutingSkillIds", ())
+        if segment["segmentStart"] <= one.started
+    }
+    # Recorded: an agent's does not name the queue, and whom routing has scored is not told.
+    named = {"id": queue} if party.participant.get("purpose") == "acd" else {}
+    routing: dict[str, Any] = {"queue": named, "language": {}, "priority": 0}
+    if skills:
+        routing["skills"] = [{"id": one} for one in skills]
+    return {"conversationRoutingData": routing} | ({"alertingTimeoutMs": _ALERTING_MS} if party.staff else {})
+
+
+def _peer(one: Leg, now: Scene) -> str | None:
+    """Whom a session speaks with: it says so itself, or it is the customer's, which speaks with who came last."""
+    own = one.session.get("peerId")
+    if own:
+        return str(own)
+    others = [
+        (each.started, str(each.session["sessionId"]))
+        for party in now.parties
+        for each in party.legs
+        if each.session.get("peerId") == one.session["sessionId"] and not each.over
+    ]
+    return max(others)[1] if others else None
+
+
+def _communication(one: Leg, party: Party, now: Scene) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": one.session["sessionId"], "state": one.state, "initialState": one.initial}
+    if one.medium in STATES and one.medium != "callback":  # recorded: a callback has none
+        told["direction"] = one.session.get("direction", "inbound")
+    if one.medium not in ("cobrowse", "screenshare", "video"):
+        told |= {"held": one.held_since is not None} | _given(startHoldTime=one.held_since)
+    told |= _given(
+        disconnectType=one.disconnect, provider=one.session.get("provider"), peerId=_peer(one, now),
+        connectedTime=one.connected, disconnectedTime=one.disconnected, wrapup=one.wrapup,
+        afterCallWork=one.after_call_work,
+    )  # fmt: skip
+    told["afterCallWorkRequired"] = one.after_call_work is not None
+    if party.staff:
+        told["queueMediaSettings"] = {"alertingTimeoutSeconds": _ALERTING_MS // 1_000, "enableAutoAnswer": False}
+    return told | _OF_MEDIUM.get(one.medium, _nothing)(one, now)
+
+
+def _nothing(_one: Leg, _now: Scene) -> dict[str, Any]:
+    return {}
+
+
+def _party_address(address: str | None, name: str = "") -> dict[str, str] | None:
+    if not address:
+        return None
+    return {
+        "name": name or address, "nameRaw": name or address, "addressNormalized": address, "addressRaw": address,
+        "addressDisplayable": address,
+    }  # fmt: skip
+
+
+def _call(one: Leg, _now: Scene) -> dict[str, Any]:
+    ani, dnis = (_party_address(one.session.get(name)) for name in ("ani", "dnis"))
+    theirs = one.session.get("peerId") is None
+    return {
+        **_recording(one),
+        **_given(self=ani if theirs else dnis, other=dnis if theirs else ani),
+    }
+
+
+def _recording(one: Leg) -> dict[str, Any]:
+    recorded = _recorded(one)
+    return {
+        "recording": recorded, "recordingState": "active" if recorded else "none", "muted": False, "confined": False,
+        "securePause": False,
+    }  # fmt: skip
+
+
+def _callback(one: Leg, now: Scene) -> dict[str, Any]:
+    script, name = one.session.get("scriptId"), one.session.get("callbackUserName")
+    return _flat_callback(one, now) | _given(scriptId=script, callerIdName=name)
+
+
+def _flat_callback(one: Leg, _now: Scene) -> dict[str, Any]:
+    names = ("callbackNumbers", "callbackUserName", "callbackScheduledTime", "timeoutSeconds")
+    told = {name: one.session[name] for name in names if one.session.get(name) is not None}
+    return told | {"skipEnabled": bool(one.session.get("skipEnabled")), "externalCampaign": False}
+
+
+def _email(one: Leg, _now: Scene) -> dict[str, Any]:
+    subjects = [text for segment in one.session["segments"] if (text := segment.get("subject"))]
+    told = {"autoGenerated": False, "messagesSent": 0, "spam": False}
+    return told | _given(subject=subjects[0] if subjects else None, parkTime=one.parked_since)
+
+
+def _message(one: Leg, now: Scene) -> dict[str, Any]:
+    return {
+        **_given(
+            toAddress=_party_address(one.session.get("addressTo")),
+            fromAddress=_party_address(one.session.get("addressFrom")),
+        ),
+        "messages": messages(one, now.at),
+        "type": _message_type(one),
+    }
+
+
+def _message_type(one: Leg) -> str:
+    told = str(one.session.get("messageType", "")).lower()
+    return told if told in _MESSAGE_TYPES else "unknown"
+
+
+_OF_MEDIUM: Final = {"voice": _call, "callback": _callback, "email": _email, "message": _message}
+
+
+# Annex B: one medium, flattened
+
+
+def flattened(now: Scene, medium: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """The body of a media topic, such as `v2.users.{id}.conversations.calls`. names: of queues and users."""
+    told: dict[str, Any] = {"id": now.record["conversationId"], "participants": []}
+    for party in now.parties:
+        legs = [one for one in party.legs if one.medium == medium]
+        if legs:
+            more = any(one["mediaType"] == medium for one in party.participant["sessions"][len(party.legs) :])
+            told["participants"].append(_flat(Party(party.participant, tuple(legs), more), now, names))
+    told |= {"otherMediaUris": []} | _given(address=_address(now.parties))
+    if medium == "voice":
+        active = any(one["recording"] for one in told["participants"])
+        told |= {"recordingState": "active" if active else "none", "securePause": False, "maxParticipants": 20}
+    return told | {"divisions": _divisions(now)}
+
+
+def _flat(party: Party, now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
+    who, one = party.participant, party.legs[-1]
+    queue = now.queues.get(who["participantId"])
+    wrapping = _wrapping(party)
+    del wrapping["wrapupExpected"]
+    return {
+        "id": who["participantId"],
+        **_given(
+            name=who.get("participantName"), address=_address([party]), startTime=party.legs[0].started,
+            connectedTime=party.connected, endTime=party.ended, startHoldTime=one.held_since,
+            purpose=who.get("purpose"), state=one.state, initialState=one.initial,
+            direction=one.session.get("direction", "inbound"), disconnectType=one.disconnect,
+        ),
+        "held": one.held_since is not None,
+        **wrapping,
+        **_given(user=_named(who.get("userId"), names), queue=_named(queue, names)),
+        **_given(externalContact=_named(who.get("externalContactId"), {})),
+        "attributes": {name: str(value) for name, value in (who.get("attributes") or {}).items()},
+        **_given(provider=one.session.get("provider"), peer=_peer(one, now)),
+        **_routing(party, queue),
+        **_FLAT.get(one.medium, _nothing)(one, now),
+    }  # fmt: skip
+
+
+def _named(identity: str | None, names: Mapping[str, str]) -> dict[str, str] | None:
+    if not identity:
+        return None
+    return {"id": identity} | ({"name": names[identity]} if identity in names else {})
+
+
+def _flat_call(one: Leg, _now: Scene) -> dict[str, Any]:
+    return _recording(one) | _given(ani=one.session.get("ani"), dnis=one.session.get("dnis"))
+
+
+def _flat_message(one: Leg, now: Scene) -> dict[str, Any]:
+    """Here a message is named by a reference."""
+    told = [{"message": {"id": each.pop("messageId")}, **each} for each in messages(one, now.at)]
+    return {"messages": told, "type": _message_type(one)}
+
+
+_FLAT: Final = {"voice": _flat_call, "callback": _flat_callback, "email": _email, "message": _flat_message}

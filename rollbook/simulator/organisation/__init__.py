@@ -1,0 +1,1 @@
+"""The organisation's truth: its conversations, from a seed, and what happens to them."""

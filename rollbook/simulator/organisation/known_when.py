@@ -1,0 +1,323 @@
+"""What analytics knows of a conversation at a moment.
+
+A record holds a whole life. Seen at a moment, segments that have not begun are not there, those that go on have no
+end, metrics and audio appear after they were emitted, and everything a delay later: that of the conversation's
+indexing, and on top of it those of audio statistics and of after-call work. Long afterwards the record may be revised.
+Knows no queue, no query and no server.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from rollbook.simulator.times import FAR, moment, text
+
+T = TypeVar("T")
+_NONE = timedelta(0)
+_LATE = timedelta(hours=1)  # more than it takes to learn of an end
+_KEPT = 16  # derived values of one life
+_OF_THE_END = ("segmentEnd", "disconnectType", "wrapUpCode", "wrapUpNote", "wrapUpTags")
+_OF_WRAP_UP = ("tAcw", "tHandle")
+
+
+class Told(NamedTuple):
+    """What a life is made of."""
+
+    record: dict[str, Any]
+    attributes: Mapping[str, Mapping[str, str]] = {}  # by participantId; only jobs tell them
+    breaks: Sequence[tuple[datetime, datetime]] = ()  # it had ended, and was resumed
+    audio_after: timedelta = _NONE  # after indexing: mediaEndpointStats, MOS and R-factor
+    wrap_up_after: timedelta = _NONE  # after indexing: wrap-up segments, tAcw, tHandle
+    revisions: Sequence[tuple[datetime, dict[str, Any]]] = ()  # from then on the record is this
+
+
+class Life:
+    """One conversation: its whole record, and when what of it is known. `extra`: seconds until it is indexed."""
+
+    def __init__(self, record: dict[str, Any], indexed_after: float = 0.0) -> None:
+        start = moment(record["conversationStart"])
+        self._plan(record["conversationId"], start, indexed_after, lambda: Told(record), FAR)
+
+    @classmethod
+    def unwritten(
+        cls, conversation_id: str, start: datetime, indexed_after: float, write: Callable[[], Told], over_by: datetime
+    ) -> Life:
+        """One whose record is written when somebody first looks: a large past costs nothing until it is read."""
+        life = cls.__new__(cls)
+        life._plan(conversation_id, start, indexed_after, write, over_by)
+        return life
+
+    def _plan(
+        self, conversation_id: str, start: datetime, indexed_after: float, write: Callable[[], Told], over_by: datetime
+    ) -> None:
+        self.over_by = over_by  # known without writing it: it has ended by then
+        self.id, self.start, self.extra = conversation_id, start, indexed_after
+        self.version = 0
+        self.odd: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+        self.known_from = start + timedelta(seconds=indexed_after)
+        self._write: Callable[[], Told] = write
+        self._told: Told | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._final: datetime | None = None
+        self._changes: list[datetime] | None = None
+        self._stages: list[datetime] | None = None
+        self._seen: tuple[int, dict[str, Any]] | None = None
+        self._odd_seen: tuple[int, dict[str, Any]] | None = None
+        self._encoded: tuple[int, bytes] | None = None
+        self._derived: tuple[int, dict[Any, Any]] = 0, {}
+        self._ended: str | None = None
+
+    # The whole of it
+
+    @property
+    def told(self) -> Told:
+        """Everything, written now if it was not before."""
+        if self._told is None:
+            self._told = self._write()
+        return self._told
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record to its end, without late revisions."""
+        return self.told.record
+
+    @property
+    def end(self) -> datetime:
+        """When it ends; far in the future if never."""
+        told = self.record.get("conversationEnd")
+        return moment(told) if told else FAR
+
+    @property
+    def breaks(self) -> Sequence[tuple[datetime, datetime]]:
+        """When it had ended, and was resumed."""
+        return self.told.breaks
+
+    @property
+    def changes(self) -> list[datetime]:
+        """When something happens in it: a segment begins or ends."""
+        if self._changes is None:
+            times = {
+                one[name] for one in _segments(self.record) for name in ("segmentStart", "segmentEnd") if name in one
+            }
+            self._changes = sorted({self.start, *_readable(times)})
+        return self._changes
+
+    @property
+    def final(self) -> datetime:
+        """From when on nothing changes, revisions aside."""
+        if self._final is None:
+            self._final = max((at for at, _ in self._events()), default=self.known_from)
+        return self._final
+
+    def _events(self) -> Iterable[tuple[datetime, str]]:
+        """When something becomes known, and what: the last of each sort is enough for `final`."""
+        indexed = timedelta(seconds=self.extra)
+        told = self.told
+        yield self.known_from, "start"
+        for at, kind in _emitted(told.record):
+            more = told.audio_after if kind == "audio" else told.wrap_up_after if kind == "wrapup" else _NONE
+            yield from ((when + indexed + more, kind) for when in _readable([at]))
+        for pair in told.breaks:
+            yield from ((at + indexed, "break") for at in pair)
+
+    # At a moment
+
+    def visible(self, now: datetime) -> bool:
+        """Whether analytics knows of it."""
+        return now >= self.known_from
+
+    def stage(self, now: datetime) -> int:
+        """A number that changes whenever what is known does. Finished ones count down from -1, with each revision."""
+        if now >= self.final:
+            return -1 - sum(at <= now for at, _ in self.told.revisions)
+        if self._stages is None:
+            self._stages = sorted({at for at, _ in self._events()})
+        return bisect.bisect_right(self._stages, now)
+
+    def view(self, now: datetime) -> dict[str, Any]:
+        """The record as it is known at `now`. Not to be changed by whoever gets it."""
+        if self.odd is None:
+            return self._known(now)
+        stage = self.stage(now)
+        if self._odd_seen is None or self._odd_seen[0] != stage:
+            self._odd_seen = stage, self.odd(self._known(now))
+        return self._odd_seen[1]
+
+    def _known(self, now: datetime) -> dict[str, Any]:
+        stage = self.stage(now)
+        if stage == -1:
+            return self.record
+        if stage < 0:
+            return self.told.revisions[-2 - stage][1]
+        if self._seen is None or self._seen[0] != stage:
+            self._seen = stage, self._view(now - timedelta(seconds=self.extra))
+        return self._seen[1]
+
+    def _view(self, known: datetime) -> dict[str, Any]:
+        told = self.told
+        seen = view(
+            told.record, text(known), audio=text(known - told.audio_after), wrap_up=text(known - told.wrap_up_after)
+        )
+        for ended, resumed in told.breaks:
+            if ended <= known < resumed:
+                seen["conversationEnd"] = text(ended)
+        return seen
+
+    def encoded(self, now: datetime) -> bytes:
+        """The same as JSON; made once for each stage."""
+        stage = self.stage(now)
+        if self._encoded is None or self._encoded[0] != stage:
+            self._encoded = stage, json.dumps(self.view(now), separators=(",", ":")).encode()
+        return self._encoded[1]
+
+    def with_attributes(self, now: datetime) -> dict[str, Any]:
+        """The record as jobs tell it: with the participants' attributes."""
+        seen = self.view(now)
+        attributes = self.told.attributes
+        return seen | {
+            "participants": [
+                {**one, "attributes": dict(attributes.get(one["participantId"], {}))} for one in seen["participants"]
+            ]
+        }
+
+    def known_end(self, now: datetime) -> str | None:
+        """The `conversationEnd` that is known now (API text)."""
+        if self._ended is not None and now >= self.final:
+            return self._ended
+        told: str | None = self.view(now).get("conversationEnd")
+        if now >= self.final:
+            self._ended = told  # revisions do not move it
+        return told
+
+    def goes_on(self, start: datetime, now: datetime) -> bool:
+        """Whether, as far as is known, it has not ended before `start`. Reads no record that it need not."""
+        if self.over_by < min(start, now) - _LATE:
+            return False
+        told = self.known_end(now)
+        return told is None or told >= text(start)
+
+    def derived(self, now: datetime, key: object, make: Callable[[], T]) -> T:
+        """What `make` works out from what is known now, kept under a key until more is known."""
+        stage = self.stage(now)
+        if self._derived[0] != stage or len(self._derived[1]) > _KEPT:
+            self._derived = stage, {}
+        kept = self._derived[1]
+        if key not in kept:
+            kept[key] = make()
+        value: T = kept[key]
+        return value
+
+    # What changes it
+
+    def change(self, record: dict[str, Any]) -> None:
+        """It has always been this: a correction that takes effect at once."""
+        self._told = self.told._replace(record=record, revisions=())
+        self.version += 1
+        self._forget()
+
+    def be_odd(self, odd: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Whatever is known of it, it is shown as `odd` makes it: in every answer, filter and total."""
+        self.odd = odd
+        self.version += 1
+        self._forget()
+
+    def delay(self, more: timedelta) -> None:
+        """It is in the index so much later."""
+        self.extra += more.total_seconds()
+        self.known_from += more
+        self.version += 1
+        self._forget()
+
+    def revise(self, at: datetime, record: dict[str, Any]) -> None:
+        """From `at` on it is this."""
+        kept = [one for one in self.told.revisions if one[0] < at]
+        self._told = self.told._replace(revisions=[*kept, (max(at, self.final), record)])
+        self.version += 1
+        self._derived = 0, {}
+
+
+def _readable(times: Iterable[str]) -> Iterable[datetime]:
+    """Those that are times: a record that was given by hand may have others, which nothing happens at."""
+    for one in times:
+        with contextlib.suppress(ValueError):
+            yield moment(one)
+
+
+def _segments(record: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    for participant in record["participants"]:
+        for session in participant["sessions"]:
+            yield from session.get("segments", ())
+
+
+def _emitted(record: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Every time in a record at which something becomes known, with its sort."""
+    if "conversationEnd" in record:
+        yield record["conversationEnd"], "end"
+    for participant in record["participants"]:
+        for session in participant["sessions"]:
+            for one in session.get("segments", ()):
+                kind = "wrapup" if one["segmentType"] == "wrapup" else "segment"
+                yield from ((one[name], kind) for name in ("segmentStart", "segmentEnd") if name in one)
+            for one in session.get("metrics", ()):
+                yield one["emitDate"], "wrapup" if one["name"] in _OF_WRAP_UP else "metric"
+            for one in session.get("mediaEndpointStats", ()):
+                yield one["eventTime"], "audio"
+
+
+def view(record: dict[str, Any], known: str, *, audio: str | None = None, wrap_up: str | None = None) -> dict[str, Any]:
+    """A record as it stood at `known` (API text); audio and after-call work as they stood at their own times."""
+    audio, wrap_up = audio or known, wrap_up or known
+    seen = dict(record)
+    if seen.get("conversationEnd", "9") > known:
+        seen.pop("conversationEnd", None)
+    lowest: dict[str, float] = {}
+    participants = []
+    for participant in record["participants"]:
+        sessions = [_session(session, known, audio, wrap_up) for session in participant["sessions"]]
+        if begun := [session for session in sessions if session["segments"]]:
+            participants.append({**participant, "sessions": begun})
+            _measure(begun, lowest)
+    seen["participants"] = participants
+    for name, field in (("mediaStatsMinConversationMos", "minMos"), ("mediaStatsMinConversationRFactor", "minRFactor")):
+        seen.pop(name, None)
+        if field in lowest:
+            seen[name] = lowest[field]
+    return seen
+
+
+def _measure(sessions: Iterable[dict[str, Any]], lowest: dict[str, float]) -> None:
+    for session in sessions:
+        for one in session.get("mediaEndpointStats", ()):
+            for field in ("minMos", "minRFactor"):
+                if field in one:
+                    lowest[field] = min(lowest.get(field, one[field]), one[field])
+
+
+def _session(session: dict[str, Any], known: str, audio: str, wrap_up: str) -> dict[str, Any]:
+    seen = dict(session)
+    segments = []
+    for one in session.get("segments", ()):
+        until = wrap_up if one["segmentType"] == "wrapup" else known
+        if one["segmentStart"] <= until:
+            segments.append(_open(one) if one.get("segmentEnd", "") > until else one)
+    seen["segments"] = segments
+    seen["metrics"] = [
+        one
+        for one in session.get("metrics", ())
+        if one["emitDate"] <= (wrap_up if one["name"] in _OF_WRAP_UP else known)
+    ]
+    seen.pop("mediaEndpointStats", None)
+    if stats := [one for one in session.get("mediaEndpointStats", ()) if one["eventTime"] <= audio]:
+        seen["mediaEndpointStats"] = stats
+    return seen
+
+
+def _open(segment: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in segment.items() if name not in _OF_THE_END}

@@ -1,0 +1,231 @@
+"""The organisation's truth: divisions, queues, users, and a seeded stream of conversations kept in the order of starts.
+
+Makes conversations as time goes on and answers which there are. Knows no query language, no client and no server.
+"""
+
+from __future__ import annotations
+
+import bisect
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from rollbook.simulator.organisation.conversation_kinds import KINDS, LONGEST, STUCK, write
+from rollbook.simulator.organisation.conversation_writer import Cast, Plot
+from rollbook.simulator.organisation.known_when import Life, Told, view
+from rollbook.simulator.organisation.late_changes import REWRITTEN, aftermath, rewritten
+from rollbook.simulator.organisation.participants import identity
+from rollbook.simulator.organisation.rare_conversations import KINDS as MORE_KINDS
+from rollbook.simulator.organisation.rare_conversations import enriched
+from rollbook.simulator.times import FAR, moment, text, whole
+
+__all__ = ["FAR", "Life", "World", "moment", "text", "view"]
+
+T = TypeVar("T")
+# Seconds until a conversation is in the index, and for how many of a thousand.
+_INDEXED: Final = {0.5: 300, 2.0: 300, 5.0: 245, 20.0: 150, 150.0: 5}
+# The same for audio statistics and after-call work, on top of that.
+_AUDIO: Final = {0.2: 500, 10.0: 350, 90.0: 150}
+_WRAP_UP: Final = {0.0: 900, 30.0: 70, 150.0: 27, 100_000.0: 3}
+_OLD: Final = timedelta(hours=48)
+
+
+class World:
+    """Queues, users, divisions and the conversations. per_hour: how many start in an hour. variety: of more kinds, and
+    with fields that are seldom filled."""
+
+    def __init__(
+        self, seed: int, start: datetime, per_hour: float, queues: int, users: int, *, variety: bool = False
+    ) -> None:  # fmt: skip
+        self._variety = variety
+        self._kinds = KINDS | MORE_KINDS if variety else KINDS
+        self._draw = draw = random.Random(seed)
+        self._per_hour, self._next = per_hour, start
+        self.organization = _organization(draw)
+        self.divisions = [_division(draw, name) for name in ("Home", "Sales", "Service")]
+        self.divisions[0]["homeDivision"] = True
+        self.users = [_user(draw, number + 1, self.divisions) for number in range(users)]
+        self.queues = [_queue(draw, number + 1, self.divisions, users, start) for number in range(queues)]
+        flows = [{"id": identity(draw), "name": name} for name in ("Main IVR", "After hours", "Verification")]
+        codes = [identity(draw) for _ in range(8)]
+        self._cast = Cast(self.queues, self.users, flows, codes)
+        self.wrap_up_codes = [_code(one, number, self.divisions[0], start) for number, one in enumerate(codes)]
+        self.lives: list[Life] = []
+        self.starts: list[datetime] = []
+        self.by_id: dict[str, Life] = {}
+        self._moving: list[Life] = []
+        self._moved_to: datetime | None = None
+        self._late: tuple[timedelta, Callable[[str], bool]] | None = None
+
+    # Which there are
+
+    def grow(self, until: datetime) -> list[Life]:
+        """Make what starts before `until`; answers the new ones."""
+        made = []
+        while self._per_hour > 0 and self._next < until:
+            life = self._conceive(whole(self._next))
+            self.add(life)
+            self._moving.append(life)
+            made.append(life)
+            self._next += timedelta(seconds=self._draw.expovariate(self._per_hour / 3600))
+        return made
+
+    def add(self, life: Life) -> None:
+        """One more conversation, wherever it starts."""
+        at = bisect.bisect_right(self.starts, life.start)
+        self.starts.insert(at, life.start)
+        self.lives.insert(at, life)
+        self.by_id[life.id] = life
+
+    def forget(self, conversation_id: str) -> None:
+        """Delete one for good, as a privacy request or the end of retention does. Unknown: nothing happens."""
+        life = self.by_id.pop(conversation_id, None)
+        if life is None:
+            return
+        at = self.lives.index(life, bisect.bisect_left(self.starts, life.start))
+        del self.lives[at], self.starts[at]
+
+    def lag(self, now: datetime, more: timedelta, of: Callable[[str], bool]) -> None:
+        """From now on it takes so much longer until conversations are in the index. of: which, by their ids."""
+        self._late = more, of
+        for life in self.lives:
+            if not life.visible(now) and of(life.id):
+                life.delay(more)
+
+    def between(self, start: datetime, end: datetime) -> list[Life]:
+        """What starts in [start, end), ascending by start."""
+        return self.lives[bisect.bisect_left(self.starts, start) : bisect.bisect_left(self.starts, end)]
+
+    def changes(self, after: datetime, until: datetime) -> list[tuple[datetime, Life]]:
+        """What happens in (after, until], in the order of time: for telling it live.
+
+        Made for a caller whose `after` is its last `until`: conversations that are over by then are looked at no more.
+        """
+        if self._moved_to is not None and after < self._moved_to:
+            raise ValueError("time was told backwards")
+        self._moved_to = after
+        self._moving = [one for one in self._moving if one.start + LONGEST["email"] > after and one.over_by > after]
+        found = [(at, life) for life in self._moving for at in life.changes if after < at <= until]
+        return sorted(found, key=lambda pair: (pair[0], pair[1].id))
+
+    def rewrite_night(self, now: datetime, share: float = REWRITTEN, *, seed: int = 0) -> list[Life]:
+        """The nightly reprocessing, at once: rewrites a share of what is at least 48 hours old; answers it.
+
+        (A few conversations are rewritten in the first night at which they are old enough, without being asked.)
+        """
+        draw = random.Random(seed)
+        early = self.between(datetime.min.replace(tzinfo=UTC), now - _OLD)
+        old = [life for life in early if life.final <= now - _OLD and draw.random() < share]
+        for life in old:
+            life.revise(now, rewritten(life.view(now), draw))
+        return old
+
+    # How a conversation comes to be
+
+    def _conceive(self, start: datetime) -> Life:
+        """A conversation that is not written yet."""
+        kind = _weighted(self._draw, self._kinds)
+        plot = Plot(identity(self._draw), start, kind, self._draw.getrandbits(64), self._draw.random() < STUCK)
+        indexed = _weighted(self._draw, _INDEXED)
+        if self._late is not None and self._late[1](plot.conversation_id):
+            indexed += self._late[0].total_seconds()
+        over_by = FAR if plot.stuck else start + LONGEST[kind]
+        return Life.unwritten(plot.conversation_id, start, indexed, self._writer(plot, indexed), over_by)
+
+    def _writer(self, plot: Plot, indexed: float) -> Callable[[], Told]:
+        def told() -> Told:
+            draw = random.Random(~plot.seed)
+            written = write(plot, self._cast)
+            if self._variety:
+                written = written._replace(record=enriched(written.record, random.Random(f"more {plot.seed}")))
+            audio = timedelta(seconds=_weighted(draw, _AUDIO))
+            wrap_up = timedelta(seconds=_weighted(draw, _WRAP_UP))
+            end = written.record.get("conversationEnd")
+            revisions = []
+            if end is not None:
+                known = moment(end) + timedelta(seconds=indexed + 1) + audio + wrap_up
+                revisions = aftermath(written.record, known, self._cast, draw)
+            return Told(*written, audio, wrap_up, revisions)
+
+        return told
+
+
+def _weighted(draw: random.Random, weights: Mapping[T, int]) -> T:
+    return draw.choices(list(weights), list(weights.values()))[0]
+
+
+def _organization(draw: random.Random) -> dict[str, Any]:
+    return {
+        "id": identity(draw),
+        "name": "Simulated Organisation",
+        "defaultLanguage": "en-us",
+        "defaultCountryCode": "US",
+        "domain": "simulated.example",
+        "state": "active",
+        "version": 1,
+        "selfUri": "/api/v2/organizations/me",
+    }
+
+
+def _division(draw: random.Random, name: str) -> dict[str, Any]:
+    one = identity(draw)
+    return {
+        "id": one, "name": name, "description": "", "homeDivision": False,
+        "selfUri": f"/api/v2/authorization/divisions/{one}",
+    }  # fmt: skip
+
+
+def _of(division: dict[str, Any]) -> dict[str, Any]:
+    """A division as another entity names it."""
+    return {key: division[key] for key in ("id", "name", "selfUri")}
+
+
+def _queue(
+    draw: random.Random, number: int, divisions: list[dict[str, Any]], users: int, start: datetime
+) -> dict[str, Any]:
+    one, members = identity(draw), min(users, 3 + draw.randrange(30))
+    return {
+        "id": one,
+        "name": f"Queue {number}",
+        "division": _of(draw.choice(divisions)),
+        "dateCreated": text(start - timedelta(days=400)),
+        "memberCount": members,
+        "userMemberCount": members,
+        "joinedMemberCount": members,
+        "acwSettings": {"wrapupPrompt": "MANDATORY_TIMEOUT", "timeoutMs": 60_000},
+        "skillEvaluationMethod": "BEST",
+        "autoAnswerOnly": True,
+        "enableTranscription": False,
+        "enableManualAssignment": False,
+        "selfUri": f"/api/v2/routing/queues/{one}",
+    }
+
+
+_CODES: Final = (
+    "Order placed", "Question answered", "Complaint", "Callback promised", "Wrong number", "Delivery", "Invoice",
+    "Passed on",
+)  # fmt: skip
+
+
+def _code(identity: str, number: int, division: dict[str, Any], start: datetime) -> dict[str, Any]:
+    return {
+        "id": identity, "name": _CODES[number % len(_CODES)], "division": _of(division), "description": "",
+        "dateCreated": text(start - timedelta(days=400)), "selfUri": f"/api/v2/routing/wrapupcodes/{identity}",
+    }  # fmt: skip
+
+
+def _user(draw: random.Random, number: int, divisions: list[dict[str, Any]]) -> dict[str, Any]:
+    one, address = identity(draw), f"agent{number}@simulated.example"
+    return {
+        "id": one,
+        "name": f"Agent {number}",
+        "division": _of(draw.choice(divisions)),
+        "email": address,
+        "username": address,
+        "state": "active",
+        "title": "Agent",
+        "version": 1,
+        "acdAutoAnswer": False,
+        "selfUri": f"/api/v2/users/{one}",
+    }

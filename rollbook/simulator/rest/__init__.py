@@ -1,0 +1,1 @@
+"""The REST half: sign-in, limits, routes, and how the platform answers."""

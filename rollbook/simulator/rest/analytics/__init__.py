@@ -1,0 +1,1 @@
+"""Analytics: the details query, jobs, aggregates and their filters."""

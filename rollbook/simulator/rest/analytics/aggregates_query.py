@@ -1,0 +1,178 @@
+"""The aggregates query: counts and durations by group and bucket of time.
+
+Each metric falls into the bucket of its own `emitDate`, not into that of its conversation's start. Groups, buckets and
+metrics without a value are left out. Pure; made from the same records as the details, as known at the moment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.rest import spelling
+from rollbook.simulator.rest.analytics import dimensions, filters
+from rollbook.simulator.rest.analytics.details_query import interval, known_fields
+from rollbook.simulator.rest.analytics.dimensions import METRICS, values
+from rollbook.simulator.rest.analytics.filters import Filter, Grammar
+from rollbook.simulator.rest.errors import bad_request, not_simulated
+from rollbook.simulator.times import moment, text
+
+GROUPS: Final = (
+    "conversationId", "direction", "divisionId", "mediaType", "originatingDirection", "purpose", "queueId", "sessionId",
+    "userId",
+)  # fmt: skip
+_ELSEWHERE: Final = dimensions.SEGMENT | dimensions.CONVERSATION | dimensions.METRICS
+_GRAMMAR: Final = Grammar(frozenset(GROUPS), frozenset(), _ELSEWHERE - frozenset(GROUPS))
+_PARTS: Final = {"W": 604_800, "D": 86_400, "H": 3600, "M": 60, "S": 1}
+# What the model has besides, and which value of it changes nothing here.
+_PLAIN: Final[Mapping[str, tuple[Any, ...]]] = {
+    "timeZone": ("UTC", "Etc/UTC", "GMT", "Z"), "views": ([],), "alternateTimeDimension": (), "queryType": ("groupBy",),
+    "sortMetric": (), "limit": (),
+}  # fmt: skip
+_KNOWN: Final = frozenset({
+    "interval", "granularity", "groupBy", "metrics", "filter", "flattenMultivaluedDimensions", *_PLAIN,
+})  # fmt: skip
+_MOST_BUCKETS: Final = 10_000
+
+
+class Query(NamedTuple):
+    """An aggregates query that is in order."""
+
+    start: datetime
+    end: datetime
+    step: timedelta
+    metrics: frozenset[str]
+    group_by: tuple[str, ...]  # `mediaType` is always the first: the platform names it, asked or not
+    filter: Filter | None
+    flatten: bool = False
+
+
+class Emitted(NamedTuple):
+    """One metric that happened, with what it may be grouped by."""
+
+    name: str
+    at: datetime
+    value: int
+    row: Mapping[str, Any]
+
+
+def parse(body: object) -> Query:
+    """Read a query's JSON. Raises Refusal (400)."""
+    told = known_fields(body, _KNOWN)
+    for name, plain in _PLAIN.items():
+        if told.get(name) is not None and told[name] not in plain:
+            raise not_simulated(f"{name} of an aggregates query")
+    start, end = interval(told.get("interval"))
+    metrics = [spelling.word(one, METRICS) for one in _texts(told, "metrics")]
+    if not metrics or None in metrics:
+        raise bad_request("metrics must be names of metrics, at least one.")
+    group_by = [_group(one) for one in _texts(told, "groupBy")]
+    step = _step(told["granularity"]) if told.get("granularity") else end - start
+    if (end - start) / step > _MOST_BUCKETS:
+        raise bad_request("The granularity is too fine for the interval.")
+    where = filters.parse_filter(told["filter"], _GRAMMAR) if told.get("filter") else None
+    return Query(
+        start, end, step, frozenset(one for one in metrics if one is not None),
+        ("mediaType", *(one for one in dict.fromkeys(group_by) if one != "mediaType")), where,
+        spelling.truth(told.get("flattenMultivaluedDimensions") or False, "flattenMultivaluedDimensions"),
+    )  # fmt: skip
+
+
+def _group(name: str) -> str:
+    found = spelling.word(name, GROUPS)
+    if found is None and name in _ELSEWHERE:
+        raise not_simulated(f"groupBy {name}")
+    if found is None:
+        raise bad_request(f"Invalid groupBy: {name}")
+    return found
+
+
+def _texts(body: Mapping[str, Any], name: str) -> list[str]:
+    told = body.get(name) or []
+    if not isinstance(told, list) or not all(isinstance(one, str) for one in told):
+        raise bad_request(f"{name} must be a list of names.")
+    return told
+
+
+def _step(told: object) -> timedelta:
+    found = re.fullmatch(r"P(?:(\d{1,4})([WD])|T(\d{1,6})([HMS]))", str(told), re.IGNORECASE)
+    if found is None and re.fullmatch(r"P(\d+[YM])+(\d+[DW])?|P\d+DT.+|PT(\d+[HMS]){2,}", str(told), re.IGNORECASE):
+        raise not_simulated(f"the granularity {told}")
+    if found is None or not int(found[1] or found[3]):
+        raise bad_request(f"Invalid granularity: {told}")
+    return timedelta(seconds=int(found[1] or found[3]) * _PARTS[(found[2] or found[4]).upper()])
+
+
+def answer(lives: Iterable[Life], query: Query, now: datetime) -> dict[str, Any]:
+    """The results. lives: those that may have had something in the interval."""
+    groups: dict[tuple[str, ...], dict[int, dict[str, list[int]]]] = {}
+    for life in lives:
+        for one in _emitted(life.view(now), query):
+            bucket = (one.at - query.start) // query.step
+            for group in _groups(one.row, query):
+                stats = groups.setdefault(group, {}).setdefault(bucket, {})
+                stats.setdefault(one.name, []).append(one.value)
+    return {"results": [_result(group, buckets, query) for group, buckets in sorted(groups.items())]}
+
+
+def _emitted(record: dict[str, Any], query: Query) -> Iterator[Emitted]:
+    start, end = text(query.start), text(query.end)
+    above = {
+        "conversationId": record["conversationId"],
+        "divisionId": record["divisionIds"],
+        "originatingDirection": record["originatingDirection"],
+    }
+    if "nConversations" in query.metrics and start <= record["conversationStart"] < end:
+        first = record["participants"][:1]
+        row = above | ({**first[0], **first[0]["sessions"][0]} if first else {})
+        if _wanted(query, row):
+            yield Emitted("nConversations", moment(record["conversationStart"]), 1, row)
+    for participant in record["participants"]:
+        for session in participant["sessions"]:
+            queue = next((one["queueId"] for one in session["segments"] if "queueId" in one), None)
+            row = above | {**participant, **session, "queueId": queue}
+            metrics = [one for one in session["metrics"] if one["name"] in query.metrics]
+            found = [one for one in metrics if start <= one["emitDate"] < end]
+            if found and _wanted(query, row):
+                yield from (Emitted(one["name"], moment(one["emitDate"]), one["value"], row) for one in found)
+
+
+def _wanted(query: Query, row: Mapping[str, Any]) -> bool:
+    return query.filter is None or filters.row_matches(query.filter, row)
+
+
+def _groups(row: Mapping[str, Any], query: Query) -> Iterator[tuple[str, ...]]:
+    """The groups of a row: one, or several where a dimension has several values; none where it has none.
+
+    A row without a medium, of which there should be none, has no `mediaType` in its group.
+    """
+    found: list[tuple[str, ...]] = [()]
+    for name in query.group_by:
+        every = sorted(values(row, name))
+        if query.flatten and every:
+            every = [",".join(every)]
+        if name == "mediaType" and not every:
+            every = [""]
+        found = [(*group, value) for group in found for value in every]
+    yield from found
+
+
+def _result(group: tuple[str, ...], buckets: dict[int, dict[str, list[int]]], query: Query) -> dict[str, Any]:
+    data = []
+    for bucket, stats in sorted(buckets.items()):
+        begins = query.start + bucket * query.step
+        data.append({
+            "interval": f"{text(begins)}/{text(min(begins + query.step, query.end))}",
+            "metrics": [{"metric": name, "stats": _stats(name, told)} for name, told in sorted(stats.items())],
+        })  # fmt: skip
+    named = {name: value for name, value in zip(query.group_by, group, strict=True) if value}
+    return {"group": named, "data": data}
+
+
+def _stats(name: str, told: list[int]) -> dict[str, int]:
+    if name.startswith("n"):
+        return {"count": sum(told)}
+    return {"count": len(told), "sum": sum(told), "min": min(told), "max": max(told)}

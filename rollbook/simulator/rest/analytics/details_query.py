@@ -1,0 +1,242 @@
+"""The details query: which conversations an interval and filters mean at a moment, their order, one page of them.
+
+Pure: the conversations, the query and the moment come in, a page comes out. Matching is that of an index by day: only
+conversations that started on a UTC day which the interval touches. Whether a part of a day also asks for overlap is not
+documented, so both readings can be had.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple, Protocol
+
+from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.rest import spelling
+from rollbook.simulator.rest.analytics import filters
+from rollbook.simulator.rest.analytics.dimensions import CONVERSATION, Facts
+from rollbook.simulator.rest.analytics.filters import Filters
+from rollbook.simulator.rest.errors import Refusal, bad_request, not_simulated
+from rollbook.simulator.times import DAY, FAR, midnight, moment
+
+READINGS: Final = ("overlap", "day")
+# The platform's own samples of 2022 ask for 200 rows and call that the limit; most other programs ask for 100.
+DEFAULT_PAGE, LARGEST_PAGE, MOST_RESULTS = 25, 200, 100_000
+_LONGEST, _LONGEST_UNFILTERED = 31, 7
+_ORDERS: Final = ("asc", "desc", "unordered")
+_ORDER_BY: Final = ("conversationStart", "conversationEnd", "segmentStart", "segmentEnd")
+_KNOWN: Final = frozenset((*filters.GRAMMARS, "interval", "order", "orderBy", "paging", "aggregations"))
+_FACETS: Final = frozenset({"type", "dimension", "metric", "size", "ranges"})
+# Text of the platform's own answer, as clients have recorded it.
+_TOO_FAR: Final = (
+    "Pagination may not exceed 100000 results.\n\nTip: When extracting large chunks of data (multiple days/weeks),"
+    " maximize pagination performance by querying in smaller intervals. For example, paging through 1am-2am, then"
+    " 2am-3am, then 3am-4am, and so forth will outperform paging through one large interval that covers the same time"
+    " frame."
+)
+
+
+class Query(NamedTuple):
+    """A details query that is in order."""
+
+    start: datetime
+    end: datetime
+    filters: Filters
+    order: str
+    order_by: str
+    size: int
+    number: int
+    facets: tuple[Mapping[str, Any], ...]
+
+
+class Lives(Protocol):
+    """Where conversations are kept."""
+
+    def between(self, start: datetime, end: datetime) -> list[Life]:
+        """What starts in [start, end), ascending by start."""
+
+
+class Jitter(NamedTuple):
+    """How `totalHits` errs while the interval includes recent data: by so many hits at most. 0: it does not."""
+
+    most: int = 0
+    recent: timedelta = timedelta(minutes=1)
+
+
+class Paging(NamedTuple):
+    """What is not documented of pages. most_rows: of one, however many are asked for. counts_nothing: an answer without
+    conversations has `totalHits`, otherwise it is `{}`."""
+
+    most_rows: int = LARGEST_PAGE
+    counts_nothing: bool = False
+
+
+# Reading a query
+
+
+def parse(body: object) -> Query:
+    """Read a query's JSON. Raises Refusal (400)."""
+    told = known_fields(body, _KNOWN)
+    start, end = interval(told.get("interval"))
+    wanted = filters.parse(told)
+    check_width(start, end, filtered=bool(wanted))
+    size, number = _paging(told.get("paging"))
+    order, order_by = ordering(told)
+    return Query(start, end, wanted, order, order_by, size, number, _read_facets(told.get("aggregations") or []))
+
+
+def _read_facets(told: object) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(told, list):
+        raise bad_request("aggregations must be a list.")
+    found = []
+    for one in told:
+        facet = known_fields(one, _FACETS)
+        kind = spelling.chosen(facet.get("type"), ("termFrequency", "numericRange"), "type of an aggregation")
+        if kind == "numericRange":
+            raise not_simulated("an aggregation numericRange")
+        if facet.get("dimension") not in CONVERSATION:
+            raise bad_request(f"Invalid dimension of an aggregation: {facet.get('dimension')}")
+        size = facet.get("size")
+        found.append({**facet, "size": 10 if size is None else spelling.positive(size, "aggregations.size")})
+    return tuple(found)
+
+
+def known_fields(body: object, known: frozenset[str]) -> Mapping[str, Any]:
+    """The body, if it is an object of these fields only."""
+    if not isinstance(body, dict):
+        raise Refusal(400)
+    if strange := body.keys() - known:
+        raise spelling.unknown_field(min(strange))
+    return body
+
+
+def interval(told: object) -> tuple[datetime, datetime]:
+    """An ISO-8601 interval `start/end`; without an offset UTC. Raises Refusal (400)."""
+    parts = told.split("/") if isinstance(told, str) else []
+    try:
+        start, end = (moment(part) for part in parts)
+    except (ValueError, OverflowError):
+        raise bad_request(f"Invalid interval: {told}") from None
+    # Python reads a bare date and other spellings that the platform's parser is not known to take.
+    if not all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d", part) for part in parts) or end <= start:
+        raise bad_request(f"Invalid interval: {told}")
+    return start, end
+
+
+def check_width(start: datetime, end: datetime, *, filtered: bool) -> None:
+    """Refuse an interval that is too long: 31 days with a filter, 7 without."""
+    days = _LONGEST if filtered else _LONGEST_UNFILTERED
+    if end - start > timedelta(days=days):
+        raise bad_request(
+            f"You must specify a search interval as part of your query that does not exceed {days} days."
+        )  # fmt: skip
+
+
+def ordering(told: Mapping[str, Any]) -> tuple[str, str]:
+    """`order` and `orderBy`, with their defaults."""
+    order, order_by = told.get("order") or "asc", told.get("orderBy") or "conversationStart"
+    return spelling.chosen(order, _ORDERS, "order"), spelling.chosen(order_by, _ORDER_BY, "orderBy")
+
+
+def _paging(told: object) -> tuple[int, int]:
+    if told is None:
+        return DEFAULT_PAGE, 1
+    paging = known_fields(told, frozenset({"pageSize", "pageNumber"}))
+    size, number = (spelling.positive(paging.get(name), f"paging.{name}") for name in ("pageSize", "pageNumber"))
+    if size > LARGEST_PAGE:
+        raise bad_request(f"paging.pageSize may not exceed {LARGEST_PAGE}.")
+    if size * number > MOST_RESULTS:
+        raise bad_request(_TOO_FAR)
+    return size, number
+
+
+# Answering it
+
+
+def select(
+    lives: Lives, query: Query, now: datetime, *, reading: str, seen: Callable[[Life], bool] = lambda _: True
+) -> list[Life]:
+    """Every conversation that the query means at `now`, in its order. seen: whether the client may see one."""
+    if reading == "overlap":
+        touched = [*_going_on(lives, query, now), *lives.between(query.start, query.end)]
+    else:
+        touched = lives.between(midnight(query.start), midnight(query.end - timedelta(microseconds=1)) + DAY)
+    found = [one for one in touched if one.known_from <= now and seen(one)]
+    if query.filters:
+        found = [one for one in found if holds(one, query.filters, now)]
+    return arrange(found, query.order, query.order_by, now)
+
+
+def _going_on(lives: Lives, query: Query, now: datetime) -> Iterable[Life]:
+    """What started earlier on the first day and, as far as is known, goes on into the interval."""
+    return (life for life in lives.between(midnight(query.start), query.start) if life.goes_on(query.start, now))
+
+
+def known_facts(life: Life, now: datetime) -> Facts:
+    """A life as filters see it."""
+    return life.derived(now, Facts, lambda: Facts(life.view(now)))
+
+
+def holds(life: Life, wanted: Filters, now: datetime) -> bool:
+    """Whether it is among those that filters ask for."""
+    return life.derived(now, wanted.text, lambda: filters.holds(wanted, known_facts(life, now)))
+
+
+def arrange(lives: Iterable[Life], order: str, order_by: str, now: datetime) -> list[Life]:
+    """In order; what came ascending by start stays so among equals."""
+    found = list(lives)
+    if order_by != "conversationStart":
+        found.sort(key=lambda one: _rank(one, order_by, now))
+    if order == "desc":
+        found.reverse()
+    return found
+
+
+def _rank(life: Life, order_by: str, now: datetime) -> str:
+    record = life.view(now)
+    if order_by == "conversationEnd":
+        return str(record.get("conversationEnd", FAR.year))
+    segments = [
+        one for told in record["participants"] for session in told["sessions"] for one in session.get("segments", ())
+    ]
+    found = [one[order_by] for one in segments if order_by in one]
+    return min(found) if order_by == "segmentStart" and found else max(found, default=str(FAR.year))
+
+
+def answer(
+    found: list[Life], query: Query, now: datetime, *, jitter: Jitter, draw: random.Random, paging: Paging | None = None
+) -> bytes:  # fmt: skip
+    """One page, as JSON. Past the last page, and where nothing is found, it has no conversations."""
+    paging = paging or Paging()
+    size = min(query.size, paging.most_rows)
+    page = found[(query.number - 1) * size : query.number * size]
+    if not page:
+        return b'{"totalHits":%d}' % len(found) if paging.counts_nothing else b"{}"
+    total = len(found)
+    if jitter.most and query.end > now - jitter.recent:
+        total = max(len(page), total + draw.randint(-jitter.most, jitter.most))
+    rows = b",".join(life.encoded(now) for life in page)
+    more = b',"aggregations":%b' % _json(_facets(found, query, now)) if query.facets else b""
+    return b'{"conversations":[%b]%b,"totalHits":%d}' % (rows, more, total)
+
+
+def _json(told: object) -> bytes:
+    return json.dumps(told, separators=(",", ":")).encode()
+
+
+def _facets(found: list[Life], query: Query, now: datetime) -> list[dict[str, Any]]:
+    told = []
+    for facet in query.facets:
+        counts: dict[str, int] = {}
+        for life in found:
+            for value in known_facts(life, now).conversation.get(facet["dimension"], ()):
+                counts[value] = counts.get(value, 0) + 1
+        results = [{"value": value, "count": count} for value, count in sorted(counts.items(), key=lambda one: -one[1])]
+        told.append({
+            "type": "termFrequency", "dimension": facet["dimension"], "count": len(counts),
+            "results": results[: facet["size"]],
+        })  # fmt: skip
+    return told

@@ -1,0 +1,1 @@
+"""Lists of entities and single ones: users, queues, divisions, conversations."""

@@ -1,0 +1,139 @@
+"""The organisation, its divisions, roles and permissions."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from rollbook.simulator.notifications.topics import EVERYTHING
+from rollbook.simulator.rest import spelling
+from rollbook.simulator.rest.entities import entity_pages
+from rollbook.simulator.rest.entities.entity_pages import Entity, Listing
+from rollbook.simulator.rest.resources import Answer, Request, Route, told
+
+if TYPE_CHECKING:
+    from rollbook.simulator.server import Simulator
+
+_DIVISIONS: Final = Listing(
+    {"id": entity_pages.has_id, "name": entity_pages.has_in_name}, sort_by=("name", "id"),
+    absent=("expand", "nextPage", "previousPage"),
+)  # fmt: skip
+# What the resources of the simulator need, besides what its topics do.
+_OF_RESOURCES: Final = frozenset({
+    "analytics:agentConversationDetail:view", "analytics:conversationAggregate:view",
+    "analytics:conversationDetail:view", "analytics:queueObservation:view", "authorization:division:view",
+    "authorization:role:view", "conversation:communication:view", "directory:user:view", "routing:queue:view",
+    "routing:wrapupCode:view",
+})  # fmt: skip
+PERMISSIONS: Final = EVERYTHING | _OF_RESOURCES
+_ROLES: Final[Mapping[str, frozenset[str]]] = {
+    "employee": frozenset({"directory:user:view"}),
+    "supervisor": frozenset(one for one in PERMISSIONS if not one.startswith("authorization:")),
+    "admin": PERMISSIONS,
+}
+
+
+def _organization(simulator: Simulator, _: Request) -> Answer:
+    return told(simulator.world.organization)
+
+
+def _divisions(simulator: Simulator, request: Request) -> Answer:
+    seen = request.client.divisions
+    known = [one for one in simulator.world.divisions if seen is None or one["id"] in seen]
+    found: list[Entity] = entity_pages.chosen(known, request.query, _DIVISIONS)
+    if request.query.get("objectCount") and spelling.truth(request.query["objectCount"], "objectCount"):
+        found = [{**one, "objectCounts": _objects(simulator, str(one["id"]))} for one in found]
+    return told(entity_pages.page(found, request.query, request.path))
+
+
+def _objects(simulator: Simulator, division: str) -> dict[str, int]:
+    world = simulator.world
+    kinds = {"QUEUE": world.queues, "USER": world.users, "WRAPUPCODE": world.wrap_up_codes}
+    return {kind: sum(one["division"]["id"] == division for one in every) for kind, every in kinds.items()}
+
+
+def _has_permission(one: Entity, given: str) -> bool:
+    return not set(given.split(",")).isdisjoint(one["permissions"])
+
+
+def _of_default(one: Entity, given: str) -> bool:
+    return one["defaultRoleId"] in given.split(",")
+
+
+_LISTED_ROLES: Final = Listing(
+    {
+        "id": entity_pages.has_id, "name": entity_pages.has_in_name, "permission": _has_permission,
+        "defaultRoleId": _of_default,
+    },
+    sort_by=("name", "id"), absent=("expand", "nextPage", "previousPage"),
+)  # fmt: skip
+
+
+def _roles(simulator: Simulator, request: Request) -> Answer:
+    every = [
+        _role(simulator.world.organization["id"], name, len(simulator.world.users), permissions)
+        for name, permissions in _ROLES.items()
+    ]
+    found: list[Entity] = entity_pages.chosen(every, request.query, _LISTED_ROLES)
+    counted = request.query.get("userCount")
+    if counted and not spelling.truth(counted, "userCount"):
+        found = [{name: value for name, value in one.items() if name != "userCount"} for one in found]
+    return told(entity_pages.page(found, request.query, request.path))
+
+
+def _role(organization: str, name: str, users: int, permissions: frozenset[str]) -> dict[str, Any]:
+    identity = str(uuid.uuid5(uuid.UUID(organization), f"role {name}"))
+    return {
+        "id": identity, "name": name, "description": f"The role of every {name}", "defaultRoleId": name,
+        "permissions": sorted(permissions), "permissionPolicies": _policies(permissions),
+        "userCount": users if name == "employee" else 1, "roleNeedsUpdate": False, "default": True, "base": True,
+        "selfUri": f"/api/v2/authorization/roles/{identity}",
+    }  # fmt: skip
+
+
+def _policies(permissions: frozenset[str]) -> list[dict[str, Any]]:
+    actions: dict[tuple[str, str], list[str]] = {}
+    for domain, entity, action in sorted(one.split(":") for one in permissions):
+        actions.setdefault((domain, entity), []).append(action)
+    return [
+        {"domain": domain, "entityName": entity, "actionSet": found, "allowConditions": False}
+        for (domain, entity), found in actions.items()
+    ]
+
+
+@cache
+def _collections() -> list[Entity]:
+    domains: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for domain, entity, action in sorted(one.split(":") for one in PERMISSIONS):
+        domains.setdefault(domain, {}).setdefault(entity, []).append({
+            "domain": domain, "entityType": entity, "action": action, "label": f"{action} {entity}",
+            "allowsConditions": False, "divisionAware": True,
+        })  # fmt: skip
+    return [
+        {
+            "id": domain, "domain": domain, "permissionMap": found,
+            "selfUri": f"/api/v2/authorization/permissions/{domain}",
+        }
+        for domain, found in domains.items()
+    ]  # fmt: skip
+
+
+def _permissions(_: Simulator, request: Request) -> Answer:
+    kind = spelling.chosen(request.query.get("queryType") or "domain", ("domain", "permission"), "queryType")
+    wanted = [one for one in request.query.get("query", "").split(",") if one]
+    found = _collections()
+    if wanted and kind == "domain":
+        found = [one for one in found if one["domain"] in wanted]
+    elif wanted:
+        found = [one for one in found if any(each.partition(":")[0] == one["domain"] for each in wanted)]
+    return told(entity_pages.page(found, request.query, request.path))
+
+
+ROUTES: Final = (
+    Route("GET", "/api/v2/organizations/me", (), _organization),
+    Route("GET", "/api/v2/authorization/divisions", ("authorization:division:view",), _divisions),
+    Route("GET", "/api/v2/authorization/roles", ("authorization:role:view",), _roles),
+    Route("GET", "/api/v2/authorization/permissions", (), _permissions),
+)

@@ -1,0 +1,177 @@
+"""Users: listed, one by id, searched for, and the user of a token, of which a client's token has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from rollbook.simulator.organisation.current_activity import presence, routing_status, summary, tasks
+from rollbook.simulator.rest import spelling
+from rollbook.simulator.rest.analytics import details_query
+from rollbook.simulator.rest.entities import entity_pages, routing
+from rollbook.simulator.rest.entities.entity_pages import Entity, Listing
+from rollbook.simulator.rest.errors import bad_request, not_simulated
+from rollbook.simulator.rest.resources import Answer, Request, Route, decoded, told
+
+if TYPE_CHECKING:
+    from rollbook.simulator.server import Simulator
+
+_STATES: Final = ("active", "inactive", "deleted", "any")
+_LISTED: Final = Listing({"id": entity_pages.has_id, "jabberId": entity_pages.nothing}, sort="name")
+_EXPANDS: Final = (
+    "routingStatus", "presence", "integrationPresence", "conversationSummary", "outOfOffice", "geolocation", "station",
+    "authorization", "lasttokenissued", "dateLastLogin", "authorization.unusedRoles", "team", "workPlanBidRanks",
+    "profileSkills", "certifications", "locations", "groups", "skills", "languages", "languagePreference",
+    "employerInfo", "biography", "customAttributes",
+)  # fmt: skip
+_SEARCH: Final = frozenset({
+    "pageSize", "pageNumber", "sortBy", "sortOrder", "sort", "query", "expand", "integrationPresenceSource",
+    "enforcePermissions",
+})  # fmt: skip
+_CRITERION: Final = frozenset({
+    "type", "operator", "fields", "value", "values", "group", "startValue", "endValue", "dateFormat",
+})  # fmt: skip
+_TYPES: Final = (
+    "EXACT", "STARTS_WITH", "CONTAINS", "TERM", "TERMS", "REQUIRED_FIELDS", "MATCH_ALL", "REGEX", "QUERY_STRING",
+    "RANGE", "LESS_THAN", "LESS_THAN_EQUAL_TO", "GREATER_THAN", "GREATER_THAN_EQUAL_TO",
+)  # fmt: skip
+_SIMULATED: Final = frozenset(_TYPES[:7])
+
+
+def _of_state(every: Sequence[Entity], query: Mapping[str, str]) -> list[Entity]:
+    state = spelling.chosen(query.get("state") or "active", _STATES, "state")
+    return [one for one in every if state in ("any", one["state"])]
+
+
+def _expanded(simulator: Simulator, request: Request, one: Entity, wanted: Sequence[str]) -> Entity:
+    """A user with what `expand` asks for; the SDK says that not everything asked for is answered."""
+    more: dict[str, Any] = {}
+    if "presence" in wanted:
+        there = presence(str(one["id"]), request.now)
+        words = there["presenceDefinition"]["systemPresence"].replace("_", " ").title()  # as REST spells them
+        more["presence"] = there | {"presenceDefinition": {**there["presenceDefinition"], "systemPresence": words}}
+    if "routingStatus" in wanted:
+        more["routingStatus"] = routing_status(simulator.world, str(one["id"]), request.now)
+    if "conversationSummary" in wanted:
+        more["conversationSummary"] = summary(str(one["id"]), tasks(simulator.world, request.now))
+    return {**one, **more}
+
+
+def _wanted(query: Mapping[str, str]) -> list[str]:
+    """What `expand` asks for. Raises Refusal."""
+    given = [one.strip() for one in query.get("expand", "").split(",")]
+    wanted = [spelling.chosen(one, _EXPANDS, "expand") for one in given if one]
+    if "presence" in wanted and query.get("integrationPresenceSource"):
+        raise not_simulated("the presence of an integration")
+    if "customAttributes" in wanted:
+        raise not_simulated("expand customAttributes")
+    return wanted
+
+
+def _list(simulator: Simulator, request: Request) -> Answer:
+    if request.query.get("id") and request.query.get("jabberId"):
+        raise bad_request("jabberId cannot be used with id.")
+    seen = _of_state(entity_pages.in_divisions(simulator.world.users, request.client.divisions), request.query)
+    found = entity_pages.page(entity_pages.chosen(seen, request.query, _LISTED), request.query, request.path)
+    wanted = _wanted(request.query)
+    return told(found | {"entities": [_expanded(simulator, request, one, wanted) for one in found["entities"]]})
+
+
+def _one(simulator: Simulator, request: Request) -> Answer:
+    one = routing.one_of(simulator.world.users, request)
+    _of_state([one], request.query)
+    return told(_expanded(simulator, request, one, _wanted(request.query)))
+
+
+def _me(_: Simulator, __: Request) -> Answer:
+    raise bad_request(
+        "This request requires a user context. Client credentials cannot be used for requests that require a user"
+        " context."
+    )  # fmt: skip
+
+
+# Search
+
+
+def _search(simulator: Simulator, request: Request) -> Answer:
+    body = details_query.known_fields(decoded(request.body), _SEARCH)
+    if body.get("sort"):
+        raise not_simulated("several fields to sort by")
+    size = spelling.positive(body.get("pageSize") or entity_pages.DEFAULT_PAGE, "pageSize")
+    number = spelling.positive(body.get("pageNumber") or 1, "pageNumber")
+    if size > entity_pages.LARGEST_PAGE:
+        raise bad_request(f"pageSize may not exceed {entity_pages.LARGEST_PAGE}.")
+    criteria = _criteria(body.get("query"))
+    seen = entity_pages.in_divisions(simulator.world.users, request.client.divisions)
+    found = [one for one in seen if _all_hold(criteria, one)]
+    order = spelling.chosen(body.get("sortOrder") or "SCORE", ("ASC", "DESC", "SCORE"), "sortOrder")
+    if order != "SCORE" or body.get("sortBy"):
+        by = str(body.get("sortBy") or "name")
+        found.sort(key=lambda one: str(one.get(by, "")).lower(), reverse=order == "DESC")
+    expand = body.get("expand") or []
+    if not isinstance(expand, list) or not all(isinstance(one, str) for one in expand):
+        raise bad_request("expand must be a list of names.")
+    source = str(body.get("integrationPresenceSource") or "")
+    wanted = _wanted({"expand": ",".join(expand), "integrationPresenceSource": source})
+    rows = [_expanded(simulator, request, one, wanted) for one in found[(number - 1) * size : number * size]]
+    return told({
+        "total": len(found), "pageCount": max(1, -(-len(found) // size)), "pageSize": size, "pageNumber": number,
+        "types": ["users"], "results": rows,
+    })  # fmt: skip
+
+
+def _criteria(told_criteria: object) -> list[Mapping[str, Any]]:
+    """Criteria that are in order. Raises Refusal."""
+    if told_criteria is None:
+        return []
+    if not isinstance(told_criteria, list):
+        raise bad_request("query must be a list of criteria.")
+    found: list[Mapping[str, Any]] = []
+    for one in told_criteria:
+        given = dict(details_query.known_fields(one, _CRITERION))
+        given["group"] = _criteria(given.get("group"))
+        given["operator"] = spelling.chosen(given.get("operator") or "AND", ("AND", "OR", "NOT"), "operator")
+        if not given["group"]:
+            given["type"] = spelling.chosen(given.get("type"), _TYPES, "type of a criterion")
+            if given["type"] not in _SIMULATED:
+                raise not_simulated(f"a search criterion {given['type']}")
+        found.append(given)
+    return found
+
+
+def _all_hold(criteria: Sequence[Mapping[str, Any]], one: Entity) -> bool:
+    """Those joined by AND and NOT all hold, and of those joined by OR at least one does."""
+    every = [(each["operator"], _holds(each, one)) for each in criteria]
+    either = [held for operator, held in every if operator == "OR"]
+    return all(held != (operator == "NOT") for operator, held in every if operator != "OR") and (
+        not either or any(either)
+    )
+
+
+def _holds(criterion: Mapping[str, Any], one: Entity) -> bool:
+    if criterion["group"]:
+        return _all_hold(criterion["group"], one)
+    kind, fields = criterion["type"], criterion.get("fields") or ()
+    found = [str(one[name]).lower() for name in fields if one.get(name) is not None]
+    if kind == "MATCH_ALL":
+        return True
+    if kind == "REQUIRED_FIELDS":
+        return len(found) == len(fields)
+    wanted = [str(each).lower() for each in (criterion.get("values") or [criterion.get("value")]) if each is not None]
+    return any(_TESTS[kind](value, each) for value in found for each in wanted)
+
+
+_TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "EXACT": lambda value, wanted: value == wanted,
+    "STARTS_WITH": lambda value, wanted: value.startswith(wanted),
+    "CONTAINS": lambda value, wanted: wanted in value,
+    "TERM": lambda value, wanted: wanted in value.split(),
+    "TERMS": lambda value, wanted: wanted in value.split(),
+}
+
+ROUTES: Final = (
+    Route("GET", "/api/v2/users", ("directory:user:view",), _list),
+    Route("GET", "/api/v2/users/me", (), _me),
+    Route("POST", "/api/v2/users/search", ("directory:user:view",), _search),
+    Route("GET", "/api/v2/users/{id}", ("directory:user:view",), _one),
+)

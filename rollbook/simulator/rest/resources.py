@@ -1,0 +1,70 @@
+"""What a resource is: a request that was let in, an answer, and the route between them.
+
+Knows no HTTP library and no resource; which there are is in `rest` and in the modules that it joins.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.rest.errors import Refusal
+from rollbook.simulator.rest.sign_in import Client
+
+if TYPE_CHECKING:
+    from rollbook.simulator.server import Simulator
+
+
+class Request(NamedTuple):
+    """A request of a client that has signed in. query: a name that comes several times has its values joined by `,`."""
+
+    client: Client
+    token: str
+    path: str
+    ids: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    now: datetime
+    clock: float
+
+
+class Answer(NamedTuple):
+    """What is sent back; `body` is JSON, or empty."""
+
+    status: int
+    body: bytes
+
+
+Handler = Callable[["Simulator", Request], Answer]
+
+
+class Route(NamedTuple):
+    """A resource. needs: permissions, any of which is enough."""
+
+    method: str
+    path: str
+    needs: tuple[str, ...]
+    handler: Handler
+
+
+def told(value: object, status: int = 200) -> Answer:
+    """A JSON answer."""
+    return Answer(status, json.dumps(value, separators=(",", ":")).encode())
+
+
+def decoded(body: bytes) -> Any:
+    """A request's JSON. Raises Refusal (400)."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refusal(400) from None
+
+
+def sees(client: Client, life: Life) -> bool:
+    """Whether a client's divisions include one of the conversation's, and no part of the index is away that has it."""
+    if client.misses is not None and client.misses(life.id):
+        return False
+    return client.divisions is None or not client.divisions.isdisjoint(life.record["divisionIds"])
