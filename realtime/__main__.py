@@ -1,7 +1,7 @@
 """`python -m realtime` is `rollbook run`."""
 
-from genesys import console
 from realtime.cli import run
+from rollbook.genesys.program import console
 
 if __name__ == "__main__":
     console.main(run, name="rollbook run")

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from genesys.errors import ApiError, RollbookError
+from rollbook.genesys.errors import ApiError, RollbookError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

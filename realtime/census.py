@@ -12,11 +12,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from genesys.api import Api, Channel
-from genesys.errors import NotFound, PermissionRefused
-from genesys.times import to_text
 from realtime.places import Places
 from realtime.spread import CHANNELS_A_CLIENT
+from rollbook.genesys.api.client import Api, Channel
+from rollbook.genesys.errors import NotFound, PermissionRefused
+from rollbook.genesys.times import to_text
 from store.book import Book
 
 log = logging.getLogger(__name__)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from genesys import console
-from genesys.settings import Settings
 from realtime import logs
 from realtime.daemon import Daemon
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import Settings
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

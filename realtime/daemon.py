@@ -19,12 +19,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from genesys.api import Api, Count, counting
-from genesys.columns import count
-from genesys.errors import RollbookError, StoreError
-from genesys.memory import give_back
-from genesys.settings import Settings, written
-from genesys.times import to_text
 from realtime.background import apart
 from realtime.clocks import corrected
 from realtime.figures import Figures, hearing
@@ -37,6 +31,12 @@ from realtime.vitals import Ledger, Vitals
 from reconcile.due import AT_ONCE, Round, run_due
 from reconcile.report import Report, title
 from reconcile.schedule import Schedule
+from rollbook.genesys.api.client import Api, Count, counting
+from rollbook.genesys.errors import RollbookError, StoreError
+from rollbook.genesys.program.process_memory import give_back
+from rollbook.genesys.program.settings import Settings, written
+from rollbook.genesys.program.terminal import count
+from rollbook.genesys.times import to_text
 from store import status
 from store.book import Book
 from store.errors import StoreBusy

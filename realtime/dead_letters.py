@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import click
 
-from genesys import console
-from genesys.envelopes import parse_all
-from genesys.errors import UsageError
-from genesys.notification import Observation, Unreadable, parse_frame
-from genesys.settings import Settings
+from rollbook.genesys.errors import UsageError
+from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
+from rollbook.genesys.messages.payloads import parse_all
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import Settings
 from store.book import Book
 from store.letters import Letter
 

@@ -20,15 +20,15 @@ import click
 import msgspec
 from rich.table import Table
 
-from genesys import console
-from genesys.api import Api
-from genesys.errors import RollbookError
-from genesys.settings import Settings, load
-from genesys.times import Interval, to_text
 from realtime.daemon import Daemon, Options
 from reconcile.follow import follow
 from reconcile.report import Report
 from reconcile.runner import reconcile_window
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import Settings, load
+from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from store.book import Book
 from store.engine import is_there

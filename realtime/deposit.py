@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Final
 
-from genesys.errors import StoreError
-from genesys.notification import Observation, Unreadable
+from rollbook.genesys.errors import StoreError
+from rollbook.genesys.messages.notification import Observation, Unreadable
 from store.errors import StoreBusy, StoreFull, StoreUnwritable
 from store.events import Recorded
 

@@ -11,11 +11,11 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from genesys.api import Api
-from genesys.errors import RollbookError
-from genesys.topics import detail_topics
 from realtime.held import Desk, Held, words
 from realtime.subscriptions import ask
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.topics import detail_topics
 
 log = logging.getLogger(__name__)
 

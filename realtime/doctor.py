@@ -16,14 +16,15 @@ from typing import Any, Final, Literal
 
 import click
 
-from genesys import console, topics
-from genesys.api import Api
-from genesys.columns import count, wrapped
-from genesys.errors import ApiError, PermissionRefused, RollbookError
-from genesys.settings import Settings
-from genesys.times import to_text
 from realtime.figures import remedy
 from realtime.health import split
+from rollbook.genesys import topics
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.program.terminal import count, wrapped
+from rollbook.genesys.times import to_text
 from store.book import Book
 from store.engine import SQLITE_VERSION, is_there, sqlite_race
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from genesys.columns import count
 from realtime.queue import QueueFigures
+from rollbook.genesys.program.terminal import count
 
 # Not heard yet, not stored yet: seconds that are normal, and seconds beyond which nothing works.
 _LATE: Final = 30.0

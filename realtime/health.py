@@ -20,10 +20,10 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from genesys.errors import RollbookError, SettingsError
 from realtime.figures import Figures, judge
 from realtime.queue import QueueFigures
 from realtime.signals import Phase
+from rollbook.genesys.errors import RollbookError, SettingsError
 
 
 class Source(Protocol):

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
-from genesys.api import Channel, TopicState
-from genesys.errors import ApiError, NotFound, RollbookError
-from genesys.notification import Control, Observation, Reply, Unreadable, parse_frame
-from genesys.times import from_text
 from realtime.channel import Line
 from realtime.signals import Action, Event, Moment, Signal
 from realtime.socket import PING
 from realtime.subscriptions import Told, message
+from rollbook.genesys.api.client import Channel, TopicState
+from rollbook.genesys.errors import ApiError, NotFound, RollbookError
+from rollbook.genesys.messages.notification import Control, Observation, Reply, Unreadable, parse_frame
+from rollbook.genesys.times import from_text
 
 # Messages about the channel do not begin like an event, and must not wait behind a full queue.
 is_event: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from genesys import console
-from genesys.envelopes import LONGEST, parse_stream
-from genesys.errors import RollbookError, StoreError, UsageError
-from genesys.notification import Unreadable
-from genesys.settings import Settings
-from genesys.times import to_text
 from realtime.deposit import Heard, deposit
+from rollbook.genesys.errors import RollbookError, StoreError, UsageError
+from rollbook.genesys.messages.notification import Unreadable
+from rollbook.genesys.messages.payloads import LONGEST, parse_stream
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import to_text
 from store.book import Book
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Final, TypeVar
 
-from genesys.columns import count
-from genesys.errors import StoreError
-from genesys.notification import Observation, Unreadable, parse_frame
-from genesys.times import to_text
-from genesys.topics import LONGEST, template_of
 from realtime.deposit import is_last_resort, unstorable
 from realtime.inbox import Begin, End, Frame, Inbox
+from rollbook.genesys.errors import StoreError
+from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
+from rollbook.genesys.program.terminal import count
+from rollbook.genesys.times import to_text
+from rollbook.genesys.topics import LONGEST, template_of
 from store.book import Book
 from store.errors import StoreBusy, StoreFull, StoreUnwritable
 from store.events import Recorded

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NotRequired, Protocol, TypedDict
 
 import msgspec
 
-from genesys.content import canonical
+from rollbook.genesys.canonical_json import canonical
 
 _encode: Final = msgspec.json.Encoder().encode
 

@@ -22,14 +22,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from genesys import cloudwatch
-from genesys.envelopes import parse_all
-from genesys.errors import StoreError
-from genesys.notification import Unreadable
-from genesys.settings import Settings, load
-from genesys.times import to_text
 from realtime.deposit import Deposited, Heard, deposit
 from realtime.invocation import Call, Context, Delivery, Item, ToReconcile, understand
+from rollbook.genesys.errors import StoreError
+from rollbook.genesys.messages.notification import Unreadable
+from rollbook.genesys.messages.payloads import parse_all
+from rollbook.genesys.program import cloudwatch
+from rollbook.genesys.program.settings import Settings, load
+from rollbook.genesys.times import to_text
 from store.book import Book
 
 log = logging.getLogger(__name__)

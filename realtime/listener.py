@@ -13,18 +13,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from genesys.api import Api
-from genesys.errors import NotFound, RollbookError
-from genesys.notification import (
-    Control,
-    Heartbeat,
-    Observation,
-    Pong,
-    Reply,
-    SocketClosing,
-    SystemMessage,
-)
-from genesys.times import to_text
 from realtime.background import Background
 from realtime.channel import Line
 from realtime.details import Details
@@ -33,6 +21,18 @@ from realtime.inbox import Begin, End, Frame, Inbox
 from realtime.signals import Action, Do, Event, Phase, Signal, Timings
 from realtime.socket import PING, Socket, SocketRefused
 from realtime.subscriptions import Told, ask
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import NotFound, RollbookError
+from rollbook.genesys.messages.notification import (
+    Control,
+    Heartbeat,
+    Observation,
+    Pong,
+    Reply,
+    SocketClosing,
+    SystemMessage,
+)
+from rollbook.genesys.times import to_text
 
 log = logging.getLogger(__name__)
 

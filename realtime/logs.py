@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
-from genesys.console import Lines
+from rollbook.genesys.program.console import Lines
 
 
 class JsonLines(Lines):

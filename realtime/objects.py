@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from genesys.errors import RollbookError, UsageError
+from rollbook.genesys.errors import RollbookError, UsageError
 
 _MEND: Final = {
     "NoSuchBucket": "check the bucket's name",

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from genesys.api import Channel
 from realtime import spread
+from rollbook.genesys.api.client import Channel
 
 
 @dataclass(slots=True)

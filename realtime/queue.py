@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
-from genesys.columns import count
-from genesys.envelopes import parse_all
-from genesys.errors import RollbookError, StoreError
-from genesys.notification import Unreadable
-from genesys.times import to_text
 from realtime.deposit import Deposited, Heard, deposit
+from rollbook.genesys.errors import RollbookError, StoreError
+from rollbook.genesys.messages.notification import Unreadable
+from rollbook.genesys.messages.payloads import parse_all
+from rollbook.genesys.program.terminal import count
+from rollbook.genesys.times import to_text
 from store.book import Book
 
 log = logging.getLogger(__name__)

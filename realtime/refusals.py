@@ -15,12 +15,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from genesys.api import TopicState
-from genesys.columns import count
-from genesys.times import to_text
-from genesys.topics import DETAIL_EVENTS, detail_member, expand
 from realtime.figures import mend
 from realtime.subscriptions import Told, Unasked
+from rollbook.genesys.api.client import TopicState
+from rollbook.genesys.program.terminal import count
+from rollbook.genesys.times import to_text
+from rollbook.genesys.topics import DETAIL_EVENTS, detail_member, expand
 from store.book import Book
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import CloseCode, Frame, Opcode
 
-from genesys.settings import Secret
+from rollbook.genesys.program.settings import Secret
 
 # A snapshot of a call is a few KB; long message conversations reach hundreds. What is larger ends the connection.
 MAX_FRAME: Final = 8 * 1024 * 1024

@@ -16,13 +16,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from genesys.api import Api, Channel, Entity, TopicState
-from genesys.columns import count
-from genesys.errors import Unavailable
-from genesys.facts import believed
-from genesys.notification import Observation
-from genesys.settings import Settings
-from genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
 from realtime import spread
 from realtime.background import attempt
 from realtime.census import Census
@@ -37,6 +30,13 @@ from realtime.refusals import Refusals
 from realtime.signals import Moment, Phase, Timings
 from realtime.socket import Socket
 from realtime.subscriptions import Told
+from rollbook.genesys.api.client import Api, Channel, Entity, TopicState
+from rollbook.genesys.errors import Unavailable
+from rollbook.genesys.messages.live_facts import believed
+from rollbook.genesys.messages.notification import Observation
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.program.terminal import count
+from rollbook.genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
 from store.book import Book
 
 # Seconds until a list of queues that was none is asked for again at the start.

@@ -13,10 +13,10 @@ from typing import Final
 
 import msgspec
 
-from genesys.api import Api, Channel, TopicState
-from genesys.errors import PermissionRefused, RequestRefused
-from genesys.ids import conversation_id
-from genesys.topics import combine, conversation_id_of, detail_member, expand, template_of
+from rollbook.genesys.api.client import Api, Channel, TopicState
+from rollbook.genesys.errors import PermissionRefused, RequestRefused
+from rollbook.genesys.ids import conversation_id
+from rollbook.genesys.topics import combine, conversation_id_of, detail_member, expand, template_of
 
 _encode: Final = msgspec.json.Encoder().encode
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from genesys.times import from_text
 from realtime.clocks import Jumps, LastHour, Skew
 from realtime.figures import Figures
+from rollbook.genesys.times import from_text
 
 
 @dataclass(frozen=True, slots=True)

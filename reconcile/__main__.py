@@ -1,7 +1,7 @@
 """`python -m reconcile` is `rollbook reconcile`."""
 
-from genesys import console
 from reconcile.cli import reconcile
+from rollbook.genesys.program import console
 
 if __name__ == "__main__":
     console.main(reconcile, name="reconcile")

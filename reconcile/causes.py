@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from genesys.detail import DetailRow
+from rollbook.genesys.messages.details import DetailRow
 from store.coverage import FUNCTION, Span, is_silent
 
 Cause = Literal[

@@ -22,18 +22,18 @@ from typing import Any, Final, Literal
 import click
 from rich.progress import BarColumn, Progress, TextColumn
 
-from genesys import console
-from genesys.api import Api
-from genesys.errors import Interrupted, RollbookError, UsageError
-from genesys.rest import Count, counting
-from genesys.settings import Settings, check_filter
-from genesys.times import Interval, check_ended, parse_interval
 from reconcile import runner, task
 from reconcile.due import AT_ONCE, Round, narrowed, run_due
 from reconcile.meter import Meter
 from reconcile.read import Stopped
 from reconcile.report import DueReport, Report, due_lines, lines, title
 from reconcile.task import Show
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.api.request import Count, counting
+from rollbook.genesys.errors import Interrupted, RollbookError, UsageError
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import Settings, check_filter
+from rollbook.genesys.times import Interval, check_ended, parse_interval
 from store.book import Book
 from store.engine import is_there
 

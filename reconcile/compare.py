@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from genesys.detail import DetailRow
-from genesys.times import Interval, to_text
 from reconcile.scan import end_of, started_in
+from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.times import Interval, to_text
 
 _CODES: Final[Mapping[str, int]] = {"missing": 1, "changed": 2, "unchanged": 3}
 _KINDS: Final = ("", "missing", "changed", "unchanged")

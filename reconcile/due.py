@@ -17,22 +17,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from genesys.api import Api
-from genesys.columns import count
-from genesys.errors import (
-    ApiError,
-    ConnectionLost,
-    Interrupted,
-    NotAuthenticated,
-    PermissionRefused,
-    RollbookError,
-    SignInRefused,
-    StoreError,
-    UsageError,
-)
-from genesys.rest import Count, counting
-from genesys.settings import Settings
-from genesys.times import Interval, from_text, to_text
 from reconcile import jobs, plan, window
 from reconcile.eyes import Eyes
 from reconcile.follow import Followed, done, follow
@@ -44,6 +28,22 @@ from reconcile.report import DueReport, Report, title
 from reconcile.runner import run
 from reconcile.task import Command, Show, Task
 from reconcile.window import check_kept
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.api.request import Count, counting
+from rollbook.genesys.errors import (
+    ApiError,
+    ConnectionLost,
+    Interrupted,
+    NotAuthenticated,
+    PermissionRefused,
+    RollbookError,
+    SignInRefused,
+    StoreError,
+    UsageError,
+)
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.program.terminal import count
+from rollbook.genesys.times import Interval, from_text, to_text
 from store.book import Book
 from store.errors import LockHeld
 from store.windows import WindowRow

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 from msgspec import json
 
-from genesys.api import Entity
-from genesys.errors import ApiError, NotFound, PermissionRefused
+from rollbook.genesys.api.client import Entity
+from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused
 
 _encode: Final = json.Encoder(order="sorted").encode
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
-from genesys.detail import DetailRow, ids_of
-from genesys.errors import ApiError, NotFound, PermissionRefused, RequestRefused
-from genesys.ids import may_be_asked_for
-from genesys.settings import Settings
-from genesys.times import Interval, from_text, to_text
 from reconcile.causes import Listening, as_known, life_of
 from reconcile.plan import WRONG_CLOCK
+from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, RequestRefused
+from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.messages.details import DetailRow, ids_of
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import Interval, from_text, to_text
 from store.book import Book
 from store.conversations import OpenConversation
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from genesys.detail import DetailsPage
-from genesys.times import Interval
 from reconcile.scan import Part, day_of, end_of, evenly, milliseconds, pieces, start_of
 from reconcile.window import EPOCH
+from rollbook.genesys.messages.details import DetailsPage
+from rollbook.genesys.times import Interval
 
 # Rows a page, the next smaller one where a page cannot be had.
 SIZES: Final = (1000, 250, 50, 10)

@@ -18,9 +18,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from genesys.api import Api
-from genesys.detail import DetailsPage
-from genesys.errors import (
+from reconcile import job_proof
+from reconcile.job_proof import CursorTrail
+from reconcile.journal import Entry, of_results
+from reconcile.read import Sleep, Stopped
+from reconcile.scan import Part, Row, packed, spans
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import (
     ApiError,
     ConnectionLost,
     NotFound,
@@ -29,12 +33,8 @@ from genesys.errors import (
     Unavailable,
     UsageError,
 )
-from genesys.times import Interval, to_text
-from reconcile import job_proof
-from reconcile.job_proof import CursorTrail
-from reconcile.journal import Entry, of_results
-from reconcile.read import Sleep, Stopped
-from reconcile.scan import Part, Row, packed, spans
+from rollbook.genesys.messages.details import DetailsPage
+from rollbook.genesys.times import Interval, to_text
 
 # The fastest jobs take some three seconds (reference, "States").
 FIRST_POLL: Final = 3.0

@@ -16,12 +16,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from genesys import cloudwatch
-from genesys.errors import RollbookError
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.program import cloudwatch
 
 if TYPE_CHECKING:
-    from genesys.settings import Settings
     from reconcile.report import DueReport, Report
+    from rollbook.genesys.program.settings import Settings
 
 
 class Context(Protocol):
@@ -61,8 +61,8 @@ def handler(event: Mapping[str, Any] | None, context: Context | None = None) -> 
 
 
 async def _reconcile(window: Any, time: Time) -> dict[str, Any]:
-    from genesys.settings import load
-    from genesys.times import parse_interval
+    from rollbook.genesys.program.settings import load
+    from rollbook.genesys.times import parse_interval
 
     settings = load(env=os.environ, cwd=Path.cwd())
     settings.require_platform()
@@ -94,10 +94,10 @@ def _partial(done: list[Report]) -> DueReport:
 
 
 async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dict[str, Any]:
-    from genesys.api import Api
-    from genesys.times import check_ended
     from reconcile.read import Stopped
     from reconcile.runner import reconcile_window
+    from rollbook.genesys.api.client import Api
+    from rollbook.genesys.times import check_ended
 
     async with Api(settings, now=_now) as api, _opened(settings, api) as book:
         check_ended(interval, api.now() + timedelta(seconds=2))
@@ -111,8 +111,8 @@ async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dic
 
 
 async def _due(settings: Settings, done: list[Report], stop: asyncio.Event) -> dict[str, Any]:
-    from genesys.api import Api
     from reconcile.due import Round, run_due
+    from rollbook.genesys.api.client import Api
 
     async with Api(settings, now=_now) as api, _opened(settings, api) as book:
         how = Round(command="lambda", wait=0.0, told=done.append, stop=stop)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from genesys.times import Interval
 from reconcile.task import Progress
+from rollbook.genesys.times import Interval
 
 
 @dataclass(slots=True)

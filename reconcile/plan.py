@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from genesys.times import Interval, from_text, to_text
 from reconcile.window import LONGEST_RETRY, grid_window, is_aged, is_closed, is_second_witness
+from rollbook.genesys.times import Interval, from_text, to_text
 from store.windows import PROVEN, WindowRow
 
 Why = Literal["first", "again", "settle"]

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 
-from genesys.times import Interval
 from reconcile import scan as scans
 from reconcile.scan import PAGE_SIZE, Part, Row, Scan
+from rollbook.genesys.times import Interval
 
 MAX_PASSES: Final = 8
 # Seconds between passes. What moves is mostly the platform's indexing, which takes seconds.

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from genesys.detail import DetailsPage
-from genesys.errors import ApiError, RequestRefused, TooSlow, Unavailable, UsageError
-from genesys.times import to_text
 from reconcile.journal import Entry, of_page
 from reconcile.proof import Fetch, Finished, Pause, Reader
 from reconcile.scan import Part, Row
+from rollbook.genesys.errors import ApiError, RequestRefused, TooSlow, Unavailable, UsageError
+from rollbook.genesys.messages.details import DetailsPage
+from rollbook.genesys.times import to_text
 
 # A page, and how old it is (API text: a moment before it was asked for).
 Take = Callable[[DetailsPage, str], Awaitable[None]]

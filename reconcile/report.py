@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from genesys.columns import WIDTH, count, fitted
-from genesys.times import Interval, to_text
+from rollbook.genesys.program.terminal import WIDTH, count, fitted
+from rollbook.genesys.times import Interval, to_text
 
 # Verdict → exit status (CONTRACT, "Commands").
 FAILED: Final = 3

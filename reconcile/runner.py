@@ -18,24 +18,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from genesys.api import Api
-from genesys.columns import count
-from genesys.detail import DetailRow, DetailsPage
-from genesys.errors import (
-    ApiError,
-    ConnectionLost,
-    Interrupted,
-    NotAuthenticated,
-    RollbookError,
-    SignInRefused,
-    StoreError,
-    TooSlow,
-    UsageError,
-)
-from genesys.ids import may_be_asked_for
-from genesys.rest import Count, counting
-from genesys.settings import Settings
-from genesys.times import Interval, from_text, to_text
 from reconcile import eyes, follow, jobs, journal, window
 from reconcile.causes import Listening
 from reconcile.jobs import PastWatermark
@@ -46,6 +28,24 @@ from reconcile.report import Report
 from reconcile.scan import Part, day_of, end_of, moment, start_of, started_in
 from reconcile.task import Command, Found, Progress, Show, Task
 from reconcile.writing import Writing
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.api.request import Count, counting
+from rollbook.genesys.errors import (
+    ApiError,
+    ConnectionLost,
+    Interrupted,
+    NotAuthenticated,
+    RollbookError,
+    SignInRefused,
+    StoreError,
+    TooSlow,
+    UsageError,
+)
+from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.messages.details import DetailRow, DetailsPage
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.program.terminal import count
+from rollbook.genesys.times import Interval, from_text, to_text
 from store.book import Book
 from store.errors import LockHeld
 from store.windows import RunRecord, WindowRow, sees_less

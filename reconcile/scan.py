@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from genesys.times import Interval, to_text
 from reconcile.window import EPOCH
+from rollbook.genesys.times import Interval, to_text
 
 PAGE_SIZE: Final = 100
 # A reading of so many pages of rows at most is held against the same pages once more.

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from genesys.settings import Settings
-from genesys.times import Interval, to_text
 from reconcile import plan, window
 from reconcile.eyes import Eyes
 from reconcile.read import Sleep
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import Interval, to_text
 
 Via = Literal["query", "job"]
 Command = Literal["manual", "due", "daemon", "lambda"]

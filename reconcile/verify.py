@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from genesys.errors import RequestRefused, UsageError
-from genesys.times import Interval, to_text
+from rollbook.genesys.errors import RequestRefused, UsageError
+from rollbook.genesys.times import Interval, to_text
 from store.book import Book
 
 # Metrics that details and aggregates both have by the same name. What begins with n is a count, what begins with t a

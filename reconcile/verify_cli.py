@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import click
 
-from genesys import console
-from genesys.api import Api
-from genesys.errors import RollbookError
-from genesys.settings import Settings
-from genesys.times import parse_interval
 from reconcile.verify import lines
 from reconcile.verify import verify as compare
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import parse_interval
 from store.book import Book
 
 # As a window that could not be read consistently: it ran, and the two do not agree.

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from genesys.errors import UsageError
-from genesys.times import Interval, from_text, to_text
+from rollbook.genesys.errors import UsageError
+from rollbook.genesys.times import Interval, from_text, to_text
 
 Verdict = Literal["pending", "open", "complete", "settled", "failed"]
 

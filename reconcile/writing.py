@@ -12,14 +12,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from genesys.content import digest
-from genesys.detail import DetailRow
-from genesys.notification import Unreadable
-from genesys.times import to_text
 from reconcile import journal
 from reconcile.compare import Batch, Tally
 from reconcile.follow import done
 from reconcile.task import Task
+from rollbook.genesys.canonical_json import digest
+from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.messages.notification import Unreadable
+from rollbook.genesys.times import to_text
 from store.book import Book
 from store.conversations import PageOutcome
 from store.events import Recorded

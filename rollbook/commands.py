@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 
 import click
 
-from genesys import console
+from rollbook.genesys.program import console
 
 # command → (module, its click command, what it does in a line)
 _COMMANDS: Final = {

@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from genesys.detail import DetailRow
-from genesys.times import Interval, from_text, to_text
+from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.times import Interval, from_text, to_text
 from store import asked, conversations, counts, engine, gaps, locks, rebuild, windows
 from store.access import LAG
 from store.captured import Captured

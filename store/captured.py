@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from genesys.notification import Observation, Unreadable
-from genesys.times import to_text
+from rollbook.genesys.messages.notification import Observation, Unreadable
+from rollbook.genesys.times import to_text
 from store import channels, coverage, events, letters
 from store.access import LAG, Access
 from store.coverage import Span

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import click
 
-from genesys import console
-from genesys.columns import count, fitted
-from genesys.settings import Settings
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.program.terminal import count, fitted
 from store import status as state
 from store.book import Book
 

@@ -17,9 +17,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from genesys.detail import DetailRow, content_digest
-from genesys.ids import may_be_asked_for
-from genesys.times import from_text, to_text
+from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.messages.details import DetailRow, content_digest
+from rollbook.genesys.times import from_text, to_text
 from store import gaps, rows
 from store.fields import CHILD_TABLES
 

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from genesys.times import from_text, to_text
+from rollbook.genesys.times import from_text, to_text
 
 # A daemon shows a sign of life every two seconds; after this long without one nobody listens.
 SILENT: Final = timedelta(seconds=30)

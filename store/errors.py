@@ -17,7 +17,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from genesys.errors import StoreError
+from rollbook.genesys.errors import StoreError
 
 __all__ = [
     "LockHeld",

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from genesys.content import digest
-from genesys.facts import believed
-from genesys.notification import Observation, Unreadable
+from rollbook.genesys.canonical_json import digest
+from rollbook.genesys.messages.live_facts import believed
+from rollbook.genesys.messages.notification import Observation, Unreadable
 from store import live
 
 _EVENT: Final = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from genesys.times import to_text
+from rollbook.genesys.times import to_text
 from store import gaps, journal, windows
 from store.access import Access
 from store.windows import RunRecord, Standing, WindowRow

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import click
 
-from genesys import console
-from genesys.columns import fitted
-from genesys.errors import UsageError
-from genesys.settings import Settings
-from genesys.times import Interval, from_text, parse_interval, to_text
+from rollbook.genesys.errors import UsageError
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.program.terminal import fitted
+from rollbook.genesys.times import Interval, from_text, parse_interval, to_text
 from store.book import Book
 from store.gaps import Gap
 from store.windows import WindowRow

@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from genesys.facts import LiveFacts, believed
-from genesys.notification import Observation
-from genesys.times import from_text, to_text
+from rollbook.genesys.messages.live_facts import LiveFacts, believed
+from rollbook.genesys.messages.notification import Observation
+from rollbook.genesys.times import from_text, to_text
 
 _encode: Final = msgspec.json.Encoder().encode
 

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from genesys.content import decode
-from genesys.detail import DetailRow, row_of
-from genesys.facts import facts_of
-from genesys.ids import may_be_asked_for
+from rollbook.genesys.canonical_json import decode
+from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.messages.details import DetailRow, row_of
+from rollbook.genesys.messages.live_facts import facts_of
 from store import live, rows
 from store.fields import CHILD_TABLES
 from store.live import Heard, greatest

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from genesys.times import normalize
+from rollbook.genesys.times import normalize
 from store.fields import CHILD_TABLES, PARENT_IDS, TIMES, column
 
 Row = tuple[Any, ...]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from genesys.times import from_text, to_text
+from rollbook.genesys.times import from_text, to_text
 from store import channels, coverage, gaps, windows
 from store.coverage import Span
 

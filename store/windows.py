@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import json
 
-from genesys.times import from_text, to_text
+from rollbook.genesys.times import from_text, to_text
 from store import conversations
 from store.schema import FIGURES
 

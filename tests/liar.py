@@ -23,16 +23,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from genesys.api import Entity, Job
-from genesys.detail import DetailRow, DetailsPage, parse_page, parse_results
-from genesys.errors import ApiError, RollbookError, Unavailable
-from genesys.notification import LiveFacts, Observation
-from genesys.settings import Settings
-from genesys.times import Interval, from_text, to_text
 from organisation import START, Clock, Organisation, Record, at
 from reconcile.due import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.runner import reconcile_window
+from rollbook.genesys.api.client import Entity, Job
+from rollbook.genesys.errors import ApiError, RollbookError, Unavailable
+from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
+from rollbook.genesys.messages.notification import LiveFacts, Observation
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.simulator import Simulator
 from store.book import Book
 

@@ -1,4 +1,4 @@
-"""For tests of the reconciler: a small organisation in memory that answers as `genesys.api.Api` does, and moves.
+"""For tests of the reconciler: a small organisation in memory that answers as `rollbook.genesys.api.client.Api` does, and moves.
 
 It is the tests' own reading of the platform's rules and shares no code with the simulator. Pages are small, so that few
 rows are enough for much paging: what ends a reading is the empty page, never a short one.
@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from genesys.api import Entity, Job
-from genesys.detail import DetailRow, DetailsPage, parse_page
-from genesys.settings import Settings
-from genesys.times import Interval, from_text, to_text
+from rollbook.genesys.api.client import Entity, Job
+from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import Interval, from_text, to_text
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 WINDOW = Interval(START, START + timedelta(minutes=30))

@@ -16,13 +16,13 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from genesys.api import Channel, Entity, TopicState
-from genesys.errors import NotFound, RequestRefused
-from genesys.settings import Secret, Settings
-from genesys.topics import expand, template_of
 from realtime.inbox import Inbox
 from realtime.signals import Timings
 from realtime.subscriber import Subscriber
+from rollbook.genesys.api.client import Channel, Entity, TopicState
+from rollbook.genesys.errors import NotFound, RequestRefused
+from rollbook.genesys.program.settings import Secret, Settings
+from rollbook.genesys.topics import expand, template_of
 from store.book import Book
 
 QUEUES = [f"a1b2c3d4-1111-4222-8333-{number:012d}" for number in range(30_000)]

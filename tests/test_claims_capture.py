@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from liar import ERROR_BODIES, LyingSimulator
 
-from genesys.api import Api, Entity
-from genesys.errors import RollbookError
-from genesys.settings import Settings, load
-from genesys.times import to_text
 from realtime.inbox import Inbox
 from realtime.subscriber import Subscriber
+from rollbook.genesys.api.client import Api, Entity
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.program.settings import Settings, load
+from rollbook.genesys.times import to_text
 from tests import virtual
 from tests.virtual import Platform
 from whole import finish, rollbook, rows, start, until

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from liar import Scene, scene_at
 
-from genesys.settings import Settings
-from genesys.times import Interval, to_text
 from organisation import START, WINDOW, record
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import Interval, to_text
 
 DAY = 1440.0
 HALF_DAY = timedelta(hours=12)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import pytest
 from liar import Liar, Scene, runs, scene_at, stopped
 
-from genesys.errors import PermissionRefused, Unavailable
-from genesys.times import Interval, to_text
 from organisation import START, WINDOW, ended, record
+from rollbook.genesys.errors import PermissionRefused, Unavailable
+from rollbook.genesys.times import Interval, to_text
 
 NARROW = frozenset({"d1"})
 MONTH = Interval(START - timedelta(days=21), START)

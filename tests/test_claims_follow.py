@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from liar import EMPTY, Lie, Scene, scene_at, stopped
 
-from genesys.errors import NotFound, RequestRefused
-from genesys.notification import Observation, parse_frame
-from genesys.times import Interval, to_text
 from organisation import START, WINDOW, at, ended, record
+from rollbook.genesys.errors import NotFound, RequestRefused
+from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.times import Interval, to_text
 
 DAY = 1440.0
 HALF_DAY = timedelta(hours=12)

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 from liar import scene_at
 
-from genesys.errors import RollbookError
-from genesys.times import Interval, to_text
 from organisation import START, at, only, record
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.times import Interval, to_text
 from store import cli
 from store.book import Book
 

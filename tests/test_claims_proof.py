@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from liar import Liar, scene_at, stopped
 
-from genesys.errors import RequestRefused, Unavailable
-from genesys.times import Interval, to_text
 from organisation import NOW, START, WINDOW, record
+from rollbook.genesys.errors import RequestRefused, Unavailable
+from rollbook.genesys.times import Interval, to_text
 
 DAY = 1440.0
 SECOND = Interval(START, START + timedelta(seconds=1))

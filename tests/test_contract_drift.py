@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from genesys.api import Api
-from genesys.settings import load
-from genesys.times import Interval
 from reconcile.runner import reconcile_window
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.program.settings import load
+from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from store.book import Book
 from whole import assert_store_is, rows_of

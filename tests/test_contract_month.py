@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from genesys.api import Api
-from genesys.errors import Unavailable
-from genesys.notification import Observation, parse_frame
-from genesys.settings import Settings, load
-from genesys.times import Interval, to_text
 from reconcile.due import AT_ONCE, Round, run_due
 from reconcile.runner import reconcile_window
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import Unavailable
+from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.program.settings import Settings, load
+from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.simulator.faults.script import Fault
 from rollbook.simulator.rest.analytics.jobs import Rules

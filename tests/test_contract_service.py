@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from genesys.times import to_text
+from rollbook.genesys.times import to_text
 from rollbook.simulator.server import Simulator
 from store.book import Book
 from tests.whole import start, until

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from cfnlint.decode import decode
 
-from genesys.errors import SettingsError
-from genesys.settings import _ENVIRONMENT
-from genesys.topics import DETAIL_MEMBERS
+from rollbook.genesys.errors import SettingsError
+from rollbook.genesys.program.settings import _ENVIRONMENT
+from rollbook.genesys.topics import DETAIL_MEMBERS
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -122,8 +122,8 @@ def test_the_functions_own_metrics_are_those_that_alarms_look_at(
     """Names and dimension as CloudWatch reads them out of the log; outside a function nothing is written."""
     import json
 
-    from genesys import cloudwatch
     from reconcile.lambda_handler import _count
+    from rollbook.genesys.program import cloudwatch
 
     _count({"windows": []})
     assert capsys.readouterr().out == ""

@@ -20,8 +20,9 @@ import httpx
 import pytest
 from aiohttp import web
 
-from genesys.api import Api, AvailableTopic, Channel, Entity, Job, Organization, TopicState, counting
-from genesys.errors import (
+from rollbook.genesys.api.client import Api, AvailableTopic, Channel, Entity, Job, Organization, TopicState, counting
+from rollbook.genesys.api.http import Limits
+from rollbook.genesys.errors import (
     ApiError,
     ConnectionLost,
     NotAuthenticated,
@@ -32,8 +33,7 @@ from genesys.errors import (
     SignInRefused,
     Unavailable,
 )
-from genesys.http import Limits
-from genesys.settings import Secret, Settings
+from rollbook.genesys.program.settings import Secret, Settings
 
 TLS = Path(__file__).parent / "data" / "tls"
 SECRET = "hunter2-very-secret"
@@ -603,7 +603,7 @@ async def test_a_list_that_repeats_itself_is_an_error(more: Any, api: Api, platf
 
 async def test_a_list_without_end_is_an_error(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """However it goes on: other entities each time, a count that grows with each page."""
-    monkeypatch.setattr("genesys.listing.MOST_PAGES", 20)
+    monkeypatch.setattr("rollbook.genesys.api.listing.MOST_PAGES", 20)
     platform = Platform()
     async with served(platform.handle) as url, client(url, clock) as api:
         for more in (lambda _: {}, lambda n: {"pageCount": n + 1}, lambda n: {"nextUri": "/x"}):

@@ -13,9 +13,9 @@ from typing import Any
 import click
 import pytest
 
-from genesys import console
-from genesys.errors import ApiError, ConnectionLost, PermissionRefused, RollbookError, UsageError
-from genesys.settings import Settings
+from rollbook.genesys.errors import ApiError, ConnectionLost, PermissionRefused, RollbookError, UsageError
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,8 +8,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.content import _spell, canonical, decode, digest, mend_surrogates
-from genesys.detail import content_digest
+from rollbook.genesys.canonical_json import _spell, canonical, decode, digest, mend_surrogates
+from rollbook.genesys.messages.details import content_digest
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
     ["attributes", "1e5]", "2.0,", "7e12", "", "é", "\U0001f600", "￿", '"', "\\", "\x00"]

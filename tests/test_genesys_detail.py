@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.detail import (
+from rollbook.genesys.messages.details import (
     DetailRow,
     DetailsPage,
     content_digest,

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.errors import ApiError, NotAuthenticated, NotFound, PermissionRefused, RequestRefused, Unavailable
+from rollbook.genesys.errors import (
+    ApiError,
+    NotAuthenticated,
+    NotFound,
+    PermissionRefused,
+    RequestRefused,
+    Unavailable,
+)
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 520, 524, 598])

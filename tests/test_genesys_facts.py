@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.facts import facts_of
+from rollbook.genesys.messages.live_facts import facts_of
 
 QUEUE = "v2.routing.queues.q1.conversations"
 DETAIL = "v2.detail.events.conversation.c1"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.http import Answer, Http, Limits, TransportError, Trouble, unpacked
+from rollbook.genesys.api.http import Answer, Http, Limits, TransportError, Trouble, unpacked
 
 MIB = 1024 * 1024
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

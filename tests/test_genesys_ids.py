@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.ids import conversation_id, may_be_asked_for
+from rollbook.genesys.ids import conversation_id, may_be_asked_for
 
 
 @given(st.uuids(), st.randoms())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.notification import (
+from rollbook.genesys.messages.notification import (
     Control,
     Heartbeat,
     Observation,
@@ -21,7 +21,7 @@ from genesys.notification import (
     parse_envelope,
     parse_frame,
 )
-from genesys.times import normalize
+from rollbook.genesys.times import normalize
 
 EXAMPLES = Path(__file__).parent / "data" / "examples"
 MESSAGES: dict[str, dict[str, Any]] = json.loads((EXAMPLES / "ws_messages.json").read_text())

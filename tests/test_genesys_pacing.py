@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys import pacing, retry
-from genesys.pacing import MARGIN, MINUTE, Budget, Figures, figures
+from rollbook.genesys.api import rate_limit, retry
+from rollbook.genesys.api.rate_limit import MARGIN, MINUTE, Budget, Figures, figures
 
 
 def run_dry(budget: Budget, now: float) -> int:
@@ -169,4 +169,4 @@ def test_what_is_worth_asking_again() -> None:
     """The moments that pass: timeouts, rate limits, gateways and servers; never a refusal."""
     assert set(retry.STATUSES) == {408, 429, 500, 502, 503, 504}
     assert not retry.STATUSES & {400, 401, 403, 404, 409, 413, 415}
-    assert pacing.ALLOWED == 300
+    assert rate_limit.ALLOWED == 300

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.platform_clock import DRIFT, PlatformClock, date_of, finer
+from rollbook.genesys.api.platform_clock import DRIFT, PlatformClock, date_of, finer
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 

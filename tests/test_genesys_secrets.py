@@ -13,10 +13,10 @@ import boto3
 import pytest
 from aiohttp import BasicAuth, web
 
-from genesys import secrets
-from genesys.api import Api
-from genesys.errors import ConnectionLost, RollbookError, SettingsError, SignInRefused
-from genesys.settings import Secret, Settings, load
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import ConnectionLost, RollbookError, SettingsError, SignInRefused
+from rollbook.genesys.program import named_secrets
+from rollbook.genesys.program.settings import Secret, Settings, load
 from tests.aws import Aws, aws, aws_server
 
 __all__ = ["aws", "aws_server"]
@@ -25,9 +25,9 @@ __all__ = ["aws", "aws_server"]
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
     """Each test looks up for itself."""
-    secrets._cache.clear()
+    named_secrets._cache.clear()
     yield
-    secrets._cache.clear()
+    named_secrets._cache.clear()
 
 
 class Login:
@@ -71,10 +71,10 @@ async def name_of(settings: Settings) -> str:
 
 def test_a_plain_secret_is_not_a_reference() -> None:
     """Only the three words before a colon name something."""
-    assert not secrets.is_reference("s3cr3t-Aa_9")
-    assert not secrets.is_reference("http:thing")
-    assert not secrets.is_reference("file")
-    assert all(secrets.is_reference(f"{kind}:x") for kind in ("secretsmanager", "ssm", "file"))
+    assert not named_secrets.is_reference("s3cr3t-Aa_9")
+    assert not named_secrets.is_reference("http:thing")
+    assert not named_secrets.is_reference("file")
+    assert all(named_secrets.is_reference(f"{kind}:x") for kind in ("secretsmanager", "ssm", "file"))
 
 
 async def test_a_file_is_read_kept_and_read_again_after_a_rotation(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_a_secret_on_aws_is_looked_up_kept_and_looked_up_again(aws: Aws, k
 def test_what_cannot_be_looked_up_is_one_clear_line(aws: Aws, reference: str, words: str) -> None:
     """It names the reference and says what to do."""
     with pytest.raises(SettingsError, match=words) as caught:
-        secrets.resolve(reference)
+        named_secrets.resolve(reference)
     assert str(caught.value).startswith(reference)
     assert "\n" not in str(caught.value)
 
@@ -154,7 +154,7 @@ def test_a_missing_key_and_an_empty_secret_are_clear(aws: Aws, tmp_path: Path) -
     for text, key, words in (("", "", "holds no secret"), ('{"a": "b"}', "#c", "no JSON object with the key 'c'")):
         file.write_text(text)
         with pytest.raises(SettingsError, match=words):
-            secrets.resolve(f"file:{file}{key}")
+            named_secrets.resolve(f"file:{file}{key}")
 
 
 def test_aws_that_cannot_be_reached_is_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_aws_that_cannot_be_reached_is_a_lost_connection(monkeypatch: pytest.Mon
     ):
         monkeypatch.setenv(name, value)
     with pytest.raises(ConnectionLost, match="check the network"):
-        secrets.resolve("ssm:/x")
+        named_secrets.resolve("ssm:/x")
 
 
 def test_settings_take_a_reference_and_show_nothing(tmp_path: Path) -> None:
@@ -194,4 +194,4 @@ def test_every_error_is_ours(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(RollbookError, match="AWS_PROFILE"):
-        secrets.resolve("ssm:/x")
+        named_secrets.resolve("ssm:/x")

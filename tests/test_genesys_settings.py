@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from genesys.errors import SettingsError
-from genesys.regions import DOMAINS, domain_of, hosts
-from genesys.settings import KEYS, Secret, Settings, check_filter, load
+from rollbook.genesys.errors import SettingsError
+from rollbook.genesys.program.settings import KEYS, Secret, Settings, check_filter, load
+from rollbook.genesys.regions import DOMAINS, domain_of, hosts
 
 FILTER = {"segmentFilters": [{"type": "and", "predicates": [{"dimension": "mediaType", "value": "voice"}]}]}
 

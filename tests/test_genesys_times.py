@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.errors import UsageError
-from genesys.times import (
+from rollbook.genesys.errors import UsageError
+from rollbook.genesys.times import (
     Interval,
     format_duration,
     from_epoch_ms,

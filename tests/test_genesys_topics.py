@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys import topics
+from rollbook.genesys import topics
 
 ID = "7c1f0d6e-52f1-4c1b-9a6c-2b8f1f4f9d21"
 OTHER = "a1b2c3d4-1111-4222-8333-944445555666"

@@ -12,14 +12,14 @@ FLOORS = ["genesys", "store", "reconcile", "realtime", "rollbook"]
 ROOMS = [*FLOORS[:-1], "rollbook/simulator"]
 # Third-party packages that have one door each, and the modules that are it.
 DOORS = {
-    "httpx": {"genesys/http.py"},
+    "httpx": {"rollbook/genesys/api/http.py"},
     "websockets": {"realtime/socket.py"},
     "apscheduler": {"reconcile/schedule.py"},
     "aiohttp": {"realtime/health.py"},
     "rich": {"genesys/", "store/cli.py", "reconcile/", "realtime/", "rollbook/commands.py"},
     "sqlite3": {"store/"},
     "sqlite_utils": {"store/"},
-    "boto3": {"realtime/sqs.py", "genesys/secrets.py", "realtime/objects.py"},
+    "boto3": {"realtime/sqs.py", "rollbook/genesys/program/named_secrets.py", "realtime/objects.py"},
     "orjson": set(),
     "requests": set(),
     "PureCloudPlatformClientV2": set(),

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from genesys.notification import Observation, Unreadable, parse_frame
 from realtime.intake import OTHER, TEMPLATES, Stored
+from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
 from store.book import Book
 from tests.stage import Stage, capture, snapshot, topic
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from genesys.api import Entity
-from genesys.settings import Settings
-from genesys.times import to_text
-from genesys.topics import expand
 from realtime.inbox import Inbox
 from realtime.signals import Timings
+from rollbook.genesys.api.client import Entity
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import to_text
+from rollbook.genesys.topics import expand
 from tests.stage import CLOSING, QUEUES, QUICK, Capture, Stage, capture, conversation, snapshot, topic
 
 SPANS = "SELECT scope, started_at, ended_at, end_reason FROM coverage ORDER BY coverage_id"

@@ -19,10 +19,6 @@ from typing import Any
 import pytest
 from stand_in import StandIn
 
-from genesys.api import Api, Entity
-from genesys.errors import RollbookError
-from genesys.settings import Settings, load
-from genesys.times import Interval
 from realtime import daemon as daemon_module
 from realtime.daemon import Daemon, Options
 from realtime.figures import Figures, judge
@@ -32,6 +28,10 @@ from realtime.intake import Intake
 from realtime.notify import Notifier
 from realtime.queue import About, Queue
 from reconcile.report import Report
+from rollbook.genesys.api.client import Api, Entity
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.program.settings import Settings, load
+from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from store.book import Book
 from store.errors import StoreUnwritable

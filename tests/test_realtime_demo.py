@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from genesys import console
-from genesys.errors import RollbookError
-from genesys.times import Interval
 from organisation import dump
 from realtime import demo
 from reconcile.report import Report
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.program import console
+from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from store.book import Book
 

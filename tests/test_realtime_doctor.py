@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from genesys.settings import Secret, Settings
 from realtime import doctor
+from rollbook.genesys.program.settings import Secret, Settings
 from store.book import Book
 
 

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.envelopes import parse_all, parse_stream, pieces
-from genesys.notification import Observation, Unreadable
 from realtime.dead_letters import dead_letters
 from realtime.ingest import _unpacked, ingest
+from rollbook.genesys.messages.notification import Observation, Unreadable
+from rollbook.genesys.messages.payloads import parse_all, parse_stream, pieces
 from store.book import Book
 from tests.aws import Aws, aws, aws_server
 from tests.whole import environment, rollbook
@@ -156,10 +156,10 @@ def test_dead_letters_are_listed_shown_tried_again_and_dropped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a mended reader understands becomes an event, at the time at which it came; the rest stays until dropped."""
-    from genesys import envelopes
-    from genesys.notification import Unreadable
+    from rollbook.genesys.messages import payloads
+    from rollbook.genesys.messages.notification import Unreadable
 
-    real = envelopes.parse_envelope
+    real = payloads.parse_envelope
 
     def worse(payload: bytes, *, source: str, received_at: str) -> Any:
         if b"acd.start" in payload:
@@ -193,8 +193,8 @@ def test_dead_letters_are_listed_shown_tried_again_and_dropped(
 
 def test_letters_of_every_source_can_be_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
     """Frames of the socket, and events that could not be stored once: with their topic."""
-    from genesys.notification import Unreadable, parse_frame
     from realtime.deposit import unstorable
+    from rollbook.genesys.messages.notification import Unreadable, parse_frame
 
     frame = json.dumps(EVENTS[0]["detail"])
     heard = parse_frame(json.dumps(EVENTS[1]["detail"]), source="websocket", received_at="2026-08-03T14:00:00.000Z")
@@ -351,7 +351,7 @@ def test_a_gzip_bomb_is_unpacked_in_pieces_and_said(
     kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Forty megabytes in forty kilobytes: one dead letter, unless it is nothing, and the events around it are read."""
-    monkeypatch.setattr("genesys.envelopes.LONGEST", 2_000_000)
+    monkeypatch.setattr("rollbook.genesys.messages.payloads.LONGEST", 2_000_000)
     monkeypatch.setattr("realtime.ingest.LONGEST", 2_000_000)
     begin = LINES[0].encode() + b"\n" + (b'{"x":"' if kind == "a text" else b"")
     Path("bomb.gz").write_bytes(

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from genesys.api import Entity
-from genesys.errors import StoreError
-from genesys.settings import Settings, load
-from genesys.times import from_text
-from genesys.topics import DETAIL_MEMBERS, detail_member
 from realtime import lambda_handler
 from realtime.lambda_handler import handler
 from reconcile import lambda_handler as reconciler
 from reconcile.causes import as_known
+from rollbook.genesys.api.client import Entity
+from rollbook.genesys.errors import StoreError
+from rollbook.genesys.program.settings import Settings, load
+from rollbook.genesys.times import from_text
+from rollbook.genesys.topics import DETAIL_MEMBERS, detail_member
 from store.book import Book
 from store.engine import choose_journal, network_file_system
 from store.errors import StoreUnwritable
@@ -231,7 +231,7 @@ def test_what_is_only_strange_is_an_event(path: Path, name: str, way: str) -> No
 
 def test_the_same_event_by_every_way_is_one(path: Path) -> None:
     """WebSocket first, then EventBridge alone, then a queue: one row, whose source is that of its first arrival."""
-    from genesys.notification import parse_frame
+    from rollbook.genesys.messages.notification import parse_frame
 
     frame = json.dumps({key: value for key, value in EVENTS[0]["detail"].items() if key != "timestamp"})
     with Book.open(path) as book:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import QUEUES, Stage, capture
 
-from genesys.errors import ConnectionLost
 from realtime.looks import Believed, Doubt, weigh
 from reconcile.causes import Life, explain
+from rollbook.genesys.errors import ConnectionLost
 from store.coverage import Span
 
 IDS = st.lists(st.sampled_from("abcdefgh"), max_size=8, unique=True).map(tuple)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from genesys.api import Channel
-from genesys.settings import Secret
 from realtime.places import Places
+from rollbook.genesys.api.client import Channel
+from rollbook.genesys.program.settings import Secret
 
 NOW = "2026-08-03T12:00:00.000Z"
 LATER = "2026-08-04T11:00:00.000Z"

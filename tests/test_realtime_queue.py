@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from genesys.errors import SettingsError
-from genesys.settings import Settings, load
-from genesys.topics import DETAIL_TEMPLATES
 from realtime.figures import Figures, judge
 from realtime.health import metrics
 from realtime.queue import Door, QueueError, QueueFigures
 from realtime.sqs import region_of
+from rollbook.genesys.errors import SettingsError
+from rollbook.genesys.program.settings import Settings, load
+from rollbook.genesys.topics import DETAIL_TEMPLATES
 from store.book import Book
 from tests.stand_in import StandIn
 

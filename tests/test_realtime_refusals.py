@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from genesys.api import TopicState
-from genesys.topics import expand
 from realtime.figures import hearing, judge
 from realtime.refusals import Refusals
 from realtime.subscriptions import Unasked
+from rollbook.genesys.api.client import TopicState
+from rollbook.genesys.topics import expand
 from store.book import Book
 from tests.stage import Stage, capture, topic
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from genesys.errors import RollbookError, SettingsError
 from realtime.figures import Figures, Line, judge
 from realtime.health import Port
 from realtime.logs import JsonLines
 from realtime.notify import Notifier
+from rollbook.genesys.errors import RollbookError, SettingsError
 
 LISTENS = Line(
     number=0, phase="listening", topics=10, details=2, connects=3, losses=1, heard=9, unheard_for=2.5

@@ -21,8 +21,6 @@ import boto3
 import pytest
 from aiohttp import web
 
-from genesys.errors import RollbookError, SettingsError
-from genesys.topics import DETAIL_MEMBERS, DETAIL_TEMPLATES
 from realtime import lambda_handler
 from realtime.daemon import Daemon, Options
 from realtime.inbox import Frame, Inbox
@@ -31,6 +29,8 @@ from realtime.queue import Door, QueueError
 from realtime.sqs import SqsQueue
 from reconcile.lambda_handler import handler as reconcile
 from reconcile.lambda_handler import time_of
+from rollbook.genesys.errors import RollbookError, SettingsError
+from rollbook.genesys.topics import DETAIL_MEMBERS, DETAIL_TEMPLATES
 from rollbook.simulator import Simulator
 from store.book import Book
 from tests.aws import Aws, aws, aws_server
@@ -251,7 +251,7 @@ async def test_the_daemon_listens_by_both(tmp_path: Path) -> None:
     """Side by side; the ledger has a span for each, and its figures have both."""
     from dataclasses import replace
 
-    from genesys.settings import load
+    from rollbook.genesys.program.settings import load
 
     queue = StandIn([LINES[0]])
     async with Simulator(seed=5, start=datetime.now(UTC) - timedelta(hours=1), per_hour=10) as organisation:
@@ -293,7 +293,7 @@ async def test_a_daemon_with_nothing_to_listen_to_does_not_start() -> None:
     """It names both settings."""
     from dataclasses import replace
 
-    from genesys.settings import Secret, Settings
+    from rollbook.genesys.program.settings import Secret, Settings
 
     settings = Settings(api_url="http://x", login_url="http://x", client_id="a", client_secret=Secret("b"))
     with pytest.raises(SettingsError, match="queue_url"):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from genesys.api import Channel, TopicState
-from genesys.errors import NotFound, RequestRefused
-from genesys.settings import Secret
-from genesys.topics import expand
 from realtime.subscriptions import MOST_REQUESTS, Told, ask
+from rollbook.genesys.api.client import Channel, TopicState
+from rollbook.genesys.errors import NotFound, RequestRefused
+from rollbook.genesys.program.settings import Secret
+from rollbook.genesys.topics import expand
 
 CHANNEL = Channel(Secret("c"), Secret("ws://c"), "")
 

@@ -12,11 +12,11 @@ import random
 
 import pytest
 
-from genesys.settings import Settings
 from realtime.figures import judge
 from realtime.inbox import Inbox
 from realtime.signals import Timings
 from realtime.subscriber import Subscriber
+from rollbook.genesys.program.settings import Settings
 from tests import virtual
 from tests.stage import topic
 from tests.virtual import DAY, Platform

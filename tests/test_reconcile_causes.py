@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.detail import DetailRow
 from reconcile.causes import Life, Listening, as_known, explain, life_of
+from rollbook.genesys.messages.details import DetailRow
 from store.coverage import Span
 
 QUEUE, USER = "v2.routing.queues.q1.conversations", "v2.users.u1.conversations"

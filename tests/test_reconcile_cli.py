@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from genesys import console
-from genesys.settings import load
-from genesys.times import Interval
 from reconcile import cli
+from rollbook.genesys.program import console
+from rollbook.genesys.program.settings import load
+from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from whole import finish, start, until
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from genesys.api import Api
-from genesys.settings import load
 from realtime.daemon import SHARE
 from reconcile.due import AT_ONCE, Round, run_due
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.program.settings import load
 from rollbook.simulator import Simulator
 from store.book import Book
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.detail import DetailRow
-from genesys.times import Interval
 from organisation import WINDOW, at, page, record
 from reconcile.compare import Batch, Tally
 from reconcile.scan import packed
+from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.times import Interval
 
 NEXT = Interval(WINDOW.end, WINDOW.end + timedelta(minutes=30))
 

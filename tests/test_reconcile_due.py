@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 
-from genesys.errors import ConnectionLost, NotAuthenticated, RequestRefused, Unavailable, UsageError
-from genesys.times import Interval, from_text, to_text
 from organisation import START, Clock, Organisation, at, dump, ended, only, record, settings
 from reconcile.due import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.runner import reconcile_window
 from reconcile.schedule import Schedule
+from rollbook.genesys.errors import ConnectionLost, NotAuthenticated, RequestRefused, Unavailable, UsageError
+from rollbook.genesys.times import Interval, from_text, to_text
 from store.book import Book
 from store.errors import LockHeld, StoreFull
 from store.windows import Standing, WindowRow

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.times import Interval
 from organisation import START, WINDOW, at, page, record
 from reconcile import job_proof
 from reconcile.job_proof import CursorTrail, Group, agrees, counted, groups, narrower, smaller
 from reconcile.scan import Part, packed
+from rollbook.genesys.times import Interval
 
 CURSORS = st.text("ab", min_size=1, max_size=2)
 

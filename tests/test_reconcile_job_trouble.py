@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.api import Job
-from genesys.detail import DetailRow, DetailsPage, parse_page
-from genesys.errors import ApiError, ConnectionLost, RequestRefused, Unavailable
-from genesys.times import Interval, from_text
 from organisation import START, WINDOW, Clock, Organisation, Record, at, only, page, record
 from reconcile import job_proof, jobs, journal
 from reconcile.jobs import Result
 from reconcile.read import Stopped
+from rollbook.genesys.api.client import Job
+from rollbook.genesys.errors import ApiError, ConnectionLost, RequestRefused, Unavailable
+from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
+from rollbook.genesys.times import Interval, from_text
 
 WATERMARK = "2026-03-20T00:00:00.000Z"
 BARE = parse_page(b"{}")

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from genesys.api import Job
-from genesys.detail import DetailRow, DetailsPage
-from genesys.errors import RequestRefused, Unavailable, UsageError
-from genesys.times import Interval
 from organisation import START, WINDOW, Clock, at, only, page, record
 from reconcile import jobs
 from reconcile.jobs import PastWatermark, Result
 from reconcile.read import Stopped
 from reconcile.scan import end_of, start_of
+from rollbook.genesys.api.client import Job
+from rollbook.genesys.errors import RequestRefused, Unavailable, UsageError
+from rollbook.genesys.messages.details import DetailRow, DetailsPage
+from rollbook.genesys.times import Interval
 
 END = at(30)
 LATER = at(90)

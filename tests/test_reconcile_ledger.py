@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from genesys.errors import RequestRefused, UsageError
-from genesys.times import Interval, to_text
 from organisation import START, Clock, Organisation, at, ended, record, settings
 from reconcile import follow, plan, window
 from reconcile.cli import pace
@@ -20,6 +18,8 @@ from reconcile.plan import Due, Rules
 from reconcile.report import DueReport
 from reconcile.runner import reconcile_window
 from reconcile.task import Progress
+from rollbook.genesys.errors import RequestRefused, UsageError
+from rollbook.genesys.times import Interval, to_text
 from store.book import Book
 from store.windows import WindowRow
 

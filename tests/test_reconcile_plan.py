@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from genesys.times import Interval, from_text, to_text
 from reconcile import plan as planning
 from reconcile import window as windows
 from reconcile.plan import Due, Rules, plan
+from rollbook.genesys.times import Interval, from_text, to_text
 from store.windows import WindowRow
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)

@@ -7,13 +7,20 @@ from typing import Any
 
 import pytest
 
-from genesys.detail import DetailsPage, parse_page
-from genesys.errors import ApiError, ConnectionLost, PermissionRefused, RequestRefused, Unavailable, UsageError
-from genesys.times import Interval
 from organisation import START, WINDOW, Clock, Organisation, at, only, page, record
 from reconcile.proof import MOST_REFUSALS, PAUSES, SECOND_LOOK, Finished, Reader
 from reconcile.read import Query, Stopped, Take, read
 from reconcile.scan import PAGE_SIZE, Part
+from rollbook.genesys.errors import (
+    ApiError,
+    ConnectionLost,
+    PermissionRefused,
+    RequestRefused,
+    Unavailable,
+    UsageError,
+)
+from rollbook.genesys.messages.details import DetailsPage, parse_page
+from rollbook.genesys.times import Interval
 
 SLOW = Unavailable("too slow", status=504)
 DEEP = RequestRefused("Pagination may not exceed 100000 results", status=400, code="bad.request")

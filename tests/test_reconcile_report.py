@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.times import Interval
 from organisation import START, WINDOW
 from reconcile.report import DueReport, Report, due_lines, lines, title
+from rollbook.genesys.times import Interval
 
 KEYS = {
     "window", "verdict", "passes", "requests", "initial_total_hits", "final_total_hits", "unique", "duplicates", "owned",

@@ -13,9 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.detail import DetailsPage
-from genesys.errors import ConnectionLost
-from genesys.times import Interval
 from organisation import NOW, START, WINDOW, Clock, Organisation, at, dump, ended, record, settings
 from reconcile import journal
 from reconcile.proof import Reader
@@ -23,6 +20,9 @@ from reconcile.read import Query, read
 from reconcile.report import Report
 from reconcile.runner import reconcile_window
 from reconcile.task import Task
+from rollbook.genesys.errors import ConnectionLost
+from rollbook.genesys.messages.details import DetailsPage
+from rollbook.genesys.times import Interval
 from store import conversations
 from store.book import Book
 from store.errors import StoreFull
@@ -186,7 +186,7 @@ async def test_a_job_that_is_no_more_is_begun_again(tmp_path: Path) -> None:
 
     async def expired(job_id: str) -> Any:
         del org.job  # type: ignore[attr-defined]
-        from genesys.api import Job
+        from rollbook.genesys.api.client import Job
 
         return Job(job_id, "EXPIRED", None)
 

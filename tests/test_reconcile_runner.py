@@ -15,9 +15,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from genesys.errors import RequestRefused, UsageError
-from genesys.notification import LiveFacts, Observation
-from genesys.times import Interval, from_text, to_text
 from organisation import (
     NOW,
     START,
@@ -38,6 +35,9 @@ from reconcile.jobs import PastWatermark
 from reconcile.read import Stopped
 from reconcile.report import Report
 from reconcile.runner import reconcile_window
+from rollbook.genesys.errors import RequestRefused, UsageError
+from rollbook.genesys.messages.notification import LiveFacts, Observation
+from rollbook.genesys.times import Interval, from_text, to_text
 from store.book import Book
 from store.errors import LockHeld
 

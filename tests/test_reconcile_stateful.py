@@ -18,13 +18,13 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from genesys.detail import DetailsPage
-from genesys.notification import Observation, parse_frame
-from genesys.settings import Settings
-from genesys.times import Interval, to_text
 from organisation import START, Clock, Organisation, Record, dump
 from reconcile.due import Round, run_due
 from reconcile.runner import reconcile_window
+from rollbook.genesys.messages.details import DetailsPage
+from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import Interval, to_text
 from store.book import Book
 from whole import assert_rows_are
 

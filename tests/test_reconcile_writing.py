@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from genesys.detail import DetailRow
-from genesys.times import Interval, to_text
 from organisation import START, Clock, page, record, settings
 from reconcile import journal
 from reconcile.follow import done
 from reconcile.task import Task
 from reconcile.writing import Writing
+from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.times import Interval, to_text
 from store import conversations
 from store import journal as kept
 from store.book import Book

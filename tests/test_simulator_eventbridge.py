@@ -16,10 +16,10 @@ from typing import Any
 import boto3
 import pytest
 
-from genesys.settings import load
 from realtime import lambda_handler
 from realtime.daemon import Daemon, Options
 from realtime.sqs import SqsQueue
+from rollbook.genesys.program.settings import load
 from rollbook.simulator import Simulator
 from rollbook.simulator.eventbridge.aws import to_bus, to_queue
 from rollbook.simulator.eventbridge.delivery import EventBridge, Trouble

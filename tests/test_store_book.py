@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import sqlite_utils
 
-from genesys.detail import DetailRow, parse_page
-from genesys.notification import LiveFacts, Observation, Unreadable
-from genesys.times import Interval
+from rollbook.genesys.messages.details import DetailRow, parse_page
+from rollbook.genesys.messages.notification import LiveFacts, Observation, Unreadable
+from rollbook.genesys.times import Interval
 from store import access
 from store.book import Book
 from store.errors import LockHeld, StoreBusy, StoreError, StoreForeign, StoreUnwritable
@@ -472,7 +472,7 @@ def test_stuck_and_gone_hold_nothing_up(book: Book) -> None:
 
 def run(verdict: str = "complete", *, start: datetime = START, minutes: int = 30, **more: Any) -> RunRecord:
     """A run as the reconciler files it."""
-    from genesys.times import to_text
+    from rollbook.genesys.times import to_text
 
     values: dict[str, Any] = {
         "start": to_text(start), "end": to_text(start + timedelta(minutes=minutes)), "filter": "", "command": "manual",

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from genesys.api import Api
-from genesys.errors import RequestRefused, UsageError
-from genesys.notification import Observation, parse_frame
-from genesys.settings import load
-from genesys.times import Interval, to_text
 from organisation import dump
 from reconcile import verify
 from reconcile.runner import reconcile_window
 from rollbook.commands import cli
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import RequestRefused, UsageError
+from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.program.settings import load
+from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from store import ledger_cli
 from store.book import Book

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.facts import believed, facts_of
-from genesys.notification import LiveFacts, Observation, parse_frame
-from genesys.times import from_text, to_text
+from rollbook.genesys.messages.live_facts import believed, facts_of
+from rollbook.genesys.messages.notification import LiveFacts, Observation, parse_frame
+from rollbook.genesys.times import from_text, to_text
 from store import live
 from store.book import Book
 

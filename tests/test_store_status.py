@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesys.times import to_text
+from rollbook.genesys.times import to_text
 from store import cli, status
 from store.book import Book
 from store.coverage import Span

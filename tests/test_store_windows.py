@@ -13,9 +13,9 @@ from hypothesis import event, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from genesys.times import Interval, from_text, to_text
 from reconcile import plan as planning
 from reconcile.plan import Rules, plan
+from rollbook.genesys.times import Interval, from_text, to_text
 from store import schema, windows
 from store.windows import WindowRow
 

@@ -29,8 +29,8 @@ from unfriendly import (
     when,
 )
 
-from genesys.times import Interval
 from organisation import START, WINDOW, Record, record
+from rollbook.genesys.times import Interval
 from store.windows import PROVEN
 
 TOO_LARGE = refusal(400, "response.entity.too.large", "The response is over the size limit; reduce the page size.")

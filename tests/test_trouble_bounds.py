@@ -32,12 +32,12 @@ from unfriendly import (
     when,
 )
 
-from genesys.api import Api
-from genesys.errors import RollbookError
-from genesys.times import Interval
 from organisation import START, WINDOW, record
 from realtime.daemon import Daemon, Options
 from realtime.figures import judge
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.times import Interval
 from store.windows import PROVEN
 from whole import finish, start, until
 
@@ -232,7 +232,7 @@ async def test_a_list_or_a_sign_in_that_trickles_is_given_up(world: Scene, kind:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a daemon waits for by the real clock is short."""
     limit_answers(monkeypatch, head=0.5, deadline=0.5, pace_seconds=0.3, largest=MEGABYTE)
-    monkeypatch.setattr("genesys.retry.FIRST", 0.01)
+    monkeypatch.setattr("rollbook.genesys.api.retry.FIRST", 0.01)
 
 
 async def is_told(daemon: Daemon, *words: str) -> None:
@@ -417,7 +417,7 @@ async def test_the_limits_of_a_test_are_those_of_the_product() -> None:
     async with Unfriendly(now=lambda: datetime.now(UTC)).served() as platform:
         with pytest.MonkeyPatch.context() as patch:
             limit_answers(patch, head=0.3, deadline=0.3, pace_seconds=0.2, largest=MEGABYTE)
-            patch.setattr("genesys.retry.FIRST", 0.01)
+            patch.setattr("rollbook.genesys.api.retry.FIRST", 0.01)
             platform.spoil("organization", always(TRICKLES["after the head"]))
             async with Api(client(platform.url)) as api, asyncio.timeout(PATIENCE):
                 with pytest.raises(RollbookError):

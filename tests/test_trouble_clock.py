@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from unfriendly import HALF, Unfriendly, conversation, environment
 
-from genesys.times import Interval, from_text, to_text
 from organisation import Record
 from reconcile.lambda_handler import handler
+from rollbook.genesys.times import Interval, from_text, to_text
 from store.windows import PROVEN
 from whole import rollbook, rows
 

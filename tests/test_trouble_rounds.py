@@ -29,10 +29,10 @@ from unfriendly import (
     when,
 )
 
-from genesys.errors import RollbookError
-from genesys.notification import Observation, parse_envelope
-from genesys.times import Interval, to_text
 from organisation import START, WINDOW, at, record
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.messages.notification import Observation, parse_envelope
+from rollbook.genesys.times import Interval, to_text
 from whole import rollbook, rows
 
 # Twenty-four hours before the first window that is due: what goes on there began another day.

@@ -14,14 +14,14 @@ from typing import Any, Final
 import pytest
 from liar import Answer, Liar, Scene, runs, scene_at
 
-from genesys.errors import ApiError, NotFound, PermissionRefused, Unavailable
-from genesys.settings import Settings
-from genesys.times import Interval, from_text, to_text
 from organisation import START, WINDOW, page, record
 from reconcile import follow, job_proof, jobs, journal, plan, proof, runner, scan, window
 from reconcile.due import Round, run_due
 from reconcile.runner import run
 from reconcile.task import Task
+from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, Unavailable
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import Interval, from_text, to_text
 from tests.oracle import EXCUSES
 
 HERE: Final = Path(__file__).parent

@@ -23,16 +23,15 @@ from typing import Any, Literal
 import pytest
 from aiohttp import web
 
-import genesys.http
-from genesys.api import Api
-from genesys.http import Http
-from genesys.notification import Observation, parse_frame
-from genesys.settings import Secret, Settings
-from genesys.times import Interval, from_text, to_text
 from organisation import START, Clock, Record
 from reconcile.due import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.runner import reconcile_window
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.api.http import Http
+from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.program.settings import Secret, Settings
+from rollbook.genesys.times import Interval, from_text, to_text
 from store.book import Book
 from store.windows import PROVEN, WindowRow
 
@@ -521,6 +520,6 @@ def environment(url: str) -> dict[str, str]:
 
 
 def limit_answers(patch: pytest.MonkeyPatch, **limits: float) -> None:
-    """Give every request limits that a test can wait for, whoever makes it: the members of `genesys.http.Limits`."""
+    """Give every request limits that a test can wait for, whoever makes it: the members of `rollbook.genesys.api.http.Limits`."""
     if made := getattr(genesys.http, "Limits", None):
-        patch.setattr("genesys.rest.Http", lambda *_: Http(made(**limits)))
+        patch.setattr("rollbook.genesys.api.request.Http", lambda *_: Http(made(**limits)))

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from genesys.api import Channel, Entity, TopicState
-from genesys.errors import NotFound, RequestRefused, Unavailable
-from genesys.notification import Observation, Unreadable
-from genesys.settings import Secret
-from genesys.times import from_text, to_text
 from realtime.socket import SocketRefused
+from rollbook.genesys.api.client import Channel, Entity, TopicState
+from rollbook.genesys.errors import NotFound, RequestRefused, Unavailable
+from rollbook.genesys.messages.notification import Observation, Unreadable
+from rollbook.genesys.program.settings import Secret
+from rollbook.genesys.times import from_text, to_text
 from store.errors import StoreBusy
 from store.events import Recorded
 from tests.stage import CLOSING, HEARTBEAT, PONG, QUEUES, conversation, snapshot

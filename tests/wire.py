@@ -1,4 +1,4 @@
-"""The simulated organisation without sockets: a transport in the place of `genesys.http.Http`, in one process.
+"""The simulated organisation without sockets: a transport in the place of `rollbook.genesys.api.http.Http`, in one process.
 
 A request goes through the simulator's own gate, faults and handlers; what is left out is the network below. An answer
 that comes in pieces (a trickle, one without an end) cannot be had here. Every answer is kept as it was given, with the
@@ -21,7 +21,7 @@ from aiohttp.http import HttpVersion11, RawRequestMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from genesys.http import Answer, TransportError
+from rollbook.genesys.api.http import Answer, TransportError
 from rollbook.simulator.rest import routes
 from rollbook.simulator.server import Simulator
 

@@ -35,14 +35,14 @@ from typing import Any, Final
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from genesys.api import Api
-from genesys.errors import RollbookError
-from genesys.notification import Observation, parse_frame
-from genesys.settings import Secret, Settings
-from genesys.times import Interval, to_text
 from realtime.clocks import corrected
 from reconcile.due import Round, run_due
 from reconcile.runner import reconcile_window
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.program.settings import Secret, Settings
+from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator.faults.answer_faults import falls
 from rollbook.simulator.faults.script import KINDS, Fault, Script
 from rollbook.simulator.organisation.late_changes import rewritten

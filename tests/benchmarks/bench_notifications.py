@@ -168,9 +168,9 @@ def rollbook(port: int, frames: int, path: str, answer: Any) -> None:
     """The daemon, without its reconciler, until every frame is a durable row."""
     import dataclasses
 
-    from genesys.memory import tune_collector
-    from genesys.settings import Secret, Settings
     from realtime.daemon import Daemon, Options
+    from rollbook.genesys.program.process_memory import tune_collector
+    from rollbook.genesys.program.settings import Secret, Settings
 
     tune_collector()
     address = f"http://127.0.0.1:{port}"

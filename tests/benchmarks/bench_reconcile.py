@@ -293,11 +293,11 @@ def rollbook(port: int, path: str, via: Any = "query") -> float:
     """The command itself, without the start of the interpreter. via: as `reconcile --via` takes it."""
     import dataclasses
 
-    from genesys.api import Api
-    from genesys.memory import tune_collector
-    from genesys.settings import Secret, Settings
-    from genesys.times import parse_interval
     from reconcile.runner import reconcile_window
+    from rollbook.genesys.api.client import Api
+    from rollbook.genesys.program.process_memory import tune_collector
+    from rollbook.genesys.program.settings import Secret, Settings
+    from rollbook.genesys.times import parse_interval
     from store.book import Book
 
     tune_collector()

@@ -1,6 +1,6 @@
 """The platform's API as far as rollbook uses it: paths, bodies, permissions, and what the answers look like.
 
-How a request is made (pacing, retries, sign-in, errors) is `genesys/rest.py`'s. Answers are read leniently: what is
+How a request is made (pacing, retries, sign-in, errors) is `rollbook/genesys/api/request.py`'s. Answers are read leniently: what is
 absent is empty, and what is unknown is left alone. Every method raises ApiError and its kinds, and ConnectionLost.
 """
 
@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-from genesys.answers import known, object_of, objects, text
-from genesys.detail import DetailRow, DetailsPage, parse_page, parse_results
-from genesys.http import Limits
-from genesys.listing import Entities, Entity, Listing, first_page, later_page, whole_list
-from genesys.rest import Count, Latency, Rest, counting
-from genesys.settings import Secret, Settings
-from genesys.times import normalize
+from rollbook.genesys.api.answers import known, object_of, objects, text
+from rollbook.genesys.api.http import Limits
+from rollbook.genesys.api.listing import Entities, Entity, Listing, first_page, later_page, whole_list
+from rollbook.genesys.api.request import Count, Latency, Rest, counting
+from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
+from rollbook.genesys.program.settings import Secret, Settings
+from rollbook.genesys.times import normalize
 
 __all__ = [
     "Api",
@@ -183,22 +183,29 @@ class Api:
     async def details_by_id(self, ids: Sequence[str], *, tries: int | None = None) -> list[DetailRow]:
         """The details of up to 100 conversations; what does not exist, or cannot be seen, is not among them.
 
-        An id that may not be asked for (`genesys/ids.py`) spoils the others of its request.
+        An id that may not be asked for (`rollbook/genesys/ids.py`) spoils the others of its request.
         """
         if not ids:
             return []
         page = await self._rest.call(
-            "GET", f"{_CONVERSATIONS}/details", parse=parse_page, params={"id": ",".join(ids)}, needs=DETAIL_VIEW,
+            "GET",
+            f"{_CONVERSATIONS}/details",
+            parse=parse_page,
+            params={"id": ",".join(ids)},
+            needs=DETAIL_VIEW,
             tries=tries,
-        )  # fmt: skip
+        )
         return list(page.rows)
 
     async def aggregates(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """An aggregates query, decoded. Takes a permission of its own, analytics:conversationAggregate:view."""
         return await self._rest.call(
-            "POST", f"{_CONVERSATIONS}/aggregates/query", parse=_aggregates, body=body,
+            "POST",
+            f"{_CONVERSATIONS}/aggregates/query",
+            parse=_aggregates,
+            body=body,
             needs="analytics:conversationAggregate:view",
-        )  # fmt: skip
+        )
 
     # Asynchronous jobs
 
@@ -230,16 +237,24 @@ class Api:
         """
         params: dict[str, Any] = {"pageSize": size or page_size} | ({"cursor": cursor} if cursor else {})
         return await self._rest.call(
-            "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}/results", parse=parse_results, ids={"jobId": job_id},
-            params=params, needs=DETAIL_VIEW, tries=tries,
-        )  # fmt: skip
+            "GET",
+            f"{_CONVERSATIONS}/details/jobs/{{jobId}}/results",
+            parse=parse_results,
+            ids={"jobId": job_id},
+            params=params,
+            needs=DETAIL_VIEW,
+            tries=tries,
+        )
 
     async def cancel_job(self, job_id: str) -> None:
         """Take a job back."""
         await self._rest.call(
-            "DELETE", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_nothing, ids={"jobId": job_id},
+            "DELETE",
+            f"{_CONVERSATIONS}/details/jobs/{{jobId}}",
+            parse=_nothing,
+            ids={"jobId": job_id},
             needs=DETAIL_VIEW,
-        )  # fmt: skip
+        )
 
     async def data_availability(self) -> str | None:
         """The jobs' watermark, as API text: what is older is in their data. None where it is not told."""
@@ -299,9 +314,13 @@ class Api:
         self, method: str, channel: Channel, topics: Sequence[str], ignore_errors: bool
     ) -> list[TopicState]:
         told = await self._rest.call(
-            method, _SUBSCRIPTIONS, parse=whole_list, ids={"channelId": channel.id},
-            params={"ignoreErrors": str(ignore_errors).lower()}, body=[{"id": topic} for topic in topics],
-        )  # fmt: skip
+            method,
+            _SUBSCRIPTIONS,
+            parse=whole_list,
+            ids={"channelId": channel.id},
+            params={"ignoreErrors": str(ignore_errors).lower()},
+            body=[{"id": topic} for topic in topics],
+        )
         return [_topic_state(one, channel.id) for one in told or () if text(one.get("id"))]
 
     async def remove_subscriptions(self, channel: Channel) -> None:
@@ -356,7 +375,7 @@ def _job_id(body: bytes) -> str:
 def _channel(told: Mapping[str, Any]) -> Channel:
     return Channel(
         Secret(text(told.get("id"))), Secret(text(told.get("connectUri"))), normalize(told.get("expires")) or ""
-    )  # fmt: skip
+    )
 
 
 def _new_channel(body: bytes) -> Channel:

@@ -3,7 +3,7 @@
 Firehose writes JSON objects one behind the other with nothing in between, a queue's message may hold several, an
 archive has lines or an array. Pieces are cut out of the bytes without decoding them, so that each event is kept as it
 came; one that is broken takes no neighbour with it. What cannot be read is one dead letter, whole: of a message
-everything that could not be, of a file the line. What an event looks like is read in `genesys/notification.py`.
+everything that could not be, of a file the line. What an event looks like is read in `rollbook/genesys/messages/notification.py`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from genesys.content import decode, digest
-from genesys.notification import Observation, Unreadable, parse_envelope
+from rollbook.genesys.canonical_json import decode, digest
+from rollbook.genesys.messages.notification import Observation, Unreadable, parse_envelope
 
 # Texts (one that runs into the end of its line is broken: JSON has no line break in a text), brackets, ends of lines.
 _TOKEN: Final = re.compile(rb'"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*(?:"|\n|\Z|\\)|[{}\[\]\n]')

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from genesys.answers import known, objects, refuse_others, text
-from genesys.errors import Unavailable
+from rollbook.genesys.api.answers import known, objects, refuse_others, text
+from rollbook.genesys.errors import Unavailable
 
 # A list that does not end is an error of the server's: nobody has 200,000 queues.
 MOST_PAGES: Final = 2_000

@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import Final
 
-from genesys.errors import SettingsError
+from rollbook.genesys.errors import SettingsError
 
 DOMAINS: Final = {
     "us-east-1": "mypurecloud.com",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from genesys.content import mend_surrogates
+from rollbook.genesys.canonical_json import mend_surrogates
 
 # A whole string, a string that never ends, a bracket, or a comma. Bytes: a broken UTF-8 does not matter here.
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|"|[\[\]{},]', re.DOTALL)

@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from genesys.times import from_epoch_ms, from_text, normalize, to_text
-from genesys.topics import MEDIA_TYPES, detail_member, snapshot_media
+from rollbook.genesys.times import from_epoch_ms, from_text, normalize, to_text
+from rollbook.genesys.topics import MEDIA_TYPES, detail_member, snapshot_media
 
 # What participants, their communications and messages bear. (`callbackScheduledTime` lies ahead of the event.)
 _TIMES: Final = (

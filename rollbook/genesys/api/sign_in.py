@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from genesys import retry, secrets
-from genesys.errors import (
+from rollbook.genesys.api import retry
+from rollbook.genesys.api.http import Answer, Http, TransportError, Trouble
+from rollbook.genesys.errors import (
     ApiError,
     ConnectionLost,
     NotAuthenticated,
@@ -21,8 +22,8 @@ from genesys.errors import (
     TooSlow,
     Unavailable,
 )
-from genesys.http import Answer, Http, TransportError, Trouble
-from genesys.settings import Secret, Settings
+from rollbook.genesys.program import named_secrets
+from rollbook.genesys.program.settings import Secret, Settings
 
 log = logging.getLogger(__name__)
 
@@ -138,15 +139,15 @@ class SignIn:
         given = self._client[1]
         assert given is not None
         text = given.reveal()
-        return await asyncio.to_thread(secrets.resolve, text) if secrets.is_reference(text) else text
+        return await asyncio.to_thread(named_secrets.resolve, text) if named_secrets.is_reference(text) else text
 
     async def _rotated(self) -> bool:
         """Whether a secret that is only named has another value by now."""
         given = self._client[1]
-        if given is None or not secrets.is_reference(given.reveal()):
+        if given is None or not named_secrets.is_reference(given.reveal()):
             return False
         former = await self._secret()
-        secrets.forget(given.reveal())
+        named_secrets.forget(given.reveal())
         return await self._secret() != former
 
     def _accept(self, answer: Answer) -> bool:

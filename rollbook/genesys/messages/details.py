@@ -12,10 +12,11 @@ from typing import Any, Final, overload
 
 import msgspec
 
-from genesys import ids, mending
-from genesys.answers import refuse_others
-from genesys.content import canonical, decode, digest, mend_surrogates
-from genesys.times import normalize
+from rollbook.genesys import ids
+from rollbook.genesys.api import mending
+from rollbook.genesys.api.answers import refuse_others
+from rollbook.genesys.canonical_json import canonical, decode, digest, mend_surrogates
+from rollbook.genesys.times import normalize
 
 __all__ = [
     "DetailRow",

@@ -2,7 +2,7 @@
 
 One frame in; an `Observation` (an event, kept whole), a control message, or an `Unreadable` out. Never an exception,
 whatever the bytes. Who it came from and when are told by the caller. What an event says about a conversation is read in
-`genesys/facts.py`.
+`rollbook/genesys/messages/live_facts.py`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from genesys.content import decode, digest, mend_surrogates, spelled
-from genesys.facts import LiveFacts, event_time, facts_of
-from genesys.ids import conversation_id as spelling
-from genesys.ids import may_be_asked_for
-from genesys.topics import conversation_id_of, snapshot_media
+from rollbook.genesys.canonical_json import decode, digest, mend_surrogates, spelled
+from rollbook.genesys.ids import conversation_id as spelling
+from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.messages.live_facts import LiveFacts, event_time, facts_of
+from rollbook.genesys.topics import conversation_id_of, snapshot_media
 
 __all__ = [
     "Control",

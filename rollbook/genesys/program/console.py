@@ -19,10 +19,10 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 from rich.console import Console
 
-from genesys.errors import Interrupted, RollbookError, UsageError
-from genesys.memory import tune_collector
-from genesys.settings import Settings, load
-from genesys.times import to_text
+from rollbook.genesys.errors import Interrupted, RollbookError, UsageError
+from rollbook.genesys.program.process_memory import tune_collector
+from rollbook.genesys.program.settings import Settings, load
+from rollbook.genesys.times import to_text
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,6 +1,6 @@
 """Requests to the API: paced, retried, signed in, and answered with an error that says what to do.
 
-It knows how to ask, not what: paths and bodies come from `genesys/api.py`, decisions from `pacing` and `retry`.
+It knows how to ask, not what: paths and bodies come from `rollbook/genesys/api/client.py`, decisions from `pacing` and `retry`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from genesys import pacing, retry
-from genesys.errors import (
+from rollbook.genesys.api import rate_limit, retry
+from rollbook.genesys.api.http import Answer, Http, Limits, TransportError, Trouble
+from rollbook.genesys.api.platform_clock import PlatformClock, date_of, finer
+from rollbook.genesys.api.sign_in import UNREACHED, SignIn, no_answer
+from rollbook.genesys.errors import (
     ApiError,
     ConnectionLost,
     NotAuthenticated,
@@ -32,10 +35,7 @@ from genesys.errors import (
     RequestRefused,
     Unavailable,
 )
-from genesys.http import Answer, Http, Limits, TransportError, Trouble
-from genesys.platform_clock import PlatformClock, date_of, finer
-from genesys.settings import Secret, Settings
-from genesys.sign_in import UNREACHED, SignIn, no_answer
+from rollbook.genesys.program.settings import Secret, Settings
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -121,7 +121,7 @@ class Rest:
         self._sign_in = SignIn(settings, self._http, clock=clock, sleep=sleep, draw=draw, answered=self._read_date)
         self._reached = False
         self._outage = retry.Outage()
-        self.budget = pacing.Budget(share=share)
+        self.budget = rate_limit.Budget(share=share)
         self.latency = Latency()
 
     async def close(self) -> None:
@@ -214,9 +214,7 @@ class Rest:
             wait = retry.wait(attempt, retry_after=after, draw=self._draw, waited=waited, tries=most)
             if wait is None or not may_retry:
                 raise _gave_up(failure, after)
-            log.log(
-                self._outage.failed(), "%s %s will be tried again in %.1f s: %s", method, path, wait, failure
-            )  # fmt: skip
+            log.log(self._outage.failed(), "%s %s will be tried again in %.1f s: %s", method, path, wait, failure)
             await self._sleep(wait)
             attempt, waited = attempt + 1, waited + wait
 
@@ -232,7 +230,7 @@ class Rest:
             log.debug("the rate limit allows the next request in %.1f s", wait)
             await self._sleep(wait)
         _count_one()
-        told = pacing.Figures()
+        told = rate_limit.Figures()
         try:
             headers = {
                 "Authorization": f"Bearer {token.reveal()}",
@@ -244,7 +242,7 @@ class Rest:
             began = self._clock()
             answer = await self._http.request(method, url, headers=headers, params=params, content=content)
             self.latency.add(self._clock() - began)
-            told = pacing.figures(answer.headers)
+            told = rate_limit.figures(answer.headers)
             self._read_date(answer)
             return answer
         finally:
@@ -299,9 +297,13 @@ class _Request:
     def broken(self, answer: Answer, error: ValueError) -> Unavailable:
         said = f"the platform's answer is broken ({_one_line(str(error))}); try again later"
         return Unavailable(
-            self._clean(said), status=answer.status, correlation_id=answer.headers.get("inin-correlation-id"),
-            method=self.method, path=self.path, narrower=True,
-        )  # fmt: skip
+            self._clean(said),
+            status=answer.status,
+            correlation_id=answer.headers.get("inin-correlation-id"),
+            method=self.method,
+            path=self.path,
+            narrower=True,
+        )
 
     def error(self, answer: Answer) -> ApiError:
         """The platform's error with its code, message and correlation id, and what to do."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from genesys.content import mend_surrogates
+from rollbook.genesys.canonical_json import mend_surrogates
 
 _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 

@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from genesys.errors import SettingsError
+from rollbook.genesys.errors import SettingsError
 
 LARGEST_ANSWER: Final = 64 * 1024 * 1024
 _POOL: Final = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=30.0)

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from genesys import topics
-from genesys.errors import SettingsError
-from genesys.regions import hosts
-from genesys.secrets import is_reference
-from genesys.times import from_text, parse_duration, to_text
-from genesys.topics import DETAIL_TEMPLATES
+from rollbook.genesys import topics
+from rollbook.genesys.errors import SettingsError
+from rollbook.genesys.program.named_secrets import is_reference
+from rollbook.genesys.regions import hosts
+from rollbook.genesys.times import from_text, parse_duration, to_text
+from rollbook.genesys.topics import DETAIL_TEMPLATES
 
 
 class Secret:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from genesys.errors import ConnectionLost, RollbookError, SettingsError
+from rollbook.genesys.errors import ConnectionLost, RollbookError, SettingsError
 
 _cache: Final[dict[str, str]] = {}
 _one_at_a_time: Final = threading.Lock()

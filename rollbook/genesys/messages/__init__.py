@@ -1,0 +1,1 @@
+"""What the platform says of conversations: notifications, details, and the facts in both."""

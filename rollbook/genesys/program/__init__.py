@@ -1,0 +1,1 @@
+"""What every program around the platform needs: settings, secrets, a terminal, an end."""
