@@ -17,7 +17,7 @@ from realtime.spread import CHANNELS_A_CLIENT
 from rollbook.genesys.api.client import Api, Channel
 from rollbook.genesys.errors import NotFound, PermissionRefused
 from rollbook.genesys.times import to_text
-from store.book import Book
+from rollbook.store.book import Book
 
 log = logging.getLogger(__name__)
 

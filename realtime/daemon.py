@@ -37,9 +37,9 @@ from rollbook.genesys.program.process_memory import give_back
 from rollbook.genesys.program.settings import Settings, written
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
-from store import status
-from store.book import Book
-from store.errors import StoreBusy
+from rollbook.store import status
+from rollbook.store.book import Book
+from rollbook.store.file.errors import StoreBusy
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from rollbook.genesys.messages.notification import Observation, Unreadable, pars
 from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
-from store.book import Book
-from store.letters import Letter
+from rollbook.store.book import Book
+from rollbook.store.tables.dead_letters import Letter
 
 _SHOWN: Final = 60
 

@@ -30,8 +30,8 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
-from store.book import Book
-from store.engine import is_there
+from rollbook.store.book import Book
+from rollbook.store.file.connections import is_there
 
 # Simulated time: the window; when and for how long the connection is cut; how long after its end it is read.
 WIDTH: Final = timedelta(minutes=20)

@@ -15,8 +15,8 @@ from typing import Final
 
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Observation, Unreadable
-from store.errors import StoreBusy, StoreFull, StoreUnwritable
-from store.events import Recorded
+from rollbook.store.file.errors import StoreBusy, StoreFull, StoreUnwritable
+from rollbook.store.tables.events import Recorded
 
 Heard = Observation | Unreadable
 Record = Callable[[Sequence[Heard]], Future[Recorded]]

@@ -25,8 +25,8 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, wrapped
 from rollbook.genesys.times import to_text
-from store.book import Book
-from store.engine import SQLITE_VERSION, is_there, sqlite_race
+from rollbook.store.book import Book
+from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
 
 State = Literal["ok", "warn", "fail"]
 _MARKS: Final[dict[State, str]] = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}

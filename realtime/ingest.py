@@ -26,7 +26,7 @@ from rollbook.genesys.messages.payloads import LONGEST, parse_stream
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
-from store.book import Book
+from rollbook.store.book import Book
 
 if TYPE_CHECKING:
     from realtime.objects import Readable

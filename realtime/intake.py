@@ -24,9 +24,9 @@ from rollbook.genesys.messages.notification import Observation, Unreadable, pars
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import LONGEST, template_of
-from store.book import Book
-from store.errors import StoreBusy, StoreFull, StoreUnwritable
-from store.events import Recorded
+from rollbook.store.book import Book
+from rollbook.store.file.errors import StoreBusy, StoreFull, StoreUnwritable
+from rollbook.store.tables.events import Recorded
 
 log = logging.getLogger(__name__)
 

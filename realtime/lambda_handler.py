@@ -30,7 +30,7 @@ from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program import cloudwatch
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
-from store.book import Book
+from rollbook.store.book import Book
 
 log = logging.getLogger(__name__)
 

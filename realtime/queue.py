@@ -25,7 +25,7 @@ from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
-from store.book import Book
+from rollbook.store.book import Book
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from rollbook.genesys.api.client import TopicState
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import DETAIL_EVENTS, detail_member, expand
-from store.book import Book
+from rollbook.store.book import Book
 
 log = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ from rollbook.genesys.messages.notification import Observation
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
-from store.book import Book
+from rollbook.store.book import Book
 
 # Seconds until a list of queues that was none is asked for again at the start.
 _NO_LIST_AGAIN: Final = 5.0

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from rollbook.genesys.messages.details import DetailRow
-from store.coverage import FUNCTION, Span, is_silent
+from rollbook.store.tables.coverage import FUNCTION, Span, is_silent
 
 Cause = Literal[
     "not running", "disconnected", "channel lost", "topic rejected", "not heard by this transport", "unknown"

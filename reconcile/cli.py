@@ -34,8 +34,8 @@ from rollbook.genesys.errors import Interrupted, RollbookError, UsageError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings, check_filter
 from rollbook.genesys.times import Interval, check_ended, parse_interval
-from store.book import Book
-from store.engine import is_there
+from rollbook.store.book import Book
+from rollbook.store.file.connections import is_there
 
 Via = Literal["query", "job", "auto"]
 # The platform's time is known in whole seconds, and to the time that an answer takes.

@@ -44,9 +44,9 @@ from rollbook.genesys.errors import (
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
-from store.book import Book
-from store.errors import LockHeld
-from store.windows import WindowRow
+from rollbook.store.book import Book
+from rollbook.store.file.errors import LockHeld
+from rollbook.store.tables.windows import WindowRow
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, ids_of
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
-from store.book import Book
-from store.conversations import OpenConversation
+from rollbook.store.book import Book
+from rollbook.store.tables.conversations import OpenConversation
 
 T = TypeVar("T")
 # Ids in one request: used in production by others, the platform's own limit is not documented (reference, section 3).

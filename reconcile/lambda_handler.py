@@ -121,7 +121,7 @@ async def _due(settings: Settings, done: list[Report], stop: asyncio.Event) -> d
 
 @contextlib.asynccontextmanager
 async def _opened(settings: Settings, api: Any) -> AsyncIterator[Any]:
-    from store.book import Book
+    from rollbook.store.book import Book
 
     organization = await api.organization()
     book = await asyncio.to_thread(

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from reconcile.window import LONGEST_RETRY, grid_window, is_aged, is_closed, is_second_witness
 from rollbook.genesys.times import Interval, from_text, to_text
-from store.windows import PROVEN, WindowRow
+from rollbook.store.tables.windows import PROVEN, WindowRow
 
 Why = Literal["first", "again", "settle"]
 # What is planned first. New windows before old troubles, and proofs before second looks.

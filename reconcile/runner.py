@@ -46,9 +46,9 @@ from rollbook.genesys.messages.details import DetailRow, DetailsPage
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
-from store.book import Book
-from store.errors import LockHeld
-from store.windows import RunRecord, WindowRow, sees_less
+from rollbook.store.book import Book
+from rollbook.store.file.errors import LockHeld
+from rollbook.store.tables.windows import RunRecord, WindowRow, sees_less
 
 log = logging.getLogger(__name__)
 

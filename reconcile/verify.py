@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.times import Interval, to_text
-from store.book import Book
+from rollbook.store.book import Book
 
 # Metrics that details and aggregates both have by the same name. What begins with n is a count, what begins with t a
 # time, of which it is counted how many there are.

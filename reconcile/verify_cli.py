@@ -14,7 +14,7 @@ from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import parse_interval
-from store.book import Book
+from rollbook.store.book import Book
 
 # As a window that could not be read consistently: it ran, and the two do not agree.
 DIFFERENT = 3

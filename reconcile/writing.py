@@ -20,9 +20,9 @@ from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.times import to_text
-from store.book import Book
-from store.conversations import PageOutcome
-from store.events import Recorded
+from rollbook.store.book import Book
+from rollbook.store.tables.conversations import PageOutcome
+from rollbook.store.tables.events import Recorded
 
 # Rows that may wait for their commit, those of all runs together: a row and its tree of objects are 80 KB. The more are
 # committed together, the fewer pages of the file are written twice; with more nothing is faster (docs/performance.md).

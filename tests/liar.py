@@ -34,7 +34,7 @@ from rollbook.genesys.messages.notification import LiveFacts, Observation
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.simulator import Simulator
-from store.book import Book
+from rollbook.store.book import Book
 
 Answer = dict[str, Any]
 # What is said instead of an honest answer: made from it, or None where it stays.

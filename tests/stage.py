@@ -23,7 +23,7 @@ from rollbook.genesys.api.client import Channel, Entity, TopicState
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.topics import expand, template_of
-from store.book import Book
+from rollbook.store.book import Book
 
 QUEUES = [f"a1b2c3d4-1111-4222-8333-{number:012d}" for number in range(30_000)]
 HEARTBEAT = '{"topicName":"channel.metadata","eventBody":{"message":"WebSocket Heartbeat"}}'

@@ -17,7 +17,7 @@ from rollbook.genesys.api.client import Api
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
-from store.book import Book
+from rollbook.store.book import Book
 from whole import assert_store_is, rows_of
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)

@@ -24,7 +24,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.simulator.faults.script import Fault
 from rollbook.simulator.rest.analytics.jobs import Rules
-from store.book import Book
+from rollbook.store.book import Book
 from whole import assert_rows_are
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ import pytest
 
 from rollbook.genesys.times import to_text
 from rollbook.simulator.server import Simulator
-from store.book import Book
+from rollbook.store.book import Book
 from tests.whole import start, until
 
 pytestmark = pytest.mark.process

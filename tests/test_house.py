@@ -16,7 +16,7 @@ DOORS = {
     "websockets": {"realtime/socket.py"},
     "apscheduler": {"reconcile/schedule.py"},
     "aiohttp": {"realtime/health.py"},
-    "rich": {"genesys/", "store/cli.py", "reconcile/", "realtime/", "rollbook/commands.py"},
+    "rich": {"genesys/", "rollbook/store/commands/status.py", "reconcile/", "realtime/", "rollbook/commands.py"},
     "sqlite3": {"store/"},
     "sqlite_utils": {"store/"},
     "boto3": {"realtime/sqs.py", "rollbook/genesys/program/named_secrets.py", "realtime/objects.py"},

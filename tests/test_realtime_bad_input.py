@@ -13,7 +13,7 @@ import pytest
 
 from realtime.intake import OTHER, TEMPLATES, Stored
 from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
-from store.book import Book
+from rollbook.store.book import Book
 from tests.stage import Stage, capture, snapshot, topic
 
 AT = "2026-08-03T14:00:00.000Z"

@@ -33,9 +33,9 @@ from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
-from store.book import Book
-from store.errors import StoreUnwritable
-from store.windows import RunRecord
+from rollbook.store.book import Book
+from rollbook.store.file.errors import StoreUnwritable
+from rollbook.store.tables.windows import RunRecord
 
 
 class Manager(Notifier):

@@ -17,7 +17,7 @@ from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program import console
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
-from store.book import Book
+from rollbook.store.book import Book
 
 
 @pytest.mark.parametrize("organization", [None, ("o1", "Acme")])

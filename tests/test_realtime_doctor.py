@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from realtime import doctor
 from rollbook.genesys.program.settings import Secret, Settings
-from store.book import Book
+from rollbook.store.book import Book
 
 
 def test_what_was_refused_is_looked_at(tmp_path: Path) -> None:

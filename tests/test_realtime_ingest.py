@@ -21,7 +21,7 @@ from realtime.dead_letters import dead_letters
 from realtime.ingest import _unpacked, ingest
 from rollbook.genesys.messages.notification import Observation, Unreadable
 from rollbook.genesys.messages.payloads import parse_all, parse_stream, pieces
-from store.book import Book
+from rollbook.store.book import Book
 from tests.aws import Aws, aws, aws_server
 from tests.whole import environment, rollbook
 
@@ -166,7 +166,7 @@ def test_dead_letters_are_listed_shown_tried_again_and_dropped(
             return Unreadable(source, payload, "a member that nobody knew", received_at)
         return real(payload, source=source, received_at=received_at)
 
-    monkeypatch.setattr(envelopes, "parse_envelope", worse)
+    monkeypatch.setattr(payloads, "parse_envelope", worse)
     Path("events").write_text("\n".join([*LINES, "rubbish"]))
     _, told = run(ingest, "events", capsys=capsys)
     lost = told["dead_letters"] - 1
@@ -179,7 +179,7 @@ def test_dead_letters_are_listed_shown_tried_again_and_dropped(
     assert nothing == {"dead_letters": []}
     number = str(letters["rubbish"]["dead_letter_id"])
     assert run(dead_letters, "show", number, capsys=capsys)[1]["payload"] == "rubbish"
-    monkeypatch.setattr(envelopes, "parse_envelope", real)
+    monkeypatch.setattr(payloads, "parse_envelope", real)
     status, told = run(dead_letters, "retry", "--all", capsys=capsys)
     assert (status, told) == (0, {"tried": lost + 1, "events_new": lost, "events_repeated": 0, "left": 1})
     assert rows("SELECT count(*) FROM events") == [(18,)]

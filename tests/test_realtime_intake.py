@@ -11,8 +11,8 @@ import pytest
 from realtime import intake
 from realtime.inbox import Begin, Inbox
 from realtime.intake import Intake
-from store.book import Book
-from store.errors import StoreBusy
+from rollbook.store.book import Book
+from rollbook.store.file.errors import StoreBusy
 from tests.stage import now, topic
 
 

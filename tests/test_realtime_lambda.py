@@ -25,9 +25,9 @@ from rollbook.genesys.errors import StoreError
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import from_text
 from rollbook.genesys.topics import DETAIL_MEMBERS, detail_member
-from store.book import Book
-from store.engine import choose_journal, network_file_system
-from store.errors import StoreUnwritable
+from rollbook.store.book import Book
+from rollbook.store.file.connections import choose_journal, network_file_system
+from rollbook.store.file.errors import StoreUnwritable
 from tests.whole import AS_ANYBODY, MAY_BE_ANYBODY, rows
 
 ROOT = Path(__file__).parent.parent
@@ -332,7 +332,7 @@ def test_a_store_that_cannot_be_made_is_a_reported_failure(path: Path, monkeypat
 
 def test_one_item_that_breaks_the_write_takes_no_other_with_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An item that the book can never take becomes a dead letter; the others are stored."""
-    from store import events
+    from rollbook.store.tables import events
 
     real = events._event_row
 
@@ -381,7 +381,7 @@ def test_on_a_mounted_file_system_a_rollback_journal_is_used(
     """WAL does not work there: unasked it is not used, and asked for it is refused plainly."""
     mounts = tmp_path / "mounts"
     mounts.write_text(f"overlay / overlay rw 0 0\n127.0.0.1:/ {tmp_path.resolve()} nfs4 rw 0 0\n")
-    monkeypatch.setattr("store.engine._MOUNTS", mounts)
+    monkeypatch.setattr("rollbook.store.file.connections._MOUNTS", mounts)
     assert handler(EVENTS[0])["events_new"] == 1
     assert rows(path, "PRAGMA journal_mode") == [("delete",)]
     assert not path.with_name("book.db-wal").exists()
@@ -391,7 +391,7 @@ def test_on_a_mounted_file_system_a_rollback_journal_is_used(
     monkeypatch.setenv("ROLLBOOK_JOURNAL", "wal")
     with pytest.raises(StoreError, match="leave journal"):
         handler(EVENTS[1])
-    monkeypatch.setattr("store.engine._MOUNTS", tmp_path / "none")
+    monkeypatch.setattr("rollbook.store.file.connections._MOUNTS", tmp_path / "none")
     assert handler(EVENTS[1])["events_new"] == 1
 
 

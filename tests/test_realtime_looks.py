@@ -13,7 +13,7 @@ from stage import QUEUES, Stage, capture
 from realtime.looks import Believed, Doubt, weigh
 from reconcile.causes import Life, explain
 from rollbook.genesys.errors import ConnectionLost
-from store.coverage import Span
+from rollbook.store.tables.coverage import Span
 
 IDS = st.lists(st.sampled_from("abcdefgh"), max_size=8, unique=True).map(tuple)
 

@@ -21,7 +21,7 @@ from realtime.sqs import region_of
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.topics import DETAIL_TEMPLATES
-from store.book import Book
+from rollbook.store.book import Book
 from tests.stand_in import StandIn
 
 LINES = (Path(__file__).parent / "data/examples/eventbridge_detail_events.jsonl").read_text().splitlines()

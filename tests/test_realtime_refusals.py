@@ -14,7 +14,7 @@ from realtime.refusals import Refusals
 from realtime.subscriptions import Unasked
 from rollbook.genesys.api.client import TopicState
 from rollbook.genesys.topics import expand
-from store.book import Book
+from rollbook.store.book import Book
 from tests.stage import Stage, capture, topic
 
 NOW = datetime(2026, 8, 3, tzinfo=UTC)

@@ -32,7 +32,7 @@ from reconcile.lambda_handler import time_of
 from rollbook.genesys.errors import RollbookError, SettingsError
 from rollbook.genesys.topics import DETAIL_MEMBERS, DETAIL_TEMPLATES
 from rollbook.simulator import Simulator
-from store.book import Book
+from rollbook.store.book import Book
 from tests.aws import Aws, aws, aws_server
 from tests.stand_in import StandIn
 from tests.whole import finish, rollbook, rows, start, until

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconcile.causes import Life, Listening, as_known, explain, life_of
 from rollbook.genesys.messages.details import DetailRow
-from store.coverage import Span
+from rollbook.store.tables.coverage import Span
 
 QUEUE, USER = "v2.routing.queues.q1.conversations", "v2.users.u1.conversations"
 

@@ -16,7 +16,7 @@ from reconcile.due import AT_ONCE, Round, run_due
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.program.settings import load
 from rollbook.simulator import Simulator
-from store.book import Book
+from rollbook.store.book import Book
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -20,9 +20,9 @@ from reconcile.runner import reconcile_window
 from reconcile.schedule import Schedule
 from rollbook.genesys.errors import ConnectionLost, NotAuthenticated, RequestRefused, Unavailable, UsageError
 from rollbook.genesys.times import Interval, from_text, to_text
-from store.book import Book
-from store.errors import LockHeld, StoreFull
-from store.windows import Standing, WindowRow
+from rollbook.store.book import Book
+from rollbook.store.file.errors import LockHeld, StoreFull
+from rollbook.store.tables.windows import Standing, WindowRow
 
 HALF = timedelta(minutes=30)
 # Ten minutes' lag after 12:00: the windows from 10:00 to 12:00 are closed, the one from 12:00 is not.

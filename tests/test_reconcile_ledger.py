@@ -20,8 +20,8 @@ from reconcile.runner import reconcile_window
 from reconcile.task import Progress
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.times import Interval, to_text
-from store.book import Book
-from store.windows import WindowRow
+from rollbook.store.book import Book
+from rollbook.store.tables.windows import WindowRow
 
 HALF = timedelta(minutes=30)
 RULES = Rules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4), since=START)

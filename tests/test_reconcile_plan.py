@@ -15,7 +15,7 @@ from reconcile import plan as planning
 from reconcile import window as windows
 from reconcile.plan import Due, Rules, plan
 from rollbook.genesys.times import Interval, from_text, to_text
-from store.windows import WindowRow
+from rollbook.store.tables.windows import WindowRow
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 HALF = timedelta(minutes=30)

@@ -23,9 +23,9 @@ from reconcile.task import Task
 from rollbook.genesys.errors import ConnectionLost
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import Interval
-from store import conversations
-from store.book import Book
-from store.errors import StoreFull
+from rollbook.store.book import Book
+from rollbook.store.file.errors import StoreFull
+from rollbook.store.tables import conversations
 
 
 class Crash(ConnectionLost):

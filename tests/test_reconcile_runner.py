@@ -38,8 +38,8 @@ from reconcile.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.messages.notification import LiveFacts, Observation
 from rollbook.genesys.times import Interval, from_text, to_text
-from store.book import Book
-from store.errors import LockHeld
+from rollbook.store.book import Book
+from rollbook.store.file.errors import LockHeld
 
 BEFORE = to_text(START - timedelta(hours=1))
 

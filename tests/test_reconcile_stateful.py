@@ -25,7 +25,7 @@ from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.messages.notification import Observation, parse_frame
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
-from store.book import Book
+from rollbook.store.book import Book
 from whole import assert_rows_are
 
 # What changes later than this the settling read cannot see.

@@ -18,10 +18,10 @@ from reconcile.task import Task
 from reconcile.writing import Writing
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval, to_text
-from store import conversations
-from store import journal as kept
-from store.book import Book
-from store.errors import StoreFull
+from rollbook.store.book import Book
+from rollbook.store.file.errors import StoreFull
+from rollbook.store.tables import conversations
+from rollbook.store.tables import unfinished_readings as kept
 
 AT = to_text(START + timedelta(days=1))
 

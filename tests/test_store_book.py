@@ -21,10 +21,10 @@ import sqlite_utils
 from rollbook.genesys.messages.details import DetailRow, parse_page
 from rollbook.genesys.messages.notification import LiveFacts, Observation, Unreadable
 from rollbook.genesys.times import Interval
-from store import access
-from store.book import Book
-from store.errors import LockHeld, StoreBusy, StoreError, StoreForeign, StoreUnwritable
-from store.windows import RunRecord
+from rollbook.store import access
+from rollbook.store.book import Book
+from rollbook.store.file.errors import LockHeld, StoreBusy, StoreError, StoreForeign, StoreUnwritable
+from rollbook.store.tables.windows import RunRecord
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 WINDOW = Interval(START, START + timedelta(minutes=30))
@@ -223,7 +223,7 @@ def test_a_store_belongs_to_one_organisation(path: Path) -> None:
 
 def test_a_creation_that_was_cut_short_is_taken_up(path: Path) -> None:
     """A file that was marked as ours and has no tables yet is completed."""
-    from store.schema import APPLICATION_ID
+    from rollbook.store.tables.schema import APPLICATION_ID
 
     half = sqlite3.connect(path)
     half.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -20,8 +20,8 @@ from rollbook.genesys.messages.notification import Observation, parse_frame
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
-from store import ledger_cli
-from store.book import Book
+from rollbook.store.book import Book
+from rollbook.store.commands import ledger
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOUR = Interval(START, START + timedelta(hours=1))
@@ -257,4 +257,4 @@ def test_an_empty_store_has_no_gaps(tmp_path: Path) -> None:
     with Book.open(tmp_path / "rollbook.db"):
         pass
     assert run(tmp_path / "rollbook.db", "gaps").output == "no gaps\n"
-    assert list(ledger_cli.window_lines([])) == ["no window is like that"]
+    assert list(ledger.window_lines([])) == ["no window is like that"]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from rollbook.genesys.messages.live_facts import believed, facts_of
 from rollbook.genesys.messages.notification import LiveFacts, Observation, parse_frame
 from rollbook.genesys.times import from_text, to_text
-from store import live
-from store.book import Book
+from rollbook.store.book import Book
+from rollbook.store.tables import live_picture
 
 TIMES = st.integers(0, 59).map(lambda second: f"2026-03-02T10:00:{second:02}.000Z")
 MAYBE = st.none() | TIMES
@@ -30,23 +30,23 @@ FACTS = st.builds(
 ARRIVED = "2026-03-02T10:01:00.000Z"
 
 
-def _apply(known: live.Known, heard: live.Heard) -> live.Known:
-    after = live.merge(known, heard)
+def _apply(known: live_picture.Known, heard: live_picture.Heard) -> live_picture.Known:
+    after = live_picture.merge(known, heard)
     if after is None:
         return known
-    values = dict(zip(live.COLUMNS, after, strict=True))
+    values = dict(zip(live_picture.COLUMNS, after, strict=True))
     return known._replace(**values)
 
 
-def _heard(facts: LiveFacts) -> live.Heard:
-    entry = live.Heard(ARRIVED)
+def _heard(facts: LiveFacts) -> live_picture.Heard:
+    entry = live_picture.Heard(ARRIVED)
     entry.add(facts, ARRIVED)
     return entry
 
 
-def _first(facts: LiveFacts) -> live.Known:
-    values = dict(zip(live.COLUMNS, live.first(_heard(facts)), strict=True))
-    return live.Known(**values, read_at=None, has_details=0)
+def _first(facts: LiveFacts) -> live_picture.Known:
+    values = dict(zip(live_picture.COLUMNS, live_picture.first(_heard(facts)), strict=True))
+    return live_picture.Known(**values, read_at=None, has_details=0)
 
 
 @given(st.lists(FACTS, min_size=1, max_size=8), st.randoms(use_true_random=False))
@@ -55,7 +55,7 @@ def test_order_and_repetition_do_not_matter(facts: list[LiveFacts], draw: random
     again = [*facts, *draw.sample(facts, k=draw.randint(0, len(facts)))]
     draw.shuffle(again)
 
-    def picture(events: list[LiveFacts]) -> live.Known:
+    def picture(events: list[LiveFacts]) -> live_picture.Known:
         known = _first(events[0])
         for event in events[1:]:
             known = _apply(known, _heard(event))
@@ -74,9 +74,9 @@ def test_batches_do_not_matter(facts: list[LiveFacts], cut: int) -> None:
             facts=one,
         )  # fmt: skip
 
-    whole = live.gather([event(one) for one in facts])["c"]
-    values = dict(zip(live.COLUMNS, live.first(whole), strict=True))
-    together = live.Known(**values, read_at=None, has_details=0)
+    whole = live_picture.gather([event(one) for one in facts])["c"]
+    values = dict(zip(live_picture.COLUMNS, live_picture.first(whole), strict=True))
+    together = live_picture.Known(**values, read_at=None, has_details=0)
     known = _first(facts[0])
     for one in facts[1:]:
         known = _apply(known, _heard(one))
@@ -90,7 +90,7 @@ def test_beside_details_only_an_end_after_the_read_is_taken(
     """Details stand: events change neither start, direction, media nor divisions, and add no end older than the read."""
     if end is not None and end > read_at:
         end = read_at
-    known = live.Known(
+    known = live_picture.Known(
         "2026-03-02T09:00:00.000Z", end, "inbound", '["voice"]', "[]", "reconciled", None, None, 0, read_at, None, 1
     )
     for one in facts:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store import rows
-from store.fields import CHILD_TABLES, column
+from rollbook.store.tables import child_rows
+from rollbook.store.tables.detail_columns import CHILD_TABLES, column
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
@@ -46,8 +46,8 @@ def _session(**more: Any) -> dict[str, Any]:
 
 
 def _children(record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    made = rows.child_rows()
-    rows.add_children(made, "c1", record)
+    made = child_rows.child_rows()
+    child_rows.add_children(made, "c1", record)
     found: dict[str, list[dict[str, Any]]] = {}
     for statement, values in made.items():
         table = statement.split()[2]
@@ -115,17 +115,17 @@ def test_items_of_the_wrong_shape_make_no_row_and_keep_the_positions_of_the_othe
 
 def test_integers_beyond_sqlite_are_text() -> None:
     """A number that SQLite cannot hold as an integer is kept as its digits."""
-    assert rows.storable(2**63) == str(2**63)
-    assert rows.storable(2**63 - 1) == 2**63 - 1
-    assert rows.storable({"a": [1]}) == '{"a":[1]}'
+    assert child_rows.storable(2**63) == str(2**63)
+    assert child_rows.storable(2**63 - 1) == 2**63 - 1
+    assert child_rows.storable({"a": [1]}) == '{"a":[1]}'
 
 
 @given(st.dictionaries(st.sampled_from(["participants", "evaluations", "divisionIds", "x"]), JSON, max_size=4))
 def test_no_record_is_refused(record: dict[str, Any]) -> None:
     """Whatever JSON a record holds, rows are made without an error."""
     _children(record)
-    rows.media_types(record)
-    list(rows.attributes("c1", record))
+    child_rows.media_types(record)
+    list(child_rows.attributes("c1", record))
 
 
 @given(

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from reconcile import plan as planning
 from reconcile.plan import Rules, plan
 from rollbook.genesys.times import Interval, from_text, to_text
-from store import schema, windows
-from store.windows import WindowRow
+from rollbook.store.tables import schema, windows
+from rollbook.store.tables.windows import WindowRow
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 STEP, HALF = timedelta(minutes=10), timedelta(minutes=30)

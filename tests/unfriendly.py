@@ -27,13 +27,14 @@ from organisation import START, Clock, Record
 from reconcile.due import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.runner import reconcile_window
+from rollbook.genesys.api import http
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.http import Http
 from rollbook.genesys.messages.notification import Observation, parse_frame
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.times import Interval, from_text, to_text
-from store.book import Book
-from store.windows import PROVEN, WindowRow
+from rollbook.store.book import Book
+from rollbook.store.tables.windows import PROVEN, WindowRow
 
 HALF = timedelta(minutes=30)
 QUEUE = "a1b2c3d4-1111-4222-8333-000000000001"
@@ -521,5 +522,4 @@ def environment(url: str) -> dict[str, str]:
 
 def limit_answers(patch: pytest.MonkeyPatch, **limits: float) -> None:
     """Give every request limits that a test can wait for, whoever makes it: the members of `rollbook.genesys.api.http.Limits`."""
-    if made := getattr(genesys.http, "Limits", None):
-        patch.setattr("rollbook.genesys.api.request.Http", lambda *_: Http(made(**limits)))
+    patch.setattr("rollbook.genesys.api.request.Http", lambda *_: Http(http.Limits(**limits)))

@@ -23,8 +23,8 @@ from rollbook.genesys.errors import NotFound, RequestRefused, Unavailable
 from rollbook.genesys.messages.notification import Observation, Unreadable
 from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import from_text, to_text
-from store.errors import StoreBusy
-from store.events import Recorded
+from rollbook.store.file.errors import StoreBusy
+from rollbook.store.tables.events import Recorded
 from tests.stage import CLOSING, HEARTBEAT, PONG, QUEUES, conversation, snapshot
 
 START = datetime(2026, 8, 3, tzinfo=UTC)

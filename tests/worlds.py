@@ -49,8 +49,8 @@ from rollbook.simulator.organisation.late_changes import rewritten
 from rollbook.simulator.rest.analytics.jobs import Rules
 from rollbook.simulator.server import Simulator
 from rollbook.simulator.times import moment, text
-from store import locks
-from store.book import Book
+from rollbook.store.book import Book
+from rollbook.store.file import locks
 from tests.oracle import EXCUSES, PROVEN, Oracle
 from tests.wire import Organisation, Wire
 

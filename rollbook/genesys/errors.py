@@ -13,7 +13,7 @@
     │   ├── RequestRefused      this request will never be taken
     │   └── Unavailable         wait: tried as often as is sensible
     │       └── TooSlow         the same, and each try takes a minute or two
-    └── StoreError              see store/errors.py (1)
+    └── StoreError              see rollbook/store/file/errors.py (1)
 
 No message holds a secret: they are built from hosts, paths and what the platform said.
 """
@@ -55,7 +55,7 @@ class ConnectionLost(RollbookError):
 
 
 class StoreError(RollbookError):
-    """The store cannot be used; `store/errors.py` has the kinds."""
+    """The store cannot be used; `rollbook/store/file/errors.py` has the kinds."""
 
 
 # How gateways and the platform say that an answer, or a request, is too large (`response.entity.too.large`, "reduce the

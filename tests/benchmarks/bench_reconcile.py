@@ -208,8 +208,8 @@ def bare(port: int, path: str) -> float:
     import httpx
     import orjson
 
-    from store import schema
-    from store.fields import column
+    from rollbook.store.tables import schema
+    from rollbook.store.tables.detail_columns import column
 
     database = sqlite3.connect(path, isolation_level=None, cached_statements=1024)
     database.execute("PRAGMA journal_mode = wal")
@@ -298,7 +298,7 @@ def rollbook(port: int, path: str, via: Any = "query") -> float:
     from rollbook.genesys.program.process_memory import tune_collector
     from rollbook.genesys.program.settings import Secret, Settings
     from rollbook.genesys.times import parse_interval
-    from store.book import Book
+    from rollbook.store.book import Book
 
     tune_collector()
     address = f"http://127.0.0.1:{port}"

@@ -32,7 +32,7 @@ import bare_events  # noqa: E402 (a script beside this one)
 from realtime.queue import Door  # noqa: E402
 from rollbook.genesys.program.process_memory import tune_collector  # noqa: E402
 from rollbook.genesys.topics import DETAIL_MEMBERS, DETAIL_TEMPLATES  # noqa: E402
-from store.book import Book  # noqa: E402
+from rollbook.store.book import Book  # noqa: E402
 from tests.stand_in import StandIn  # noqa: E402
 
 

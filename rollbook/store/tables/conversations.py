@@ -20,8 +20,8 @@ import msgspec
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, content_digest
 from rollbook.genesys.times import from_text, to_text
-from store import gaps, rows
-from store.fields import CHILD_TABLES
+from rollbook.store.tables import child_rows, gaps
+from rollbook.store.tables.detail_columns import CHILD_TABLES
 
 Kind = Literal["missing", "changed", "unchanged"]
 Action = Literal["insert", "fill", "replace", "confirm", "leave"]
@@ -187,7 +187,7 @@ class _Page:
     attributes_at: list[tuple[str, str]] = field(default_factory=list)
     gaps: list[gaps.Gap] = field(default_factory=list)
     explained: list[tuple[str, str]] = field(default_factory=list)
-    children: rows.Rows = field(default_factory=rows.child_rows)
+    children: child_rows.Rows = field(default_factory=child_rows.child_rows)
 
 
 class Read(NamedTuple):
@@ -274,7 +274,7 @@ def _judge_page(
 
 def _add_attributes(page: _Page, conversation_id: str, row: DetailRow, standing: Standing | None, as_of: str) -> None:
     """Participant attributes, if the read is no older than the one that those in the store come from."""
-    named = list(rows.attributes(conversation_id, row.record))
+    named = list(child_rows.attributes(conversation_id, row.record))
     if not named or (standing is not None and as_of < (standing.attributes_at or "")):
         return
     page.attributes.extend(named)
@@ -305,10 +305,10 @@ def _fill(
     direction = record.get("originatingDirection")
     shared = (
         direction if isinstance(direction, str) else None,
-        _encode(rows.media_types(record)).decode(),
-        _encode(rows.id_list(record.get("divisionIds"))).decode(),
-        rows.number(record.get("mediaStatsMinConversationMos")),
-        rows.number(record.get("mediaStatsMinConversationRFactor")),
+        _encode(child_rows.media_types(record)).decode(),
+        _encode(child_rows.id_list(record.get("divisionIds"))).decode(),
+        child_rows.number(record.get("mediaStatsMinConversationMos")),
+        child_rows.number(record.get("mediaStatsMinConversationRFactor")),
     )
     text, details_open = row.raw.decode(), int(row.end is None)
     if standing is None:
@@ -332,7 +332,7 @@ def _fill(
                 page.versions.append((at, conversation_id))
         if standing.provenance == "live":
             page.explained.append((at, conversation_id))
-    rows.add_children(page.children, conversation_id, record)
+    child_rows.add_children(page.children, conversation_id, record)
 
 
 def _execute(connection: sqlite3.Connection, page: _Page) -> None:
@@ -553,6 +553,6 @@ def details_of(connection: sqlite3.Connection, start: str, end: str) -> dict[str
     return dict(connection.execute(query, (start, end)).fetchall())
 
 
-def child_rows(connection: sqlite3.Connection) -> int:
+def count_child_rows(connection: sqlite3.Connection) -> int:
     """How many rows the child tables have together."""
     return sum(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in CHILD_TABLES)

@@ -11,12 +11,12 @@ from typing import Any
 
 from rollbook.genesys.messages.notification import Observation, Unreadable
 from rollbook.genesys.times import to_text
-from store import channels, coverage, events, letters
-from store.access import LAG, Access
-from store.coverage import Span
-from store.events import Recorded
-from store.letters import Letter
-from store.writer import Writer
+from rollbook.store.access import LAG, Access
+from rollbook.store.file.writer import Writer
+from rollbook.store.tables import channels, coverage, dead_letters, events
+from rollbook.store.tables.coverage import Span
+from rollbook.store.tables.dead_letters import Letter
+from rollbook.store.tables.events import Recorded
 
 
 class Captured(Access):
@@ -72,21 +72,21 @@ class Captured(Access):
 
     def dead_letters(self, *, source: str | None = None, limit: int = -1) -> list[Letter]:
         """What could not be understood, the newest first."""
-        return self.read(lambda db: letters.listed(db, source, limit))
+        return self.read(lambda db: dead_letters.listed(db, source, limit))
 
     def dead_letter(self, number: int) -> Letter | None:
         """One dead letter."""
-        return self.read(lambda db: letters.one(db, number))
+        return self.read(lambda db: dead_letters.one(db, number))
 
     def drop_dead_letters(self, numbers: Sequence[int]) -> Future[int]:
         """Delete dead letters; answers how many there were."""
-        return self._write(lambda db: letters.drop(db, numbers))
+        return self._write(lambda db: dead_letters.drop(db, numbers))
 
     def answer_dead_letter(self, number: int, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
         """Put what a dead letter turned out to be in its place."""
 
         def job(db: sqlite3.Connection) -> Recorded:
-            letters.drop(db, [number])
+            dead_letters.drop(db, [number])
             return events.record(db, batch, self._lag)
 
         return self._write(job)

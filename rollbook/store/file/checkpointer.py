@@ -7,8 +7,8 @@ import weakref
 from pathlib import Path
 from typing import Final
 
-from store import engine, locks
-from store.writer import Writer
+from rollbook.store.file import connections, locks
+from rollbook.store.file.writer import Writer
 
 # How many commits pass between two tries to become the process that checkpoints.
 _TRY_EVERY: Final = 64
@@ -52,4 +52,4 @@ class Checkpointer:
 
 
 def _checkpoint_by_itself(connection: sqlite3.Connection) -> None:
-    connection.execute(f"PRAGMA wal_autocheckpoint = {engine.CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {connections.CHECKPOINT_PAGES}")

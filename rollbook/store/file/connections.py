@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
-from store import schema
-from store.errors import StoreForeign, StoreUnwritable, owner_of, translate
-from store.locks import MIGRATION, held, lock_file
-from store.patience import Patience
+from rollbook.store.file.errors import StoreForeign, StoreUnwritable, owner_of, translate
+from rollbook.store.file.locks import MIGRATION, held, lock_file
+from rollbook.store.file.waiting import Patience
+from rollbook.store.tables import schema
 
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
 BUSY_SECONDS: Final = 60.0

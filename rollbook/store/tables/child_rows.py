@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from rollbook.genesys.times import normalize
-from store.fields import CHILD_TABLES, PARENT_IDS, TIMES, column
+from rollbook.store.tables.detail_columns import CHILD_TABLES, PARENT_IDS, TIMES, column
 
 Row = tuple[Any, ...]
 # For each INSERT statement, the rows that it takes.

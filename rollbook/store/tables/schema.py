@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from store.fields import CHILD_TABLES, PARENT_IDS, affinity, column
+from rollbook.store.tables.detail_columns import CHILD_TABLES, PARENT_IDS, affinity, column
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -21,9 +21,20 @@ APPLICATION_ID: Final = 0x72626B31
 VERSION: Final = 4
 
 FIGURES: Final = (
-    "passes", "requests", "initial_total_hits", "final_total_hits", "unique", "duplicates", "owned", "missing",
-    "changed", "unchanged", "ongoing", "live_only", "written",
-)  # fmt: skip
+    "passes",
+    "requests",
+    "initial_total_hits",
+    "final_total_hits",
+    "unique",
+    "duplicates",
+    "owned",
+    "missing",
+    "changed",
+    "unchanged",
+    "ongoing",
+    "live_only",
+    "written",
+)
 
 _FIGURE_COLUMNS: Final = ", ".join(f'"{name}" INTEGER' for name in FIGURES)
 
@@ -92,13 +103,13 @@ _TABLES: Final = (
 )
 
 
-# How far a reading has come that was cut short (store/journal.py); empty when nothing is being read.
+# How far a reading has come that was cut short (rollbook/store/tables/unfinished_readings.py); empty when nothing is being read.
 _UNFINISHED: Final = """CREATE TABLE unfinished_readings (
     start TEXT NOT NULL, "end" TEXT NOT NULL, filter TEXT NOT NULL, via TEXT NOT NULL, number INTEGER NOT NULL,
     at TEXT NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (start, "end", filter, via, number)) WITHOUT ROWID"""
 
 
-# Until when each channel lives that live capture has made (store/channels.py).
+# Until when each channel lives that live capture has made (rollbook/store/tables/channels.py).
 _CHANNELS: Final = "CREATE TABLE channels (expires_at TEXT NOT NULL)"
 
 

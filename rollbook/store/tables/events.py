@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Observation, Unreadable
-from store import live
+from rollbook.store.tables import live_picture
 
 _EVENT: Final = (
     "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
@@ -24,11 +24,11 @@ _DEAD_LETTER: Final = (
 )
 _SAME_LETTER: Final = "SELECT 1 FROM dead_letters WHERE dead_letter_id = ? AND payload = ?"
 _NEW: Final = (
-    f"INSERT INTO conversations (conversation_id, first_seen_at, {', '.join(live.COLUMNS)})"
-    f" VALUES ({', '.join('?' * (2 + len(live.COLUMNS)))})"
+    f"INSERT INTO conversations (conversation_id, first_seen_at, {', '.join(live_picture.COLUMNS)})"
+    f" VALUES ({', '.join('?' * (2 + len(live_picture.COLUMNS)))})"
 )
 _UPDATE: Final = (
-    f"UPDATE conversations SET {', '.join(f'{name} = ?' for name in live.COLUMNS)} WHERE conversation_id = ?"
+    f"UPDATE conversations SET {', '.join(f'{name} = ?' for name in live_picture.COLUMNS)} WHERE conversation_id = ?"
 )
 _KNOWN: Final = (
     "SELECT conversation_id, conversation_start, conversation_end, originating_direction, media_types, division_ids,"
@@ -62,7 +62,7 @@ def record(
         new = cursor.rowcount
         some_repeated = new < len(observations)
         first = _as_they_came_first(connection, observations) if some_repeated else observations
-        _merge(connection, live.gather(first), lag)
+        _merge(connection, live_picture.gather(first), lag)
     letters = sum(_keep_letter(connection, item) for item in unreadable)
     return Recorded(new, len(observations) - new, letters)
 
@@ -109,15 +109,15 @@ def _letter_id(item: Unreadable) -> int:
     return int.from_bytes(digest(item.source.encode(), item.once.encode())) & _LETTER_BITS
 
 
-def _merge(connection: sqlite3.Connection, heard: dict[str, live.Heard], lag: timedelta) -> None:
+def _merge(connection: sqlite3.Connection, heard: dict[str, live_picture.Heard], lag: timedelta) -> None:
     known = _known(connection, list(heard))
     new, changed = [], []
     for conversation_id, entry in heard.items():
         standing = known.get(conversation_id)
         if standing is None:
-            new.append((conversation_id, entry.first_seen_at, *live.first(entry)))
+            new.append((conversation_id, entry.first_seen_at, *live_picture.first(entry)))
         else:
-            after = live.merge(standing, entry, lag)
+            after = live_picture.merge(standing, entry, lag)
             if after is not None:
                 changed.append((*after, conversation_id))
     if new:
@@ -126,10 +126,10 @@ def _merge(connection: sqlite3.Connection, heard: dict[str, live.Heard], lag: ti
         connection.executemany(_UPDATE, changed)
 
 
-def _known(connection: sqlite3.Connection, ids: list[str]) -> dict[str, live.Known]:
+def _known(connection: sqlite3.Connection, ids: list[str]) -> dict[str, live_picture.Known]:
     found = {}
     for at in range(0, len(ids), 500):
         part = ids[at : at + 500]
         for row in connection.execute(f"{_KNOWN}({', '.join('?' * len(part))})", part):
-            found[row[0]] = live.Known(*row[1:])
+            found[row[0]] = live_picture.Known(*row[1:])
     return found

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from store.errors import LockHeld, StoreUnwritable, owner_of
+from rollbook.store.file.errors import LockHeld, StoreUnwritable, owner_of
 
 DAEMON: Final = (0, 1)
 CHECKPOINTER: Final = (1, 2)

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rollbook.genesys.times import from_text, to_text
-from store import channels, coverage, gaps, windows
-from store.coverage import Span
+from rollbook.store.tables import channels, coverage, gaps, windows
+from rollbook.store.tables.coverage import Span
 
 _DAY: Final = timedelta(days=1)
 _HOLES: Final = 5

@@ -18,8 +18,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from store.errors import StoreError, translate
-from store.patience import Patience
+from rollbook.store.file.errors import StoreError, translate
+from rollbook.store.file.waiting import Patience
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], Any]

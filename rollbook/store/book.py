@@ -17,15 +17,17 @@ from typing import Any, Literal, Self, TypeVar
 
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval, from_text, to_text
-from store import asked, conversations, counts, engine, gaps, locks, rebuild, windows
-from store.access import LAG
-from store.captured import Captured
-from store.checkpointer import Checkpointer
-from store.conversations import Cause, OpenConversation, PageOutcome, Read
-from store.errors import translate
-from store.ledger import Ledger
-from store.patience import Patience
-from store.writer import Writer
+from rollbook.store import rebuild
+from rollbook.store.access import LAG
+from rollbook.store.captured import Captured
+from rollbook.store.file import connections, locks
+from rollbook.store.file.checkpointer import Checkpointer
+from rollbook.store.file.errors import translate
+from rollbook.store.file.waiting import Patience
+from rollbook.store.file.writer import Writer
+from rollbook.store.ledger import Ledger
+from rollbook.store.tables import asked_by_id, conversations, gaps, metric_counts, windows
+from rollbook.store.tables.conversations import Cause, OpenConversation, PageOutcome, Read
 
 T = TypeVar("T")
 
@@ -71,7 +73,7 @@ class Book(Captured, Ledger):
         width: timedelta = timedelta(minutes=30),
         lag: timedelta = LAG,
         journal: Literal["wal", "delete"] | None = None,
-        busy: float = engine.BUSY_SECONDS,
+        busy: float = connections.BUSY_SECONDS,
         hurry: threading.Event | None = None,
     ) -> Self:
         """Open the store.
@@ -87,15 +89,15 @@ class Book(Captured, Ledger):
         path = Path(path)
         writer = role = None
         if mode == "r+":
-            engine.must_be_there(path)
+            connections.must_be_there(path)
         if mode != "ro":
-            journal = engine.choose_journal(path, journal)
+            journal = connections.choose_journal(path, journal)
             patience = Patience(busy, hurry or threading.Event())
-            engine.prepare(path, organization=organization, journal=journal, patience=patience)
+            connections.prepare(path, organization=organization, journal=journal, patience=patience)
             role = Checkpointer(path) if journal == "wal" else None
             try:
                 writer = Writer(
-                    lambda: engine.connect(path, journal=journal, timeout=patience.step), path,
+                    lambda: connections.connect(path, journal=journal, timeout=patience.step), path,
                     patience=patience, after_commit=role or (lambda: None),
                 )  # fmt: skip
                 if role is not None:
@@ -103,7 +105,7 @@ class Book(Captured, Ledger):
             except sqlite3.Error as error:
                 raise translate(error, path) from None
         try:
-            reader = engine.connect_reader(path, timeout=busy)
+            reader = connections.connect_reader(path, timeout=busy)
         except BaseException:
             if writer is not None:
                 writer.close()
@@ -222,19 +224,19 @@ class Book(Captured, Ledger):
 
     def found_by_id(self, going_on: Sequence[str], ended: Sequence[str], at: str) -> Future[None]:
         """These came with an answer by id at `at`."""
-        return self._write(lambda db: asked.found(db, going_on, ended, at))
+        return self._write(lambda db: asked_by_id.found(db, going_on, ended, at))
 
     def absent_by_id(self, ids: Sequence[str], at: str, *, since: str) -> Future[list[str]]:
         """These were not in an answer by id at `at`; answers those that have been absent since `since` or earlier."""
-        return self._write(lambda db: asked.absent(db, ids, at, since))
+        return self._write(lambda db: asked_by_id.absent(db, ids, at, since))
 
     def undecided_by_id(self, ids: Sequence[str], at: str) -> Future[None]:
         """These were asked for at `at`, and the answer says nothing of them."""
-        return self._write(lambda db: asked.undecided(db, ids, at))
+        return self._write(lambda db: asked_by_id.undecided(db, ids, at))
 
     def refused_by_id(self, ids: Sequence[tuple[str, str]], at: str) -> Future[None]:
         """The platform refuses to be asked for these, each alone: (id, why)."""
-        return self._write(lambda db: asked.refused(db, ids, at))
+        return self._write(lambda db: asked_by_id.refused(db, ids, at))
 
     def ongoing_count(self, interval: Interval) -> int:
         """Reconciled conversations of the interval that go on (stuck and gone ones do not count)."""
@@ -281,11 +283,11 @@ class Book(Captured, Ledger):
 
     def child_rows(self) -> int:
         """How many rows all child tables have together."""
-        return self.read(conversations.child_rows)
+        return self.read(conversations.count_child_rows)
 
     def metric_counts(self, interval: Interval, names: Sequence[str]) -> dict[tuple[str, str], int]:
         """(media type, metric) → how many were emitted in the interval."""
-        return self.read(lambda db: counts.by_media(db, to_text(interval.start), to_text(interval.end), names))
+        return self.read(lambda db: metric_counts.by_media(db, to_text(interval.start), to_text(interval.end), names))
 
     def rebuild(self, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
         """Make everything that is derived again; answers (conversations, those that were not as they are now)."""

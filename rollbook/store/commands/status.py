@@ -1,4 +1,4 @@
-"""`rollbook status`: what `store/status.py` found, in words for a terminal of 80 columns."""
+"""`rollbook status`: what `rollbook/store/status.py` found, in words for a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, fitted
-from store import status as state
-from store.book import Book
+from rollbook.store import status as state
+from rollbook.store.book import Book
 
 _NAME: Final = 15  # columns of a field's name
 _STRETCHES: Final = 3  # of proven time, the latest

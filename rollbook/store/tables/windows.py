@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 from msgspec import json
 
 from rollbook.genesys.times import from_text, to_text
-from store import conversations
-from store.schema import FIGURES
+from rollbook.store.tables import conversations
+from rollbook.store.tables.schema import FIGURES
 
 # What a verdict is worth as a proof. A window takes over another's proof only if that is worth more.
 RANK: Final[Mapping[str, int]] = {"failed": 0, "pending": 1, "due": 2, "open": 3, "complete": 4, "settled": 5}

@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from typing import Any
 
 from rollbook.genesys.times import to_text
-from store import gaps, journal, windows
-from store.access import Access
-from store.windows import RunRecord, Standing, WindowRow
+from rollbook.store.access import Access
+from rollbook.store.tables import gaps, unfinished_readings, windows
+from rollbook.store.tables.windows import RunRecord, Standing, WindowRow
 
 
 class Ledger(Access):
@@ -98,21 +98,21 @@ class Ledger(Access):
 
     # Readings that are not finished yet
 
-    def note_progress(self, key: journal.Key, number: int, entry: bytes) -> Future[None]:
+    def note_progress(self, key: unfinished_readings.Key, number: int, entry: bytes) -> Future[None]:
         """Keep entry `number` of a reading under way, after everything that was written before."""
         at = to_text(self._now())
-        return self._write(lambda db: journal.append(db, key, number, at, entry))
+        return self._write(lambda db: unfinished_readings.append(db, key, number, at, entry))
 
-    def progress(self, key: journal.Key, *, since: str) -> list[bytes]:
+    def progress(self, key: unfinished_readings.Key, *, since: str) -> list[bytes]:
         """What is kept of a reading that was begun at or after `since` and cut short."""
-        return self.read(lambda db: journal.entries(db, key, since))
+        return self.read(lambda db: unfinished_readings.entries(db, key, since))
 
-    def drop_progress(self, key: journal.Key, *, older_than: str) -> Future[None]:
+    def drop_progress(self, key: unfinished_readings.Key, *, older_than: str) -> Future[None]:
         """Forget a reading, and any that nobody has gone on with since."""
 
         def job(db: sqlite3.Connection) -> None:
-            journal.drop(db, key)
-            journal.drop_older(db, older_than)
+            unfinished_readings.drop(db, key)
+            unfinished_readings.drop_older(db, older_than)
 
         return self._write(job)
 

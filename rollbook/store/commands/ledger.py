@@ -19,9 +19,9 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import fitted
 from rollbook.genesys.times import Interval, from_text, parse_interval, to_text
-from store.book import Book
-from store.gaps import Gap
-from store.windows import WindowRow
+from rollbook.store.book import Book
+from rollbook.store.tables.gaps import Gap
+from rollbook.store.tables.windows import WindowRow
 
 VERDICTS: Final = ("pending", "due", "open", "complete", "settled", "failed")
 KINDS: Final = ("missing", "changed", "live_only")

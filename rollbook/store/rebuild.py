@@ -19,9 +19,9 @@ from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
-from store import live, rows
-from store.fields import CHILD_TABLES
-from store.live import Heard, greatest
+from rollbook.store.tables import child_rows, live_picture
+from rollbook.store.tables.detail_columns import CHILD_TABLES
+from rollbook.store.tables.live_picture import Heard, greatest
 
 # Conversations in one transaction: other writers wait that long.
 BATCH: Final = 100
@@ -75,7 +75,7 @@ def step(connection: sqlite3.Connection, after: str, lag: timedelta = timedelta(
     ids = [row[0] for row in connection.execute(_IDS, (after, BATCH))]
     before, events = _standing(connection, ids), _heard(connection, ids)
     corrected: set[str] = set()
-    children = rows.child_rows()
+    children = child_rows.child_rows()
     for one in ids:
         stood = before.get(one)
         if stood is None and not may_be_asked_for(one):
@@ -122,20 +122,20 @@ def _derive(
     stood: tuple[_Kept, _Derived] | None,
     heard: Heard | None,
     conversation_id: str,
-    children: rows.Rows,
+    children: child_rows.Rows,
     lag: timedelta,
 ) -> _Derived | None:
     if stood is not None and stood[0].details is not None:
         row = row_of(stood[0].details.encode())
-        rows.add_children(children, conversation_id, row.record)
-        return _of_details(row, stood[0], stood[1], heard, live.shown_by(stood[0].read_at, lag))
+        child_rows.add_children(children, conversation_id, row.record)
+        return _of_details(row, stood[0], stood[1], heard, live_picture.shown_by(stood[0].read_at, lag))
     return _of_events(heard, stood)
 
 
 def _of_events(heard: Heard | None, stood: tuple[_Kept, _Derived] | None) -> _Derived | None:
     if heard is None:
         return None if stood is None else stood[1]
-    start, end, direction, media, divisions, provenance, heard_end, last_heard, *_ = live.first(heard)
+    start, end, direction, media, divisions, provenance, heard_end, last_heard, *_ = live_picture.first(heard)
     return _Derived(
         start, end, direction, media, divisions, None, None, provenance, heard_end, last_heard,
         stood[1].look_again if stood else 0,
@@ -154,10 +154,10 @@ def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: Heard | Non
         row.start or stood.conversation_start,
         end,
         direction if isinstance(direction, str) else stood.originating_direction,
-        _encode(rows.media_types(record)).decode(),
-        _encode(rows.id_list(record.get("divisionIds"))).decode(),
-        rows.number(record.get("mediaStatsMinConversationMos")),
-        rows.number(record.get("mediaStatsMinConversationRFactor")),
+        _encode(child_rows.media_types(record)).decode(),
+        _encode(child_rows.id_list(record.get("divisionIds"))).decode(),
+        child_rows.number(record.get("mediaStatsMinConversationMos")),
+        child_rows.number(record.get("mediaStatsMinConversationRFactor")),
         "both" if heard else stood.provenance,
         heard_end,
         last_heard,
@@ -179,7 +179,7 @@ def _update(connection: sqlite3.Connection, conversation_id: str, derived: _Deri
     connection.execute(f"UPDATE conversations SET {sets} WHERE conversation_id = ?", (*derived, conversation_id))
 
 
-def _replace_children(connection: sqlite3.Connection, ids: Sequence[str], children: rows.Rows) -> set[str]:
+def _replace_children(connection: sqlite3.Connection, ids: Sequence[str], children: child_rows.Rows) -> set[str]:
     """Put the child rows in the place of those that stand; the conversations of which some were other."""
     before = _children(connection, ids)
     for table in CHILD_TABLES:

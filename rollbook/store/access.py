@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
-from store.errors import StoreUnwritable, translate
-from store.writer import Writer
+from rollbook.store.file.errors import StoreUnwritable, translate
+from rollbook.store.file.writer import Writer
 
 T = TypeVar("T")
 # Seconds that a read under way in another thread may take when the store is closed.

@@ -1,0 +1,1 @@
+"""The SQLite file: connections, the one writer, locks, and waiting for others."""

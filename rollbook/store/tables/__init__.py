@@ -1,0 +1,1 @@
+"""The tables, one module each, and the schema that makes them."""
