@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from realtime.deposit import Deposited, Heard, deposit
-from realtime.invocation import Call, Context, Delivery, Item, ToReconcile, understand
+from realtime.aws.lambda_events import Call, Context, Delivery, Item, ToReconcile, understand
+from realtime.storing.store_batch import Deposited, Heard, deposit
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import parse_all

@@ -11,8 +11,8 @@ from rollbook.genesys.program import console
 
 # command → (module, its click command, what it does in a line)
 _COMMANDS: Final = {
-    "demo": ("realtime.demo", "demo", "Capture a simulated organisation, lose some of it, find it again."),
-    "run": ("realtime.cli", "run", "Listen, and reconcile what has closed: the daemon."),
+    "demo": ("realtime.commands.demo", "demo", "Capture a simulated organisation, lose some of it, find it again."),
+    "run": ("realtime.commands.run", "run", "Listen, and reconcile what has closed: the daemon."),
     "reconcile": ("reconcile.cli", "reconcile", "Read a window of time, or all that are due, and fill the gaps."),
     "status": ("rollbook.store.commands.status", "status", "Say how capture, coverage and the windows stand."),
     "windows": ("rollbook.store.commands.ledger", "windows", "List the windows, by verdict or date."),
@@ -20,9 +20,13 @@ _COMMANDS: Final = {
     "gaps": ("rollbook.store.commands.ledger", "gaps", "List what capture missed or had wrong, and why."),
     "verify": ("reconcile.verify_cli", "verify", "Hold the platform's own counts against what is stored."),
     "rebuild": ("rollbook.store.commands.ledger", "rebuild", "Make all rows again from details and events."),
-    "doctor": ("realtime.doctor", "doctor", "Check everything that a run needs, and say how to mend it."),
-    "ingest": ("realtime.ingest", "ingest", "Read events from files or S3, as if they had been heard."),
-    "dead-letters": ("realtime.dead_letters", "dead_letters", "Look at what could not be understood; try it again."),
+    "doctor": ("realtime.commands.doctor", "doctor", "Check everything that a run needs, and say how to mend it."),
+    "ingest": ("realtime.commands.ingest", "ingest", "Read events from files or S3, as if they had been heard."),
+    "dead-letters": (
+        "realtime.commands.dead_letters",
+        "dead_letters",
+        "Look at what could not be understood; try it again.",
+    ),
     "simulate": (
         "rollbook.simulator.commands.simulate",
         "simulate",

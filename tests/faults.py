@@ -385,7 +385,7 @@ class Run:
             reasons = Counter(row[0] for row in db.execute("SELECT end_reason FROM coverage"))
             letters = db.execute("SELECT count(*) FROM dead_letters").fetchone()[0]
         # One that was ended before it had opened the store leaves what a kill left: the next to start ends it.
-        opened = any("realtime.listener" in line for line in self.said[self._before :])
+        opened = any("realtime.websocket.listener" in line for line in self.said[self._before :])
         assert None not in reasons or not opened, "a span has no end, and nobody listens"
         # A process that is killed has not asked: the socket of a channel that is gone is not found out before the next
         # ping, every fifteen seconds.

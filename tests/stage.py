@@ -16,9 +16,9 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from realtime.inbox import Inbox
-from realtime.signals import Timings
-from realtime.subscriber import Subscriber
+from realtime.storing.inbox import Inbox
+from realtime.websocket.channel_states import Timings
+from realtime.websocket.supervisor import Subscriber
 from rollbook.genesys.api.client import Channel, Entity, TopicState
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret, Settings

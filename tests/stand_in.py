@@ -1,6 +1,6 @@
 """A queue in memory that keeps SQS' promises and no more: at least once, in no order, hidden while in hand.
 
-The four calls of `realtime.queue.Queue`, as fast as a list. Tests and benchmarks put it in SQS' place.
+The four calls of `realtime.aws.sqs_consumer.Queue`, as fast as a list. Tests and benchmarks put it in SQS' place.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from realtime.queue import About, Message, QueueError
+from realtime.aws.sqs_consumer import About, Message, QueueError
 
 
 class Hidden(NamedTuple):

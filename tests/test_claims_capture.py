@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from liar import ERROR_BODIES, LyingSimulator
 
-from realtime.inbox import Inbox
-from realtime.subscriber import Subscriber
+from realtime.storing.inbox import Inbox
+from realtime.websocket.supervisor import Subscriber
 from rollbook.genesys.api.client import Api, Entity
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program.settings import Settings, load

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from realtime.intake import OTHER, TEMPLATES, Stored
+from realtime.storing.store_frames import OTHER, TEMPLATES, Stored
 from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
 from rollbook.store.book import Book
 from tests.stage import Stage, capture, snapshot, topic

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from realtime.inbox import Inbox
-from realtime.signals import Timings
+from realtime.storing.inbox import Inbox
+from realtime.websocket.channel_states import Timings
 from rollbook.genesys.api.client import Entity
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
@@ -273,7 +273,7 @@ async def test_a_full_channel_takes_a_queue_in_anothers_place(
     tmp_path: Path, lost: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is let go is off the list before what is new is asked for; if that goes astray, it is seen at the next look."""
-    monkeypatch.setattr("realtime.subscriber._ASK_AGAIN", 1_000_000)
+    monkeypatch.setattr("realtime.websocket.supervisor._ASK_AGAIN", 1_000_000)
     quick = Timings(first_step=0.02, pong_within=0.1)
     async with Stage(queues=1_000) as stage, capture(stage, tmp_path, timings=quick, rediscover=0.3) as running:
         stage.lose_unsubscribes = lost
@@ -415,7 +415,7 @@ async def test_what_could_not_be_stored_in_time_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: int, told: str
 ) -> None:
     """What is lost by stopping is counted, with what becomes of it; where nothing is, no loss is told."""
-    monkeypatch.setattr("realtime.subscriber.STORING", 0.0)
+    monkeypatch.setattr("realtime.websocket.supervisor.STORING", 0.0)
     free = threading.Event()
     async with Stage() as stage:
         with caplog.filtering(lambda record: "in time" not in record.getMessage() or not free.set()):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.channel import TABLE, Action, Do, Event, Line, Moment, Phase, Signal, Timings
+from realtime.websocket.channel_life import TABLE, Action, Do, Event, Line, Moment, Phase, Signal, Timings
 
 DAY = 86_400.0
 START = 1_790_000_000.0

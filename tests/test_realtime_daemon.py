@@ -19,14 +19,14 @@ from typing import Any
 import pytest
 from stand_in import StandIn
 
-from realtime import daemon as daemon_module
-from realtime.daemon import Daemon, Options
-from realtime.figures import Figures, judge
-from realtime.health import Port
-from realtime.inbox import Frame, Inbox
-from realtime.intake import Intake
-from realtime.notify import Notifier
-from realtime.queue import About, Queue
+from realtime.aws.sqs_consumer import About, Queue
+from realtime.daemon import daemon as daemon_module
+from realtime.daemon.daemon import Daemon, Options
+from realtime.daemon.health import Figures, judge
+from realtime.daemon.http_port import Port
+from realtime.daemon.systemd import Notifier
+from realtime.storing.inbox import Frame, Inbox
+from realtime.storing.store_frames import Intake
 from reconcile.report import Report
 from rollbook.genesys.api.client import Api, Entity
 from rollbook.genesys.errors import RollbookError
@@ -107,7 +107,7 @@ async def test_a_reload_says_what_changes(tmp_path: Path, caplog: pytest.LogCapt
 
     async with running(tmp_path, StandIn(), reread=reread) as (daemon, _, _):
         await daemon.ready.wait()
-        with caplog.at_level(logging.INFO, logger="realtime.daemon"):
+        with caplog.at_level(logging.INFO, logger="realtime.daemon.daemon"):
             for _ in range(len(files)):
                 daemon.reload()
             said = caplog.messages[:]

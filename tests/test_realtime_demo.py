@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from organisation import dump
-from realtime import demo
+from realtime.commands import demo
 from reconcile.report import Report
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program import console

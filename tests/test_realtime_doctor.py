@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from realtime import doctor
+from realtime.commands import doctor
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.store.book import Book
 

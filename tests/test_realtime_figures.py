@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from realtime.figures import Figures, Line, judge
-from realtime.health import metrics
+from realtime.daemon.health import Figures, Line, judge
+from realtime.daemon.http_port import metrics
 
 WELL = Figures(
     lines=(Line(number=0, phase="listening", topics=3, details=0, connects=1, losses=0, heard=3),),

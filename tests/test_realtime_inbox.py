@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from realtime.inbox import Begin, End, Frame, Inbox
+from realtime.storing.inbox import Begin, End, Frame, Inbox
 
 NOW = datetime(2026, 8, 3, 14, tzinfo=UTC)
 

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.dead_letters import dead_letters
-from realtime.ingest import _unpacked, ingest
+from realtime.commands.dead_letters import dead_letters
+from realtime.commands.ingest import _unpacked, ingest
 from rollbook.genesys.messages.notification import Observation, Unreadable
 from rollbook.genesys.messages.payloads import parse_all, parse_stream, pieces
 from rollbook.store.book import Book
@@ -193,7 +193,7 @@ def test_dead_letters_are_listed_shown_tried_again_and_dropped(
 
 def test_letters_of_every_source_can_be_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
     """Frames of the socket, and events that could not be stored once: with their topic."""
-    from realtime.deposit import unstorable
+    from realtime.storing.store_batch import unstorable
     from rollbook.genesys.messages.notification import Unreadable, parse_frame
 
     frame = json.dumps(EVENTS[0]["detail"])
@@ -273,11 +273,11 @@ def test_a_file_is_read_in_pieces_of_memory(
             return super().read(size)
 
     def files(_: Path) -> Iterator[Any]:
-        from realtime.ingest import Origin
+        from realtime.commands.ingest import Origin
 
         yield Origin("big", 0, lambda: Watched("".join(LINES * 200).encode()))
 
-    monkeypatch.setattr("realtime.ingest._files", files)
+    monkeypatch.setattr("realtime.commands.ingest._files", files)
     _, told = run(ingest, "big", capsys=capsys)
     assert (told["events_new"], told["events_repeated"]) == (18, 18 * 199)
     assert set(asked) == {1 << 20}
@@ -352,7 +352,7 @@ def test_a_gzip_bomb_is_unpacked_in_pieces_and_said(
 ) -> None:
     """Forty megabytes in forty kilobytes: one dead letter, unless it is nothing, and the events around it are read."""
     monkeypatch.setattr("rollbook.genesys.messages.payloads.LONGEST", 2_000_000)
-    monkeypatch.setattr("realtime.ingest.LONGEST", 2_000_000)
+    monkeypatch.setattr("realtime.commands.ingest.LONGEST", 2_000_000)
     begin = LINES[0].encode() + b"\n" + (b'{"x":"' if kind == "a text" else b"")
     Path("bomb.gz").write_bytes(
         gzip.compress(

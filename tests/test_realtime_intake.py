@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from realtime import intake
-from realtime.inbox import Begin, Inbox
-from realtime.intake import Intake
+from realtime.storing.inbox import Begin, Inbox
+from realtime.storing.store_frames import Intake
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
 from tests.stage import now, topic

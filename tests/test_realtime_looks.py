@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stage import QUEUES, Stage, capture
 
-from realtime.looks import Believed, Doubt, weigh
+from realtime.websocket.list_changes import Believed, Doubt, weigh
 from reconcile.causes import Life, explain
 from rollbook.genesys.errors import ConnectionLost
 from rollbook.store.tables.coverage import Span

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from realtime.places import Places
+from realtime.websocket.channel_places import Places
 from rollbook.genesys.api.client import Channel
 from rollbook.genesys.program.settings import Secret
 

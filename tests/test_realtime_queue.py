@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from realtime.figures import Figures, judge
-from realtime.health import metrics
-from realtime.queue import Door, QueueError, QueueFigures
-from realtime.sqs import region_of
+from realtime.aws.sqs import region_of
+from realtime.aws.sqs_consumer import Door, QueueError, QueueFigures
+from realtime.daemon.health import Figures, judge
+from realtime.daemon.http_port import metrics
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.topics import DETAIL_TEMPLATES
@@ -173,7 +173,7 @@ def test_what_is_in_hand_at_the_end_is_shown_to_others_at_once(tmp_path: Path) -
 
 def test_more_than_fits_in_hand_is_left_in_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Receivers wait while the store is slow: memory has a bound."""
-    monkeypatch.setattr("realtime.queue.IN_HAND", 40)
+    monkeypatch.setattr("realtime.aws.sqs_consumer.IN_HAND", 40)
     queue = StandIn([numbered(number) for number in range(500)])
     Book.open(tmp_path / "a.db").close()
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)

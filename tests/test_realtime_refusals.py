@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from realtime.figures import hearing, judge
-from realtime.refusals import Refusals
-from realtime.subscriptions import Unasked
+from realtime.daemon.health import hearing, judge
+from realtime.websocket.refused_topics import Refusals
+from realtime.websocket.subscriptions import Unasked
 from rollbook.genesys.api.client import TopicState
 from rollbook.genesys.topics import expand
 from rollbook.store.book import Book

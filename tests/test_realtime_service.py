@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from realtime.figures import Figures, Line, judge
-from realtime.health import Port
-from realtime.logs import JsonLines
-from realtime.notify import Notifier
+from realtime.daemon.health import Figures, Line, judge
+from realtime.daemon.http_port import Port
+from realtime.daemon.json_logs import JsonLines
+from realtime.daemon.systemd import Notifier
 from rollbook.genesys.errors import RollbookError, SettingsError
 
 LISTENS = Line(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.follow import LINGER, Following, Heard
-from realtime.spread import Change, changes, free, spread
+from realtime.websocket.followed_conversations import LINGER, Following, Heard
+from realtime.websocket.topic_placement import Change, changes, free, spread
 
 
 def test_twenty_thousand_topics_fill_twenty_channels() -> None:

@@ -22,11 +22,11 @@ import pytest
 from aiohttp import web
 
 from realtime import lambda_handler
-from realtime.daemon import Daemon, Options
-from realtime.inbox import Frame, Inbox
-from realtime.intake import Intake
-from realtime.queue import Door, QueueError
-from realtime.sqs import SqsQueue
+from realtime.aws.sqs import SqsQueue
+from realtime.aws.sqs_consumer import Door, QueueError
+from realtime.daemon.daemon import Daemon, Options
+from realtime.storing.inbox import Frame, Inbox
+from realtime.storing.store_frames import Intake
 from reconcile.lambda_handler import handler as reconcile
 from reconcile.lambda_handler import time_of
 from rollbook.genesys.errors import RollbookError, SettingsError

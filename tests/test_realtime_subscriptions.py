@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from realtime.subscriptions import MOST_REQUESTS, Told, ask
+from realtime.websocket.subscriptions import MOST_REQUESTS, Told, ask
 from rollbook.genesys.api.client import Channel, TopicState
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret

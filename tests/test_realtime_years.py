@@ -12,10 +12,10 @@ import random
 
 import pytest
 
-from realtime.figures import judge
-from realtime.inbox import Inbox
-from realtime.signals import Timings
-from realtime.subscriber import Subscriber
+from realtime.daemon.health import judge
+from realtime.storing.inbox import Inbox
+from realtime.websocket.channel_states import Timings
+from realtime.websocket.supervisor import Subscriber
 from rollbook.genesys.program.settings import Settings
 from tests import virtual
 from tests.stage import topic

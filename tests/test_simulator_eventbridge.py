@@ -17,8 +17,8 @@ import boto3
 import pytest
 
 from realtime import lambda_handler
-from realtime.daemon import Daemon, Options
-from realtime.sqs import SqsQueue
+from realtime.aws.sqs import SqsQueue
+from realtime.daemon.daemon import Daemon, Options
 from rollbook.genesys.program.settings import load
 from rollbook.simulator import Simulator
 from rollbook.simulator.eventbridge.aws import to_bus, to_queue

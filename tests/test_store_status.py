@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rollbook.genesys.times import to_text
 from rollbook.store import status
 from rollbook.store.book import Book
-from rollbook.store.commands.status import status as command
+from rollbook.store.commands import status as shown_status
 from rollbook.store.tables.coverage import Span
 from whole import AS_ANYBODY, MAY_BE_ANYBODY, environment
 
@@ -95,10 +95,10 @@ def test_overlapping_channels_are_not_counted_twice() -> None:
 
 def test_all_of_it_and_nearly_all_of_it_look_different() -> None:
     """Nothing short of everything is called 100 %."""
-    assert status._percent(1.0) == "100 %"
-    assert status._percent(0.999999) == "99.99 %"
-    assert status._percent(0.5) == "50.0 %"
-    assert status._percent(None) == "–"
+    assert shown_status._percent(1.0) == "100 %"
+    assert shown_status._percent(0.999999) == "99.99 %"
+    assert shown_status._percent(0.5) == "50.0 %"
+    assert shown_status._percent(None) == "–"
 
 
 def test_an_empty_store_is_described_without_a_figure_that_means_nothing(
@@ -108,17 +108,17 @@ def test_an_empty_store_is_described_without_a_figure_that_means_nothing(
     monkeypatch.chdir(tmp_path)
     with Book.open(tmp_path / "rollbook.db", organization=("o1", "Acme")):
         pass
-    shown = CliRunner().invoke(command, [])
+    shown = CliRunner().invoke(shown_status.status, [])
     assert shown.exit_code == 0, shown.output
     assert "has never run" in shown.output
     assert max(len(line) for line in shown.output.splitlines()) <= 80
     with Book.open(tmp_path / "rollbook.db") as book:
         lacks = ["conversation:communication:view"]
         book.reject_topics([{"topic": "v2.a", "missing_permissions": lacks}], to_text(START)).result(10)
-    refused = CliRunner().invoke(command, []).output
+    refused = CliRunner().invoke(shown_status.status, []).output
     assert "has run, and has heard nothing yet" in refused
     assert lacks[0] in refused
-    told = json.loads(CliRunner().invoke(command, ["--json"]).output)
+    told = json.loads(CliRunner().invoke(shown_status.status, ["--json"]).output)
     assert told["organization"] == {"id": "o1", "name": "Acme"}
     assert (told["capture"]["since"], told["windows"]["by_verdict"]) == (None, {})
 
@@ -132,7 +132,7 @@ def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:
     found["windows"]["failed"] = [{"start": to_text(START), "end": to_text(END), "reason": reason, "next_try_at": None}]
     found["gaps"] = [{"kind": "missing", "cause": "not running", "detected": 101, "filled": 101}]
     found["sums"] |= {"detected": 101, "recovered": 101}
-    shown = list(status.lines(found))
+    shown = list(shown_status.lines(found))
     assert max(len(line) for line in shown) <= 80
     told = " ".join(" ".join(shown).split())
     assert reason in told

@@ -33,8 +33,8 @@ from unfriendly import (
 )
 
 from organisation import START, WINDOW, record
-from realtime.daemon import Daemon, Options
-from realtime.figures import judge
+from realtime.daemon.daemon import Daemon, Options
+from realtime.daemon.health import judge
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.times import Interval

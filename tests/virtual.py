@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from realtime.socket import SocketRefused
+from realtime.websocket.socket import SocketRefused
 from rollbook.genesys.api.client import Channel, Entity, TopicState
 from rollbook.genesys.errors import NotFound, RequestRefused, Unavailable
 from rollbook.genesys.messages.notification import Observation, Unreadable

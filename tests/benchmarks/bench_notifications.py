@@ -168,7 +168,7 @@ def rollbook(port: int, frames: int, path: str, answer: Any) -> None:
     """The daemon, without its reconciler, until every frame is a durable row."""
     import dataclasses
 
-    from realtime.daemon import Daemon, Options
+    from realtime.daemon.daemon import Daemon, Options
     from rollbook.genesys.program.process_memory import tune_collector
     from rollbook.genesys.program.settings import Secret, Settings
 

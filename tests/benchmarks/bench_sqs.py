@@ -8,7 +8,7 @@ empty and everything is durable and deleted:
 
   bare      one thread: receive until there are 100 messages, decode, and write the same rows: events with the same
             columns and a unique digest, and the conversation's row; one commit; delete
-  rollbook  `realtime.queue.Door` and the book: receivers, identity, live picture, dead letters, visibility, coverage
+  rollbook  `realtime.aws.sqs_consumer.Door` and the book: receivers, identity, live picture, dead letters, visibility, coverage
 
 Printed: events a second of each, best of three in turns, and the ratio, which is the figure that counts.
 """
@@ -29,7 +29,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 
 import bare_events  # noqa: E402 (a script beside this one)
 
-from realtime.queue import Door  # noqa: E402
+from realtime.aws.sqs_consumer import Door  # noqa: E402
 from rollbook.genesys.program.process_memory import tune_collector  # noqa: E402
 from rollbook.genesys.topics import DETAIL_MEMBERS, DETAIL_TEMPLATES  # noqa: E402
 from rollbook.store.book import Book  # noqa: E402

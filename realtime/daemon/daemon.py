@@ -19,15 +19,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from realtime.background import apart
-from realtime.clocks import corrected
-from realtime.figures import Figures, hearing
-from realtime.health import Port
-from realtime.notify import Notifier
-from realtime.queue import Door, Queue
-from realtime.signals import Timings
-from realtime.subscriber import ALIVE, REDISCOVER, Subscriber
-from realtime.vitals import Ledger, Vitals
+from realtime.aws.sqs_consumer import Door, Queue
+from realtime.daemon.clocks import corrected
+from realtime.daemon.health import Figures, hearing
+from realtime.daemon.http_port import Port
+from realtime.daemon.systemd import Notifier
+from realtime.daemon.vitals import Ledger, Vitals
+from realtime.websocket.channel_states import Timings
+from realtime.websocket.supervisor import ALIVE, REDISCOVER, Subscriber
+from realtime.websocket.tasks import apart
 from reconcile.due import AT_ONCE, Round, run_due
 from reconcile.report import Report, title
 from reconcile.schedule import Schedule
@@ -84,7 +84,7 @@ def _log_window(book: Book, report: Report) -> None:
 
 def _sqs(settings: Settings) -> Queue:
     # Imported where it is needed: boto3 takes longer to import than everything else together.
-    from realtime.sqs import SqsQueue
+    from realtime.aws.sqs import SqsQueue
 
     assert settings.sqs_queue_url is not None
     return SqsQueue(settings.sqs_queue_url, receivers=settings.sqs_receivers)

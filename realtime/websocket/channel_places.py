@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from realtime import spread
+from realtime.websocket import topic_placement
 from rollbook.genesys.api.client import Channel
 
 
@@ -33,11 +33,11 @@ class Places:
         """A channel of ours was created; answers whether it may have taken the place of one that is in use."""
         self.ours[channel.id.reveal()] = channel
         self.in_use += 1
-        if self.in_use > spread.CHANNELS_A_CLIENT and self.left:
+        if self.in_use > topic_placement.CHANNELS_A_CLIENT and self.left:
             # The platform took the oldest unused one away. (Counted as gone even if it was not: that is cautious.)
             del self.left[0]
             self.in_use -= 1
-        return self.in_use > spread.CHANNELS_A_CLIENT
+        return self.in_use > topic_placement.CHANNELS_A_CLIENT
 
     def prolonged(self, channel: Channel) -> None:
         """A channel of ours lives longer than was known."""
@@ -66,19 +66,19 @@ class Places:
     @property
     def others(self) -> int:
         """How many of the client's channels are somebody else's."""
-        return spread.others(self.in_use, len(self.ours) + len(self.left))
+        return topic_placement.others(self.in_use, len(self.ours) + len(self.left))
 
     def lines(self, standing: int) -> int:
         """How many lines may be: as many as there are channels that others leave, one at least.
 
         Of those that stand none ends for a channel that may be ours.
         """
-        left = spread.CHANNELS_A_CLIENT - self.others
+        left = topic_placement.CHANNELS_A_CLIENT - self.others
         return max(left, min(standing, left + self.coming), 1)
 
     def free(self, used: int) -> int:
         """How many channels could be created without taking one from somebody, if our lines use so many."""
-        return spread.free(self.in_use, len(self.ours) + len(self.left), used)
+        return topic_placement.free(self.in_use, len(self.ours) + len(self.left), used)
 
     def until(self) -> list[str]:
         """Until when each channel lives that we know to be ours, of this run or an earlier one."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from realtime.clocks import Jumps, LastHour, Skew
-from realtime.figures import Figures
+from realtime.daemon.clocks import Jumps, LastHour, Skew
+from realtime.daemon.health import Figures
 from rollbook.genesys.times import from_text
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from realtime import logs
-from realtime.daemon import Daemon
+from realtime.daemon import json_logs
+from realtime.daemon.daemon import Daemon
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 
@@ -22,7 +22,7 @@ def run(context: click.Context, *, settings: Settings, log_format: str, verbose:
     """
     console.start_logging(verbose + 1)
     if log_format == "json":
-        logs.use_json()
+        json_logs.use_json()
     flags = {name: context.params.get(name) for name in ("store_path", "config", "region")}
 
     async def work() -> int:

@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from realtime.queue import About, Message, QueueError
+from realtime.aws.sqs_consumer import About, Message, QueueError
 
 WAIT: Final = 20  # seconds of a long poll: the longest, and so the fewest calls
 _HOST: Final = re.compile(r"(?:sqs(?:-fips)?\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.com(?:\.cn)?")

@@ -20,9 +20,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from realtime.figures import Figures, judge
-from realtime.queue import QueueFigures
-from realtime.signals import Phase
+from realtime.aws.sqs_consumer import QueueFigures
+from realtime.daemon.health import Figures, judge
+from realtime.websocket.channel_states import Phase
 from rollbook.genesys.errors import RollbookError, SettingsError
 
 

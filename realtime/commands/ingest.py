@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from realtime.deposit import Heard, deposit
+from realtime.storing.store_batch import Heard, deposit
 from rollbook.genesys.errors import RollbookError, StoreError, UsageError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import LONGEST, parse_stream
@@ -29,7 +29,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 
 if TYPE_CHECKING:
-    from realtime.objects import Readable
+    from realtime.aws.s3 import Readable
 
 # Events of one commit, and bytes of them: a batch is all that is in memory of a file.
 BATCH: Final = 500
@@ -231,7 +231,7 @@ def _opener(path: Path) -> Callable[[], contextlib.AbstractContextManager[Readab
 
 def _objects(address: str) -> Iterator[Origin]:
     # Imported where it is needed: boto3 is slow to import.
-    from realtime.objects import Objects
+    from realtime.aws.s3 import Objects
 
     store = Objects()
     none = True

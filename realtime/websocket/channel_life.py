@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from realtime.signals import STEPS, Action, Channel, Do, Event, Moment, Phase, Signal, Timings
+from realtime.websocket.channel_states import STEPS, Action, Channel, Do, Event, Moment, Phase, Signal, Timings
 
 __all__ = ["Action", "Channel", "Do", "Event", "Line", "Moment", "Phase", "Signal", "Timings"]
 

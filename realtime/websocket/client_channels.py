@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from realtime.places import Places
-from realtime.spread import CHANNELS_A_CLIENT
+from realtime.websocket.channel_places import Places
+from realtime.websocket.topic_placement import CHANNELS_A_CLIENT
 from rollbook.genesys.api.client import Api, Channel
 from rollbook.genesys.errors import NotFound, PermissionRefused
 from rollbook.genesys.times import to_text

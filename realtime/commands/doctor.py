@@ -16,8 +16,8 @@ from typing import Any, Final, Literal
 
 import click
 
-from realtime.figures import remedy
-from realtime.health import split
+from realtime.daemon.health import remedy
+from realtime.daemon.http_port import split
 from rollbook.genesys import topics
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError
@@ -232,7 +232,7 @@ async def _channels(api: Api, settings: Settings, queues: list[str], users: list
 
 def _queue(url: str) -> Check:
     # Imported where it is needed: boto3 is slow to import.
-    from realtime.sqs import SqsQueue
+    from realtime.aws.sqs import SqsQueue
 
     try:
         queue = SqsQueue(url)

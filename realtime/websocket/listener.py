@@ -13,14 +13,24 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from realtime.background import Background
-from realtime.channel import Line
-from realtime.details import Details
-from realtime.held import Desk, Held, Opener, Silence, ends, is_event, read_at_once, refusal, words
-from realtime.inbox import Begin, End, Frame, Inbox
-from realtime.signals import Action, Do, Event, Phase, Signal, Timings
-from realtime.socket import PING, Socket, SocketRefused
-from realtime.subscriptions import Told, ask
+from realtime.storing.inbox import Begin, End, Frame, Inbox
+from realtime.websocket.channel_life import Line
+from realtime.websocket.channel_session import (
+    Desk,
+    Held,
+    Opener,
+    Silence,
+    ends,
+    is_event,
+    read_at_once,
+    refusal,
+    words,
+)
+from realtime.websocket.channel_states import Action, Do, Event, Phase, Signal, Timings
+from realtime.websocket.detail_events import Details
+from realtime.websocket.socket import PING, Socket, SocketRefused
+from realtime.websocket.subscriptions import Told, ask
+from realtime.websocket.tasks import Background
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import NotFound, RollbookError
 from rollbook.genesys.messages.notification import (

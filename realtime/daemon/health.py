@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from realtime.queue import QueueFigures
+from realtime.aws.sqs_consumer import QueueFigures
 from rollbook.genesys.program.terminal import count
 
 # Not heard yet, not stored yet: seconds that are normal, and seconds beyond which nothing works.

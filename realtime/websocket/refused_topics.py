@@ -15,8 +15,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from realtime.figures import mend
-from realtime.subscriptions import Told, Unasked
+from realtime.daemon.health import mend
+from realtime.websocket.subscriptions import Told, Unasked
 from rollbook.genesys.api.client import TopicState
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text

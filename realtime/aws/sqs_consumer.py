@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
-from realtime.deposit import Deposited, Heard, deposit
+from realtime.storing.store_batch import Deposited, Heard, deposit
 from rollbook.genesys.errors import RollbookError, StoreError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import parse_all

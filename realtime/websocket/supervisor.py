@@ -16,20 +16,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from realtime import spread
-from realtime.background import attempt
-from realtime.census import Census
-from realtime.figures import Figures, Line
-from realtime.follow import TOPICS_A_CONVERSATION, Following, Heard
-from realtime.held import Opener
-from realtime.inbox import Inbox
-from realtime.intake import Intake
-from realtime.listener import LET_GO, Listener
-from realtime.looks import APART, Looks
-from realtime.refusals import Refusals
-from realtime.signals import Moment, Phase, Timings
-from realtime.socket import Socket
-from realtime.subscriptions import Told
+from realtime.daemon.health import Figures, Line
+from realtime.storing.inbox import Inbox
+from realtime.storing.store_frames import Intake
+from realtime.websocket import topic_placement
+from realtime.websocket.channel_session import Opener
+from realtime.websocket.channel_states import Moment, Phase, Timings
+from realtime.websocket.client_channels import Census
+from realtime.websocket.followed_conversations import TOPICS_A_CONVERSATION, Following, Heard
+from realtime.websocket.list_changes import APART, Looks
+from realtime.websocket.listener import LET_GO, Listener
+from realtime.websocket.refused_topics import Refusals
+from realtime.websocket.socket import Socket
+from realtime.websocket.subscriptions import Told
+from realtime.websocket.tasks import attempt
 from rollbook.genesys.api.client import Api, Channel, Entity, TopicState
 from rollbook.genesys.errors import Unavailable
 from rollbook.genesys.messages.live_facts import believed
@@ -379,7 +379,7 @@ class Subscriber:
     def _spread(self, topics: Sequence[str]) -> None:
         channels = self._lines_allowed()
         standing = {number: one.topics for number, one in self._listeners.items() if number != _DETAILS}
-        plan = spread.spread(topics, standing, channels=channels)
+        plan = topic_placement.spread(topics, standing, channels=channels)
         if plan.unplaced and len(plan.unplaced) != len(self.unplaced):
             log.error("%d topics find no room on %d channels", len(plan.unplaced), channels)
         self.unplaced = plan.unplaced
@@ -419,7 +419,7 @@ class Subscriber:
     # Details of live conversations
 
     def _make_room(self, listener: Listener, topics: int) -> None:
-        keep = (spread.TOPICS_A_CHANNEL - topics) // TOPICS_A_CONVERSATION
+        keep = (topic_placement.TOPICS_A_CHANNEL - topics) // TOPICS_A_CONVERSATION
         gone = self._following.forget(listener.number, keep)
         if gone:
             listener.follow((), gone)
@@ -440,7 +440,7 @@ class Subscriber:
         if not self._settings.follow_details:
             return
         room = {
-            number: spread.TOPICS_A_CHANNEL - len(one.topics)
+            number: topic_placement.TOPICS_A_CHANNEL - len(one.topics)
             for number, one in self._listeners.items()
             if one.line.listening
         }

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from realtime.held import Desk, Held, words
-from realtime.subscriptions import ask
+from realtime.websocket.channel_session import Desk, Held, words
+from realtime.websocket.subscriptions import ask
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.topics import detail_topics

@@ -17,8 +17,8 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Final, TypeVar
 
-from realtime.deposit import is_last_resort, unstorable
-from realtime.inbox import Begin, End, Frame, Inbox
+from realtime.storing.inbox import Begin, End, Frame, Inbox
+from realtime.storing.store_batch import is_last_resort, unstorable
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
 from rollbook.genesys.program.terminal import count

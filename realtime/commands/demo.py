@@ -20,7 +20,7 @@ import click
 import msgspec
 from rich.table import Table
 
-from realtime.daemon import Daemon, Options
+from realtime.daemon.daemon import Daemon, Options
 from reconcile.follow import follow
 from reconcile.report import Report
 from reconcile.runner import reconcile_window

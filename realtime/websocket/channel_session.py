@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
-from realtime.channel import Line
-from realtime.signals import Action, Event, Moment, Signal
-from realtime.socket import PING
-from realtime.subscriptions import Told, message
+from realtime.websocket.channel_life import Line
+from realtime.websocket.channel_states import Action, Event, Moment, Signal
+from realtime.websocket.socket import PING
+from realtime.websocket.subscriptions import Told, message
 from rollbook.genesys.api.client import Channel, TopicState
 from rollbook.genesys.errors import ApiError, NotFound, RollbookError
 from rollbook.genesys.messages.notification import Control, Observation, Reply, Unreadable, parse_frame

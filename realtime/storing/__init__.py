@@ -1,0 +1,1 @@
+"""From a frame to a row: what waits, and how a batch is stored."""

@@ -1,0 +1,1 @@
+"""Channels, their sockets, and which topics go on which channel."""
