@@ -94,8 +94,8 @@ def _partial(done: list[Report]) -> DueReport:
 
 
 async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dict[str, Any]:
-    from reconcile.read import Stopped
-    from reconcile.runner import reconcile_window
+    from reconcile.reading.query import Stopped
+    from reconcile.run.runner import reconcile_window
     from rollbook.genesys.api.client import Api
     from rollbook.genesys.times import check_ended
 
@@ -111,7 +111,7 @@ async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dic
 
 
 async def _due(settings: Settings, done: list[Report], stop: asyncio.Event) -> dict[str, Any]:
-    from reconcile.due import Round, run_due
+    from reconcile.due.rounds import Round, run_due
     from rollbook.genesys.api.client import Api
 
     async with Api(settings, now=_now) as api, _opened(settings, api) as book:

@@ -13,12 +13,16 @@ from rollbook.genesys.program import console
 _COMMANDS: Final = {
     "demo": ("realtime.commands.demo", "demo", "Capture a simulated organisation, lose some of it, find it again."),
     "run": ("realtime.commands.run", "run", "Listen, and reconcile what has closed: the daemon."),
-    "reconcile": ("reconcile.cli", "reconcile", "Read a window of time, or all that are due, and fill the gaps."),
+    "reconcile": (
+        "reconcile.commands.reconcile",
+        "reconcile",
+        "Read a window of time, or all that are due, and fill the gaps.",
+    ),
     "status": ("rollbook.store.commands.status", "status", "Say how capture, coverage and the windows stand."),
     "windows": ("rollbook.store.commands.ledger", "windows", "List the windows, by verdict or date."),
     "window": ("rollbook.store.commands.ledger", "window", "Show a window's proof: every run over it."),
     "gaps": ("rollbook.store.commands.ledger", "gaps", "List what capture missed or had wrong, and why."),
-    "verify": ("reconcile.verify_cli", "verify", "Hold the platform's own counts against what is stored."),
+    "verify": ("reconcile.commands.verify", "verify", "Hold the platform's own counts against what is stored."),
     "rebuild": ("rollbook.store.commands.ledger", "rebuild", "Make all rows again from details and events."),
     "doctor": ("realtime.commands.doctor", "doctor", "Check everything that a run needs, and say how to mend it."),
     "ingest": ("realtime.commands.ingest", "ingest", "Read events from files or S3, as if they had been heard."),
@@ -67,6 +71,6 @@ def main() -> NoReturn:
 
 def reconcile_main() -> NoReturn:
     """The command `reconcile`, which is `rollbook reconcile`."""
-    from reconcile.cli import reconcile
+    from reconcile.commands.reconcile import reconcile
 
     console.main(reconcile, name="reconcile")

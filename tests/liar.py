@@ -24,9 +24,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from organisation import START, Clock, Organisation, Record, at
-from reconcile.due import Round, run_due
+from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
-from reconcile.runner import reconcile_window
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Entity, Job
 from rollbook.genesys.errors import ApiError, RollbookError, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
@@ -376,7 +376,7 @@ def runs(path: Path) -> list[dict[str, Any]]:
 
 async def stopped(work: Any) -> None:
     """What is asked to stop does so: it says that it was stopped, or has nothing to say."""
-    from reconcile.read import Stopped
+    from reconcile.reading.query import Stopped
 
     with suppress(Stopped, RollbookError):
         await work

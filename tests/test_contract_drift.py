@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from reconcile.runner import reconcile_window
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from reconcile.due import AT_ONCE, Round, run_due
-from reconcile.runner import reconcile_window
+from reconcile.due.rounds import AT_ONCE, Round, run_due
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import Unavailable
 from rollbook.genesys.messages.notification import Observation, parse_frame

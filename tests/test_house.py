@@ -14,7 +14,7 @@ ROOMS = [*FLOORS[:-1], "rollbook/simulator"]
 DOORS = {
     "httpx": {"rollbook/genesys/api/http.py"},
     "websockets": {"realtime/websocket/socket.py"},
-    "apscheduler": {"reconcile/schedule.py"},
+    "apscheduler": {"reconcile/due/schedule.py"},
     "aiohttp": {"realtime/daemon/http_port.py"},
     "rich": {"genesys/", "rollbook/store/commands/status.py", "reconcile/", "realtime/", "rollbook/commands.py"},
     "sqlite3": {"store/"},

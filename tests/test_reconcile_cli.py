@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from reconcile import cli
+from reconcile.commands import reconcile
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval
@@ -43,8 +43,8 @@ async def test_what_was_found_stands_below_the_bar(
     monkeypatch.setattr(sys, "stdout", terminal)
     settings = load(env=organisation.env, cwd=tmp_path)
     settings = replace(settings, store_path=tmp_path / "rollbook.db", since=NOW - timedelta(hours=1))
-    words = cli.Words(window=window, settings=settings, via="query", dry_run=False, wait=0, as_json=False)
-    assert await cli._work(words) == 0
+    words = reconcile.Words(window=window, settings=settings, via="query", dry_run=False, wait=0, as_json=False)
+    assert await reconcile._work(words) == 0
     shown = terminal.getvalue()
     assert shown.rindex("\x1b") < shown.index("missing")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from realtime.daemon.daemon import SHARE
-from reconcile.due import AT_ONCE, Round, run_due
+from reconcile.due.rounds import AT_ONCE, Round, run_due
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.program.settings import load
 from rollbook.simulator import Simulator

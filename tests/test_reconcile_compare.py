@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organisation import WINDOW, at, page, record
-from reconcile.compare import Batch, Tally
-from reconcile.scan import packed
+from reconcile.reading.scan import packed
+from reconcile.reading.tally import Batch, Tally
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval
 

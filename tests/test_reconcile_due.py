@@ -14,10 +14,10 @@ import pytest
 from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 
 from organisation import START, Clock, Organisation, at, dump, ended, only, record, settings
-from reconcile.due import Round, run_due
+from reconcile.due.rounds import Round, run_due
+from reconcile.due.schedule import Schedule
 from reconcile.report import DueReport, Report
-from reconcile.runner import reconcile_window
-from reconcile.schedule import Schedule
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import ConnectionLost, NotAuthenticated, RequestRefused, Unavailable, UsageError
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organisation import START, WINDOW, at, page, record
-from reconcile import job_proof
-from reconcile.job_proof import CursorTrail, Group, agrees, counted, groups, narrower, smaller
-from reconcile.scan import Part, packed
+from reconcile.reading import job_proof
+from reconcile.reading.job_proof import CursorTrail, Group, agrees, counted, groups, narrower, smaller
+from reconcile.reading.scan import Part, packed
 from rollbook.genesys.times import Interval
 
 CURSORS = st.text("ab", min_size=1, max_size=2)

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organisation import START, WINDOW, Clock, Organisation, Record, at, only, page, record
-from reconcile import job_proof, jobs, journal
-from reconcile.jobs import Result
-from reconcile.read import Stopped
+from reconcile.reading import job_proof, jobs, resume
+from reconcile.reading.jobs import Result
+from reconcile.reading.query import Stopped
 from rollbook.genesys.api.client import Job
 from rollbook.genesys.errors import ApiError, ConnectionLost, RequestRefused, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
@@ -100,12 +100,12 @@ def many(number: int) -> list[Record]:
 
 async def go(
     org: Odd, window: Interval = WINDOW, *, clock: Clock | None = None, members: Mapping[str, Any] | None = None,
-    result: Result | None = None, entries: list[journal.Entry] | None = None, stop: asyncio.Event | None = None,
+    result: Result | None = None, entries: list[resume.Entry] | None = None, stop: asyncio.Event | None = None,
 ) -> Result:  # fmt: skip
     """Read a window by jobs. entries: gets those of the journal, and so the reading can be gone on with."""
     clock = clock or Clock()
 
-    async def take(_rows: Sequence[DetailRow], _as_of: str, entry: journal.Entry | None = None) -> None:
+    async def take(_rows: Sequence[DetailRow], _as_of: str, entry: resume.Entry | None = None) -> None:
         if entries is not None and entry is not None:
             entries.append(entry)
 
@@ -184,7 +184,7 @@ ENDLESS: dict[str, Callable[[Asked], str]] = {
 @pytest.mark.parametrize("cursor", ENDLESS.values(), ids=ENDLESS.keys())
 async def test_a_cursor_without_an_end_ends_within_a_few_pages(cursor: Callable[[Asked], str], total: bool) -> None:
     """Proven where the query counts as many as came, else not, with the reason; the journal has each row once."""
-    org, entries = Odd(*many(10)), list[journal.Entry]()
+    org, entries = Odd(*many(10)), list[resume.Entry]()
     org.spoil = names(cursor)
     if not total:
         org.totals = lambda _total, _query: job_proof.SATURATED
@@ -297,7 +297,7 @@ def week() -> list[Record]:
 
 async def test_a_job_over_too_much_is_made_over_half_of_it() -> None:
     """By days, then within one: every row once, and the part that cannot be had is the smallest."""
-    org, entries = Odd(*week()), list[journal.Entry]()
+    org, entries = Odd(*week()), list[resume.Entry]()
 
     def spoil(asked: Asked, honest: DetailsPage) -> DetailsPage:
         if asked.interval.length > timedelta(days=1):
@@ -328,7 +328,7 @@ async def test_what_cannot_be_had_in_any_size_is_left_to_the_query() -> None:
 @pytest.mark.parametrize("error", [Unavailable("limit", status=429), ConnectionLost("no way")], ids=str)
 async def test_what_would_not_be_had_in_less_either_ends_the_run(error: Exception) -> None:
     """A limit of requests, or no connection: the next run goes on there."""
-    org, entries = Odd(*many(10)), list[journal.Entry]()
+    org, entries = Odd(*many(10)), list[resume.Entry]()
 
     def spoil(asked: Asked, honest: DetailsPage) -> DetailsPage:
         if asked.number == 3:
@@ -619,7 +619,7 @@ async def test_a_total_that_cannot_be_had_as_asked_is_asked_for_in_halves() -> N
 @pytest.mark.parametrize("cut", range(1, 12))
 async def test_a_reading_that_stood_still_is_gone_on_with_as_strictly(cut: int, cursor: Callable[[Asked], str]) -> None:
     """Cut wherever it is, and whatever the query counts: the doubt is not forgotten."""
-    org, entries, stop = Odd(*many(10)), list[journal.Entry](), asyncio.Event()
+    org, entries, stop = Odd(*many(10)), list[resume.Entry](), asyncio.Event()
     spoil = names(cursor)
 
     def stopping(asked: Asked, honest: DetailsPage) -> DetailsPage:
@@ -632,7 +632,7 @@ async def test_a_reading_that_stood_still_is_gone_on_with_as_strictly(cut: int, 
     try:
         result = await go(org, entries=entries, stop=stop)
     except Stopped:
-        kept = journal.decode([journal.encode(entry) for entry in entries])
+        kept = resume.decode([resume.encode(entry) for entry in entries])
         result = Result()
         assert await jobs.resume(org, result, kept)  # type: ignore[arg-type]
         result = await go(org, entries=entries, result=result)
@@ -643,17 +643,17 @@ async def test_a_reading_that_stood_still_is_gone_on_with_as_strictly(cut: int, 
 @pytest.mark.parametrize(
     "odd",
     [
-        journal.Entry("results", rows=[("a", at(1), at(2))], text="3"),
-        journal.Entry("page", part=WINDOW.text, page=1),
-        journal.Entry("doubt", text="of a query", doubted=["a"]),
-        journal.Entry("job", part=WINDOW.text),
-        journal.Entry("split"),
+        resume.Entry("results", rows=[("a", at(1), at(2))], text="3"),
+        resume.Entry("page", part=WINDOW.text, page=1),
+        resume.Entry("doubt", text="of a query", doubted=["a"]),
+        resume.Entry("job", part=WINDOW.text),
+        resume.Entry("split"),
     ],
     ids=lambda entry: entry.kind,
 )
-async def test_entries_that_are_odd_are_not_gone_on_with(odd: journal.Entry) -> None:
+async def test_entries_that_are_odd_are_not_gone_on_with(odd: resume.Entry) -> None:
     """Results without a watermark (an earlier version kept them), a query's page, no id: it is read anew."""
-    known = [journal.Entry("begin"), journal.Entry("job", part=WINDOW.text, text="job-1", page=1000)]
+    known = [resume.Entry("begin"), resume.Entry("job", part=WINDOW.text, text="job-1", page=1000)]
     result = Result()
     assert not await jobs.resume(Odd(), result, [*known, odd])  # type: ignore[arg-type]
     assert result == Result() or (result.rows, result.done, result.job) == ({}, set(), None)
@@ -661,7 +661,7 @@ async def test_entries_that_are_odd_are_not_gone_on_with(odd: journal.Entry) -> 
 
 async def test_the_size_of_pages_is_gone_on_with() -> None:
     """A cursor may count pages of the size with which it was made."""
-    org, entries, stop = Odd(*many(30)), list[journal.Entry](), asyncio.Event()
+    org, entries, stop = Odd(*many(30)), list[resume.Entry](), asyncio.Event()
     org.rows_a_page = 1000
     shrink = too_large(10, Unavailable("slow", status=504))
 
@@ -732,7 +732,7 @@ def test_no_world_is_proven_wrongly(
         if isinstance(org, ByStart):
             org.days = rule == "days"
         org.states = [*([state] for state in states), ["FULFILLED"]]
-        stop, entries, clock = asyncio.Event(), list[journal.Entry](), Clock()
+        stop, entries, clock = asyncio.Event(), list[resume.Entry](), Clock()
 
         def spoil(asked: Asked, honest: DetailsPage) -> DetailsPage:
             if asked.number == cut:

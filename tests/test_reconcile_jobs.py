@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from organisation import START, WINDOW, Clock, at, only, page, record
-from reconcile import jobs
-from reconcile.jobs import PastWatermark, Result
-from reconcile.read import Stopped
-from reconcile.scan import end_of, start_of
+from reconcile.reading import jobs
+from reconcile.reading.jobs import PastWatermark, Result
+from reconcile.reading.query import Stopped
+from reconcile.reading.scan import end_of, start_of
 from rollbook.genesys.api.client import Job
 from rollbook.genesys.errors import RequestRefused, Unavailable, UsageError
 from rollbook.genesys.messages.details import DetailRow, DetailsPage

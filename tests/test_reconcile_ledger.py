@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from organisation import START, Clock, Organisation, at, ended, record, settings
-from reconcile import follow, plan, window
-from reconcile.cli import pace
-from reconcile.due import Round, run_due
-from reconcile.meter import Meter
-from reconcile.plan import Due, Rules
+from reconcile import window
+from reconcile.commands.reconcile import pace
+from reconcile.due import plan
+from reconcile.due.plan import Due, Rules
+from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport
-from reconcile.runner import reconcile_window
-from reconcile.task import Progress
+from reconcile.run import by_id
+from reconcile.run.options import Progress
+from reconcile.run.progress import Meter
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
@@ -203,7 +205,7 @@ async def test_a_platform_that_takes_fewer_ids_is_asked_for_fewer() -> None:
             return await org.details_by_id(ids)
 
     clock = Clock()
-    answers = [one async for one in follow.ask(Small(), org.truth, now=clock.now)]
+    answers = [one async for one in by_id.ask(Small(), org.truth, now=clock.now)]
     assert sum(len(one.rows) for one in answers) == 230
     assert asked == [100, 50, 50, 50, 50, 30]
 

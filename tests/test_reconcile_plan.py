@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from reconcile import plan as planning
 from reconcile import window as windows
-from reconcile.plan import Due, Rules, plan
+from reconcile.due import plan as planning
+from reconcile.due.plan import Due, Rules, plan
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables.windows import WindowRow
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from reconcile import scan as scans
-from reconcile.proof import MOST_ROWS, SECOND_LOOK, Fetch, Finished, Pause, Reader, id_digest
-from reconcile.scan import Part, Row
+from reconcile.reading import scan as scans
+from reconcile.reading.reader import MOST_ROWS, SECOND_LOOK, Fetch, Finished, Pause, Reader, id_digest
+from reconcile.reading.scan import Part, Row
 from rollbook.genesys.times import Interval, to_text
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from organisation import START, WINDOW, Clock, Organisation, at, only, page, record
-from reconcile.proof import MOST_REFUSALS, PAUSES, SECOND_LOOK, Finished, Reader
-from reconcile.read import Query, Stopped, Take, read
-from reconcile.scan import PAGE_SIZE, Part
+from reconcile.reading.query import Query, Stopped, Take, read
+from reconcile.reading.reader import MOST_REFUSALS, PAUSES, SECOND_LOOK, Finished, Reader
+from reconcile.reading.scan import PAGE_SIZE, Part
 from rollbook.genesys.errors import (
     ApiError,
     ConnectionLost,

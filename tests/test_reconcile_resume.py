@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organisation import NOW, START, WINDOW, Clock, Organisation, at, dump, ended, record, settings
-from reconcile import journal
-from reconcile.proof import Reader
-from reconcile.read import Query, read
+from reconcile.reading import resume
+from reconcile.reading.query import Query, read
+from reconcile.reading.reader import Reader
 from reconcile.report import Report
-from reconcile.runner import reconcile_window
-from reconcile.task import Task
+from reconcile.run.options import Task
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import ConnectionLost
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import Interval
@@ -142,7 +142,7 @@ async def test_what_lies_too_long_is_read_anew(tmp_path: Path) -> None:
     with pytest.raises(Crash):
         await run(path, org, clock)
     assert dump(path)["unfinished_readings"] != []
-    clock.at += journal.KEPT + timedelta(minutes=1)
+    clock.at += resume.KEPT + timedelta(minutes=1)
     org.pages, org.dies_at = 0, None
     report = await run(path, org, clock)
     assert (org.pages, report.verdict, report.missing) == (8, "open", 8)
@@ -216,7 +216,7 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
         org.moves = {number: move(what, number) for number, what in moves.items()}
         return org
 
-    async def read_on(reader: Reader, org: Organisation, told: list[journal.Entry]) -> Any:
+    async def read_on(reader: Reader, org: Organisation, told: list[resume.Entry]) -> Any:
         clock = Clock()
 
         async def take(*_: Any) -> None:
@@ -230,9 +230,9 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
     first, told = new(), []
     whole = moving()
     finished = asyncio.run(read_on(first, whole, told))
-    kept = [journal.decode([journal.encode(one)])[0] for one in told[:cut]]
+    kept = [resume.decode([resume.encode(one)])[0] for one in told[:cut]]
     second = new()
-    assert journal.replay(second, kept)
+    assert resume.replay(second, kept)
     rest = moving()
     for number in sorted(one for one in rest.moves if one <= len(kept)):
         rest.moves[number](rest)
@@ -244,10 +244,10 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
 
 def test_what_another_version_kept_is_not_used() -> None:
     """Entries that cannot be read, or do not fit, are thrown away."""
-    assert journal.decode([b'{"kind": "unheard of"}']) == []
-    assert journal.decode([b"no json"]) == []
-    strange = journal.Entry("page", at(0), part="another", page=1)
-    assert not journal.replay(Reader(WINDOW, longest=timedelta(days=7)), [strange])
+    assert resume.decode([b'{"kind": "unheard of"}']) == []
+    assert resume.decode([b"no json"]) == []
+    strange = resume.Entry("page", at(0), part="another", page=1)
+    assert not resume.replay(Reader(WINDOW, longest=timedelta(days=7)), [strange])
 
 
 def test_progress_is_kept_by_what_is_read_and_how() -> None:

@@ -30,11 +30,11 @@ from organisation import (
     record,
     settings,
 )
-from reconcile import follow
-from reconcile.jobs import PastWatermark
-from reconcile.read import Stopped
+from reconcile.reading.jobs import PastWatermark
+from reconcile.reading.query import Stopped
 from reconcile.report import Report
-from reconcile.runner import reconcile_window
+from reconcile.run import by_id
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.messages.notification import LiveFacts, Observation
 from rollbook.genesys.times import Interval, from_text, to_text
@@ -62,7 +62,7 @@ class Scene:
 
     async def follow(self, **changed: Any) -> dict[str, int]:
         """Follow up what is open, as `--due` does after its windows."""
-        return (await follow.follow(self.book, self.org, settings(**changed), now=self.clock.now)).as_dict()
+        return (await by_id.follow(self.book, self.org, settings(**changed), now=self.clock.now)).as_dict()
 
     def hear(
         self, conversation_id: str, *, started: float | None = 5, ended: float | None = None, at_minute: float = 6
@@ -262,7 +262,7 @@ async def test_more_heard_than_one_request_takes(scene: Scene) -> None:
     assert (report.live_only, report.verdict) == (250, "complete")
     asked = Counter(scene.org.asked)
     assert {asked[f"g{number}"] for number in range(250)} == {2}
-    assert follow.SECOND_QUESTION in scene.clock.slept
+    assert by_id.SECOND_QUESTION in scene.clock.slept
 
 
 async def test_heard_and_an_answer_that_knows_nothing(scene: Scene) -> None:
@@ -700,7 +700,7 @@ async def test_a_row_that_is_gone_is_kept(scene: Scene) -> None:
     report = await scene.run()
     assert figures(report, "unique", "ongoing", "verdict") == {"unique": 7, "ongoing": 0, "verdict": "failed"}
     assert "count as gone when a later answer lacks them too" in str(report.reason)
-    scene.clock.at += follow.APART
+    scene.clock.at += by_id.APART
     report = await scene.run()
     assert figures(report, "unique", "ongoing", "verdict") == {"unique": 7, "ongoing": 0, "verdict": "complete"}
     assert scene.rows("SELECT conversation_id FROM conversations WHERE followed = 'gone'") == [("c1",)]
@@ -714,12 +714,12 @@ async def test_one_that_is_gone_later_is_kept_and_not_asked_for_for_ever(scene: 
     del scene.org.truth["a"]
     told = await scene.follow()
     assert (told["asked"], told["gone"], scene.verdict()) == (1, 0, "open"), "one answer is one witness"
-    scene.clock.at += follow.APART
+    scene.clock.at += by_id.APART
     told = await scene.follow()
     assert (told["asked"], told["gone"], scene.verdict()) == (1, 1, "complete")
     assert (await scene.follow())["asked"] == 0
     assert set(scene.stored()) == {"a", "b"}
-    scene.clock.at += follow.NOW_AND_THEN
+    scene.clock.at += by_id.NOW_AND_THEN
     assert (await scene.follow())["asked"] == 1
 
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from organisation import START, Clock, Organisation, Record, dump
-from reconcile.due import Round, run_due
-from reconcile.runner import reconcile_window
+from reconcile.due.rounds import Round, run_due
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.messages.notification import Observation, parse_frame
 from rollbook.genesys.program.settings import Settings

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from organisation import START, Clock, page, record, settings
-from reconcile import journal
-from reconcile.follow import done
-from reconcile.task import Task
-from reconcile.writing import Writing
+from reconcile.reading import resume
+from reconcile.run.by_id import done
+from reconcile.run.options import Task
+from reconcile.run.page_writer import Writing
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
@@ -97,12 +97,12 @@ async def test_behind_a_write_that_failed_nothing_is_remembered(
         book._write(lambda _db: slow.result(60))
         one = writing(book, 0)
         for number in range(3):
-            await one.take(rows(0, number), AT, journal.Entry("page"))
+            await one.take(rows(0, number), AT, resume.Entry("page"))
         slow.set_result(None)
         with pytest.raises(StoreFull):
             await one.drain()
         await one.drain()
-        remembered = journal.decode(book.progress(one._task.journal_key, since=AT[:10]))
+        remembered = resume.decode(book.progress(one._task.journal_key, since=AT[:10]))
     assert [entry.kind for entry in remembered] == ["begin"]
 
 
@@ -114,7 +114,7 @@ async def test_a_step_that_could_not_be_remembered_is_told(tmp_path: Path, monke
 
         async def read() -> None:
             for number in range(3):
-                await one.take(rows(0, number), AT, journal.Entry("page"))
+                await one.take(rows(0, number), AT, resume.Entry("page"))
                 await done(book._write(lambda _db: None))
             await one.drain()
 

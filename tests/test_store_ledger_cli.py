@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from organisation import dump
 from reconcile import verify
-from reconcile.runner import reconcile_window
+from reconcile.run.runner import reconcile_window
 from rollbook.commands import cli
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RequestRefused, UsageError

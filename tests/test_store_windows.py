@@ -13,8 +13,8 @@ from hypothesis import event, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from reconcile import plan as planning
-from reconcile.plan import Rules, plan
+from reconcile.due import plan as planning
+from reconcile.due.plan import Rules, plan
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables import schema, windows
 from rollbook.store.tables.windows import WindowRow

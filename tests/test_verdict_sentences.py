@@ -15,10 +15,13 @@ import pytest
 from liar import Answer, Liar, Scene, runs, scene_at
 
 from organisation import START, WINDOW, page, record
-from reconcile import follow, job_proof, jobs, journal, plan, proof, runner, scan, window
-from reconcile.due import Round, run_due
-from reconcile.runner import run
-from reconcile.task import Task
+from reconcile import window
+from reconcile.due import plan
+from reconcile.due.rounds import Round, run_due
+from reconcile.reading import job_proof, jobs, reader, resume, scan
+from reconcile.run import by_id, runner
+from reconcile.run.options import Task
+from reconcile.run.runner import run
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, Unavailable
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
@@ -575,11 +578,11 @@ FIGURES: Final[Mapping[str, bool]] = {
     "an hour after the first one": timedelta(hours=1) == window.SECOND_WITNESS,
     "from twelve hours before its last": timedelta(hours=12) == window.LATE_END,
     "a hundred a page": scan.PAGE_SIZE == 100,
-    "again, two seconds later": proof.SECOND_LOOK == 2,
+    "again, two seconds later": reader.SECOND_LOOK == 2,
     "of two to six pages": scan.MOST_CHECKED == 6,
-    "After eight passes": proof.MAX_PASSES == 8,
-    "25 rows, 5, 1": list(proof._SMALLER.values()) == [25, 5, 1],
-    "More than 100,000 rows": 99_000 < proof.MOST_ROWS < 100_000,
+    "After eight passes": reader.MAX_PASSES == 8,
+    "25 rows, 5, 1": list(reader._SMALLER.values()) == [25, 5, 1],
+    "More than 100,000 rows": 99_000 < reader.MOST_ROWS < 100_000,
     "every four hours": timedelta(hours=4) == plan.DAY_AGAIN,
     "the last five minutes of the day before": timedelta(minutes=5) == runner._BEFORE_MIDNIGHT,
     "(7 days, 31 with a filter)": (runner.LONGEST.days, runner.LONGEST_FILTERED.days) == (7, 31),
@@ -592,10 +595,10 @@ FIGURES: Final[Mapping[str, bool]] = {
     "waited for two hours": timedelta(hours=2) == jobs.PATIENCE,
     "a quarter of an hour is waited": timedelta(minutes=15) == jobs.CROWDED,
     "six hours or more": timedelta(hours=6) == jobs.WORTH_A_JOB,
-    "two answers, ten minutes apart": timedelta(minutes=10) == follow.APART,
+    "two answers, ten minutes apart": timedelta(minutes=10) == by_id.APART,
     "open for 30 days": Settings().stuck_after == timedelta(days=30),
-    "asked for once a day": timedelta(days=1) == follow.NOW_AND_THEN,
-    "After twelve hours": timedelta(hours=12) == journal.KEPT,
+    "asked for once a day": timedelta(days=1) == by_id.NOW_AND_THEN,
+    "After twelve hours": timedelta(hours=12) == resume.KEPT,
 }
 
 

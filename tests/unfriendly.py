@@ -24,9 +24,9 @@ import pytest
 from aiohttp import web
 
 from organisation import START, Clock, Record
-from reconcile.due import Round, run_due
+from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
-from reconcile.runner import reconcile_window
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api import http
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.http import Http

@@ -36,8 +36,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from realtime.daemon.clocks import corrected
-from reconcile.due import Round, run_due
-from reconcile.runner import reconcile_window
+from reconcile.due.rounds import Round, run_due
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.messages.notification import Observation, parse_frame

@@ -21,9 +21,9 @@ import msgspec
 from rich.table import Table
 
 from realtime.daemon.daemon import Daemon, Options
-from reconcile.follow import follow
 from reconcile.report import Report
-from reconcile.runner import reconcile_window
+from reconcile.run.by_id import follow
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program import console

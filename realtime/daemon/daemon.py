@@ -28,9 +28,9 @@ from realtime.daemon.vitals import Ledger, Vitals
 from realtime.websocket.channel_states import Timings
 from realtime.websocket.supervisor import ALIVE, REDISCOVER, Subscriber
 from realtime.websocket.tasks import apart
-from reconcile.due import AT_ONCE, Round, run_due
+from reconcile.due.rounds import AT_ONCE, Round, run_due
+from reconcile.due.schedule import Schedule
 from reconcile.report import Report, title
-from reconcile.schedule import Schedule
 from rollbook.genesys.api.client import Api, Count, counting
 from rollbook.genesys.errors import RollbookError, StoreError
 from rollbook.genesys.program.process_memory import give_back

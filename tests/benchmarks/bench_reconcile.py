@@ -293,7 +293,7 @@ def rollbook(port: int, path: str, via: Any = "query") -> float:
     """The command itself, without the start of the interpreter. via: as `reconcile --via` takes it."""
     import dataclasses
 
-    from reconcile.runner import reconcile_window
+    from reconcile.run.runner import reconcile_window
     from rollbook.genesys.api.client import Api
     from rollbook.genesys.program.process_memory import tune_collector
     from rollbook.genesys.program.settings import Secret, Settings

@@ -18,16 +18,18 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from reconcile import eyes, follow, jobs, journal, window
+from reconcile import window
 from reconcile.causes import Listening
-from reconcile.jobs import PastWatermark
-from reconcile.proof import Fetch, Finished, Pause, Reader
-from reconcile.proof import id_digest as digest_of_ids
-from reconcile.read import Query, Sleep, Stopped, read
+from reconcile.reading import jobs, resume, visible_divisions
+from reconcile.reading.jobs import PastWatermark
+from reconcile.reading.query import Query, Sleep, Stopped, read
+from reconcile.reading.reader import Fetch, Finished, Pause, Reader
+from reconcile.reading.reader import id_digest as digest_of_ids
+from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, started_in
 from reconcile.report import Report
-from reconcile.scan import Part, day_of, end_of, moment, start_of, started_in
-from reconcile.task import Command, Found, Progress, Show, Task
-from reconcile.writing import Writing
+from reconcile.run import by_id
+from reconcile.run.options import Command, Found, Progress, Show, Task
+from reconcile.run.page_writer import Writing
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import (
@@ -93,11 +95,19 @@ async def reconcile_window(
         if via == "auto":
             via = await jobs.better_way(api, interval, settings.lag)
     task = Task(
-        windows=[interval], settings=settings, now=now, command=command, via=via, dry_run=dry_run, progress=progress,
-        sleep=sleep, stop=stop, spent=spent + count.requests,
+        windows=[interval],
+        settings=settings,
+        now=now,
+        command=command,
+        via=via,
+        dry_run=dry_run,
+        progress=progress,
+        sleep=sleep,
+        stop=stop,
+        spent=spent + count.requests,
         filter=settings.filter if filter is None else filter,
         ended_only=settings.ended_only if ended_only is None else ended_only,
-    )  # fmt: skip
+    )
     return (await run(task, book, api, wait=wait))[0]
 
 
@@ -140,7 +150,7 @@ async def run(
             await _inherit(book, task)
         if any(report.written for report in reports):
             # It may have brought details of other windows, too: of one that goes on again, say.
-            await follow.done(book.refresh_verdicts(to_text(task.now())))
+            await by_id.done(book.refresh_verdicts(to_text(task.now())))
     return reports
 
 
@@ -154,9 +164,17 @@ class Apart(RollbookError):
 
 # What is no window's own trouble: nothing is filed for it, and what was due stays due.
 _NOBODYS_WINDOW: Final = (
-    Apart, ConnectionLost, Interrupted, LockHeld, NotAuthenticated, PastWatermark, SignInRefused, Stopped, StoreError,
+    Apart,
+    ConnectionLost,
+    Interrupted,
+    LockHeld,
+    NotAuthenticated,
+    PastWatermark,
+    SignInRefused,
+    Stopped,
+    StoreError,
     UsageError,
-)  # fmt: skip
+)
 
 
 @asynccontextmanager
@@ -185,7 +203,7 @@ async def _inherit(book: Book, task: Task) -> None:
     children = [(to_text(one.start), to_text(one.end)) for one in inside if one != task.interval]
     if children:
         start, end = to_text(task.interval.start), to_text(task.interval.end)
-        await follow.done(book.inherit(start, end, task.key, children, at=to_text(task.now())))
+        await by_id.done(book.inherit(start, end, task.key, children, at=to_text(task.now())))
 
 
 class Run:
@@ -195,19 +213,19 @@ class Run:
         self._task = task
         self._book = book
         self._api = api
-        self._eyes = task.eyes or eyes.Eyes(api)
+        self._eyes = task.eyes or visible_divisions.Eyes(api)
         self._kept = self._kept_entries()
         self._started = task.now()
         began = next((one.began for one in self._kept if one.began), None) or self._begins(to_text(self._started))
-        heard = Listening(()) if book is None else follow.listening(book, task.interval, self._started)
+        heard = Listening(()) if book is None else by_id.listening(book, task.interval, self._started)
         self._heard = bool(heard.spans)
         self._count = Count()
         self._spent = task.spent  # requests before this run, or before it was cut short
-        self._cause = follow.explained(heard, self._started)
+        self._cause = by_id.explained(heard, self._started)
         self._writing = Writing(
             task, book, began=began, cause=self._cause, spent=lambda: self._spent + self._count.requests
-        )  # fmt: skip
-        self._told: list[journal.Entry] = []
+        )
+        self._told: list[resume.Entry] = []
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
         self._query = Query(window.query_filters(task.filter, ended_only=task.ended_only))
@@ -219,7 +237,7 @@ class Run:
         """Do it. Raises Apart where several windows could not be proven together, and what reading raises."""
         task = self._task
         with counting() as self._count:
-            before = eyes.Sight(None) if task.dry_run else await self._eyes.before()
+            before = visible_divisions.Sight(None) if task.dry_run else await self._eyes.before()
             self._started = task.now()  # by the platform's clock, now that it has answered
             self._writing.divisions = before.divisions or ""
             self._forget_other_eyes(before)
@@ -280,12 +298,26 @@ class Run:
         if page.total_hits != row.final_total_hits or not found.consistent:
             return []
         report = Report(
-            window=one, verdict="settled", passes=0, requests=self._requests, initial_total_hits=row.final_total_hits,
-            final_total_hits=page.total_hits, unique=row.unique or 0, duplicates=0, owned=row.owned or 0, missing=0,
-            changed=0, unchanged=row.owned or 0, ongoing=row.ongoing or 0, live_only=row.live_only or 0, written=0,
-            seconds=time.monotonic() - self._seconds, reading="interval", filter=task.key,
+            window=one,
+            verdict="settled",
+            passes=0,
+            requests=self._requests,
+            initial_total_hits=row.final_total_hits,
+            final_total_hits=page.total_hits,
+            unique=row.unique or 0,
+            duplicates=0,
+            owned=row.owned or 0,
+            missing=0,
+            changed=0,
+            unchanged=row.owned or 0,
+            ongoing=row.ongoing or 0,
+            live_only=row.live_only or 0,
+            written=0,
+            seconds=time.monotonic() - self._seconds,
+            reading="interval",
+            filter=task.key,
             as_of=found.as_of,
-        )  # fmt: skip
+        )
         await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
         return [report]
 
@@ -327,20 +359,22 @@ class Run:
 
     # Who reads
 
-    def _forget_other_eyes(self, sight: eyes.Sight) -> None:
+    def _forget_other_eyes(self, sight: visible_divisions.Sight) -> None:
         """A reading that somebody began who saw something else is not gone on with."""
         if self._kept and self._kept[0].divisions != (sight.divisions or ""):
             self._kept = []
 
-    def _hold_against_sight(self, found: Found, before: eyes.Sight, after: eyes.Sight) -> None:
+    def _hold_against_sight(
+        self, found: Found, before: visible_divisions.Sight, after: visible_divisions.Sight
+    ) -> None:
         """Take the proof from a reading of which it is not known who saw it, or which somebody made who sees less."""
-        reason = eyes.trouble(before, after)
+        reason = visible_divisions.trouble(before, after)
         if reason is None and (self._sees_less or self._is_less_than_was_seen(after)):
             reason = "this client sees fewer divisions than the one that proved it before; read it with that one"
         if reason is not None:
             found.consistent, found.reason, found.keeps_proof = False, reason, True
 
-    def _is_less_than_was_seen(self, sight: eyes.Sight) -> bool:
+    def _is_less_than_was_seen(self, sight: visible_divisions.Sight) -> bool:
         """Whether somebody has proven a part of the interval who saw more than this client does now."""
         if self._book is None:
             return False
@@ -374,8 +408,8 @@ class Run:
             rows = [
                 row for row in page.rows if row.conversation_id and row.start and since <= row.start < to_text(midnight)
             ]
-            answer = follow.Answer([], rows, as_of)
-            await follow.done(follow.write(self._book, answer, run_started_at=self._writing.began, cause=self._cause))
+            answer = by_id.Answer([], rows, as_of)
+            await by_id.done(by_id.write(self._book, answer, run_started_at=self._writing.began, cause=self._cause))
             # The newest first, so that a platform that answers with the whole day need not be read to its morning.
             newest_first = len(set(starts)) > 1 and starts == sorted(starts, reverse=True) and starts[0] <= latest
             if not page.rows or (newest_first and starts[-1] < since):
@@ -393,12 +427,12 @@ class Run:
 
     # Going on where a run was cut short
 
-    def _kept_entries(self) -> list[journal.Entry]:
+    def _kept_entries(self) -> list[resume.Entry]:
         """What is known of a run that was cut short, oldest first."""
         if self._book is None or self._task.dry_run:
             return []
-        since = to_text(self._task.now() - journal.KEPT)
-        return journal.decode(self._book.progress(self._task.journal_key, since=since))
+        since = to_text(self._task.now() - resume.KEPT)
+        return resume.decode(self._book.progress(self._task.journal_key, since=since))
 
     async def _resumed(self) -> Reader:
         """A reader, which stands where the one of a run that was cut short stood.
@@ -408,8 +442,8 @@ class Run:
         while self._kept and self._kept[-1].kind == "refused":
             self._kept.pop()
         reader = self._reader()
-        *before, last = self._kept or [journal.Entry("begin")]
-        if not self._kept or not journal.replay(reader, before):
+        *before, last = self._kept or [resume.Entry("begin")]
+        if not self._kept or not resume.replay(reader, before):
             return self._reader()
         if last.kind == "page":
             step = reader.step(last.at)
@@ -418,12 +452,12 @@ class Run:
             if not isinstance(step, Fetch) or not await self._is_unmoved(step, last):
                 log.info("%s: what a run was cut short in has moved since: read anew", self._task.interval.text)
                 return self._reader()
-        if not journal.replay(reader, [last]):
+        if not resume.replay(reader, [last]):
             return self._reader()
         self._go_on()
         return reader
 
-    async def _is_unmoved(self, step: Fetch, kept: journal.Entry) -> bool:
+    async def _is_unmoved(self, step: Fetch, kept: resume.Entry) -> bool:
         page = await self._api.query_details(self._query.body(step.part, step.page))
         ids = [row.conversation_id for row in page.rows]
         return page.total_hits == kept.total and ids == [one[0] for one in kept.rows]
@@ -448,8 +482,8 @@ class Run:
 
     async def _forget_progress(self) -> None:
         if self._book is not None and not self._task.dry_run:
-            older = to_text(self._task.now() - journal.KEPT)
-            await follow.done(self._book.drop_progress(self._task.journal_key, older_than=older))
+            older = to_text(self._task.now() - resume.KEPT)
+            await by_id.done(self._book.drop_progress(self._task.journal_key, older_than=older))
 
     # Reading
 
@@ -496,9 +530,15 @@ class Run:
         finished = None
         while True:
             finished = await read(
-                self._api, reader, self._query, now=task.now, sleep=task.sleep, take=take, stop=task.stop,
+                self._api,
+                reader,
+                self._query,
+                now=task.now,
+                sleep=task.sleep,
+                take=take,
+                stop=task.stop,
                 told=self._told.append,
-            )  # fmt: skip
+            )
             rows = reader.found()
             if not finished.consistent or self._query.members:
                 break
@@ -511,13 +551,21 @@ class Run:
                 break
             reason = f"{len(lacking.starts)} conversations that are known to exist were not in the answer"
             reader.doubt(lacking.starts.values(), reason)
-            doubt = journal.Entry("doubt", starts=list(lacking.starts.values()), text=reason)
+            doubt = resume.Entry("doubt", starts=list(lacking.starts.values()), text=reason)
             await self._writing.take((), "", doubt)
         return Found(
-            rows, finished.consistent, finished.reason, reader.as_of(self._writing.began),
-            [p.as_dict() for p in reader.passes], reader.reading, reader.first_total, reader.final_total,
-            reader.duplicates, reader.proof_requests, not_had=reader.not_had,
-        )  # fmt: skip
+            rows,
+            finished.consistent,
+            finished.reason,
+            reader.as_of(self._writing.began),
+            [p.as_dict() for p in reader.passes],
+            reader.reading,
+            reader.first_total,
+            reader.final_total,
+            reader.duplicates,
+            reader.proof_requests,
+            not_had=reader.not_had,
+        )
 
     async def _by_job(self, *, keep: bool = True) -> Found:
         """Read by a job. keep: its progress is remembered, and one that was cut short is gone on with."""
@@ -526,14 +574,20 @@ class Run:
         if keep and self._kept and await jobs.resume(self._api, result, self._kept):
             self._go_on()
 
-        async def take(rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None) -> None:
+        async def take(rows: Sequence[DetailRow], as_of: str, entry: resume.Entry | None) -> None:
             task.progress(Progress(task.interval, 1, len(result.rows), None))
             await self._writing.take(rows, as_of, entry if keep else None)
 
         await jobs.read(
-            self._api, task.interval, self._query.members, now=task.now, sleep=task.sleep, take=take,
-            stop=task.stop, result=result,
-        )  # fmt: skip
+            self._api,
+            task.interval,
+            self._query.members,
+            now=task.now,
+            sleep=task.sleep,
+            take=take,
+            stop=task.stop,
+            result=result,
+        )
         if result.consistent and not self._query.members:
             lacking = await self._lacking(result.rows)
             if lacking.starts:
@@ -543,9 +597,15 @@ class Run:
             if lacking.reason is not None:
                 result.consistent, result.reason = False, lacking.reason
         return Found(
-            result.rows, result.consistent, result.reason, result.as_of, result.passes, "job",
-            duplicates=result.duplicates, via="job",
-        )  # fmt: skip
+            result.rows,
+            result.consistent,
+            result.reason,
+            result.as_of,
+            result.passes,
+            "job",
+            duplicates=result.duplicates,
+            via="job",
+        )
 
     # What the answer does not have
 
@@ -568,13 +628,18 @@ class Run:
         if not missing:
             return lacking
 
-        async def take(answer: follow.Answer) -> None:
+        async def take(answer: by_id.Answer) -> None:
             await self._writing.take(answer.rows, answer.as_of)
 
-        asked = await follow.ask_twice(
-            self._api, missing, now=self._task.now, sleep=self._task.sleep, take=take, stop=self._task.stop,
+        asked = await by_id.ask_twice(
+            self._api,
+            missing,
+            now=self._task.now,
+            sleep=self._task.sleep,
+            take=take,
+            stop=self._task.stop,
             known=self._control(rows, missing),
-        )  # fmt: skip
+        )
         if self._task.stop is not None and self._task.stop.is_set():
             raise Stopped
         lacking.starts = {
@@ -606,10 +671,10 @@ class Run:
         """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""
         if not absent or self._book is None or self._task.dry_run or self._sees_less:
             return []
-        since = to_text(from_text(as_of) - follow.APART)
-        gone = await follow.done(self._book.absent_by_id(absent, as_of, since=since))
+        since = to_text(from_text(as_of) - by_id.APART)
+        gone = await by_id.done(self._book.absent_by_id(absent, as_of, since=since))
         if gone:
-            await follow.done(self._book.mark_gone(gone, as_of))
+            await by_id.done(self._book.mark_gone(gone, as_of))
         return gone
 
     async def _note_live_only(self, heard: Mapping[str, int], absent: Iterable[str], as_of: str) -> None:
@@ -623,12 +688,12 @@ class Run:
             if self._book is not None and not self._task.dry_run:
                 start = to_text(self._task.windows[position].start)
                 at = as_of or to_text(self._task.now())
-                await follow.done(self._book.mark_live_only(ids, window_start=start, cause="unknown", at=at))
+                await by_id.done(self._book.mark_live_only(ids, window_start=start, cause="unknown", at=at))
 
     async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
         """What went on when its page was read, several passes ago, may have ended since: ask once more."""
         ongoing = [one for one, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
-        async for answer in follow.ask(self._api, ongoing, now=self._task.now, stop=self._task.stop):
+        async for answer in by_id.ask(self._api, ongoing, now=self._task.now, stop=self._task.stop):
             await self._writing.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
 
@@ -640,17 +705,36 @@ class Run:
         going_on, stuck = await self._going_on(found, one)
         read_at = max(from_text(found.as_of), one.start)
         verdict = window.verdict(
-            consistent=found.consistent, going_on=going_on, within_lag=one.end + task.settings.lag > self._started,
+            consistent=found.consistent,
+            going_on=going_on,
+            within_lag=one.end + task.settings.lag > self._started,
             may_settle=self._may_settle(found, one, read_at),
-        )  # fmt: skip
+        )
         return Report(
-            window=one, verdict=verdict, passes=len(found.passes), requests=self._requests,
-            initial_total_hits=found.first_total, final_total_hits=found.final_total, unique=len(found.rows),
-            duplicates=found.duplicates, **figures, live_only=self._live_only[position], written=share.written,
-            seconds=time.monotonic() - self._seconds, reason=found.reason, via=found.via, reading=found.reading,
-            filter=task.key, as_of=found.as_of, proof_requests=found.proof_requests, drift=share.drift, stuck=stuck,
-            heard=self._heard, dry_run=task.dry_run, causes=dict(share.causes),
-        )  # fmt: skip
+            window=one,
+            verdict=verdict,
+            passes=len(found.passes),
+            requests=self._requests,
+            initial_total_hits=found.first_total,
+            final_total_hits=found.final_total,
+            unique=len(found.rows),
+            duplicates=found.duplicates,
+            **figures,
+            live_only=self._live_only[position],
+            written=share.written,
+            seconds=time.monotonic() - self._seconds,
+            reason=found.reason,
+            via=found.via,
+            reading=found.reading,
+            filter=task.key,
+            as_of=found.as_of,
+            proof_requests=found.proof_requests,
+            drift=share.drift,
+            stuck=stuck,
+            heard=self._heard,
+            dry_run=task.dry_run,
+            causes=dict(share.causes),
+        )
 
     def _may_settle(self, found: Found, one: Interval, read_at: datetime) -> bool:
         """Whether this reading came after the platform's reprocessing, and another one well before it."""
@@ -672,7 +756,7 @@ class Run:
         if self._book is None or self._task.dry_run:
             return len(open_ids) - len(stuck), len(stuck)
         if stuck:
-            await follow.done(self._book.mark_stuck(stuck, to_text(self._task.now())))
+            await by_id.done(self._book.mark_stuck(stuck, to_text(self._task.now())))
         if self._query.members:
             return len(open_ids) - len(stuck), len(stuck)
         return self._book.ongoing_count(one), len(stuck)
@@ -685,16 +769,29 @@ class Run:
         start, end = to_text(report.window.start), to_text(report.window.end)
         failed = report.verdict == "failed"
         record = RunRecord(
-            start=start, end=end, filter=task.key, command=task.command, via=found.via, started_at=self._writing.began,
-            finished_at=to_text(now), as_of=found.as_of, verdict=report.verdict, reason=report.reason,
-            reading=found.reading, passes_json=_encode(found.passes).decode(),
+            start=start,
+            end=end,
+            filter=task.key,
+            command=task.command,
+            via=found.via,
+            started_at=self._writing.began,
+            finished_at=to_text(now),
+            as_of=found.as_of,
+            verdict=report.verdict,
+            reason=report.reason,
+            reading=found.reading,
+            passes_json=_encode(found.passes).decode(),
             id_digest=id_digest or digest_of_ids(started_in(found.rows, report.window)),
             query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
-            divisions_json=divisions, seconds=report.seconds, drift=report.drift, figures=report.figures(),
+            divisions_json=divisions,
+            seconds=report.seconds,
+            drift=report.drift,
+            figures=report.figures(),
             next_try_at=self._next_try(start, end, now) if failed or not self._all_have_ended else None,
-            settled=report.verdict == "settled", keeps_proof=found.keeps_proof,
-        )  # fmt: skip
-        await follow.done(self._book.finish_run(record))
+            settled=report.verdict == "settled",
+            keeps_proof=found.keeps_proof,
+        )
+        await by_id.done(self._book.finish_run(record))
 
     def _next_try(self, start: str, end: str, now: datetime) -> str:
         assert self._book is not None
@@ -710,14 +807,27 @@ class Run:
         for one in task.windows:
             start, end = to_text(one.start), to_text(one.end)
             record = RunRecord(
-                start=start, end=end, filter=task.key, command=task.command, via=task.via,
-                started_at=self._writing.began, finished_at=to_text(now), as_of=None, verdict="failed", reason=reason,
-                reading=None, passes_json="[]", id_digest=None,
+                start=start,
+                end=end,
+                filter=task.key,
+                command=task.command,
+                via=task.via,
+                started_at=self._writing.began,
+                finished_at=to_text(now),
+                as_of=None,
+                verdict="failed",
+                reason=reason,
+                reading=None,
+                passes_json="[]",
+                id_digest=None,
                 query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
-                divisions_json=None, seconds=time.monotonic() - self._seconds,
-                figures={"requests": self._requests}, next_try_at=self._next_try(start, end, now), keeps_proof=True,
-            )  # fmt: skip
-            await follow.done(self._book.finish_run(record))
+                divisions_json=None,
+                seconds=time.monotonic() - self._seconds,
+                figures={"requests": self._requests},
+                next_try_at=self._next_try(start, end, now),
+                keeps_proof=True,
+            )
+            await by_id.done(self._book.finish_run(record))
 
 
 def _settles_from(found: Found, one: Interval, read_at: datetime) -> datetime:

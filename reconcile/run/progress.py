@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from reconcile.task import Progress
+from reconcile.run.options import Progress
 from rollbook.genesys.times import Interval
 
 

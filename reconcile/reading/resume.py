@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from reconcile.compare import Tally
-from reconcile.proof import Fetch, Finished, Pause, Reader
-from reconcile.scan import Row
+from reconcile.reading.reader import Fetch, Finished, Pause, Reader
+from reconcile.reading.scan import Row
+from reconcile.reading.tally import Tally
 
 # A reading is gone on with for so long. What is older is read anew: the proof is as old as its oldest page.
 KEPT: Final = timedelta(hours=12)

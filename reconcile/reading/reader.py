@@ -23,8 +23,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 
-from reconcile import scan as scans
-from reconcile.scan import PAGE_SIZE, Part, Row, Scan
+from reconcile.reading import scan as scans
+from reconcile.reading.scan import PAGE_SIZE, Part, Row, Scan
 from rollbook.genesys.times import Interval
 
 MAX_PASSES: Final = 8

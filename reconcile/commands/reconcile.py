@@ -22,12 +22,12 @@ from typing import Any, Final, Literal
 import click
 from rich.progress import BarColumn, Progress, TextColumn
 
-from reconcile import runner, task
-from reconcile.due import AT_ONCE, Round, narrowed, run_due
-from reconcile.meter import Meter
-from reconcile.read import Stopped
+from reconcile.due.rounds import AT_ONCE, Round, narrowed, run_due
+from reconcile.reading.query import Stopped
 from reconcile.report import DueReport, Report, due_lines, lines, title
-from reconcile.task import Show
+from reconcile.run import options, runner
+from reconcile.run.options import Show
+from reconcile.run.progress import Meter
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import Interrupted, RollbookError, UsageError
@@ -263,10 +263,10 @@ def _progress(*, shown: bool) -> Iterator[Show]:
         yield _shower(bar)
 
 
-def _shower(bar: Progress) -> Callable[[task.Progress], None]:
+def _shower(bar: Progress) -> Callable[[options.Progress], None]:
     row = bar.add_task("reading", total=None, told="")
 
-    def show(at: task.Progress) -> None:
+    def show(at: options.Progress) -> None:
         again = f" pass {at.passes}" if at.passes > 1 else ""
         if at.windows > 1:
             bar.update(row, description=f"{at.done:,} of {at.windows:,} windows", completed=at.done, total=at.windows,
@@ -278,7 +278,7 @@ def _shower(bar: Progress) -> Callable[[task.Progress], None]:
     return show
 
 
-def pace(at: task.Progress) -> str:
+def pace(at: options.Progress) -> str:
     """How fast it goes, what the minute still allows, how long it will take."""
     told = [f"{at.rate:,.0f}/s"] if at.rate else []
     if at.requests_left is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from reconcile.scan import end_of, started_in
+from reconcile.reading.scan import end_of, started_in
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval, to_text
 

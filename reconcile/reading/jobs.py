@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from reconcile import job_proof
-from reconcile.job_proof import CursorTrail
-from reconcile.journal import Entry, of_results
-from reconcile.read import Sleep, Stopped
-from reconcile.scan import Part, Row, packed, spans
+from reconcile.reading import job_proof
+from reconcile.reading.job_proof import CursorTrail
+from reconcile.reading.query import Sleep, Stopped
+from reconcile.reading.resume import Entry, of_results
+from reconcile.reading.scan import Part, Row, packed, spans
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import (
     ApiError,

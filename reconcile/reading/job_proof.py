@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from reconcile.scan import Part, day_of, end_of, evenly, milliseconds, pieces, start_of
+from reconcile.reading.scan import Part, day_of, end_of, evenly, milliseconds, pieces, start_of
 from reconcile.window import EPOCH
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import Interval

@@ -17,16 +17,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from reconcile import jobs, plan, window
-from reconcile.eyes import Eyes
-from reconcile.follow import Followed, done, follow
-from reconcile.jobs import PastWatermark
-from reconcile.meter import Meter
-from reconcile.plan import Due, Rules
-from reconcile.read import Sleep, Stopped
+from reconcile import window
+from reconcile.due import plan
+from reconcile.due.plan import Due, Rules
+from reconcile.reading import jobs
+from reconcile.reading.jobs import PastWatermark
+from reconcile.reading.query import Sleep, Stopped
+from reconcile.reading.visible_divisions import Eyes
 from reconcile.report import DueReport, Report, title
-from reconcile.runner import run
-from reconcile.task import Command, Show, Task
+from reconcile.run.by_id import Followed, done, follow
+from reconcile.run.options import Command, Show, Task
+from reconcile.run.progress import Meter
+from reconcile.run.runner import run
 from reconcile.window import check_kept
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting

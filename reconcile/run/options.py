@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from reconcile import plan, window
-from reconcile.eyes import Eyes
-from reconcile.read import Sleep
+from reconcile import window
+from reconcile.due import plan
+from reconcile.reading.query import Sleep
+from reconcile.reading.visible_divisions import Eyes
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from reconcile.journal import Entry, of_page
-from reconcile.proof import Fetch, Finished, Pause, Reader
-from reconcile.scan import Part, Row
+from reconcile.reading.reader import Fetch, Finished, Pause, Reader
+from reconcile.reading.resume import Entry, of_page
+from reconcile.reading.scan import Part, Row
 from rollbook.genesys.errors import ApiError, RequestRefused, TooSlow, Unavailable, UsageError
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import to_text

@@ -12,10 +12,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from reconcile import journal
-from reconcile.compare import Batch, Tally
-from reconcile.follow import done
-from reconcile.task import Task
+from reconcile.reading import resume
+from reconcile.reading.tally import Batch, Tally
+from reconcile.run.by_id import done
+from reconcile.run.options import Task
 from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.messages.notification import Unreadable
@@ -43,7 +43,7 @@ class _Page:
 
     waiting: list[tuple[Batch, Future[PageOutcome]]] = field(default_factory=list)
     as_of: str = ""
-    entry: journal.Entry | None = None
+    entry: resume.Entry | None = None
     rows: int = 0
 
     @property
@@ -72,10 +72,10 @@ class Writing:
         self._kept: deque[Future[Recorded]] = deque()
         self.not_stored = 0  # records that the store cannot take, each alone
 
-    async def take(self, rows: Sequence[DetailRow], as_of: str, entry: journal.Entry | None = None) -> None:
+    async def take(self, rows: Sequence[DetailRow], as_of: str, entry: resume.Entry | None = None) -> None:
         """Hand rows on to the store; wait only if too many wait already. entry: remembered once they are safe."""
         if entry is not None and self._entries == 0:
-            self._note(journal.Entry("begin", divisions=self.divisions))
+            self._note(resume.Entry("begin", divisions=self.divisions))
         page = _Page(entry=entry, as_of=as_of)
         for row in rows:
             if row.broken:
@@ -145,16 +145,16 @@ class Writing:
 
     # How far it has come
 
-    def resume(self, entries: Sequence[journal.Entry]) -> None:
+    def resume(self, entries: Sequence[resume.Entry]) -> None:
         """Go on from here: what these entries tell has been written."""
         self._entries, self._resumed = len(entries), True
-        journal.restore(self.tally, entries)
+        resume.restore(self.tally, entries)
 
-    def _note(self, entry: journal.Entry | None) -> None:
+    def _note(self, entry: resume.Entry | None) -> None:
         if entry is None or self._book is None or self._task.dry_run:
             return
-        journal.complete(entry, self.tally, began=self.began, spent=self._spent())
-        noted = self._book.note_progress(self._task.journal_key, self._entries, journal.encode(entry))
+        resume.complete(entry, self.tally, began=self.began, spent=self._spent())
+        noted = self._book.note_progress(self._task.journal_key, self._entries, resume.encode(entry))
         self._entries += 1
         while self._noted and self._noted[0].done():
             self._noted.popleft().result()

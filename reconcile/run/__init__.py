@@ -1,0 +1,1 @@
+"""One run over a window: reading, comparing, writing, and what is asked by id."""
