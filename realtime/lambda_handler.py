@@ -1,8 +1,9 @@
 """The function on AWS: what it is called with goes into the book; a schedule goes to the reconciler.
 
 On a file that is mounted, one writer is all there may be, so capture and reconciliation are one function, which tells
-its calls apart by their shape (`invocation.py`). It is imported at every cold start, and so imports only what capture
-needs: no HTTP, no AWS library, no scheduler. What a call means is decided elsewhere; here is what it answers.
+its calls apart by their shape (`realtime/aws/lambda_events.py`). It is imported at every cold start, and so imports
+only what capture needs: no HTTP, no AWS library, no scheduler. What a call means is decided elsewhere; here is what
+it answers.
 
     one event       {"events_new": 1, "events_repeated": 0, "dead_letters": 0}; raises if it cannot be stored now
     SQS, Kinesis    {"batchItemFailures": [{"itemIdentifier": …}]}

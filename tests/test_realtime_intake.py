@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from realtime.storing import store_frames
 from realtime.storing.inbox import Begin, Inbox
 from realtime.storing.store_frames import Intake
 from rollbook.store.book import Book
@@ -17,7 +18,7 @@ from tests.stage import now, topic
 
 async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file was locked when coverage began, and no event comes: once the span is noted, nothing fails any more."""
-    monkeypatch.setattr(intake, "RETRY", 0.0)
+    monkeypatch.setattr(store_frames, "RETRY", 0.0)
     inbox = Inbox()
     with Book.open(tmp_path / "rollbook.db") as book:
         begin, failing = book.begin_coverage, []

@@ -28,7 +28,7 @@ NEEDED = ("httpx", "msgspec", "sqlite-utils")
 SHARED = ("python-dateutil<3",)
 # What a dependency asks for and nothing here uses: sqlite-utils' command that installs plug-ins.
 UNUSED = ("pip", "pip-*.dist-info", "bin", "tests", "__pycache__", "*.pyi")
-ROOMS = ("genesys", "store", "reconcile", "realtime")
+ROOMS = ("rollbook", "reconcile", "realtime")
 PLATFORMS = {"x86_64": "manylinux2014_x86_64", "arm64": "manylinux2014_aarch64"}
 LIMIT = 15_000_000
 
@@ -45,7 +45,7 @@ told = handler(event)
 assert told == {"events_new": 1, "events_repeated": 0, "dead_letters": 0}, told
 batch = {"Records": [{"messageId": "a", "body": json.dumps(event)}, {"messageId": "b", "body": "no JSON"}]}
 assert handler(batch) == {"batchItemFailures": []}
-import genesys.api, reconcile.due, reconcile.runner, reconcile.lambda_handler
+import rollbook.genesys.api.client, reconcile.due.rounds, reconcile.run.runner, reconcile.lambda_handler
 import sysconfig
 files = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
 strange = [file for file in files if file and not file.startswith((sys.argv[1], sysconfig.get_path("stdlib")))]
@@ -81,7 +81,7 @@ def build(out: Path, *, python: str, arch: str, here: bool) -> None:
         check=True,
     )  # fmt: skip
     for room in ROOMS:
-        shutil.copytree(ROOT / room, out / room, ignore=shutil.ignore_patterns("__pycache__", "demo.py"))
+        shutil.copytree(ROOT / room, out / room, ignore=shutil.ignore_patterns("__pycache__", "demo.py", "simulator"))
     for rest in [one for pattern in UNUSED for one in out.rglob(pattern)]:
         if rest.is_dir():
             shutil.rmtree(rest)

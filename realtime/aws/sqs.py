@@ -1,4 +1,4 @@
-"""The door to Amazon SQS: the four calls that `queue.py` needs, by boto3, and AWS' errors as one clear line.
+"""The door to Amazon SQS: the four calls that `sqs_consumer.py` needs, by boto3, and AWS' errors as one clear line.
 
 Region, profile, credentials, role and endpoint are those that AWS' own tools would use (`AWS_PROFILE`, `AWS_REGION`,
 `AWS_ENDPOINT_URL`, …); the region in the queue's address wins. It knows nothing of what a message says.

@@ -1,7 +1,7 @@
 """The daemon's HTTP port: `/healthz` says how it is and why, `/metrics` says it in numbers (Prometheus).
 
 Off unless `[realtime] health = "127.0.0.1:8125"` is set; meant for loopback, it asks nobody who they are. What the
-numbers mean is decided in `figures.py`.
+numbers mean is decided in `health.py`.
 """
 
 from __future__ import annotations

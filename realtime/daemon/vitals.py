@@ -1,6 +1,6 @@
 """The signs of the daemon's own health: ages, clocks, and counts of the last hour. Pure: readings come in as values.
 
-What they mean is decided in `figures.py`.
+What they mean is decided in `health.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Stores a batch and says, item by item, what could not be stored: for doors that can have an item delivered again.
 
 What the book can never take becomes a dead letter and takes no neighbour with it; what it cannot take now is reported.
-It waits for nothing but the commit. (`intake.py` does the same for sockets, which cannot send anything again.)
+It waits for nothing but the commit. (`store_frames.py` does the same for sockets, which cannot send anything again.)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The words of channel life: phases, events, actions, the moment at which they happen, and what a channel is then.
 
-Values, and no rule. The rules that go from the one to the other stand in `channel.py`.
+Values, and no rule. The rules that go from the one to the other stand in `channel_life.py`.
 """
 
 from __future__ import annotations

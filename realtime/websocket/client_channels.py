@@ -1,6 +1,6 @@
 """Who uses the client's channels: asks the platform, says what other programs have, and notes ours for the next run.
 
-What follows from the answers is decided in `places.py`.
+What follows from the answers is decided in `channel_places.py`.
 """
 
 from __future__ import annotations

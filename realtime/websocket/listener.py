@@ -1,7 +1,8 @@
 """One line at work: does what its channel's life says, through the API and a socket, and tells it what came of it.
 
-It owns the line's topics and the channels that serve them, and decides nothing about when: that is `channel.py`. What
-is heard goes into the inbox as it came; of its content only the platform's messages about the channel are read here.
+It owns the line's topics and the channels that serve them, and decides nothing about when: that is `channel_life.py`.
+What is heard goes into the inbox as it came; of its content only the platform's messages about the channel are read
+here.
 """
 
 from __future__ import annotations
@@ -257,9 +258,7 @@ class Listener:
         assert held.channel is not None
         listed = [*topics, *(topic for followed in details.values() for topic in followed)]
         goes_on = partial(self._signal, Signal(Event.GOES_ON, held.serial))
-        states = await ask(
-            self._api, held.channel, listed, replace=replace, spoils=held.told.spoils, on_answer=goes_on
-        )  # fmt: skip
+        states = await ask(self._api, held.channel, listed, replace=replace, spoils=held.told.spoils, on_answer=goes_on)
         held.told.answered(topics, states)
         if replace:
             held.told.details = dict(details)

@@ -1,8 +1,8 @@
 """Everything that is due, several readings at a time, and what is still open followed up.
 
-What is due is decided in `plan.py`, how a window is read in `runner.py`; here is their order, and what an error means
-for the rest: one window's trouble is noted and the next one is read, the platform's or the store's trouble ends the
-round. Nothing is lost by that: what was not read is still due.
+What is due is decided in `plan.py`, how a window is read in `reconcile/run/runner.py`; here is their order, and what
+an error means for the rest: one window's trouble is noted and the next one is read, the platform's or the store's
+trouble ends the round. Nothing is lost by that: what was not read is still due.
 """
 
 from __future__ import annotations
@@ -59,8 +59,13 @@ AT_ONCE: Final = 6
 _OF_ONE: Final = (LockHeld, PastWatermark)
 # What every window would meet: there is no use in asking for the others now.
 _EVERYBODYS: Final = (
-    ConnectionLost, Interrupted, NotAuthenticated, SignInRefused, StoreError, UsageError,
-)  # fmt: skip
+    ConnectionLost,
+    Interrupted,
+    NotAuthenticated,
+    SignInRefused,
+    StoreError,
+    UsageError,
+)
 # A permission that is lacking for so many windows in a row is lacking for all.
 _REFUSED_TO_ALL: Final = 3
 
@@ -127,9 +132,12 @@ class _Round:
         """What was found, in the order in which it was planned."""
         reports = sorted(self.reports, key=lambda one: self.order.get(one.window.start, 0))
         return DueReport(
-            windows=tuple(reports), errors=tuple(self.errors), followed=self.followed.as_dict(), left=self.left,
+            windows=tuple(reports),
+            errors=tuple(self.errors),
+            followed=self.followed.as_dict(),
+            left=self.left,
             requests=self.how.spent + self.count.requests,
-        )  # fmt: skip
+        )
 
     def arrange(self, due: Sequence[Due]) -> None:
         """What to read together: a window each; a day's, where days are answered, or a job is to bring them."""
@@ -174,9 +182,12 @@ async def run_due(
         await _forget_the_future(book, now())
     rows, covered = await _standing(book, key, now())
     planned = plan.plan(
-        rows, now(), rules_of(settings), capture_since=book.capture_since() if book is not None else None,
+        rows,
+        now(),
+        rules_of(settings),
+        capture_since=book.capture_since() if book is not None else None,
         covered=covered,
-    )  # fmt: skip
+    )
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
         waiting = [(to_text(one.start), to_text(one.end), verdict) for one, verdict in planned.waiting]
         await done(book.note_windows(waiting, key, planned.superseded))
@@ -248,16 +259,29 @@ async def _one(group: list[Due], state: _Round) -> None:
     windows, how = [one.window for one in group], state.how
     hull = plan.hull(windows)
     task = Task(
-        windows=windows, settings=state.settings, now=state.now, command=how.command, via=state.via(group),
-        dry_run=how.dry_run, filter=state.settings.filter, ended_only=state.settings.ended_only,
-        progress=lambda at: how.progress(state.meter.told(at)), sleep=how.sleep, stop=how.stop, earlier=state.earlier,
+        windows=windows,
+        settings=state.settings,
+        now=state.now,
+        command=how.command,
+        via=state.via(group),
+        dry_run=how.dry_run,
+        filter=state.settings.filter,
+        ended_only=state.settings.ended_only,
+        progress=lambda at: how.progress(state.meter.told(at)),
+        sleep=how.sleep,
+        stop=how.stop,
+        earlier=state.earlier,
         eyes=state.eyes,
-    )  # fmt: skip
+    )
     try:
         reports = await run(
-            task, state.book, state.api, wait=how.wait,
-            wanted=lambda: _unread_since(state.book, windows, task.key, state.rows), settle=group[0].why == "settle",
-        )  # fmt: skip
+            task,
+            state.book,
+            state.api,
+            wait=how.wait,
+            wanted=lambda: _unread_since(state.book, windows, task.key, state.rows),
+            settle=group[0].why == "settle",
+        )
     except Stopped:
         return
     except _OF_ONE as error:
@@ -320,9 +344,14 @@ async def _follow(state: _Round) -> None:
     try:
         sight = await state.eyes.look()
         state.followed = await follow(
-            state.book, state.api, state.settings, now=state.now, stop=state.how.stop, rest=state.how.rest,
+            state.book,
+            state.api,
+            state.settings,
+            now=state.now,
+            stop=state.how.stop,
+            rest=state.how.rest,
             sees=sight.sees,
-        )  # fmt: skip
+        )
     except RollbookError as error:
         if not state.reports and not state.errors:
             raise

@@ -1,6 +1,6 @@
 """Reading through the API what a `Reader` asks for, and handing each page on while the next one is on its way.
 
-A thin shell: what to ask next, and when to believe it, is decided in `proof.py`.
+A thin shell: what to ask next, and when to believe it, is decided in `reader.py`.
 """
 
 from __future__ import annotations

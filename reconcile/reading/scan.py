@@ -1,6 +1,6 @@
 """One reading of one interval, page by page, and what can be said of it. Pure.
 
-A scan sees ids and times only, never rows. It judges its own answer; how scans add up to a proof is `proof.py`'s.
+A scan sees ids and times only, never rows. It judges its own answer; how scans add up to a proof is `reader.py`'s.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Rows on their way into the book: what of a page is new to the run is written, page by page, while the next is read.
+"""Rows on their way into the book: what of a page is new to the run is written, page by page, while the next is
+read.
 
 It remembers how far the run has come, so that one that was cut short goes on where it was: after the rows of a page
-are committed, the page's entry is. What an entry means is `journal.py`'s business, what a row means the store's.
+are committed, the page's entry is. What an entry means is `reconcile/reading/resume.py`'s business, what a row means
+the store's.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconcile.reading import resume
+from reconcile.reading.resume import Entry
 from reconcile.reading.tally import Batch, Tally
 from reconcile.run.by_id import done
 from reconcile.run.options import Task
@@ -43,7 +46,7 @@ class _Page:
 
     waiting: list[tuple[Batch, Future[PageOutcome]]] = field(default_factory=list)
     as_of: str = ""
-    entry: resume.Entry | None = None
+    entry: Entry | None = None
     rows: int = 0
 
     @property
@@ -72,10 +75,10 @@ class Writing:
         self._kept: deque[Future[Recorded]] = deque()
         self.not_stored = 0  # records that the store cannot take, each alone
 
-    async def take(self, rows: Sequence[DetailRow], as_of: str, entry: resume.Entry | None = None) -> None:
+    async def take(self, rows: Sequence[DetailRow], as_of: str, entry: Entry | None = None) -> None:
         """Hand rows on to the store; wait only if too many wait already. entry: remembered once they are safe."""
         if entry is not None and self._entries == 0:
-            self._note(resume.Entry("begin", divisions=self.divisions))
+            self._note(Entry("begin", divisions=self.divisions))
         page = _Page(entry=entry, as_of=as_of)
         for row in rows:
             if row.broken:
@@ -145,12 +148,12 @@ class Writing:
 
     # How far it has come
 
-    def resume(self, entries: Sequence[resume.Entry]) -> None:
+    def resume(self, entries: Sequence[Entry]) -> None:
         """Go on from here: what these entries tell has been written."""
         self._entries, self._resumed = len(entries), True
         resume.restore(self.tally, entries)
 
-    def _note(self, entry: resume.Entry | None) -> None:
+    def _note(self, entry: Entry | None) -> None:
         if entry is None or self._book is None or self._task.dry_run:
             return
         resume.complete(entry, self.tally, began=self.began, spent=self._spent())
@@ -165,9 +168,13 @@ class Writing:
     def _write(self, batch: Batch, as_of: str) -> Future[PageOutcome]:
         assert self._book is not None
         return self._book.write_details(
-            batch.rows, as_of=as_of, run_started_at=self.began, window=self._task.windows[batch.window],
-            already=_already(batch), cause=self._cause,
-        )  # fmt: skip
+            batch.rows,
+            as_of=as_of,
+            run_started_at=self.began,
+            window=self._task.windows[batch.window],
+            already=_already(batch),
+            cause=self._cause,
+        )
 
     def _compare(self, batch: Batch, as_of: str) -> None:
         if self._book is None:

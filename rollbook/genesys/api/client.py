@@ -1,7 +1,8 @@
 """The platform's API as far as rollbook uses it: paths, bodies, permissions, and what the answers look like.
 
-How a request is made (pacing, retries, sign-in, errors) is `rollbook/genesys/api/request.py`'s. Answers are read leniently: what is
-absent is empty, and what is unknown is left alone. Every method raises ApiError and its kinds, and ConnectionLost.
+How a request is made (pacing, retries, sign-in, errors) is `rollbook/genesys/api/request.py`'s. Answers are read
+leniently: what is absent is empty, and what is unknown is left alone. Every method raises ApiError and its kinds, and
+ConnectionLost.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Requests to the API: paced, retried, signed in, and answered with an error that says what to do.
 
-It knows how to ask, not what: paths and bodies come from `rollbook/genesys/api/client.py`, decisions from `pacing` and `retry`.
+It knows how to ask, not what: paths and bodies come from `rollbook/genesys/api/client.py`, decisions from `pacing`
+and `retry`.
 """
 
 from __future__ import annotations

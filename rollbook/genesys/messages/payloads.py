@@ -3,7 +3,8 @@
 Firehose writes JSON objects one behind the other with nothing in between, a queue's message may hold several, an
 archive has lines or an array. Pieces are cut out of the bytes without decoding them, so that each event is kept as it
 came; one that is broken takes no neighbour with it. What cannot be read is one dead letter, whole: of a message
-everything that could not be, of a file the line. What an event looks like is read in `rollbook/genesys/messages/notification.py`.
+everything that could not be, of a file the line. What an event looks like is read in
+`rollbook/genesys/messages/notification.py`.
 """
 
 from __future__ import annotations

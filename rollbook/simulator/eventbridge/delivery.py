@@ -2,7 +2,7 @@
 
 Takes events as the organisation tells them and gives envelopes as JSON text, ready for a bus, a queue or a file. What
 goes wrong is drawn with a seed, so that the same organisation loses the same events. Pure: it sends nothing
-(`aws.py` does) and knows no clock but the events' own.
+(`rollbook/simulator/eventbridge/aws.py` does) and knows no clock but the events' own.
 """
 
 from __future__ import annotations

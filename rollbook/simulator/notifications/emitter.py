@@ -1,8 +1,9 @@
 """When which event is sent: each change of each conversation, in the order of the organisation's time.
 
 Upcoming changes stand in a heap, one for each conversation, so that a turn costs what is due and not what there is.
-What an event says is written by `snapshots.py` and `detail_events.py`, and only if somebody hears it; who that is, is
-told by the caller.
+What an event says is written by `rollbook/simulator/notifications/snapshots.py` and
+`rollbook/simulator/notifications/detail_events.py`, and only if somebody hears it; who that is, is told by the
+caller.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ from rollbook.simulator.notifications.topics import MEDIA_SUFFIX
 DELAY: Final = timedelta(milliseconds=150)  # from what happens to the word of it
 _SLICE: Final = 200  # events between two breaths of the loop
 _QUEUE, _USER, _DETAIL = (
-    "v2.routing.queues.{id}.conversations", "v2.users.{id}.conversations", "v2.detail.events.conversation.{id}",
-)  # fmt: skip
+    "v2.routing.queues.{id}.conversations",
+    "v2.users.{id}.conversations",
+    "v2.detail.events.conversation.{id}",
+)
 
 
 class Life(Protocol):
@@ -90,10 +93,17 @@ class Emitter:
     """
 
     def __init__(
-        self, world: World, clock: Clock, *, heard: Mapping[str, object], watched: Callable[[str], bool],
-        newly_watched: Callable[[], list[str]], deliver: Callable[[Event], None],
-        breathe: Callable[[], Awaitable[None]], seed: int = 1,
-    ) -> None:  # fmt: skip
+        self,
+        world: World,
+        clock: Clock,
+        *,
+        heard: Mapping[str, object],
+        watched: Callable[[str], bool],
+        newly_watched: Callable[[], list[str]],
+        deliver: Callable[[Event], None],
+        breathe: Callable[[], Awaitable[None]],
+        seed: int = 1,
+    ) -> None:
         self._world, self._clock = world, clock
         self._heard, self._watched, self._newly_watched = heard, watched, newly_watched
         self._deliver, self._breathe = deliver, breathe

@@ -1,7 +1,10 @@
-"""The notification half of the organisation: its REST routes, its sockets, its events, and what can go wrong with them.
+"""The notification half of the organisation: its REST routes, its sockets, its events, and what can go wrong with
+them.
 
-Joins what the other modules decide: `channels.py` (rules), `sockets.py` (lines), `emitter.py` (when what is sent),
-`alterations.py` (what becomes of it). Knows no more of the organisation than `emitter.World` says.
+Joins what the other modules decide: `rollbook/simulator/notifications/channels.py` (rules),
+`rollbook/simulator/notifications/sockets.py` (lines), `rollbook/simulator/notifications/emitter.py` (when what is
+sent), `rollbook/simulator/faults/event_faults.py` (what becomes of it). Knows no more of the organisation than
+`emitter.World` says.
 """
 
 from __future__ import annotations
@@ -42,9 +45,16 @@ class Notifications:
     """
 
     def __init__(
-        self, world: World, clock: Clock, *, organization: str, client_of: Callable[[str], str], seed: int = 1,
-        on_revoke: Callable[[str], None] = lambda _: None, heartbeat: float = HEARTBEAT,
-    ) -> None:  # fmt: skip
+        self,
+        world: World,
+        clock: Clock,
+        *,
+        organization: str,
+        client_of: Callable[[str], str],
+        seed: int = 1,
+        on_revoke: Callable[[str], None] = lambda _: None,
+        heartbeat: float = HEARTBEAT,
+    ) -> None:
         self.clock, self.organization = clock, organization
         self.client_of, self.on_revoke = client_of, on_revoke
         self.draw = random.Random(f"notifications {seed}")
@@ -54,9 +64,15 @@ class Notifications:
         self.sockets.refuse = self._refusal
         self.sockets.flapping = self._flaps
         self.emitter = Emitter(
-            world, clock, heard=self.channels.heard, watched=self.channels.watched.__contains__,
-            newly_watched=self._newly_watched, deliver=self._alter, breathe=self._breathe, seed=seed,
-        )  # fmt: skip
+            world,
+            clock,
+            heard=self.channels.heard,
+            watched=self.channels.watched.__contains__,
+            newly_watched=self._newly_watched,
+            deliver=self._alter,
+            breathe=self._breathe,
+            seed=seed,
+        )
         self.emitter.figures = self.figures = Figures(world, self.channels.figures)
         self.alterations = Alterations(seed, self.emitter.correlation_id)
         self.emitted: Counter[str] = Counter()
@@ -186,10 +202,16 @@ class Notifications:
         """Send a system message about a channel. kind: no_longer_subscribed, token_revoked."""
         line = self.sockets.lines.get(channel.id)
         if line is not None:
-            line.offer(frames.system(
-                kind, channel.id, reason, client=channel.client, organization=self.organization,
-                correlation_id=self.emitter.correlation_id(),
-            ))  # fmt: skip
+            line.offer(
+                frames.system(
+                    kind,
+                    channel.id,
+                    reason,
+                    client=channel.client,
+                    organization=self.organization,
+                    correlation_id=self.emitter.correlation_id(),
+                )
+            )
 
     def announce_closing(self, after: timedelta = _WARNED) -> None:
         """`v2.system.socket_closing` on every socket; those still open after that time are closed."""

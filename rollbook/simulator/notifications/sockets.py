@@ -1,7 +1,7 @@
 """The WebSockets of the channels: handshake, heartbeats, what clients say, and how a socket ends.
 
 Each socket has its own queue and its own writer, so that a client that does not read holds up nobody but itself. Which
-channels and topics there are is `channels.py`'s, and what is sent is somebody else's.
+channels and topics there are is `rollbook/simulator/notifications/channels.py`'s, and what is sent is somebody else's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What could not be understood, looked at again: listed, shown, dropped. SQL only; `rollbook/store/tables/events.py` keeps them."""
+"""What could not be understood, looked at again: listed, shown, dropped. SQL only; `events.py` keeps them."""
 
 from __future__ import annotations
 
