@@ -162,10 +162,10 @@ def client(url: str, clock: Clock, **more: Any) -> Api:
 @pytest.fixture(autouse=True)
 def _no_secret_is_told(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """No test's logs hold the client's secret, a token, or a channel."""
-    caplog.set_level(logging.DEBUG, logger="genesys")
+    caplog.set_level(logging.DEBUG, logger="rollbook.genesys")
     yield
     for record in caplog.records:
-        if record.name.startswith("genesys"):
+        if record.name.startswith("rollbook.genesys"):
             assert not any(word in record.getMessage() for word in (SECRET, "token-", "streaming-0"))
 
 

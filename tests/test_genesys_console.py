@@ -235,9 +235,7 @@ def test_a_log_line_has_its_time_in_utc(monkeypatch: pytest.MonkeyPatch, capsys:
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
     """`rollbook status | head -1` ends quietly."""
-    program = (
-        "from genesys import console; console.run(lambda: [console.answer('x' * 70000) for _ in range(100)] and 0)"
-    )
+    program = "from rollbook.genesys.program import console; console.run(lambda: [console.answer('x' * 70000) for _ in range(100)] and 0)"
     process = subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -253,7 +251,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
 
 def test_json_of_any_text_fits_any_terminal() -> None:
     """Where standard output is no UTF-8, the answer is escaped instead of failing."""
-    program = "from genesys import console; console.answer({'name': 'Zoë 😀'})"
+    program = "from rollbook.genesys.program import console; console.answer({'name': 'Zoë 😀'})"
     for encoding in ("ascii", "utf-8"):
         done = subprocess.run(
             [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True,

@@ -235,7 +235,7 @@ async def test_the_default_size_stays_within_a_small_machine() -> None:
     """A bomb and a body without end, one after the other, under the limits that everybody has: below 250 MB."""
     program = (
         "import asyncio, pathlib, re, sys\n"
-        "from genesys.http import Http, TransportError\n"
+        "from rollbook.genesys.api.http import Http, TransportError\n"
         "async def main():\n"
         "    async with Http() as http:\n"
         "        for url in sys.argv[1:]:\n"

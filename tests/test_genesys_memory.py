@@ -7,7 +7,7 @@ import sys
 import pytest
 
 PROGRAM = """
-from genesys.memory import give_back
+from rollbook.genesys.program.process_memory import give_back
 def resident():
     return int(open("/proc/self/status").read().partition("VmRSS:")[2].split()[0]) // 1024
 kept, freed = [], []
@@ -32,7 +32,7 @@ def test_what_is_free_between_what_is_used_is_given_back() -> None:
 
 COLLECTOR = """
 import gc
-from genesys.memory import tune_collector
+from rollbook.genesys.program.process_memory import tune_collector
 before = gc.get_threshold()[0]
 tune_collector()
 print(before, gc.get_threshold()[0], gc.get_freeze_count())

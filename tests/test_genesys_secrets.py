@@ -183,7 +183,7 @@ def test_boto3_is_imported_for_aws_only(tmp_path: Path) -> None:
 
     file = tmp_path / "s"
     file.write_text("x")
-    program = f"import sys; from genesys import secrets; secrets.resolve('file:{file}'); print('boto3' in sys.modules)"
+    program = f"import sys; from rollbook.genesys.program import named_secrets; named_secrets.resolve('file:{file}'); print('boto3' in sys.modules)"
     env: dict[str, Any] = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env)
     assert ran.stdout.strip() == "False", ran.stderr

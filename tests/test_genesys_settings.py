@@ -141,7 +141,7 @@ def test_a_filter_may_be_json(tmp_path: Path) -> None:
         ('[genesys]\nclient_secret = "hunter2"', ["client_secret", "variable GENESYSCLOUD_OAUTHCLIENT_SECRET"]),
         ('[genesys]\nclient_id = "a"', ["client_id", "variable GENESYSCLOUD_OAUTHCLIENT_ID"]),
         ('[realtime.sqs]\nqueue_url = "rollbook-events"', ["queue_url", "rollbook-events", "https://sqs."]),
-        ("[realtime.sqs]\nurl = 5", ["url", "realtime.aws.sqs", "queue_url"]),
+        ("[realtime.sqs]\nurl = 5", ["url", "realtime.sqs", "queue_url"]),
         ("[realtime]\nsqs = 5", ["realtime.sqs is a section"]),
         ("genesys = 5", ["genesys is a section"]),
         ("[reconcile]\nwidth = 30", ["[reconcile] width", "30", "text"]),

@@ -671,7 +671,7 @@ def test_overlapping_windows_exclude_each_other(book: Book, path: Path) -> None:
 
 HOLDER = """
 import sys
-from store.book import Book
+from rollbook.store.book import Book
 with Book.open(sys.argv[1]) as book, book.lock_daemon():
     print("held", flush=True)
     sys.stdin.read()
@@ -698,7 +698,7 @@ def test_a_lock_names_its_process_and_dies_with_it(path: Path) -> None:
 
 VISITOR = """
 import sys
-from store.book import Book
+from rollbook.store.book import Book
 
 with Book.open(sys.argv[1]) as book:
     book.note_windows([("2026-03-02T10:00:00.000Z", "2026-03-02T10:30:00.000Z", "pending")], "").result()

@@ -142,7 +142,7 @@ def start_logging(verbosity: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO if verbosity else logging.WARNING, handlers=[handler], force=True)
-    for name in ("genesys", "store", "reconcile", "realtime"):
+    for name in ("rollbook", "reconcile", "realtime"):
         logging.getLogger(name).setLevel(logging.DEBUG if verbosity > 1 else logging.NOTSET)
     # The libraries' own logs at this level show addresses of channels, which are secrets.
     for name in ("httpx", "httpcore", "websockets", "aiohttp", "apscheduler", "hpack"):
