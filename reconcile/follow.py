@@ -52,7 +52,7 @@ class Answer:
     """What came of asking for some ids. as_of: API text.
 
     knows: the answer had something that was asked for, so that what it lacks says something. refused: (id, why) of an
-    id for which the platform refuses to answer, alone too.
+    id for which the platform refuses to answer, alone too. more: what came and nobody asked for, which exists as well.
     """
 
     asked: Sequence[str]
@@ -60,6 +60,7 @@ class Answer:
     as_of: str
     knows: bool = True
     refused: tuple[str, str] | None = None
+    more: Sequence[DetailRow] = ()
 
     @property
     def absent(self) -> list[str]:
@@ -122,8 +123,11 @@ async def ask(
             waiting = deque(_batches([one for batch in waiting for one in batch], len(part)))
         trouble = 0
         came = [row for row in rows if not row.broken]
-        found = found or bool(came)
-        yield Answer(part, [row for row in came if row.conversation_id in part], as_of, knows=bool(came))
+        asked_for = {*part, *beside}
+        more = [row for row in came if row.conversation_id not in asked_for]
+        rows = [row for row in came if row.conversation_id in part]
+        found = found or len(more) < len(came)
+        yield Answer(part, rows, as_of, knows=len(more) < len(came), more=more)
 
 
 # A batch of a hundred in halves is seven requests that fail, and then the next one may.
@@ -195,8 +199,8 @@ async def ask_twice(
             await sleep(SECOND_QUESTION)
         async for answer in ask(api, wanted, now=now, stop=stop, known=known):
             asked.as_of = answer.as_of
-            asked.rows += answer.rows
-            if answer.rows:
+            asked.rows += [*answer.rows, *answer.more]
+            if answer.rows or answer.more:
                 await take(answer)
             if question == 1:
                 first += [*answer.absent, *answer.undecided]
@@ -352,7 +356,7 @@ def write(
 ) -> Future[Any]:
     """Write what an answer by id brought."""
     return book.write_details(
-        answer.rows, as_of=answer.as_of, run_started_at=run_started_at, window=window, already=already or {},
+        [*answer.rows, *answer.more], as_of=answer.as_of, run_started_at=run_started_at, window=window, already=already or {},
         cause=cause,
     )  # fmt: skip
 

@@ -34,6 +34,7 @@ from simulator.aftermath import night
 from simulator.life import Life
 from simulator.server import Simulator
 from simulator.times import moment
+from simulator.world import World
 from tests.wire import Shown
 
 PROVEN: Final = ("open", "complete", "settled")
@@ -88,6 +89,18 @@ class _Proof:
     via: str
     step: int
     eyes: frozenset[str] | None
+
+
+class _Then(NamedTuple):
+    """The conversations that there were before some of them were deleted."""
+
+    now: World
+    deleted: list[Life]
+
+    def between(self, start: datetime, end: datetime) -> list[Life]:
+        """What starts in [start, end), ascending by start."""
+        lives = [*self.now.between(start, end), *(one for one in self.deleted if start <= one.start < end)]
+        return sorted(lives, key=lambda one: one.start)
 
 
 @dataclass
@@ -313,18 +326,13 @@ class Oracle:
 
     def _admits(self, one: Shown, life: Life) -> bool:
         """Whether the total of an answer counts the conversation: it is all of what there was."""
-        query = details.parse(dict(one.asked))
+        then = _Then(self.simulator.world, [other for at, other in self._removed if at > one.at])
         honest = details.select(
-            self.simulator.world, query, one.at, reading=self.simulator.reading,
+            then, details.parse(dict(one.asked)), one.at, reading=self.simulator.reading,
             seen=lambda other: _sees(one.divisions, other) and self._born.get(other.id, one.at) <= one.at,
         )  # fmt: skip
-        gone = [
-            other
-            for at, other in self._removed
-            if at > one.at >= other.known_from and query.start <= other.start < query.end
-        ]
         total = _object(one.body).get("totalHits", 0)
-        return life in honest and isinstance(total, int) and total >= len(honest) + len(gone)
+        return life in honest and isinstance(total, int) and total >= len(honest)
 
     def _slid(self, of_proof: list[Shown]) -> bool:
         first, last = min(one.at for one in of_proof), max(one.at for one in of_proof)

@@ -7,12 +7,17 @@ import logging
 import os
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator import Simulator, details
+from simulator.times import text
 from tests import worlds
+from tests.oracle import Oracle
+from tests.wire import Shown
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +43,26 @@ def test_a_world_is_made_of_its_seed() -> None:
     assert worlds.plan(7) != worlds.plan(8)
     one, other = worlds.play(worlds.plan(7)), worlds.play(worlds.plan(7))
     assert (one.requests, one.verdicts, one.wrong) == (other.requests, other.verdicts, other.wrong)
+
+
+def test_the_judge_counts_what_there_was_when_an_answer_was_given() -> None:
+    """A total that left a conversation out did so, though another that went on into the interval is deleted later."""
+    start = datetime(2026, 3, 2, 6, tzinfo=UTC)
+    simulator = Simulator(seed=1, start=start, rate=0, per_hour=200, reading="overlap")
+    simulator.world.grow(start + timedelta(hours=1))
+    simulator.clock.advance(timedelta(hours=1, minutes=10))
+    oracle = Oracle(simulator, [], timedelta(0), timedelta(0), timedelta(0), lambda _: start)
+    first, last = start + timedelta(minutes=30), start + timedelta(minutes=45)
+    asked = {"interval": f"{text(first)}/{text(last)}", "paging": {"pageSize": 100, "pageNumber": 1}}
+    found = details.select(simulator.world, details.parse(asked), simulator.now(), reading="overlap")
+    left_out, before = next(one for one in found if one.start >= first), next(one for one in found if one.start < first)
+
+    def admits(total: int) -> bool:
+        shown = Shown(at, 1, "query", asked, b'{"totalHits":%d}' % total, None)
+        return oracle._admits(shown, left_out)
+
+    at = simulator.now()
+    simulator.clock.advance(timedelta(minutes=1))
+    assert (admits(len(found)), admits(len(found) - 1)) == (True, False)
+    simulator.world.forget(before.id)
+    assert (admits(len(found)), admits(len(found) - 1)) == (True, False)
