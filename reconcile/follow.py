@@ -52,7 +52,7 @@ class Answer:
     """What came of asking for some ids. as_of: API text.
 
     knows: the answer had something that was asked for, so that what it lacks says something. refused: (id, why) of an
-    id for which the platform refuses to answer, alone too. more: what came and nobody asked for, which exists as well.
+    id for which the platform refuses to answer, alone too.
     """
 
     asked: Sequence[str]
@@ -60,7 +60,6 @@ class Answer:
     as_of: str
     knows: bool = True
     refused: tuple[str, str] | None = None
-    more: Sequence[DetailRow] = ()
 
     @property
     def absent(self) -> list[str]:
@@ -123,11 +122,10 @@ async def ask(
             waiting = deque(_batches([one for batch in waiting for one in batch], len(part)))
         trouble = 0
         came = [row for row in rows if not row.broken]
-        asked_for = {*part, *beside}
-        more = [row for row in came if row.conversation_id not in asked_for]
-        rows = [row for row in came if row.conversation_id in part]
-        found = found or len(more) < len(came)
-        yield Answer(part, rows, as_of, knows=len(more) < len(came), more=more)
+        # What nobody asked for is the answer to another question, and says nothing of these.
+        knows = any(row.conversation_id in part or row.conversation_id in beside for row in came)
+        found = found or knows
+        yield Answer(part, [row for row in came if row.conversation_id in part], as_of, knows=knows)
 
 
 # A batch of a hundred in halves is seven requests that fail, and then the next one may.
@@ -199,8 +197,8 @@ async def ask_twice(
             await sleep(SECOND_QUESTION)
         async for answer in ask(api, wanted, now=now, stop=stop, known=known):
             asked.as_of = answer.as_of
-            asked.rows += [*answer.rows, *answer.more]
-            if answer.rows or answer.more:
+            asked.rows += answer.rows
+            if answer.rows:
                 await take(answer)
             if question == 1:
                 first += [*answer.absent, *answer.undecided]
@@ -356,7 +354,7 @@ def write(
 ) -> Future[Any]:
     """Write what an answer by id brought."""
     return book.write_details(
-        [*answer.rows, *answer.more], as_of=answer.as_of, run_started_at=run_started_at, window=window, already=already or {},
+        answer.rows, as_of=answer.as_of, run_started_at=run_started_at, window=window, already=already or {},
         cause=cause,
     )  # fmt: skip
 

@@ -278,7 +278,7 @@ class Run:
             # What is proven is what was read then: a total says nothing of what the records say now.
             found = Found({}, True, None, row.last_read_at or "", reading="interval", via="query")
             self._hold_against_sight(found, before, await self._eyes.look())
-            unknown = await self._take_what_a_total_shows(page.rows, found, one)
+            unknown = await self._take_what_a_total_shows(page.rows, one)
         if page.total_hits != row.final_total_hits or not found.consistent or unknown:
             self._spent += self._count.requests
             return []
@@ -286,13 +286,13 @@ class Run:
             window=one, verdict="settled", passes=0, requests=self._requests, initial_total_hits=row.final_total_hits,
             final_total_hits=page.total_hits, unique=row.unique or 0, duplicates=0, owned=row.owned or 0, missing=0,
             changed=0, unchanged=row.owned or 0, ongoing=row.ongoing or 0, live_only=row.live_only or 0,
-            written=self._writing.tally.shares[0].written, seconds=time.monotonic() - self._seconds, reading="interval", filter=task.key,
-            as_of=found.as_of,
+            written=self._writing.tally.shares[0].written, seconds=time.monotonic() - self._seconds, reading="interval",
+            filter=task.key, as_of=found.as_of,
         )  # fmt: skip
         await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
         return [report]
 
-    async def _take_what_a_total_shows(self, rows: Sequence[DetailRow], found: Found, one: Interval) -> bool:
+    async def _take_what_a_total_shows(self, rows: Sequence[DetailRow], one: Interval) -> bool:
         """Write the rows of the page that was asked for its total, and say whether the window has not had them."""
         assert self._book is not None
         known = set(self._book.reconciled_ids(one))
@@ -587,7 +587,7 @@ class Run:
             return lacking
 
         async def take(answer: follow.Answer) -> None:
-            await self._writing.take([*answer.rows, *answer.more], answer.as_of)
+            await self._writing.take(answer.rows, answer.as_of)
 
         asked = await follow.ask_twice(
             self._api, missing, now=self._task.now, sleep=self._task.sleep, take=take, stop=self._task.stop,
@@ -598,9 +598,8 @@ class Run:
         lacking.starts = {
             row.conversation_id: row.start
             for row in asked.rows
-            if row.conversation_id not in rows and row.conversation_id and row.start
-            and self._task.interval.contains(row.start)
-        }  # fmt: skip
+            if row.conversation_id and row.start and self._task.interval.contains(row.start)
+        }
         # What cannot be asked for is no id of the platform's: it was heard, and that is all there is.
         never = {one for one in heard if not may_be_asked_for(one)} | (set(asked.refused) & heard.keys())
         absent = [one for one in asked.absent if one in read_before]

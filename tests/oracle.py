@@ -41,13 +41,15 @@ PROVEN: Final = ("open", "complete", "settled")
 # A `Date` has whole seconds, and a clock is compared by it.
 SECONDS: Final = timedelta(seconds=3)
 WITNESSES_APART: Final = timedelta(minutes=55)
+# A reading with more pages of rows is not asked for again (docs/verdicts.md).
+PAGES_CHECKED: Final = 6
 _REPROCESSED: Final = timedelta(hours=96)  # after its end a conversation is reprocessed by then
 
 EXCUSES: Final = {
     "denied": "no answer ever had it, no total of the reading counted it (asked for twice where nothing came at all, and"
     " an hour later where the window is settled), and nobody heard of it",
     "unlisted": "heard of, and denied in the same way; by id as well, whenever the reading asked",
-    "slid": "rows left and entered while pages were read: it slid between two pages under equal totals",
+    "slid": "rows left and entered while more than six pages were read: it slid between two of them under equal totals",
     "a lie": "its details are what an answer gave at that time or later, and that answer was not true then",
     "odd bytes": "its record came with bytes that are no JSON, and cannot be compared",
     "denied by id": "it is `gone`: at least two answers by id, a minute apart, did not have it",
@@ -298,7 +300,7 @@ class Oracle:
             if one.step == proof.step or (proof.via != "job" and proof.at - first <= one.at and one.step <= proof.step)
         ]
         if any(self._admits(one, life) for one in of_proof):
-            return "slid" if self._slid(of_proof) else None
+            return "slid" if self._slid(of_proof) and self._is_too_long_to_check(of_proof) else None
         asked = [one for one in of_proof if one.asked["paging"]["pageNumber"] == 1]
         if not asked:
             return None
@@ -333,6 +335,12 @@ class Oracle:
         )  # fmt: skip
         total = _object(one.body).get("totalHits", 0)
         return life in honest and isinstance(total, int) and total >= len(honest)
+
+    @staticmethod
+    def _is_too_long_to_check(of_proof: list[Shown]) -> bool:
+        """Whether some reading had more pages with rows than are asked for again."""
+        pages = [one.asked["paging"]["pageNumber"] for one in of_proof if b'"conversations":[{' in one.body]
+        return max(pages, default=0) > PAGES_CHECKED
 
     def _slid(self, of_proof: list[Shown]) -> bool:
         first, last = min(one.at for one in of_proof), max(one.at for one in of_proof)

@@ -1,7 +1,7 @@
 """What any answer shows exists, whatever the question was for: it is stored, and an answer that lacks it proves nothing.
 
 The questions here are the small ones beside a reading: what started just before midnight, a total, the first page of a
-job's interval, the last page of a run that was cut short, a look-up by id.
+job's interval, the last page of a run that was cut short. By id it is otherwise: what nobody asked for is no answer.
 """
 
 import asyncio
@@ -153,18 +153,6 @@ async def test_what_a_count_without_the_filter_shows_is_stored(tmp_path: Path) -
         assert (scene.verdict(WINDOW), sorted(scene.stored())) == ("failed", ["a", "b"])
 
 
-async def test_what_comes_by_id_and_was_not_asked_for_is_stored(tmp_path: Path) -> None:
-    """An answer by id has another conversation as well, of a proven window: stored, and the proof is taken."""
-    later = Interval(WINDOW.end, WINDOW.end + timedelta(minutes=30))
-    with scene_at(tmp_path, record("a", 3), record("b", 33, None), since=START) as scene:
-        scene.org.unlisted = scene.org.unknown = {"a"}
-        await scene.rounds(75, judged=False)
-        assert (scene.verdict(WINDOW), scene.verdict(later)) == ("complete", "open")
-        scene.org.each_lookup = lambda _ids, _honest: {"conversations": list(scene.org.truth.values())}
-        await scene.rounds(79)
-        assert (scene.verdict(WINDOW), sorted(scene.stored())) == ("failed", ["a", "b"])
-
-
 class _ById:
     """Answers every question with the same rows."""
 
@@ -177,10 +165,12 @@ class _ById:
         return self._rows
 
 
-@pytest.mark.parametrize(("came", "knows"), [((), False), (("x",), False), (("a",), True), (("k",), True), (("k", "x"), True)])
+@pytest.mark.parametrize(
+    ("came", "knows"), [((), False), (("x",), False), (("a",), True), (("k",), True), (("k", "x"), True)]
+)
 async def test_an_answer_with_nothing_that_was_asked_for_knows_nothing(came: tuple[str, ...], knows: bool) -> None:
     """Only what was asked for, the known conversation beside it included, makes an answer one to these ids."""
     [answer] = [one async for one in follow.ask(_ById(*came), ["a", "b"], now=lambda: START, known="k")]
     assert answer.knows is knows
-    assert [row.conversation_id for row in answer.more] == [one for one in came if one == "x"]
+    assert [row.conversation_id for row in answer.rows] == [one for one in came if one == "a"]
     assert bool(answer.absent) is knows

@@ -201,8 +201,9 @@ HOLDS: Final[Mapping[str, str]] = {
     "An answer that trickles is given up, and fails its window alone.": (
         "test_trouble_bounds.py::test_a_query_that_trickles_is_given_up"
     ),
-    "What any answer shows is stored, whatever was asked: a total, a look over midnight, a page again, somebody else by"
-    " id.": ("test_claims_shown.py::test_what_is_shown_with_a_total_must_be_known_before_it_settles"),
+    "What any answer of the query shows is stored, whatever was asked: a total, a look over midnight, a page again.": (
+        "test_claims_shown.py::test_what_is_shown_with_a_total_must_be_known_before_it_settles"
+    ),
     "What was shown so, and started in the window that is read, must be in the answer that proves it.": (
         "test_claims_shown.py::test_a_window_is_not_proven_against_what_its_look_over_midnight_has_shown"
     ),
