@@ -3,6 +3,7 @@
 Hypothesis draws the worlds. ROLLBOOK_WORLDS says how many (500 by default, 10000 for the whole claim).
 """
 
+import asyncio
 import logging
 import os
 import random
@@ -13,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genesys.http import TransportError
 from simulator import Simulator, details
+from simulator.faults import Fault, Script
 from simulator.times import text
 from tests import worlds
 from tests.oracle import Oracle
-from tests.wire import Shown
+from tests.wire import Organisation, Shown
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +69,25 @@ def test_the_judge_counts_what_there_was_when_an_answer_was_given() -> None:
     assert (admits(len(found)), admits(len(found) - 1)) == (True, False)
     simulator.world.forget(before.id)
     assert (admits(len(found)), admits(len(found) - 1)) == (True, False)
+
+
+@pytest.mark.parametrize(("kind", "told"), [("cut", {"part": 0.5}), ("no_date", {}), ("date_off", {"seconds": 600.0})])
+def test_what_is_below_an_answer_strikes_in_a_world_too(kind: str, told: dict[str, float]) -> None:
+    """There are no sockets here, and still a connection is lost, and an answer's `Date` is absent or another."""
+    start = datetime(2026, 3, 2, 6, tzinfo=UTC)
+    simulator = Simulator(seed=1, start=start, rate=0)
+    simulator.faults = Script((Fault(kind, path="GET */me", count=1, parameters=told),), start)
+    organisation = Organisation(simulator, page=100)
+
+    async def dates() -> list[str | None]:
+        return [
+            (await organisation.answer("GET", "/api/v2/organizations/me", {}, b"")).headers.get("Date") for _ in "ab"
+        ]
+
+    if kind == "cut":
+        with pytest.raises(TransportError):
+            asyncio.run(dates())
+    first, second = asyncio.run(dates())
+    assert second is not None
+    assert second.endswith("06:00:00 GMT")
+    assert kind == "cut" or first == (None if kind == "no_date" else second.replace("06:00", "06:10"))
