@@ -31,6 +31,7 @@ from typing import Any, Final, NamedTuple
 
 from rollbook.simulator.organisation.known_when import Life
 from rollbook.simulator.organisation.late_changes import night
+from rollbook.simulator.organisation.world import World
 from rollbook.simulator.rest.analytics import details_query
 from rollbook.simulator.server import Simulator
 from rollbook.simulator.times import moment
@@ -40,13 +41,15 @@ PROVEN: Final = ("open", "complete", "settled")
 # A `Date` has whole seconds, and a clock is compared by it.
 SECONDS: Final = timedelta(seconds=3)
 WITNESSES_APART: Final = timedelta(minutes=55)
+# A reading with more pages of rows is not asked for again (docs/verdicts.md).
+PAGES_CHECKED: Final = 6
 _REPROCESSED: Final = timedelta(hours=96)  # after its end a conversation is reprocessed by then
 
 EXCUSES: Final = {
     "denied": "no answer ever had it, no total of the reading counted it (asked for twice where nothing came at all, and"
     " an hour later where the window is settled), and nobody heard of it",
     "unlisted": "heard of, and denied in the same way; by id as well, whenever the reading asked",
-    "slid": "rows left and entered while pages were read: it slid between two pages under equal totals",
+    "slid": "rows left and entered while more than six pages were read: it slid between two of them under equal totals",
     "a lie": "its details are what an answer gave at that time or later, and that answer was not true then",
     "odd bytes": "its record came with bytes that are no JSON, and cannot be compared",
     "denied by id": "it is `gone`: at least two answers by id, a minute apart, did not have it",
@@ -88,6 +91,18 @@ class _Proof:
     via: str
     step: int
     eyes: frozenset[str] | None
+
+
+class _Then(NamedTuple):
+    """The conversations that there were before some of them were deleted."""
+
+    now: World
+    deleted: list[Life]
+
+    def between(self, start: datetime, end: datetime) -> list[Life]:
+        """What starts in [start, end), ascending by start."""
+        lives = [*self.now.between(start, end), *(one for one in self.deleted if start <= one.start < end)]
+        return sorted(lives, key=lambda one: one.start)
 
 
 @dataclass
@@ -285,7 +300,7 @@ class Oracle:
             if one.step == proof.step or (proof.via != "job" and proof.at - first <= one.at and one.step <= proof.step)
         ]
         if any(self._admits(one, life) for one in of_proof):
-            return "slid" if self._slid(of_proof) else None
+            return "slid" if self._slid(of_proof) and self._is_too_long_to_check(of_proof) else None
         asked = [one for one in of_proof if one.asked["paging"]["pageNumber"] == 1]
         if not asked:
             return None
@@ -313,18 +328,19 @@ class Oracle:
 
     def _admits(self, one: Shown, life: Life) -> bool:
         """Whether the total of an answer counts the conversation: it is all of what there was."""
-        query = details_query.parse(dict(one.asked))
+        then = _Then(self.simulator.world, [other for at, other in self._removed if at > one.at])
         honest = details_query.select(
-            self.simulator.world, query, one.at, reading=self.simulator.reading,
+            then, details_query.parse(dict(one.asked)), one.at, reading=self.simulator.reading,
             seen=lambda other: _sees(one.divisions, other) and self._born.get(other.id, one.at) <= one.at,
         )  # fmt: skip
-        gone = [
-            other
-            for at, other in self._removed
-            if at > one.at >= other.known_from and query.start <= other.start < query.end
-        ]
         total = _object(one.body).get("totalHits", 0)
-        return life in honest and isinstance(total, int) and total >= len(honest) + len(gone)
+        return life in honest and isinstance(total, int) and total >= len(honest)
+
+    @staticmethod
+    def _is_too_long_to_check(of_proof: list[Shown]) -> bool:
+        """Whether some reading had more pages with rows than are asked for again."""
+        pages = [one.asked["paging"]["pageNumber"] for one in of_proof if b'"conversations":[{' in one.body]
+        return max(pages, default=0) > PAGES_CHECKED
 
     def _slid(self, of_proof: list[Shown]) -> bool:
         first, last = min(one.at for one in of_proof), max(one.at for one in of_proof)

@@ -129,11 +129,46 @@ def test_a_quiet_window_takes_one_pass_and_one_request_more_than_its_pages(count
     answered = len(platform.matching(platform.rows, WINDOW))
     assert run.finished == Finished(True, None)
     pages = math.ceil(answered / 100)
-    again = 1 if not pages else pages - 1 if pages <= scans.MOST_CHECKED and not whole_days else 0
+    again = 1 if not pages else pages - 1 if pages <= scans.MOST_CHECKED else 0
     assert platform.requests == pages + 1 + again
     assert set(run.reader.found()) == set(platform.matching(platform.rows, WINDOW))
     assert run.reader.first_total == run.reader.final_total == answered
     assert (len(run.reader.passes), run.pauses) == (1, [] if answered else [SECOND_LOOK])
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("whole_days", [False, True])
+def test_a_row_that_slides_between_two_of_a_few_pages_is_read(whole_days: bool, at: int) -> None:
+    """One leaves the first page and one enters the last while they are read, under equal totals: also in whole days."""
+
+    def move(platform: Platform) -> None:
+        if platform.requests == at:
+            del platform.rows["r000"]
+            platform.rows["last"] = (629.9, 640)
+
+    rows: dict[str, tuple[float, float | None]] = {
+        f"r{number:03}": (600 + number / 10, 601 + number / 10) for number in range(290)
+    }
+    platform = Platform(whole_days, rows=rows | ({"before": (100, 101)} if whole_days else {}), move=move)
+    run = read(platform)
+    assert run.finished.consistent
+    assert set(run.reader.found()) >= set(platform.matching(platform.rows, WINDOW))
+    assert len(run.reader.passes) == 2
+
+
+def test_a_day_that_only_grows_at_its_end_while_its_pages_are_asked_for_again_is_proven() -> None:
+    """What enters beyond the window moves no page that is full: one pass is enough."""
+
+    def grow(platform: Platform) -> None:
+        if platform.requests >= 4:
+            platform.rows[f"new {platform.requests}"] = (900 + platform.requests, None)
+
+    rows: dict[str, tuple[float, float | None]] = {
+        f"r{number:03}": (500 + number, 501 + number) for number in range(250)
+    }
+    platform = Platform(True, rows=rows, move=grow)
+    run = read(platform)
+    assert (run.finished, len(run.reader.passes), platform.requests) == (Finished(True, None), 1, 6)
 
 
 def mover(draw: random.Random, chance: float, until: int, kinds: str) -> Callable[[Platform], None]:

@@ -204,6 +204,15 @@ HOLDS: Final[Mapping[str, str]] = {
     "An answer that trickles is given up, and fails its window alone.": (
         "test_trouble_bounds.py::test_a_query_that_trickles_is_given_up"
     ),
+    "What any answer of the query shows is stored, whatever was asked: a total, a look over midnight, a page again.": (
+        "test_claims_shown.py::test_what_is_shown_with_a_total_must_be_known_before_it_settles"
+    ),
+    "What was shown so, and started in the window that is read, must be in the answer that proves it.": (
+        "test_claims_shown.py::test_a_window_is_not_proven_against_what_its_look_over_midnight_has_shown"
+    ),
+    "An answer by id with nothing that was asked for knows nothing.": (
+        "test_claims_shown.py::test_an_answer_with_nothing_that_was_asked_for_knows_nothing"
+    ),
     "What capture heard, and an answer lacks, is asked for by id: what exists and started in the window sends the"
     " reader back.": ("test_claims_reading.py::test_what_capture_heard_is_held_against_an_empty_answer"),
     "While a conversation that exists is never listed, its window is `failed`.": (

@@ -22,8 +22,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from rollbook.genesys.api.http import Answer, TransportError
+from rollbook.simulator.faults.script import Effect
 from rollbook.simulator.rest import routes
-from rollbook.simulator.server import Simulator
+from rollbook.simulator.server import _DATE_OFF, Simulator
 
 DETAILS: Final = "/api/v2/analytics/conversations/details"
 
@@ -56,6 +57,7 @@ class Organisation:
         self.simulator, self.page = simulator, page
         self.shown: list[Shown] = []
         self.step = 0
+        self._cut()
         self._app = web.Application(middlewares=[simulator._gate])
         self._app.router.add_route("POST", "/oauth/token", simulator._token)
         for route in routes.ROUTES:
@@ -71,23 +73,28 @@ class Organisation:
         )  # fmt: skip
         request = web.Request(message, None, _Protocol(), None, None, asyncio.get_running_loop())  # type: ignore[arg-type]
         request._read_bytes = content
-        try:
-            answer = await self._app._handle(request)
-        except (AttributeError, AssertionError, TypeError):
-            # It was cut while it was sent, and here is nothing that it could be sent over.
-            if request.get("effect") is None or request["effect"].cut is None:
-                raise
-            raise lost() from None
+        _DATE_OFF.set(0.0)
+        answer = await self._app._handle(request)
         if not isinstance(answer, web.Response):
             raise lost()
         body = answer.body if isinstance(answer.body, bytes) else b""
         told: CIMultiDict[str] = CIMultiDict(answer.headers)
-        off = getattr(request.get("effect"), "date_off", 0.0)
-        if off is not None:
+        if (off := _DATE_OFF.get()) is not None:
             told["Date"] = format_datetime(self.simulator.now() + timedelta(seconds=off), usegmt=True)
         if answer.status == 200:
             self._keep(method, URL(target), fewer, body)
         return Answer(answer.status, told, body)
+
+    def _cut(self) -> None:
+        """Lose the connection where an answer is cut while it is sent: here is nothing that it could be sent over."""
+        spoil = self.simulator._spoil
+
+        async def spoiled(request: web.Request, answer: web.Response, effect: Effect) -> web.StreamResponse:
+            if effect.cut is not None:
+                raise lost()
+            return await spoil(request, answer, effect)
+
+        self.simulator._spoil = spoiled  # type: ignore[method-assign]
 
     def _smaller(self, target: str, content: bytes) -> tuple[bytes, Mapping[str, Any]]:
         """The query with pages of our size: a platform may answer with less than it is asked for."""

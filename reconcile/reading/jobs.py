@@ -545,9 +545,12 @@ class _Reading:
         for pause in (*CHECK_PAUSES, 0.0):
             if self.stopped:
                 raise Stopped
+            as_of = to_text(self.now())
             page = await self.api.query_details(body)
             if job_proof.agrees(found, page, self.result.rows):
                 return page
+            # It exists, whatever this job makes of it: stored, it is asked for by id where an answer lacks it.
+            await (self.take(page.rows, as_of, None) if self.keep else self.take(page.rows, as_of))
             await self.sleep(pause)
         reason = self.result.doubts.get(part.text, "")
         brought = " or ".join(str(group.rows) for group in found)

@@ -281,7 +281,7 @@ class Reader:
             self._empty.add(scan.part)
             self._second_looks.append(scan.part)
             return
-        if movement is None and self.reading == "interval" and 2 <= scan.pages - 1 <= scans.MOST_CHECKED:
+        if movement is None and 2 <= scan.pages - 1 <= scans.MOST_CHECKED:
             self._checked, self._to_check = scan, deque(range(1, scan.pages - 1))
             return
         self._file(scan, movement)
@@ -291,10 +291,11 @@ class Reader:
 
         One row that leaves a page that was read, and one that enters a page to come, leave all totals as they are, and
         a third row on neither page. Of more pages this would take more requests than a proof may cost
-        (docs/verdicts.md).
+        (docs/verdicts.md). A day that goes on beyond the window has grown at its end meanwhile.
         """
         page = self._to_check.popleft()
-        if tuple(row.id for row in rows) != scan.first_pages[page - 1] or total_hits != scan.last_total:
+        more = self._grows(scan.part) and (total_hits or 0) > (scan.last_total or 0)
+        if tuple(row.id for row in rows) != scan.first_pages[page - 1] or (total_hits != scan.last_total and not more):
             self._end_check(f"page {page} is another when it is asked for again")
         elif not self._to_check:
             self._end_check(None)
@@ -392,7 +393,7 @@ class Reader:
         old = [scan for scan in self._proven[:-1] if scan.judged == "strictly"]
         if self.reading == "day":
             # A day that goes on beyond the window grows, and says nothing by that.
-            old = [scan for scan in old if scans.touched_days(scan.part.interval).end <= self.window.end]
+            old = [scan for scan in old if not self._grows(scan.part)]
         elif len(old) > self._bound(self._proven) - self.proof_requests:
             self._closing = "roots"
             last = self._proven[-1:]
@@ -400,6 +401,10 @@ class Reader:
             return
         self._closing = "leaves"
         self._probes.extend(scan.part for scan in old)
+
+    def _grows(self, part: Part) -> bool:
+        """Whether answers are of whole days, and this day goes on beyond the window."""
+        return self.reading == "day" and scans.touched_days(part.interval).end > self.window.end
 
     @staticmethod
     def _bound(readings: Sequence[Scan]) -> int:

@@ -122,8 +122,10 @@ async def ask(
             waiting = deque(_batches([one for batch in waiting for one in batch], len(part)))
         trouble = 0
         came = [row for row in rows if not row.broken]
-        found = found or bool(came)
-        yield Answer(part, [row for row in came if row.conversation_id in part], as_of, knows=bool(came))
+        # What nobody asked for is the answer to another question, and says nothing of these.
+        knows = any(row.conversation_id in part or row.conversation_id in beside for row in came)
+        found = found or knows
+        yield Answer(part, [row for row in came if row.conversation_id in part], as_of, knows=knows)
 
 
 # A batch of a hundred in halves is seven requests that fail, and then the next one may.

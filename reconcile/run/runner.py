@@ -221,10 +221,10 @@ class Run:
         self._heard = bool(heard.spans)
         self._count = Count()
         self._spent = task.spent  # requests before this run, or before it was cut short
-        self._cause = by_id.explained(heard, self._started)
         self._writing = Writing(
-            task, book, began=began, cause=self._cause, spent=lambda: self._spent + self._count.requests
-        )
+            task, book, began=began, cause=by_id.explained(heard, self._started),
+            spent=lambda: self._spent + self._count.requests,
+        )  # fmt: skip
         self._told: list[resume.Entry] = []
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
@@ -256,8 +256,9 @@ class Run:
                 )
             if found.consistent and not found.rows:
                 await self._mistrust_nothing()
-            if found.consistent and self._looks_over_midnight and not await self._look_over_midnight():
-                found.consistent, found.reason = False, "what started just before midnight has no end"
+            if found.consistent and self._looks_over_midnight:
+                reason = await self._look_over_midnight(found.rows)
+                found.consistent, found.reason = reason is None, reason
             if not task.dry_run:
                 self._hold_against_sight(found, before, await self._eyes.look())
             if not found.consistent and len(task.windows) > 1 and found.reading != "day":
@@ -295,31 +296,27 @@ class Run:
             # What is proven is what was read then: a total says nothing of what the records say now.
             found = Found({}, True, None, row.last_read_at or "", reading="interval", via="query")
             self._hold_against_sight(found, before, await self._eyes.look())
-        if page.total_hits != row.final_total_hits or not found.consistent:
+            unknown = await self._take_what_a_total_shows(page.rows, one)
+        if page.total_hits != row.final_total_hits or not found.consistent or unknown:
+            self._spent += self._count.requests
             return []
         report = Report(
-            window=one,
-            verdict="settled",
-            passes=0,
-            requests=self._requests,
-            initial_total_hits=row.final_total_hits,
-            final_total_hits=page.total_hits,
-            unique=row.unique or 0,
-            duplicates=0,
-            owned=row.owned or 0,
-            missing=0,
-            changed=0,
-            unchanged=row.owned or 0,
-            ongoing=row.ongoing or 0,
-            live_only=row.live_only or 0,
-            written=0,
-            seconds=time.monotonic() - self._seconds,
-            reading="interval",
-            filter=task.key,
-            as_of=found.as_of,
-        )
+            window=one, verdict="settled", passes=0, requests=self._requests, initial_total_hits=row.final_total_hits,
+            final_total_hits=page.total_hits, unique=row.unique or 0, duplicates=0, owned=row.owned or 0, missing=0,
+            changed=0, unchanged=row.owned or 0, ongoing=row.ongoing or 0, live_only=row.live_only or 0,
+            written=self._writing.tally.shares[0].written, seconds=time.monotonic() - self._seconds, reading="interval",
+            filter=task.key, as_of=found.as_of,
+        )  # fmt: skip
         await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
         return [report]
+
+    async def _take_what_a_total_shows(self, rows: Sequence[DetailRow], one: Interval) -> bool:
+        """Write the rows of the page that was asked for its total, and say whether the window has not had them."""
+        assert self._book is not None
+        known = set(self._book.reconciled_ids(one))
+        await self._writing.take(rows, to_text(self._task.now()))
+        await self._writing.drain()
+        return any(row.start and one.contains(row.start) and row.conversation_id not in known for row in rows)
 
     def _is_total_enough(self, row: WindowRow | None, one: Interval, now: datetime) -> bool:
         if row is None or row.verdict != "complete" or row.reading != "interval" or row.last_read_at is None:
@@ -390,13 +387,14 @@ class Run:
         first_of_a_day = any(one.start == day_of(one.start) for one in task.windows)
         return first_of_a_day and not task.dry_run and not self._query.members and self._book is not None
 
-    async def _look_over_midnight(self) -> bool:
-        """Read what started in the last minutes of the day before, and say whether that was all of it.
+    async def _look_over_midnight(self, known: Mapping[str, int]) -> str | None:
+        """Read what started in the last minutes of the day before; why nothing is proven, or None.
 
         A start that was corrected across midnight between the readings of both days is in neither answer. What is
-        found here takes the proof from the window that it started in, which is read again then.
+        found here takes the proof from the window that it started in, which is read again then. That holds for every
+        row that is shown, whenever it started: an answer of the whole day may show what its windows' own answers lack.
+        known: id → packed times of what the reading has.
         """
-        assert self._book is not None
         midnight = next(one.start for one in self._task.windows if one.start == day_of(one.start))
         since = to_text(midnight - _BEFORE_MIDNIGHT)
         part = Part(Interval(midnight - _BEFORE_MIDNIGHT, midnight))
@@ -405,24 +403,26 @@ class Run:
             as_of = to_text(self._task.now())
             page = await self._api.query_details({**self._query.body(part, number), "order": "desc"})
             starts = [row.start for row in page.rows if row.start]
-            rows = [
-                row for row in page.rows if row.conversation_id and row.start and since <= row.start < to_text(midnight)
-            ]
-            answer = by_id.Answer([], rows, as_of)
-            await by_id.done(by_id.write(self._book, answer, run_started_at=self._writing.began, cause=self._cause))
+            await self._writing.take(page.rows, as_of)
+            if any(row.start and self._task.interval.contains(row.start) and row.conversation_id not in known
+                   for row in page.rows):  # fmt: skip
+                return "a look at what started just before midnight has shown conversations that were not in the answer"
             # The newest first, so that a platform that answers with the whole day need not be read to its morning.
             newest_first = len(set(starts)) > 1 and starts == sorted(starts, reverse=True) and starts[0] <= latest
             if not page.rows or (newest_first and starts[-1] < since):
-                return True
+                return None
             latest = starts[-1] if newest_first else ""
-        return False
+        return "what started just before midnight has no end"
 
     # Finished conversations only
 
     async def _nothing_is_left_out(self, found: Found) -> bool:
         """Whether there are no more conversations without the filter on ends than with it."""
         everything = Query(window.query_filters(self._task.filter, ended_only=False))
+        as_of = to_text(self._task.now())
         page = await self._api.query_details(everything.body(Part(self._task.interval, size=1), 1))
+        if not self._task.dry_run:
+            await self._writing.take(page.rows, as_of)
         return (page.total_hits or 0) <= len(found.rows)
 
     # Going on where a run was cut short
@@ -458,9 +458,13 @@ class Run:
         return reader
 
     async def _is_unmoved(self, step: Fetch, kept: resume.Entry) -> bool:
+        as_of = to_text(self._task.now())
         page = await self._api.query_details(self._query.body(step.part, step.page))
         ids = [row.conversation_id for row in page.rows]
-        return page.total_hits == kept.total and ids == [one[0] for one in kept.rows]
+        if page.total_hits == kept.total and ids == [one[0] for one in kept.rows]:
+            return True
+        await self._writing.take(page.rows, as_of)  # what is read anew may lack what this page has shown
+        return False
 
     def _go_on(self) -> None:
         pages = count(sum(entry.kind in ("page", "results") for entry in self._kept), "page")
