@@ -19,9 +19,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from genesys.api import Api, Count, counting
+from genesys.api import Api, Count, Organization, counting
 from genesys.columns import count
-from genesys.errors import RollbookError, StoreError
+from genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
 from genesys.memory import give_back
 from genesys.settings import Settings, written
 from genesys.times import to_text
@@ -53,6 +53,8 @@ SHARE: Final = 0.8
 # reconciliation under way; then whoever waits for another program's hold on the store is hurried.
 _STOPS_WITHIN: Final = 7.0
 _READY_WITHIN: Final = 30.0
+# Seconds until the platform is asked again at the start, where there was no proper answer however often it was asked.
+_START_AGAIN: Final = 5.0
 # What a round over the ledger may take. A backfill of months takes longer: what it has read is kept, page by page, and
 # the next round goes on where it was. Its requests have ends of their own, so that only a defect is met by this.
 ROUND_WITHIN: Final = timedelta(hours=6)
@@ -183,12 +185,12 @@ class Daemon:
         log.info("read the settings again: %s", changed or "nothing changes now")
 
     async def run(self) -> int:
-        """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start."""
+        """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start for good."""
         self.settings.require_platform()
         self.settings.require_source()
         with self._signals():
             async with self._port(), Api(self.settings, now=self._options.now, share=SHARE) as api:
-                organization = await self._unless_stopped(api.organization())
+                organization = await self._unless_stopped(self._organization(api))
                 if organization is None:
                     return 0
                 try:
@@ -198,6 +200,22 @@ class Daemon:
                         raise
         log.info("stopped")
         return 0
+
+    async def _organization(self, api: Api) -> Organization:
+        """Whose token this is; asked until there is an answer. Raises RollbookError for what a person has to mend."""
+        said = None
+        while True:
+            try:
+                return await api.organization()
+            except (Unavailable, ConnectionLost) as error:
+                # A host that never answered may be a wrong setting: the region, the network, the proxy.
+                if isinstance(error, ConnectionLost) and not api.reached:
+                    raise
+                why = error.message if isinstance(error, ApiError) else str(error)
+                if why != said:
+                    log.warning("cannot start now, will try again: %s", why)
+                said = why
+            await asyncio.sleep(_START_AGAIN)
 
     @contextlib.asynccontextmanager
     async def _port(self) -> AsyncIterator[None]:
