@@ -49,9 +49,12 @@ LOOK_EVERY: Final = timedelta(minutes=1)
 FOLLOW_EVERY: Final = timedelta(minutes=5)
 # The part of the rate limit that the daemon uses; the rest is for a run by hand.
 SHARE: Final = 0.8
-# A service manager that stops us counts to ten, and then kills. Until when storing what was heard may take, and a
-# reconciliation under way; then whoever waits for another program's hold on the store is hurried.
+# A service manager that stops us counts to ten, and then kills. Until when storing what was heard may take; then
+# whoever waits for another program's hold on the store is hurried.
 _STOPS_WITHIN: Final = 7.0
+# How long a reconciliation under way may take to end. It waits for an answer, which may trickle, and what it has read
+# is kept. The store is closed after it, and a busy machine takes its time for that.
+_ROUND_ENDS_WITHIN: Final = 4.0
 _READY_WITHIN: Final = 30.0
 # Seconds until the platform is asked again at the start, where there was no proper answer however often it was asked.
 _START_AGAIN: Final = 5.0
@@ -379,7 +382,7 @@ class Daemon:
     async def _end_schedule(self, schedule: Schedule) -> None:
         await self._stop.wait()
         try:
-            await asyncio.wait_for(schedule.stop(), _STOPS_WITHIN)
+            await asyncio.wait_for(schedule.stop(), _ROUND_ENDS_WITHIN)
         except TimeoutError:
             log.warning("a reconciliation was interrupted; it will be run again")
 

@@ -411,6 +411,32 @@ async def test_a_round_that_fails_unforeseen_is_said(
     assert sum("nobody foresaw" in one.getMessage() for one in caplog.records) == 1
 
 
+async def test_a_round_that_does_not_end_is_not_waited_for_by_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reconciliation whose answer does not come is interrupted, said, and leaves the daemon's end as it is."""
+    monkeypatch.setattr(daemon_module, "_ROUND_ENDS_WITHIN", 0.01)
+    begun, interrupted = asyncio.Event(), asyncio.Event()
+
+    async def hangs(*_: object, **__: object) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            interrupted.set()
+
+    monkeypatch.setattr(daemon_module, "run_due", hangs)
+    async with Simulator(seed=5, per_hour=0) as organisation:
+        settings = replace(
+            load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db", websocket=False,
+            sqs_queue_url="http://x/events",
+        )  # fmt: skip
+        async with at_work(Daemon(settings, notifier=Manager(), options=Options(queue=lambda _: StandIn()))):
+            await begun.wait()
+    assert interrupted.is_set()
+    assert any("a reconciliation was interrupted" in one.getMessage() for one in caplog.records)
+
+
 async def test_a_clock_that_jumps_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
