@@ -179,7 +179,9 @@ class Run:
 
     async def _start(self) -> None:
         self._before = len(self.said)
-        self._process = await start("run", "-v", env=self.organisation.env, cwd=self.folder)
+        self._process = await start(
+            "run", "-v", env={**self.organisation.env, "PYTHONFAULTHANDLER": "1"}, cwd=self.folder
+        )  # fmt: skip
         self._listens = asyncio.create_task(self._listen(self._process))
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
@@ -207,7 +209,10 @@ class Run:
             async with asyncio.timeout(15):
                 await self._process.wait()
         except TimeoutError:
-            self._process.kill()
+            # What its threads are at, it says itself (PYTHONFAULTHANDLER): that belongs to what it said.
+            self._process.send_signal(signal.SIGABRT)
+            await self._process.wait()
+            await self._listens
             raise AssertionError("SIGTERM did not end it") from None
         await self._listens
         assert self._process.returncode == 0, (self._process.returncode, self.said[-5:])

@@ -28,8 +28,16 @@ from realtime.daemon.systemd import Notifier
 from realtime.storing.inbox import Frame, Inbox
 from realtime.storing.store_frames import Intake
 from reconcile.report import Report
-from rollbook.genesys.api.client import Api, Entity
-from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.api.client import Api, Entity, Organization
+from rollbook.genesys.errors import (
+    ConnectionLost,
+    NotAuthenticated,
+    PermissionRefused,
+    RollbookError,
+    SignInRefused,
+    TooSlow,
+    Unavailable,
+)
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
@@ -178,6 +186,63 @@ async def test_the_port_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             task.cancel()
             await asyncio.wait({task})
     assert not settings.store_path.exists()
+
+
+async def _starting(
+    path: Path, monkeypatch: pytest.MonkeyPatch, troubles: list[RollbookError], *, reached: bool = True
+) -> None:
+    """A daemon of which the first questions come to these troubles, until it is ready."""
+    monkeypatch.setattr(daemon_module, "_START_AGAIN", 0.0)
+    organization = Api.organization
+
+    async def asked(api: Api) -> Organization:
+        found = await organization(api) if reached else None
+        if troubles:
+            raise troubles.pop(0)
+        assert found is not None
+        return found
+
+    monkeypatch.setattr(Api, "organization", asked)
+    async with Simulator(seed=5, per_hour=0, start=datetime.now(UTC)) as organisation:
+        settings = replace(load(env=organisation.env, cwd=path), store_path=path / "rollbook.db")
+        daemon = Daemon(settings, notifier=Manager(), options=Options(reconcile=False))
+        async with at_work(daemon) as task:
+            ready = asyncio.ensure_future(daemon.ready.wait())
+            await asyncio.wait({ready, task}, return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
+            if task.done():
+                task.result()
+
+
+async def test_a_start_waits_for_a_platform_that_does_not_answer_properly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever may pass is asked again until it has passed, and said when it is another trouble than before."""
+    slow = TooSlow("the answer did not come at a pace worth waiting for")
+    broken = Unavailable("the platform's answer is broken", status=200, correlation_id="a")
+    again = Unavailable("the platform's answer is broken", status=200, correlation_id="b")
+    troubles = [slow, slow, broken, again, Unavailable("try again later", status=503), ConnectionLost("no route")]
+    await _starting(tmp_path, monkeypatch, list(troubles))
+    said = [one.getMessage() for one in caplog.records if "cannot start now" in one.getMessage()]
+    assert len(said) == 4
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reached"),
+    [
+        (ConnectionLost("cannot reach api.mypurecloud.com"), False),
+        (SignInRefused("refuses these credentials", status=401), True),
+        (NotAuthenticated("a new token was refused too", status=401), True),
+        (PermissionRefused("give the role the permission", status=403), True),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+async def test_a_start_ends_for_what_somebody_has_to_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: RollbookError, reached: bool
+) -> None:
+    """No waiting mends credentials, a permission, or an address at which nobody ever answered."""
+    with pytest.raises(type(trouble)):
+        await _starting(tmp_path, monkeypatch, [trouble], reached=reached)
 
 
 async def test_a_first_look_that_takes_long_is_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,6 +409,32 @@ async def test_a_round_that_fails_unforeseen_is_said(
     assert "Traceback" in caplog.text
     assert judge(figures)[0] == "degraded"
     assert sum("nobody foresaw" in one.getMessage() for one in caplog.records) == 1
+
+
+async def test_a_round_that_does_not_end_is_not_waited_for_by_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reconciliation whose answer does not come is interrupted, said, and leaves the daemon's end as it is."""
+    monkeypatch.setattr(daemon_module, "_ROUND_ENDS_WITHIN", 0.01)
+    begun, interrupted = asyncio.Event(), asyncio.Event()
+
+    async def hangs(*_: object, **__: object) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            interrupted.set()
+
+    monkeypatch.setattr(daemon_module, "run_due", hangs)
+    async with Simulator(seed=5, per_hour=0) as organisation:
+        settings = replace(
+            load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db", websocket=False,
+            sqs_queue_url="http://x/events",
+        )  # fmt: skip
+        async with at_work(Daemon(settings, notifier=Manager(), options=Options(queue=lambda _: StandIn()))):
+            await begun.wait()
+    assert interrupted.is_set()
+    assert any("a reconciliation was interrupted" in one.getMessage() for one in caplog.records)
 
 
 async def test_a_clock_that_jumps_is_said(

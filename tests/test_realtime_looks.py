@@ -12,7 +12,7 @@ from stage import QUEUES, Stage, capture
 
 from realtime.websocket.list_changes import Believed, Doubt, weigh
 from reconcile.causes import Life, explain
-from rollbook.genesys.errors import ConnectionLost
+from rollbook.genesys.errors import ConnectionLost, PermissionRefused, RollbookError, TooSlow, Unavailable
 from rollbook.store.tables.coverage import Span
 
 IDS = st.lists(st.sampled_from("abcdefgh"), max_size=8, unique=True).map(tuple)
@@ -140,6 +140,49 @@ async def test_a_first_look_that_hangs_is_made_again(tmp_path: Path) -> None:
         async with capture(stage, tmp_path, look_within=0.1) as running:
             await running.until(lambda: len(stage.heard_by_all()) == 2)
             assert asked == 2
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        TooSlow("the answer did not come at a pace worth waiting for"),
+        Unavailable("try again later", status=503),
+        Unavailable("the platform's answer is broken", status=200),
+        ConnectionLost("no route"),
+    ],
+    ids=lambda one: f"{type(one).__name__} {getattr(one, 'status', '')}",
+)
+async def test_a_first_look_that_fails_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: RollbookError
+) -> None:
+    """What may pass does not end a start, however often it comes: it is said once, and the daemon listens in the end."""
+    monkeypatch.setattr("realtime.subscriber._NO_LIST_AGAIN", 0.0)
+    async with Stage(queues=2) as stage:
+        troubles = [trouble] * 12
+
+        async def fails() -> list[object]:
+            if troubles:
+                raise troubles.pop()
+            return await Stage.queues(stage)  # type: ignore[return-value]
+
+        stage.queues = fails  # type: ignore[assignment, method-assign]
+        async with capture(stage, tmp_path) as running:
+            await running.until(lambda: len(stage.heard_by_all()) == 2)
+            assert running.subscriber.figures().discovery_failing is None
+    assert sum("cannot look for queues now" in one.getMessage() for one in caplog.records) == 1
+
+
+async def test_a_first_look_that_is_not_allowed_ends_the_start(tmp_path: Path) -> None:
+    """A permission that is lacking is for somebody to mend."""
+    async with Stage(queues=2) as stage:
+
+        async def refused() -> list[object]:
+            raise PermissionRefused("give the role the permission routing:queue:view", status=403)
+
+        stage.queues = refused  # type: ignore[assignment, method-assign]
+        with pytest.raises(PermissionRefused):
+            async with capture(stage, tmp_path):
+                pass
 
 
 async def test_a_count_of_channels_that_fails_is_told(tmp_path: Path) -> None:

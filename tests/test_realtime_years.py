@@ -23,15 +23,20 @@ from tests.virtual import DAY, Platform
 
 
 async def live(
-    platform: Platform, seconds: float, *, fault_every: float | None, every: float, rediscover: float = 300.0
-) -> Subscriber:
-    """Let live capture listen to a platform for so many virtual seconds, then stop it."""
+    platform: Platform, seconds: float, *, fault_every: float | None, every: float, rediscover: float = 300.0,
+    awake: float = 60.0,
+) -> Subscriber:  # fmt: skip
+    """Let live capture listen to a platform for so many virtual seconds, then stop it.
+
+    awake: seconds between its looks whether it goes on; ten a second would be most of the work of a day.
+    """
     subscriber = Subscriber(
         platform,  # type: ignore[arg-type]
         platform.ledger,  # type: ignore[arg-type]
         Settings(),
         now=virtual.now,
         rediscover=rediscover,
+        awake=awake,
         inbox=Inbox(frames=12),
         opener=platform.opened,
         draw=random.Random(1),

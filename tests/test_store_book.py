@@ -759,3 +759,32 @@ def test_an_older_file_that_is_only_read_says_what_brings_it_up_to_date(tmp_path
     with pytest.raises(StoreUnwritable, match="earlier version") as said:
         Book.open(path, mode="ro")
     assert "rollbook rebuild" in str(said.value)
+
+
+def test_what_waits_is_written_though_nobody_checkpoints_at_the_end(tmp_path: Path) -> None:
+    """Closed while a job is under way, after which it would become the one that checkpoints: the next job is answered."""
+    book = Book.open(tmp_path / "rollbook.db")
+    assert book._role is not None
+    assert book._writer is not None
+    book._role.release()  # as if another process had checkpointed, and had just ended
+    book._role._commits = 63
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(_: sqlite3.Connection) -> None:
+        begun.set()
+        go_on.wait(20)
+
+    book._write(slow)
+    assert begun.wait(20)
+    waits = book._write(lambda _: 7)
+    closing = threading.Thread(target=book.close, daemon=True)
+    closing.start()
+    while not book._writer._closed:
+        closing.join(0.001)
+    go_on.set()
+    assert waits.result(20) == 7
+    closing.join(20)
+    assert not closing.is_alive()
+    with Book.open(tmp_path / "rollbook.db") as again:
+        assert again._role is not None
+        assert again._role._ours, "nobody holds on to it"

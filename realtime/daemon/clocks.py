@@ -44,6 +44,27 @@ class Jumps:
 
 
 @dataclass(slots=True)
+class Awake:
+    """Whether this process goes on, or stood still: the machine slept, the process was stopped, or had too much to do.
+
+    most: seconds between two looks that are no standing still.
+    """
+
+    most: float
+    _last: tuple[float, float, datetime] | None = None
+
+    def look(self, tick: float, real: float, now: datetime) -> datetime | None:
+        """Take a reading; answers since when it stood still, if it did: the moment of the look before.
+
+        tick: monotonic seconds, which may not go on while the machine sleeps. real: seconds of a clock that does.
+        """
+        before, self._last = self._last, (tick, real, now)
+        if before is None or max(tick - before[0], real - before[1]) <= self.most:
+            return None
+        return before[2]
+
+
+@dataclass(slots=True)
 class Skew:
     """By how many seconds our clock is ahead of the platform's, without the spikes that slow answers make.
 

@@ -31,8 +31,8 @@ from realtime.websocket.tasks import apart
 from reconcile.due.rounds import AT_ONCE, Round, run_due
 from reconcile.due.schedule import Schedule
 from reconcile.report import Report, title
-from rollbook.genesys.api.client import Api, Count, counting
-from rollbook.genesys.errors import RollbookError, StoreError
+from rollbook.genesys.api.client import Api, Count, Organization, counting
+from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
 from rollbook.genesys.program.process_memory import give_back
 from rollbook.genesys.program.settings import Settings, written
 from rollbook.genesys.program.terminal import count
@@ -49,10 +49,15 @@ LOOK_EVERY: Final = timedelta(minutes=1)
 FOLLOW_EVERY: Final = timedelta(minutes=5)
 # The part of the rate limit that the daemon uses; the rest is for a run by hand.
 SHARE: Final = 0.8
-# A service manager that stops us counts to ten, and then kills. Until when storing what was heard may take, and a
-# reconciliation under way; then whoever waits for another program's hold on the store is hurried.
+# A service manager that stops us counts to ten, and then kills. Until when storing what was heard may take; then
+# whoever waits for another program's hold on the store is hurried.
 _STOPS_WITHIN: Final = 7.0
+# How long a reconciliation under way may take to end. It waits for an answer, which may trickle, and what it has read
+# is kept. The store is closed after it, and a busy machine takes its time for that.
+_ROUND_ENDS_WITHIN: Final = 4.0
 _READY_WITHIN: Final = 30.0
+# Seconds until the platform is asked again at the start, where there was no proper answer however often it was asked.
+_START_AGAIN: Final = 5.0
 # What a round over the ledger may take. A backfill of months takes longer: what it has read is kept, page by page, and
 # the next round goes on where it was. Its requests have ends of their own, so that only a defect is met by this.
 ROUND_WITHIN: Final = timedelta(hours=6)
@@ -183,12 +188,12 @@ class Daemon:
         log.info("read the settings again: %s", changed or "nothing changes now")
 
     async def run(self) -> int:
-        """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start."""
+        """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start for good."""
         self.settings.require_platform()
         self.settings.require_source()
         with self._signals():
             async with self._port(), Api(self.settings, now=self._options.now, share=SHARE) as api:
-                organization = await self._unless_stopped(api.organization())
+                organization = await self._unless_stopped(self._organization(api))
                 if organization is None:
                     return 0
                 try:
@@ -198,6 +203,22 @@ class Daemon:
                         raise
         log.info("stopped")
         return 0
+
+    async def _organization(self, api: Api) -> Organization:
+        """Whose token this is; asked until there is an answer. Raises RollbookError for what a person has to mend."""
+        said = None
+        while True:
+            try:
+                return await api.organization()
+            except (Unavailable, ConnectionLost) as error:
+                # A host that never answered may be a wrong setting: the region, the network, the proxy.
+                if isinstance(error, ConnectionLost) and not api.reached:
+                    raise
+                why = error.message if isinstance(error, ApiError) else str(error)
+                if why != said:
+                    log.warning("cannot start now, will try again: %s", why)
+                said = why
+            await asyncio.sleep(_START_AGAIN)
 
     @contextlib.asynccontextmanager
     async def _port(self) -> AsyncIterator[None]:
@@ -361,7 +382,7 @@ class Daemon:
     async def _end_schedule(self, schedule: Schedule) -> None:
         await self._stop.wait()
         try:
-            await asyncio.wait_for(schedule.stop(), _STOPS_WITHIN)
+            await asyncio.wait_for(schedule.stop(), _ROUND_ENDS_WITHIN)
         except TimeoutError:
             log.warning("a reconciliation was interrupted; it will be run again")
 

@@ -107,18 +107,21 @@ class Inbox:
         """Whether more comes than is stored at the moment, so that sources should be held back."""
         return self.frames >= CROWD or self.size * 4 >= self._size_limit * 3
 
-    def hold(self, source: Held) -> None:
+    def hold(self, source: Held) -> bool:
         """Let a source wait until there is room, a second at most, if what is here is being taken at all.
+
+        Answers whether it was told to wait.
 
         A burst then waits in the network's buffers. Behind a disk that stands still nobody waits: a socket that is not
         read is closed by its server, so it is better to read and drop.
         """
         if source in self._held or self._taken == self._taken_when_held:
-            return
+            return False
         self._taken_when_held = self._taken
         self._held.add(source)
         source.pause()
         asyncio.get_running_loop().call_later(HOLD, self._release, source)
+        return True
 
     def _release(self, source: Held) -> None:
         if source in self._held:

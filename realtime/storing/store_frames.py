@@ -225,13 +225,17 @@ class Intake:
                 self._takes_again()
                 return answer
 
-    def alive(self) -> None:
-        """Note that everything heard until now is stored, or until the oldest that is not. Returns at once."""
+    def alive(self, sure_until: datetime | None = None) -> None:
+        """Note that everything heard until now is stored, or until the oldest that is not. Returns at once.
+
+        sure_until: a moment beyond which it is not sure that all that was sent came.
+        """
         if not self._spans or (self._alive is not None and not self._alive.done()):
             return
         try:
             ours = [span.id for spans in self._spans.values() for span in spans]
-            self._alive = self._book.alive(to_text(self.stored_until()), ours)
+            until = self.stored_until()
+            self._alive = self._book.alive(to_text(until if sure_until is None else min(until, sure_until)), ours)
         except StoreError as error:
             log.warning("cannot note a sign of life: %s", error)
 

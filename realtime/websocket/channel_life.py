@@ -14,6 +14,9 @@ one takes over from the other. Rules (the platform's, with their sources in docs
 - A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
   is one whose sockets do not last. A refused handshake says nothing of the channel; an hour of them costs one of the
   twenty, if one is free.
+- A frame proves that the channel was there when it was sent. What lay unread (the program or the machine stood still,
+  or the socket was not read) may have been sent at any moment of that time: until a ping that was sent later is
+  answered, nothing is claimed beyond the last moment before it.
 - Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again, then
   and when its channel turns out to be gone: a server that accepts and then closes is a failing server. A return that
   ends with "gone" has waited already: the new channel is made at once, unless the one that is gone never listened.
@@ -92,8 +95,42 @@ class Line:
     def proved(self, serial: int, wall: float) -> None:
         """An event or an answer came at that moment: the channel was there."""
         channel = self.channel(serial)
-        if channel is not None:
+        if channel is not None and wall <= channel.sure_wall:
             channel.proven_wall = wall  # the newest, though the clock may have been set back
+        elif channel is not None:
+            channel.proven_wall = max(channel.proven_wall, channel.sure_wall)
+
+    def unread(self, serial: int, since: float, moment: Moment) -> None:
+        """What is read now and from now on may have lain there since that moment of the wall clock."""
+        channel = self.channel(serial)
+        if channel is not None and channel.phase in (Phase.LISTENING, Phase.LEAVING):
+            channel.sure_wall, channel.read_on = min(channel.sure_wall, since), moment.tick
+
+    def asks(self, serial: int, moment: Moment) -> None:
+        """A ping goes out."""
+        channel = self.channel(serial)
+        if channel is None:
+            return
+        if channel.pings and channel.read_on <= channel.pings[-1].tick <= moment.tick - self.timings.pong_within:
+            channel.pings.clear()  # all was read meanwhile: there will be no answer to these
+        channel.pings.append(moment)
+
+    def answered(self, serial: int, moment: Moment) -> None:
+        """The answer to a ping came. Answers come in order; each shows that the channel was there after its ping."""
+        channel = self.channel(serial)
+        if channel is None:
+            return
+        ping = channel.pings.popleft() if channel.pings else None
+        if ping is not None and ping.tick >= channel.read_on:
+            channel.sure_wall = math.inf
+        elif ping is not None and channel.sure_wall < ping.wall:
+            channel.sure_wall = ping.wall
+        self.proved(serial, moment.wall)
+
+    @property
+    def sure_until(self) -> float:
+        """The moment of the wall clock beyond which a channel that hears may not be claimed yet; inf: there is none."""
+        return min((one.sure_wall for one in self._channels() if one.phase is Phase.LISTENING), default=math.inf)
 
     def channel(self, serial: int) -> Channel | None:
         """The channel of that serial number, if the line still has it."""
@@ -115,8 +152,12 @@ class Line:
         if channel.phase is not Phase.LISTENING:
             return channel.until
         pong = math.inf if channel.pinged is None else channel.pinged + self.timings.pong_within
-        ping = channel.asked + self.timings.ping_every if channel.pinged is None else math.inf
+        ping = self._ask_at(channel) if channel.pinged is None else math.inf
         return min(pong, ping, channel.told + self.timings.silent_after, channel.renewing)
+
+    def _ask_at(self, channel: Channel) -> float:
+        """The tick at which a ping is due."""
+        return channel.asked + (self.timings.ping_every if channel.sure_wall == math.inf else self.timings.ask_again)
 
     # What the rules are made of
 
@@ -230,6 +271,8 @@ def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> 
     channel.since = channel.heard = channel.told = channel.asked = moment.tick
     channel.refused = math.inf
     channel.heard_wall, channel.proven_wall, channel.pinged = moment.wall, moment.wall, None
+    channel.sure_wall, channel.read_on = math.inf, -math.inf
+    channel.pings.clear()
     yield Action(Do.HEAR, channel.serial, at=moment.wall)
     yield from line._take_over(channel, moment)
     channel.like = None
@@ -288,7 +331,8 @@ def _resume(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Ite
 
 def _heard_until(line: Line, channel: Channel, moment: Moment) -> float:
     """A socket that speaks has heard until now; one that has missed a heartbeat, until its last word."""
-    return moment.wall if moment.tick - channel.heard <= line.timings.beats_every else channel.heard_wall
+    until = moment.wall if moment.tick - channel.heard <= line.timings.beats_every else channel.heard_wall
+    return until if until <= channel.sure_wall else max(channel.proven_wall, channel.sure_wall)
 
 
 def _unhear(channel: Channel, moment: Moment, at: float, reason: str) -> Action:
@@ -336,7 +380,7 @@ def _watch(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iter
         yield from line._died(channel, moment, at=channel.proven_wall, reason="disconnected")
         return
     line._forget_failures(channel, moment)
-    if channel.pinged is None and moment.tick >= channel.asked + timings.ping_every:
+    if channel.pinged is None and moment.tick >= line._ask_at(channel):
         channel.pinged = channel.asked = moment.tick
         yield Action(Do.PING, channel.serial)
     if moment.tick >= channel.renewing:

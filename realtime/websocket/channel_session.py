@@ -52,6 +52,7 @@ class Desk(Protocol):
     def made(self, channel: Channel) -> None: ...
     def answered(self, channel: Channel, states: Sequence[TopicState]) -> None: ...
     def begins(self, scope: str, told: Told) -> None: ...
+    def look_awake(self) -> None: ...
     def refused_members(self) -> Collection[str]: ...
 
 
@@ -72,6 +73,8 @@ class Held:
     asked: dict[str, asyncio.Future[Reply | None]] = field(default_factory=dict)  # what was said, by correlation id
     said: int = 0
     proof: datetime | None = None  # the newest of those that come only to a channel that is there
+    paused: Connection | None = None  # a socket that is not read for now
+    reads_on: bool = False  # after a pause in which what came lay unread
     dropping: bool = False
     verified: datetime | None = None  # when the platform's list was last known to be ours
     doubted: bool = False  # whether it may be another by now
@@ -108,6 +111,19 @@ class Held:
         """Send, if there is a socket."""
         if self.socket is not None:
             await self.socket.send(text)
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        self.paused = self.socket
+        if self.paused is not None:
+            self.paused.pause()
+
+    def resume(self) -> None:
+        """Read on. What came meanwhile is read from now on."""
+        self.reads_on = True
+        if self.paused is not None:
+            self.paused.resume()
+            self.paused = None
 
     async def say(self, verb: str, topics: Sequence[str], within: float) -> Reply | None:
         """`subscribe` or `unsubscribe` over the socket; the reply, or None if there is none within so many seconds."""

@@ -6,8 +6,9 @@ Values, and no rule. The rules that go from the one to the other stand in `chann
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -130,6 +131,9 @@ class Channel:
     pinged: float | None = None  # a ping that nothing has come after
     asked: float = 0.0  # the last ping, answered or not
     proven_wall: float = 0.0  # the last frame that comes only to a channel that is there
+    sure_wall: float = math.inf  # nothing later is proven: frames lay unread, and no ping was answered since
+    read_on: float = -math.inf  # the tick at which frames were read again after they had lain there
+    pings: deque[Moment] = field(default_factory=deque)  # that have no answer yet
     expires: float = math.inf
     renew_at: float = math.inf
     renewing: float = math.inf  # the tick at which the renewal under way is overdue
@@ -143,6 +147,7 @@ class Timings:
 
     ping_every: float = 15.0  # heartbeats come from a socket whose channel is gone, too: an answer does not
     pong_within: float = 10.0
+    ask_again: float = 1.0  # between pings, while what is read may have lain unread
     part_within: float = 2.0  # for the last answer; a daemon that is told to stop has not many seconds
     beats_every: float = 35.0  # the platform's 30 s, and some patience
     silent_after: float = 65.0  # two heartbeats missed, whatever the pings say

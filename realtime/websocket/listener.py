@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +28,7 @@ from realtime.websocket.channel_session import (
     refusal,
     words,
 )
-from realtime.websocket.channel_states import Action, Do, Event, Phase, Signal, Timings
+from realtime.websocket.channel_states import Action, Do, Event, Moment, Phase, Signal, Timings
 from realtime.websocket.detail_events import Details
 from realtime.websocket.socket import PING, Socket, SocketRefused
 from realtime.websocket.subscriptions import Told, ask
@@ -136,6 +137,9 @@ class Listener:
         """Let time pass."""
         self._tell_heard()
         tick = self._ticks()
+        for held in self._held.values():
+            if held.reads_on:
+                self._reads_on(held)
         self._act(self.line.tick(self._desk.moment()))
         for held in self._held.values():
             if held.dropping and self._listens(held) and self._inbox.has_room():
@@ -143,6 +147,20 @@ class Listener:
             if held.doubted_until is not None and tick >= held.doubted_until:
                 held.doubted_until = None
                 self._align()
+
+    def _reads_on(self, held: Held) -> None:
+        """Since when what is read from now on may have lain there was noted when the socket began to wait."""
+        held.reads_on = False
+        held.tell(self.line)
+        self.line.unread(held.serial, math.inf, self._desk.moment())
+
+    def unread(self, since: datetime) -> bool:
+        """What is read from now on may have lain there since that moment; answers whether that is to be asked about."""
+        self._tell_heard()
+        moment, before = self._desk.moment(), self.line.sure_until
+        for serial in self._held:
+            self.line.unread(serial, since.timestamp(), moment)
+        return before == math.inf != self.line.sure_until
 
     # Topics
 
@@ -287,6 +305,7 @@ class Listener:
                     self.silence.begin(self._ticks(), action.reason)
                 self._end(held, action)
             elif action.do is Do.PING:
+                self.line.asks(held.serial, self._desk.moment())
                 self._spawn(held.send(PING))
             elif action.do is Do.CLOSE:
                 self._close(held)
@@ -384,6 +403,7 @@ class Listener:
         return Signal(Event.CONNECTED, action.serial, action.ticket)
 
     async def _part(self, held: Held, action: Action) -> Signal:
+        self.line.asks(held.serial, self._desk.moment())
         there = await held.answers(self.line.timings.part_within)
         return Signal(Event.ANSWERED if there else Event.REFUSED, action.serial, action.ticket)
 
@@ -401,8 +421,11 @@ class Listener:
 
     def _arrived(self, held: Held, payload: bytes, fault: str | None) -> None:
         """A frame; called from the protocol, so it only hands off."""
+        if held.reads_on:
+            self._reads_on(held)
         tick = self._ticks()
         if tick - self._stamp[0] >= _STAMP:
+            self._desk.look_awake()
             self._stamp = (tick, self._desk.now())
         held.heard = moment = self._stamp
         now = moment[1]
@@ -413,13 +436,15 @@ class Listener:
                 return
             if not isinstance(heard, Observation):
                 payload = held.without_secrets(payload)
-        held.event, held.proof = moment, now
-        if self._inbox.crowded() and held.socket is not None:
-            self._inbox.hold(held.socket)
+        if self._inbox.crowded() and held.socket is not None and self._inbox.hold(held):
+            held.tell(self.line)
+            self.line.unread(held.serial, now.timestamp(), Moment(tick, now.timestamp()))
         if not self._inbox.put(Frame(payload, now, held.serial, fault)) and not held.dropping:
             held.dropping = True
             log.error("%s: the queue is full, what comes is dropped", self.scope)
-            self._inbox.note(End(held.serial, to_text(now), "queue full"))
+            # This one came and is not heard, so that the line heard until the last one before it.
+            self._inbox.note(End(held.serial, self._last_proof(held), "queue full"))
+        held.event, held.proof = moment, now
 
     def _control(self, held: Held, control: Control) -> None:
         if isinstance(control, Reply):
@@ -427,7 +452,12 @@ class Listener:
         match control:
             case Heartbeat():
                 held.event = held.heard
-            case Pong() | Reply(result="200"):
+            case Pong():
+                tick, at = held.heard or self._stamp
+                held.tell(self.line)
+                self.line.answered(held.serial, Moment(tick, at.timestamp()))
+                held.answered.set()
+            case Reply(result="200"):
                 held.proof = held.heard[1] if held.heard else None
                 held.answered.set()
             case SocketClosing():

@@ -10,12 +10,15 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from realtime.daemon.clocks import Awake
 from realtime.daemon.health import Figures, Line
 from realtime.storing.inbox import Inbox
 from realtime.storing.store_frames import Intake
@@ -31,23 +34,26 @@ from realtime.websocket.socket import Socket
 from realtime.websocket.subscriptions import Told
 from realtime.websocket.tasks import attempt
 from rollbook.genesys.api.client import Api, Channel, Entity, TopicState
-from rollbook.genesys.errors import Unavailable
+from rollbook.genesys.errors import ConnectionLost, Unavailable
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Observation
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
+from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
 from rollbook.store.book import Book
 
-# Seconds until a list of queues that was none is asked for again at the start.
-_NO_LIST_AGAIN: Final = 5.0
 log = logging.getLogger(__name__)
 
 REDISCOVER: Final = 300.0
+# Seconds until the queues are asked for again at the start, where there was no list.
+_NO_LIST_AGAIN: Final = 5.0
 # What a look for queues, and a count of channels, may take: 20,000 queues take two minutes of the rate limit.
 LOOK_WITHIN: Final = 600.0
 COUNT_WITHIN: Final = 300.0
 ALIVE: Final = 2.0
+# How often it is looked whether this process goes on: by so much, twice, may coverage say too much where it did not.
+AWAKE: Final = 0.1
 # Every how many looks at the queues the refused topics are asked for again: about once an hour.
 _ASK_AGAIN: Final = 12
 # How long stopping may take: closing the sockets, then storing what was heard.
@@ -61,7 +67,8 @@ class Subscriber:
     """Live capture over WebSocket. `run` once.
 
     now: the organisation's clock (the simulator's may run faster). rediscover: seconds between looks at the queues.
-    look_within: seconds after which a look is given up. alive: seconds between signs of life in the ledger.
+    look_within: seconds after which a look is given up. alive: seconds between signs of life in the ledger. awake:
+    seconds between two looks whether this process goes on.
     """
 
     def __init__(
@@ -75,12 +82,14 @@ class Subscriber:
         rediscover: float = REDISCOVER,
         look_within: float = LOOK_WITHIN,
         alive: float = ALIVE,
+        awake: float = AWAKE,
         inbox: Inbox | None = None,
         opener: Opener = Socket.open,
         draw: random.Random | None = None,
     ) -> None:
         self._api, self._book, self._now = api, book, now
-        self._alive = alive
+        self._alive, self._awake_every = alive, awake
+        self._awake = Awake(2 * awake)
         self._settings = settings
         self._timings = timings or Timings()
         self._census = Census(api, book, now=now, life=self._timings.life)
@@ -122,6 +131,15 @@ class Subscriber:
     def now(self) -> datetime:
         """Now, on the organisation's clock."""
         return self._now()
+
+    def look_awake(self) -> None:
+        """See whether this process stood still: what is read then may have lain there."""
+        since = self._awake.look(self._ticks(), time.time(), self._now())
+        if since is not None:
+            log.debug("nothing was read since %s", to_text(since))
+            doubted = [listener.unread(since) for listener in self._all()]
+            if any(doubted):
+                self.wake()
 
     def wake(self) -> None:
         """Something is due earlier than it was."""
@@ -210,7 +228,8 @@ class Subscriber:
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop` is set; then close, store what was heard, and return.
 
-        Raises RollbookError if the topics cannot be listed at the start, or the book is lost for good.
+        Raises RollbookError if the topics may not be listed at the start, or the book is lost for good. What passes
+        by itself is waited for.
         """
         await self.refusals.load()
         stopping = asyncio.create_task(stop.wait())
@@ -222,7 +241,10 @@ class Subscriber:
         await first
         self.discovery_failing = None
         intake = asyncio.create_task(self.intake.run())
-        keeping = [asyncio.create_task(self._keep_discovering()), asyncio.create_task(self._keep_counting())]
+        keeping = [
+            asyncio.create_task(one)
+            for one in (self._keep_discovering(), self._keep_counting(), self._keep_looking_awake())
+        ]
         try:
             while not stopping.done() and not intake.done():
                 await self._step(stopping, intake)
@@ -234,6 +256,7 @@ class Subscriber:
 
     async def _step(self, *until: asyncio.Task[Any]) -> None:
         """Let time pass for the lines, then wait until something is due."""
+        self.look_awake()
         for listener in list(self._listeners.values()):
             listener.tick()
         self._leaving = [one for one in self._leaving if one.channels()]
@@ -244,7 +267,8 @@ class Subscriber:
         self._follow([])
         now = self._ticks()
         if now >= self._alive_due:
-            self.intake.alive()
+            sure = min((one.line.sure_until for one in self._all()), default=math.inf)
+            self.intake.alive(None if sure == math.inf else datetime.fromtimestamp(sure, UTC))
             self._alive_due = now + self._alive
         due = min((one.line.due() for one in self._listeners.values()), default=now + 1)
         woken = asyncio.ensure_future(self._wake.wait())
@@ -256,6 +280,7 @@ class Subscriber:
     _alive_due = 0.0
 
     async def _close(self, intake: asyncio.Task[None]) -> None:
+        self.look_awake()
         for listener in self._listeners.values():
             listener.stop()
         closing = [asyncio.ensure_future(listener.drained()) for listener in self._all()]
@@ -297,17 +322,15 @@ class Subscriber:
         return self._lists.apart if self._lists.doubted else self._rediscover
 
     async def _first_look(self) -> None:
-        """Look until an answer comes, whatever it is. Raises RollbookError."""
+        """Look until there is a list. Raises RollbookError for what does not pass by itself."""
         while self._looks == 0:
             try:
                 async with asyncio.timeout(self._look_within):
                     await self._discover()
             except TimeoutError:
                 self._note_no_list(f"no answer within {self._look_within:.0f} s")
-            except Unavailable as error:
-                if error.status != 200:
-                    raise
-                # The platform answers, with what is no list: no reason to end, and none to ask again at once.
+            except (Unavailable, ConnectionLost) as error:
+                # It has answered before, or there would be no organisation: this passes, and is no reason to end.
                 self._note_no_list(str(error))
                 await asyncio.sleep(_NO_LIST_AGAIN)
 
@@ -324,6 +347,11 @@ class Subscriber:
             self.counting_failing = await attempt(
                 "count the client's channels", self._make_way, within=COUNT_WITHIN, before=self.counting_failing
             )
+
+    async def _keep_looking_awake(self) -> None:
+        while True:
+            await asyncio.sleep(self._awake_every)
+            self.look_awake()
 
     async def _make_way(self) -> None:
         await self._count_channels()

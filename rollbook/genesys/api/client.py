@@ -119,6 +119,11 @@ class Api:
         await self._rest.close()
 
     @property
+    def reached(self) -> bool:
+        """Whether the API's host has ever answered: then it is the right one."""
+        return self._rest.reached
+
+    @property
     def clock_skew(self) -> float | None:
         """By how many seconds our clock is ahead of the platform's (to about one); None before the first answer."""
         return self._rest.clock_skew

@@ -134,6 +134,11 @@ class Rest:
         await self._sign_in.freshen()
 
     @property
+    def reached(self) -> bool:
+        """Whether the API's host has ever answered: then it is the right one."""
+        return self._reached
+
+    @property
     def clock_skew(self) -> float | None:
         """By how many seconds our clock was ahead of the platform's when it was last told; None where it was not."""
         return self._platform_clock.skew

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from rollbook.store.file import connections, locks
+from rollbook.store.file.errors import StoreError
 from rollbook.store.file.writer import Writer
 
 # How many commits pass between two tries to become the process that checkpoints.
@@ -37,7 +38,11 @@ class Checkpointer:
         writer = self._writer() if self._writer is not None else None
         if writer is not None and self._lock.try_lock(locks.CHECKPOINTER, "checkpoints") is None:
             self._ours = True
-            writer.submit(_checkpoint_by_itself)
+            try:
+                writer.submit(_checkpoint_by_itself)
+            except StoreError:
+                # It is being closed, and this is its own thread: an error would end that before what waits is written.
+                self.release()
 
     def release(self) -> None:
         """Let another process checkpoint."""
