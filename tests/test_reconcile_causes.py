@@ -68,14 +68,14 @@ ENDING = {"Action", "End", "end_coverage", "end", "_let_go", "_died"}
 def end_reasons() -> set[str]:
     """Every reason that live capture and the store write down for the end of a span."""
     found: set[str] = set()
-    for path in (*ROOT.glob("realtime/*.py"), *ROOT.glob("store/*.py")):
+    for path in (*ROOT.glob("realtime/**/*.py"), *ROOT.glob("rollbook/store/**/*.py")):
         text = path.read_text()
         found |= set(re.findall(r"end_reason = '([^']+)'", text))
         for node in ast.walk(ast.parse(text)):
             given: list[ast.expr] = []
             if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ENDING:
                 given = [*node.args[2:], *(one.value for one in node.keywords if one.arg == "reason")]
-            elif isinstance(node, ast.Assign) and "signals" in text and getattr(node.targets[0], "id", "") == "reason":
+            elif isinstance(node, ast.Assign) and "channel_states" in text and getattr(node.targets[0], "id", "") == "reason":
                 given = [node.value]
             words = [one for each in given for one in ast.walk(each) if isinstance(one, ast.Constant)]
             found |= {one.value for one in words if isinstance(one.value, str) and one.value}

@@ -351,7 +351,7 @@ async def test_a_job_whose_results_are_gone_is_run_once_more() -> None:
 
     def spoil(asked: Asked, honest: DetailsPage) -> DetailsPage:
         if asked.number == 3:
-            raise RequestRefused("Invalid cursor.", status=400)
+            raise RequestRefused("Invalid cursor.", status=400, code="bad.request")
         return honest
 
     org.spoil = spoil
@@ -710,7 +710,7 @@ def _fault(what: str, asked: Asked, honest: DetailsPage) -> DetailsPage:
         case "413":
             raise RequestRefused("too large", status=413)
         case _:
-            raise RequestRefused("Invalid cursor.", status=400)
+            raise RequestRefused("Invalid cursor.", status=400, code="bad.request")
 
 
 @given(

@@ -218,7 +218,7 @@ async def test_rows_that_cannot_be_counted_prove_nothing(
 
 async def test_a_filter_that_is_refused_is_the_users_mistake() -> None:
     """With a filter exit status 2; without one it is the platform's refusal."""
-    refused = RequestRefused("dimension 'color' is not supported", status=400)
+    refused = RequestRefused("dimension 'color' is not supported", status=400, code="bad.request")
     with pytest.raises(UsageError, match="color"):
         await go(Jobs(refuse=refused), members=only("color", "red"))
     with pytest.raises(RequestRefused):
