@@ -38,6 +38,7 @@ from reconcile.eyes import Eyes
 from reconcile.follow import Followed, done, follow
 from reconcile.jobs import PastWatermark
 from reconcile.meter import Meter
+from reconcile.patience import Patience
 from reconcile.plan import Due, Rules
 from reconcile.read import Sleep, Stopped
 from reconcile.report import DueReport, Report, title
@@ -109,6 +110,8 @@ class _Round:
     left: int = 0
     count: Count = field(default_factory=Count)
     refused: int = 0  # windows in a row for which the client lacked a permission
+    patience: Patience = field(default_factory=Patience)
+    by_id: Patience = field(default_factory=Patience)
     eyes: Eyes = field(init=False)
     meter: Meter = field(init=False)
 
@@ -249,7 +252,7 @@ async def _one(group: list[Due], state: _Round) -> None:
         windows=windows, settings=state.settings, now=state.now, command=how.command, via=state.via(group),
         dry_run=how.dry_run, filter=state.settings.filter, ended_only=state.settings.ended_only,
         progress=lambda at: how.progress(state.meter.told(at)), sleep=how.sleep, stop=how.stop, earlier=state.earlier,
-        eyes=state.eyes,
+        eyes=state.eyes, patience=state.patience, by_id=state.by_id,
     )  # fmt: skip
     try:
         reports = await run(
@@ -319,7 +322,7 @@ async def _follow(state: _Round) -> None:
         sight = await state.eyes.look()
         state.followed = await follow(
             state.book, state.api, state.settings, now=state.now, stop=state.how.stop, rest=state.how.rest,
-            sees=sight.sees,
+            sees=sight.sees, patience=state.by_id,
         )  # fmt: skip
     except RollbookError as error:
         if not state.reports and not state.errors:

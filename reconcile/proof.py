@@ -226,6 +226,12 @@ class Reader:
                 self._scan = None
         return True
 
+    @property
+    def may_ask_for_less(self) -> bool:
+        """Whether what is to be asked for now can be made smaller, or matters no more: a piece could not be had."""
+        scan = self._scan
+        return scan is not None and self._checked is None and (scan.part not in self._last_tries or self.not_had)
+
     def _smaller_pages(self, scan: Scan) -> bool:
         """Read the part under way from its beginning with fewer rows a page. False if there are no smaller pages."""
         size = _SMALLER.get(scan.part.size)

@@ -12,6 +12,7 @@ from genesys.settings import Settings
 from genesys.times import Interval, to_text
 from reconcile import plan, window
 from reconcile.eyes import Eyes
+from reconcile.patience import Patience
 from reconcile.read import Sleep
 
 Via = Literal["query", "job"]
@@ -58,6 +59,9 @@ class Task:
     earlier: dict[str, str] = field(default_factory=dict)
     # What the client sees, as the round last asked; None: the run asks for itself.
     eyes: Eyes | None = None
+    # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
+    patience: Patience = field(default_factory=Patience)
+    by_id: Patience = field(default_factory=Patience)
     # API requests that were made for this run before it.
     spent: int = 0
 

@@ -350,7 +350,7 @@ class Run:
         misbehaving = asyncio.create_task(self._misbehave(self.later, after=asked))
         try:
             for _ in range(1 + self.seed % 2):
-                due = await start("reconcile", "--due", "--json", env=self.organisation.env, cwd=self.folder)
+                due = await start("reconcile", "--due", "--json", "-v", env=self.organisation.env, cwd=self.folder)
                 weighing = asyncio.create_task(self._weigh_often(due.pid))
                 try:
                     ran = await finish(due, within=unfriendly.PATIENCE)
