@@ -1,0 +1,111 @@
+"""How often is asked what the platform refuses: the patience that an outage needs is had once, and not with each size."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from genesys.detail import DetailRow, DetailsPage
+from genesys.errors import RequestRefused, Unavailable
+from genesys.settings import Settings
+from genesys.times import parse_interval
+from organisation import START, Clock, Organisation, record
+from reconcile import follow
+from reconcile.due import Round, run_due
+from reconcile.patience import FEW_TRIES, Patience
+from store.book import Book
+
+FAR = START + timedelta(days=1)
+GATEWAY = Unavailable("a gateway gave up", status=504)
+
+
+class Gateway(Organisation):
+    """Refuses queries over more than so many minutes, more ids than ten at once, and jobs; notes the tries of each."""
+
+    most = 8.0
+
+    def __init__(self, *records: Any) -> None:
+        super().__init__(*records)
+        self.refusals: list[int | None] = []  # the tries of each question that was refused
+        self.taken: list[int | None] = []
+
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
+        """A page, unless it is too much."""
+        self._refuse(parse_interval(body["interval"], now=FAR).length > timedelta(minutes=self.most), tries)
+        return await super().query_details(body)
+
+    async def details_by_id(self, ids: Sequence[str], *, tries: int | None = None) -> list[DetailRow]:
+        """What is asked for, unless it is too much."""
+        self._refuse(len(ids) > 10, tries)
+        return await super().details_by_id(ids)
+
+    async def create_job(self, _body: Mapping[str, Any]) -> str:
+        """No job."""
+        raise RequestRefused("no jobs here", status=400)
+
+    def _refuse(self, too_much: bool, tries: int | None) -> None:
+        (self.refusals if too_much else self.taken).append(tries)
+        if too_much:
+            raise GATEWAY
+
+
+async def _due(book: Book, api: Any, clock: Clock) -> Any:
+    settings = Settings(since=START, width=timedelta(minutes=30), lag=timedelta(0))
+    return await run_due(book, api, settings, now=clock.now, how=Round(sleep=clock.sleep))
+
+
+async def test_a_platform_that_refuses_what_is_too_much_is_waited_for_once_in_a_round(tmp_path: Path) -> None:
+    """Four windows, each too wide: one question is asked as often as is sensible, the others twice.
+
+    Every window is proven all the same.
+    """
+    clock = Clock(START + timedelta(hours=2, minutes=5))
+    org = Gateway(*(record(f"c{number:03}", number / 2) for number in range(240)))
+    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+        report = await _due(book, org, clock)
+    assert [one.verdict for one in report.windows] == ["complete"] * 4
+    assert len(org.refusals) > 4
+    assert org.refusals.count(None) == 1
+    assert set(org.refusals[1:]) == {FEW_TRIES}
+
+
+async def test_the_smallest_piece_is_asked_for_with_all_patience(tmp_path: Path) -> None:
+    """Nothing is answered at first: before a window is called one that cannot be had, its smallest piece is waited for."""
+    clock, org = Clock(START + timedelta(minutes=35)), Gateway(record("a", 5), record("b", 20))
+    org.most = 0  # anything is too much
+    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+        await _due(book, org, clock)
+        row = book.window("2026-03-02T10:00:00.000Z", "2026-03-02T10:30:00.000Z")
+    assert row is not None
+    assert row.verdict == "failed"
+    assert org.refusals.count(None) == 2
+    assert org.refusals[0] is None
+
+
+async def test_nothing_that_is_answered_is_asked_with_less_patience(tmp_path: Path) -> None:
+    """A platform that refuses nothing is asked as before, in every window."""
+    clock, org = Clock(START + timedelta(hours=2, minutes=5)), Gateway(*(record(f"c{n}", n) for n in range(120)))
+    org.most = 1_000
+    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+        await _due(book, org, clock)
+    assert org.taken
+    assert set(org.taken) == {None}
+
+
+async def test_ids_that_are_too_many_are_waited_for_once() -> None:
+    """A hundred ids in halves down to ten: the first batch is asked for as often as is sensible, its halves twice."""
+    org = Gateway(*(record(f"c{number:03}", 1) for number in range(230)))
+    answers = [one async for one in follow.ask(org, org.truth, now=Clock().now)]
+    assert sum(len(one.rows) for one in answers) == 230
+    assert org.refusals[0] is None
+    assert set(org.refusals[1:]) == {FEW_TRIES}
+
+
+async def test_what_was_refused_before_is_known_to_the_next_question_by_id() -> None:
+    """The windows of a round share it: the second asking begins with few tries."""
+    org, patience = Gateway(*(record(f"c{number:03}", 1) for number in range(100))), Patience()
+    for _ in range(2):
+        assert (
+            sum([len(one.rows) async for one in follow.ask(org, org.truth, now=Clock().now, patience=patience)]) == 100
+        )
+    assert org.refusals.count(None) == 1
