@@ -28,6 +28,7 @@ from genesys.errors import (
     RollbookError,
     SignInRefused,
     StoreError,
+    TooSlow,
     UsageError,
 )
 from genesys.rest import Count, counting
@@ -62,6 +63,9 @@ _EVERYBODYS: Final = (
 )  # fmt: skip
 # A permission that is lacking for so many windows in a row is lacking for all.
 _REFUSED_TO_ALL: Final = 3
+# So are answers that did not come in time: each window pays for that with up to two minutes. What is left stays due,
+# and comes first in the next round, as these have a pause before them.
+_TOO_SLOW_FOR_ALL: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,7 @@ class _Round:
     left: int = 0
     count: Count = field(default_factory=Count)
     refused: int = 0  # windows in a row for which the client lacked a permission
+    too_slow: int = 0  # windows in a row whose answers did not come in time
     patience: Patience = field(default_factory=Patience)
     by_id: Patience = field(default_factory=Patience)
     eyes: Eyes = field(init=False)
@@ -227,10 +232,15 @@ async def _read_all(state: _Round) -> None:
     """Read the groups, several at a time: what one waits for (an answer, a pause) is another's time."""
 
     async def worker() -> None:
+        nonlocal working
         while state.groups and not state.over:
             await _one(state.groups.popleft(), state)
+            if state.too_slow and working > 1:
+                break  # what waits in vain beside it shows whether this is the platform's slowness: begin no other yet
+        working -= 1
 
-    workers = [asyncio.create_task(worker()) for _ in range(max(1, min(state.how.at_once, len(state.groups))))]
+    working = max(1, min(state.how.at_once, len(state.groups)))
+    workers = [asyncio.create_task(worker()) for _ in range(working)]
     try:
         await asyncio.gather(*workers)
     finally:
@@ -274,6 +284,7 @@ async def _one(group: list[Due], state: _Round) -> None:
         state.refused = 0
         state.left -= len(group)
         state.meter.finished(hull, len(group))
+        _notice_slowness(state, slow=state.eyes.last is not None and state.eyes.last.too_slow)
         for report in reports:
             state.reports.append(report)
             how.told(report)
@@ -293,6 +304,18 @@ def _note_trouble(state: _Round, hull: Interval, error: RollbookError) -> None:
     else:
         state.left -= 1
         state.meter.finished(hull, 1)
+        _notice_slowness(state, slow=isinstance(error, TooSlow))
+
+
+def _notice_slowness(state: _Round, *, slow: bool) -> None:
+    """Begin no other window where one after the other waited in vain: it is the platform that is slow, for all."""
+    state.too_slow = state.too_slow + 1 if slow else 0
+    left = [one.window for group in state.groups for one in group]
+    if state.too_slow >= _TOO_SLOW_FOR_ALL and left:
+        why = f"the platform was too slow for {state.too_slow} windows in a row; the next round reads what is left"
+        log.warning("%s: %s", title(plan.hull(left)), why)
+        state.errors.append((plan.hull(left), why))
+        state.groups.clear()
 
 
 def _notice_days(state: _Round, reports: Sequence[Report]) -> None:

@@ -1,12 +1,15 @@
 """How often is asked what the platform refuses: the patience that an outage needs is had once, and not with each size."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from genesys.detail import DetailRow, DetailsPage
-from genesys.errors import RequestRefused, Unavailable
+from genesys.errors import RequestRefused, TooSlow, Unavailable
 from genesys.settings import Settings
 from genesys.times import parse_interval
 from organisation import START, Clock, Organisation, record
@@ -14,6 +17,7 @@ from reconcile import follow
 from reconcile.due import Round, run_due
 from reconcile.patience import FEW_TRIES, Patience
 from store.book import Book
+from store.windows import PROVEN
 
 FAR = START + timedelta(days=1)
 GATEWAY = Unavailable("a gateway gave up", status=504)
@@ -49,9 +53,9 @@ class Gateway(Organisation):
             raise GATEWAY
 
 
-async def _due(book: Book, api: Any, clock: Clock) -> Any:
+async def _due(book: Book, api: Any, clock: Clock, *, at_once: int = 1) -> Any:
     settings = Settings(since=START, width=timedelta(minutes=30), lag=timedelta(0))
-    return await run_due(book, api, settings, now=clock.now, how=Round(sleep=clock.sleep))
+    return await run_due(book, api, settings, now=clock.now, how=Round(sleep=clock.sleep, at_once=at_once))
 
 
 async def test_a_platform_that_refuses_what_is_too_much_is_waited_for_once_in_a_round(tmp_path: Path) -> None:
@@ -109,3 +113,70 @@ async def test_what_was_refused_before_is_known_to_the_next_question_by_id() -> 
             sum([len(one.rows) async for one in follow.ask(org, org.truth, now=Clock().now, patience=patience)]) == 100
         )
     assert org.refusals.count(None) == 1
+
+
+class Slow(Organisation):
+    """Answers in time only about what starts from a minute on; notes which intervals it was asked for."""
+
+    def __init__(self, *records: Any, until: int) -> None:
+        super().__init__(*records)
+        self.until = START + timedelta(minutes=until)
+        self.asked: list[Any] = []
+
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
+        """A page, or nothing in time."""
+        interval = parse_interval(body["interval"], now=FAR)
+        self.asked.append(interval)
+        if interval.start < self.until:
+            await asyncio.sleep(0)
+            raise TooSlow("the answer did not come in time")
+        return await super().query_details(body, tries=tries)
+
+
+@pytest.mark.parametrize(("at_once", "most"), [(1, 3), (6, 6)])
+async def test_a_platform_that_is_slow_for_every_window_ends_the_round(tmp_path: Path, at_once: int, most: int) -> None:
+    """Ten windows are due, none is answered in time: three are tried, or those that were begun at once, and no other.
+
+    The rest stays due, and the report says why.
+
+    The next round reads the others, for the three have a pause before them.
+    """
+    clock = Clock(START + timedelta(hours=5, minutes=5))
+    org = Slow(*(record(f"c{number}", number * 10) for number in range(30)), until=300)
+    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+        report = await _due(book, org, clock, at_once=at_once)
+        tried = {one.start.replace(minute=one.start.minute // 30 * 30, second=0, microsecond=0) for one in org.asked}
+        assert len(tried) == most
+        assert any("too slow for 3 windows in a row" in why for _, why in report.errors)
+        assert report.left == 10 - most
+        org.until = START
+        assert len((await _due(book, org, clock)).windows) == 10 - most
+
+
+async def test_two_slow_windows_keep_none_of_the_others_from_being_proven(tmp_path: Path) -> None:
+    """The slowness of two neighbours is theirs: the eight others are proven in the same round."""
+    clock = Clock(START + timedelta(hours=5, minutes=5))
+    org = Slow(*(record(f"c{number}", number * 10) for number in range(30)), until=60)
+    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+        report = await _due(book, org, clock)
+    assert [one.verdict for one in report.windows] == ["complete"] * 8
+    assert len(report.errors) == 2
+
+
+async def test_a_question_of_what_is_seen_that_is_slow_each_time_ends_the_round(tmp_path: Path) -> None:
+    """The list of divisions never comes in time: it is not waited for with each of ten windows."""
+    looks = 0
+
+    class Blind(Organisation):
+        async def divisions(self) -> Any:
+            nonlocal looks
+            looks += 1
+            raise TooSlow("the answer did not come in time")
+
+    clock = Clock(START + timedelta(hours=5, minutes=5))
+    org = Blind(*(record(f"c{number}", number * 10) for number in range(30)))
+    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+        report = await _due(book, org, clock)
+        assert not {row.verdict for row in book.windows()} & set(PROVEN)
+    assert looks <= 6
+    assert report.left == 7
