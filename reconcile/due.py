@@ -231,6 +231,8 @@ def _may_settle(book: Book | None, one: Interval, now: datetime, settings: Setti
 async def _read_all(state: _Round) -> None:
     """Read the groups, several at a time: what one waits for (an answer, a pause) is another's time."""
 
+    working = max(1, min(state.how.at_once, len(state.groups)))
+
     async def worker() -> None:
         nonlocal working
         while state.groups and not state.over:
@@ -239,7 +241,6 @@ async def _read_all(state: _Round) -> None:
                 break  # what waits in vain beside it shows whether this is the platform's slowness: begin no other yet
         working -= 1
 
-    working = max(1, min(state.how.at_once, len(state.groups)))
     workers = [asyncio.create_task(worker()) for _ in range(working)]
     try:
         await asyncio.gather(*workers)

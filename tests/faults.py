@@ -393,7 +393,9 @@ class Run:
             if filed < unfriendly.PATIENCE:
                 ending.cancel()
                 await asyncio.wait({ending})
-                raise AssertionError(f"reconcile --due did not end within {unfriendly.PATIENCE} s; it filed {filed} runs")
+                raise AssertionError(
+                    f"reconcile --due did not end within {unfriendly.PATIENCE} s; it filed {filed} runs"
+                )
             due.terminate()
         try:
             return await ending
