@@ -11,11 +11,13 @@ import pytest
 from genesys.detail import DetailRow, DetailsPage
 from genesys.errors import RequestRefused, TooSlow, Unavailable
 from genesys.settings import Settings
-from genesys.times import parse_interval
+from genesys.times import Interval, parse_interval, to_text
 from organisation import START, Clock, Organisation, record
 from reconcile import follow
 from reconcile.due import Round, run_due
 from reconcile.patience import FEW_TRIES, Patience
+from reconcile.proof import Finished, Pause, Reader
+from reconcile.scan import Row
 from store.book import Book
 from store.windows import PROVEN
 
@@ -180,3 +182,24 @@ async def test_a_question_of_what_is_seen_that_is_slow_each_time_ends_the_round(
         assert not {row.verdict for row in book.windows()} & set(PROVEN)
     assert looks <= 6
     assert report.left == 7
+
+
+def test_a_page_size_that_was_answered_is_kept() -> None:
+    """Pages of more than ten rows are refused: it is found out at the first piece, and not again at each."""
+    reader = Reader(Interval(START, START + timedelta(seconds=64)), longest=timedelta(days=7))
+    starts = [START + timedelta(seconds=number / 4) for number in range(256)]
+    refused = 0
+    while not isinstance(step := reader.step(to_text(START)), Finished):
+        if isinstance(step, Pause):
+            continue
+        interval, size = step.part.interval, step.part.size
+        found = [at for at in starts if interval.start <= at < interval.end]
+        rows = found[(step.page - 1) * size : step.page * size]
+        if size > 5 and len(rows) > 2:
+            refused += 1
+            assert reader.refused("a gateway gave up")
+        else:
+            reader.take([Row(f"c{starts.index(at)}", to_text(at), to_text(at)) for at in rows], len(found))
+    assert step == Finished(True, None)
+    assert len(reader.found()) == 256
+    assert refused <= 10
