@@ -43,7 +43,7 @@ from rollbook.simulator.organisation.world import World
 from rollbook.simulator.server import Simulator
 from tests import unfriendly_faults as unfriendly
 from tests.unfriendly_faults import Behaviour
-from tests.whole import assert_store_is, finish, rollbook, start, until
+from tests.whole import Ran, assert_store_is, finish, rollbook, start, until
 
 SECONDS = 5.0  # that a script lasts
 PER_HOUR = 14_000  # conversations
@@ -143,6 +143,7 @@ class Run:
         self.sent = _Log()
         self._process: asyncio.subprocess.Process | None = None
         self._before = 0  # lines that earlier processes said
+        self._asked = 0  # requests that they made
 
     async def run(self) -> dict[str, Any]:
         """Run it and hold the store against the truth; answers figures. AssertionError if the store is not the truth."""
@@ -166,7 +167,7 @@ class Run:
             self.organisation.notifications.log = self.sent  # type: ignore[assignment]
             self.organisation.clock.advance(datetime.now(UTC) + ahead - self.organisation.now())
             await self._start()
-            await until(lambda: self._spans() or self._ended(), within=30)
+            await _come("the first span of coverage", lambda: self._spans() or self._ended(), within=30)
             misbehaving = asyncio.create_task(self._misbehave(self.behaviours))
             for step in self.steps:
                 await asyncio.sleep(step.after)
@@ -178,7 +179,7 @@ class Run:
     # The daemon
 
     async def _start(self) -> None:
-        self._before = len(self.said)
+        self._before, self._asked = len(self.said), self.organisation.request_counts.total()
         self._process = await start(
             "run", "-v", env={**self.organisation.env, "PYTHONFAULTHANDLER": "1"}, cwd=self.folder
         )  # fmt: skip
@@ -233,7 +234,7 @@ class Run:
 
     async def _misbehave(self, behaviours: Sequence[Behaviour], *, after: int = 0) -> None:
         """Let the platform be as it is drawn, beside whatever else happens. after: once there were more requests."""
-        await until(lambda: self.organisation.request_counts.total() > after, within=60)
+        await _come("the first request", lambda: self.organisation.request_counts.total() > after, within=60)
         begun, began = self.organisation.now(), time.monotonic()
         for behaviour in behaviours:
             await asyncio.sleep(behaviour.at - (time.monotonic() - began))
@@ -263,15 +264,25 @@ class Run:
         await self._start()
 
     async def _awake(self) -> None:
-        """A process that is still loading has not wired its signals: whichever comes ends it."""
-        await until(lambda: len(self.said) > self._before or self._ended(), within=30)
+        """A process that is still loading has not wired its signals: whichever comes ends it.
+
+        Its first request comes after that; it may say nothing for as long as the answer to it hangs.
+        """
+
+        def loaded() -> bool:
+            asked = self.organisation.request_counts.total() > self._asked
+            return asked or len(self.said) > self._before or self._ended()
+
+        await _come("the daemon's first word or request", loaded, within=30)
 
     async def _reload(self) -> None:
         assert self._process is not None
         await self._awake()
+        assert not self._ended(), f"the daemon has ended by itself: {self.said[-3:]}"
         self._process.send_signal(signal.SIGHUP)
 
     async def _freeze(self, *, seconds: float) -> None:
+        assert not self._ended(), f"the daemon has ended by itself: {self.said[-3:]}"
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(seconds)
@@ -318,14 +329,14 @@ class Run:
         organisation.clock.set_rate(0)
         organisation.clock.advance(timedelta(minutes=40))
         window = f"{begun:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
-        ran = await rollbook("reconcile", "--window", window, "--json", env=organisation.env, cwd=self.folder)
+        ran = await self._read(window)
         if ran.status == 2 and "in the future" in ran.out and end > datetime.now(UTC):
             # The platform's clock is ahead of this machine's: what is still to come here cannot be named by hand.
             end = datetime.now(UTC)
             if end - begun < timedelta(seconds=1):
                 return {"claimed": claimed, "ahead": 1, **self._hold_coverage_to_its_word()}
             window = f"{begun:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
-            ran = await rollbook("reconcile", "--window", window, "--json", env=organisation.env, cwd=self.folder)
+            ran = await self._read(window)
         assert ran.status == 0 or (odd and ran.status == 3), (ran.status, ran.out, ran.err)
         first, last = (datetime.fromisoformat(part.replace("Z", "+00:00")) for part in window.split("/"))
         truth = organisation.truth(first, last)
@@ -333,7 +344,7 @@ class Run:
             self.path, truth, start=f"{first:%Y-%m-%dT%H:%M:%S}.000Z", end=f"{last:%Y-%m-%dT%H:%M:%S}.000Z",
             without=without,
         )  # fmt: skip
-        again = await rollbook("reconcile", "--window", window, "--json", env=organisation.env, cwd=self.folder)
+        again = await self._read(window)
         assert (again.status, again.json["written"]) == (ran.status, 0), again
         figures = self._hold_coverage_to_its_word()
         return {
@@ -358,16 +369,47 @@ class Run:
                 due = await start("reconcile", "--due", "--json", env=self.organisation.env, cwd=self.folder)
                 weighing = asyncio.create_task(self._weigh_often(due.pid))
                 try:
-                    ran = await finish(due, within=unfriendly.PATIENCE)
-                except TimeoutError:
-                    raise AssertionError(f"reconcile --due did not end within {unfriendly.PATIENCE} s") from None
+                    ran = await self._finish_due(due)
                 finally:
                     weighing.cancel()
-                assert ran.status in (0, 1, 3), ran
+                assert ran.status in (0, 1, 3, 130), ran
                 claimed = self._hold_the_ledger_to_its_word()
         finally:
             misbehaving.cancel()
         return claimed
+
+    async def _read(self, window: str) -> Ran:
+        try:
+            return await rollbook("reconcile", "--window", window, "--json", env=self.organisation.env, cwd=self.folder)
+        except TimeoutError:
+            raise AssertionError(f"reconcile --window {window} did not end within two minutes") from None
+
+    async def _finish_due(self, due: asyncio.subprocess.Process) -> Ran:
+        """Its end, which comes within PATIENCE, or else as soon as it is stopped.
+
+        A platform whose clock was two hours wrong while the daemon listened leaves thousands of windows of two seconds,
+        and what is empty is asked for again two seconds later, six windows at a time. That many take their time; but
+        each is filed, and no trouble of the platform's is paid for once more with each: that would be seconds a window.
+        """
+        before, ending = self._runs(), asyncio.create_task(finish(due, within=unfriendly.PATIENCE + 30))
+        done, _ = await asyncio.wait({ending}, timeout=unfriendly.PATIENCE)
+        if not done:
+            filed = self._runs() - before
+            if filed < unfriendly.PATIENCE:
+                ending.cancel()
+                await asyncio.wait({ending})
+                raise AssertionError(
+                    f"reconcile --due did not end within {unfriendly.PATIENCE} s; it filed {filed} runs"
+                )
+            due.terminate()
+        try:
+            return await ending
+        except TimeoutError:
+            raise AssertionError("SIGTERM did not end reconcile --due") from None
+
+    def _runs(self) -> int:
+        with contextlib.closing(self._connect()) as db:
+            return int(db.execute("SELECT count(*) FROM window_runs").fetchone()[0])
 
     async def _weigh_often(self, pid: int) -> None:
         while True:
@@ -403,6 +445,14 @@ class Run:
         ]
         assert not missed, f"{len(missed)} events were sent while coverage claims to have heard: {missed[:3]}"
         return {"sent": len(self.sent), "stored": sum(stored.values()), "spans": reasons.total(), "letters": letters}
+
+
+async def _come(what: str, condition: Callable[[], object], *, within: float) -> None:
+    """Wait for something. AssertionError, with what it was, if it does not come."""
+    try:
+        await until(condition, within=within)
+    except TimeoutError:
+        raise AssertionError(f"{what} did not come within {within:.0f} s") from None
 
 
 def _same(body: str) -> str:

@@ -135,7 +135,7 @@ class Organisation:
         ]
         return sorted(found, key=lambda row: (row["conversationStart"], row["conversationId"]))
 
-    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         """One page of the details query."""
         await asyncio.sleep(0)
         self.bodies.append(body)
@@ -148,7 +148,7 @@ class Organisation:
         shown = rows[first : first + self.size]
         return page(shown, self.totals(len(rows), query)) if rows else parse_page(b"{}")
 
-    async def details_by_id(self, ids: Sequence[str]) -> list[DetailRow]:
+    async def details_by_id(self, ids: Sequence[str], *, tries: int | None = None) -> list[DetailRow]:
         """Details by id."""
         await asyncio.sleep(0)
         self.asked += ids

@@ -75,7 +75,11 @@ def end_reasons() -> set[str]:
             given: list[ast.expr] = []
             if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ENDING:
                 given = [*node.args[2:], *(one.value for one in node.keywords if one.arg == "reason")]
-            elif isinstance(node, ast.Assign) and "channel_states" in text and getattr(node.targets[0], "id", "") == "reason":
+            elif (
+                isinstance(node, ast.Assign)
+                and "channel_states" in text
+                and getattr(node.targets[0], "id", "") == "reason"
+            ):
                 given = [node.value]
             words = [one for each in given for one in ast.walk(each) if isinstance(one, ast.Constant)]
             found |= {one.value for one in words if isinstance(one.value, str) and one.value}

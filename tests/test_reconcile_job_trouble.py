@@ -519,7 +519,7 @@ class ByStart(Odd):
 
     days = False
 
-    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         self.bodies.append(body)
         start = f"{body['interval'][:10]}T00:00:00.000Z" if self.days else body["interval"].split("/")[0]
         rows = [row for row in self._matching(body) if row["conversationStart"] >= start]

@@ -62,7 +62,7 @@ class Jobs:
         self.log.append(f"results {cursor}")
         return self.pages.pop(0)
 
-    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         self.log.append("total")
         return page([], len(self.ids))
 

@@ -174,7 +174,7 @@ async def test_windows_are_read_several_at_a_time(tmp_path: Path) -> None:
     under_way, most = 0, 0
 
     class Slow(Organisation):
-        async def query_details(self, body: Mapping[str, Any]) -> Any:
+        async def query_details(self, body: Mapping[str, Any], **_: Any) -> Any:
             nonlocal under_way, most
             under_way += 1
             most = max(most, under_way)
@@ -199,7 +199,7 @@ async def test_a_platform_that_takes_fewer_ids_is_asked_for_fewer() -> None:
     asked: list[int] = []
 
     class Small:
-        async def details_by_id(self, ids: Any) -> Any:
+        async def details_by_id(self, ids: Any, **_: Any) -> Any:
             asked.append(len(ids))
             if len(ids) > 50:
                 raise RequestRefused("too many ids", status=400)

@@ -127,7 +127,7 @@ class Overlapping(Organisation):
         self.log: list[str] = []
         self.asked_for = {number: asyncio.Event() for number in range(1, 6)}
 
-    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         number = body["paging"]["pageNumber"]
         self.log.append(f"ask {number}")
         self.asked_for[number].set()
@@ -206,7 +206,7 @@ async def test_a_timeout_in_the_middle_is_read_in_pieces_too() -> None:
 class Large(Organisation):
     """Says that it has more rows than pages can reach, for intervals that are long."""
 
-    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         answer = await super().query_details(body)
         if minutes(body) <= 15:
             return answer
@@ -303,7 +303,7 @@ class Scripted:
     def __init__(self, pages: Sequence[DetailsPage]) -> None:
         self.pages, self.asked = list(pages), 0
 
-    async def query_details(self, _body: Mapping[str, Any]) -> DetailsPage:
+    async def query_details(self, _body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         """The next page."""
         self.asked += 1
         return self.pages.pop(0) if len(self.pages) > 1 else self.pages[0]

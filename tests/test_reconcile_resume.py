@@ -43,7 +43,7 @@ class Mortal(Organisation):
         if self.dies_at is not None and self.pages > self.dies_at:
             raise Crash
 
-    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         self._page()
         return await super().query_details(body)
 

@@ -41,7 +41,7 @@ class Dying(Organisation):
 
     dies_at: int | None = None
 
-    async def query_details(self, body: Mapping[str, Any]) -> DetailsPage:
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         if self.dies_at is not None and len(self.bodies) >= self.dies_at:
             raise Crash
         return await super().query_details(body)

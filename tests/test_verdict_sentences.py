@@ -201,6 +201,10 @@ HOLDS: Final[Mapping[str, str]] = {
     "Ids that cannot be answered together are asked for in halves, down to the one whose fault it is.": (
         "test_trouble_rounds.py::test_one_id_that_cannot_be_answered_hides_no_other"
     ),
+    "Only the first question that a platform refuses like that is asked six times, over half a minute: in the rest of "
+    "the round what can be made smaller is asked twice.": (
+        "test_reconcile_patience.py::test_a_platform_that_refuses_what_is_too_much_is_waited_for_once_in_a_round"
+    ),
     "An answer that trickles is given up, and fails its window alone.": (
         "test_trouble_bounds.py::test_a_query_that_trickles_is_given_up"
     ),
@@ -438,6 +442,9 @@ HOLDS: Final[Mapping[str, str]] = {
     ),
     "What everybody would meet (no connection, no sign-in, a full disk) ends the round, and what was not read is "
     "still due.": ("test_reconcile_due.py::test_everybodys_trouble_ends_a_round_and_keeps_what_was_read"),
+    "Three windows in a row that wait for answers in vain begin no other: the next round reads what is left first.": (
+        "test_reconcile_patience.py::test_a_platform_that_is_slow_for_every_window_ends_the_round"
+    ),
     "The exit status is the worst of the windows: 1 if one could not be read, 3 if one is `failed`.": (
         "test_reconcile_report.py::test_a_rounds_exit_status_is_the_worst_of_its_windows"
     ),

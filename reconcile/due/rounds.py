@@ -20,6 +20,7 @@ from typing import Final, Literal
 from reconcile import window
 from reconcile.due import plan
 from reconcile.due.plan import Due, Rules
+from reconcile.patience import Patience
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Sleep, Stopped
@@ -41,6 +42,7 @@ from rollbook.genesys.errors import (
     RollbookError,
     SignInRefused,
     StoreError,
+    TooSlow,
     UsageError,
 )
 from rollbook.genesys.program.settings import Settings
@@ -68,6 +70,9 @@ _EVERYBODYS: Final = (
 )
 # A permission that is lacking for so many windows in a row is lacking for all.
 _REFUSED_TO_ALL: Final = 3
+# So are answers that did not come in time: each window pays for that with up to two minutes. What is left stays due,
+# and comes first in the next round, as these have a pause before them.
+_TOO_SLOW_FOR_ALL: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +121,9 @@ class _Round:
     left: int = 0
     count: Count = field(default_factory=Count)
     refused: int = 0  # windows in a row for which the client lacked a permission
+    too_slow: int = 0  # windows in a row whose answers did not come in time
+    patience: Patience = field(default_factory=Patience)
+    by_id: Patience = field(default_factory=Patience)
     eyes: Eyes = field(init=False)
     meter: Meter = field(init=False)
 
@@ -236,11 +244,17 @@ def _may_settle(book: Book | None, one: Interval, now: datetime, settings: Setti
 async def _read_all(state: _Round) -> None:
     """Read the groups, several at a time: what one waits for (an answer, a pause) is another's time."""
 
+    working = max(1, min(state.how.at_once, len(state.groups)))
+
     async def worker() -> None:
+        nonlocal working
         while state.groups and not state.over:
             await _one(state.groups.popleft(), state)
+            if state.too_slow and working > 1:
+                break  # what waits in vain beside it shows whether this is the platform's slowness: begin no other yet
+        working -= 1
 
-    workers = [asyncio.create_task(worker()) for _ in range(max(1, min(state.how.at_once, len(state.groups))))]
+    workers = [asyncio.create_task(worker()) for _ in range(working)]
     try:
         await asyncio.gather(*workers)
     finally:
@@ -259,20 +273,11 @@ async def _one(group: list[Due], state: _Round) -> None:
     windows, how = [one.window for one in group], state.how
     hull = plan.hull(windows)
     task = Task(
-        windows=windows,
-        settings=state.settings,
-        now=state.now,
-        command=how.command,
-        via=state.via(group),
-        dry_run=how.dry_run,
-        filter=state.settings.filter,
-        ended_only=state.settings.ended_only,
-        progress=lambda at: how.progress(state.meter.told(at)),
-        sleep=how.sleep,
-        stop=how.stop,
-        earlier=state.earlier,
-        eyes=state.eyes,
-    )
+        windows=windows, settings=state.settings, now=state.now, command=how.command, via=state.via(group),
+        dry_run=how.dry_run, filter=state.settings.filter, ended_only=state.settings.ended_only,
+        progress=lambda at: how.progress(state.meter.told(at)), sleep=how.sleep, stop=how.stop, earlier=state.earlier,
+        eyes=state.eyes, patience=state.patience, by_id=state.by_id,
+    )  # fmt: skip
     try:
         reports = await run(
             task,
@@ -297,6 +302,7 @@ async def _one(group: list[Due], state: _Round) -> None:
         state.refused = 0
         state.left -= len(group)
         state.meter.finished(hull, len(group))
+        _notice_slowness(state, slow=state.eyes.last is not None and state.eyes.last.too_slow)
         for report in reports:
             state.reports.append(report)
             how.told(report)
@@ -316,6 +322,18 @@ def _note_trouble(state: _Round, hull: Interval, error: RollbookError) -> None:
     else:
         state.left -= 1
         state.meter.finished(hull, 1)
+        _notice_slowness(state, slow=isinstance(error, TooSlow))
+
+
+def _notice_slowness(state: _Round, *, slow: bool) -> None:
+    """Begin no other window where one after the other waited in vain: it is the platform that is slow, for all."""
+    state.too_slow = state.too_slow + 1 if slow else 0
+    left = [one.window for group in state.groups for one in group]
+    if state.too_slow >= _TOO_SLOW_FOR_ALL and left:
+        why = f"the platform was too slow for {state.too_slow} windows in a row; the next round reads what is left"
+        log.warning("%s: %s", title(plan.hull(left)), why)
+        state.errors.append((plan.hull(left), why))
+        state.groups.clear()
 
 
 def _notice_days(state: _Round, reports: Sequence[Report]) -> None:
@@ -344,14 +362,9 @@ async def _follow(state: _Round) -> None:
     try:
         sight = await state.eyes.look()
         state.followed = await follow(
-            state.book,
-            state.api,
-            state.settings,
-            now=state.now,
-            stop=state.how.stop,
-            rest=state.how.rest,
-            sees=sight.sees,
-        )
+            state.book, state.api, state.settings, now=state.now, stop=state.how.stop, rest=state.how.rest,
+            sees=sight.sees, patience=state.by_id,
+        )  # fmt: skip
     except RollbookError as error:
         if not state.reports and not state.errors:
             raise

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from reconcile.patience import Patience
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
 from reconcile.reading.resume import Entry, of_page
 from reconcile.reading.scan import Part, Row
@@ -40,8 +41,8 @@ REFUSED_FOR: Final = 900.0
 class Queries(Protocol):
     """What is needed of the API here."""
 
-    async def query_details(self, body: Mapping[str, Any], /) -> DetailsPage:
-        """One page of the details query."""
+    async def query_details(self, body: Mapping[str, Any], /, *, tries: int | None = None) -> DetailsPage:
+        """One page of the details query. tries: as `Rest.call` has it."""
 
 
 class Stopped(Exception):
@@ -79,15 +80,16 @@ async def read(
     take: Take,
     stop: asyncio.Event | None = None,
     told: Callable[[Entry], None] = lambda _: None,
+    patience: Patience | None = None,
 ) -> Finished:
     """Do what the reader says until it has finished.
 
     take: is given each page in turn; while it works, the next page is on its way. told: what the reader was told, of a
-    page just before `take` is given it. Raises UsageError (the platform refuses the filter), ApiError and its kinds,
-    Stopped, and whatever `take` raises.
+    page just before `take` is given it. patience: of the round's windows together. Raises UsageError (the platform
+    refuses the filter), ApiError and its kinds, Stopped, and whatever `take` raises.
     """
     held: tuple[DetailsPage, str, Entry] | None = None
-    waits = _Waits()
+    waits, patience = _Waits(), patience or Patience()
     error_before: Unavailable | RequestRefused | None = None
 
     async def hand_on() -> None:
@@ -113,7 +115,9 @@ async def read(
             await sleep(step.seconds)
             continue
         asked = time.monotonic()
-        coming = asyncio.create_task(api.query_details(query.body(step.part, step.page)))
+        tries = patience.tries(less=reader.may_ask_for_less)
+        again = {} if tries is None else {"tries": tries}
+        coming = asyncio.create_task(api.query_details(query.body(step.part, step.page), **again))
         try:
             await hand_on()
             page = await coming
@@ -122,6 +126,7 @@ async def read(
             less = error.narrower and not step.probe and not too_long
             if not (less and reader.refused(_words(error), too_large=_large(error))):
                 raise _told(error, query, reader) from None
+            patience.refused = True
             error_before = error
             told(Entry("refused", at, step.part.text, step.page, text=_words(error), too_large=_large(error)))
             continue

@@ -195,6 +195,7 @@ class Reader:
                 self._end = Finished(False, f"{scan.part.text} has {total_hits} conversations, and cannot be split")
         elif scan.done:
             self._scan = None
+            self._keep_size(scan)
             self._judge(scan)
 
     def refused(self, reason: str, *, too_large: bool = False) -> bool:
@@ -226,6 +227,12 @@ class Reader:
                 self._scan = None
         return True
 
+    @property
+    def may_ask_for_less(self) -> bool:
+        """Whether what is to be asked for now can be made smaller, or matters no more: a piece could not be had."""
+        scan = self._scan
+        return scan is not None and self._checked is None and (scan.part not in self._last_tries or self.not_had)
+
     def _smaller_pages(self, scan: Scan) -> bool:
         """Read the part under way from its beginning with fewer rows a page. False if there are no smaller pages."""
         size = _SMALLER.get(scan.part.size)
@@ -234,6 +241,18 @@ class Reader:
         self._scan = None
         self._put_in_place(scan.part, [replace(scan.part, size=size)])
         return True
+
+    def _keep_size(self, scan: Scan) -> None:
+        """Ask for what comes next in pages of the size that was answered: where larger ones of the same were refused.
+
+        Not of one row: that is a record's fault, and not the size's.
+        """
+        size = scan.part.size
+        if not 1 < size < PAGE_SIZE or not scan.rows:
+            return
+        smaller = {part: replace(part, size=min(part.size, size)) for part in self._queue}
+        self._queue = deque(smaller.values())
+        self._roots = [smaller.get(root, root) for root in self._roots]
 
     def _put_in_place(self, part: Part, pieces: Sequence[Part]) -> None:
         """Ask for the pieces next. What cannot be asked for as a whole is a whole no more."""

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from msgspec import json
 
 from rollbook.genesys.api.client import Entity
-from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused
+from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, TooSlow
 
 _encode: Final = json.Encoder(order="sorted").encode
 
@@ -27,10 +27,14 @@ class Divisions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """divisions: the ids as JSON, in order; None where the client may not ask. failed: why the question failed."""
+    """divisions: the ids as JSON, in order; None where the client may not ask. failed: why the question failed.
+
+    too_slow: it was because the answer did not come in time.
+    """
 
     divisions: str | None
     failed: str | None = None
+    too_slow: bool = False
 
     def sees(self, division_ids: str | None) -> bool:
         """Whether a conversation of these divisions (JSON; None: not known) can be in an answer to this client."""
@@ -55,7 +59,7 @@ class Eyes:
         except (PermissionRefused, NotFound):
             seen = Sight(None)
         except ApiError as error:
-            seen = Sight(None, failed=error.message)
+            seen = Sight(None, failed=error.message, too_slow=isinstance(error, TooSlow))
         self.last = seen
         return seen
 

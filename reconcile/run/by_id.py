@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from reconcile.causes import Listening, as_known, life_of
 from reconcile.due.plan import WRONG_CLOCK
+from reconcile.patience import Patience
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, RequestRefused
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, ids_of
@@ -43,8 +44,8 @@ _LONG_BEFORE: Final = timedelta(days=2)
 class ById(Protocol):
     """What is needed of the API here."""
 
-    async def details_by_id(self, ids: Sequence[str], /) -> list[DetailRow]:
-        """The details of up to 100 conversations; those that do not exist are not among them."""
+    async def details_by_id(self, ids: Sequence[str], /, *, tries: int | None = None) -> list[DetailRow]:
+        """The details of up to 100 conversations; those that do not exist are not among them. tries: as `Rest.call`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,17 @@ async def ask(
     now: Callable[[], datetime],
     stop: asyncio.Event | None = None,
     known: str | None = None,
+    patience: Patience | None = None,
 ) -> AsyncIterator[Answer]:
     """Ask for conversations by id: a hundred a request, fewer if their ids are long or the platform refuses so many.
 
     A request that is refused, or that cannot be had, is halved down to the one id whose fault it is. known: a
     conversation that certainly exists; it is asked for beside each batch, so that an answer without it is known to know
-    nothing. Raises what is not one id's fault: ApiError and its kinds, ConnectionLost.
+    nothing. patience: of the round's windows together; what is refused for one id alone is only asked for again later,
+    so no single id has more of it than a batch. Raises what is not one id's fault: ApiError and its kinds,
+    ConnectionLost.
     """
+    patience = patience or Patience()
     waiting = deque(_batches(sorted({one for one in ids if may_be_asked_for(one)}), BATCH))
     trouble = taken = 0  # requests that failed one after the other; and halves of such that were taken
     found = False  # whether anything came, so that an answer without an id says something
@@ -99,12 +104,13 @@ async def ask(
         as_of = to_text(now())
         beside = [known] if known is not None and may_be_asked_for(known) and known not in part else []
         try:
-            rows = await api.details_by_id([*part, *beside])
+            rows = await _by_id(api, [*part, *beside], patience)
         except ApiError as error:
             trouble, taken = trouble + 1, 0
             if not _of_one(error) or trouble > _MOST_TROUBLE:
                 raise
-            if len(part) == 1 and beside and not await _comes(api, beside[0]):
+            patience.refused = patience.refused or error.narrower
+            if len(part) == 1 and beside and not await _comes(api, beside[0], patience):
                 waiting.appendleft(part)
                 known = None  # it may be the one whose fault it is
             elif len(part) == 1 and isinstance(error, NotFound):
@@ -146,10 +152,15 @@ def _batches(ids: Sequence[str], most: int) -> Iterator[list[str]]:
         yield batch
 
 
-async def _comes(api: ById, conversation_id: str) -> bool:
+async def _by_id(api: ById, ids: Sequence[str], patience: Patience) -> list[DetailRow]:
+    tries = patience.tries(less=True)
+    return await (api.details_by_id(ids) if tries is None else api.details_by_id(ids, tries=tries))
+
+
+async def _comes(api: ById, conversation_id: str, patience: Patience) -> bool:
     """Whether a conversation comes when it is asked for alone."""
     try:
-        return bool(await api.details_by_id([conversation_id]))
+        return bool(await _by_id(api, [conversation_id], patience))
     except ApiError as error:
         if not _of_one(error):
             raise
@@ -185,9 +196,10 @@ async def ask_twice(
     take: Callable[[Answer], Awaitable[None]],
     stop: asyncio.Event | None = None,
     known: str | None = None,
+    patience: Patience | None = None,
 ) -> Asked:
     """Ask for ids, and after a pause once more for those that did not come. take: is given each answer with rows."""
-    asked = Asked()
+    asked, patience = Asked(), patience or Patience()
     first: list[str] = []
     for question in (1, 2):
         if question == 2 and not first:
@@ -195,7 +207,7 @@ async def ask_twice(
         wanted, first = (first, []) if question == 2 else (list(ids), first)
         if question == 2:
             await sleep(SECOND_QUESTION)
-        async for answer in ask(api, wanted, now=now, stop=stop, known=known):
+        async for answer in ask(api, wanted, now=now, stop=stop, known=known, patience=patience):
             asked.as_of = answer.as_of
             asked.rows += answer.rows
             if answer.rows:
@@ -254,6 +266,7 @@ async def follow(
     stop: asyncio.Event | None = None,
     rest: timedelta = timedelta(0),
     sees: Callable[[str | None], bool] = lambda _: True,
+    patience: Patience | None = None,
 ) -> Followed:
     """Ask once for every conversation that still goes on or was heard of since it was read, and settle what that means.
 
@@ -263,7 +276,7 @@ async def follow(
     time. sees: whether the client that asks can see a conversation of these divisions. Raises what is nobody's fault
     alone: ApiError and its kinds.
     """
-    began = now()
+    began, patience = now(), patience or Patience()
     result = Followed()
     wanted = _due_by_id(book, began, rest, settings.lag)
     if wanted:
@@ -272,9 +285,10 @@ async def follow(
         cause = explained(await asyncio.to_thread(listening, book, around, began), began)
         known = book.a_listed_id()
         read_before = {one.conversation_id: one.division_ids for one in wanted if one.read_at is not None}
-        async for answer in ask(api, (one.conversation_id for one in wanted), now=now, stop=stop, known=known):
+        ids = [one.conversation_id for one in wanted]
+        async for answer in ask(api, ids, now=now, stop=stop, known=known, patience=patience):
             await _take(book, answer, result, settings, cause, began, read_before, sees=sees)
-    await _anomalies(book, api, result, now=now, stop=stop)
+    await _anomalies(book, api, result, now=now, stop=stop, patience=patience)
     result.windows = await done(book.refresh_verdicts(to_text(now())))
     return result
 
@@ -372,6 +386,7 @@ async def _anomalies(
     *,
     now: Callable[[], datetime],
     stop: asyncio.Event | None,
+    patience: Patience,
 ) -> None:
     """What was heard lately and is not listed is asked for again: mostly the platform is only late with it."""
     began = now()
@@ -385,7 +400,7 @@ async def _anomalies(
         return
     around = Interval(began - 2 * ANOMALY, began)
     cause = explained(await asyncio.to_thread(listening, book, around, began), began)
-    async for answer in ask(api, found, now=now, stop=stop):
+    async for answer in ask(api, found, now=now, stop=stop, patience=patience):
         outcome = await done(write(book, answer, run_started_at=to_text(began), cause=cause))
         result.asked += len(answer.asked)
         result.written += outcome.written

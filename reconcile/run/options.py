@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from reconcile import window
 from reconcile.due import plan
+from reconcile.patience import Patience
 from reconcile.reading.query import Sleep
 from reconcile.reading.visible_divisions import Eyes
 from rollbook.genesys.program.settings import Settings
@@ -59,6 +60,9 @@ class Task:
     earlier: dict[str, str] = field(default_factory=dict)
     # What the client sees, as the round last asked; None: the run asks for itself.
     eyes: Eyes | None = None
+    # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
+    patience: Patience = field(default_factory=Patience)
+    by_id: Patience = field(default_factory=Patience)
     # API requests that were made for this run before it.
     spent: int = 0
 

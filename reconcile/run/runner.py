@@ -534,15 +534,9 @@ class Run:
         finished = None
         while True:
             finished = await read(
-                self._api,
-                reader,
-                self._query,
-                now=task.now,
-                sleep=task.sleep,
-                take=take,
-                stop=task.stop,
-                told=self._told.append,
-            )
+                self._api, reader, self._query, now=task.now, sleep=task.sleep, take=take, stop=task.stop,
+                told=self._told.append, patience=task.patience,
+            )  # fmt: skip
             rows = reader.found()
             if not finished.consistent or self._query.members:
                 break
@@ -636,14 +630,9 @@ class Run:
             await self._writing.take(answer.rows, answer.as_of)
 
         asked = await by_id.ask_twice(
-            self._api,
-            missing,
-            now=self._task.now,
-            sleep=self._task.sleep,
-            take=take,
-            stop=self._task.stop,
-            known=self._control(rows, missing),
-        )
+            self._api, missing, now=self._task.now, sleep=self._task.sleep, take=take, stop=self._task.stop,
+            known=self._control(rows, missing), patience=self._task.by_id,
+        )  # fmt: skip
         if self._task.stop is not None and self._task.stop.is_set():
             raise Stopped
         lacking.starts = {
@@ -697,7 +686,8 @@ class Run:
     async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
         """What went on when its page was read, several passes ago, may have ended since: ask once more."""
         ongoing = [one for one, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
-        async for answer in by_id.ask(self._api, ongoing, now=self._task.now, stop=self._task.stop):
+        task = self._task
+        async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.stop, patience=task.by_id):
             await self._writing.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
 

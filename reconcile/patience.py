@@ -1,0 +1,28 @@
+"""How often a question is asked before less is asked for. Pure.
+
+A question that the platform refuses as it refuses a wide one (a gateway's 500, 502, 503, 504) is asked six times, which
+takes half a minute: mostly the moment was wrong. A platform that refuses what is too much refuses it again with every
+window, and that half minute for each size of each window would be all that a round does. So it is paid once: from then
+on what can be made smaller is asked twice, and made smaller. What cannot be made smaller is asked as often as ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+FEW_TRIES: Final = 2
+
+
+@dataclass(slots=True)
+class Patience:
+    """What the questions of one kind have in common, over all windows of a round: they go to the same platform.
+
+    refused: whether one was refused as often as it was asked, so that less was asked for.
+    """
+
+    refused: bool = False
+
+    def tries(self, *, less: bool) -> int | None:
+        """How often to ask at most; None: as often as is sensible. less: whether less can be asked for instead."""
+        return FEW_TRIES if self.refused and less else None
