@@ -71,9 +71,7 @@ async def _reconcile(window: Any, time: Time) -> dict[str, Any]:
     async with _asked_to_stop(time.ask) as stop:
         try:
             async with asyncio.timeout(time.end):
-                return await (
-                    _due(settings, done, stop) if interval is None else _window(settings, interval, stop)
-                )  # fmt: skip
+                return await (_due(settings, done, stop) if interval is None else _window(settings, interval, stop))
         except TimeoutError:
             if interval is not None:
                 raise _out_of_time() from None
@@ -104,7 +102,7 @@ async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dic
         try:
             report = await reconcile_window(
                 book, api, interval, settings=settings, now=api.now, command="lambda", wait=0.0, stop=stop
-            )  # fmt: skip
+            )
         except Stopped:
             raise _out_of_time() from None
         return report.as_dict()
@@ -125,9 +123,15 @@ async def _opened(settings: Settings, api: Any) -> AsyncIterator[Any]:
 
     organization = await api.organization()
     book = await asyncio.to_thread(
-        Book.open, settings.store_path, organization=(organization.id, organization.name), command="lambda",
-        now=api.now, width=settings.width, lag=settings.lag, journal=settings.journal,
-    )  # fmt: skip
+        Book.open,
+        settings.store_path,
+        organization=(organization.id, organization.name),
+        command="lambda",
+        now=api.now,
+        width=settings.width,
+        lag=settings.lag,
+        journal=settings.journal,
+    )
     try:
         yield book
     finally:

@@ -68,11 +68,20 @@ class Report:
     def figures(self) -> dict[str, int | None]:
         """The figures that the ledger keeps."""
         return {
-            "passes": self.passes, "requests": self.requests, "initial_total_hits": self.initial_total_hits,
-            "final_total_hits": self.final_total_hits, "unique": self.unique, "duplicates": self.duplicates,
-            "owned": self.owned, "missing": self.missing, "changed": self.changed, "unchanged": self.unchanged,
-            "ongoing": self.ongoing, "live_only": self.live_only, "written": self.written,
-        }  # fmt: skip
+            "passes": self.passes,
+            "requests": self.requests,
+            "initial_total_hits": self.initial_total_hits,
+            "final_total_hits": self.final_total_hits,
+            "unique": self.unique,
+            "duplicates": self.duplicates,
+            "owned": self.owned,
+            "missing": self.missing,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "ongoing": self.ongoing,
+            "live_only": self.live_only,
+            "written": self.written,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,19 @@ from rollbook.store.book import Book
 # Metrics that details and aggregates both have by the same name. What begins with n is a count, what begins with t a
 # time, of which it is counted how many there are.
 METRICS: Final = (
-    "nConnected", "nError", "nOffered", "nOutbound", "nOverSla", "nTransferred", "tAcd", "tAcw", "tAlert", "tAnswered",
-    "tHandle", "tTalkComplete",
-)  # fmt: skip
+    "nConnected",
+    "nError",
+    "nOffered",
+    "nOutbound",
+    "nOverSla",
+    "nTransferred",
+    "tAcd",
+    "tAcw",
+    "tAlert",
+    "tAnswered",
+    "tHandle",
+    "tTalkComplete",
+)
 Counts = dict[tuple[str, str], int]
 
 
@@ -60,12 +70,15 @@ class Verified:
             "equal": self.equal,
             "counts": [
                 {
-                    "media_type": one.media_type, "metric": one.metric, "platform": one.platform, "stored": one.stored,
+                    "media_type": one.media_type,
+                    "metric": one.metric,
+                    "platform": one.platform,
+                    "stored": one.stored,
                     "difference": one.stored - one.platform,
                 }
                 for one in self.lines
             ],
-        }  # fmt: skip
+        }
 
 
 async def verify(api: Aggregates, book: Book, interval: Interval) -> Verified:

@@ -55,9 +55,11 @@ class Aws:
         arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         events.create_event_bus(Name=name)
         events.put_rule(
-            Name="detail", EventBusName=name, State="ENABLED",
+            Name="detail",
+            EventBusName=name,
+            State="ENABLED",
             EventPattern='{"source": [{"prefix": "aws.partner/genesys.com"}]}',
-        )  # fmt: skip
+        )
         events.put_targets(Rule="detail", EventBusName=name, Targets=[{"Id": "queue", "Arn": arn}])
 
 

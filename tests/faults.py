@@ -91,9 +91,22 @@ def _draws(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
         "contradict": lambda: {"share": share(), "minutes": minutes(3)},
         "strange": lambda: {"what": draw.choice(("field", "enum", "topic")), "share": share(), "minutes": minutes(3)},
         "regular": dict,
-        "junk": lambda: {"kind": draw.choice(
-            ("text", "half", "empty", "list", "no_topic", "number_topic", "null_body", "deep", "binary", "oversized")
-        )},
+        "junk": lambda: {
+            "kind": draw.choice(
+                (
+                    "text",
+                    "half",
+                    "empty",
+                    "list",
+                    "no_topic",
+                    "number_topic",
+                    "null_body",
+                    "deep",
+                    "binary",
+                    "oversized",
+                )
+            )
+        },
         # Of the API, of this machine, and of the daemon itself
         "api_fails": lambda: {"statuses": [draw.choice((429, 500, 502, 503)) for _ in range(draw.randrange(1, 6))]},
         "kill": dict,
@@ -101,7 +114,7 @@ def _draws(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
         "reload": dict,
         "freeze": lambda: {"seconds": round(draw.uniform(0.2, 1.5), 2)},
         "lock_store": lambda: {"seconds": round(draw.uniform(0.2, 1.5), 2)},
-    }  # fmt: skip
+    }
 
 
 def script(seed: int, *, seconds: float = SECONDS, every: float = 0.7, without: Collection[str] = ()) -> list[Step]:
@@ -132,9 +145,16 @@ class Run:
     """
 
     def __init__(
-        self, seed: int, folder: Path, *, steps: list[Step], per_hour: float = PER_HOUR, width: str = "PT5S",
-        behaviours: Sequence[Behaviour] = (), later: Sequence[Behaviour] = (),
-    ) -> None:  # fmt: skip
+        self,
+        seed: int,
+        folder: Path,
+        *,
+        steps: list[Step],
+        per_hour: float = PER_HOUR,
+        width: str = "PT5S",
+        behaviours: Sequence[Behaviour] = (),
+        later: Sequence[Behaviour] = (),
+    ) -> None:
         self.behaviours, self.later = list(behaviours), list(later)
         self.memory = 0.0  # MB that the daemon had at most
         self.seed, self.folder, self.steps, self.per_hour, self.width = seed, folder, steps, per_hour, width
@@ -160,9 +180,12 @@ class Run:
         world = World(self.seed, first, self.per_hour, 6, 12)
         world.grow(begun + timedelta(minutes=1, seconds=sum(step.after for step in self.steps)))
         self.organisation = Simulator(
-            seed=self.seed, start=first, per_hour=0, rate_limit=100_000,
+            seed=self.seed,
+            start=first,
+            per_hour=0,
+            rate_limit=100_000,
             records=[life.record for life in world.by_id.values()],
-        )  # fmt: skip
+        )
         async with self.organisation:
             self.organisation.notifications.log = self.sent  # type: ignore[assignment]
             self.organisation.clock.advance(datetime.now(UTC) + ahead - self.organisation.now())
@@ -182,7 +205,7 @@ class Run:
         self._before, self._asked = len(self.said), self.organisation.request_counts.total()
         self._process = await start(
             "run", "-v", env={**self.organisation.env, "PYTHONFAULTHANDLER": "1"}, cwd=self.folder
-        )  # fmt: skip
+        )
         self._listens = asyncio.create_task(self._listen(self._process))
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
@@ -224,9 +247,13 @@ class Run:
 
     async def _do(self, step: Step) -> None:
         own: dict[str, Callable[..., Awaitable[None]]] = {
-            "kill": self._kill, "restart": self._restart, "reload": self._reload, "freeze": self._freeze,
-            "lock_store": self._lock, "api_fails": self._api_fails,
-        }  # fmt: skip
+            "kill": self._kill,
+            "restart": self._restart,
+            "reload": self._reload,
+            "freeze": self._freeze,
+            "lock_store": self._lock,
+            "api_fails": self._api_fails,
+        }
         if step.name in own:
             await own[step.name](**step.how)
         else:
@@ -306,9 +333,7 @@ class Run:
         """(start, last sign of life, end, topics, why it ended) of each span."""
         if not self.path.exists():
             return []
-        query = (
-            "SELECT started_at, alive_at, ended_at, topics, end_reason FROM coverage JOIN topic_sets USING (topic_set_id)"
-        )  # fmt: skip
+        query = "SELECT started_at, alive_at, ended_at, topics, end_reason FROM coverage JOIN topic_sets USING (topic_set_id)"
         with contextlib.closing(self._connect()) as db:
             try:
                 return db.execute(query).fetchall()
@@ -341,9 +366,12 @@ class Run:
         first, last = (datetime.fromisoformat(part.replace("Z", "+00:00")) for part in window.split("/"))
         truth = organisation.truth(first, last)
         assert_store_is(
-            self.path, truth, start=f"{first:%Y-%m-%dT%H:%M:%S}.000Z", end=f"{last:%Y-%m-%dT%H:%M:%S}.000Z",
+            self.path,
+            truth,
+            start=f"{first:%Y-%m-%dT%H:%M:%S}.000Z",
+            end=f"{last:%Y-%m-%dT%H:%M:%S}.000Z",
             without=without,
-        )  # fmt: skip
+        )
         again = await self._read(window)
         assert (again.status, again.json["written"]) == (ran.status, 0), again
         figures = self._hold_coverage_to_its_word()
@@ -477,11 +505,13 @@ async def one(
     """Run a script in a folder of its own: (the run, its figures or None, what is wrong)."""
     with tempfile.TemporaryDirectory(prefix="rollbook-faults-") as folder:
         run = Run(
-            seed, Path(folder), steps=script(seed, seconds=seconds),
+            seed,
+            Path(folder),
+            steps=script(seed, seconds=seconds),
             behaviours=unfriendly.behaviours(seed, seconds=seconds) if also_unfriendly else (),
             later=unfriendly.behaviours(seed, seconds=2, every=0.4, scene="due") if also_unfriendly else (),
             width="PT2S" if also_unfriendly else "PT5S",
-        )  # fmt: skip
+        )
         try:
             return run, await run.run(), ""
         except (AssertionError, TimeoutError, ProcessLookupError) as error:  # the last: it has ended by itself
@@ -536,10 +566,13 @@ def main() -> None:
     seeds = range(given.seed, given.seed + given.count)
     bad = asyncio.run(
         many(
-            seeds, seconds=given.seconds, at_once=given.at_once, verbose=given.verbose,
+            seeds,
+            seconds=given.seconds,
+            at_once=given.at_once,
+            verbose=given.verbose,
             also_unfriendly=not given.friendly,
         )
-    )  # fmt: skip
+    )
     sys.exit(1 if bad else 0)
 
 

@@ -205,8 +205,9 @@ class Liar(Organisation):
         self.page_of_job(self, self.results_read)
         job, first, size = self._jobs[job_id], int(cursor or 0), min(self.size, size or self.size)
         honest: Answer = {
-            "conversations": job["rows"][first : first + size], "dataAvailabilityDate": job["watermark"],
-        } | ({"cursor": str(first + size)} if first + size < len(job["rows"]) else {})  # fmt: skip
+            "conversations": job["rows"][first : first + size],
+            "dataAvailabilityDate": job["watermark"],
+        } | ({"cursor": str(first + size)} if first + size < len(job["rows"]) else {})
         said = self.results[self.results_read](honest) if self.results_read in self.results else None
         return honest if said is None else said
 
@@ -230,8 +231,14 @@ class Scene:
         """One window, as `--window` reads it."""
         more.setdefault("settings", self.settings)
         return await reconcile_window(
-            self.book, self.org, window, now=self.clock.now, sleep=self.clock.sleep, wait=0, **more  # type: ignore[arg-type]
-        )  # fmt: skip
+            self.book,
+            self.org,
+            window,
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+            wait=0,
+            **more,  # type: ignore[arg-type]
+        )
 
     async def try_by_hand(self, window: Interval, **more: Any) -> Report | None:
         """The same; None where the run ends with an error that the command would tell."""
@@ -248,8 +255,9 @@ class Scene:
         """
         how = Round(
             **{name: changed.pop(name) for name in ("many", "stop", "rest", "at_once") if name in changed},
-            wait=0, sleep=self.clock.sleep,
-        )  # fmt: skip
+            wait=0,
+            sleep=self.clock.sleep,
+        )
         settings = Settings(**(_given(self.settings) | changed))
         try:
             return await run_due(self.book, self.org, settings, now=self.clock.now, how=how)  # type: ignore[arg-type]
@@ -282,14 +290,22 @@ class Scene:
         body = json.dumps([conversation_id, started, ended, minute]).encode()
         last = max(time for time in (started, ended, minute) if time is not None)
         observation = Observation(
-            topic="v2.routing.queues.q1.conversations", body=body,
-            identity=hashlib.blake2b(body, digest_size=16).digest(), conversation_id=conversation_id,
-            event_time=at(last), received_at=at(last if received is None else received), source=source,  # type: ignore[arg-type]
+            topic="v2.routing.queues.q1.conversations",
+            body=body,
+            identity=hashlib.blake2b(body, digest_size=16).digest(),
+            conversation_id=conversation_id,
+            event_time=at(last),
+            received_at=at(last if received is None else received),
+            source=source,  # type: ignore[arg-type]
             facts=LiveFacts(
-                started_at=None if started is None else at(started), ended_at=None if ended is None else at(ended),
-                last_at=at(last), media_types=("voice",), originating_direction="inbound", division_ids=(),
+                started_at=None if started is None else at(started),
+                ended_at=None if ended is None else at(ended),
+                last_at=at(last),
+                media_types=("voice",),
+                originating_direction="inbound",
+                division_ids=(),
             ),
-        )  # fmt: skip
+        )
         self.book.record([observation]).result(10)
 
     # What the store says

@@ -228,17 +228,28 @@ class Oracle:
         return at if any(when == at for when, _ in life.told.revisions) else life.start
 
     def _judge_one(
-        self, row: _Row, life: Life, proof: _Proof, since: datetime, known: tuple[str | None, str | None] | None,
+        self,
+        row: _Row,
+        life: Life,
+        proof: _Proof,
+        since: datetime,
+        known: tuple[str | None, str | None] | None,
         step: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         text, followed = known or (None, None)
         early = "read early, " if proof.at < moment(row.end) + self.lag - SECONDS else ""
         if not early and row.verdict == "settled" and proof.at < moment(row.end) + self.settle_after - SECONDS:
             early = "settled early, "
         if text is None:
             excuse = self._excuse_missing(row, life, proof, heard=known is not None)
-            self._file(row, life, step, f"{early}missing", excuse, f"in the index since {_clock(self._known(life))}, read"
-                       f" {_clock(proof.at)} by {proof.via}")  # fmt: skip
+            self._file(
+                row,
+                life,
+                step,
+                f"{early}missing",
+                excuse,
+                f"in the index since {_clock(self._known(life))}, read {_clock(proof.at)} by {proof.via}",
+            )
             return
         if proof.via == "job" and row.verdict != "settled":
             since = min(since, proof.at)  # its content is as old as its watermark; who belongs to it, the total tells
@@ -247,8 +258,15 @@ class Oracle:
         if not self._is_true(life, text, record, since, now):
             shown = [at for at in self._stages(life, life.known_from, since) if _same(record, life.view(at))]
             excuse = self._excuse_content(life, record, proof)
-            self._file(row, life, step, f"{early}stale", excuse, f"as it was until {_clock(shown[-1])}" if shown else "as it"
-                       " never was", f", read {_clock(proof.at)} by {proof.via}, due {_clock(since)}")  # fmt: skip
+            self._file(
+                row,
+                life,
+                step,
+                f"{early}stale",
+                excuse,
+                f"as it was until {_clock(shown[-1])}" if shown else "as it never was",
+                f", read {_clock(proof.at)} by {proof.via}, due {_clock(since)}",
+            )
         elif row.verdict != "open" and isinstance(record, dict) and not record.get("conversationEnd"):
             if followed == "gone":
                 excuse = self._excuse_gone(life)
@@ -330,9 +348,12 @@ class Oracle:
         """Whether the total of an answer counts the conversation: it is all of what there was."""
         then = _Then(self.simulator.world, [other for at, other in self._removed if at > one.at])
         honest = details_query.select(
-            then, details_query.parse(dict(one.asked)), one.at, reading=self.simulator.reading,
+            then,
+            details_query.parse(dict(one.asked)),
+            one.at,
+            reading=self.simulator.reading,
             seen=lambda other: _sees(one.divisions, other) and self._born.get(other.id, one.at) <= one.at,
-        )  # fmt: skip
+        )
         total = _object(one.body).get("totalHits", 0)
         return life in honest and isinstance(total, int) and total >= len(honest)
 
@@ -381,8 +402,11 @@ class Oracle:
         return None
 
     def _excuse_gone(self, life: Life) -> str | None:
-        denials = [one.at for one, found in self._rows() if one.way == "ids" and life.id in one.asked["id"]
-                   and life.id not in found and life.visible(one.at)]  # fmt: skip
+        denials = [
+            one.at
+            for one, found in self._rows()
+            if one.way == "ids" and life.id in one.asked["id"] and life.id not in found and life.visible(one.at)
+        ]
         apart = len(denials) > 1 and max(denials) - min(denials) >= timedelta(minutes=1)
         return "denied by id" if apart else None
 

@@ -74,7 +74,7 @@ def slope(rows: list[tuple[float, ...]]) -> float:
 
 async def soak(
     *, minutes: float, every: float, per_hour: float, width: str, seed: int, out: Path | None, unfriendly_too: bool
-) -> None:  # fmt: skip
+) -> None:
     """Run, and print."""
     steps = script(seed, seconds=minutes * 60, every=every, without=WITHOUT)
     with tempfile.TemporaryDirectory(prefix="rollbook-soak-") as folder:
@@ -106,10 +106,15 @@ def main() -> None:
     given = parser.parse_args()
     asyncio.run(
         soak(
-            minutes=given.minutes, every=given.every, per_hour=given.per_hour, width=given.width, seed=given.seed,
-            out=given.csv, unfriendly_too=given.unfriendly,
+            minutes=given.minutes,
+            every=given.every,
+            per_hour=given.per_hour,
+            width=given.width,
+            seed=given.seed,
+            out=given.csv,
+            unfriendly_too=given.unfriendly,
         )
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

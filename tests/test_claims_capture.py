@@ -49,9 +49,13 @@ def test_from_something_to_nothing_needs_a_second_look(empty: tuple[int, ...]) -
         subscriber = Subscriber(
             platform,  # type: ignore[arg-type]
             platform.ledger,  # type: ignore[arg-type]
-            Settings(), now=virtual.now, rediscover=300.0, inbox=Inbox(frames=12), opener=platform.opened,
+            Settings(),
+            now=virtual.now,
+            rediscover=300.0,
+            inbox=Inbox(frames=12),
+            opener=platform.opened,
             draw=random.Random(1),
-        )  # fmt: skip
+        )
         stop = asyncio.Event()
         running = asyncio.create_task(subscriber.run(stop))
         await asyncio.sleep(5)

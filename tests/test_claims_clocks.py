@@ -260,9 +260,7 @@ async def test_a_start_that_is_corrected_across_midnight_is_in_one_of_the_window
     begun = midnight - seconds / 60
     others = [record(f"c{number}", midnight - 20 + 5 * number, midnight - 18 + 5 * number) for number in range(6)]
     later = record("late", midnight + 0.02, midnight + 0.5)
-    with scene_at(
-        tmp_path, *others, later, reading=reading, since=START + timedelta(minutes=midnight - 30)
-    ) as scene:  # fmt: skip
+    with scene_at(tmp_path, *others, later, reading=reading, since=START + timedelta(minutes=midnight - 30)) as scene:
         await scene.rounds(midnight + 10.5)
         scene.org.put(record("late", begun, midnight - 0.01))
         await scene.rounds(midnight + 41, judged=False)

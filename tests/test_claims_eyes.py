@@ -32,8 +32,9 @@ def three_weeks() -> list[dict[str, Any]]:
     """Two conversations a day, of two divisions."""
     return [
         record(f"m{day:02}{division}", -1440 * day + 5, -1440 * day + 9, divisionIds=[division])
-        for day in range(1, 21) for division in ("d1", "d2")
-    ]  # fmt: skip
+        for day in range(1, 21)
+        for division in ("d1", "d2")
+    ]
 
 
 async def interrupted(scene: Scene, after: int, via: Literal["query", "job"], window: Interval) -> None:

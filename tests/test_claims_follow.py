@@ -250,17 +250,22 @@ async def test_a_callback_a_month_ahead_is_found_to_have_ended(tmp_path: Path) -
 async def test_finished_ones_only_are_not_settled_before_all_have_finished(tmp_path: Path) -> None:
     """22: `ended_only`, and one of five emails ends after twelve days: never settled without it, and found then."""
     with scene_at(
-        tmp_path, *(record(f"c{number}", 3 * number + 1) for number in range(4)), record("late", 20, None),
-        since=START, width=timedelta(days=2), ended_only=True,
-    ) as scene:  # fmt: skip
+        tmp_path,
+        *(record(f"c{number}", 3 * number + 1) for number in range(4)),
+        record("late", 20, None),
+        since=START,
+        width=timedelta(days=2),
+        ended_only=True,
+    ) as scene:
         for day in range(2, 30, 1):
             if day == 12:
                 scene.org.put(record("late", 20, 12 * DAY))
             await scene.rounds(DAY * day, judged=False)
             settled = scene.rows(
                 "SELECT start FROM windows WHERE verdict = 'settled' AND start <= ? AND \"end\" > ?",
-                to_text(START), to_text(START),
-            )  # fmt: skip
+                to_text(START),
+                to_text(START),
+            )
             assert not settled or scene.stored() == scene.org.truth, f"day {day}"
         assert scene.stored() == scene.org.truth
 

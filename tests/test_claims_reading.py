@@ -100,9 +100,11 @@ async def test_a_week_of_a_month_is_not_empty_because_one_answer_is(tmp_path: Pa
     month = Interval(START - timedelta(days=21), START)
     asked: set[str] = set()
     with scene_at(
-        tmp_path, *(record(f"c{day}", -1440 * day + 5, -1440 * day + 9) for day in range(1, 21)), size=10,
+        tmp_path,
+        *(record(f"c{day}", -1440 * day + 5, -1440 * day + 9) for day in range(1, 21)),
+        size=10,
         width=timedelta(hours=12),
-    ) as scene:  # fmt: skip
+    ) as scene:
 
         def once(body: Any, honest: Any) -> Any:
             asked.add(body["interval"])

@@ -30,9 +30,13 @@ DAY = 1440.0
 def task(scene: Scene, window: Interval) -> Task:
     """The task of a round that settles a window."""
     return Task(
-        windows=[window], settings=scene.settings, now=scene.clock.now, command="due", via="query",
+        windows=[window],
+        settings=scene.settings,
+        now=scene.clock.now,
+        command="due",
+        via="query",
         sleep=scene.clock.sleep,
-    )  # fmt: skip
+    )
 
 
 def listed(scene: Scene) -> None:

@@ -104,9 +104,11 @@ async def test_wrong_credentials_are_one_line_without_the_secret(organisation: S
 async def test_an_unreachable_platform_is_one_line(tmp_path: Path) -> None:
     """Exit status 1, naming the host."""
     env = {
-        "GENESYSCLOUD_API_URL": "http://127.0.0.1:9", "GENESYSCLOUD_LOGIN_URL": "http://127.0.0.1:9",
-        "GENESYSCLOUD_OAUTHCLIENT_ID": "a", "GENESYSCLOUD_OAUTHCLIENT_SECRET": "b",
-    }  # fmt: skip
+        "GENESYSCLOUD_API_URL": "http://127.0.0.1:9",
+        "GENESYSCLOUD_LOGIN_URL": "http://127.0.0.1:9",
+        "GENESYSCLOUD_OAUTHCLIENT_ID": "a",
+        "GENESYSCLOUD_OAUTHCLIENT_SECRET": "b",
+    }
     ran = await rollbook("reconcile", "--window", WINDOW, env=env, cwd=tmp_path)
     assert ran.status == 1
     assert "127.0.0.1" in ran.one_line
@@ -146,10 +148,12 @@ async def test_a_window_is_read_and_a_second_run_writes_nothing(organisation: Si
     assert report["owned"] == report["missing"] > 0
     truth = organisation.truth(DAY + timedelta(hours=10), DAY + timedelta(hours=10, minutes=30))
     connection = sqlite3.connect(tmp_path / "rollbook.db")
-    stored = dict(connection.execute(
-        "SELECT conversation_id, details FROM conversations WHERE conversation_start >= ? AND conversation_start < ?",
-        (f"{DAY:%Y-%m-%d}T10:00:00.000Z", f"{DAY:%Y-%m-%d}T10:30:00.000Z"),
-    ))  # fmt: skip
+    stored = dict(
+        connection.execute(
+            "SELECT conversation_id, details FROM conversations WHERE conversation_start >= ? AND conversation_start < ?",
+            (f"{DAY:%Y-%m-%d}T10:00:00.000Z", f"{DAY:%Y-%m-%d}T10:30:00.000Z"),
+        )
+    )
     connection.close()
     assert set(stored) == set(truth)
     again = await rollbook("reconcile", "--window", WINDOW, "--json", env=organisation.env, cwd=tmp_path)

@@ -119,9 +119,13 @@ async def test_a_daemon_that_is_killed_and_started_again_ends_exact(tmp_path: Pa
         process = await start("run", env=organisation.env, cwd=tmp_path)
         await until(partial(has_events, path, heard + 20))
         manual = await rollbook(
-            "reconcile", "--window", f"{begun - timedelta(minutes=4):%Y-%m-%dT%H:%M:%SZ}/PT3M", "--json",
-            env=organisation.env, cwd=tmp_path,
-        )  # fmt: skip
+            "reconcile",
+            "--window",
+            f"{begun - timedelta(minutes=4):%Y-%m-%dT%H:%M:%SZ}/PT3M",
+            "--json",
+            env=organisation.env,
+            cwd=tmp_path,
+        )
         assert manual.status == 0, manual.err
         process.terminate()
         ended = await finish(process, within=15)

@@ -79,9 +79,7 @@ async def test_five_thousand_moving_conversations_end_exact(reading: str, tmp_pa
             truth = simulator.truth(window.start, window.end)
             assert len(truth) > 4500
             assert report["owned"] == report["missing"] == len(truth)
-            assert_store_is(
-                path, truth, start="2026-03-02T10:00:00.000Z", end="2026-03-02T12:00:00.000Z"
-            )  # fmt: skip
+            assert_store_is(path, truth, start="2026-03-02T10:00:00.000Z", end="2026-03-02T12:00:00.000Z")
             before = rows_of(path)
             asked = simulator.request_counts[QUERY]
             again = await run(book, simulator, window)

@@ -100,8 +100,9 @@ def test_a_true_claim_stands(ledger: sqlite3.Connection, organisation: Simulator
     assert unfriendly.false_claims(ledger, organisation, given=[]) == []
     late = next(one for one in organisation.world.lives if one.stage(START + timedelta(hours=1)) >= 0)
     between = late.final - timedelta(milliseconds=1)
-    ledger.execute("UPDATE conversations SET details = ? WHERE conversation_id = ?",
-                   (json.dumps(late.view(between)), late.id))  # fmt: skip
+    ledger.execute(
+        "UPDATE conversations SET details = ? WHERE conversation_id = ?", (json.dumps(late.view(between)), late.id)
+    )
     assert unfriendly.false_claims(ledger, organisation, given=[]) == []
 
 
@@ -112,8 +113,10 @@ def test_a_false_claim_falls(ledger: sqlite3.Connection, organisation: Simulator
     ][:3]
     ledger.execute("DELETE FROM conversations WHERE conversation_id = ?", (missing,))
     ledger.execute("UPDATE conversations SET details = '{}' WHERE conversation_id = ?", (never,))
-    ledger.execute("UPDATE conversations SET details = json_remove(details, '$.conversationEnd')"
-                   " WHERE conversation_id = ?", (endless,))  # fmt: skip
+    ledger.execute(
+        "UPDATE conversations SET details = json_remove(details, '$.conversationEnd') WHERE conversation_id = ?",
+        (endless,),
+    )
     wrong = " ".join(unfriendly.false_claims(ledger, organisation, given=[]))
     assert all(one in wrong for one in (missing, never, endless))
     ledger.execute("UPDATE windows SET verdict = 'failed'")

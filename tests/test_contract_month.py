@@ -143,20 +143,39 @@ async def test_a_month_ends_settled_and_true(tmp_path: Path) -> None:
     """Every window is settled, and every conversation of the month is as the platform has it, stuck ones marked so."""
     path = tmp_path / "rollbook.db"
     trouble = [
-        Fault("status", path="*details/query", count=None, at=START + TROUBLE[0], until=START + TROUBLE[1],
-              parameters={"status": 503}),
+        Fault(
+            "status",
+            path="*details/query",
+            count=None,
+            at=START + TROUBLE[0],
+            until=START + TROUBLE[1],
+            parameters={"status": 503},
+        ),
         Fault("status", path="*details/query", count=40, at=START + 5 * DAY, parameters={"status": 504}),
         Fault("broken", path="*details*", count=30, at=START + 7 * DAY),
         Fault("cut", path="*details*", count=30, at=START + 8 * DAY),
-    ]  # fmt: skip
+    ]
     simulator = Simulator(
-        seed=7, start=START, rate=0, per_hour=CONVERSATIONS / DAYS / 24, rate_limit=10_000_000, faults=trouble,
+        seed=7,
+        start=START,
+        rate=0,
+        per_hour=CONVERSATIONS / DAYS / 24,
+        rate_limit=10_000_000,
+        faults=trouble,
         job_rules=Rules(seconds=0.0),
-    )  # fmt: skip
+    )
     async with simulator:
-        settings = load(env=simulator.env, cwd=tmp_path, flags={
-            "width": WIDTH, "settle_after": 5 * DAY, "stuck_after": 20 * DAY, "since": START, "lag": timedelta(minutes=10),
-        })  # fmt: skip
+        settings = load(
+            env=simulator.env,
+            cwd=tmp_path,
+            flags={
+                "width": WIDTH,
+                "settle_after": 5 * DAY,
+                "stuck_after": 20 * DAY,
+                "since": START,
+                "lag": timedelta(minutes=10),
+            },
+        )
         began = time.monotonic()
         with Book.open(path, now=simulator.now, width=WIDTH, organization=("o", "o")) as book:
             async with Api(settings, sleep=at_once, now=simulator.now) as api:
@@ -164,9 +183,11 @@ async def test_a_month_ends_settled_and_true(tmp_path: Path) -> None:
                 await live_through(month)
                 lived = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
                 await hold_to_the_truth(month, book)
-        print(f"{month.seen:,} conversations, {month.rounds:,} rounds, {month.failing} of them failing,"
-              f" {sum(simulator.request_counts.values()):,} requests, {time.monotonic() - began:.0f} s,"
-              f" organisation and daemon together {lived:.0f} MB at most until it was over, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} in all")  # fmt: skip
+        print(
+            f"{month.seen:,} conversations, {month.rounds:,} rounds, {month.failing} of them failing,"
+            f" {sum(simulator.request_counts.values()):,} requests, {time.monotonic() - began:.0f} s,"
+            f" organisation and daemon together {lived:.0f} MB at most until it was over, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} in all"
+        )
 
 
 async def live_through(month: Month) -> None:

@@ -106,8 +106,17 @@ def test_no_star_stands_where_a_name_can() -> None:
     assert not re.search(r"actions\s*=\s*\[[^\]]*\*", text)
 
 
-@pytest.mark.parametrize("metric", ["ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible",
-                                    "NumberOfMessagesSent", "FailedWindows", "Windows", "DeadLetters"])  # fmt: skip
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesVisible",
+        "NumberOfMessagesSent",
+        "FailedWindows",
+        "Windows",
+        "DeadLetters",
+    ],
+)
 def test_there_is_an_alarm_on(metric: str) -> None:
     """Age, depth of the dead-letter queue, no events, failed windows: in both templates."""
     alarms = [one["Properties"] for one in resources().values() if one["Type"] == "AWS::CloudWatch::Alarm"]
@@ -163,11 +172,20 @@ def test_terraform_is_parsed_and_has_the_same_as_the_template() -> None:
     """By a real HCL parser: bus, rules, queues, function, schedule, store, alarms, and the Genesys side."""
     types = {type_ for type_, _, _ in terraform()["resource"]}
     assert {
-        "genesyscloud_integration", "aws_cloudwatch_event_bus", "aws_cloudwatch_event_rule",
-        "aws_cloudwatch_event_target", "aws_sqs_queue", "aws_sqs_queue_policy", "aws_lambda_function",
-        "aws_lambda_event_source_mapping", "aws_efs_file_system", "aws_efs_access_point", "aws_efs_mount_target",
-        "aws_cloudwatch_metric_alarm", "aws_iam_role_policy",
-    } <= types  # fmt: skip
+        "genesyscloud_integration",
+        "aws_cloudwatch_event_bus",
+        "aws_cloudwatch_event_rule",
+        "aws_cloudwatch_event_target",
+        "aws_sqs_queue",
+        "aws_sqs_queue_policy",
+        "aws_lambda_function",
+        "aws_lambda_event_source_mapping",
+        "aws_efs_file_system",
+        "aws_efs_access_point",
+        "aws_efs_mount_target",
+        "aws_cloudwatch_metric_alarm",
+        "aws_iam_role_policy",
+    } <= types
     (function,) = [body for type_, _, body in terraform()["resource"] if type_ == "aws_lambda_function"]
     template = resources()["Function"]["Properties"]
     assert function["timeout"] == template["Timeout"]

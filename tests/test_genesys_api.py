@@ -258,10 +258,12 @@ async def test_sign_in_is_tried_again_when_the_moment_is_wrong(api: Api, platfor
     """Rate limits, servers and answers without a token pass."""
     platform.sign_in.extend(
         [
-            lambda _: answer(503), lambda _: answer(429, Retry_After="9"), lambda _: answer(200, {}),
+            lambda _: answer(503),
+            lambda _: answer(429, Retry_After="9"),
+            lambda _: answer(200, {}),
             lambda _: answer(200, {"access_token": "líne\n"}),
         ]
-    )  # fmt: skip
+    )
     assert (await api.organization()).id == "o1"
     assert clock.waits == [0.5, 9.0, 2.0, 4.0]
 
@@ -333,8 +335,9 @@ async def test_an_outage_of_the_sign_in_is_two_lines(
     platform.sign_in.extend([lambda _: answer(503)] * 5)
     await api.organization()
     assert [line.partition(" in ")[0] for line in news(caplog)] == [
-        "sign-in will be tried again", "sign-in works again"
-    ]  # fmt: skip
+        "sign-in will be tried again",
+        "sign-in works again",
+    ]
 
 
 async def test_a_connection_that_breaks_is_asked_again(api: Api, platform: Platform) -> None:
@@ -552,10 +555,16 @@ async def test_a_list_may_name_its_next_page_instead(api: Api, platform: Platfor
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"message": "down", "status": 503}, {"pageCount": 3}, {"entities": {}}, {"entities": None}, {"entities": "a"},
-        {"entities": [], "message": "down"}, {"errors": [{}]},
+        {},
+        {"message": "down", "status": 503},
+        {"pageCount": 3},
+        {"entities": {}},
+        {"entities": None},
+        {"entities": "a"},
+        {"entities": [], "message": "down"},
+        {"errors": [{}]},
     ],
-)  # fmt: skip
+)
 async def test_what_is_no_list_is_asked_again(body: Any, api: Api, platform: Platform) -> None:
     """An error's body, or nothing at all, is not an empty list; if it stays so there is no answer."""
     platform.answers.extend([answer(body=body), listed("a", pageCount=1)])
@@ -639,11 +648,15 @@ async def test_a_job_from_its_creation_to_its_last_page(api: Api, platform: Plat
     """Created, asked for, read by its cursor, taken back; and the watermark."""
     platform.answers.extend(
         [
-            answer(202, {"jobId": "j/1"}), answer(body={"state": "FAILED", "errorMessage": "why"}),
-            answer(body={"conversations": [{"conversationId": "a"}], "cursor": "next"}), answer(body={"conversations": []}),
-            answer(204, b""), answer(body={"dataAvailabilityDate": "2026-03-02T07:12:00Z"}), answer(body={}),
+            answer(202, {"jobId": "j/1"}),
+            answer(body={"state": "FAILED", "errorMessage": "why"}),
+            answer(body={"conversations": [{"conversationId": "a"}], "cursor": "next"}),
+            answer(body={"conversations": []}),
+            answer(204, b""),
+            answer(body={"dataAvailabilityDate": "2026-03-02T07:12:00Z"}),
+            answer(body={}),
         ]
-    )  # fmt: skip
+    )
     job = await api.create_job({"interval": "a/b"})
     assert job == "j/1"
     assert await api.job(job) == Job("j/1", "FAILED", "why")
@@ -654,9 +667,12 @@ async def test_a_job_from_its_creation_to_its_last_page(api: Api, platform: Plat
     assert await api.data_availability() is None
     jobs = "/api/v2/analytics/conversations/details/jobs"
     assert [(method, path, query) for method, path, query, _ in platform.asked[:5]] == [
-        ("POST", jobs, {}), ("GET", f"{jobs}/j/1", {}), ("GET", f"{jobs}/j/1/results", {"pageSize": "1000"}),
-        ("GET", f"{jobs}/j/1/results", {"pageSize": "10", "cursor": "next"}), ("DELETE", f"{jobs}/j/1", {}),
-    ]  # fmt: skip
+        ("POST", jobs, {}),
+        ("GET", f"{jobs}/j/1", {}),
+        ("GET", f"{jobs}/j/1/results", {"pageSize": "1000"}),
+        ("GET", f"{jobs}/j/1/results", {"pageSize": "10", "cursor": "next"}),
+        ("DELETE", f"{jobs}/j/1", {}),
+    ]
 
 
 async def test_an_aggregates_query(api: Api, platform: Platform) -> None:
@@ -759,15 +775,19 @@ async def test_a_channel_is_not_made_twice(api: Api, platform: Platform) -> None
 async def test_subscriptions_are_told_one_by_one(api: Api, platform: Platform) -> None:
     """Each topic is permitted or not, with the reason; without a state it is permitted."""
     entities = [
-        {"id": "v2.a", "state": "Permitted"}, {"id": "v2.b", "state": "Rejected", "rejectionReason": "no, streaming-0-abc", "missingPermissions": ["x:y:z"]},
-        {"id": "v2.c"}, {"state": "Rejected"},
-    ]  # fmt: skip
+        {"id": "v2.a", "state": "Permitted"},
+        {"id": "v2.b", "state": "Rejected", "rejectionReason": "no, streaming-0-abc", "missingPermissions": ["x:y:z"]},
+        {"id": "v2.c"},
+        {"state": "Rejected"},
+    ]
     platform.answers.extend(
         [answer(body={"entities": entities}), answer(body={}), answer(body={"entities": entities}), answer(200)]
     )
     assert await api.replace_subscriptions(CHANNEL, ["v2.a", "v2.b", "v2.c"]) == [
-        TopicState("v2.a", True, None, ()), TopicState("v2.b", False, "no, ***", ("x:y:z",)), TopicState("v2.c", True, None, ()),
-    ]  # fmt: skip
+        TopicState("v2.a", True, None, ()),
+        TopicState("v2.b", False, "no, ***", ("x:y:z",)),
+        TopicState("v2.c", True, None, ()),
+    ]
     assert await api.add_subscriptions(CHANNEL, ["v2.d"], ignore_errors=False) == []
     assert await api.subscriptions(CHANNEL) == ["v2.a", "v2.c"]
     await api.remove_subscriptions(CHANNEL)
@@ -799,13 +819,16 @@ async def test_channels_of_other_tokens_are_counted_without_a_name(api: Api, pla
 async def test_available_topics(api: Api, platform: Platform) -> None:
     """Templates with their transports and every permission that they can take."""
     entity = {
-        "id": "v2.a.{id}.b", "transports": ["All"], "requiresPermissions": ["a:b:c"],
+        "id": "v2.a.{id}.b",
+        "transports": ["All"],
+        "requiresPermissions": ["a:b:c"],
         "permissionDetails": [{"type": "requiresPermissions", "permissions": ["d:e:f", "a:b:c"]}, {}],
-    }  # fmt: skip
+    }
     platform.answers.append(answer(body={"entities": [entity, {"id": "v2.c"}, {}]}))
     assert await api.available_topics() == [
-        AvailableTopic("v2.a.{id}.b", ("All",), ("d:e:f", "a:b:c")), AvailableTopic("v2.c", (), ()),
-    ]  # fmt: skip
+        AvailableTopic("v2.a.{id}.b", ("All",), ("d:e:f", "a:b:c")),
+        AvailableTopic("v2.c", (), ()),
+    ]
 
 
 # The environment: proxies and certificates

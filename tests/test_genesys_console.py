@@ -170,10 +170,13 @@ def test_a_command_gets_its_settings(monkeypatch: pytest.MonkeyPatch, capsys: py
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--region", "mars"], "unknown region 'mars'"), (["--nonsense"], "--nonsense"), (["--count", "x"], "x"), (["extra"], "extra"),
+        (["--region", "mars"], "unknown region 'mars'"),
+        (["--nonsense"], "--nonsense"),
+        (["--count", "x"], "x"),
+        (["extra"], "extra"),
         (["--config", "absent.toml"], "absent.toml"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_a_command_is_one_line_and_2(
     words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,7 +257,10 @@ def test_json_of_any_text_fits_any_terminal() -> None:
     program = "from rollbook.genesys.program import console; console.answer({'name': 'Zoë 😀'})"
     for encoding in ("ascii", "utf-8"):
         done = subprocess.run(
-            [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True,
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
             env={**os.environ, "PYTHONIOENCODING": encoding},
-        )  # fmt: skip
+        )
         assert json.loads(done.stdout.decode(encoding)) == {"name": "Zoë 😀"}

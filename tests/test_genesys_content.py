@@ -59,7 +59,7 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     return (type(one) in (int, float) and type(other) in (int, float) and one == other) or (
         type(one) is type(other) and one == other
-    )  # fmt: skip
+    )
 
 
 @given(values, st.integers())
@@ -127,9 +127,12 @@ def test_participant_attributes_are_no_content(record: dict[str, Any], attribute
     base = record | {"participants": [{"purpose": "agent", "sessions": [{"attributes": 1}]}, 5, None, {}]}
     with_them = record | {
         "participants": [
-            {"purpose": "agent", "attributes": attributes, "sessions": [{"attributes": 1}]}, 5, None, {"attributes": None},
+            {"purpose": "agent", "attributes": attributes, "sessions": [{"attributes": 1}]},
+            5,
+            None,
+            {"attributes": None},
         ]
-    }  # fmt: skip
+    }
     before = json.dumps(with_them)
     assert content_digest(base) == content_digest(shuffled(with_them, seed))
     assert json.dumps(with_them) == before

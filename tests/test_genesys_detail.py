@@ -42,8 +42,10 @@ def test_a_page_is_its_rows_and_its_total() -> None:
     read = page(ROW, {**ROW, "conversationId": "b", "conversationEnd": None, "somethingNew": {"x": 1}})
     first, second = read.rows
     assert (first.conversation_id, first.start, first.end) == (
-        ROW["conversationId"], ROW["conversationStart"], ROW["conversationEnd"],
-    )  # fmt: skip
+        ROW["conversationId"],
+        ROW["conversationStart"],
+        ROW["conversationEnd"],
+    )
     assert (second.conversation_id, second.end) == ("b", None)
     assert second.record["somethingNew"] == {"x": 1}
     assert read.total_hits == 2
@@ -70,13 +72,27 @@ def test_past_the_last_page(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"null", b"[]", b"<html>", b'{"conversations":', b'{"conversations":[{]}', b'{"conversations":{}}',
-        b'{"conversations":[{}],"totalHits":1', b"\xef\xbb\xbf{}", b'{"conversations":[{},]}', b"[" * 5000,
-        b'{"conversations":"a"}', b'{"conversations":[{"x":NaN}', b'{"conversations":[{"x":NaN},{"y":1}],"totalHits":',
-        b'{"conversations":[{"x":"\xff}]}', b'{"conversations":[{"x":NaN},]}', b'{"conversations":[NaN]}',
-        b'{"conversations":[{"x":NaN}],"conversations":[{}]}', b'{"conversations":[{"x":NaN}],"cursor":"\xff"}',
+        b"",
+        b"null",
+        b"[]",
+        b"<html>",
+        b'{"conversations":',
+        b'{"conversations":[{]}',
+        b'{"conversations":{}}',
+        b'{"conversations":[{}],"totalHits":1',
+        b"\xef\xbb\xbf{}",
+        b'{"conversations":[{},]}',
+        b"[" * 5000,
+        b'{"conversations":"a"}',
+        b'{"conversations":[{"x":NaN}',
+        b'{"conversations":[{"x":NaN},{"y":1}],"totalHits":',
+        b'{"conversations":[{"x":"\xff}]}',
+        b'{"conversations":[{"x":NaN},]}',
+        b'{"conversations":[NaN]}',
+        b'{"conversations":[{"x":NaN}],"conversations":[{}]}',
+        b'{"conversations":[{"x":NaN}],"cursor":"\xff"}',
     ],
-)  # fmt: skip
+)
 def test_a_broken_body_is_told_apart(body: bytes) -> None:
     """It is a ValueError, which makes the request worth repeating, and never a page that is too short."""
     for parse in (parse_page, parse_results):
@@ -190,8 +206,13 @@ def test_a_record_that_cannot_be_mended_keeps_its_bytes(
     read = parse(b'{"conversations":[' + b",".join([first, bad, last]) + b'],"totalHits":3}')
     (row,) = [row for row in read.rows if row.broken]
     assert (row.conversation_id, row.start, row.end, row.raw, row.record, row.mended) == (
-        conversation_id, None, None, bad, {}, False,
-    )  # fmt: skip
+        conversation_id,
+        None,
+        None,
+        bad,
+        {},
+        False,
+    )
     assert [other.raw for other in read.rows if other is not row and not other.broken] == [first, last]
 
 
@@ -224,14 +245,22 @@ def test_bytes_of_any_kind_are_a_page_or_broken(parts: list[bytes]) -> None:
     "body",
     [
         {"message": "The service is unavailable", "code": "service.unavailable", "status": 503},
-        {"errors": [{"message": "x"}]}, {"error": "down"}, {"message": "Endpoint request timed out"}, {"hello": 1},
-        {"conversations": [], "message": "Internal server error"}, {"conversations": None, "status": 503},
-        {"conversations": [], "totalHits": 0, "errors": ["a shard failed"]}, {"totalHits": 0, "code": "internal"},
-        {"conversations": [], "Message": "x"}, {"conversations": [], "title": "Bad gateway", "detail": "…"},
-        {"conversations": [], "timedOut": True}, {"conversations": [], "fault": {"faultstring": "x"}},
-        {"conversations": [ROW], "errors": [{"message": "a part is missing"}]}, {"conversations": [ROW], "status": 503},
+        {"errors": [{"message": "x"}]},
+        {"error": "down"},
+        {"message": "Endpoint request timed out"},
+        {"hello": 1},
+        {"conversations": [], "message": "Internal server error"},
+        {"conversations": None, "status": 503},
+        {"conversations": [], "totalHits": 0, "errors": ["a shard failed"]},
+        {"totalHits": 0, "code": "internal"},
+        {"conversations": [], "Message": "x"},
+        {"conversations": [], "title": "Bad gateway", "detail": "…"},
+        {"conversations": [], "timedOut": True},
+        {"conversations": [], "fault": {"faultstring": "x"}},
+        {"conversations": [ROW], "errors": [{"message": "a part is missing"}]},
+        {"conversations": [ROW], "status": 503},
     ],
-)  # fmt: skip
+)
 def test_the_body_of_an_error_is_no_page(parse: Callable[[bytes], DetailsPage], body: Any) -> None:
     """With status 200, whoever spells it; beside an empty list, or a part of one, as well."""
     with pytest.raises(ValueError, match="answer"):
@@ -241,11 +270,13 @@ def test_the_body_of_an_error_is_no_page(parse: Callable[[bytes], DetailsPage], 
 @pytest.mark.parametrize(
     "body",
     [
-        {"conversations": [], "totalHits": 0, "queryId": "q"}, {"conversations": [], "status": 200},
-        {"conversations": [], "errors": [], "message": None}, {"conversations": [], "status": "OK", "correlationId": "c"},
+        {"conversations": [], "totalHits": 0, "queryId": "q"},
+        {"conversations": [], "status": 200},
+        {"conversations": [], "errors": [], "message": None},
+        {"conversations": [], "status": "OK", "correlationId": "c"},
         {"conversations": [ROW], "message": "fine"},
     ],
-)  # fmt: skip
+)
 def test_members_that_nobody_knows_are_no_error(body: Any) -> None:
     """The platform may add some; and an error that is empty is none."""
     assert len(parse_page(json.dumps(body).encode()).rows) == len(body["conversations"])
@@ -254,10 +285,15 @@ def test_members_that_nobody_knows_are_no_error(body: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "bare"),
     [
-        (b"{}", True), (b'{"conversations":null}', True), (b'{"aggregations":[]}', True), (b'{"cursor":"c"}', True),
-        (b'{"conversations":[]}', False), (b'{"totalHits":0}', False), (b'{"conversations":[{}]}', False),
+        (b"{}", True),
+        (b'{"conversations":null}', True),
+        (b'{"aggregations":[]}', True),
+        (b'{"cursor":"c"}', True),
+        (b'{"conversations":[]}', False),
+        (b'{"totalHits":0}', False),
+        (b'{"conversations":[{}]}', False),
     ],
-)  # fmt: skip
+)
 def test_a_page_that_says_nothing_says_so(body: bytes, bare: bool) -> None:
     """Neither rows nor how many there are: who expects some asks again."""
     assert parse_page(body).bare == parse_results(body).bare == bare

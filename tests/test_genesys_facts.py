@@ -121,11 +121,17 @@ def test_the_published_examples_agree_with_each_other() -> None:
 @pytest.mark.parametrize(
     ("member", "started", "ended", "direction"),
     [
-        ("customer.start", True, False, "inbound"), ("customer.end", False, True, "inbound"), ("user.start", True, False, None),
-        ("user.end", False, False, None), ("acd.start", True, False, None), ("acd.end", False, False, None),
-        ("acw", False, False, None), ("outbound", False, False, "inbound"), ("brand.new", False, False, None),
+        ("customer.start", True, False, "inbound"),
+        ("customer.end", False, True, "inbound"),
+        ("user.start", True, False, None),
+        ("user.end", False, False, None),
+        ("acd.start", True, False, None),
+        ("acd.end", False, False, None),
+        ("acw", False, False, None),
+        ("outbound", False, False, "inbound"),
+        ("brand.new", False, False, None),
     ],
-)  # fmt: skip
+)
 def test_detail_events_say_one_thing_each(member: str, started: bool, ended: bool, direction: str | None) -> None:
     """A start is no later than the event; only the customer's end is the conversation's; words become lowercase."""
     body = {"eventTime": 1785765600000, "mediaType": "VOICE", "direction": "INBOUND", "divisionId": "d1"}

@@ -114,13 +114,22 @@ def test_messages_about_the_channel_are_no_events(frame: dict[str, Any], control
 @pytest.mark.parametrize(
     ("frame", "why"),
     [
-        ("", "JSON"), ("{", "JSON"), ("null", "notification"), ("[]", "notification"), ('"text"', "notification"),
-        ("{}", "topicName"), ('{"topicName":""}', "topicName"), ('{"topicName":5,"eventBody":{}}', "topicName"),
-        ('{"message":"what?"}', "topicName"), (b"\xff\xfe", "JSON"), (b'{"topicName":"v2.a","eventBody":"\xff"}', "UTF-8"),
-        ("[" * 100_000, "notification"), ('{"topicName":"v2.a","eventBody":' + "[" * 100_000 + "]" * 100_000 + "}", "nested"),
+        ("", "JSON"),
+        ("{", "JSON"),
+        ("null", "notification"),
+        ("[]", "notification"),
+        ('"text"', "notification"),
+        ("{}", "topicName"),
+        ('{"topicName":""}', "topicName"),
+        ('{"topicName":5,"eventBody":{}}', "topicName"),
+        ('{"message":"what?"}', "topicName"),
+        (b"\xff\xfe", "JSON"),
+        (b'{"topicName":"v2.a","eventBody":"\xff"}', "UTF-8"),
+        ("[" * 100_000, "notification"),
+        ('{"topicName":"v2.a","eventBody":' + "[" * 100_000 + "]" * 100_000 + "}", "nested"),
         ("\ud800", "JSON"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_understood_is_kept_with_its_reason(frame: str | bytes, why: str) -> None:
     """The payload is whole, and the reason is a line for a person."""
     found = read(frame)
@@ -148,20 +157,48 @@ def test_any_json_is_something(value: Any) -> None:
 
 
 @given(
-    st.sampled_from([QUEUE_TOPIC, f"{QUEUE_TOPIC}.calls", f"v2.detail.events.conversation.{CONVERSATION}.customer.end", "v2.x"]),
+    st.sampled_from(
+        [QUEUE_TOPIC, f"{QUEUE_TOPIC}.calls", f"v2.detail.events.conversation.{CONVERSATION}.customer.end", "v2.x"]
+    ),
     st.fixed_dictionaries(
         {},
-        optional=dict.fromkeys(("id", "conversationId", "eventTime", "mediaType", "direction", "divisionId", "divisionIds", "divisions", "metricDate"), junk),
+        optional=dict.fromkeys(
+            (
+                "id",
+                "conversationId",
+                "eventTime",
+                "mediaType",
+                "direction",
+                "divisionId",
+                "divisionIds",
+                "divisions",
+                "metricDate",
+            ),
+            junk,
+        ),
     ),
     st.lists(
         st.fixed_dictionaries(
             {},
-            optional=dict.fromkeys(("connectedTime", "endTime", "startAcwTime", "state", "purpose", "direction", "calls", "messages", "wrapup"), junk),
+            optional=dict.fromkeys(
+                (
+                    "connectedTime",
+                    "endTime",
+                    "startAcwTime",
+                    "state",
+                    "purpose",
+                    "direction",
+                    "calls",
+                    "messages",
+                    "wrapup",
+                ),
+                junk,
+            ),
         )
         | junk,
         max_size=3,
     ),
-)  # fmt: skip
+)
 def test_any_field_of_any_type_is_an_event(topic: str, body: dict[str, Any], participants: list[Any]) -> None:
     """Valid JSON with a topic is an event, whatever its known fields hold; facts are texts of time or nothing."""
     found = event(topic, body | {"participants": participants})
@@ -185,8 +222,9 @@ def test_identity_is_topic_and_content(one: Any, other: Any) -> None:
     assert event("v2.b", one).identity != first.identity
     bridged = parse_envelope(
         json.dumps({"id": "x", "detail": {"topicName": "v2.a", "eventBody": one, "timestamp": AT}}).encode(),
-        source="eventbridge", received_at="2026-08-03T16:00:00.000Z",
-    )  # fmt: skip
+        source="eventbridge",
+        received_at="2026-08-03T16:00:00.000Z",
+    )
     assert isinstance(bridged, Observation)
     assert bridged.identity == first.identity
     assert event("v2.a", [one, other]).identity != first.identity
@@ -201,8 +239,12 @@ def test_the_same_event_comes_over_either_transport() -> None:
         assert isinstance(heard, Observation)
         assert isinstance(bridged, Observation)
         assert (bridged.topic, bridged.identity, bridged.conversation_id, bridged.event_time, bridged.facts) == (
-            heard.topic, heard.identity, heard.conversation_id, heard.event_time, heard.facts,
-        )  # fmt: skip
+            heard.topic,
+            heard.identity,
+            heard.conversation_id,
+            heard.event_time,
+            heard.facts,
+        )
 
 
 def test_an_envelope_may_be_its_detail_alone() -> None:

@@ -154,12 +154,17 @@ def test_the_waits_of_a_request_are_bounded(after: list[float | None], seed: int
 @pytest.mark.parametrize(
     ("status", "headers", "seconds"),
     [
-        (429, {"retry-after": "7"}, 7.0), (429, {"inin-ratelimit-reset": "41"}, 41.0), (429, {}, None),
-        (429, {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "inin-ratelimit-reset": "5"}, 5.0), (503, {"retry-after": "2.5"}, 2.5),
-        (503, {"inin-ratelimit-reset": "41"}, None), (429, {"retry-after": "-1"}, None), (429, {"retry-after": "nan"}, None),
+        (429, {"retry-after": "7"}, 7.0),
+        (429, {"inin-ratelimit-reset": "41"}, 41.0),
+        (429, {}, None),
+        (429, {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "inin-ratelimit-reset": "5"}, 5.0),
+        (503, {"retry-after": "2.5"}, 2.5),
+        (503, {"inin-ratelimit-reset": "41"}, None),
+        (429, {"retry-after": "-1"}, None),
+        (429, {"retry-after": "nan"}, None),
         (429, {"retry-after": "inf"}, math.inf),
     ],
-)  # fmt: skip
+)
 def test_how_long_the_platform_asks_to_wait(status: int, headers: dict[str, str], seconds: float | None) -> None:
     """Retry-After in seconds; on a 429 without it, the end of the minute."""
     assert retry.retry_after(status, headers) == seconds

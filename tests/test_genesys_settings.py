@@ -238,9 +238,11 @@ def test_what_the_platform_needs_is_asked_for(tmp_path: Path) -> None:
 def test_secrets_show_themselves_nowhere(tmp_path: Path) -> None:
     """Not in a repr, a text or a format; only when they are asked for."""
     env = {
-        "GENESYSCLOUD_REGION": "us-east-1", "GENESYSCLOUD_OAUTHCLIENT_ID": "client", "GENESYSCLOUD_OAUTHCLIENT_SECRET": "hunter2",
+        "GENESYSCLOUD_REGION": "us-east-1",
+        "GENESYSCLOUD_OAUTHCLIENT_ID": "client",
+        "GENESYSCLOUD_OAUTHCLIENT_SECRET": "hunter2",
         "GENESYSCLOUD_ACCESS_TOKEN": " token7\n",
-    }  # fmt: skip
+    }
     settings = read(tmp_path, env=env)
     for shown in (
         repr(settings),

@@ -92,19 +92,27 @@ def test_topics_are_made_for_each_queue_and_user() -> None:
     ]
     made = topics.topics_for([*wanted, "v2.flows.{id}"], queues=["q1", "q2"], users=["u1"])
     assert made == [
-        "v2.routing.queues.q1.conversations", "v2.routing.queues.q2.conversations", "v2.users.u1.conversations",
+        "v2.routing.queues.q1.conversations",
+        "v2.routing.queues.q2.conversations",
+        "v2.users.u1.conversations",
         "v2.quality.evaluations",
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(
     ("template", "can"),
     [
-        (topics.QUEUE_CONVERSATIONS, True), (topics.USER_CONVERSATIONS, True), ("v2.quality.evaluations", True),
-        ("v2.analytics.queues.{id}.observations", True), ("v2.detail.events.conversation.{id}.acw", False),
-        ("v2.users.{id}.conversations.{id}.recordings", False), ("v2.flows.{id}", False), ("queues", False), ("", False),
+        (topics.QUEUE_CONVERSATIONS, True),
+        (topics.USER_CONVERSATIONS, True),
+        ("v2.quality.evaluations", True),
+        ("v2.analytics.queues.{id}.observations", True),
+        ("v2.detail.events.conversation.{id}.acw", False),
+        ("v2.users.{id}.conversations.{id}.recordings", False),
+        ("v2.flows.{id}", False),
+        ("queues", False),
+        ("", False),
     ],
-)  # fmt: skip
+)
 def test_which_templates_can_be_subscribed(template: str, can: bool) -> None:
     """Those whose one id is a queue's or a user's, and those without any."""
     assert topics.subscribable(template) is can
@@ -113,13 +121,17 @@ def test_which_templates_can_be_subscribed(template: str, can: bool) -> None:
 @pytest.mark.parametrize(
     ("topic", "media"),
     [
-        (f"v2.routing.queues.{ID}.conversations", ""), (f"v2.users.{ID}.conversations", ""),
-        (f"v2.routing.queues.{ID}.conversations.calls", "voice"), ("v2.users.u.conversations.cobrowseSessions", "cobrowse"),
-        ("v2.users.u.conversations.emails", "email"), ("v2.users.u.conversations.socialexpressions", ""),
-        ("v2.users.u.conversations.summaries", None), ("v2.users.u.conversationsummary", None),
+        (f"v2.routing.queues.{ID}.conversations", ""),
+        (f"v2.users.{ID}.conversations", ""),
+        (f"v2.routing.queues.{ID}.conversations.calls", "voice"),
+        ("v2.users.u.conversations.cobrowseSessions", "cobrowse"),
+        ("v2.users.u.conversations.emails", "email"),
+        ("v2.users.u.conversations.socialexpressions", ""),
+        ("v2.users.u.conversations.summaries", None),
+        ("v2.users.u.conversationsummary", None),
         (f"v2.conversations.{ID}.transcription", None),
     ],
-)  # fmt: skip
+)
 def test_which_topics_carry_snapshots(topic: str, media: str | None) -> None:
     """Those of queues and users, of all media or of one, whose name in the details is answered."""
     assert topics.snapshot_media(topic) == media

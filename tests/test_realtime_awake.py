@@ -115,8 +115,12 @@ async def listens(platform: Platform, seconds: float, happens: Callable[[], None
     subscriber = Subscriber(
         platform,  # type: ignore[arg-type]
         platform.ledger,  # type: ignore[arg-type]
-        Settings(), now=virtual.now, inbox=inbox, opener=platform.opened, draw=random.Random(1),
-    )  # fmt: skip
+        Settings(),
+        now=virtual.now,
+        inbox=inbox,
+        opener=platform.opened,
+        draw=random.Random(1),
+    )
     stop = asyncio.Event()
     running = asyncio.create_task(subscriber.run(stop))
     await asyncio.sleep(10)

@@ -19,9 +19,24 @@ from tests.stage import Stage, capture, snapshot, topic
 AT = "2026-08-03T14:00:00.000Z"
 MESSAGES = json.loads((Path(__file__).parent / "data/examples/ws_messages.json").read_text())
 WRONG: list[Any] = [
-    None, True, 0, -1, 2**70, 1.5, 1e300, "", "x" * 5_000, "\x00", "\ud800", "9999-99-99T99:99:99.999Z", [], {}, [[]],
-    [None, 1, "a", {}], {"": {"a": []}},
-]  # fmt: skip
+    None,
+    True,
+    0,
+    -1,
+    2**70,
+    1.5,
+    1e300,
+    "",
+    "x" * 5_000,
+    "\x00",
+    "\ud800",
+    "9999-99-99T99:99:99.999Z",
+    [],
+    {},
+    [[]],
+    [None, 1, "a", {}],
+    {"": {"a": []}},
+]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

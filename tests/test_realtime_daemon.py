@@ -78,14 +78,18 @@ async def running(
     """A daemon that listens to a queue alone."""
     async with Simulator(seed=5, per_hour=0) as organisation:
         settings = replace(
-            load(env=organisation.env, cwd=path), store_path=path / "rollbook.db", websocket=False,
+            load(env=organisation.env, cwd=path),
+            store_path=path / "rollbook.db",
+            websocket=False,
             sqs_queue_url="http://x/events",
-        )  # fmt: skip
+        )
         manager = Manager()
         daemon = Daemon(
-            settings, reread=lambda: reread(settings), notifier=manager,
+            settings,
+            reread=lambda: reread(settings),
+            notifier=manager,
             options=Options(reconcile=False, queue=lambda _: queue),
-        )  # fmt: skip
+        )
         async with at_work(daemon) as task:
             yield daemon, manager, task
 
@@ -336,19 +340,50 @@ def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCapt
     """The log has the reason, and when it is tried again; one that is proven is told with its figures."""
     window = Interval(datetime(2026, 8, 3, 14, tzinfo=UTC), datetime(2026, 8, 3, 14, 30, tzinfo=UTC))
     figures = dict.fromkeys(
-        ("passes", "requests", "unique", "duplicates", "owned", "missing", "changed", "unchanged", "ongoing",
-         "live_only", "written"), 9,
-    )  # fmt: skip
+        (
+            "passes",
+            "requests",
+            "unique",
+            "duplicates",
+            "owned",
+            "missing",
+            "changed",
+            "unchanged",
+            "ongoing",
+            "live_only",
+            "written",
+        ),
+        9,
+    )
     report = Report(
-        window=window, verdict="failed", initial_total_hits=9, final_total_hits=8, seconds=1.0,
-        reason="the total moved", **figures,
-    )  # fmt: skip
+        window=window,
+        verdict="failed",
+        initial_total_hits=9,
+        final_total_hits=8,
+        seconds=1.0,
+        reason="the total moved",
+        **figures,
+    )
     start, end, again = (f"2026-08-03T{one}:00.000Z" for one in ("14:00", "14:30", "15:10"))
     record = RunRecord(
-        start=start, end=end, filter="", command="daemon", via="query", started_at=end, finished_at=end, as_of=end,
-        verdict="failed", reason=report.reason, reading=None, passes_json="[]", id_digest=None, query_json="{}",
-        divisions_json=None, seconds=1.0, next_try_at=again,
-    )  # fmt: skip
+        start=start,
+        end=end,
+        filter="",
+        command="daemon",
+        via="query",
+        started_at=end,
+        finished_at=end,
+        as_of=end,
+        verdict="failed",
+        reason=report.reason,
+        reading=None,
+        passes_json="[]",
+        id_digest=None,
+        query_json="{}",
+        divisions_json=None,
+        seconds=1.0,
+        next_try_at=again,
+    )
     with Book.open(tmp_path / "rollbook.db") as book, caplog.at_level(logging.INFO):
         book.finish_run(record).result(10)
         daemon_module._log_window(book, report)
@@ -365,9 +400,11 @@ async def _reconciling(
     monkeypatch.setattr(daemon_module, "run_due", run_due)
     async with Simulator(seed=5, per_hour=0) as organisation:
         settings = replace(
-            load(env=organisation.env, cwd=path), store_path=path / "rollbook.db", websocket=False,
+            load(env=organisation.env, cwd=path),
+            store_path=path / "rollbook.db",
+            websocket=False,
             sqs_queue_url="http://x/events",
-        )  # fmt: skip
+        )
         options = Options(
             queue=lambda _: StandIn(), look_every=timedelta(seconds=0.02), round_within=timedelta(seconds=0.05)
         )
@@ -428,9 +465,11 @@ async def test_a_round_that_does_not_end_is_not_waited_for_by_a_stop(
     monkeypatch.setattr(daemon_module, "run_due", hangs)
     async with Simulator(seed=5, per_hour=0) as organisation:
         settings = replace(
-            load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db", websocket=False,
+            load(env=organisation.env, cwd=tmp_path),
+            store_path=tmp_path / "rollbook.db",
+            websocket=False,
             sqs_queue_url="http://x/events",
-        )  # fmt: skip
+        )
         async with at_work(Daemon(settings, notifier=Manager(), options=Options(queue=lambda _: StandIn()))):
             await begun.wait()
     assert interrupted.is_set()
@@ -445,9 +484,11 @@ async def test_a_clock_that_jumps_is_said(
     offset = 0.0
     async with Simulator(seed=5, per_hour=0) as organisation:
         settings = replace(
-            load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db", websocket=False,
+            load(env=organisation.env, cwd=tmp_path),
+            store_path=tmp_path / "rollbook.db",
+            websocket=False,
             sqs_queue_url="http://x/events",
-        )  # fmt: skip
+        )
         options = Options(queue=lambda _: StandIn(), reconcile=False, wall=lambda: time.monotonic() + offset)
         daemon = Daemon(settings, notifier=Manager(), options=options)
         async with at_work(daemon):

@@ -45,24 +45,48 @@ GAPS = st.lists(
     st.tuples(
         st.sampled_from(["missing", "changed"]), st.sampled_from([*demo._WHY]), st.integers(1, 90), st.integers(0, 90)
     ).map(lambda one: demo.Gaps(one[0], one[1], one[2], min(one[2], one[3]))),
-    max_size=8, unique_by=lambda one: (one.kind, one.cause),
-)  # fmt: skip
+    max_size=8,
+    unique_by=lambda one: (one.kind, one.cause),
+)
 
 
 def _found(gaps: list[demo.Gaps], heard_well: int = 20) -> demo.Found:
     missing, changed = (sum(one.number for one in gaps if one.kind == kind) for kind in ("missing", "changed"))
     start = datetime(2026, 3, 2, 10, tzinfo=UTC)
-    counts = ("passes", "requests", "unique", "duplicates", "owned", "missing", "changed", "unchanged", "ongoing",
-              "live_only", "written")  # fmt: skip
+    counts = (
+        "passes",
+        "requests",
+        "unique",
+        "duplicates",
+        "owned",
+        "missing",
+        "changed",
+        "unchanged",
+        "ongoing",
+        "live_only",
+        "written",
+    )
     report = Report(
-        window=Interval(start, start + timedelta(minutes=30)), verdict="open", initial_total_hits=1, final_total_hits=1,
-        seconds=1.0, reason=None, **dict.fromkeys(counts, 9),
-    )  # fmt: skip
+        window=Interval(start, start + timedelta(minutes=30)),
+        verdict="open",
+        initial_total_hits=1,
+        final_total_hits=1,
+        seconds=1.0,
+        reason=None,
+        **dict.fromkeys(counts, 9),
+    )
     happened = missing + changed + heard_well
     return demo.Found(
-        happened=happened, heard=changed + heard_well, report=report, gaps=sorted(gaps), equal=happened, different=0,
-        child_rows=9, truth=frozenset(), stored=frozenset(),
-    )  # fmt: skip
+        happened=happened,
+        heard=changed + heard_well,
+        report=report,
+        gaps=sorted(gaps),
+        equal=happened,
+        different=0,
+        child_rows=9,
+        truth=frozenset(),
+        stored=frozenset(),
+    )
 
 
 @given(GAPS)
@@ -91,9 +115,11 @@ def test_the_demo_fits_a_terminal_and_says_each_number_once(monkeypatch: pytest.
     out = io.StringIO()
     monkeypatch.setattr(console, "out", Console(file=out, width=80))
     gaps = [
-        demo.Gaps("changed", "disconnected", 60, 58), demo.Gaps("missing", "disconnected", 63, 63),
-        demo.Gaps("missing", "not heard by this transport", 23, 23), demo.Gaps("changed", "unknown", 2, 2),
-    ]  # fmt: skip
+        demo.Gaps("changed", "disconnected", 60, 58),
+        demo.Gaps("missing", "disconnected", 63, 63),
+        demo.Gaps("missing", "not heard by this transport", 23, 23),
+        demo.Gaps("changed", "unknown", 2, 2),
+    ]
     demo._show([], _found(gaps), Path("x.db"), 1.0)
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80

@@ -33,9 +33,7 @@ def test_what_was_refused_is_looked_at(tmp_path: Path) -> None:
     assert check.found == "2 topics, when they were last asked for (2026-08-03 14:00 UTC)"
 
 
-SET = Settings(
-    api_url="http://127.0.0.1:9", login_url="http://127.0.0.1:9", client_id="c", client_secret=Secret("s")
-)  # fmt: skip
+SET = Settings(api_url="http://127.0.0.1:9", login_url="http://127.0.0.1:9", client_id="c", client_secret=Secret("s"))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +98,7 @@ async def test_a_host_that_never_answers(tmp_path: Path, monkeypatch: pytest.Mon
     try:
         await doctor.examine(
             replace(SET, api_url=host, login_url=host, store_path=tmp_path / "rollbook.db"), checks.append
-        )  # fmt: skip
+        )
     finally:
         over.set()
         server.close()

@@ -10,9 +10,15 @@ from realtime.daemon.http_port import metrics
 
 WELL = Figures(
     lines=(Line(number=0, phase="listening", topics=3, details=0, connects=1, losses=0, heard=3),),
-    looked_ago=200.0, rounds_ago=60.0, oldest_due=1_800.0, due=1, clock_skew=0.4, up_for=86_400.0, quiet_for=60.0,
+    looked_ago=200.0,
+    rounds_ago=60.0,
+    oldest_due=1_800.0,
+    due=1,
+    clock_skew=0.4,
+    up_for=86_400.0,
+    quiet_for=60.0,
     letters_of_hour=1,
-)  # fmt: skip
+)
 
 
 def test_well_is_said_if_all_is() -> None:
@@ -49,11 +55,20 @@ def test_each_thing_that_is_wrong_has_its_reason(change: dict[str, Any], reason:
 @pytest.mark.parametrize(
     "change",
     [
-        {"looked_ago": 1_190.0}, {"looked_ago": None}, {"rounds_ago": 3_500.0}, {"rounds_ago": None},
-        {"oldest_due": 5 * 3_600.0}, {"oldest_due": None, "due": 0}, {"clock_skew": 29.0}, {"clock_skew": None},
-        {"letters_of_hour": 9}, {"quiet_for": 6 * 86_400.0}, {"quiet_for": None}, {"quiet_for": 1e9, "up_for": 60.0},
+        {"looked_ago": 1_190.0},
+        {"looked_ago": None},
+        {"rounds_ago": 3_500.0},
+        {"rounds_ago": None},
+        {"oldest_due": 5 * 3_600.0},
+        {"oldest_due": None, "due": 0},
+        {"clock_skew": 29.0},
+        {"clock_skew": None},
+        {"letters_of_hour": 9},
+        {"quiet_for": 6 * 86_400.0},
+        {"quiet_for": None},
+        {"quiet_for": 1e9, "up_for": 60.0},
     ],
-)  # fmt: skip
+)
 def test_what_is_normal_is_no_reason(change: dict[str, Any]) -> None:
     """A weekend without calls, a day's reading every four hours, a look that failed twice: nobody is woken."""
     assert judge(replace(WELL, **change)) == ("well", [])
@@ -64,8 +79,15 @@ def test_metrics_have_every_age() -> None:
     figures = replace(WELL, clock_jump=-60.0, dropped_of_hour=4)
     found = {one.name: one.samples[0].value for one in metrics(figures) if len(one.samples) == 1}
     wanted = {
-        "last_look_age_seconds": 200.0, "last_round_age_seconds": 60.0, "oldest_due_window_age_seconds": 1_800.0,
-        "due_windows": 1, "clock_skew_seconds": 0.4, "clock_jump_seconds": -60.0, "dead_letters_last_hour": 1,
-        "dropped_last_hour": 4, "last_event_age_seconds": 60.0, "up": 0.5,
-    }  # fmt: skip
+        "last_look_age_seconds": 200.0,
+        "last_round_age_seconds": 60.0,
+        "oldest_due_window_age_seconds": 1_800.0,
+        "due_windows": 1,
+        "clock_skew_seconds": 0.4,
+        "clock_jump_seconds": -60.0,
+        "dead_letters_last_hour": 1,
+        "dropped_last_hour": 4,
+        "last_event_age_seconds": 60.0,
+        "up": 0.5,
+    }
     assert wanted.items() <= {name.removeprefix("rollbook_"): value for name, value in found.items()}.items()

@@ -140,8 +140,12 @@ async def test_ingest_as_a_command(tmp_path: Path) -> None:
     """From standard input, in words; the umbrella command knows it."""
     process = subprocess.run(
         [sys.executable, "-m", "rollbook", "ingest", "-", "--db", "b.db"],
-        input="".join(LINES), capture_output=True, text=True, cwd=tmp_path, env=environment({}),
-    )  # fmt: skip
+        input="".join(LINES),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment({}),
+    )
     assert process.returncode == 0, process.stderr
     assert "18 events were new" in process.stdout
     assert process.stderr == ""
@@ -290,10 +294,22 @@ def _letters(payload: bytes) -> list[bytes]:
 
 BETWEEN = b" \t\r\n,[]"
 BROKEN = [
-    b"this is not json {", b'{"oops', b"} this {", b"[1, 2, {", b'{"a": 1} and more {', b"{]", b"{{{{", b"\xff\xfe{",
-    b'rubbish\n{"a": 1}\nrubbish {\n  more', b'{"a": 1}{"b": 2}', b'[{"a": 1}, {"b": 2}]', b"two\nlines", b"",
-    b'{"topicName": 5}', b'{"topicName": "v2.x", "eventBody": {"a": tru}} {',
-]  # fmt: skip
+    b"this is not json {",
+    b'{"oops',
+    b"} this {",
+    b"[1, 2, {",
+    b'{"a": 1} and more {',
+    b"{]",
+    b"{{{{",
+    b"\xff\xfe{",
+    b'rubbish\n{"a": 1}\nrubbish {\n  more',
+    b'{"a": 1}{"b": 2}',
+    b'[{"a": 1}, {"b": 2}]',
+    b"two\nlines",
+    b"",
+    b'{"topicName": 5}',
+    b'{"topicName": "v2.x", "eventBody": {"a": tru}} {',
+]
 
 
 @pytest.mark.parametrize("message", BROKEN)
@@ -327,8 +343,15 @@ def test_two_halves_never_make_an_event() -> None:
 
 
 LINES_OF_RUBBISH = [
-    b"this is not json {", b'{"oops', b"} this {", b"{]", b"a {b} c {d} e", b"\xff\xfe{", b'{"a": oops} {', b"x [ y { z",
-]  # fmt: skip
+    b"this is not json {",
+    b'{"oops',
+    b"} this {",
+    b"{]",
+    b"a {b} c {d} e",
+    b"\xff\xfe{",
+    b'{"a": oops} {',
+    b"x [ y { z",
+]
 
 
 @pytest.mark.parametrize("size", [7, 1 << 20])

@@ -99,17 +99,22 @@ def test_an_event_as_it_was_recorded_on_a_bus(path: Path) -> None:
     message = json.loads((ROOT / "tests/data/examples/ws_messages.json").read_text())["transcription"]
     conversation = "97b9dcb3-c182-4d1f-8123-76a4b5cf1f5a"
     event = {
-        "version": "0", "id": "6efd5506-3fd6-09a1-5599-09ae48bd6dd8",
+        "version": "0",
+        "id": "6efd5506-3fd6-09a1-5599-09ae48bd6dd8",
         "detail-type": "v2.conversations.{id}.transcription",
         "source": "aws.partner/genesys.com/cloud/3f1c7d52-0b2e-4f6e-9a44-6d1b2f0c9e10/capture",
-        "account": "123456789012", "time": "2026-03-19T22:04:48Z", "region": "us-east-2", "resources": [],
+        "account": "123456789012",
+        "time": "2026-03-19T22:04:48Z",
+        "region": "us-east-2",
+        "resources": [],
         "detail": {
-            "topicName": f"v2.conversations.{conversation}.transcription", "version": "2",
+            "topicName": f"v2.conversations.{conversation}.transcription",
+            "version": "2",
             "eventBody": message["eventBody"] | {"conversationId": conversation},
             "metadata": {"CorrelationId": "d1ab36e9-af51-4b3c-ab96-98d7349e75b4"},
             "timestamp": "2026-03-19T22:04:48.128Z",
         },
-    }  # fmt: skip
+    }
     assert handler(event)["events_new"] == 1  # type: ignore[arg-type]
     assert rows(path, "SELECT topic, conversation_id FROM events") == [(event["detail"]["topicName"], conversation)]  # type: ignore[index]
 
@@ -308,8 +313,11 @@ def test_a_file_that_may_only_be_read_is_a_reported_failure(path: Path) -> None:
     path.chmod(0o444)
     ran = subprocess.run(
         [*AS_ANYBODY, sys.executable, "-c", READ_ONLY],
-        input=json.dumps(sqs(*LINES[:2])), capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        input=json.dumps(sqs(*LINES[:2])),
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     assert json.loads(ran.stdout) == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
     assert "check its permissions" in ran.stderr
 

@@ -18,9 +18,7 @@ from realtime.daemon.json_logs import JsonLines
 from realtime.daemon.systemd import Notifier
 from rollbook.genesys.errors import RollbookError, SettingsError
 
-LISTENS = Line(
-    number=0, phase="listening", topics=10, details=2, connects=3, losses=1, heard=9, unheard_for=2.5
-)  # fmt: skip
+LISTENS = Line(number=0, phase="listening", topics=10, details=2, connects=3, losses=1, heard=9, unheard_for=2.5)
 DOWN = Line(number=1, phase="waiting", topics=10, details=0, connects=3, losses=3, down_for=35, lost="channel lost")
 
 
@@ -80,8 +78,15 @@ def get(port: int, path: str) -> tuple[int, str]:
 async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """/healthz says the state and why, 503 when dead; /metrics has the figures in Prometheus' format."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    source = Told(Figures(lines=(LISTENS,), by_template={"v2.routing.queues.{id}.conversations": 7}, new=5,
-                  budget_left=250, latency=({"0.1": 3, "+Inf": 4}, 1.5)))  # fmt: skip
+    source = Told(
+        Figures(
+            lines=(LISTENS,),
+            by_template={"v2.routing.queues.{id}.conversations": 7},
+            new=5,
+            budget_left=250,
+            latency=({"0.1": 3, "+Inf": 4}, 1.5),
+        )
+    )
     port = Port(source, "127.0.0.1:0")
     await port.start()
     try:

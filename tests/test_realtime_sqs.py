@@ -58,11 +58,17 @@ def envelope(number: int, *, delivery: int = 0) -> str:
     """The same as EventBridge brings it; each delivery has an id of its own."""
     return json.dumps(
         {
-            "version": "0", "id": f"{number}-{delivery}", "detail-type": "v2.detail.events.conversation.{id}.x",
-            "source": BUS, "account": "123456789012", "time": "2026-08-03T14:00:00Z", "region": "us-east-1",
-            "resources": [], "detail": {**detail(number), "timestamp": f"2026-08-03T14:00:0{delivery}.000Z"},
+            "version": "0",
+            "id": f"{number}-{delivery}",
+            "detail-type": "v2.detail.events.conversation.{id}.x",
+            "source": BUS,
+            "account": "123456789012",
+            "time": "2026-08-03T14:00:00Z",
+            "region": "us-east-1",
+            "resources": [],
+            "detail": {**detail(number), "timestamp": f"2026-08-03T14:00:0{delivery}.000Z"},
         }
-    )  # fmt: skip
+    )
 
 
 def wait_for(condition: Callable[[], object], *, within: float = 30.0) -> None:
@@ -79,11 +85,14 @@ def put(*events: dict[str, Any]) -> None:
     for at in range(0, len(events), 10):
         entries = [
             {
-                "EventBusName": "partner", "Source": BUS, "DetailType": "v2.detail.events.conversation.{id}.x",
-                "Detail": json.dumps(one), "Time": datetime(2026, 8, 3, 14, tzinfo=UTC),
+                "EventBusName": "partner",
+                "Source": BUS,
+                "DetailType": "v2.detail.events.conversation.{id}.x",
+                "Detail": json.dumps(one),
+                "Time": datetime(2026, 8, 3, 14, tzinfo=UTC),
             }
             for one in events[at : at + 10]
-        ]  # fmt: skip
+        ]
         assert client.put_events(Entries=entries)["FailedEntryCount"] == 0
 
 
@@ -384,9 +393,11 @@ async def slow_platform() -> AsyncIterator[dict[str, str]]:
     address = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield {
-            "GENESYSCLOUD_API_URL": address, "GENESYSCLOUD_LOGIN_URL": address,
-            "GENESYSCLOUD_OAUTHCLIENT_ID": "a", "GENESYSCLOUD_OAUTHCLIENT_SECRET": "b",
-        }  # fmt: skip
+            "GENESYSCLOUD_API_URL": address,
+            "GENESYSCLOUD_LOGIN_URL": address,
+            "GENESYSCLOUD_OAUTHCLIENT_ID": "a",
+            "GENESYSCLOUD_OAUTHCLIENT_SECRET": "b",
+        }
     finally:
         await runner.cleanup()
 

@@ -126,9 +126,12 @@ async def test_a_channel_that_is_gone_says_so() -> None:
 def test_what_the_platform_has_lost_is_seen() -> None:
     """A combined topic may be listed combined or plain, in any case; what it refused before is not missed."""
     one = Told()
-    one.answered(["v2.users.a?calls&chats", "v2.users.b.conversations", "v2.users.c.conversations"], [
-        TopicState("v2.users.a.chats", permitted=False, reason=None, missing_permissions=()),
-    ])  # fmt: skip
+    one.answered(
+        ["v2.users.a?calls&chats", "v2.users.b.conversations", "v2.users.c.conversations"],
+        [
+            TopicState("v2.users.a.chats", permitted=False, reason=None, missing_permissions=()),
+        ],
+    )
     assert one.lost(["v2.users.A.calls", "v2.users.b.conversations", "v2.users.c.conversations"]) == []
     assert one.lost(["v2.users.a?calls&chats", "v2.users.b.conversations"]) == ["v2.users.c.conversations"]
     assert one.lost([]) == list(one.topics)

@@ -23,9 +23,14 @@ from tests.virtual import DAY, Platform
 
 
 async def live(
-    platform: Platform, seconds: float, *, fault_every: float | None, every: float, rediscover: float = 300.0,
+    platform: Platform,
+    seconds: float,
+    *,
+    fault_every: float | None,
+    every: float,
+    rediscover: float = 300.0,
     awake: float = 60.0,
-) -> Subscriber:  # fmt: skip
+) -> Subscriber:
     """Let live capture listen to a platform for so many virtual seconds, then stop it.
 
     awake: seconds between its looks whether it goes on; ten a second would be most of the work of a day.

@@ -45,16 +45,23 @@ def life(start: int, end: int, *entities: str) -> Life:
         ([span(0, 5, "disconnected"), span(20)], life(10, 12), "disconnected"),
         ([span(0, 11, "disconnected"), span(15)], life(10, 12), "disconnected"),
         ([span(0, 5, "channel lost"), span(13)], life(10, 12), "channel lost"),
-        ([span(0, 5, "topic rejected"), span(0, topics=("v2.routing.queues.q2.conversations",))], life(10, 12),
-         "topic rejected"),
+        (
+            [span(0, 5, "topic rejected"), span(0, topics=("v2.routing.queues.q2.conversations",))],
+            life(10, 12),
+            "topic rejected",
+        ),
         ([span(0)], life(10, 12), "unknown"),  # it was listened for all its life
         ([span(0, 11, "rolled over"), span(11)], life(10, 12), "unknown"),  # no hole between them
         ([span(0, topics=("v2.routing.queues.q2.conversations",))], life(10, 12), "not heard by this transport"),
-        ([span(0, topics=("v2.routing.queues.q2.conversations",)), span(30)], life(10, 12), "not heard by this transport"),
+        (
+            [span(0, topics=("v2.routing.queues.q2.conversations",)), span(30)],
+            life(10, 12),
+            "not heard by this transport",
+        ),
         ([span(0, topics=("v2.detail.events.conversation.{id}.customer.start",))], life(10, 12), "unknown"),
         ([span(0, 5, "disconnected", (QUEUE,)), span(0, topics=(USER,))], life(10, 12, "q1", "u1"), "unknown"),
     ],
-)  # fmt: skip
+)
 def test_coverage_explains_a_loss(spans: list[Span], lived: Life, cause: str) -> None:
     """The word follows from what could have carried the conversation, and from why that was silent."""
     assert explain(lived, sorted(spans, key=lambda one: one.started_at)) == cause
@@ -98,9 +105,11 @@ def test_every_end_that_is_written_has_a_cause() -> None:
 TOPICS = [QUEUE, "v2.routing.queues.q2.conversations", USER, "v2.detail.events.conversation.{id}.acw"]
 spans_of_any = st.builds(
     lambda start, length, why, topics: span(start, start + length, why, tuple(sorted(topics))),
-    st.integers(0, 40), st.integers(1, 15), st.sampled_from(["stopped", "disconnected", "channel lost", "rolled over"]),
+    st.integers(0, 40),
+    st.integers(1, 15),
+    st.sampled_from(["stopped", "disconnected", "channel lost", "rolled over"]),
     st.sets(st.sampled_from(TOPICS), min_size=1),
-)  # fmt: skip
+)
 
 
 @given(
@@ -133,9 +142,11 @@ def test_a_changed_conversation_is_judged_by_its_end() -> None:
     """What was missed of it is how it ended: a hole before that explains nothing."""
     record: dict[str, Any] = {
         "participants": [
-            {"userId": "u1", "sessions": [{"segments": [{"queueId": "q1"}, {"queueId": 7}, "x"]}]}, 7, {"sessions": 3}
+            {"userId": "u1", "sessions": [{"segments": [{"queueId": "q1"}, {"queueId": 7}, "x"]}]},
+            7,
+            {"sessions": 3},
         ]
-    }  # fmt: skip
+    }
     row = DetailRow("c1", at(10), at(20), b"", record)
     spans = [span(0, 12, "disconnected"), span(15, 18, "channel lost")]
     assert life_of(row, "changed", now=at(59)) == Life(at(20), at(20), frozenset({"c1", "q1", "u1"}))

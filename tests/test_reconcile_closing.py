@@ -47,9 +47,7 @@ async def test_a_day_is_closed_as_fast_as_the_limit_allows(tmp_path: Path, share
     simulator = Simulator(seed=3, start=START, rate=0, per_hour=40, rate_limit=300, monotonic=clock)
     async with simulator:
         simulator.clock.advance(DAY + timedelta(hours=1))
-        settings = load(
-            env=simulator.env, cwd=tmp_path, flags={"width": timedelta(minutes=width), "since": START}
-        )  # fmt: skip
+        settings = load(env=simulator.env, cwd=tmp_path, flags={"width": timedelta(minutes=width), "since": START})
         with Book.open(tmp_path / "rollbook.db", now=simulator.now, width=settings.width) as book:
             async with Api(settings, clock=clock, sleep=clock.sleep, share=share, now=simulator.now) as api:
                 clock.under_way = lambda: api._rest.budget.in_flight

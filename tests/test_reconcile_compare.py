@@ -56,9 +56,7 @@ def test_a_row_without_an_id_is_not_handed_on() -> None:
     assert shown(Tally([WINDOW]).batches(rows({"conversationStart": at(5)}, record("a")))) == [(0, ["a"], False)]
 
 
-@pytest.mark.parametrize(
-    ("minute", "window"), [(-10, 0), (0, 0), (29.99, 0), (30, 1), (59, 1), (60, 1), (600, 1)]
-)  # fmt: skip
+@pytest.mark.parametrize(("minute", "window"), [(-10, 0), (0, 0), (29.99, 0), (30, 1), (59, 1), (60, 1), (600, 1)])
 def test_a_row_counts_for_the_window_that_it_started_in(minute: float, window: int) -> None:
     """A start on the border belongs to the later window; what no window owns goes with the nearest before, or the first."""
     assert Tally([WINDOW, NEXT]).owner(at(minute)) == window
@@ -92,8 +90,12 @@ def test_figures_are_of_the_owned_rows_of_the_pass_that_counted() -> None:
     tally.filed(batch, kinds, {one: False for one, kind in kinds.items() if kind != "unchanged"})
     counted = packed_of(*read[:-1])
     assert tally.figures(counted, WINDOW) == {
-        "owned": 3, "missing": 1, "changed": 1, "unchanged": 1, "ongoing": 1,
-    }  # fmt: skip
+        "owned": 3,
+        "missing": 1,
+        "changed": 1,
+        "unchanged": 1,
+        "ongoing": 1,
+    }
     assert tally.shares[0].written == 5
     assert tally.seen() == {"a", "b", "c", "before", "after", "x"}
     assert (tally.kind("before"), tally.kind("nobody")) == ("missing", "")

@@ -46,8 +46,16 @@ class Scene:
     org: Organisation = field(default_factory=Organisation)
     since: datetime | None = START
 
-    async def due(self, *, dry_run: bool = False, many: int | None = None, wait: float = 0, stop: asyncio.Event | None = None,
-                  told: Callable[[Report], None] = lambda _: None, **changed: Any) -> DueReport:  # fmt: skip
+    async def due(
+        self,
+        *,
+        dry_run: bool = False,
+        many: int | None = None,
+        wait: float = 0,
+        stop: asyncio.Event | None = None,
+        told: Callable[[Report], None] = lambda _: None,
+        **changed: Any,
+    ) -> DueReport:
         """One round, as `--due` makes it."""
         how = Round(dry_run=dry_run, many=many, wait=wait, stop=stop, told=told, sleep=self.clock.sleep)
         wanted = settings(**({"since": self.since} | changed))
@@ -56,8 +64,15 @@ class Scene:
     async def by_hand(self, window: Interval, **more: Any) -> Report:
         """One window, as `--window` reads it."""
         return await reconcile_window(
-            self.book, self.org, window, settings=settings(), now=self.clock.now, sleep=self.clock.sleep, wait=0, **more  # type: ignore[arg-type]
-        )  # fmt: skip
+            self.book,
+            self.org,
+            window,
+            settings=settings(),
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+            wait=0,
+            **more,  # type: ignore[arg-type]
+        )
 
     def ledger(self) -> dict[str, str]:
         """Start → verdict."""
@@ -319,9 +334,11 @@ async def test_what_no_query_can_have_a_job_brings(scene: Scene) -> None:
     scene.org.refuse = refuse
     report = await scene.due()
     assert [(to_text(one.window.start), one.verdict, one.via) for one in report.windows] == [
-        (at(90), "complete", "query"), (at(60), "complete", "job"), (at(30), "complete", "query"),
+        (at(90), "complete", "query"),
+        (at(60), "complete", "job"),
+        (at(30), "complete", "query"),
         (at(0), "complete", "query"),
-    ]  # fmt: skip
+    ]
     assert (report.exit_status, report.errors, scene.details()) == (0, (), scene.org.truth)
 
 
@@ -376,8 +393,14 @@ async def test_a_window_that_somebody_has_read_meanwhile_is_left_alone(scene: Sc
     async def first_query(body: Mapping[str, Any]) -> Any:
         del scene.org.query_details  # type: ignore[attr-defined]
         await reconcile_window(
-            scene.book, other, half_hour(30), settings=settings(), now=scene.clock.now, sleep=scene.clock.sleep, wait=0  # type: ignore[arg-type]
-        )  # fmt: skip
+            scene.book,
+            other,
+            half_hour(30),
+            settings=settings(),
+            now=scene.clock.now,
+            sleep=scene.clock.sleep,
+            wait=0,  # type: ignore[arg-type]
+        )
         return await scene.org.query_details(body)
 
     scene.org.query_details = first_query  # type: ignore[method-assign]
@@ -432,8 +455,11 @@ async def test_a_round_counts_what_was_missing_when_it_began(scene: Scene, dry_r
     scene.org.put(record("long", 7, None))
     told = {to_text(one.window.start): one for one in (await scene.due(dry_run=dry_run)).windows}
     assert {start: (one.owned, one.missing) for start, one in told.items()} == {
-        at(0): (2, 2), at(30): (1, 1), at(60): (1, 1), at(90): (1, 1),
-    }  # fmt: skip
+        at(0): (2, 2),
+        at(30): (1, 1),
+        at(60): (1, 1),
+        at(90): (1, 1),
+    }
     assert sum(one.written for one in told.values()) == 5
 
 
@@ -471,8 +497,10 @@ async def test_a_days_windows_have_their_own_figures(scene: Scene) -> None:
         for one in report.windows
     }
     assert told == {
-        at(0): (1, 0, 0, 0, "complete"), at(30): (2, 1, 0, 1, "complete"), at(60): (2, 1, 1, 1, "open"),
-    }  # fmt: skip
+        at(0): (1, 0, 0, 0, "complete"),
+        at(30): (2, 1, 0, 1, "complete"),
+        at(60): (2, 1, 1, 1, "open"),
+    }
 
 
 # The clock

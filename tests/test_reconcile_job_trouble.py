@@ -99,9 +99,15 @@ def many(number: int) -> list[Record]:
 
 
 async def go(
-    org: Odd, window: Interval = WINDOW, *, clock: Clock | None = None, members: Mapping[str, Any] | None = None,
-    result: Result | None = None, entries: list[resume.Entry] | None = None, stop: asyncio.Event | None = None,
-) -> Result:  # fmt: skip
+    org: Odd,
+    window: Interval = WINDOW,
+    *,
+    clock: Clock | None = None,
+    members: Mapping[str, Any] | None = None,
+    result: Result | None = None,
+    entries: list[resume.Entry] | None = None,
+    stop: asyncio.Event | None = None,
+) -> Result:
     """Read a window by jobs. entries: gets those of the journal, and so the reading can be gone on with."""
     clock = clock or Clock()
 
@@ -112,8 +118,15 @@ async def go(
     if entries is not None:
         result = result or Result()
     return await jobs.read(
-        org, window, members or {}, now=clock.now, sleep=clock.sleep, take=take, result=result, stop=stop  # type: ignore[arg-type]
-    )  # fmt: skip
+        org,
+        window,
+        members or {},
+        now=clock.now,
+        sleep=clock.sleep,
+        take=take,
+        result=result,
+        stop=stop,  # type: ignore[arg-type]
+    )
 
 
 # Pages that are none
@@ -227,9 +240,10 @@ async def test_rows_that_never_end_have_an_end(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(job_proof, "MOST_ROWS", 100)
     org = Odd(*many(10))
     org.spoil = lambda asked, _: page(
-        [record(f"new{asked.number}-{place}") for place in range(10)], cursor=f"0-{asked.number}",
+        [record(f"new{asked.number}-{place}") for place in range(10)],
+        cursor=f"0-{asked.number}",
         dataAvailabilityDate=WATERMARK,
-    )  # fmt: skip
+    )
     result = await go(org)
     assert (result.consistent, result.give_to_query) == (False, True)
     assert "do not end" in (result.reason or "")
@@ -251,11 +265,13 @@ def too_large(most: int, error: ApiError) -> Callable[[Asked, DetailsPage], Deta
 
 
 NOT_SO_MUCH: list[ApiError] = [
-    Unavailable("gateway", status=502), Unavailable("slow", status=504), Unavailable("oops", status=500),
+    Unavailable("gateway", status=502),
+    Unavailable("slow", status=504),
+    Unavailable("oops", status=500),
     Unavailable("the platform's answer is broken", status=200),
     RequestRefused("too large", status=413),
     RequestRefused("Reduce the page size", status=400, code="response.entity.too.large"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("error", NOT_SO_MUCH, ids=str)
@@ -451,9 +467,11 @@ async def test_looks_at_a_job_may_fail_now_and_then(failures: int, ends: bool) -
 
 
 CROWDED: list[ApiError] = [
-    Unavailable("rate limit", status=429), RequestRefused("Too many jobs are running", status=400),
-    RequestRefused("conflict", status=409), RequestRefused("limit", status=400, code="concurrent.jobs"),
-]  # fmt: skip
+    Unavailable("rate limit", status=429),
+    RequestRefused("Too many jobs are running", status=400),
+    RequestRefused("conflict", status=409),
+    RequestRefused("limit", status=400, code="concurrent.jobs"),
+]
 
 
 @pytest.mark.parametrize("error", CROWDED, ids=str)

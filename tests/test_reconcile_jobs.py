@@ -81,9 +81,14 @@ def results(*records: Mapping[str, Any], cursor: str | None = None, date: str | 
 
 
 async def go(
-    api: Jobs, *, members: Mapping[str, Any] | None = None, stop: asyncio.Event | None = None,
-    take: Any = None, window: Interval = WINDOW, clock: Clock | None = None,
-) -> Result:  # fmt: skip
+    api: Jobs,
+    *,
+    members: Mapping[str, Any] | None = None,
+    stop: asyncio.Event | None = None,
+    take: Any = None,
+    window: Interval = WINDOW,
+    clock: Clock | None = None,
+) -> Result:
     """Read a window by a job."""
     clock = clock or Clock()
 
@@ -92,16 +97,23 @@ async def go(
 
     return await jobs.read(
         api,  # type: ignore[arg-type]
-        window, members or {}, now=clock.now, sleep=clock.sleep, take=take or nothing, stop=stop,
-    )  # fmt: skip
+        window,
+        members or {},
+        now=clock.now,
+        sleep=clock.sleep,
+        take=take or nothing,
+        stop=stop,
+    )
 
 
 async def test_a_job_is_read_to_the_end_of_its_cursor() -> None:
     """The watermark first, the job, its state until it is fulfilled, every page, the watermark once more, a total."""
     api = Jobs(
-        results(record("a", 1, None), record("b", 2), cursor="x"), results(cursor="y"), results(record("c", 3)),
+        results(record("a", 1, None), record("b", 2), cursor="x"),
+        results(cursor="y"),
+        results(record("c", 3)),
         states=["QUEUED", "PENDING", "FULFILLED"],
-    )  # fmt: skip
+    )
     got: list[tuple[list[str | None], str]] = []
 
     async def take(rows: Sequence[DetailRow], as_of: str) -> None:
@@ -110,9 +122,17 @@ async def test_a_job_is_read_to_the_end_of_its_cursor() -> None:
     clock = Clock()
     result = await go(api, take=take, clock=clock)
     assert api.log == [
-        "availability", "create", "state", "state", "state", "results None", "results x", "results y", "availability",
+        "availability",
+        "create",
+        "state",
+        "state",
+        "state",
+        "results None",
+        "results x",
+        "results y",
+        "availability",
         "total",
-    ]  # fmt: skip
+    ]
     assert (result.consistent, result.reason) == (True, None)
     assert [ids for ids, _ in got] == [["a", "b"], [], ["c"]], "an empty page with a cursor ends nothing"
     assert set(result.rows) == {"a", "b", "c"}

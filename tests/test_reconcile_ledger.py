@@ -84,8 +84,14 @@ async def test_a_read_from_the_future_does_not_stand_in_the_way(tmp_path: Path) 
 
 async def _read(book: Book, org: Organisation, clock: Clock) -> Any:
     return await reconcile_window(
-        book, org, half_hour(0), settings=settings(), now=clock.now, sleep=clock.sleep, wait=0  # type: ignore[arg-type]
-    )  # fmt: skip
+        book,
+        org,
+        half_hour(0),
+        settings=settings(),
+        now=clock.now,
+        sleep=clock.sleep,
+        wait=0,  # type: ignore[arg-type]
+    )
 
 
 # Days

@@ -26,8 +26,14 @@ LONG_AGO = to_text(NOW - timedelta(days=1))
 def row(start: datetime, verdict: str, *, width: timedelta = HALF, **more: Any) -> WindowRow:
     """A row of the ledger."""
     values: dict[str, Any] = dict.fromkeys(field.name for field in fields(WindowRow))
-    values |= {"start": to_text(start), "end": to_text(start + width), "filter": "", "verdict": verdict,
-               "attempts": 1, "drift": 0}  # fmt: skip
+    values |= {
+        "start": to_text(start),
+        "end": to_text(start + width),
+        "filter": "",
+        "verdict": verdict,
+        "attempts": 1,
+        "drift": 0,
+    }
     return WindowRow(**(values | more))
 
 
@@ -61,9 +67,10 @@ def test_the_table_of_verdicts(
     consistent: bool, going_on: int, within_lag: bool, may_settle: bool, verdict: str
 ) -> None:
     """What a reading makes of a window, by what it found and when it was made."""
-    assert windows.verdict(
-        consistent=consistent, going_on=going_on, within_lag=within_lag, may_settle=may_settle
-    ) == verdict  # fmt: skip
+    assert (
+        windows.verdict(consistent=consistent, going_on=going_on, within_lag=within_lag, may_settle=may_settle)
+        == verdict
+    )
 
 
 def test_two_witnesses_are_an_hour_apart() -> None:
@@ -98,8 +105,10 @@ def test_without_capture_the_last_closed_window_is_due_and_remembered() -> None:
     found = plan([], NOW, RULES)
     assert starts(found.due) == ["11:00"]
     assert [(f"{w.start:%H:%M}", verdict) for w, verdict in found.waiting] == [
-        ("11:00", "due"), ("11:30", "pending"), ("12:00", "pending")
-    ]  # fmt: skip
+        ("11:00", "due"),
+        ("11:30", "pending"),
+        ("12:00", "pending"),
+    ]
     later = [row(w.start, "complete" if v == "due" else v) for w, v in found.waiting]
     assert starts(plan(later, NOW + timedelta(hours=2), RULES).due) == ["13:00", "12:30", "12:00", "11:30"]
 
@@ -213,9 +222,11 @@ def test_no_window_is_ever_skipped(seed: int, by_capture: bool) -> None:
             key = to_text(one.window.start), to_text(one.window.end)
             failed = draw.random() > share
             ledger[key] = row(
-                one.window.start, "failed" if failed else draw.choice(["complete", "open", "settled"]),
-                width=one.window.length, next_try_at=to_text(now + timedelta(minutes=10)) if failed else None,
-            )  # fmt: skip
+                one.window.start,
+                "failed" if failed else draw.choice(["complete", "open", "settled"]),
+                width=one.window.length,
+                next_try_at=to_text(now + timedelta(minutes=10)) if failed else None,
+            )
 
     for _ in range(draw.randint(2, 12)):
         now += draw.choice(
@@ -246,6 +257,8 @@ def test_windows_of_a_day_are_read_together_where_answers_are_whole_days() -> No
     due = [Due(Interval(midnight + n * HALF, midnight + (n + 1) * HALF), "first") for n in (5, 4, 3, 1, 0, -1)]
     groups = planning.by_days(due)
     assert [[f"{one.window.start:%H:%M}" for one in group] for group in groups] == [
-        ["01:30", "02:00", "02:30"], ["00:00", "00:30"], ["23:30"]
-    ]  # fmt: skip
+        ["01:30", "02:00", "02:30"],
+        ["00:00", "00:30"],
+        ["23:30"],
+    ]
     assert planning.hull([one.window for one in groups[0]]) == Interval(midnight + 3 * HALF, midnight + 6 * HALF)

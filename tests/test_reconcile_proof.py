@@ -240,8 +240,10 @@ def test_it_converges_once_movement_stops(count: int, seed: int, until: int, who
 
 def spread(count: int, seed: int) -> dict[str, tuple[float, float | None]]:
     """Conversations over a whole day, most of them short."""
-    return {one: (start - 600, None if end is None else end - 600) for one, (start, end) in
-            lives(count, seed, minutes=1439, long=0.02).items()}  # fmt: skip
+    return {
+        one: (start - 600, None if end is None else end - 600)
+        for one, (start, end) in lives(count, seed, minutes=1439, long=0.02).items()
+    }
 
 
 @pytest.mark.parametrize("whole_days", [False, True])

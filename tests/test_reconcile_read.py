@@ -37,9 +37,13 @@ def reader(window: Interval = WINDOW) -> Reader:
 
 
 async def go(
-    api: Any, *, take: Take = ignore, members: Mapping[str, Any] | None = None, stop: asyncio.Event | None = None,
+    api: Any,
+    *,
+    take: Take = ignore,
+    members: Mapping[str, Any] | None = None,
+    stop: asyncio.Event | None = None,
     window: Interval = WINDOW,
-) -> tuple[Finished, Reader, Clock]:  # fmt: skip
+) -> tuple[Finished, Reader, Clock]:
     """Read a window to the end."""
     wanted, clock = reader(window), Clock()
     query = Query(members or {})
@@ -149,8 +153,19 @@ async def test_the_next_page_is_on_its_way_while_the_former_is_taken() -> None:
 
     await go(api, take=take)
     assert api.log == [
-        "ask 1", "ask 2", "took 1", "ask 3", "took 2", "ask 4", "took 3", "took 4", "ask 1", "took 5", "ask 2", "took 6",
-    ]  # fmt: skip
+        "ask 1",
+        "ask 2",
+        "took 1",
+        "ask 3",
+        "took 2",
+        "ask 4",
+        "took 3",
+        "took 4",
+        "ask 1",
+        "took 5",
+        "ask 2",
+        "took 6",
+    ]
 
 
 async def test_what_take_raises_ends_the_reading_and_what_was_on_its_way() -> None:

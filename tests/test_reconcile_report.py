@@ -14,14 +14,42 @@ from reconcile.report import DueReport, Report, due_lines, lines, title
 from rollbook.genesys.times import Interval
 
 KEYS = {
-    "window", "verdict", "passes", "requests", "initial_total_hits", "final_total_hits", "unique", "duplicates", "owned",
-    "missing", "changed", "unchanged", "ongoing", "live_only", "written", "seconds",
-}  # fmt: skip
+    "window",
+    "verdict",
+    "passes",
+    "requests",
+    "initial_total_hits",
+    "final_total_hits",
+    "unique",
+    "duplicates",
+    "owned",
+    "missing",
+    "changed",
+    "unchanged",
+    "ongoing",
+    "live_only",
+    "written",
+    "seconds",
+}
 VERDICTS = ["open", "complete", "settled", "failed"]
 PLAIN = Report(
-    window=WINDOW, verdict="complete", passes=1, requests=4, initial_total_hits=3, final_total_hits=3, unique=3,
-    duplicates=0, owned=2, missing=1, changed=1, unchanged=0, ongoing=0, live_only=0, written=2, seconds=0.123456,
-)  # fmt: skip
+    window=WINDOW,
+    verdict="complete",
+    passes=1,
+    requests=4,
+    initial_total_hits=3,
+    final_total_hits=3,
+    unique=3,
+    duplicates=0,
+    owned=2,
+    missing=1,
+    changed=1,
+    unchanged=0,
+    ongoing=0,
+    live_only=0,
+    written=2,
+    seconds=0.123456,
+)
 
 
 def test_json_has_at_least_the_contracts_keys() -> None:
@@ -79,14 +107,32 @@ INTERVALS = st.builds(
 )
 REPORTS = st.builds(
     Report,
-    window=INTERVALS, verdict=st.sampled_from(VERDICTS), passes=st.integers(1, 8), requests=FIGURE,
-    initial_total_hits=st.none() | FIGURE, final_total_hits=st.none() | FIGURE, unique=FIGURE, duplicates=FIGURE,
-    owned=FIGURE, missing=FIGURE, changed=FIGURE, unchanged=FIGURE, ongoing=FIGURE, live_only=FIGURE, written=FIGURE,
-    seconds=st.floats(0, 1e6), reason=st.none() | WORDS, via=st.sampled_from(["query", "job"]),
-    reading=st.sampled_from([None, "interval", "day"]), filter=st.just("") | WORDS, drift=FIGURE, stuck=FIGURE,
-    as_of=st.just("2026-03-02T11:00:00.000Z"), dry_run=st.booleans(),
+    window=INTERVALS,
+    verdict=st.sampled_from(VERDICTS),
+    passes=st.integers(1, 8),
+    requests=FIGURE,
+    initial_total_hits=st.none() | FIGURE,
+    final_total_hits=st.none() | FIGURE,
+    unique=FIGURE,
+    duplicates=FIGURE,
+    owned=FIGURE,
+    missing=FIGURE,
+    changed=FIGURE,
+    unchanged=FIGURE,
+    ongoing=FIGURE,
+    live_only=FIGURE,
+    written=FIGURE,
+    seconds=st.floats(0, 1e6),
+    reason=st.none() | WORDS,
+    via=st.sampled_from(["query", "job"]),
+    reading=st.sampled_from([None, "interval", "day"]),
+    filter=st.just("") | WORDS,
+    drift=FIGURE,
+    stuck=FIGURE,
+    as_of=st.just("2026-03-02T11:00:00.000Z"),
+    dry_run=st.booleans(),
     causes=st.dictionaries(st.sampled_from(["disconnected", "not heard by this transport", "unknown"]), FIGURE),
-)  # fmt: skip
+)
 
 
 @given(REPORTS)

@@ -61,8 +61,15 @@ async def run(path: Path, org: Mortal, clock: Clock, **more: Any) -> Report:
     """One run, in a process of its own as far as the store is concerned."""
     with Book.open(path, now=clock.now) as book:
         return await reconcile_window(
-            book, org, WINDOW, settings=settings(), now=clock.now, sleep=clock.sleep, wait=0, **more  # type: ignore[arg-type]
-        )  # fmt: skip
+            book,
+            org,
+            WINDOW,
+            settings=settings(),
+            now=clock.now,
+            sleep=clock.sleep,
+            wait=0,
+            **more,  # type: ignore[arg-type]
+        )
 
 
 NAMES = ("verdict", "unique", "owned", "missing", "changed", "unchanged", "ongoing", "written", "duplicates", "causes")

@@ -57,8 +57,15 @@ class Scene:
         """One run, as the command makes it."""
         more.setdefault("settings", settings())
         return await reconcile_window(
-            self.book, self.org, window, now=self.clock.now, sleep=self.clock.sleep, dry_run=dry_run, wait=0, **more,  # type: ignore[arg-type]
-        )  # fmt: skip
+            self.book,
+            self.org,
+            window,
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+            dry_run=dry_run,
+            wait=0,
+            **more,  # type: ignore[arg-type]
+        )
 
     async def follow(self, **changed: Any) -> dict[str, int]:
         """Follow up what is open, as `--due` does after its windows."""
@@ -71,14 +78,22 @@ class Scene:
         body = json.dumps([conversation_id, started, ended, at_minute]).encode()
         last = max(minute for minute in (started, ended, at_minute) if minute is not None)
         heard = Observation(
-            topic="v2.routing.queues.q1.conversations", body=body,
-            identity=hashlib.blake2b(body, digest_size=16).digest(), conversation_id=conversation_id,
-            event_time=at(last), received_at=at(last), source="websocket",
+            topic="v2.routing.queues.q1.conversations",
+            body=body,
+            identity=hashlib.blake2b(body, digest_size=16).digest(),
+            conversation_id=conversation_id,
+            event_time=at(last),
+            received_at=at(last),
+            source="websocket",
             facts=LiveFacts(
-                started_at=None if started is None else at(started), ended_at=None if ended is None else at(ended),
-                last_at=at(last), media_types=("voice",), originating_direction="inbound", division_ids=(),
+                started_at=None if started is None else at(started),
+                ended_at=None if ended is None else at(ended),
+                last_at=at(last),
+                media_types=("voice",),
+                originating_direction="inbound",
+                division_ids=(),
             ),
-        )  # fmt: skip
+        )
         self.book.record([heard]).result(10)
 
     def stored(self) -> dict[str, Record]:
@@ -119,9 +134,20 @@ def figures(report: Report, *names: str) -> dict[str, Any]:
 
 
 FIGURES = (
-    "initial_total_hits", "final_total_hits", "unique", "duplicates", "owned", "missing", "changed", "unchanged",
-    "ongoing", "live_only", "written", "passes", "verdict",
-)  # fmt: skip
+    "initial_total_hits",
+    "final_total_hits",
+    "unique",
+    "duplicates",
+    "owned",
+    "missing",
+    "changed",
+    "unchanged",
+    "ongoing",
+    "live_only",
+    "written",
+    "passes",
+    "verdict",
+)
 COMPARED = ("owned", "missing", "changed", "unchanged", "ongoing", "live_only", "written")
 
 
@@ -131,21 +157,39 @@ COMPARED = ("owned", "missing", "changed", "unchanged", "ongoing", "live_only", 
 async def test_a_first_run_into_an_empty_store(scene: Scene) -> None:
     """Everything is missing; rows of other windows are written too and count in unique and written only."""
     scene.org.put(
-        record("a", 1), record("b", 2), record("c", 3, None), record("before", -5, 10), record("border", 0, 4),
+        record("a", 1),
+        record("b", 2),
+        record("c", 3, None),
+        record("before", -5, 10),
+        record("border", 0, 4),
         record("after", 30, 31),
-    )  # fmt: skip
+    )
     report = await scene.run()
     assert figures(report) == {
-        "initial_total_hits": 5, "final_total_hits": 5, "unique": 5, "duplicates": 0, "owned": 4, "missing": 4,
-        "changed": 0, "unchanged": 0, "ongoing": 1, "live_only": 0, "written": 5, "passes": 1, "verdict": "open",
-    }  # fmt: skip
+        "initial_total_hits": 5,
+        "final_total_hits": 5,
+        "unique": 5,
+        "duplicates": 0,
+        "owned": 4,
+        "missing": 4,
+        "changed": 0,
+        "unchanged": 0,
+        "ongoing": 1,
+        "live_only": 0,
+        "written": 5,
+        "passes": 1,
+        "verdict": "open",
+    }
     assert scene.stored() == {one: row for one, row in scene.org.truth.items() if one != "after"}
     gaps = scene.rows("SELECT conversation_id, kind, window_start, filled_at IS NOT NULL FROM gaps ORDER BY 1")
     half_hour_before = to_text(START - timedelta(minutes=30))
     assert gaps == [
-        ("a", "missing", at(0), 1), ("b", "missing", at(0), 1), ("before", "missing", half_hour_before, 1),
-        ("border", "missing", at(0), 1), ("c", "missing", at(0), 1),
-    ]  # fmt: skip
+        ("a", "missing", at(0), 1),
+        ("b", "missing", at(0), 1),
+        ("before", "missing", half_hour_before, 1),
+        ("border", "missing", at(0), 1),
+        ("c", "missing", at(0), 1),
+    ]
 
 
 async def test_the_same_again_writes_nothing(scene: Scene) -> None:
@@ -160,8 +204,14 @@ async def test_the_same_again_writes_nothing(scene: Scene) -> None:
     before = dump(scene.path, ledger=False)
     again = await scene.run()
     assert figures(again, *COMPARED) == {
-        "owned": 3, "missing": 0, "changed": 0, "unchanged": 3, "ongoing": 1, "live_only": 1, "written": 0,
-    }  # fmt: skip
+        "owned": 3,
+        "missing": 0,
+        "changed": 0,
+        "unchanged": 3,
+        "ongoing": 1,
+        "live_only": 1,
+        "written": 0,
+    }
     assert dump(scene.path, ledger=False) == before
     row = scene.book.window(at(0), at(30))
     assert row is not None
@@ -176,8 +226,14 @@ async def test_missing_changed_and_unchanged(scene: Scene) -> None:
     scene.org.put(ended(scene.org.truth["ends"]), record("rewritten", 3, conferenceStart=at(4)), record("new", 4))
     report = await scene.run()
     assert figures(report, *COMPARED) == {
-        "owned": 4, "missing": 1, "changed": 2, "unchanged": 1, "ongoing": 0, "live_only": 0, "written": 3,
-    }  # fmt: skip
+        "owned": 4,
+        "missing": 1,
+        "changed": 2,
+        "unchanged": 1,
+        "ongoing": 0,
+        "live_only": 0,
+        "written": 3,
+    }
     assert scene.stored() == scene.org.truth
 
 
@@ -225,8 +281,12 @@ async def test_heard_live_and_found_by_id(scene: Scene) -> None:
     scene.hear("late", started=2)
     report = await scene.run()
     assert figures(report, "unique", "owned", "live_only", "written", "verdict") == {
-        "unique": 1, "owned": 1, "live_only": 0, "written": 2, "verdict": "failed",
-    }  # fmt: skip
+        "unique": 1,
+        "owned": 1,
+        "live_only": 0,
+        "written": 2,
+        "verdict": "failed",
+    }
     assert "1 conversations that are known to exist" in str(report.reason)
     assert scene.stored() == scene.org.truth
     assert set(scene.org.asked) == {"late", "a"}, "one that is listed is asked for beside it"
@@ -242,8 +302,11 @@ async def test_heard_live_and_never_listed(scene: Scene) -> None:
         scene.hear(one, started=6 if one == "ghost" else 40)
     report = await scene.run()
     assert figures(report, "unique", "live_only", "written", "verdict") == {
-        "unique": 1, "live_only": 1, "written": 1, "verdict": "complete",
-    }  # fmt: skip
+        "unique": 1,
+        "live_only": 1,
+        "written": 1,
+        "verdict": "complete",
+    }
     gaps = scene.rows("SELECT conversation_id, window_start, kind, filled_at FROM gaps WHERE kind = 'live_only'")
     assert gaps == [("ghost", at(0), "live_only", None)]
     assert {one for (one,) in scene.rows("SELECT conversation_id FROM conversations")} == {"a", "ghost", "outside"}
@@ -294,8 +357,14 @@ async def test_a_filter_is_proven_for_itself_only(scene: Scene) -> None:
     scene.hear("ghost")
     report = await scene.run(filter=only("originatingDirection", "outbound"))
     assert figures(report, *COMPARED) == {
-        "owned": 1, "missing": 1, "changed": 0, "unchanged": 0, "ongoing": 0, "live_only": 0, "written": 1,
-    }  # fmt: skip
+        "owned": 1,
+        "missing": 1,
+        "changed": 0,
+        "unchanged": 0,
+        "ongoing": 0,
+        "live_only": 0,
+        "written": 1,
+    }
     assert scene.org.asked == []
     assert set(scene.stored()) == {"out"}
     assert scene.verdict() is None
@@ -311,8 +380,11 @@ async def test_ended_only_asks_for_what_has_ended(scene: Scene) -> None:
     scene.org.put(record("a", 1), record("b", 2, None))
     report = await scene.run(ended_only=True)
     assert figures(report, "owned", "ongoing", "written", "verdict") == {
-        "owned": 1, "ongoing": 0, "written": 1, "verdict": "complete",
-    }  # fmt: skip
+        "owned": 1,
+        "ongoing": 0,
+        "written": 1,
+        "verdict": "complete",
+    }
     [filters] = {json.dumps(body["conversationFilters"]) for body in scene.org.bodies}
     assert json.loads(filters) == [
         {"type": "and", "predicates": [{"type": "dimension", "dimension": "conversationEnd", "operator": "exists"}]}
@@ -375,17 +447,26 @@ async def test_a_refused_filter_is_a_usage_error_and_writes_nothing(scene: Scene
 def lively(scene: Scene) -> None:
     """A store and a truth that differ in every way."""
     scene.org.put(
-        record("same", 1), record("ends", 2, None), record("rewritten", 3), record("other", -5, 10), record("long", 4, None)
-    )  # fmt: skip
+        record("same", 1),
+        record("ends", 2, None),
+        record("rewritten", 3),
+        record("other", -5, 10),
+        record("long", 4, None),
+    )
 
 
 def lively_later(scene: Scene) -> None:
     """What has become of it."""
     scene.org.put(
-        ended(scene.org.truth["ends"]), record("rewritten", 3, conferenceStart=at(4)), record("new", 4),
-        record("live", 5), record("live-open", 6, None), record("live-heard", 7), record("by-id", 8),
+        ended(scene.org.truth["ends"]),
+        record("rewritten", 3, conferenceStart=at(4)),
+        record("new", 4),
+        record("live", 5),
+        record("live-open", 6, None),
+        record("live-heard", 7),
+        record("by-id", 8),
         record("other", -5, 11),
-    )  # fmt: skip
+    )
     scene.org.unlisted.add("by-id")
     for one in ("live", "live-open", "by-id", "ghost"):
         scene.hear(one)
@@ -406,8 +487,14 @@ async def test_a_dry_run_tells_what_a_real_one_would_and_writes_nothing(scene: S
     assert figures(dry) == figures(real)
     assert dry.exit_status == real.exit_status
     assert figures(real, *COMPARED) == {
-        "owned": 8, "missing": 1, "changed": 3, "unchanged": 4, "ongoing": 2, "live_only": 1, "written": 8,
-    }  # fmt: skip
+        "owned": 8,
+        "missing": 1,
+        "changed": 3,
+        "unchanged": 4,
+        "ongoing": 2,
+        "live_only": 1,
+        "written": 8,
+    }
     assert dry.causes == real.causes
     assert (dry.dry_run, real.dry_run) == (True, False)
 
@@ -416,12 +503,24 @@ async def test_a_dry_run_without_a_store_finds_everything_missing(tmp_path: Path
     """And makes no file."""
     clock, org = Clock(), Organisation(record("a", 1), record("b", -5, 10), record("c", 2, None))
     report = await reconcile_window(
-        None, org, WINDOW, settings=settings(), now=clock.now, sleep=clock.sleep, dry_run=True  # type: ignore[arg-type]
-    )  # fmt: skip
+        None,
+        org,
+        WINDOW,
+        settings=settings(),
+        now=clock.now,
+        sleep=clock.sleep,
+        dry_run=True,  # type: ignore[arg-type]
+    )
     assert figures(report, *COMPARED, "verdict") == {
-        "owned": 2, "missing": 2, "changed": 0, "unchanged": 0, "ongoing": 1, "live_only": 0, "written": 3,
+        "owned": 2,
+        "missing": 2,
+        "changed": 0,
+        "unchanged": 0,
+        "ongoing": 1,
+        "live_only": 0,
+        "written": 3,
         "verdict": "open",
-    }  # fmt: skip
+    }
     assert list(tmp_path.iterdir()) == []
 
 
@@ -441,8 +540,14 @@ async def test_what_changes_while_it_is_read_is_counted_once(scene: Scene, dry_r
     report = await scene.run(dry_run=dry_run)
     assert report.passes > 1
     assert figures(report, *COMPARED) == {
-        "owned": 8, "missing": 4, "changed": 1, "unchanged": 3, "ongoing": 0, "live_only": 0, "written": 5,
-    }  # fmt: skip
+        "owned": 8,
+        "missing": 4,
+        "changed": 1,
+        "unchanged": 3,
+        "ongoing": 0,
+        "live_only": 0,
+        "written": 5,
+    }
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -479,8 +584,11 @@ async def test_other_bytes_that_say_the_same_are_no_change(scene: Scene, dry_run
     report = await scene.run(dry_run=dry_run)
     assert report.passes > 1
     assert figures(report, "missing", "changed", "unchanged", "written") == {
-        "missing": 3, "changed": 0, "unchanged": 4, "written": 3,
-    }  # fmt: skip
+        "missing": 3,
+        "changed": 0,
+        "unchanged": 4,
+        "written": 3,
+    }
 
 
 # What a run makes of the window
@@ -595,8 +703,11 @@ async def test_grid_windows_inherit_a_wider_proof(scene: Scene) -> None:
     assert report.verdict == "open"
     rows = {row.start: row for row in scene.book.windows()}
     assert {start: row.verdict for start, row in rows.items()} == {
-        to_text(wide.start): "open", at(0): "complete", at(30): "open", at(60): "complete",
-    }  # fmt: skip
+        to_text(wide.start): "open",
+        at(0): "complete",
+        at(30): "open",
+        at(60): "complete",
+    }
     assert [rows[at(minute)].owned for minute in (0, 30, 60)] == [1, 1, 1]
     assert {rows[at(minute)].proven_by for minute in (0, 30, 60)} == {f"{to_text(wide.start)}/{to_text(wide.end)}"}
     scene.org.put(ended(scene.org.truth["b"], 80))
@@ -656,8 +767,12 @@ async def test_rows_that_come_twice_are_counted(scene: Scene) -> None:
     scene.org.moves[2] = lambda org: org.put(record("new", 0))
     report = await scene.run()
     assert figures(report, "initial_total_hits", "final_total_hits", "unique", "duplicates", "owned") == {
-        "initial_total_hits": 8, "final_total_hits": 9, "unique": 9, "duplicates": 1, "owned": 9,
-    }  # fmt: skip
+        "initial_total_hits": 8,
+        "final_total_hits": 9,
+        "unique": 9,
+        "duplicates": 1,
+        "owned": 9,
+    }
     assert scene.stored() == scene.org.truth
 
 
@@ -741,8 +856,11 @@ async def test_whole_days_are_judged_by_what_the_window_owns(scene: Scene) -> No
     scene.org.always = lambda org: org.put(record(f"n{len(org.bodies)}", 100 + len(org.bodies), None))
     report = await scene.run()
     assert figures(report, "owned", "missing", "ongoing", "verdict") == {
-        "owned": 2, "missing": 2, "ongoing": 1, "verdict": "open",
-    }  # fmt: skip
+        "owned": 2,
+        "missing": 2,
+        "ongoing": 1,
+        "verdict": "open",
+    }
     assert report.reading == "day"
     assert report.unique == report.written > 6
     assert scene.verdict() == "open"
@@ -763,8 +881,12 @@ async def test_an_empty_window_is_complete(scene: Scene) -> None:
     """Nothing happened, and that is proven."""
     report = await scene.run()
     assert figures(report, *COMPARED, "unique", "initial_total_hits", "final_total_hits", "verdict") == {
-        **dict.fromkeys(COMPARED, 0), "unique": 0, "initial_total_hits": 0, "final_total_hits": 0, "verdict": "complete",
-    }  # fmt: skip
+        **dict.fromkeys(COMPARED, 0),
+        "unique": 0,
+        "initial_total_hits": 0,
+        "final_total_hits": 0,
+        "verdict": "complete",
+    }
 
 
 # Others
@@ -791,8 +913,14 @@ async def test_a_lock_that_is_given_back_is_taken(scene: Scene) -> None:
         waited.set()
 
     report = await reconcile_window(
-        scene.book, scene.org, WINDOW, settings=settings(), now=scene.clock.now, sleep=sleep, wait=60  # type: ignore[arg-type]
-    )  # fmt: skip
+        scene.book,
+        scene.org,
+        WINDOW,
+        settings=settings(),
+        now=scene.clock.now,
+        sleep=sleep,
+        wait=60,  # type: ignore[arg-type]
+    )
     assert waited.is_set()
     assert report.verdict == "complete"
 

@@ -101,10 +101,14 @@ class Story(RuleBasedStateMachine):
             segment = {"segmentStart": begun, "segmentType": "interact", "queueId": "q1"}
             session = {"sessionId": f"s-{one}", "mediaType": "voice", "segments": [segment], "metrics": []}
             participant = {"participantId": f"p-{one}", "purpose": "customer", "sessions": [session]}
-            self.org.put({
-                "conversationId": one, "conversationStart": begun, "originatingDirection": "inbound",
-                "participants": [participant],
-            })  # fmt: skip
+            self.org.put(
+                {
+                    "conversationId": one,
+                    "conversationStart": begun,
+                    "originatingDirection": "inbound",
+                    "participants": [participant],
+                }
+            )
             if late:
                 self.org.unlisted.add(one)
                 self.org.unknown.add(one)
@@ -245,10 +249,16 @@ class Story(RuleBasedStateMachine):
             return
         asyncio.run(
             reconcile_window(
-                self.book, self.org, Interval(START, until), settings=self.settings, now=self.clock.now,  # type: ignore[arg-type]
-                sleep=self.clock.sleep, via="job" if by_job else "query", wait=0,
+                self.book,
+                self.org,
+                Interval(START, until),
+                settings=self.settings,
+                now=self.clock.now,  # type: ignore[arg-type]
+                sleep=self.clock.sleep,
+                via="job" if by_job else "query",
+                wait=0,
             )
-        )  # fmt: skip
+        )
 
     # The end of every story
 
@@ -297,7 +307,9 @@ class Story(RuleBasedStateMachine):
 
 
 Story.TestCase.settings = profile(
-    max_examples=int(os.environ.get("ROLLBOOK_STORIES", "15")), stateful_step_count=25, deadline=None,
+    max_examples=int(os.environ.get("ROLLBOOK_STORIES", "15")),
+    stateful_step_count=25,
+    deadline=None,
     print_blob=True,
-)  # fmt: skip
+)
 TestAnyStoryEndsInTheTruth = Story.TestCase

@@ -110,9 +110,7 @@ async def test_the_experiment_shows_what_the_article_shows(busy: Simulator) -> N
     assert naive.duplicates > 0
     now = busy.now()
     dimensions = ("mediaStatsMinConversationMos", "conversationEnd")
-    recommended = await collect(
-        analytics, query(now - timedelta(minutes=11), now - timedelta(minutes=1), *dimensions)
-    )  # fmt: skip
+    recommended = await collect(analytics, query(now - timedelta(minutes=11), now - timedelta(minutes=1), *dimensions))
     assert recommended.announced < naive.announced, "the article: the total hits are smaller"
     assert 0 < recommended.more < naive.more, "and nearer to what comes"
     assert recommended.duplicates > 0, "the article: there were duplicates in both cases"

@@ -80,11 +80,17 @@ def test_a_channel_takes_a_thousand_subscriptions() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "v2.routing.queues.q.holograms", "v2.routing.queues.{id}.conversations", "v2.routing.queues.*.conversations",
-        "nonsense", "", "v2.users.u?presence&holograms", "v2.users.u?", "v2.users..conversations",
+        "v2.routing.queues.q.holograms",
+        "v2.routing.queues.{id}.conversations",
+        "v2.routing.queues.*.conversations",
+        "nonsense",
+        "",
+        "v2.users.u?presence&holograms",
+        "v2.users.u?",
+        "v2.users..conversations",
         f"v2.users.{'u' * 200}.conversations",
     ],
-)  # fmt: skip
+)
 def test_a_topic_that_is_none_fails_the_batch(name: str) -> None:
     """400 notification.invalid.topic, whether permissions are ignored or not; ids must be concrete."""
     for ignore in (False, True):

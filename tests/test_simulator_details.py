@@ -94,9 +94,12 @@ def test_what_started_earlier_and_ended_that_day_is_invisible() -> None:
 
 @pytest.mark.parametrize(
     "interval",
-    ["2026-03-02T10:00:00/2026-03-02T11:00:00", "2026-03-02T12:00:00+02:00/2026-03-02T13:00:00+02:00",
-     "2026-03-02T10:00:00.000000Z/2026-03-02T11:00:00.000Z"],
-)  # fmt: skip
+    [
+        "2026-03-02T10:00:00/2026-03-02T11:00:00",
+        "2026-03-02T12:00:00+02:00/2026-03-02T13:00:00+02:00",
+        "2026-03-02T10:00:00.000000Z/2026-03-02T11:00:00.000Z",
+    ],
+)
 def test_spellings_of_an_interval(interval: str) -> None:
     """Offsets, microseconds and no zone are read; no zone is UTC."""
     assert ids({"interval": interval}) == ids({"interval": HOUR})
@@ -174,32 +177,88 @@ QUEUE, USER, DIVISION = WORLD.queues[0]["id"], WORLD.users[0]["id"], WORLD.queue
 @pytest.mark.parametrize(
     ("body", "test"),
     [
-        (where({"dimension": "originatingDirection", "value": "outbound"}), lambda r: r["originatingDirection"] == "outbound"),
+        (
+            where({"dimension": "originatingDirection", "value": "outbound"}),
+            lambda r: r["originatingDirection"] == "outbound",
+        ),
         (where({"dimension": "divisionId", "value": DIVISION}), lambda r: DIVISION in r["divisionIds"]),
-        (where({"dimension": "mediaStatsMinConversationMos", "operator": "exists"}), lambda r: "mediaStatsMinConversationMos" in r),
-        (where({"dimension": "mediaStatsMinConversationMos", "range": {"lt": 4.0, "gte": 3.0}}),
-         lambda r: 3.0 <= r.get("mediaStatsMinConversationMos", 9) < 4.0),
-        (where({"type": "metric", "metric": "tAbandon", "operator": "exists"}),
-         lambda r: any(m["name"] == "tAbandon" for _, s, _ in segments(r) for m in s["metrics"])),
-        (where({"type": "metric", "metric": "nTransferred", "range": {"gt": 1}}),
-         lambda r: sum(m["value"] for p in r["participants"] for s in p["sessions"] for m in s["metrics"] if m["name"] == "nTransferred") > 1),
-        (where({"dimension": "mediaType", "value": "email"}, filters="segmentFilters"),
-         lambda r: any(s["mediaType"] == "email" for _, s, _ in segments(r))),
-        (where({"dimension": "queueId", "value": QUEUE}, {"dimension": "purpose", "value": "agent"}, filters="segmentFilters"),
-         lambda r: any(p["purpose"] == "agent" and g.get("queueId") == QUEUE for p, _, g in segments(r))),
-        (where({"dimension": "userId", "value": USER}, {"dimension": "segmentType", "value": "hold"}, filters="segmentFilters"),
-         lambda r: any(p.get("userId") == USER and g["segmentType"] == "hold" for p, _, g in segments(r))),
-        (where({"dimension": "disconnectType", "value": "consultTransfer"}, {"dimension": "wrapUpCode", "value": "ININ-WRAP-UP-TIMEOUT"},
-               kind="or", filters="segmentFilters"),
-         lambda r: any(g.get("disconnectType") == "consultTransfer" or g.get("wrapUpCode") == "ININ-WRAP-UP-TIMEOUT" for *_, g in segments(r))),
-        (where({"dimension": "recording", "value": True}, {"metric": "tSegmentDuration", "range": {"gt": 300_000}}, filters="segmentFilters"),
-         lambda r: any(s.get("recording") and "segmentEnd" in g
-                       and moment(g["segmentEnd"]) - moment(g["segmentStart"]) > timedelta(minutes=5) for _, s, g in segments(r))),
-        (where({"dimension": "requestedRouting", "value": "Standard"}, filters="segmentFilters"),
-         lambda r: any("Standard" in s.get("requestedRoutings", ()) for _, s, _ in segments(r))),
+        (
+            where({"dimension": "mediaStatsMinConversationMos", "operator": "exists"}),
+            lambda r: "mediaStatsMinConversationMos" in r,
+        ),
+        (
+            where({"dimension": "mediaStatsMinConversationMos", "range": {"lt": 4.0, "gte": 3.0}}),
+            lambda r: 3.0 <= r.get("mediaStatsMinConversationMos", 9) < 4.0,
+        ),
+        (
+            where({"type": "metric", "metric": "tAbandon", "operator": "exists"}),
+            lambda r: any(m["name"] == "tAbandon" for _, s, _ in segments(r) for m in s["metrics"]),
+        ),
+        (
+            where({"type": "metric", "metric": "nTransferred", "range": {"gt": 1}}),
+            lambda r: (
+                sum(
+                    m["value"]
+                    for p in r["participants"]
+                    for s in p["sessions"]
+                    for m in s["metrics"]
+                    if m["name"] == "nTransferred"
+                )
+                > 1
+            ),
+        ),
+        (
+            where({"dimension": "mediaType", "value": "email"}, filters="segmentFilters"),
+            lambda r: any(s["mediaType"] == "email" for _, s, _ in segments(r)),
+        ),
+        (
+            where(
+                {"dimension": "queueId", "value": QUEUE},
+                {"dimension": "purpose", "value": "agent"},
+                filters="segmentFilters",
+            ),
+            lambda r: any(p["purpose"] == "agent" and g.get("queueId") == QUEUE for p, _, g in segments(r)),
+        ),
+        (
+            where(
+                {"dimension": "userId", "value": USER},
+                {"dimension": "segmentType", "value": "hold"},
+                filters="segmentFilters",
+            ),
+            lambda r: any(p.get("userId") == USER and g["segmentType"] == "hold" for p, _, g in segments(r)),
+        ),
+        (
+            where(
+                {"dimension": "disconnectType", "value": "consultTransfer"},
+                {"dimension": "wrapUpCode", "value": "ININ-WRAP-UP-TIMEOUT"},
+                kind="or",
+                filters="segmentFilters",
+            ),
+            lambda r: any(
+                g.get("disconnectType") == "consultTransfer" or g.get("wrapUpCode") == "ININ-WRAP-UP-TIMEOUT"
+                for *_, g in segments(r)
+            ),
+        ),
+        (
+            where(
+                {"dimension": "recording", "value": True},
+                {"metric": "tSegmentDuration", "range": {"gt": 300_000}},
+                filters="segmentFilters",
+            ),
+            lambda r: any(
+                s.get("recording")
+                and "segmentEnd" in g
+                and moment(g["segmentEnd"]) - moment(g["segmentStart"]) > timedelta(minutes=5)
+                for _, s, g in segments(r)
+            ),
+        ),
+        (
+            where({"dimension": "requestedRouting", "value": "Standard"}, filters="segmentFilters"),
+            lambda r: any("Standard" in s.get("requestedRoutings", ()) for _, s, _ in segments(r)),
+        ),
         (where({"dimension": "direction", "operator": "notExists"}, filters="segmentFilters"), lambda r: False),
     ],
-)  # fmt: skip
+)
 def test_a_filter_finds_what_a_plain_search_finds(body: dict[str, Any], test: Any) -> None:
     """Each dimension, metric, operator and range selects exactly the records that have it."""
     assert set(ids(body)) == expected(test)
@@ -254,13 +313,19 @@ DAY_FILTER = where({"dimension": "conversationEnd", "operator": "exists"})["conv
         ({"interval": "2026-03-02T11:00Z/2026-03-02T10:00Z"}, "Invalid interval"),
         ({"interval": "2026-03-02T10:00Z/2026-03-02T10:00Z"}, "Invalid interval"),
         ({"interval": "2026-03-01T00:00Z/2026-03-08T00:00:00.001Z"}, "does not exceed 7 days."),
-        ({"interval": "2026-03-01T00:00Z/2026-04-01T00:00:00.001Z", "conversationFilters": DAY_FILTER}, "does not exceed 31 days."),
+        (
+            {"interval": "2026-03-01T00:00Z/2026-04-01T00:00:00.001Z", "conversationFilters": DAY_FILTER},
+            "does not exceed 31 days.",
+        ),
         ({"interval": HOUR, "paging": {"pageSize": 201, "pageNumber": 1}}, "pageSize may not exceed 200"),
         ({"interval": HOUR, "paging": {"pageSize": 0, "pageNumber": 1}}, "pageSize"),
         ({"interval": HOUR, "paging": {"pageSize": 25}}, "pageNumber"),
         ({"interval": HOUR, "paging": {"pageSize": 25, "pageNumber": "two"}}, "pageNumber"),
         ({"interval": HOUR, "paging": {"pageSize": 25, "pageNumber": 1, "page": 1}}, "Unrecognized field: page"),
-        ({"interval": HOUR, "paging": {"pageSize": 100, "pageNumber": 1001}}, "Pagination may not exceed 100000 results."),
+        (
+            {"interval": HOUR, "paging": {"pageSize": 100, "pageNumber": 1001}},
+            "Pagination may not exceed 100000 results.",
+        ),
         ({"interval": HOUR, "order": "up"}, "order"),
         ({"interval": HOUR, "orderBy": "mediaType"}, "orderBy"),
         ({"interval": HOUR, "cursor": "x"}, "Unrecognized field: cursor"),
@@ -280,7 +345,7 @@ DAY_FILTER = where({"dimension": "conversationEnd", "operator": "exists"})["conv
         (where({"dimension": "mediaStatsMinConversationMos", "range": {"gt": "five"}}), "numbers"),
         (where({"value": "44"}), "dimension"),
     ],
-)  # fmt: skip
+)
 def test_what_the_platform_refuses_is_refused(body: Any, words: str | None) -> None:
     """400 with a sentence that says why; an empty list of filters is no filter."""
     if words is None:
@@ -299,13 +364,27 @@ def test_limits_are_met_exactly() -> None:
     details_query.parse({"interval": HOUR, "paging": {"pageSize": 100, "pageNumber": 1000}})
 
 
-@given(st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | st.sampled_from(["and", "or", "exists", HOUR]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from("interval paging pageSize pageNumber conversationFilters type predicates clauses dimension operator value range gt".split()),
-        inner, max_size=5),
-    max_leaves=20,
-))  # fmt: skip
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False)
+        | st.text(max_size=8)
+        | st.sampled_from(["and", "or", "exists", HOUR]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    "interval paging pageSize pageNumber conversationFilters type predicates clauses dimension operator value range gt".split()
+                ),
+                inner,
+                max_size=5,
+            )
+        ),
+        max_leaves=20,
+    )
+)
 def test_any_json_is_read_or_refused(body: Any) -> None:
     """Nothing that a client sends makes the reader fail in another way."""
     for query in (body, {"interval": HOUR, "segmentFilters": body}):

@@ -115,9 +115,12 @@ async def test_a_user_is_busy_while_a_conversation_is(listener: Listener) -> Non
     assert {one["status"] for one in states} >= {"INTERACTING", "IDLE"}
     starts = {
         segment["segmentStart"]
-        for life in world.by_id.values() for who in life.record["participants"] if who.get("userId") == user
-        for session in who["sessions"] for segment in session["segments"]
-    }  # fmt: skip
+        for life in world.by_id.values()
+        for who in life.record["participants"]
+        if who.get("userId") == user
+        for session in who["sessions"]
+        for segment in session["segments"]
+    }
     assert {one["startTime"] for one in states if one["status"] == "INTERACTING"} <= starts
     active = [sum(side["active"] for side in medium.values()) for one in heard[summary] for medium in [one["call"]]]
     assert 0 in active
@@ -181,8 +184,10 @@ async def test_a_scheduled_callback_is_in_its_queue_from_the_beginning() -> None
         first.setdefault(body["id"], body)
     found = [
         one["callbacks"][0]["initialState"]
-        for body in first.values() for one in body["participants"] if one.get("callbacks")
-    ]  # fmt: skip
+        for body in first.values()
+        for one in body["participants"]
+        if one.get("callbacks")
+    ]
     assert len(found) > 5
     assert set(found) == {"scheduled"}
 

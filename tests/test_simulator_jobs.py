@@ -74,9 +74,11 @@ def test_a_job_goes_through_its_states() -> None:
         office.clock += 1
     assert states == ["QUEUED", "PENDING", "PENDING", "FULFILLED"]
     assert office.jobs.status(job, ME) == {
-        "state": "FULFILLED", "submissionDate": text(NOW), "completionDate": text(NOW),
+        "state": "FULFILLED",
+        "submissionDate": text(NOW),
+        "completionDate": text(NOW),
         "expirationDate": text(NOW + timedelta(days=1)),
-    }  # fmt: skip
+    }
     office.now += timedelta(days=1)
     assert office.state(job) == "EXPIRED"
     assert refused(office.page, job).status == 400
@@ -135,10 +137,19 @@ def test_only_so_many_at_once() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [None, {}, {"interval": "x"}, {**DAY, "paging": {"pageSize": 1, "pageNumber": 1}}, {**DAY, "aggregations": []},
-     {**DAY, "limit": 0}, {**DAY, "limit": True}, {**DAY, "startOfDayIntervalMatching": "yes"}, {**DAY, "order": "x"},
-     {"interval": "2026-03-01T00:00Z/2026-04-01T00:00:01Z"}],
-)  # fmt: skip
+    [
+        None,
+        {},
+        {"interval": "x"},
+        {**DAY, "paging": {"pageSize": 1, "pageNumber": 1}},
+        {**DAY, "aggregations": []},
+        {**DAY, "limit": 0},
+        {**DAY, "limit": True},
+        {**DAY, "startOfDayIntervalMatching": "yes"},
+        {**DAY, "order": "x"},
+        {"interval": "2026-03-01T00:00Z/2026-04-01T00:00:01Z"},
+    ],
+)
 def test_what_a_job_may_not_be_asked(body: object) -> None:
     """Paging and aggregations belong to the query, and the rest must be in order: 400."""
     assert refused(parse, body, Rules()).status == 400

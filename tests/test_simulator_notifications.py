@@ -310,11 +310,18 @@ async def test_users_media_and_detail_events_are_told_on_their_topics(client: Cl
     life = next(
         one
         for one in client.sim.world.lives
-        if (worked := [part for party in one.record["participants"] if party["purpose"] == "agent"
-                       for session in party["sessions"] for part in session["segments"]])
+        if (
+            worked := [
+                part
+                for party in one.record["participants"]
+                if party["purpose"] == "agent"
+                for session in party["sessions"]
+                for part in session["segments"]
+            ]
+        )
         and min(part["segmentStart"] for part in worked) > first
         and any(part["segmentType"] == "wrapup" and part.get("segmentEnd", "9") < last for part in worked)
-    )  # fmt: skip
+    )
     detail = f"v2.detail.events.conversation.{life.id}?customer.end&user.start&acw"
     _, socket = await client.listening(f"v2.users.{user}?conversations", f"v2.users.{user}.conversations.calls", detail)
     await client.pass_(hours=1)
@@ -603,10 +610,12 @@ async def test_late_events_are_late(client: Client) -> None:
 @pytest.mark.parametrize(
     ("name", "parameters", "sign"),
     [
-        ("contradict", {}, "disconnectedTime"), ("strange", {"what": "field"}, "simulatedExtra"),
-        ("strange", {"what": "enum"}, "levitating"), ("strange", {"what": "topic"}, ".holograms"),
+        ("contradict", {}, "disconnectedTime"),
+        ("strange", {"what": "field"}, "simulatedExtra"),
+        ("strange", {"what": "enum"}, "levitating"),
+        ("strange", {"what": "topic"}, ".holograms"),
     ],
-)  # fmt: skip
+)
 async def test_strange_events_are_strange_and_still_json(
     client: Client, name: str, parameters: dict[str, str], sign: str
 ) -> None:

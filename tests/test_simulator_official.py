@@ -47,9 +47,10 @@ class Program:
 
     async def sign_in(self) -> None:
         answer = await self.http.post(
-            "/oauth/token", data={"grant_type": "client_credentials"},
+            "/oauth/token",
+            data={"grant_type": "client_credentials"},
             auth=(self.simulator.client_id, self.simulator.client_secret),
-        )  # fmt: skip
+        )
         self.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     async def get(self, path: str, **params: Any) -> Any:
@@ -73,9 +74,15 @@ class Program:
 async def program() -> AsyncIterator[Program]:
     """In an organisation of half a day, whose clock stands."""
     simulator = Simulator(
-        seed=9, start=START, rate=0, per_hour=120, queues=12, users=14, rate_limit=100_000,
+        seed=9,
+        start=START,
+        rate=0,
+        per_hour=120,
+        queues=12,
+        users=14,
+        rate_limit=100_000,
         job_rules=Rules(lag=timedelta(0), seconds=0.0),
-    )  # fmt: skip
+    )
     simulator.clock.advance(timedelta(hours=12))
     async with simulator, httpx.AsyncClient(base_url=simulator.api_url) as http:
         made = Program(simulator, http)
@@ -110,11 +117,13 @@ async def test_a_value_may_be_spelled_in_either_way(program: Program) -> None:
             {"type": word("metric"), "metric": "tTalk", "range": {"gt": "60000" if loud else 60000}},
         ]
         return {
-            "interval": HOURS, "order": word("desc"), "orderBy": word("conversationEnd"),
+            "interval": HOURS,
+            "order": word("desc"),
+            "orderBy": word("conversationEnd"),
             "paging": {"pageSize": "50" if loud else 50, "pageNumber": "2" if loud else 2},
             "conversationFilters": [{"type": word("and"), "predicates": predicates}],
             "aggregations": [{"type": word("termFrequency"), "dimension": "divisionId", "size": "2" if loud else 2}],
-        }  # fmt: skip
+        }
 
     quiet = await program.post(QUERY, asked(loud=False))
     assert await program.post(QUERY, asked(loud=True)) == quiet
@@ -133,11 +142,14 @@ async def test_a_value_may_be_spelled_in_either_way(program: Program) -> None:
     [
         ({"order": "sideways"}, "Invalid order"),
         ({"conversationFilters": [{"type": "xor", "predicates": []}]}, "Invalid filter type"),
-        ({"segmentFilters": [{"type": "and", "predicates": [{"dimension": "queueId", "value": "x", "values": []}]}]}, "values"),
+        (
+            {"segmentFilters": [{"type": "and", "predicates": [{"dimension": "queueId", "value": "x", "values": []}]}]},
+            "values",
+        ),
         ({"segmentFilters": [{"type": "and", "predicate": []}]}, "Unrecognized field: predicate"),
         ({"aggregations": [{"type": "termFrequency", "dimension": "nothing"}]}, "nothing"),
     ],
-)  # fmt: skip
+)
 async def test_what_is_neither_is_refused(program: Program, more: dict[str, Any], words: str) -> None:
     """A field or a word that the platform does not have is refused with 400, wherever in the body it stands."""
     refused = await program.post(QUERY, {"interval": HOURS, **more}, 400)
@@ -166,8 +178,11 @@ async def test_every_group_names_its_medium(program: Program) -> None:
         assert names == {("mediaType", "queueId") if asked else ("mediaType",)}
         offered = sum(
             metric["stats"]["count"]
-            for one in results for data in one["data"] for metric in data["metrics"] if metric["metric"] == "nOffered"
-        )  # fmt: skip
+            for one in results
+            for data in one["data"]
+            for metric in data["metrics"]
+            if metric["metric"] == "nOffered"
+        )
         counted = await program.post(AGGREGATES, {**body, "metrics": ["nOffered"], "groupBy": ["conversationId"]})
         assert offered == sum(one["data"][0]["metrics"][0]["stats"]["count"] for one in counted["results"]) > 100
 
@@ -175,11 +190,16 @@ async def test_every_group_names_its_medium(program: Program) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"timeZone": "Europe/Berlin"}, {"views": [{"target": "tTalk"}]}, {"alternateTimeDimension": "eventTime"},
-        {"queryType": "topN"}, {"limit": 3}, {"groupBy": ["wrapUpCode"]}, {"granularity": "P1M"},
+        {"timeZone": "Europe/Berlin"},
+        {"views": [{"target": "tTalk"}]},
+        {"alternateTimeDimension": "eventTime"},
+        {"queryType": "topN"},
+        {"limit": 3},
+        {"groupBy": ["wrapUpCode"]},
+        {"granularity": "P1M"},
         {"filter": {"type": "and", "predicates": [{"dimension": "disconnectType", "value": "peer"}]}},
     ],
-)  # fmt: skip
+)
 async def test_what_an_aggregates_query_cannot_do_here_is_said(program: Program, more: dict[str, Any]) -> None:
     """What the platform has and the simulator has not is 501 with its name; it was passed over in silence, or 400."""
     refused = await program.post(AGGREGATES, {"interval": HOURS, "metrics": ["tTalk"], **more}, 501)
@@ -193,9 +213,7 @@ async def test_what_an_aggregates_query_cannot_do_here_is_said(program: Program,
 async def test_no_id_is_given_twice(program: Program) -> None:
     """Jobs, organisation, divisions, queues, users, wrap-up codes and conversations all have ids of their own."""
     job = {"interval": HOURS}
-    made = [
-        (await program.post("/api/v2/analytics/conversations/details/jobs", job, 202))["jobId"] for _ in range(10)
-    ]  # fmt: skip
+    made = [(await program.post("/api/v2/analytics/conversations/details/jobs", job, 202))["jobId"] for _ in range(10)]
     world = program.simulator.world
     entities = [world.organization, *world.divisions, *world.queues, *world.users, *world.wrap_up_codes]
     every = [*made, *(one["id"] for one in entities), *world.by_id]
@@ -286,10 +304,12 @@ async def test_divisions_roles_and_permissions_are_listed_as_asked(program: Prog
 @pytest.mark.parametrize(
     ("path", "parameter"),
     [
-        ("/api/v2/routing/queues", "expand"), ("/api/v2/authorization/divisions", "nextPage"),
-        ("/api/v2/authorization/divisions", "expand"), ("/api/v2/authorization/roles", "previousPage"),
+        ("/api/v2/routing/queues", "expand"),
+        ("/api/v2/authorization/divisions", "nextPage"),
+        ("/api/v2/authorization/divisions", "expand"),
+        ("/api/v2/authorization/roles", "previousPage"),
     ],
-)  # fmt: skip
+)
 async def test_a_parameter_that_is_not_simulated_is_refused(program: Program, path: str, parameter: str) -> None:
     """A documented parameter that would change nothing here is 501 with its name, and is not passed over."""
     answer = await program.http.get(path, params={parameter: "x"})
@@ -303,9 +323,12 @@ async def test_wrap_up_codes_are_those_of_the_conversations(program: Program) ->
     truth = program.simulator.truth(START, START + timedelta(hours=12))
     used = {
         segment["wrapUpCode"]
-        for record in truth.values() for who in record["participants"] for session in who["sessions"]
-        for segment in session["segments"] if "wrapUpCode" in segment
-    }  # fmt: skip
+        for record in truth.values()
+        for who in record["participants"]
+        for session in who["sessions"]
+        for segment in session["segments"]
+        if "wrapUpCode" in segment
+    }
     assert used - {"ININ-WRAP-UP-TIMEOUT"} == listed.keys()
     assert await program.names("/api/v2/routing/wrapupcodes", name="Comp*") == ["Complaint"]
 
@@ -339,10 +362,13 @@ async def test_a_conversation_that_goes_on(program: Program) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/api/v2/conversations/calls/x"), ("GET", "/api/v2/scripts"), ("POST", "/api/v2/routing/queues"),
-        ("POST", "/api/v2/analytics/users/details/query"), ("PATCH", "/api/v2/users/x"),
+        ("GET", "/api/v2/conversations/calls/x"),
+        ("GET", "/api/v2/scripts"),
+        ("POST", "/api/v2/routing/queues"),
+        ("POST", "/api/v2/analytics/users/details/query"),
+        ("PATCH", "/api/v2/users/x"),
     ],
-)  # fmt: skip
+)
 async def test_what_is_not_simulated_does_not_claim_that_it_does_not_exist(
     program: Program, method: str, path: str
 ) -> None:
@@ -372,7 +398,11 @@ async def test_queue_observations(program: Program) -> None:
 async def _observed(program: Program, queue: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Who interacts in a queue, and the whole answer."""
     clause = {"type": "or", "predicates": [{"dimension": "queueId", "value": queue}]}
-    body = {"filter": {"type": "AND", "clauses": [clause]}, "detailMetrics": ["oInteracting"], "metrics": ["oUserRoutingStatuses"]}  # fmt: skip
+    body = {
+        "filter": {"type": "AND", "clauses": [clause]},
+        "detailMetrics": ["oInteracting"],
+        "metrics": ["oUserRoutingStatuses"],
+    }
     results = (await program.post("/api/v2/analytics/queues/observations/query", body))["results"]
     found = [each for one in results for data in one["data"] for each in data.get("observations", ())]
     counts = [data["stats"]["count"] for one in results[1:] for data in one["data"]]
@@ -392,8 +422,10 @@ async def test_users_are_searched(program: Program) -> None:
     assert await search(exact) == ["Agent 2"]
     assert await search(starts) == ["Agent 1", "Agent 10", "Agent 11", "Agent 12", "Agent 13", "Agent 14"]
     assert await search(starts, {**exact, "value": "agent11@simulated.example", "operator": "not"}, pageSize="3") == [
-        "Agent 1", "Agent 10", "Agent 12",
-    ]  # fmt: skip
+        "Agent 1",
+        "Agent 10",
+        "Agent 12",
+    ]
     either = {"group": [{**exact, "operator": "OR"}, {**starts, "value": "Agent 3", "operator": "OR"}]}
     assert await search(either, sortBy="name", sortOrder="desc") == ["Agent 3", "Agent 2"]
     refused = await program.post(path, {"query": [{"type": "REGEX", "fields": ["name"], "value": ".*"}]}, 501)
@@ -489,10 +521,13 @@ async def test_a_browser_may_ask(program: Program) -> None:
     [
         ({"X-Forwarded-Proto": "https"}, "wss://127.0.0.1:"),
         ({"X-Forwarded-Proto": "https", "Host": "api.mypurecloud.com"}, "wss://streaming.mypurecloud.com/channels/"),
-        ({"X-Forwarded-Proto": "https", "X-Forwarded-Host": "api.example:8443"}, "wss://streaming.example:8443/channels/"),
+        (
+            {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "api.example:8443"},
+            "wss://streaming.example:8443/channels/",
+        ),
         ({}, "ws://127.0.0.1:"),
     ],
-)  # fmt: skip
+)
 async def test_sockets_are_where_the_client_can_reach_them(
     program: Program, headers: dict[str, str], begins: str
 ) -> None:
@@ -575,7 +610,7 @@ async def test_nobody_hears_of_a_client_that_left(program: Program, caplog: pyte
         f"POST {QUERY} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{{",
         f"POST {CHANNELS}/x/subscriptions HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 999\r\n\r\n[",
         "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 999\r\n\r\ng",
-    ):  # fmt: skip
+    ):
         before = program.simulator.request_counts.total()
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(head.encode())

@@ -31,8 +31,17 @@ LISTS = "GET /api/v2/routing/queues"
 async def guest() -> AsyncIterator[Guest]:
     """Signed in to an organisation of half a day and of 60 queues, whose clock stands."""
     seconds = Seconds()
-    simulator = Simulator(seed=6, start=START, rate=0, per_hour=40, monotonic=seconds, token_lifetime=600, queues=60,
-                          rate_limit=10_000, job_rules=Rules(lag=timedelta(0)))  # fmt: skip
+    simulator = Simulator(
+        seed=6,
+        start=START,
+        rate=0,
+        per_hour=40,
+        monotonic=seconds,
+        token_lifetime=600,
+        queues=60,
+        rate_limit=10_000,
+        job_rules=Rules(lag=timedelta(0)),
+    )
     simulator.clock.advance(NOON - START)
     async with simulator, httpx.AsyncClient(base_url=simulator.api_url) as http:
         signed_in = Guest(http, simulator, seconds)
@@ -150,17 +159,24 @@ async def test_one_record_poisons_every_answer_that_has_it(guest: Guest) -> None
     other = (await guest.query(**page(2, 1))).json()["conversations"][0]["conversationId"]
     strike(guest, "poison", ids=[first])
     poisoned = [
-        await guest.query(**page(1)), await by_id(guest, first, other), await guest.get(f"{done}/results"),
+        await guest.query(**page(1)),
+        await by_id(guest, first, other),
+        await guest.get(f"{done}/results"),
         await guest.get(f"/api/v2/analytics/conversations/{first}/details"),
-    ]  # fmt: skip
+    ]
     assert [answer.status_code for answer in poisoned] == [500] * 4
     assert found(await guest.query(**page(2, 1))) == {other} == found(await by_id(guest, other))
 
 
 async def test_one_job_always_fails(guest: Guest) -> None:
     """However often it is begun; a job of another time is done."""
-    guest.simulator.faults.add(Fault("failing_jobs", at=NOON, parameters={
-        "start": "2026-03-02T10:00:00Z", "end": "2026-03-02T10:01:00Z", "message": "No."}))  # fmt: skip
+    guest.simulator.faults.add(
+        Fault(
+            "failing_jobs",
+            at=NOON,
+            parameters={"start": "2026-03-02T10:00:00Z", "end": "2026-03-02T10:01:00Z", "message": "No."},
+        )
+    )
     states = [(await guest.get(await job(guest, one))).json() for one in (HOUR, HOUR, HOUR.replace("T10:0", "T10:3"))]
     assert [state["state"] for state in states] == ["FAILED", "FAILED", "FULFILLED"]
     assert states[0]["errorMessage"] == "No."
@@ -179,8 +195,11 @@ async def test_an_id_spoils_a_batch(guest: Guest) -> None:
     strike(guest, "bad_id", f"GET {DETAILS}")
     strike(guest, "long_address", most=200)
     assert [(await by_id(guest, *ids)).status_code for ids in (known[:1], ["x y"], [unknown], known * 4)] == [
-        200, 400, 200, 414
-    ]  # fmt: skip
+        200,
+        400,
+        200,
+        414,
+    ]
 
 
 async def test_an_address_that_is_too_long_is_refused_by_the_organisation(guest: Guest) -> None:
@@ -201,10 +220,14 @@ async def test_emptiness_comes_once_and_on_a_page(guest: Guest) -> None:
     strike(guest, "empty", QUERY, count=1, page=2)
     assert [found(await guest.query(**page(number))) == set() for number in (1, 2, 2)] == [False, True, False]
     for ask in (
-        lambda: by_id(guest, *everything[:3]), lambda: guest.get(f"{done}/results"), lambda: guest.get(QUEUES),
-        lambda: guest.get("/api/v2/organizations/me"), lambda: guest.get("/api/v2/authorization/divisions"),
-        lambda: guest.get("/api/v2/users"), lambda: guest.get("/api/v2/notifications/channels"),
-    ):  # fmt: skip
+        lambda: by_id(guest, *everything[:3]),
+        lambda: guest.get(f"{done}/results"),
+        lambda: guest.get(QUEUES),
+        lambda: guest.get("/api/v2/organizations/me"),
+        lambda: guest.get("/api/v2/authorization/divisions"),
+        lambda: guest.get("/api/v2/users"),
+        lambda: guest.get("/api/v2/notifications/channels"),
+    ):
         strike(guest, "empty", count=1)
         assert [(await ask()).content == b"{}" for _ in range(2)] == [True, False]
 
@@ -265,8 +288,9 @@ async def test_a_replica_answers_from_the_past(guest: Guest) -> None:
 async def test_divisions_are_taken_away_for_a_time(guest: Guest) -> None:
     """Lists, queries and the divisions themselves agree; afterwards all are back."""
     everything, queues = await guest.ids(), (await guest.get(QUEUES)).json()["total"]
-    guest.simulator.faults.add(Fault("fewer_divisions", count=None, until=NOON + timedelta(minutes=1),
-                                     parameters={"most": 1}))  # fmt: skip
+    guest.simulator.faults.add(
+        Fault("fewer_divisions", count=None, until=NOON + timedelta(minutes=1), parameters={"most": 1})
+    )
     divisions = (await guest.get("/api/v2/authorization/divisions")).json()["entities"]
     assert len(divisions) == 1
     assert {one["division"]["id"] for one in (await guest.get(QUEUES)).json()["entities"]} == {divisions[0]["id"]}
@@ -346,8 +370,10 @@ async def test_pages_repeat_for_ever(guest: Guest) -> None:
     assert found(answers[2]) == found(answers[3]) != set()
     lists = [(await guest.get(QUEUES, pageNumber=number)).json() for number in (1, 2, 70)]
     assert [(one["pageNumber"], one["pageCount"], len(one["entities"])) for one in lists] == [
-        (1, 2, 25), (2, 3, 25), (70, 71, 25)
-    ]  # fmt: skip
+        (1, 2, 25),
+        (2, 3, 25),
+        (70, 71, 25),
+    ]
     assert "pageNumber=71" in lists[2]["nextUri"]
     strike(guest, "same_page", QUERY)
     assert found(await guest.query(**page(3))) == found(await guest.query(**page(1)))
@@ -434,11 +460,17 @@ async def test_every_answer_has_the_organisations_own_date(guest: Guest) -> None
     strike(guest, "too_much", f"GET {DETAILS}", ids=0, body="html")
     strike(guest, "trickle", "GET */organizations/me", seconds=0)
     answers = [
-        await guest.query(), await guest.sign_in(), await guest.http.post("/oauth/token", data=form),
-        await guest.http.get(QUEUES), await guest.get("/nowhere"), await guest.get("/api/v2/users"),
-        await by_id(guest, "x"), await guest.get("/api/v2/organizations/me"),
-        await guest.get("/api/v2/notifications/channels"), await guest.http.get("/channels/unknown"),
-    ]  # fmt: skip
+        await guest.query(),
+        await guest.sign_in(),
+        await guest.http.post("/oauth/token", data=form),
+        await guest.http.get(QUEUES),
+        await guest.get("/nowhere"),
+        await guest.get("/api/v2/users"),
+        await by_id(guest, "x"),
+        await guest.get("/api/v2/organizations/me"),
+        await guest.get("/api/v2/notifications/channels"),
+        await guest.http.get("/channels/unknown"),
+    ]
     assert [answer.status_code for answer in answers] == [200, 200, 400, 401, 404, 503, 502, 200, 200, 404]
     assert {parsedate_to_datetime(answer.headers["Date"]) for answer in answers} == {NOON}
 
@@ -450,8 +482,10 @@ async def test_a_date_is_off_absent_or_wrong_once(guest: Guest) -> None:
     strike(guest, "no_date", LISTS)
     dates = [(await guest.get(path)).headers.get("Date") for path in ("/api/v2/users", "/api/v2/users", QUEUES)]
     assert [parsedate_to_datetime(one) - NOON if one else None for one in dates] == [
-        timedelta(hours=-22), timedelta(days=-1), None
-    ]  # fmt: skip
+        timedelta(hours=-22),
+        timedelta(days=-1),
+        None,
+    ]
 
 
 async def test_the_clock_jumps_and_the_index_falls_behind(guest: Guest) -> None:
@@ -530,7 +564,7 @@ async def test_answers_have_what_no_model_has(guest: Guest, what: str) -> None:
         ('{"kind": "odd_record", "at": 1, "what": "green", "share": 1}', "what must be one of far_end"),
         ('{"kind": "fields"}', "set or drop is missing"),
     ],
-)  # fmt: skip
+)
 def test_bad_parameters_are_refused(script: str, words: str) -> None:
     """One line says what is wrong with which fault."""
     with pytest.raises(ScriptError) as error:
@@ -549,10 +583,16 @@ async def test_what_a_quirk_leaves_alone_is_not_counted(guest: Guest) -> None:
 
 
 NEEDED: dict[str, dict[str, Any]] = {
-    "too_much": {"rows": 10_000}, "slice": {"start": 0, "end": 1}, "poison": {"share": 0.1, "status": 503},
-    "long_address": {"most": 10_000}, "stale": {"seconds": 60}, "fields": {"drop": ["total"]},
-    "bad_bytes": {"what": "nan", "row": 0}, "shard": {"share": 0.1}, "bomb": {"mb": 1},
-}  # fmt: skip
+    "too_much": {"rows": 10_000},
+    "slice": {"start": 0, "end": 1},
+    "poison": {"share": 0.1, "status": 503},
+    "long_address": {"most": 10_000},
+    "stale": {"seconds": 60},
+    "fields": {"drop": ["total"]},
+    "bad_bytes": {"what": "nan", "row": 0},
+    "shard": {"share": 0.1},
+    "bomb": {"mb": 1},
+}
 
 
 @pytest.mark.parametrize(
@@ -566,11 +606,19 @@ async def test_a_kind_strikes_any_path_and_is_no_error_of_the_simulators_own(
     strike(guest, kind, **NEEDED.get(kind, {}))
     form = {"grant_type": "client_credentials", "client_id": "nobody", "client_secret": "nothing"}
     for ask in (
-        guest.query(), guest.query(**page(2)), guest.query(interval="never"), by_id(guest, "x"), guest.get(done),
-        guest.get(QUEUES, pageNumber=9), guest.get(f"{done}/results"), guest.get("/api/v2/users"),
-        guest.get("/api/v2/organizations/me"), guest.http.post("/oauth/token", data=form), guest.get("/nowhere"),
+        guest.query(),
+        guest.query(**page(2)),
+        guest.query(interval="never"),
+        by_id(guest, "x"),
+        guest.get(done),
+        guest.get(QUEUES, pageNumber=9),
+        guest.get(f"{done}/results"),
+        guest.get("/api/v2/users"),
+        guest.get("/api/v2/organizations/me"),
+        guest.http.post("/oauth/token", data=form),
+        guest.get("/nowhere"),
         guest.http.post("/api/v2/notifications/channels", headers=guest.headers),
-    ):  # fmt: skip
+    ):
         async with asyncio.timeout(10):
             assert (await ask).status_code != 500
     assert not [record for record in caplog.records if record.exc_info]

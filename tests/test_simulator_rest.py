@@ -71,8 +71,15 @@ class Guest:
 async def guest() -> AsyncIterator[Guest]:
     """Signed in to an organisation of half a day, whose clock stands."""
     seconds = Seconds()
-    simulator = Simulator(seed=6, start=START, rate=0, per_hour=40, monotonic=seconds, token_lifetime=600,
-                          job_rules=Rules(lag=timedelta(0)))  # fmt: skip
+    simulator = Simulator(
+        seed=6,
+        start=START,
+        rate=0,
+        per_hour=40,
+        monotonic=seconds,
+        token_lifetime=600,
+        job_rules=Rules(lag=timedelta(0)),
+    )
     simulator.clock.advance(NOON - START)
     async with simulator, httpx.AsyncClient(base_url=simulator.api_url) as http:
         one = Guest(http, simulator, seconds)
@@ -110,7 +117,11 @@ async def test_signing_in_by_header_or_by_form(guest: Guest) -> None:
 @pytest.mark.parametrize(
     ("form", "header", "error"),
     [
-        ({"grant_type": "client_credentials"}, "Basic " + base64.b64encode(b"simulated-client:wrong").decode(), "invalid_client"),
+        (
+            {"grant_type": "client_credentials"},
+            "Basic " + base64.b64encode(b"simulated-client:wrong").decode(),
+            "invalid_client",
+        ),
         ({"grant_type": "client_credentials"}, "Basic " + base64.b64encode(b"nobody:x").decode(), "invalid_client"),
         ({"grant_type": "client_credentials"}, "Basic %%%", "invalid_client"),
         ({"grant_type": "client_credentials"}, "Bearer x", "invalid_client"),
@@ -118,7 +129,7 @@ async def test_signing_in_by_header_or_by_form(guest: Guest) -> None:
         ({"grant_type": "password"}, "Basic right", "unsupported_grant_type"),
         ({}, "Basic right", "invalid_request"),
     ],
-)  # fmt: skip
+)
 async def test_a_sign_in_that_is_refused(guest: Guest, form: dict[str, str], header: str | None, error: str) -> None:
     """400 and an OAuth error body, which is no ErrorBody."""
     right = base64.b64encode(f"{guest.simulator.client_id}:{guest.simulator.client_secret}".encode()).decode()
@@ -450,11 +461,16 @@ async def test_the_short_way_to_an_error(guest: Guest) -> None:
 
 def test_a_script_is_read() -> None:
     """A JSON list; times as texts or as seconds, parameters beside the other keys."""
-    script = load(json.dumps([
-        {"kind": "status", "path": "POST */query", "after": 3, "count": None, "status": 503, "retry_after": 2},
-        {"kind": "revoke", "at": "2026-03-02T10:00:00Z"}, {"kind": "hide", "at": 90, "share": 0.1},
-        {"kind": "broken", "at": 10, "until": 20},
-    ]))  # fmt: skip
+    script = load(
+        json.dumps(
+            [
+                {"kind": "status", "path": "POST */query", "after": 3, "count": None, "status": 503, "retry_after": 2},
+                {"kind": "revoke", "at": "2026-03-02T10:00:00Z"},
+                {"kind": "hide", "at": 90, "share": 0.1},
+                {"kind": "broken", "at": 10, "until": 20},
+            ]
+        )
+    )
     assert [one.kind for one in script] == ["status", "revoke", "hide", "broken"]
     assert script[0].parameters == {"status": 503, "retry_after": 2}
     played = Script(script, START)
@@ -468,14 +484,21 @@ def test_a_script_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no JSON"), ("{}", "list"), ("[1]", "object"), ('[{"kind": "x"}]', "unknown kind 'x'"),
-        ('[{"kind": "status"}]', "status is missing"), ('[{"kind": "status", "status": "x"}]', "a number"),
-        ('[{"kind": "status", "status": true}]', "a number"), ('[{"kind": "revoke"}]', "path or a time"),
-        ('[{"kind": "revoke", "at": "soon"}]', "neither a time"), ('[{"kind": "revoke", "at": 1, "x": 2}]', "unknown key 'x'"),
-        ('[{"kind": "broken", "after": -1}]', "after"), ('[{"kind": "broken", "path": 5}]', "path"),
+        ("{", "no JSON"),
+        ("{}", "list"),
+        ("[1]", "object"),
+        ('[{"kind": "x"}]', "unknown kind 'x'"),
+        ('[{"kind": "status"}]', "status is missing"),
+        ('[{"kind": "status", "status": "x"}]', "a number"),
+        ('[{"kind": "status", "status": true}]', "a number"),
+        ('[{"kind": "revoke"}]', "path or a time"),
+        ('[{"kind": "revoke", "at": "soon"}]', "neither a time"),
+        ('[{"kind": "revoke", "at": 1, "x": 2}]', "unknown key 'x'"),
+        ('[{"kind": "broken", "after": -1}]', "after"),
+        ('[{"kind": "broken", "path": 5}]', "path"),
         ('[{"kind": "forget", "at": 1, "ids": "a"}]', "list of texts"),
     ],
-)  # fmt: skip
+)
 def test_a_script_that_cannot_be_played(text: str, words: str) -> None:
     """The error names what is wrong."""
     with pytest.raises(ScriptError, match=re.escape(words)):

@@ -83,38 +83,143 @@ def everything() -> dict[str, Any]:
     line = {"ani": "tel:+13175550123", "dnis": "tel:+18005550100", "provider": "Edge", "recording": True}
     campaign = {"outboundCampaignId": "c1", "outboundContactListId": "l1", "outboundContactId": "k1"}
     outcome = {
-        "flowOutcomeId": "o1", "flowOutcomeValue": "SUCCESS", "flowOutcomeStartTimestamp": at(2),
+        "flowOutcomeId": "o1",
+        "flowOutcomeValue": "SUCCESS",
+        "flowOutcomeStartTimestamp": at(2),
         "flowOutcomeEndTimestamp": at(8),
-    }  # fmt: skip
+    }
     flow = {
-        "flowId": "f1", "flowType": "INBOUNDCALL", "flowVersion": "7.0", "exitReason": "TRANSFER", "transferType": "ACD",
+        "flowId": "f1",
+        "flowType": "INBOUNDCALL",
+        "flowVersion": "7.0",
+        "exitReason": "TRANSFER",
+        "transferType": "ACD",
         "outcomes": [outcome],
-    }  # fmt: skip
+    }
     queue = {"queueId": "q1"}
     people = [
-        {"participantId": "p1", "purpose": "customer", "participantName": "Caller", "externalContactId": "e1",
-         "attributes": {"account": 100234}, "sessions": [
-             session("s1", "voice", segment("system", -0.013, 0), segment("interact", 0, 300, disconnectType="endpoint", **queue), **line, **campaign)]},
-        {"participantId": "p2", "purpose": "ivr", "sessions": [
-            session("s2", "voice", segment("ivr", 0, 10, disconnectType="transfer"), peerId="s1", flow=flow, **line)]},
-        {"participantId": "p3", "purpose": "acd", "sessions": [
-            session("s3", "voice", segment("delay", 10, 11, **queue), segment("interact", 11, 40, disconnectType="transfer", requestedRoutingSkillIds=["k"], **queue),
-                    peerId="s1", usedRouting="Standard", requestedRoutings=["Standard"], **line)]},
-        {"participantId": "p4", "purpose": "agent", "userId": "u1", "sessions": [
-            session("s4", "voice", segment("alert", 20, 30, disconnectType="noAnswerTransfer", **queue), peerId="s1", **line)]},
-        {"participantId": "p5", "purpose": "agent", "userId": "u2", "sessions": [
-            session("s5", "voice", segment("alert", 35, 40, **queue), segment("interact", 40, 100, **queue), segment("hold", 100, 120, **queue),
-                    segment("interact", 120, 140, **queue), segment("hold", 140, 160, **queue), segment("interact", 160, 200, disconnectType="peer", **queue),
-                    segment("wrapup", 200, 230, wrapUpCode="w1", wrapUpNote="done", **queue), peerId="s1", **line),
-            session("s6", "callback", segment("scheduled", 205, 210), segment("interact", 210, 220, disconnectType="client"),
-                    callbackNumbers=["+13175550100"], callbackScheduledTime=at(3600), callbackUserName="Somebody")]},
-        {"participantId": "p6", "purpose": "voicemail", "userId": "u1", "sessions": [
-            session("s7", "voice", segment("voicemail", 250, 300, disconnectType="endpoint", **queue), peerId="s1", **line)]},
-        {"participantId": "p7", "purpose": "agent", "userId": "u3", "sessions": [
-            session("s8", "email", segment("alert", 10, 12), segment("interact", 12, 20, subject="Help"), segment("parked", 20, 50), segment("interact", 50, 60, disconnectType="inactivity")),
-            session("s9", "message", segment("interact", 60, 290, disconnectType="sessionExpired"), messageType="webmessaging", addressFrom="a", addressTo="b"),
-            session("s10", "chat", segment("interact", 70, None), provider="Webchat Provider")]},
-    ]  # fmt: skip
+        {
+            "participantId": "p1",
+            "purpose": "customer",
+            "participantName": "Caller",
+            "externalContactId": "e1",
+            "attributes": {"account": 100234},
+            "sessions": [
+                session(
+                    "s1",
+                    "voice",
+                    segment("system", -0.013, 0),
+                    segment("interact", 0, 300, disconnectType="endpoint", **queue),
+                    **line,
+                    **campaign,
+                )
+            ],
+        },
+        {
+            "participantId": "p2",
+            "purpose": "ivr",
+            "sessions": [
+                session("s2", "voice", segment("ivr", 0, 10, disconnectType="transfer"), peerId="s1", flow=flow, **line)
+            ],
+        },
+        {
+            "participantId": "p3",
+            "purpose": "acd",
+            "sessions": [
+                session(
+                    "s3",
+                    "voice",
+                    segment("delay", 10, 11, **queue),
+                    segment("interact", 11, 40, disconnectType="transfer", requestedRoutingSkillIds=["k"], **queue),
+                    peerId="s1",
+                    usedRouting="Standard",
+                    requestedRoutings=["Standard"],
+                    **line,
+                )
+            ],
+        },
+        {
+            "participantId": "p4",
+            "purpose": "agent",
+            "userId": "u1",
+            "sessions": [
+                session(
+                    "s4",
+                    "voice",
+                    segment("alert", 20, 30, disconnectType="noAnswerTransfer", **queue),
+                    peerId="s1",
+                    **line,
+                )
+            ],
+        },
+        {
+            "participantId": "p5",
+            "purpose": "agent",
+            "userId": "u2",
+            "sessions": [
+                session(
+                    "s5",
+                    "voice",
+                    segment("alert", 35, 40, **queue),
+                    segment("interact", 40, 100, **queue),
+                    segment("hold", 100, 120, **queue),
+                    segment("interact", 120, 140, **queue),
+                    segment("hold", 140, 160, **queue),
+                    segment("interact", 160, 200, disconnectType="peer", **queue),
+                    segment("wrapup", 200, 230, wrapUpCode="w1", wrapUpNote="done", **queue),
+                    peerId="s1",
+                    **line,
+                ),
+                session(
+                    "s6",
+                    "callback",
+                    segment("scheduled", 205, 210),
+                    segment("interact", 210, 220, disconnectType="client"),
+                    callbackNumbers=["+13175550100"],
+                    callbackScheduledTime=at(3600),
+                    callbackUserName="Somebody",
+                ),
+            ],
+        },
+        {
+            "participantId": "p6",
+            "purpose": "voicemail",
+            "userId": "u1",
+            "sessions": [
+                session(
+                    "s7",
+                    "voice",
+                    segment("voicemail", 250, 300, disconnectType="endpoint", **queue),
+                    peerId="s1",
+                    **line,
+                )
+            ],
+        },
+        {
+            "participantId": "p7",
+            "purpose": "agent",
+            "userId": "u3",
+            "sessions": [
+                session(
+                    "s8",
+                    "email",
+                    segment("alert", 10, 12),
+                    segment("interact", 12, 20, subject="Help"),
+                    segment("parked", 20, 50),
+                    segment("interact", 50, 60, disconnectType="inactivity"),
+                ),
+                session(
+                    "s9",
+                    "message",
+                    segment("interact", 60, 290, disconnectType="sessionExpired"),
+                    messageType="webmessaging",
+                    addressFrom="a",
+                    addressTo="b",
+                ),
+                session("s10", "chat", segment("interact", 70, None), provider="Webchat Provider"),
+            ],
+        },
+    ]
     return {"conversationId": "c9", "conversationStart": at(0), "divisionIds": ["d1"], "participants": people}
 
 
@@ -255,9 +360,14 @@ def test_a_queue_that_is_left_may_hear_on_or_not() -> None:
 def test_an_envelope_is_eventbridges() -> None:
     """detail-type is the template, time has whole seconds, detail.timestamp milliseconds."""
     told = envelope(
-        DETAIL + "acw", "v2.detail.events.conversation.c9.acw", {"eventTime": 1}, published=START + timedelta(milliseconds=128),
-        identity="6efd5506", correlation_id="d1ab36e9", organization="org",
-    )  # fmt: skip
+        DETAIL + "acw",
+        "v2.detail.events.conversation.c9.acw",
+        {"eventTime": 1},
+        published=START + timedelta(milliseconds=128),
+        identity="6efd5506",
+        correlation_id="d1ab36e9",
+        organization="org",
+    )
     assert list(told) == ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"]
     assert told["detail-type"] == "v2.detail.events.conversation.{id}.acw"
     assert told["source"] == "aws.partner/genesys.com/cloud/org/simulated"

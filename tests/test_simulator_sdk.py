@@ -41,7 +41,7 @@ async def organisation() -> AsyncIterator[Simulator]:
     rules = Rules(lag=timedelta(0), seconds=0.0)
     simulator = Simulator(
         seed=4, start=START, rate=0, per_hour=120, queues=30, users=30, job_rules=rules, rate_limit=100_000
-    )  # fmt: skip
+    )
     simulator.clock.advance(timedelta(hours=15))  # before it is up, so that nothing of the past is told live
     async with simulator:
         yield simulator

@@ -72,27 +72,46 @@ def page(*records: dict[str, Any]) -> list[DetailRow]:
     return list(parse_page(json.dumps({"conversations": records, "totalHits": len(records)}).encode()).rows)
 
 
-def write(book: Book, *records: dict[str, Any], as_of: str = RUN_AT, run_at: str = RUN_AT, window: Interval = WINDOW,
-          already: dict[str, Any] | None = None) -> Any:  # fmt: skip
+def write(
+    book: Book,
+    *records: dict[str, Any],
+    as_of: str = RUN_AT,
+    run_at: str = RUN_AT,
+    window: Interval = WINDOW,
+    already: dict[str, Any] | None = None,
+) -> Any:
     """Write a page and wait for its commit."""
     return book.write_details(
-        page(*records), as_of=as_of, run_started_at=run_at, window=window, already=already or {},
+        page(*records),
+        as_of=as_of,
+        run_started_at=run_at,
+        window=window,
+        already=already or {},
         cause=lambda row, kind: "disconnected",
-    ).result(10)  # fmt: skip
+    ).result(10)
 
 
 def event(conversation_id: str | None, *, body: bytes = b'{"a":1}', received: str = at(6), **facts: Any) -> Observation:
     """A notification."""
     told = LiveFacts(
-        started_at=facts.get("started"), ended_at=facts.get("ended"), last_at=facts.get("last"),
-        media_types=("voice",), originating_direction="inbound", division_ids=(),
-    )  # fmt: skip
+        started_at=facts.get("started"),
+        ended_at=facts.get("ended"),
+        last_at=facts.get("last"),
+        media_types=("voice",),
+        originating_direction="inbound",
+        division_ids=(),
+    )
     topic = "v2.routing.queues.q1.conversations"
     return Observation(
-        topic=topic, body=body, identity=hashlib.blake2b(topic.encode() + body, digest_size=16).digest(),
-        conversation_id=conversation_id, event_time=facts.get("last"), received_at=received, source="websocket",
+        topic=topic,
+        body=body,
+        identity=hashlib.blake2b(topic.encode() + body, digest_size=16).digest(),
+        conversation_id=conversation_id,
+        event_time=facts.get("last"),
+        received_at=received,
+        source="websocket",
         facts=told,
-    )  # fmt: skip
+    )
 
 
 def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
@@ -401,9 +420,13 @@ def test_a_grid_that_changes_holds_from_then_on(book: Book) -> None:
     for width, one in ((30, "c1"), (10, "c2")):
         book.use_width(timedelta(minutes=width))
         book.write_details(
-            page(record(one, minute=25)), as_of=RUN_AT, run_started_at=RUN_AT, window=None, already={},
+            page(record(one, minute=25)),
+            as_of=RUN_AT,
+            run_started_at=RUN_AT,
+            window=None,
+            already={},
             cause=lambda row, kind: "not running",
-        ).result(10)  # fmt: skip
+        ).result(10)
     assert rows(book, "gaps", "conversation_id", "window_start") == [("c1", at(0)), ("c2", at(20))]
 
 
@@ -475,11 +498,24 @@ def run(verdict: str = "complete", *, start: datetime = START, minutes: int = 30
     from rollbook.genesys.times import to_text
 
     values: dict[str, Any] = {
-        "start": to_text(start), "end": to_text(start + timedelta(minutes=minutes)), "filter": "", "command": "manual",
-        "via": "query", "started_at": RUN_AT, "finished_at": RUN_AT, "as_of": RUN_AT, "verdict": verdict, "reason": None,
-        "reading": "interval", "passes_json": "[]", "id_digest": b"1", "query_json": "{}", "divisions_json": None,
-        "seconds": 0.5, "figures": {"unique": 2, "owned": 2, "passes": 1},
-    }  # fmt: skip
+        "start": to_text(start),
+        "end": to_text(start + timedelta(minutes=minutes)),
+        "filter": "",
+        "command": "manual",
+        "via": "query",
+        "started_at": RUN_AT,
+        "finished_at": RUN_AT,
+        "as_of": RUN_AT,
+        "verdict": verdict,
+        "reason": None,
+        "reading": "interval",
+        "passes_json": "[]",
+        "id_digest": b"1",
+        "query_json": "{}",
+        "divisions_json": None,
+        "seconds": 0.5,
+        "figures": {"unique": 2, "owned": 2, "passes": 1},
+    }
     return RunRecord(**(values | more))
 
 
@@ -590,9 +626,13 @@ def test_a_failing_page_counts_no_cause_twice(book: Book) -> None:
     hold: Future[None] = Future()
     book._write(lambda db: hold.result(10))
     wrote = book.write_details(
-        page(record("c1"), record("c2")), as_of=at(50), run_started_at=at(50), window=None, already={},
+        page(record("c1"), record("c2")),
+        as_of=at(50),
+        run_started_at=at(50),
+        window=None,
+        already={},
         cause=lambda row, kind: "disconnected",
-    )  # fmt: skip
+    )
     bad = book._write(lambda db: 1 // 0)
     hold.set_result(None)
     assert wrote.result(10).causes == {"disconnected": 2}

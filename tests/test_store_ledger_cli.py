@@ -79,8 +79,10 @@ async def test_windows_are_listed_and_filtered(store: tuple[Path, Simulator]) ->
     path, _ = store
     rows = told(path, "windows")["windows"]
     assert [(row["start"][11:16], row["end"][11:16]) for row in rows] == [
-        ("10:00", "10:30"), ("10:00", "11:00"), ("10:30", "11:00"),
-    ]  # fmt: skip
+        ("10:00", "10:30"),
+        ("10:00", "11:00"),
+        ("10:30", "11:00"),
+    ]
     verdict = rows[1]["verdict"]
     assert {row["verdict"] for row in told(path, "windows", "--verdict", verdict)["windows"]} == {verdict}
     assert told(path, "windows", "--verdict", "failed")["windows"] == []
@@ -166,8 +168,11 @@ async def test_everything_can_be_made_again(store: tuple[Path, Simulator]) -> No
     assert told(path, "rebuild")["corrected"] == 0
     assert dump(path) == before
     with sqlite3.connect(path) as connection:
-        connection.execute("DELETE FROM segments WHERE rowid IS NULL OR conversation_id IN (SELECT conversation_id FROM segments LIMIT 1)"
-                           .replace("rowid IS NULL OR ", ""))  # fmt: skip
+        connection.execute(
+            "DELETE FROM segments WHERE rowid IS NULL OR conversation_id IN (SELECT conversation_id FROM segments LIMIT 1)".replace(
+                "rowid IS NULL OR ", ""
+            )
+        )
         connection.execute("UPDATE sessions SET media_type = 'fax'")
         connection.execute("DELETE FROM conversations WHERE conversation_id = 'nobody-lists-it'")
         connection.execute(
@@ -184,9 +189,18 @@ async def test_everything_can_be_made_again(store: tuple[Path, Simulator]) -> No
 
 @pytest.mark.parametrize(
     "words",
-    ["status", "windows", "window 2026-03-02T10:00Z", "gaps", "rebuild", "dead-letters list", "dead-letters show 1",
-     "dead-letters retry --all", "dead-letters drop --all"],
-)  # fmt: skip
+    [
+        "status",
+        "windows",
+        "window 2026-03-02T10:00Z",
+        "gaps",
+        "rebuild",
+        "dead-letters list",
+        "dead-letters show 1",
+        "dead-letters retry --all",
+        "dead-letters drop --all",
+    ],
+)
 def test_without_a_store_none_is_made(tmp_path: Path, words: str) -> None:
     """Whatever looks at a store ends with 1 and one and the same line where there is none, or only a folder."""
     ran = run(tmp_path / "none.db", *words.split())
@@ -239,14 +253,22 @@ def test_an_aggregates_answer_is_read_leniently() -> None:
     """Buckets are summed, empty ones are not there, what has a strange shape counts nothing."""
     answer = {
         "results": [
-            {"group": {"mediaType": "voice"}, "data": [
-                {"metrics": [{"metric": "nOffered", "stats": {"count": 2}}, {"metric": "tAcd", "stats": {"count": 0}}]},
-                {"metrics": [{"metric": "nOffered", "stats": {"count": 3}}, {"metric": "tAcd"}, 7]},
-            ]},
+            {
+                "group": {"mediaType": "voice"},
+                "data": [
+                    {
+                        "metrics": [
+                            {"metric": "nOffered", "stats": {"count": 2}},
+                            {"metric": "tAcd", "stats": {"count": 0}},
+                        ]
+                    },
+                    {"metrics": [{"metric": "nOffered", "stats": {"count": 3}}, {"metric": "tAcd"}, 7]},
+                ],
+            },
             {"data": [{"metrics": [{"metric": "nError", "stats": {"count": 1}}]}]},
             None,
         ]
-    }  # fmt: skip
+    }
     assert verify.counted(answer) == {("voice", "nOffered"): 5, ("unknown", "nError"): 1}
     assert verify.counted({}) == {}
     assert list(verify.lines(verify.Verified(HOUR, ()))) == ["neither the platform nor the store counts anything there"]

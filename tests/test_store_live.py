@@ -70,9 +70,15 @@ def test_batches_do_not_matter(facts: list[LiveFacts], cut: int) -> None:
 
     def event(one: LiveFacts) -> Observation:
         return Observation(
-            topic="t", body=b"{}", identity=b"", conversation_id="c", event_time=None, received_at=ARRIVED, source="s",
+            topic="t",
+            body=b"{}",
+            identity=b"",
+            conversation_id="c",
+            event_time=None,
+            received_at=ARRIVED,
+            source="s",
             facts=one,
-        )  # fmt: skip
+        )
 
     whole = live_picture.gather([event(one) for one in facts])["c"]
     values = dict(zip(live_picture.COLUMNS, live_picture.first(whole), strict=True))
@@ -108,9 +114,13 @@ def test_beside_details_only_an_end_after_the_read_is_taken(
 def test_a_clock_in_the_future_asks_for_no_endless_looking(tmp_path: Path) -> None:
     """An event that bears a time after its own arrival counts as of its arrival."""
     facts = LiveFacts(
-        started_at=None, ended_at=None, last_at="2999-01-01T00:00:00.000Z", media_types=(), originating_direction=None,
+        started_at=None,
+        ended_at=None,
+        last_at="2999-01-01T00:00:00.000Z",
+        media_types=(),
+        originating_direction=None,
         division_ids=(),
-    )  # fmt: skip
+    )
     assert _first(facts).last_heard == ARRIVED
     with Book.open(tmp_path / "b.db") as book:
         assert book.open_conversations() == []

@@ -131,13 +131,25 @@ def test_no_record_is_refused(record: dict[str, Any]) -> None:
 @given(
     st.lists(
         st.fixed_dictionaries(
-            {"sessions": st.lists(st.fixed_dictionaries({"segments": st.lists(st.dictionaries(
-                st.sampled_from(["segmentType", "queueId", "new", "segmentStart"]), JSON, max_size=4), max_size=3)}),
-                max_size=3)}
+            {
+                "sessions": st.lists(
+                    st.fixed_dictionaries(
+                        {
+                            "segments": st.lists(
+                                st.dictionaries(
+                                    st.sampled_from(["segmentType", "queueId", "new", "segmentStart"]), JSON, max_size=4
+                                ),
+                                max_size=3,
+                            )
+                        }
+                    ),
+                    max_size=3,
+                )
+            }
         ),
         max_size=3,
     )
-)  # fmt: skip
+)
 def test_there_is_a_row_for_each_object(participants: list[dict[str, Any]]) -> None:
     """As many rows as objects, whatever their values are; unknown keys cost no row."""
     found = _children(json.loads(json.dumps({"participants": participants})))

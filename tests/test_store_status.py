@@ -145,8 +145,11 @@ def as_anybody(command: str, path: Path, **env: str) -> tuple[int, str]:
     """What a command on a store answers to somebody who has no more rights than the files give: its first line."""
     ran = subprocess.run(
         [*AS_ANYBODY, sys.executable, "-m", "rollbook", command, "--db", str(path)],
-        capture_output=True, text=True, env=environment(env), cwd=path.parent.parent,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment(env),
+        cwd=path.parent.parent,
+    )
     assert "Traceback" not in ran.stderr
     return ran.returncode, (ran.stdout or ran.stderr).splitlines()[0]
 

@@ -57,9 +57,13 @@ def any_row(draw: st.DrawFn) -> WindowRow:
         "filter": draw(st.sampled_from(["", "", "", "other"])),
         "verdict": draw(st.sampled_from(["settled", "open"]) | st.sampled_from(list(windows.RANK))),
         "reading": draw(st.sampled_from([None, "interval", "day", "job"])),
-        "attempts": 1, "drift": 0, "last_run_at": draw(texts), "last_read_at": draw(texts), "next_try_at": draw(texts),
+        "attempts": 1,
+        "drift": 0,
+        "last_run_at": draw(texts),
+        "last_read_at": draw(texts),
+        "next_try_at": draw(texts),
         "settled_at": draw(texts),
-    }  # fmt: skip
+    }
     return WindowRow(**told)
 
 
@@ -81,9 +85,12 @@ nows = st.just(NOW) | moments
 
 
 rules = st.builds(
-    Rules, width=st.sampled_from([STEP, HALF, 48 * HALF]), lag=st.sampled_from([STEP, 12 * HALF]),
-    settle_after=st.sampled_from([HALF, timedelta(days=4)]), since=st.none() | moments,
-)  # fmt: skip
+    Rules,
+    width=st.sampled_from([STEP, HALF, 48 * HALF]),
+    lag=st.sampled_from([STEP, 12 * HALF]),
+    settle_after=st.sampled_from([HALF, timedelta(days=4)]),
+    since=st.none() | moments,
+)
 
 
 @profile(max_examples=300)
@@ -131,8 +138,19 @@ def test_a_proof_that_was_taken_over_settles_with_the_wider_one(wider: str | Non
     Where the wider one is settled already, goes on, failed or is not there, the window is settled by itself.
     """
     start, end = to_text(OLDEST), to_text(OLDEST + 2 * HALF)
-    wide = WindowRow(**NOTHING | {"start": start, "end": end, "filter": "", "verdict": wider, "attempts": 1, "drift": 0,
-                     "last_read_at": to_text(OLDEST + 4 * HALF), "next_try_at": None})  # fmt: skip
+    wide = WindowRow(
+        **NOTHING
+        | {
+            "start": start,
+            "end": end,
+            "filter": "",
+            "verdict": wider,
+            "attempts": 1,
+            "drift": 0,
+            "last_read_at": to_text(OLDEST + 4 * HALF),
+            "next_try_at": None,
+        }
+    )
     child = replace(wide, end=to_text(OLDEST + HALF), verdict="complete", proven_by=f"{start}/{end}")
     with ledger([child] if wider is None else [wide, child]) as db:
         narrow, _ = windows.standing(db, "", to_text(NOW))
@@ -142,8 +160,19 @@ def test_a_proof_that_was_taken_over_settles_with_the_wider_one(wider: str | Non
 
 def test_the_newest_query_counts_however_settled_its_window_is() -> None:
     """That whole days were answered is believed for two days of queries, which a narrow reading knows too."""
-    day = WindowRow(**NOTHING | {"start": to_text(OLDEST), "end": to_text(OLDEST + HALF), "filter": "", "attempts": 1,
-                    "drift": 0, "verdict": "settled", "reading": "day", "last_run_at": to_text(OLDEST)})  # fmt: skip
+    day = WindowRow(
+        **NOTHING
+        | {
+            "start": to_text(OLDEST),
+            "end": to_text(OLDEST + HALF),
+            "filter": "",
+            "attempts": 1,
+            "drift": 0,
+            "verdict": "settled",
+            "reading": "day",
+            "last_run_at": to_text(OLDEST),
+        }
+    )
     for days, believed in ((1, True), (3, False)):
         later = OLDEST + timedelta(days=days)
         query = replace(

@@ -78,9 +78,19 @@ HALF_A_DAY = Interval(START, START + timedelta(hours=12))
 
 @pytest.mark.parametrize(
     "answer",
-    [gateway(502), gateway(503), refusal(503), refusal(500), gateway(504), gateway(413), TOO_LARGE, Answer(cut=True), Answer(body=b"<html>busy</html>")],
+    [
+        gateway(502),
+        gateway(503),
+        refusal(503),
+        refusal(500),
+        gateway(504),
+        gateway(413),
+        TOO_LARGE,
+        Answer(cut=True),
+        Answer(body=b"<html>busy</html>"),
+    ],
     ids=["502", "503 of a gateway", "503", "500", "504", "413", "400 too large", "cut", "200 of a gateway"],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("spoil", [beyond, wider_than])
 async def test_a_query_that_is_too_wide_is_asked_in_pieces(world: Scene, spoil: Any, answer: Answer) -> None:
     """Whatever a gateway says of a query that is too wide, narrower ones are asked, and all is proven."""

@@ -48,11 +48,15 @@ class Elsewhere:
             start, over = to_text(begin), to_text(begin + timedelta(seconds=20))
             segment = {"segmentStart": start, "segmentEnd": over, "segmentType": "interact"}
             session = {"sessionId": f"s{len(found)}", "mediaType": "voice", "segments": [segment]}
-            found.append({
-                "conversationId": conversation(len(found)), "conversationStart": start, "conversationEnd": over,
-                "originatingDirection": "inbound",
-                "participants": [{"participantId": f"p{len(found)}", "purpose": "customer", "sessions": [session]}],
-            })  # fmt: skip
+            found.append(
+                {
+                    "conversationId": conversation(len(found)),
+                    "conversationStart": start,
+                    "conversationEnd": over,
+                    "originatingDirection": "inbound",
+                    "participants": [{"participantId": f"p{len(found)}", "purpose": "customer", "sessions": [session]}],
+                }
+            )
             begin += timedelta(minutes=5)
         return found
 
@@ -61,8 +65,9 @@ class Elsewhere:
         file = path / "settings.toml"
         file.write_text(f'[reconcile]\nsince = "{to_text(self.since)}"\n')
         return environment(self.platform.url) | {
-            "ROLLBOOK_CONFIG": str(file), "ROLLBOOK_DB": str(path / "rollbook.db"),
-        }  # fmt: skip
+            "ROLLBOOK_CONFIG": str(file),
+            "ROLLBOOK_DB": str(path / "rollbook.db"),
+        }
 
 
 @pytest.fixture

@@ -633,8 +633,14 @@ def test_what_the_judge_of_random_worlds_excuses_is_in_the_page(excuse: str) -> 
 
 
 def _task(scene: Scene, interval: Interval) -> Task:
-    return Task(windows=[interval], settings=scene.settings, now=scene.clock.now, command="due", via="query",
-                sleep=scene.clock.sleep)  # fmt: skip
+    return Task(
+        windows=[interval],
+        settings=scene.settings,
+        now=scene.clock.now,
+        command="due",
+        via="query",
+        sleep=scene.clock.sleep,
+    )
 
 
 # What no other file tests
@@ -866,8 +872,9 @@ async def test_an_untrue_field_is_stored_until_a_later_read(tmp_path: Path) -> N
     """One answer says another MOS than the next ones: it is what the store has, until the window is read again."""
     with scene_at(tmp_path, record("c", 5, mediaStatsMinConversationMos=4.1), since=START) as scene:
         scene.org.each_page = lambda _body, honest: {
-            **honest, "conversations": [{**row, "mediaStatsMinConversationMos": 1.0} for row in honest["conversations"]]
-        }  # fmt: skip
+            **honest,
+            "conversations": [{**row, "mediaStatsMinConversationMos": 1.0} for row in honest["conversations"]],
+        }
         await scene.rounds(41, judged=False)
         assert scene.verdict(WINDOW) == "complete"
         assert scene.rows("SELECT mos FROM conversations") == [(1.0,)]

@@ -293,9 +293,15 @@ class Unfriendly:
             for one, row in self.truth.items()
             if one not in self.unlisted
             and row["conversationStart"] < end
-            and (row["conversationStart"] >= start if self.reading == "start" else row.get("conversationEnd", "9") >= start)
-            and all(_holds(row, each) for wanted in body.get("conversationFilters", ()) for each in wanted["predicates"])
-        ]  # fmt: skip
+            and (
+                row["conversationStart"] >= start
+                if self.reading == "start"
+                else row.get("conversationEnd", "9") >= start
+            )
+            and all(
+                _holds(row, each) for wanted in body.get("conversationFilters", ()) for each in wanted["predicates"]
+            )
+        ]
         return sorted(found, key=lambda row: (row["conversationStart"], row["conversationId"]))
 
     def _results(self, asked: Asked, job: Mapping[str, Any] | None) -> Answer:
@@ -423,8 +429,15 @@ class Scene:
     async def by_hand(self, window: Interval, **more: Any) -> Report:
         """One window, as `reconcile --window` reads it."""
         return await reconcile_window(
-            self.book, self.api, window, settings=self.settings, now=self.clock.now, sleep=self.clock.sleep, wait=0, **more
-        )  # fmt: skip
+            self.book,
+            self.api,
+            window,
+            settings=self.settings,
+            now=self.clock.now,
+            sleep=self.clock.sleep,
+            wait=0,
+            **more,
+        )
 
     def later(self, **much: float) -> None:
         """Let time pass."""
@@ -515,9 +528,11 @@ def client(url: str, **changed: Any) -> Settings:
 def environment(url: str) -> dict[str, str]:
     """The same, for a process."""
     return {
-        "GENESYSCLOUD_API_URL": url, "GENESYSCLOUD_LOGIN_URL": url,
-        "GENESYSCLOUD_OAUTHCLIENT_ID": "client", "GENESYSCLOUD_OAUTHCLIENT_SECRET": "secret",
-    }  # fmt: skip
+        "GENESYSCLOUD_API_URL": url,
+        "GENESYSCLOUD_LOGIN_URL": url,
+        "GENESYSCLOUD_OAUTHCLIENT_ID": "client",
+        "GENESYSCLOUD_OAUTHCLIENT_SECRET": "secret",
+    }
 
 
 def limit_answers(patch: pytest.MonkeyPatch, **limits: float) -> None:

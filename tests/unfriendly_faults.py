@@ -47,10 +47,13 @@ def kinds(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
     any_path = lambda: {"path": draw.choice(ANY), "count": few()}  # noqa: E731
     rows_path = lambda: {"path": draw.choice((QUERY, BY_ID)), "count": few()}  # noqa: E731
     measures: dict[str, Callable[[], float]] = {
-        "rows": lambda: draw.randrange(5, 30), "beyond": lambda: draw.randrange(5, 30), "page_rows": lambda: 10,
-        "bytes": lambda: draw.randrange(100_000, 300_000), "width": lambda: draw.choice((1, 2, 4)),
+        "rows": lambda: draw.randrange(5, 30),
+        "beyond": lambda: draw.randrange(5, 30),
+        "page_rows": lambda: 10,
+        "bytes": lambda: draw.randrange(100_000, 300_000),
+        "width": lambda: draw.choice((1, 2, 4)),
         "ids": lambda: draw.randrange(1, 20),
-    }  # fmt: skip
+    }
 
     def too_much() -> dict[str, Any]:
         measure = draw.choice(sorted(measures))
@@ -61,10 +64,23 @@ def kinds(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
         return {"start": start, "end": round(start + draw.uniform(0.2, 2), 1), **how()}
 
     def bad_bytes() -> dict[str, Any]:
-        what = draw.choice((
-            "nan", "infinity", "utf8", "surrogate", "control", "truncated", "duplicate_keys", "capitals", "no_id",
-            "number_id", "null", "text", "nothing",
-        ))  # fmt: skip
+        what = draw.choice(
+            (
+                "nan",
+                "infinity",
+                "utf8",
+                "surrogate",
+                "control",
+                "truncated",
+                "duplicate_keys",
+                "capitals",
+                "no_id",
+                "number_id",
+                "null",
+                "text",
+                "nothing",
+            )
+        )
         return {**rows_path(), "what": what, **draw.choice(({"row": draw.randrange(5)}, {"share": 0.05}))}
 
     return {
@@ -82,17 +98,22 @@ def kinds(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
         "stale": lambda: {**rows_path(), "seconds": draw.randrange(1, 20)},
         "fewer_divisions": lambda: {"count": None, "most": draw.randrange(1, 3)},
         "fields": lambda: {
-            "path": draw.choice(LISTS), "count": few(),
+            "path": draw.choice(LISTS),
+            "count": few(),
             "drop": draw.sample(("pageCount", "nextUri", "pageNumber", "total", "entities", "id"), 2),
         },
         "totals": lambda: {
-            "path": QUERY, "count": few(), "most": draw.randrange(1, 9),
+            "path": QUERY,
+            "count": few(),
+            "most": draw.randrange(1, 9),
             "says": draw.choice(("errs", "less", "more", "saturated", "huge", "absent", "text", "null")),
         },
         "same_page": lambda: {"path": draw.choice((QUERY, QUEUES)), "count": None},
         "endless_pages": lambda: {"path": draw.choice((QUERY, QUEUES)), "count": None},
         "trickle": lambda: {
-            **any_path(), "seconds": round(draw.uniform(0.01, 0.5), 2), "what": draw.choice(("body", "spaces")),
+            **any_path(),
+            "seconds": round(draw.uniform(0.01, 0.5), 2),
+            "what": draw.choice(("body", "spaces")),
         },
         "endless": lambda: {**any_path(), "count": 1, "what": draw.choice(("spaces", "rows")), "mb": 400},
         "bomb": lambda: {**any_path(), "count": 1, "mb": 400},
@@ -100,23 +121,43 @@ def kinds(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
         "bad_bytes": bad_bytes,
         "strange": lambda: {**any_path(), "what": draw.choice(("field", "value", "both"))},
         "odd_record": lambda: {
-            "share": 0.03, "seed": draw.randrange(99),
-            "what": draw.choice((
-                "far_end", "backwards", "direction", "no_direction", "inner_capitals", "strange", "nan", "infinity",
-                "surrogate", "nul", "odd_time", "long_text",
-            )),
+            "share": 0.03,
+            "seed": draw.randrange(99),
+            "what": draw.choice(
+                (
+                    "far_end",
+                    "backwards",
+                    "direction",
+                    "no_direction",
+                    "inner_capitals",
+                    "strange",
+                    "nan",
+                    "infinity",
+                    "surrogate",
+                    "nul",
+                    "odd_time",
+                    "long_text",
+                )
+            ),
         },
         "date_off": lambda: {
-            "path": "*", "count": few(), "seconds": draw.choice((-86_400, -7_200, -90, -5, 5, 90, 7_200, 86_400)),
+            "path": "*",
+            "count": few(),
+            "seconds": draw.choice((-86_400, -7_200, -90, -5, 5, 90, 7_200, 86_400)),
         },
         "no_date": lambda: {"path": "*", "count": few()},
         "clock_jump": lambda: {"seconds": draw.choice((1, 3, 10, 30))},
         "index_lag": lambda: {"seconds": draw.randrange(1, 15), "share": share(0.9), "seed": draw.randrange(99)},
-        "live": lambda: draw.choice((
-            {"fault": "ahead", "with": {"seconds": draw.choice((1.0, 20.0, 600.0)), "share": share(), "minutes": 0.05}},
-            {"fault": "odd_id", "with": {"share": share(), "minutes": 0.05}},
-        )),
-    }  # fmt: skip
+        "live": lambda: draw.choice(
+            (
+                {
+                    "fault": "ahead",
+                    "with": {"seconds": draw.choice((1.0, 20.0, 600.0)), "share": share(), "minutes": 0.05},
+                },
+                {"fault": "odd_id", "with": {"share": share(), "minutes": 0.05}},
+            )
+        ),
+    }
 
 
 @dataclass(frozen=True)

@@ -507,6 +507,20 @@ def lock(platform: Platform) -> None:
 
 
 FAULTS: list[Callable[[Platform], None]] = [
-    drop, drop_all, close, mute, closing, gone, gone_under_its_socket, forget, no_longer_subscribed, flap, refuse, api_down,
-    closing_while_api_is_down, queues_move, refuse_topic, lock,
-]  # fmt: skip
+    drop,
+    drop_all,
+    close,
+    mute,
+    closing,
+    gone,
+    gone_under_its_socket,
+    forget,
+    no_longer_subscribed,
+    flap,
+    refuse,
+    api_down,
+    closing_while_api_is_down,
+    queues_move,
+    refuse_topic,
+    lock,
+]

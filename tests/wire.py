@@ -70,7 +70,7 @@ class Organisation:
         listed = CIMultiDict(headers)
         message = RawRequestMessage(
             method, target, HttpVersion11, CIMultiDictProxy(listed), (), False, None, False, False, URL(target)
-        )  # fmt: skip
+        )
         request = web.Request(message, None, _Protocol(), None, None, asyncio.get_running_loop())  # type: ignore[arg-type]
         request._read_bytes = content
         _DATE_OFF.set(0.0)
@@ -134,10 +134,17 @@ class Wire:
         self._organisation, self._before = organisation, before
 
     async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None,
-        params: Mapping[str, Any] | None = None, content: bytes | None = None, form: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None, **_: Any,
-    ) -> Answer:  # fmt: skip
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        form: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        **_: Any,
+    ) -> Answer:
         """One request, one answer. Raises TransportError."""
         parts = urlsplit(url)
         await self._before(parts.path)

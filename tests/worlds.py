@@ -148,12 +148,22 @@ def plan(seed: int, draw: random.Random | None = None) -> Plan:
     return Plan(
         seed=seed,
         start=datetime(2026, 3, 2, tzinfo=UTC) + timedelta(minutes=30 * draw.randrange(48)),
-        width=width, windows=windows, conversations=conversations, lag=draw.choice((10, 10, 5, 2)) * MINUTE,
-        settle_after=settle_after, reading=draw.choice(("overlap", "overlap", "overlap", "day")), page=page,
-        job_lag=draw.choice((10 * MINUTE, HOUR, 6 * HOUR)), late=draw.choice((0.0, 0.0, 0.1, 0.3)),
-        late_by=draw.choice((MINUTE, 10 * MINUTE, HOUR, 6 * HOUR)), heard=draw.choice((0.0, 0.3, 0.8, 1.0)),
-        latency=draw.choice((0.05, 0.3, 3.0)), offset=offset, faults=tuple(faults), steps=tuple(steps),
-    )  # fmt: skip
+        width=width,
+        windows=windows,
+        conversations=conversations,
+        lag=draw.choice((10, 10, 5, 2)) * MINUTE,
+        settle_after=settle_after,
+        reading=draw.choice(("overlap", "overlap", "overlap", "day")),
+        page=page,
+        job_lag=draw.choice((10 * MINUTE, HOUR, 6 * HOUR)),
+        late=draw.choice((0.0, 0.0, 0.1, 0.3)),
+        late_by=draw.choice((MINUTE, 10 * MINUTE, HOUR, 6 * HOUR)),
+        heard=draw.choice((0.0, 0.3, 0.8, 1.0)),
+        latency=draw.choice((0.05, 0.3, 3.0)),
+        offset=offset,
+        faults=tuple(faults),
+        steps=tuple(steps),
+    )
 
 
 def _steps(draw: random.Random, width: float, windows: int, settle_after: float) -> list[Step]:
@@ -178,9 +188,13 @@ def _step(draw: random.Random, width: float) -> Step:
     if draw.random() < 0.25:
         crash = draw.choice((1, 2, 3, 5, 8, 13, 30)), draw.choice(("kill", "cancel"))
     one = Step(
-        name, via=via, at_once=draw.choice((1, 1, 3, 6)), narrow=draw.random() < 0.12, fresh=draw.random() < 0.3,
+        name,
+        via=via,
+        at_once=draw.choice((1, 1, 3, 6)),
+        narrow=draw.random() < 0.12,
+        fresh=draw.random() < 0.3,
         crash=crash,
-    )  # fmt: skip
+    )
     if name == "due":
         return one
     first, last = sorted((draw.choice((0.0, 0.0, 0.25, 0.5, 0.8)), draw.choice((0.3, 0.6, 0.9, 1.0, 1.0))))
@@ -222,44 +236,103 @@ _Drawn = tuple[str, dict[str, Any]]
 _DRAWS: Final[dict[str, Callable[[random.Random, float], _Drawn]]] = {
     # A. Cannot be had as asked
     "status": lambda draw, _: (_path(draw), {"status": draw.choice((400, 404, 408, 413, 429, *_SERVER))}),
-    "too_much": lambda draw, width: (draw.choice((QUERY, QUERY, BY_ID, RESULTS, "*/analytics/*")), {
-        draw.choice(("rows", "beyond", "page_rows")): draw.choice((2, 5, 12, 30)),
-        **({"width": width / draw.choice((1, 2, 4))} if draw.random() < 0.3 else {}),
-        **({"ids": draw.choice((1, 5))} if draw.random() < 0.3 else {}), **_refusal(draw, 400, 408, 413, *_SERVER),
-    }),
-    "slice": lambda draw, width: (draw.choice((QUERY, "*/analytics/*")), {
-        "start": (begin := draw.choice((0.0, 0.3, 1.0)) * width), "end": begin + draw.choice((1.0, 60.0, width)),
-        **_refusal(draw, 400, *_SERVER)}),
+    "too_much": lambda draw, width: (
+        draw.choice((QUERY, QUERY, BY_ID, RESULTS, "*/analytics/*")),
+        {
+            draw.choice(("rows", "beyond", "page_rows")): draw.choice((2, 5, 12, 30)),
+            **({"width": width / draw.choice((1, 2, 4))} if draw.random() < 0.3 else {}),
+            **({"ids": draw.choice((1, 5))} if draw.random() < 0.3 else {}),
+            **_refusal(draw, 400, 408, 413, *_SERVER),
+        },
+    ),
+    "slice": lambda draw, width: (
+        draw.choice((QUERY, "*/analytics/*")),
+        {
+            "start": (begin := draw.choice((0.0, 0.3, 1.0)) * width),
+            "end": begin + draw.choice((1.0, 60.0, width)),
+            **_refusal(draw, 400, *_SERVER),
+        },
+    ),
     "long_address": lambda draw, _: (BY_ID, {"most": draw.choice((200, 1000))}),
     "job_failure": lambda _draw, _: ("", {"message": "it could not be done"}),
     "failing_jobs": lambda _draw, width: ("", {"start": 0.0, "end": width}),
     # B. One item's trouble
-    "poison": lambda draw, _: (_path(draw), {"share": draw.choice((0.02, 0.1)), "seed": draw.randrange(50),
-                                             **_refusal(draw, 400, *_SERVER)}),
+    "poison": lambda draw, _: (
+        _path(draw),
+        {"share": draw.choice((0.02, 0.1)), "seed": draw.randrange(50), **_refusal(draw, 400, *_SERVER)},
+    ),
     "unknown_id": lambda _draw, _: (BY_ID, {}),
-    "odd_record": lambda draw, _: ("", {
-        "what": draw.choice(("far_end", "backwards", "direction", "no_direction", "inner_capitals", "strange", "nan",
-                             "infinity", "surrogate", "nul", "odd_time")),
-        "share": draw.choice((0.05, 0.3)), "seed": draw.randrange(50)}),
-    "bad_bytes": lambda draw, _: (_path(draw), {
-        "what": draw.choice(("nan", "utf8", "surrogate", "control", "truncated", "duplicate_keys", "big_number",
-                             "no_id", "number_id", "no_start", "null", "text", "list", "nothing")),
-        "row": draw.randrange(4)}),
+    "odd_record": lambda draw, _: (
+        "",
+        {
+            "what": draw.choice(
+                (
+                    "far_end",
+                    "backwards",
+                    "direction",
+                    "no_direction",
+                    "inner_capitals",
+                    "strange",
+                    "nan",
+                    "infinity",
+                    "surrogate",
+                    "nul",
+                    "odd_time",
+                )
+            ),
+            "share": draw.choice((0.05, 0.3)),
+            "seed": draw.randrange(50),
+        },
+    ),
+    "bad_bytes": lambda draw, _: (
+        _path(draw),
+        {
+            "what": draw.choice(
+                (
+                    "nan",
+                    "utf8",
+                    "surrogate",
+                    "control",
+                    "truncated",
+                    "duplicate_keys",
+                    "big_number",
+                    "no_id",
+                    "number_id",
+                    "no_start",
+                    "null",
+                    "text",
+                    "list",
+                    "nothing",
+                )
+            ),
+            "row": draw.randrange(4),
+        },
+    ),
     # C. Emptiness or absence
     "empty": lambda draw, _: (_path(draw), _on_page(draw)),
-    "error_body": lambda draw, _: (_path(draw), {
-        "spelling": draw.choice(("platform", "errors", "error", "sign_in", "gateway", "fault", "problem", "html")),
-        **_on_page(draw)}),
+    "error_body": lambda draw, _: (
+        _path(draw),
+        {
+            "spelling": draw.choice(("platform", "errors", "error", "sign_in", "gateway", "fault", "problem", "html")),
+            **_on_page(draw),
+        },
+    ),
     "empty_page": lambda draw, _: (_path(draw), _on_page(draw)),
     "fewer": lambda draw, _: (_path(draw), {"share": draw.choice((0.1, 0.5, 1.0))}),
     "shard": lambda draw, _: (_path(draw), {"share": draw.choice((0.1, 0.5)), "seed": draw.randrange(50)}),
     "stale": lambda draw, _: (_path(draw), {"seconds": draw.choice((20, 300, 7200))}),
     "fewer_divisions": lambda draw, _: (draw.choice((*_PATHS, "GET */divisions", "*")), {"most": draw.choice((1, 2))}),
-    "fields": lambda draw, _: (_path(draw), {"drop": [draw.choice((
-        "totalHits", "conversations", "dataAvailabilityDate", "cursor"))]}),
-    "totals": lambda draw, _: (QUERY, {
-        "says": draw.choice(("errs", "less", "more", "saturated", "huge", "absent", "text", "null")),
-        "most": draw.choice((1, 3, 10))}),
+    "fields": lambda draw, _: (
+        _path(draw),
+        {"drop": [draw.choice(("totalHits", "conversations", "dataAvailabilityDate", "cursor"))]},
+    ),
+    "totals": lambda draw, _: (
+        QUERY,
+        {
+            "says": draw.choice(("errs", "less", "more", "saturated", "huge", "absent", "text", "null")),
+            "most": draw.choice((1, 3, 10)),
+        },
+    ),
     "hide": lambda draw, _: ("", {"share": draw.choice((0.05, 0.3))}),
     "shift": lambda draw, _: (QUERY, {"how": draw.choice(("deleted", "hidden"))}),
     "forbid": lambda draw, _: (_path(draw), {"permission": "analytics:conversationDetail:view"}),
@@ -277,7 +350,7 @@ _DRAWS: Final[dict[str, Callable[[random.Random, float], _Drawn]]] = {
     "date_off": lambda draw, _: ("*", {"seconds": draw.choice((-1.0, -30.0, -600.0))}),
     "index_lag": lambda draw, _: ("", {"seconds": draw.choice((60, 600, 7200)), "share": draw.choice((0.1, 1.0))}),
     "jitter": lambda draw, _: ("", {"most": 2, "recent": draw.choice((60, 3600, 10**7))}),
-}  # fmt: skip
+}
 
 
 def _on_page(draw: random.Random) -> dict[str, Any]:
@@ -326,18 +399,26 @@ class World:
         self._script = self.simulator.faults._lines
         self.platform = Organisation(self.simulator, page=plan.page)
         self.settings = Settings(
-            api_url="https://api.simulated.example", login_url="https://login.simulated.example",
-            client_id=self.simulator.client_id, client_secret=Secret(self.simulator.client_secret),
-            since=plan.start, width=timedelta(seconds=plan.width), lag=timedelta(seconds=plan.lag),
+            api_url="https://api.simulated.example",
+            login_url="https://login.simulated.example",
+            client_id=self.simulator.client_id,
+            client_secret=Secret(self.simulator.client_secret),
+            since=plan.start,
+            width=timedelta(seconds=plan.width),
+            lag=timedelta(seconds=plan.lag),
             settle_after=timedelta(seconds=plan.settle_after),
-        )  # fmt: skip
+        )
         self._lives = list(self.simulator.world.lives)
         self._to_hear = self._notifications()
         self._heard: list[tuple[str, datetime]] = []
         self.oracle = Oracle(
-            self.simulator, self.platform.shown, self.settings.lag, self.settings.settle_after,
-            self.settings.stuck_after, self._moment_of,
-        )  # fmt: skip
+            self.simulator,
+            self.platform.shown,
+            self.settings.lag,
+            self.settings.settle_after,
+            self.settings.stuck_after,
+            self._moment_of,
+        )
         self._watch_acts()
         self._shifts = 0
         self._step = 0
@@ -353,10 +434,19 @@ class World:
         plan = self.plan
         span = timedelta(seconds=plan.width * plan.windows)
         simulator = Simulator(
-            seed=plan.seed, start=plan.start, rate=0, per_hour=plan.conversations / (span / timedelta(hours=1)),
-            queues=3, users=4, reading=plan.reading, rate_limit=300, faults=plan.faults,
-            job_rules=Rules(lag=timedelta(seconds=plan.job_lag)), monotonic=lambda: self._passed, token_lifetime=10**9,
-        )  # fmt: skip
+            seed=plan.seed,
+            start=plan.start,
+            rate=0,
+            per_hour=plan.conversations / (span / timedelta(hours=1)),
+            queues=3,
+            users=4,
+            reading=plan.reading,
+            rate_limit=300,
+            faults=plan.faults,
+            job_rules=Rules(lag=timedelta(seconds=plan.job_lag)),
+            monotonic=lambda: self._passed,
+            token_lifetime=10**9,
+        )
         simulator.world.grow(plan.start + span)
         simulator.world._per_hour = 0  # no more of them, however long it lasts
         for life in simulator.world.lives:
@@ -432,8 +522,11 @@ class World:
             for at, ended in told:
                 if self._draw.random() < 0.15:
                     continue
-                participant = {"id": life.record["participants"][0]["participantId"], "purpose": "customer",
-                               "connectedTime": start if ended or at == life.start else text(at)}  # fmt: skip
+                participant = {
+                    "id": life.record["participants"][0]["participantId"],
+                    "purpose": "customer",
+                    "connectedTime": start if ended or at == life.start else text(at),
+                }
                 if ended is not None:
                     participant["endTime"] = ended
                 body = {"id": life.id, "participants": [participant]}
@@ -447,16 +540,22 @@ class World:
     def _open(self, api: Api) -> Book:
         settings, organization = self.settings, self.simulator.world.organization
         return Book.open(
-            self.path, now=api.now, organization=(organization["id"], organization["name"]), width=settings.width,
+            self.path,
+            now=api.now,
+            organization=(organization["id"], organization["name"]),
+            width=settings.width,
             lag=settings.lag,
-        )  # fmt: skip
+        )
 
     def _connection(self) -> Api:
         """A program's connection to the organisation. It asks whose token it has before all else."""
         api = Api(
-            self.settings, clock=lambda: self._passed, sleep=self.sleep, random=random.Random(self.plan.seed),
+            self.settings,
+            clock=lambda: self._passed,
+            sleep=self.sleep,
+            random=random.Random(self.plan.seed),
             now=self.now,
-        )  # fmt: skip
+        )
         wire = Wire(self.platform, self._before)
         api._rest._http = api._rest._sign_in._http = wire  # type: ignore[assignment]
         return api
@@ -503,9 +602,11 @@ class World:
             self._mend()
             after = (
                 self.plan.width * self.plan.windows + self.plan.lag + 120 - self._passed,
-                2 * HOUR, self.plan.width * self.plan.windows + self.plan.settle_after - self._passed, 70 * MINUTE,
+                2 * HOUR,
+                self.plan.width * self.plan.windows + self.plan.settle_after - self._passed,
                 70 * MINUTE,
-            )  # fmt: skip
+                70 * MINUTE,
+            )
             for seconds in after:
                 await self._do(Step("wait", seconds=max(seconds, 60.0)))
                 await self._do(Step("due"))
@@ -676,9 +777,17 @@ class World:
             predicate = {"dimension": "originatingDirection", "operator": "matches", "value": "inbound"}
             only = {"conversationFilters": [{"type": "and", "predicates": [{"type": "dimension", **predicate}]}]}
         await reconcile_window(
-            book, api, Interval(first, last), settings=settings, now=now, via=via, wait=0, sleep=self.sleep,
-            ended_only=step.only == "ended", filter=only,
-        )  # fmt: skip
+            book,
+            api,
+            Interval(first, last),
+            settings=settings,
+            now=now,
+            via=via,
+            wait=0,
+            sleep=self.sleep,
+            ended_only=step.only == "ended",
+            filter=only,
+        )
         return ""
 
 
@@ -759,9 +868,13 @@ class Totals:
         self.worlds += 1
         self.requests += one.requests
         for mine, theirs in (
-            (self.proven, one.verdicts), (self.standing, one.standing), (self.excused, one.excused),
-            (self.struck, one.struck), (self.errors, one.errors), (self.wrongly, one.wrongly),
-        ):  # fmt: skip
+            (self.proven, one.verdicts),
+            (self.standing, one.standing),
+            (self.excused, one.excused),
+            (self.struck, one.struck),
+            (self.errors, one.errors),
+            (self.wrongly, one.wrongly),
+        ):
             mine.update(theirs)
 
     def lines(self, seconds: float) -> list[str]:

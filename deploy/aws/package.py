@@ -54,14 +54,20 @@ assert not strange, strange
 print("the handler stores an event, a batch and a dead letter; the reconciler is imported")
 """
 EVENT = {
-    "version": "0", "id": "6efd5506-3fd6-09a1-5599-09ae48bd6dd8", "time": "2026-08-03T14:00:00Z", "resources": [],
-    "detail-type": "v2.detail.events.conversation.{id}.customer.end", "account": "123456789012", "region": "us-east-1",
+    "version": "0",
+    "id": "6efd5506-3fd6-09a1-5599-09ae48bd6dd8",
+    "time": "2026-08-03T14:00:00Z",
+    "resources": [],
+    "detail-type": "v2.detail.events.conversation.{id}.customer.end",
+    "account": "123456789012",
+    "region": "us-east-1",
     "source": "aws.partner/genesys.com/cloud/3f1c7d52-0b2e-4f6e-9a44-6d1b2f0c9e10/rollbook",
     "detail": {
-        "topicName": "v2.detail.events.conversation.7c1f0d6e-52f1-4c1b-9a6c-2b8f1f4f9d21.customer.end", "version": "2",
+        "topicName": "v2.detail.events.conversation.7c1f0d6e-52f1-4c1b-9a6c-2b8f1f4f9d21.customer.end",
+        "version": "2",
         "eventBody": {"eventTime": 1785765819600, "conversationId": "7c1f0d6e-52f1-4c1b-9a6c-2b8f1f4f9d21"},
     },
-}  # fmt: skip
+}
 
 
 def requirements() -> list[str]:
@@ -76,10 +82,23 @@ def build(out: Path, *, python: str, arch: str, here: bool) -> None:
     out.mkdir(parents=True)
     where = [] if here else ["--platform", PLATFORMS[arch], "--python-version", python, "--implementation", "cp"]
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
-         "--only-binary=:all:", "--target", str(out), *where, *requirements(), *SHARED],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-compile",
+            "--only-binary=:all:",
+            "--target",
+            str(out),
+            *where,
+            *requirements(),
+            *SHARED,
+        ],
         check=True,
-    )  # fmt: skip
+    )
     for room in ROOMS:
         shutil.copytree(ROOT / room, out / room, ignore=shutil.ignore_patterns("__pycache__", "demo.py", "simulator"))
     for rest in [one for pattern in UNUSED for one in out.rglob(pattern)]:
@@ -100,8 +119,10 @@ def check(out: Path) -> None:
         environment = {"ROLLBOOK_DB": f"{work}/a.db", "PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
         subprocess.run(
             [sys.executable, "-I", "-S", "-B", "-c", TRIAL, str(out), json.dumps(EVENT)],
-            check=True, env=environment, cwd=work,
-        )  # fmt: skip
+            check=True,
+            env=environment,
+            cwd=work,
+        )
 
 
 def main() -> None:

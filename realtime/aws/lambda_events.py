@@ -30,10 +30,19 @@ class Context(Protocol):
 
 EventBridgeEvent = TypedDict(
     "EventBridgeEvent",
-    {"version": str, "id": str, "detail-type": str, "source": str, "account": str, "time": str, "region": str,
-     "resources": list[str], "detail": dict[str, Any]},
+    {
+        "version": str,
+        "id": str,
+        "detail-type": str,
+        "source": str,
+        "account": str,
+        "time": str,
+        "region": str,
+        "resources": list[str],
+        "detail": dict[str, Any],
+    },
     total=False,
-)  # fmt: skip
+)
 
 
 class SqsRecord(TypedDict):
@@ -93,9 +102,15 @@ class DueCall(TypedDict):
 
 
 Call = (
-    EventBridgeEvent | Batch | FirehoseBatch | WindowCall | DueCall | str
-    | Sequence[EventBridgeEvent] | Sequence[SqsRecord]
-)  # fmt: skip
+    EventBridgeEvent
+    | Batch
+    | FirehoseBatch
+    | WindowCall
+    | DueCall
+    | str
+    | Sequence[EventBridgeEvent]
+    | Sequence[SqsRecord]
+)
 Shape = Literal["event", "sqs", "kinesis", "firehose"]
 
 

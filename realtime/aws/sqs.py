@@ -47,9 +47,12 @@ class SqsQueue:
         self._url, self._wait = url, wait
         self.name = urlsplit(url).path.rpartition("/")[2] or url
         config = Config(
-            max_pool_connections=receivers + 4, connect_timeout=10, read_timeout=wait + 10,
-            retries={"mode": "standard", "max_attempts": 3}, user_agent_extra="rollbook",
-        )  # fmt: skip
+            max_pool_connections=receivers + 4,
+            connect_timeout=10,
+            read_timeout=wait + 10,
+            retries={"mode": "standard", "max_attempts": 3},
+            user_agent_extra="rollbook",
+        )
         try:
             session = boto3.session.Session()
             region = region_of(url) or session.region_name or os.environ.get("AWS_REGION")

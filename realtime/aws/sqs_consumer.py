@@ -157,8 +157,9 @@ class Door:
         if not self._about.redrives:
             log.warning(
                 "the queue %s has no redrive policy: what cannot be understood is deleted once its dead letter is"
-                " stored", self._queue.name,
-            )  # fmt: skip
+                " stored",
+                self._queue.name,
+            )
         for one in (*self._receivers, self._storing, *self._deleting, self._keeping):
             one.start()
 
@@ -319,8 +320,9 @@ class Door:
         if poison:
             log.warning(
                 "%s could not be understood (table dead_letters); the first: %s",
-                count(len(poison), "message"), next(iter(poison.values())),
-            )  # fmt: skip
+                count(len(poison), "message"),
+                next(iter(poison.values())),
+            )
         self._forget(left)
 
     def _forget(self, handles: Sequence[str]) -> None:

@@ -29,9 +29,12 @@ def dead_letters() -> None:
 
 def _book(settings: Settings, *, write: bool = False) -> Book:
     return Book.open(
-        settings.store_path, mode="r+" if write else "ro", command="dead-letters", width=settings.width,
+        settings.store_path,
+        mode="r+" if write else "ro",
+        command="dead-letters",
+        width=settings.width,
         journal=settings.journal,
-    )  # fmt: skip
+    )
 
 
 @dead_letters.command("list", short_help="The newest first, with what was wrong with each.")

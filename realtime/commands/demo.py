@@ -89,9 +89,13 @@ class Found:
 
 @click.command()
 @click.option(
-    "--db", "path", type=click.Path(path_type=Path), default=Path("rollbook-demo.db"), show_default=True,
+    "--db",
+    "path",
+    type=click.Path(path_type=Path),
+    default=Path("rollbook-demo.db"),
+    show_default=True,
     help="The demo's own store; one from an earlier demo is replaced.",
-)  # fmt: skip
+)
 @click.option("--seed", default=1, show_default=True, help="Another seed is another organisation.")
 @console.json_option
 def demo(*, path: Path, seed: int, as_json: bool) -> None:
@@ -224,9 +228,15 @@ async def _recommended(api: Api, window: Interval, simulator: Simulator) -> Expe
 
 def _ours(report: Report, seen: frozenset[str]) -> Experiment:
     return Experiment(
-        "rollbook: closed", report.initial_total_hits, report.final_total_hits, report.unique,
-        report.duplicates, report.requests, report.seconds, seen,
-    )  # fmt: skip
+        "rollbook: closed",
+        report.initial_total_hits,
+        report.final_total_hits,
+        report.unique,
+        report.duplicates,
+        report.requests,
+        report.seconds,
+        seen,
+    )
 
 
 # What was found
@@ -326,9 +336,15 @@ def _experiments(experiments: list[Experiment]) -> Table:
     for one in experiments:
         differ = (one.final or 0) - (one.initial or 0)
         table.add_row(
-            one.name, f"{one.initial:,}", f"{one.final:,}", f"{differ:+,}" if differ else "0", f"{one.duplicates:,}",
-            f"{one.requests:,}", f"{one.seconds:.1f}", f"{one.absent:,}",
-        )  # fmt: skip
+            one.name,
+            f"{one.initial:,}",
+            f"{one.final:,}",
+            f"{differ:+,}" if differ else "0",
+            f"{one.duplicates:,}",
+            f"{one.requests:,}",
+            f"{one.seconds:.1f}",
+            f"{one.absent:,}",
+        )
     return table
 
 

@@ -139,9 +139,11 @@ def _settings(settings: Settings) -> Check:
 
 def _unanswered(name: str, within: float, what: str) -> Check:
     return Check(
-        name, "fail", f"no answer within {within:.0f} s",
+        name,
+        "fail",
+        f"no answer within {within:.0f} s",
         f"waited for {what}: check the network, a proxy or firewall on the way, and that the address is right",
-    )  # fmt: skip
+    )
 
 
 async def _try(
@@ -189,9 +191,11 @@ async def _divisions(api: Api) -> Check:
     names = ", ".join(division.name for division in visible[:4])
     more = f" and {len(visible) - 4} more" if len(visible) > 4 else ""
     return Check(
-        "divisions", "ok", f"{len(visible):,} visible ({names}{more})",
+        "divisions",
+        "ok",
+        f"{len(visible):,} visible ({names}{more})",
         "What lies in another division is neither heard nor read: answers are smaller, and agree with themselves.",
-    )  # fmt: skip
+    )
 
 
 async def _topics_of(api: Api, settings: Settings, queues: list[str], users: list[str]) -> Check:
@@ -224,9 +228,11 @@ async def _channels(api: Api, settings: Settings, queues: list[str], users: list
     found = f"{needed} needed, {used} of {_CHANNELS} of this OAuth client exist"
     if needed + used > _CHANNELS:
         return Check(
-            "channels", "warn", found,
+            "channels",
+            "warn",
+            found,
             "a 21st channel ends the one that was used longest ago: give rollbook an OAuth client of its own",
-        )  # fmt: skip
+        )
     return Check("channels", "ok", found)
 
 
@@ -267,7 +273,7 @@ def _store_file(path: Path) -> Check:
             return Check("store", "fail", f"{folder} does not exist", "make the folder, or give --db another path")
         return _unwritable(path) or Check(
             "store", "ok", f"{path} will be made (SQLite {version})", sqlite_race(version)
-        )  # fmt: skip
+        )
     try:
         with Book.open(path, mode="ro"):
             pass
@@ -326,6 +332,8 @@ def _refused(path: Path) -> Check | None:
     asked = max(one["rejected_at"] for one in topics)[:16].replace("T", " ")
     missing = sorted({name for one in topics for name in one["missing_permissions"]})
     return Check(
-        "refused", "warn", f"{len(topics):,} topics, when they were last asked for ({asked} UTC)",
+        "refused",
+        "warn",
+        f"{len(topics):,} topics, when they were last asked for ({asked} UTC)",
         remedy(missing) or "see the table rejected_topics",
-    )  # fmt: skip
+    )

@@ -82,9 +82,13 @@ def _log_window(book: Book, report: Report) -> None:
         log.warning("%s: failed, %s%s", title(report.window), report.reason or "no reason kept", again)
         return
     log.info(
-        "%s: %s, %d owned, %d missing, %d changed", title(report.window), report.verdict, report.owned,
-        report.missing, report.changed,
-    )  # fmt: skip
+        "%s: %s, %d owned, %d missing, %d changed",
+        title(report.window),
+        report.verdict,
+        report.owned,
+        report.missing,
+        report.changed,
+    )
 
 
 def _sqs(settings: Settings) -> Queue:
@@ -368,9 +372,12 @@ class Daemon:
 
     def _find_door(self, book: Book) -> Door:
         door = Door(
-            self._options.queue(self.settings), book, now=self.now, topics=self.settings.sqs_topics,
+            self._options.queue(self.settings),
+            book,
+            now=self.now,
+            topics=self.settings.sqs_topics,
             receivers=self.settings.sqs_receivers,
-        )  # fmt: skip
+        )
         door.look()
         return door
 
@@ -389,9 +396,13 @@ class Daemon:
     async def _reconcile(self, api: Api, book: Book) -> None:
         """One look at the ledger. What goes wrong is said and tried again at the next look."""
         how = Round(
-            command="daemon", wait=0.0, rest=FOLLOW_EVERY, told=partial(self._read_one, book), stop=self._stop,
+            command="daemon",
+            wait=0.0,
+            rest=FOLLOW_EVERY,
+            told=partial(self._read_one, book),
+            stop=self._stop,
             at_once=AT_ONCE,
-        )  # fmt: skip
+        )
         unforeseen = None
         within = self._options.round_within
         try:
@@ -426,8 +437,9 @@ class Daemon:
                 log.warning(
                     "this machine's clock jumped %s by %.0f s, or it slept; what was heard is stamped by the platform's"
                     " time where that is known",
-                    "forward" if jump > 0 else "back", abs(jump),
-                )  # fmt: skip
+                    "forward" if jump > 0 else "back",
+                    abs(jump),
+                )
             self._take_counts(tick)
             await asyncio.sleep(_CLOCKS)
 

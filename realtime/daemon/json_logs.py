@@ -14,9 +14,11 @@ class JsonLines(Lines):
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         said = {
-            "time": self.formatTime(record), "level": record.levelname.lower(), "logger": record.name,
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
             "message": record.getMessage(),
-        }  # fmt: skip
+        }
         if record.exc_info:
             said["traceback"] = self.formatException(record.exc_info)
         return json.dumps(said, ensure_ascii=False)

@@ -117,8 +117,9 @@ class Intake:
         if unreadable := [heard for heard in batch if isinstance(heard, Unreadable)]:
             log.warning(
                 "%s could not be understood (table dead_letters); the first: %s",
-                count(len(unreadable), "notification"), unreadable[0].error,
-            )  # fmt: skip
+                count(len(unreadable), "notification"),
+                unreadable[0].error,
+            )
         if batch:
             self._count(await self._answer(batch, self._book.record(batch)))
         self._taken = []

@@ -62,18 +62,28 @@ class Words:
 @click.option("--due", is_flag=True, help="Whatever the ledger says is due, then what is still open.")
 @click.option("--dry-run", is_flag=True, help="Fetch, compare and report; write nothing.")
 @click.option(
-    "--via", type=click.Choice(["query", "job", "auto"]), default="query", show_default=True,
+    "--via",
+    type=click.Choice(["query", "job", "auto"]),
+    default="query",
+    show_default=True,
     help="Read by the details query, by an asynchronous job, or by what is cheaper.",
-)  # fmt: skip
+)
 @click.option("--ended-only", is_flag=True, help="Only conversations that have ended.")
 @click.option(
-    "--filter", "filter_file", type=click.Path(path_type=Path), metavar="FILE",
+    "--filter",
+    "filter_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
     help="JSON: conversationFilters and segmentFilters, as the API takes them.",
-)  # fmt: skip
+)
 @click.option(
-    "--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="SECONDS",
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
     help="How long to wait for another run over the same time.",
-)  # fmt: skip
+)
 @console.settings_options
 @console.json_option
 @console.verbose_option
@@ -105,8 +115,11 @@ def reconcile(
             # Whether it has ended is the platform's to say; what is a day ahead has not, whatever this clock is worth.
             window=None if interval is None else parse_interval(interval, now=datetime.now(UTC) + timedelta(days=1)),
             settings=narrowed(settings, ended_only=ended_only, filter=_filter(filter_file)),
-            via=via, dry_run=dry_run, wait=wait, as_json=as_json,
-        )  # fmt: skip
+            via=via,
+            dry_run=dry_run,
+            wait=wait,
+            as_json=as_json,
+        )
         words.settings.require_platform()
         return await _work(words)
 
@@ -163,15 +176,24 @@ async def _window(words: Words, api: Api, book: Book | None, stop: asyncio.Event
     assert words.window is not None
     meter = Meter(1, time.monotonic, api.requests_left)
     return await runner.reconcile_window(
-        book, api, words.window, settings=words.settings, now=api.now, dry_run=words.dry_run, via=words.via,
-        progress=lambda at: show(meter.told(at)), wait=words.wait, stop=stop, spent=spent,
-    )  # fmt: skip
+        book,
+        api,
+        words.window,
+        settings=words.settings,
+        now=api.now,
+        dry_run=words.dry_run,
+        via=words.via,
+        progress=lambda at: show(meter.told(at)),
+        wait=words.wait,
+        stop=stop,
+        spent=spent,
+    )
 
 
 async def _due(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int) -> DueReport:
     how = Round(
         via=words.via, dry_run=words.dry_run, wait=words.wait, progress=show, stop=stop, at_once=AT_ONCE, spent=spent
-    )  # fmt: skip
+    )
     return await run_due(book, api, words.settings, now=api.now, how=how)
 
 
@@ -195,8 +217,9 @@ async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
         ahead = "ahead of" if api.clock_skew > 0 else "behind"
         log.warning(
             "this machine's clock is %s %s the platform's, by which windows close; set it right",
-            timedelta(seconds=round(abs(api.clock_skew))), ahead,
-        )  # fmt: skip
+            timedelta(seconds=round(abs(api.clock_skew))),
+            ahead,
+        )
     if words.window is not None:
         check_ended(words.window, api.now() + _WHOLE_SECONDS)
     path = words.settings.store_path
@@ -213,9 +236,16 @@ async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
         hurry = threading.Event()
         try:
             book = await asyncio.to_thread(
-                Book.open, path, organization=(organization.id, organization.name), command="reconcile", now=api.now,
-                width=words.settings.width, lag=words.settings.lag, journal=words.settings.journal, hurry=hurry,
-            )  # fmt: skip
+                Book.open,
+                path,
+                organization=(organization.id, organization.name),
+                command="reconcile",
+                now=api.now,
+                width=words.settings.width,
+                lag=words.settings.lag,
+                journal=words.settings.journal,
+                hurry=hurry,
+            )
         except asyncio.CancelledError:
             hurry.set()
             raise
@@ -269,8 +299,13 @@ def _shower(bar: Progress) -> Callable[[options.Progress], None]:
     def show(at: options.Progress) -> None:
         again = f" pass {at.passes}" if at.passes > 1 else ""
         if at.windows > 1:
-            bar.update(row, description=f"{at.done:,} of {at.windows:,} windows", completed=at.done, total=at.windows,
-                       told=pace(at))  # fmt: skip
+            bar.update(
+                row,
+                description=f"{at.done:,} of {at.windows:,} windows",
+                completed=at.done,
+                total=at.windows,
+                told=pace(at),
+            )
             return
         total = at.expected if at.expected is None else max(at.expected, at.rows)
         bar.update(row, description=f"{title(at.window)}{again}", completed=at.rows, total=total, told=pace(at))

@@ -273,11 +273,22 @@ async def _one(group: list[Due], state: _Round) -> None:
     windows, how = [one.window for one in group], state.how
     hull = plan.hull(windows)
     task = Task(
-        windows=windows, settings=state.settings, now=state.now, command=how.command, via=state.via(group),
-        dry_run=how.dry_run, filter=state.settings.filter, ended_only=state.settings.ended_only,
-        progress=lambda at: how.progress(state.meter.told(at)), sleep=how.sleep, stop=how.stop, earlier=state.earlier,
-        eyes=state.eyes, patience=state.patience, by_id=state.by_id,
-    )  # fmt: skip
+        windows=windows,
+        settings=state.settings,
+        now=state.now,
+        command=how.command,
+        via=state.via(group),
+        dry_run=how.dry_run,
+        filter=state.settings.filter,
+        ended_only=state.settings.ended_only,
+        progress=lambda at: how.progress(state.meter.told(at)),
+        sleep=how.sleep,
+        stop=how.stop,
+        earlier=state.earlier,
+        eyes=state.eyes,
+        patience=state.patience,
+        by_id=state.by_id,
+    )
     try:
         reports = await run(
             task,
@@ -362,9 +373,15 @@ async def _follow(state: _Round) -> None:
     try:
         sight = await state.eyes.look()
         state.followed = await follow(
-            state.book, state.api, state.settings, now=state.now, stop=state.how.stop, rest=state.how.rest,
-            sees=sight.sees, patience=state.by_id,
-        )  # fmt: skip
+            state.book,
+            state.api,
+            state.settings,
+            now=state.now,
+            stop=state.how.stop,
+            rest=state.how.rest,
+            sees=sight.sees,
+            patience=state.by_id,
+        )
     except RollbookError as error:
         if not state.reports and not state.errors:
             raise

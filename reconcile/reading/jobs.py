@@ -171,11 +171,17 @@ class Result:
         """For the ledger. checks: the query's totals, null where it did not count them."""
         return [
             {
-                "pass": 1, "pages": self.pages, "rows": len(self.rows) + self.duplicates,
-                "duplicates": self.duplicates, "repeated": self.repeated, "watermarks": sorted(set(self.watermarks)),
-                "halved": sorted(self.halved), "doubts": self.doubts, "checks": self.checks,
+                "pass": 1,
+                "pages": self.pages,
+                "rows": len(self.rows) + self.duplicates,
+                "duplicates": self.duplicates,
+                "repeated": self.repeated,
+                "watermarks": sorted(set(self.watermarks)),
+                "halved": sorted(self.halved),
+                "doubts": self.doubts,
+                "checks": self.checks,
             }
-        ]  # fmt: skip
+        ]
 
 
 async def better_way(api: Api, interval: Interval, lag: timedelta) -> Literal["query", "job"]:
@@ -539,9 +545,12 @@ class _Reading:
         """The query's first page, asked for until it fits the rows. Raises _Failed."""
         found = job_proof.groups(self.result.rows, part.interval)
         body = {
-            "interval": part.interval.text, "order": "asc", "orderBy": "conversationStart",
-            "paging": {"pageSize": 1, "pageNumber": 1}, **self.members,
-        }  # fmt: skip
+            "interval": part.interval.text,
+            "order": "asc",
+            "orderBy": "conversationStart",
+            "paging": {"pageSize": 1, "pageNumber": 1},
+            **self.members,
+        }
         for pause in (*CHECK_PAUSES, 0.0):
             if self.stopped:
                 raise Stopped

@@ -89,10 +89,15 @@ class Pass:
     def as_dict(self) -> dict[str, Any]:
         """As it is kept."""
         return {
-            "pass": self.number, "intervals": self.parts, "pages": self.pages, "rows": self.rows,
-            "duplicates": self.duplicates, "first_total_hits": self.first_total, "last_total_hits": self.last_total,
+            "pass": self.number,
+            "intervals": self.parts,
+            "pages": self.pages,
+            "rows": self.rows,
+            "duplicates": self.duplicates,
+            "first_total_hits": self.first_total,
+            "last_total_hits": self.last_total,
             "moved": self.moved,
-        }  # fmt: skip
+        }
 
 
 class Reader:

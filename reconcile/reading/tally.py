@@ -104,6 +104,9 @@ class Tally:
         counts = Counter(self.kind(one) for one in owned)
         ongoing = sum(end_of(value) < 0 for value in owned.values())
         return {
-            "owned": counts.total(), "missing": counts["missing"], "changed": counts["changed"],
-            "unchanged": counts["unchanged"], "ongoing": ongoing,
-        }  # fmt: skip
+            "owned": counts.total(),
+            "missing": counts["missing"],
+            "changed": counts["changed"],
+            "unchanged": counts["unchanged"],
+            "ongoing": ongoing,
+        }

@@ -368,9 +368,13 @@ def write(
 ) -> Future[Any]:
     """Write what an answer by id brought."""
     return book.write_details(
-        answer.rows, as_of=answer.as_of, run_started_at=run_started_at, window=window, already=already or {},
+        answer.rows,
+        as_of=answer.as_of,
+        run_started_at=run_started_at,
+        window=window,
+        already=already or {},
         cause=cause,
-    )  # fmt: skip
+    )
 
 
 def stuck_ids(rows: Iterable[DetailRow], now: datetime, stuck_after: timedelta) -> list[str]:

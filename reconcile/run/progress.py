@@ -30,9 +30,13 @@ class Meter:
         seconds = self.clock() - self._began
         rows = self._rows + sum(self._under_way.values())
         return replace(
-            at, done=self.done, windows=self.windows, rate=rows / seconds if seconds > 0 else None,
-            requests_left=self.requests_left(), to_go=self._to_go(at, seconds),
-        )  # fmt: skip
+            at,
+            done=self.done,
+            windows=self.windows,
+            rate=rows / seconds if seconds > 0 else None,
+            requests_left=self.requests_left(),
+            to_go=self._to_go(at, seconds),
+        )
 
     def finished(self, window: Interval, windows: int) -> None:
         """A reading that was of so many windows is done."""

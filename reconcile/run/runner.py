@@ -222,9 +222,12 @@ class Run:
         self._count = Count()
         self._spent = task.spent  # requests before this run, or before it was cut short
         self._writing = Writing(
-            task, book, began=began, cause=by_id.explained(heard, self._started),
+            task,
+            book,
+            began=began,
+            cause=by_id.explained(heard, self._started),
             spent=lambda: self._spent + self._count.requests,
-        )  # fmt: skip
+        )
         self._told: list[resume.Entry] = []
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
@@ -301,12 +304,26 @@ class Run:
             self._spent += self._count.requests
             return []
         report = Report(
-            window=one, verdict="settled", passes=0, requests=self._requests, initial_total_hits=row.final_total_hits,
-            final_total_hits=page.total_hits, unique=row.unique or 0, duplicates=0, owned=row.owned or 0, missing=0,
-            changed=0, unchanged=row.owned or 0, ongoing=row.ongoing or 0, live_only=row.live_only or 0,
-            written=self._writing.tally.shares[0].written, seconds=time.monotonic() - self._seconds, reading="interval",
-            filter=task.key, as_of=found.as_of,
-        )  # fmt: skip
+            window=one,
+            verdict="settled",
+            passes=0,
+            requests=self._requests,
+            initial_total_hits=row.final_total_hits,
+            final_total_hits=page.total_hits,
+            unique=row.unique or 0,
+            duplicates=0,
+            owned=row.owned or 0,
+            missing=0,
+            changed=0,
+            unchanged=row.owned or 0,
+            ongoing=row.ongoing or 0,
+            live_only=row.live_only or 0,
+            written=self._writing.tally.shares[0].written,
+            seconds=time.monotonic() - self._seconds,
+            reading="interval",
+            filter=task.key,
+            as_of=found.as_of,
+        )
         await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
         return [report]
 
@@ -404,8 +421,10 @@ class Run:
             page = await self._api.query_details({**self._query.body(part, number), "order": "desc"})
             starts = [row.start for row in page.rows if row.start]
             await self._writing.take(page.rows, as_of)
-            if any(row.start and self._task.interval.contains(row.start) and row.conversation_id not in known
-                   for row in page.rows):  # fmt: skip
+            if any(
+                row.start and self._task.interval.contains(row.start) and row.conversation_id not in known
+                for row in page.rows
+            ):
                 return "a look at what started just before midnight has shown conversations that were not in the answer"
             # The newest first, so that a platform that answers with the whole day need not be read to its morning.
             newest_first = len(set(starts)) > 1 and starts == sorted(starts, reverse=True) and starts[0] <= latest
@@ -534,9 +553,16 @@ class Run:
         finished = None
         while True:
             finished = await read(
-                self._api, reader, self._query, now=task.now, sleep=task.sleep, take=take, stop=task.stop,
-                told=self._told.append, patience=task.patience,
-            )  # fmt: skip
+                self._api,
+                reader,
+                self._query,
+                now=task.now,
+                sleep=task.sleep,
+                take=take,
+                stop=task.stop,
+                told=self._told.append,
+                patience=task.patience,
+            )
             rows = reader.found()
             if not finished.consistent or self._query.members:
                 break
@@ -630,9 +656,15 @@ class Run:
             await self._writing.take(answer.rows, answer.as_of)
 
         asked = await by_id.ask_twice(
-            self._api, missing, now=self._task.now, sleep=self._task.sleep, take=take, stop=self._task.stop,
-            known=self._control(rows, missing), patience=self._task.by_id,
-        )  # fmt: skip
+            self._api,
+            missing,
+            now=self._task.now,
+            sleep=self._task.sleep,
+            take=take,
+            stop=self._task.stop,
+            known=self._control(rows, missing),
+            patience=self._task.by_id,
+        )
         if self._task.stop is not None and self._task.stop.is_set():
             raise Stopped
         lacking.starts = {

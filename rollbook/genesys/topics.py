@@ -18,9 +18,23 @@ USER_CONVERSATIONS: Final = "v2.users.{id}.conversations"
 DETAIL_EVENTS: Final = "v2.detail.events.conversation.{id}"
 # The members of a conversation's detail events (reference, "all members, all fields").
 DETAIL_MEMBERS: Final = (
-    "acd.end", "acd.start", "acw", "attributes", "contact", "customer.end", "customer.start", "flow.end",
-    "flow.outcome", "flow.start", "outbound", "user.end", "user.start", "voicemail.end", "voicemail.start", "wrapup",
-)  # fmt: skip
+    "acd.end",
+    "acd.start",
+    "acw",
+    "attributes",
+    "contact",
+    "customer.end",
+    "customer.start",
+    "flow.end",
+    "flow.outcome",
+    "flow.start",
+    "outbound",
+    "user.end",
+    "user.start",
+    "voicemail.end",
+    "voicemail.start",
+    "wrapup",
+)
 # The templates of all of them: what an EventBridge rule for conversations lets through.
 DETAIL_TEMPLATES: Final = tuple(f"{DETAIL_EVENTS}.{member}" for member in DETAIL_MEMBERS)
 # What the media of a flattened snapshot, and a participant's lists of communications, are called in the details.

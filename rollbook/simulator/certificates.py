@@ -69,11 +69,26 @@ def make(folder: Path, names: Iterable[str]) -> Certificate:
         config.flush()
         done = subprocess.run(  # noqa: S603 (its arguments are ours)
             [
-                program, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", str(_DAYS),
-                "-config", config.name, "-keyout", str(made.key), "-out", str(made.certificate),
+                program,
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-sha256",
+                "-days",
+                str(_DAYS),
+                "-config",
+                config.name,
+                "-keyout",
+                str(made.key),
+                "-out",
+                str(made.certificate),
             ],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         raise CertificateError(f"openssl made no certificate: {done.stderr.strip().splitlines()[-1:]}")
     made.key.chmod(0o600)

@@ -59,14 +59,30 @@ class Simulator:
     """
 
     def __init__(
-        self, *, seed: int = 1, start: datetime | None = None, rate: float = 1.0, per_hour: float = 120,
-        queues: int = 6, users: int = 12, reading: str = "overlap", rate_limit: int = 300,
+        self,
+        *,
+        seed: int = 1,
+        start: datetime | None = None,
+        rate: float = 1.0,
+        per_hour: float = 120,
+        queues: int = 6,
+        users: int = 12,
+        reading: str = "overlap",
+        rate_limit: int = 300,
         records: list[dict[str, Any]] | None = None,
-        drift: Callable[[Simulator, int], None] | None = None, latency: float = 0.0, port: int = 0,
-        jitter: Jitter | None = None, visible_divisions: Iterable[str] | None = None, token_lifetime: float = 86_400,
-        job_rules: Rules | None = None, faults: Sequence[Fault] = (), monotonic: Callable[[], float] = time.monotonic,
-        paging: Paging | None = None, tls: Certificate | None = None, variety: bool = False,
-    ) -> None:  # fmt: skip
+        drift: Callable[[Simulator, int], None] | None = None,
+        latency: float = 0.0,
+        port: int = 0,
+        jitter: Jitter | None = None,
+        visible_divisions: Iterable[str] | None = None,
+        token_lifetime: float = 86_400,
+        job_rules: Rules | None = None,
+        faults: Sequence[Fault] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+        paging: Paging | None = None,
+        tls: Certificate | None = None,
+        variety: bool = False,
+    ) -> None:
         start = start or datetime.now(UTC) - timedelta(hours=2)
         if reading not in READINGS:
             raise ValueError(f"reading must be one of {', '.join(READINGS)}")
@@ -94,9 +110,13 @@ class Simulator:
         self.hidden: set[str] = set()
         self.forgotten: set[str] = set()  # by a `shift`
         self.notifications = Notifications(
-            self.world, self.clock, organization=str(self.world.organization["id"]), seed=seed,
-            client_of=self._client_of, on_revoke=self.sign_in.revoke,
-        )  # fmt: skip
+            self.world,
+            self.clock,
+            organization=str(self.world.organization["id"]),
+            seed=seed,
+            client_of=self._client_of,
+            on_revoke=self.sign_in.revoke,
+        )
         self.notifications.figures.watermark = self.jobs.watermark
         self.fail: list[int] = []
 
@@ -106,13 +126,18 @@ class Simulator:
 
         With TLS also what makes Python's and Node's clients trust the certificate.
         """
-        trusted = {name: str(self._tls.certificate) for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-                   } if self._tls is not None else {}  # fmt: skip
+        trusted = (
+            {name: str(self._tls.certificate) for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")}
+            if self._tls is not None
+            else {}
+        )
         return {
-            "GENESYSCLOUD_API_URL": self.api_url, "GENESYSCLOUD_LOGIN_URL": self.login_url,
-            "GENESYSCLOUD_OAUTHCLIENT_ID": self.client_id, "GENESYSCLOUD_OAUTHCLIENT_SECRET": self.client_secret,
+            "GENESYSCLOUD_API_URL": self.api_url,
+            "GENESYSCLOUD_LOGIN_URL": self.login_url,
+            "GENESYSCLOUD_OAUTHCLIENT_ID": self.client_id,
+            "GENESYSCLOUD_OAUTHCLIENT_SECRET": self.client_secret,
             **trusted,
-        }  # fmt: skip
+        }
 
     @property
     def rate_limit(self) -> int:
@@ -230,9 +255,10 @@ class Simulator:
             return {}
         allowed = self.limits.allowed
         return {
-            "inin-ratelimit-count": str(allowed + 1), "inin-ratelimit-allowed": str(allowed),
+            "inin-ratelimit-count": str(allowed + 1),
+            "inin-ratelimit-allowed": str(allowed),
             "inin-ratelimit-reset": reset,
-        }  # fmt: skip
+        }
 
     def _strike(self, name: str) -> Effect:
         now = self.now()
@@ -281,9 +307,7 @@ class Simulator:
         return await self._send(request, found)
 
     async def _send(self, request: web.Request, reply: Reply) -> web.StreamResponse:
-        answer = web.StreamResponse(
-            status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers}
-        )  # fmt: skip
+        answer = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers})
         try:
             async with asyncio.timeout(reply.cut_after):
                 until = time.monotonic() + reply.delay

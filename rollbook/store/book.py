@@ -97,9 +97,11 @@ class Book(Captured, Ledger):
             role = Checkpointer(path) if journal == "wal" else None
             try:
                 writer = Writer(
-                    lambda: connections.connect(path, journal=journal, timeout=patience.step), path,
-                    patience=patience, after_commit=role or (lambda: None),
-                )  # fmt: skip
+                    lambda: connections.connect(path, journal=journal, timeout=patience.step),
+                    path,
+                    patience=patience,
+                    after_commit=role or (lambda: None),
+                )
                 if role is not None:
                     role.use(writer)
             except sqlite3.Error as error:
@@ -240,9 +242,7 @@ class Book(Captured, Ledger):
 
     def ongoing_count(self, interval: Interval) -> int:
         """Reconciled conversations of the interval that go on (stuck and gone ones do not count)."""
-        return self.read(
-            lambda db: conversations.ongoing_count(db, to_text(interval.start), to_text(interval.end))
-        )  # fmt: skip
+        return self.read(lambda db: conversations.ongoing_count(db, to_text(interval.start), to_text(interval.end)))
 
     def last_ended(self, interval: Interval) -> str | None:
         """When the last of the interval's reconciled conversations ended."""
@@ -250,15 +250,11 @@ class Book(Captured, Ledger):
 
     def live_only_ids(self, interval: Interval) -> list[str]:
         """Conversations of the interval that are known from live capture alone."""
-        return self.read(
-            lambda db: conversations.live_only_ids(db, to_text(interval.start), to_text(interval.end))
-        )  # fmt: skip
+        return self.read(lambda db: conversations.live_only_ids(db, to_text(interval.start), to_text(interval.end)))
 
     def reconciled_ids(self, interval: Interval) -> list[str]:
         """Conversations of the interval that have been read, but for those that the platform no longer knows."""
-        return self.read(
-            lambda db: conversations.reconciled_ids(db, to_text(interval.start), to_text(interval.end))
-        )  # fmt: skip
+        return self.read(lambda db: conversations.reconciled_ids(db, to_text(interval.start), to_text(interval.end)))
 
     def mark_live_only(self, ids: Sequence[str], *, window_start: str, cause: str, at: str) -> Future[int]:
         """File these as heard live and not listed by the platform; answers how many were new."""
@@ -308,18 +304,26 @@ class Book(Captured, Ledger):
         """Exclude other runs from the interval. Blocks for up to `wait` seconds; raises LockHeld, naming the holder."""
         span = locks.window_range(_milliseconds(interval.start), _milliseconds(interval.end))
         return locks.held(
-            locks.lock_file(self.path), span, what=f"the window {interval.text}", command=command or self._command,
+            locks.lock_file(self.path),
+            span,
+            what=f"the window {interval.text}",
+            command=command or self._command,
             wait=wait,
-        )  # fmt: skip
+        )
 
     @contextmanager
     def lock_daemon(self, *, wait: float = 0.0) -> Iterator[None]:
         """Be the one daemon of this store. Raises LockHeld, naming the other one."""
         with locks.held(
-            locks.lock_file(self.path), locks.DAEMON, what=str(self.path), command=self._command, wait=wait,
+            locks.lock_file(self.path),
+            locks.DAEMON,
+            what=str(self.path),
+            command=self._command,
+            wait=wait,
             # A daemon never finishes.
-            state="has a daemon already:", remedy="stop it, or give this one another file with --db",
-        ):  # fmt: skip
+            state="has a daemon already:",
+            remedy="stop it, or give this one another file with --db",
+        ):
             yield
 
 

@@ -29,9 +29,7 @@ class Ledger(Access):
         filter: str | None = "",
     ) -> list[WindowRow]:
         """The windows that touch [since, until), in order of their start. filter None: those of every filter."""
-        return self.read(
-            lambda db: windows.listed(db, verdicts=verdicts, since=since, until=until, filter=filter)
-        )  # fmt: skip
+        return self.read(lambda db: windows.listed(db, verdicts=verdicts, since=since, until=until, filter=filter))
 
     def verdicts(self, *, since: str) -> dict[str, int]:
         """How many windows without a filter have each verdict, of those that end after `since`."""
@@ -77,10 +75,8 @@ class Ledger(Access):
     ) -> Future[None]:
         """Change a window's verdict without a read of it."""
         return self._write(
-            lambda db: windows.set_verdict(
-                db, start, end, filter, verdict, reason=reason, ongoing=ongoing, at=at
-            )
-        )  # fmt: skip
+            lambda db: windows.set_verdict(db, start, end, filter, verdict, reason=reason, ongoing=ongoing, at=at)
+        )
 
     def refresh_verdicts(self, at: str) -> Future[int]:
         """Make the verdicts of proven windows agree with what follow-up found; answers how many changed."""

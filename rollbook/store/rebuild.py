@@ -137,9 +137,18 @@ def _of_events(heard: Heard | None, stood: tuple[_Kept, _Derived] | None) -> _De
         return None if stood is None else stood[1]
     start, end, direction, media, divisions, provenance, heard_end, last_heard, *_ = live_picture.first(heard)
     return _Derived(
-        start, end, direction, media, divisions, None, None, provenance, heard_end, last_heard,
+        start,
+        end,
+        direction,
+        media,
+        divisions,
+        None,
+        None,
+        provenance,
+        heard_end,
+        last_heard,
         stood[1].look_again if stood else 0,
-    )  # fmt: skip
+    )
 
 
 def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: Heard | None, shown: str) -> _Derived:

@@ -129,9 +129,11 @@ def _sums(db: sqlite3.Connection) -> dict[str, Any]:
     found = gaps.by_cause(db)
     detected, recovered = sum(row[2] for row in found), sum(row[3] for row in found)
     return {
-        "detected": detected, "recovered": recovered, "failed": detected - recovered,
+        "detected": detected,
+        "recovered": recovered,
+        "failed": detected - recovered,
         "share_heard_live": _conversations(db)["share_heard_live"],
-    }  # fmt: skip
+    }
 
 
 def _scalar(db: sqlite3.Connection, query: str, *values: Any) -> Any:
@@ -153,10 +155,13 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
         "last_event_at": last_event(db),
         "events": _scalar(db, "SELECT count(*) FROM events"),
         "last_day": {
-            "from": to_text(start) if since else None, "share": day["share"], "topics": day["topics"],
-            "holes": day["holes"][-_HOLES:], "more_holes": max(0, len(day["holes"]) - _HOLES),
+            "from": to_text(start) if since else None,
+            "share": day["share"],
+            "topics": day["topics"],
+            "holes": day["holes"][-_HOLES:],
+            "more_holes": max(0, len(day["holes"]) - _HOLES),
         },
-    }  # fmt: skip
+    }
 
 
 def _has_run(db: sqlite3.Connection, now: datetime) -> bool:

@@ -150,9 +150,12 @@ class Process:
         self.folder = folder
         self._env = {name: value for name, value in os.environ.items() if not name.startswith(("GENESYS", "ROLLBOOK"))}
         self._env |= {
-            "GENESYSCLOUD_API_URL": base, "GENESYSCLOUD_LOGIN_URL": base, "GENESYSCLOUD_OAUTHCLIENT_ID": "a",
-            "GENESYSCLOUD_OAUTHCLIENT_SECRET": "b", "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+            "GENESYSCLOUD_API_URL": base,
+            "GENESYSCLOUD_LOGIN_URL": base,
+            "GENESYSCLOUD_OAUTHCLIENT_ID": "a",
+            "GENESYSCLOUD_OAUTHCLIENT_SECRET": "b",
+            "PYTHONPATH": str(ROOT),
+        }
 
     async def __aenter__(self) -> Process:
         # Nothing to reconcile: its windows would be asked for at a server that has none.
@@ -187,10 +190,17 @@ class Process:
 
 def event(number: int, queue: str) -> str:
     """A notification."""
-    body = {"id": str(uuid.UUID(int=number + 1)), "participants": [
-        {"id": str(uuid.UUID(int=number * 4 + place)), "purpose": "customer", "connectedTime": "2026-08-03T14:00:00.000Z"}
-        for place in range(3)
-    ]}  # fmt: skip
+    body = {
+        "id": str(uuid.UUID(int=number + 1)),
+        "participants": [
+            {
+                "id": str(uuid.UUID(int=number * 4 + place)),
+                "purpose": "customer",
+                "connectedTime": "2026-08-03T14:00:00.000Z",
+            }
+            for place in range(3)
+        ],
+    }
     return json.dumps({"topicName": f"v2.routing.queues.{queue}.conversations", "version": "2", "eventBody": body})
 
 

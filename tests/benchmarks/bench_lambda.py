@@ -30,8 +30,17 @@ sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 import bare_events  # noqa: E402 (a script beside this one)
 
 HEAVY = (
-    "boto3", "botocore", "httpx", "apscheduler", "websockets", "aiohttp", "click", "rich", "sqlite_utils", "asyncio",
-)  # fmt: skip
+    "boto3",
+    "botocore",
+    "httpx",
+    "apscheduler",
+    "websockets",
+    "aiohttp",
+    "click",
+    "rich",
+    "sqlite_utils",
+    "asyncio",
+)
 
 
 def event(index: int) -> str:
@@ -39,21 +48,36 @@ def event(index: int) -> str:
     conversation = f"7c1f0d6e-52f1-4c1b-9a6c-{index // 16:012d}"
     topic = f"v2.detail.events.conversation.{conversation}.customer.start"
     body = {
-        "eventTime": 1785765600000 + index, "conversationId": conversation, "participantId": f"p{index}",
-        "sessionId": f"s{index}", "mediaType": "VOICE", "provider": "Edge", "direction": "INBOUND",
-        "ani": "tel:+13175550123", "dnis": "tel:+18005550100", "queueId": "a1b2c3d4-1111-4222-8333-944445555666",
-    }  # fmt: skip
+        "eventTime": 1785765600000 + index,
+        "conversationId": conversation,
+        "participantId": f"p{index}",
+        "sessionId": f"s{index}",
+        "mediaType": "VOICE",
+        "provider": "Edge",
+        "direction": "INBOUND",
+        "ani": "tel:+13175550123",
+        "dnis": "tel:+18005550100",
+        "queueId": "a1b2c3d4-1111-4222-8333-944445555666",
+    }
     return json.dumps(
         {
-            "version": "0", "id": str(index), "detail-type": "v2.detail.events.conversation.{id}.customer.start",
-            "source": "aws.partner/genesys.com/cloud/o/s", "account": "1", "time": "2026-08-03T14:00:00Z",
-            "region": "us-east-1", "resources": [],
+            "version": "0",
+            "id": str(index),
+            "detail-type": "v2.detail.events.conversation.{id}.customer.start",
+            "source": "aws.partner/genesys.com/cloud/o/s",
+            "account": "1",
+            "time": "2026-08-03T14:00:00Z",
+            "region": "us-east-1",
+            "resources": [],
             "detail": {
-                "topicName": topic, "version": "2", "eventBody": body, "metadata": {"CorrelationId": str(index)},
+                "topicName": topic,
+                "version": "2",
+                "eventBody": body,
+                "metadata": {"CorrelationId": str(index)},
                 "timestamp": "2026-08-03T14:00:00.350Z",
             },
         }
-    )  # fmt: skip
+    )
 
 
 def started(program: str, times: int, env: dict[str, str]) -> float:
@@ -113,9 +137,17 @@ def main() -> None:
             started(program, 1, env)
         found = {name: started(program, times, env) for name, program in programs.items()}
         told = subprocess.run(
-            [sys.executable, "-S", "-c", f"import sys, realtime.lambda_handler; print([m for m in {HEAVY} if m in sys.modules])"],
-            check=True, env=env, capture_output=True, text=True,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-S",
+                "-c",
+                f"import sys, realtime.lambda_handler; print([m for m in {HEAVY} if m in sys.modules])",
+            ],
+            check=True,
+            env=env,
+            capture_output=True,
+            text=True,
+        )
         found["bare 10"], found["warm 10"] = bare(f"{folder}/b.db", batches), warm(batches)
     for name, took in found.items():
         print(f"{name:<10} {took:>8.2f} ms")

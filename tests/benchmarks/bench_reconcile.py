@@ -96,15 +96,26 @@ def conversation(index: int, total: int) -> dict[str, Any]:
         }
         if purpose in ("customer", "ivr", "agent"):
             session["mediaEndpointStats"] = [
-                {"codecs": ["audio/opus"], "eventTime": text(begun), "maxLatencyMs": 55, "minMos": 3 + draw.random(),
-                 "minRFactor": 60 + 30 * draw.random(), "receivedPackets": draw.randrange(20_000)}
-            ]  # fmt: skip
+                {
+                    "codecs": ["audio/opus"],
+                    "eventTime": text(begun),
+                    "maxLatencyMs": 55,
+                    "minMos": 3 + draw.random(),
+                    "minRFactor": 60 + 30 * draw.random(),
+                    "receivedPackets": draw.randrange(20_000),
+                }
+            ]
         if purpose == "ivr":
             session["flow"] = {"flowId": some_id(), "flowName": "Main", "flowType": "INBOUNDCALL", "flowVersion": "7.0"}
         participants.append(
-            {"participantId": some_id(), "participantName": "Somebody", "purpose": purpose, "userId": some_id(),
-             "sessions": [session]}
-        )  # fmt: skip
+            {
+                "participantId": some_id(),
+                "participantName": "Somebody",
+                "purpose": purpose,
+                "userId": some_id(),
+                "sessions": [session],
+            }
+        )
     return {
         "conversationEnd": text(start + timedelta(minutes=7)),
         "conversationId": some_id(),
@@ -171,8 +182,12 @@ def sdk(port: int, path: str) -> float:
     began = time.perf_counter()
     number = 1
     while True:
-        body = {"interval": INTERVAL, "order": "asc", "orderBy": "conversationStart",
-                "paging": {"pageSize": PAGE, "pageNumber": number}}  # fmt: skip
+        body = {
+            "interval": INTERVAL,
+            "order": "asc",
+            "orderBy": "conversationStart",
+            "paging": {"pageSize": PAGE, "pageNumber": number},
+        }
         found = api.post_analytics_conversations_details_query(body).conversations
         if not found:
             return time.perf_counter() - began
@@ -249,9 +264,13 @@ def bare(port: int, path: str) -> float:
     while True:
         answer = client.post(
             f"http://127.0.0.1:{port}/api/v2/analytics/conversations/details/query",
-            json={"interval": INTERVAL, "order": "asc", "orderBy": "conversationStart",
-                  "paging": {"pageSize": PAGE, "pageNumber": number}},
-        )  # fmt: skip
+            json={
+                "interval": INTERVAL,
+                "order": "asc",
+                "orderBy": "conversationStart",
+                "paging": {"pageSize": PAGE, "pageNumber": number},
+            },
+        )
         found = orjson.loads(answer.content).get("conversations")
         if not found:
             return time.perf_counter() - began
@@ -259,10 +278,22 @@ def bare(port: int, path: str) -> float:
         for one in found:
             key = one["conversationId"]
             rows["conversations"].append(
-                (key, one["conversationStart"], one.get("conversationEnd"), one["originatingDirection"], '["voice"]',
-                 dumped(one["divisionIds"]), one["mediaStatsMinConversationMos"], one["mediaStatsMinConversationRFactor"],
-                 "reconciled", "now", "now", "now", orjson.dumps(one).decode())
-            )  # fmt: skip
+                (
+                    key,
+                    one["conversationStart"],
+                    one.get("conversationEnd"),
+                    one["originatingDirection"],
+                    '["voice"]',
+                    dumped(one["divisionIds"]),
+                    one["mediaStatsMinConversationMos"],
+                    one["mediaStatsMinConversationRFactor"],
+                    "reconciled",
+                    "now",
+                    "now",
+                    "now",
+                    orjson.dumps(one).decode(),
+                )
+            )
             for at, participant in enumerate(one["participants"]):
                 owner = participant["participantId"]
                 rows["participants"].append(

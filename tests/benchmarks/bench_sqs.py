@@ -40,26 +40,41 @@ def body(index: int) -> str:
     """One event, as EventBridge writes it: some sixteen of each conversation."""
     conversation, member = str(uuid.UUID(int=index // 16 + 1)), DETAIL_MEMBERS[index % 16]
     event = {
-        "eventTime": 1785765600000 + index, "conversationId": conversation, "participantId": str(uuid.UUID(int=index)),
-        "sessionId": str(uuid.UUID(int=index * 7 + 1)), "mediaType": "VOICE", "provider": "Edge",
-        "direction": "INBOUND", "ani": "tel:+13175550123", "dnis": "tel:+18005550100",
-        "queueId": "a1b2c3d4-1111-4222-8333-944445555666", "userId": "c3d4e5f6-3333-4444-8555-b66667777888",
+        "eventTime": 1785765600000 + index,
+        "conversationId": conversation,
+        "participantId": str(uuid.UUID(int=index)),
+        "sessionId": str(uuid.UUID(int=index * 7 + 1)),
+        "mediaType": "VOICE",
+        "provider": "Edge",
+        "direction": "INBOUND",
+        "ani": "tel:+13175550123",
+        "dnis": "tel:+18005550100",
+        "queueId": "a1b2c3d4-1111-4222-8333-944445555666",
+        "userId": "c3d4e5f6-3333-4444-8555-b66667777888",
         "divisionId": "d4e5f607-4444-4555-8666-c77778888999",
         "conversationExternalContactIds": ["5566aa77-8899-4aab-8bcc-cddeeff00112"],
-    }  # fmt: skip
+    }
     topic = f"v2.detail.events.conversation.{conversation}.{member}"
     return json.dumps(
         {
-            "version": "0", "id": str(uuid.UUID(int=index)), "detail-type": topic.replace(conversation, "{id}"),
+            "version": "0",
+            "id": str(uuid.UUID(int=index)),
+            "detail-type": topic.replace(conversation, "{id}"),
             "source": "aws.partner/genesys.com/cloud/3f1c7d52-0b2e-4f6e-9a44-6d1b2f0c9e10/rollbook",
-            "account": "123456789012", "time": "2026-08-03T14:00:00Z", "region": "us-east-1", "resources": [],
+            "account": "123456789012",
+            "time": "2026-08-03T14:00:00Z",
+            "region": "us-east-1",
+            "resources": [],
             "detail": {
-                "topicName": topic, "version": "2", "eventBody": event,
-                "metadata": {"CorrelationId": str(uuid.UUID(int=index))}, "timestamp": "2026-08-03T14:00:00.350Z",
+                "topicName": topic,
+                "version": "2",
+                "eventBody": event,
+                "metadata": {"CorrelationId": str(uuid.UUID(int=index))},
+                "timestamp": "2026-08-03T14:00:00.350Z",
             },
         },
         separators=(",", ":"),
-    )  # fmt: skip
+    )
 
 
 def bare(queue: StandIn, path: str) -> float:

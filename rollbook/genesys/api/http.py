@@ -113,9 +113,12 @@ class Http:
         timeout = httpx.Timeout(self._limits.head, connect=self._limits.connect)
         try:
             self._client = httpx.AsyncClient(
-                timeout=timeout, limits=_POOL, verify=_authorities(), follow_redirects=False,
+                timeout=timeout,
+                limits=_POOL,
+                verify=_authorities(),
+                follow_redirects=False,
                 headers={"User-Agent": "rollbook", "Accept-Encoding": "gzip"},
-            )  # fmt: skip
+            )
         except (OSError, ValueError, ImportError) as error:
             raise SettingsError(
                 f"the proxy settings of the environment do not work ({error}); correct HTTPS_PROXY or ALL_PROXY"

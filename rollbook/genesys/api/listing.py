@@ -16,9 +16,17 @@ MOST_PAGES: Final = 2_000
 # So many empty pages in a row are the end of a list that says nothing but its total.
 MOST_EMPTY: Final = 5
 _MEMBERS: Final = (
-    "entities", "pageSize", "pageNumber", "pageCount", "total", "firstUri", "lastUri", "previousUri", "nextUri",
+    "entities",
+    "pageSize",
+    "pageNumber",
+    "pageCount",
+    "total",
+    "firstUri",
+    "lastUri",
+    "previousUri",
+    "nextUri",
     "selfUri",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,20 @@ from rollbook.genesys.topics import MEDIA_TYPES, detail_member, snapshot_media
 
 # What participants, their communications and messages bear. (`callbackScheduledTime` lies ahead of the event.)
 _TIMES: Final = (
-    "connectedTime", "startTime", "endTime", "disconnectedTime", "startAcwTime", "endAcwTime", "startHoldTime",
-    "startAlertingTime", "parkTime", "resumeTime", "bargedTime", "providerEventTime", "messageTime",
-)  # fmt: skip
+    "connectedTime",
+    "startTime",
+    "endTime",
+    "disconnectedTime",
+    "startAcwTime",
+    "endAcwTime",
+    "startHoldTime",
+    "startAlertingTime",
+    "parkTime",
+    "resumeTime",
+    "bargedTime",
+    "providerEventTime",
+    "messageTime",
+)
 # A communication in one of these is yet to happen, although its participant has gone.
 _YET_TO_COME: Final = ("scheduled", "parked")
 # Where events without participants bear their own time.
@@ -71,7 +82,7 @@ def facts_of(topic: str, body: Mapping[str, Any]) -> LiveFacts:
         return _of_detail_event(member, body)
     return LiveFacts(
         None, None, event_time(body), _media(body), _direction(body.get("originatingDirection")), _divisions(body)
-    )  # fmt: skip
+    )
 
 
 def believed(facts: LiveFacts, arrived: str) -> LiveFacts:
@@ -137,10 +148,19 @@ def _of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
 _LISTS: Final = tuple(
     (name, MEDIA_TYPES.get(name.lower()))
     for name in (
-        "calls", "callbacks", "chats", "cobrowsesessions", "emails", "messages", "internalMessages",
-        "screenMonitorings", "screenshares", "socialExpressions", "videos",
+        "calls",
+        "callbacks",
+        "chats",
+        "cobrowsesessions",
+        "emails",
+        "messages",
+        "internalMessages",
+        "screenMonitorings",
+        "screenshares",
+        "socialExpressions",
+        "videos",
     )
-)  # fmt: skip
+)
 
 
 @dataclass(slots=True)

@@ -37,13 +37,19 @@ _NOT_NEGATIVE = click.FloatRange(min=0)
 @click.option("--per-hour", type=_NOT_NEGATIVE, default=120.0, show_default=True, help="Conversations an hour.")
 @click.option("--days", type=click.FloatRange(0, 400), default=1.0, show_default=True, help="Days of past.")
 @click.option(
-    "--reading", type=click.Choice(READINGS), default="overlap", show_default=True,
+    "--reading",
+    type=click.Choice(READINGS),
+    default="overlap",
+    show_default=True,
     help="How a details query reads a part of a day.",
-)  # fmt: skip
+)
 @click.option(
-    "--jitter", type=click.IntRange(min=0), default=0, show_default=True,
+    "--jitter",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
     help="By how much totalHits errs on the last minute.",
-)  # fmt: skip
+)
 @click.option("--rate-limit", type=_POSITIVE, default=300, show_default=True, help="Requests a minute.")
 @click.option("--latency", type=_NOT_NEGATIVE, default=0.0, show_default=True, help="Real seconds of every answer.")
 @click.option("--token-lifetime", type=click.FloatRange(min=1), default=86_400, show_default=True, help="Real seconds.")
@@ -52,16 +58,22 @@ _NOT_NEGATIVE = click.FloatRange(min=0)
     "--ahead", type=float, default=0.0, show_default=True, help="Seconds that its clock is ahead of this one."
 )
 @click.option(
-    "--page-rows", type=click.IntRange(1, LARGEST_PAGE), default=LARGEST_PAGE, show_default=True,
+    "--page-rows",
+    type=click.IntRange(1, LARGEST_PAGE),
+    default=LARGEST_PAGE,
+    show_default=True,
     help="Rows of a details query's page at most, however many (up to 200) are asked for.",
-)  # fmt: skip
+)
 @click.option("--count-nothing", is_flag=True, help="A page without rows has totalHits; otherwise it is {}.")
 @click.option("--variety", is_flag=True, help="Chats, video calls and campaigns' calls too.")
 @click.option("--tls", is_flag=True, help="https and wss, with a certificate made for the occasion (needs openssl).")
 @click.option(
-    "--domain", "domains", multiple=True, metavar="NAME",
+    "--domain",
+    "domains",
+    multiple=True,
+    metavar="NAME",
     help="The certificate is also for api., login. and streaming. of this domain.",
-)  # fmt: skip
+)
 @click.option(
     "--certificate", type=click.Path(dir_okay=False, path_type=Path), help="https and wss with this one (PEM)."
 )
@@ -70,9 +82,21 @@ _NOT_NEGATIVE = click.FloatRange(min=0)
 @eventbridge_options
 @click.option("--json", "as_json", is_flag=True, help="Print addresses and credentials as one JSON object.")
 def simulate(
-    *, days: float, jitter: int, job_lag: float, ahead: float, faults: Path | None, page_rows: int, count_nothing: bool,
-    tls: bool, domains: tuple[str, ...], certificate: Path | None, key: Path | None, as_json: bool, **settings: Any,
-) -> None:  # fmt: skip
+    *,
+    days: float,
+    jitter: int,
+    job_lag: float,
+    ahead: float,
+    faults: Path | None,
+    page_rows: int,
+    count_nothing: bool,
+    tls: bool,
+    domains: tuple[str, ...],
+    certificate: Path | None,
+    key: Path | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
     """Run a local Genesys Cloud organisation until stopped."""
     eventbridge = {name: settings.pop(name) for name in OPTIONS}
     with contextlib.ExitStack() as stack:

@@ -52,9 +52,11 @@ def _entry(message: str, bus: str) -> dict[str, Any] | None:
     try:
         told = json.loads(message)
         return {
-            "EventBusName": bus, "Source": told["source"], "DetailType": told["detail-type"],
+            "EventBusName": bus,
+            "Source": told["source"],
+            "DetailType": told["detail-type"],
             "Detail": json.dumps(told["detail"], ensure_ascii=False),
-        }  # fmt: skip
+        }
     except (ValueError, KeyError, TypeError):
         return None
 

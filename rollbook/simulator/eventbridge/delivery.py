@@ -23,9 +23,16 @@ DETAIL_EVENTS: Final = "v2.detail.events.conversation.{id}.*"
 # From what happens to its publication; the recorded ones lie between nothing and some hundred milliseconds.
 PUBLISHED: Final = timedelta(milliseconds=350)
 _POISON: Final = (
-    "this is no JSON", "[1,2,3]", "{}", '{"detail":null}', '{"detail":{"eventBody":{}}}', '{"detail":{"topicName":17}}',
-    '{"version":"0","id":"cut off","detail":{"topicName":"v2.detail.ev', "7", "\ufffd",
-)  # fmt: skip
+    "this is no JSON",
+    "[1,2,3]",
+    "{}",
+    '{"detail":null}',
+    '{"detail":{"eventBody":{}}}',
+    '{"detail":{"topicName":17}}',
+    '{"version":"0","id":"cut off","detail":{"topicName":"v2.detail.ev',
+    "7",
+    "\ufffd",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +69,16 @@ class EventBridge:
     """
 
     def __init__(
-        self, organization: str, *, topics: Sequence[str] = (DETAIL_EVENTS,), trouble: Trouble | None = None,
-        seed: int = 1, suffix: str = "simulated", account: str = "123456789012", region: str = "us-east-1",
-    ) -> None:  # fmt: skip
+        self,
+        organization: str,
+        *,
+        topics: Sequence[str] = (DETAIL_EVENTS,),
+        trouble: Trouble | None = None,
+        seed: int = 1,
+        suffix: str = "simulated",
+        account: str = "123456789012",
+        region: str = "us-east-1",
+    ) -> None:
         self._organization, self._suffix = organization, suffix
         self._account, self._region = account, region
         self._topics = tuple(topics)
@@ -97,10 +111,17 @@ class EventBridge:
 
     def _envelope(self, event: Event) -> str:
         told = frames.envelope(
-            event.template, event.topic, json.loads(event.body), published=event.at + PUBLISHED,
-            identity=str(uuid.UUID(int=self._draw.getrandbits(128), version=4)), correlation_id=event.correlation_id,
-            organization=self._organization, suffix=self._suffix, account=self._account, region=self._region,
-        )  # fmt: skip
+            event.template,
+            event.topic,
+            json.loads(event.body),
+            published=event.at + PUBLISHED,
+            identity=str(uuid.UUID(int=self._draw.getrandbits(128), version=4)),
+            correlation_id=event.correlation_id,
+            organization=self._organization,
+            suffix=self._suffix,
+            account=self._account,
+            region=self._region,
+        )
         return frames.encoded(told)
 
     def messages(self, *, all: bool = False) -> list[str]:

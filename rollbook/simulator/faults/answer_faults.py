@@ -99,9 +99,12 @@ class Asked:
             return []
         simulator = self.simulator
         return details_query.select(
-            simulator.world, query, self.now, reading=simulator.reading,
+            simulator.world,
+            query,
+            self.now,
+            reading=simulator.reading,
             seen=lambda life: life.id not in simulator.hidden and sees(self.client, life),
-        )  # fmt: skip
+        )
 
     @property
     def ids(self) -> list[str]:
@@ -152,9 +155,15 @@ QUIRKS: Final[dict[str, Quirk]] = {}
 
 
 def quirk(
-    name: str, meaning: str, takes: Mapping[str, str] | None = None, *, see: See | None = None,
-    refuse: Refuse | None = None, alter: Alter | None = None, check: Callable[[Parameters], None] | None = None,
-) -> None:  # fmt: skip
+    name: str,
+    meaning: str,
+    takes: Mapping[str, str] | None = None,
+    *,
+    see: See | None = None,
+    refuse: Refuse | None = None,
+    alter: Alter | None = None,
+    check: Callable[[Parameters], None] | None = None,
+) -> None:
     """Add a kind that scripts may use, and what it does."""
     register(Kind(name, meaning, takes or {}, spoils=True, chooses=True, check=check))
     QUIRKS[name] = Quirk(see, refuse, alter)

@@ -85,10 +85,12 @@ def _check_bytes(given: Parameters) -> None:
 
 
 quirk(
-    "bad_bytes", "these records of an answer, or the row of that number, are no proper JSON or lack what each has",
-    {"what": "text", "row": "number", "ids": "texts", "share": "number", "seed": "number"}, alter=_bad_bytes,
+    "bad_bytes",
+    "these records of an answer, or the row of that number, are no proper JSON or lack what each has",
+    {"what": "text", "row": "number", "ids": "texts", "share": "number", "seed": "number"},
+    alter=_bad_bytes,
     check=_check_bytes,
-)  # fmt: skip
+)
 
 
 # What no model has
@@ -108,9 +110,12 @@ def _strange(_: Asked, given: Parameters, reply: Reply) -> Reply | None:
 
 
 _STRANGE_VALUES: Final = {
-    "mediaType": "hologram", "purpose": "oracle", "segmentType": "levitating", "disconnectType": "evaporated",
+    "mediaType": "hologram",
+    "purpose": "oracle",
+    "segmentType": "levitating",
+    "disconnectType": "evaporated",
     "state": "dormant",
-}  # fmt: skip
+}
 
 
 def _make_strange(value: Any, what: str) -> None:
@@ -127,9 +132,12 @@ def _make_strange(value: Any, what: str) -> None:
 
 
 quirk(
-    "strange", "answers have fields and values that no model has", {"what": "text"}, alter=_strange,
+    "strange",
+    "answers have fields and values that no model has",
+    {"what": "text"},
+    alter=_strange,
     check=choice("what", ("field", "value", "both")),
-)  # fmt: skip
+)
 
 
 # The truth
@@ -177,6 +185,10 @@ def _check_odd(given: Parameters) -> None:
 
 
 register(
-    Kind("odd_record", "these conversations, or a share of those that there are, are odd from now on",
-         {"what": "text", "ids": "texts", "share": "number", "seed": "number"}, check=_check_odd)
-)  # fmt: skip
+    Kind(
+        "odd_record",
+        "these conversations, or a share of those that there are, are odd from now on",
+        {"what": "text", "ids": "texts", "share": "number", "seed": "number"},
+        check=_check_odd,
+    )
+)

@@ -203,7 +203,14 @@ def _odd_id(one: Alteration, event: Event, draw: random.Random) -> list[Sent]:
 
 ODD_IDS: Final = tuple(_ODD_IDS)
 _KINDS: Final[Mapping[str, _Alter]] = {
-    "lose": _lose, "delay": _delay, "duplicate": _unchanged, "reorder": _unchanged, "contradict": _contradict,
-    "ahead": _ahead, "odd_id": _odd_id,
-    "strange_enum": _strange_enum, "strange_field": _strange_field, "strange_topic": _strange_topic,
-}  # fmt: skip
+    "lose": _lose,
+    "delay": _delay,
+    "duplicate": _unchanged,
+    "reorder": _unchanged,
+    "contradict": _contradict,
+    "ahead": _ahead,
+    "odd_id": _odd_id,
+    "strange_enum": _strange_enum,
+    "strange_field": _strange_field,
+    "strange_topic": _strange_topic,
+}

@@ -100,10 +100,13 @@ def _is_too_much(_: Asked, given: Parameters, reply: Reply) -> Reply | Refusal |
 
 
 quirk(
-    "too_much", "a gateway refuses what is too much",
+    "too_much",
+    "a gateway refuses what is too much",
     {**dict.fromkeys(_MEASURES, "number"), **_HOW, "seconds": "number"},
-    refuse=_asks_too_much, alter=_is_too_much, check=_check_measures,
-)  # fmt: skip
+    refuse=_asks_too_much,
+    alter=_is_too_much,
+    check=_check_measures,
+)
 
 
 # A slice of time, a record, a job
@@ -117,9 +120,12 @@ def _slice(asked: Asked, given: Parameters) -> Reply | Refusal | None:
 
 
 quirk(
-    "slice", "every question about this slice of time is refused", {"start": "time!", "end": "time!", **_HOW},
-    refuse=_slice, check=_spelled,
-)  # fmt: skip
+    "slice",
+    "every question about this slice of time is refused",
+    {"start": "time!", "end": "time!", **_HOW},
+    refuse=_slice,
+    check=_spelled,
+)
 
 
 def _poison(_: Asked, given: Parameters, reply: Reply) -> Reply | Refusal | None:
@@ -135,14 +141,20 @@ def _check_poison(given: Parameters) -> None:
 
 
 quirk(
-    "poison", "every answer that has one of these conversations is refused",
-    {"ids": "texts", "share": "number", "seed": "number", **_HOW}, alter=_poison, check=_check_poison,
-)  # fmt: skip
+    "poison",
+    "every answer that has one of these conversations is refused",
+    {"ids": "texts", "share": "number", "seed": "number", **_HOW},
+    alter=_poison,
+    check=_check_poison,
+)
 
 register(
-    Kind("failing_jobs", "every job whose interval touches this slice of time ends FAILED",
-         {"start": "time!", "end": "time!", "message": "text"})
-)  # fmt: skip
+    Kind(
+        "failing_jobs",
+        "every job whose interval touches this slice of time ends FAILED",
+        {"start": "time!", "end": "time!", "message": "text"},
+    )
+)
 
 
 # Ids

@@ -154,9 +154,13 @@ def delay(live: Notifications, *, seconds: float = 180.0, share: float = 1.0, mi
 
 
 def duplicate(
-    live: Notifications, *, share: float = 0.1, same_id: bool = True, seconds: float = 0.0,
+    live: Notifications,
+    *,
+    share: float = 0.1,
+    same_id: bool = True,
+    seconds: float = 0.0,
     minutes: float | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """A share of the events is sent twice, the second with the same CorrelationId or a new one, so much later."""
     _begin(live, "duplicate", share, minutes, seconds=seconds, same_id=same_id)
 
@@ -181,9 +185,7 @@ def ahead(live: Notifications, *, seconds: float = 30.0, share: float = 1.0, min
     _begin(live, "ahead", share, minutes, seconds=seconds)
 
 
-def odd_id(
-    live: Notifications, *, what: str | None = None, share: float = 0.1, minutes: float | None = None
-) -> None:  # fmt: skip
+def odd_id(live: Notifications, *, what: str | None = None, share: float = 0.1, minutes: float | None = None) -> None:
     """For a share of the events another one whose conversation has no proper id. what: one of `ODD_IDS`."""
     _begin(live, "odd_id", share, minutes, what=what)
 
@@ -226,8 +228,32 @@ def _channels(live: Notifications, channel: str | None) -> list[Channel]:
 FAULTS: Final[Mapping[str, Callable[..., None]]] = {
     made.__name__: made
     for made in (
-        cut, drop, drop_all, silence, speak, close, socket_closing, refuse, flap, gone, evict, expire,
-        no_longer_subscribed, revoke_token, reject, forbid, permit, lose, delay, duplicate, reorder, contradict,
-        strange, ahead, odd_id, regular, junk,
+        cut,
+        drop,
+        drop_all,
+        silence,
+        speak,
+        close,
+        socket_closing,
+        refuse,
+        flap,
+        gone,
+        evict,
+        expire,
+        no_longer_subscribed,
+        revoke_token,
+        reject,
+        forbid,
+        permit,
+        lose,
+        delay,
+        duplicate,
+        reorder,
+        contradict,
+        strange,
+        ahead,
+        odd_id,
+        regular,
+        junk,
     )
-}  # fmt: skip
+}

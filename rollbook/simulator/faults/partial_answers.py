@@ -32,7 +32,11 @@ from rollbook.simulator.organisation.known_when import Life
 _UNAVAILABLE: Final = "The service is currently unavailable."
 ERRORS_WITH_200: Final = {
     "platform": {
-        "message": _UNAVAILABLE, "code": "service.unavailable", "status": 503, "contextId": "", "details": [],
+        "message": _UNAVAILABLE,
+        "code": "service.unavailable",
+        "status": 503,
+        "contextId": "",
+        "details": [],
         "errors": [],
     },
     "errors": {"errors": [{"message": _UNAVAILABLE, "code": "service.unavailable"}]},
@@ -42,7 +46,7 @@ ERRORS_WITH_200: Final = {
     "fault": {"fault": {"faultstring": _UNAVAILABLE, "detail": {"errorcode": "messaging.runtime"}}},
     "problem": {"type": "about:blank", "title": "Service Unavailable", "status": 503},
     "html": None,
-}  # fmt: skip
+}
 _MOST: Final = 2**31 - 1
 
 
@@ -81,9 +85,12 @@ def _empty_page(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
 
 quirk("empty", "the answer is `{}`", {"body": "text", "page": "number"}, alter=_empty)
 quirk(
-    "error_body", "status 200 with the body of an error", {"spelling": "text", "page": "number"}, alter=_error_body,
+    "error_body",
+    "status 200 with the body of an error",
+    {"spelling": "text", "page": "number"},
+    alter=_error_body,
     check=choice("spelling", ERRORS_WITH_200),
-)  # fmt: skip
+)
 quirk("empty_page", "a page has no rows, and all else that it has", {"page": "number"}, alter=_empty_page)
 
 
@@ -129,18 +136,26 @@ def _check_fields(given: Parameters) -> None:
 
 
 quirk(
-    "shard", "answers lack these conversations, or a share of all, and agree with themselves",
-    {"ids": "texts", "share": "number", "seed": "number"}, see=_shard, check=meant,
-)  # fmt: skip
+    "shard",
+    "answers lack these conversations, or a share of all, and agree with themselves",
+    {"ids": "texts", "share": "number", "seed": "number"},
+    see=_shard,
+    check=meant,
+)
 quirk("fewer", "a share of an answer's rows is not in it", {"share": "number", "page": "number"}, alter=_fewer)
 quirk(
-    "fewer_divisions", "the client sees these divisions only, or so many of them",
-    {"ids": "texts", "most": "number"}, see=_fewer_divisions,
-)  # fmt: skip
+    "fewer_divisions",
+    "the client sees these divisions only, or so many of them",
+    {"ids": "texts", "most": "number"},
+    see=_fewer_divisions,
+)
 quirk(
-    "fields", "fields of an answer have other values, or are absent",
-    {"set": "object", "drop": "texts", "add": "flag", "page": "number"}, alter=_fields, check=_check_fields,
-)  # fmt: skip
+    "fields",
+    "fields of an answer have other values, or are absent",
+    {"set": "object", "drop": "texts", "add": "flag", "page": "number"},
+    alter=_fields,
+    check=_check_fields,
+)
 
 
 # An old state
@@ -180,9 +195,12 @@ def _totals(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
 
 TOTALS: Final = ("errs", "less", "more", "saturated", "huge", "absent", "text", "null")
 quirk(
-    "totals", "the total errs, is too small or large, stops at a bound, is absent",
-    {"says": "text", "most": "number", "page": "number"}, alter=_totals, check=choice("says", TOTALS),
-)  # fmt: skip
+    "totals",
+    "the total errs, is too small or large, stops at a bound, is absent",
+    {"says": "text", "most": "number", "page": "number"},
+    alter=_totals,
+    check=choice("says", TOTALS),
+)
 
 
 # Rows that move between pages
@@ -220,9 +238,12 @@ def _twin(record: dict[str, Any], mark: str) -> dict[str, Any]:
 
 
 quirk(
-    "shift", "while pages are read, a row leaves one that was read and another enters one to come",
-    {"how": "text", "page": "number"}, see=_shift, check=choice("how", ("deleted", "hidden")),
-)  # fmt: skip
+    "shift",
+    "while pages are read, a row leaves one that was read and another enters one to come",
+    {"how": "text", "page": "number"},
+    see=_shift,
+    check=choice("how", ("deleted", "hidden")),
+)
 
 
 # Lists and pages without an end

@@ -19,13 +19,21 @@ from rollbook.simulator.rest.rate_limit import too_many
 from rollbook.simulator.times import moment
 
 _TYPES: Final = {
-    "number": (int, float), "text": (str,), "texts": (list,), "object": (dict,), "flag": (bool,),
+    "number": (int, float),
+    "text": (str,),
+    "texts": (list,),
+    "object": (dict,),
+    "flag": (bool,),
     "time": (str, int, float),
-}  # fmt: skip
+}
 _SPELLED: Final = {
-    "number": "a number", "text": "a text", "texts": "a list of texts", "object": "an object",
-    "flag": "true or false", "time": "a time or a number of seconds",
-}  # fmt: skip
+    "number": "a number",
+    "text": "a text",
+    "texts": "a list of texts",
+    "object": "an object",
+    "flag": "true or false",
+    "time": "a time or a number of seconds",
+}
 
 
 class ScriptError(ValueError):
@@ -74,31 +82,48 @@ def register(kind: Kind) -> None:
 
 
 for _kind in (
-    Kind("status", "an error status", {"status": "number!", "retry_after": "number", "code": "text", "message": "text"},
-         spoils=True),
+    Kind(
+        "status",
+        "an error status",
+        {"status": "number!", "retry_after": "number", "code": "text", "message": "text"},
+        spoils=True,
+    ),
     Kind("cut", "the connection is cut after this part of the body (0.5)", {"part": "number"}, spoils=True),
     Kind("broken", "a body that ends in the middle of its JSON, of proper length", spoils=True),
     Kind("slow", "the answer takes so many real seconds longer", {"seconds": "number!"}, spoils=True),
     Kind("forbid", "403: this permission is missing", {"permission": "text!"}, spoils=True),
     Kind("revoke", "every token ends"),
-    Kind("hide", "details queries answer without these conversations, or without a share of all",
-         {"share": "number", "ids": "texts", "seed": "number"}),
+    Kind(
+        "hide",
+        "details queries answer without these conversations, or without a share of all",
+        {"share": "number", "ids": "texts", "seed": "number"},
+    ),
     Kind("unhide", "they answer with all of them again"),
     Kind("forget", "conversations are deleted for good", {"ids": "texts!"}),
     Kind("rewrite", "the nightly reprocessing, now", {"share": "number", "seed": "number"}),
-    Kind("jitter", "totalHits errs by up to `most` while the interval includes the last `recent` seconds",
-         {"most": "number!", "recent": "number"}),
+    Kind(
+        "jitter",
+        "totalHits errs by up to `most` while the interval includes the last `recent` seconds",
+        {"most": "number!", "recent": "number"},
+    ),
     Kind("job_failure", "the next job that ends is FAILED with this message", {"message": "text!"}),
     Kind("rate_limit", "from now on so many requests a minute", {"allowed": "number!"}),
-    Kind("date_off", "the Date header is so many seconds ahead (negative: behind)", {"seconds": "number!"},
-         spoils=True),
+    Kind(
+        "date_off", "the Date header is so many seconds ahead (negative: behind)", {"seconds": "number!"}, spoils=True
+    ),
     Kind("no_date", "there is no Date header", spoils=True),
     Kind("clock_jump", "the organisation's clock jumps ahead", {"seconds": "number!"}),
-    Kind("index_lag", "from now on conversations, or a share of them, are in the index so much later than usual",
-         {"seconds": "number!", "share": "number", "seed": "number"}),
-    Kind("live", "a fault of channels, sockets or events, by its name in `live_faults`",
-         {"fault": "text!", "with": "object"}),
-):  # fmt: skip
+    Kind(
+        "index_lag",
+        "from now on conversations, or a share of them, are in the index so much later than usual",
+        {"seconds": "number!", "share": "number", "seed": "number"},
+    ),
+    Kind(
+        "live",
+        "a fault of channels, sockets or events, by its name in `live_faults`",
+        {"fault": "text!", "with": "object"},
+    ),
+):
     register(_kind)
 
 
@@ -127,10 +152,18 @@ def _fault(told: object, number: int) -> Fault:
     given = {name: value for name, value in told.items() if name not in _OWN}
     try:
         _check_parameters(kind, given)
-        return _check(Fault(
-            kind.name, path=told.get("path"), after=told.get("after", 0), count=told.get("count", 1),
-            at=_time(told.get("at")), until=_time(told.get("until")), parameters=given,
-        ), kind)  # fmt: skip
+        return _check(
+            Fault(
+                kind.name,
+                path=told.get("path"),
+                after=told.get("after", 0),
+                count=told.get("count", 1),
+                at=_time(told.get("at")),
+                until=_time(told.get("until")),
+                parameters=given,
+            ),
+            kind,
+        )
     except ScriptError as error:
         raise ScriptError(f"fault {number} ({kind.name}): {error}") from None
 

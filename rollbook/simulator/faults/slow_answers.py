@@ -40,9 +40,12 @@ def _standing_cursor(asked: Asked, given: Parameters, reply: Reply) -> Reply | N
 
 
 quirk(
-    "standing_cursor", "the last page of a job's results goes on naming a cursor", {"names": "text"},
-    alter=_standing_cursor, check=choice("names", CURSORS),
-)  # fmt: skip
+    "standing_cursor",
+    "the last page of a job's results goes on naming a cursor",
+    {"names": "text"},
+    alter=_standing_cursor,
+    check=choice("names", CURSORS),
+)
 
 
 # Bodies
@@ -102,14 +105,19 @@ def _hang(_: Asked, given: Parameters, reply: Reply) -> Reply:
 
 
 quirk(
-    "trickle", "the body comes byte by byte, or spaces come in its place for ever",
-    {"seconds": "number", "what": "text", "cut_after": "number"}, alter=_trickle,
+    "trickle",
+    "the body comes byte by byte, or spaces come in its place for ever",
+    {"seconds": "number", "what": "text", "cut_after": "number"},
+    alter=_trickle,
     check=choice("what", ("body", "spaces")),
-)  # fmt: skip
+)
 quirk(
-    "endless", "the body has no end: spaces, or rows", {"what": "text", "mb": "number", "cut_after": "number"},
-    alter=_endless, check=choice("what", ("spaces", "rows")),
-)  # fmt: skip
+    "endless",
+    "the body has no end: spaces, or rows",
+    {"what": "text", "mb": "number", "cut_after": "number"},
+    alter=_endless,
+    check=choice("what", ("spaces", "rows")),
+)
 quirk(
     "hang",
     "the answer never comes, or (head) its head and no body",

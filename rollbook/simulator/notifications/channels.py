@@ -32,9 +32,14 @@ class Refused(Exception):
         """The ErrorBody; context: the request's correlation id."""
         details = [{"errorCode": self.code, "fieldName": "id", "entityId": one} for one in self.about]
         return {
-            "message": self.text, "code": self.code, "status": self.status, "messageParams": {}, "contextId": context,
-            "details": details, "errors": [],
-        }  # fmt: skip
+            "message": self.text,
+            "code": self.code,
+            "status": self.status,
+            "messageParams": {},
+            "contextId": context,
+            "details": details,
+            "errors": [],
+        }
 
 
 def gone() -> Refused:

@@ -14,25 +14,83 @@ from typing import Any, Final
 
 Record = Mapping[str, Any]
 
-_FLOWS: Final = frozenset({
-    "INBOUNDCALL", "OUTBOUNDCALL", "INQUEUECALL", "SECURECALL", "INBOUNDEMAIL", "SURVEYINVITE", "INBOUNDSHORTMESSAGE",
-    "INBOUNDCHAT", "WORKFLOW", "BOT", "DIGITALBOT", "COMMONMODULE", "INQUEUEEMAIL", "INQUEUESHORTMESSAGE", "VOICE",
-    "VOICEMAIL", "WORKITEM", "VOICESURVEY",
-})  # fmt: skip
-_EXITS: Final = frozenset({
-    "DISCONNECT", "FLOW_DISCONNECT", "FLOW_ERROR_DISCONNECT", "TRANSFER", "SESSION_EXPIRE_DISCONNECT",
-    "RECOGNITION_FAILURE_DISCONNECT", "RECOGNITION_FAILURE_EXIT", "USER_EXIT", "FLOW_EXIT", "FLOW_ERROR_EXIT",
-})  # fmt: skip
-_TRANSFERS: Final = frozenset({
-    "ACD", "USER", "NUMBER", "ACD_VOICEMAIL", "USER_VOICEMAIL", "GROUP_VOICEMAIL", "GROUP", "FLOW", "SECURE_FLOW",
-    "RETURN_TO_AGENT",
-})  # fmt: skip
-_MESSAGE_TYPES: Final = frozenset({
-    "SMS", "TWITTER", "FACEBOOK", "LINE", "WHATSAPP", "WEBMESSAGING", "OPEN", "INSTAGRAM", "APPLE", "LINKEDIN",
-})  # fmt: skip
-_ROUTINGS: Final = frozenset({
-    "MANUAL", "PREDICTIVE", "PREFERRED", "LAST", "BULLSEYE", "STANDARD", "OTHER", "CONDITIONAL", "VIP",
-})  # fmt: skip
+_FLOWS: Final = frozenset(
+    {
+        "INBOUNDCALL",
+        "OUTBOUNDCALL",
+        "INQUEUECALL",
+        "SECURECALL",
+        "INBOUNDEMAIL",
+        "SURVEYINVITE",
+        "INBOUNDSHORTMESSAGE",
+        "INBOUNDCHAT",
+        "WORKFLOW",
+        "BOT",
+        "DIGITALBOT",
+        "COMMONMODULE",
+        "INQUEUEEMAIL",
+        "INQUEUESHORTMESSAGE",
+        "VOICE",
+        "VOICEMAIL",
+        "WORKITEM",
+        "VOICESURVEY",
+    }
+)
+_EXITS: Final = frozenset(
+    {
+        "DISCONNECT",
+        "FLOW_DISCONNECT",
+        "FLOW_ERROR_DISCONNECT",
+        "TRANSFER",
+        "SESSION_EXPIRE_DISCONNECT",
+        "RECOGNITION_FAILURE_DISCONNECT",
+        "RECOGNITION_FAILURE_EXIT",
+        "USER_EXIT",
+        "FLOW_EXIT",
+        "FLOW_ERROR_EXIT",
+    }
+)
+_TRANSFERS: Final = frozenset(
+    {
+        "ACD",
+        "USER",
+        "NUMBER",
+        "ACD_VOICEMAIL",
+        "USER_VOICEMAIL",
+        "GROUP_VOICEMAIL",
+        "GROUP",
+        "FLOW",
+        "SECURE_FLOW",
+        "RETURN_TO_AGENT",
+    }
+)
+_MESSAGE_TYPES: Final = frozenset(
+    {
+        "SMS",
+        "TWITTER",
+        "FACEBOOK",
+        "LINE",
+        "WHATSAPP",
+        "WEBMESSAGING",
+        "OPEN",
+        "INSTAGRAM",
+        "APPLE",
+        "LINKEDIN",
+    }
+)
+_ROUTINGS: Final = frozenset(
+    {
+        "MANUAL",
+        "PREDICTIVE",
+        "PREFERRED",
+        "LAST",
+        "BULLSEYE",
+        "STANDARD",
+        "OTHER",
+        "CONDITIONAL",
+        "VIP",
+    }
+)
 _OUTCOMES: Final = frozenset({"SUCCESS", "FAILURE"})
 _CALLBACK: Final = ("callbackUserName", "callbackNumbers", "callbackScheduledTime")
 _TEXT: Final = ("addressTo", "addressFrom", "subject", "messageType")
@@ -48,9 +106,13 @@ _WITHOUT: Final[Mapping[str, tuple[str, ...]]] = {
 }
 # The six lengths of `user.end`, which is told with zeros, and the segments that each sums.
 _LENGTHS: Final = {
-    "interactingDurationMs": "interact", "heldDurationMs": "hold", "alertingDurationMs": "alert",
-    "contactingDurationMs": "contacting", "dialingDurationMs": "dialing", "callbackDurationMs": "callback",
-}  # fmt: skip
+    "interactingDurationMs": "interact",
+    "heldDurationMs": "hold",
+    "alertingDurationMs": "alert",
+    "contactingDurationMs": "contacting",
+    "dialingDurationMs": "dialing",
+    "callbackDurationMs": "callback",
+}
 _CUSTOMERS: Final = ("customer", "external")
 _MOMENT: Final = timedelta(milliseconds=300)
 
@@ -112,17 +174,24 @@ class _Session:
         scheduled = session.get("callbackScheduledTime")
         kind = session.get("messageType")
         return {
-            "participantId": self.participant["participantId"], "sessionId": session["sessionId"],
-            "mediaType": str(session["mediaType"]).upper(), "provider": session.get("provider"),
-            "direction": str(session.get("direction", "unknown")).upper(), "ani": session.get("ani"),
-            "dnis": session.get("dnis"), "addressTo": session.get("addressTo"),
-            "addressFrom": session.get("addressFrom"), "callbackUserName": session.get("callbackUserName"),
+            "participantId": self.participant["participantId"],
+            "sessionId": session["sessionId"],
+            "mediaType": str(session["mediaType"]).upper(),
+            "provider": session.get("provider"),
+            "direction": str(session.get("direction", "unknown")).upper(),
+            "ani": session.get("ani"),
+            "dnis": session.get("dnis"),
+            "addressTo": session.get("addressTo"),
+            "addressFrom": session.get("addressFrom"),
+            "callbackUserName": session.get("callbackUserName"),
             "callbackNumbers": session.get("callbackNumbers"),
             "callbackScheduledTime": _ms(_moment(scheduled)) if scheduled else None,
             "subject": next((one["subject"] for one in self.segments if one.get("subject")), None),
-            "messageType": _word(kind, _MESSAGE_TYPES) if kind else None, "queueId": self.queue,
-            "divisionId": next(iter(self.record.get("divisionIds", ())), None), **self.contacts,
-        }  # fmt: skip
+            "messageType": _word(kind, _MESSAGE_TYPES) if kind else None,
+            "queueId": self.queue,
+            "divisionId": next(iter(self.record.get("divisionIds", ())), None),
+            **self.contacts,
+        }
 
     @property
     def queue(self) -> str | None:
@@ -189,12 +258,14 @@ def _customer(one: _Session) -> Iterator[DetailEvent]:
 def _attributes(one: _Session) -> DetailEvent:
     at, media = one.shortly(), str(one.session["mediaType"]).upper()
     body = {
-        "eventTime": _ms(at), "conversationId": one.record["conversationId"],
+        "eventTime": _ms(at),
+        "conversationId": one.record["conversationId"],
         "participantId": one.participant["participantId"],
         "attributes": {name: str(value) for name, value in one.participant["attributes"].items()},
         "communications": [{"id": one.session["sessionId"], "mediaType": media}],
-        "participantStartTime": _ms(one.start), **one.contacts,
-    }  # fmt: skip
+        "participantStartTime": _ms(one.start),
+        **one.contacts,
+    }
     return DetailEvent(at, "attributes", body)
 
 
@@ -208,10 +279,16 @@ def _acd(one: _Session) -> Iterator[DetailEvent]:
     outcome = "ANSWERED" if answered else "FLOW_OUT" if one.disconnect == "TRANSFER" else "ABANDON"
     used = one.session.get("usedRouting")
     yield one.event(
-        one.end, "acd.end", disconnectType=one.disconnect, acdOutcome=outcome, answeredUserId=answered,
+        one.end,
+        "acd.end",
+        disconnectType=one.disconnect,
+        acdOutcome=outcome,
+        answeredUserId=answered,
         requestedRoutings=[str(each).upper() for each in one.session.get("requestedRoutings", ())] or None,
-        usedRouting=_word(used, _ROUTINGS) if used else None, connectedDurationMs=one.lasted, **asked,
-    )  # fmt: skip
+        usedRouting=_word(used, _ROUTINGS) if used else None,
+        connectedDurationMs=one.lasted,
+        **asked,
+    )
 
 
 def _answered(acd: _Session) -> str | None:
@@ -238,20 +315,29 @@ def _flow(one: _Session) -> Iterator[DetailEvent]:
     if one.end is not None:
         exits, moved = flow.get("exitReason"), flow.get("transferType")
         yield one.event(
-            one.end, "flow.end", disconnectType=one.disconnect, connectedDurationMs=one.lasted,
+            one.end,
+            "flow.end",
+            disconnectType=one.disconnect,
+            connectedDurationMs=one.lasted,
             exitReason=_word(exits, _EXITS) if exits else None,
-            transferType=_word(moved, _TRANSFERS) if moved else None, **told,
-        )  # fmt: skip
+            transferType=_word(moved, _TRANSFERS) if moved else None,
+            **told,
+        )
 
 
 def _outcome(one: _Session, told: Mapping[str, Any], outcome: Mapping[str, Any]) -> Iterator[DetailEvent]:
     began, ended = (outcome.get(f"flowOutcome{which}Timestamp") for which in ("Start", "End"))
     if ended:
         yield one.event(
-            _moment(ended), "flow.outcome", flowOutcomeId=outcome.get("flowOutcomeId"),
-            flowOutcomeStartTime=_ms(_moment(began)) if began else None, flowOutcomeEndTime=_ms(_moment(ended)),
-            flowOutcomeValue=_word(outcome.get("flowOutcomeValue"), _OUTCOMES), flowMilestones=[], **told,
-        )  # fmt: skip
+            _moment(ended),
+            "flow.outcome",
+            flowOutcomeId=outcome.get("flowOutcomeId"),
+            flowOutcomeStartTime=_ms(_moment(began)) if began else None,
+            flowOutcomeEndTime=_ms(_moment(ended)),
+            flowOutcomeValue=_word(outcome.get("flowOutcomeValue"), _OUTCOMES),
+            flowMilestones=[],
+            **told,
+        )
 
 
 def _user(one: _Session) -> Iterator[DetailEvent]:
@@ -271,9 +357,12 @@ def _voicemail(one: _Session) -> Iterator[DetailEvent]:
             if "segmentEnd" in part:
                 ended, why = _moment(part["segmentEnd"]), part.get("disconnectType")
                 yield one.event(
-                    ended, "voicemail.end", userId=user, disconnectType=_capitals(why) if why else None,
+                    ended,
+                    "voicemail.end",
+                    userId=user,
+                    disconnectType=_capitals(why) if why else None,
                     voicemailDurationMs=_ms(ended) - _ms(began),
-                )  # fmt: skip
+                )
 
 
 def _after_call_work(one: _Session) -> Iterator[DetailEvent]:
@@ -281,8 +370,9 @@ def _after_call_work(one: _Session) -> Iterator[DetailEvent]:
         if part["segmentType"] == "wrapup" and "segmentEnd" in part:
             ended = _moment(part["segmentEnd"])
             told = {
-                "wrapupCode": part.get("wrapUpCode"), "wrapupNotes": part.get("wrapUpNote"),
+                "wrapupCode": part.get("wrapUpCode"),
+                "wrapupNotes": part.get("wrapUpNote"),
                 "wrapupDurationMs": _ms(ended) - _ms(_moment(part["segmentStart"])),
-            }  # fmt: skip
+            }
             yield one.event(ended, "acw", userId=one.participant.get("userId"), **told)
             yield one.event(ended, "wrapup", **told)

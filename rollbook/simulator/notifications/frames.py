@@ -35,10 +35,16 @@ def socket_closing(correlation_id: str) -> str:
 def system(kind: str, channel: str, reason: str, *, client: str, organization: str, correlation_id: str) -> str:
     """A message about the channel. kind: no_longer_subscribed, token_revoked."""
     body = {
-        "channelId": channel, "systemTopicType": kind, "correlationId": correlation_id,
-        "organizationId": organization, "oauthClientId": client, "oauthClientOrgId": organization, "reason": reason,
-        "message": "", "data": {},
-    }  # fmt: skip
+        "channelId": channel,
+        "systemTopicType": kind,
+        "correlationId": correlation_id,
+        "organizationId": organization,
+        "oauthClientId": client,
+        "oauthClientOrgId": organization,
+        "reason": reason,
+        "message": "",
+        "data": {},
+    }
     return event(f"v2.system.{kind}.{channel}", encoded(body), correlation_id)
 
 
@@ -53,20 +59,38 @@ def reply(result: int, *, status: str, correlation_id: object = None, message: s
 
 
 def envelope(
-    template: str, topic: str, body: Any, *, published: datetime, identity: str, correlation_id: str,
-    organization: str, suffix: str = "simulated", account: str = "123456789012", region: str = "us-east-1",
-) -> dict[str, Any]:  # fmt: skip
+    template: str,
+    topic: str,
+    body: Any,
+    *,
+    published: datetime,
+    identity: str,
+    correlation_id: str,
+    organization: str,
+    suffix: str = "simulated",
+    account: str = "123456789012",
+    region: str = "us-east-1",
+) -> dict[str, Any]:
     """An event on an EventBridge bus. template: the topic with the literal `{id}`; identity: AWS's own id of the entry.
 
     `time` has whole seconds, `detail.timestamp` milliseconds.
     """
     text = published.strftime("%Y-%m-%dT%H:%M:%S")
     detail = {
-        "topicName": topic, "version": VERSION, "eventBody": body, "metadata": {"CorrelationId": correlation_id},
+        "topicName": topic,
+        "version": VERSION,
+        "eventBody": body,
+        "metadata": {"CorrelationId": correlation_id},
         "timestamp": f"{text}.{published.microsecond // 1000:03}Z",
-    }  # fmt: skip
+    }
     return {
-        "version": "0", "id": identity, "detail-type": template,
-        "source": f"aws.partner/genesys.com/cloud/{organization}/{suffix}", "account": account, "time": f"{text}Z",
-        "region": region, "resources": [], "detail": detail,
-    }  # fmt: skip
+        "version": "0",
+        "id": identity,
+        "detail-type": template,
+        "source": f"aws.partner/genesys.com/cloud/{organization}/{suffix}",
+        "account": account,
+        "time": f"{text}Z",
+        "region": region,
+        "resources": [],
+        "detail": detail,
+    }

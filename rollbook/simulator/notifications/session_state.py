@@ -17,10 +17,16 @@ Segment = dict[str, Any]
 
 # What a segment's type is as a communication's state.
 _STATES: Final = {
-    "alert": "alerting", "dialing": "dialing", "contacting": "contacting", "delay": "offering",
-    "scheduled": "scheduled", "parked": "parked", "uploading": "uploading", "converting": "converting",
+    "alert": "alerting",
+    "dialing": "dialing",
+    "contacting": "contacting",
+    "delay": "offering",
+    "scheduled": "scheduled",
+    "parked": "parked",
+    "uploading": "uploading",
+    "converting": "converting",
     "transmitting": "transmitting",
-}  # fmt: skip
+}
 _LINE: Final = frozenset({"alerting", "dialing", "contacting", "offering", "connected", "disconnected", "terminated"})
 # The states that each medium's communications have; another one is told as `connected`.
 STATES: Final = {
@@ -28,19 +34,45 @@ STATES: Final = {
     "callback": _LINE | {"scheduled", "uploading"},
     "email": frozenset({"alerting", "connected", "disconnected", "transmitting", "parked"}),
     "message": frozenset({"alerting", "connected", "disconnected", "parked"}),
-}  # fmt: skip
-_TALKING: Final = frozenset({
-    "interact", "ivr", "hold", "voicemail", "monitoring", "coaching", "barging", "system", "sharing", "parked",
-})  # fmt: skip
+}
+_TALKING: Final = frozenset(
+    {
+        "interact",
+        "ivr",
+        "hold",
+        "voicemail",
+        "monitoring",
+        "coaching",
+        "barging",
+        "system",
+        "sharing",
+        "parked",
+    }
+)
 # disconnectType of the details -> of the conversation model.
 DISCONNECTS: Final = {
-    "transfer": "transfer", "conferenceTransfer": "transfer.conference", "consultTransfer": "transfer.consult",
-    "forwardTransfer": "transfer.forward", "noAnswerTransfer": "transfer.noanswer", "dndTransfer": "transfer.dnd",
-    "notAvailableTransfer": "transfer.notavailable", "transportFailure": "transport.failure",
-    "dndEndpoint": "endpoint.dnd", "sessionExpired": "session.expired", "endpoint": "endpoint", "client": "client",
-    "system": "system", "timeout": "timeout", "error": "error", "peer": "peer", "other": "other", "spam": "spam",
-    "uncallable": "uncallable", "inactivity": "inactivity", "takeover": "takeover",
-}  # fmt: skip
+    "transfer": "transfer",
+    "conferenceTransfer": "transfer.conference",
+    "consultTransfer": "transfer.consult",
+    "forwardTransfer": "transfer.forward",
+    "noAnswerTransfer": "transfer.noanswer",
+    "dndTransfer": "transfer.dnd",
+    "notAvailableTransfer": "transfer.notavailable",
+    "transportFailure": "transport.failure",
+    "dndEndpoint": "endpoint.dnd",
+    "sessionExpired": "session.expired",
+    "endpoint": "endpoint",
+    "client": "client",
+    "system": "system",
+    "timeout": "timeout",
+    "error": "error",
+    "peer": "peer",
+    "other": "other",
+    "spam": "spam",
+    "uncallable": "uncallable",
+    "inactivity": "inactivity",
+    "takeover": "takeover",
+}
 _MESSAGES_ONLY: Final = frozenset({"inactivity", "session.expired", "takeover"})
 _NOT_EMAILS: Final = frozenset({"endpoint.dnd", "transfer.dnd"})
 
@@ -94,8 +126,9 @@ class Leg:
         told = {"code": work.get("wrapUpCode"), "notes": work.get("wrapUpNote"), "tags": work.get("wrapUpTags")}
         taken = (_moment(work["segmentEnd"]) - _moment(work["segmentStart"])) // timedelta(seconds=1)
         return {name: value for name, value in told.items() if value} | {
-            "durationSeconds": taken, "endTime": work["segmentEnd"],
-        }  # fmt: skip
+            "durationSeconds": taken,
+            "endTime": work["segmentEnd"],
+        }
 
 
 def _moment(text: str) -> datetime:

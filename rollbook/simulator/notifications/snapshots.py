@@ -17,14 +17,30 @@ Record = Mapping[str, Any]
 
 # mediaType -> the list of Annex A that holds its communications.
 LISTS: Final = {
-    "voice": "calls", "callback": "callbacks", "chat": "chats", "cobrowse": "cobrowsesessions", "email": "emails",
-    "message": "messages", "screenshare": "screenshares", "video": "videos",
-}  # fmt: skip
+    "voice": "calls",
+    "callback": "callbacks",
+    "chat": "chats",
+    "cobrowse": "cobrowsesessions",
+    "email": "emails",
+    "message": "messages",
+    "screenshare": "screenshares",
+    "video": "videos",
+}
 _STAFF: Final = frozenset({"agent", "user"})
 _CUSTOMERS: Final = frozenset({"customer", "external"})
-_MESSAGE_TYPES: Final = frozenset({
-    "sms", "twitter", "facebook", "line", "whatsapp", "webmessaging", "open", "instagram", "apple",
-})  # fmt: skip
+_MESSAGE_TYPES: Final = frozenset(
+    {
+        "sms",
+        "twitter",
+        "facebook",
+        "line",
+        "whatsapp",
+        "webmessaging",
+        "open",
+        "instagram",
+        "apple",
+    }
+)
 _ALERTING_MS: Final = 8_000
 
 
@@ -175,15 +191,20 @@ def _participant(party: Party, now: Scene) -> dict[str, Any]:
     told: dict[str, Any] = {
         "id": who["participantId"],
         **_given(
-            connectedTime=party.connected, endTime=party.ended, userId=who.get("userId"),
-            externalContactId=who.get("externalContactId"), externalOrganizationId=who.get("externalOrganizationId"),
-            name=None if who.get("purpose") == "acd" else who.get("participantName"), queueId=queue,
-            purpose=who.get("purpose"), address=address,
+            connectedTime=party.connected,
+            endTime=party.ended,
+            userId=who.get("userId"),
+            externalContactId=who.get("externalContactId"),
+            externalOrganizationId=who.get("externalOrganizationId"),
+            name=None if who.get("purpose") == "acd" else who.get("participantName"),
+            queueId=queue,
+            purpose=who.get("purpose"),
+            address=address,
         ),
         **_wrapping(party),
         **_routing(party, queue),
         "attributes": {name: str(value) for name, value in (who.get("attributes") or {}).items()},
-    }  # fmt: skip
+    }
     for one in party.legs:
         if one.medium in LISTS:
             told.setdefault(LISTS[one.medium], []).append(_communication(one, party, now))
@@ -245,10 +266,14 @@ def _communication(one: Leg, party: Party, now: Scene) -> dict[str, Any]:
     if one.medium not in ("cobrowse", "screenshare", "video"):
         told |= {"held": one.held_since is not None} | _given(startHoldTime=one.held_since)
     told |= _given(
-        disconnectType=one.disconnect, provider=one.session.get("provider"), peerId=_peer(one, now),
-        connectedTime=one.connected, disconnectedTime=one.disconnected, wrapup=one.wrapup,
+        disconnectType=one.disconnect,
+        provider=one.session.get("provider"),
+        peerId=_peer(one, now),
+        connectedTime=one.connected,
+        disconnectedTime=one.disconnected,
+        wrapup=one.wrapup,
         afterCallWork=one.after_call_work,
-    )  # fmt: skip
+    )
     told["afterCallWorkRequired"] = one.after_call_work is not None
     if party.staff:
         told["queueMediaSettings"] = {"alertingTimeoutSeconds": _ALERTING_MS // 1_000, "enableAutoAnswer": False}
@@ -263,9 +288,12 @@ def _party_address(address: str | None, name: str = "") -> dict[str, str] | None
     if not address:
         return None
     return {
-        "name": name or address, "nameRaw": name or address, "addressNormalized": address, "addressRaw": address,
+        "name": name or address,
+        "nameRaw": name or address,
+        "addressNormalized": address,
+        "addressRaw": address,
         "addressDisplayable": address,
-    }  # fmt: skip
+    }
 
 
 def _call(one: Leg, _now: Scene) -> dict[str, Any]:
@@ -280,9 +308,12 @@ def _call(one: Leg, _now: Scene) -> dict[str, Any]:
 def _recording(one: Leg) -> dict[str, Any]:
     recorded = _recorded(one)
     return {
-        "recording": recorded, "recordingState": "active" if recorded else "none", "muted": False, "confined": False,
+        "recording": recorded,
+        "recordingState": "active" if recorded else "none",
+        "muted": False,
+        "confined": False,
         "securePause": False,
-    }  # fmt: skip
+    }
 
 
 def _callback(one: Leg, now: Scene) -> dict[str, Any]:
@@ -347,10 +378,17 @@ def _flat(party: Party, now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
     return {
         "id": who["participantId"],
         **_given(
-            name=who.get("participantName"), address=_address([party]), startTime=party.legs[0].started,
-            connectedTime=party.connected, endTime=party.ended, startHoldTime=one.held_since,
-            purpose=who.get("purpose"), state=one.state, initialState=one.initial,
-            direction=one.session.get("direction", "inbound"), disconnectType=one.disconnect,
+            name=who.get("participantName"),
+            address=_address([party]),
+            startTime=party.legs[0].started,
+            connectedTime=party.connected,
+            endTime=party.ended,
+            startHoldTime=one.held_since,
+            purpose=who.get("purpose"),
+            state=one.state,
+            initialState=one.initial,
+            direction=one.session.get("direction", "inbound"),
+            disconnectType=one.disconnect,
         ),
         "held": one.held_since is not None,
         **wrapping,
@@ -360,7 +398,7 @@ def _flat(party: Party, now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
         **_given(provider=one.session.get("provider"), peer=_peer(one, now)),
         **_routing(party, queue),
         **_FLAT.get(one.medium, _nothing)(one, now),
-    }  # fmt: skip
+    }
 
 
 def _named(identity: str | None, names: Mapping[str, str]) -> dict[str, str] | None:

@@ -17,18 +17,47 @@ DETAIL_VIEW: Final = "analytics:conversationDetail:view"
 # A session's mediaType (details API) -> the suffix of the media topics, which is the key of Annex A's lists too but for
 # letters in capitals.
 MEDIA_SUFFIX: Final = {
-    "voice": "calls", "callback": "callbacks", "chat": "chats", "cobrowse": "cobrowseSessions", "email": "emails",
-    "message": "messages", "screenshare": "screenshares", "video": "videos",
-}  # fmt: skip
+    "voice": "calls",
+    "callback": "callbacks",
+    "chat": "chats",
+    "cobrowse": "cobrowseSessions",
+    "email": "emails",
+    "message": "messages",
+    "screenshare": "screenshares",
+    "video": "videos",
+}
 DETAIL_MEMBERS: Final = (
-    "acd.start", "acd.end", "acw", "attributes", "contact", "customer.start", "customer.end", "flow.start", "flow.end",
-    "flow.outcome", "outbound", "user.start", "user.end", "voicemail.start", "voicemail.end", "wrapup",
-)  # fmt: skip
+    "acd.start",
+    "acd.end",
+    "acw",
+    "attributes",
+    "contact",
+    "customer.start",
+    "customer.end",
+    "flow.start",
+    "flow.end",
+    "flow.outcome",
+    "outbound",
+    "user.start",
+    "user.end",
+    "voicemail.start",
+    "voicemail.end",
+    "wrapup",
+)
 LONGEST: Final = 200  # characters of a subscription, combined or not
-EXPANDS: Final = frozenset({
-    "description", "enforced", "schema", "visibility", "transports", "publicApiTemplateUriPaths", "requiresPermissions",
-    "permissionDetails", "topicParameters",
-})  # fmt: skip
+EXPANDS: Final = frozenset(
+    {
+        "description",
+        "enforced",
+        "schema",
+        "visibility",
+        "transports",
+        "publicApiTemplateUriPaths",
+        "requiresPermissions",
+        "permissionDetails",
+        "topicParameters",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,52 +124,83 @@ def _table() -> dict[str, Topic]:
         found.append(Topic(name, f"Detail event {member}", (DETAIL_VIEW,), ("All",), ("conversationId",)))
     found += [
         Topic(
-            "v2.analytics.queues.{id}.observations", "Queue observations",
-            ("analytics:queueObservation:view", "analytics:conversationAggregate:view"), ("All",), ("queueId",),
+            "v2.analytics.queues.{id}.observations",
+            "Queue observations",
+            ("analytics:queueObservation:view", "analytics:conversationAggregate:view"),
+            ("All",),
+            ("queueId",),
             figure=True,
         ),
         Topic(
-            "v2.analytics.queues.{id}.activity", "Queue activity", ("analytics:queueObservation:view",), ("All",),
-            ("queueId",), figure=True,
+            "v2.analytics.queues.{id}.activity",
+            "Queue activity",
+            ("analytics:queueObservation:view",),
+            ("All",),
+            ("queueId",),
+            figure=True,
         ),
         Topic(
-            "v2.analytics.flow.{id}.aggregates", "Flow aggregates", ("analytics:flowAggregate:view",), ("All",),
-            ("flowId",), silent=True,
-        ),
-        Topic(
-            "v2.routing.queues.{id}.users", "Members of a queue", ("routing:queueMember:manage",), ("All",),
-            ("queueId",), silent=True,
-        ),
-        Topic(
-            "v2.analytics.users.{id}.aggregates", "User aggregates",
-            ("analytics:userAggregate:view", "analytics:conversationAggregate:view"), ("All",), ("userId",),
+            "v2.analytics.flow.{id}.aggregates",
+            "Flow aggregates",
+            ("analytics:flowAggregate:view",),
+            ("All",),
+            ("flowId",),
             silent=True,
         ),
         Topic(
-            "v2.analytics.conversation.{id}.metrics", "Conversation metrics", (DETAIL_VIEW,), ("All",),
-            ("conversationId",), silent=True,
+            "v2.routing.queues.{id}.users",
+            "Members of a queue",
+            ("routing:queueMember:manage",),
+            ("All",),
+            ("queueId",),
+            silent=True,
+        ),
+        Topic(
+            "v2.analytics.users.{id}.aggregates",
+            "User aggregates",
+            ("analytics:userAggregate:view", "analytics:conversationAggregate:view"),
+            ("All",),
+            ("userId",),
+            silent=True,
+        ),
+        Topic(
+            "v2.analytics.conversation.{id}.metrics",
+            "Conversation metrics",
+            (DETAIL_VIEW,),
+            ("All",),
+            ("conversationId",),
+            silent=True,
         ),
         Topic("v2.conversations.{id}.transcription", "Transcription", (), ("All",), ("conversationId",), silent=True),
         Topic(
-            "v2.users.{id}.conversationsummary", "Summary of a user's conversations", (), ("All",), ("userId",),
+            "v2.users.{id}.conversationsummary",
+            "Summary of a user's conversations",
+            (),
+            ("All",),
+            ("userId",),
             figure=True,
         ),
         Topic("v2.users.{id}.activity", "A user's activity", (), ("All",), ("userId",), figure=True),
         Topic("v2.users.{id}.presence", "A user's presence", (), ("All",), ("userId",), figure=True),
         Topic("v2.users.{id}.routingStatus", "A user's routing status", (), ("All",), ("userId",), figure=True),
         Topic(
-            "v2.analytics.conversations.details.jobs.availability", "Watermark of the details jobs", (DETAIL_VIEW,),
+            "v2.analytics.conversations.details.jobs.availability",
+            "Watermark of the details jobs",
+            (DETAIL_VIEW,),
             figure=True,
         ),
         Topic(
-            "v2.audits.entitytype.{id}.entityid.{id}", "Audits", ("audits:audit:view",), ("EventBridge",),
+            "v2.audits.entitytype.{id}.entityid.{id}",
+            "Audits",
+            ("audits:audit:view",),
+            ("EventBridge",),
             ("entityType", "entityId"),
         ),
         Topic("v2.operations.events.{id}", "Operational events", (), ("EventBridge",), ("eventId",), preview=True),
         Topic("v2.system.socket_closing", "The socket will be closed", (), ("Websocket",)),
         Topic("v2.system.no_longer_subscribed.{id}", "The channel hears no more", (), ("Websocket",), ("channelId",)),
         Topic("v2.system.token_revoked.{id}", "The channel's token is revoked", (), ("Websocket",), ("channelId",)),
-    ]  # fmt: skip
+    ]
     return {one.id: one for one in found}
 
 

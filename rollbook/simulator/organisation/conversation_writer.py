@@ -14,10 +14,22 @@ from rollbook.simulator.organisation import participants
 from rollbook.simulator.organisation.participants import Leg, identity
 from rollbook.simulator.times import text
 
-_TALKS: Final = {"voice": (30, 420), "message": (120, 2400), "email": (600, 50_000), "callback": (200, 900),
-                 "chat": (120, 1500), "video": (60, 900)}  # fmt: skip
-_ENDS: Final = {"voice": "peer", "message": "client", "email": "client", "callback": "client",
-                "chat": "peer", "video": "peer"}  # fmt: skip
+_TALKS: Final = {
+    "voice": (30, 420),
+    "message": (120, 2400),
+    "email": (600, 50_000),
+    "callback": (200, 900),
+    "chat": (120, 1500),
+    "video": (60, 900),
+}
+_ENDS: Final = {
+    "voice": "peer",
+    "message": "client",
+    "email": "client",
+    "callback": "client",
+    "chat": "peer",
+    "video": "peer",
+}
 
 
 # How a medium describes its sessions that has more of them to tell than stands here.

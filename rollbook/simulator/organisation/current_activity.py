@@ -29,20 +29,31 @@ if TYPE_CHECKING:
 _LONGEST: Final = timedelta(days=7)  # what started earlier and still goes on never ends, and nobody works at it
 MEDIA: Final = ("voice", "callback", "chat", "email", "message")
 _SUMMARY: Final = {
-    "voice": "call", "callback": "callback", "email": "email", "message": "message", "chat": "chat", "video": "video",
-}  # fmt: skip
+    "voice": "call",
+    "callback": "callback",
+    "email": "email",
+    "message": "message",
+    "chat": "chat",
+    "video": "video",
+}
 _OF_CONVERSATIONS: Final = ("oAlerting", "oInteracting", "oWaiting", "oLongestInteracting", "oLongestWaiting")
 _OF_USERS: Final = (
-    "oActiveUsers", "oMemberUsers", "oOffQueueUsers", "oOnQueueUsers", "oUserPresences", "oUserRoutingStatuses",
-)  # fmt: skip
+    "oActiveUsers",
+    "oMemberUsers",
+    "oOffQueueUsers",
+    "oOnQueueUsers",
+    "oUserPresences",
+    "oUserRoutingStatuses",
+)
 _KNOWN: Final = frozenset({"filter", "metrics", "detailMetrics"})
 _GRAMMAR: Final = Grammar(frozenset({"queueId", "mediaType"}), frozenset())
 _ADDRESSES: Final = ("ani", "dnis", "addressFrom", "addressTo")
 _BREAK, _SHIFT = 10, 120  # minutes of a break, and from one to the next
 # The platform's own presence definitions have the same ids in every organisation; these are the simulator's.
 _PRESENCES: Final = {
-    "ON_QUEUE": "e08eaf1b-ee47-4fa9-a231-1200e284798f", "BREAK": "227b37e2-f1d0-4dd0-8f50-badd7cf6d158",
-}  # fmt: skip
+    "ON_QUEUE": "e08eaf1b-ee47-4fa9-a231-1200e284798f",
+    "BREAK": "227b37e2-f1d0-4dd0-8f50-badd7cf6d158",
+}
 
 
 class World(Protocol):
@@ -112,9 +123,10 @@ def routing_status(world: World, user: str, at: datetime, going_on: Sequence[Tas
     away, since = _shift(user, at)
     ended = [one.leg.disconnected for one in mine if one.leg.disconnected]
     return {
-        "userId": user, "status": "OFF_QUEUE" if away else "IDLE",
+        "userId": user,
+        "status": "OFF_QUEUE" if away else "IDLE",
         "startTime": text(since) if away else max([text(since), *ended]),
-    }  # fmt: skip
+    }
 
 
 def presence(user: str, at: datetime) -> dict[str, Any]:
@@ -122,9 +134,12 @@ def presence(user: str, at: datetime) -> dict[str, Any]:
     away, since = _shift(user, at)
     kind = "BREAK" if away else "ON_QUEUE"
     return {
-        "source": "PURECLOUD", "primary": True, "message": "", "modifiedDate": text(since),
+        "source": "PURECLOUD",
+        "primary": True,
+        "message": "",
+        "modifiedDate": text(since),
         "presenceDefinition": {"id": _PRESENCES[kind], "systemPresence": kind},
-    }  # fmt: skip
+    }
 
 
 def _shift(user: str, at: datetime) -> tuple[bool, datetime]:
@@ -141,19 +156,25 @@ def activity(world: World, user: str, at: datetime, going_on: Sequence[Task], qu
     status, there = routing_status(world, user, at, going_on), presence(user, at)
     since = there["modifiedDate"]
     return {
-        "id": user, "routingStatus": {name: status[name] for name in ("status", "startTime")},
+        "id": user,
+        "routingStatus": {name: status[name] for name in ("status", "startTime")},
         "presence": {
-            "presenceDefinition": there["presenceDefinition"], "presenceMessage": "", "modifiedDate": since,
+            "presenceDefinition": there["presenceDefinition"],
+            "presenceMessage": "",
+            "modifiedDate": since,
         },
         "outOfOffice": {"active": False, "modifiedDate": text(midnight(at))},
-        "activeQueueIds": [] if status["status"] == "OFF_QUEUE" else list(queues), "dateActiveQueuesChanged": since,
-    }  # fmt: skip
+        "activeQueueIds": [] if status["status"] == "OFF_QUEUE" else list(queues),
+        "dateActiveQueuesChanged": since,
+    }
 
 
 def summary(user: str, going_on: Iterable[Task]) -> dict[str, Any]:
     """The body of `v2.users.{id}.conversationsummary`."""
-    counts = {name: {"contactCenter": {"active": 0, "acw": 0}, "enterprise": {"active": 0, "acw": 0}}
-              for name in (*_SUMMARY.values(), "socialExpression")}  # fmt: skip
+    counts = {
+        name: {"contactCenter": {"active": 0, "acw": 0}, "enterprise": {"active": 0, "acw": 0}}
+        for name in (*_SUMMARY.values(), "socialExpression")
+    }
     for one in going_on:
         if one.user == user and one.leg.medium in _SUMMARY and one.what != "oAlerting":
             side = "contactCenter" if one.queue else "enterprise"
@@ -186,13 +207,11 @@ def queue_activity(queue: str, going_on: Sequence[Task], at: datetime) -> dict[s
         "results": [
             {
                 "mediaType": medium,
-                "data": [
-                    {"metric": name, **_stats(name, going_on, queue, medium, at)} for name in _OF_CONVERSATIONS
-                ],
+                "data": [{"metric": name, **_stats(name, going_on, queue, medium, at)} for name in _OF_CONVERSATIONS],
             }
             for medium in MEDIA
         ]
-    }  # fmt: skip
+    }
 
 
 def queue_observations(queue: str, medium: str, going_on: Sequence[Task], at: datetime) -> dict[str, Any]:
@@ -235,7 +254,7 @@ def _query(simulator: Simulator, request: Request) -> Answer:
                     {"metric": name, "stats": _stats(name, going_on, queue["id"], medium, request.now)}
                     | (_observed(going_on, queue["id"], medium, name) if name in detailed else {})
                     for name in of_conversations
-                ]  # fmt: skip
+                ]
                 results.append({"group": {"queueId": queue["id"], "mediaType": medium}, "data": data})
     return told({"results": results})
 
@@ -243,13 +262,16 @@ def _query(simulator: Simulator, request: Request) -> Answer:
 def _observed(going_on: Sequence[Task], queue: str, medium: str, metric: str) -> dict[str, Any]:
     found = [
         {
-            "observationDate": one.since, "conversationId": one.conversation, "sessionId": one.leg.session["sessionId"],
-            "routingPriority": 0, "direction": one.leg.session.get("direction", "inbound"),
+            "observationDate": one.since,
+            "conversationId": one.conversation,
+            "sessionId": one.leg.session["sessionId"],
+            "routingPriority": 0,
+            "direction": one.leg.session.get("direction", "inbound"),
         }
         | {name: value for name, value in (("participantName", one.name), ("userId", one.user)) if value}
         | {name: one.leg.session[name] for name in _ADDRESSES if name in one.leg.session}
         for one in _of(going_on, queue, medium, metric.replace("Longest", ""))
-    ]  # fmt: skip
+    ]
     return {"truncated": False, "observations": found} if found else {}
 
 

@@ -35,10 +35,12 @@ def _dialer(story: Story) -> None:
     customer = story.enter("customer")
     story.name(customer, story.number["name"])
     customer.session |= {
-        "direction": "outbound", "outboundCampaignId": _own(story, "campaign"),
-        "outboundContactListId": _own(story, "contact list"), "outboundContactId": identity(story.draw),
+        "direction": "outbound",
+        "outboundCampaignId": _own(story, "campaign"),
+        "outboundContactListId": _own(story, "contact list"),
+        "outboundContactId": identity(story.draw),
         "dispositionAnalyzer": "disposition.classification",
-    }  # fmt: skip
+    }
     customer.count("nOutboundAttempted", begun)
     story.spend(4, 25)
     if story.chance(0.4):
@@ -68,11 +70,15 @@ PLOTS: Final[dict[str, Callable[[Story], None]]] = {"chat": _chat, "video": _cha
 def describe_chat(leg: Leg, draw: random.Random) -> None:
     """What a chat session carries: its room, and the visitor's journey."""
     leg.session |= {
-        "roomId": f"{identity(draw)}@conference.simulated.example", "journeyCustomerId": identity(draw),
-        "journeyCustomerIdType": "cookie", "journeyCustomerSessionId": identity(draw),
-        "journeyCustomerSessionIdType": "web", "journeyActionId": identity(draw), "journeyActionMapId": identity(draw),
+        "roomId": f"{identity(draw)}@conference.simulated.example",
+        "journeyCustomerId": identity(draw),
+        "journeyCustomerIdType": "cookie",
+        "journeyCustomerSessionId": identity(draw),
+        "journeyCustomerSessionIdType": "web",
+        "journeyActionId": identity(draw),
+        "journeyActionMapId": identity(draw),
         "journeyActionMapVersion": 2,
-    }  # fmt: skip
+    }
 
 
 def describe_video(leg: Leg, draw: random.Random) -> None:
@@ -99,13 +105,18 @@ def _some(draw: random.Random, every: dict[str, Any]) -> dict[str, Any]:
 
 def _of_conversation(record: dict[str, Any], draw: random.Random) -> dict[str, Any]:
     return {
-        "accessAttributes": [f"attribute-{draw.randrange(4)}"], "associatedConversationId": identity(draw),
-        "consultationConversationIds": [identity(draw)], "conversationInitiator": record["participants"][0]["purpose"],
-        "customerParticipation": True, "externalTag": f"order-{draw.randrange(10_000)}",
+        "accessAttributes": [f"attribute-{draw.randrange(4)}"],
+        "associatedConversationId": identity(draw),
+        "consultationConversationIds": [identity(draw)],
+        "conversationInitiator": record["participants"][0]["purpose"],
+        "customerParticipation": True,
+        "externalTag": f"order-{draw.randrange(10_000)}",
         "inactivityTimeout": text(moment(record["conversationStart"]) + timedelta(hours=72)),
-        "knowledgeBaseIds": [identity(draw)], "originatingSocialMediaPublic": False, "selfServed": False,
+        "knowledgeBaseIds": [identity(draw)],
+        "originatingSocialMediaPublic": False,
+        "selfServed": False,
         "conferenceStart": record["conversationStart"],
-    }  # fmt: skip
+    }
 
 
 def _participant(participant: dict[str, Any], draw: random.Random) -> dict[str, Any]:
@@ -120,32 +131,48 @@ def _participant(participant: dict[str, Any], draw: random.Random) -> dict[str, 
 
 def _session(session: dict[str, Any], purpose: str, draw: random.Random) -> dict[str, Any]:
     more: dict[str, Any] = {
-        "mediaBridgeId": identity(draw), "remote": "Somebody", "cleared": False, "agentOwned": False,
+        "mediaBridgeId": identity(draw),
+        "remote": "Somebody",
+        "cleared": False,
+        "agentOwned": False,
         "detectedSpeechStart": session["segments"][0]["segmentStart"],
         "detectedSpeechEnd": session["segments"][0].get("segmentEnd", session["segments"][0]["segmentStart"]),
-    }  # fmt: skip
+    }
     if purpose in ("agent", "acd"):
         more |= {
-            "agentAssistantId": identity(draw), "agentBullseyeRing": 1, "acwSkipped": False,
-            "agentGroups": [{"agentGroupId": identity(draw), "agentGroupType": "Group"}], "selectedAgentRank": 1,
-            "routingRule": identity(draw), "routingRuleType": "Preferred", "removedSkillIds": [identity(draw)],
-            "skillExpressionId": identity(draw), "assignerId": identity(draw), "snippetRecording": False,
-        }  # fmt: skip
+            "agentAssistantId": identity(draw),
+            "agentBullseyeRing": 1,
+            "acwSkipped": False,
+            "agentGroups": [{"agentGroupId": identity(draw), "agentGroupType": "Group"}],
+            "selectedAgentRank": 1,
+            "routingRule": identity(draw),
+            "routingRuleType": "Preferred",
+            "removedSkillIds": [identity(draw)],
+            "skillExpressionId": identity(draw),
+            "assignerId": identity(draw),
+            "snippetRecording": False,
+        }
     if session["mediaType"] == "message":
         more |= {
-            "deliveryPushed": True, "deliveryStatusChangeDate": session["segments"][0]["segmentStart"],
-            "extendedDeliveryStatus": "delivered", "destinationAddresses": ["deployment-1"],
-        }  # fmt: skip
+            "deliveryPushed": True,
+            "deliveryStatusChangeDate": session["segments"][0]["segmentStart"],
+            "extendedDeliveryStatus": "delivered",
+            "destinationAddresses": ["deployment-1"],
+        }
     segments = [_segment(one, draw) for one in session["segments"]]
     return {**session, **_some(draw, more), "segments": segments}
 
 
 def _segment(segment: dict[str, Any], draw: random.Random) -> dict[str, Any]:
     more: dict[str, Any] = {
-        "requestedLanguageId": identity(draw), "requestedRoutingSkillIds": [identity(draw)],
-        "requestedRoutingUserIds": [identity(draw)], "groupId": identity(draw), "audioMuted": False,
-        "videoMuted": False, "properties": [{"property": "stage", "propertyType": "string", "value": "first"}],
-    }  # fmt: skip
+        "requestedLanguageId": identity(draw),
+        "requestedRoutingSkillIds": [identity(draw)],
+        "requestedRoutingUserIds": [identity(draw)],
+        "groupId": identity(draw),
+        "audioMuted": False,
+        "videoMuted": False,
+        "properties": [{"property": "stage", "propertyType": "string", "value": "first"}],
+    }
     if segment["segmentType"] == "wrapup":
         more["wrapUpTags"] = ["follow-up"]
     return {**segment, **{name: value for name, value in more.items() if draw.random() < 0.1}}

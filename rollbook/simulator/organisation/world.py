@@ -37,7 +37,7 @@ class World:
 
     def __init__(
         self, seed: int, start: datetime, per_hour: float, queues: int, users: int, *, variety: bool = False
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._variety = variety
         self._kinds = KINDS | MORE_KINDS if variety else KINDS
         self._draw = draw = random.Random(seed)
@@ -171,9 +171,12 @@ def _organization(draw: random.Random) -> dict[str, Any]:
 def _division(draw: random.Random, name: str) -> dict[str, Any]:
     one = identity(draw)
     return {
-        "id": one, "name": name, "description": "", "homeDivision": False,
+        "id": one,
+        "name": name,
+        "description": "",
+        "homeDivision": False,
         "selfUri": f"/api/v2/authorization/divisions/{one}",
-    }  # fmt: skip
+    }
 
 
 def _of(division: dict[str, Any]) -> dict[str, Any]:
@@ -203,16 +206,26 @@ def _queue(
 
 
 _CODES: Final = (
-    "Order placed", "Question answered", "Complaint", "Callback promised", "Wrong number", "Delivery", "Invoice",
+    "Order placed",
+    "Question answered",
+    "Complaint",
+    "Callback promised",
+    "Wrong number",
+    "Delivery",
+    "Invoice",
     "Passed on",
-)  # fmt: skip
+)
 
 
 def _code(identity: str, number: int, division: dict[str, Any], start: datetime) -> dict[str, Any]:
     return {
-        "id": identity, "name": _CODES[number % len(_CODES)], "division": _of(division), "description": "",
-        "dateCreated": text(start - timedelta(days=400)), "selfUri": f"/api/v2/routing/wrapupcodes/{identity}",
-    }  # fmt: skip
+        "id": identity,
+        "name": _CODES[number % len(_CODES)],
+        "division": _of(division),
+        "description": "",
+        "dateCreated": text(start - timedelta(days=400)),
+        "selfUri": f"/api/v2/routing/wrapupcodes/{identity}",
+    }
 
 
 def _user(draw: random.Random, number: int, divisions: list[dict[str, Any]]) -> dict[str, Any]:

@@ -42,8 +42,12 @@ def _query(simulator: Simulator, request: Request) -> Answer:
         return life.id not in simulator.hidden and sees(request.client, life)
 
     found = details_query.select(simulator.world, query, request.now, reading=simulator.reading, seen=seen)
-    return Answer(200, details_query.answer(found, query, request.now, jitter=simulator.jitter, draw=simulator.draw,
-                                       paging=simulator.paging))  # fmt: skip
+    return Answer(
+        200,
+        details_query.answer(
+            found, query, request.now, jitter=simulator.jitter, draw=simulator.draw, paging=simulator.paging
+        ),
+    )
 
 
 def _by_ids(simulator: Simulator, request: Request) -> Answer:

@@ -169,9 +169,11 @@ def _proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
     if row.proven_by:
         yield f"  proven by   the reading of {row.proven_by}"
     for name, value in (
-        ("first read", row.first_read_at), ("last read", row.last_read_at), ("settled", row.settled_at),
+        ("first read", row.first_read_at),
+        ("last read", row.last_read_at),
+        ("settled", row.settled_at),
         ("next try", row.next_try_at),
-    ):  # fmt: skip
+    ):
         if value:
             yield f"  {name:<11} {value}"
     rewritten = f", {row.drift:,} conversations rewritten by the platform since the first" if runs else ""
@@ -213,9 +215,15 @@ def _run_lines(run: dict[str, Any]) -> Iterator[str]:
 @console.settings_options
 @console.json_option
 def gaps(
-    kind: str | None, cause: str | None, unfilled: bool, since: str | None, until: str | None, limit: int | None,
-    settings: Settings, as_json: bool,
-) -> None:  # fmt: skip
+    kind: str | None,
+    cause: str | None,
+    unfilled: bool,
+    since: str | None,
+    until: str | None,
+    limit: int | None,
+    settings: Settings,
+    as_json: bool,
+) -> None:
     """List what capture missed or had wrong, and why."""
 
     def work() -> None:
@@ -274,7 +282,7 @@ def rebuild(settings: Settings, as_json: bool) -> None:
             as_json,
             lambda: {"conversations": done, "corrected": corrected, "child_rows": children},
             lambda: iter([f"{done:,} conversations with {children:,} rows made again; {corrected:,} had been other"]),
-        )  # fmt: skip
+        )
 
     console.run(work, as_json=as_json)
 

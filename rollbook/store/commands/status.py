@@ -28,9 +28,7 @@ def status(settings: Settings, as_json: bool) -> None:
     def work() -> None:
         with Book.open(settings.store_path, mode="ro") as book:
             now = datetime.now(UTC)
-            found = book.read(
-                lambda db: state.collect(db, now, width=settings.width, since_setting=settings.since)
-            )  # fmt: skip
+            found = book.read(lambda db: state.collect(db, now, width=settings.width, since_setting=settings.since))
         if as_json:
             console.answer(found)
         else:

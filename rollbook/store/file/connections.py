@@ -45,9 +45,24 @@ def sqlite_race(version: str) -> str:
 
 # File systems on other machines: a write-ahead log needs memory that all who use the file share.
 _ELSEWHERE: Final = frozenset(
-    {"nfs", "nfs4", "efs", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "glusterfs", "fuse.glusterfs",
-     "fuse.sshfs", "fuse.s3fs", "fuse.mount-s3"}
-)  # fmt: skip
+    {
+        "nfs",
+        "nfs4",
+        "efs",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "lustre",
+        "glusterfs",
+        "fuse.glusterfs",
+        "fuse.sshfs",
+        "fuse.s3fs",
+        "fuse.mount-s3",
+    }
+)
 _MOUNTS: Final = Path("/proc/self/mounts")
 
 
@@ -249,9 +264,12 @@ def _has_log(path: Path) -> bool:
 
 def _reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"file:{quote(str(path.resolve()))}?{how}", uri=True, timeout=timeout, isolation_level=None,
+        f"file:{quote(str(path.resolve()))}?{how}",
+        uri=True,
+        timeout=timeout,
+        isolation_level=None,
         check_same_thread=False,
-    )  # fmt: skip
+    )
     try:
         _must_be_readable(connection, path)
     except BaseException:

@@ -130,9 +130,15 @@ def window_range(start_ms: int, end_ms: int) -> Range:
 
 @contextmanager
 def held(
-    lock: LockFile, span: Range, *, what: str, command: str, wait: float,
-    state: str = "is being worked on by", remedy: str = "let it finish, then run this again",
-) -> Iterator[None]:  # fmt: skip
+    lock: LockFile,
+    span: Range,
+    *,
+    what: str,
+    command: str,
+    wait: float,
+    state: str = "is being worked on by",
+    remedy: str = "let it finish, then run this again",
+) -> Iterator[None]:
     """Hold `span`; wait up to `wait` seconds for it.
 
     Raises LockHeld, "what state HOLDER; remedy". Blocks its thread while it waits.

@@ -313,9 +313,23 @@ def _fill(
     text, details_open = row.raw.decode(), int(row.end is None)
     if standing is None:
         page.inserts.append(
-            (conversation_id, row.start, row.end, *shared, "reconciled", at, at, as_of, None, None, 0, None, text,
-             details_open)
-        )  # fmt: skip
+            (
+                conversation_id,
+                row.start,
+                row.end,
+                *shared,
+                "reconciled",
+                at,
+                at,
+                as_of,
+                None,
+                None,
+                0,
+                None,
+                text,
+                details_open,
+            )
+        )
     else:
         heard_later = standing.last_heard is not None and standing.last_heard > indexed_until
         # An end that was heard after what the read can show is newer than the read; one from before, it has overruled.
@@ -323,9 +337,19 @@ def _fill(
         heard_end = heard_end if heard_end is not None and heard_end > indexed_until else None
         provenance = "reconciled" if standing.provenance == "reconciled" else "both"
         page.updates.append(
-            (row.start, row.end or heard_end, *shared, provenance, at, as_of, int(heard_later), text, details_open,
-             conversation_id)
-        )  # fmt: skip
+            (
+                row.start,
+                row.end or heard_end,
+                *shared,
+                provenance,
+                at,
+                as_of,
+                int(heard_later),
+                text,
+                details_open,
+                conversation_id,
+            )
+        )
         if standing.details is not None:
             page.replaced.append((conversation_id,))
             if standing.conversation_end is not None:
@@ -523,8 +547,10 @@ def a_listed_id(connection: sqlite3.Connection, but: Sequence[str] = ()) -> str 
     One that has ended at best; where there is none, one that goes on, were it stuck.
     """
     newest = " ORDER BY conversation_start DESC LIMIT ?"
-    for those in ("details IS NOT NULL AND details_open = 0 AND look_again = 0 AND followed IS NULL",
-                  "details_open = 1 AND followed IS NOT 'gone'"):  # fmt: skip
+    for those in (
+        "details IS NOT NULL AND details_open = 0 AND look_again = 0 AND followed IS NULL",
+        "details_open = 1 AND followed IS NOT 'gone'",
+    ):
         query = f"SELECT conversation_id FROM conversations WHERE {those}{newest}"
         known = (row[0] for row in connection.execute(query, (len(but) + _ODD_IDS,)))
         able = (one for one in known if one not in but and may_be_asked_for(one))

@@ -84,9 +84,14 @@ def _as_they_came_first(connection: sqlite3.Connection, batch: list[Observation]
 
 def _event_row(event: Observation) -> tuple[Any, ...]:
     return (
-        event.topic, event.conversation_id, event.event_time, event.received_at, event.source, event.body.decode(),
+        event.topic,
+        event.conversation_id,
+        event.event_time,
+        event.received_at,
+        event.source,
+        event.body.decode(),
         event.identity,
-    )  # fmt: skip
+    )
 
 
 def _keep_letter(connection: sqlite3.Connection, item: Unreadable) -> bool:

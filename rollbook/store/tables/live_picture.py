@@ -68,9 +68,17 @@ class Known(NamedTuple):
 
 # The columns that live capture may set, in the order that `merge` answers them.
 COLUMNS: Final = (
-    "conversation_start", "conversation_end", "originating_direction", "media_types", "division_ids", "provenance",
-    "heard_end", "last_heard", "look_again", "followed",
-)  # fmt: skip
+    "conversation_start",
+    "conversation_end",
+    "originating_direction",
+    "media_types",
+    "division_ids",
+    "provenance",
+    "heard_end",
+    "last_heard",
+    "look_again",
+    "followed",
+)
 
 
 def least(a: str | None, b: str | None) -> str | None:
@@ -122,9 +130,17 @@ def _write_members(members: frozenset[str]) -> str:
 def first(heard: Heard) -> tuple[Any, ...]:
     """The values of `COLUMNS` for a conversation that the store did not know."""
     return (
-        heard.started_at, heard.ended_at, heard.direction, _listed(heard.media_types), _listed(heard.division_ids),
-        "live", heard.ended_at, heard.last_at, 0, None,
-    )  # fmt: skip
+        heard.started_at,
+        heard.ended_at,
+        heard.direction,
+        _listed(heard.media_types),
+        _listed(heard.division_ids),
+        "live",
+        heard.ended_at,
+        heard.last_at,
+        0,
+        None,
+    )
 
 
 def shown_by(read_at: str | None, lag: timedelta) -> str:
@@ -148,11 +164,20 @@ def merge(known: Known, heard: Heard, lag: timedelta = timedelta(0)) -> tuple[An
             least(known.originating_direction, heard.direction),
             _listed(_members(known.media_types) | heard.media_types),
             _listed(_members(known.division_ids) | heard.division_ids),
-            known.provenance, heard_end, last_heard, known.look_again, known.followed,
-        )  # fmt: skip
+            known.provenance,
+            heard_end,
+            last_heard,
+            known.look_again,
+            known.followed,
+        )
     before = (
-        *known[:5], known.provenance, known.heard_end, known.last_heard, known.look_again, known.followed,
-    )  # fmt: skip
+        *known[:5],
+        known.provenance,
+        known.heard_end,
+        known.last_heard,
+        known.look_again,
+        known.followed,
+    )
     return None if after == before else after
 
 
@@ -168,5 +193,12 @@ def _beside_details(known: Known, heard_end: str | None, last_heard: str | None,
     followed = None if later and last_heard != known.last_heard else known.followed
     provenance = "both" if known.provenance == "reconciled" else known.provenance
     return (
-        known.conversation_start, end, *known[2:5], provenance, heard_end, last_heard, int(later), followed,
-    )  # fmt: skip
+        known.conversation_start,
+        end,
+        *known[2:5],
+        provenance,
+        heard_end,
+        last_heard,
+        int(later),
+        followed,
+    )

@@ -188,11 +188,25 @@ def finish(connection: sqlite3.Connection, run: RunRecord) -> int:
         f" reading, seconds, passes_json, id_digest, query_json, divisions_json, {_QUOTED})"
         f" VALUES ({', '.join('?' * (16 + len(FIGURES)))})",
         (
-            run.start, run.end, run.filter, run.command, run.via, run.started_at, run.finished_at, run.as_of,
-            run.verdict, run.reason, run.reading, run.seconds, run.passes_json, run.id_digest, run.query_json,
-            run.divisions_json, *figures,
+            run.start,
+            run.end,
+            run.filter,
+            run.command,
+            run.via,
+            run.started_at,
+            run.finished_at,
+            run.as_of,
+            run.verdict,
+            run.reason,
+            run.reading,
+            run.seconds,
+            run.passes_json,
+            run.id_digest,
+            run.query_json,
+            run.divisions_json,
+            *figures,
         ),
-    )  # fmt: skip
+    )
     assert cursor.lastrowid is not None
     if not (run.keeps_proof and _note_attempt(connection, run)):
         _put(connection, run, figures)
@@ -228,12 +242,23 @@ def _put(connection: sqlite3.Connection, run: RunRecord, figures: Sequence[int |
         " divisions_json = coalesce(excluded.divisions_json, divisions_json), proven_by = NULL, "
         + ", ".join(f'"{name}" = excluded."{name}"' for name in FIGURES),
         (
-            run.start, run.end, run.filter, run.verdict, run.seconds, run.reading, run.reason, run.drift,
-            run.as_of if proven else None, run.as_of if proven else None,
-            run.finished_at if run.settled else None, run.next_try_at, run.finished_at,
-            run.divisions_json if proven else None, *figures,
+            run.start,
+            run.end,
+            run.filter,
+            run.verdict,
+            run.seconds,
+            run.reading,
+            run.reason,
+            run.drift,
+            run.as_of if proven else None,
+            run.as_of if proven else None,
+            run.finished_at if run.settled else None,
+            run.next_try_at,
+            run.finished_at,
+            run.divisions_json if proven else None,
+            *figures,
         ),
-    )  # fmt: skip
+    )
 
 
 def set_verdict(
@@ -390,11 +415,22 @@ def inherit(
             " settled_at = coalesce(excluded.settled_at, settled_at), last_run_at = excluded.last_run_at,"
             " proven_by = excluded.proven_by, divisions_json = excluded.divisions_json",
             (
-                start, end, parent[2], verdict, owned, owned, ongoing, proof.reading, proof.last_read_at,
-                proof.last_read_at, proof.settled_at if verdict == "settled" else None, at, f"{parent[0]}/{parent[1]}",
+                start,
+                end,
+                parent[2],
+                verdict,
+                owned,
+                owned,
+                ongoing,
+                proof.reading,
+                proof.last_read_at,
+                proof.last_read_at,
+                proof.settled_at if verdict == "settled" else None,
+                at,
+                f"{parent[0]}/{parent[1]}",
                 proof.divisions_json,
             ),
-        )  # fmt: skip
+        )
     return taken
 
 

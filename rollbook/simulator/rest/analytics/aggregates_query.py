@@ -21,20 +21,39 @@ from rollbook.simulator.rest.errors import bad_request, not_simulated
 from rollbook.simulator.times import moment, text
 
 GROUPS: Final = (
-    "conversationId", "direction", "divisionId", "mediaType", "originatingDirection", "purpose", "queueId", "sessionId",
+    "conversationId",
+    "direction",
+    "divisionId",
+    "mediaType",
+    "originatingDirection",
+    "purpose",
+    "queueId",
+    "sessionId",
     "userId",
-)  # fmt: skip
+)
 _ELSEWHERE: Final = dimensions.SEGMENT | dimensions.CONVERSATION | dimensions.METRICS
 _GRAMMAR: Final = Grammar(frozenset(GROUPS), frozenset(), _ELSEWHERE - frozenset(GROUPS))
 _PARTS: Final = {"W": 604_800, "D": 86_400, "H": 3600, "M": 60, "S": 1}
 # What the model has besides, and which value of it changes nothing here.
 _PLAIN: Final[Mapping[str, tuple[Any, ...]]] = {
-    "timeZone": ("UTC", "Etc/UTC", "GMT", "Z"), "views": ([],), "alternateTimeDimension": (), "queryType": ("groupBy",),
-    "sortMetric": (), "limit": (),
-}  # fmt: skip
-_KNOWN: Final = frozenset({
-    "interval", "granularity", "groupBy", "metrics", "filter", "flattenMultivaluedDimensions", *_PLAIN,
-})  # fmt: skip
+    "timeZone": ("UTC", "Etc/UTC", "GMT", "Z"),
+    "views": ([],),
+    "alternateTimeDimension": (),
+    "queryType": ("groupBy",),
+    "sortMetric": (),
+    "limit": (),
+}
+_KNOWN: Final = frozenset(
+    {
+        "interval",
+        "granularity",
+        "groupBy",
+        "metrics",
+        "filter",
+        "flattenMultivaluedDimensions",
+        *_PLAIN,
+    }
+)
 _MOST_BUCKETS: Final = 10_000
 
 
@@ -75,10 +94,14 @@ def parse(body: object) -> Query:
         raise bad_request("The granularity is too fine for the interval.")
     where = filters.parse_filter(told["filter"], _GRAMMAR) if told.get("filter") else None
     return Query(
-        start, end, step, frozenset(one for one in metrics if one is not None),
-        ("mediaType", *(one for one in dict.fromkeys(group_by) if one != "mediaType")), where,
+        start,
+        end,
+        step,
+        frozenset(one for one in metrics if one is not None),
+        ("mediaType", *(one for one in dict.fromkeys(group_by) if one != "mediaType")),
+        where,
         spelling.truth(told.get("flattenMultivaluedDimensions") or False, "flattenMultivaluedDimensions"),
-    )  # fmt: skip
+    )
 
 
 def _group(name: str) -> str:
@@ -164,10 +187,12 @@ def _result(group: tuple[str, ...], buckets: dict[int, dict[str, list[int]]], qu
     data = []
     for bucket, stats in sorted(buckets.items()):
         begins = query.start + bucket * query.step
-        data.append({
-            "interval": f"{text(begins)}/{text(min(begins + query.step, query.end))}",
-            "metrics": [{"metric": name, "stats": _stats(name, told)} for name, told in sorted(stats.items())],
-        })  # fmt: skip
+        data.append(
+            {
+                "interval": f"{text(begins)}/{text(min(begins + query.step, query.end))}",
+                "metrics": [{"metric": name, "stats": _stats(name, told)} for name, told in sorted(stats.items())],
+            }
+        )
     named = {name: value for name, value in zip(query.group_by, group, strict=True) if value}
     return {"group": named, "data": data}
 

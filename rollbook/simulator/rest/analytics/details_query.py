@@ -130,9 +130,7 @@ def check_width(start: datetime, end: datetime, *, filtered: bool) -> None:
     """Refuse an interval that is too long: 31 days with a filter, 7 without."""
     days = _LONGEST if filtered else _LONGEST_UNFILTERED
     if end - start > timedelta(days=days):
-        raise bad_request(
-            f"You must specify a search interval as part of your query that does not exceed {days} days."
-        )  # fmt: skip
+        raise bad_request(f"You must specify a search interval as part of your query that does not exceed {days} days.")
 
 
 def ordering(told: Mapping[str, Any]) -> tuple[str, str]:
@@ -208,7 +206,7 @@ def _rank(life: Life, order_by: str, now: datetime) -> str:
 
 def answer(
     found: list[Life], query: Query, now: datetime, *, jitter: Jitter, draw: random.Random, paging: Paging | None = None
-) -> bytes:  # fmt: skip
+) -> bytes:
     """One page, as JSON. Past the last page, and where nothing is found, it has no conversations."""
     paging = paging or Paging()
     size = min(query.size, paging.most_rows)
@@ -235,8 +233,12 @@ def _facets(found: list[Life], query: Query, now: datetime) -> list[dict[str, An
             for value in known_facts(life, now).conversation.get(facet["dimension"], ()):
                 counts[value] = counts.get(value, 0) + 1
         results = [{"value": value, "count": count} for value, count in sorted(counts.items(), key=lambda one: -one[1])]
-        told.append({
-            "type": "termFrequency", "dimension": facet["dimension"], "count": len(counts),
-            "results": results[: facet["size"]],
-        })  # fmt: skip
+        told.append(
+            {
+                "type": "termFrequency",
+                "dimension": facet["dimension"],
+                "count": len(counts),
+                "results": results[: facet["size"]],
+            }
+        )
     return told

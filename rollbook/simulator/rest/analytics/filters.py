@@ -27,9 +27,18 @@ _RANGES: Final[Mapping[str, Callable[[float, float], bool]]] = {
 }
 _OPERATORS: Final = ("matches", "exists", "notExists")
 _OF_FILTER: Final = frozenset({"type", "clauses", "predicates"})
-_OF_PREDICATE: Final = frozenset({
-    "type", "dimension", "metric", "property", "propertyType", "operator", "value", "range",
-})  # fmt: skip
+_OF_PREDICATE: Final = frozenset(
+    {
+        "type",
+        "dimension",
+        "metric",
+        "property",
+        "propertyType",
+        "operator",
+        "value",
+        "range",
+    }
+)
 
 
 class Grammar(NamedTuple):

@@ -73,9 +73,8 @@ def parse(body: object, rules: Rules) -> Asked:
     start, end = interval(told.get("interval"))
     if end - start > timedelta(days=rules.most_days):
         raise bad_request(
-            "You must specify a search interval as part of your query that does not exceed"
-            f" {rules.most_days} days."
-        )  # fmt: skip
+            f"You must specify a search interval as part of your query that does not exceed {rules.most_days} days."
+        )
     limit = None if told.get("limit") is None else spelling.positive(told["limit"], "limit")
     from_start = spelling.truth(told.get("startOfDayIntervalMatching") or False, "startOfDayIntervalMatching")
     return Asked(start, end, filters.parse(told), *ordering(told), limit, from_start)
@@ -102,9 +101,10 @@ class Jobs:
         under_way = sum(job.state not in _OVER for job in self._jobs.values() if job.owner == owner)
         if under_way >= self.rules.at_once:
             raise Refusal(
-                429, headers={"Retry-After": "60"},
+                429,
+                headers={"Retry-After": "60"},
                 limit={"key": "concurrent.jobs", "namespace": "analytics.data.extraction", "value": self.rules.at_once},
-            )  # fmt: skip
+            )
         job = Job(self._identity(), owner, asked, now, clock)
         self._jobs[job.job_id] = job
         return {"jobId": job.job_id}

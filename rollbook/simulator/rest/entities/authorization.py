@@ -17,16 +17,25 @@ if TYPE_CHECKING:
     from rollbook.simulator.server import Simulator
 
 _DIVISIONS: Final = Listing(
-    {"id": entity_pages.has_id, "name": entity_pages.has_in_name}, sort_by=("name", "id"),
+    {"id": entity_pages.has_id, "name": entity_pages.has_in_name},
+    sort_by=("name", "id"),
     absent=("expand", "nextPage", "previousPage"),
-)  # fmt: skip
+)
 # What the resources of the simulator need, besides what its topics do.
-_OF_RESOURCES: Final = frozenset({
-    "analytics:agentConversationDetail:view", "analytics:conversationAggregate:view",
-    "analytics:conversationDetail:view", "analytics:queueObservation:view", "authorization:division:view",
-    "authorization:role:view", "conversation:communication:view", "directory:user:view", "routing:queue:view",
-    "routing:wrapupCode:view",
-})  # fmt: skip
+_OF_RESOURCES: Final = frozenset(
+    {
+        "analytics:agentConversationDetail:view",
+        "analytics:conversationAggregate:view",
+        "analytics:conversationDetail:view",
+        "analytics:queueObservation:view",
+        "authorization:division:view",
+        "authorization:role:view",
+        "conversation:communication:view",
+        "directory:user:view",
+        "routing:queue:view",
+        "routing:wrapupCode:view",
+    }
+)
 PERMISSIONS: Final = EVERYTHING | _OF_RESOURCES
 _ROLES: Final[Mapping[str, frozenset[str]]] = {
     "employee": frozenset({"directory:user:view"}),
@@ -64,11 +73,14 @@ def _of_default(one: Entity, given: str) -> bool:
 
 _LISTED_ROLES: Final = Listing(
     {
-        "id": entity_pages.has_id, "name": entity_pages.has_in_name, "permission": _has_permission,
+        "id": entity_pages.has_id,
+        "name": entity_pages.has_in_name,
+        "permission": _has_permission,
         "defaultRoleId": _of_default,
     },
-    sort_by=("name", "id"), absent=("expand", "nextPage", "previousPage"),
-)  # fmt: skip
+    sort_by=("name", "id"),
+    absent=("expand", "nextPage", "previousPage"),
+)
 
 
 def _roles(simulator: Simulator, request: Request) -> Answer:
@@ -86,11 +98,18 @@ def _roles(simulator: Simulator, request: Request) -> Answer:
 def _role(organization: str, name: str, users: int, permissions: frozenset[str]) -> dict[str, Any]:
     identity = str(uuid.uuid5(uuid.UUID(organization), f"role {name}"))
     return {
-        "id": identity, "name": name, "description": f"The role of every {name}", "defaultRoleId": name,
-        "permissions": sorted(permissions), "permissionPolicies": _policies(permissions),
-        "userCount": users if name == "employee" else 1, "roleNeedsUpdate": False, "default": True, "base": True,
+        "id": identity,
+        "name": name,
+        "description": f"The role of every {name}",
+        "defaultRoleId": name,
+        "permissions": sorted(permissions),
+        "permissionPolicies": _policies(permissions),
+        "userCount": users if name == "employee" else 1,
+        "roleNeedsUpdate": False,
+        "default": True,
+        "base": True,
         "selfUri": f"/api/v2/authorization/roles/{identity}",
-    }  # fmt: skip
+    }
 
 
 def _policies(permissions: frozenset[str]) -> list[dict[str, Any]]:
@@ -107,17 +126,25 @@ def _policies(permissions: frozenset[str]) -> list[dict[str, Any]]:
 def _collections() -> list[Entity]:
     domains: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for domain, entity, action in sorted(one.split(":") for one in PERMISSIONS):
-        domains.setdefault(domain, {}).setdefault(entity, []).append({
-            "domain": domain, "entityType": entity, "action": action, "label": f"{action} {entity}",
-            "allowsConditions": False, "divisionAware": True,
-        })  # fmt: skip
+        domains.setdefault(domain, {}).setdefault(entity, []).append(
+            {
+                "domain": domain,
+                "entityType": entity,
+                "action": action,
+                "label": f"{action} {entity}",
+                "allowsConditions": False,
+                "divisionAware": True,
+            }
+        )
     return [
         {
-            "id": domain, "domain": domain, "permissionMap": found,
+            "id": domain,
+            "domain": domain,
+            "permissionMap": found,
             "selfUri": f"/api/v2/authorization/permissions/{domain}",
         }
         for domain, found in domains.items()
-    ]  # fmt: skip
+    ]
 
 
 def _permissions(_: Simulator, request: Request) -> Answer:

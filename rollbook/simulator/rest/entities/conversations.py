@@ -63,9 +63,7 @@ def _participant(body: dict[str, Any], party: Party, now: Scene, names: Mapping[
         made["conversationRoutingData"] = {"skills": [], "scoredAgents": [], **routing}
     legs = {one.session["sessionId"]: one for one in party.legs}
     for name in _LISTS:
-        made[name] = [
-            {**one, "segments": list(_segments(legs[one["id"]], now.at))} for one in body.get(name, ())
-        ]  # fmt: skip
+        made[name] = [{**one, "segments": list(_segments(legs[one["id"]], now.at))} for one in body.get(name, ())]
     return made
 
 

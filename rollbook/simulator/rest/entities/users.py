@@ -19,22 +19,72 @@ if TYPE_CHECKING:
 _STATES: Final = ("active", "inactive", "deleted", "any")
 _LISTED: Final = Listing({"id": entity_pages.has_id, "jabberId": entity_pages.nothing}, sort="name")
 _EXPANDS: Final = (
-    "routingStatus", "presence", "integrationPresence", "conversationSummary", "outOfOffice", "geolocation", "station",
-    "authorization", "lasttokenissued", "dateLastLogin", "authorization.unusedRoles", "team", "workPlanBidRanks",
-    "profileSkills", "certifications", "locations", "groups", "skills", "languages", "languagePreference",
-    "employerInfo", "biography", "customAttributes",
-)  # fmt: skip
-_SEARCH: Final = frozenset({
-    "pageSize", "pageNumber", "sortBy", "sortOrder", "sort", "query", "expand", "integrationPresenceSource",
-    "enforcePermissions",
-})  # fmt: skip
-_CRITERION: Final = frozenset({
-    "type", "operator", "fields", "value", "values", "group", "startValue", "endValue", "dateFormat",
-})  # fmt: skip
+    "routingStatus",
+    "presence",
+    "integrationPresence",
+    "conversationSummary",
+    "outOfOffice",
+    "geolocation",
+    "station",
+    "authorization",
+    "lasttokenissued",
+    "dateLastLogin",
+    "authorization.unusedRoles",
+    "team",
+    "workPlanBidRanks",
+    "profileSkills",
+    "certifications",
+    "locations",
+    "groups",
+    "skills",
+    "languages",
+    "languagePreference",
+    "employerInfo",
+    "biography",
+    "customAttributes",
+)
+_SEARCH: Final = frozenset(
+    {
+        "pageSize",
+        "pageNumber",
+        "sortBy",
+        "sortOrder",
+        "sort",
+        "query",
+        "expand",
+        "integrationPresenceSource",
+        "enforcePermissions",
+    }
+)
+_CRITERION: Final = frozenset(
+    {
+        "type",
+        "operator",
+        "fields",
+        "value",
+        "values",
+        "group",
+        "startValue",
+        "endValue",
+        "dateFormat",
+    }
+)
 _TYPES: Final = (
-    "EXACT", "STARTS_WITH", "CONTAINS", "TERM", "TERMS", "REQUIRED_FIELDS", "MATCH_ALL", "REGEX", "QUERY_STRING",
-    "RANGE", "LESS_THAN", "LESS_THAN_EQUAL_TO", "GREATER_THAN", "GREATER_THAN_EQUAL_TO",
-)  # fmt: skip
+    "EXACT",
+    "STARTS_WITH",
+    "CONTAINS",
+    "TERM",
+    "TERMS",
+    "REQUIRED_FIELDS",
+    "MATCH_ALL",
+    "REGEX",
+    "QUERY_STRING",
+    "RANGE",
+    "LESS_THAN",
+    "LESS_THAN_EQUAL_TO",
+    "GREATER_THAN",
+    "GREATER_THAN_EQUAL_TO",
+)
 _SIMULATED: Final = frozenset(_TYPES[:7])
 
 
@@ -87,7 +137,7 @@ def _me(_: Simulator, __: Request) -> Answer:
     raise bad_request(
         "This request requires a user context. Client credentials cannot be used for requests that require a user"
         " context."
-    )  # fmt: skip
+    )
 
 
 # Search
@@ -114,10 +164,16 @@ def _search(simulator: Simulator, request: Request) -> Answer:
     source = str(body.get("integrationPresenceSource") or "")
     wanted = _wanted({"expand": ",".join(expand), "integrationPresenceSource": source})
     rows = [_expanded(simulator, request, one, wanted) for one in found[(number - 1) * size : number * size]]
-    return told({
-        "total": len(found), "pageCount": max(1, -(-len(found) // size)), "pageSize": size, "pageNumber": number,
-        "types": ["users"], "results": rows,
-    })  # fmt: skip
+    return told(
+        {
+            "total": len(found),
+            "pageCount": max(1, -(-len(found) // size)),
+            "pageSize": size,
+            "pageNumber": number,
+            "types": ["users"],
+            "results": rows,
+        }
+    )
 
 
 def _criteria(told_criteria: object) -> list[Mapping[str, Any]]:
