@@ -64,41 +64,42 @@ def _store(call: Delivery, until: float) -> tuple[Deposited, dict[int, str]]:
     settings = load(env=os.environ, cwd=Path.cwd())
     at = to_text(datetime.now(UTC))
     source = "sqs" if call.shape == "sqs" else "eventbridge"
-    heard, owners = _read(call.items, source, at)
+    parsed, owners = _read(call.items, source, at)
     try:
         book = _shelf.book(settings, until)
         record = partial(book.record_call, source=source, topics=settings.sqs_topics, at=at)
-        told = deposit(record, heard, within=until - time.monotonic())
+        outcome = deposit(record, parsed, within=until - time.monotonic())
     except StoreError as error:
-        told = Deposited(failed=dict.fromkeys(range(len(heard)), str(error)))
-    failed = {owners[position]: why for position, why in told.failed.items()}
+        outcome = Deposited(failed=dict.fromkeys(range(len(parsed)), str(error)))
+    failed = {owners[position]: why for position, why in outcome.failed.items()}
     if failed:
         _shelf.put_away()
         log.error("%d of %d could not be stored: %s", len(failed), len(call.items), next(iter(failed.values())))
-    if told.dead_letters:
-        why = next((one.error for one in heard if isinstance(one, Unreadable)), "it cannot be stored")
-        log.warning("%d dead letters (table dead_letters); the first: %s", told.dead_letters, why)
-        cloudwatch.count(DeadLetters=told.dead_letters)
-    return told, failed
+    if outcome.dead_letters:
+        why = next((item.error for item in parsed if isinstance(item, Unreadable)), "it cannot be stored")
+        log.warning("%d dead letters (table dead_letters); the first: %s", outcome.dead_letters, why)
+        cloudwatch.count(DeadLetters=outcome.dead_letters)
+    return outcome, failed
 
 
 def _read(items: Sequence[Item], source: str, at: str) -> tuple[list[Heard], list[int]]:
     """What the items hold, and which item each part of it is of."""
-    heard: list[Heard] = []
+    parsed: list[Heard] = []
     owners: list[int] = []
     for position, item in enumerate(items):
         found = parse_all(item.payload, source=source, received_at=at, once=item.name or "")
-        heard += found
+        parsed += found
         owners += [position] * len(found)
-    return heard, owners
+    return parsed, owners
 
 
-def _answer(call: Delivery, event: Any, told: Deposited, failed: Mapping[int, str]) -> dict[str, Any]:
+def _answer(call: Delivery, event: Any, outcome: Deposited, failed: Mapping[int, str]) -> dict[str, Any]:
     """What the caller is told, in the words of its kind."""
     if call.shape == "firehose":
         return {
             "records": [
-                _looked_through(*one, failed) for one in enumerate(zip(call.items, event["records"], strict=True))
+                _looked_through(*numbered, failed)
+                for numbered in enumerate(zip(call.items, event["records"], strict=True))
             ]
         }
     names = [call.items[position].name for position in sorted(failed)]
@@ -106,13 +107,13 @@ def _answer(call: Delivery, event: Any, told: Deposited, failed: Mapping[int, st
         # An event alone, or a message without an id: its failure cannot be told by a name, so all is to come again.
         raise StoreError(next(iter(failed.values())))
     if call.shape == "event":
-        return {"events_new": told.new, "events_repeated": told.repeated, "dead_letters": told.dead_letters}
+        return {"events_new": outcome.new, "events_repeated": outcome.repeated, "dead_letters": outcome.dead_letters}
     return {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
 
 
-def _looked_through(position: int, one: tuple[Item, Any], failed: Mapping[int, str]) -> dict[str, Any]:
+def _looked_through(position: int, pair: tuple[Item, Any], failed: Mapping[int, str]) -> dict[str, Any]:
     """A Firehose's record, handed on as it was."""
-    item, record = one
+    item, record = pair
     data = record.get("data") if isinstance(record, Mapping) else None
     return {"recordId": item.name, "result": "ProcessingFailed" if position in failed else "Ok", "data": data}
 

@@ -146,9 +146,9 @@ def understand(call: object) -> Delivery | ToReconcile:
             if isinstance(records := call.get(key), list) and "detail" not in call:
                 return _batch(records, "firehose" if shape == "firehose" else _shape(records))
     elif isinstance(call, list):
-        if call and all(isinstance(one, Mapping) and "body" in one and "messageId" in one for one in call):
+        if call and all(isinstance(record, Mapping) and "body" in record and "messageId" in record for record in call):
             return _batch(call, "sqs")  # as an EventBridge pipe hands a queue's messages over
-        return Delivery("event", [Item(as_bytes(one), None) for one in call])
+        return Delivery("event", [Item(as_bytes(event), None) for event in call])
     elif isinstance(call, str | bytes):
         return Delivery("event", [Item(_utf8(call), None)])
     return Delivery("event", [Item(as_bytes(call), None)])

@@ -63,18 +63,20 @@ class Objects:
         prefix = address.removeprefix(f"s3://{parts.netloc}").removeprefix("/")
         try:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix):
-                for one in page.get("Contents", ()):
-                    if one["Size"]:
-                        yield Object(parts.netloc, one["Key"], one["Size"])
+                for entry in page.get("Contents", ()):
+                    if entry["Size"]:
+                        yield Object(parts.netloc, entry["Key"], entry["Size"])
         except (ClientError, BotoCoreError) as error:
             raise _failure(address, error) from None
 
-    def open(self, one: Object) -> Readable:
+    def open(self, found: Object) -> Readable:
         """An object's bytes."""
         try:
-            return _Body(f"s3://{one.bucket}/{one.key}", self._client.get_object(Bucket=one.bucket, Key=one.key))
+            return _Body(
+                f"s3://{found.bucket}/{found.key}", self._client.get_object(Bucket=found.bucket, Key=found.key)
+            )
         except (ClientError, BotoCoreError) as error:
-            raise _failure(f"s3://{one.bucket}/{one.key}", error) from None
+            raise _failure(f"s3://{found.bucket}/{found.key}", error) from None
 
 
 class _Body:

@@ -62,22 +62,25 @@ class SqsQueue:
 
     def about(self) -> About:
         """How the queue is set up."""
-        told = self._call("get_queue_attributes", AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
-        attributes = told.get("Attributes", {})
+        answer = self._call("get_queue_attributes", AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
+        attributes = answer.get("Attributes", {})
         visibility = float(attributes.get("VisibilityTimeout", 30))
         return About(max(visibility, 1.0), redrives=bool(attributes.get("RedrivePolicy")))
 
     def receive(self) -> Sequence[Message]:
         """Up to ten messages, as soon as there is one."""
-        told = self._call("receive_message", MaxNumberOfMessages=10, WaitTimeSeconds=self._wait)
-        return [Message(one["MessageId"], one["ReceiptHandle"], one["Body"]) for one in told.get("Messages", ())]
+        answer = self._call("receive_message", MaxNumberOfMessages=10, WaitTimeSeconds=self._wait)
+        return [
+            Message(message["MessageId"], message["ReceiptHandle"], message["Body"])
+            for message in answer.get("Messages", ())
+        ]
 
     def delete(self, handles: Sequence[str]) -> Sequence[str]:
         """Delete up to ten; answers those that could not be deleted now."""
         entries = [{"Id": str(at), "ReceiptHandle": handle} for at, handle in enumerate(handles)]
-        told = self._call("delete_message_batch", Entries=entries)
+        answer = self._call("delete_message_batch", Entries=entries)
         # What is refused because of the message (it was deleted already, or was delivered again) never succeeds.
-        return [handles[int(one["Id"])] for one in told.get("Failed", ()) if not one.get("SenderFault")]
+        return [handles[int(entry["Id"])] for entry in answer.get("Failed", ()) if not entry.get("SenderFault")]
 
     def hide(self, handles: Sequence[str], seconds: int) -> None:
         """Keep up to ten hidden for so long from now on."""
@@ -88,10 +91,10 @@ class SqsQueue:
 
     def _call(self, name: str, **given: Any) -> dict[str, Any]:
         try:
-            told: dict[str, Any] = getattr(self._client, name)(QueueUrl=self._url, **given)
+            answer: dict[str, Any] = getattr(self._client, name)(QueueUrl=self._url, **given)
         except (ClientError, BotoCoreError) as error:
             raise self._failure(error) from None
-        return told
+        return answer
 
     def _failure(self, error: Exception) -> QueueError:
         """AWS' words, on which queue, and what to do."""

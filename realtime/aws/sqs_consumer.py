@@ -160,8 +160,8 @@ class Door:
                 " stored",
                 self._queue.name,
             )
-        for one in (*self._receivers, self._storing, *self._deleting, self._keeping):
-            one.start()
+        for thread in (*self._receivers, self._storing, *self._deleting, self._keeping):
+            thread.start()
 
     def stop(self) -> None:
         """Receive no more, store and delete what is in hand, show the rest to others. Within seven seconds."""
@@ -233,18 +233,18 @@ class Door:
 
     def _take(self, number: int, messages: Sequence[Message]) -> None:
         now, tick = self._now(), time.monotonic()
-        held = [_Held(message, now, tick) for message in messages]
+        taken = [_Held(message, now, tick) for message in messages]
         with self._lock:
             self._reached_at, self._reached_tick = now, tick
             if self._failing.pop(number, None) is not None and not self._failing:
                 log.info("receiving again")
             if self._ended.is_set() or (self._stopping.is_set() and not self._storing.is_alive()):
-                self._let_go([one.handle for one in messages])
+                self._let_go([message.handle for message in messages])
                 return
-            self._hand.update((one.message.handle, one) for one in held)
-        if held:
-            self._add(received=len(held))
-            self._arrived.put(held)
+            self._hand.update((in_hand.message.handle, in_hand) for in_hand in taken)
+        if taken:
+            self._add(received=len(taken))
+            self._arrived.put(taken)
 
     # Storing
 
@@ -270,36 +270,36 @@ class Door:
         return batch, True
 
     def _store_batch(self, batch: list[_Held]) -> None:
-        heard: list[Heard] = []
+        parsed: list[Heard] = []
         owners: list[int] = []
         poison: dict[int, str] = {}
         at = to_text(batch[0].received_at)
-        for position, held in enumerate(batch):
-            body = held.message.body.encode(errors="surrogatepass")
-            found = parse_all(body, source="sqs", received_at=at, once=held.message.id)
-            poison.update((position, one.error) for one in found if isinstance(one, Unreadable))
-            heard += found
+        for position, in_hand in enumerate(batch):
+            body = in_hand.message.body.encode(errors="surrogatepass")
+            found = parse_all(body, source="sqs", received_at=at, once=in_hand.message.id)
+            poison.update((position, item.error) for item in found if isinstance(item, Unreadable))
+            parsed += found
             owners += [position] * len(found)
-        failed = {owners[one] for one in self._insist(heard)}
+        failed = {owners[number] for number in self._insist(parsed)}
         self._settle(batch, poison, failed)
         self._say(last_at=batch[-1].received_at)
 
-    def _insist(self, heard: list[Heard]) -> set[int]:
+    def _insist(self, parsed: list[Heard]) -> set[int]:
         """Store; again, for as long as waiting may mend it. Answers the positions of what cannot be stored."""
-        waiting = dict(enumerate(heard))
+        waiting = dict(enumerate(parsed))
         failed: set[int] = set()
         while waiting:
-            told = deposit(self._book.record, list(waiting.values()))
-            self._count(told)
+            outcome = deposit(self._book.record, list(waiting.values()))
+            self._count(outcome)
             names = list(waiting)
-            waiting = {names[one]: waiting[names[one]] for one in told.failed}
-            if waiting and (not told.file_fails or self._stopping.wait(self._retry)):
+            waiting = {names[number]: waiting[names[number]] for number in outcome.failed}
+            if waiting and (not outcome.file_fails or self._stopping.wait(self._retry)):
                 failed, waiting = set(waiting), {}
         return failed
 
-    def _count(self, told: Deposited) -> None:
-        self._add(new=told.new, repeated=told.repeated, dead_letters=told.dead_letters)
-        failing = next(iter(told.failed.values()), None)
+    def _count(self, outcome: Deposited) -> None:
+        self._add(new=outcome.new, repeated=outcome.repeated, dead_letters=outcome.dead_letters)
+        failing = next(iter(outcome.failed.values()), None)
         if failing is not None and self._numbers.store_failing is None:
             log.error("cannot store what is heard, will keep trying: %s", failing)
         elif failing is None and self._numbers.store_failing is not None:
@@ -310,11 +310,11 @@ class Door:
     def _settle(self, batch: list[_Held], poison: Mapping[int, str], failed: set[int]) -> None:
         """Have deleted what is durable; leave the rest to be delivered again, or to the redrive policy."""
         left = []
-        for position, held in enumerate(batch):
+        for position, in_hand in enumerate(batch):
             if position in failed or (position in poison and self._about.redrives):
-                left.append(held.message.handle)
+                left.append(in_hand.message.handle)
             else:
-                self._stored.put(held.message.handle)
+                self._stored.put(in_hand.message.handle)
         if failed and self._stopping.is_set():
             self._let_go([batch[position].message.handle for position in failed])
         if poison:
@@ -361,7 +361,7 @@ class Door:
                 log.warning("cannot delete now: %s", error)
                 failed = set(left)
             deleted += len(left) - len(failed)
-            left = [one for one in left if one in failed]
+            left = [handle for handle in left if handle in failed]
             if not left or self._stopping.wait(self._retry):
                 break
         self._add(deleted=deleted)
@@ -385,16 +385,16 @@ class Door:
         """Hide on what has been in hand for a third of its time, so that nobody else is given it meanwhile."""
         tick = time.monotonic()
         with self._lock:
-            old = [one for one in self._hand.values() if tick - one.hidden_at >= self._about.visibility / 3]
+            old = [in_hand for in_hand in self._hand.values() if tick - in_hand.hidden_at >= self._about.visibility / 3]
         for at in range(0, len(old), _CALL):
             part = old[at : at + _CALL]
             try:
-                self._queue.hide([one.message.handle for one in part], round(self._about.visibility))
+                self._queue.hide([in_hand.message.handle for in_hand in part], round(self._about.visibility))
             except QueueError as error:
                 log.warning("cannot keep messages hidden: %s", error)
                 return
-            for one in part:
-                one.hidden_at = tick
+            for in_hand in part:
+                in_hand.hidden_at = tick
 
     def _let_go(self, handles: Sequence[str]) -> None:
         for at in range(0, len(handles), _CALL):
@@ -425,6 +425,6 @@ class Door:
 
 def _join(threads: Sequence[threading.Thread], within: float) -> None:
     until = time.monotonic() + within
-    for one in threads:
-        if one.is_alive():
-            one.join(max(until - time.monotonic(), 0.0))
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(max(until - time.monotonic(), 0.0))

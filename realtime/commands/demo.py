@@ -165,7 +165,7 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
                     await follow(book, api, settings, now=simulator.now)
                     found = _compare(book, window, report, simulator.truth(window.start, window.end))
     experiments.append(_ours(report, frozenset(found.stored)))
-    return [replace(one, absent=len(found.truth - one.seen)) for one in experiments], found
+    return [replace(experiment, absent=len(found.truth - experiment.seen)) for experiment in experiments], found
 
 
 @contextlib.asynccontextmanager
@@ -244,7 +244,9 @@ def _ours(report: Report, seen: frozenset[str]) -> Experiment:
 
 def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, Any]) -> Found:
     stored = book.details_of(to_text(window.start), to_text(window.end))
-    equal = sum(msgspec.json.decode(stored.get(one, "null")) == record for one, record in truth.items())
+    equal = sum(
+        msgspec.json.decode(stored.get(conversation_id, "null")) == record for conversation_id, record in truth.items()
+    )
     gaps = book.gaps(since=to_text(window.start), until=to_text(window.end))
     counted: dict[tuple[str, str], Gaps] = {}
     for gap in gaps:
@@ -254,7 +256,7 @@ def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, A
             counted[gap.kind, gap.cause] = before._replace(number=before.number + 1, filled=filled)
     return Found(
         happened=len(truth),
-        heard=len(truth) - sum(one.number for one in counted.values() if one.kind == "missing"),
+        heard=len(truth) - sum(counts.number for counts in counted.values() if counts.kind == "missing"),
         report=report,
         gaps=[counted[key] for key in sorted(counted)],
         equal=equal,
@@ -286,13 +288,13 @@ def _figures(found: Found) -> Iterator[tuple[str, str]]:
     yield f"{found.heard:,}", f"  were heard live ({found.heard / max(found.happened, 1):.1%})"
     yield f"{found.happened - found.heard:,}", "  were never heard"
     for kind, words in _KINDS.items():
-        gaps = [one for one in found.gaps if one.kind == kind]
+        gaps = [gap for gap in found.gaps if gap.kind == kind]
         if gaps:
             yield from _of_kind(words, gaps)
-    told = found.report.as_dict()
-    verdict = f"verdict [bold]{told['verdict']}[/bold]"
-    if told["ongoing"]:
-        verdict += f": {told['ongoing']:,} still going on, followed until they end"
+    answer = found.report.as_dict()
+    verdict = f"verdict [bold]{answer['verdict']}[/bold]"
+    if answer["ongoing"]:
+        verdict += f": {answer['ongoing']:,} still going on, followed until they end"
     yield "", verdict
     state = "[green]equal[/green]" if not found.different else f"[red]{found.different:,} different[/red]"
     yield f"{found.equal:,}", f"of {found.happened:,} records in the store and in the organisation's truth: {state}"
@@ -301,10 +303,10 @@ def _figures(found: Found) -> Iterator[tuple[str, str]]:
 
 def _of_kind(words: str, gaps: list[Gaps]) -> Iterator[tuple[str, str]]:
     """The gaps of a kind: how many, why, and what became of them."""
-    count, filled = sum(one.number for one in gaps), sum(one.filled for one in gaps)
+    count, filled = sum(gap.number for gap in gaps), sum(gap.filled for gap in gaps)
     yield f"{count:,}", f"{words}:"
-    for one in gaps:
-        yield f"{one.number:,}", f"  {_WHY.get(one.cause, one.cause)} ([red]{one.cause}[/red])"
+    for gap in gaps:
+        yield f"{gap.number:,}", f"  {_WHY.get(gap.cause, gap.cause)} ([red]{gap.cause}[/red])"
     left = f", {count - filled:,} are not" if count > filled else ""
     all_of = "all of them" if count == filled else f"{filled:,} of them"
     yield "", f"  {all_of} are filled in by now{left}"
@@ -333,17 +335,17 @@ def _experiments(experiments: list[Experiment]) -> Table:
     table.add_column("\n", no_wrap=True)
     for name in ("hits\nfirst", "hits\nlast", "differ\nby", "rows\ntwice", "\nrequests", "\nseconds", "not in\nanswer"):
         table.add_column(name, justify="right")
-    for one in experiments:
-        differ = (one.final or 0) - (one.initial or 0)
+    for experiment in experiments:
+        differ = (experiment.final or 0) - (experiment.initial or 0)
         table.add_row(
-            one.name,
-            f"{one.initial:,}",
-            f"{one.final:,}",
+            experiment.name,
+            f"{experiment.initial:,}",
+            f"{experiment.final:,}",
             f"{differ:+,}" if differ else "0",
-            f"{one.duplicates:,}",
-            f"{one.requests:,}",
-            f"{one.seconds:.1f}",
-            f"{one.absent:,}",
+            f"{experiment.duplicates:,}",
+            f"{experiment.requests:,}",
+            f"{experiment.seconds:.1f}",
+            f"{experiment.absent:,}",
         )
     return table
 
@@ -354,7 +356,7 @@ def _as_dict(experiments: list[Experiment], found: Found, path: Path) -> dict[st
         "happened": found.happened,
         "heard_live": found.heard,
         "gaps": [
-            {"kind": one.kind, "cause": one.cause, "count": one.number, "filled": one.filled} for one in found.gaps
+            {"kind": gap.kind, "cause": gap.cause, "count": gap.number, "filled": gap.filled} for gap in found.gaps
         ],
         "equal_to_truth": found.equal,
         "different_from_truth": found.different,
@@ -362,15 +364,15 @@ def _as_dict(experiments: list[Experiment], found: Found, path: Path) -> dict[st
         "report": found.report.as_dict(),
         "experiments": [
             {
-                "name": one.name,
-                "initial_total_hits": one.initial,
-                "final_total_hits": one.final,
-                "unique": one.unique,
-                "duplicates": one.duplicates,
-                "requests": one.requests,
-                "seconds": round(one.seconds, 3),
-                "not_in_answer": one.absent,
+                "name": experiment.name,
+                "initial_total_hits": experiment.initial,
+                "final_total_hits": experiment.final,
+                "unique": experiment.unique,
+                "duplicates": experiment.duplicates,
+                "requests": experiment.requests,
+                "seconds": round(experiment.seconds, 3),
+                "not_in_answer": experiment.absent,
             }
-            for one in experiments
+            for experiment in experiments
         ],
     }

@@ -91,10 +91,10 @@ def _print(check: Check) -> None:
 
 async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
     """Try everything, and tell of each check as it is done."""
-    told = _settings(settings)
-    tell(told)
+    checked = _settings(settings)
+    tell(checked)
     tell(_store_file(settings.store_path))
-    if told.state == "fail":
+    if checked.state == "fail":
         return
     async with Api(settings) as api:
         try:
@@ -329,8 +329,8 @@ def _refused(path: Path) -> Check | None:
         return None  # what is wrong with the store has been said
     if not topics:
         return None
-    asked = max(one["rejected_at"] for one in topics)[:16].replace("T", " ")
-    missing = sorted({name for one in topics for name in one["missing_permissions"]})
+    asked = max(topic["rejected_at"] for topic in topics)[:16].replace("T", " ")
+    missing = sorted({name for topic in topics for name in topic["missing_permissions"]})
     return Check(
         "refused",
         "warn",

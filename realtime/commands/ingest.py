@@ -89,24 +89,24 @@ def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None
         origins = list(_origins(paths))
         with Book.open(settings.store_path, command="ingest", width=settings.width, journal=settings.journal) as book:
             shown = not as_json and console.err.is_terminal
-            with _progress(sum(one.size for one in origins), shown=shown) as advance:
-                told = read_all(origins, book, advance=advance)
+            with _progress(sum(origin.size for origin in origins), shown=shown) as advance:
+                result = read_all(origins, book, advance=advance)
         if as_json:
-            console.answer(told.as_dict())
+            console.answer(result.as_dict())
         else:
-            for line in _lines(told):
+            for line in _lines(result):
                 click.echo(line)
-        return 1 if told.errors else 0
+        return 1 if result.errors else 0
 
     console.run(work, as_json=as_json)
 
 
-def _lines(told: Ingested) -> Iterator[str]:
-    yield f"{told.files:,} files, {told.bytes:,} bytes"
-    yield f"{told.events_new:,} events were new, {told.events_repeated:,} known already"
-    if told.dead_letters:
-        yield f"{told.dead_letters:,} pieces could not be understood; `rollbook dead-letters list` shows them"
-    for name, line in told.errors:
+def _lines(result: Ingested) -> Iterator[str]:
+    yield f"{result.files:,} files, {result.bytes:,} bytes"
+    yield f"{result.events_new:,} events were new, {result.events_repeated:,} known already"
+    if result.dead_letters:
+        yield f"{result.dead_letters:,} pieces could not be understood; `rollbook dead-letters list` shows them"
+    for name, line in result.errors:
         yield f"not read to its end: {name}: {line}"
 
 
@@ -115,21 +115,21 @@ def read_all(origins: Iterable[Origin], book: Book, *, advance: Callable[[str, i
 
     Raises StoreError if the book cannot take more; what was read until then is stored.
     """
-    told = Ingested()
+    result = Ingested()
     for origin in origins:
-        told.files += 1
+        result.files += 1
         try:
             with origin.open() as stream:
-                _read(_counted(stream, origin, told, advance), book, told)
+                _read(_counted(stream, origin, result, advance), book, result)
         except StoreError:
             raise
         except (RollbookError, OSError) as error:
             line = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            told.errors.append((origin.name, line))
-    return told
+            result.errors.append((origin.name, line))
+    return result
 
 
-def _read(raw: Iterator[bytes], book: Book, told: Ingested) -> None:
+def _read(raw: Iterator[bytes], book: Book, result: Ingested) -> None:
     batch: list[Heard] = []
     size = 0
     broken: list[BrokenFile] = []
@@ -139,18 +139,18 @@ def _read(raw: Iterator[bytes], book: Book, told: Ingested) -> None:
         if length > LONGEST and isinstance(item, Unreadable):
             broken.append(BrokenFile(f"something in it is longer than {LONGEST:,} bytes, which no event is: skipped"))
         if len(batch) >= BATCH or size >= BATCH_BYTES:
-            _store(book, batch, told)
+            _store(book, batch, result)
             batch, size = [], 0
-    _store(book, batch, told)
+    _store(book, batch, result)
     if broken:
         raise broken[0]
 
 
-def _store(book: Book, batch: Sequence[Heard], told: Ingested) -> None:
+def _store(book: Book, batch: Sequence[Heard], result: Ingested) -> None:
     stored = deposit(book.record, batch)
-    told.events_new += stored.new
-    told.events_repeated += stored.repeated
-    told.dead_letters += stored.dead_letters
+    result.events_new += stored.new
+    result.events_repeated += stored.repeated
+    result.dead_letters += stored.dead_letters
     if stored.failed:
         raise StoreError(next(iter(stored.failed.values())))
 
@@ -159,9 +159,11 @@ def _now() -> str:
     return to_text(datetime.now(UTC))
 
 
-def _counted(stream: Readable, origin: Origin, told: Ingested, advance: Callable[[str, int], None]) -> Iterator[bytes]:
+def _counted(
+    stream: Readable, origin: Origin, result: Ingested, advance: Callable[[str, int], None]
+) -> Iterator[bytes]:
     while chunk := stream.read(_CHUNK):
-        told.bytes += len(chunk)
+        result.bytes += len(chunk)
         advance(origin.name, len(chunk))
         yield chunk
 
@@ -214,15 +216,15 @@ def _origins(paths: Sequence[str]) -> Iterator[Origin]:
 
 def _files(path: Path) -> Iterator[Origin]:
     if path.is_dir():
-        found = sorted(one for one in path.rglob("*") if one.is_file() and not one.name.startswith("."))
+        found = sorted(entry for entry in path.rglob("*") if entry.is_file() and not entry.name.startswith("."))
         if not found:
             raise UsageError(f"{path} has no files")
     elif path.exists():
         found = [path]
     else:
         raise UsageError(f"there is no file {path}")
-    for one in found:
-        yield Origin(str(one), one.stat().st_size if one.is_file() else 0, _opener(one))
+    for file in found:
+        yield Origin(str(file), file.stat().st_size if file.is_file() else 0, _opener(file))
 
 
 def _opener(path: Path) -> Callable[[], contextlib.AbstractContextManager[Readable]]:
@@ -235,10 +237,10 @@ def _objects(address: str) -> Iterator[Origin]:
 
     store = Objects()
     none = True
-    for one in store.listed(address):
+    for found in store.listed(address):
         none = False
-        name = f"s3://{one.bucket}/{one.key}"
-        yield Origin(name, one.size, lambda one=one: contextlib.nullcontext(store.open(one)))  # type: ignore[misc]
+        name = f"s3://{found.bucket}/{found.key}"
+        yield Origin(name, found.size, lambda found=found: contextlib.nullcontext(store.open(found)))  # type: ignore[misc]
     if none:
         raise UsageError(f"{address}: no object has a key that begins like this")
 

@@ -80,7 +80,7 @@ class Skew:
             self._readings.append((monotonic, skew))
         while self._readings and self._readings[0][0] < monotonic - _STEADY:
             self._readings.popleft()
-        self.steady = min((one for _, one in self._readings), key=abs, default=None)
+        self.steady = min((reading for _, reading in self._readings), key=abs, default=None)
 
     def forget(self) -> None:
         """What was read before says nothing any more."""

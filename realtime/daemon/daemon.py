@@ -177,8 +177,9 @@ class Daemon:
             self._notifier.tell(READY=1)
 
     def _use(self, read: Settings) -> None:
-        differs = {one.name for one in fields(Settings) if getattr(read, one.name) != getattr(self.settings, one.name)}
-        later = sorted(written(one) for one in differs - _CHANGEABLE - {"explicit", "config_path"})
+        names = [setting.name for setting in fields(Settings)]
+        differs = {name for name in names if getattr(read, name) != getattr(self.settings, name)}
+        later = sorted(written(name) for name in differs - _CHANGEABLE - {"explicit", "config_path"})
         if later:
             log.warning("changed settings that hold from the next start: %s", ", ".join(later))
         now = {name: getattr(read, name) for name in sorted(differs & _CHANGEABLE)}
@@ -263,8 +264,8 @@ class Daemon:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return working.result() if working.done() else None
         finally:
-            for one in (working, stopping):
-                one.cancel()
+            for task in (working, stopping):
+                task.cancel()
 
     def now(self) -> datetime:
         """The time by which what is heard is stamped: the platform's, where this machine's clock is clearly wrong.
@@ -366,8 +367,8 @@ class Daemon:
             await (self._stop.wait() if self.subscriber is None else self.subscriber.run(self._stop))
         finally:
             self.stop()
-            for one in beside:
-                one.cancel()
+            for task in beside:
+                task.cancel()
             await asyncio.gather(*closing)
 
     def _find_door(self, book: Book) -> Door:

@@ -181,9 +181,9 @@ def _long(seconds: float) -> str:
 
 def hearing(figures: Figures) -> str:
     """What is heard now, in a few words."""
-    heard, lines = sum(line.heard for line in figures.lines), len(figures.lines)
+    topics, lines = sum(line.heard for line in figures.lines), len(figures.lines)
     refused = f", {figures.refused} refused" if figures.refused else ""
-    return f"{count(heard, 'topic')} on {count(lines, 'line')}{refused}"
+    return f"{count(topics, 'topic')} on {count(lines, 'line')}{refused}"
 
 
 def remedy(missing: Sequence[str]) -> str:

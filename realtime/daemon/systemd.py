@@ -28,10 +28,10 @@ class Notifier:
         text = "\n".join(f"{name}={value}" for name, value in states.items())
         with (
             contextlib.suppress(OSError),
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify_socket,
         ):
-            one.setblocking(False)
-            one.sendto(text.encode(), self._address)
+            notify_socket.setblocking(False)
+            notify_socket.sendto(text.encode(), self._address)
 
     def reloading(self) -> None:
         """The settings are being read again; follow it with READY=1."""

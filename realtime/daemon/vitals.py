@@ -57,7 +57,9 @@ class Vitals:
     def added_to(self, figures: Figures, ledger: Ledger, tick: float, now: datetime, *, reconciles: bool) -> Figures:
         """The figures with these signs. now: by the clock that stamps events; reconciles: whether rounds are made."""
         sqs = figures.sqs
-        events = [one for one in (figures.last_event_at, None if sqs is None else sqs.last_at) if one is not None]
+        events = [
+            moment for moment in (figures.last_event_at, None if sqs is None else sqs.last_at) if moment is not None
+        ]
         if not events and self.last_event is not None:
             events = [from_text(self.last_event)]
         return replace(

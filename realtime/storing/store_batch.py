@@ -34,11 +34,11 @@ class Deposited:
     failed: dict[int, str] = field(default_factory=dict)
     file_fails: bool = False
 
-    def count(self, told: Recorded) -> None:
+    def count(self, recorded: Recorded) -> None:
         """Add what the book says."""
-        self.new += told.events_new
-        self.repeated += told.events_repeated
-        self.dead_letters += told.dead_letters
+        self.new += recorded.events_new
+        self.repeated += recorded.events_repeated
+        self.dead_letters += recorded.dead_letters
 
 
 def deposit(record: Record, batch: Sequence[Heard], *, within: float = 3600.0) -> Deposited:

@@ -111,10 +111,10 @@ class Intake:
         row (measured: a third of the rate).
         """
         self._taken = frames
-        batch = [heard for frame in frames if (heard := self._read(frame)) is not None]
+        batch = [item for frame in frames if (item := self._read(frame)) is not None]
         if self._on_heard is not None:
-            self._on_heard([heard for heard in batch if isinstance(heard, Observation)])
-        if unreadable := [heard for heard in batch if isinstance(heard, Unreadable)]:
+            self._on_heard([item for item in batch if isinstance(item, Observation)])
+        if unreadable := [item for item in batch if isinstance(item, Unreadable)]:
             log.warning(
                 "%s could not be understood (table dead_letters); the first: %s",
                 count(len(unreadable), "notification"),
@@ -131,11 +131,11 @@ class Intake:
         at = self._stamp[1]
         if frame.fault is not None:
             return Unreadable(self._source, frame.payload, frame.fault, at)
-        heard = parse_frame(frame.payload, source=self._source, received_at=at)
-        if isinstance(heard, Observation):
-            self.stored.count(heard.topic)
-            return heard
-        return heard if isinstance(heard, Unreadable) else None
+        parsed = parse_frame(frame.payload, source=self._source, received_at=at)
+        if isinstance(parsed, Observation):
+            self.stored.count(parsed.topic)
+            return parsed
+        return parsed if isinstance(parsed, Unreadable) else None
 
     async def _answer(self, batch: list[Heard], future: Future[Recorded]) -> Recorded | None:
         """The book's answer for a batch; offers it again for as long as waiting may mend it."""
@@ -200,8 +200,8 @@ class Intake:
 
     async def _end(self, note: End) -> None:
         gone = None if note.topics is None else set(note.topics)
-        standing = self._spans.pop(note.serial, [])
-        for span in standing:
+        spans = self._spans.pop(note.serial, [])
+        for span in spans:
             if gone is not None and gone.isdisjoint(span.topics):
                 self._spans.setdefault(note.serial, []).append(span)
                 continue

@@ -130,19 +130,23 @@ class Line:
     @property
     def sure_until(self) -> float:
         """The moment of the wall clock beyond which a channel that hears may not be claimed yet; inf: there is none."""
-        return min((one.sure_wall for one in self._channels() if one.phase is Phase.LISTENING), default=math.inf)
+        return min(
+            (channel.sure_wall for channel in self._channels() if channel.phase is Phase.LISTENING), default=math.inf
+        )
 
     def channel(self, serial: int) -> Channel | None:
         """The channel of that serial number, if the line still has it."""
-        return next((one for one in self._channels() if one.serial == serial), None)
+        return next((channel for channel in self._channels() if channel.serial == serial), None)
 
     def _channels(self) -> list[Channel]:
-        return [one for one in (*self.leaving, self.current, self.successor) if one is not None]
+        return [channel for channel in (*self.leaving, self.current, self.successor) if channel is not None]
 
     @property
     def listening(self) -> bool:
         """Whether a socket hears the line's topics."""
-        return any(one is not None and one.phase is Phase.LISTENING for one in (self.current, self.successor))
+        return any(
+            channel is not None and channel.phase is Phase.LISTENING for channel in (self.current, self.successor)
+        )
 
     def due(self) -> float:
         """The tick at which time alone would change something (renewal aside: that is the other clock's)."""

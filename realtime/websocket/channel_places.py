@@ -53,11 +53,11 @@ class Places:
         coming: how many of ours were being created meanwhile.
         """
         foreign = self.others + len(self.left)
-        for one in gone:
-            self.ours.pop(one, None)
+        for channel_id in gone:
+            self.ours.pop(channel_id, None)
         self.in_use = len(named) + len(self.ours.keys() - set(known) - set(named))
         there = max(self.in_use - len(self.ours), 0)
-        alive = [one for one in self.left if one > now]
+        alive = [expires for expires in self.left if expires > now]
         # What else has gone may have been left by us: nobody else's channel is taken for one of those.
         gone_early = foreign - there - (len(self.left) - len(alive)) if self.looked else 0
         self.left = alive[max(gone_early, len(alive) - there, 0) :]
@@ -68,13 +68,13 @@ class Places:
         """How many of the client's channels are somebody else's."""
         return topic_placement.others(self.in_use, len(self.ours) + len(self.left))
 
-    def lines(self, standing: int) -> int:
+    def lines(self, present: int) -> int:
         """How many lines may be: as many as there are channels that others leave, one at least.
 
         Of those that stand none ends for a channel that may be ours.
         """
         left = topic_placement.CHANNELS_A_CLIENT - self.others
-        return max(left, min(standing, left + self.coming), 1)
+        return max(left, min(present, left + self.coming), 1)
 
     def free(self, used: int) -> int:
         """How many channels could be created without taking one from somebody, if our lines use so many."""
@@ -82,4 +82,4 @@ class Places:
 
     def until(self) -> list[str]:
         """Until when each channel lives that we know to be ours, of this run or an earlier one."""
-        return sorted([*self.left, *(one.expires for one in self.ours.values())])
+        return sorted([*self.left, *(channel.expires for channel in self.ours.values())])

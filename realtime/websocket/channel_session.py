@@ -51,7 +51,7 @@ class Desk(Protocol):
     def wake(self) -> None: ...
     def made(self, channel: Channel) -> None: ...
     def answered(self, channel: Channel, states: Sequence[TopicState]) -> None: ...
-    def begins(self, scope: str, told: Told) -> None: ...
+    def begins(self, scope: str, subscribed: Told) -> None: ...
     def look_awake(self) -> None: ...
     def refused_members(self) -> Collection[str]: ...
 
@@ -93,9 +93,9 @@ class Held:
             line.proved(self.serial, self.proof.timestamp())
             self.proof = None
 
-    def short(self, told: str | None) -> str:
+    def short(self, text: str | None) -> str:
         """What the platform says of itself, for a line of the log, without what lets anybody listen."""
-        said = told or "no reason given"
+        said = text or "no reason given"
         if self.channel is not None:
             said = self.channel.id.hide(self.channel.connect_uri.hide(said))
         return " ".join(said[:200].split())
@@ -103,8 +103,8 @@ class Held:
     def without_secrets(self, payload: bytes) -> bytes:
         """A frame without what lets anybody listen."""
         known = () if self.channel is None else (self.channel.connect_uri, self.channel.id)
-        for one in filter(None, known):
-            payload = payload.replace(one.reveal().encode(), b"***")
+        for secret in filter(None, known):
+            payload = payload.replace(secret.reveal().encode(), b"***")
         return payload
 
     async def send(self, text: str) -> None:

@@ -54,7 +54,7 @@ class Census:
         known, before = dict(self.places.ours), coming()
         named = [channel.id.reveal() for channel in await self._api.channels()]
         coming_then = max(before, coming())
-        gone = [one for one in known.keys() - set(named) if not await self._is_there(known[one])]
+        gone = [channel_id for channel_id in known.keys() - set(named) if not await self._is_there(known[channel_id])]
         self.places.counted(named, known=known, gone=gone, coming=coming_then, now=to_text(self._now()))
         self._keep()
         others = self.places.others

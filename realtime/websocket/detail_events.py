@@ -47,41 +47,43 @@ class Details:
 
     def _topics_of(self, conversations: Iterable[str]) -> dict[str, tuple[str, ...]]:
         without = self._desk.refused_members()
-        return {one: tuple(detail_topics(one, without=without)) for one in conversations}
+        return {
+            conversation_id: tuple(detail_topics(conversation_id, without=without)) for conversation_id in conversations
+        }
 
-    def align(self, held: Held) -> None:
+    def align(self, session: Held) -> None:
         """Tell the channel by what it differs."""
-        if held.socket is None:
+        if session.socket is None:
             return
-        wanted, told = self._wanted.keys(), held.told.details
-        gone = [topic for one in sorted(told.keys() - wanted) for topic in told.pop(one)]
-        fresh = self._topics_of(sorted(wanted - told.keys()))
-        told |= fresh
+        wanted, details = self._wanted.keys(), session.told.details
+        gone = [topic for conversation_id in sorted(details.keys() - wanted) for topic in details.pop(conversation_id)]
+        fresh = self._topics_of(sorted(wanted - details.keys()))
+        details |= fresh
         if gone:
-            self._spawn(self._let_go(held, gone))
+            self._spawn(self._let_go(session, gone))
         if any(fresh.values()):
-            self._spawn(self._take(held, fresh))
+            self._spawn(self._take(session, fresh))
 
-    async def _let_go(self, held: Held, topics: list[str]) -> None:
-        await held.say("unsubscribe", topics, self._within)
+    async def _let_go(self, session: Held, topics: list[str]) -> None:
+        await session.say("unsubscribe", topics, self._within)
 
-    async def _take(self, held: Held, fresh: dict[str, tuple[str, ...]]) -> None:
-        reply = await held.say("subscribe", [topic for topics in fresh.values() for topic in topics], self._within)
+    async def _take(self, session: Held, fresh: dict[str, tuple[str, ...]]) -> None:
+        reply = await session.say("subscribe", [topic for topics in fresh.values() for topic in topics], self._within)
         if reply is not None and reply.result not in ("200", "404"):
-            await self._take_by_rest(held, list(fresh))
+            await self._take_by_rest(session, list(fresh))
 
-    async def _take_by_rest(self, held: Held, conversations: list[str]) -> None:
-        assert held.channel is not None
-        told = held.told.details
+    async def _take_by_rest(self, session: Held, conversations: list[str]) -> None:
+        assert session.channel is not None
+        details = session.told.details
         try:
             # The first one shows what is refused; the others are asked for without it.
             for some in (conversations[:1], conversations[1:]):
-                fresh = self._topics_of(one for one in some if one in told)
-                told |= fresh
+                fresh = self._topics_of(conversation_id for conversation_id in some if conversation_id in details)
+                details |= fresh
                 if topics := [topic for listed in fresh.values() for topic in listed]:
-                    states = await ask(self._api, held.channel, topics, replace=False, spoils=held.told.spoils)
-                    self._desk.answered(held.channel, states)
+                    states = await ask(self._api, session.channel, topics, replace=False, spoils=session.told.spoils)
+                    self._desk.answered(session.channel, states)
         except RollbookError as error:
             log.warning("%s: %d conversations cannot be followed: %s", self._scope, len(conversations), words(error))
-            for one in conversations:
-                told.pop(one, None)  # asked for again with the next ones
+            for conversation_id in conversations:
+                details.pop(conversation_id, None)  # asked for again with the next ones

@@ -55,7 +55,7 @@ class Following:
 
     def choose(
         self,
-        heard: Iterable[Heard],
+        seen: Iterable[Heard],
         room: Mapping[int, int],
         now: float,
     ) -> Followed:
@@ -65,9 +65,11 @@ class Following:
         followed conversations included. now: seconds, monotonic.
         """
         subscribe: dict[str, int] = {}
-        unsubscribe = [self._drop(one) for one in self._forget_ends(now) if one in self.on_line]
+        unsubscribe = [
+            self._drop(conversation_id) for conversation_id in self._forget_ends(now) if conversation_id in self.on_line
+        ]
         taken = self._taken()
-        for conversation_id, ended, last_at in heard:
+        for conversation_id, ended, last_at in seen:
             if ended:
                 until, latest = self.ending.get(conversation_id, End(now + LINGER, ""))
                 self.ending[conversation_id] = End(until, max(latest, last_at or ""))
@@ -92,21 +94,21 @@ class Following:
 
     def of(self, line: int) -> list[str]:
         """The conversations that are followed on a line."""
-        return [one for one, number in self.on_line.items() if number == line]
+        return [conversation_id for conversation_id, number in self.on_line.items() if number == line]
 
     def forget(self, line: int, keep: int = 0) -> list[str]:
         """Let go all but the newest `keep` of a line, as when it ends or its base topics need the room."""
         theirs = self.of(line)
         gone = theirs[: max(len(theirs) - keep, 0)]
-        for one in gone:
-            self._drop(one)
+        for conversation_id in gone:
+            self._drop(conversation_id)
         return gone
 
     def _forget_ends(self, now: float) -> list[str]:
         """The conversations whose time after the end is over."""
-        over = list(takewhile(lambda one: self.ending[one].until <= now, self.ending))
-        for one in over:
-            del self.ending[one]
+        over = list(takewhile(lambda conversation_id: self.ending[conversation_id].until <= now, self.ending))
+        for conversation_id in over:
+            del self.ending[conversation_id]
         return over
 
     def _drop(self, conversation_id: str) -> tuple[str, int]:
@@ -126,4 +128,4 @@ class Following:
         return best
 
     def _oldest(self, room: Mapping[int, int]) -> str | None:
-        return next((one for one, line in self.on_line.items() if line in room), None)
+        return next((conversation_id for conversation_id, line in self.on_line.items() if line in room), None)

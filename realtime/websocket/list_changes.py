@@ -37,7 +37,7 @@ def weigh(known: Sequence[str], seen: Sequence[str], now: float, *, doubt: Doubt
     the second one counts as another witness.
     """
     there = set(seen)
-    still = sum(one in there for one in known)
+    still = sum(known_id in there for known_id in known)
     if seen and still * 2 >= len(known):
         return Believed(tuple(dict.fromkeys(seen)))
     if doubt is None:
@@ -62,7 +62,7 @@ class Looks:
     @property
     def doubted(self) -> bool:
         """Whether a second look is wanted."""
-        return any(one.doubt is not None for one in self._known.values())
+        return any(believed.doubt is not None for believed in self._known.values())
 
     def forget(self, kind: str) -> None:
         """This kind is not looked for any more."""

@@ -94,17 +94,21 @@ class Listener:
 
     def channels(self) -> set[str]:
         """The ids of the channels that it uses now."""
-        return {one.channel.id.reveal() for one in self._held.values() if one.channel is not None}
+        return {session.channel.id.reveal() for session in self._held.values() if session.channel is not None}
 
     @property
     def places(self) -> int:
         """How many of the client's channels it uses, or is about to create."""
-        coming = (one for one in (self.line.current, self.line.successor) if one is not None and one.like is None)
-        return len(self.channels()) + sum(self._creates(one.serial) for one in coming)
+        coming = (
+            channel
+            for channel in (self.line.current, self.line.successor)
+            if channel is not None and channel.like is None
+        )
+        return len(self.channels()) + sum(self._creates(channel.serial) for channel in coming)
 
     def _creates(self, serial: int) -> bool:
-        held = self._held.get(serial)
-        return held is None or held.channel is None
+        session = self._held.get(serial)
+        return session is None or session.channel is None
 
     @property
     def phase(self) -> str:
@@ -114,9 +118,9 @@ class Listener:
     @property
     def heard_topics(self) -> int:
         """How many topics coverage claims now."""
-        held = self._serving()
-        claims = held is not None and held.unproven is None and not held.dropping
-        return len(held.told.heard()) if held is not None and claims else 0
+        session = self._serving()
+        claims = session is not None and session.unproven is None and not session.dropping
+        return len(session.told.heard()) if session is not None and claims else 0
 
     def start(self) -> None:
         """Begin to listen."""
@@ -137,22 +141,22 @@ class Listener:
         """Let time pass."""
         self._tell_heard()
         tick = self._ticks()
-        for held in self._held.values():
-            if held.reads_on:
-                self._reads_on(held)
+        for session in self._held.values():
+            if session.reads_on:
+                self._reads_on(session)
         self._act(self.line.tick(self._desk.moment()))
-        for held in self._held.values():
-            if held.dropping and self._listens(held) and self._inbox.has_room():
-                self._begin(held, to_text(self._desk.now()))
-            if held.doubted_until is not None and tick >= held.doubted_until:
-                held.doubted_until = None
+        for session in self._held.values():
+            if session.dropping and self._listens(session) and self._inbox.has_room():
+                self._begin(session, to_text(self._desk.now()))
+            if session.doubted_until is not None and tick >= session.doubted_until:
+                session.doubted_until = None
                 self._align()
 
-    def _reads_on(self, held: Held) -> None:
+    def _reads_on(self, session: Held) -> None:
         """Since when what is read from now on may have lain there was noted when the socket began to wait."""
-        held.reads_on = False
-        held.tell(self.line)
-        self.line.unread(held.serial, math.inf, self._desk.moment())
+        session.reads_on = False
+        session.tell(self.line)
+        self.line.unread(session.serial, math.inf, self._desk.moment())
 
     def unread(self, since: datetime) -> bool:
         """What is read from now on may have lain there since that moment; answers whether that is to be asked about."""
@@ -168,120 +172,122 @@ class Listener:
         """Hear these from now on. ask_again: also ask for those that were refused."""
         self.topics = tuple(topics)
         self._ask_again = self._ask_again or ask_again
-        if (held := self._serving()) is not None:
-            held.doubted = True
+        if (session := self._serving()) is not None:
+            session.doubted = True
         self._align()
 
     def follow(self, begin: Iterable[str], end: Iterable[str]) -> None:
         """Subscribe the detail events of conversations, and let those of others go."""
         self.details.follow(begin, end)
-        if (held := self._serving()) is not None:
-            self.details.align(held)
+        if (session := self._serving()) is not None:
+            self.details.align(session)
 
     def _serving(self) -> Held | None:
         current = self.line.current
-        held = self._held.get(current.serial) if current else None
-        return held if held is not None and self._listens(held) else None
+        session = self._held.get(current.serial) if current else None
+        return session if session is not None and self._listens(session) else None
 
-    def _listens(self, held: Held) -> bool:
-        channel = self.line.channel(held.serial)
+    def _listens(self, session: Held) -> bool:
+        channel = self.line.channel(session.serial)
         return channel is not None and channel.phase is Phase.LISTENING
 
     def _align(self) -> None:
         """Make the platform's list agree with ours by what differs, one exchange at a time."""
-        held = self._serving()
-        if held is None or self._aligning or self.stopping:
+        session = self._serving()
+        if session is None or self._aligning or self.stopping:
             return
-        added, removed = held.told.differs(self.topics, ask_again=self._ask_again)
-        if held.doubted or added or removed:
+        added, removed = session.told.differs(self.topics, ask_again=self._ask_again)
+        if session.doubted or added or removed:
             self._aligning = True
-            self._ask_again = self._ask_again and held.doubted
-            self._spawn(self._exchange(held, added, removed))
+            self._ask_again = self._ask_again and session.doubted
+            self._spawn(self._exchange(session, added, removed))
 
-    async def _exchange(self, held: Held, added: list[str], removed: list[str]) -> None:
+    async def _exchange(self, session: Held, added: list[str], removed: list[str]) -> None:
         try:
-            if held.doubted:
-                await self._verify(held)
+            if session.doubted:
+                await self._verify(session)
             else:
-                await self._change(held, added, removed)
+                await self._change(session, added, removed)
         except NotFound:
-            self._signal(Signal(Event.EVICTED, held.serial))
+            self._signal(Signal(Event.EVICTED, session.serial))
         except RollbookError as error:
             # The next look at the queues asks again; sooner, if nothing can be claimed before.
             log.warning("%s: topics could not be changed: %s", self.scope, words(error))
-            held.doubted_until = self._ticks() + _LOOK_AGAIN if held.unproven is not None else None
+            session.doubted_until = self._ticks() + _LOOK_AGAIN if session.unproven is not None else None
             return
         finally:
             self._aligning = False
         self._align()
 
-    async def _change(self, held: Held, added: list[str], removed: list[str]) -> None:
-        if removed and held.socket is not None:
+    async def _change(self, session: Held, added: list[str], removed: list[str]) -> None:
+        if removed and session.socket is not None:
             # Until its last proof: whether the socket still hears is not known before the next one.
-            until = self._last_proof(held)
+            until = self._last_proof(session)
             # What is added may need the room, and goes another way: it would be there first.
-            await held.say("unsubscribe", removed, self.line.timings.pong_within)
-            self._inbox.note(End(held.serial, until, LET_GO, held.told.forget(removed)))
-        if added and held.channel is not None:
-            await self._add(held, added, {})
+            await session.say("unsubscribe", removed, self.line.timings.pong_within)
+            self._inbox.note(End(session.serial, until, LET_GO, session.told.forget(removed)))
+        if added and session.channel is not None:
+            await self._add(session, added, {})
 
-    async def _add(self, held: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]]) -> None:
+    async def _add(self, session: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]]) -> None:
         """Subscribe more, or the same again, on a channel that hears: what it hears by the answer may be another."""
-        before = held.told.heard()
-        await self._subscribe(held, topics, details, replace=False)
-        if not self._listens(held):
+        before = session.told.heard()
+        await self._subscribe(session, topics, details, replace=False)
+        if not self._listens(session):
             return
-        heard, at = held.told.heard(), self._desk.now()
-        if lost := tuple(set(before).difference(heard)):
+        heard_topics, at = session.told.heard(), self._desk.now()
+        if lost := tuple(set(before).difference(heard_topics)):
             # As with topics that are lost: until they were last seen to be there.
-            self._inbox.note(End(held.serial, to_text(held.verified or at), "topic rejected", lost))
-        if fresh := tuple(set(heard).difference(before)):
-            if held.unproven is None:
-                self._claim(held, to_text(at), fresh)
+            self._inbox.note(End(session.serial, to_text(session.verified or at), "topic rejected", lost))
+        if fresh := tuple(set(heard_topics).difference(before)):
+            if session.unproven is None:
+                self._claim(session, to_text(at), fresh)
             else:
-                held.unproven = to_text(at)  # they will be claimed with all others, and were not heard before
+                session.unproven = to_text(at)  # they will be claimed with all others, and were not heard before
 
-    def _last_proof(self, held: Held) -> str:
+    def _last_proof(self, session: Held) -> str:
         self._tell_heard()
-        channel, now = self.line.channel(held.serial), self._desk.now()
+        channel, now = self.line.channel(session.serial), self._desk.now()
         return to_text(min(datetime.fromtimestamp(channel.proven_wall, UTC), now) if channel else now)
 
-    async def _verify(self, held: Held) -> None:
+    async def _verify(self, session: Held) -> None:
         """Hold the platform's list against ours: what it has lost was heard until it was last seen there."""
-        assert held.channel is not None
-        at, connection = self._desk.now(), held.connection
-        listed = await self._api.subscriptions(held.channel)
-        lost = held.told.lost(listed)
-        if held.connection != connection or not self._listens(held):
+        assert session.channel is not None
+        at, connection = self._desk.now(), session.connection
+        listed = await self._api.subscriptions(session.channel)
+        lost = session.told.lost(listed)
+        if session.connection != connection or not self._listens(session):
             return  # it says nothing of the socket that is there by now
-        surplus = held.told.surplus(listed)
+        surplus = session.told.surplus(listed)
         if lost:
             log.warning("%s: the platform has lost %d of its topics; they are subscribed again", self.scope, len(lost))
-            until = to_text(min(held.verified or at, at))
-            self._inbox.note(End(held.serial, until, "topics lost", held.told.forget(lost)))
-            held.told.details.clear()
-            self.details.align(held)
-        held.verified, held.doubted, held.proven = at, False, held.connection
-        if held.unproven is not None:
-            began, held.unproven = held.unproven, None
-            self._claim(held, began)
+            until = to_text(min(session.verified or at, at))
+            self._inbox.note(End(session.serial, until, "topics lost", session.told.forget(lost)))
+            session.told.details.clear()
+            self.details.align(session)
+        session.verified, session.doubted, session.proven = at, False, session.connection
+        if session.unproven is not None:
+            began, session.unproven = session.unproven, None
+            self._claim(session, began)
         if surplus:
-            await held.say("unsubscribe", surplus, self.line.timings.pong_within)
+            await session.say("unsubscribe", surplus, self.line.timings.pong_within)
             self._ask_again = True  # there may have been no room for what was asked meanwhile
 
     async def _subscribe(
-        self, held: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
+        self, session: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
     ) -> None:
         """Tell the platform base topics and those of details; keep what it said. Raises NotFound, RollbookError."""
-        assert held.channel is not None
+        assert session.channel is not None
         listed = [*topics, *(topic for followed in details.values() for topic in followed)]
-        goes_on = partial(self._signal, Signal(Event.GOES_ON, held.serial))
-        states = await ask(self._api, held.channel, listed, replace=replace, spoils=held.told.spoils, on_answer=goes_on)
-        held.told.answered(topics, states)
+        goes_on = partial(self._signal, Signal(Event.GOES_ON, session.serial))
+        states = await ask(
+            self._api, session.channel, listed, replace=replace, spoils=session.told.spoils, on_answer=goes_on
+        )
+        session.told.answered(topics, states)
         if replace:
-            held.told.details = dict(details)
-            held.verified = self._desk.now()
-        self._desk.answered(held.channel, states)
+            session.told.details = dict(details)
+            session.verified = self._desk.now()
+        self._desk.answered(session.channel, states)
 
     # What the channel's life asks for
 
@@ -290,67 +296,67 @@ class Listener:
         self._act(self.line.apply(signal, self._desk.moment()))
 
     def _tell_heard(self) -> None:
-        for held in self._held.values():
-            held.tell(self.line)
+        for session in self._held.values():
+            session.tell(self.line)
 
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
-            held = self._held.setdefault(action.serial, Held(action.serial))
+            session = self._held.setdefault(action.serial, Held(action.serial))
             log.debug("%s: channel %d: %s %s", self.scope, action.serial, action.do.value, action.reason)
             if action.do is Do.HEAR:
                 self.silence.end(self._ticks())
-                self._begin(held, to_text(datetime.fromtimestamp(action.at, UTC)))
+                self._begin(session, to_text(datetime.fromtimestamp(action.at, UTC)))
             elif action.do is Do.UNHEAR:
                 if not self.line.listening:
                     self.silence.begin(self._ticks(), action.reason)
-                self._end(held, action)
+                self._end(session, action)
             elif action.do is Do.PING:
-                self.line.asks(held.serial, self._desk.moment())
-                self._spawn(held.send(PING))
+                self.line.asks(session.serial, self._desk.moment())
+                self._spawn(session.send(PING))
             elif action.do is Do.CLOSE:
-                self._close(held)
+                self._close(session)
             else:
-                self._begin_step(held, action)
+                self._begin_step(session, action)
         if actions:
             self._desk.wake()
 
-    def _begin(self, held: Held, at: str) -> None:
-        held.dropping = False
-        self._inbox.hear_again(held.serial)
-        if held.proven != held.connection:
+    def _begin(self, session: Held, at: str) -> None:
+        session.dropping = False
+        self._inbox.hear_again(session.serial)
+        if session.proven != session.connection:
             # Topics live on the channel. That they still do after a time in which nobody could be told is looked at,
             # and claimed from here on once it has been seen.
-            held.unproven, held.doubted = at, True
+            session.unproven, session.doubted = at, True
         else:
-            self._claim(held, at)
+            self._claim(session, at)
 
-    def _claim(self, held: Held, at: str, topics: tuple[str, ...] | None = None) -> None:
+    def _claim(self, session: Held, at: str, topics: tuple[str, ...] | None = None) -> None:
         """Let coverage begin; of all that the channel hears, unless it is told of which."""
-        heard = held.told.heard() if topics is None else topics
-        if heard and not held.dropping:
-            self._inbox.note(Begin(held.serial, self.scope, heard, at))
+        claimed = session.told.heard() if topics is None else topics
+        if claimed and not session.dropping:
+            self._inbox.note(Begin(session.serial, self.scope, claimed, at))
 
-    def _end(self, held: Held, action: Action) -> None:
-        held.unproven = None
+    def _end(self, session: Held, action: Action) -> None:
+        session.unproven = None
         at = to_text(datetime.fromtimestamp(action.at, UTC))
-        self._inbox.note(End(held.serial, at, action.reason))
+        self._inbox.note(End(session.serial, at, action.reason))
         if action.reason not in ("rolled over", "stopped", LET_GO):
             self.losses += 1
             log.warning("%s: hears no more since %s (%s)", self.scope, at, action.reason)
 
-    def _close(self, held: Held) -> None:
-        if held.step is not None:
-            held.step.cancel()
-            held.step = None
-        if held.socket is not None:
-            self._spawn(held.socket.close())
-            held.socket = None
-        if self.line.channel(held.serial) is None:
-            self._held.pop(held.serial, None)
+    def _close(self, session: Held) -> None:
+        if session.step is not None:
+            session.step.cancel()
+            session.step = None
+        if session.socket is not None:
+            self._spawn(session.socket.close())
+            session.socket = None
+        if self.line.channel(session.serial) is None:
+            self._held.pop(session.serial, None)
 
-    def _begin_step(self, held: Held, action: Action) -> None:
-        if action.like is not None and held.channel is None and (other := self._held.get(action.like)) is not None:
-            held.channel, held.told, held.verified = other.channel, other.told.copy(), other.verified
+    def _begin_step(self, session: Held, action: Action) -> None:
+        if action.like is not None and session.channel is None and (other := self._held.get(action.like)) is not None:
+            session.channel, session.told, session.verified = other.channel, other.told.copy(), other.verified
         steps: dict[Do, Callable[[Held, Action], Coroutine[Any, Any, Signal]]] = {
             Do.CREATE: self._create,
             Do.SUBSCRIBE: self._tell_all,
@@ -358,129 +364,129 @@ class Listener:
             Do.RENEW: self._renew,
             Do.PART: self._part,
         }
-        held.step = self._spawn(self._answer(held, action, steps[action.do]))
+        session.step = self._spawn(self._answer(session, action, steps[action.do]))
 
     async def _answer(
-        self, held: Held, action: Action, step: Callable[[Held, Action], Coroutine[Any, Any, Signal]]
+        self, session: Held, action: Action, step: Callable[[Held, Action], Coroutine[Any, Any, Signal]]
     ) -> None:
         try:
-            signal = await step(held, action)
+            signal = await step(session, action)
         except SocketRefused as error:
             log.info("%s: %s", self.scope, error)
             signal = Signal(Event.GONE if error.gone else Event.REFUSED, action.serial, action.ticket, wait=error.wait)
         except RollbookError as error:
             log.warning("%s: cannot %s a channel: %s", self.scope, action.do.value, words(error))
             signal = refusal(error, action)
-        held.step = None
+        session.step = None
         self._signal(signal)
         if signal.event is Event.CONNECTED:
-            self._connected(held)
+            self._connected(session)
 
-    async def _create(self, held: Held, action: Action) -> Signal:
-        held.channel = await self._api.create_channel()
-        held.told = Told()
-        self._desk.made(held.channel)
-        return Signal(Event.CREATED, action.serial, action.ticket, expires=ends(held.channel, self._desk.now()))
+    async def _create(self, session: Held, action: Action) -> Signal:
+        session.channel = await self._api.create_channel()
+        session.told = Told()
+        self._desk.made(session.channel)
+        return Signal(Event.CREATED, action.serial, action.ticket, expires=ends(session.channel, self._desk.now()))
 
-    async def _tell_all(self, held: Held, action: Action) -> Signal:
+    async def _tell_all(self, session: Held, action: Action) -> Signal:
         if self.topics or self.details:
-            await self._subscribe(held, self.topics, self.details.topics(), replace=True)
-        held.proven = held.connection + 1
+            await self._subscribe(session, self.topics, self.details.topics(), replace=True)
+        session.proven = session.connection + 1
         return Signal(Event.SUBSCRIBED, action.serial, action.ticket)
 
-    async def _renew(self, held: Held, action: Action) -> Signal:
-        if held.told.topics or held.told.details:
-            await self._add(held, list(held.told.topics), held.told.details)
+    async def _renew(self, session: Held, action: Action) -> Signal:
+        if session.told.topics or session.told.details:
+            await self._add(session, list(session.told.topics), session.told.details)
         return Signal(Event.RENEWED, action.serial, action.ticket)
 
-    async def _connect(self, held: Held, action: Action) -> Signal:
-        if held.channel is None:
+    async def _connect(self, session: Held, action: Action) -> Signal:
+        if session.channel is None:
             return Signal(Event.GONE, action.serial, action.ticket)
-        held.connection += 1
-        closed = partial(self._closed, held, held.connection)
-        arrived = partial(self._arrived, held)
-        held.socket = await self._open(held.channel.connect_uri, on_frame=arrived, on_closed=closed)
+        session.connection += 1
+        closed = partial(self._closed, session, session.connection)
+        arrived = partial(self._arrived, session)
+        session.socket = await self._open(session.channel.connect_uri, on_frame=arrived, on_closed=closed)
         return Signal(Event.CONNECTED, action.serial, action.ticket)
 
-    async def _part(self, held: Held, action: Action) -> Signal:
-        self.line.asks(held.serial, self._desk.moment())
-        there = await held.answers(self.line.timings.part_within)
+    async def _part(self, session: Held, action: Action) -> Signal:
+        self.line.asks(session.serial, self._desk.moment())
+        there = await session.answers(self.line.timings.part_within)
         return Signal(Event.ANSWERED if there else Event.REFUSED, action.serial, action.ticket)
 
-    def _connected(self, held: Held) -> None:
+    def _connected(self, session: Held) -> None:
         self.connects += 1
-        self._desk.begins(self.scope, held.told)
-        if held.ended == held.connection:
+        self._desk.begins(self.scope, session.told)
+        if session.ended == session.connection:
             # It closed in the same breath in which it opened.
-            self._signal(Signal(Event.LOST, held.serial))
+            self._signal(Signal(Event.LOST, session.serial))
             return
         self._align()
-        self.details.align(held)
+        self.details.align(session)
 
     # What comes on a socket
 
-    def _arrived(self, held: Held, payload: bytes, fault: str | None) -> None:
+    def _arrived(self, session: Held, payload: bytes, fault: str | None) -> None:
         """A frame; called from the protocol, so it only hands off."""
-        if held.reads_on:
-            self._reads_on(held)
+        if session.reads_on:
+            self._reads_on(session)
         tick = self._ticks()
         if tick - self._stamp[0] >= _STAMP:
             self._desk.look_awake()
             self._stamp = (tick, self._desk.now())
-        held.heard = moment = self._stamp
+        session.heard = moment = self._stamp
         now = moment[1]
         if fault is not None or not is_event(payload):
-            heard = read_at_once(payload) if fault is None else None
-            if isinstance(heard, Control):
-                self._control(held, heard)
+            parsed = read_at_once(payload) if fault is None else None
+            if isinstance(parsed, Control):
+                self._control(session, parsed)
                 return
-            if not isinstance(heard, Observation):
-                payload = held.without_secrets(payload)
-        if self._inbox.crowded() and held.socket is not None and self._inbox.hold(held):
-            held.tell(self.line)
-            self.line.unread(held.serial, now.timestamp(), Moment(tick, now.timestamp()))
-        if not self._inbox.put(Frame(payload, now, held.serial, fault)) and not held.dropping:
-            held.dropping = True
+            if not isinstance(parsed, Observation):
+                payload = session.without_secrets(payload)
+        if self._inbox.crowded() and session.socket is not None and self._inbox.hold(session):
+            session.tell(self.line)
+            self.line.unread(session.serial, now.timestamp(), Moment(tick, now.timestamp()))
+        if not self._inbox.put(Frame(payload, now, session.serial, fault)) and not session.dropping:
+            session.dropping = True
             log.error("%s: the queue is full, what comes is dropped", self.scope)
             # This one came and is not heard, so that the line heard until the last one before it.
-            self._inbox.note(End(held.serial, self._last_proof(held), "queue full"))
-        held.event, held.proof = moment, now
+            self._inbox.note(End(session.serial, self._last_proof(session), "queue full"))
+        session.event, session.proof = moment, now
 
-    def _control(self, held: Held, control: Control) -> None:
+    def _control(self, session: Held, control: Control) -> None:
         if isinstance(control, Reply):
-            held.replied(control)
+            session.replied(control)
         match control:
             case Heartbeat():
-                held.event = held.heard
+                session.event = session.heard
             case Pong():
-                tick, at = held.heard or self._stamp
-                held.tell(self.line)
-                self.line.answered(held.serial, Moment(tick, at.timestamp()))
-                held.answered.set()
+                tick, at = session.heard or self._stamp
+                session.tell(self.line)
+                self.line.answered(session.serial, Moment(tick, at.timestamp()))
+                session.answered.set()
             case Reply(result="200"):
-                held.proof = held.heard[1] if held.heard else None
-                held.answered.set()
+                session.proof = session.heard[1] if session.heard else None
+                session.answered.set()
             case SocketClosing():
                 log.info("%s: the platform will close the socket", self.scope)
-                self._signal(Signal(Event.CLOSING, held.serial))
+                self._signal(Signal(Event.CLOSING, session.serial))
             case SystemMessage(channel_gone=True, reason=reason):
-                log.warning("%s: the platform took the channel away (%s)", self.scope, held.short(reason))
-                self._signal(Signal(Event.EVICTED, held.serial, clean=True))
+                log.warning("%s: the platform took the channel away (%s)", self.scope, session.short(reason))
+                self._signal(Signal(Event.EVICTED, session.serial, clean=True))
             case SystemMessage(topic=topic) if "subscription" in topic and not self._aligning:
-                held.doubted = True
+                session.doubted = True
                 self._align()
             case Reply(result="404"):
-                self._signal(Signal(Event.EVICTED, held.serial))
+                self._signal(Signal(Event.EVICTED, session.serial))
             case Reply(result=result, message=message) if result != "200":
-                log.warning("%s: a subscription over the socket was refused: %s", self.scope, held.short(message))
+                log.warning("%s: a subscription over the socket was refused: %s", self.scope, session.short(message))
             case _:
                 pass
 
-    def _closed(self, held: Held, connection: int, clean: bool, why: str) -> None:
-        held.ended = connection
-        if held.connection == connection:
-            held.unanswered()
-        if held.socket is not None and held.connection == connection:
-            held.socket = None
-            log.info("%s: %s", self.scope, held.short(why))
-            self._signal(Signal(Event.LOST, held.serial, clean=clean))
+    def _closed(self, session: Held, connection: int, clean: bool, why: str) -> None:
+        session.ended = connection
+        if session.connection == connection:
+            session.unanswered()
+        if session.socket is not None and session.connection == connection:
+            session.socket = None
+            log.info("%s: %s", self.scope, session.short(why))
+            self._signal(Signal(Event.LOST, session.serial, clean=clean))

@@ -44,18 +44,23 @@ class Refusals:
     def missing(self, topics: Iterable[str] | None = None) -> tuple[str, ...]:
         """The permissions that refused topics lack: of these, or of all."""
         asked = self._topics if topics is None else topics
-        return tuple(sorted({lacks for one in asked for lacks in self._topics.get(one, ())}))
+        return tuple(sorted({lacks for topic in asked for lacks in self._topics.get(topic, ())}))
 
-    def begins(self, scope: str, told: Told) -> None:
+    def begins(self, scope: str, subscribed: Told) -> None:
         """Say how much a line hears, now that it listens."""
-        heard, refused = len(told.heard()), told.refused
+        permitted, refused = len(subscribed.heard()), subscribed.refused
         if refused:
             to_do = mend(self.missing(refused))
             log.warning(
-                "%s: hears %d of %d topics; %d refused%s", scope, heard, heard + len(refused), len(refused), to_do
+                "%s: hears %d of %d topics; %d refused%s",
+                scope,
+                permitted,
+                permitted + len(refused),
+                len(refused),
+                to_do,
             )
         else:
-            log.info("%s: hears %s", scope, count(heard, "topic"))
+            log.info("%s: hears %s", scope, count(permitted, "topic"))
 
     async def load(self) -> None:
         """See what the book has from earlier runs. Raises StoreError."""

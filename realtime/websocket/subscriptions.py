@@ -64,11 +64,11 @@ class Told:
 
     def differs(self, wanted: Sequence[str], *, ask_again: bool) -> tuple[list[str], list[str]]:
         """(what to add, what to remove). ask_again: those that were refused too."""
-        standing = dict.fromkeys(wanted)
-        added = [topic for topic in standing if topic not in self.topics]
+        wanted_topics = dict.fromkeys(wanted)
+        added = [topic for topic in wanted_topics if topic not in self.topics]
         if ask_again:
-            added += [topic for topic in standing if topic in self.topics and self._refuses(topic)]
-        return added, [topic for topic in self.topics if topic not in standing]
+            added += [topic for topic in wanted_topics if topic in self.topics and self._refuses(topic)]
+        return added, [topic for topic in self.topics if topic not in wanted_topics]
 
     def lost(self, listed: Iterable[str]) -> list[str]:
         """Which of the topics are not in the platform's list, though it took them. Combined or plain, it is one."""
@@ -175,7 +175,7 @@ class _Asking:
             self._wrong[topic] = why
             return [_refused(topic, why, Unasked if self._no_room is not None else TopicState)]
         states = await self.ask(parts, replace=replace)
-        spoiling = {template_of(one): self._wrong[one] for one in parts if one in self._wrong}
+        spoiling = {template_of(part): self._wrong[part] for part in parts if part in self._wrong}
         if spoiling and self._no_room is None and any(state.permitted for state in states):
             # The queue or user is there, so the same part spoils the combined topics of all the others.
             self._spoils.update(spoiling)
@@ -190,10 +190,10 @@ class _Asking:
         out: list[TopicState] = []
         for topic in topics:
             parts = expand(topic)
-            spoiling = [one for one in parts if template_of(one) in self._spoils] if len(parts) > 1 else []
-            out += [_refused(one, self._spoils[template_of(one)]) for one in spoiling]
+            spoiling = [part for part in parts if template_of(part) in self._spoils] if len(parts) > 1 else []
+            out += [_refused(part, self._spoils[template_of(part)]) for part in spoiling]
             prefix = topic.partition("?")[0]
-            rest = [one.removeprefix(f"{prefix}.") for one in parts if one not in spoiling]
+            rest = [part.removeprefix(f"{prefix}.") for part in parts if part not in spoiling]
             kept += combine(prefix, rest) if spoiling else [topic]
         return kept, out
 

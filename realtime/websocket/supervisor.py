@@ -155,9 +155,9 @@ class Subscriber:
         self._census.told(channel)
         self.refusals.answered(states)
 
-    def begins(self, scope: str, told: Told) -> None:
+    def begins(self, scope: str, subscribed: Told) -> None:
         """A line listens, to what it was told."""
-        self.refusals.begins(scope, told)
+        self.refusals.begins(scope, subscribed)
 
     def refused_members(self) -> Collection[str]:
         """Detail events that the platform refuses, by the last word of their topics."""
@@ -185,20 +185,22 @@ class Subscriber:
         return Figures(
             lines=tuple(
                 Line(
-                    number=one.number,
-                    phase=one.phase,
-                    topics=len(one.topics),
-                    details=len(one.details),
-                    connects=one.connects,
-                    losses=one.losses,
-                    heard=one.heard_topics,
-                    unheard_for=one.silence.seconds(ticks),
-                    down_for=one.silence.now(ticks),
-                    lost=one.silence.reason,
+                    number=listener.number,
+                    phase=listener.phase,
+                    topics=len(listener.topics),
+                    details=len(listener.details),
+                    connects=listener.connects,
+                    losses=listener.losses,
+                    heard=listener.heard_topics,
+                    unheard_for=listener.silence.seconds(ticks),
+                    down_for=listener.silence.now(ticks),
+                    lost=listener.silence.reason,
                 )
-                for one in self._listeners.values()
+                for listener in self._listeners.values()
             ),
-            silent_for=0.0 if any(one.line.listening for one in self._listeners.values()) else ticks - self._heard_at,
+            silent_for=0.0
+            if any(listener.line.listening for listener in self._listeners.values())
+            else ticks - self._heard_at,
             queue=waiting.frames,
             queue_bytes=waiting.size,
             waiting_for=max(late, 0.0),
@@ -242,15 +244,15 @@ class Subscriber:
         self.discovery_failing = None
         intake = asyncio.create_task(self.intake.run())
         keeping = [
-            asyncio.create_task(one)
-            for one in (self._keep_discovering(), self._keep_counting(), self._keep_looking_awake())
+            asyncio.create_task(work)
+            for work in (self._keep_discovering(), self._keep_counting(), self._keep_looking_awake())
         ]
         try:
             while not stopping.done() and not intake.done():
                 await self._step(stopping, intake)
         finally:
-            for one in (*keeping, stopping):
-                one.cancel()
+            for task in (*keeping, stopping):
+                task.cancel()
             await self._close(intake)
             await asyncio.gather(*keeping, return_exceptions=True)
 
@@ -259,18 +261,18 @@ class Subscriber:
         self.look_awake()
         for listener in list(self._listeners.values()):
             listener.tick()
-        self._leaving = [one for one in self._leaving if one.channels()]
-        hearing = [one.line.listening for one in self._listeners.values()]
+        self._leaving = [listener for listener in self._leaving if listener.channels()]
+        hearing = [listener.line.listening for listener in self._listeners.values()]
         if any(hearing):
             self._heard_at = self._ticks()
         (self.listening.set if hearing and all(hearing) else self.listening.clear)()
         self._follow([])
         now = self._ticks()
         if now >= self._alive_due:
-            sure = min((one.line.sure_until for one in self._all()), default=math.inf)
+            sure = min((listener.line.sure_until for listener in self._all()), default=math.inf)
             self.intake.alive(None if sure == math.inf else datetime.fromtimestamp(sure, UTC))
             self._alive_due = now + self._alive
-        due = min((one.line.due() for one in self._listeners.values()), default=now + 1)
+        due = min((listener.line.due() for listener in self._listeners.values()), default=now + 1)
         woken = asyncio.ensure_future(self._wake.wait())
         delay = min(max(min(due, self._alive_due) - now, 0.0), ALIVE)
         await asyncio.wait({woken, *until}, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
@@ -364,8 +366,8 @@ class Subscriber:
         templates = self._settings.topics
         if self._settings.users:
             templates = (*templates, "v2.users.{id}.conversations")
-        by_queue = any(".queues." in one and "{id}" in one for one in templates)
-        by_user = any(".users." in one and "{id}" in one for one in templates)
+        by_queue = any(".queues." in template and "{id}" in template for template in templates)
+        by_user = any(".users." in template and "{id}" in template for template in templates)
         queues = await self._listed("queues", self._api.queues, wanted=by_queue)
         users = await self._listed("users", self._api.users, wanted=by_user)
         self._looked_at = self._ticks()
@@ -384,30 +386,30 @@ class Subscriber:
         if not wanted:
             self._lists.forget(kind)
             return ()
-        found, doubt = self._lists.believe(kind, [one.id for one in await look()], self._ticks())
+        found, doubt = self._lists.believe(kind, [entity.id for entity in await look()], self._ticks())
         if doubt is not None:
             log.warning("%s", doubt)
         return found
 
     def _say_unheard(self, templates: Sequence[str]) -> None:
-        for one in templates:
-            if "{id}" in one and ".queues." not in one and ".users." not in one and self._looks == 0:
-                log.error("%s needs a concrete id over WebSocket; only queues and users are filled in", one)
+        for template in templates:
+            if "{id}" in template and ".queues." not in template and ".users." not in template and self._looks == 0:
+                log.error("%s needs a concrete id over WebSocket; only queues and users are filled in", template)
 
     async def _count_channels(self) -> None:
         await self._census.count(self._creating)
 
     def _creating(self) -> int:
-        channels = [channel for one in self._all() for channel in (one.line.current, one.line.successor)]
-        return sum(one is not None and one.phase is Phase.CREATING for one in channels)
+        channels = [channel for listener in self._all() for channel in (listener.line.current, listener.line.successor)]
+        return sum(channel is not None and channel.phase is Phase.CREATING for channel in channels)
 
     def _lines_allowed(self) -> int:
         return self._census.places.lines(len(self._listeners))
 
     def _spread(self, topics: Sequence[str]) -> None:
         channels = self._lines_allowed()
-        standing = {number: one.topics for number, one in self._listeners.items() if number != _DETAILS}
-        plan = topic_placement.spread(topics, standing, channels=channels)
+        placed = {number: listener.topics for number, listener in self._listeners.items() if number != _DETAILS}
+        plan = topic_placement.spread(topics, placed, channels=channels)
         if plan.unplaced and len(plan.unplaced) != len(self.unplaced):
             log.error("%d topics find no room on %d channels", len(plan.unplaced), channels)
         self.unplaced = plan.unplaced
@@ -423,9 +425,9 @@ class Subscriber:
             listener.stop(reason=LET_GO)
             self._leaving.append(listener)
         for number, listed in lines.items():
-            if (standing_one := self._listeners.get(number)) is not None:
-                self._make_room(standing_one, len(listed))
-                standing_one.set_topics(listed, ask_again=ask_again)
+            if (present := self._listeners.get(number)) is not None:
+                self._make_room(present, len(listed))
+                present.set_topics(listed, ask_again=ask_again)
             else:
                 self._begin(number, listed)
         self.wake()
@@ -452,32 +454,32 @@ class Subscriber:
         if gone:
             listener.follow((), gone)
 
-    def _heard(self, heard: Sequence[Observation]) -> None:
+    def _heard(self, notifications: Sequence[Observation]) -> None:
         self._follow(
             [
-                Heard(one.conversation_id, facts.ended_at is not None, facts.last_at)
-                for one in heard
-                if one.conversation_id
-                and one.facts
-                and one.topic.startswith(("v2.routing.queues.", "v2.users."))
-                and (facts := believed(one.facts, one.received_at))
+                Heard(notification.conversation_id, facts.ended_at is not None, facts.last_at)
+                for notification in notifications
+                if notification.conversation_id
+                and notification.facts
+                and notification.topic.startswith(("v2.routing.queues.", "v2.users."))
+                and (facts := believed(notification.facts, notification.received_at))
             ]
         )
 
-    def _follow(self, heard: list[Heard]) -> None:
+    def _follow(self, seen: list[Heard]) -> None:
         if not self._settings.follow_details:
             return
         room = {
-            number: topic_placement.TOPICS_A_CHANNEL - len(one.topics)
-            for number, one in self._listeners.items()
-            if one.line.listening
+            number: topic_placement.TOPICS_A_CHANNEL - len(listener.topics)
+            for number, listener in self._listeners.items()
+            if listener.line.listening
         }
-        chosen = self._following.choose(heard, room, self._ticks())
+        chosen = self._following.choose(seen, room, self._ticks())
         touched = {line for _, line in (*chosen.subscribe, *chosen.unsubscribe)}
         for line in touched & self._listeners.keys():
             self._listeners[line].follow(
-                [one for one, where in chosen.subscribe if where == line],
-                [one for one, where in chosen.unsubscribe if where == line],
+                [conversation_id for conversation_id, where in chosen.subscribe if where == line],
+                [conversation_id for conversation_id, where in chosen.unsubscribe if where == line],
             )
 
     @property

@@ -36,7 +36,7 @@ class Change:
 
 def spread(
     topics: Sequence[str],
-    standing: Lines,
+    placed: Lines,
     *,
     channels: int = CHANNELS_A_CLIENT,
     per_channel: int = TOPICS_A_CHANNEL,
@@ -47,16 +47,16 @@ def spread(
     """
     wanted = dict.fromkeys(topics)
     lines: dict[int, list[str]] = {}
-    for number, listed in standing.items():
+    for number, listed in placed.items():
         kept = [topic for topic in listed if topic in wanted]
         for topic in kept:
             del wanted[topic]
         if kept:
             lines[number] = kept
     left = list(wanted)
-    for number in sorted(lines, key=lambda one: len(lines[one]))[: max(len(lines) - max(channels, 0), 0)]:
+    for number in sorted(lines, key=lambda number: len(lines[number]))[: max(len(lines) - max(channels, 0), 0)]:
         left = [*lines.pop(number), *left]
-    for number in sorted(lines, key=lambda one: len(lines[one])):
+    for number in sorted(lines, key=lambda number: len(lines[number])):
         left = _fill(lines[number], left, per_channel)
     free = (number for number in range(max(channels, 0) + len(lines)) if number not in lines)
     while left and len(lines) < channels:
