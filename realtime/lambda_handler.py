@@ -23,8 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from realtime.aws.lambda_events import Call, Context, Delivery, Item, ToReconcile, understand
-from realtime.storing.store_batch import Deposited, Heard, deposit
+from realtime.aws.lambda_events import Call, CallItem, Delivery, LambdaContext, ToReconcile, understand
+from realtime.storing.store_batch import BatchOutcome, Incoming, store_batch
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import parse_all
@@ -41,7 +41,7 @@ _NO_HURRY: Final = 60.0
 _CLOSING: Final = 1.0
 
 
-def handler(event: Call, context: Context | None = None) -> dict[str, Any]:
+def handler(event: Call, context: LambdaContext | None = None) -> dict[str, Any]:
     """One call. Answers as above; raises StoreError for a single event that cannot be stored now."""
     until = time.monotonic() + _seconds_left(context)
     call = understand(event)
@@ -53,13 +53,13 @@ def handler(event: Call, context: Context | None = None) -> dict[str, Any]:
     return _answer(call, event, *_store(call, until))
 
 
-def _seconds_left(context: Context | None) -> float:
+def _seconds_left(context: LambdaContext | None) -> float:
     if context is None or not hasattr(context, "get_remaining_time_in_millis"):
         return _NO_HURRY
     return max(context.get_remaining_time_in_millis() / 1000 - _TO_ANSWER, 0.1)
 
 
-def _store(call: Delivery, until: float) -> tuple[Deposited, dict[int, str]]:
+def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
     """Store what came. Answers what became of it, and position of item → why it is not stored."""
     settings = load(env=os.environ, cwd=Path.cwd())
     at = to_text(datetime.now(UTC))
@@ -68,9 +68,9 @@ def _store(call: Delivery, until: float) -> tuple[Deposited, dict[int, str]]:
     try:
         book = _shelf.book(settings, until)
         record = partial(book.record_call, source=source, topics=settings.sqs_topics, at=at)
-        outcome = deposit(record, parsed, within=until - time.monotonic())
+        outcome = store_batch(record, parsed, within=until - time.monotonic())
     except StoreError as error:
-        outcome = Deposited(failed=dict.fromkeys(range(len(parsed)), str(error)))
+        outcome = BatchOutcome(failed=dict.fromkeys(range(len(parsed)), str(error)))
     failed = {owners[position]: why for position, why in outcome.failed.items()}
     if failed:
         _shelf.put_away()
@@ -82,9 +82,9 @@ def _store(call: Delivery, until: float) -> tuple[Deposited, dict[int, str]]:
     return outcome, failed
 
 
-def _read(items: Sequence[Item], source: str, at: str) -> tuple[list[Heard], list[int]]:
+def _read(items: Sequence[CallItem], source: str, at: str) -> tuple[list[Incoming], list[int]]:
     """What the items hold, and which item each part of it is of."""
-    parsed: list[Heard] = []
+    parsed: list[Incoming] = []
     owners: list[int] = []
     for position, item in enumerate(items):
         found = parse_all(item.payload, source=source, received_at=at, once=item.name or "")
@@ -93,7 +93,7 @@ def _read(items: Sequence[Item], source: str, at: str) -> tuple[list[Heard], lis
     return parsed, owners
 
 
-def _answer(call: Delivery, event: Any, outcome: Deposited, failed: Mapping[int, str]) -> dict[str, Any]:
+def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[int, str]) -> dict[str, Any]:
     """What the caller is told, in the words of its kind."""
     if call.shape == "firehose":
         return {
@@ -111,7 +111,7 @@ def _answer(call: Delivery, event: Any, outcome: Deposited, failed: Mapping[int,
     return {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
 
 
-def _looked_through(position: int, pair: tuple[Item, Any], failed: Mapping[int, str]) -> dict[str, Any]:
+def _looked_through(position: int, pair: tuple[CallItem, Any], failed: Mapping[int, str]) -> dict[str, Any]:
     """A Firehose's record, handed on as it was."""
     item, record = pair
     data = record.get("data") if isinstance(record, Mapping) else None

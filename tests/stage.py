@@ -18,7 +18,7 @@ from aiohttp import WSMsgType, web
 
 from realtime.storing.inbox import Inbox
 from realtime.websocket.channel_states import Timings
-from realtime.websocket.supervisor import Subscriber
+from realtime.websocket.supervisor import Supervisor
 from rollbook.genesys.api.client import Channel, Entity, TopicState
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret, Settings
@@ -236,7 +236,7 @@ class Stage:
 class Capture:
     """A subscriber at work on a stage, and its store."""
 
-    def __init__(self, stage: Stage, book: Book, subscriber: Subscriber) -> None:
+    def __init__(self, stage: Stage, book: Book, subscriber: Supervisor) -> None:
         self.stage, self.book, self.subscriber = stage, book, subscriber
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -265,7 +265,7 @@ async def capture(
     """Listen to the stage, and stop cleanly afterwards."""
     book = await asyncio.to_thread(Book.open, path / "rollbook.db")
     settings = Settings(follow_details=follow_details)
-    subscriber = Subscriber(
+    subscriber = Supervisor(
         stage,  # type: ignore[arg-type]
         book,
         settings,

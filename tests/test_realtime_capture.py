@@ -34,7 +34,7 @@ async def test_what_is_sent_is_stored_once(tmp_path: Path) -> None:
         again = json.loads(snapshot(7))
         again["metadata"]["CorrelationId"] = "another"
         await stage.send(json.dumps(again))
-        await running.until(lambda: running.subscriber.intake.stored.events_repeated == 1)
+        await running.until(lambda: running.subscriber.frame_store.stored.events_repeated == 1)
         assert running.events() == 50
         found = running.rows("SELECT conversation_id FROM conversations ORDER BY 1")
         assert [row[0] for row in found] == [conversation(number) for number in range(50)]
@@ -96,7 +96,7 @@ async def test_a_message_about_the_channel_may_be_long(tmp_path: Path, message: 
 
 async def test_a_channel_that_was_gone_before_it_was_replaced_is_a_hole(tmp_path: Path) -> None:
     """A socket may outlast its channel: asked a last time, it does not answer, and is claimed until its last event."""
-    quick = Timings(first_step=0.02, part_within=0.2)
+    quick = Timings(first_step=0.02, confirm_within=0.2)
     async with Stage() as stage, capture(stage, tmp_path, timings=quick) as running:
         await stage.send(snapshot(1))
         await running.until(lambda: running.events() == 1)
@@ -110,7 +110,7 @@ async def test_a_channel_that_was_gone_before_it_was_replaced_is_a_hole(tmp_path
 @pytest.mark.parametrize(("answers", "reason"), [(True, "stopped"), (False, "channel lost")])
 async def test_a_stop_asks_whether_the_channel_was_there(tmp_path: Path, answers: bool, reason: str) -> None:
     """What is stopped is claimed until its channel's last answer, and is waited for only for as long as that may take."""
-    quick = Timings(first_step=0.02, part_within=0.2)
+    quick = Timings(first_step=0.02, confirm_within=0.2)
     async with Stage() as stage:
         async with capture(stage, tmp_path, timings=quick) as running:
             asked = running.subscriber.now()
@@ -423,7 +423,7 @@ async def test_what_could_not_be_stored_in_time_is_told(
                 running.book._write(lambda _db: free.wait(10))
                 for number in range(sent):
                     await stage.send(snapshot(number))
-                intake, inbox = running.subscriber.intake, running.subscriber.inbox
+                intake, inbox = running.subscriber.frame_store, running.subscriber.inbox
                 await running.until(lambda: inbox.frames + intake.in_flight == sent)
     (line,) = (record.getMessage() for record in caplog.records if "in time" in record.getMessage())
     assert line.startswith(told)

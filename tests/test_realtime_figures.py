@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from realtime.daemon.health import Figures, Line, judge
-from realtime.daemon.http_port import metrics
+from realtime.daemon.health import judge
+from realtime.daemon.metrics import metrics
+from realtime.figures import DaemonFigures, LineFigures
 
-WELL = Figures(
-    lines=(Line(number=0, phase="listening", topics=3, details=0, connects=1, losses=0, heard=3),),
+WELL = DaemonFigures(
+    lines=(LineFigures(number=0, phase="listening", topics=3, details=0, connects=1, losses=0, heard_topics=3),),
     looked_ago=200.0,
     rounds_ago=60.0,
     oldest_due=1_800.0,

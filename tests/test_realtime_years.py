@@ -15,7 +15,7 @@ import pytest
 from realtime.daemon.health import judge
 from realtime.storing.inbox import Inbox
 from realtime.websocket.channel_states import Timings
-from realtime.websocket.supervisor import Subscriber
+from realtime.websocket.supervisor import Supervisor
 from rollbook.genesys.program.settings import Settings
 from tests import virtual
 from tests.stage import topic
@@ -30,12 +30,12 @@ async def live(
     every: float,
     rediscover: float = 300.0,
     awake: float = 60.0,
-) -> Subscriber:
+) -> Supervisor:
     """Let live capture listen to a platform for so many virtual seconds, then stop it.
 
     awake: seconds between its looks whether it goes on; ten a second would be most of the work of a day.
     """
-    subscriber = Subscriber(
+    subscriber = Supervisor(
         platform,  # type: ignore[arg-type]
         platform.ledger,  # type: ignore[arg-type]
         Settings(),

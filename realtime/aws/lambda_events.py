@@ -21,7 +21,7 @@ from rollbook.genesys.canonical_json import canonical
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Context(Protocol):
+class LambdaContext(Protocol):
     """What is needed of Lambda's context."""
 
     def get_remaining_time_in_millis(self) -> int:
@@ -69,7 +69,7 @@ class KinesisRecord(TypedDict):
     eventSource: NotRequired[str]
 
 
-class Batch(TypedDict):
+class EventSourceBatch(TypedDict):
     """What an event source mapping of a queue or a stream hands over."""
 
     Records: list[SqsRecord] | list[KinesisRecord]
@@ -103,7 +103,7 @@ class DueCall(TypedDict):
 
 Call = (
     EventBridgeEvent
-    | Batch
+    | EventSourceBatch
     | FirehoseBatch
     | WindowCall
     | DueCall
@@ -115,7 +115,7 @@ Shape = Literal["event", "sqs", "kinesis", "firehose"]
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class CallItem:
     """One piece of what came. name: by which its failure is reported, None where it has none."""
 
     payload: bytes
@@ -127,7 +127,7 @@ class Delivery:
     """Events to be stored. shape: of what brought them, which decides how a failure is told."""
 
     shape: Shape
-    items: Sequence[Item]
+    items: Sequence[CallItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +148,10 @@ def understand(call: object) -> Delivery | ToReconcile:
     elif isinstance(call, list):
         if call and all(isinstance(record, Mapping) and "body" in record and "messageId" in record for record in call):
             return _batch(call, "sqs")  # as an EventBridge pipe hands a queue's messages over
-        return Delivery("event", [Item(as_bytes(event), None) for event in call])
+        return Delivery("event", [CallItem(as_bytes(event), None) for event in call])
     elif isinstance(call, str | bytes):
-        return Delivery("event", [Item(_utf8(call), None)])
-    return Delivery("event", [Item(as_bytes(call), None)])
+        return Delivery("event", [CallItem(_utf8(call), None)])
+    return Delivery("event", [CallItem(as_bytes(call), None)])
 
 
 _SCHEDULES: Final = ("aws.events", "aws.scheduler")
@@ -174,23 +174,23 @@ def _batch(records: list[Any], shape: Shape) -> Delivery:
     )
 
 
-def _whole(record: object) -> Item:
-    return Item(as_bytes(record), None)
+def _whole(record: object) -> CallItem:
+    return CallItem(as_bytes(record), None)
 
 
-def _message(record: Mapping[str, Any]) -> Item:
+def _message(record: Mapping[str, Any]) -> CallItem:
     body = record.get("body")
-    return Item(_utf8(body) if isinstance(body, str) else as_bytes(record), _name(record.get("messageId")))
+    return CallItem(_utf8(body) if isinstance(body, str) else as_bytes(record), _name(record.get("messageId")))
 
 
-def _of_stream(record: Mapping[str, Any]) -> Item:
+def _of_stream(record: Mapping[str, Any]) -> CallItem:
     inner = record.get("kinesis")
     inner = inner if isinstance(inner, Mapping) else {}
-    return Item(_unpacked(inner.get("data"), record), _name(inner.get("sequenceNumber")))
+    return CallItem(_unpacked(inner.get("data"), record), _name(inner.get("sequenceNumber")))
 
 
-def _of_firehose(record: Mapping[str, Any]) -> Item:
-    return Item(_unpacked(record.get("data"), record), _name(record.get("recordId")))
+def _of_firehose(record: Mapping[str, Any]) -> CallItem:
+    return CallItem(_unpacked(record.get("data"), record), _name(record.get("recordId")))
 
 
 _READ: Final = {"sqs": _message, "kinesis": _of_stream, "firehose": _of_firehose, "event": _whole}

@@ -33,7 +33,7 @@ class Readable(Protocol):
         """Up to so many bytes; none at the end."""
 
 
-class Object(NamedTuple):
+class S3Object(NamedTuple):
     """One object. size: bytes, as they lie there."""
 
     bucket: str
@@ -41,7 +41,7 @@ class Object(NamedTuple):
     size: int
 
 
-class Objects:
+class S3Store:
     """One S3. Raises ObjectsError if AWS is not configured."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Objects:
         except (BotoCoreError, ValueError) as error:
             raise _failure("s3", error) from None
 
-    def listed(self, address: str) -> Iterator[Object]:
+    def listed(self, address: str) -> Iterator[S3Object]:
         """Every object whose key begins with that of `s3://bucket/prefix`, in order of their keys.
 
         Raises UsageError for an address without a bucket, ObjectsError.
@@ -65,11 +65,11 @@ class Objects:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix):
                 for entry in page.get("Contents", ()):
                     if entry["Size"]:
-                        yield Object(parts.netloc, entry["Key"], entry["Size"])
+                        yield S3Object(parts.netloc, entry["Key"], entry["Size"])
         except (ClientError, BotoCoreError) as error:
             raise _failure(address, error) from None
 
-    def open(self, found: Object) -> Readable:
+    def open(self, found: S3Object) -> Readable:
         """An object's bytes."""
         try:
             return _Body(

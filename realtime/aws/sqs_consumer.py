@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
-from realtime.storing.store_batch import Deposited, Heard, deposit
+from realtime.figures import QueueFigures
+from realtime.storing.store_batch import BatchOutcome, Incoming, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import parse_all
@@ -80,33 +81,14 @@ class Queue(Protocol):
         """Keep up to ten hidden for so long from now on; 0 shows them to others at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueFigures:
-    """How the door does. Counts since the start; oldest: seconds since the oldest message in hand came."""
-
-    name: str = ""
-    listening: bool = False
-    silent_for: float = 0.0
-    received: int = 0
-    new: int = 0
-    repeated: int = 0
-    dead_letters: int = 0
-    deleted: int = 0
-    in_hand: int = 0
-    oldest: float = 0.0
-    failing: str | None = None
-    store_failing: str | None = None
-    last_at: datetime | None = None
-
-
 @dataclass(slots=True)
-class _Held:
+class _MessageInHand:
     message: Message
     received_at: datetime
     hidden_at: float
 
 
-class Door:
+class SqsConsumer:
     """One queue's way into the book. `look`, `start`, then `stop`; `look` and `stop` block, the others do not."""
 
     def __init__(
@@ -126,8 +108,8 @@ class Door:
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._lock = threading.Condition()
-        self._hand: dict[str, _Held] = {}
-        self._arrived: queue.SimpleQueue[list[_Held] | None] = queue.SimpleQueue()
+        self._hand: dict[str, _MessageInHand] = {}
+        self._arrived: queue.SimpleQueue[list[_MessageInHand] | None] = queue.SimpleQueue()
         self._stored: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._about = About(30.0, redrives=True)
         self._numbers = QueueFigures(name=source.name)
@@ -233,7 +215,7 @@ class Door:
 
     def _take(self, number: int, messages: Sequence[Message]) -> None:
         now, tick = self._now(), time.monotonic()
-        taken = [_Held(message, now, tick) for message in messages]
+        taken = [_MessageInHand(message, now, tick) for message in messages]
         with self._lock:
             self._reached_at, self._reached_tick = now, tick
             if self._failing.pop(number, None) is not None and not self._failing:
@@ -255,9 +237,9 @@ class Door:
             if batch:
                 self._store_batch(batch)
 
-    def _next(self) -> tuple[list[_Held], bool]:
+    def _next(self) -> tuple[list[_MessageInHand], bool]:
         """Wait for messages, then take what else is there."""
-        batch: list[_Held] = []
+        batch: list[_MessageInHand] = []
         item = self._arrived.get()
         while item is not None:
             batch += item
@@ -269,8 +251,8 @@ class Door:
                 return batch, False
         return batch, True
 
-    def _store_batch(self, batch: list[_Held]) -> None:
-        parsed: list[Heard] = []
+    def _store_batch(self, batch: list[_MessageInHand]) -> None:
+        parsed: list[Incoming] = []
         owners: list[int] = []
         poison: dict[int, str] = {}
         at = to_text(batch[0].received_at)
@@ -284,12 +266,12 @@ class Door:
         self._settle(batch, poison, failed)
         self._say(last_at=batch[-1].received_at)
 
-    def _insist(self, parsed: list[Heard]) -> set[int]:
+    def _insist(self, parsed: list[Incoming]) -> set[int]:
         """Store; again, for as long as waiting may mend it. Answers the positions of what cannot be stored."""
         waiting = dict(enumerate(parsed))
         failed: set[int] = set()
         while waiting:
-            outcome = deposit(self._book.record, list(waiting.values()))
+            outcome = store_batch(self._book.record, list(waiting.values()))
             self._count(outcome)
             names = list(waiting)
             waiting = {names[number]: waiting[names[number]] for number in outcome.failed}
@@ -297,7 +279,7 @@ class Door:
                 failed, waiting = set(waiting), {}
         return failed
 
-    def _count(self, outcome: Deposited) -> None:
+    def _count(self, outcome: BatchOutcome) -> None:
         self._add(new=outcome.new, repeated=outcome.repeated, dead_letters=outcome.dead_letters)
         failing = next(iter(outcome.failed.values()), None)
         if failing is not None and self._numbers.store_failing is None:
@@ -307,7 +289,7 @@ class Door:
         if failing != self._numbers.store_failing:
             self._say(store_failing=failing)
 
-    def _settle(self, batch: list[_Held], poison: Mapping[int, str], failed: set[int]) -> None:
+    def _settle(self, batch: list[_MessageInHand], poison: Mapping[int, str], failed: set[int]) -> None:
         """Have deleted what is durable; leave the rest to be delivered again, or to the redrive policy."""
         left = []
         for position, in_hand in enumerate(batch):

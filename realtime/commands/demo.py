@@ -73,11 +73,11 @@ class Gaps(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DemoResult:
     """What the demo ends with."""
 
     happened: int
-    heard: int
+    heard_live: int
     report: Report
     gaps: list[Gaps]
     equal: int
@@ -134,7 +134,7 @@ def _make_room(path: Path, seed: int) -> None:
             Path(f"{path}{ending}").unlink()
 
 
-async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[list[Experiment], Found]:
+async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[list[Experiment], DemoResult]:
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     window = Interval(start, start + WIDTH)
     simulator = Simulator(
@@ -242,7 +242,7 @@ def _ours(report: Report, seen: frozenset[str]) -> Experiment:
 # What was found
 
 
-def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, Any]) -> Found:
+def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, Any]) -> DemoResult:
     stored = book.details_of(to_text(window.start), to_text(window.end))
     equal = sum(
         msgspec.json.decode(stored.get(conversation_id, "null")) == record for conversation_id, record in truth.items()
@@ -254,9 +254,9 @@ def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, A
             before = counted.get((gap.kind, gap.cause), Gaps(gap.kind, gap.cause, 0, 0))
             filled = before.filled + (gap.filled_at is not None)
             counted[gap.kind, gap.cause] = before._replace(number=before.number + 1, filled=filled)
-    return Found(
+    return DemoResult(
         happened=len(truth),
-        heard=len(truth) - sum(counts.number for counts in counted.values() if counts.kind == "missing"),
+        heard_live=len(truth) - sum(counts.number for counts in counted.values() if counts.kind == "missing"),
         report=report,
         gaps=[counted[key] for key in sorted(counted)],
         equal=equal,
@@ -282,11 +282,11 @@ _WHY: Final = {
 }
 
 
-def _figures(found: Found) -> Iterator[tuple[str, str]]:
+def _figures(found: DemoResult) -> Iterator[tuple[str, str]]:
     """Number and words, line by line. What is indented adds up to the line above it."""
     yield f"{found.happened:,}", "conversations started in the window:"
-    yield f"{found.heard:,}", f"  were heard live ({found.heard / max(found.happened, 1):.1%})"
-    yield f"{found.happened - found.heard:,}", "  were never heard"
+    yield f"{found.heard_live:,}", f"  were heard live ({found.heard_live / max(found.happened, 1):.1%})"
+    yield f"{found.happened - found.heard_live:,}", "  were never heard"
     for kind, words in _KINDS.items():
         gaps = [gap for gap in found.gaps if gap.kind == kind]
         if gaps:
@@ -312,7 +312,7 @@ def _of_kind(words: str, gaps: list[Gaps]) -> Iterator[tuple[str, str]]:
     yield "", f"  {all_of} are filled in by now{left}"
 
 
-def _show(experiments: list[Experiment], found: Found, path: Path, seconds: float) -> None:
+def _show(experiments: list[Experiment], found: DemoResult, path: Path, seconds: float) -> None:
     figures = Table.grid(padding=(0, 2))
     figures.add_column(justify="right", min_width=8)
     figures.add_column(max_width=66)
@@ -350,11 +350,11 @@ def _experiments(experiments: list[Experiment]) -> Table:
     return table
 
 
-def _as_dict(experiments: list[Experiment], found: Found, path: Path) -> dict[str, Any]:
+def _as_dict(experiments: list[Experiment], found: DemoResult, path: Path) -> dict[str, Any]:
     return {
         "store": str(path),
         "happened": found.happened,
-        "heard_live": found.heard,
+        "heard_live": found.heard_live,
         "gaps": [
             {"kind": gap.kind, "cause": gap.cause, "count": gap.number, "filled": gap.filled} for gap in found.gaps
         ],

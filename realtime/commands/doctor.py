@@ -16,8 +16,8 @@ from typing import Any, Final, Literal
 
 import click
 
-from realtime.daemon.health import remedy
 from realtime.daemon.http_port import split
+from realtime.websocket.refused_topics import remedy
 from rollbook.genesys import topics
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError

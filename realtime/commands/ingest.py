@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from realtime.storing.store_batch import Heard, deposit
+from realtime.storing.store_batch import Incoming, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError, UsageError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import LONGEST, parse_stream
@@ -130,7 +130,7 @@ def read_all(origins: Iterable[Origin], book: Book, *, advance: Callable[[str, i
 
 
 def _read(raw: Iterator[bytes], book: Book, result: Ingested) -> None:
-    batch: list[Heard] = []
+    batch: list[Incoming] = []
     size = 0
     broken: list[BrokenFile] = []
     for length, item in parse_stream(_unpacked(raw, broken), source=_SOURCE, now=_now):
@@ -146,8 +146,8 @@ def _read(raw: Iterator[bytes], book: Book, result: Ingested) -> None:
         raise broken[0]
 
 
-def _store(book: Book, batch: Sequence[Heard], result: Ingested) -> None:
-    stored = deposit(book.record, batch)
+def _store(book: Book, batch: Sequence[Incoming], result: Ingested) -> None:
+    stored = store_batch(book.record, batch)
     result.events_new += stored.new
     result.events_repeated += stored.repeated
     result.dead_letters += stored.dead_letters
@@ -233,9 +233,9 @@ def _opener(path: Path) -> Callable[[], contextlib.AbstractContextManager[Readab
 
 def _objects(address: str) -> Iterator[Origin]:
     # Imported where it is needed: boto3 is slow to import.
-    from realtime.aws.s3 import Objects
+    from realtime.aws.s3 import S3Store
 
-    store = Objects()
+    store = S3Store()
     none = True
     for found in store.listed(address):
         none = False

@@ -19,14 +19,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from realtime.aws.sqs_consumer import Door, Queue
-from realtime.daemon.clocks import corrected
-from realtime.daemon.health import Figures, hearing
-from realtime.daemon.http_port import Port
+from realtime.aws.sqs_consumer import Queue, SqsConsumer
+from realtime.clocks import corrected
+from realtime.daemon.health import Vitals, hearing
+from realtime.daemon.http_port import HttpPort
 from realtime.daemon.systemd import Notifier
-from realtime.daemon.vitals import Ledger, Vitals
+from realtime.figures import DaemonFigures, LedgerFigures
 from realtime.websocket.channel_states import Timings
-from realtime.websocket.supervisor import ALIVE, REDISCOVER, Subscriber
+from realtime.websocket.supervisor import ALIVE, REDISCOVER, Supervisor
 from realtime.websocket.tasks import apart
 from reconcile.due.rounds import AT_ONCE, Round, run_due
 from reconcile.due.schedule import Schedule
@@ -139,13 +139,13 @@ class Daemon:
         self._began = time.monotonic()
         self._listens = False
         self.ready = asyncio.Event()
-        self.subscriber: Subscriber | None = None
-        self.door: Door | None = None
+        self.supervisor: Supervisor | None = None
+        self.sqs_consumer: SqsConsumer | None = None
         self.reconcile_failing: str | None = None
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
-        self._looking: asyncio.Task[Ledger | str] | None = None  # at the ledger, for the figures
+        self._looking: asyncio.Task[LedgerFigures | str] | None = None  # at the ledger, for the figures
         self._vitals = Vitals(self._began)
 
     def stop(self) -> None:
@@ -187,8 +187,8 @@ class Daemon:
         self.settings = replace(self.settings, **now)
         if self._book is not None:
             self._book.use_width(self.settings.width, self.settings.lag)
-        if self.subscriber is not None:
-            self.subscriber.use(self.settings)
+        if self.supervisor is not None:
+            self.supervisor.use(self.settings)
         changed = ", ".join(f"{written(name)} is {value}" for name, value in now.items())
         log.info("read the settings again: %s", changed or "nothing changes now")
 
@@ -231,7 +231,7 @@ class Daemon:
         if self.settings.health is None:
             yield
             return
-        port = Port(self, self.settings.health)
+        port = HttpPort(self, self.settings.health)
         await port.start()
         try:
             yield
@@ -281,16 +281,16 @@ class Daemon:
         """The clock by which windows close: the platform's, or the one that a test or the demo makes."""
         return api.now if self._options.now is _utc_now else self._options.now
 
-    async def figures(self) -> Figures:
+    async def figures(self) -> DaemonFigures:
         """How the daemon is. Reads the ledger of the last 31 days, and does not wait long for it."""
-        started = self.ready.is_set() and (self.subscriber is None or self.subscriber.looked)
+        started = self.ready.is_set() and (self.supervisor is None or self.supervisor.has_looked)
         starting = None if started else time.monotonic() - self._began
         if self._book is None or self._api is None:
-            return Figures(starting_for=starting)
+            return DaemonFigures(starting_for=starting)
         ledger = await self._ledger(self._book)
-        known = Ledger() if isinstance(ledger, str) else ledger
-        figures = Figures() if self.subscriber is None else self.subscriber.figures()
-        sqs = None if self.door is None else self.door.figures()
+        known = LedgerFigures() if isinstance(ledger, str) else ledger
+        figures = DaemonFigures() if self.supervisor is None else self.supervisor.figures()
+        sqs = None if self.sqs_consumer is None else self.sqs_consumer.figures()
         tick = time.monotonic()
         self._take_counts(tick)
         figures = replace(
@@ -310,20 +310,20 @@ class Daemon:
 
     def _take_counts(self, tick: float) -> None:
         letters = dropped = 0
-        if self.subscriber is not None:
-            letters, dropped = self.subscriber.intake.stored.dead_letters, self.subscriber.inbox.dropped
-        if self.door is not None:
-            letters += self.door.figures().dead_letters
+        if self.supervisor is not None:
+            letters, dropped = self.supervisor.frame_store.stored.dead_letters, self.supervisor.inbox.dropped
+        if self.sqs_consumer is not None:
+            letters += self.sqs_consumer.figures().dead_letters
         self._vitals.count(letters, dropped, tick)
 
-    async def _ledger(self, book: Book) -> Ledger | str:
+    async def _ledger(self, book: Book) -> LedgerFigures | str:
         """How many windows have each verdict, and which wait; or why that cannot be told. One look at a time."""
         since = to_text(self._options.now() - timedelta(days=31))
         due = partial(status.oldest_due, width=self.settings.width, since=self.settings.since)
 
-        def look() -> Ledger | str:
+        def look() -> LedgerFigures | str:
             try:
-                return Ledger(book.verdicts(since=since), *book.read(due))
+                return LedgerFigures(book.verdicts(since=since), *book.read(due))
             except StoreError as error:
                 return str(error)
 
@@ -340,7 +340,7 @@ class Daemon:
             log.warning("an earlier run was killed: %s at its last sign of life", spans)
         self._vitals.last_event = await asyncio.to_thread(book.read, status.last_event)
         if self.settings.websocket:
-            self.subscriber = Subscriber(
+            self.supervisor = Supervisor(
                 api,
                 book,
                 self.settings,
@@ -350,42 +350,42 @@ class Daemon:
                 alive=self._options.alive,
             )
         if self.settings.sqs_queue_url is not None:
-            door = await self._unless_stopped(apart(lambda: self._find_door(book)))
-            if door is None:
+            consumer = await self._unless_stopped(apart(lambda: self._open_queue(book)))
+            if consumer is None:
                 return
-            door.start()
-            self.door = door
+            consumer.start()
+            self.sqs_consumer = consumer
         schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
         beside = [asyncio.create_task(self._tell()), asyncio.create_task(self._watch_clocks())]
         # Beside the sockets, which take their time too.
-        closing = [asyncio.create_task(self._close_door())]
+        closing = [asyncio.create_task(self._stop_consumer())]
         if self._options.reconcile:
             schedule.start()
             closing.append(asyncio.create_task(self._end_schedule(schedule)))
         self._listens = not self._stop.is_set()
         try:
-            await (self._stop.wait() if self.subscriber is None else self.subscriber.run(self._stop))
+            await (self._stop.wait() if self.supervisor is None else self.supervisor.run(self._stop))
         finally:
             self.stop()
             for task in beside:
                 task.cancel()
             await asyncio.gather(*closing)
 
-    def _find_door(self, book: Book) -> Door:
-        door = Door(
+    def _open_queue(self, book: Book) -> SqsConsumer:
+        consumer = SqsConsumer(
             self._options.queue(self.settings),
             book,
             now=self.now,
             topics=self.settings.sqs_topics,
             receivers=self.settings.sqs_receivers,
         )
-        door.look()
-        return door
+        consumer.look()
+        return consumer
 
-    async def _close_door(self) -> None:
+    async def _stop_consumer(self) -> None:
         await self._stop.wait()
-        if self.door is not None:
-            await asyncio.to_thread(self.door.stop)
+        if self.sqs_consumer is not None:
+            await asyncio.to_thread(self.sqs_consumer.stop)
 
     async def _end_schedule(self, schedule: Schedule) -> None:
         await self._stop.wait()
@@ -400,7 +400,7 @@ class Daemon:
             command="daemon",
             wait=0.0,
             rest=FOLLOW_EVERY,
-            told=partial(self._read_one, book),
+            told=partial(self._note_window, book),
             stop=self._stop,
             at_once=AT_ONCE,
         )
@@ -423,7 +423,7 @@ class Daemon:
         self.reconcile_failing = failing
         await asyncio.to_thread(give_back)
 
-    def _read_one(self, book: Book, report: Report) -> None:
+    def _note_window(self, book: Book, report: Report) -> None:
         """A window of the round was read: it gets on."""
         if report.verdict != "failed":
             self._vitals.round_at = time.monotonic()
@@ -447,13 +447,13 @@ class Daemon:
     async def _tell(self) -> None:
         """Tell the service manager: ready once every line listens (or after a while), then alive."""
         ears = []
-        if self.subscriber is not None:
+        if self.supervisor is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_READY_WITHIN):
-                    await self.subscriber.listening.wait()
-            ears.append(hearing(self.subscriber.figures()))
-        if self.door is not None:
-            ears.append(f"the queue {self.door.figures().name}")
+                    await self.supervisor.listening.wait()
+            ears.append(hearing(self.supervisor.figures()))
+        if self.sqs_consumer is not None:
+            ears.append(f"the queue {self.sqs_consumer.figures().name}")
         self.ready.set()
         self._notifier.tell(READY=1, STATUS=" and ".join(ears))
         log.info("ready: %s", " and ".join(ears))

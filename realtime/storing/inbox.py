@@ -34,7 +34,7 @@ class Frame(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class CoverageBegin:
     """Coverage: the channel hears `topics` from `at` on (API text)."""
 
     serial: int
@@ -44,7 +44,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class CoverageEnd:
     """Coverage: the channel heard until `at`, and why no longer. topics: only these of it; None: all."""
 
     serial: int
@@ -53,10 +53,10 @@ class End:
     topics: tuple[str, ...] | None = None
 
 
-Item = Frame | Begin | End
+InboxItem = Frame | CoverageBegin | CoverageEnd
 
 
-class Held(Protocol):
+class PausableSource(Protocol):
     """A source that can be told to wait."""
 
     def pause(self) -> None: ...
@@ -67,29 +67,29 @@ class Inbox:
     """The queue. `put` never waits; `take` does."""
 
     def __init__(self, *, frames: int = FRAMES, size: int = BYTES) -> None:
-        self._items: deque[Item] = deque()
+        self._items: deque[InboxItem] = deque()
         self._limit, self._size_limit = frames, size
         self._ready = asyncio.Event()
         self._closed = False
         self.frames = 0  # waiting
         self.size = 0  # bytes waiting, with what a frame costs beside them
-        self.heard = 0  # since the start
+        self.received = 0  # since the start
         self.dropped = 0  # since the start
-        self.dropping: set[int] = set()  # channels that have lost frames and not begun to hear again
+        self.dropping_serials: set[int] = set()  # channels that have lost frames and not begun to hear again
         self._taken = 0
-        self._taken_when_held = -1
-        self._held: set[Held] = set()
+        self._taken_when_paused = -1
+        self._paused: set[PausableSource] = set()
 
     def put(self, frame: Frame) -> bool:
-        """Take a frame; False if it was dropped. A channel that dropped one drops all until `hear_again`."""
-        self.heard += 1
+        """Take a frame; False if it was dropped. A channel that dropped one drops all until `take_again`."""
+        self.received += 1
         cost = len(frame.payload) + _OVERHEAD
-        if self.dropping and frame.serial in self.dropping:
+        if self.dropping_serials and frame.serial in self.dropping_serials:
             self.dropped += 1
             return False
         if self.frames >= self._limit or self.size + cost > self._size_limit:
             self.dropped += 1
-            self.dropping.add(frame.serial)
+            self.dropping_serials.add(frame.serial)
             return False
         self.frames += 1
         self.size += cost
@@ -98,7 +98,7 @@ class Inbox:
             self._ready.set()
         return True
 
-    def note(self, item: Begin | End) -> None:
+    def note(self, item: CoverageBegin | CoverageEnd) -> None:
         """Take a note about coverage; there is always room for one."""
         self._items.append(item)
         self._ready.set()
@@ -107,7 +107,7 @@ class Inbox:
         """Whether more comes than is stored at the moment, so that sources should be held back."""
         return self.frames >= CROWD or self.size * 4 >= self._size_limit * 3
 
-    def hold(self, source: Held) -> bool:
+    def pause(self, source: PausableSource) -> bool:
         """Let a source wait until there is room, a second at most, if what is here is being taken at all.
 
         Answers whether it was told to wait.
@@ -115,33 +115,33 @@ class Inbox:
         A burst then waits in the network's buffers. Behind a disk that stands still nobody waits: a socket that is not
         read is closed by its server, so it is better to read and drop.
         """
-        if source in self._held or self._taken == self._taken_when_held:
+        if source in self._paused or self._taken == self._taken_when_paused:
             return False
-        self._taken_when_held = self._taken
-        self._held.add(source)
+        self._taken_when_paused = self._taken
+        self._paused.add(source)
         source.pause()
         asyncio.get_running_loop().call_later(HOLD, self._release, source)
         return True
 
-    def _release(self, source: Held) -> None:
-        if source in self._held:
-            self._held.discard(source)
+    def _release(self, source: PausableSource) -> None:
+        if source in self._paused:
+            self._paused.discard(source)
             source.resume()
 
     def has_room(self) -> bool:
         """Whether it has emptied enough for the channels that dropped frames to begin again."""
         return self.frames <= self._limit // 2 and self.size <= self._size_limit // 2
 
-    def hear_again(self, serial: int) -> None:
+    def take_again(self, serial: int) -> None:
         """Frames of that channel are taken again."""
-        self.dropping.discard(serial)
+        self.dropping_serials.discard(serial)
 
     def close(self) -> None:
         """Nothing more will come: `take` answers what is left, then nothing."""
         self._closed = True
         self._ready.set()
 
-    async def take(self, limit: int) -> list[Item]:
+    async def take(self, limit: int) -> list[InboxItem]:
         """The next items in order: up to `limit` frames, or one note alone. Waits for one; [] when closed and empty."""
         while not self._items:
             if self._closed:
@@ -151,15 +151,15 @@ class Inbox:
         items = self._items
         if not isinstance(items[0], Frame):
             return [items.popleft()]
-        taken: list[Item] = []
+        taken: list[InboxItem] = []
         while items and len(taken) < limit and isinstance(items[0], Frame):
             frame = items.popleft()
             self.size -= len(frame.payload) + _OVERHEAD  # type: ignore[union-attr]
             taken.append(frame)
         self.frames -= len(taken)
         self._taken += len(taken)
-        if self._held and self.frames <= CROWD // 4 and self.has_room():
-            for source in tuple(self._held):
+        if self._paused and self.frames <= CROWD // 4 and self.has_room():
+            for source in tuple(self._paused):
                 self._release(source)
         return taken
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Final, TypeVar
 
-from realtime.storing.inbox import Begin, End, Frame, Inbox
+from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
 from realtime.storing.store_batch import is_last_resort, unstorable
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
@@ -41,8 +41,8 @@ TEMPLATES: Final = 200
 OTHER: Final = "other"
 
 T = TypeVar("T")
-Heard = Observation | Unreadable
-OnHeard = Callable[[Sequence[Observation]], None]
+Incoming = Observation | Unreadable
+OnNotifications = Callable[[Sequence[Observation]], None]
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class _Span:
     at: str
 
 
-class Intake:
+class FrameStore:
     """Reads the inbox until it is closed and empty. One `run` for its life."""
 
     def __init__(
@@ -82,13 +82,13 @@ class Intake:
         *,
         now: Callable[[], datetime],
         source: str = "websocket",
-        on_heard: OnHeard | None = None,
+        on_notifications: OnNotifications | None = None,
     ) -> None:
         self._book = book
         self._inbox = inbox
         self._now = now
         self._source = source
-        self._on_heard = on_heard
+        self._on_notifications = on_notifications
         self._taken: list[Frame] = []  # from the inbox, and not durable yet
         self._spans: dict[int, list[_Span]] = {}
         self._alive: Future[None] | None = None
@@ -112,8 +112,8 @@ class Intake:
         """
         self._taken = frames
         batch = [item for frame in frames if (item := self._read(frame)) is not None]
-        if self._on_heard is not None:
-            self._on_heard([item for item in batch if isinstance(item, Observation)])
+        if self._on_notifications is not None:
+            self._on_notifications([item for item in batch if isinstance(item, Observation)])
         if unreadable := [item for item in batch if isinstance(item, Unreadable)]:
             log.warning(
                 "%s could not be understood (table dead_letters); the first: %s",
@@ -125,7 +125,7 @@ class Intake:
         self._taken = []
         self.stored.last_at = frames[-1].received_at
 
-    def _read(self, frame: Frame) -> Heard | None:
+    def _read(self, frame: Frame) -> Incoming | None:
         if self._stamp is None or self._stamp[0] != frame.received_at:
             self._stamp = (frame.received_at, to_text(frame.received_at))
         at = self._stamp[1]
@@ -137,7 +137,7 @@ class Intake:
             return parsed
         return parsed if isinstance(parsed, Unreadable) else None
 
-    async def _answer(self, batch: list[Heard], future: Future[Recorded]) -> Recorded | None:
+    async def _answer(self, batch: list[Incoming], future: Future[Recorded]) -> Recorded | None:
         """The book's answer for a batch; offers it again for as long as waiting may mend it."""
         while True:
             try:
@@ -165,7 +165,7 @@ class Intake:
             log.info("storing again")
             self.stored.failing = None
 
-    async def _one_by_one(self, batch: list[Heard], error: Exception) -> Recorded | None:
+    async def _one_by_one(self, batch: list[Incoming], error: Exception) -> Recorded | None:
         """One item of the batch cannot be stored at all: find it, and keep it as a dead letter."""
         if len(batch) > 1:
             middle = len(batch) // 2
@@ -186,10 +186,10 @@ class Intake:
 
     # Coverage
 
-    async def _note(self, note: Begin | End | Frame) -> None:
-        if isinstance(note, Begin):
+    async def _note(self, note: CoverageBegin | CoverageEnd | Frame) -> None:
+        if isinstance(note, CoverageBegin):
             await self._begin(note.serial, note.scope, note.topics, note.at)
-        elif isinstance(note, End):
+        elif isinstance(note, CoverageEnd):
             await self._end(note)
 
     async def _begin(self, serial: int, scope: str, topics: tuple[str, ...], at: str) -> None:
@@ -198,7 +198,7 @@ class Intake:
         span = await self._insist(lambda: asyncio.to_thread(begin))
         self._spans.setdefault(serial, []).append(_Span(span, scope, topics, at))
 
-    async def _end(self, note: End) -> None:
+    async def _end(self, note: CoverageEnd) -> None:
         gone = None if note.topics is None else set(note.topics)
         spans = self._spans.pop(note.serial, [])
         for span in spans:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from realtime.websocket.channel_session import Desk, Held, words
+from realtime.websocket.channel_session import ChannelSession, Desk, words
 from realtime.websocket.subscriptions import ask
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
@@ -51,11 +51,11 @@ class Details:
             conversation_id: tuple(detail_topics(conversation_id, without=without)) for conversation_id in conversations
         }
 
-    def align(self, session: Held) -> None:
+    def align(self, session: ChannelSession) -> None:
         """Tell the channel by what it differs."""
         if session.socket is None:
             return
-        wanted, details = self._wanted.keys(), session.told.details
+        wanted, details = self._wanted.keys(), session.subscribed.details
         gone = [topic for conversation_id in sorted(details.keys() - wanted) for topic in details.pop(conversation_id)]
         fresh = self._topics_of(sorted(wanted - details.keys()))
         details |= fresh
@@ -64,24 +64,28 @@ class Details:
         if any(fresh.values()):
             self._spawn(self._take(session, fresh))
 
-    async def _let_go(self, session: Held, topics: list[str]) -> None:
-        await session.say("unsubscribe", topics, self._within)
+    async def _let_go(self, session: ChannelSession, topics: list[str]) -> None:
+        await session.request("unsubscribe", topics, self._within)
 
-    async def _take(self, session: Held, fresh: dict[str, tuple[str, ...]]) -> None:
-        reply = await session.say("subscribe", [topic for topics in fresh.values() for topic in topics], self._within)
+    async def _take(self, session: ChannelSession, fresh: dict[str, tuple[str, ...]]) -> None:
+        reply = await session.request(
+            "subscribe", [topic for topics in fresh.values() for topic in topics], self._within
+        )
         if reply is not None and reply.result not in ("200", "404"):
             await self._take_by_rest(session, list(fresh))
 
-    async def _take_by_rest(self, session: Held, conversations: list[str]) -> None:
+    async def _take_by_rest(self, session: ChannelSession, conversations: list[str]) -> None:
         assert session.channel is not None
-        details = session.told.details
+        details = session.subscribed.details
         try:
             # The first one shows what is refused; the others are asked for without it.
             for some in (conversations[:1], conversations[1:]):
                 fresh = self._topics_of(conversation_id for conversation_id in some if conversation_id in details)
                 details |= fresh
                 if topics := [topic for listed in fresh.values() for topic in listed]:
-                    states = await ask(self._api, session.channel, topics, replace=False, spoils=session.told.spoils)
+                    states = await ask(
+                        self._api, session.channel, topics, replace=False, spoils=session.subscribed.spoils
+                    )
                     self._desk.answered(session.channel, states)
         except RollbookError as error:
             log.warning("%s: %d conversations cannot be followed: %s", self._scope, len(conversations), words(error))

@@ -18,7 +18,7 @@ TOPICS_A_CONVERSATION: Final = 2
 LINGER: Final = 60.0
 
 
-class Heard(NamedTuple):
+class ConversationSeen(NamedTuple):
     """What an event says of a conversation. last_at: the latest time that the event bears, API text."""
 
     conversation_id: str
@@ -26,7 +26,7 @@ class Heard(NamedTuple):
     last_at: str | None = None
 
 
-class End(NamedTuple):
+class ConversationEnd(NamedTuple):
     """A conversation's end. until: when it is let go, seconds. last_at: the latest time that was known with it."""
 
     until: float
@@ -34,7 +34,7 @@ class End(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class FollowChanges:
     """What to subscribe and unsubscribe: (conversation id, line)."""
 
     subscribe: tuple[tuple[str, int], ...] = ()
@@ -50,15 +50,15 @@ class Following:
     """
 
     on_line: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    ending: dict[str, End] = field(default_factory=dict)
+    ending: dict[str, ConversationEnd] = field(default_factory=dict)
     gave_way: int = 0
 
     def choose(
         self,
-        seen: Iterable[Heard],
+        seen: Iterable[ConversationSeen],
         room: Mapping[int, int],
         now: float,
-    ) -> Followed:
+    ) -> FollowChanges:
         """Take the conversations heard now.
 
         room: for each line that listens, how many topics a channel could take beside its base topics, those of
@@ -71,8 +71,8 @@ class Following:
         taken = self._taken()
         for conversation_id, ended, last_at in seen:
             if ended:
-                until, latest = self.ending.get(conversation_id, End(now + LINGER, ""))
-                self.ending[conversation_id] = End(until, max(latest, last_at or ""))
+                until, latest = self.ending.get(conversation_id, ConversationEnd(now + LINGER, ""))
+                self.ending[conversation_id] = ConversationEnd(until, max(latest, last_at or ""))
                 continue
             end = self.ending.get(conversation_id)
             if end is not None and (last_at or "") <= end.last_at:
@@ -90,7 +90,7 @@ class Following:
                 if line is not None:
                     self.on_line[conversation_id] = subscribe[conversation_id] = line
                     taken[line] = taken.get(line, 0) + 1
-        return Followed(tuple(subscribe.items()), tuple(unsubscribe))
+        return FollowChanges(tuple(subscribe.items()), tuple(unsubscribe))
 
     def of(self, line: int) -> list[str]:
         """The conversations that are followed on a line."""

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from realtime.storing.inbox import Begin, End, Frame, Inbox
-from realtime.websocket.channel_life import Line
+from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
+from realtime.websocket.channel_life import LineChannels
 from realtime.websocket.channel_session import (
+    ChannelSession,
     Desk,
-    Held,
     Opener,
     Silence,
     ends,
@@ -28,10 +28,18 @@ from realtime.websocket.channel_session import (
     refusal,
     words,
 )
-from realtime.websocket.channel_states import Action, Do, Event, Moment, Phase, Signal, Timings
+from realtime.websocket.channel_states import (
+    ChannelCommand,
+    ChannelEvent,
+    CommandKind,
+    EventKind,
+    Moment,
+    Phase,
+    Timings,
+)
 from realtime.websocket.detail_events import Details
 from realtime.websocket.socket import PING, Socket, SocketRefused
-from realtime.websocket.subscriptions import Told, ask
+from realtime.websocket.subscriptions import SubscribedTopics, ask
 from realtime.websocket.tasks import Background
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import NotFound, RollbookError
@@ -73,10 +81,10 @@ class Listener:
     ) -> None:
         self.number = number
         self.topics = tuple(topics)
-        self.line = Line(timings, serials)
+        self.line = LineChannels(timings, serials)
         self.connects = self.losses = 0
         self._api, self._inbox, self._desk, self._open = api, inbox, desk, opener
-        self._held: dict[int, Held] = {}
+        self._sessions: dict[int, ChannelSession] = {}
         self._background = Background(self.scope)
         self._spawn = self._background.spawn
         self._ticks = asyncio.get_running_loop().time
@@ -85,7 +93,7 @@ class Listener:
         self._stamp = (-1.0, desk.now())
         self._aligning = False
         self._ask_again = False
-        self.stopping = False
+        self.is_stopping = False
 
     @property
     def scope(self) -> str:
@@ -94,7 +102,7 @@ class Listener:
 
     def channels(self) -> set[str]:
         """The ids of the channels that it uses now."""
-        return {session.channel.id.reveal() for session in self._held.values() if session.channel is not None}
+        return {session.channel.id.reveal() for session in self._sessions.values() if session.channel is not None}
 
     @property
     def places(self) -> int:
@@ -102,12 +110,12 @@ class Listener:
         coming = (
             channel
             for channel in (self.line.current, self.line.successor)
-            if channel is not None and channel.like is None
+            if channel is not None and channel.same_channel_as is None
         )
         return len(self.channels()) + sum(self._creates(channel.serial) for channel in coming)
 
     def _creates(self, serial: int) -> bool:
-        session = self._held.get(serial)
+        session = self._sessions.get(serial)
         return session is None or session.channel is None
 
     @property
@@ -119,8 +127,8 @@ class Listener:
     def heard_topics(self) -> int:
         """How many topics coverage claims now."""
         session = self._serving()
-        claims = session is not None and session.unproven is None and not session.dropping
-        return len(session.told.heard()) if session is not None and claims else 0
+        claims = session is not None and session.unproven_since is None and not session.is_dropping
+        return len(session.subscribed.heard_topics()) if session is not None and claims else 0
 
     def start(self) -> None:
         """Begin to listen."""
@@ -128,9 +136,9 @@ class Listener:
 
     def stop(self, *, reason: str = "stopped") -> None:
         """Hear no more. `drained` waits for the sockets. reason: in the ledger's words."""
-        self.stopping = True
-        self.line.stops_as = reason
-        self._tell_heard()
+        self.is_stopping = True
+        self.line.stop_reason = reason
+        self._report_frames()
         self._act(self.line.stop(self._desk.moment()))
 
     async def drained(self) -> None:
@@ -139,31 +147,31 @@ class Listener:
 
     def tick(self) -> None:
         """Let time pass."""
-        self._tell_heard()
+        self._report_frames()
         tick = self._ticks()
-        for session in self._held.values():
-            if session.reads_on:
+        for session in self._sessions.values():
+            if session.reads_again:
                 self._reads_on(session)
         self._act(self.line.tick(self._desk.moment()))
-        for session in self._held.values():
-            if session.dropping and self._listens(session) and self._inbox.has_room():
+        for session in self._sessions.values():
+            if session.is_dropping and self._listens(session) and self._inbox.has_room():
                 self._begin(session, to_text(self._desk.now()))
-            if session.doubted_until is not None and tick >= session.doubted_until:
-                session.doubted_until = None
+            if session.verify_again_at is not None and tick >= session.verify_again_at:
+                session.verify_again_at = None
                 self._align()
 
-    def _reads_on(self, session: Held) -> None:
+    def _reads_on(self, session: ChannelSession) -> None:
         """Since when what is read from now on may have lain there was noted when the socket began to wait."""
-        session.reads_on = False
-        session.tell(self.line)
-        self.line.unread(session.serial, math.inf, self._desk.moment())
+        session.reads_again = False
+        session.report_to(self.line)
+        self.line.frames_lay_unread(session.serial, math.inf, self._desk.moment())
 
-    def unread(self, since: datetime) -> bool:
+    def doubt_since(self, since: datetime) -> bool:
         """What is read from now on may have lain there since that moment; answers whether that is to be asked about."""
-        self._tell_heard()
+        self._report_frames()
         moment, before = self._desk.moment(), self.line.sure_until
-        for serial in self._held:
-            self.line.unread(serial, since.timestamp(), moment)
+        for serial in self._sessions:
+            self.line.frames_lay_unread(serial, since.timestamp(), moment)
         return before == math.inf != self.line.sure_until
 
     # Topics
@@ -173,7 +181,7 @@ class Listener:
         self.topics = tuple(topics)
         self._ask_again = self._ask_again or ask_again
         if (session := self._serving()) is not None:
-            session.doubted = True
+            session.is_doubted = True
         self._align()
 
     def follow(self, begin: Iterable[str], end: Iterable[str]) -> None:
@@ -182,169 +190,171 @@ class Listener:
         if (session := self._serving()) is not None:
             self.details.align(session)
 
-    def _serving(self) -> Held | None:
+    def _serving(self) -> ChannelSession | None:
         current = self.line.current
-        session = self._held.get(current.serial) if current else None
+        session = self._sessions.get(current.serial) if current else None
         return session if session is not None and self._listens(session) else None
 
-    def _listens(self, session: Held) -> bool:
+    def _listens(self, session: ChannelSession) -> bool:
         channel = self.line.channel(session.serial)
         return channel is not None and channel.phase is Phase.LISTENING
 
     def _align(self) -> None:
         """Make the platform's list agree with ours by what differs, one exchange at a time."""
         session = self._serving()
-        if session is None or self._aligning or self.stopping:
+        if session is None or self._aligning or self.is_stopping:
             return
-        added, removed = session.told.differs(self.topics, ask_again=self._ask_again)
-        if session.doubted or added or removed:
+        added, removed = session.subscribed.differences(self.topics, ask_again=self._ask_again)
+        if session.is_doubted or added or removed:
             self._aligning = True
-            self._ask_again = self._ask_again and session.doubted
+            self._ask_again = self._ask_again and session.is_doubted
             self._spawn(self._exchange(session, added, removed))
 
-    async def _exchange(self, session: Held, added: list[str], removed: list[str]) -> None:
+    async def _exchange(self, session: ChannelSession, added: list[str], removed: list[str]) -> None:
         try:
-            if session.doubted:
+            if session.is_doubted:
                 await self._verify(session)
             else:
                 await self._change(session, added, removed)
         except NotFound:
-            self._signal(Signal(Event.EVICTED, session.serial))
+            self._apply(ChannelEvent(EventKind.EVICTED, session.serial))
         except RollbookError as error:
             # The next look at the queues asks again; sooner, if nothing can be claimed before.
             log.warning("%s: topics could not be changed: %s", self.scope, words(error))
-            session.doubted_until = self._ticks() + _LOOK_AGAIN if session.unproven is not None else None
+            session.verify_again_at = self._ticks() + _LOOK_AGAIN if session.unproven_since is not None else None
             return
         finally:
             self._aligning = False
         self._align()
 
-    async def _change(self, session: Held, added: list[str], removed: list[str]) -> None:
+    async def _change(self, session: ChannelSession, added: list[str], removed: list[str]) -> None:
         if removed and session.socket is not None:
             # Until its last proof: whether the socket still hears is not known before the next one.
             until = self._last_proof(session)
             # What is added may need the room, and goes another way: it would be there first.
-            await session.say("unsubscribe", removed, self.line.timings.pong_within)
-            self._inbox.note(End(session.serial, until, LET_GO, session.told.forget(removed)))
+            await session.request("unsubscribe", removed, self.line.timings.pong_within)
+            self._inbox.note(CoverageEnd(session.serial, until, LET_GO, session.subscribed.forget(removed)))
         if added and session.channel is not None:
             await self._add(session, added, {})
 
-    async def _add(self, session: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]]) -> None:
+    async def _add(
+        self, session: ChannelSession, topics: Sequence[str], details: Mapping[str, tuple[str, ...]]
+    ) -> None:
         """Subscribe more, or the same again, on a channel that hears: what it hears by the answer may be another."""
-        before = session.told.heard()
+        before = session.subscribed.heard_topics()
         await self._subscribe(session, topics, details, replace=False)
         if not self._listens(session):
             return
-        heard_topics, at = session.told.heard(), self._desk.now()
+        heard_topics, at = session.subscribed.heard_topics(), self._desk.now()
         if lost := tuple(set(before).difference(heard_topics)):
             # As with topics that are lost: until they were last seen to be there.
-            self._inbox.note(End(session.serial, to_text(session.verified or at), "topic rejected", lost))
+            self._inbox.note(CoverageEnd(session.serial, to_text(session.verified_at or at), "topic rejected", lost))
         if fresh := tuple(set(heard_topics).difference(before)):
-            if session.unproven is None:
+            if session.unproven_since is None:
                 self._claim(session, to_text(at), fresh)
             else:
-                session.unproven = to_text(at)  # they will be claimed with all others, and were not heard before
+                session.unproven_since = to_text(at)  # they will be claimed with all others, and were not heard before
 
-    def _last_proof(self, session: Held) -> str:
-        self._tell_heard()
+    def _last_proof(self, session: ChannelSession) -> str:
+        self._report_frames()
         channel, now = self.line.channel(session.serial), self._desk.now()
-        return to_text(min(datetime.fromtimestamp(channel.proven_wall, UTC), now) if channel else now)
+        return to_text(min(datetime.fromtimestamp(channel.last_proof_at, UTC), now) if channel else now)
 
-    async def _verify(self, session: Held) -> None:
+    async def _verify(self, session: ChannelSession) -> None:
         """Hold the platform's list against ours: what it has lost was heard until it was last seen there."""
         assert session.channel is not None
         at, connection = self._desk.now(), session.connection
         listed = await self._api.subscriptions(session.channel)
-        lost = session.told.lost(listed)
+        lost = session.subscribed.lost(listed)
         if session.connection != connection or not self._listens(session):
             return  # it says nothing of the socket that is there by now
-        surplus = session.told.surplus(listed)
+        surplus = session.subscribed.surplus(listed)
         if lost:
             log.warning("%s: the platform has lost %d of its topics; they are subscribed again", self.scope, len(lost))
-            until = to_text(min(session.verified or at, at))
-            self._inbox.note(End(session.serial, until, "topics lost", session.told.forget(lost)))
-            session.told.details.clear()
+            until = to_text(min(session.verified_at or at, at))
+            self._inbox.note(CoverageEnd(session.serial, until, "topics lost", session.subscribed.forget(lost)))
+            session.subscribed.details.clear()
             self.details.align(session)
-        session.verified, session.doubted, session.proven = at, False, session.connection
-        if session.unproven is not None:
-            began, session.unproven = session.unproven, None
+        session.verified_at, session.is_doubted, session.proven_connection = at, False, session.connection
+        if session.unproven_since is not None:
+            began, session.unproven_since = session.unproven_since, None
             self._claim(session, began)
         if surplus:
-            await session.say("unsubscribe", surplus, self.line.timings.pong_within)
+            await session.request("unsubscribe", surplus, self.line.timings.pong_within)
             self._ask_again = True  # there may have been no room for what was asked meanwhile
 
     async def _subscribe(
-        self, session: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
+        self, session: ChannelSession, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
     ) -> None:
         """Tell the platform base topics and those of details; keep what it said. Raises NotFound, RollbookError."""
         assert session.channel is not None
         listed = [*topics, *(topic for followed in details.values() for topic in followed)]
-        goes_on = partial(self._signal, Signal(Event.GOES_ON, session.serial))
+        goes_on = partial(self._apply, ChannelEvent(EventKind.GOES_ON, session.serial))
         states = await ask(
-            self._api, session.channel, listed, replace=replace, spoils=session.told.spoils, on_answer=goes_on
+            self._api, session.channel, listed, replace=replace, spoils=session.subscribed.spoils, on_answer=goes_on
         )
-        session.told.answered(topics, states)
+        session.subscribed.take_answer(topics, states)
         if replace:
-            session.told.details = dict(details)
-            session.verified = self._desk.now()
+            session.subscribed.details = dict(details)
+            session.verified_at = self._desk.now()
         self._desk.answered(session.channel, states)
 
     # What the channel's life asks for
 
-    def _signal(self, signal: Signal) -> None:
-        self._tell_heard()
-        self._act(self.line.apply(signal, self._desk.moment()))
+    def _apply(self, event: ChannelEvent) -> None:
+        self._report_frames()
+        self._act(self.line.apply(event, self._desk.moment()))
 
-    def _tell_heard(self) -> None:
-        for session in self._held.values():
-            session.tell(self.line)
+    def _report_frames(self) -> None:
+        for session in self._sessions.values():
+            session.report_to(self.line)
 
-    def _act(self, actions: list[Action]) -> None:
-        for action in actions:
-            session = self._held.setdefault(action.serial, Held(action.serial))
-            log.debug("%s: channel %d: %s %s", self.scope, action.serial, action.do.value, action.reason)
-            if action.do is Do.HEAR:
+    def _act(self, commands: list[ChannelCommand]) -> None:
+        for command in commands:
+            session = self._sessions.setdefault(command.serial, ChannelSession(command.serial))
+            log.debug("%s: channel %d: %s %s", self.scope, command.serial, command.kind.value, command.reason)
+            if command.kind is CommandKind.BEGIN_COVERAGE:
                 self.silence.end(self._ticks())
-                self._begin(session, to_text(datetime.fromtimestamp(action.at, UTC)))
-            elif action.do is Do.UNHEAR:
-                if not self.line.listening:
-                    self.silence.begin(self._ticks(), action.reason)
-                self._end(session, action)
-            elif action.do is Do.PING:
-                self.line.asks(session.serial, self._desk.moment())
+                self._begin(session, to_text(datetime.fromtimestamp(command.at, UTC)))
+            elif command.kind is CommandKind.END_COVERAGE:
+                if not self.line.is_listening:
+                    self.silence.begin(self._ticks(), command.reason)
+                self._end(session, command)
+            elif command.kind is CommandKind.PING:
+                self.line.ping_sent(session.serial, self._desk.moment())
                 self._spawn(session.send(PING))
-            elif action.do is Do.CLOSE:
+            elif command.kind is CommandKind.CLOSE:
                 self._close(session)
             else:
-                self._begin_step(session, action)
-        if actions:
+                self._begin_step(session, command)
+        if commands:
             self._desk.wake()
 
-    def _begin(self, session: Held, at: str) -> None:
-        session.dropping = False
-        self._inbox.hear_again(session.serial)
-        if session.proven != session.connection:
+    def _begin(self, session: ChannelSession, at: str) -> None:
+        session.is_dropping = False
+        self._inbox.take_again(session.serial)
+        if session.proven_connection != session.connection:
             # Topics live on the channel. That they still do after a time in which nobody could be told is looked at,
             # and claimed from here on once it has been seen.
-            session.unproven, session.doubted = at, True
+            session.unproven_since, session.is_doubted = at, True
         else:
             self._claim(session, at)
 
-    def _claim(self, session: Held, at: str, topics: tuple[str, ...] | None = None) -> None:
+    def _claim(self, session: ChannelSession, at: str, topics: tuple[str, ...] | None = None) -> None:
         """Let coverage begin; of all that the channel hears, unless it is told of which."""
-        claimed = session.told.heard() if topics is None else topics
-        if claimed and not session.dropping:
-            self._inbox.note(Begin(session.serial, self.scope, claimed, at))
+        claimed = session.subscribed.heard_topics() if topics is None else topics
+        if claimed and not session.is_dropping:
+            self._inbox.note(CoverageBegin(session.serial, self.scope, claimed, at))
 
-    def _end(self, session: Held, action: Action) -> None:
-        session.unproven = None
-        at = to_text(datetime.fromtimestamp(action.at, UTC))
-        self._inbox.note(End(session.serial, at, action.reason))
-        if action.reason not in ("rolled over", "stopped", LET_GO):
+    def _end(self, session: ChannelSession, command: ChannelCommand) -> None:
+        session.unproven_since = None
+        at = to_text(datetime.fromtimestamp(command.at, UTC))
+        self._inbox.note(CoverageEnd(session.serial, at, command.reason))
+        if command.reason not in ("rolled over", "stopped", LET_GO):
             self.losses += 1
-            log.warning("%s: hears no more since %s (%s)", self.scope, at, action.reason)
+            log.warning("%s: hears no more since %s (%s)", self.scope, at, command.reason)
 
-    def _close(self, session: Held) -> None:
+    def _close(self, session: ChannelSession) -> None:
         if session.step is not None:
             session.step.cancel()
             session.step = None
@@ -352,88 +362,106 @@ class Listener:
             self._spawn(session.socket.close())
             session.socket = None
         if self.line.channel(session.serial) is None:
-            self._held.pop(session.serial, None)
+            self._sessions.pop(session.serial, None)
 
-    def _begin_step(self, session: Held, action: Action) -> None:
-        if action.like is not None and session.channel is None and (other := self._held.get(action.like)) is not None:
-            session.channel, session.told, session.verified = other.channel, other.told.copy(), other.verified
-        steps: dict[Do, Callable[[Held, Action], Coroutine[Any, Any, Signal]]] = {
-            Do.CREATE: self._create,
-            Do.SUBSCRIBE: self._tell_all,
-            Do.CONNECT: self._connect,
-            Do.RENEW: self._renew,
-            Do.PART: self._part,
+    def _begin_step(self, session: ChannelSession, command: ChannelCommand) -> None:
+        if (
+            command.same_channel_as is not None
+            and session.channel is None
+            and (other := self._sessions.get(command.same_channel_as)) is not None
+        ):
+            session.channel, session.subscribed, session.verified_at = (
+                other.channel,
+                other.subscribed.copy(),
+                other.verified_at,
+            )
+        steps: dict[CommandKind, Callable[[ChannelSession, ChannelCommand], Coroutine[Any, Any, ChannelEvent]]] = {
+            CommandKind.CREATE: self._create,
+            CommandKind.SUBSCRIBE: self._tell_all,
+            CommandKind.CONNECT: self._connect,
+            CommandKind.RENEW: self._renew,
+            CommandKind.CONFIRM_BEFORE_CLOSING: self._confirm,
         }
-        session.step = self._spawn(self._answer(session, action, steps[action.do]))
+        session.step = self._spawn(self._answer(session, command, steps[command.kind]))
 
     async def _answer(
-        self, session: Held, action: Action, step: Callable[[Held, Action], Coroutine[Any, Any, Signal]]
+        self,
+        session: ChannelSession,
+        command: ChannelCommand,
+        step: Callable[[ChannelSession, ChannelCommand], Coroutine[Any, Any, ChannelEvent]],
     ) -> None:
         try:
-            signal = await step(session, action)
+            event = await step(session, command)
         except SocketRefused as error:
             log.info("%s: %s", self.scope, error)
-            signal = Signal(Event.GONE if error.gone else Event.REFUSED, action.serial, action.ticket, wait=error.wait)
+            event = ChannelEvent(
+                EventKind.GONE if error.gone else EventKind.REFUSED,
+                command.serial,
+                command.ticket,
+                retry_after=error.wait,
+            )
         except RollbookError as error:
-            log.warning("%s: cannot %s a channel: %s", self.scope, action.do.value, words(error))
-            signal = refusal(error, action)
+            log.warning("%s: cannot %s a channel: %s", self.scope, command.kind.value, words(error))
+            event = refusal(error, command)
         session.step = None
-        self._signal(signal)
-        if signal.event is Event.CONNECTED:
+        self._apply(event)
+        if event.kind is EventKind.CONNECTED:
             self._connected(session)
 
-    async def _create(self, session: Held, action: Action) -> Signal:
+    async def _create(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
         session.channel = await self._api.create_channel()
-        session.told = Told()
+        session.subscribed = SubscribedTopics()
         self._desk.made(session.channel)
-        return Signal(Event.CREATED, action.serial, action.ticket, expires=ends(session.channel, self._desk.now()))
+        return ChannelEvent(
+            EventKind.CREATED, command.serial, command.ticket, expires_at=ends(session.channel, self._desk.now())
+        )
 
-    async def _tell_all(self, session: Held, action: Action) -> Signal:
+    async def _tell_all(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
         if self.topics or self.details:
             await self._subscribe(session, self.topics, self.details.topics(), replace=True)
-        session.proven = session.connection + 1
-        return Signal(Event.SUBSCRIBED, action.serial, action.ticket)
+        session.proven_connection = session.connection + 1
+        return ChannelEvent(EventKind.SUBSCRIBED, command.serial, command.ticket)
 
-    async def _renew(self, session: Held, action: Action) -> Signal:
-        if session.told.topics or session.told.details:
-            await self._add(session, list(session.told.topics), session.told.details)
-        return Signal(Event.RENEWED, action.serial, action.ticket)
+    async def _renew(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
+        if session.subscribed.topics or session.subscribed.details:
+            await self._add(session, list(session.subscribed.topics), session.subscribed.details)
+        return ChannelEvent(EventKind.RENEWED, command.serial, command.ticket)
 
-    async def _connect(self, session: Held, action: Action) -> Signal:
+    async def _connect(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
         if session.channel is None:
-            return Signal(Event.GONE, action.serial, action.ticket)
+            return ChannelEvent(EventKind.GONE, command.serial, command.ticket)
         session.connection += 1
         closed = partial(self._closed, session, session.connection)
         arrived = partial(self._arrived, session)
         session.socket = await self._open(session.channel.connect_uri, on_frame=arrived, on_closed=closed)
-        return Signal(Event.CONNECTED, action.serial, action.ticket)
+        return ChannelEvent(EventKind.CONNECTED, command.serial, command.ticket)
 
-    async def _part(self, session: Held, action: Action) -> Signal:
-        self.line.asks(session.serial, self._desk.moment())
-        there = await session.answers(self.line.timings.part_within)
-        return Signal(Event.ANSWERED if there else Event.REFUSED, action.serial, action.ticket)
+    async def _confirm(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
+        self.line.ping_sent(session.serial, self._desk.moment())
+        there = await session.answers_ping(self.line.timings.confirm_within)
+        return ChannelEvent(EventKind.ANSWERED if there else EventKind.REFUSED, command.serial, command.ticket)
 
-    def _connected(self, session: Held) -> None:
+    def _connected(self, session: ChannelSession) -> None:
         self.connects += 1
-        self._desk.begins(self.scope, session.told)
-        if session.ended == session.connection:
+        self._desk.begins(self.scope, session.subscribed)
+        if session.ended_connection == session.connection:
             # It closed in the same breath in which it opened.
-            self._signal(Signal(Event.LOST, session.serial))
+            self._apply(ChannelEvent(EventKind.LOST, session.serial))
             return
         self._align()
         self.details.align(session)
 
     # What comes on a socket
 
-    def _arrived(self, session: Held, payload: bytes, fault: str | None) -> None:
+    def _arrived(self, session: ChannelSession, payload: bytes, fault: str | None) -> None:
         """A frame; called from the protocol, so it only hands off."""
-        if session.reads_on:
+        if session.reads_again:
             self._reads_on(session)
         tick = self._ticks()
         if tick - self._stamp[0] >= _STAMP:
             self._desk.look_awake()
             self._stamp = (tick, self._desk.now())
-        session.heard = moment = self._stamp
+        session.new_frame_at = moment = self._stamp
         now = moment[1]
         if fault is not None or not is_event(payload):
             parsed = read_at_once(payload) if fault is None else None
@@ -442,51 +470,51 @@ class Listener:
                 return
             if not isinstance(parsed, Observation):
                 payload = session.without_secrets(payload)
-        if self._inbox.crowded() and session.socket is not None and self._inbox.hold(session):
-            session.tell(self.line)
-            self.line.unread(session.serial, now.timestamp(), Moment(tick, now.timestamp()))
-        if not self._inbox.put(Frame(payload, now, session.serial, fault)) and not session.dropping:
-            session.dropping = True
+        if self._inbox.crowded() and session.socket is not None and self._inbox.pause(session):
+            session.report_to(self.line)
+            self.line.frames_lay_unread(session.serial, now.timestamp(), Moment(tick, now.timestamp()))
+        if not self._inbox.put(Frame(payload, now, session.serial, fault)) and not session.is_dropping:
+            session.is_dropping = True
             log.error("%s: the queue is full, what comes is dropped", self.scope)
             # This one came and is not heard, so that the line heard until the last one before it.
-            self._inbox.note(End(session.serial, self._last_proof(session), "queue full"))
-        session.event, session.proof = moment, now
+            self._inbox.note(CoverageEnd(session.serial, self._last_proof(session), "queue full"))
+        session.new_unprompted_frame_at, session.new_proof_at = moment, now
 
-    def _control(self, session: Held, control: Control) -> None:
+    def _control(self, session: ChannelSession, control: Control) -> None:
         if isinstance(control, Reply):
-            session.replied(control)
+            session.take_reply(control)
         match control:
             case Heartbeat():
-                session.event = session.heard
+                session.new_unprompted_frame_at = session.new_frame_at
             case Pong():
-                tick, at = session.heard or self._stamp
-                session.tell(self.line)
-                self.line.answered(session.serial, Moment(tick, at.timestamp()))
-                session.answered.set()
+                tick, at = session.new_frame_at or self._stamp
+                session.report_to(self.line)
+                self.line.pong_came(session.serial, Moment(tick, at.timestamp()))
+                session.ping_answered.set()
             case Reply(result="200"):
-                session.proof = session.heard[1] if session.heard else None
-                session.answered.set()
+                session.new_proof_at = session.new_frame_at[1] if session.new_frame_at else None
+                session.ping_answered.set()
             case SocketClosing():
                 log.info("%s: the platform will close the socket", self.scope)
-                self._signal(Signal(Event.CLOSING, session.serial))
+                self._apply(ChannelEvent(EventKind.CLOSING, session.serial))
             case SystemMessage(channel_gone=True, reason=reason):
-                log.warning("%s: the platform took the channel away (%s)", self.scope, session.short(reason))
-                self._signal(Signal(Event.EVICTED, session.serial, clean=True))
+                log.warning("%s: the platform took the channel away (%s)", self.scope, session.shorten(reason))
+                self._apply(ChannelEvent(EventKind.EVICTED, session.serial, is_clean=True))
             case SystemMessage(topic=topic) if "subscription" in topic and not self._aligning:
-                session.doubted = True
+                session.is_doubted = True
                 self._align()
             case Reply(result="404"):
-                self._signal(Signal(Event.EVICTED, session.serial))
+                self._apply(ChannelEvent(EventKind.EVICTED, session.serial))
             case Reply(result=result, message=message) if result != "200":
-                log.warning("%s: a subscription over the socket was refused: %s", self.scope, session.short(message))
+                log.warning("%s: a subscription over the socket was refused: %s", self.scope, session.shorten(message))
             case _:
                 pass
 
-    def _closed(self, session: Held, connection: int, clean: bool, why: str) -> None:
-        session.ended = connection
+    def _closed(self, session: ChannelSession, connection: int, is_clean: bool, why: str) -> None:
+        session.ended_connection = connection
         if session.connection == connection:
-            session.unanswered()
+            session.forget_requests()
         if session.socket is not None and session.connection == connection:
             session.socket = None
-            log.info("%s: %s", self.scope, session.short(why))
-            self._signal(Signal(Event.LOST, session.serial, clean=clean))
+            log.info("%s: %s", self.scope, session.shorten(why))
+            self._apply(ChannelEvent(EventKind.LOST, session.serial, is_clean=is_clean))

@@ -15,8 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from realtime.daemon.health import mend
-from realtime.websocket.subscriptions import Told, Unasked
+from realtime.websocket.subscriptions import SubscribedTopics, Unasked
 from rollbook.genesys.api.client import TopicState
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
@@ -46,9 +45,9 @@ class Refusals:
         asked = self._topics if topics is None else topics
         return tuple(sorted({lacks for topic in asked for lacks in self._topics.get(topic, ())}))
 
-    def begins(self, scope: str, subscribed: Told) -> None:
+    def begins(self, scope: str, subscribed: SubscribedTopics) -> None:
         """Say how much a line hears, now that it listens."""
-        permitted, refused = len(subscribed.heard()), subscribed.refused
+        permitted, refused = len(subscribed.heard_topics()), subscribed.refused
         if refused:
             to_do = mend(self.missing(refused))
             log.warning(
@@ -132,3 +131,13 @@ def _topic(name: str) -> str:
     """What is refused where a plain topic is: itself, or of one conversation's detail events the template."""
     member = detail_member(name)
     return name if member is None else f"{DETAIL_EVENTS}.{member}"
+
+
+def remedy(missing: Sequence[str]) -> str:
+    """What to do about a refusal; nothing where the platform names no permission."""
+    return f"give the OAuth client's role {', '.join(missing)}" if missing else ""
+
+
+def mend(missing: Sequence[str]) -> str:
+    """The same, to put behind the refusal."""
+    return f": {remedy(missing)}" if missing else ""

@@ -22,7 +22,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
-class Told:
+class SubscribedTopics:
     """A channel's list as the platform has it. topics: combined ones; refused: plain ones, but those of details.
 
     details: conversations, and the combined topics of each. spoils: templates for which combined topics as a whole were
@@ -35,16 +35,18 @@ class Told:
     spoils: dict[str, str] = field(default_factory=dict)
     let_go: set[str] = field(default_factory=set)  # plain ones in small letters, until they are seen to be off the list
 
-    def copy(self) -> Told:
+    def copy(self) -> SubscribedTopics:
         """The same list, for another socket on the same channel."""
-        return Told(dict(self.topics), set(self.refused), dict(self.details), dict(self.spoils), set(self.let_go))
+        return SubscribedTopics(
+            dict(self.topics), set(self.refused), dict(self.details), dict(self.spoils), set(self.let_go)
+        )
 
-    def heard(self) -> tuple[str, ...]:
+    def heard_topics(self) -> tuple[str, ...]:
         """The plain topics that are really heard, those of details aside."""
         names = (name for topic in self.topics for name in expand(topic))
         return tuple(name for name in names if name not in self.refused)
 
-    def answered(self, topics: Sequence[str], states: Iterable[TopicState]) -> None:
+    def take_answer(self, topics: Sequence[str], states: Iterable[TopicState]) -> None:
         """The platform was told `topics`, and answered so."""
         self.topics.update(dict.fromkeys(topics))
         names = {name for topic in topics for name in expand(topic)}
@@ -62,7 +64,7 @@ class Told:
         self.let_go.update(map(str.lower, names))
         return tuple(names)
 
-    def differs(self, wanted: Sequence[str], *, ask_again: bool) -> tuple[list[str], list[str]]:
+    def differences(self, wanted: Sequence[str], *, ask_again: bool) -> tuple[list[str], list[str]]:
         """(what to add, what to remove). ask_again: those that were refused too."""
         wanted_topics = dict.fromkeys(wanted)
         added = [topic for topic in wanted_topics if topic not in self.topics]

@@ -18,20 +18,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from realtime.daemon.clocks import Awake
-from realtime.daemon.health import Figures, Line
+from realtime.clocks import Awake
+from realtime.figures import DaemonFigures, LineFigures
 from realtime.storing.inbox import Inbox
-from realtime.storing.store_frames import Intake
+from realtime.storing.store_frames import FrameStore
 from realtime.websocket import topic_placement
 from realtime.websocket.channel_session import Opener
 from realtime.websocket.channel_states import Moment, Phase, Timings
-from realtime.websocket.client_channels import Census
-from realtime.websocket.followed_conversations import TOPICS_A_CONVERSATION, Following, Heard
+from realtime.websocket.client_channels import ClientChannels
+from realtime.websocket.followed_conversations import TOPICS_A_CONVERSATION, ConversationSeen, Following
 from realtime.websocket.list_changes import APART, Looks
 from realtime.websocket.listener import LET_GO, Listener
 from realtime.websocket.refused_topics import Refusals
 from realtime.websocket.socket import Socket
-from realtime.websocket.subscriptions import Told
+from realtime.websocket.subscriptions import SubscribedTopics
 from realtime.websocket.tasks import attempt
 from rollbook.genesys.api.client import Api, Channel, Entity, TopicState
 from rollbook.genesys.errors import ConnectionLost, Unavailable
@@ -63,7 +63,7 @@ STORING: Final = 4.0
 _DETAILS: Final = 1_000
 
 
-class Subscriber:
+class Supervisor:
     """Live capture over WebSocket. `run` once.
 
     now: the organisation's clock (the simulator's may run faster). rediscover: seconds between looks at the queues.
@@ -92,10 +92,12 @@ class Subscriber:
         self._awake = Awake(2 * awake)
         self._settings = settings
         self._timings = timings or Timings()
-        self._census = Census(api, book, now=now, life=self._timings.life)
+        self._client_channels = ClientChannels(api, book, now=now, life=self._timings.life)
         self._rediscover, self._look_within = rediscover, look_within
         self.inbox = inbox or Inbox()
-        self.intake = Intake(book, self.inbox, now=now, on_heard=self._heard if settings.follow_details else None)
+        self.frame_store = FrameStore(
+            book, self.inbox, now=now, on_notifications=self._follow_heard if settings.follow_details else None
+        )
         self._listeners: dict[int, Listener] = {}
         self._leaving: list[Listener] = []
         self._serials = itertools.count(1)
@@ -106,7 +108,7 @@ class Subscriber:
         self._random = draw or random.Random()  # noqa: S311 (back-off, no secret)
         self._ticks = asyncio.get_running_loop().time
         self.listening = asyncio.Event()  # set while every line hears
-        self._heard_at = self._ticks()  # when a line was seen to hear last
+        self._listening_at = self._ticks()  # when a line was seen to hear last
         self.unplaced: tuple[str, ...] = ()
         self.refusals = Refusals(book, now=now)
         self.discovery_failing: str | None = None
@@ -137,7 +139,7 @@ class Subscriber:
         since = self._awake.look(self._ticks(), time.time(), self._now())
         if since is not None:
             log.debug("nothing was read since %s", to_text(since))
-            doubted = [listener.unread(since) for listener in self._all()]
+            doubted = [listener.doubt_since(since) for listener in self._all()]
             if any(doubted):
                 self.wake()
 
@@ -147,15 +149,15 @@ class Subscriber:
 
     def made(self, channel: Channel) -> None:
         """A channel was created."""
-        if self._census.made(channel):
+        if self._client_channels.made(channel):
             self._crowded.set()
 
     def answered(self, channel: Channel, states: Sequence[TopicState]) -> None:
         """The platform took topics of a channel, which prolongs its life, or refused them."""
-        self._census.told(channel)
+        self._client_channels.prolong(channel)
         self.refusals.answered(states)
 
-    def begins(self, scope: str, subscribed: Told) -> None:
+    def begins(self, scope: str, subscribed: SubscribedTopics) -> None:
         """A line listens, to what it was told."""
         self.refusals.begins(scope, subscribed)
 
@@ -166,32 +168,32 @@ class Subscriber:
     @property
     def free(self) -> int:
         """How many channels could be created without taking one from somebody."""
-        return self._census.places.free(sum(listener.places for listener in self._all()))
+        return self._client_channels.places.free(sum(listener.places for listener in self._all()))
 
     @property
-    def looked(self) -> bool:
+    def has_looked(self) -> bool:
         """Whether it is known which topics there are: with thousands of queues the first look takes minutes."""
         return self._looks > 0
 
     @property
     def others(self) -> int:
         """How many of the client's channels are not ours."""
-        return self._census.places.others
+        return self._client_channels.places.others
 
-    def figures(self) -> Figures:
+    def figures(self) -> DaemonFigures:
         """How live capture does."""
-        stored, waiting = self.intake.stored, self.inbox
-        ticks, late = self._ticks(), (self._now() - self.intake.stored_until()).total_seconds()
-        return Figures(
+        stored, waiting = self.frame_store.stored, self.inbox
+        ticks, late = self._ticks(), (self._now() - self.frame_store.stored_until()).total_seconds()
+        return DaemonFigures(
             lines=tuple(
-                Line(
+                LineFigures(
                     number=listener.number,
                     phase=listener.phase,
                     topics=len(listener.topics),
                     details=len(listener.details),
                     connects=listener.connects,
                     losses=listener.losses,
-                    heard=listener.heard_topics,
+                    heard_topics=listener.heard_topics,
                     unheard_for=listener.silence.seconds(ticks),
                     down_for=listener.silence.now(ticks),
                     lost=listener.silence.reason,
@@ -199,12 +201,12 @@ class Subscriber:
                 for listener in self._listeners.values()
             ),
             silent_for=0.0
-            if any(listener.line.listening for listener in self._listeners.values())
-            else ticks - self._heard_at,
+            if any(listener.line.is_listening for listener in self._listeners.values())
+            else ticks - self._listening_at,
             queue=waiting.frames,
             queue_bytes=waiting.size,
             waiting_for=max(late, 0.0),
-            heard=waiting.heard,
+            received=waiting.received,
             dropped=waiting.dropped,
             new=stored.events_new,
             repeated=stored.events_repeated,
@@ -242,18 +244,18 @@ class Subscriber:
             return
         await first
         self.discovery_failing = None
-        intake = asyncio.create_task(self.intake.run())
+        frame_store = asyncio.create_task(self.frame_store.run())
         keeping = [
             asyncio.create_task(work)
             for work in (self._keep_discovering(), self._keep_counting(), self._keep_looking_awake())
         ]
         try:
-            while not stopping.done() and not intake.done():
-                await self._step(stopping, intake)
+            while not stopping.done() and not frame_store.done():
+                await self._step(stopping, frame_store)
         finally:
             for task in (*keeping, stopping):
                 task.cancel()
-            await self._close(intake)
+            await self._close(frame_store)
             await asyncio.gather(*keeping, return_exceptions=True)
 
     async def _step(self, *until: asyncio.Task[Any]) -> None:
@@ -262,15 +264,15 @@ class Subscriber:
         for listener in list(self._listeners.values()):
             listener.tick()
         self._leaving = [listener for listener in self._leaving if listener.channels()]
-        hearing = [listener.line.listening for listener in self._listeners.values()]
+        hearing = [listener.line.is_listening for listener in self._listeners.values()]
         if any(hearing):
-            self._heard_at = self._ticks()
+            self._listening_at = self._ticks()
         (self.listening.set if hearing and all(hearing) else self.listening.clear)()
         self._follow([])
         now = self._ticks()
         if now >= self._alive_due:
             sure = min((listener.line.sure_until for listener in self._all()), default=math.inf)
-            self.intake.alive(None if sure == math.inf else datetime.fromtimestamp(sure, UTC))
+            self.frame_store.alive(None if sure == math.inf else datetime.fromtimestamp(sure, UTC))
             self._alive_due = now + self._alive
         due = min((listener.line.due() for listener in self._listeners.values()), default=now + 1)
         woken = asyncio.ensure_future(self._wake.wait())
@@ -281,7 +283,7 @@ class Subscriber:
 
     _alive_due = 0.0
 
-    async def _close(self, intake: asyncio.Task[None]) -> None:
+    async def _close(self, frame_store: asyncio.Task[None]) -> None:
         self.look_awake()
         for listener in self._listeners.values():
             listener.stop()
@@ -291,12 +293,12 @@ class Subscriber:
         self.inbox.close()
         try:
             async with asyncio.timeout(STORING):
-                await intake
+                await frame_store
         except TimeoutError:
-            self._tell_lost(self.inbox.frames + self.intake.in_flight)
+            self._log_lost(self.inbox.frames + self.frame_store.in_flight)
 
     @staticmethod
-    def _tell_lost(notifications: int) -> None:
+    def _log_lost(notifications: int) -> None:
         if notifications:
             log.error(
                 "%s could not be stored in time and will not come again: coverage does not claim them, and the next"
@@ -397,14 +399,14 @@ class Subscriber:
                 log.error("%s needs a concrete id over WebSocket; only queues and users are filled in", template)
 
     async def _count_channels(self) -> None:
-        await self._census.count(self._creating)
+        await self._client_channels.count(self._creating)
 
     def _creating(self) -> int:
         channels = [channel for listener in self._all() for channel in (listener.line.current, listener.line.successor)]
         return sum(channel is not None and channel.phase is Phase.CREATING for channel in channels)
 
     def _lines_allowed(self) -> int:
-        return self._census.places.lines(len(self._listeners))
+        return self._client_channels.places.lines(len(self._listeners))
 
     def _spread(self, topics: Sequence[str]) -> None:
         channels = self._lines_allowed()
@@ -454,10 +456,10 @@ class Subscriber:
         if gone:
             listener.follow((), gone)
 
-    def _heard(self, notifications: Sequence[Observation]) -> None:
+    def _follow_heard(self, notifications: Sequence[Observation]) -> None:
         self._follow(
             [
-                Heard(notification.conversation_id, facts.ended_at is not None, facts.last_at)
+                ConversationSeen(notification.conversation_id, facts.ended_at is not None, facts.last_at)
                 for notification in notifications
                 if notification.conversation_id
                 and notification.facts
@@ -466,13 +468,13 @@ class Subscriber:
             ]
         )
 
-    def _follow(self, seen: list[Heard]) -> None:
+    def _follow(self, seen: list[ConversationSeen]) -> None:
         if not self._settings.follow_details:
             return
         room = {
             number: topic_placement.TOPICS_A_CHANNEL - len(listener.topics)
             for number, listener in self._listeners.items()
-            if listener.line.listening
+            if listener.line.is_listening
         }
         chosen = self._following.choose(seen, room, self._ticks())
         touched = {line for _, line in (*chosen.subscribe, *chosen.unsubscribe)}

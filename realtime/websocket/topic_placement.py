@@ -15,14 +15,14 @@ from typing import Final
 TOPICS_A_CHANNEL: Final = 1_000
 CHANNELS_A_CLIENT: Final = 20
 
-Lines = Mapping[int, tuple[str, ...]]
+TopicsByLine = Mapping[int, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
     """topics by line, in order; `unplaced` found no room within the channels allowed."""
 
-    lines: Lines
+    lines: TopicsByLine
     unplaced: tuple[str, ...]
 
 
@@ -36,7 +36,7 @@ class Change:
 
 def spread(
     topics: Sequence[str],
-    placed: Lines,
+    placed: TopicsByLine,
     *,
     channels: int = CHANNELS_A_CLIENT,
     per_channel: int = TOPICS_A_CHANNEL,
@@ -72,7 +72,7 @@ def _fill(line: list[str], topics: list[str], per_channel: int) -> list[str]:
     return topics[room:]
 
 
-def changes(before: Lines, after: Lines) -> dict[int, Change]:
+def changes(before: TopicsByLine, after: TopicsByLine) -> dict[int, Change]:
     """What differs, for each line that differs; a line that is new or gone is all added or all removed."""
     found = {}
     for number in sorted(before.keys() | after.keys()):
