@@ -1,4 +1,4 @@
-"""Whether this machine's clock can be believed: its jumps against monotonic time, and its distance from the platform.
+"""Clocks: jumps of this machine's clock, its distance from the platform's, standstills, counts of an hour.
 
 Pure: readings come in as numbers. A clock that jumps makes windows close too early or too late and spans of coverage
 that overlap or gape, so it is said, once for each jump, and for an hour in `/healthz`.
@@ -45,7 +45,7 @@ class Jumps:
 
 @dataclass(slots=True)
 class Awake:
-    """Whether this process goes on, or stood still: the machine slept, the process was stopped, or had too much to do.
+    """Notices that this process stood still: the machine slept, the process was stopped, or had too much to do.
 
     most: seconds between two looks that are no standing still.
     """
@@ -83,7 +83,7 @@ class Skew:
         self.steady = min((reading for _, reading in self._readings), key=abs, default=None)
 
     def forget(self) -> None:
-        """What was read before says nothing any more."""
+        """Forget the readings: the clock has been set."""
         self._readings.clear()
 
 
@@ -94,7 +94,7 @@ def corrected(now: datetime, skew: float | None) -> datetime:
 
 @dataclass(slots=True)
 class LastHour:
-    """How much a counter has grown within the last hour, to the minute."""
+    """Growth of a counter within the last hour, to the minute."""
 
     _readings: deque[tuple[float, int]] = field(default_factory=lambda: deque([(-HOUR, 0)]))
 

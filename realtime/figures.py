@@ -12,7 +12,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueFigures:
-    """How the door does. Counts since the start; oldest: seconds since the oldest message in hand came."""
+    """Figures of the SQS consumer. Counts since the start; oldest: seconds since the oldest message in hand came."""
 
     name: str = ""
     listening: bool = False
@@ -31,7 +31,7 @@ class QueueFigures:
 
 @dataclass(frozen=True, slots=True)
 class LedgerFigures:
-    """What a look at the ledger says. oldest_due: when the oldest window that is due ended, API text."""
+    """Figures of the ledger. oldest_due: when the oldest window that is due ended, API text."""
 
     verdicts: Mapping[str, int] = field(default_factory=dict)
     due: int = 0
@@ -40,7 +40,7 @@ class LedgerFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineFigures:
-    """How one line does."""
+    """Figures of a line."""
 
     number: int
     phase: str
@@ -56,7 +56,7 @@ class LineFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonFigures:
-    """How the daemon is, in numbers. Seconds are of the daemon's clock, counts since its start."""
+    """Figures of the daemon. Seconds are of the daemon's clock, counts since its start."""
 
     lines: tuple[LineFigures, ...] = ()
     sqs: QueueFigures | None = None

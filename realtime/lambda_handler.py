@@ -42,7 +42,7 @@ _CLOSING: Final = 1.0
 
 
 def handler(event: Call, context: LambdaContext | None = None) -> dict[str, Any]:
-    """One call. Answers as above; raises StoreError for a single event that cannot be stored now."""
+    """Answer a call, as above; raises StoreError for a single event that cannot be stored now."""
     until = time.monotonic() + _seconds_left(context)
     call = understand(event)
     if isinstance(call, ToReconcile):
@@ -83,7 +83,7 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
 
 
 def _read(items: Sequence[CallItem], source: str, at: str) -> tuple[list[Incoming], list[int]]:
-    """What the items hold, and which item each part of it is of."""
+    """Read the items; answers their events, and for each event the position of its item."""
     parsed: list[Incoming] = []
     owners: list[int] = []
     for position, item in enumerate(items):
@@ -94,7 +94,7 @@ def _read(items: Sequence[CallItem], source: str, at: str) -> tuple[list[Incomin
 
 
 def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[int, str]) -> dict[str, Any]:
-    """What the caller is told, in the words of its kind."""
+    """Answer to the caller, in the form that its kind expects."""
     if call.shape == "firehose":
         return {
             "records": [

@@ -1,4 +1,4 @@
-"""What a function on AWS may be called with, told apart by its shape. Pure.
+"""Calls of a function on AWS, recognised by their shape. Pure.
 
 One EventBridge event; a batch of an SQS queue, of a Kinesis stream, of a Firehose to be looked through; JSON text with
 objects one after another; a schedule, or a window to reconcile. Whatever is none of these is taken for an event, so
@@ -22,10 +22,10 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class LambdaContext(Protocol):
-    """What is needed of Lambda's context."""
+    """The part of Lambda's context that is used."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Until the function is ended."""
+        """Milliseconds until AWS ends the function."""
 
 
 EventBridgeEvent = TypedDict(
@@ -46,7 +46,7 @@ EventBridgeEvent = TypedDict(
 
 
 class SqsRecord(TypedDict):
-    """One message of a queue."""
+    """A message of a queue."""
 
     messageId: str
     body: str
@@ -63,14 +63,14 @@ class KinesisData(TypedDict):
 
 
 class KinesisRecord(TypedDict):
-    """One record of a stream."""
+    """A record of a stream."""
 
     kinesis: KinesisData
     eventSource: NotRequired[str]
 
 
 class EventSourceBatch(TypedDict):
-    """What an event source mapping of a queue or a stream hands over."""
+    """Batch that an event source mapping of a queue or a stream hands over."""
 
     Records: list[SqsRecord] | list[KinesisRecord]
 
@@ -83,7 +83,7 @@ class FirehoseRecord(TypedDict):
 
 
 class FirehoseBatch(TypedDict):
-    """What a Firehose has looked through before it writes it."""
+    """Batch that a Firehose hands over to be looked through before it writes the records."""
 
     deliveryStreamArn: str
     records: list[FirehoseRecord]
@@ -116,7 +116,7 @@ Shape = Literal["event", "sqs", "kinesis", "firehose"]
 
 @dataclass(frozen=True, slots=True)
 class CallItem:
-    """One piece of what came. name: by which its failure is reported, None where it has none."""
+    """A part of a call. name: by which its failure is reported, None where it has no name."""
 
     payload: bytes
     name: str | None
@@ -138,7 +138,7 @@ class ToReconcile:
 
 
 def understand(call: object) -> Delivery | ToReconcile:
-    """What a call wants. Never an error: what has no shape is an event that cannot be read."""
+    """Recognise a call. Never raises: a call without a known shape is an event that cannot be read."""
     if isinstance(call, Mapping):
         if (wanted := _to_reconcile(call)) is not None:
             return wanted
@@ -201,7 +201,7 @@ def _name(value: object) -> str | None:
 
 
 def _unpacked(data: object, record: Mapping[str, Any]) -> bytes:
-    """What stands in base64; the whole record if it does not."""
+    """Decode base64; the whole record if it is none."""
     if isinstance(data, str):
         try:
             return base64.b64decode(data, validate=True)

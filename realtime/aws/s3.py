@@ -1,4 +1,4 @@
-"""The door to Amazon S3: which objects a prefix has, and their bytes. Knows nothing of what they hold.
+"""Client of Amazon S3: lists the objects of a prefix and reads their bytes. It does not know what they hold.
 
 Region, profile, credentials, role and endpoint are those that AWS' own tools would use.
 """
@@ -34,7 +34,7 @@ class Readable(Protocol):
 
 
 class S3Object(NamedTuple):
-    """One object. size: bytes, as they lie there."""
+    """An object in S3. size: bytes, as they lie there."""
 
     bucket: str
     key: str
@@ -42,7 +42,7 @@ class S3Object(NamedTuple):
 
 
 class S3Store:
-    """One S3. Raises ObjectsError if AWS is not configured."""
+    """Client of S3. Raises ObjectsError if AWS is not configured."""
 
     def __init__(self) -> None:
         config = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 5})
@@ -70,7 +70,7 @@ class S3Store:
             raise _failure(address, error) from None
 
     def open(self, found: S3Object) -> Readable:
-        """An object's bytes."""
+        """Open an object to read its bytes."""
         try:
             return _Body(
                 f"s3://{found.bucket}/{found.key}", self._client.get_object(Bucket=found.bucket, Key=found.key)

@@ -1,4 +1,4 @@
-"""The door to Amazon SQS: the four calls that `sqs_consumer.py` needs, by boto3, and AWS' errors as one clear line.
+"""Client of Amazon SQS: the four calls that `sqs_consumer.py` needs, by boto3, and AWS' errors as one clear line.
 
 Region, profile, credentials, role and endpoint are those that AWS' own tools would use (`AWS_PROFILE`, `AWS_REGION`,
 `AWS_ENDPOINT_URL`, …); the region in the queue's address wins. It knows nothing of what a message says.
@@ -41,7 +41,7 @@ def region_of(url: str) -> str | None:
 
 
 class SqsQueue:
-    """One queue. receivers: how many calls will wait at a time. Raises QueueError if AWS is not configured."""
+    """An SQS queue. receivers: count of calls that wait at a time. Raises QueueError if AWS is not configured."""
 
     def __init__(self, url: str, *, receivers: int = 4, wait: int = WAIT) -> None:
         self._url, self._wait = url, wait
@@ -61,7 +61,7 @@ class SqsQueue:
             raise self._failure(error) from None
 
     def about(self) -> About:
-        """How the queue is set up."""
+        """Settings of the queue."""
         answer = self._call("get_queue_attributes", AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
         attributes = answer.get("Attributes", {})
         visibility = float(attributes.get("VisibilityTimeout", 30))

@@ -1,10 +1,10 @@
-"""From a queue into the book: messages are received, stored, and deleted only after the commit.
+"""Consumer of an SQS queue: receives messages, stores them, and deletes them only after the commit.
 
-It owns the threads that do so, the messages in hand, and coverage by this transport. It knows a queue by four calls
-(`sqs.py` makes them) and the book by its door. Several receivers wait for messages; one thread reads and stores, since
-more would only wait for each other; deleting has threads of its own, because it waits for the network. What is in hand
-stays invisible to others for as long as the store is slow. What cannot be understood is a dead letter and is left to
-the queue's redrive policy; where there is none it is deleted, or it would come again for ever.
+It owns the threads that do so, the messages in hand, and coverage by this transport. It makes four calls to a queue
+(`sqs.py` has them). Several receivers wait for messages; one thread reads and stores, since several would only wait for
+each other; deleting has threads of its own, because it waits for the network. Messages in hand stay invisible to others
+for as long as the store is slow. A message that cannot be understood becomes a dead letter and is left to the queue's
+redrive policy; where there is no policy it is deleted, or it would come again for ever.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Queue(Protocol):
     name: str
 
     def about(self) -> About:
-        """How the queue is set up."""
+        """Settings of the queue."""
 
     def receive(self) -> Sequence[Message]:
         """Up to ten messages; waits for the first one."""
@@ -89,7 +89,7 @@ class _MessageInHand:
 
 
 class SqsConsumer:
-    """One queue's way into the book. `look`, `start`, then `stop`; `look` and `stop` block, the others do not."""
+    """Brings the messages of a queue into the book. `look`, `start`, then `stop`; `look` and `stop` block."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class SqsConsumer:
             log.warning("%s left to be received again", count(len(self._hand), "message is", "messages are"))
 
     def figures(self) -> QueueFigures:
-        """How it does."""
+        """Figures of this consumer."""
         with self._lock:
             first = next(iter(self._hand.values()), None)
             lost = len(self._failing) >= len(self._receivers)

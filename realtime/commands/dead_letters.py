@@ -139,7 +139,7 @@ def _again(book: Book, letter: Letter, counts: dict[str, int]) -> None:
 
 
 def read_again(letter: Letter) -> list[Observation | Unreadable]:
-    """What a letter says now; nothing if it was a message about a channel that is gone."""
+    """Read a letter again; nothing if it was a message about a channel that is gone."""
     payload = letter.payload.encode(errors="surrogatepass")
     if letter.source != "websocket":
         return parse_all(payload, source=letter.source, received_at=letter.received_at)

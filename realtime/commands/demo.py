@@ -50,7 +50,7 @@ LATENCY: Final = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One way of reading the same window, as the platform's article counts it."""
+    """A way of reading the same window, counted as in the platform's article."""
 
     name: str
     initial: int | None
@@ -64,7 +64,7 @@ class Experiment:
 
 
 class Gaps(NamedTuple):
-    """What capture missed of one kind for one cause: how many conversations, and how many of them are filled by now."""
+    """Gaps of a kind with the same cause: count of conversations, and count of those that are filled by now."""
 
     kind: str
     cause: str
@@ -74,7 +74,7 @@ class Gaps(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What the demo ends with."""
+    """Result of the demo."""
 
     happened: int
     heard_live: int

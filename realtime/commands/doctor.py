@@ -43,7 +43,7 @@ _TOPICS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was tried: what was found, and what to do about it (empty: nothing)."""
+    """A check: its result, and advice (empty: nothing to do)."""
 
     name: str
     state: State
@@ -288,7 +288,7 @@ def _store_file(path: Path) -> Check:
 
 
 def _unwritable(path: Path) -> Check | None:
-    """Why the store cannot be written, if so: it, or what SQLite puts beside it. Tried with a file that has no name."""
+    """Check that fails if the store, or a file beside it, cannot be written. Tried with a nameless file."""
     folder = path.resolve().parent
     if path.exists() and not os.access(path, os.W_OK):
         return Check("store", "fail", f"{path} cannot be written by this user", "check its owner and permissions")
@@ -321,7 +321,7 @@ def _store_owner(path: Path, organization: tuple[str, str]) -> Check:
 
 
 def _refused(path: Path) -> Check | None:
-    """What the store says that the platform refused when a daemon asked for it last."""
+    """Check of the topics that the platform refused when a daemon asked for them last, by the store."""
     try:
         with Book.open(path, mode="ro") as book:
             topics = book.rejected_topics()

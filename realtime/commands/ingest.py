@@ -1,8 +1,8 @@
 """`rollbook ingest`: events from files and from S3, through the same write path as those that are heard.
 
-Lines, arrays, objects one after another, gzip or not: told by the bytes and never by a name. Twice the same is once,
-so a replay may be repeated, and an interrupted one begun again. A broken event is a dead letter, a broken file costs no
-other one.
+Lines, arrays, objects one after another, gzip or not: recognised by the bytes and never by a name. An event that comes
+twice is stored once, so a replay may be repeated, and begun again after an interruption. A broken event becomes a dead
+letter; a broken file does not stop the others.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BrokenFile(RollbookError):
 
 
 class Origin(NamedTuple):
-    """Where events come from. size: bytes, 0 where nobody knows."""
+    """A file or object with events. size: bytes, 0 where nobody knows."""
 
     name: str
     size: int
@@ -53,7 +53,7 @@ class Origin(NamedTuple):
 
 @dataclass(slots=True)
 class Ingested:
-    """What came of it. errors: (file, one line)."""
+    """Result of reading files. errors: (file, one line)."""
 
     files: int = 0
     bytes: int = 0
@@ -63,7 +63,7 @@ class Ingested:
     errors: list[tuple[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """One JSON object."""
+        """The result as a JSON object."""
         names = ("files", "bytes", "events_new", "events_repeated", "dead_letters")
         counts = {name: getattr(self, name) for name in names}
         return {**counts, "errors": [{"file": name, "error": line} for name, line in self.errors]}
@@ -111,7 +111,7 @@ def _lines(result: Ingested) -> Iterator[str]:
 
 
 def read_all(origins: Iterable[Origin], book: Book, *, advance: Callable[[str, int], None]) -> Ingested:
-    """Store everything that these hold. advance: told a file's name and how many more bytes of it were read.
+    """Store everything that these hold. advance: called with a file's name and how many more bytes of it were read.
 
     Raises StoreError if the book cannot take more; what was read until then is stored.
     """

@@ -101,7 +101,7 @@ def _sqs(settings: Settings) -> Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What only tests, the demo and the command line change.
+    """Options that only tests, the demo and the command line change.
 
     now: the organisation's clock. look_every: how often the ledger is looked at. reconcile: whether it is at all.
     queue: how the queue of the settings is reached. round_within: how long a round over the ledger may take. wall: this
@@ -120,7 +120,7 @@ class Options:
 
 
 class Daemon:
-    """One daemon. `run` once; `stop` and `reload` from the loop's own thread."""
+    """The daemon. `run` once; `stop` and `reload` from the loop's own thread."""
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class Daemon:
         return 0
 
     async def _organization(self, api: Api) -> Organization:
-        """Whose token this is; asked until there is an answer. Raises RollbookError for what a person has to mend."""
+        """Ask whose token this is until there is an answer. Raises RollbookError for what a person has to mend."""
         said = None
         while True:
             try:
@@ -258,7 +258,7 @@ class Daemon:
             await asyncio.to_thread(book.close)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What `work` answers; None if the daemon is stopped before (tries go on for minutes where nobody answers)."""
+        """Answer of `work`; None if the daemon is stopped before (tries go on for minutes where nobody answers)."""
         working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
         try:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -282,7 +282,7 @@ class Daemon:
         return api.now if self._options.now is _utc_now else self._options.now
 
     async def figures(self) -> DaemonFigures:
-        """How the daemon is. Reads the ledger of the last 31 days, and does not wait long for it."""
+        """Figures of the daemon. Reads the ledger of the last 31 days, and does not wait long for it."""
         started = self.ready.is_set() and (self.supervisor is None or self.supervisor.has_looked)
         starting = None if started else time.monotonic() - self._began
         if self._book is None or self._api is None:
@@ -317,7 +317,7 @@ class Daemon:
         self._vitals.count(letters, dropped, tick)
 
     async def _ledger(self, book: Book) -> LedgerFigures | str:
-        """How many windows have each verdict, and which wait; or why that cannot be told. One look at a time."""
+        """Counts of windows by verdict, and of windows that wait; or an error's text. Never two reads at a time."""
         since = to_text(self._options.now() - timedelta(days=31))
         due = partial(status.oldest_due, width=self.settings.width, since=self.settings.since)
 
@@ -395,7 +395,7 @@ class Daemon:
             log.warning("a reconciliation was interrupted; it will be run again")
 
     async def _reconcile(self, api: Api, book: Book) -> None:
-        """One look at the ledger. What goes wrong is said and tried again at the next look."""
+        """Run a round over the ledger. An error is logged, and the next round tries again."""
         how = Round(
             command="daemon",
             wait=0.0,

@@ -36,7 +36,7 @@ _SETTLING: Final = 600.0
 
 @dataclass(slots=True)
 class Vitals:
-    """One for a run. began, round_at: monotonic seconds; round_at: when a round ended well, or read a window.
+    """Signs of health. began, round_at: monotonic seconds; round_at: when a round ended well, or read a window.
 
     last_event: when the newest event of earlier runs came, API text.
     """
@@ -138,7 +138,7 @@ def judge(figures: DaemonFigures) -> tuple[str, list[str]]:
 
 
 def _judge_ages(figures: DaemonFigures, degraded: list[str]) -> None:
-    """What goes on and gets nowhere; what this machine's clock and the last hour say."""
+    """Judge work that goes on and gets nowhere, this machine's clock, and the counts of the last hour."""
     if figures.counting_failing:
         degraded.append(f"the client's channels cannot be counted: {figures.counting_failing}")
     if figures.looked_ago is not None and figures.looked_ago > _LOOK_LATE:
@@ -183,7 +183,7 @@ def _long(seconds: float) -> str:
 
 
 def hearing(figures: DaemonFigures) -> str:
-    """What is heard now, in a few words."""
+    """Topics that are heard now, in a few words."""
     topics, lines = sum(line.heard_topics for line in figures.lines), len(figures.lines)
     refused = f", {figures.refused} refused" if figures.refused else ""
     return f"{count(topics, 'topic')} on {count(lines, 'line')}{refused}"

@@ -21,7 +21,7 @@ from rollbook.genesys.errors import RollbookError, SettingsError
 
 
 class FiguresSource(Protocol):
-    """Whoever knows the figures."""
+    """Source of the figures: the daemon."""
 
     async def figures(self) -> DaemonFigures: ...
 

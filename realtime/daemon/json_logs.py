@@ -12,7 +12,7 @@ class JsonLines(Lines):
     """time (UTC), level, logger, message, and the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Format a record as a line of JSON."""
         said = {
             "time": self.formatTime(record),
             "level": record.levelname.lower(),

@@ -1,9 +1,9 @@
-"""What was heard and is not stored yet: a bounded, counted queue between the sockets and the book.
+"""Frames that are not stored yet: a bounded, counted queue between the sockets and the book.
 
 Frames go in from the sockets without waiting, in the order heard; notes about coverage go in among them, so that the
 ledger never says "heard until now" before what was heard has been stored. When it is full, frames are dropped and
-counted, and the first drop is told at once, because from then on the channel does not hear. Knows neither sockets nor
-the store.
+counted, and the first drop is reported at once, because from then on the channel does not hear. Knows neither sockets
+nor the store.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ InboxItem = Frame | CoverageBegin | CoverageEnd
 
 
 class PausableSource(Protocol):
-    """A source that can be told to wait."""
+    """A source that can be made to wait."""
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
@@ -104,13 +104,13 @@ class Inbox:
         self._ready.set()
 
     def crowded(self) -> bool:
-        """Whether more comes than is stored at the moment, so that sources should be held back."""
+        """Answer if more comes than is stored at the moment, so that sources should wait."""
         return self.frames >= CROWD or self.size * 4 >= self._size_limit * 3
 
     def pause(self, source: PausableSource) -> bool:
         """Let a source wait until there is room, a second at most, if what is here is being taken at all.
 
-        Answers whether it was told to wait.
+        Answers if it waits now.
 
         A burst then waits in the network's buffers. Behind a disk that stands still nobody waits: a socket that is not
         read is closed by its server, so it is better to read and drop.
@@ -129,7 +129,7 @@ class Inbox:
             source.resume()
 
     def has_room(self) -> bool:
-        """Whether it has emptied enough for the channels that dropped frames to begin again."""
+        """Answer if it is empty enough for the channels that dropped frames to begin again."""
         return self.frames <= self._limit // 2 and self.size <= self._size_limit // 2
 
     def take_again(self, serial: int) -> None:
@@ -164,5 +164,5 @@ class Inbox:
         return taken
 
     def oldest(self) -> datetime | None:
-        """When the oldest frame that still waits was received."""
+        """Time at which the oldest waiting frame was received."""
         return next((item.received_at for item in self._items if isinstance(item, Frame)), None)

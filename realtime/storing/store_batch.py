@@ -1,4 +1,4 @@
-"""Stores a batch and says, item by item, what could not be stored: for doors that can have an item delivered again.
+"""Stores a batch and reports each item that could not be stored: for sources that can deliver an item again.
 
 What the book can never take becomes a dead letter and takes no neighbour with it; what it cannot take now is reported.
 It waits for nothing but the commit. (`store_frames.py` does the same for sockets, which cannot send anything again.)
@@ -26,7 +26,7 @@ _OF_THE_FILE: Final = (StoreBusy, StoreFull, StoreUnwritable, TimeoutError)
 
 @dataclass(slots=True)
 class BatchOutcome:
-    """What became of a batch. failed: position → why it is not stored. file_fails: the file is why, so wait for it."""
+    """Outcome of storing a batch. failed: position → why it is not stored. file_fails: the file is the reason, wait."""
 
     new: int = 0
     repeated: int = 0
@@ -35,7 +35,7 @@ class BatchOutcome:
     file_fails: bool = False
 
     def count(self, recorded: Recorded) -> None:
-        """Add what the book says."""
+        """Add the book's counts."""
         self.new += recorded.events_new
         self.repeated += recorded.events_repeated
         self.dead_letters += recorded.dead_letters
@@ -85,5 +85,5 @@ def unstorable(item: Incoming, error: Exception) -> Unreadable:
 
 
 def is_last_resort(item: Incoming) -> bool:
-    """Whether it is such a dead letter itself: what cannot be stored then is no fault of the item's."""
+    """Answer if it is such a dead letter itself: if it cannot be stored, then that is no fault of the item's."""
     return isinstance(item, Unreadable) and item.error.startswith(_CANNOT)

@@ -18,7 +18,7 @@ from functools import lru_cache, partial
 from typing import Final, TypeVar
 
 from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
-from realtime.storing.store_batch import is_last_resort, unstorable
+from realtime.storing.store_batch import Incoming, is_last_resort, unstorable
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
 from rollbook.genesys.program.terminal import count
@@ -41,13 +41,12 @@ TEMPLATES: Final = 200
 OTHER: Final = "other"
 
 T = TypeVar("T")
-Incoming = Observation | Unreadable
 OnNotifications = Callable[[Sequence[Observation]], None]
 
 
 @dataclass(slots=True)
 class Stored:
-    """What has been stored since the start."""
+    """Counts of what has been stored since the start."""
 
     events_new: int = 0
     events_repeated: int = 0
@@ -57,7 +56,7 @@ class Stored:
     failing: str | None = None  # why the book takes nothing now
 
     def count(self, topic: str) -> None:
-        """One more on that topic. What is no topic of the platform's must not fill the memory."""
+        """Count a notification on that topic. Topics that the platform does not have must not fill the memory."""
         name = _template(topic) if len(topic) <= LONGEST else OTHER
         if name not in self.by_template and len(self.by_template) >= TEMPLATES:
             name = OTHER
@@ -166,7 +165,7 @@ class FrameStore:
             self.stored.failing = None
 
     async def _one_by_one(self, batch: list[Incoming], error: Exception) -> Recorded | None:
-        """One item of the batch cannot be stored at all: find it, and keep it as a dead letter."""
+        """Find the item of a batch that cannot be stored at all, and keep it as a dead letter."""
         if len(batch) > 1:
             middle = len(batch) // 2
             for part in (batch[:middle], batch[middle:]):
@@ -253,5 +252,5 @@ class FrameStore:
 
 
 def _mendable(error: StoreError) -> bool:
-    """Whether the disk or another program may let us write later."""
+    """Answer if the disk or another program may let us write later."""
     return isinstance(error, StoreBusy | StoreFull | StoreUnwritable)

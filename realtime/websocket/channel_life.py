@@ -1,9 +1,9 @@
-"""The life of a notification channel, as a table: which event in which phase leads to which actions.
+"""The life of a notification channel, as a table: which event in which phase leads to which commands.
 
 A *line* is a set of topics that one socket should always hear. It is served by one channel at a time, and by two while
 one takes over from the other. Rules (the platform's, with their sources in docs/daemon.md):
 
-- A channel is created, told its topics, then connected to; it hears from then on, on one socket.
+- A channel is created, subscribed, then connected to; it hears from then on, on one socket.
 - It lives 24 hours. Long before, the line moves to a new channel: the new socket hears before the old one goes. Where
   no channel is free (20 a client), the same channel is subscribed again, which prolongs its life.
 - `socket_closing` announces the end of a socket: the same move; without a free channel, a second socket on the same
@@ -21,7 +21,7 @@ one takes over from the other. Rules (the platform's, with their sources in docs
   and when its channel turns out to be gone: a server that accepts and then closes is a failing server. A return that
   ends with "gone" has waited already: the new channel is made at once, unless the one that is gone never listened.
 
-Time comes in as a `Moment`, actions go out. Nothing here opens, sleeps, draws or logs, or knows a topic or an address.
+Time comes in as a `Moment`, commands go out. Nothing here opens, sleeps, draws or logs, or knows a topic or an address.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class LineChannels:
 
     @property
     def is_listening(self) -> bool:
-        """Whether a socket hears the line's topics."""
+        """A socket hears the line's topics."""
         return any(
             channel is not None and channel.phase is Phase.LISTENING for channel in (self.current, self.successor)
         )
@@ -225,7 +225,7 @@ class LineChannels:
             channel.is_stable = True
 
     def _take_over(self, channel: ChannelState, moment: Moment) -> Iterator[ChannelCommand]:
-        """`channel` hears: whichever served the line before may go."""
+        """Let `channel`, which listens now, serve the line; the channel before it may go."""
         former = self.current
         if former is None or channel is not self.successor:
             return
@@ -234,7 +234,7 @@ class LineChannels:
         yield from self._let_go(former, moment, reason="rolled over")
 
     def _let_go(self, channel: ChannelState, moment: Moment, *, reason: str) -> Iterator[ChannelCommand]:
-        """`channel` is not needed any more. One that hears is asked how long it did."""
+        """Let a channel go that is not needed any more. If it listens, a last ping asks if it is still there."""
         if channel.phase is Phase.LISTENING:
             channel.end_reason = reason
             self.leaving.append(channel)
@@ -244,7 +244,7 @@ class LineChannels:
             yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
     def _died(self, channel: ChannelState, moment: Moment, *, at: float, reason: str) -> Iterator[ChannelCommand]:
-        """The socket of a listening channel hears no more, the channel itself may still be there."""
+        """End the socket of a listening channel; the channel itself may still be there."""
         self._forget_failures(channel, moment)
         yield _end_coverage(channel, moment, at, "rolled over" if self._is_being_replaced(channel) else reason)
         yield from self._drop_slow_successor(channel)
@@ -259,7 +259,7 @@ class LineChannels:
         yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
     def _is_being_replaced(self, channel: ChannelState) -> bool:
-        """Whether a second socket on the same channel is about to replace this one."""
+        """Answer if a second socket on the same channel is about to replace this one."""
         second = self.successor
         return second is not None and second.same_channel_as == channel.serial and second.phase is not Phase.WAITING
 
@@ -372,7 +372,7 @@ def _resume(line: LineChannels, channel: ChannelState, event: ChannelEvent, mome
 
 
 def _heard_until(line: LineChannels, channel: ChannelState, moment: Moment) -> float:
-    """A socket that speaks has heard until now; one that has missed a heartbeat, until its last word."""
+    """End of coverage of a socket: now if its last frame is recent, else the time of its last frame."""
     until = (
         moment.wall if moment.tick - channel.last_frame_at <= line.timings.beats_every else channel.last_frame_wall_at
     )
@@ -380,7 +380,7 @@ def _heard_until(line: LineChannels, channel: ChannelState, moment: Moment) -> f
 
 
 def _end_coverage(channel: ChannelState, moment: Moment, at: float, reason: str) -> ChannelCommand:
-    """The span ends at that moment; not later than now, where the clock has been set back since."""
+    """Command that ends coverage at that moment; not later than now, where the clock has been set back since."""
     return ChannelCommand(CommandKind.END_COVERAGE, channel.serial, at=min(at, moment.wall), reason=reason)
 
 
@@ -482,7 +482,7 @@ def _stop(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment
 
 
 def _left(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Iterator[ChannelCommand]:
-    """It has answered, or will not: it was heard until the last proof."""
+    """End the channel after its last ping: coverage ends at the last proof."""
     if event.kind is EventKind.TICK and moment.tick < channel.phase_ends_at:
         return
     line.leaving.remove(channel)

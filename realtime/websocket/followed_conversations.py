@@ -1,4 +1,4 @@
-"""Whose detail events are subscribed: conversations heard live, until they end, the oldest giving way first.
+"""Conversations that are followed in detail: from their first event until they end, the oldest giving way first.
 
 Detail events need a concrete conversation id over WebSocket. This is only the choice, as a value: which conversation is
 followed on which line, what to subscribe and what to let go. It does not know how topics are spelled or sent.
@@ -19,7 +19,7 @@ LINGER: Final = 60.0
 
 
 class ConversationSeen(NamedTuple):
-    """What an event says of a conversation. last_at: the latest time that the event bears, API text."""
+    """An event's facts about a conversation. last_at: the latest time that the event bears, API text."""
 
     conversation_id: str
     ended: bool
@@ -35,7 +35,7 @@ class ConversationEnd(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FollowChanges:
-    """What to subscribe and unsubscribe: (conversation id, line)."""
+    """Conversations to subscribe and to unsubscribe: (conversation id, line)."""
 
     subscribe: tuple[tuple[str, int], ...] = ()
     unsubscribe: tuple[tuple[str, int], ...] = ()

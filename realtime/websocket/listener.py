@@ -1,4 +1,4 @@
-"""One line at work: does what its channel's life says, through the API and a socket, and tells it what came of it.
+"""Listener of a line: carries out the commands of its channel's life by the API and a socket, and reports the results.
 
 It owns the line's topics and the channels that serve them, and decides nothing about when: that is `channel_life.py`.
 What is heard goes into the inbox as it came; of its content only the platform's messages about the channel are read
@@ -65,7 +65,7 @@ _LOOK_AGAIN: Final = 10.0
 
 
 class Listener:
-    """Serves one line."""
+    """Serves a line."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Listener:
 
     @property
     def places(self) -> int:
-        """How many of the client's channels it uses, or is about to create."""
+        """Count of the client's channels that it uses, or is about to create."""
         coming = (
             channel
             for channel in (self.line.current, self.line.successor)
@@ -125,7 +125,7 @@ class Listener:
 
     @property
     def heard_topics(self) -> int:
-        """How many topics coverage claims now."""
+        """Count of topics that coverage claims now."""
         session = self._serving()
         claims = session is not None and session.unproven_since is None and not session.is_dropping
         return len(session.subscribed.heard_topics()) if session is not None and claims else 0
@@ -161,13 +161,13 @@ class Listener:
                 self._align()
 
     def _reads_on(self, session: ChannelSession) -> None:
-        """Since when what is read from now on may have lain there was noted when the socket began to wait."""
+        """Note that a pause is over. When it began, frames that are read from now on were noted as doubtful."""
         session.reads_again = False
         session.report_to(self.line)
         self.line.frames_lay_unread(session.serial, math.inf, self._desk.moment())
 
     def doubt_since(self, since: datetime) -> bool:
-        """What is read from now on may have lain there since that moment; answers whether that is to be asked about."""
+        """Note that frames read from now on may have lain there since then; answers if pings must ask about it."""
         self._report_frames()
         moment, before = self._desk.moment(), self.line.sure_until
         for serial in self._sessions:
@@ -261,7 +261,7 @@ class Listener:
         return to_text(min(datetime.fromtimestamp(channel.last_proof_at, UTC), now) if channel else now)
 
     async def _verify(self, session: ChannelSession) -> None:
-        """Hold the platform's list against ours: what it has lost was heard until it was last seen there."""
+        """Compare the platform's list with ours: coverage of lost topics ends when they were last seen there."""
         assert session.channel is not None
         at, connection = self._desk.now(), session.connection
         listed = await self._api.subscriptions(session.channel)
@@ -286,7 +286,7 @@ class Listener:
     async def _subscribe(
         self, session: ChannelSession, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
     ) -> None:
-        """Tell the platform base topics and those of details; keep what it said. Raises NotFound, RollbookError."""
+        """Subscribe base topics and those of details; keep the answer. Raises NotFound, RollbookError."""
         assert session.channel is not None
         listed = [*topics, *(topic for followed in details.values() for topic in followed)]
         goes_on = partial(self._apply, ChannelEvent(EventKind.GOES_ON, session.serial))
@@ -341,7 +341,7 @@ class Listener:
             self._claim(session, at)
 
     def _claim(self, session: ChannelSession, at: str, topics: tuple[str, ...] | None = None) -> None:
-        """Let coverage begin; of all that the channel hears, unless it is told of which."""
+        """Let coverage begin: of these topics, or of all that the channel hears."""
         claimed = session.subscribed.heard_topics() if topics is None else topics
         if claimed and not session.is_dropping:
             self._inbox.note(CoverageBegin(session.serial, self.scope, claimed, at))
@@ -377,7 +377,7 @@ class Listener:
             )
         steps: dict[CommandKind, Callable[[ChannelSession, ChannelCommand], Coroutine[Any, Any, ChannelEvent]]] = {
             CommandKind.CREATE: self._create,
-            CommandKind.SUBSCRIBE: self._tell_all,
+            CommandKind.SUBSCRIBE: self._subscribe_all,
             CommandKind.CONNECT: self._connect,
             CommandKind.RENEW: self._renew,
             CommandKind.CONFIRM_BEFORE_CLOSING: self._confirm,
@@ -416,7 +416,7 @@ class Listener:
             EventKind.CREATED, command.serial, command.ticket, expires_at=ends(session.channel, self._desk.now())
         )
 
-    async def _tell_all(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
+    async def _subscribe_all(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
         if self.topics or self.details:
             await self._subscribe(session, self.topics, self.details.topics(), replace=True)
         session.proven_connection = session.connection + 1

@@ -1,4 +1,4 @@
-"""Which topics the platform refuses, by its last answer to each: here, and in the book for whoever asks later.
+"""Topics that the platform refuses, by its last answer to each: here, and in the book for whoever asks later.
 
 A refusal ends when the topic is permitted, or not wanted any more. What the book keeps from an earlier run explains
 gaps until the platform has answered, and is not counted before. Detail events are refused by template: conversations
@@ -46,7 +46,7 @@ class Refusals:
         return tuple(sorted({lacks for topic in asked for lacks in self._topics.get(topic, ())}))
 
     def begins(self, scope: str, subscribed: SubscribedTopics) -> None:
-        """Say how much a line hears, now that it listens."""
+        """Log how many topics a line hears, now that it listens."""
         permitted, refused = len(subscribed.heard_topics()), subscribed.refused
         if refused:
             to_do = mend(self.missing(refused))
@@ -66,7 +66,7 @@ class Refusals:
         self._kept.update(row["topic"] for row in await asyncio.to_thread(self._book.rejected_topics))
 
     def answered(self, states: Sequence[TopicState]) -> None:
-        """The platform took topics, or refused them. Where it names part of a combined topic, that counts."""
+        """Note that the platform took topics, or refused them. A named part of a combined topic counts."""
         named = {name: state for state in states if not state.permitted for name in expand(state.id)}
         taken = {_topic(name) for state in states if state.permitted for name in expand(state.id) if name not in named}
         self._forget(taken)
@@ -89,7 +89,7 @@ class Refusals:
 
     @staticmethod
     def _say(refused: Mapping[str, TopicState]) -> None:
-        """One line for all that lack the same: where a role lacks a permission, thousands do."""
+        """Log a line for all topics that lack the same permission: there may be thousands."""
         alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for name, state in refused.items():
             log.debug("refused: %s", name)
@@ -128,16 +128,16 @@ class Refusals:
 
 
 def _topic(name: str) -> str:
-    """What is refused where a plain topic is: itself, or of one conversation's detail events the template."""
+    """Name under which a refused topic is kept: its own, or the template for detail events of a conversation."""
     member = detail_member(name)
     return name if member is None else f"{DETAIL_EVENTS}.{member}"
 
 
 def remedy(missing: Sequence[str]) -> str:
-    """What to do about a refusal; nothing where the platform names no permission."""
+    """Advice about a refusal; empty where the platform names no permission."""
     return f"give the OAuth client's role {', '.join(missing)}" if missing else ""
 
 
 def mend(missing: Sequence[str]) -> str:
-    """The same, to put behind the refusal."""
+    """Advice, with a colon, to put behind the refusal."""
     return f": {remedy(missing)}" if missing else ""

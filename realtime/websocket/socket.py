@@ -1,4 +1,4 @@
-"""The one door to `websockets`: a connection to a notification channel that hands every frame on and does nothing else.
+"""Sockets, by `websockets`: a connection to a notification channel hands every frame on and does nothing else.
 
 Frames leave through a callback, straight from the protocol, with no task and no queue in between: nothing that happens
 behind the callback can stall the socket or its answers to the server. Knows no topic, no JSON and no back-off. The
@@ -46,7 +46,7 @@ class SocketRefused(Exception):
 
 
 class Socket:
-    """One open connection."""
+    """An open connection."""
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
@@ -130,13 +130,13 @@ class _Connection(ClientConnection):
     _parts: list[bytes] | None = None
     _binary = False
     _open = False
-    _told = False
+    _has_reported = False
 
     def opened(self) -> None:
-        """The handshake is done and the caller has the connection: from now on its end is told."""
+        """Note that the caller has the connection: from now on its end is reported."""
         self._open = True
         if self.connection_lost_waiter.done():
-            self._tell()
+            self._report_end()
 
     def process_event(self, event: Any) -> None:
         if self.response is not None and isinstance(event, Frame):
@@ -162,12 +162,12 @@ class _Connection(ClientConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._open:
-            self._tell()
+            self._report_end()
 
-    def _tell(self) -> None:
-        if self._told:
+    def _report_end(self) -> None:
+        if self._has_reported:
             return
-        self._told = True
+        self._has_reported = True
         sent = self.protocol.close_sent
         if sent is not None and sent.code == CloseCode.MESSAGE_TOO_BIG:
             self.on_frame(b"", f"frame of more than {self.max_frame} bytes; the connection had to be closed")
@@ -189,7 +189,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _words(error: BaseException) -> str:
-    """What went wrong without where: the text of some errors holds the address."""
+    """Words for an error without the address, which the text of some errors holds."""
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError) and error.strerror:

@@ -1,4 +1,4 @@
-"""What a channel has been told to hear, what the platform refused of it, and how it is told.
+"""Subscriptions of a channel: the topics it has, the topics the platform refused, and the requests that change them.
 
 A topic that is refused costs no other: the platform is asked to ignore errors, and a request that it refuses as a whole
 is made again in halves, and what spoils a combined topic is left out of the others like it. Knows no socket and no life
@@ -36,7 +36,7 @@ class SubscribedTopics:
     let_go: set[str] = field(default_factory=set)  # plain ones in small letters, until they are seen to be off the list
 
     def copy(self) -> SubscribedTopics:
-        """The same list, for another socket on the same channel."""
+        """Copy of the list, for another socket on the same channel."""
         return SubscribedTopics(
             dict(self.topics), set(self.refused), dict(self.details), dict(self.spoils), set(self.let_go)
         )
@@ -47,7 +47,7 @@ class SubscribedTopics:
         return tuple(name for name in names if name not in self.refused)
 
     def take_answer(self, topics: Sequence[str], states: Iterable[TopicState]) -> None:
-        """The platform was told `topics`, and answered so."""
+        """Note the platform's answer to `topics`."""
         self.topics.update(dict.fromkeys(topics))
         names = {name for topic in topics for name in expand(topic)}
         self.refused -= names
@@ -55,7 +55,7 @@ class SubscribedTopics:
         self.let_go.difference_update(map(str.lower, names))
 
     def forget(self, topics: Iterable[str]) -> tuple[str, ...]:
-        """These were taken off; answers the plain topics."""
+        """Take topics off the list; answers the plain topics."""
         names: list[str] = []
         for topic in topics:
             self.topics.pop(topic, None)
@@ -73,7 +73,7 @@ class SubscribedTopics:
         return added, [topic for topic in self.topics if topic not in wanted_topics]
 
     def lost(self, listed: Iterable[str]) -> list[str]:
-        """Which of the topics are not in the platform's list, though it took them. Combined or plain, it is one."""
+        """Topics that are not in the platform's list, though it took them. Combined or plain makes no difference."""
         there = {name.lower() for topic in listed for name in expand(topic)}
         return [
             topic
@@ -82,7 +82,7 @@ class SubscribedTopics:
         ]
 
     def surplus(self, listed: Iterable[str]) -> list[str]:
-        """Which of the platform's list were let go: what is said on a socket may be lost."""
+        """Topics of the platform's list that were let go: a request on a socket may be lost."""
         found: list[str] = []
         there: set[str] = set()
         for topic in listed:
@@ -120,7 +120,7 @@ async def ask(
     spoils: dict[str, str] | None = None,
     on_answer: Callable[[], None] = lambda: None,
 ) -> list[TopicState]:
-    """Tell the platform: replace the channel's list, or add to it. Raises NotFound: the channel is gone; ApiError.
+    """Subscribe: replace the channel's list, or add to it. Raises NotFound: the channel is gone; ApiError.
 
     spoils: what is known to spoil combined topics; what is found is added. on_answer: called when a request has been
     answered, of which there may be many.
@@ -135,7 +135,7 @@ async def ask(
 
 
 class _Asking:
-    """One list on its way. What a request as a whole is refused for is looked for by halves, with bounded patience."""
+    """A list on its way. If a request is refused as a whole, halves of it show which topic is wrong, within a limit."""
 
     def __init__(self, api: Api, channel: Channel, spoils: dict[str, str], on_answer: Callable[[], None]) -> None:
         self._api, self._channel, self._spoils, self._on_answer = api, channel, spoils, on_answer

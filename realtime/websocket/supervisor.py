@@ -1,4 +1,4 @@
-"""The supervisor: which topics there are, which line hears which, and that time passes for all of them.
+"""Supervisor of the lines: finds the topics, places them on lines, and lets time pass for each line.
 
 It looks for queues (and users) at the start and every few minutes, spreads their topics over lines, lets the lines
 listen, and has what they hear stored. It does not know how a channel lives or how the book is written.
@@ -148,17 +148,17 @@ class Supervisor:
         self._wake.set()
 
     def made(self, channel: Channel) -> None:
-        """A channel was created."""
+        """Note that a channel was created."""
         if self._client_channels.made(channel):
             self._crowded.set()
 
     def answered(self, channel: Channel, states: Sequence[TopicState]) -> None:
-        """The platform took topics of a channel, which prolongs its life, or refused them."""
+        """Note that the platform took topics of a channel, which prolongs its life, or refused them."""
         self._client_channels.prolong(channel)
         self.refusals.answered(states)
 
     def begins(self, scope: str, subscribed: SubscribedTopics) -> None:
-        """A line listens, to what it was told."""
+        """Log that a line listens."""
         self.refusals.begins(scope, subscribed)
 
     def refused_members(self) -> Collection[str]:
@@ -167,21 +167,21 @@ class Supervisor:
 
     @property
     def free(self) -> int:
-        """How many channels could be created without taking one from somebody."""
+        """Count of channels that could be created without taking another program's."""
         return self._client_channels.places.free(sum(listener.places for listener in self._all()))
 
     @property
     def has_looked(self) -> bool:
-        """Whether it is known which topics there are: with thousands of queues the first look takes minutes."""
+        """The topics are known: with thousands of queues the first look takes minutes."""
         return self._looks > 0
 
     @property
     def others(self) -> int:
-        """How many of the client's channels are not ours."""
+        """Count of the client's channels that are not ours."""
         return self._client_channels.places.others
 
     def figures(self) -> DaemonFigures:
-        """How live capture does."""
+        """Figures of live capture."""
         stored, waiting = self.frame_store.stored, self.inbox
         ticks, late = self._ticks(), (self._now() - self.frame_store.stored_until()).total_seconds()
         return DaemonFigures(
@@ -344,7 +344,7 @@ class Supervisor:
             log.warning("cannot look for queues now, will again: %s", why)
 
     async def _keep_counting(self) -> None:
-        """Where places are taken from each other, see at once who has them, or it would go on until the next look."""
+        """Count channels at once where programs take places from each other: it would go on until the next look."""
         while True:
             await self._crowded.wait()
             self._crowded.clear()
@@ -486,5 +486,5 @@ class Supervisor:
 
     @property
     def followed(self) -> int:
-        """How many conversations are followed in detail."""
+        """Count of conversations that are followed in detail."""
         return len(self._following.on_line)

@@ -41,7 +41,7 @@ async def attempt(what: str, work: Callable[[], Awaitable[None]], *, within: flo
 
 
 async def apart(work: Callable[[], T]) -> T:
-    """What `work` answers, from a thread that ends with the process. (The loop waits for its own ones at the end.)"""
+    """Run `work` in a thread that ends with the process. (The loop waits for its own threads at the end.)"""
     answer: Future[T] = Future()
     answer.set_running_or_notify_cancel()  # nobody can call it back
 

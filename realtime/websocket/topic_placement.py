@@ -1,4 +1,4 @@
-"""Which topics go on which line: the platform's limits, few requests, and no topic moved without need.
+"""Placement of topics on lines: within the platform's limits, with few requests, and no topic moved without need.
 
 A line is a number here. Lines that stand keep what they have; what vanished leaves them, what appeared goes where there
 is room, to the emptiest line first, so that a change touches few channels (each one touched costs a request). Nothing
@@ -28,7 +28,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to tell one line's channel."""
+    """Change of a line: topics to add and topics to remove."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -73,7 +73,7 @@ def _fill(line: list[str], topics: list[str], per_channel: int) -> list[str]:
 
 
 def changes(before: TopicsByLine, after: TopicsByLine) -> dict[int, Change]:
-    """What differs, for each line that differs; a line that is new or gone is all added or all removed."""
+    """Changes by line; all topics of a new line are added, and all of a line that is gone are removed."""
     found = {}
     for number in sorted(before.keys() | after.keys()):
         old, new = before.get(number, ()), after.get(number, ())
@@ -89,12 +89,12 @@ def _without(these: Iterable[str], those: Iterable[str]) -> tuple[str, ...]:
 
 
 def others(in_use: int, ours: int) -> int:
-    """How many of the client's channels are not ours: of another program, or left by an earlier run of this one."""
+    """Count of the client's channels that are not ours: another program's, or left by an earlier run."""
     return max(in_use - ours, 0)
 
 
 def free(in_use: int, ours: int, ours_in_use: int, *, limit: int = CHANNELS_A_CLIENT) -> int:
-    """How many channels can be created without taking one from somebody.
+    """Count of channels that can be created without taking another program's.
 
     in_use: what the platform counted; ours: how many of those this process made; ours_in_use: how many it still uses.
     Those of ours that are not in use any more count as free: without a connection, the platform evicts them first.
