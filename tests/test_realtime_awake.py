@@ -112,7 +112,7 @@ def test_a_new_socket_is_not_in_doubt() -> None:
 
 async def listens(platform: Platform, seconds: float, happens: Callable[[], None], inbox: Inbox | None = None) -> None:
     """Live capture on a virtual clock; after ten seconds something happens, and it goes on for so many."""
-    subscriber = Supervisor(
+    supervisor = Supervisor(
         platform,  # type: ignore[arg-type]
         platform.ledger,  # type: ignore[arg-type]
         Settings(),
@@ -122,7 +122,7 @@ async def listens(platform: Platform, seconds: float, happens: Callable[[], None
         draw=random.Random(1),
     )
     stop = asyncio.Event()
-    running = asyncio.create_task(subscriber.run(stop))
+    running = asyncio.create_task(supervisor.run(stop))
     await asyncio.sleep(10)
     happens()
     await asyncio.sleep(seconds)

@@ -20,7 +20,7 @@ from rollbook.genesys.topics import detail_topics
 log = logging.getLogger(__name__)
 
 
-class Details:
+class DetailSubscriptions:
     """The conversations of a line that are followed in detail.
 
     scope: the line's name. spawn: begins work in the background. within: seconds for the platform to answer.
@@ -86,7 +86,7 @@ class Details:
                     states = await ask(
                         self._api, session.channel, topics, replace=False, spoils=session.subscribed.spoils
                     )
-                    self._desk.answered(session.channel, states)
+                    self._desk.topics_answered(session.channel, states)
         except RollbookError as error:
             log.warning("%s: %d conversations cannot be followed: %s", self._scope, len(conversations), words(error))
             for conversation_id in conversations:

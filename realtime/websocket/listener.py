@@ -37,7 +37,7 @@ from realtime.websocket.channel_states import (
     Phase,
     Timings,
 )
-from realtime.websocket.detail_events import Details
+from realtime.websocket.detail_events import DetailSubscriptions
 from realtime.websocket.socket import PING, Socket, SocketRefused
 from realtime.websocket.subscriptions import SubscribedTopics, ask
 from realtime.websocket.tasks import Background
@@ -89,7 +89,9 @@ class Listener:
         self._spawn = self._background.spawn
         self._ticks = asyncio.get_running_loop().time
         self.silence = Silence(self._ticks())
-        self.details = Details(self.scope, api=api, desk=desk, spawn=self._spawn, within=timings.pong_within)
+        self.details = DetailSubscriptions(
+            self.scope, api=api, desk=desk, spawn=self._spawn, within=timings.pong_within
+        )
         self._stamp = (-1.0, desk.now())
         self._aligning = False
         self._ask_again = False
@@ -297,7 +299,7 @@ class Listener:
         if replace:
             session.subscribed.details = dict(details)
             session.verified_at = self._desk.now()
-        self._desk.answered(session.channel, states)
+        self._desk.topics_answered(session.channel, states)
 
     # What the channel's life asks for
 
@@ -411,7 +413,7 @@ class Listener:
     async def _create(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
         session.channel = await self._api.create_channel()
         session.subscribed = SubscribedTopics()
-        self._desk.made(session.channel)
+        self._desk.channel_created(session.channel)
         return ChannelEvent(
             EventKind.CREATED, command.serial, command.ticket, expires_at=ends(session.channel, self._desk.now())
         )
@@ -443,7 +445,7 @@ class Listener:
 
     def _connected(self, session: ChannelSession) -> None:
         self.connects += 1
-        self._desk.begins(self.scope, session.subscribed)
+        self._desk.line_listens(self.scope, session.subscribed)
         if session.ended_connection == session.connection:
             # It closed in the same breath in which it opened.
             self._apply(ChannelEvent(EventKind.LOST, session.serial))

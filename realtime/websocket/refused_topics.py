@@ -25,7 +25,7 @@ from rollbook.store.book import Book
 log = logging.getLogger(__name__)
 
 
-class Refusals:
+class RefusedTopics:
     """The plain topics that are refused. `load` once, before the first answer.
 
     now: the organisation's clock.
@@ -45,7 +45,7 @@ class Refusals:
         asked = self._topics if topics is None else topics
         return tuple(sorted({lacks for topic in asked for lacks in self._topics.get(topic, ())}))
 
-    def begins(self, scope: str, subscribed: SubscribedTopics) -> None:
+    def log_hearing(self, scope: str, subscribed: SubscribedTopics) -> None:
         """Log how many topics a line hears, now that it listens."""
         permitted, refused = len(subscribed.heard_topics()), subscribed.refused
         if refused:
@@ -65,7 +65,7 @@ class Refusals:
         """See what the book has from earlier runs. Raises StoreError."""
         self._kept.update(row["topic"] for row in await asyncio.to_thread(self._book.rejected_topics))
 
-    def answered(self, states: Sequence[TopicState]) -> None:
+    def take_answer(self, states: Sequence[TopicState]) -> None:
         """Note that the platform took topics, or refused them. A named part of a combined topic counts."""
         named = {name: state for state in states if not state.permitted for name in expand(state.id)}
         taken = {_topic(name) for state in states if state.permitted for name in expand(state.id) if name not in named}

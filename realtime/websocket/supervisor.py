@@ -29,7 +29,7 @@ from realtime.websocket.client_channels import ClientChannels
 from realtime.websocket.followed_conversations import TOPICS_A_CONVERSATION, ConversationSeen, Following
 from realtime.websocket.list_changes import APART, Looks
 from realtime.websocket.listener import LET_GO, Listener
-from realtime.websocket.refused_topics import Refusals
+from realtime.websocket.refused_topics import RefusedTopics
 from realtime.websocket.socket import Socket
 from realtime.websocket.subscriptions import SubscribedTopics
 from realtime.websocket.tasks import attempt
@@ -110,7 +110,7 @@ class Supervisor:
         self.listening = asyncio.Event()  # set while every line hears
         self._listening_at = self._ticks()  # when a line was seen to hear last
         self.unplaced: tuple[str, ...] = ()
-        self.refusals = Refusals(book, now=now)
+        self.refused_topics = RefusedTopics(book, now=now)
         self.discovery_failing: str | None = None
         self.counting_failing: str | None = None
         self._looked_at = self._ticks()  # when the last good look at the queues was
@@ -147,23 +147,23 @@ class Supervisor:
         """Something is due earlier than it was."""
         self._wake.set()
 
-    def made(self, channel: Channel) -> None:
+    def channel_created(self, channel: Channel) -> None:
         """Note that a channel was created."""
         if self._client_channels.made(channel):
             self._crowded.set()
 
-    def answered(self, channel: Channel, states: Sequence[TopicState]) -> None:
+    def topics_answered(self, channel: Channel, states: Sequence[TopicState]) -> None:
         """Note that the platform took topics of a channel, which prolongs its life, or refused them."""
         self._client_channels.prolong(channel)
-        self.refusals.answered(states)
+        self.refused_topics.take_answer(states)
 
-    def begins(self, scope: str, subscribed: SubscribedTopics) -> None:
+    def line_listens(self, scope: str, subscribed: SubscribedTopics) -> None:
         """Log that a line listens."""
-        self.refusals.begins(scope, subscribed)
+        self.refused_topics.log_hearing(scope, subscribed)
 
     def refused_members(self) -> Collection[str]:
         """Detail events that the platform refuses, by the last word of their topics."""
-        return self.refusals.members
+        return self.refused_topics.members
 
     @property
     def free(self) -> int:
@@ -216,8 +216,8 @@ class Supervisor:
             discovery_failing=self.discovery_failing,
             counting_failing=self.counting_failing,
             looked_ago=ticks - self._looked_at,
-            refused=len(self.refusals),
-            missing=self.refusals.missing(),
+            refused=len(self.refused_topics),
+            missing=self.refused_topics.missing(),
             unplaced=len(self.unplaced),
             channels_free=self.free,
             channels_of_others=self.others,
@@ -235,7 +235,7 @@ class Supervisor:
         Raises RollbookError if the topics may not be listed at the start, or the book is lost for good. What passes
         by itself is waited for.
         """
-        await self.refusals.load()
+        await self.refused_topics.load()
         stopping = asyncio.create_task(stop.wait())
         first = asyncio.create_task(self._first_look())
         await asyncio.wait({first, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -380,7 +380,7 @@ class Supervisor:
         if set(topics) != set(self._topics):
             log.info("%s to hear, before %d", count(plain(topics), "topic"), plain(self._topics))
         self._topics = topics
-        self.refusals.keep_only([*topics, *DETAIL_TEMPLATES] if self._settings.follow_details else topics)
+        self.refused_topics.keep_only([*topics, *DETAIL_TEMPLATES] if self._settings.follow_details else topics)
         self._spread(topics)
 
     async def _listed(self, kind: str, look: Callable[[], Awaitable[list[Entity]]], *, wanted: bool) -> Sequence[str]:
@@ -420,7 +420,7 @@ class Supervisor:
             lines[_DETAILS] = ()
         self._looks += 1
         if ask_again := self._looks % _ASK_AGAIN == 0:
-            self.refusals.ask_again()
+            self.refused_topics.ask_again()
         for number in self._listeners.keys() - lines.keys():
             listener = self._listeners.pop(number)
             self._following.forget(number)
