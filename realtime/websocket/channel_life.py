@@ -1,25 +1,25 @@
 """The life of a notification channel, as a table: which event in which phase leads to which commands.
 
-A *line* is a set of topics that one socket should always hear. It is served by one channel at a time, and by two while
-one takes over from the other. Rules (the platform's, with their sources in docs/daemon.md):
+A *line* is a set of topics that a socket should always hear. One channel at a time serves it, and two channels while
+the new one takes over from the old one. Rules (the platform's, with their sources in docs/daemon.md):
 
 - A channel is created, subscribed, then connected to; it hears from then on, on one socket.
 - It lives 24 hours. Long before, the line moves to a new channel: the new socket hears before the old one goes. Where
   no channel is free (20 a client), the same channel is subscribed again, which prolongs its life.
 - `socket_closing` announces the end of a socket: the same move; without a free channel, a second socket on the same
   channel, which the platform lets replace the first one. That break is short, and recorded.
-- A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead. One that
-  only beats may belong to a channel that is gone: a ping asks, and what was not proven is not claimed. So one that is
-  let go, in favour of another or because the program ends, is asked a last time, and was heard until its answer.
+- A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead. A socket
+  with heartbeats only may belong to a channel that is gone: a ping asks, and time without a proof is not claimed. So a
+  socket that is let go, for another or because the program ends, is pinged a last time; coverage ends at the answer.
 - A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
-  is one whose sockets do not last. A refused handshake says nothing of the channel; an hour of them costs one of the
-  twenty, if one is free.
-- A frame proves that the channel was there when it was sent. What lay unread (the program or the machine stood still,
-  or the socket was not read) may have been sent at any moment of that time: until a ping that was sent later is
-  answered, nothing is claimed beyond the last moment before it.
-- Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again, then
-  and when its channel turns out to be gone: a server that accepts and then closes is a failing server. A return that
-  ends with "gone" has waited already: the new channel is made at once, unless the one that is gone never listened.
+  is a channel whose sockets do not last. A refused handshake says nothing of the channel; after an hour of refused
+  handshakes another channel is created, if the client has a free one.
+- A frame proves that the channel was there when it was sent. A frame that lay unread (the program or the machine stood
+  still, or the socket was not read) may have been sent at any moment of that time: until a later ping is answered,
+  nothing is claimed after the last moment before the pause.
+- Every attempt waits for its step of the back-off. The steps become short again only after a socket has listened for a
+  while: a server that accepts and then closes is a failing server. A return to a channel that is gone has waited
+  already: the new channel is created at once, unless the old channel never listened.
 
 Time comes in as a `Moment`, commands go out. Nothing here opens, sleeps, draws or logs, or knows a topic or an address.
 """
@@ -47,7 +47,8 @@ from realtime.websocket.channel_states import (
 # Seconds after its creation before which a channel is not renewed.
 _SOONEST: Final = 60.0
 
-Rule = Callable[["LineChannels", ChannelState, ChannelEvent, Moment], Iterator[ChannelCommand]]
+Commands = Iterator[ChannelCommand]
+Rule = Callable[["LineChannels", ChannelState, ChannelEvent, Moment], Commands]
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class LineChannels:
         return list(self._begin(self.current, Phase.CREATING, moment))
 
     def apply(self, event: ChannelEvent, moment: Moment) -> list[ChannelCommand]:
-        """Take one event for one channel; answers what to do, in order. What is not in the table changes nothing."""
+        """Take an event for a channel; answers the commands, in order. An event not in the table changes nothing."""
         channel = self.channel(event.serial)
         if channel is None or (event.ticket and event.ticket != channel.ticket):
             return []
@@ -85,7 +86,7 @@ class LineChannels:
         return found
 
     def stop(self, moment: Moment) -> list[ChannelCommand]:
-        """End the line: its topics are not wanted any more, or the program ends. What leaves has a little time left."""
+        """End the line: its topics are not wanted any more, or the program ends. Channels that leave have some time."""
         found = []
         for channel in reversed(self._channels()):
             found += self.apply(ChannelEvent(EventKind.STOP, channel.serial), moment)
@@ -95,11 +96,8 @@ class LineChannels:
         """Note a frame. is_unprompted: the platform sent it of its own accord (a pong is not)."""
         channel = self.channel(serial)
         if channel is not None:
-            channel.last_frame_at, channel.last_frame_wall_at, channel.unanswered_ping_at = (
-                moment.tick,
-                moment.wall,
-                None,
-            )
+            channel.last_frame_at, channel.last_frame_wall_at = moment.tick, moment.wall
+            channel.unanswered_ping_at = None
             if is_unprompted:
                 channel.last_unprompted_frame_at = moment.tick
 
@@ -122,12 +120,10 @@ class LineChannels:
         channel = self.channel(serial)
         if channel is None:
             return
-        if (
-            channel.unanswered_pings
-            and channel.reading_again_at <= channel.unanswered_pings[-1].tick <= moment.tick - self.timings.pong_within
-        ):
-            channel.unanswered_pings.clear()  # all was read meanwhile: there will be no answer to these
-        channel.unanswered_pings.append(moment)
+        pings = channel.unanswered_pings
+        if pings and channel.reading_again_at <= pings[-1].tick <= moment.tick - self.timings.pong_within:
+            pings.clear()  # all frames were read meanwhile: there will be no answer to these
+        pings.append(moment)
 
     def pong_came(self, serial: int, moment: Moment) -> None:
         """Note the answer to a ping. Answers come in order; each shows that the channel was there after its ping."""
@@ -143,11 +139,9 @@ class LineChannels:
 
     @property
     def sure_until(self) -> float:
-        """The moment of the wall clock beyond which a channel that hears may not be claimed yet; inf: there is none."""
-        return min(
-            (channel.unproven_after for channel in self._channels() if channel.phase is Phase.LISTENING),
-            default=math.inf,
-        )
+        """Moment of the wall clock after which coverage may not be claimed yet; inf: there is no such moment."""
+        listening = (channel for channel in self._channels() if channel.phase is Phase.LISTENING)
+        return min((channel.unproven_after for channel in listening), default=math.inf)
 
     def channel(self, serial: int) -> ChannelState | None:
         """The channel of that serial number, if the line still has it."""
@@ -159,9 +153,8 @@ class LineChannels:
     @property
     def is_listening(self) -> bool:
         """A socket hears the line's topics."""
-        return any(
-            channel is not None and channel.phase is Phase.LISTENING for channel in (self.current, self.successor)
-        )
+        serving = (self.current, self.successor)
+        return any(channel is not None and channel.phase is Phase.LISTENING for channel in serving)
 
     def due(self) -> float:
         """The tick at which time alone would change something (renewal aside: that is the other clock's)."""
@@ -170,24 +163,22 @@ class LineChannels:
     def _due(self, channel: ChannelState) -> float:
         if channel.phase is not Phase.LISTENING:
             return channel.phase_ends_at
-        pong = math.inf if channel.unanswered_ping_at is None else channel.unanswered_ping_at + self.timings.pong_within
-        ping = self._next_ping_at(channel) if channel.unanswered_ping_at is None else math.inf
+        pinged_at = channel.unanswered_ping_at
+        pong = math.inf if pinged_at is None else pinged_at + self.timings.pong_within
+        ping = self._next_ping_at(channel) if pinged_at is None else math.inf
         return min(pong, ping, channel.last_unprompted_frame_at + self.timings.silent_after, channel.renewal_ends_at)
 
     def _next_ping_at(self, channel: ChannelState) -> float:
         """The tick at which a ping is due."""
-        return channel.last_ping_at + (
-            self.timings.ping_every if channel.unproven_after == math.inf else self.timings.ask_again
-        )
+        every = self.timings.ping_every if channel.unproven_after == math.inf else self.timings.ask_again
+        return channel.last_ping_at + every
 
     # What the rules are made of
 
-    def _new(self, *, like: int | None = None, failures: int = 0) -> ChannelState:
-        return ChannelState(next(self.serials), Phase.WAITING, same_channel_as=like, failures=failures)
+    def _new(self, *, same_channel_as: int | None = None, failures: int = 0) -> ChannelState:
+        return ChannelState(next(self.serials), Phase.WAITING, same_channel_as=same_channel_as, failures=failures)
 
-    def _begin(
-        self, channel: ChannelState, phase: Phase, moment: Moment, within: float = 0.0
-    ) -> Iterator[ChannelCommand]:
+    def _begin(self, channel: ChannelState, phase: Phase, moment: Moment, within: float = 0.0) -> Commands:
         """Begin the step `phase`, with a ticket for its answer and a time by which it is overdue."""
         self.tickets += 1
         channel.phase, channel.ticket = phase, self.tickets
@@ -201,13 +192,13 @@ class LineChannels:
         channel.phase_ends_at = moment.tick + delay
 
     def _replace_by_new(self, channel: ChannelState, moment: Moment) -> None:
-        """Put a new channel in this one's place, after its step of the back-off."""
+        """Put a new channel in this channel's place, after its step of the back-off."""
         new = self._in_place_of(channel)
         if new is not None:
             self._wait(new, Phase.CREATING, moment)
 
     def _in_place_of(self, channel: ChannelState) -> ChannelState | None:
-        """A new channel, with the failures of the one whose place it takes; None if there is a successor to take it."""
+        """New channel that takes over a channel's place and failures; None if a successor takes the place."""
         channel.phase = Phase.DONE
         if channel is self.current and self.successor is not None:
             self.current, self.successor = self.successor, None
@@ -224,7 +215,7 @@ class LineChannels:
             channel.failures = channel.short_lived_sockets = 0
             channel.is_stable = True
 
-    def _take_over(self, channel: ChannelState, moment: Moment) -> Iterator[ChannelCommand]:
+    def _take_over(self, channel: ChannelState, moment: Moment) -> Commands:
         """Let `channel`, which listens now, serve the line; the channel before it may go."""
         former = self.current
         if former is None or channel is not self.successor:
@@ -233,7 +224,7 @@ class LineChannels:
         self.current, self.successor = channel, None
         yield from self._let_go(former, moment, reason="rolled over")
 
-    def _let_go(self, channel: ChannelState, moment: Moment, *, reason: str) -> Iterator[ChannelCommand]:
+    def _let_go(self, channel: ChannelState, moment: Moment, *, reason: str) -> Commands:
         """Let a channel go that is not needed any more. If it listens, a last ping asks if it is still there."""
         if channel.phase is Phase.LISTENING:
             channel.end_reason = reason
@@ -243,7 +234,7 @@ class LineChannels:
             channel.phase = Phase.DONE
             yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
-    def _died(self, channel: ChannelState, moment: Moment, *, at: float, reason: str) -> Iterator[ChannelCommand]:
+    def _socket_died(self, channel: ChannelState, moment: Moment, *, at: float, reason: str) -> Commands:
         """End the socket of a listening channel; the channel itself may still be there."""
         self._forget_failures(channel, moment)
         yield _end_coverage(channel, moment, at, "rolled over" if self._is_being_replaced(channel) else reason)
@@ -259,12 +250,12 @@ class LineChannels:
         yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
     def _is_being_replaced(self, channel: ChannelState) -> bool:
-        """Answer if a second socket on the same channel is about to replace this one."""
+        """Answer if a second socket on the same channel is about to replace this socket."""
         second = self.successor
         return second is not None and second.same_channel_as == channel.serial and second.phase is not Phase.WAITING
 
-    def _drop_slow_successor(self, channel: ChannelState) -> Iterator[ChannelCommand]:
-        """A successor that is not connecting yet may be long in coming: the channel that had the topics is nearer."""
+    def _drop_slow_successor(self, channel: ChannelState) -> Commands:
+        """Drop a successor that does not connect yet: it may take long, and the channel with the topics is nearer."""
         slow = self.successor
         if slow is None or channel is not self.current or slow.phase is Phase.CONNECTING:
             return
@@ -272,9 +263,7 @@ class LineChannels:
         yield ChannelCommand(CommandKind.CLOSE, slow.serial)
 
 
-def _created(
-    line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment
-) -> Iterator[ChannelCommand]:
+def _created(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     _lives_until(line, channel, event, moment)
     yield from line._begin(channel, Phase.SUBSCRIBING, moment)
 
@@ -285,26 +274,17 @@ def _lives_until(line: LineChannels, channel: ChannelState, event: ChannelEvent,
     channel.renew_at = moment.wall + max((channel.expires_at - moment.wall) * line.timings.renew_share, _SOONEST)
 
 
-def _subscribed(
-    line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment
-) -> Iterator[ChannelCommand]:
+def _subscribed(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     del event
     yield from line._begin(channel, Phase.CONNECTING, moment)
 
 
-def _connected(
-    line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment
-) -> Iterator[ChannelCommand]:
+def _connected(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     del event
-    channel.phase, channel.phase_ends_at, channel.is_stable, channel.has_listened = (
-        Phase.LISTENING,
-        math.inf,
-        False,
-        True,
-    )
-    channel.listening_since = channel.last_frame_at = channel.last_unprompted_frame_at = channel.last_ping_at = (
-        moment.tick
-    )
+    channel.phase, channel.phase_ends_at = Phase.LISTENING, math.inf
+    channel.is_stable, channel.has_listened = False, True
+    channel.listening_since = channel.last_frame_at = moment.tick
+    channel.last_unprompted_frame_at = channel.last_ping_at = moment.tick
     channel.first_refused_handshake_at = math.inf
     channel.last_frame_wall_at, channel.last_proof_at, channel.unanswered_ping_at = moment.wall, moment.wall, None
     channel.unproven_after, channel.reading_again_at = math.inf, -math.inf
@@ -314,23 +294,23 @@ def _connected(
     channel.same_channel_as = None
 
 
-def _refused(
-    line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment
-) -> Iterator[ChannelCommand]:
-    # Nothing was accepted, so nothing is known of the channel: it is returned to for as long as it lives. But a server
-    # may refuse the sockets of one channel only: after a long time another is tried, unless it took somebody's place.
+def _refused(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    # A refusal says nothing of the channel: the line returns to it for as long as it lives. But a server may refuse the
+    # sockets of this channel only: after a long time another channel is tried, unless that takes somebody's place.
     step = channel.phase
     if step is Phase.CONNECTING:
         channel.first_refused_handshake_at = min(channel.first_refused_handshake_at, moment.tick)
-    tired = moment.free > 0 and moment.tick - channel.first_refused_handshake_at >= line.timings.refused_for
-    if step is Phase.CONNECTING and (moment.wall >= channel.expires_at or tired):
+    is_refused_for_long = (
+        moment.free > 0 and moment.tick - channel.first_refused_handshake_at >= line.timings.refused_for
+    )
+    if step is Phase.CONNECTING and (moment.wall >= channel.expires_at or is_refused_for_long):
         line._replace_by_new(channel, moment)
     else:
         line._wait(channel, step, moment, at_least=event.retry_after)
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _gone(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Iterator[ChannelCommand]:
+def _gone(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     del event
     if channel.is_stable:
         # The platform answers again, after whatever it cost to learn that: the steps begin anew, and only once, because
@@ -339,16 +319,14 @@ def _gone(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment
     if not channel.has_listened:
         line._replace_by_new(channel, moment)
     elif (new := line._in_place_of(channel)) is not None:
-        # It has just waited for its step to return to a channel that was there: to learn that it has gone is no failure
-        # of another kind. A channel that is gone before it ever heard anything is, and waits like every other.
+        # The line has just waited for its step to return to this channel: that the channel is gone is no new failure.
+        # A channel that is gone before it ever listened is a failure, and waits like every other.
         yield from line._begin(new, Phase.CREATING, moment)
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _goes_on(
-    line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment
-) -> Iterator[ChannelCommand]:
-    # Were it begun again for being slow, twenty lines that share the rate limit would never end it.
+def _goes_on(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    # If a slow step were begun again, twenty lines that share the rate limit would never end it.
     del event
     overdue = moment.tick + line.timings.step_timeout
     if channel.phase is Phase.SUBSCRIBING:
@@ -358,14 +336,12 @@ def _goes_on(
     yield from ()
 
 
-def _overdue(
-    line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment
-) -> Iterator[ChannelCommand]:
+def _overdue(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     if moment.tick >= channel.phase_ends_at:
         yield from _refused(line, channel, event, moment)
 
 
-def _resume(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Iterator[ChannelCommand]:
+def _resume(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     del event
     if moment.tick >= channel.phase_ends_at:
         yield from line._begin(channel, channel.next_phase, moment)
@@ -373,9 +349,8 @@ def _resume(line: LineChannels, channel: ChannelState, event: ChannelEvent, mome
 
 def _heard_until(line: LineChannels, channel: ChannelState, moment: Moment) -> float:
     """End of coverage of a socket: now if its last frame is recent, else the time of its last frame."""
-    until = (
-        moment.wall if moment.tick - channel.last_frame_at <= line.timings.beats_every else channel.last_frame_wall_at
-    )
+    is_recent = moment.tick - channel.last_frame_at <= line.timings.beats_every
+    until = moment.wall if is_recent else channel.last_frame_wall_at
     return until if until <= channel.unproven_after else max(channel.last_proof_at, channel.unproven_after)
 
 
@@ -384,17 +359,15 @@ def _end_coverage(channel: ChannelState, moment: Moment, at: float, reason: str)
     return ChannelCommand(CommandKind.END_COVERAGE, channel.serial, at=min(at, moment.wall), reason=reason)
 
 
-def _lost(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Iterator[ChannelCommand]:
-    # A channel that goes may take its socket with it only later: what lies behind the last proof is not claimed. The
-    # close frame for a socket in whose place its own channel took another is a proof.
+def _lost(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    # A channel may be gone some time before its socket closes, so nothing is claimed after the last proof. But if a
+    # second socket replaces this one on the same channel, the close frame is itself a proof.
     is_replaced = event.is_clean and line._is_being_replaced(channel)
     at = _heard_until(line, channel, moment) if is_replaced else channel.last_proof_at
-    yield from line._died(channel, moment, at=at, reason="disconnected")
+    yield from line._socket_died(channel, moment, at=at, reason="disconnected")
 
 
-def _evicted(
-    line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment
-) -> Iterator[ChannelCommand]:
+def _evicted(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     line._forget_failures(channel, moment)
     at = _heard_until(line, channel, moment) if event.is_clean else channel.last_proof_at
     yield _end_coverage(channel, moment, at, "channel lost")
@@ -402,32 +375,29 @@ def _evicted(
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _roll_over(
-    line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment
-) -> Iterator[ChannelCommand]:
+def _roll_over(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     del event
     if line.successor is not None or channel is not line.current:
         return
     line._forget_failures(channel, moment)
-    like = None if moment.free > 0 else channel.serial
-    line.successor = line._new(like=like, failures=channel.failures)
-    step = Phase.CREATING if like is None else Phase.CONNECTING
-    if like is not None:
+    shared = None if moment.free > 0 else channel.serial  # without a free channel, a second socket on the same one
+    line.successor = line._new(same_channel_as=shared, failures=channel.failures)
+    step = Phase.CREATING if shared is None else Phase.CONNECTING
+    if shared is not None:
         line.successor.expires_at, line.successor.renew_at = channel.expires_at, channel.renew_at
     if channel.is_stable:
         yield from line._begin(line.successor, step, moment)
     else:
-        # Sent on as soon as it had come: that is no way to get on, and waits like every other failure.
+        # The platform sends the socket away as soon as it has come. That is a failure, and waits like every other.
         line._wait(line.successor, step, moment)
 
 
-def _watch(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Iterator[ChannelCommand]:
+def _watch(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     timings = line.timings  # compared as in `due`, lest rounding makes a tick come too early for ever
-    unanswered = (
-        channel.unanswered_ping_at is not None and moment.tick >= channel.unanswered_ping_at + timings.pong_within
-    )
-    if unanswered or moment.tick >= channel.last_unprompted_frame_at + timings.silent_after:
-        yield from line._died(channel, moment, at=channel.last_proof_at, reason="disconnected")
+    pinged_at = channel.unanswered_ping_at
+    is_unanswered = pinged_at is not None and moment.tick >= pinged_at + timings.pong_within
+    if is_unanswered or moment.tick >= channel.last_unprompted_frame_at + timings.silent_after:
+        yield from line._socket_died(channel, moment, at=channel.last_proof_at, reason="disconnected")
         return
     line._forget_failures(channel, moment)
     if channel.unanswered_ping_at is None and moment.tick >= line._next_ping_at(channel):
@@ -439,7 +409,7 @@ def _watch(line: LineChannels, channel: ChannelState, event: ChannelEvent, momen
         yield from _renew(line, channel, event, moment)
 
 
-def _renew(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Iterator[ChannelCommand]:
+def _renew(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     if line.successor is not None or channel is not line.current:
         return
     if moment.free > 0:
@@ -450,17 +420,13 @@ def _renew(line: LineChannels, channel: ChannelState, event: ChannelEvent, momen
     yield ChannelCommand(CommandKind.RENEW, channel.serial, channel.ticket)
 
 
-def _renewed(
-    line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment
-) -> Iterator[ChannelCommand]:
+def _renewed(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     channel.renewal_ends_at = math.inf
     _lives_until(line, channel, event, moment)
     yield from ()
 
 
-def _renew_later(
-    line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment
-) -> Iterator[ChannelCommand]:
+def _renew_later(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     del line
     channel.renewal_ends_at = math.inf
     channel.renew_at = moment.wall + max(_renew_pause(channel, moment), event.retry_after or 0.0)
@@ -468,11 +434,11 @@ def _renew_later(
 
 
 def _renew_pause(channel: ChannelState, moment: Moment) -> float:
-    """A twentieth of what is left of its life, a minute at least: many tries before it ends, none in a hurry."""
+    """Seconds until the next try: a twentieth of the rest of its life, a minute at least."""
     return max(60.0, (channel.expires_at - moment.wall) / 20)
 
 
-def _stop(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Iterator[ChannelCommand]:
+def _stop(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     del event
     if channel is line.successor:
         line.successor = None
@@ -481,7 +447,7 @@ def _stop(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment
     yield from line._let_go(channel, moment, reason=line.stop_reason)
 
 
-def _left(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Iterator[ChannelCommand]:
+def _left(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     """End the channel after its last ping: coverage ends at the last proof."""
     if event.kind is EventKind.TICK and moment.tick < channel.phase_ends_at:
         return
@@ -494,7 +460,7 @@ def _left(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-# What is not in a row changes nothing: an answer that comes too late, a second sign of the same death.
+# An event that is not in a phase's row changes nothing: an answer that comes too late, a second sign of the same end.
 TABLE: Final[Mapping[Phase, Mapping[EventKind, Rule]]] = {
     Phase.CREATING: {
         EventKind.CREATED: _created,
