@@ -22,11 +22,11 @@ from rollbook.genesys.errors import ApiError, NotFound, RollbookError
 from rollbook.genesys.messages.notification import Control, Observation, Reply, Unreadable, parse_frame
 from rollbook.genesys.times import from_text
 
-# Messages about the channel do not begin like an event, and must not wait behind a full queue.
+# A message about the channel does not begin like an event, and must not wait behind a full queue.
 is_event: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match
-# What does not begin like an event is read on the event loop: junk of this size takes 2 ms at the worst.
+# A frame that does not begin like an event is read on the event loop: junk of this size takes 2 ms at the worst.
 _AT_ONCE: Final = 65_536
-# Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
+# Seconds between tries after a refusal that only a person can mend (permission, sign-in): the log must not fill.
 _PATIENCE: Final = 60.0
 
 
@@ -110,6 +110,10 @@ class ChannelSession:
         for secret in filter(None, secrets):
             payload = payload.replace(secret.reveal().encode(), b"***")
         return payload
+
+    def share_channel(self, other: ChannelSession) -> None:
+        """Use the channel of another session, with the topics that it has."""
+        self.channel, self.subscribed, self.verified_at = other.channel, other.subscribed.copy(), other.verified_at
 
     async def send(self, text: str) -> None:
         """Send, if there is a socket."""
@@ -207,11 +211,9 @@ def read_at_once(payload: bytes) -> Observation | Unreadable | Control | None:
 def refusal(error: RollbookError, command: ChannelCommand) -> ChannelEvent:
     """Event for an error of a step: the channel is gone, or another try may succeed."""
     if isinstance(error, NotFound):
-        return ChannelEvent(EventKind.GONE, command.serial, command.ticket)
+        return command.answer(EventKind.GONE)
     is_lasting = isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != 429
-    return ChannelEvent(
-        EventKind.REFUSED, command.serial, command.ticket, retry_after=_PATIENCE if is_lasting else None
-    )
+    return command.answer(EventKind.REFUSED, retry_after=_PATIENCE if is_lasting else None)
 
 
 def words(error: RollbookError) -> str:

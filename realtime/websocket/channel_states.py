@@ -108,6 +108,12 @@ class ChannelCommand:
     reason: str = ""
     same_channel_as: int | None = None
 
+    def answer(
+        self, kind: EventKind, *, expires_at: float | None = None, retry_after: float | None = None
+    ) -> ChannelEvent:
+        """Event that answers this command, with its ticket."""
+        return ChannelEvent(kind, self.serial, self.ticket, expires_at=expires_at, retry_after=retry_after)
+
 
 @dataclass(slots=True)
 class ChannelState:

@@ -1,8 +1,7 @@
 """Listener of a line: carries out the commands of its channel's life by the API and a socket, and reports the results.
 
-It owns the line's topics and the channels that serve them, and decides nothing about when: that is `channel_life.py`.
-What is heard goes into the inbox as it came; of its content only the platform's messages about the channel are read
-here.
+It owns the line's topics and the channels that serve them; `channel_life.py` decides when to do what. Frames go into
+the inbox as they came; only the platform's messages about the channel are read here.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from realtime.websocket.channel_session import (
 from realtime.websocket.channel_states import (
     ChannelCommand,
     ChannelEvent,
+    ChannelState,
     CommandKind,
     EventKind,
     Moment,
@@ -58,10 +58,12 @@ log = logging.getLogger(__name__)
 
 # Seconds for which a reading of the clock holds: what the ledger's times can show.
 _STAMP: Final = 0.001
-# Why a span ends whose topics are not wanted any more: in the ledger's words.
+# Reason for the end of a span whose topics are not wanted any more: in the ledger's words.
 LET_GO: Final = "topics let go"
 # Seconds between two tries to see whether a channel that was returned to still has its topics.
 _LOOK_AGAIN: Final = 10.0
+
+Step = Callable[[ChannelSession, ChannelCommand], Coroutine[Any, Any, ChannelEvent]]
 
 
 class Listener:
@@ -109,16 +111,12 @@ class Listener:
     @property
     def places(self) -> int:
         """Count of the client's channels that it uses, or is about to create."""
-        coming = (
-            channel
-            for channel in (self.line.current, self.line.successor)
-            if channel is not None and channel.same_channel_as is None
-        )
-        return len(self.channels()) + sum(self._creates(channel.serial) for channel in coming)
+        serving = (self.line.current, self.line.successor)
+        return len(self.channels()) + sum(state is not None and self._creates_channel(state) for state in serving)
 
-    def _creates(self, serial: int) -> bool:
-        session = self._sessions.get(serial)
-        return session is None or session.channel is None
+    def _creates_channel(self, state: ChannelState) -> bool:
+        session = self._sessions.get(state.serial)
+        return state.same_channel_as is None and (session is None or session.channel is None)
 
     @property
     def phase(self) -> str:
@@ -202,7 +200,7 @@ class Listener:
         return channel is not None and channel.phase is Phase.LISTENING
 
     def _align(self) -> None:
-        """Make the platform's list agree with ours by what differs, one exchange at a time."""
+        """Send the differences to the platform until its list agrees with ours, never two exchanges at a time."""
         session = self._serving()
         if session is None or self._aligning or self.is_stopping:
             return
@@ -231,9 +229,9 @@ class Listener:
 
     async def _change(self, session: ChannelSession, added: list[str], removed: list[str]) -> None:
         if removed and session.socket is not None:
-            # Until its last proof: whether the socket still hears is not known before the next one.
+            # Coverage ends at the last proof: before the next proof it is not known if the socket still hears.
             until = self._last_proof(session)
-            # What is added may need the room, and goes another way: it would be there first.
+            # New topics may need the room. They go by REST, and would arrive first if this did not wait for the reply.
             await session.request("unsubscribe", removed, self.line.timings.pong_within)
             self._inbox.note(CoverageEnd(session.serial, until, LET_GO, session.subscribed.forget(removed)))
         if added and session.channel is not None:
@@ -242,20 +240,20 @@ class Listener:
     async def _add(
         self, session: ChannelSession, topics: Sequence[str], details: Mapping[str, tuple[str, ...]]
     ) -> None:
-        """Subscribe more, or the same again, on a channel that hears: what it hears by the answer may be another."""
+        """Subscribe more topics, or the same again, on a channel that listens; coverage follows the answer."""
         before = session.subscribed.heard_topics()
         await self._subscribe(session, topics, details, replace=False)
         if not self._listens(session):
             return
         heard_topics, at = session.subscribed.heard_topics(), self._desk.now()
         if lost := tuple(set(before).difference(heard_topics)):
-            # As with topics that are lost: until they were last seen to be there.
+            # As with topics that are lost, coverage ends when they were last seen there.
             self._inbox.note(CoverageEnd(session.serial, to_text(session.verified_at or at), "topic rejected", lost))
         if fresh := tuple(set(heard_topics).difference(before)):
             if session.unproven_since is None:
                 self._claim(session, to_text(at), fresh)
             else:
-                session.unproven_since = to_text(at)  # they will be claimed with all others, and were not heard before
+                session.unproven_since = to_text(at)  # all topics are claimed together, later
 
     def _last_proof(self, session: ChannelSession) -> str:
         self._report_frames()
@@ -269,7 +267,7 @@ class Listener:
         listed = await self._api.subscriptions(session.channel)
         lost = session.subscribed.lost(listed)
         if session.connection != connection or not self._listens(session):
-            return  # it says nothing of the socket that is there by now
+            return  # the list says nothing of the socket that is there by now
         surplus = session.subscribed.surplus(listed)
         if lost:
             log.warning("%s: the platform has lost %d of its topics; they are subscribed again", self.scope, len(lost))
@@ -301,7 +299,7 @@ class Listener:
             session.verified_at = self._desk.now()
         self._desk.topics_answered(session.channel, states)
 
-    # What the channel's life asks for
+    # Commands of the channel's life
 
     def _apply(self, event: ChannelEvent) -> None:
         self._report_frames()
@@ -336,8 +334,8 @@ class Listener:
         session.is_dropping = False
         self._inbox.take_again(session.serial)
         if session.proven_connection != session.connection:
-            # Topics live on the channel. That they still do after a time in which nobody could be told is looked at,
-            # and claimed from here on once it has been seen.
+            # Topics live on the channel. After a time without a socket they may be gone: the platform's list is asked,
+            # and coverage is claimed from this moment on if it still has them.
             session.unproven_since, session.is_doubted = at, True
         else:
             self._claim(session, at)
@@ -367,17 +365,11 @@ class Listener:
             self._sessions.pop(session.serial, None)
 
     def _begin_step(self, session: ChannelSession, command: ChannelCommand) -> None:
-        if (
-            command.same_channel_as is not None
-            and session.channel is None
-            and (other := self._sessions.get(command.same_channel_as)) is not None
-        ):
-            session.channel, session.subscribed, session.verified_at = (
-                other.channel,
-                other.subscribed.copy(),
-                other.verified_at,
-            )
-        steps: dict[CommandKind, Callable[[ChannelSession, ChannelCommand], Coroutine[Any, Any, ChannelEvent]]] = {
+        if command.same_channel_as is not None and session.channel is None:
+            other = self._sessions.get(command.same_channel_as)
+            if other is not None:
+                session.share_channel(other)
+        steps: dict[CommandKind, Step] = {
             CommandKind.CREATE: self._create,
             CommandKind.SUBSCRIBE: self._subscribe_all,
             CommandKind.CONNECT: self._connect,
@@ -386,22 +378,12 @@ class Listener:
         }
         session.step = self._spawn(self._answer(session, command, steps[command.kind]))
 
-    async def _answer(
-        self,
-        session: ChannelSession,
-        command: ChannelCommand,
-        step: Callable[[ChannelSession, ChannelCommand], Coroutine[Any, Any, ChannelEvent]],
-    ) -> None:
+    async def _answer(self, session: ChannelSession, command: ChannelCommand, step: Step) -> None:
         try:
             event = await step(session, command)
         except SocketRefused as error:
             log.info("%s: %s", self.scope, error)
-            event = ChannelEvent(
-                EventKind.GONE if error.gone else EventKind.REFUSED,
-                command.serial,
-                command.ticket,
-                retry_after=error.wait,
-            )
+            event = command.answer(EventKind.GONE if error.gone else EventKind.REFUSED, retry_after=error.wait)
         except RollbookError as error:
             log.warning("%s: cannot %s a channel: %s", self.scope, command.kind.value, words(error))
             event = refusal(error, command)
@@ -414,49 +396,47 @@ class Listener:
         session.channel = await self._api.create_channel()
         session.subscribed = SubscribedTopics()
         self._desk.channel_created(session.channel)
-        return ChannelEvent(
-            EventKind.CREATED, command.serial, command.ticket, expires_at=ends(session.channel, self._desk.now())
-        )
+        return command.answer(EventKind.CREATED, expires_at=ends(session.channel, self._desk.now()))
 
     async def _subscribe_all(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
         if self.topics or self.details:
             await self._subscribe(session, self.topics, self.details.topics(), replace=True)
         session.proven_connection = session.connection + 1
-        return ChannelEvent(EventKind.SUBSCRIBED, command.serial, command.ticket)
+        return command.answer(EventKind.SUBSCRIBED)
 
     async def _renew(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
         if session.subscribed.topics or session.subscribed.details:
             await self._add(session, list(session.subscribed.topics), session.subscribed.details)
-        return ChannelEvent(EventKind.RENEWED, command.serial, command.ticket)
+        return command.answer(EventKind.RENEWED)
 
     async def _connect(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
         if session.channel is None:
-            return ChannelEvent(EventKind.GONE, command.serial, command.ticket)
+            return command.answer(EventKind.GONE)
         session.connection += 1
         closed = partial(self._closed, session, session.connection)
         arrived = partial(self._arrived, session)
         session.socket = await self._open(session.channel.connect_uri, on_frame=arrived, on_closed=closed)
-        return ChannelEvent(EventKind.CONNECTED, command.serial, command.ticket)
+        return command.answer(EventKind.CONNECTED)
 
     async def _confirm(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
         self.line.ping_sent(session.serial, self._desk.moment())
-        there = await session.answers_ping(self.line.timings.confirm_within)
-        return ChannelEvent(EventKind.ANSWERED if there else EventKind.REFUSED, command.serial, command.ticket)
+        is_there = await session.answers_ping(self.line.timings.confirm_within)
+        return command.answer(EventKind.ANSWERED if is_there else EventKind.REFUSED)
 
     def _connected(self, session: ChannelSession) -> None:
         self.connects += 1
         self._desk.line_listens(self.scope, session.subscribed)
         if session.ended_connection == session.connection:
-            # It closed in the same breath in which it opened.
+            # The socket closed in the moment in which it opened.
             self._apply(ChannelEvent(EventKind.LOST, session.serial))
             return
         self._align()
         self.details.align(session)
 
-    # What comes on a socket
+    # Frames and the end of a socket
 
     def _arrived(self, session: ChannelSession, payload: bytes, fault: str | None) -> None:
-        """A frame; called from the protocol, so it only hands off."""
+        """Take a frame. The protocol calls this, so the frame is only handed on."""
         if session.reads_again:
             self._reads_on(session)
         tick = self._ticks()
@@ -478,7 +458,7 @@ class Listener:
         if not self._inbox.put(Frame(payload, now, session.serial, fault)) and not session.is_dropping:
             session.is_dropping = True
             log.error("%s: the queue is full, what comes is dropped", self.scope)
-            # This one came and is not heard, so that the line heard until the last one before it.
+            # This frame came and is dropped, so coverage ends at the last frame before it.
             self._inbox.note(CoverageEnd(session.serial, self._last_proof(session), "queue full"))
         session.new_unprompted_frame_at, session.new_proof_at = moment, now
 
