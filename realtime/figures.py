@@ -50,7 +50,7 @@ class LineFigures:
     losses: int
     heard_topics: int = 0  # topics that a socket hears now, and that coverage claims
     unheard_for: float = 0.0  # seconds without a socket, of all its life
-    down_for: float = 0.0  # seconds since one heard it last, 0 while one does
+    down_for: float = 0.0  # seconds since a socket heard it last, 0 while a socket does
     lost: str = ""  # why it went
 
 

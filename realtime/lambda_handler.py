@@ -1,11 +1,10 @@
-"""The function on AWS: what it is called with goes into the book; a schedule goes to the reconciler.
+"""The function on AWS: its events go into the book; a schedule goes to the reconciler.
 
-On a file that is mounted, one writer is all there may be, so capture and reconciliation are one function, which tells
-its calls apart by their shape (`realtime/aws/lambda_events.py`). It is imported at every cold start, and so imports
-only what capture needs: no HTTP, no AWS library, no scheduler. What a call means is decided elsewhere; here is what
-it answers.
+A mounted file may have a single writer only, so capture and reconciliation are the same function, which recognises its
+calls by their shape (`realtime/aws/lambda_events.py`). It is imported at every cold start, and so imports only what
+capture needs: no HTTP, no AWS library, no scheduler. Its answers:
 
-    one event       {"events_new": 1, "events_repeated": 0, "dead_letters": 0}; raises if it cannot be stored now
+    an event        {"events_new": 1, "events_repeated": 0, "dead_letters": 0}; raises if it cannot be stored now
     SQS, Kinesis    {"batchItemFailures": [{"itemIdentifier": …}]}
     Firehose        {"records": [{"recordId", "result": "Ok" | "ProcessingFailed", "data"}]}
     a schedule      the reconciler's report
@@ -35,7 +34,7 @@ from rollbook.store.book import Book
 
 log = logging.getLogger(__name__)
 
-# What is left of the function's time for its answer. Without a context (a test) there is no hurry.
+# Seconds of the function's time that are kept for its answer. Without a context (a test) there is no hurry.
 _TO_ANSWER: Final = 2.0
 _NO_HURRY: Final = 60.0
 _CLOSING: Final = 1.0
@@ -104,7 +103,7 @@ def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[i
         }
     names = [call.items[position].name for position in sorted(failed)]
     if None in names:
-        # An event alone, or a message without an id: its failure cannot be told by a name, so all is to come again.
+        # A single event, or a message without an id: no name to report its failure, so the whole call must come again.
         raise StoreError(next(iter(failed.values())))
     if call.shape == "event":
         return {"events_new": outcome.new, "events_repeated": outcome.repeated, "dead_letters": outcome.dead_letters}
@@ -119,26 +118,26 @@ def _looked_through(position: int, pair: tuple[CallItem, Any], failed: Mapping[i
 
 
 class _Shelf:
-    """Keeps the book open from one call to the next."""
+    """Keeps the book open from call to call."""
 
     def __init__(self) -> None:
         self._book: Book | None = None
         self._file: tuple[int, int] | None = None
 
     def book(self, settings: Settings, until: float) -> Book:
-        """The book, opened if it is not, or if its file is another one by now. Raises StoreError."""
+        """The book, opened if it is not open, or if its file is another by now. Raises StoreError."""
         path = settings.store_path
         if self._book is not None and (self._book.path != path or self._file != _identity(path)):
             self.put_away()
         if self._book is None:
-            # Somebody who keeps the file locked must not keep us until the function is ended.
+            # A program that keeps the file locked must not make this call wait until AWS ends the function.
             busy = max((until - time.monotonic()) / 3, 0.1)
             self._book = Book.open(path, command="lambda", width=settings.width, journal=settings.journal, busy=busy)
             self._file = _identity(path)
         return self._book
 
     def put_away(self) -> None:
-        """Close the book; a write that waits for somebody's lock goes on waiting behind us, and keeps nobody here."""
+        """Close the book. A write that waits for another program's lock goes on waiting in a thread of its own."""
         book, self._book = self._book, None
         if book is not None:
             closing = threading.Thread(target=book.close, daemon=True)

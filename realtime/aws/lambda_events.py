@@ -1,8 +1,8 @@
 """Calls of a function on AWS, recognised by their shape. Pure.
 
-One EventBridge event; a batch of an SQS queue, of a Kinesis stream, of a Firehose to be looked through; JSON text with
-objects one after another; a schedule, or a window to reconcile. Whatever is none of these is taken for an event, so
-that it ends as a dead letter and is not tried for ever. It knows what AWS wraps around, not what an event says.
+An EventBridge event; a batch of an SQS queue, of a Kinesis stream, of a Firehose to be looked through; JSON text with
+objects in a row; a schedule, or a window to reconcile. Any other call is taken for an event, so that it ends as a dead
+letter and is not tried for ever. This module knows what AWS wraps around an event, not the event.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class CallItem:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Events to be stored. shape: of what brought them, which decides how a failure is told."""
+    """Events to be stored. shape: of the call, which decides how a failure is reported."""
 
     shape: Shape
     items: Sequence[CallItem]

@@ -1,7 +1,7 @@
 """Client of Amazon SQS: the four calls that `sqs_consumer.py` needs, by boto3, and AWS' errors as one clear line.
 
 Region, profile, credentials, role and endpoint are those that AWS' own tools would use (`AWS_PROFILE`, `AWS_REGION`,
-`AWS_ENDPOINT_URL`, …); the region in the queue's address wins. It knows nothing of what a message says.
+`AWS_ENDPOINT_URL`, …); the region in the queue's address wins. It does not know what a message says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from realtime.aws.sqs_consumer import About, Message, QueueError
 
 WAIT: Final = 20  # seconds of a long poll: the longest, and so the fewest calls
 _HOST: Final = re.compile(r"(?:sqs(?:-fips)?\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.com(?:\.cn)?")
-# What to do about what AWS says.
+# Advice, by AWS' error codes.
 _MEND: Final = {
     "AWS.SimpleQueueService.NonExistentQueue": "check [realtime.sqs] queue_url and the region",
     "QueueDoesNotExist": "check [realtime.sqs] queue_url and the region",
@@ -68,7 +68,7 @@ class SqsQueue:
         return About(max(visibility, 1.0), redrives=bool(attributes.get("RedrivePolicy")))
 
     def receive(self) -> Sequence[Message]:
-        """Up to ten messages, as soon as there is one."""
+        """Receive up to ten messages; waits for the first."""
         answer = self._call("receive_message", MaxNumberOfMessages=10, WaitTimeSeconds=self._wait)
         return [
             Message(message["MessageId"], message["ReceiptHandle"], message["Body"])
@@ -79,7 +79,7 @@ class SqsQueue:
         """Delete up to ten; answers those that could not be deleted now."""
         entries = [{"Id": str(at), "ReceiptHandle": handle} for at, handle in enumerate(handles)]
         answer = self._call("delete_message_batch", Entries=entries)
-        # What is refused because of the message (it was deleted already, or was delivered again) never succeeds.
+        # A deletion that is refused because of the message (deleted already, or delivered again) never succeeds.
         return [handles[int(entry["Id"])] for entry in answer.get("Failed", ()) if not entry.get("SenderFault")]
 
     def hide(self, handles: Sequence[str], seconds: int) -> None:
@@ -97,7 +97,7 @@ class SqsQueue:
         return answer
 
     def _failure(self, error: Exception) -> QueueError:
-        """AWS' words, on which queue, and what to do."""
+        """Error with the queue's name, AWS' words, and advice."""
         code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
         mend = _MEND.get(code, "check the network and AWS' settings (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL)")
         return QueueError(f"the queue {self.name}: {' '.join(str(error).split())}; {mend}")

@@ -30,7 +30,7 @@ from rollbook.store.book import Book
 
 log = logging.getLogger(__name__)
 
-# Of one commit. A queue gives ten messages a call, so this is what many receivers bring while one batch is written.
+# Messages of a commit. A queue gives ten messages a call; many receivers bring so many while a batch is written.
 BATCH: Final = 256
 # Messages in hand at most: received and neither deleted nor let go.
 IN_HAND: Final = 2_000
@@ -39,7 +39,7 @@ TICK: Final = 2.0
 RETRY: Final = 1.0
 _BACK_OFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _CALL: Final = 10  # messages in one call, by SQS' own limit
-# How long an ending may take: the polls under way, what is in hand, its deletion.
+# Seconds that stopping may take: for polls under way, to store messages in hand, to delete them.
 _POLLS, _STORING, _DELETING = 0.3, 4.0, 2.0
 
 
@@ -57,14 +57,17 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """visibility: seconds for which a received message is hidden. redrives: whether a poisonous one is taken away."""
+    """Settings of a queue. visibility: seconds for which a received message is hidden.
+
+    redrives: whether the queue takes poisonous messages away.
+    """
 
     visibility: float
     redrives: bool
 
 
 class Queue(Protocol):
-    """The four calls. Each may raise QueueError; each may be made from any thread."""
+    """A queue, by four calls. Each may raise QueueError; each may be made from any thread."""
 
     name: str
 
@@ -72,7 +75,7 @@ class Queue(Protocol):
         """Settings of the queue."""
 
     def receive(self) -> Sequence[Message]:
-        """Up to ten messages; waits for the first one."""
+        """Receive up to ten messages; waits for the first."""
 
     def delete(self, handles: Sequence[str]) -> Sequence[str]:
         """Delete up to ten; answers those that could not be deleted now."""
@@ -123,12 +126,12 @@ class SqsConsumer:
         self._keeping = self._thread(self._keep)
 
     def _thread(self, work: Callable[..., None], *given: int) -> threading.Thread:
-        # A poll under way cannot be called back: it ends with the process.
+        # A poll under way cannot be cancelled: it ends with the process.
         name = f"{self._queue.name} {work.__name__.strip('_')}"
         return threading.Thread(target=work, args=given, name=name, daemon=True)
 
     def look(self) -> None:
-        """See how the queue is set up: minutes, where nobody answers.
+        """Ask how the queue is set up: takes minutes if AWS does not answer.
 
         Raises QueueError if the queue is not there, or may not be used.
         """
@@ -201,7 +204,7 @@ class SqsConsumer:
             self._take(number, messages)
 
     def _has_room(self) -> bool:
-        """Wait until another call's messages may be taken in hand; False when no more are wanted."""
+        """Wait until the messages of another call may be taken in hand; False when no more are wanted."""
         with self._lock:
             while len(self._hand) > IN_HAND and not self._stopping.is_set():
                 self._lock.wait()
@@ -364,7 +367,7 @@ class SqsConsumer:
                 self._book.end_coverage(self._span, to_text(self._heard_until()), "stopped").result(_STORING)
 
     def _hide_on(self) -> None:
-        """Hide on what has been in hand for a third of its time, so that nobody else is given it meanwhile."""
+        """Hide messages again that were in hand for a third of their time: the queue must not deliver them again."""
         tick = time.monotonic()
         with self._lock:
             old = [in_hand for in_hand in self._hand.values() if tick - in_hand.hidden_at >= self._about.visibility / 3]

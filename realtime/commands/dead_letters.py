@@ -1,4 +1,4 @@
-"""`rollbook dead-letters`: what could not be understood, listed, shown, tried again, dropped.
+"""`rollbook dead-letters`: lists, shows, retries and drops notifications that could not be understood.
 
 A letter that can be read by now (a newer rollbook, a mended store) becomes an event by the usual write path, in the
 same transaction that takes the letter away.
@@ -126,7 +126,7 @@ def retry(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json:
 
 
 def _again(book: Book, letter: Letter, counts: dict[str, int]) -> None:
-    """Try one again, and put what it turns out to be in its place."""
+    """Read a letter again, and put the events that it holds in its place."""
     found = read_again(letter)
     counts["tried"] += 1
     if found and all(isinstance(item, Unreadable) for item in found):

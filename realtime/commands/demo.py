@@ -1,7 +1,7 @@
 """`rollbook demo`: the main job in under a minute, on a simulated organisation whose clock runs fast.
 
-It uses the daemon and the reconciler as they are; only the organisation and the clock are simulated. What it prints is
-counted in the store and in the organisation's truth, and the two are compared record by record.
+It uses the daemon and the reconciler as they are; only the organisation and the clock are simulated. Its numbers are
+counted in the store and in the organisation's truth, and both are compared record by record.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ LAG: Final = timedelta(minutes=5)
 # Before the window begins the daemon is already listening.
 HEAD_START: Final = timedelta(minutes=2)
 RATE: Final = 60.0
-# Real seconds between the daemon's signs of life: on this clock, often enough to count as alive.
+# Real seconds between the daemon's signs of life: often enough on this fast clock.
 ALIVE: Final = 0.1
 PER_HOUR: Final = 1800.0
-# What a page of the real platform takes, roughly, brought to the clock's rate.
+# Seconds that a page of the real platform takes, roughly, at the clock's rate.
 LATENCY: Final = 0.03
 
 
@@ -94,14 +94,14 @@ class DemoResult:
     type=click.Path(path_type=Path),
     default=Path("rollbook-demo.db"),
     show_default=True,
-    help="The demo's own store; one from an earlier demo is replaced.",
+    help="The demo's own store; the store of an earlier demo is replaced.",
 )
 @click.option("--seed", default=1, show_default=True, help="Another seed is another organisation.")
 @console.json_option
 def demo(*, path: Path, seed: int, as_json: bool) -> None:
     """Capture a simulated organisation, lose some of it on purpose, reconcile, and show what was found."""
 
-    # That the connection is lost is the demo's own story; it tells it itself.
+    # The demo cuts the connection itself and says so: warnings about it would only confuse.
     logging.getLogger("realtime").setLevel(logging.ERROR)
 
     async def work() -> int:

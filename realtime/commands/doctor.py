@@ -1,6 +1,6 @@
-"""`rollbook doctor`: tries each thing that a run needs, in the order in which they stand on each other.
+"""`rollbook doctor`: checks each thing that a run needs, in the order in which they depend on each other.
 
-A check never stops the next one unless that cannot be tried without it. Each that fails says how to mend it.
+A failed check stops the next check only if that depends on it. Each check that fails says how to mend it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_rac
 
 State = Literal["ok", "warn", "fail"]
 _MARKS: Final[dict[State, str]] = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}
-# Beyond this the lag of ten minutes and the stamps of live events are no longer comparable with the platform's times.
+# Beyond this difference, the lag of ten minutes and the stamps of live events do not fit the platform's times.
 _SKEW: Final = timedelta(seconds=30)
-# Seconds that a check may take; that of a long list, of which each page may take one and the rate limit a minute.
+# Seconds that a check may take; and a check of a long list, each page of which may take a second, and the rate limit a
+# minute.
 _WITHIN: Final = 20.0
 _LISTED: Final = 180.0
-# What is written to see that the store can be: more than an empty one takes.
+# Bytes that are written to see that there is room for a store: more than an empty store takes.
 _ROOM: Final = 1_000_000
 _CHANNELS: Final = 20
 _TOPICS: Final = 1000
@@ -90,7 +91,7 @@ def _print(check: Check) -> None:
 
 
 async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
-    """Try everything, and tell of each check as it is done."""
+    """Run all checks, and report each as it is done."""
     checked = _settings(settings)
     tell(checked)
     tell(_store_file(settings.store_path))

@@ -1,6 +1,6 @@
-"""Puts the daemon together: settings, store, lock, API, live capture, the scheduled reconciler; starts and ends them.
+"""The daemon: opens settings, store, lock, API, live capture and the scheduled reconciler; starts and ends them.
 
-Nothing is decided here but order: what is opened first is closed last, and what was heard is stored before the store is
+It decides only the order: resources that are opened first are closed last, and frames are stored before the store is
 closed.
 """
 
@@ -47,25 +47,25 @@ T = TypeVar("T")
 LOOK_EVERY: Final = timedelta(minutes=1)
 # How often a conversation that goes on is asked for by id.
 FOLLOW_EVERY: Final = timedelta(minutes=5)
-# The part of the rate limit that the daemon uses; the rest is for a run by hand.
+# Share of the rate limit that the daemon uses; the rest is for a run by hand.
 SHARE: Final = 0.8
-# A service manager that stops us counts to ten, and then kills. Until when storing what was heard may take; then
-# whoever waits for another program's hold on the store is hurried.
+# A service manager that stops the daemon waits ten seconds, and then kills it. After so many seconds, writers that wait
+# for another program's lock on the store give up.
 _STOPS_WITHIN: Final = 7.0
-# How long a reconciliation under way may take to end. It waits for an answer, which may trickle, and what it has read
-# is kept. The store is closed after it, and a busy machine takes its time for that.
+# Seconds that a reconciliation under way may take to end. It waits for an answer, which may come slowly, and its pages
+# are kept. The store is closed after it, which takes time on a busy machine.
 _ROUND_ENDS_WITHIN: Final = 4.0
 _READY_WITHIN: Final = 30.0
-# Seconds until the platform is asked again at the start, where there was no proper answer however often it was asked.
+# Seconds until the platform is asked again at the start, after all tries without a proper answer.
 _START_AGAIN: Final = 5.0
-# What a round over the ledger may take. A backfill of months takes longer: what it has read is kept, page by page, and
-# the next round goes on where it was. Its requests have ends of their own, so that only a defect is met by this.
+# Time that a round over the ledger may take. A backfill of months takes longer: its pages are kept, and the next round
+# goes on from there. Requests have limits of their own, so that this limit only matters if there is a defect.
 ROUND_WITHIN: Final = timedelta(hours=6)
-# How often the clocks are compared.
+# Seconds between two comparisons of the clocks.
 _CLOCKS: Final = 5.0
-# How long the ledger may take to say how many windows there are. Who asks for health gives up after some seconds.
+# Seconds that the ledger may take to count its windows. Programs that ask for health give up after some seconds.
 _LOOKS_WITHIN: Final = 2.0
-# What SIGHUP can change while the daemon runs; the rest holds from the next start.
+# Settings that SIGHUP can change while the daemon runs; the rest holds from the next start.
 _CHANGEABLE: Final = frozenset(
     {"topics", "users", "width", "lag", "settle_after", "stuck_after", "ended_only", "filter", "since"}
 )
@@ -160,10 +160,10 @@ class Daemon:
             self._hurry.set()
 
     def reload(self) -> None:
-        """Read the settings again; what is wrong with them is said, and the old ones stay."""
+        """Read the settings again; an error is logged, and the old settings stay."""
         if self._reread is None:
             return
-        # Who is starting is not reloading: READY=1 comes when it listens, and not before.
+        # A daemon that is starting does not say that it reloads: READY=1 comes when it listens, and not before.
         ready = self.ready.is_set()
         if ready:
             self._notifier.reloading()
@@ -183,7 +183,7 @@ class Daemon:
         if later:
             log.warning("changed settings that hold from the next start: %s", ", ".join(later))
         now = {name: getattr(read, name) for name in sorted(differs & _CHANGEABLE)}
-        # Those that run: what holds from the next start only is not among them.
+        # Settings that hold from the next start are not among them.
         self.settings = replace(self.settings, **now)
         if self._book is not None:
             self._book.use_width(self.settings.width, self.settings.lag)
@@ -216,7 +216,7 @@ class Daemon:
             try:
                 return await api.organization()
             except (Unavailable, ConnectionLost) as error:
-                # A host that never answered may be a wrong setting: the region, the network, the proxy.
+                # If the host never answered, a setting may be wrong: the region, the network, the proxy.
                 if isinstance(error, ConnectionLost) and not api.reached:
                     raise
                 why = error.message if isinstance(error, ApiError) else str(error)
@@ -227,7 +227,7 @@ class Daemon:
 
     @contextlib.asynccontextmanager
     async def _port(self) -> AsyncIterator[None]:
-        """The HTTP port: before everything else, so that it tells of a start too, and one that is in use ends that."""
+        """The HTTP port. It opens first, so that it shows a start, too; a port that is in use prevents the start."""
         if self.settings.health is None:
             yield
             return
@@ -268,17 +268,17 @@ class Daemon:
                 task.cancel()
 
     def now(self) -> datetime:
-        """The time by which what is heard is stamped: the platform's, where this machine's clock is clearly wrong.
+        """Time that stamps notifications: the platform's, where this machine's clock is clearly wrong.
 
-        What is heard is held against what is read, whose time is the platform's: behind a clock that is an hour late no
-        event would ever seem to be newer than a read.
+        Notifications are compared with records, whose times are the platform's: by a clock that is an hour late no
+        event would ever seem newer than a record.
         """
         now = self._options.now()
-        # A clock that tests and the demo make is right by itself, and may run faster than any other.
+        # A clock that tests or the demo give is right by itself, and may run faster than any other.
         return now if self._options.now is not _utc_now else corrected(now, self._vitals.skew.steady)
 
     def _platform_now(self, api: Api) -> Callable[[], datetime]:
-        """The clock by which windows close: the platform's, or the one that a test or the demo makes."""
+        """Clock by which windows close: the platform's, or a clock that a test or the demo gives."""
         return api.now if self._options.now is _utc_now else self._options.now
 
     async def figures(self) -> DaemonFigures:
@@ -357,7 +357,7 @@ class Daemon:
             self.sqs_consumer = consumer
         schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
         beside = [asyncio.create_task(self._tell()), asyncio.create_task(self._watch_clocks())]
-        # Beside the sockets, which take their time too.
+        # At the same time as the sockets, which need some time to close, too.
         closing = [asyncio.create_task(self._stop_consumer())]
         if self._options.reconcile:
             schedule.start()
@@ -424,13 +424,13 @@ class Daemon:
         await asyncio.to_thread(give_back)
 
     def _note_window(self, book: Book, report: Report) -> None:
-        """A window of the round was read: it gets on."""
+        """Note that a window of the round was read, so that the round makes progress."""
         if report.verdict != "failed":
             self._vitals.round_at = time.monotonic()
         _log_window(book, report)
 
     async def _watch_clocks(self) -> None:
-        """Notice when this machine's clock jumps, and keep the counts of the last hour though nobody asks for them."""
+        """Notice jumps of this machine's clock, and keep the counts of the last hour even if nobody asks for them."""
         while True:
             tick = time.monotonic()
             skew = None if self._api is None else self._api.clock_skew
@@ -445,18 +445,18 @@ class Daemon:
             await asyncio.sleep(_CLOCKS)
 
     async def _tell(self) -> None:
-        """Tell the service manager: ready once every line listens (or after a while), then alive."""
-        ears = []
+        """Report to the service manager: ready when every line listens (or after a while), then alive."""
+        sources = []
         if self.supervisor is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_READY_WITHIN):
                     await self.supervisor.listening.wait()
-            ears.append(hearing(self.supervisor.figures()))
+            sources.append(hearing(self.supervisor.figures()))
         if self.sqs_consumer is not None:
-            ears.append(f"the queue {self.sqs_consumer.figures().name}")
+            sources.append(f"the queue {self.sqs_consumer.figures().name}")
         self.ready.set()
-        self._notifier.tell(READY=1, STATUS=" and ".join(ears))
-        log.info("ready: %s", " and ".join(ears))
+        self._notifier.tell(READY=1, STATUS=" and ".join(sources))
+        log.info("ready: %s", " and ".join(sources))
         while self._notifier.watchdog is not None:
             self._notifier.tell(WATCHDOG=1)
             await asyncio.sleep(self._notifier.watchdog)
@@ -469,7 +469,7 @@ class Daemon:
             for number, act in wired.items():
                 loop.add_signal_handler(number, act)
         except (RuntimeError, ValueError):
-            # Not in the main thread: whoever runs us there stops us through `stop`.
+            # Not in the main thread: the caller stops the daemon by `stop`.
             wired = {}
         try:
             yield

@@ -1,6 +1,6 @@
 """Health of the daemon: ages and counts of the last hour are added to its figures, and the figures judged. Pure.
 
-The verdicts are well, degraded and dead. Who asks is not known here.
+The verdicts are well, degraded and dead. `http_port.py` shows them.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from realtime.websocket.refused_topics import mend
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import from_text
 
-# Not heard yet, not stored yet: seconds that are normal, and seconds beyond which nothing works.
+# Seconds in which lines do not listen or frames are not stored: more than normal, and so many that nothing works.
 _LATE: Final = 30.0
 _DEAD: Final = 300.0
-# What is made every few minutes and has not been made well for so long has failed several times in a row: the look for
-# queues (every five minutes, ten at most for each), and the round over the ledger (every minute; a long one gets on by
-# every window that it reads).
+# After so many seconds without success, work that is repeated has failed several times in a row: the look for queues
+# (every five minutes, ten at most for each), and the round over the ledger (every minute; each window that a long round
+# reads counts as success).
 _LOOK_LATE: Final = 1_200.0
 _ROUND_LATE: Final = 3_600.0
 # A window is read some minutes after its end; every four hours where the platform answers with whole days.
 _DUE_LATE: Final = 6 * 3_600.0
 _SKEW: Final = 30.0
-# Of the last hour. One that nobody understands is no reason to wake anybody; one that was dropped is a hole.
+# Dead letters of the last hour: a few are no reason to wake anybody. (A dropped notification always is: it is a hole.)
 _LETTERS: Final = 10
-# A quiet night, a weekend and a feast are normal.
+# Seconds without an event: a quiet night, a weekend and a holiday are normal.
 _QUIET: Final = 7 * 86_400.0
-# Before that long after a start it is not known whether nothing comes.
+# Seconds after a start in which it is not known yet if events come.
 _SETTLING: Final = 600.0
 
 
@@ -54,7 +54,7 @@ class Vitals:
         self.round_at = self.began
 
     def clocks(self, wall: float, tick: float, skew: float | None) -> float | None:
-        """Take a reading of the clocks; answers by how much this machine's has jumped since the last one, if it has."""
+        """Take a reading of the clocks; answers by how much this machine's clock has jumped, if it has."""
         jump = self._jumps.tick(wall, tick)
         if jump is not None:
             self.skew.forget()

@@ -1,7 +1,7 @@
 """The daemon's HTTP port: `/healthz` says how it is and why, `/metrics` says it in numbers (Prometheus).
 
-Off unless `[realtime] health = "127.0.0.1:8125"` is set; meant for loopback, it asks nobody who they are. What the
-numbers mean is decided in `health.py`.
+Off unless `[realtime] health = "127.0.0.1:8125"` is set; meant for loopback, it asks for no sign-in. `health.py` judges
+the figures, `metrics.py` names them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class HttpPort:
         self.port = 0
 
     async def start(self) -> None:
-        """Begin to answer. Raises RollbookError if the address cannot be had: somebody else may have it for a while."""
+        """Begin to answer. Raises RollbookError if the address is not free: another program may use it for a while."""
         app = web.Application()
         app.add_routes([web.get("/healthz", self._healthz), web.get("/metrics", self._metrics)])
         self._runner = web.AppRunner(app, access_log=None)
@@ -58,7 +58,7 @@ class HttpPort:
             await site.start()
         except OSError as error:
             await self.stop()
-            # What asyncio says is longer. A name that does not resolve has a number of its own, below zero.
+            # The text of asyncio is longer. A name that does not resolve has an error number below zero.
             why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
             raise RollbookError(
                 f"[realtime] health = {self._address!r}: cannot listen there ({why}); choose another, or end what has"

@@ -1,9 +1,9 @@
 """Frames that are not stored yet: a bounded, counted queue between the sockets and the book.
 
-Frames go in from the sockets without waiting, in the order heard; notes about coverage go in among them, so that the
-ledger never says "heard until now" before what was heard has been stored. When it is full, frames are dropped and
-counted, and the first drop is reported at once, because from then on the channel does not hear. Knows neither sockets
-nor the store.
+Frames go in from the sockets without waiting, in the order in which they came; notes about coverage go in among them,
+so that the ledger never says "heard until now" before the frames are stored. When the queue is full, frames are dropped
+and counted, and the first drop is reported at once, because from then on the channel does not hear. This module knows
+neither sockets nor the store.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Protocol
 FRAMES: Final = 60_000
 BYTES: Final = 48_000_000
 HOLD: Final = 1.0  # seconds that a source waits at most
-# So many frames are read ahead of the disk. Storing while reading costs more than one after the other.
+# Frames that are read ahead of the disk. To store and read at the same time costs more than one after the other.
 CROWD: Final = 512
 # What one frame costs beside its own bytes.
 _OVERHEAD: Final = 200
@@ -81,7 +81,7 @@ class Inbox:
         self._paused: set[PausableSource] = set()
 
     def put(self, frame: Frame) -> bool:
-        """Take a frame; False if it was dropped. A channel that dropped one drops all until `take_again`."""
+        """Take a frame; False if it was dropped. After a dropped frame its channel drops all until `take_again`."""
         self.received += 1
         cost = len(frame.payload) + _OVERHEAD
         if self.dropping_serials and frame.serial in self.dropping_serials:
@@ -99,7 +99,7 @@ class Inbox:
         return True
 
     def note(self, item: CoverageBegin | CoverageEnd) -> None:
-        """Take a note about coverage; there is always room for one."""
+        """Take a note about coverage; there is always room for a note."""
         self._items.append(item)
         self._ready.set()
 
@@ -112,8 +112,8 @@ class Inbox:
 
         Answers if it waits now.
 
-        A burst then waits in the network's buffers. Behind a disk that stands still nobody waits: a socket that is not
-        read is closed by its server, so it is better to read and drop.
+        A burst then waits in the network's buffers. If the disk stands still, no source waits: the server closes a
+        socket that is not read, so it is better to read and drop.
         """
         if source in self._paused or self._taken == self._taken_when_paused:
             return False
@@ -133,16 +133,16 @@ class Inbox:
         return self.frames <= self._limit // 2 and self.size <= self._size_limit // 2
 
     def take_again(self, serial: int) -> None:
-        """Frames of that channel are taken again."""
+        """Take frames of that channel again."""
         self.dropping_serials.discard(serial)
 
     def close(self) -> None:
-        """Nothing more will come: `take` answers what is left, then nothing."""
+        """Close the queue: `take` answers what is left, then nothing."""
         self._closed = True
         self._ready.set()
 
     async def take(self, limit: int) -> list[InboxItem]:
-        """The next items in order: up to `limit` frames, or one note alone. Waits for one; [] when closed and empty."""
+        """Take the next items: up to `limit` frames, or a single note. Waits for them; [] when closed and empty."""
         while not self._items:
             if self._closed:
                 return []

@@ -1,7 +1,7 @@
 """Stores a batch and reports each item that could not be stored: for sources that can deliver an item again.
 
-What the book can never take becomes a dead letter and takes no neighbour with it; what it cannot take now is reported.
-It waits for nothing but the commit. (`store_frames.py` does the same for sockets, which cannot send anything again.)
+An item that the book can never take becomes a dead letter and takes no neighbour with it; an item that it cannot take
+now is reported. It waits only for the commit. (`store_frames.py` does the same for sockets, which cannot send again.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rollbook.store.tables.events import Recorded
 
 Incoming = Observation | Unreadable
 Record = Callable[[Sequence[Incoming]], Future[Recorded]]
-# What concerns the file and not an item: no part of the batch would fare better.
+# Errors of the file and not of an item: no part of the batch would fare better.
 _OF_THE_FILE: Final = (StoreBusy, StoreFull, StoreUnwritable, TimeoutError)
 
 

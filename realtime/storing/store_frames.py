@@ -1,8 +1,8 @@
-"""From the inbox into the book: frames are read and stored in batches, and coverage is noted among them in order.
+"""Store of frames: takes them from the inbox, reads and stores them in batches, and notes coverage among them in order.
 
-It alone decides when something heard counts as stored. It keeps what the book could not take now (a locked or full
-disk) and offers it again; what the book can never take becomes a dead letter. Knows no socket and no channel beyond
-its serial number.
+Only this module decides when a frame counts as stored. It keeps a batch that the book cannot take now (the file is
+locked, the disk full) and offers it again; an item that the book can never take becomes a dead letter. It knows no
+socket, and of a channel only the serial number.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from rollbook.store.tables.events import Recorded
 
 log = logging.getLogger(__name__)
 
-# A batch is one transaction of the book: some 8 ms of reading, in which the event loop does nothing else. Half as many
-# cost a sixth of the rate, twice as many gained a twentieth (bench_notifications.py).
+# Frames of a batch, a transaction of the book: some 8 ms of reading, in which the event loop does nothing else. Half as
+# many cost a sixth of the rate, twice as many gained a twentieth (bench_notifications.py).
 BATCH: Final = 256
 RETRY: Final = 1.0
-# A queue's topic comes again and again; those of conversations pass.
+# A queue's topic comes again and again; the topics of conversations pass.
 _template: Final = lru_cache(maxsize=4_096)(template_of)
-# Topics are counted by template, as long as they are such as the platform has.
+# Topics are counted by template; after so many templates the rest count as OTHER.
 TEMPLATES: Final = 200
 OTHER: Final = "other"
 
@@ -104,10 +104,10 @@ class FrameStore:
                 await self._note(first)
 
     async def _store(self, frames: list[Frame]) -> None:
-        """Read a batch and wait until it is durable; meanwhile the next one gathers.
+        """Read a batch and wait until it is durable; meanwhile the next batch gathers.
 
-        Not one batch is read while another is written: SQLite's thread would wait for the interpreter's lock at every
-        row (measured: a third of the rate).
+        No batch is read while another is written: SQLite's thread would wait for the interpreter's lock at every row
+        (measured: a third of the rate).
         """
         self._taken = frames
         batch = [item for frame in frames if (item := self._read(frame)) is not None]
@@ -192,7 +192,7 @@ class FrameStore:
             await self._end(note)
 
     async def _begin(self, serial: int, scope: str, topics: tuple[str, ...], at: str) -> None:
-        # In a thread, because the book answers after its commit, which a slow disk may make long.
+        # In a thread, because the book answers after its commit, which may take long on a slow disk.
         begin = partial(self._book.begin_coverage, self._source, scope, topics, at)
         span = await self._insist(lambda: asyncio.to_thread(begin))
         self._spans.setdefault(serial, []).append(_Span(span, scope, topics, at))
@@ -206,7 +206,7 @@ class FrameStore:
                 continue
             left = () if gone is None else tuple(topic for topic in span.topics if topic not in gone)
             if left:
-                # A loss that is noticed later may lie before the span.
+                # A loss that is noticed late may have happened before the span began.
                 await self._begin(note.serial, span.scope, left, max(note.at, span.at))
             await self._insist(partial(self._end_span, span.id, note.at, note.reason))
 
@@ -214,21 +214,21 @@ class FrameStore:
         await asyncio.wrap_future(self._book.end_coverage(span, at, reason))
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Do a write about coverage; again, for as long as waiting may mend it."""
+        """Write about coverage; again, for as long as waiting may mend an error."""
         while True:
             try:
                 answer = await write()
             except StoreError as error:
                 await self._wait_for_it(error)
             else:
-                # On a quiet line no event would say so for hours.
+                # On a quiet line no event would show for hours that the store takes again.
                 self._takes_again()
                 return answer
 
     def alive(self, sure_until: datetime | None = None) -> None:
-        """Note that everything heard until now is stored, or until the oldest that is not. Returns at once.
+        """Note that everything heard until now is stored, or until the oldest frame that is not. Returns at once.
 
-        sure_until: a moment beyond which it is not sure that all that was sent came.
+        sure_until: a moment after which it is not sure that every frame came.
         """
         if not self._spans or (self._alive is not None and not self._alive.done()):
             return

@@ -1,8 +1,8 @@
-"""The detail events of one line's conversations, and how a channel is told of them: over its socket, or by REST.
+"""Subscriptions to the detail events of a line's conversations: over the channel's socket, or by REST.
 
 A socket takes a list as a whole or not at all, and does not say why. So a list that it refuses is asked for by REST,
-which says what is refused and takes the rest; what is refused is left out of the lists that follow. Which conversations
-are followed, and when, is decided elsewhere.
+which names the refused topics and takes the rest; refused topics are left out of the lists that follow.
+`followed_conversations.py` decides which conversations are followed, and when.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class DetailSubscriptions:
         return len(self._wanted)
 
     def follow(self, begin: Iterable[str], end: Iterable[str]) -> None:
-        """Follow some conversations, and others no longer. `align` tells the platform."""
+        """Follow some conversations, and others no longer. `align` sends that to the platform."""
         for conversation_id in end:
             self._wanted.pop(conversation_id, None)
         self._wanted |= dict.fromkeys(begin)
@@ -52,7 +52,7 @@ class DetailSubscriptions:
         }
 
     def align(self, session: ChannelSession) -> None:
-        """Tell the channel by what it differs."""
+        """Send the channel the differences."""
         if session.socket is None:
             return
         wanted, details = self._wanted.keys(), session.subscribed.details
@@ -78,7 +78,7 @@ class DetailSubscriptions:
         assert session.channel is not None
         details = session.subscribed.details
         try:
-            # The first one shows what is refused; the others are asked for without it.
+            # The first conversation shows which members are refused; the others are asked for without them.
             for some in (conversations[:1], conversations[1:]):
                 fresh = self._topics_of(conversation_id for conversation_id in some if conversation_id in details)
                 details |= fresh

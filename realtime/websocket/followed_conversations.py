@@ -1,7 +1,7 @@
 """Conversations that are followed in detail: from their first event until they end, the oldest giving way first.
 
-Detail events need a concrete conversation id over WebSocket. This is only the choice, as a value: which conversation is
-followed on which line, what to subscribe and what to let go. It does not know how topics are spelled or sent.
+Detail events need a concrete conversation id over WebSocket. This module only chooses, as a value: the line of each
+conversation that is followed, what to subscribe and what to let go. It does not know how topics are written or sent.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ class FollowChanges:
 class Following:
     """The conversations that are followed, oldest first, and the line of each.
 
-    ending: those that ended lately, followed or not, in order. Order is not guaranteed: an older snapshot that comes
-    after the end resumes nothing. One that bears a later time than the end does, as a message thread's may.
+    ending: conversations that ended lately, followed or not, in order. Events may come out of order: an older snapshot
+    that comes after the end resumes nothing. A snapshot with a later time than the end resumes the conversation, as in
+    a message thread.
     """
 
     on_line: OrderedDict[str, int] = field(default_factory=OrderedDict)

@@ -1,8 +1,8 @@
 """Belief in the platform's lists of queues and users, before topics are let go because of them. Pure.
 
-A list may be empty or short for a moment: a shard that is away, permissions that are being changed, a gateway's empty
-answer. What is new in it is heard at once. That much has vanished is believed when a second look, some time after the
-first, sees it too; what either of the two has seen is there.
+A list may be empty or short for a moment: a shard is away, permissions are being changed, a gateway gives an empty
+answer. New entries are believed at once. That many entries have vanished is believed when a second look, some time
+after the first, does not see them either.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def weigh(known: Sequence[str], seen: Sequence[str], now: float, *, doubt: Doubt
     if seen and still * 2 >= len(known):
         return Believed(tuple(dict.fromkeys(seen)))
     if doubt is None:
-        # Nothing where nothing was known is doubted too: who hears nothing should not wait long for a second look.
+        # An empty list where nothing was known is doubted, too: a supervisor without topics should look again soon.
         return Believed(_both(known, seen), Doubt(tuple(seen), now))
     if now - doubt.at < apart:
         return Believed(_both(known, seen), Doubt(_both(doubt.ids, seen), doubt.at))

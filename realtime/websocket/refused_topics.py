@@ -1,8 +1,8 @@
 """Topics that the platform refuses, by its last answer to each: here, and in the book for whoever asks later.
 
-A refusal ends when the topic is permitted, or not wanted any more. What the book keeps from an earlier run explains
-gaps until the platform has answered, and is not counted before. Detail events are refused by template: conversations
-pass by the thousand. Knows no channel.
+A refusal ends when the topic is permitted, or not wanted any more. A refusal that the book keeps from an earlier run
+explains gaps until the platform has answered, and is not counted before. Refused detail events are kept by template,
+because there are thousands of conversations. This module knows no channel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class RefusedTopics:
-    """The plain topics that are refused. `load` once, before the first answer.
+    """Plain topics that are refused. `load` once, before the first answer.
 
     now: the organisation's clock.
     """
@@ -41,7 +41,7 @@ class RefusedTopics:
         return len(self._topics)
 
     def missing(self, topics: Iterable[str] | None = None) -> tuple[str, ...]:
-        """The permissions that refused topics lack: of these, or of all."""
+        """Permissions that refused topics lack: these topics, or all."""
         asked = self._topics if topics is None else topics
         return tuple(sorted({lacks for topic in asked for lacks in self._topics.get(topic, ())}))
 
@@ -62,7 +62,7 @@ class RefusedTopics:
             log.info("%s: hears %s", scope, count(permitted, "topic"))
 
     async def load(self) -> None:
-        """See what the book has from earlier runs. Raises StoreError."""
+        """Load the refusals of earlier runs from the book. Raises StoreError."""
         self._kept.update(row["topic"] for row in await asyncio.to_thread(self._book.rejected_topics))
 
     def take_answer(self, states: Sequence[TopicState]) -> None:
@@ -117,7 +117,7 @@ class RefusedTopics:
             self._write(self._book.accept_topics(sorted(gone)), gone)
 
     def _write(self, future: Future[Any], still: Collection[str] = ()) -> None:
-        """See to a write's end. still: what the book goes on to have if it fails."""
+        """Log a write that fails. still: the topics that the book has then, as before."""
 
         def look(done: Future[Any]) -> None:
             if (error := done.exception()) is not None:

@@ -1,7 +1,7 @@
 """Sockets, by `websockets`: a connection to a notification channel hands every frame on and does nothing else.
 
-Frames leave through a callback, straight from the protocol, with no task and no queue in between: nothing that happens
-behind the callback can stall the socket or its answers to the server. Knows no topic, no JSON and no back-off. The
+Frames go to a callback directly from the protocol, without a task or a queue in between: nothing that happens behind
+the callback can stall the socket or its answers to the server. Knows no topic, no JSON and no back-off. The
 address is a secret (whoever has it can listen), so no error and no log of this module names it.
 """
 
@@ -30,9 +30,9 @@ _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
 _SILENT.setLevel(logging.CRITICAL)
 
-# payload of a text frame and None; or what a frame that is no text held, and what was wrong with it
+# Payload of a text frame and None; or the payload of another frame, and what is wrong with it
 OnFrame = Callable[[bytes, str | None], None]
-# clean (a close frame came), and why, in words
+# True if a close frame came, and the reason, in words
 OnClosed = Callable[[bool, str], None]
 
 

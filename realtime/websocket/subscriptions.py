@@ -1,8 +1,8 @@
 """Subscriptions of a channel: the topics it has, the topics the platform refused, and the requests that change them.
 
-A topic that is refused costs no other: the platform is asked to ignore errors, and a request that it refuses as a whole
-is made again in halves, and what spoils a combined topic is left out of the others like it. Knows no socket and no life
-of a channel.
+A refused topic costs no other topic: the platform is asked to ignore errors, a request that it refuses as a whole is
+made again in halves, and a part that spoils a combined topic is left out of the others like it. This module knows no
+socket and no life of a channel.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class SubscribedTopics:
-    """A channel's list as the platform has it. topics: combined ones; refused: plain ones, but those of details.
+    """A channel's list as the platform has it. topics: combined topics; refused: plain topics, those of details aside.
 
-    details: conversations, and the combined topics of each. spoils: templates for which combined topics as a whole were
-    refused, and why; they are asked without.
+    details: conversations, and the combined topics of each. spoils: templates for which combined topics were refused as
+    a whole, and why; requests leave them out.
     """
 
     topics: dict[str, None] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class SubscribedTopics:
         )
 
     def heard_topics(self) -> tuple[str, ...]:
-        """The plain topics that are really heard, those of details aside."""
+        """Plain topics that are heard, those of details aside."""
         names = (name for topic in self.topics for name in expand(topic))
         return tuple(name for name in names if name not in self.refused)
 
@@ -65,7 +65,7 @@ class SubscribedTopics:
         return tuple(names)
 
     def differences(self, wanted: Sequence[str], *, ask_again: bool) -> tuple[list[str], list[str]]:
-        """(what to add, what to remove). ask_again: those that were refused too."""
+        """Topics to add, and topics to remove. ask_again: add those that were refused, too."""
         wanted_topics = dict.fromkeys(wanted)
         added = [topic for topic in wanted_topics if topic not in self.topics]
         if ask_again:
@@ -106,7 +106,7 @@ class Unasked(TopicState):
     """A topic for which there was no room or no patience: not heard, and of a permission nothing is known."""
 
 
-# How many requests may be spent on finding the topics for which a request is refused as a whole.
+# Requests that may be spent to find the topics for which a request is refused as a whole.
 MOST_REQUESTS: Final = 64
 _NO_ROOM: Final = "too.many.subscriptions"
 
@@ -128,7 +128,7 @@ async def ask(
     asking = _Asking(api, channel, {} if spoils is None else spoils, on_answer)
     states = await asking.ask(topics, replace=replace)
     while replace and asking.learned:
-        # What was asked part by part takes the room of several topics. It need not, now that the wrong part is known.
+        # A combined topic that was asked part by part takes the room of several topics. The wrong part is known now.
         asking.learned = False
         states = await asking.ask(topics, replace=True)
     return states
@@ -158,7 +158,7 @@ class _Asking:
         except (RequestRefused, PermissionRefused) as error:
             self._on_answer()
             if len(topics) == 1:
-                # Where one finds no room, those behind it find none either.
+                # If this topic finds no room, the topics after it find none either.
                 self._no_room = error.message if _NO_ROOM in (error.code or "") else None
                 return left_out + await self._ask_parts(topics[0], error.message, replace=replace)
         else:
@@ -171,7 +171,7 @@ class _Asking:
         return left_out + first + await self.ask(topics[middle:], replace=False)
 
     async def _ask_parts(self, topic: str, why: str, *, replace: bool) -> list[TopicState]:
-        """A topic was refused as a whole request: a combined one perhaps for a part of it only."""
+        """Ask for the parts of a topic that was refused: perhaps only a part of it is wrong."""
         parts = expand(topic)
         if len(parts) < 2 or self._no_room is not None:
             self._wrong[topic] = why
@@ -185,7 +185,7 @@ class _Asking:
         return states
 
     def _without_spoiling(self, topics: Sequence[str]) -> tuple[list[str], list[TopicState]]:
-        """(topics, combined ones without what spoils them; what was left out)."""
+        """Topics without the parts that spoil them, and the parts that were left out."""
         if not self._spoils:
             return list(topics), []
         kept: list[str] = []
@@ -205,5 +205,5 @@ def _refused(topic: str, why: str, kind: type[TopicState] = TopicState) -> Topic
 
 
 def message(verb: str, topics: Sequence[str], correlation_id: str) -> str:
-    """`subscribe` or `unsubscribe`, as it is said on a socket."""
+    """Message `subscribe` or `unsubscribe` for a socket."""
     return _encode({"message": verb, "topics": topics, "correlationId": correlation_id}).decode()

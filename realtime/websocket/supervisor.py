@@ -48,15 +48,15 @@ log = logging.getLogger(__name__)
 REDISCOVER: Final = 300.0
 # Seconds until the queues are asked for again at the start, where there was no list.
 _NO_LIST_AGAIN: Final = 5.0
-# What a look for queues, and a count of channels, may take: 20,000 queues take two minutes of the rate limit.
+# Seconds for a look for queues, and for a count of channels: 20,000 queues take two minutes of the rate limit.
 LOOK_WITHIN: Final = 600.0
 COUNT_WITHIN: Final = 300.0
 ALIVE: Final = 2.0
-# How often it is looked whether this process goes on: by so much, twice, may coverage say too much where it did not.
+# Seconds between two checks that this process goes on. If it stood still, coverage may claim twice that time too much.
 AWAKE: Final = 0.1
-# Every how many looks at the queues the refused topics are asked for again: about once an hour.
+# Looks at the queues from one request for the refused topics to the next: about an hour.
 _ASK_AGAIN: Final = 12
-# How long stopping may take: closing the sockets, then storing what was heard.
+# Seconds that stopping may take: to close the sockets, then to store what was heard.
 CLOSING: Final = 3.0
 STORING: Final = 4.0
 # The line that has no base topics, for the detail events of live conversations.
@@ -68,7 +68,7 @@ class Supervisor:
 
     now: the organisation's clock (the simulator's may run faster). rediscover: seconds between looks at the queues.
     look_within: seconds after which a look is given up. alive: seconds between signs of life in the ledger. awake:
-    seconds between two looks whether this process goes on.
+    seconds between two checks that this process goes on.
     """
 
     def __init__(
@@ -120,11 +120,11 @@ class Supervisor:
         self._topics: Sequence[str] = ()
 
     def use(self, settings: Settings) -> None:
-        """Follow other settings: which topics, users or not. What concerns details holds from the next start."""
+        """Follow other settings: topics, users or not. Settings of details hold from the next start."""
         self._settings = replace(settings, follow_details=self._settings.follow_details)
         self._look_now.set()
 
-    # The desk that listeners come to
+    # Calls of the listeners
 
     def moment(self) -> Moment:
         """Now, on both clocks."""
@@ -135,7 +135,7 @@ class Supervisor:
         return self._now()
 
     def look_awake(self) -> None:
-        """See whether this process stood still: what is read then may have lain there."""
+        """Check that this process did not stand still: frames that are read after a standstill may have lain there."""
         since = self._awake.look(self._ticks(), time.time(), self._now())
         if since is not None:
             log.debug("nothing was read since %s", to_text(since))
@@ -144,7 +144,7 @@ class Supervisor:
                 self.wake()
 
     def wake(self) -> None:
-        """Something is due earlier than it was."""
+        """Wake the loop: something is due earlier than before."""
         self._wake.set()
 
     def channel_created(self, channel: Channel) -> None:
@@ -232,8 +232,8 @@ class Supervisor:
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop` is set; then close, store what was heard, and return.
 
-        Raises RollbookError if the topics may not be listed at the start, or the book is lost for good. What passes
-        by itself is waited for.
+        Raises RollbookError if the topics may not be listed at the start, or the book is lost for good. An error
+        that passes by itself is waited for.
         """
         await self.refused_topics.load()
         stopping = asyncio.create_task(stop.wait())
@@ -302,7 +302,7 @@ class Supervisor:
         if notifications:
             log.error(
                 "%s could not be stored in time and will not come again: coverage does not claim them, and the next"
-                " reconciliation finds what they told of",
+                " reconciliation finds their conversations",
                 count(notifications, "notification"),
             )
         else:
@@ -312,7 +312,7 @@ class Supervisor:
 
     async def _keep_discovering(self) -> None:
         while True:
-            # Not `wait_for`: of a cancellation that comes with the event it keeps the event (Python 3.11).
+            # Not `wait_for`: if a cancellation comes together with the event, it loses the cancellation (Python 3.11).
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._until_next_look()):
                     await self._look_now.wait()
@@ -322,7 +322,7 @@ class Supervisor:
             )
 
     def _until_next_look(self) -> float:
-        """The second look at what has vanished comes soon: topics are not let go before, nor is anything else new."""
+        """Seconds until the next look. A second look at a doubted list comes soon: only then are topics let go."""
         return self._lists.apart if self._lists.doubted else self._rediscover
 
     async def _first_look(self) -> None:
@@ -334,7 +334,7 @@ class Supervisor:
             except TimeoutError:
                 self._note_no_list(f"no answer within {self._look_within:.0f} s")
             except (Unavailable, ConnectionLost) as error:
-                # It has answered before, or there would be no organisation: this passes, and is no reason to end.
+                # The platform has answered before, or the organisation would not be known: the error passes by itself.
                 self._note_no_list(str(error))
                 await asyncio.sleep(_NO_LIST_AGAIN)
 
@@ -363,7 +363,7 @@ class Supervisor:
             self._spread(self._topics)
 
     async def _discover(self) -> None:
-        """Look which topics there are, and let the lines follow."""
+        """Find the topics, and let the lines follow."""
         await self._count_channels()
         templates = self._settings.topics
         if self._settings.users:

@@ -1,8 +1,8 @@
 """Placement of topics on lines: within the platform's limits, with few requests, and no topic moved without need.
 
-A line is a number here. Lines that stand keep what they have; what vanished leaves them, what appeared goes where there
-is room, to the emptiest line first, so that a change touches few channels (each one touched costs a request). Nothing
-here knows what a topic means or how a line is kept alive.
+A line is a number here. Lines keep the topics that they have; a topic that vanished leaves its line, and a new topic
+goes where there is room, to the emptiest line first, so that a change touches few channels (each costs a request). This
+module does not know what a topic means or how a line is kept alive.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TopicsByLine = Mapping[int, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """topics by line, in order; `unplaced` found no room within the channels allowed."""
+    """Topics by line, in order; `unplaced` found no room within the channels allowed."""
 
     lines: TopicsByLine
     unplaced: tuple[str, ...]
@@ -41,9 +41,9 @@ def spread(
     channels: int = CHANNELS_A_CLIENT,
     per_channel: int = TOPICS_A_CHANNEL,
 ) -> Spread:
-    """Put `topics` on lines. standing: what is where now. channels: how many lines there may be at all.
+    """Put `topics` on lines. placed: the topics that lines have now. channels: count of lines that there may be.
 
-    Where more lines stand, the shortest end, and their topics go where there is room.
+    If there are more lines than that, the shortest end, and their topics go where there is room.
     """
     wanted = dict.fromkeys(topics)
     lines: dict[int, list[str]] = {}
