@@ -15,7 +15,7 @@ class QueueFigures:
     """Figures of the SQS consumer. Counts since the start; oldest: seconds since the oldest message in hand came."""
 
     name: str = ""
-    listening: bool = False
+    is_listening: bool = False
     silent_for: float = 0.0
     received: int = 0
     new: int = 0
@@ -51,7 +51,7 @@ class LineFigures:
     heard_topics: int = 0  # topics that a socket hears now, and that coverage claims
     unheard_for: float = 0.0  # seconds without a socket, of all its life
     down_for: float = 0.0  # seconds since a socket heard it last, 0 while a socket does
-    lost: str = ""  # why it went
+    loss_reason: str = ""  # why the last socket was lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +62,8 @@ class DaemonFigures:
     sqs: QueueFigures | None = None
     starting_for: float | None = None  # None once all that there is listens, or was given up on
     silent_for: float = 0.0  # since the last moment in which a line listened
-    queue: int = 0
-    queue_bytes: int = 0
+    waiting_frames: int = 0
+    waiting_bytes: int = 0
     waiting_for: float = 0.0  # the oldest notification that is not stored
     received: int = 0
     dropped: int = 0
@@ -77,7 +77,7 @@ class DaemonFigures:
     looked_ago: float | None = None  # seconds since the last good look for queues; None where none is looked for
     rounds_ago: float | None = None  # seconds since the last good round over the ledger; None where none are made
     oldest_due: float | None = None  # seconds since the end of the oldest window that is due; None where none is
-    due: int = 0
+    due_windows: int = 0
     clock_jump: float | None = None  # by how many seconds this machine's clock jumped within the last hour
     letters_of_hour: int = 0
     dropped_of_hour: int = 0
@@ -85,12 +85,12 @@ class DaemonFigures:
     quiet_for: float | None = None  # seconds since the last event, of this run or of earlier ones; None: there is none
     reconcile_failing: str | None = None
     ledger_failing: str | None = None  # why the windows cannot be counted
-    refused: int = 0
-    missing: tuple[str, ...] = ()  # the permissions that they lack
-    unplaced: int = 0
+    refused_topics: int = 0
+    missing_permissions: tuple[str, ...] = ()  # those that the refused topics lack
+    unplaced_topics: int = 0
     channels_free: int = 0
     channels_of_others: int = 0
-    windows: Mapping[str, int] = field(default_factory=dict)
+    windows_by_verdict: Mapping[str, int] = field(default_factory=dict)
     requests: int = 0
     budget_left: float | None = None
     latency: tuple[Mapping[str, int], float] | None = None  # answers within so many seconds, cumulative; their sum

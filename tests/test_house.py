@@ -71,6 +71,22 @@ def test_imports_go_downwards_only(room: str) -> None:
             assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
+# The rooms of live capture, from the ground up; those of a floor do not know each other.
+REALTIME_FLOORS = [["figures", "clocks"], ["storing"], ["aws", "websocket"], ["daemon"], ["commands"]]
+
+
+def test_rooms_of_realtime_import_downwards_only() -> None:
+    """A room of live capture imports itself and the floors below it: what a socket hears does not depend on the daemon."""
+    floor_of = {room: number for number, rooms in enumerate(REALTIME_FLOORS) for room in rooms}
+    for path in modules("realtime"):
+        room = path.relative_to(ROOT / "realtime").parts[0].removesuffix(".py")
+        for module in imports(path):
+            package, _, rest = module.partition(".")
+            other = rest.partition(".")[0]
+            if package == "realtime" and room in floor_of and other != room:
+                assert floor_of.get(other, 0) < floor_of[room], f"{path.relative_to(ROOT)} imports {module}"
+
+
 def test_the_simulator_shares_nothing_with_the_product() -> None:
     """It imports nothing of ours, so that it cannot share our mistakes; and only what shows or tests imports it."""
     for path in modules("rollbook/simulator"):

@@ -279,7 +279,7 @@ async def test_a_full_channel_takes_a_queue_in_anothers_place(
         stage.lose_unsubscribes = lost
         stage.queue_ids = [*stage.queue_ids[1:], QUEUES[2_000]]
         await running.until(lambda: stage.heard_by_all() == {topic(number) for number in (*range(1, 1_000), 2_000)})
-        await running.until(lambda: not running.supervisor.figures().refused)
+        await running.until(lambda: not running.supervisor.figures().refused_topics)
         assert [count for name, count in stage.requests if name == "subscribe"] == [1_000, *[1] * (1 + lost)]
 
 
@@ -373,12 +373,12 @@ async def test_a_detail_event_that_is_refused_costs_no_other(
         assert (len(stage.requests), stage.refused_lists) == (requests, lists)
         await running.until(lambda: running.book.rejected_topics())
         assert [one["topic"] for one in running.book.rejected_topics()] == [WRAPUP]
-        assert running.supervisor.figures().refused == 1
+        assert running.supervisor.figures().refused_topics == 1
         assert caplog.text.count("refused: v2.") == 1
         await stage.send(CLOSING)
         await running.until(lambda: len(stage.sockets) == 2 and len(stage.topics) == 4)
         await running.until(lambda: len(details()) >= 160)
-        assert running.supervisor.figures().refused == 1
+        assert running.supervisor.figures().refused_topics == 1
 
 
 async def test_a_full_queue_is_a_hole_with_its_cause(tmp_path: Path) -> None:

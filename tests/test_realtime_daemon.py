@@ -329,12 +329,12 @@ async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, mo
         await daemon.ready.wait()
         monkeypatch.setattr(Book, "verdicts", slow)
         told = await asyncio.gather(*(daemon.figures() for _ in range(5)))
-        assert {(one.ledger_failing, len(one.windows)) for one in told} == {("no answer for 0 s", 0)}
+        assert {(one.ledger_failing, len(one.windows_by_verdict)) for one in told} == {("no answer for 0 s", 0)}
         assert len(looks) == 1
         locked.set()
         while (figures := await daemon.figures()).ledger_failing:
             pass
-        assert figures.windows == {"due": 3}
+        assert figures.windows_by_verdict == {"due": 3}
 
 
 def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -134,14 +134,14 @@ def test_a_queue_that_does_not_answer_is_a_recorded_hole(tmp_path: Path) -> None
     """Coverage begins with the queue's first answer, ends when it answers no more, and begins again."""
     queue = StandIn([LINES[0]])
     with door(queue, tmp_path) as one:
-        until(lambda: one.figures().listening)
+        until(lambda: one.figures().is_listening)
         queue.down = True
         until(lambda: one.figures().failing)
         until(lambda: rows(tmp_path, "SELECT end_reason FROM coverage") == [("disconnected",)])
         assert "does not answer" not in (one.figures().failing or "")
         queue.down = False
         queue.send(LINES[1])
-        until(lambda: one.figures().listening)
+        until(lambda: one.figures().is_listening)
         until(lambda: one.figures().new == 2)
     spans = rows(tmp_path, "SELECT source, scope, end_reason, ended_at >= started_at FROM coverage")
     assert spans == [("sqs", "events", "disconnected", 1), ("sqs", "events", "stopped", 1)]
@@ -192,7 +192,7 @@ def test_more_than_fits_in_hand_is_left_in_the_queue(tmp_path: Path, monkeypatch
 
 def test_the_daemon_says_how_the_queue_does() -> None:
     """A queue that is silent is a reason to be degraded, then dead; its numbers are metrics."""
-    well = QueueFigures(name="events", listening=True, received=3)
+    well = QueueFigures(name="events", is_listening=True, received=3)
     assert judge(DaemonFigures(sqs=well)) == ("well", [])
     assert judge(DaemonFigures(sqs=QueueFigures(failing="no answer", silent_for=5)))[0] == "degraded"
     assert judge(DaemonFigures(sqs=QueueFigures(failing="no answer", silent_for=500)))[0] == "dead"

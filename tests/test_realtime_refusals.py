@@ -155,7 +155,7 @@ async def test_a_queue_that_is_gone_is_not_refused(tmp_path: Path) -> None:
         stage.refuse[topic(1)] = "routing:queue:view"
         async with capture(stage, tmp_path, rediscover=0.05) as running:
             await running.until(lambda: running.book.rejected_topics())
-            assert running.supervisor.figures().refused == 1
+            assert running.supervisor.figures().refused_topics == 1
             stage.queue_ids = stage.queue_ids[:1]
             await running.until(lambda: not running.book.rejected_topics())
-            assert running.supervisor.figures().refused == 0
+            assert running.supervisor.figures().refused_topics == 0

@@ -23,7 +23,7 @@ LISTENS = LineFigures(
     number=0, phase="listening", topics=10, details=2, connects=3, losses=1, heard_topics=9, unheard_for=2.5
 )
 DOWN = LineFigures(
-    number=1, phase="waiting", topics=10, details=0, connects=3, losses=3, down_for=35, lost="channel lost"
+    number=1, phase="waiting", topics=10, details=0, connects=3, losses=3, down_for=35, loss_reason="channel lost"
 )
 
 
@@ -48,12 +48,12 @@ def test_all_is_well() -> None:
         (DaemonFigures(lines=(LISTENS,), reconcile_failing="no permission"), "degraded", "no permission"),
         (DaemonFigures(lines=(LISTENS,), ledger_failing="the file is damaged"), "degraded", "the file is damaged"),
         (DaemonFigures(lines=(LISTENS,), discovery_failing="no answer"), "degraded", "no answer"),
-        (DaemonFigures(lines=(LISTENS,), refused=3), "degraded", "3 topics are refused"),
-        (DaemonFigures(lines=(LISTENS,), refused=1), "degraded", "1 topic is refused"),
-        (DaemonFigures(lines=(LISTENS,), unplaced=3), "degraded", "3 topics find no room"),
-        (DaemonFigures(lines=(LISTENS,), unplaced=1), "degraded", "1 topic finds no room"),
+        (DaemonFigures(lines=(LISTENS,), refused_topics=3), "degraded", "3 topics are refused"),
+        (DaemonFigures(lines=(LISTENS,), refused_topics=1), "degraded", "1 topic is refused"),
+        (DaemonFigures(lines=(LISTENS,), unplaced_topics=3), "degraded", "3 topics find no room"),
+        (DaemonFigures(lines=(LISTENS,), unplaced_topics=1), "degraded", "1 topic finds no room"),
         (
-            DaemonFigures(lines=(LISTENS,), windows={"settled": 9, "failed": 1}),
+            DaemonFigures(lines=(LISTENS,), windows_by_verdict={"settled": 9, "failed": 1}),
             "degraded",
             "1 window of the last 31 days",
         ),

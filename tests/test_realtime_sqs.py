@@ -274,7 +274,7 @@ async def test_the_daemon_listens_by_both(tmp_path: Path) -> None:
             while not (
                 daemon.sqs_consumer
                 and daemon.sqs_consumer.figures().new == 1
-                and daemon.sqs_consumer.figures().listening
+                and daemon.sqs_consumer.figures().is_listening
             ):
                 await asyncio.sleep(0.02)
         figures = await daemon.figures()

@@ -172,7 +172,7 @@ class SqsConsumer:
             lost = len(self._failing) >= len(self._receivers)
             return replace(
                 self._numbers,
-                listening=self._span is not None and not lost,
+                is_listening=self._span is not None and not lost,
                 silent_for=time.monotonic() - self._reached_tick if lost else 0.0,
                 in_hand=len(self._hand),
                 oldest=max((self._now() - first.received_at).total_seconds(), 0.0) if first else 0.0,
@@ -278,7 +278,7 @@ class SqsConsumer:
             self._count(outcome)
             names = list(waiting)
             waiting = {names[number]: waiting[names[number]] for number in outcome.failed}
-            if waiting and (not outcome.file_fails or self._stopping.wait(self._retry)):
+            if waiting and (not outcome.is_file_failing or self._stopping.wait(self._retry)):
                 failed, waiting = set(waiting), {}
         return failed
 

@@ -101,7 +101,7 @@ def judge(figures: DaemonFigures) -> tuple[str, list[str]]:
         dead.append(f"no line has listened for {figures.silent_for:.0f} s")
     elif down:
         longest = max(down, key=lambda line: line.down_for)
-        why = f" ({longest.lost})" if longest.lost else ""
+        why = f" ({longest.loss_reason})" if longest.loss_reason else ""
         degraded.append(
             f"{len(down)} of {len(figures.lines)} lines do not listen, line {longest.number + 1} for"
             f" {longest.down_for:.0f} s{why}"
@@ -125,15 +125,16 @@ def judge(figures: DaemonFigures) -> tuple[str, list[str]]:
     _judge_ages(figures, degraded)
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
-    if failed := figures.windows.get("failed", 0):
+    if failed := figures.windows_by_verdict.get("failed", 0):
         degraded.append(
             f"{count(failed, 'window')} of the last 31 days failed: `rollbook windows --verdict failed` says why"
         )
-    if figures.refused:
+    if figures.refused_topics:
+        advice = mend(figures.missing_permissions)
         none = ", and none is heard" if not any(line.heard_topics for line in figures.lines) else ""
-        degraded.append(f"{count(figures.refused, 'topic is', 'topics are')} refused{none}{mend(figures.missing)}")
-    if figures.unplaced:
-        degraded.append(f"{count(figures.unplaced, 'topic finds', 'topics find')} no room")
+        degraded.append(f"{count(figures.refused_topics, 'topic is', 'topics are')} refused{none}{advice}")
+    if figures.unplaced_topics:
+        degraded.append(f"{count(figures.unplaced_topics, 'topic finds', 'topics find')} no room")
     return ("dead" if dead else "degraded" if degraded else "well"), dead + degraded
 
 
@@ -147,7 +148,7 @@ def _judge_ages(figures: DaemonFigures, degraded: list[str]) -> None:
         degraded.append(f"no window has been read and no round has ended well for {_long(figures.rounds_ago)}")
     if figures.oldest_due is not None and figures.oldest_due > _DUE_LATE:
         degraded.append(
-            f"{count(figures.due, 'window is due and not', 'windows are due and not')} read; the oldest ended"
+            f"{count(figures.due_windows, 'window is due and not', 'windows are due and not')} read; the oldest ended"
             f" {_long(figures.oldest_due)} ago"
         )
     if figures.clock_skew is not None and abs(figures.clock_skew) > _SKEW:
@@ -185,7 +186,7 @@ def _long(seconds: float) -> str:
 def hearing(figures: DaemonFigures) -> str:
     """Topics that are heard now, in a few words."""
     topics, lines = sum(line.heard_topics for line in figures.lines), len(figures.lines)
-    refused = f", {figures.refused} refused" if figures.refused else ""
+    refused = f", {figures.refused_topics} refused" if figures.refused_topics else ""
     return f"{count(topics, 'topic')} on {count(lines, 'line')}{refused}"
 
 

@@ -26,7 +26,7 @@ def metrics(figures: DaemonFigures) -> Iterator[Metric]:
     if figures.sqs is not None:
         yield from _of_queue(figures.sqs)
     windows = GaugeMetricFamily("rollbook_windows", "Windows of the last 31 days, by verdict.", labels=["verdict"])
-    for verdict, count in sorted(figures.windows.items()):
+    for verdict, count in sorted(figures.windows_by_verdict.items()):
         windows.add_metric([verdict], count)
     yield windows
     yield CounterMetricFamily("rollbook_api_requests", "Requests to the API.", value=figures.requests)
@@ -72,17 +72,17 @@ def _of_queue(queue: QueueFigures) -> Iterator[Metric]:
     for outcome, count in outcomes.items():
         stored.add_metric([outcome], count)
     yield stored
-    yield GaugeMetricFamily("rollbook_sqs_listening", "Whether the queue answers.", value=queue.listening)
+    yield GaugeMetricFamily("rollbook_sqs_listening", "Whether the queue answers.", value=queue.is_listening)
     yield GaugeMetricFamily("rollbook_sqs_in_hand", "Messages received and not deleted yet.", value=queue.in_hand)
     yield GaugeMetricFamily("rollbook_sqs_oldest_seconds", "Age of the oldest of them.", value=queue.oldest)
 
 
 def _gauges(figures: DaemonFigures) -> Iterator[tuple[str, str, float | None]]:
-    yield "queue_depth", "Notifications heard and not taken yet.", figures.queue
-    yield "queue_bytes", "Bytes of them.", figures.queue_bytes
+    yield "queue_depth", "Notifications heard and not taken yet.", figures.waiting_frames
+    yield "queue_bytes", "Bytes of them.", figures.waiting_bytes
     yield "storing_lag_seconds", "Age of the oldest notification that is not stored.", figures.waiting_for
-    yield "refused_topics", "Topics that the platform refuses.", figures.refused
-    yield "unplaced_topics", "Topics that find no room.", figures.unplaced
+    yield "refused_topics", "Topics that the platform refuses.", figures.refused_topics
+    yield "unplaced_topics", "Topics that find no room.", figures.unplaced_topics
     yield "channels_free", "Channels that could be created.", figures.channels_free
     yield "channels_of_others", "Channels of the client that are not ours.", figures.channels_of_others
     yield "rate_budget_left", "Requests that the platform would take this minute.", figures.budget_left
@@ -90,7 +90,7 @@ def _gauges(figures: DaemonFigures) -> Iterator[tuple[str, str, float | None]]:
     yield "clock_jump_seconds", "How far our clock jumped within the last hour.", figures.clock_jump or 0.0
     yield "last_look_age_seconds", "Age of the last good look for queues.", figures.looked_ago
     yield "last_round_age_seconds", "Age of the last good round over the ledger.", figures.rounds_ago
-    yield "due_windows", "Windows that are due and not read.", figures.due
+    yield "due_windows", "Windows that are due and not read.", figures.due_windows
     yield "oldest_due_window_age_seconds", "Since the end of the oldest of them; 0: none.", figures.oldest_due or 0.0
     yield "dead_letters_last_hour", "What could not be understood within the last hour.", figures.letters_of_hour
     yield "dropped_last_hour", "Notifications dropped within the last hour.", figures.dropped_of_hour

@@ -26,13 +26,16 @@ _OF_THE_FILE: Final = (StoreBusy, StoreFull, StoreUnwritable, TimeoutError)
 
 @dataclass(slots=True)
 class BatchOutcome:
-    """Outcome of storing a batch. failed: position → why it is not stored. file_fails: the file is the reason, wait."""
+    """Outcome of storing a batch. failed: position → why it is not stored.
+
+    is_file_failing: the reason is the file, so that the caller should wait.
+    """
 
     new: int = 0
     repeated: int = 0
     dead_letters: int = 0
     failed: dict[int, str] = field(default_factory=dict)
-    file_fails: bool = False
+    is_file_failing: bool = False
 
     def count(self, recorded: Recorded) -> None:
         """Add the book's counts."""
@@ -53,7 +56,7 @@ def _store_part(record: Record, batch: list[Incoming], first: int, until: float,
     try:
         answer.count(record(batch).result(max(until - time.monotonic(), 0.0)))
     except _OF_THE_FILE as error:
-        answer.file_fails = True
+        answer.is_file_failing = True
         _fail(answer, first, len(batch), str(error) or "the store did not answer in time")
     except Exception as error:
         if len(batch) > 1:

@@ -175,7 +175,7 @@ class Silence:
     """Seconds in which no socket heard a line."""
 
     since: float | None
-    before: float = 0.0
+    seconds_before: float = 0.0
     reason: str = ""
 
     def begin(self, tick: float, reason: str) -> None:
@@ -184,7 +184,7 @@ class Silence:
 
     def end(self, tick: float) -> None:
         """A socket hears the line again."""
-        self.before, self.since = self.seconds(tick), None
+        self.seconds_before, self.since = self.seconds(tick), None
 
     def now(self, tick: float) -> float:
         """Seconds since a socket heard it last."""
@@ -192,7 +192,7 @@ class Silence:
 
     def seconds(self, tick: float) -> float:
         """All seconds of silence until now."""
-        return self.before + self.now(tick)
+        return self.seconds_before + self.now(tick)
 
 
 def ends(channel: Channel, now: datetime) -> float | None:

@@ -383,7 +383,9 @@ class Listener:
             event = await step(session, command)
         except SocketRefused as error:
             log.info("%s: %s", self.scope, error)
-            event = command.answer(EventKind.GONE if error.gone else EventKind.REFUSED, retry_after=error.wait)
+            event = command.answer(
+                EventKind.GONE if error.channel_is_gone else EventKind.REFUSED, retry_after=error.retry_after
+            )
         except RollbookError as error:
             log.warning("%s: cannot %s a channel: %s", self.scope, command.kind.value, words(error))
             event = refusal(error, command)

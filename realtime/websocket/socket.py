@@ -37,12 +37,12 @@ OnClosed = Callable[[bool, str], None]
 
 
 class SocketRefused(Exception):
-    """No connection. gone: the platform does not know the channel. wait: its Retry-After, seconds."""
+    """Error: no connection. channel_is_gone: the platform does not know the channel. retry_after: seconds."""
 
-    def __init__(self, why: str, *, gone: bool = False, wait: float | None = None) -> None:
+    def __init__(self, why: str, *, channel_is_gone: bool = False, retry_after: float | None = None) -> None:
         super().__init__(why)
-        self.gone = gone
-        self.wait = wait
+        self.channel_is_gone = channel_is_gone
+        self.retry_after = retry_after
 
 
 class Socket:
@@ -86,9 +86,11 @@ class Socket:
         except InvalidStatus as error:
             status = error.response.status_code
             wait = _seconds(error.response.headers.get("Retry-After"))
-            raise SocketRefused(f"the handshake was answered with {status}", gone=status in _GONE, wait=wait) from None
+            raise SocketRefused(
+                f"the handshake was answered with {status}", channel_is_gone=status in _GONE, retry_after=wait
+            ) from None
         except InvalidURI:
-            raise SocketRefused("the channel's address is no WebSocket address", gone=True) from None
+            raise SocketRefused("the channel's address is no WebSocket address", channel_is_gone=True) from None
         except (InvalidHandshake, ConnectionClosed, OSError, EOFError) as error:
             raise SocketRefused(f"no connection ({_words(error)})") from None
         assert isinstance(connection, _Connection)

@@ -196,15 +196,15 @@ class Supervisor:
                     heard_topics=listener.heard_topics,
                     unheard_for=listener.silence.seconds(ticks),
                     down_for=listener.silence.now(ticks),
-                    lost=listener.silence.reason,
+                    loss_reason=listener.silence.reason,
                 )
                 for listener in self._listeners.values()
             ),
             silent_for=0.0
             if any(listener.line.is_listening for listener in self._listeners.values())
             else ticks - self._listening_at,
-            queue=waiting.frames,
-            queue_bytes=waiting.size,
+            waiting_frames=waiting.frames,
+            waiting_bytes=waiting.size,
             waiting_for=max(late, 0.0),
             received=waiting.received,
             dropped=waiting.dropped,
@@ -216,9 +216,9 @@ class Supervisor:
             discovery_failing=self.discovery_failing,
             counting_failing=self.counting_failing,
             looked_ago=ticks - self._looked_at,
-            refused=len(self.refused_topics),
-            missing=self.refused_topics.missing(),
-            unplaced=len(self.unplaced),
+            refused_topics=len(self.refused_topics),
+            missing_permissions=self.refused_topics.missing(),
+            unplaced_topics=len(self.unplaced),
             channels_free=self.free,
             channels_of_others=self.others,
             last_event_at=stored.last_at,
