@@ -119,7 +119,7 @@ class Stage:
         if said["message"] == "ping" and self.answer_pings:
             await socket.send_str(PONG)
         elif said["message"] == "subscribe":
-            if refused := any(self._lacks(one) for topic in said["topics"] for one in expand(topic)):
+            if refused := any(self._lacks(name) for topic in said["topics"] for name in expand(topic)):
                 await self._reply(socket, said, "403", "failure")
             else:
                 self.topics[name] |= set(said["topics"])
@@ -169,12 +169,12 @@ class Stage:
 
     def heard_by_all(self) -> set[str]:
         """The topics that some open socket hears."""
-        return {one for name in self.sockets for one in self.topics[name]}
+        return {topic for name in self.sockets for topic in self.topics[name]}
 
     # The API, as far as live capture uses it
 
     async def queues(self) -> list[Entity]:
-        return [Entity(one, f"Queue {one[-3:]}") for one in self.queue_ids]
+        return [Entity(queue_id, f"Queue {queue_id[-3:]}") for queue_id in self.queue_ids]
 
     async def users(self) -> list[Entity]:
         return []
@@ -214,17 +214,17 @@ class Stage:
         known = self.topics.get(channel.id.reveal())
         if known is None:
             raise NotFound("gone", status=404)
-        if self.poison.intersection(name for one in topics for name in expand(one)):
+        if self.poison.intersection(name for topic in topics for name in expand(topic)):
             raise RequestRefused("The subscription topic is not valid.", status=400, code="notification.invalid.topic")
         if len(known.union(topics)) > 1_000:
             code = "notification.subscription.too.many.subscriptions"
             raise RequestRefused("Too many subscriptions", status=400, code=code)
         states = []
-        for one in topics:
-            lacks = {name: lack for name in expand(one) if (lack := self._lacks(name)) is not None}
-            if len(lacks) < len(expand(one)):
-                known.add(one)
-                states.append(TopicState(one, permitted=True, reason=None, missing_permissions=()))
+        for topic in topics:
+            lacks = {name: lack for name in expand(topic) if (lack := self._lacks(name)) is not None}
+            if len(lacks) < len(expand(topic)):
+                known.add(topic)
+                states.append(TopicState(topic, permitted=True, reason=None, missing_permissions=()))
             states += [
                 TopicState(name, permitted=False, reason="Not authorized for this topic.", missing_permissions=(lack,))
                 for name, lack in lacks.items()

@@ -27,7 +27,7 @@ NO_LONGER = '{"topicName":"v2.system.no_longer_subscribed.x","eventBody":{"syste
 def test_awake_is_who_looks_again_soon() -> None:
     """Standing still is seen by either clock, and dated by the look before; the first look says nothing."""
     awake = Awake(0.2)
-    moments = [virtual.START + timedelta(seconds=one) for one in range(5)]
+    moments = [virtual.START + timedelta(seconds=second) for second in range(5)]
     assert awake.look(10.0, 50.0, moments[0]) is None
     assert awake.look(10.125, 50.125, moments[1]) is None
     assert awake.look(11.0, 51.0, moments[2]) == moments[1]

@@ -206,7 +206,7 @@ async def test_what_an_earlier_run_left_is_no_reason_to_warn(tmp_path: Path, cap
             stage.others = 4
             async with capture(stage, tmp_path) as running:
                 assert running.supervisor.others == 4
-    assert [one.partition(" of the ")[0] for one in caplog.messages] == ["4"]
+    assert [line.partition(" of the ")[0] for line in caplog.messages] == ["4"]
     assert "give rollbook an OAuth client of its own" in caplog.text
 
 
@@ -232,7 +232,7 @@ async def test_a_topic_that_spoils_the_request_costs_no_other(tmp_path: Path) ->
         async with capture(stage, tmp_path) as running:
             await running.until(lambda: len(stage.heard_by_all()) == 9)
             await running.until(lambda: running.book.rejected_topics())
-            assert [one["topic"] for one in running.book.rejected_topics()] == [topic(6)]
+            assert [row["topic"] for row in running.book.rejected_topics()] == [topic(6)]
 
 
 async def test_queues_that_appear_and_vanish_are_followed(tmp_path: Path) -> None:
@@ -240,11 +240,12 @@ async def test_queues_that_appear_and_vanish_are_followed(tmp_path: Path) -> Non
     async with Stage(queues=3) as stage, capture(stage, tmp_path, rediscover=0.05) as running:
         former = stage.queue_ids
         stage.queue_ids = [former[0], former[2], "a1b2c3d4-1111-4222-8333-999999999999"]
-        wanted = {f"v2.routing.queues.{one}.conversations" for one in stage.queue_ids}
+        wanted = {f"v2.routing.queues.{queue_id}.conversations" for queue_id in stage.queue_ids}
         await running.until(lambda: stage.heard_by_all() == wanted)
         await running.until(
             lambda: (
-                {one for span in running.book.coverage("0", "9") if not span.ended_at for one in span.topics} == wanted
+                {name for span in running.book.coverage("0", "9") if not span.ended_at for name in span.topics}
+                == wanted
             )
         )
         assert [count for name, count in stage.requests if name == "subscribe"] == [3, 1]
@@ -315,7 +316,9 @@ async def test_details_of_live_conversations_are_followed(tmp_path: Path) -> Non
         await running.until(lambda: any(said["message"] == "subscribe" for said in stage.said))
         (said,) = [said for said in stage.said if said["message"] == "subscribe"]
         assert len(said["topics"]) == 2
-        assert all(conversation(1) in one and len(one) <= 200 for one in said["topics"])
+        assert all(
+            conversation(1) in combined_topic and len(combined_topic) <= 200 for combined_topic in said["topics"]
+        )
         assert running.supervisor.followed == 1
         await stage.send(snapshot(2))  # from before its end
         await stage.send(snapshot(3))
@@ -353,11 +356,13 @@ async def test_a_detail_event_that_is_refused_costs_no_other(
 
         async def followed(count: int) -> list[str]:
             await running.until(lambda: running.supervisor.followed == count)
-            await running.until(lambda: len({one.split(".")[4].partition("?")[0] for one in details()}) == count)
+            await running.until(
+                lambda: len({combined_topic.split(".")[4].partition("?")[0] for combined_topic in details()}) == count
+            )
             return details()
 
         def details() -> list[str]:
-            return [one for one in stage.heard_by_all() if ".detail." in one]
+            return [combined_topic for combined_topic in stage.heard_by_all() if ".detail." in combined_topic]
 
         with caplog.at_level(logging.WARNING):
             for number in range(40):
@@ -366,13 +371,13 @@ async def test_a_detail_event_that_is_refused_costs_no_other(
             requests, lists = len(stage.requests), stage.refused_lists
             for number in range(40, 80):
                 await stage.send(snapshot(number))
-            subscribed = {name for one in await followed(80) for name in expand(one)}
+            subscribed = {name for combined_topic in await followed(80) for name in expand(combined_topic)}
         for number in (1, 79):
             of_one = {name for name in subscribed if conversation(number) in name}
             assert len(of_one - {WRAPUP.replace("{id}", conversation(number))}) == 15
         assert (len(stage.requests), stage.refused_lists) == (requests, lists)
         await running.until(lambda: running.book.rejected_topics())
-        assert [one["topic"] for one in running.book.rejected_topics()] == [WRAPUP]
+        assert [row["topic"] for row in running.book.rejected_topics()] == [WRAPUP]
         assert running.supervisor.figures().refused_topics == 1
         assert caplog.text.count("refused: v2.") == 1
         await stage.send(CLOSING)
@@ -492,7 +497,7 @@ async def test_what_the_platform_says_of_a_channel_holds_no_secret(
                 lambda: "Channel ***" in caplog.text or running.rows("SELECT 1 FROM dead_letters"), within=5
             )
             letters = [row[0] for row in running.rows("SELECT payload FROM dead_letters")]
-            assert all("***" in one for one in letters)
+            assert all("***" in letter for letter in letters)
     assert CHANNEL not in caplog.text
     assert CHANNEL.encode() not in (tmp_path / "rollbook.db").read_bytes()
 

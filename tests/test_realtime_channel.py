@@ -45,8 +45,8 @@ def listening(*, free: int = 20) -> tuple[LineChannels, ChannelCommand]:
     return line, connect
 
 
-def does(actions: list[ChannelCommand]) -> list[CommandKind]:
-    return [action.kind for action in actions]
+def does(commands: list[ChannelCommand]) -> list[CommandKind]:
+    return [command.kind for command in commands]
 
 
 def test_every_phase_knows_time_and_stop() -> None:
@@ -61,9 +61,9 @@ def test_lost_socket_returns_to_its_channel_within_a_second() -> None:
     line, connect = listening()
     line.frame_came(connect.serial, at(100))
     line.proof_came(connect.serial, START + 100)
-    actions = line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(100.5))
-    assert does(actions) == [CommandKind.END_COVERAGE, CommandKind.CLOSE]
-    assert (actions[0].at, actions[0].reason) == (START + 100, "disconnected")
+    commands = line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(100.5))
+    assert does(commands) == [CommandKind.END_COVERAGE, CommandKind.CLOSE]
+    assert (commands[0].at, commands[0].reason) == (START + 100, "disconnected")
     assert line.due() < 101.5
     (again,) = line.tick(at(line.due()))
     assert (again.kind, again.serial) == (CommandKind.CONNECT, connect.serial)
@@ -75,8 +75,8 @@ def test_a_lost_socket_was_heard_until_its_last_proof(clean: bool) -> None:
     line, connect = listening()
     line.proof_came(connect.serial, START + 80)
     line.frame_came(connect.serial, at(90))
-    actions = line.apply(ChannelEvent(EventKind.LOST, connect.serial, is_clean=clean), at(100))
-    assert (actions[0].at, actions[0].reason) == (START + 80, "disconnected")
+    commands = line.apply(ChannelEvent(EventKind.LOST, connect.serial, is_clean=clean), at(100))
+    assert (commands[0].at, commands[0].reason) == (START + 80, "disconnected")
 
 
 @pytest.mark.parametrize("way", ["lost", "evicted", "silent", "let go"])
@@ -113,18 +113,18 @@ def test_socket_closing_makes_before_it_breaks() -> None:
     assert line.is_listening
     (subscribe,) = line.apply(ChannelEvent(EventKind.CREATED, create.serial, create.ticket), at(100.1))
     (connect,) = line.apply(ChannelEvent(EventKind.SUBSCRIBED, create.serial, subscribe.ticket), at(100.2))
-    actions = line.apply(ChannelEvent(EventKind.CONNECTED, create.serial, connect.ticket), at(100.3))
-    assert [(one.kind, one.serial) for one in actions] == [
+    commands = line.apply(ChannelEvent(EventKind.CONNECTED, create.serial, connect.ticket), at(100.3))
+    assert [(command.kind, command.serial) for command in commands] == [
         (CommandKind.BEGIN_COVERAGE, create.serial),
         (CommandKind.CONFIRM_BEFORE_CLOSING, old.serial),
     ]
     line.proof_came(old.serial, START + 100.4)
-    actions = line.apply(ChannelEvent(EventKind.ANSWERED, old.serial, actions[1].ticket), at(100.5))
-    assert [(one.kind, one.serial, one.reason) for one in actions] == [
+    commands = line.apply(ChannelEvent(EventKind.ANSWERED, old.serial, commands[1].ticket), at(100.5))
+    assert [(command.kind, command.serial, command.reason) for command in commands] == [
         (CommandKind.END_COVERAGE, old.serial, "rolled over"),
         (CommandKind.CLOSE, old.serial, ""),
     ]
-    assert actions[0].at == START + 100.4
+    assert commands[0].at == START + 100.4
 
 
 @pytest.mark.parametrize(
@@ -154,14 +154,14 @@ def test_one_that_leaves_was_heard_until_its_last_proof(
     assert part.kind is CommandKind.CONFIRM_BEFORE_CLOSING
     assert line.due() == 103
     assert line.tick(at(102)) == []
-    actions = line.apply(
+    commands = line.apply(
         ChannelEvent(event, old.serial, part.ticket if event is EventKind.ANSWERED else 0, is_clean=clean), at(103)
     )
-    assert [(one.kind, one.serial) for one in actions] == [
+    assert [(command.kind, command.serial) for command in commands] == [
         (CommandKind.END_COVERAGE, old.serial),
         (CommandKind.CLOSE, old.serial),
     ]
-    assert (actions[0].reason, actions[0].at) == (reason, START + until)
+    assert (commands[0].reason, commands[0].at) == (reason, START + until)
     assert line.channel(old.serial) is None
     assert line.is_listening
 
@@ -208,8 +208,12 @@ def test_a_socket_that_is_lost_while_its_second_one_waits_returns_to_the_channel
     line.proof_came(old.serial, START + 4)
     line.frame_came(old.serial, at(5))
     assert line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(5, free=0)) == []
-    actions = line.apply(ChannelEvent(EventKind.LOST, old.serial, is_clean=clean), at(5.1, free=0))
-    assert (actions[0].kind, actions[0].reason, actions[0].at) == (CommandKind.END_COVERAGE, "disconnected", START + 4)
+    commands = line.apply(ChannelEvent(EventKind.LOST, old.serial, is_clean=clean), at(5.1, free=0))
+    assert (commands[0].kind, commands[0].reason, commands[0].at) == (
+        CommandKind.END_COVERAGE,
+        "disconnected",
+        START + 4,
+    )
     assert line.channel(old.serial) is not None
     (again,) = line.tick(at(line.due(), free=0))
     assert (again.kind, again.serial, again.same_channel_as) == (CommandKind.CONNECT, old.serial, None)
@@ -223,10 +227,10 @@ def test_renewal_comes_long_before_the_end(free: int) -> None:
         line.frame_came(connect.serial, at(second))
         assert set(does(line.tick(at(second, free=free)))) <= {CommandKind.PING}
     line.frame_came(connect.serial, at(DAY / 2))
-    (action,) = (one for one in line.tick(at(DAY / 2, free=free)) if one.kind is not CommandKind.PING)
-    assert action.kind is (CommandKind.CREATE if free else CommandKind.RENEW)
+    (command,) = (command for command in line.tick(at(DAY / 2, free=free)) if command.kind is not CommandKind.PING)
+    assert command.kind is (CommandKind.CREATE if free else CommandKind.RENEW)
     if not free:
-        line.apply(ChannelEvent(EventKind.RENEWED, action.serial, action.ticket), at(DAY / 2 + 1))
+        line.apply(ChannelEvent(EventKind.RENEWED, command.serial, command.ticket), at(DAY / 2 + 1))
         line.frame_came(connect.serial, at(DAY / 2 + 2))
         assert line.tick(at(DAY / 2 + 2, free=0)) == []
 
@@ -237,12 +241,12 @@ def test_renewal_that_fails_is_tried_again_in_time() -> None:
     tries = 0
     for second in range(0, int(DAY), 30):
         line.frame_came(connect.serial, at(second))
-        for action in line.tick(at(second, free=0)):
-            if action.kind is CommandKind.PING:
+        for command in line.tick(at(second, free=0)):
+            if command.kind is CommandKind.PING:
                 continue
-            assert action.kind is CommandKind.RENEW
+            assert command.kind is CommandKind.RENEW
             tries += 1
-            line.apply(ChannelEvent(EventKind.REFUSED, action.serial, action.ticket), at(second))
+            line.apply(ChannelEvent(EventKind.REFUSED, command.serial, command.ticket), at(second))
     assert 10 < tries < 200
 
 
@@ -254,9 +258,9 @@ def test_silence_is_death() -> None:
     assert line.tick(at(14)) == []
     assert does(line.tick(at(15))) == [CommandKind.PING]
     assert line.tick(at(24)) == []
-    actions = line.tick(at(25))
-    assert does(actions) == [CommandKind.END_COVERAGE, CommandKind.CLOSE]
-    assert actions[0].at == START + 10
+    commands = line.tick(at(25))
+    assert does(commands) == [CommandKind.END_COVERAGE, CommandKind.CLOSE]
+    assert commands[0].at == START + 10
 
 
 def test_beats_alone_do_not_keep_a_socket() -> None:
@@ -267,8 +271,8 @@ def test_beats_alone_do_not_keep_a_socket() -> None:
     for second in range(1, 60):
         if second % 30 == 20:
             line.frame_came(connect.serial, at(second))
-        ends += [one for one in line.tick(at(second)) if one.kind is CommandKind.END_COVERAGE]
-    assert [one.at for one in ends] == [START + 7]
+        ends += [command for command in line.tick(at(second)) if command.kind is CommandKind.END_COVERAGE]
+    assert [command.at for command in ends] == [START + 7]
 
 
 def test_pongs_alone_do_not_keep_a_socket() -> None:
@@ -285,9 +289,9 @@ def test_evicted_channel_is_replaced() -> None:
     """A channel that the platform took away is replaced by a new one, and the hole has its reason."""
     line, connect = listening()
     line.frame_came(connect.serial, at(99))
-    actions = line.apply(ChannelEvent(EventKind.EVICTED, connect.serial, is_clean=True), at(100))
-    assert actions[0].at == START + 100
-    assert [(one.kind, one.reason) for one in actions] == [
+    commands = line.apply(ChannelEvent(EventKind.EVICTED, connect.serial, is_clean=True), at(100))
+    assert commands[0].at == START + 100
+    assert [(command.kind, command.reason) for command in commands] == [
         (CommandKind.END_COVERAGE, "channel lost"),
         (CommandKind.CLOSE, ""),
     ]
@@ -301,8 +305,8 @@ def test_a_channel_that_is_gone_under_a_beating_socket_was_heard_until_its_last_
     line, connect = listening()
     line.proof_came(connect.serial, START + 70)
     line.frame_came(connect.serial, at(99))
-    actions = line.apply(ChannelEvent(EventKind.EVICTED, connect.serial), at(100))
-    assert (actions[0].at, actions[0].reason) == (START + 70, "channel lost")
+    commands = line.apply(ChannelEvent(EventKind.EVICTED, connect.serial), at(100))
+    assert (commands[0].at, commands[0].reason) == (START + 70, "channel lost")
 
 
 def test_late_answers_are_ignored() -> None:
@@ -348,11 +352,11 @@ def test_a_server_that_accepts_and_closes_is_not_stormed() -> None:
     line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(now))
     while now < 1000:
         now = line.due()
-        for action in line.tick(at(now)):
-            if action.kind is CommandKind.CONNECT:
+        for command in line.tick(at(now)):
+            if command.kind is CommandKind.CONNECT:
                 attempts += 1
-                line.apply(ChannelEvent(EventKind.CONNECTED, action.serial, action.ticket), at(now))
-                line.apply(ChannelEvent(EventKind.LOST, action.serial, is_clean=True), at(now))
+                line.apply(ChannelEvent(EventKind.CONNECTED, command.serial, command.ticket), at(now))
+                line.apply(ChannelEvent(EventKind.LOST, command.serial, is_clean=True), at(now))
     assert attempts < 35
 
 
@@ -361,20 +365,20 @@ def gone_after_an_outage() -> tuple[LineChannels, float, list[ChannelCommand]]:
     line, connect = listening()
     line.frame_came(connect.serial, at(100))
     line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(100))
-    now, answer, actions = 100.0, EventKind.REFUSED, list[ChannelCommand]()
+    now, answer, commands = 100.0, EventKind.REFUSED, list[ChannelCommand]()
     while answer is EventKind.REFUSED:
         now = line.due()
         (again,) = line.tick(at(now))
         answer = EventKind.REFUSED if now < 700 else EventKind.GONE
-        actions = line.apply(ChannelEvent(answer, again.serial, again.ticket), at(now))
-    return line, now, actions
+        commands = line.apply(ChannelEvent(answer, again.serial, again.ticket), at(now))
+    return line, now, commands
 
 
 def test_after_an_outage_a_channel_that_is_gone_is_replaced_soon() -> None:
     """The steps had grown to a minute; that the platform answers again is used at once, and makes them short."""
-    line, now, actions = gone_after_an_outage()
-    assert does(actions) == [CommandKind.CREATE, CommandKind.CLOSE]
-    line.apply(ChannelEvent(EventKind.REFUSED, actions[0].serial, actions[0].ticket), at(now))
+    line, now, commands = gone_after_an_outage()
+    assert does(commands) == [CommandKind.CREATE, CommandKind.CLOSE]
+    line.apply(ChannelEvent(EventKind.REFUSED, commands[0].serial, commands[0].ticket), at(now))
     assert line.due() <= now + 0.5
 
 
@@ -384,17 +388,19 @@ def _return_and_find_it_gone(line: LineChannels, serial: int, lost_at: float) ->
     now = line.due()
     (again,) = line.tick(at(now))
     assert again.kind is CommandKind.CONNECT
-    actions = line.apply(ChannelEvent(EventKind.GONE, again.serial, again.ticket), at(now, draw=0.999))
-    while CommandKind.CONNECT not in does(actions):
+    commands = line.apply(ChannelEvent(EventKind.GONE, again.serial, again.ticket), at(now, draw=0.999))
+    while CommandKind.CONNECT not in does(commands):
         if (
-            step := next((one for one in actions if one.kind in (CommandKind.CREATE, CommandKind.SUBSCRIBE)), None)
+            step := next(
+                (command for command in commands if command.kind in (CommandKind.CREATE, CommandKind.SUBSCRIBE)), None
+            )
         ) is None:
             now = line.due()
-            actions = line.tick(at(now))
+            commands = line.tick(at(now))
             continue
         answer = EventKind.CREATED if step.kind is CommandKind.CREATE else EventKind.SUBSCRIBED
-        actions = line.apply(ChannelEvent(answer, step.serial, step.ticket), at(now))
-    return next(one for one in actions if one.kind is CommandKind.CONNECT), now
+        commands = line.apply(ChannelEvent(answer, step.serial, step.ticket), at(now))
+    return next(command for command in commands if command.kind is CommandKind.CONNECT), now
 
 
 @pytest.mark.parametrize("apart", [0.1, 2.0, 5.0])
@@ -418,12 +424,12 @@ def test_a_new_channel_that_is_gone_at_once_waits() -> None:
         line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(now))
         while now < 1_100:
             now = line.due()
-            actions = line.tick(at(now))
-            while actions:
+            commands = line.tick(at(now))
+            while commands:
                 (step, *_) = [
-                    one
-                    for one in actions
-                    if one.kind not in (CommandKind.CLOSE, CommandKind.BEGIN_COVERAGE, CommandKind.END_COVERAGE)
+                    command
+                    for command in commands
+                    if command.kind not in (CommandKind.CLOSE, CommandKind.BEGIN_COVERAGE, CommandKind.END_COVERAGE)
                 ] or [None]
                 if step is None:
                     break
@@ -434,23 +440,23 @@ def test_a_new_channel_that_is_gone_at_once_waits() -> None:
                 new = line.current is not None and not line.current.has_listened
                 if answer is EventKind.GONE and accepts and new:
                     line.apply(ChannelEvent(EventKind.CONNECTED, step.serial, step.ticket), at(now))
-                    actions = line.apply(ChannelEvent(EventKind.LOST, step.serial), at(now))
+                    commands = line.apply(ChannelEvent(EventKind.LOST, step.serial), at(now))
                 else:
-                    actions = line.apply(ChannelEvent(answer, step.serial, step.ticket), at(now))
+                    commands = line.apply(ChannelEvent(answer, step.serial, step.ticket), at(now))
         assert 10 < made < 40
 
 
 def test_a_server_that_takes_every_channel_away_is_not_stormed() -> None:
     """Steps are made short once: a server that goes on saying 404, or in turns, costs one attempt a step."""
     for turns in ([EventKind.GONE], [EventKind.REFUSED, EventKind.GONE]):
-        line, began, actions = gone_after_an_outage()
+        line, began, commands = gone_after_an_outage()
         now, attempts, answers = began, 0, itertools.cycle(turns)
         while now < began + 1_000:
-            begun, actions = [*actions, *line.tick(at(now))], []
-            for action in begun:
-                if action.kind is CommandKind.CLOSE:
+            begun, commands = [*commands, *line.tick(at(now))], []
+            for command in begun:
+                if command.kind is CommandKind.CLOSE:
                     continue
-                step = action
+                step = command
                 while step.kind is not CommandKind.CONNECT:
                     answer = EventKind.CREATED if step.kind is CommandKind.CREATE else EventKind.SUBSCRIBED
                     (step,) = line.apply(ChannelEvent(answer, step.serial, step.ticket), at(now))
@@ -464,15 +470,15 @@ def test_a_successor_that_cannot_be_made_is_not_stormed() -> None:
     """While the old socket hears, failing to make its successor costs one attempt a step, too."""
     line, connect = listening()
     line.frame_came(connect.serial, at(100))
-    actions = line.apply(ChannelEvent(EventKind.CLOSING, connect.serial), at(100))
+    commands = line.apply(ChannelEvent(EventKind.CLOSING, connect.serial), at(100))
     now, attempts = 100.0, 0
     while now < 1_100:
-        for action in actions:
-            attempts += action.kind is CommandKind.CREATE
-            line.apply(ChannelEvent(EventKind.REFUSED, action.serial, action.ticket), at(now))
+        for command in commands:
+            attempts += command.kind is CommandKind.CREATE
+            line.apply(ChannelEvent(EventKind.REFUSED, command.serial, command.ticket), at(now))
         line.frame_came(connect.serial, at(now))
         now = max(line.due(), now + 0.001)
-        actions = line.tick(at(now))
+        commands = line.tick(at(now))
     assert 10 < attempts < 35
     assert line.is_listening
 
@@ -485,10 +491,10 @@ def test_a_death_before_the_successor_is_there_returns_to_the_channel() -> None:
     for second in range(101, 130):
         line.apply(ChannelEvent(EventKind.REFUSED, create.serial, create.ticket), at(second))
         line.frame_came(old.serial, at(second))
-        for action in line.tick(at(second)):
-            create = action
-    actions = line.apply(ChannelEvent(EventKind.LOST, old.serial), at(130))
-    assert does(actions) == [CommandKind.END_COVERAGE, CommandKind.CLOSE, CommandKind.CLOSE]
+        for command in line.tick(at(second)):
+            create = command
+    commands = line.apply(ChannelEvent(EventKind.LOST, old.serial), at(130))
+    assert does(commands) == [CommandKind.END_COVERAGE, CommandKind.CLOSE, CommandKind.CLOSE]
     assert line.due() < 131
     (again,) = line.tick(at(line.due()))
     assert (again.kind, again.serial) == (CommandKind.CONNECT, old.serial)
@@ -501,11 +507,11 @@ def test_a_channel_whose_sockets_do_not_last_is_given_up() -> None:
     for _ in range(4):
         line.apply(ChannelEvent(EventKind.LOST, connect.serial, is_clean=True), at(now))
         now = line.due()
-        (action,) = line.tick(at(now))
-        made.append(action.kind)
-        if action.kind is CommandKind.CREATE:
+        (command,) = line.tick(at(now))
+        made.append(command.kind)
+        if command.kind is CommandKind.CREATE:
             break
-        line.apply(ChannelEvent(EventKind.CONNECTED, action.serial, action.ticket), at(now))
+        line.apply(ChannelEvent(EventKind.CONNECTED, command.serial, command.ticket), at(now))
     assert made == [CommandKind.CONNECT, CommandKind.CONNECT, CommandKind.CREATE]
 
 
@@ -515,10 +521,10 @@ def refused_for_an_hour(line: LineChannels, refusal: ChannelEvent | None) -> lis
     now = 100.0
     while now < 3_600:
         now = line.due()
-        for action in line.tick(at(now)):
-            done.append(action.kind)
-            if action.kind is CommandKind.CONNECT and refusal is not None:
-                line.apply(replace(refusal, serial=action.serial, ticket=action.ticket), at(now))
+        for command in line.tick(at(now)):
+            done.append(command.kind)
+            if command.kind is CommandKind.CONNECT and refusal is not None:
+                line.apply(replace(refusal, serial=command.serial, ticket=command.ticket), at(now))
     return done
 
 
@@ -543,10 +549,10 @@ def test_after_an_hour_of_refusals_another_channel_is_tried_if_one_is_free(free:
     created, now = 0, 100.0
     while now < 5_000:
         now = line.due()
-        for action in line.tick(at(now, free=free)):
-            created += action.kind is CommandKind.CREATE
-            answer = EventKind.CREATED if action.kind is CommandKind.CREATE else EventKind.REFUSED
-            line.apply(ChannelEvent(answer, action.serial, action.ticket, expires_at=START + DAY), at(now, free=free))
+        for command in line.tick(at(now, free=free)):
+            created += command.kind is CommandKind.CREATE
+            answer = EventKind.CREATED if command.kind is CommandKind.CREATE else EventKind.REFUSED
+            line.apply(ChannelEvent(answer, command.serial, command.ticket, expires_at=START + DAY), at(now, free=free))
     assert created == made
 
 
@@ -564,11 +570,11 @@ def test_a_refused_handshake_between_two_sockets_is_no_socket() -> None:
         None,
     ):
         now = line.due()
-        (action,) = line.tick(at(now))
-        made.append(action.kind)
+        (command,) = line.tick(at(now))
+        made.append(command.kind)
         if answer is not None:
-            line.apply(ChannelEvent(answer, action.serial, action.ticket), at(now))
-            line.apply(ChannelEvent(EventKind.LOST, action.serial, is_clean=True), at(now))
+            line.apply(ChannelEvent(answer, command.serial, command.ticket), at(now))
+            line.apply(ChannelEvent(EventKind.LOST, command.serial, is_clean=True), at(now))
     assert made == [CommandKind.CONNECT] * 5 + [CommandKind.CREATE]
 
 
@@ -580,9 +586,9 @@ def test_a_channel_whose_life_is_over_is_not_returned_to() -> None:
     now, made = 0.0, []
     while now < DAY + 600 and CommandKind.CREATE not in made:
         now = line.due()
-        for action in line.tick(at(now)):
-            made.append(action.kind)
-            line.apply(ChannelEvent(EventKind.REFUSED, action.serial, action.ticket), at(now))
+        for command in line.tick(at(now)):
+            made.append(command.kind)
+            line.apply(ChannelEvent(EventKind.REFUSED, command.serial, command.ticket), at(now))
     assert now > DAY
     assert made[-1] is CommandKind.CREATE
 
@@ -591,25 +597,25 @@ def test_one_announcement_after_the_other_is_not_stormed() -> None:
     """A server that says `closing` on every new socket gets one new channel a step."""
     line, connect = listening()
     now, created = 0.0, 0
-    actions = line.apply(ChannelEvent(EventKind.CLOSING, connect.serial), at(now))
+    commands = line.apply(ChannelEvent(EventKind.CLOSING, connect.serial), at(now))
     answers = {
         CommandKind.CREATE: EventKind.CREATED,
         CommandKind.SUBSCRIBE: EventKind.SUBSCRIBED,
         CommandKind.CONNECT: EventKind.CONNECTED,
     }
     while now < 600:
-        steps = [one for one in actions if one.kind in answers]
-        created += sum(one.kind is CommandKind.CREATE for one in steps)
-        actions = []
-        for one in steps:
-            actions += line.apply(ChannelEvent(answers[one.kind], one.serial, one.ticket), at(now))
-            if one.kind is CommandKind.CONNECT:
-                actions += line.apply(ChannelEvent(EventKind.CLOSING, one.serial), at(now))
-        if not actions:
+        steps = [command for command in commands if command.kind in answers]
+        created += sum(command.kind is CommandKind.CREATE for command in steps)
+        commands = []
+        for command in steps:
+            commands += line.apply(ChannelEvent(answers[command.kind], command.serial, command.ticket), at(now))
+            if command.kind is CommandKind.CONNECT:
+                commands += line.apply(ChannelEvent(EventKind.CLOSING, command.serial), at(now))
+        if not commands:
             now = min(line.due(), now + 20)
             if line.current is not None:
                 line.frame_came(line.current.serial, at(now))
-            actions = line.tick(at(now))
+            commands = line.tick(at(now))
     assert 5 < created < 30
 
 
@@ -636,20 +642,22 @@ def test_any_order_of_events_leaves_a_way_out_and_closed_coverage(script: list[t
         serial = channel.serial if channel else which
         ticket = (channel.ticket if channel else 0) if right else 999_999
         moment = at(now, free=free, draw=draw)
-        actions = (
+        commands = (
             line.tick(moment)
             if event is EventKind.TICK
             else line.apply(ChannelEvent(event, serial, ticket, expires_at=moment.wall + DAY, is_clean=right), moment)
         )
-        for action in actions:
-            if action.kind is CommandKind.BEGIN_COVERAGE:
-                assert action.serial not in hearing
-                hearing.add(action.serial)
-            elif action.kind is CommandKind.END_COVERAGE:
-                hearing.remove(action.serial)
-                assert action.at <= moment.wall
-        heard_by_state = {one.serial for one in (line.current, line.successor) if one and one.phase is Phase.LISTENING}
-        assert hearing == heard_by_state | {one.serial for one in line.leaving}
+        for command in commands:
+            if command.kind is CommandKind.BEGIN_COVERAGE:
+                assert command.serial not in hearing
+                hearing.add(command.serial)
+            elif command.kind is CommandKind.END_COVERAGE:
+                hearing.remove(command.serial)
+                assert command.at <= moment.wall
+        heard_by_state = {
+            state.serial for state in (line.current, line.successor) if state and state.phase is Phase.LISTENING
+        }
+        assert hearing == heard_by_state | {state.serial for state in line.leaving}
         if event is EventKind.STOP and line.current is None:
             line.start(moment)
         assert line.due() < math.inf or line.current is None
@@ -657,8 +665,8 @@ def test_any_order_of_events_leaves_a_way_out_and_closed_coverage(script: list[t
     assert line.current is None
     assert line.successor is None
     ended = line.tick(at(now + 2.1))
-    assert {one.serial for one in ended if one.kind is CommandKind.END_COVERAGE} == {
-        one.serial for one in ended if one.kind is CommandKind.CLOSE
+    assert {command.serial for command in ended if command.kind is CommandKind.END_COVERAGE} == {
+        command.serial for command in ended if command.kind is CommandKind.CLOSE
     }
     assert line.leaving == []
 
@@ -698,45 +706,45 @@ class Platform:
     def signal(self, event: EventKind, serial: int, ticket: int = 0, **more: float | bool | None) -> None:
         self.act(self.line.apply(ChannelEvent(event, serial, ticket, **more), self.moment()))  # type: ignore[arg-type]
 
-    def act(self, actions: list[ChannelCommand]) -> None:
-        for action in actions:
+    def act(self, commands: list[ChannelCommand]) -> None:
+        for command in commands:
             delay, refused = self.random.uniform(0.01, 2), self.random.random() < 0.05
-            if action.kind in (CommandKind.CREATE, CommandKind.SUBSCRIBE, CommandKind.CONNECT, CommandKind.RENEW):
-                if action.kind is not CommandKind.RENEW:
+            if command.kind in (CommandKind.CREATE, CommandKind.SUBSCRIBE, CommandKind.CONNECT, CommandKind.RENEW):
+                if command.kind is not CommandKind.RENEW:
                     self.attempts.append(self.now)
-                self.later(delay, lambda action=action, refused=refused: self.answer(action, refused))
-            elif action.kind is CommandKind.CLOSE:
-                self.close(action.serial)
-            elif action.kind in (CommandKind.PING, CommandKind.CONFIRM_BEFORE_CLOSING):
-                if action.serial in self.sockets and action.serial not in self.muted:
-                    self.later(0.1, lambda action=action: self.pong(action.serial))
-            elif action.kind is CommandKind.BEGIN_COVERAGE:
-                self.open[action.serial] = [action.at - START, math.inf]
-            elif action.kind is CommandKind.END_COVERAGE:
-                span = self.open.pop(action.serial)
-                span[1] = action.at - START
+                self.later(delay, lambda command=command, refused=refused: self.answer(command, refused))
+            elif command.kind is CommandKind.CLOSE:
+                self.close(command.serial)
+            elif command.kind in (CommandKind.PING, CommandKind.CONFIRM_BEFORE_CLOSING):
+                if command.serial in self.sockets and command.serial not in self.muted:
+                    self.later(0.1, lambda command=command: self.pong(command.serial))
+            elif command.kind is CommandKind.BEGIN_COVERAGE:
+                self.open[command.serial] = [command.at - START, math.inf]
+            elif command.kind is CommandKind.END_COVERAGE:
+                span = self.open.pop(command.serial)
+                span[1] = command.at - START
                 self.spans.append(span)
 
-    def answer(self, action: ChannelCommand, refused: bool) -> None:
+    def answer(self, command: ChannelCommand, refused: bool) -> None:
         answers = {
             CommandKind.CREATE: EventKind.CREATED,
             CommandKind.SUBSCRIBE: EventKind.SUBSCRIBED,
             CommandKind.CONNECT: EventKind.CONNECTED,
             CommandKind.RENEW: EventKind.RENEWED,
         }
-        channel = self.line.channel(action.serial)
-        if channel is None or channel.ticket != action.ticket:
+        channel = self.line.channel(command.serial)
+        if channel is None or channel.ticket != command.ticket:
             return
         if refused:
-            self.signal(self.random.choice((EventKind.REFUSED, EventKind.GONE)), action.serial, action.ticket)
+            self.signal(self.random.choice((EventKind.REFUSED, EventKind.GONE)), command.serial, command.ticket)
             return
-        if action.kind is CommandKind.CONNECT:
+        if command.kind is CommandKind.CONNECT:
             self.generation += 1
-            self.sockets[action.serial] = self.generation
-            self.muted.discard(action.serial)
+            self.sockets[command.serial] = self.generation
+            self.muted.discard(command.serial)
             self.changed()
-            self.heartbeat(action.serial, self.generation)
-        self.signal(answers[action.kind], action.serial, action.ticket, expires_at=START + self.now + DAY)
+            self.heartbeat(command.serial, self.generation)
+        self.signal(answers[command.kind], command.serial, command.ticket, expires_at=START + self.now + DAY)
 
     def pong(self, serial: int) -> None:
         if serial in self.sockets and serial not in self.muted:

@@ -228,7 +228,7 @@ async def test_a_start_waits_for_a_platform_that_does_not_answer_properly(
     again = Unavailable("the platform's answer is broken", status=200, correlation_id="b")
     troubles = [slow, slow, broken, again, Unavailable("try again later", status=503), ConnectionLost("no route")]
     await _starting(tmp_path, monkeypatch, list(troubles))
-    said = [one.getMessage() for one in caplog.records if "cannot start now" in one.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "cannot start now" in record.getMessage()]
     assert len(said) == 4
 
 
@@ -240,7 +240,7 @@ async def test_a_start_waits_for_a_platform_that_does_not_answer_properly(
         (NotAuthenticated("a new token was refused too", status=401), True),
         (PermissionRefused("give the role the permission", status=403), True),
     ],
-    ids=lambda one: type(one).__name__,
+    ids=lambda error: type(error).__name__,
 )
 async def test_a_start_ends_for_what_somebody_has_to_mend(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: RollbookError, reached: bool
@@ -310,7 +310,7 @@ async def test_a_ledger_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch:
             assert (status, "rollbook_sqs_in_hand" in text) == (200, True)
             monkeypatch.setattr(Book, "verdicts", verdicts)
             _, text = await asyncio.to_thread(get, port.port, "/healthz")
-            assert not any("ledger" in one for one in json.loads(text)["why"])
+            assert not any("ledger" in reason for reason in json.loads(text)["why"])
         finally:
             await port.stop()
 
@@ -329,7 +329,9 @@ async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, mo
         await daemon.ready.wait()
         monkeypatch.setattr(Book, "verdicts", slow)
         answers = await asyncio.gather(*(daemon.figures() for _ in range(5)))
-        assert {(one.ledger_failing, len(one.windows_by_verdict)) for one in answers} == {("no answer for 0 s", 0)}
+        assert {(figures.ledger_failing, len(figures.windows_by_verdict)) for figures in answers} == {
+            ("no answer for 0 s", 0)
+        }
         assert len(looks) == 1
         locked.set()
         while (figures := await daemon.figures()).ledger_failing:
@@ -365,7 +367,7 @@ def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCapt
         reason="the total moved",
         **figures,
     )
-    start, end, again = (f"2026-08-03T{one}:00.000Z" for one in ("14:00", "14:30", "15:10"))
+    start, end, again = (f"2026-08-03T{time_of_day}:00.000Z" for time_of_day in ("14:00", "14:30", "15:10"))
     record = RunRecord(
         start=start,
         end=end,
@@ -431,8 +433,8 @@ async def test_a_round_that_hangs_is_given_up(
     figures = await _reconciling(tmp_path, monkeypatch, hangs, "given up")
     assert figures.rounds_ago is not None
     assert figures.rounds_ago >= 0.05
-    assert any("given up" in one for one in judge(figures)[1])
-    assert sum("given up" in one.getMessage() for one in caplog.records) == 1
+    assert any("given up" in reason for reason in judge(figures)[1])
+    assert sum("given up" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_a_round_that_fails_unforeseen_is_said(
@@ -446,7 +448,7 @@ async def test_a_round_that_fails_unforeseen_is_said(
     figures = await _reconciling(tmp_path, monkeypatch, broken, "OverflowError")
     assert "Traceback" in caplog.text
     assert judge(figures)[0] == "degraded"
-    assert sum("nobody foresaw" in one.getMessage() for one in caplog.records) == 1
+    assert sum("nobody foresaw" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_a_round_that_does_not_end_is_not_waited_for_by_a_stop(
@@ -474,7 +476,7 @@ async def test_a_round_that_does_not_end_is_not_waited_for_by_a_stop(
         async with at_work(Daemon(settings, notifier=Manager(), options=Options(queue=lambda _: StandIn()))):
             await begun.wait()
     assert interrupted.is_set()
-    assert any("a reconciliation was interrupted" in one.getMessage() for one in caplog.records)
+    assert any("a reconciliation was interrupted" in record.getMessage() for record in caplog.records)
 
 
 async def test_a_clock_that_jumps_is_said(
@@ -499,8 +501,8 @@ async def test_a_clock_that_jumps_is_said(
             while (figures := await daemon.figures()).clock_jump is None:
                 await asyncio.sleep(0)
     assert figures.clock_jump == pytest.approx(-7_200, abs=5)
-    assert any("jumped back by 2 hours" in one for one in judge(figures)[1])
-    assert sum("clock jumped back" in one.getMessage() for one in caplog.records) == 1
+    assert any("jumped back by 2 hours" in reason for reason in judge(figures)[1])
+    assert sum("clock jumped back" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_rubbish_is_one_warning_a_batch(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -514,7 +516,7 @@ async def test_rubbish_is_one_warning_a_batch(tmp_path: Path, caplog: pytest.Log
         intake = FrameStore(book, inbox, now=lambda: moment)
         await intake.run()
         assert intake.stored.dead_letters == 600
-    messages = [one.getMessage() for one in caplog.records if "could not be understood" in one.getMessage()]
+    messages = [record.getMessage() for record in caplog.records if "could not be understood" in record.getMessage()]
     assert 1 <= len(messages) <= 4
     assert messages[0].startswith("256 notifications could not be understood")
     assert "the first: it is not JSON" in messages[0]

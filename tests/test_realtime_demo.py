@@ -44,14 +44,14 @@ def test_an_earlier_demos_store_is_replaced(tmp_path: Path) -> None:
 GAPS = st.lists(
     st.tuples(
         st.sampled_from(["missing", "changed"]), st.sampled_from([*demo._WHY]), st.integers(1, 90), st.integers(0, 90)
-    ).map(lambda one: demo.Gaps(one[0], one[1], one[2], min(one[2], one[3]))),
+    ).map(lambda drawn: demo.Gaps(drawn[0], drawn[1], drawn[2], min(drawn[2], drawn[3]))),
     max_size=8,
-    unique_by=lambda one: (one.kind, one.cause),
+    unique_by=lambda gap: (gap.kind, gap.cause),
 )
 
 
 def _found(gaps: list[demo.Gaps], heard_well: int = 20) -> demo.DemoResult:
-    missing, changed = (sum(one.number for one in gaps if one.kind == kind) for kind in ("missing", "changed"))
+    missing, changed = (sum(gap.number for gap in gaps if gap.kind == kind) for kind in ("missing", "changed"))
     start = datetime(2026, 3, 2, 10, tzinfo=UTC)
     counts = (
         "passes",
@@ -107,7 +107,7 @@ def test_the_numbers_of_the_demo_add_up(gaps: list[demo.Gaps]) -> None:
             group, parts = value, 0
     sums.append((group, parts))
     assert all(whole == added for whole, added in sums)
-    assert len(sums) == 2 + len({one.kind for one in gaps})
+    assert len(sums) == 2 + len({gap.kind for gap in gaps})
 
 
 def test_the_demo_fits_a_terminal_and_says_each_number_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ def test_what_was_refused_is_looked_at(tmp_path: Path) -> None:
     with Book.open(path) as book:
         assert doctor._refused(path) is None
         lacks = ["conversation:communication:view"]
-        rows = [{"topic": f"v2.{one}", "missing_permissions": lacks} for one in "ab"]
+        rows = [{"topic": f"v2.{letter}", "missing_permissions": lacks} for letter in "ab"]
         book.reject_topics(rows, "2026-08-03T14:00:00.000Z").result(10)
     check = doctor._refused(path)
     assert check is not None
@@ -48,14 +48,14 @@ async def test_settings_with_which_a_run_cannot_start(settings: Settings, word: 
     """What `rollbook run` would refuse is a failed row, and the store is looked at all the same."""
     checks: list[doctor.Check] = []
     await doctor.examine(replace(settings, store_path=tmp_path / "rollbook.db"), checks.append)
-    assert [(one.name, one.state) for one in checks] == [("settings", "fail"), ("store", "ok")]
+    assert [(check.name, check.state) for check in checks] == [("settings", "fail"), ("store", "ok")]
     assert word in checks[0].mend
 
 
 def test_without_any_setting_the_status_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The help promises it, in JSON too."""
     monkeypatch.chdir(tmp_path)
-    for name in [one for one in os.environ if one.startswith(("GENESYS", "ROLLBOOK"))]:
+    for name in [variable for variable in os.environ if variable.startswith(("GENESYS", "ROLLBOOK"))]:
         monkeypatch.delenv(name)
     ran = CliRunner().invoke(doctor.doctor, ["--json"])
     assert ran.exit_code == 1

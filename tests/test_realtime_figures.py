@@ -81,7 +81,7 @@ def test_what_is_normal_is_no_reason(change: dict[str, Any]) -> None:
 def test_metrics_have_every_age() -> None:
     """Each is a gauge of its own."""
     figures = replace(WELL, clock_jump=-60.0, dropped_of_hour=4)
-    found = {one.name: one.samples[0].value for one in metrics(figures) if len(one.samples) == 1}
+    found = {metric.name: metric.samples[0].value for metric in metrics(figures) if len(metric.samples) == 1}
     wanted = {
         "last_look_age_seconds": 200.0,
         "last_round_age_seconds": 60.0,

@@ -36,7 +36,7 @@ SHAPES: dict[str, Callable[[], bytes]] = {
     "one after another": lambda: "".join(LINES).encode(),
     "an array": lambda: json.dumps(EVENTS).encode(),
     "a pretty array": lambda: json.dumps(EVENTS, indent=2).encode(),
-    "details alone": lambda: "\n".join(json.dumps(one["detail"]) for one in EVENTS).encode(),
+    "details alone": lambda: "\n".join(json.dumps(event["detail"]) for event in EVENTS).encode(),
     "gzip": lambda: gzip.compress("\n".join(LINES).encode()),
     "gzip after gzip": lambda: b"".join(gzip.compress(line.encode()) for line in LINES),
 }
@@ -72,7 +72,7 @@ def test_every_kind_of_file_is_read(shape: str, capsys: pytest.CaptureFixture[st
     assert answer["bytes"] == Path("events").stat().st_size
     before = rows("SELECT * FROM events ORDER BY event_id")
     stored = {topic: json.loads(body) for _, topic, *_, body, _ in [(row[0], row[1], row[6], row[7]) for row in before]}
-    assert stored == {one["detail"]["topicName"]: one["detail"]["eventBody"] for one in EVENTS}
+    assert stored == {event["detail"]["topicName"]: event["detail"]["eventBody"] for event in EVENTS}
     status, answer = run(ingest, "events", capsys=capsys)
     assert (status, answer["events_new"], answer["events_repeated"]) == (0, 0, 18)
     assert rows("SELECT * FROM events ORDER BY event_id") == before
@@ -100,7 +100,7 @@ def test_what_is_broken_costs_nothing_else(capsys: pytest.CaptureFixture[str]) -
     for _ in range(2):
         status, answer = run(ingest, "bad", "cut.gz", "turned.gz", "good", capsys=capsys)
         assert status == 1
-        assert [Path(one["file"]).name for one in answer["errors"]] == ["cut.gz", "turned.gz"]
+        assert [Path(error["file"]).name for error in answer["errors"]] == ["cut.gz", "turned.gz"]
         assert "gzip data" in answer["errors"][0]["error"]
     assert rows("SELECT topic FROM events WHERE topic LIKE '%acd.start'")
     topics = {topic for (topic,) in rows("SELECT topic FROM events")}
@@ -177,7 +177,7 @@ def test_dead_letters_are_listed_shown_tried_again_and_dropped(
     assert lost >= 1
     assert answer["events_new"] == 18 - lost
     _, found = run(dead_letters, "list", capsys=capsys)
-    letters = {one["payload"]: one for one in found["dead_letters"]}
+    letters = {letter["payload"]: letter for letter in found["dead_letters"]}
     assert letters["rubbish"]["error"].startswith("it is not JSON")
     _, nothing = run(dead_letters, "list", "--source", "websocket", capsys=capsys)
     assert nothing == {"dead_letters": []}
@@ -213,7 +213,7 @@ def test_letters_of_every_source_can_be_tried_again(capsys: pytest.CaptureFixtur
     assert run(dead_letters, "retry", "--all", capsys=capsys)[1]["events_new"] == 2
     assert rows("SELECT count(*) FROM dead_letters") == [(0,)]
     stored = {topic: json.loads(body) for topic, body in rows("SELECT topic, body FROM events")}
-    assert stored == {one["detail"]["topicName"]: one["detail"]["eventBody"] for one in EVENTS[:2]}
+    assert stored == {event["detail"]["topicName"]: event["detail"]["eventBody"] for event in EVENTS[:2]}
 
 
 # Pieces
@@ -224,12 +224,12 @@ def streams(draw: st.DrawFn) -> tuple[list[bytes], bytes, list[bytes]]:
     """Objects, the stream that holds them, and the chunks in which it comes."""
     inner = st.recursive(
         st.none() | st.booleans() | st.integers(-5, 5) | st.text('{}[]",\\ aé\n', max_size=6),
-        lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text('{}"\\a', max_size=3), one, max_size=3),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('{}"\\a', max_size=3), inner, max_size=3),
         max_leaves=6,
     )
     objects = draw(st.lists(st.dictionaries(st.text('"}{\\', max_size=3), inner, max_size=3), max_size=6))
     indent = draw(st.sampled_from([None, 1]))
-    spelled = [json.dumps(one, indent=indent, ensure_ascii=draw(st.booleans())).encode() for one in objects]
+    spelled = [json.dumps(event, indent=indent, ensure_ascii=draw(st.booleans())).encode() for event in objects]
     between = draw(st.sampled_from([b"", b"\n", b" ", b"\r\n", b"\n\n"]))
     stream = between.join(spelled)
     if draw(st.booleans()):
@@ -259,11 +259,11 @@ def test_any_bytes_end_somewhere(data: bytes, size: int) -> None:
 @pytest.mark.parametrize("cut", range(1, 900, 97))
 def test_an_event_that_lost_its_end_takes_no_other_with_it(cut: int) -> None:
     """Wherever it was cut, the events behind it are read: in lines, and one after another as AWS writes them."""
-    tight = [json.dumps(one, separators=(",", ":")) for one in EVENTS[:3]]
+    tight = [json.dumps(event, separators=(",", ":")) for event in EVENTS[:3]]
     for payload in ("\n".join([tight[0][:cut], *tight[1:]]), "".join([tight[0][:cut], *tight[1:]])):
         parsed = parse_all(payload.encode(), source="sqs", received_at="2026-08-03T14:00:00.000Z")
-        topics = [one.topic for one in parsed if isinstance(one, Observation)]
-        assert topics == [one["detail"]["topicName"] for one in EVENTS[1:3]]
+        topics = [item.topic for item in parsed if isinstance(item, Observation)]
+        assert topics == [event["detail"]["topicName"] for event in EVENTS[1:3]]
         assert len(parsed) >= 3
 
 
@@ -291,7 +291,7 @@ def test_a_file_is_read_in_pieces_of_memory(
 
 def _letters(payload: bytes) -> list[bytes]:
     found = parse_all(payload, source="sqs", received_at="2026-08-03T14:00:00.000Z", once="m1")
-    return [one.payload for one in found if isinstance(one, Unreadable)]
+    return [item.payload for item in found if isinstance(item, Unreadable)]
 
 
 BETWEEN = b" \t\r\n,[]"
@@ -320,19 +320,19 @@ def test_a_message_that_cannot_be_read_at_all_is_one_dead_letter(message: bytes)
     assert _letters(message) == [message]
 
 
-@pytest.mark.parametrize("message", [one for one in BROKEN if one])
+@pytest.mark.parametrize("message", [broken for broken in BROKEN if broken])
 def test_what_can_be_read_of_a_message_is_kept_beside_one_dead_letter(message: bytes) -> None:
     """The event before it and the event behind it are events, and all that cannot be read is one letter."""
-    good = [json.dumps(one, separators=(",", ":")).encode() for one in EVENTS[:2]]
+    good = [json.dumps(event, separators=(",", ":")).encode() for event in EVENTS[:2]]
     payload = b"\n".join([good[0], message, good[1]])
     found = parse_all(payload, source="sqs", received_at="2026-08-03T14:00:00.000Z", once="m1")
-    topics = [one.topic for one in found if isinstance(one, Observation)]
-    assert topics == [one["detail"]["topicName"] for one in EVENTS[:2]]
-    (letter,) = [one for one in found if isinstance(one, Unreadable)]
+    topics = [item.topic for item in found if isinstance(item, Observation)]
+    assert topics == [event["detail"]["topicName"] for event in EVENTS[:2]]
+    (letter,) = [item for item in found if isinstance(item, Unreadable)]
     assert letter.payload == payload or letter.payload.translate(None, BETWEEN) == message.translate(None, BETWEEN)
     assert letter.once == "m1"
     again = parse_all(letter.payload, source="sqs", received_at="2026-08-03T14:00:00.000Z")
-    assert {one.topic for one in again if isinstance(one, Observation)} <= set(topics)
+    assert {item.topic for item in again if isinstance(item, Observation)} <= set(topics)
 
 
 def test_two_halves_never_make_an_event() -> None:
@@ -341,7 +341,7 @@ def test_two_halves_never_make_an_event() -> None:
     payload = f'{{"topicName":"v2.made.up","eventBody":\n{good}\n{{"a":1}}}}'.encode()
     for letter in _letters(payload):
         found = parse_all(letter, source="sqs", received_at="2026-08-03T14:00:00.000Z")
-        assert "v2.made.up" not in [one.topic for one in found if isinstance(one, Observation)]
+        assert "v2.made.up" not in [item.topic for item in found if isinstance(item, Observation)]
 
 
 LINES_OF_RUBBISH = [
@@ -364,8 +364,8 @@ def test_a_line_that_cannot_be_read_is_one_dead_letter(size: int) -> None:
         stream += LINES[at].encode() + b"\n" + line + b"\n"
     chunks = (stream[at : at + size] for at in range(0, len(stream), size))
     found = [item for _, item in parse_stream(chunks, source="eventbridge", now=lambda: "2026-08-03T14:00:00.000Z")]
-    assert [one.payload for one in found if isinstance(one, Unreadable)] == LINES_OF_RUBBISH
-    assert sum(isinstance(one, Observation) for one in found) == len(LINES_OF_RUBBISH)
+    assert [item.payload for item in found if isinstance(item, Unreadable)] == LINES_OF_RUBBISH
+    assert sum(isinstance(item, Observation) for item in found) == len(LINES_OF_RUBBISH)
 
 
 BOMBS = {"blanks": b" ", "rubbish": b"x", "a text": b"a", "lists": b"["}
@@ -398,6 +398,6 @@ def test_no_more_than_a_megabyte_is_unpacked_at_a_time() -> None:
     """Three hundred megabytes that were packed into a thousandth, in one file or in many after one another."""
     packed = gzip.compress(b"x" * 100_000_000) * 3
     broken: list[Any] = []
-    sizes = [len(one) for one in _unpacked(iter([packed[:5], packed[5:]]), broken)]
+    sizes = [len(chunk) for chunk in _unpacked(iter([packed[:5], packed[5:]]), broken)]
     assert (sum(sizes), broken) == (300_000_000, [])
     assert max(sizes) <= 1 << 20

@@ -82,12 +82,12 @@ def snapshot() -> dict[str, Any]:
 
 def test_every_member_of_the_detail_events_is_stored(path: Path) -> None:
     """Each of the sixteen members, as one event a call, is a row with its topic, time and whole body."""
-    assert {detail_member(one["detail"]["topicName"]) for one in EVENTS} == set(DETAIL_MEMBERS)
+    assert {detail_member(event["detail"]["topicName"]) for event in EVENTS} == set(DETAIL_MEMBERS)
     for event in EVENTS:
         assert handler(event) == {"events_new": 1, "events_repeated": 0, "dead_letters": 0}
         assert handler(event) == {"events_new": 0, "events_repeated": 1, "dead_letters": 0}
     stored = {topic: json.loads(body) for topic, body in rows(path, "SELECT topic, body FROM events")}
-    assert stored == {one["detail"]["topicName"]: one["detail"]["eventBody"] for one in EVENTS}
+    assert stored == {event["detail"]["topicName"]: event["detail"]["eventBody"] for event in EVENTS}
     assert {row[0] for row in rows(path, "SELECT source FROM events")} == {"eventbridge"}
     assert rows(path, "SELECT count(*) FROM events WHERE event_time IS NULL OR conversation_id IS NULL") == [(0,)]
     ended = "SELECT conversation_end FROM conversations WHERE conversation_id LIKE '7c1f%'"
@@ -132,7 +132,7 @@ def test_a_batch_of_a_queue_is_stored_and_no_failure_is_reported(path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "shape", ["text", "list", "pipe", "kinesis", "firehose", "array", "bare detail"], ids=lambda one: one
+    "shape", ["text", "list", "pipe", "kinesis", "firehose", "array", "bare detail"], ids=lambda shape: shape
 )
 def test_every_kind_of_call_is_understood(path: Path, shape: str) -> None:
     """Whatever wraps them, the same events are the same rows."""
@@ -142,7 +142,7 @@ def test_every_kind_of_call_is_understood(path: Path, shape: str) -> None:
         "array": (json.dumps(EVENTS), {"events_new": 18, "events_repeated": 0, "dead_letters": 0}),
         "list": (EVENTS, {"events_new": 18, "events_repeated": 0, "dead_letters": 0}),
         "bare detail": (
-            [one["detail"] for one in EVENTS],
+            [event["detail"] for event in EVENTS],
             {"events_new": 18, "events_repeated": 0, "dead_letters": 0},
         ),
         "pipe": (sqs(*LINES)["Records"], {"batchItemFailures": []}),
@@ -350,7 +350,7 @@ def test_one_item_that_breaks_the_write_takes_no_other_with_it(path: Path, monke
         return real(event)
 
     monkeypatch.setattr(events, "_event_row", breaks)
-    bad = sum(one["detail"]["topicName"].endswith("acd.start") for one in EVENTS)
+    bad = sum(event["detail"]["topicName"].endswith("acd.start") for event in EVENTS)
     assert bad
     for _ in range(2):
         assert handler(sqs(*LINES)) == {"batchItemFailures": []}

@@ -54,13 +54,13 @@ def test_what_any_look_saw_is_never_let_go_by_one_look(
     known: tuple[str, ...], first: tuple[str, ...], second: tuple[str, ...], later: float
 ) -> None:
     """Whatever the lists, one look takes away half at most, and what the newest look has seen is heard."""
-    one = weigh(known, first, 0.0, doubt=None, apart=60)
-    assert set(first) <= set(one.ids)
-    assert len(set(known) & set(one.ids)) * 2 >= len(known)
-    two = weigh(one.ids, second, later, doubt=one.doubt, apart=60)
-    assert set(second) <= set(two.ids)
+    early = weigh(known, first, 0.0, doubt=None, apart=60)
+    assert set(first) <= set(early.ids)
+    assert len(set(known) & set(early.ids)) * 2 >= len(known)
+    late = weigh(early.ids, second, later, doubt=early.doubt, apart=60)
+    assert set(second) <= set(late.ids)
     if later < 60:
-        assert len(set(one.ids) & set(two.ids)) * 2 >= len(one.ids)
+        assert len(set(early.ids) & set(late.ids)) * 2 >= len(early.ids)
 
 
 @pytest.mark.parametrize("seen", [0, 1])
@@ -121,7 +121,7 @@ async def test_a_look_that_hangs_is_given_up_and_made_again(tmp_path: Path, capl
         stage.queue_ids = QUEUES[:3]
         await running.until(lambda: len(stage.heard_by_all()) == 3)
         await running.until(lambda: running.supervisor.figures().discovery_failing is None)
-    assert sum("cannot look for queues now" in one.getMessage() for one in caplog.records) == 1
+    assert sum("cannot look for queues now" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_a_first_look_that_hangs_is_made_again(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ async def test_a_first_look_that_hangs_is_made_again(tmp_path: Path) -> None:
         Unavailable("the platform's answer is broken", status=200),
         ConnectionLost("no route"),
     ],
-    ids=lambda one: f"{type(one).__name__} {getattr(one, 'status', '')}",
+    ids=lambda error: f"{type(error).__name__} {getattr(error, 'status', '')}",
 )
 async def test_a_first_look_that_fails_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: RollbookError
@@ -169,7 +169,7 @@ async def test_a_first_look_that_fails_is_made_again(
         async with capture(stage, tmp_path) as running:
             await running.until(lambda: len(stage.heard_by_all()) == 2)
             assert running.supervisor.figures().discovery_failing is None
-    assert sum("cannot look for queues now" in one.getMessage() for one in caplog.records) == 1
+    assert sum("cannot look for queues now" in record.getMessage() for record in caplog.records) == 1
 
 
 async def test_a_first_look_that_is_not_allowed_ends_the_start(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 def kept(book: Book) -> list[str]:
     """What the book says is refused, once everything is written."""
     book.reject_topics([], "").result(10)
-    return [one["topic"] for one in book.rejected_topics()]
+    return [row["topic"] for row in book.rejected_topics()]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_detail_events_are_refused_by_template(book: Book, states: list[TopicSta
     refused_topics = RefusedTopics(book, now=lambda: NOW)
     refused_topics.take_answer(states)
     assert refused_topics.members == members
-    templates = [f"v2.detail.events.conversation.{{id}}.{one}" for one in sorted(members)]
+    templates = [f"v2.detail.events.conversation.{{id}}.{member}" for member in sorted(members)]
     assert (kept(book), len(refused_topics)) == (templates, len(members))
     refused_topics.ask_again()
     assert (kept(book), refused_topics.members) == (templates, set())

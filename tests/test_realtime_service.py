@@ -66,7 +66,7 @@ def test_what_is_wrong_has_a_name(figures: DaemonFigures, state: str, word: str)
     """Each thing that is wrong makes the daemon degraded or dead, and is said."""
     found, why = judge(figures)
     assert found == state
-    assert any(word in one for one in why)
+    assert any(word in reason for reason in why)
 
 
 class FixedFigures:

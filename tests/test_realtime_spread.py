@@ -130,11 +130,11 @@ def test_followed_conversations_fit_their_line(script: list[tuple[int, bool, flo
     for step, (name, ended, seconds) in enumerate(script):
         now += seconds
         found = following.choose([ConversationSeen(str(name), ended, at(step % 60))], room, now)
-        for one, line in found.unsubscribe:
-            assert live.pop(one) == line
-        for one, line in found.subscribe:
-            assert one not in live
-            live[one] = line
+        for conversation_id, line in found.unsubscribe:
+            assert live.pop(conversation_id) == line
+        for conversation_id, line in found.subscribe:
+            assert conversation_id not in live
+            live[conversation_id] = line
         assert live == dict(following.on_line)
         for line in room:
             assert 2 * len(following.of(line)) <= room[line]

@@ -41,7 +41,7 @@ class Api:
             code = "notification.subscription.too.many.subscriptions"
             raise RequestRefused("Too many subscriptions", status=400, code=code)
         self.there |= set(topics)
-        return [TopicState(one, permitted=True, reason=None, missing_permissions=()) for one in topics]
+        return [TopicState(name, permitted=True, reason=None, missing_permissions=()) for name in topics]
 
 
 def names(count: int) -> list[str]:
@@ -50,9 +50,9 @@ def names(count: int) -> list[str]:
 
 async def asked_for(api: Api, topics: list[str]) -> tuple[set[str], set[str]]:
     states = await ask(api, CHANNEL, topics, replace=True)  # type: ignore[arg-type]
-    assert sorted(one.id for one in states) == sorted(topics)
-    taken = {one.id for one in states if one.permitted}
-    return taken, {one.id for one in states if not one.permitted}
+    assert sorted(state.id for state in states) == sorted(topics)
+    taken = {state.id for state in states if state.permitted}
+    return taken, {state.id for state in states if not state.permitted}
 
 
 async def test_a_list_is_one_request() -> None:
@@ -79,7 +79,7 @@ async def test_a_suffix_that_there_is_not_costs_no_other(users: int) -> None:
     api = Api(bad=frozenset(f"v2.users.u{number}.bogus" for number in range(users)))
     subscribed = SubscribedTopics()
     subscribed.take_answer(listed, await ask(api, CHANNEL, listed, replace=True, spoils=subscribed.spoils))  # type: ignore[arg-type]
-    assert set(subscribed.heard_topics()) == {name for one in api.there for name in expand(one)}
+    assert set(subscribed.heard_topics()) == {name for combined_topic in api.there for name in expand(combined_topic)}
     assert len(subscribed.heard_topics()) == 2 * users
     assert subscribed.refused == api.bad
     assert api.requests <= 16

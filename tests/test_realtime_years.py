@@ -66,7 +66,7 @@ async def live(
 
 def in_a_minute(moments: list[float]) -> int:
     """The most of them within any minute."""
-    return max((bisect.bisect_left(moments, one + 60) - at for at, one in enumerate(moments)), default=0)
+    return max((bisect.bisect_left(moments, moment + 60) - at for at, moment in enumerate(moments)), default=0)
 
 
 # Ask for more with ROLLBOOK_DAYS=20: some seven seconds each.
@@ -105,7 +105,7 @@ def test_quiet_days_lose_nothing(others: int) -> None:
         platform = Platform(7, queues=1_200, others=others)
         await live(platform, 0.6 * DAY, fault_every=None, every=20)
         assert len(platform.sent) > 2_000
-        assert all(platform.ledger.stored[one] for _, _, one in platform.sent)
+        assert all(platform.ledger.stored[notification_id] for _, _, notification_id in platform.sent)
         assert platform.covered() > 0.9999
         assert len(platform.creations) == (2 if others == 18 else 4)
 
@@ -125,8 +125,8 @@ def test_what_a_renewal_leaves_is_ours(caplog: pytest.LogCaptureFixture) -> None
         assert platform.covered() > 0.9999
 
     virtual.run(work())
-    said = [one.getMessage() for one in caplog.records if "not of this run" in one.getMessage()]
-    assert [one[:11] for one in said] == ["16 of the 2"]
+    said = [record.getMessage() for record in caplog.records if "not of this run" in record.getMessage()]
+    assert [line[:11] for line in said] == ["16 of the 2"]
 
 
 def test_lines_are_as_many_as_others_leave_places() -> None:
@@ -199,7 +199,7 @@ def test_one_line_of_two_that_listened_until_now_is_no_death() -> None:
         loop.call_later(40, platform.down.update, {"handshake": 1_000})
         loop.call_later(40, virtual.drop, platform)
         supervisor = await live(platform, 450, fault_every=None, every=60)
-        assert {one.phase for one in supervisor.figures().lines} == {"done"}
+        assert {line.phase for line in supervisor.figures().lines} == {"done"}
         assert judge(supervisor.figures())[0] == "degraded"
 
     virtual.run(work())
@@ -222,7 +222,7 @@ def test_many_bad_topics_and_little_rate_limit_come_to_an_end() -> None:
 
     async def work() -> None:
         platform = Platform(17, queues=1_000)
-        platform.poison = {topic(one) for one in (1, 301, 601)}
+        platform.poison = {topic(number) for number in (1, 301, 601)}
         platform.slow = 10.0
         await live(platform, 1_000, fault_every=None, every=60)
         assert [len(span["topics"]) for span in platform.ledger.spans] == [997]
@@ -276,6 +276,6 @@ def test_a_token_that_ends_takes_no_channel_with_it() -> None:
         gaps = [later - sooner for sooner, later in itertools.pairwise(platform.creations)]
         assert gaps
         assert all(3_000 < gap < 7_000 for gap in gaps)
-        assert all(platform.ledger.stored[one] for _, _, one in platform.sent)
+        assert all(platform.ledger.stored[notification_id] for _, _, notification_id in platform.sent)
 
     virtual.run(work())
