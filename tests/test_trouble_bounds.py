@@ -355,6 +355,8 @@ MOST = 250
 
 async def measured(*words: str, env: dict[str, str], cwd: Path) -> tuple[int, int, str]:
     """Run a command; its exit status, the most megabytes that it took, and what it printed."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("reads its memory as Linux tells it")
     ran = await finish(await start(*words, env=env, cwd=cwd, program=("-c", MEASURED)), within=60)
     return ran.status, int(ran.err.rsplit("peak ", 1)[1]), ran.out + ran.err
 
