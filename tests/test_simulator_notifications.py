@@ -19,8 +19,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from rollbook.simulator import Simulator
 from rollbook.simulator.faults.event_faults import ODD_IDS
 from rollbook.simulator.faults.live_faults import FAULTS, JUNK
-from rollbook.simulator.notifications.emitter import DELAY, Event, text
+from rollbook.simulator.notifications.emitter import DELAY, Event
 from rollbook.simulator.notifications.snapshots import scene, snapshot
+from rollbook.simulator.times import text
 
 START = datetime(2026, 8, 3, 14, tzinfo=UTC)
 PATH = "/api/v2/notifications"

@@ -10,12 +10,12 @@ import pytest
 from schemas import body_of, described
 
 from rollbook.simulator.notifications.detail_events import events
-from rollbook.simulator.notifications.emitter import text
 from rollbook.simulator.notifications.frames import envelope
 from rollbook.simulator.notifications.session_state import DISCONNECTS
 from rollbook.simulator.notifications.snapshots import Scene, flattened, passes, scene, snapshot
 from rollbook.simulator.notifications.topics import DETAIL_MEMBERS, MEDIA_SUFFIX
 from rollbook.simulator.organisation.world import World
+from rollbook.simulator.times import text
 
 START = datetime(2026, 8, 3, 14, tzinfo=UTC)
 SIDES = ("v2.routing.queues.{id}.conversations", "v2.users.{id}.conversations")

@@ -42,6 +42,7 @@ _SEEN: ContextVar[Asked | None] = ContextVar("seen")  # what a quirk takes the r
 _DATE_OFF: ContextVar[float | None] = ContextVar("date_off", default=0.0)  # of the answer; None: it has no Date
 _QUIRKS: Final = (broken_bytes, gateways, partial_answers, slow_answers)  # each has registered its kinds
 _LONGEST_ADDRESS: Final = 8_000  # bytes of path and query (assumed: what most gateways take)
+_DETAILS_QUERY: Final = "POST /api/v2/analytics/conversations/details/query"
 _PATIENCE: Final = 0.05  # real seconds between two looks whether a client is still there
 
 
@@ -165,6 +166,11 @@ class Simulator:
     def now(self) -> datetime:
         """The organisation's time."""
         return self.clock.now()
+
+    def before_details_query(self) -> None:
+        """Call `drift`, with how many details queries there were."""
+        if self.drift is not None:
+            self.drift(self, self.request_counts[_DETAILS_QUERY])
 
     def truth(self, start: datetime, end: datetime) -> dict[str, dict[str, Any]]:
         """What the platform would answer at this moment for conversations that started in [start, end), by id."""

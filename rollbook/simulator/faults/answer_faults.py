@@ -13,20 +13,37 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from rollbook.simulator.faults.script import Kind, Line, ScriptError, register
+from rollbook.simulator.clock import Clock
+from rollbook.simulator.faults.script import Kind, Line, Script, ScriptError, register
+from rollbook.simulator.notifications.service import Notifications
 from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.rest import resources
 from rollbook.simulator.rest.analytics import details_query
 from rollbook.simulator.rest.errors import Refusal
+from rollbook.simulator.rest.resources import sees
 from rollbook.simulator.rest.sign_in import Client
-
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
 
 _LIST: Final = "/api/v2/analytics/conversations/details"
 Pieces = Callable[[], AsyncIterator[bytes]]
 Parameters = Mapping[str, Any]
+
+
+class FaultyOrganisation(resources.Organisation, Protocol):
+    """The part of the simulator that faults use and change.
+
+    forgotten: ids of the conversations that a `shift` deleted. rate_limit: requests a minute.
+    """
+
+    clock: Clock
+    faults: Script
+    notifications: Notifications
+    forgotten: set[str]
+    rate_limit: int
+
+    def now(self) -> datetime:
+        """The organisation's time."""
 
 
 class Reply(NamedTuple):
@@ -51,7 +68,7 @@ class Asked:
     query: as `rest.Request` has it. address: bytes of path and query.
     """
 
-    simulator: Simulator
+    organisation: FaultyOrganisation
     client: Client
     now: datetime
     name: str  # METHOD /path
@@ -97,13 +114,13 @@ class Asked:
         query = self.details_query
         if query is None:
             return []
-        simulator = self.simulator
+        organisation = self.organisation
         return details_query.select(
-            simulator.world,
+            organisation.world,
             query,
             self.now,
-            reading=simulator.reading,
-            seen=lambda life: life.id not in simulator.hidden and sees(self.client, life),
+            reading=organisation.reading,
+            seen=lambda life: life.id not in organisation.hidden and sees(self.client, life),
         )
 
     @property
@@ -129,13 +146,6 @@ class Asked:
             paging = {**self.json["paging"], "pageNumber": number}
             return replace(self, body=json.dumps({**self.json, "paging": paging}).encode())
         return replace(self, query={**self.query, "pageNumber": str(number)})
-
-
-def sees(client: Client, life: Life) -> bool:
-    """As `rest.sees`, which cannot be imported here."""
-    if client.misses is not None and client.misses(life.id):
-        return False
-    return client.divisions is None or not client.divisions.isdisjoint(life.record["divisionIds"])
 
 
 See = Callable[[Asked, Parameters], "Asked | None"]

@@ -113,7 +113,7 @@ quirk(
 
 
 def _slice(asked: Asked, given: Parameters) -> Reply | Refusal | None:
-    between, moment = asked.interval, asked.simulator.faults.moment
+    between, moment = asked.interval, asked.organisation.faults.moment
     if between is None or not (between[0] < moment(given["end"]) and moment(given["start"]) < between[1]):
         return None
     return refused(given, 500)
@@ -161,7 +161,7 @@ register(
 
 
 def _unknown_id(asked: Asked, given: Parameters) -> Reply | Refusal | None:
-    world = asked.simulator.world.by_id
+    world = asked.organisation.world.by_id
     if all(one in world and world[one].visible(asked.now) for one in asked.ids):
         return None
     return refused(given, 404)

@@ -115,7 +115,7 @@ def _fewer(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
 
 
 def _fewer_divisions(asked: Asked, given: Parameters) -> Asked:
-    every = [one["id"] for one in asked.simulator.world.divisions]
+    every = [one["id"] for one in asked.organisation.world.divisions]
     seen = frozenset(given["ids"] if "ids" in given else every[: int(given.get("most", 1))])
     before = asked.client.divisions
     return replace(asked, client=asked.client._replace(divisions=seen if before is None else before & seen))
@@ -182,7 +182,7 @@ def _totals(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
     most = int(given.get("most", 3))
     total = content[name]
     changed = {
-        "errs": max(0, total + asked.simulator.draw.randint(-most, most)),
+        "errs": max(0, total + asked.organisation.draw.randint(-most, most)),
         "less": max(0, total - most),
         "more": total + most,
         "saturated": min(total, most if "most" in given else 10_000),
@@ -214,13 +214,13 @@ def _shift(asked: Asked, given: Parameters) -> Asked | None:
     found = asked.found()
     if len(found) <= (query.number - 1) * query.size:
         return None
-    world, gone, last = asked.simulator.world, found[0], found[-1]
+    world, gone, last = asked.organisation.world, found[0], found[-1]
     if given.get("how", "deleted") == "deleted":
         world.forget(gone.id)
-        asked.simulator.forgotten.add(gone.id)
+        asked.organisation.forgotten.add(gone.id)
     else:
-        asked.simulator.hidden.add(gone.id)
-    world.add(Life(_twin(last.record, f"{asked.simulator.draw.getrandbits(48):012x}")))
+        asked.organisation.hidden.add(gone.id)
+    world.add(Life(_twin(last.record, f"{asked.organisation.draw.getrandbits(48):012x}")))
     return asked
 
 

@@ -9,26 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from rollbook.simulator.notifications import frames
 from rollbook.simulator.notifications.topics import find
 from rollbook.simulator.organisation import current_activity
 from rollbook.simulator.organisation.current_activity import Task
+from rollbook.simulator.organisation.world import World
 from rollbook.simulator.times import text
 
 _EVERY: Final = timedelta(minutes=1)
 _MOVING: Final = re.compile(r',?"calculatedMetricValue":\d+')  # moves with every moment, which is no change
 AVAILABILITY: Final = "v2.analytics.conversations.details.jobs.availability"
-
-
-class World(current_activity.World, Protocol):
-    """What is needed of the truth."""
-
-    @property
-    def queues(self) -> list[dict[str, Any]]: ...
-    @property
-    def users(self) -> list[dict[str, Any]]: ...
 
 
 class Figure(NamedTuple):

@@ -16,8 +16,8 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from rollbook.simulator.clock import Clock
 from rollbook.simulator.notifications import frames
@@ -26,6 +26,9 @@ from rollbook.simulator.notifications.detail_events import DetailEvent
 from rollbook.simulator.notifications.detail_events import events as detail_events
 from rollbook.simulator.notifications.snapshots import Scene, flattened, passes, scene, snapshot
 from rollbook.simulator.notifications.topics import MEDIA_SUFFIX
+from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.world import World
+from rollbook.simulator.times import text
 
 DELAY: Final = timedelta(milliseconds=150)  # from what happens to the word of it
 _SLICE: Final = 200  # events between two breaths of the loop
@@ -34,32 +37,6 @@ _QUEUE, _USER, _DETAIL = (
     "v2.users.{id}.conversations",
     "v2.detail.events.conversation.{id}",
 )
-
-
-class Life(Protocol):
-    """What is needed of a conversation: its record, the moments at which it changes, sorted, and when it is over."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def over_by(self) -> datetime: ...
-    @property
-    def record(self) -> dict[str, Any]: ...
-    @property
-    def changes(self) -> list[datetime]: ...
-
-
-class World(Protocol):
-    """What is needed of the truth."""
-
-    @property
-    def by_id(self) -> Mapping[str, Any]: ...
-    @property
-    def queues(self) -> list[dict[str, Any]]: ...
-    @property
-    def users(self) -> list[dict[str, Any]]: ...
-    def grow(self, until: datetime) -> object: ...
-    def between(self, start: datetime, end: datetime) -> list[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +53,6 @@ class Event:
     def frame(self) -> str:
         """As the socket sends it."""
         return frames.event(self.topic, self.body, self.correlation_id)
-
-
-def text(moment: datetime) -> str:
-    """A time as the API writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
 class Emitter:

@@ -6,16 +6,36 @@ Knows no HTTP library and no resource; which there are is in `rest` and in the m
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.world import World
+from rollbook.simulator.rest.analytics.details_query import Jitter, Paging
+from rollbook.simulator.rest.analytics.jobs import Jobs
 from rollbook.simulator.rest.errors import Refusal
-from rollbook.simulator.rest.sign_in import Client
+from rollbook.simulator.rest.sign_in import Client, SignIn
 
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
+
+class Organisation(Protocol):
+    """The part of the simulator that handlers use: its truth, its jobs and clients, and how its queries behave.
+
+    hidden: ids of conversations that details queries leave out. draw: the random stream of answers.
+    """
+
+    world: World
+    jobs: Jobs
+    sign_in: SignIn
+    draw: random.Random
+    reading: str
+    jitter: Jitter
+    paging: Paging
+    hidden: set[str]
+
+    def before_details_query(self) -> None:
+        """Let the truth change before a details query is answered."""
 
 
 class Request(NamedTuple):
@@ -38,7 +58,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-Handler = Callable[["Simulator", Request], Answer]
+Handler = Callable[[Organisation, Request], Answer]
 
 
 class Route(NamedTuple):
@@ -50,7 +70,7 @@ class Route(NamedTuple):
     handler: Handler
 
 
-def told(value: object, status: int = 200) -> Answer:
+def json_answer(value: object, status: int = 200) -> Answer:
     """A JSON answer."""
     return Answer(status, json.dumps(value, separators=(",", ":")).encode())
 

@@ -7,19 +7,15 @@ library; the organisation's state is the simulator's.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from rollbook.simulator.organisation import current_activity
 from rollbook.simulator.organisation.known_when import Life
 from rollbook.simulator.rest import tokens
-from rollbook.simulator.rest.analytics import aggregates_query, details_query
+from rollbook.simulator.rest.analytics import aggregates_query, details_query, observations_query
 from rollbook.simulator.rest.entities import authorization, conversations, routing, users
 from rollbook.simulator.rest.errors import Refusal, bad_request
-from rollbook.simulator.rest.resources import Answer, Request, Route, decoded, sees, told
+from rollbook.simulator.rest.resources import Answer, Organisation, Request, Route, decoded, json_answer, sees
 from rollbook.simulator.times import text
-
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
 
 __all__ = ["ROUTES", "Answer", "Request", "Route", "sees"]
 
@@ -33,95 +29,94 @@ _VIEW: Final = ("analytics:conversationDetail:view", "analytics:agentConversatio
 # Conversation details
 
 
-def _query(simulator: Simulator, request: Request) -> Answer:
+def _query(organisation: Organisation, request: Request) -> Answer:
     query = details_query.parse(decoded(request.body))
-    if simulator.drift is not None:
-        simulator.drift(simulator, simulator.request_counts[f"POST {_DETAILS}/query"])
+    organisation.before_details_query()
 
     def seen(life: Life) -> bool:
-        return life.id not in simulator.hidden and sees(request.client, life)
+        return life.id not in organisation.hidden and sees(request.client, life)
 
-    found = details_query.select(simulator.world, query, request.now, reading=simulator.reading, seen=seen)
+    found = details_query.select(organisation.world, query, request.now, reading=organisation.reading, seen=seen)
     return Answer(
         200,
         details_query.answer(
-            found, query, request.now, jitter=simulator.jitter, draw=simulator.draw, paging=simulator.paging
+            found, query, request.now, jitter=organisation.jitter, draw=organisation.draw, paging=organisation.paging
         ),
     )
 
 
-def _by_ids(simulator: Simulator, request: Request) -> Answer:
+def _by_ids(organisation: Organisation, request: Request) -> Answer:
     asked = dict.fromkeys(one for one in request.query.get("id", "").split(",") if one)
     if not asked:
         raise bad_request("At least one conversation id is needed.")
     if len(asked) > MOST_IDS:
         raise bad_request(f"At most {MOST_IDS} conversation ids can be asked for.")
-    found = [life for one in asked if (life := _known(simulator, request, one)) is not None]
+    found = [life for one in asked if (life := _known(organisation, request, one)) is not None]
     if not found:
         return Answer(200, b"{}")
     return Answer(200, b'{"conversations":[%b]}' % b",".join(life.encoded(request.now) for life in found))
 
 
-def _by_id(simulator: Simulator, request: Request) -> Answer:
-    life = _known(simulator, request, request.ids["id"])
+def _by_id(organisation: Organisation, request: Request) -> Answer:
+    life = _known(organisation, request, request.ids["id"])
     if life is None:
         raise Refusal(404)
     return Answer(200, life.encoded(request.now))
 
 
-def _known(simulator: Simulator, request: Request, conversation_id: str) -> Life | None:
-    life = simulator.world.by_id.get(conversation_id)
+def _known(organisation: Organisation, request: Request, conversation_id: str) -> Life | None:
+    life = organisation.world.by_id.get(conversation_id)
     return life if life is not None and life.visible(request.now) and sees(request.client, life) else None
 
 
 # Asynchronous jobs
 
 
-def _submit(simulator: Simulator, request: Request) -> Answer:
+def _submit(organisation: Organisation, request: Request) -> Answer:
     body = decoded(request.body)
-    return told(simulator.jobs.submit(body, request.client.client_id, request.now, request.clock), 202)
+    return json_answer(organisation.jobs.submit(body, request.client.client_id, request.now, request.clock), 202)
 
 
-def _status(simulator: Simulator, request: Request) -> Answer:
-    _advance(simulator, request)
-    return told(simulator.jobs.status(request.ids["id"], request.client.client_id))
+def _status(organisation: Organisation, request: Request) -> Answer:
+    _advance(organisation, request)
+    return json_answer(organisation.jobs.status(request.ids["id"], request.client.client_id))
 
 
-def _results(simulator: Simulator, request: Request) -> Answer:
-    _advance(simulator, request)
-    return Answer(200, simulator.jobs.results(request.ids["id"], request.client.client_id, request.query))
+def _results(organisation: Organisation, request: Request) -> Answer:
+    _advance(organisation, request)
+    return Answer(200, organisation.jobs.results(request.ids["id"], request.client.client_id, request.query))
 
 
-def _cancel(simulator: Simulator, request: Request) -> Answer:
-    _advance(simulator, request)
-    simulator.jobs.cancel(request.ids["id"], request.client.client_id)
+def _cancel(organisation: Organisation, request: Request) -> Answer:
+    _advance(organisation, request)
+    organisation.jobs.cancel(request.ids["id"], request.client.client_id)
     return Answer(204, b"")
 
 
-def _availability(simulator: Simulator, request: Request) -> Answer:
-    return told({"dataAvailabilityDate": text(simulator.jobs.watermark(request.now))})
+def _availability(organisation: Organisation, request: Request) -> Answer:
+    return json_answer({"dataAvailabilityDate": text(organisation.jobs.watermark(request.now))})
 
 
-def _advance(simulator: Simulator, request: Request) -> None:
+def _advance(organisation: Organisation, request: Request) -> None:
     def seen(life: Life, owner: str) -> bool:
         mine = owner == request.client.client_id
-        return sees(request.client if mine else simulator.sign_in.client(owner), life)
+        return sees(request.client if mine else organisation.sign_in.client(owner), life)
 
-    simulator.jobs.advance(simulator.world, request.now, request.clock, seen)
+    organisation.jobs.advance(organisation.world, request.now, request.clock, seen)
 
 
 # Aggregates
 
 
-def _aggregates(simulator: Simulator, request: Request) -> Answer:
+def _aggregates(organisation: Organisation, request: Request) -> Answer:
     query = aggregates_query.parse(decoded(request.body))
     first = query.start - timedelta(days=_AGGREGATED_DAYS)
     lives = [
         life
-        for life in simulator.world.between(first, query.end)
+        for life in organisation.world.between(first, query.end)
         if life.visible(request.now) and life.goes_on(query.start, request.now) and sees(request.client, life)
     ]
-    return told(aggregates_query.answer(lives, query, request.now))
+    return json_answer(aggregates_query.answer(lives, query, request.now))
 
 
 ROUTES: Final = (
@@ -130,7 +125,7 @@ ROUTES: Final = (
     *users.ROUTES,
     *tokens.ROUTES,
     *conversations.ROUTES,
-    *current_activity.ROUTES,
+    *observations_query.ROUTES,
     Route("POST", f"{_DETAILS}/query", _VIEW, _query),
     Route("POST", "/api/v2/analytics/conversations/aggregates/query", _AGGREGATE, _aggregates),
     Route("GET", _DETAILS, _VIEW, _by_ids),

@@ -5,16 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rollbook.simulator.notifications.topics import EVERYTHING
 from rollbook.simulator.rest import spelling
 from rollbook.simulator.rest.entities import entity_pages
 from rollbook.simulator.rest.entities.entity_pages import Entity, Listing
-from rollbook.simulator.rest.resources import Answer, Request, Route, told
-
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
+from rollbook.simulator.rest.resources import Answer, Organisation, Request, Route, json_answer
 
 _DIVISIONS: Final = Listing(
     {"id": entity_pages.has_id, "name": entity_pages.has_in_name},
@@ -44,21 +41,21 @@ _ROLES: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def _organization(simulator: Simulator, _: Request) -> Answer:
-    return told(simulator.world.organization)
+def _organization(organisation: Organisation, _: Request) -> Answer:
+    return json_answer(organisation.world.organization)
 
 
-def _divisions(simulator: Simulator, request: Request) -> Answer:
+def _divisions(organisation: Organisation, request: Request) -> Answer:
     seen = request.client.divisions
-    known = [one for one in simulator.world.divisions if seen is None or one["id"] in seen]
+    known = [one for one in organisation.world.divisions if seen is None or one["id"] in seen]
     found: list[Entity] = entity_pages.chosen(known, request.query, _DIVISIONS)
     if request.query.get("objectCount") and spelling.truth(request.query["objectCount"], "objectCount"):
-        found = [{**one, "objectCounts": _objects(simulator, str(one["id"]))} for one in found]
-    return told(entity_pages.page(found, request.query, request.path))
+        found = [{**one, "objectCounts": _objects(organisation, str(one["id"]))} for one in found]
+    return json_answer(entity_pages.page(found, request.query, request.path))
 
 
-def _objects(simulator: Simulator, division: str) -> dict[str, int]:
-    world = simulator.world
+def _objects(organisation: Organisation, division: str) -> dict[str, int]:
+    world = organisation.world
     kinds = {"QUEUE": world.queues, "USER": world.users, "WRAPUPCODE": world.wrap_up_codes}
     return {kind: sum(one["division"]["id"] == division for one in every) for kind, every in kinds.items()}
 
@@ -83,16 +80,16 @@ _LISTED_ROLES: Final = Listing(
 )
 
 
-def _roles(simulator: Simulator, request: Request) -> Answer:
+def _roles(organisation: Organisation, request: Request) -> Answer:
     every = [
-        _role(simulator.world.organization["id"], name, len(simulator.world.users), permissions)
+        _role(organisation.world.organization["id"], name, len(organisation.world.users), permissions)
         for name, permissions in _ROLES.items()
     ]
     found: list[Entity] = entity_pages.chosen(every, request.query, _LISTED_ROLES)
     counted = request.query.get("userCount")
     if counted and not spelling.truth(counted, "userCount"):
         found = [{name: value for name, value in one.items() if name != "userCount"} for one in found]
-    return told(entity_pages.page(found, request.query, request.path))
+    return json_answer(entity_pages.page(found, request.query, request.path))
 
 
 def _role(organization: str, name: str, users: int, permissions: frozenset[str]) -> dict[str, Any]:
@@ -147,7 +144,7 @@ def _collections() -> list[Entity]:
     ]
 
 
-def _permissions(_: Simulator, request: Request) -> Answer:
+def _permissions(_: Organisation, request: Request) -> Answer:
     kind = spelling.chosen(request.query.get("queryType") or "domain", ("domain", "permission"), "queryType")
     wanted = [one for one in request.query.get("query", "").split(",") if one]
     found = _collections()
@@ -155,7 +152,7 @@ def _permissions(_: Simulator, request: Request) -> Answer:
         found = [one for one in found if one["domain"] in wanted]
     elif wanted:
         found = [one for one in found if any(each.partition(":")[0] == one["domain"] for each in wanted)]
-    return told(entity_pages.page(found, request.query, request.path))
+    return json_answer(entity_pages.page(found, request.query, request.path))
 
 
 ROUTES: Final = (

@@ -8,17 +8,14 @@ answers spell them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rollbook.simulator.notifications.session_state import DISCONNECTS, Leg
 from rollbook.simulator.notifications.session_state import seen as as_it_stood
 from rollbook.simulator.notifications.snapshots import LISTS, Party, Scene, scene, snapshot
 from rollbook.simulator.rest.errors import Refusal
-from rollbook.simulator.rest.resources import Answer, Request, Route, sees, told
+from rollbook.simulator.rest.resources import Answer, Organisation, Request, Route, json_answer, sees
 from rollbook.simulator.times import text
-
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
 
 _LISTS: Final = tuple(LISTS.values())
 # What the conversation model of notifications has, and that of REST has not.
@@ -26,12 +23,12 @@ _NOT_HERE: Final = ("wrapupExpected",)
 _TYPES: Final = {"alert": "Alert", "interact": "Interact", "hold": "Hold", "wrapup": "Wrapup", "scheduled": "Scheduled"}
 
 
-def _conversation(simulator: Simulator, request: Request) -> Answer:
-    life = simulator.world.by_id.get(request.ids["id"])
+def _conversation(organisation: Organisation, request: Request) -> Answer:
+    life = organisation.world.by_id.get(request.ids["id"])
     if life is None or life.start > request.now or not sees(request.client, life):
         raise Refusal(404)
-    names = {one["id"]: one["name"] for one in (*simulator.world.queues, *simulator.world.users)}
-    return told(conversation(scene(life.record, text(request.now)), names))
+    names = {one["id"]: one["name"] for one in (*organisation.world.queues, *organisation.world.users)}
+    return json_answer(conversation(scene(life.record, text(request.now)), names))
 
 
 def conversation(now: Scene, names: Mapping[str, str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rollbook.simulator.organisation.current_activity import presence, routing_status, summary, tasks
 from rollbook.simulator.rest import spelling
@@ -11,10 +11,7 @@ from rollbook.simulator.rest.analytics import details_query
 from rollbook.simulator.rest.entities import entity_pages, routing
 from rollbook.simulator.rest.entities.entity_pages import Entity, Listing
 from rollbook.simulator.rest.errors import bad_request, not_simulated
-from rollbook.simulator.rest.resources import Answer, Request, Route, decoded, told
-
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
+from rollbook.simulator.rest.resources import Answer, Organisation, Request, Route, decoded, json_answer
 
 _STATES: Final = ("active", "inactive", "deleted", "any")
 _LISTED: Final = Listing({"id": entity_pages.has_id, "jabberId": entity_pages.nothing}, sort="name")
@@ -93,7 +90,7 @@ def _of_state(every: Sequence[Entity], query: Mapping[str, str]) -> list[Entity]
     return [one for one in every if state in ("any", one["state"])]
 
 
-def _expanded(simulator: Simulator, request: Request, one: Entity, wanted: Sequence[str]) -> Entity:
+def _expanded(organisation: Organisation, request: Request, one: Entity, wanted: Sequence[str]) -> Entity:
     """A user with what `expand` asks for; the SDK says that not everything asked for is answered."""
     more: dict[str, Any] = {}
     if "presence" in wanted:
@@ -101,9 +98,9 @@ def _expanded(simulator: Simulator, request: Request, one: Entity, wanted: Seque
         words = there["presenceDefinition"]["systemPresence"].replace("_", " ").title()  # as REST spells them
         more["presence"] = there | {"presenceDefinition": {**there["presenceDefinition"], "systemPresence": words}}
     if "routingStatus" in wanted:
-        more["routingStatus"] = routing_status(simulator.world, str(one["id"]), request.now)
+        more["routingStatus"] = routing_status(organisation.world, str(one["id"]), request.now)
     if "conversationSummary" in wanted:
-        more["conversationSummary"] = summary(str(one["id"]), tasks(simulator.world, request.now))
+        more["conversationSummary"] = summary(str(one["id"]), tasks(organisation.world, request.now))
     return {**one, **more}
 
 
@@ -118,22 +115,24 @@ def _wanted(query: Mapping[str, str]) -> list[str]:
     return wanted
 
 
-def _list(simulator: Simulator, request: Request) -> Answer:
+def _list(organisation: Organisation, request: Request) -> Answer:
     if request.query.get("id") and request.query.get("jabberId"):
         raise bad_request("jabberId cannot be used with id.")
-    seen = _of_state(entity_pages.in_divisions(simulator.world.users, request.client.divisions), request.query)
+    seen = _of_state(entity_pages.in_divisions(organisation.world.users, request.client.divisions), request.query)
     found = entity_pages.page(entity_pages.chosen(seen, request.query, _LISTED), request.query, request.path)
     wanted = _wanted(request.query)
-    return told(found | {"entities": [_expanded(simulator, request, one, wanted) for one in found["entities"]]})
+    return json_answer(
+        found | {"entities": [_expanded(organisation, request, one, wanted) for one in found["entities"]]}
+    )
 
 
-def _one(simulator: Simulator, request: Request) -> Answer:
-    one = routing.one_of(simulator.world.users, request)
+def _one(organisation: Organisation, request: Request) -> Answer:
+    one = routing.one_of(organisation.world.users, request)
     _of_state([one], request.query)
-    return told(_expanded(simulator, request, one, _wanted(request.query)))
+    return json_answer(_expanded(organisation, request, one, _wanted(request.query)))
 
 
-def _me(_: Simulator, __: Request) -> Answer:
+def _me(_: Organisation, __: Request) -> Answer:
     raise bad_request(
         "This request requires a user context. Client credentials cannot be used for requests that require a user"
         " context."
@@ -143,7 +142,7 @@ def _me(_: Simulator, __: Request) -> Answer:
 # Search
 
 
-def _search(simulator: Simulator, request: Request) -> Answer:
+def _search(organisation: Organisation, request: Request) -> Answer:
     body = details_query.known_fields(decoded(request.body), _SEARCH)
     if body.get("sort"):
         raise not_simulated("several fields to sort by")
@@ -152,7 +151,7 @@ def _search(simulator: Simulator, request: Request) -> Answer:
     if size > entity_pages.LARGEST_PAGE:
         raise bad_request(f"pageSize may not exceed {entity_pages.LARGEST_PAGE}.")
     criteria = _criteria(body.get("query"))
-    seen = entity_pages.in_divisions(simulator.world.users, request.client.divisions)
+    seen = entity_pages.in_divisions(organisation.world.users, request.client.divisions)
     found = [one for one in seen if _all_hold(criteria, one)]
     order = spelling.chosen(body.get("sortOrder") or "SCORE", ("ASC", "DESC", "SCORE"), "sortOrder")
     if order != "SCORE" or body.get("sortBy"):
@@ -163,8 +162,8 @@ def _search(simulator: Simulator, request: Request) -> Answer:
         raise bad_request("expand must be a list of names.")
     source = str(body.get("integrationPresenceSource") or "")
     wanted = _wanted({"expand": ",".join(expand), "integrationPresenceSource": source})
-    rows = [_expanded(simulator, request, one, wanted) for one in found[(number - 1) * size : number * size]]
-    return told(
+    rows = [_expanded(organisation, request, one, wanted) for one in found[(number - 1) * size : number * size]]
+    return json_answer(
         {
             "total": len(found),
             "pageCount": max(1, -(-len(found) // size)),
