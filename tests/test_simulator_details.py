@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.rest.analytics import details_query
 from rollbook.simulator.rest.analytics.details_query import Jitter
@@ -74,7 +74,7 @@ def test_an_interval_means_days_and_perhaps_overlap(times: list[datetime], now: 
     days = {start.date() + timedelta(days=n) for n in range(3)}
     last = (end - timedelta(microseconds=1)).date()
 
-    def meant(life: Life) -> bool:
+    def meant(life: Conversation) -> bool:
         if not life.visible(now) or life.start.date() not in days or life.start.date() > last:
             return False
         told = life.view(now).get("conversationEnd")

@@ -18,7 +18,7 @@ from rollbook.simulator import Simulator
 from rollbook.simulator.faults import script
 from rollbook.simulator.faults.organisation_faults import ACTS
 from rollbook.simulator.faults.script import Fault, Script, ScriptError, load
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 from whole import rollbook, start
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -78,7 +78,7 @@ async def guest() -> AsyncIterator[Guest]:
         per_hour=40,
         monotonic=seconds,
         token_lifetime=600,
-        job_rules=Rules(lag=timedelta(0)),
+        job_rules=JobRules(lag=timedelta(0)),
     )
     simulator.clock.advance(NOON - START)
     async with simulator, httpx.AsyncClient(base_url=simulator.api_url) as http:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbook.simulator.organisation.known_when import Life, view
+from rollbook.simulator.organisation.known_when import Conversation, view
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.times import FAR, moment, text
 
@@ -42,7 +42,7 @@ def rows(record: dict[str, Any]) -> Counter[str]:
     return found
 
 
-def media(life: Life) -> str:
+def media(life: Conversation) -> str:
     found: str = sessions(life.record)[0]["mediaType"]
     return found
 
@@ -72,7 +72,7 @@ def test_a_large_past_costs_nothing_until_it_is_read() -> None:
     """20,000 conversations are there, and none of them is written yet: that is what takes the time."""
     made = world(1, hours=100, per_hour=200)
     assert len(made.lives) > 19_000
-    assert all(life._told is None for life in made.lives)
+    assert all(life._history is None for life in made.lives)
 
 
 def test_every_kind_of_conversation_and_every_turn_is_there() -> None:
@@ -113,7 +113,7 @@ def test_a_voice_conversation_has_its_real_size() -> None:
 
 
 @given(CHOSEN)
-def test_a_record_holds_together(life: Life) -> None:
+def test_a_record_holds_together(life: Conversation) -> None:
     """The conversation ends with its last segment, starts with its first, and its audio is the lowest of its legs."""
     record = life.record
     assert record["conversationId"] == life.id
@@ -131,7 +131,7 @@ def test_a_record_holds_together(life: Life) -> None:
     assert len(set(ids)) == len(ids)
     assert {session["peerId"] for session in sessions(record) if "peerId" in session} <= set(ids)
     assert "attributes" not in json.dumps(record)
-    assert life.told.attributes
+    assert life.history.attributes
 
 
 def test_few_conversations_never_end() -> None:
@@ -147,7 +147,7 @@ def test_few_conversations_never_end() -> None:
 
 
 @given(CHOSEN, st.lists(st.integers(0, 6 * 86_400_000), min_size=2, max_size=6))
-def test_knowledge_only_grows(life: Life, offsets: list[int]) -> None:
+def test_knowledge_only_grows(life: Conversation, offsets: list[int]) -> None:
     """Rows appear and never go away, and in the end the record is whole."""
     views = [life.view(life.known_from + timedelta(milliseconds=offset)) for offset in sorted(offsets)]
     for earlier, later in pairwise(views):
@@ -157,7 +157,7 @@ def test_knowledge_only_grows(life: Life, offsets: list[int]) -> None:
 
 
 @given(CHOSEN, st.integers(-10_000, 6 * 86_400_000))
-def test_a_moment_is_told_without_the_future(life: Life, offset: int) -> None:
+def test_a_moment_is_told_without_the_future(life: Conversation, offset: int) -> None:
     """Nothing that is known happened later; what still goes on has no end, no disconnect type and no wrap-up code."""
     now = life.start + timedelta(milliseconds=offset)
     seen = life.view(now)
@@ -175,10 +175,10 @@ def test_a_moment_is_told_without_the_future(life: Life, offset: int) -> None:
 
 
 @given(CHOSEN, st.integers(0, 3 * 86_400_000))
-def test_what_is_kept_is_what_is_worked_out_anew(life: Life, offset: int) -> None:
+def test_what_is_kept_is_what_is_worked_out_anew(life: Conversation, offset: int) -> None:
     """Bytes, ends and views that were kept from other moments are those of this moment."""
     now = life.known_from + timedelta(milliseconds=offset)
-    fresh = Life.unwritten(life.id, life.start, life.extra, lambda: life.told, life.over_by)
+    fresh = Conversation.unwritten(life.id, life.start, life.extra, lambda: life.history, life.over_by)
     assert json.loads(life.encoded(now)) == life.view(now) == fresh.view(now)
     assert life.known_end(now) == fresh.view(now).get("conversationEnd")
 
@@ -218,7 +218,7 @@ def test_few_records_change_long_after_the_end() -> None:
     seen = Counter[str]()
     for life in world(1, hours=20, per_hour=120).lives:
         last = life.record
-        for at, record in life.told.revisions:
+        for at, record in life.history.revisions:
             assert at >= life.final
             assert record != last
             assert life.view(at - timedelta(milliseconds=1)) == last
@@ -261,7 +261,7 @@ def test_forgotten_is_gone() -> None:
 def test_conversations_are_kept_in_the_order_of_their_starts() -> None:
     """One that is added anywhere is found where it belongs."""
     made = world(1)
-    added = Life(
+    added = Conversation(
         {**made.lives[0].record, "conversationId": "added", "conversationStart": text(START + timedelta(hours=2))}
     )
     made.add(added)
@@ -287,7 +287,7 @@ def test_what_happens_is_told_once_and_in_order(step: int) -> None:
 def test_a_record_given_by_hand_is_seen_like_any_other() -> None:
     """A plain record has no delays: what happened is known."""
     record = random.Random(1).choice(LIVES).record
-    life = Life(record)
+    life = Conversation(record)
     assert life.visible(life.start)
     middle = moment(life.record["conversationStart"]) + timedelta(seconds=30)
     assert life.view(middle) == view(record, text(middle))

@@ -46,7 +46,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator.faults.answer_faults import falls
 from rollbook.simulator.faults.script import KINDS, Fault, Script
 from rollbook.simulator.organisation.late_changes import rewritten
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 from rollbook.simulator.server import Simulator
 from rollbook.simulator.times import moment, text
 from rollbook.store.book import Book
@@ -443,7 +443,7 @@ class World:
             reading=plan.reading,
             rate_limit=300,
             faults=plan.faults,
-            job_rules=Rules(lag=timedelta(seconds=plan.job_lag)),
+            job_rules=JobRules(lag=timedelta(seconds=plan.job_lag)),
             monotonic=lambda: self._passed,
             token_lifetime=10**9,
         )

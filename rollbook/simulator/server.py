@@ -23,22 +23,22 @@ from aiohttp import web
 from rollbook.simulator.certificates import Certificate
 from rollbook.simulator.clock import Clock
 from rollbook.simulator.faults import broken_bytes, gateways, partial_answers, slow_answers
-from rollbook.simulator.faults.answer_faults import Asked, Reply, Struck, altered, look, refusal
+from rollbook.simulator.faults.answer_faults import OutgoingAnswer, SeenRequest, Struck, altered, look, refusal
 from rollbook.simulator.faults.organisation_faults import ACTS, check
 from rollbook.simulator.faults.script import Effect, Fault, Script, effect
 from rollbook.simulator.notifications.channels import Channels
 from rollbook.simulator.notifications.service import Notifications
 from rollbook.simulator.organisation.participants import identity
-from rollbook.simulator.organisation.world import Life, World
+from rollbook.simulator.organisation.world import Conversation, World
 from rollbook.simulator.rest import answer_headers, routes
 from rollbook.simulator.rest.analytics.details_query import LARGEST_PAGE, READINGS, Jitter, Paging
-from rollbook.simulator.rest.analytics.jobs import Jobs, Rules
-from rollbook.simulator.rest.errors import LARGEST_BODY, Refusal, SignInRefused, missing_permissions, not_simulated
+from rollbook.simulator.rest.analytics.jobs import JobRules, Jobs
+from rollbook.simulator.rest.errors import LARGEST_BODY, Refusal, SignInRefusal, missing_permissions, not_simulated
 from rollbook.simulator.rest.rate_limit import RateLimit, too_many
-from rollbook.simulator.rest.sign_in import Client, SignIn
+from rollbook.simulator.rest.sign_in import Client, SignInService
 
 _ASKING: ContextVar[tuple[str, Client]] = ContextVar("asking")  # the token of a request that was let in, and whose
-_SEEN: ContextVar[Asked | None] = ContextVar("seen")  # what a quirk takes the request for
+_SEEN: ContextVar[SeenRequest | None] = ContextVar("seen")  # what a quirk takes the request for
 _DATE_OFF: ContextVar[float | None] = ContextVar("date_off", default=0.0)  # of the answer; None: it has no Date
 _QUIRKS: Final = (broken_bytes, gateways, partial_answers, slow_answers)  # each has registered its kinds
 _LONGEST_ADDRESS: Final = 8_000  # bytes of path and query (assumed: what most gateways take)
@@ -77,7 +77,7 @@ class Simulator:
         jitter: Jitter | None = None,
         visible_divisions: Iterable[str] | None = None,
         token_lifetime: float = 86_400,
-        job_rules: Rules | None = None,
+        job_rules: JobRules | None = None,
         faults: Sequence[Fault] = (),
         monotonic: Callable[[], float] = time.monotonic,
         paging: Paging | None = None,
@@ -92,7 +92,7 @@ class Simulator:
         self.reading, self.latency, self.drift = reading, latency, drift
         self.jitter = jitter or Jitter()
         for record in records or ():
-            self.world.add(Life(record, 0))
+            self.world.add(Conversation(record, 0))
         self.paging = paging or Paging()
         if not 1 <= self.paging.most_rows <= LARGEST_PAGE:
             raise ValueError(f"a page has 1 to {LARGEST_PAGE} rows")
@@ -101,10 +101,10 @@ class Simulator:
         self.draw, names = random.Random(f"answers {seed}"), random.Random(f"jobs {seed}")
         self._port, self._monotonic = port, monotonic
         self.client_id, self.client_secret = "simulated-client", "simulated-secret-7f3a"
-        self.sign_in = SignIn([Client(self.client_id, self.client_secret)], token_lifetime)
+        self.sign_in = SignInService([Client(self.client_id, self.client_secret)], token_lifetime)
         self.visible_divisions = visible_divisions
         self.limits = RateLimit(rate_limit)
-        self.jobs = Jobs(job_rules or Rules(), lambda: identity(names))
+        self.jobs = Jobs(job_rules or JobRules(), lambda: identity(names))
         check(faults)
         self.faults = Script(faults, start)
         self.request_counts: Counter[str] = Counter()
@@ -211,8 +211,8 @@ class Simulator:
     async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
         name, context = f"{request.method} {request.path}", str(uuid.uuid4())
         answer_headers.CONTEXT.set(context)
-        if (told_browser := answer_headers.preflight(request)) is not None:
-            return told_browser
+        if (browser_answer := answer_headers.preflight(request)) is not None:
+            return browser_answer
         self.request_counts[name] += 1
         headers = {"ININ-Correlation-Id": context}
         effect = self._strike(name)
@@ -295,7 +295,8 @@ class Simulator:
         # Whose request a sign-in is, is not known before it is answered; there is one client.
         client = _ASKING.get()[1] if request.path.startswith("/api/") else self.client
         asked = look(
-            Asked(self, client, self.now(), name, query, await request.read(), len(request.path_qs.encode())), waiting
+            SeenRequest(self, client, self.now(), name, query, await request.read(), len(request.path_qs.encode())),
+            waiting,
         )
         _SEEN.set(asked)
         found = refusal(asked, waiting)
@@ -304,7 +305,7 @@ class Simulator:
             if not isinstance(answer, web.Response):
                 return answer
             body = answer.body if isinstance(answer.body, bytes) else b""
-            reply = Reply(answer.status, body, answer.content_type)
+            reply = OutgoingAnswer(answer.status, body, answer.content_type)
             found = altered(asked, waiting, reply)
             if found is reply:
                 return answer
@@ -312,7 +313,7 @@ class Simulator:
             raise found
         return await self._send(request, found)
 
-    async def _send(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+    async def _send(self, request: web.Request, reply: OutgoingAnswer) -> web.StreamResponse:
         answer = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers})
         try:
             async with asyncio.timeout(reply.cut_after):
@@ -382,10 +383,10 @@ class Simulator:
     async def _token(self, request: web.Request) -> web.Response:
         form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
         try:
-            told = self.sign_in.sign_in(form, request.headers.get("Authorization"), self._monotonic())
-        except SignInRefused as refused:
+            answer = self.sign_in.sign_in(form, request.headers.get("Authorization"), self._monotonic())
+        except SignInRefusal as refused:
             return web.json_response(refused.body(), status=refused.status)
-        return web.json_response(told, headers={"Cache-Control": "no-store"})
+        return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
     # Notifications
 

@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from rollbook.simulator.clock import Clock
-from rollbook.simulator.faults.script import Kind, Line, Script, ScriptError, register
+from rollbook.simulator.faults.script import Kind, PlayedFault, Script, ScriptError, register
 from rollbook.simulator.notifications.service import Notifications
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.rest import resources
 from rollbook.simulator.rest.analytics import details_query
 from rollbook.simulator.rest.errors import Refusal
@@ -46,7 +46,7 @@ class FaultyOrganisation(resources.Organisation, Protocol):
         """The organisation's time."""
 
 
-class Reply(NamedTuple):
+class OutgoingAnswer(NamedTuple):
     """An answer on its way out. delay: real seconds before its head; pieces: its body, where it comes in pieces.
 
     cut_after: real seconds after which the connection is cut; None: never.
@@ -62,7 +62,7 @@ class Reply(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asked:
+class SeenRequest:
     """A request as the organisation takes it. first: the same before any quirk saw it.
 
     query: as `rest.Request` has it. address: bytes of path and query.
@@ -75,7 +75,7 @@ class Asked:
     query: Mapping[str, str]
     body: bytes
     address: int = 0
-    first: Asked | None = None
+    first: SeenRequest | None = None
 
     @property
     def path(self) -> str:
@@ -100,7 +100,7 @@ class Asked:
             return None
 
     @property
-    def details_query(self) -> details_query.Query | None:
+    def details_query(self) -> details_query.DetailsQuery | None:
         """The details query that it is, if it is one."""
         if self.name != f"POST {_LIST}/query":
             return None
@@ -109,7 +109,7 @@ class Asked:
         except Refusal:
             return None
 
-    def found(self) -> list[Life]:
+    def found(self) -> list[Conversation]:
         """Every conversation that its details query means, whatever the page."""
         query = self.details_query
         if query is None:
@@ -128,7 +128,7 @@ class Asked:
         """The conversations that it asks for by id, as it spells them."""
         parts = self.path.split("/")
         if self.name == f"GET {_LIST}":
-            return [one for one in self.query.get("id", "").split(",") if one]
+            return [identity for identity in self.query.get("id", "").split(",") if identity]
         return (
             [parts[-2]] if self.path.startswith("/api/v2/analytics/conversations/") and parts[-1] == "details" else []
         )
@@ -140,7 +140,7 @@ class Asked:
         number = paging.get("pageNumber") if isinstance(paging, dict) else self.query.get("pageNumber", "1")
         return int(str(number)) if str(number).isdigit() else 1
 
-    def with_page(self, number: int) -> Asked:
+    def with_page(self, number: int) -> SeenRequest:
         """The same for another page."""
         if "paging" in self.json:
             paging = {**self.json["paging"], "pageNumber": number}
@@ -148,9 +148,9 @@ class Asked:
         return replace(self, query={**self.query, "pageNumber": str(number)})
 
 
-See = Callable[[Asked, Parameters], "Asked | None"]
-Refuse = Callable[[Asked, Parameters], "Reply | Refusal | None"]
-Alter = Callable[[Asked, Parameters, Reply], "Reply | Refusal | None"]
+See = Callable[[SeenRequest, Parameters], "SeenRequest | None"]
+Refuse = Callable[[SeenRequest, Parameters], "OutgoingAnswer | Refusal | None"]
+Alter = Callable[[SeenRequest, Parameters, OutgoingAnswer], "OutgoingAnswer | Refusal | None"]
 
 
 class Quirk(NamedTuple):
@@ -210,14 +210,14 @@ def meant(given: Parameters) -> None:
         raise ScriptError("ids or share is missing")
 
 
-class Rows(NamedTuple):
+class AnswerRows(NamedTuple):
     """An answer that has conversations, taken apart. key: where they are; None: the answer is one itself."""
 
     key: str | None
     rows: list[dict[str, Any]]
     rest: dict[str, Any]
 
-    def reply(self, reply: Reply, rows: Sequence[bytes] | None = None, **rest: Any) -> Reply:
+    def reply(self, reply: OutgoingAnswer, rows: Sequence[bytes] | None = None, **rest: Any) -> OutgoingAnswer:
         """Put together again: other rows, as JSON, or other fields beside them."""
         rows = [encoded(row) for row in self.rows] if rows is None else rows
         if self.key is None:
@@ -228,17 +228,17 @@ class Rows(NamedTuple):
         )
 
 
-def rows(reply: Reply, *, of: str = "conversations") -> Rows | None:
+def rows(reply: OutgoingAnswer, *, of: str = "conversations") -> AnswerRows | None:
     """The rows of an answer, if it has any. of: `conversations` (of a page, by id, or one alone) or `entities`."""
     content = fields(reply)
     if content is None or reply.status != 200:
         return None
     if isinstance(content.get(of), list):
-        return Rows(of, content.pop(of), content)
-    return Rows(None, [content], {}) if of == "conversations" and "conversationId" in content else None
+        return AnswerRows(of, content.pop(of), content)
+    return AnswerRows(None, [content], {}) if of == "conversations" and "conversationId" in content else None
 
 
-def fields(reply: Reply) -> dict[str, Any] | None:
+def fields(reply: OutgoingAnswer) -> dict[str, Any] | None:
     """The JSON object that an answer is, if it is one."""
     try:
         content = json.loads(reply.body)
@@ -258,7 +258,7 @@ def encoded(value: object) -> bytes:
 class Struck(NamedTuple):
     """A quirk that a request may meet."""
 
-    line: Line
+    line: PlayedFault
 
     @property
     def quirk(self) -> Quirk:
@@ -275,35 +275,43 @@ class Struck(NamedTuple):
         self.line.struck += 1
 
 
-def look(asked: Asked, waiting: Sequence[Struck]) -> Asked:
+def look(asked: SeenRequest, waiting: Sequence[Struck]) -> SeenRequest:
     """The request as the organisation takes it."""
     asked = replace(asked, first=asked)
-    for one in waiting:
-        seen = one.quirk.see(asked, one.parameters) if one.quirk.see is not None else None
+    for candidate in waiting:
+        seen = candidate.quirk.see(asked, candidate.parameters) if candidate.quirk.see is not None else None
         if seen is not None:
-            one.spend()
+            candidate.spend()
             asked = seen
     return asked
 
 
-def refusal(asked: Asked, waiting: Sequence[Struck]) -> Reply | Refusal | None:
+def refusal(asked: SeenRequest, waiting: Sequence[Struck]) -> OutgoingAnswer | Refusal | None:
     """What is answered in the organisation's place, if anything."""
-    for one in waiting:
-        found = one.quirk.refuse(asked, one.parameters) if one.quirk.refuse and not one.line.spent else None
+    for candidate in waiting:
+        found = (
+            candidate.quirk.refuse(asked, candidate.parameters)
+            if candidate.quirk.refuse and not candidate.line.spent
+            else None
+        )
         if found is not None:
-            one.spend()
+            candidate.spend()
             return found
     return None
 
 
-def altered(asked: Asked, waiting: Sequence[Struck], reply: Reply) -> Reply | Refusal:
+def altered(asked: SeenRequest, waiting: Sequence[Struck], reply: OutgoingAnswer) -> OutgoingAnswer | Refusal:
     """What becomes of an answer."""
-    for one in waiting:
-        found = one.quirk.alter(asked, one.parameters, reply) if one.quirk.alter and not one.line.spent else None
+    for candidate in waiting:
+        found = (
+            candidate.quirk.alter(asked, candidate.parameters, reply)
+            if candidate.quirk.alter and not candidate.line.spent
+            else None
+        )
         if found is None:
             continue
-        if one.quirk.see is None:
-            one.spend()
+        if candidate.quirk.see is None:
+            candidate.spend()
         if isinstance(found, Refusal):
             return found
         reply = found

@@ -14,7 +14,7 @@ from typing import Any, Final
 from rollbook.simulator.faults.event_faults import Alteration
 from rollbook.simulator.notifications.channels import Channel
 from rollbook.simulator.notifications.live_side import LiveSide
-from rollbook.simulator.notifications.sockets import Line
+from rollbook.simulator.notifications.sockets import OpenSocket
 
 _JUNK: Final[Mapping[str, str | bytes]] = {
     "text": "this is no JSON",
@@ -87,39 +87,39 @@ def flap(live: LiveSide, *, minutes: float = 1.0) -> None:
 
 def gone(live: LiveSide, *, channel: str | None = None, keep_socket: bool = False) -> None:
     """A channel is not there any more: 404 everywhere. keep_socket: its socket stays, and answers `result: "404"`."""
-    for one in _channels(live, channel):
+    for gone_channel in _channels(live, channel):
         live.keep_dead_sockets = keep_socket
-        live.channels.remove(one, "gone")
+        live.channels.remove(gone_channel, "gone")
         live.keep_dead_sockets = False
 
 
 def evict(live: LiveSide, *, count: int = 1) -> None:
     """The channels used longest ago go, as when their client creates one too many."""
-    for one in sorted(live.channels.every(), key=lambda each: (each.connected, each.used))[:count]:
-        live.channels.remove(one, "evicted")
+    for oldest in sorted(live.channels.every(), key=lambda each: (each.connected, each.used))[:count]:
+        live.channels.remove(oldest, "evicted")
 
 
 def expire(live: LiveSide) -> None:
     """Every channel's 24 hours are over."""
-    for one in live.channels.every():
-        one.expires = live.clock.now()
+    for channel in live.channels.every():
+        channel.expires = live.clock.now()
     live.channels.expire(live.clock.now())
 
 
 def no_longer_subscribed(live: LiveSide, *, channel: str | None = None) -> None:
     """The platform says that a channel hears no more, and takes its subscriptions."""
-    for one in _channels(live, channel):
-        live.tell(one, "no_longer_subscribed", "another_channel_subscribed")
-        live.channels.clear(one)
+    for silent_channel in _channels(live, channel):
+        live.tell(silent_channel, "no_longer_subscribed", "another_channel_subscribed")
+        live.channels.clear(silent_channel)
 
 
 def revoke_token(live: LiveSide, *, token: str | None = None) -> None:
     """A token is revoked: its channels are told and go, REST answers 401. token: None for all that have a channel."""
-    mine = [one for one in live.channels.every() if token in (None, one.token)]
-    for one in mine:
-        live.tell(one, "token_revoked", "user_tokens_revoked")
-        live.channels.remove(one, "token_revoked")
-    for each in {one.token for one in mine} | ({token} if token else set()):
+    mine = [revoked for revoked in live.channels.every() if token in (None, revoked.token)]
+    for revoked in mine:
+        live.tell(revoked, "token_revoked", "user_tokens_revoked")
+        live.channels.remove(revoked, "token_revoked")
+    for each in {revoked.token for revoked in mine} | ({token} if token else set()):
         live.on_revoke(each)
 
 
@@ -209,7 +209,7 @@ def _begin(live: LiveSide, kind: str, share: float, minutes: float | None, **mor
     live.alterations.begin(Alteration(kind, share, until, **more))
 
 
-def _lines(live: LiveSide, channel: str | None) -> list[Line]:
+def _lines(live: LiveSide, channel: str | None) -> list[OpenSocket]:
     lines = live.sockets.lines
     if channel is not None:
         return [lines[channel]] if channel in lines else []
@@ -219,7 +219,7 @@ def _lines(live: LiveSide, channel: str | None) -> list[Line]:
 def _channels(live: LiveSide, channel: str | None) -> list[Channel]:
     every = live.channels.every()
     if channel is not None:
-        return [one for one in every if one.id == channel]
+        return [candidate for candidate in every if candidate.id == channel]
     return [live.draw.choice(every)] if every else []
 
 

@@ -35,8 +35,8 @@ def _unhide(organisation: FaultyOrganisation, _: Mapping[str, Any]) -> None:
 
 
 def _forget(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
-    for one in given["ids"]:
-        organisation.world.forget(one)
+    for identity in given["ids"]:
+        organisation.world.forget(identity)
 
 
 def _rewrite(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
@@ -67,7 +67,7 @@ def _clock_jump(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> N
 
 def _index_lag(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
     more, share = timedelta(seconds=given["seconds"]), float(given.get("share", 1.0))
-    organisation.world.lag(organisation.now(), more, lambda one: falls(one, share, given.get("seed", 0)))
+    organisation.world.lag(organisation.now(), more, lambda identity: falls(identity, share, given.get("seed", 0)))
 
 
 def _odd_record(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:

@@ -21,12 +21,12 @@ from typing import Any, Final
 
 from rollbook.simulator.clock import Clock
 from rollbook.simulator.notifications import frames
-from rollbook.simulator.notifications.activity_events import Figure, Figures
+from rollbook.simulator.notifications.activity_events import ActivityEvent, ActivityEvents
 from rollbook.simulator.notifications.detail_events import DetailEvent
 from rollbook.simulator.notifications.detail_events import events as detail_events
 from rollbook.simulator.notifications.snapshots import Scene, flattened, passes, scene, snapshot
 from rollbook.simulator.notifications.topics import MEDIA_SUFFIX
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.times import text
 
@@ -58,10 +58,10 @@ class Event:
 class Emitter:
     """Walks through the conversations' changes with the clock.
 
-    heard: the topics that somebody hears. watched: whether anybody hears detail events of a conversation;
-    newly_watched: of which somebody does since it was asked last. deliver: told of every event, in order. breathe:
-    awaited now and then, for sockets to take what they were given.
-    former_queues: whether a queue that a conversation was transferred from still hears of it (not documented).
+    subscribed: the topics that have a subscriber. watched: says whether somebody is subscribed to detail events of a
+    conversation. newly_watched: the conversations for which that has become so since the last call. deliver: is called
+    with every event, in order. breathe: is awaited now and then, so that sockets take what they were given.
+    former_queues: a queue that a conversation was transferred from still gets its events (not documented).
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Emitter:
         world: World,
         clock: Clock,
         *,
-        heard: Mapping[str, object],
+        subscribed: Mapping[str, object],
         watched: Callable[[str], bool],
         newly_watched: Callable[[], list[str]],
         deliver: Callable[[Event], None],
@@ -77,13 +77,13 @@ class Emitter:
         seed: int = 1,
     ) -> None:
         self._world, self._clock = world, clock
-        self._heard, self._watched, self._newly_watched = heard, watched, newly_watched
+        self._subscribed, self._watched, self._newly_watched = subscribed, watched, newly_watched
         self._deliver, self._breathe = deliver, breathe
         self._draw = random.Random(f"emitter {seed}")
         self.delay = DELAY
         self.former_queues = True
         self.everything = False  # write every event, for a listener to the whole organisation
-        self.figures: Figures | None = None
+        self.figures: ActivityEvents | None = None
         self.done = clock.now()
         self._known: set[str] = set()
         self._names: dict[str, str] = {}
@@ -142,12 +142,12 @@ class Emitter:
     def _discover(self) -> None:
         """Take in conversations that are new since the last look; by_id keeps the order in which they came."""
         every = self._world.by_id
-        if len(every) == len(self._known) or not (self.everything or self._heard):
+        if len(every) == len(self._known) or not (self.everything or self._subscribed):
             return  # what nobody hears need not be written: a large past is looked at when somebody begins to listen
         fresh = list(itertools.islice(every.values(), len(self._known), None))
-        if any(one.id in self._known for one in fresh) or len(fresh) + len(self._known) != len(every):
+        if any(life.id in self._known for life in fresh) or len(fresh) + len(self._known) != len(every):
             self._known &= every.keys()
-            fresh = [one for one in every.values() if one.id not in self._known]
+            fresh = [life for life in every.values() if life.id not in self._known]
         for life in fresh:
             self._known.add(life.id)
             if life.over_by <= self.done - self.delay:
@@ -156,23 +156,23 @@ class Emitter:
             if self.everything or self._watched(life.id):
                 self._follow([life.id])
 
-    def _await_change(self, life: Life, after: datetime) -> None:
+    def _await_change(self, life: Conversation, after: datetime) -> None:
         at = bisect.bisect_right(life.changes, after)
         if at < len(life.changes):
             moment = life.changes[at]
             self.later(moment + self.delay, lambda: self._change(life, moment))
 
-    def _change(self, life: Life, at: datetime) -> None:
+    def _change(self, life: Conversation, at: datetime) -> None:
         self._await_change(life, at)
-        for one in self._snapshots(life, at):
-            self._deliver(one)
+        for event in self._snapshots(life, at):
+            self._deliver(event)
         if self.figures is not None and self.figures.wanted:
             now = scene(life.record, text(at))
             self._figure(self.figures.of((*now.queue_ids(former=True), *now.user_ids()), at), at)
 
-    def _figure(self, found: Iterable[Figure], at: datetime) -> None:
-        for one in found:
-            self._deliver(Event(at, one.topic, one.template, "", one.body, self.correlation_id()))
+    def _figure(self, found: Iterable[ActivityEvent], at: datetime) -> None:
+        for figure in found:
+            self._deliver(Event(at, figure.topic, figure.template, "", figure.body, self.correlation_id()))
 
     def _follow(self, conversations: list[str]) -> None:
         for name in conversations:
@@ -181,28 +181,28 @@ class Emitter:
                 self._followed[name] = detail_events(life.record)
                 self._await_detail(life, self.done - self.delay)
 
-    def _await_detail(self, life: Life, after: datetime) -> None:
+    def _await_detail(self, life: Conversation, after: datetime) -> None:
         listed = self._followed[life.id]
-        at = bisect.bisect_right(listed, after, key=lambda one: one.at)
+        at = bisect.bisect_right(listed, after, key=lambda event: event.at)
         if at < len(listed):
             moment = listed[at].at
             self.later(moment + self.delay, lambda: self._details(life, moment))
 
-    def _details(self, life: Life, at: datetime) -> None:
-        for one in self._followed[life.id]:
-            topic = f"v2.detail.events.conversation.{life.id}.{one.member}"
-            if one.at == at and self._wanted(topic):
-                body = frames.encoded(one.body)
-                self._deliver(Event(at, topic, f"{_DETAIL}.{one.member}", life.id, body, self.correlation_id()))
+    def _details(self, life: Conversation, at: datetime) -> None:
+        for event in self._followed[life.id]:
+            topic = f"v2.detail.events.conversation.{life.id}.{event.member}"
+            if event.at == at and self._wanted(topic):
+                body = frames.encoded(event.body)
+                self._deliver(Event(at, topic, f"{_DETAIL}.{event.member}", life.id, body, self.correlation_id()))
         self._await_detail(life, at)
 
     # What a change is told as
 
     def _wanted(self, topic: str) -> bool:
-        return self.everything or topic in self._heard
+        return self.everything or topic in self._subscribed
 
-    def _snapshots(self, life: Life, at: datetime) -> Iterator[Event]:
-        if not self.everything and not self._heard:
+    def _snapshots(self, life: Conversation, at: datetime) -> Iterator[Event]:
+        if not self.everything and not self._subscribed:
             return
         moment = text(at)
         now = scene(life.record, moment)
@@ -222,9 +222,9 @@ class Emitter:
 
     def _topics(self, now: Scene) -> Iterator[tuple[str, str, str]]:
         """(topic, its template, its medium or "") of those that somebody hears."""
-        media = [one for one in now.media() if one in MEDIA_SUFFIX]
-        sides = [(_QUEUE, one) for one in now.queue_ids(former=self.former_queues)]
-        sides += [(_USER, one) for one in now.user_ids()]
+        media = [medium for medium in now.media() if medium in MEDIA_SUFFIX]
+        sides = [(_QUEUE, queue_id) for queue_id in now.queue_ids(former=self.former_queues)]
+        sides += [(_USER, user_id) for user_id in now.user_ids()]
         for template, owner in sides:
             for medium in ("", *media):
                 whole = f"{template}.{MEDIA_SUFFIX[medium]}" if medium else template
@@ -236,7 +236,7 @@ class Emitter:
         if not medium:
             return snapshot(now)
         known = (*self._world.queues, *self._world.users) if len(self._names) != self._people() else ()
-        self._names.update((one["id"], one["name"]) for one in known)
+        self._names.update((entity["id"], entity["name"]) for entity in known)
         return flattened(now, medium, self._names)
 
     def _people(self) -> int:

@@ -17,7 +17,7 @@ from typing import Final
 from rollbook.simulator.clock import Clock
 from rollbook.simulator.faults.event_faults import Alterations
 from rollbook.simulator.notifications import frames
-from rollbook.simulator.notifications.activity_events import Figures
+from rollbook.simulator.notifications.activity_events import ActivityEvents
 from rollbook.simulator.notifications.channels import Channel, Channels
 from rollbook.simulator.notifications.emitter import Emitter, Event
 from rollbook.simulator.notifications.sockets import HEARTBEAT, Sockets
@@ -56,14 +56,14 @@ class LiveSide:
         self.emitter = Emitter(
             world,
             clock,
-            heard=self.channels.heard,
+            subscribed=self.channels.subscribers,
             watched=self.channels.watched.__contains__,
             newly_watched=self._newly_watched,
             deliver=self._alter,
             breathe=self._breathe,
             seed=seed,
         )
-        self.emitter.figures = self.figures = Figures(world, self.channels.figures)
+        self.emitter.figures = self.figures = ActivityEvents(world, self.channels.figures)
         self.alterations = Alterations(seed, self.emitter.correlation_id)
         self.emitted: Counter[str] = Counter()
         self.log: deque[Event] = deque(maxlen=_LOG)
@@ -109,17 +109,17 @@ class LiveSide:
 
     def _alter(self, event: Event) -> None:
         now = self.clock.now()
-        for late, one in self.alterations.apply(event, now):
+        for late, changed in self.alterations.apply(event, now):
             if late:
-                self.emitter.later(event.at + self.emitter.delay + late, lambda one=one: self.deliver(one))  # type: ignore[misc]
+                self.emitter.later(event.at + self.emitter.delay + late, lambda changed=changed: self.deliver(changed))  # type: ignore[misc]
             else:
-                self.deliver(one)
+                self.deliver(changed)
         if self.alterations.holding(event):
             self.emitter.later(event.at + timedelta(minutes=2), lambda: self._release(event))
 
     def _release(self, event: Event) -> None:
-        for one in self.alterations.release(event):
-            self.deliver(one)
+        for released in self.alterations.release(event):
+            self.deliver(released)
 
     def deliver(self, event: Event) -> None:
         """Send an event to whoever hears its topic."""
@@ -136,8 +136,8 @@ class LiveSide:
 
     def _hearers(self, event: Event) -> list[Channel]:
         """A topic that nobody can subscribe to (a fault's) goes where the topic that it was made of goes."""
-        heard = self.channels.heard
-        return list((heard.get(event.topic) or heard.get(event.topic.rpartition(".")[0]) or {}).values())
+        subscribed = self.channels.subscribers
+        return list((subscribed.get(event.topic) or subscribed.get(event.topic.rpartition(".")[0]) or {}).values())
 
     async def _breathe(self) -> None:
         await asyncio.sleep(0)

@@ -60,8 +60,8 @@ class Notifications(LiveSide):
         return token, self.client_of(token)
 
     async def _available(self, request: web.Request) -> web.StreamResponse:
-        given = [one for each in request.query.getall("expand", []) for one in each.split(",")]
-        wanted = [found for one in given if (found := spelling.word(one, EXPANDS)) is not None]
+        given = [name for each in request.query.getall("expand", []) for name in each.split(",")]
+        wanted = [found for name in given if (found := spelling.word(name, EXPANDS)) is not None]
         if len(wanted) < len(given):
             raise _bad_query("expand")
         return web.json_response(available(expand=wanted, preview=_boolean(request, "includePreview", default=True)))
@@ -72,11 +72,11 @@ class Notifications(LiveSide):
             raise _bad_query("includechannels")
         token, client = self._client(request)
         mine = self.channels.of(client, self.clock.now())
-        told = [self._told(one, request) for one in mine if one.token == token]
-        others = [{"expires": text(one.expires)} for one in mine if one.token != token]
-        return web.json_response({"entities": told + (others if kind == "oauthclient" else [])})
+        own = [self._entity(channel, request) for channel in mine if channel.token == token]
+        others = [{"expires": text(channel.expires)} for channel in mine if channel.token != token]
+        return web.json_response({"entities": own + (others if kind == "oauthclient" else [])})
 
-    def _told(self, channel: Channel, request: web.Request) -> dict[str, Any]:
+    def _entity(self, channel: Channel, request: web.Request) -> dict[str, Any]:
         return {
             "connectUri": f"{answer_headers.socket_address(request)}/channels/{channel.id}",
             "id": channel.id,
@@ -85,7 +85,7 @@ class Notifications(LiveSide):
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         token, client = self._client(request)
-        return web.json_response(self._told(self.channels.create(token, client, self.clock.now()), request))
+        return web.json_response(self._entity(self.channels.create(token, client, self.clock.now()), request))
 
     def _channel(self, request: web.Request) -> Channel:
         return self.channels.get(request.match_info["id"], self.clock.now(), self._client(request)[1])
@@ -98,7 +98,7 @@ class Notifications(LiveSide):
         channel, now = self._channel(request), self.clock.now()
         if request.method == "GET":
             path = request.path
-            listed = [{"id": one, "state": "Permitted", "selfUri": path} for one in channel.topics]
+            listed = [{"id": topic, "state": "Permitted", "selfUri": path} for topic in channel.topics]
             return web.json_response({"entities": listed})
         if request.method == "DELETE":
             self.channels.clear(channel)
@@ -125,9 +125,11 @@ def _boolean(request: web.Request, name: str, *, default: bool) -> bool:
 async def _asked(request: web.Request) -> list[str]:
     """The topics of a request's body."""
     try:
-        told = await request.json()
+        content = await request.json()
     except ValueError:
         raise Refused(400, "bad.request", "The request could not be understood by the server.") from None
-    if not isinstance(told, list) or not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in told):
+    if not isinstance(content, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("id"), str) for entry in content
+    ):
         raise Refused(400, "bad.request", "The request could not be understood by the server.")
-    return [one["id"] for one in told]
+    return [entry["id"] for entry in content]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from rollbook.simulator.notifications.session_state import Leg
+from rollbook.simulator.notifications.session_state import SessionState
 from rollbook.simulator.notifications.snapshots import Scene, scene
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.times import midnight, text
 
@@ -39,33 +39,33 @@ _PRESENCES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class OngoingSession:
     """A session that waits for, rings or has a person. what: oWaiting, oAlerting, oInteracting, or acw."""
 
     what: str
     since: str
     queue: str | None
     user: str | None
-    leg: Leg
+    leg: SessionState
     conversation: str
     name: str | None
 
 
-def tasks(world: World, at: datetime) -> list[Task]:
+def tasks(world: World, at: datetime) -> list[OngoingSession]:
     """Everything that goes on."""
     lives = world.between(at - _LONGEST, at + timedelta(milliseconds=1))
     now = text(at)
-    return [one for life in lives if _goes_on(life, at) for one in _tasks(scene(life.record, now))]
+    return [task for life in lives if _goes_on(life, at) for task in _tasks(scene(life.record, now))]
 
 
-def _goes_on(life: Life, at: datetime) -> bool:
+def _goes_on(life: Conversation, at: datetime) -> bool:
     """Whether it has begun and something is still to come, or it never ends. Writes no record that it need not."""
     if not life.start <= at < life.over_by:
         return False
     return life.changes[-1] > at or "conversationEnd" not in life.record
 
 
-def _tasks(now: Scene) -> Iterator[Task]:
+def _tasks(now: Scene) -> Iterator[OngoingSession]:
     for party in now.parties:
         who = party.participant
         user, name = who.get("userId"), who.get("participantName")
@@ -73,10 +73,10 @@ def _tasks(now: Scene) -> Iterator[Task]:
             what = _what(leg, str(who.get("purpose")), staff=bool(user))
             if what:
                 since = leg.connected if what == "oInteracting" and leg.connected else leg.started
-                yield Task(what, since, leg.queue, user, leg, now.record["conversationId"], name)
+                yield OngoingSession(what, since, leg.queue, user, leg, now.record["conversationId"], name)
 
 
-def _what(leg: Leg, purpose: str, *, staff: bool) -> str:
+def _what(leg: SessionState, purpose: str, *, staff: bool) -> str:
     if leg.over:
         work = leg.after_call_work
         return "acw" if staff and work is not None and work["state"] == "pending" else ""
@@ -90,14 +90,16 @@ def _what(leg: Leg, purpose: str, *, staff: bool) -> str:
 # Users
 
 
-def routing_status(world: World, user: str, at: datetime, going_on: Sequence[Task] | None = None) -> dict[str, str]:
+def routing_status(
+    world: World, user: str, at: datetime, going_on: Sequence[OngoingSession] | None = None
+) -> dict[str, str]:
     """INTERACTING since the first of what they are at, otherwise IDLE since the last of it, or OFF_QUEUE in a break."""
-    mine = [one for one in (tasks(world, at) if going_on is None else going_on) if one.user == user]
-    busy = [one.since for one in mine if one.what == "oInteracting"]
+    mine = [task for task in (tasks(world, at) if going_on is None else going_on) if task.user == user]
+    busy = [task.since for task in mine if task.what == "oInteracting"]
     if busy:
         return {"userId": user, "status": "INTERACTING", "startTime": min(busy)}
     away, since = _shift(user, at)
-    ended = [one.leg.disconnected for one in mine if one.leg.disconnected]
+    ended = [task.leg.disconnected for task in mine if task.leg.disconnected]
     return {
         "userId": user,
         "status": "OFF_QUEUE" if away else "IDLE",
@@ -127,7 +129,9 @@ def _shift(user: str, at: datetime) -> tuple[bool, datetime]:
     return (True, began) if into < _BREAK else (False, began + timedelta(minutes=_BREAK))
 
 
-def activity(world: World, user: str, at: datetime, going_on: Sequence[Task], queues: Iterable[str]) -> dict[str, Any]:
+def activity(
+    world: World, user: str, at: datetime, going_on: Sequence[OngoingSession], queues: Iterable[str]
+) -> dict[str, Any]:
     """The body of `v2.users.{id}.activity`."""
     status, there = routing_status(world, user, at, going_on), presence(user, at)
     since = there["modifiedDate"]
@@ -145,28 +149,30 @@ def activity(world: World, user: str, at: datetime, going_on: Sequence[Task], qu
     }
 
 
-def summary(user: str, going_on: Iterable[Task]) -> dict[str, Any]:
+def summary(user: str, going_on: Iterable[OngoingSession]) -> dict[str, Any]:
     """The body of `v2.users.{id}.conversationsummary`."""
     counts = {
         name: {"contactCenter": {"active": 0, "acw": 0}, "enterprise": {"active": 0, "acw": 0}}
         for name in (*_SUMMARY.values(), "socialExpression")
     }
-    for one in going_on:
-        if one.user == user and one.leg.medium in _SUMMARY and one.what != "oAlerting":
-            side = "contactCenter" if one.queue else "enterprise"
-            counts[_SUMMARY[one.leg.medium]][side]["acw" if one.what == "acw" else "active"] += 1
+    for task in going_on:
+        if task.user == user and task.leg.medium in _SUMMARY and task.what != "oAlerting":
+            side = "contactCenter" if task.queue else "enterprise"
+            counts[_SUMMARY[task.leg.medium]][side]["acw" if task.what == "acw" else "active"] += 1
     return {"userId": user, **counts}
 
 
 # Queues
 
 
-def sessions_of(going_on: Iterable[Task], queue: str, medium: str, what: str) -> list[Task]:
-    found = [one for one in going_on if (one.queue, one.leg.medium, one.what) == (queue, medium, what)]
-    return sorted(found, key=lambda one: one.since)
+def sessions_of(going_on: Iterable[OngoingSession], queue: str, medium: str, what: str) -> list[OngoingSession]:
+    found = [task for task in going_on if (task.queue, task.leg.medium, task.what) == (queue, medium, what)]
+    return sorted(found, key=lambda task: task.since)
 
 
-def statistics(metric: str, going_on: Sequence[Task], queue: str, medium: str, at: datetime) -> dict[str, int]:
+def statistics(
+    metric: str, going_on: Sequence[OngoingSession], queue: str, medium: str, at: datetime
+) -> dict[str, int]:
     """Counts; of the longest, how long it has been so in milliseconds."""
     found = sessions_of(going_on, queue, medium, metric.replace("Longest", ""))
     if not metric.startswith("oLongest"):
@@ -177,7 +183,7 @@ def statistics(metric: str, going_on: Sequence[Task], queue: str, medium: str, a
     return {"count": 1, "calculatedMetricValue": (at - since) // timedelta(milliseconds=1)}
 
 
-def queue_activity(queue: str, going_on: Sequence[Task], at: datetime) -> dict[str, Any]:
+def queue_activity(queue: str, going_on: Sequence[OngoingSession], at: datetime) -> dict[str, Any]:
     """The body of `v2.analytics.queues.{id}.activity`."""
     return {
         "results": [
@@ -192,7 +198,7 @@ def queue_activity(queue: str, going_on: Sequence[Task], at: datetime) -> dict[s
     }
 
 
-def queue_observations(queue: str, medium: str, going_on: Sequence[Task], at: datetime) -> dict[str, Any]:
+def queue_observations(queue: str, medium: str, going_on: Sequence[OngoingSession], at: datetime) -> dict[str, Any]:
     """The body of `v2.analytics.queues.{id}.observations`: of the half hour that it is in."""
     begins = at - (at - midnight(at)) % timedelta(minutes=30)
     metrics = [
@@ -205,4 +211,4 @@ def queue_observations(queue: str, medium: str, going_on: Sequence[Task], at: da
 
 def members(users: Sequence[Mapping[str, Any]], queue: Mapping[str, Any]) -> list[str]:
     """The users of a queue."""
-    return [one["id"] for one in users[: queue["memberCount"]]]
+    return [user["id"] for user in users[: queue["memberCount"]]]

@@ -57,14 +57,14 @@ class Leg:
 
     def segment(self, kind: str, start: datetime, end: datetime | None, **more: Any) -> dict[str, Any]:
         """A stretch of time; `end` None: it goes on."""
-        told: dict[str, Any] = {"conference": False, "segmentStart": text(start), "segmentType": kind}
+        segment: dict[str, Any] = {"conference": False, "segmentStart": text(start), "segmentType": kind}
         if self.queue_id is not None:
-            told["queueId"] = self.queue_id
+            segment["queueId"] = self.queue_id
         if end is not None:
-            told["segmentEnd"] = text(end)
-        told |= more
-        self.session["segments"].append(told)
-        return told
+            segment["segmentEnd"] = text(end)
+        segment |= more
+        self.session["segments"].append(segment)
+        return segment
 
     def count(self, name: str, at: datetime) -> None:
         """An `n` metric: it happened once."""
@@ -81,7 +81,7 @@ class Leg:
             return
         draw = self._draw
         quality = 4.9 - draw.expovariate(2.2)
-        told: dict[str, Any] = {
+        stats: dict[str, Any] = {
             "codecs": ["audio/PCMU" if self.participant["purpose"] == "customer" else "audio/opus"],
             "eventTime": text(end + timedelta(milliseconds=50 + draw.randrange(50))),
             "maxLatencyMs": draw.randrange(20, 220),
@@ -90,8 +90,8 @@ class Leg:
             "receivedPackets": milliseconds(start, end) // 20 + 1,
         }
         # Counters of nothing are left out, as in recorded answers.
-        told |= {name: draw.randrange(1, 90) for name in ("discardedPackets", "overrunPackets") if draw.random() < 0.3}
-        self.session.setdefault("mediaEndpointStats", []).append(told)
+        stats |= {name: draw.randrange(1, 90) for name in ("discardedPackets", "overrunPackets") if draw.random() < 0.3}
+        self.session.setdefault("mediaEndpointStats", []).append(stats)
 
 
 def describe_voice(leg: Leg, draw: random.Random, number: Mapping[str, str]) -> None:
@@ -114,7 +114,7 @@ def describe_routing(leg: Leg, draw: random.Random, users: list[dict[str, Any]])
     leg.session |= {
         "activeSkillIds": [identity(draw) for _ in range(draw.randrange(4))],
         "eligibleAgentCounts": [draw.randrange(1, 40) for _ in range(draw.randrange(1, 4))],
-        "proposedAgents": [{"agentRank": rank + 1, "proposedAgentId": one} for rank, one in enumerate(ranked)],
+        "proposedAgents": [{"agentRank": rank + 1, "proposedAgentId": agent} for rank, agent in enumerate(ranked)],
         "requestedRoutings": ["Standard"],
         "routingRing": 1,
         "usedRouting": "Standard",

@@ -95,7 +95,7 @@ DESCRIBED.update({"chat": describe_chat, "video": describe_video})
 def enriched(record: dict[str, Any], draw: random.Random) -> dict[str, Any]:
     """A record with some of them."""
     made = {**record, **_some(draw, _of_conversation(record, draw))}
-    made["participants"] = [_participant(one, draw) for one in record["participants"]]
+    made["participants"] = [_participant(participant, draw) for participant in record["participants"]]
     return made
 
 
@@ -125,7 +125,7 @@ def _participant(participant: dict[str, Any], draw: random.Random) -> dict[str, 
         more = {"teamId": identity(draw), "screenRecording": True, "flaggedReason": "general"}
     elif participant["purpose"] == "customer":
         more = {"externalOrganizationId": identity(draw)}
-    sessions = [_session(one, participant["purpose"], draw) for one in participant["sessions"]]
+    sessions = [_session(session, participant["purpose"], draw) for session in participant["sessions"]]
     return {**participant, **_some(draw, more), "sessions": sessions}
 
 
@@ -159,7 +159,7 @@ def _session(session: dict[str, Any], purpose: str, draw: random.Random) -> dict
             "extendedDeliveryStatus": "delivered",
             "destinationAddresses": ["deployment-1"],
         }
-    segments = [_segment(one, draw) for one in session["segments"]]
+    segments = [_segment(segment, draw) for segment in session["segments"]]
     return {**session, **_some(draw, more), "segments": segments}
 
 

@@ -165,8 +165,8 @@ def context() -> str:
 
 def scheme(request: web.Request) -> str:
     """`https` or `http`: that of the client, which may speak to something in front of the server."""
-    told = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
-    return told if told in ("https", "http") else "https" if request.secure else "http"
+    forwarded = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
+    return forwarded if forwarded in ("https", "http") else "https" if request.secure else "http"
 
 
 def socket_address(request: web.Request) -> str:

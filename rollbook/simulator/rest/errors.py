@@ -62,7 +62,7 @@ class Refusal(Exception):
 
     def body(self, context: str) -> dict[str, Any]:
         """The ErrorBody. context: the correlation id of the answer."""
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "message": self.message,
             "code": self.code,
             "status": self.status,
@@ -72,11 +72,11 @@ class Refusal(Exception):
             "errors": [],
         }
         if self.status == 429:
-            del told["messageParams"]  # as recorded
-        return told | ({"limit": self.limit} if self.limit else {})
+            del content["messageParams"]  # as recorded
+        return content | ({"limit": self.limit} if self.limit else {})
 
 
-class SignInRefused(Exception):
+class SignInRefusal(Exception):
     """The sign-in's own error body (RFC 6749), which is no ErrorBody."""
 
     def __init__(self, status: int, error: str, description: str) -> None:

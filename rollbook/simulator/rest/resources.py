@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.rest.analytics.details_query import Jitter, Paging
 from rollbook.simulator.rest.analytics.jobs import Jobs
 from rollbook.simulator.rest.errors import Refusal
-from rollbook.simulator.rest.sign_in import Client, SignIn
+from rollbook.simulator.rest.sign_in import Client, SignInService
 
 
 class Organisation(Protocol):
@@ -27,7 +27,7 @@ class Organisation(Protocol):
 
     world: World
     jobs: Jobs
-    sign_in: SignIn
+    sign_in: SignInService
     draw: random.Random
     reading: str
     jitter: Jitter
@@ -51,14 +51,14 @@ class Request(NamedTuple):
     clock: float
 
 
-class Answer(NamedTuple):
+class JsonAnswer(NamedTuple):
     """What is sent back; `body` is JSON, or empty."""
 
     status: int
     body: bytes
 
 
-Handler = Callable[[Organisation, Request], Answer]
+Handler = Callable[[Organisation, Request], JsonAnswer]
 
 
 class Route(NamedTuple):
@@ -70,9 +70,9 @@ class Route(NamedTuple):
     handler: Handler
 
 
-def json_answer(value: object, status: int = 200) -> Answer:
+def json_answer(value: object, status: int = 200) -> JsonAnswer:
     """A JSON answer."""
-    return Answer(status, json.dumps(value, separators=(",", ":")).encode())
+    return JsonAnswer(status, json.dumps(value, separators=(",", ":")).encode())
 
 
 def decoded(body: bytes) -> Any:
@@ -83,7 +83,7 @@ def decoded(body: bytes) -> Any:
         raise Refusal(400) from None
 
 
-def sees(client: Client, life: Life) -> bool:
+def sees(client: Client, life: Conversation) -> bool:
     """Whether a client's divisions include one of the conversation's, and no part of the index is away that has it."""
     if client.misses is not None and client.misses(life.id):
         return False

@@ -9,15 +9,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.rest import tokens
 from rollbook.simulator.rest.analytics import aggregates_query, details_query, observations_query
 from rollbook.simulator.rest.entities import authorization, conversations, routing, users
 from rollbook.simulator.rest.errors import Refusal, bad_request
-from rollbook.simulator.rest.resources import Answer, Organisation, Request, Route, decoded, json_answer, sees
+from rollbook.simulator.rest.resources import JsonAnswer, Organisation, Request, Route, decoded, json_answer, sees
 from rollbook.simulator.times import text
 
-__all__ = ["ROUTES", "Answer", "Request", "Route", "sees"]
+__all__ = ["ROUTES", "JsonAnswer", "Request", "Route", "sees"]
 
 MOST_IDS: Final = 100
 _AGGREGATED_DAYS: Final = 31  # how long before the interval a conversation may have started
@@ -29,15 +29,15 @@ _VIEW: Final = ("analytics:conversationDetail:view", "analytics:agentConversatio
 # Conversation details
 
 
-def _query(organisation: Organisation, request: Request) -> Answer:
+def _query(organisation: Organisation, request: Request) -> JsonAnswer:
     query = details_query.parse(decoded(request.body))
     organisation.before_details_query()
 
-    def seen(life: Life) -> bool:
+    def seen(life: Conversation) -> bool:
         return life.id not in organisation.hidden and sees(request.client, life)
 
     found = details_query.select(organisation.world, query, request.now, reading=organisation.reading, seen=seen)
-    return Answer(
+    return JsonAnswer(
         200,
         details_query.answer(
             found, query, request.now, jitter=organisation.jitter, draw=organisation.draw, paging=organisation.paging
@@ -45,26 +45,26 @@ def _query(organisation: Organisation, request: Request) -> Answer:
     )
 
 
-def _by_ids(organisation: Organisation, request: Request) -> Answer:
-    asked = dict.fromkeys(one for one in request.query.get("id", "").split(",") if one)
+def _by_ids(organisation: Organisation, request: Request) -> JsonAnswer:
+    asked = dict.fromkeys(identity for identity in request.query.get("id", "").split(",") if identity)
     if not asked:
         raise bad_request("At least one conversation id is needed.")
     if len(asked) > MOST_IDS:
         raise bad_request(f"At most {MOST_IDS} conversation ids can be asked for.")
-    found = [life for one in asked if (life := _known(organisation, request, one)) is not None]
+    found = [life for identity in asked if (life := _known(organisation, request, identity)) is not None]
     if not found:
-        return Answer(200, b"{}")
-    return Answer(200, b'{"conversations":[%b]}' % b",".join(life.encoded(request.now) for life in found))
+        return JsonAnswer(200, b"{}")
+    return JsonAnswer(200, b'{"conversations":[%b]}' % b",".join(life.encoded(request.now) for life in found))
 
 
-def _by_id(organisation: Organisation, request: Request) -> Answer:
+def _by_id(organisation: Organisation, request: Request) -> JsonAnswer:
     life = _known(organisation, request, request.ids["id"])
     if life is None:
         raise Refusal(404)
-    return Answer(200, life.encoded(request.now))
+    return JsonAnswer(200, life.encoded(request.now))
 
 
-def _known(organisation: Organisation, request: Request, conversation_id: str) -> Life | None:
+def _known(organisation: Organisation, request: Request, conversation_id: str) -> Conversation | None:
     life = organisation.world.by_id.get(conversation_id)
     return life if life is not None and life.visible(request.now) and sees(request.client, life) else None
 
@@ -72,33 +72,33 @@ def _known(organisation: Organisation, request: Request, conversation_id: str) -
 # Asynchronous jobs
 
 
-def _submit(organisation: Organisation, request: Request) -> Answer:
+def _submit(organisation: Organisation, request: Request) -> JsonAnswer:
     body = decoded(request.body)
     return json_answer(organisation.jobs.submit(body, request.client.client_id, request.now, request.clock), 202)
 
 
-def _status(organisation: Organisation, request: Request) -> Answer:
+def _status(organisation: Organisation, request: Request) -> JsonAnswer:
     _advance(organisation, request)
     return json_answer(organisation.jobs.status(request.ids["id"], request.client.client_id))
 
 
-def _results(organisation: Organisation, request: Request) -> Answer:
+def _results(organisation: Organisation, request: Request) -> JsonAnswer:
     _advance(organisation, request)
-    return Answer(200, organisation.jobs.results(request.ids["id"], request.client.client_id, request.query))
+    return JsonAnswer(200, organisation.jobs.results(request.ids["id"], request.client.client_id, request.query))
 
 
-def _cancel(organisation: Organisation, request: Request) -> Answer:
+def _cancel(organisation: Organisation, request: Request) -> JsonAnswer:
     _advance(organisation, request)
     organisation.jobs.cancel(request.ids["id"], request.client.client_id)
-    return Answer(204, b"")
+    return JsonAnswer(204, b"")
 
 
-def _availability(organisation: Organisation, request: Request) -> Answer:
+def _availability(organisation: Organisation, request: Request) -> JsonAnswer:
     return json_answer({"dataAvailabilityDate": text(organisation.jobs.watermark(request.now))})
 
 
 def _advance(organisation: Organisation, request: Request) -> None:
-    def seen(life: Life, owner: str) -> bool:
+    def seen(life: Conversation, owner: str) -> bool:
         mine = owner == request.client.client_id
         return sees(request.client if mine else organisation.sign_in.client(owner), life)
 
@@ -108,7 +108,7 @@ def _advance(organisation: Organisation, request: Request) -> None:
 # Aggregates
 
 
-def _aggregates(organisation: Organisation, request: Request) -> Answer:
+def _aggregates(organisation: Organisation, request: Request) -> JsonAnswer:
     query = aggregates_query.parse(decoded(request.body))
     first = query.start - timedelta(days=_AGGREGATED_DAYS)
     lives = [

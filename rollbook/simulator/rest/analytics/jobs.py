@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.rest import spelling
 from rollbook.simulator.rest.analytics import filters
 from rollbook.simulator.rest.analytics.details_query import Lives, arrange, holds, interval, known_fields, ordering
@@ -28,7 +28,7 @@ _OVER: Final = frozenset({"FULFILLED", "FAILED", "CANCELLED", "EXPIRED"})
 _LONGEST_LIFE: Final = timedelta(days=400)  # what started earlier is not looked at
 
 
-class Rules(NamedTuple):
+class JobRules(NamedTuple):
     """How the jobs behave. lag: of the lake. seconds: least time until a job is done. Others are assumed limits."""
 
     lag: timedelta = timedelta(hours=6)
@@ -39,7 +39,7 @@ class Rules(NamedTuple):
     at_once: int = 10
 
 
-class Asked(NamedTuple):
+class JobQuery(NamedTuple):
     """A job's query that is in order."""
 
     start: datetime
@@ -57,33 +57,33 @@ class Job:
 
     job_id: str
     owner: str
-    asked: Asked
+    asked: JobQuery
     submitted: datetime
     began: float
     state: str = "QUEUED"
     completed: datetime | None = None
     error: str | None = None
     watermark: datetime | None = None
-    found: list[Life] = field(default_factory=list)
+    found: list[Conversation] = field(default_factory=list)
 
 
-def parse(body: object, rules: Rules) -> Asked:
+def parse(body: object, rules: JobRules) -> JobQuery:
     """Read a job's JSON. Raises Refusal (400)."""
-    told = known_fields(body, _KNOWN)
-    start, end = interval(told.get("interval"))
+    fields = known_fields(body, _KNOWN)
+    start, end = interval(fields.get("interval"))
     if end - start > timedelta(days=rules.most_days):
         raise bad_request(
             f"You must specify a search interval as part of your query that does not exceed {rules.most_days} days."
         )
-    limit = None if told.get("limit") is None else spelling.positive(told["limit"], "limit")
-    from_start = spelling.truth(told.get("startOfDayIntervalMatching") or False, "startOfDayIntervalMatching")
-    return Asked(start, end, filters.parse(told), *ordering(told), limit, from_start)
+    limit = None if fields.get("limit") is None else spelling.positive(fields["limit"], "limit")
+    from_start = spelling.truth(fields.get("startOfDayIntervalMatching") or False, "startOfDayIntervalMatching")
+    return JobQuery(start, end, filters.parse(fields), *ordering(fields), limit, from_start)
 
 
 class Jobs:
     """The jobs of an organisation. identity: makes an id."""
 
-    def __init__(self, rules: Rules, identity: Callable[[], str]) -> None:
+    def __init__(self, rules: JobRules, identity: Callable[[], str]) -> None:
         self.rules = rules
         self._identity = identity
         self._jobs: dict[str, Job] = {}
@@ -109,7 +109,7 @@ class Jobs:
         self._jobs[job.job_id] = job
         return {"jobId": job.job_id}
 
-    def advance(self, lives: Lives, now: datetime, clock: float, seen: Callable[[Life, str], bool]) -> None:
+    def advance(self, lives: Lives, now: datetime, clock: float, seen: Callable[[Conversation, str], bool]) -> None:
         """Let every job get as far as it is by now. seen: whether an owner may see a conversation."""
         for job in self._jobs.values():
             spent = clock - job.began
@@ -121,7 +121,7 @@ class Jobs:
             elif job.state == "FULFILLED" and now >= self._expires(job):
                 job.state, job.found = "EXPIRED", []
 
-    def _finish(self, job: Job, lives: Lives, now: datetime, seen: Callable[[Life], bool]) -> None:
+    def _finish(self, job: Job, lives: Lives, now: datetime, seen: Callable[[Conversation], bool]) -> None:
         job.completed = now
         if self.failing:
             job.state, job.error = "FAILED", self.failing.pop(0)
@@ -145,12 +145,12 @@ class Jobs:
     def status(self, job_id: str, owner: str) -> dict[str, str]:
         """How far a job is. Raises Refusal (404)."""
         job = self._find(job_id, owner)
-        told = {"state": job.state, "submissionDate": text(job.submitted)}
+        body = {"state": job.state, "submissionDate": text(job.submitted)}
         if job.completed is not None:
-            told["completionDate"] = text(job.completed)
+            body["completionDate"] = text(job.completed)
         if job.state in ("FULFILLED", "EXPIRED"):
-            told["expirationDate"] = text(self._expires(job))
-        return told | ({"errorMessage": job.error} if job.error else {})
+            body["expirationDate"] = text(self._expires(job))
+        return body | ({"errorMessage": job.error} if job.error else {})
 
     def results(self, job_id: str, owner: str, query: Mapping[str, str]) -> bytes:
         """A page of results, as JSON; the last has no cursor. Raises Refusal."""
@@ -159,10 +159,10 @@ class Jobs:
             raise bad_request(f"The results of a job are available while it is FULFILLED. It is {job.state}.")
         size, first = _size(query.get("pageSize")), position(query.get("cursor"), job.job_id)
         page = [_encoded(life, job.watermark) for life in job.found[first : first + size]]
-        told = b'{"conversations":[%b],"dataAvailabilityDate":"%b"' % (b",".join(page), text(job.watermark).encode())
+        body = b'{"conversations":[%b],"dataAvailabilityDate":"%b"' % (b",".join(page), text(job.watermark).encode())
         if first + size < len(job.found):
-            told += b',"cursor":"%b"' % cursor(first + size, job.job_id)
-        return told + b"}"
+            body += b',"cursor":"%b"' % cursor(first + size, job.job_id)
+        return body + b"}"
 
     def cancel(self, job_id: str, owner: str) -> None:
         """Take a job back: from now on it has no results, whether or not it was done. Raises Refusal (404)."""
@@ -171,7 +171,7 @@ class Jobs:
             job.state, job.found = "CANCELLED", []
 
 
-def select(lives: Lives, asked: Asked, known: datetime, seen: Callable[[Life], bool]) -> list[Life]:
+def select(lives: Lives, asked: JobQuery, known: datetime, seen: Callable[[Conversation], bool]) -> list[Conversation]:
     """Every conversation whose life, as the lake knows it at `known`, overlaps the interval; in order."""
     first = midnight(asked.start) if asked.from_start_of_day else asked.start - _LONGEST_LIFE
     found = (
@@ -185,12 +185,12 @@ def select(lives: Lives, asked: Asked, known: datetime, seen: Callable[[Life], b
     return arrange(found, asked.order, asked.order_by, known)[: asked.limit]
 
 
-def _encoded(life: Life, known: datetime) -> bytes:
+def _encoded(life: Conversation, known: datetime) -> bytes:
     return json.dumps(life.with_attributes(known), separators=(",", ":")).encode()
 
 
-def _size(told: str | None) -> int:
-    size = DEFAULT_PAGE if told is None else spelling.positive(told, "pageSize")
+def _size(value: str | None) -> int:
+    size = DEFAULT_PAGE if value is None else spelling.positive(value, "pageSize")
     if size > LARGEST_PAGE:
         raise bad_request(f"pageSize must be a number from 1 to {LARGEST_PAGE}.")
     return size
