@@ -1,7 +1,7 @@
 """The organisation over HTTP and WebSocket on loopback: a shell that lets requests in and sends answers out.
 
-What is answered is decided elsewhere: `rest` and what it calls for resources, `limits`, `sign_in` and `faults` for who
-is let in and what goes wrong.
+Answers are decided elsewhere: by `rest.routes` and the modules that it joins; `rest.rate_limit` and `rest.sign_in` say
+who is let in, and `faults` what goes wrong.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class Simulator:
             self.drift(self, self.request_counts[_DETAILS_QUERY])
 
     def truth(self, start: datetime, end: datetime) -> dict[str, dict[str, Any]]:
-        """What the platform would answer at this moment for conversations that started in [start, end), by id."""
+        """Records that the platform would give at this moment, of conversations that started in [start, end), by id."""
         now = self.now()
         self.world.grow(now)
         lives = self.world.between(start, end)
@@ -255,7 +255,7 @@ class Simulator:
             raise too_many(1) if status == 429 else Refusal(status)
 
     def _spent(self, request: web.Request, refusal: Refusal, headers: Mapping[str, str]) -> dict[str, str]:
-        """What a 429 says of the limit, where it is a fault that refuses: it is over, until the wait is."""
+        """Headers of the limit in a 429 that a fault makes: the limit is exceeded until the wait is over."""
         reset = refusal.headers.get("Retry-After", "60")
         if not request.path.startswith("/api/") or headers.get("inin-ratelimit-reset") == reset:
             return {}
@@ -284,7 +284,7 @@ class Simulator:
             self._act(self.faults.due(self.now()))
 
     async def _answer(self, request: web.Request, handler: Any, name: str) -> web.StreamResponse:
-        """What the organisation answers, and what those quirks make of it that wait for such a request."""
+        """Answer of the organisation, altered by the quirks that wait for such a request."""
         lines = self.faults.waiting(name, self.now())
         _SEEN.set(None)
         if not lines:
@@ -422,5 +422,5 @@ def _refused(request: web.Request, error: web.HTTPException) -> Refusal:
 
 
 def _there(request: web.Request) -> bool:
-    """Whether whoever asked is still there."""
+    """Say whether the client is still there."""
     return request.transport is not None and not request.transport.is_closing()

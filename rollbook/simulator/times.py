@@ -25,7 +25,7 @@ def midnight(at: datetime) -> datetime:
 
 
 def milliseconds(start: datetime, end: datetime) -> int:
-    """How many lie between two times."""
+    """Count the milliseconds between two times."""
     return (end - start) // timedelta(milliseconds=1)
 
 

@@ -37,7 +37,7 @@ _POISON: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryTrouble:
-    """What goes wrong. Shares of all events in 0..1, but for `reorder`: among how many neighbours the order is lost.
+    """Faults of delivery: shares of all events, from 0 to 1; `reorder`: among how many neighbours the order is lost.
 
     loss: never delivered (the platform or AWS gave it up). deaf: conversations of which nothing is delivered.
     repeats: delivered again, by AWS with the same id or by the platform with another. bundled: several in one message.
@@ -54,7 +54,7 @@ class DeliveryTrouble:
 
 @dataclass(slots=True)
 class Delivered:
-    """What became of the events: (topic, body) of what was delivered at least once, and of what never was."""
+    """Fate of the events: (topic, body) of each that was delivered at least once, and of each that never was."""
 
     sent: set[tuple[str, str]] = field(default_factory=set)
     lost: list[Event] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Delivered:
 
 
 class EventBridge:
-    """One integration. `take` is told of every event; `messages` gives what is to be delivered now.
+    """An integration. `take` gets every event; `messages` gives the messages that are due now.
 
     topics: templates, `*` stands for anything, as the integration's filter lists them. organization: its id.
     """
@@ -125,7 +125,7 @@ class EventBridge:
         return frames.encoded(envelope)
 
     def messages(self, *, all: bool = False) -> list[str]:
-        """What is to be delivered now, each a message's body. all: also what waits for neighbours to overtake it."""
+        """Message bodies that are due now. all: those too that wait for neighbours to overtake them."""
         keep = 0 if all else self._trouble.reorder - 1
         ready = self._shuffled(keep)
         self.delivered.messages += len(ready)

@@ -3,7 +3,7 @@
 A quirk has up to three parts. `see` changes what the organisation takes a request for (who asks, at which moment,
 which page). `refuse` answers in its place. `alter` makes another answer of the one that there is. Each answers None
 where it has nothing to do with the request, and then the fault is not counted as struck. Pure but for what they ask of
-the simulator; how an answer gets out is the server's.
+the organisation; the server sends the answer.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class OutgoingAnswer(NamedTuple):
 class SeenRequest:
     """A request as the organisation takes it. first: the same before any quirk saw it.
 
-    query: as `rest.Request` has it. address: bytes of path and query.
+    query: as `resources.Request` has it. address: bytes of path and query.
     """
 
     organisation: FaultyOrganisation
@@ -93,7 +93,7 @@ class SeenRequest:
 
     @property
     def interval(self) -> tuple[datetime, datetime] | None:
-        """What a details query, an aggregates query or a new job asks about."""
+        """Interval of a details query, an aggregates query or a new job."""
         try:
             return details_query.interval(self.json.get("interval"))
         except Refusal:
@@ -154,7 +154,7 @@ Alter = Callable[[SeenRequest, Parameters, OutgoingAnswer], "OutgoingAnswer | Re
 
 
 class Quirk(NamedTuple):
-    """What a kind does, in up to three parts."""
+    """Behaviour of a kind of fault, in up to three parts."""
 
     see: See | None = None
     refuse: Refuse | None = None
@@ -194,12 +194,12 @@ def choice(
 
 
 def falls(identity: str, share: float, seed: object = 0) -> bool:
-    """Whether an id falls into a share of all: the same id always does, or never, for the same seed."""
+    """Say whether an id falls into a share of all: for the same seed, the same id always does or never does."""
     return zlib.crc32(f"{seed} {identity}".encode(errors="replace")) < share * 2**32
 
 
 def chosen(given: Parameters) -> Callable[[str], bool]:
-    """Which conversations parameters mean: `ids`, or a `share` of all with `seed`."""
+    """Test for the conversations that parameters mean: `ids`, or a `share` of all with `seed`."""
     ids, share, seed = frozenset(given.get("ids", ())), float(given.get("share", 0)), given.get("seed", 0)
     return lambda identity: identity in ids or falls(identity, share, seed)
 
@@ -262,12 +262,12 @@ class Struck(NamedTuple):
 
     @property
     def quirk(self) -> Quirk:
-        """What it does."""
+        """Behaviour of the fault."""
         return QUIRKS[self.line.fault.kind]
 
     @property
     def parameters(self) -> Parameters:
-        """How it does it."""
+        """Parameters of the fault in the script."""
         return self.line.fault.parameters
 
     def spend(self) -> None:
@@ -287,7 +287,7 @@ def look(asked: SeenRequest, waiting: Sequence[Struck]) -> SeenRequest:
 
 
 def refusal(asked: SeenRequest, waiting: Sequence[Struck]) -> OutgoingAnswer | Refusal | None:
-    """What is answered in the organisation's place, if anything."""
+    """Answer that a fault gives in the organisation's place, if there is a fault that does."""
     for candidate in waiting:
         found = (
             candidate.quirk.refuse(asked, candidate.parameters)
@@ -301,7 +301,7 @@ def refusal(asked: SeenRequest, waiting: Sequence[Struck]) -> OutgoingAnswer | R
 
 
 def altered(asked: SeenRequest, waiting: Sequence[Struck], reply: OutgoingAnswer) -> OutgoingAnswer | Refusal:
-    """What becomes of an answer."""
+    """Answer after every fault has altered it."""
     for candidate in waiting:
         found = (
             candidate.quirk.alter(asked, candidate.parameters, reply)

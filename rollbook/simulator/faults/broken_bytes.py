@@ -1,7 +1,7 @@
 """Records that are not as they should be: bytes that are no JSON, and values that no model has.
 
-`bad_bytes` and `strange` are quirks (see `quirks`): the organisation's truth is well, its answers are not. `odd_record`
-changes the truth itself, so that every answer, filter and total knows the record as it has become.
+`bad_bytes` and `strange` are quirks (see `answer_faults`): the organisation's truth is well, its answers are not.
+`odd_record` changes the truth itself, so that every answer, filter and total knows the record as it has become.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can happen to an event between its making and its sending: lost, late, twice, out of order, strange. Pure.
+"""Faults of an event between its making and its sending: lost, late, twice, out of order, strange. Pure.
 
 Each alteration takes a share of the events, drawn from a seeded stream, for as long as it lasts. Knows no socket and no
 clock but the moment it is told.
@@ -25,7 +25,7 @@ Sent = tuple[timedelta, Event]
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
-    """One that is at work. share: of the events, 0 to 1. until: None for as long as nobody ends it.
+    """Fault that is at work on events. share: of the events, 0 to 1. until: None for as long as nobody ends it.
 
     seconds: how late, where it makes late. same_id: a duplicate keeps the CorrelationId. what: one of its spellings.
     """
@@ -61,7 +61,7 @@ class Alterations:
         return events
 
     def apply(self, event: Event, now: datetime) -> list[Sent]:
-        """What is sent for an event."""
+        """Events that are sent in the place of an event, and how late."""
         self._active = [alteration for alteration in self._active if alteration.until is None or alteration.until > now]
         sent: list[Sent] = [(NOW, event)]
         for alteration in self._active:
@@ -77,7 +77,7 @@ class Alterations:
         return [event]
 
     def holding(self, event: Event) -> bool:
-        """Whether it is held back."""
+        """Say whether an event is held back."""
         return event in self._held_back.get(event.conversation, ())
 
     def _altered(self, alteration: Alteration, late: timedelta, event: Event) -> Iterable[Sent]:

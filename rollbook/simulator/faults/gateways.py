@@ -1,6 +1,6 @@
-"""What stands between a client and the organisation and refuses: what is too much, a slice of time, a record, an id.
+"""Gateways between a client and the organisation that refuse: too large a request, a slice of time, a record, an id.
 
-Each is a quirk (see `quirks`), and each refuses in whatever spelling the script asks for: the platform's body, a
+Each is a quirk (see `answer_faults`), and each refuses in whatever spelling the script asks for: the platform's body, a
 gateway's HTML, plain text, nothing at all.
 """
 

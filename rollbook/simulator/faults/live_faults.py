@@ -174,7 +174,7 @@ def contradict(live: LiveSide, *, share: float = 0.1, minutes: float | None = No
 
 
 def strange(live: LiveSide, *, what: str = "field", share: float = 0.1, minutes: float | None = None) -> None:
-    """What no model has, in a share of the events. what: field, enum (a state or medium), topic (one more event)."""
+    """Things that no model has, in a share of events. what: field, enum (a state or medium), topic (one more event)."""
     _begin(live, f"strange_{what}", share, minutes)
 
 

@@ -1,6 +1,6 @@
-"""What the faults of a script do to the organisation: one function for each kind that spoils no answer by itself.
+"""Effects of a script's faults on the organisation: a function for each kind that spoils no answer by itself.
 
-A further kind is a `faults.Kind` that is registered, and a function in this table.
+A further kind is a `script.Kind` that is registered, and a function in this table.
 """
 
 from __future__ import annotations

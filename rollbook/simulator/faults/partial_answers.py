@@ -1,8 +1,8 @@
 """Answers that lack something and do not say so: empty, an error with status 200, a part of the index, an old state.
 
-Each is a quirk (see `quirks`). What is away or old is so for one request and its answer, so that a script's `path`,
-`at` and `until` say where and for how long, and an answer agrees with itself: totals, order and pages are those of
-what it has.
+Each is a quirk (see `answer_faults`). What is away or old is so for one request and its answer, so that a script's
+`path`, `at` and `until` say where and for how long, and an answer agrees with itself: totals, order and pages are those
+of what it has.
 """
 
 from __future__ import annotations

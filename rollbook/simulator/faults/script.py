@@ -1,8 +1,8 @@
 """A script of faults: what goes wrong, when, and for how long.
 
 Pure. A fault has a kind; the kinds stand in a table to which others can be added (`register`). Some kinds spoil the
-answer to a request, others happen to the organisation; what the latter do is in `mischief`. Which requests there are
-and what time it is come in as arguments.
+answer to a request, others happen to the organisation; the latter are in `organisation_faults`. Which requests there
+are and what time it is come in as arguments.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class ScriptError(ValueError):
 class Kind(NamedTuple):
     """A sort of fault. takes: parameter and type (a key of `_TYPES`; a trailing `!`: it must be given).
 
-    chooses: it looks at the request or its answer, and strikes only what it is about (see `quirks`); what it leaves
-    alone is not counted as struck. check: raises ScriptError for parameters that do not go together.
+    chooses: it looks at the request or its answer, and strikes only what it is about (see `answer_faults`); what it
+    leaves alone is not counted as struck. check: raises ScriptError for parameters that do not go together.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True)
 class Fault:
-    """One line of a script.
+    """Entry of a script.
 
     path: pattern of `METHOD /path` (`*` matches anything); None: it waits for no request. after: how many matching
     requests pass first. count: how many are struck; None: all. at, until: moments of the organisation's clock, or
@@ -221,7 +221,7 @@ class PlayedFault:
 
     @property
     def spent(self) -> bool:
-        """Whether it has struck as often as it may."""
+        """Say whether it has struck as often as it may."""
         return self.fault.count is not None and self.struck >= self.fault.count
 
 
@@ -235,7 +235,7 @@ class Script:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        """One more, while it is played."""
+        """Add a fault while the script is played."""
         self._lines.append(PlayedFault(fault, self._moment(fault.at), self._moment(fault.until)))
 
     def _moment(self, value: datetime | float | None) -> datetime | None:
@@ -288,7 +288,7 @@ class Script:
 
 
 class Effect(NamedTuple):
-    """What becomes of an answer. delay: real seconds. cut: the part of the body that arrives.
+    """Changes to an answer. delay: real seconds. cut: the part of the body that arrives.
 
     date_off: seconds that its Date header is ahead; None: it has none.
     """
@@ -301,7 +301,7 @@ class Effect(NamedTuple):
 
 
 def effect(faults: Sequence[Fault]) -> Effect:
-    """What the faults of a request do to its answer, together."""
+    """Join the changes that the faults of a request make to its answer."""
     found = Effect()
     for kind, given in ((fault.kind, fault.parameters) for fault in faults):
         if kind == "slow":

@@ -1,6 +1,6 @@
 """Answers that make no progress or have no end: cursors that stand still, trickles, bodies without end, gzip bombs.
 
-Each is a quirk (see `quirks`). Seconds are real ones.
+Each is a quirk (see `answer_faults`). Seconds are real ones.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ AVAILABILITY: Final = "v2.analytics.conversations.details.jobs.availability"
 
 
 class ActivityEvent(NamedTuple):
-    """One event. body: JSON text."""
+    """Event of a topic that says what goes on. body: JSON text."""
 
     topic: str
     template: str
@@ -47,7 +47,7 @@ class ActivityEvents:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody hears any."""
+        """Say whether any such topic has a subscriber."""
         return bool(self._subscribed)
 
     def begin(self, at: datetime) -> None:
@@ -62,13 +62,13 @@ class ActivityEvents:
             pass
 
     def by_itself(self, at: datetime) -> Iterator[ActivityEvent]:
-        """What has changed without a conversation's doing."""
+        """Events of changes that no conversation caused."""
         if self._subscribed and (self._looked is None or at - self._looked >= _EVERY):
             self._looked = at
             yield from self._changed(list(self._subscribed), at)
 
     def of(self, owners: Iterable[str], at: datetime) -> Iterator[ActivityEvent]:
-        """What a change means for users and queues (their ids)."""
+        """Events that a change causes on topics of users and queues. owners: their ids."""
         if self._subscribed:
             concerned = set(owners)
             yield from self._changed(

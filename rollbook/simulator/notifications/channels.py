@@ -22,7 +22,7 @@ _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class Refused(Exception):
-    """What the API says no to. status: of HTTP; code, text: the error body's. about: topics it is about."""
+    """Refusal of a request. status: of HTTP; code, text: the error body's. about: the topics that it names."""
 
     def __init__(self, status: int, code: str, text: str, about: Sequence[str] = ()) -> None:
         super().__init__(text)
@@ -53,7 +53,7 @@ def _invalid(about: Iterable[str]) -> Refused:
 
 @dataclass(slots=True, eq=False)
 class Channel:
-    """One channel. topics: each subscription as it was asked for, with the topics that it stands for and may hear.
+    """Channel of a client. topics: each subscription as it was asked for, with the topics that are delivered for it.
 
     used: when it last did something. connected: a socket is open on it (told by whoever has the sockets).
     """
@@ -77,7 +77,7 @@ def _ignore(_channel: Channel, _why: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """One entity of the answer to a subscription, and the topics that the channel gets for it."""
+    """Entity of the answer to a subscription, and the topics that the channel gets for it."""
 
     entity: dict[str, Any]
     permitted: tuple[str, ...] = ()
@@ -224,7 +224,7 @@ class Channels:
     # Judging
 
     def _judge(self, asked: Sequence[str], *, ignore: bool) -> list[_Answer]:
-        """What becomes of each. `ignoreErrors` forgives permissions only; a topic that is none fails every batch."""
+        """Judge each topic. `ignoreErrors` forgives permissions only; a topic that does not exist fails every batch."""
         names = list(dict.fromkeys(asked))
         found = {name: [(topic_name, find(topic_name)) for topic_name in expand(name)] for name in names}
         bad = [name for name, each in found.items() if len(name) > LONGEST or any(topic is None for _, topic in each)]
@@ -242,7 +242,7 @@ class Channels:
         return answers
 
     def _answers(self, name: str, each: list[tuple[str, Topic]]) -> list[_Answer]:
-        """One for the subscription, and one for each topic of a combined one that is refused alone."""
+        """Answer for the subscription, and for each topic of a combined subscription that is refused alone."""
         missing = {topic_name: self._missing(topic_name, topic) for topic_name, topic in each}
         permitted = tuple(topic_name for topic_name, lacks in missing.items() if not lacks)
         if not permitted:

@@ -119,7 +119,7 @@ _MOMENT: Final = timedelta(milliseconds=300)
 
 @dataclass(frozen=True, slots=True)
 class DetailEvent:
-    """One event: its time, its member of the topic, its body."""
+    """Detail event: its time, its member of the topic, its body."""
 
     at: datetime
     member: str

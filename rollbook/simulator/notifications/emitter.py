@@ -41,7 +41,7 @@ _QUEUE, _USER, _DETAIL = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. at: when what it tells happened; body: JSON text; template: the topic with `{id}`."""
+    """Event that is sent. at: the time of the change; body: JSON text; template: the topic with `{id}`."""
 
     at: datetime
     topic: str

@@ -1,4 +1,4 @@
-"""What goes over the wire: frames of the notification socket, and EventBridge's envelope. Pure.
+"""Texts that go over the wire: frames of the notification socket, and EventBridge's envelope. Pure.
 
 Shapes are those of the notification reference, 3.1, 3.2 and 5.2. Bodies come from elsewhere, as JSON text where they
 are sent to many.

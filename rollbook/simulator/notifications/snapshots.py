@@ -116,7 +116,7 @@ def scene(record: Record, at: str, *, passing: bool = False) -> Scene:
 
 
 def passes(record: Record, at: str) -> bool:
-    """Whether somebody with after-call work to do disconnects at this moment: then two snapshots are told of it."""
+    """Say whether somebody with after-call work to do disconnects at this moment: then it has two snapshots."""
     for participant in record["participants"]:
         for session in participant["sessions"]:
             ends = {"": "", "wrapup": ""}
@@ -212,7 +212,7 @@ def _participant(party: Party, now: Scene) -> dict[str, Any]:
 
 
 def _wrapping(party: Party) -> dict[str, Any]:
-    """Whether after-call work is expected and, once they have disconnected, how it stands."""
+    """Fields of after-call work: whether it is expected and, after they have disconnected, its state."""
     body: dict[str, Any] = {
         "wrapupRequired": party.staff and party.connected is not None,
         "wrapupExpected": party.staff,

@@ -27,7 +27,7 @@ _PATIENCE: Final = 1.0  # real seconds that a sender waits for a full socket to 
 
 
 class OpenSocket:
-    """One open socket, and the frames that wait for it.
+    """Socket that is open, and the frames that wait for it.
 
     beats, answers, carries: whether it sends heartbeats, answers what its client says, and carries events; a fault
     turns them off.

@@ -1,4 +1,4 @@
-"""Which topics there are: their templates, transports and permissions, and how a subscription names them. Pure.
+"""Topics of the platform: their templates, transports and permissions, and how a subscription names them. Pure.
 
 Only what concerns conversations stands here. The platform publishes templates and bodies; which transports and
 permissions a topic has is told by a live `availabletopics` alone, so most permissions here are the nearest that the

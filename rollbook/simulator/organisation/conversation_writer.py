@@ -1,6 +1,6 @@
-"""What can happen in a conversation, scene by scene: flows, queues, alerts, talks, transfers, work after it.
+"""Scenes of a conversation: flows, queues, alerts, talks, transfers, work after it.
 
-How a leg is spelled is in `legs`; which scenes follow each other is in `plots`; who learns of it when is in `life`.
+`participants` spells a leg; `conversation_kinds` puts the scenes in order; `known_when` says when analytics knows them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Cast(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """What a conversation is written from."""
+    """Plan from which a conversation is written."""
 
     conversation_id: str
     start: datetime
@@ -85,7 +85,7 @@ class Story:
     # Small moves
 
     def chance(self, part: float) -> bool:
-        """Whether something happens that does so in this part of all cases."""
+        """Draw whether something happens that happens in this part of all cases."""
         return self.draw.random() < part
 
     def spend(self, least: float, most: float) -> datetime:
@@ -102,7 +102,7 @@ class Story:
         return leg
 
     def describe(self, leg: Leg) -> None:
-        """What the medium adds to a session."""
+        """Add the fields of the medium to a session."""
         if leg.media == "voice":
             participants.describe_voice(leg, self.draw, self.number)
         elif leg.media == "message":

@@ -59,7 +59,7 @@ def tasks(world: World, at: datetime) -> list[OngoingSession]:
 
 
 def _goes_on(life: Conversation, at: datetime) -> bool:
-    """Whether it has begun and something is still to come, or it never ends. Writes no record that it need not."""
+    """Say whether it has begun and has changes ahead, or never ends. Writes no record without need."""
     if not life.start <= at < life.over_by:
         return False
     return life.changes[-1] > at or "conversationEnd" not in life.record
@@ -121,7 +121,7 @@ def presence(user: str, at: datetime) -> dict[str, Any]:
 
 
 def _shift(user: str, at: datetime) -> tuple[bool, datetime]:
-    """Whether a user has a break, and since when that is so."""
+    """Say whether a user has a break, and since when that is so."""
     own = zlib.crc32(user.encode()) % _SHIFT
     minutes = (at - midnight(at)) // timedelta(minutes=1)
     into = (minutes - own) % _SHIFT

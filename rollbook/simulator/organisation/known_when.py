@@ -1,4 +1,4 @@
-"""What analytics knows of a conversation at a moment.
+"""Knowledge of analytics about a conversation at a moment.
 
 A record holds a whole life. Seen at a moment, segments that have not begun are not there, those that go on have no
 end, metrics and audio appear after they were emitted, and everything a delay later: that of the conversation's
@@ -26,7 +26,7 @@ _OF_WRAP_UP = ("tAcw", "tHandle")
 
 
 class History(NamedTuple):
-    """What a life is made of."""
+    """Everything that will ever be known of a conversation, and when."""
 
     record: dict[str, Any]
     attributes: Mapping[str, Mapping[str, str]] = {}  # by participantId; only jobs tell them
@@ -37,7 +37,7 @@ class History(NamedTuple):
 
 
 class Conversation:
-    """One conversation: its whole record, and when what of it is known. `extra`: seconds until it is indexed."""
+    """Conversation with its whole record, and when its parts become known. `extra`: seconds until it is indexed."""
 
     def __init__(self, record: dict[str, Any], indexed_after: float = 0.0) -> None:
         start = moment(record["conversationStart"])
@@ -52,7 +52,7 @@ class Conversation:
         write: Callable[[], History],
         over_by: datetime,
     ) -> Conversation:
-        """One whose record is written when somebody first looks: a large past costs nothing until it is read."""
+        """Conversation whose record is written at the first look: a large past costs nothing until it is read."""
         life = cls.__new__(cls)
         life._plan(conversation_id, start, indexed_after, write, over_by)
         return life
@@ -143,7 +143,7 @@ class Conversation:
     # At a moment
 
     def visible(self, now: datetime) -> bool:
-        """Whether analytics knows of it."""
+        """Say whether analytics knows of it."""
         return now >= self.known_from
 
     def stage(self, now: datetime) -> int:
@@ -214,14 +214,14 @@ class Conversation:
         return end
 
     def goes_on(self, start: datetime, now: datetime) -> bool:
-        """Whether, as far as is known, it has not ended before `start`. Reads no record that it need not."""
+        """Say whether, as far as is known, it has not ended before `start`. Reads no record without need."""
         if self.over_by < min(start, now) - _LATE:
             return False
         end = self.known_end(now)
         return end is None or end >= text(start)
 
     def derived(self, now: datetime, key: object, make: Callable[[], T]) -> T:
-        """What `make` works out from what is known now, kept under a key until more is known."""
+        """Result of `make` for the present state of knowledge, kept under a key until more is known."""
         stage = self.stage(now)
         if self._derived[0] != stage or len(self._derived[1]) > _KEPT:
             self._derived = stage, {}

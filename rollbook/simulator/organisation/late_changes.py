@@ -1,4 +1,4 @@
-"""What is added to a record, or corrected in it, long after the conversation ended.
+"""Additions to a record, and corrections of it, long after the conversation ended.
 
 Evaluations, surveys, resolutions, and the platform's nightly reprocessing of what is at least 48 hours old. Few
 conversations have any. Answers whole records with the time from which each holds; knows nothing of who asks.
@@ -26,7 +26,7 @@ _OLD: Final = timedelta(hours=48)
 
 
 def aftermath(record: Record, final: datetime, cast: Cast, draw: random.Random) -> list[tuple[datetime, Record]]:
-    """What becomes of a finished record. final: when it is all known. Ascending by time."""
+    """Later versions of a finished record. final: when it is all known. Ascending by time."""
     patches: list[tuple[datetime, Patch]] = []
     if draw.random() < REWRITTEN:
         seed = draw.getrandbits(64)

@@ -1,4 +1,4 @@
-"""One party's part in a conversation, as details records spell it: participant, session, segments, metrics, audio.
+"""Part of a participant in a conversation, as details records spell it: participant, session, segments, metrics, audio.
 
 Knows the shapes of each media type and how to write a stretch of time; knows nothing of what happens in a conversation.
 """
@@ -95,7 +95,7 @@ class Leg:
 
 
 def describe_voice(leg: Leg, draw: random.Random, number: Mapping[str, str]) -> None:
-    """What a voice session carries: numbers, edge, SIP call."""
+    """Add the fields of a voice session: numbers, edge, SIP call."""
     leg.session |= {
         "ani": number["ani"],
         "dnis": number["dnis"],
@@ -108,7 +108,7 @@ def describe_voice(leg: Leg, draw: random.Random, number: Mapping[str, str]) -> 
 
 
 def describe_routing(leg: Leg, draw: random.Random, users: list[dict[str, Any]]) -> None:
-    """What routing leaves behind: skills, who was eligible, who was proposed and with which score."""
+    """Add the fields that routing leaves: skills, who was eligible, who was proposed and with which score."""
     size = draw.randrange(10, 34)
     ranked = [draw.choice(users)["id"] for _ in range(size)]
     leg.session |= {
@@ -131,7 +131,7 @@ def scores(draw: random.Random, users: list[dict[str, Any]]) -> list[dict[str, A
 
 
 def describe_message(leg: Leg, draw: random.Random, guest: str) -> None:
-    """What a message session carries: addresses, kind, delivery."""
+    """Add the fields of a message session: addresses, kind, delivery."""
     leg.session |= {
         "addressFrom": guest,
         "addressTo": "deployment-1",
@@ -144,7 +144,7 @@ def describe_message(leg: Leg, draw: random.Random, guest: str) -> None:
 
 
 def describe_email(leg: Leg, sender: str) -> None:
-    """What an email session carries: addresses and copies."""
+    """Add the fields of an email session: addresses and copies."""
     leg.session |= {
         "addressFrom": sender,
         "addressOther": sender,
@@ -156,7 +156,7 @@ def describe_email(leg: Leg, sender: str) -> None:
 
 
 def describe_callback(leg: Leg, number: Mapping[str, str], due: datetime, script: str) -> None:
-    """What a callback session carries: whom, when, with which script."""
+    """Add the fields of a callback session: whom to call, when, with which script."""
     leg.session |= {
         "callbackNumbers": [number["ani"].removeprefix("tel:")],
         "callbackScheduledTime": text(due),

@@ -1,7 +1,7 @@
-"""What few organisations have, for `variety`: chats, video calls, a campaign's calls, fields that are seldom filled.
+"""Conversations that few organisations have, for `variety`: chats, video, a campaign's calls, seldom filled fields.
 
-Names and values are those of the platform's SDK. Kept apart from `plots`, so that an organisation without it is the
-same as ever for the same seed.
+Names and values are those of the platform's SDK. Kept apart from `conversation_kinds`, so that an organisation without
+it is the same as ever for the same seed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ PLOTS: Final[dict[str, Callable[[Story], None]]] = {"chat": _chat, "video": _cha
 
 
 def describe_chat(leg: Leg, draw: random.Random) -> None:
-    """What a chat session carries: its room, and the visitor's journey."""
+    """Add the fields of a chat session: its room, and the visitor's journey."""
     leg.session |= {
         "roomId": f"{identity(draw)}@conference.simulated.example",
         "journeyCustomerId": identity(draw),
@@ -82,7 +82,7 @@ def describe_chat(leg: Leg, draw: random.Random) -> None:
 
 
 def describe_video(leg: Leg, draw: random.Random) -> None:
-    """What a video session carries: its room."""
+    """Add the fields of a video session: its room."""
     room = identity(draw)
     leg.session |= {"videoRoomId": room, "videoAddressSelf": f"{room}@simulated.example", "sharingScreen": False}
 

@@ -72,7 +72,7 @@ class World:
         return made
 
     def add(self, life: Conversation) -> None:
-        """One more conversation, wherever it starts."""
+        """Take in a conversation, wherever it starts."""
         at = bisect.bisect_right(self.starts, life.start)
         self.starts.insert(at, life.start)
         self.lives.insert(at, life)
@@ -94,11 +94,11 @@ class World:
                 life.delay(more)
 
     def between(self, start: datetime, end: datetime) -> list[Conversation]:
-        """What starts in [start, end), ascending by start."""
+        """Conversations that start in [start, end), ascending by start."""
         return self.lives[bisect.bisect_left(self.starts, start) : bisect.bisect_left(self.starts, end)]
 
     def changes(self, after: datetime, until: datetime) -> list[tuple[datetime, Conversation]]:
-        """What happens in (after, until], in the order of time: for telling it live.
+        """Changes in (after, until], in the order of time: for reporting them live.
 
         Made for a caller whose `after` is its last `until`: conversations that are over by then are looked at no more.
         """

@@ -1,4 +1,4 @@
-"""How the platform says no: a status, a code and a sentence, as its ErrorBody has them.
+"""Refusals of the platform: a status, a code and a sentence, as its ErrorBody has them.
 
 Texts and codes are those of the platform's published error tables; where no source names one, it is marked as assumed.
 Decides nothing about when to refuse.

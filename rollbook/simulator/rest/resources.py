@@ -1,6 +1,6 @@
-"""What a resource is: a request that was let in, an answer, and the route between them.
+"""Parts of a resource: a request that was let in, an answer, and the route between them.
 
-Knows no HTTP library and no resource; which there are is in `rest` and in the modules that it joins.
+Knows no HTTP library and no resource; the resources are in `rest.routes` and in the modules that it joins.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Request(NamedTuple):
 
 
 class JsonAnswer(NamedTuple):
-    """What is sent back; `body` is JSON, or empty."""
+    """Answer of a handler; `body` is JSON, or empty."""
 
     status: int
     body: bytes
@@ -84,7 +84,7 @@ def decoded(body: bytes) -> Any:
 
 
 def sees(client: Client, life: Conversation) -> bool:
-    """Whether a client's divisions include one of the conversation's, and no part of the index is away that has it."""
+    """Say whether a client sees a conversation: they share a division, and its part of the index is not away."""
     if client.misses is not None and client.misses(life.id):
         return False
     return client.divisions is None or not client.divisions.isdisjoint(life.record["divisionIds"])

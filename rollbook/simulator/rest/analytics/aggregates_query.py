@@ -70,7 +70,7 @@ class AggregatesQuery(NamedTuple):
 
 
 class Emitted(NamedTuple):
-    """One metric that happened, with what it may be grouped by."""
+    """Value of a metric at its time, with the dimensions that it may be grouped by."""
 
     name: str
     at: datetime

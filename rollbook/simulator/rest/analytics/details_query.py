@@ -56,19 +56,21 @@ class Lives(Protocol):
     """Where conversations are kept."""
 
     def between(self, start: datetime, end: datetime) -> list[Conversation]:
-        """What starts in [start, end), ascending by start."""
+        """Conversations that start in [start, end), ascending by start."""
 
 
 class Jitter(NamedTuple):
-    """How `totalHits` errs while the interval includes recent data: by so many hits at most. 0: it does not."""
+    """Error of `totalHits` while the interval includes recent data: by so many hits at most. 0: it does not."""
 
     most: int = 0
     recent: timedelta = timedelta(minutes=1)
 
 
 class Paging(NamedTuple):
-    """What is not documented of pages. most_rows: of one, however many are asked for. counts_nothing: an answer without
-    conversations has `totalHits`, otherwise it is `{}`."""
+    """Undocumented behaviour of pages. most_rows: of a page, however many are asked for.
+
+    counts_nothing: an answer without conversations has `totalHits`, otherwise it is `{}`.
+    """
 
     most_rows: int = LARGEST_PAGE
     counts_nothing: bool = False
@@ -176,7 +178,7 @@ def select(
 
 
 def _going_on(lives: Lives, query: DetailsQuery, now: datetime) -> Iterable[Conversation]:
-    """What started earlier on the first day and, as far as is known, goes on into the interval."""
+    """Conversations that started earlier on the first day and, as far as is known, go on into the interval."""
     return (life for life in lives.between(midnight(query.start), query.start) if life.goes_on(query.start, now))
 
 
@@ -186,7 +188,7 @@ def known_facts(life: Conversation, now: datetime) -> Facts:
 
 
 def holds(life: Conversation, wanted: Filters, now: datetime) -> bool:
-    """Whether it is among those that filters ask for."""
+    """Say whether filters ask for the conversation."""
     return life.derived(now, wanted.text, lambda: filters.holds(wanted, known_facts(life, now)))
 
 
@@ -223,7 +225,7 @@ def answer(
     draw: random.Random,
     paging: Paging | None = None,
 ) -> bytes:
-    """One page, as JSON. Past the last page, and where nothing is found, it has no conversations."""
+    """Write a page as JSON. Past the last page, and where nothing is found, it has no conversations."""
     paging = paging or Paging()
     size = min(query.size, paging.most_rows)
     page = found[(query.number - 1) * size : query.number * size]

@@ -1,4 +1,4 @@
-"""What a details query may ask about: the names of dimensions and metrics, and where a record has their values.
+"""Dimensions and metrics that a details query may ask about: their names, and where a record has their values.
 
 Names are those of the API's own models. Knows no filter and no clock.
 """
@@ -101,7 +101,7 @@ def spelled(value: object) -> str:
 
 
 def values(row: Mapping[str, Any], dimension: str) -> Values:
-    """What a row has for a dimension."""
+    """Values that a row has for a dimension."""
     if dimension == "scoredAgentId":
         return frozenset(agent["scoredAgentId"] for agent in row.get("scoredAgents", ()))
     found = row.get(_LISTS.get(dimension, dimension))

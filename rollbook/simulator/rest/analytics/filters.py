@@ -42,7 +42,7 @@ _OF_PREDICATE: Final = frozenset(
 
 
 class Grammar(NamedTuple):
-    """What a list of filters may name. absent: what the platform has besides, and the simulator has not."""
+    """Names that a list of filters may use. absent: names that the platform has and the simulator has not."""
 
     dimensions: frozenset[str]
     metrics: frozenset[str]
@@ -59,7 +59,7 @@ GRAMMARS: Final[Mapping[str, Grammar]] = {
 
 
 class Predicate(NamedTuple):
-    """One condition. kind: dimension, metric or property."""
+    """Condition of a filter. kind: dimension, metric or property."""
 
     kind: str
     name: str
@@ -181,12 +181,12 @@ def _number(value: object) -> float:
 
 
 def holds(filters: Filters, facts: Facts) -> bool:
-    """Whether a record is among those asked for."""
+    """Say whether filters ask for a record."""
     return all(_row_holds(key, wanted, facts) for key, several in filters.lists.items() for wanted in several)
 
 
 def row_matches(wanted: Filter, row: Row) -> bool:
-    """Whether a row is among those that a filter asks for."""
+    """Say whether a filter asks for a row."""
     return _matches(wanted, lambda predicate: _row(predicate, row))
 
 

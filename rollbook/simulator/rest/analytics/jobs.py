@@ -29,7 +29,7 @@ _LONGEST_LIFE: Final = timedelta(days=400)  # what started earlier is not looked
 
 
 class JobRules(NamedTuple):
-    """How the jobs behave. lag: of the lake. seconds: least time until a job is done. Others are assumed limits."""
+    """Behaviour of the jobs. lag: of the lake. seconds: least time until a job is done. Others are assumed limits."""
 
     lag: timedelta = timedelta(hours=6)
     step: timedelta = timedelta(minutes=1)  # the watermark moves by steps
@@ -53,7 +53,7 @@ class JobQuery(NamedTuple):
 
 @dataclass
 class Job:
-    """One job. owner: the client that may see it. began: seconds of the forward clock."""
+    """Asynchronous job. owner: the client that may see it. began: seconds of the forward clock."""
 
     job_id: str
     owner: str
@@ -91,7 +91,7 @@ class Jobs:
         self.doomed: list[tuple[datetime, datetime, str]] = []  # every job whose interval touches it fails, and says so
 
     def watermark(self, now: datetime) -> datetime:
-        """What happened before is in the lake."""
+        """Time before which everything is in the lake."""
         behind = now - self.rules.lag
         return behind - (behind - midnight(behind)) % self.rules.step
 
@@ -143,7 +143,7 @@ class Jobs:
         return job
 
     def status(self, job_id: str, owner: str) -> dict[str, str]:
-        """How far a job is. Raises Refusal (404)."""
+        """Say how far a job is. Raises Refusal (404)."""
         job = self._find(job_id, owner)
         body = {"state": job.state, "submissionDate": text(job.submitted)}
         if job.completed is not None:
@@ -197,7 +197,7 @@ def _size(value: str | None) -> int:
 
 
 def cursor(position: int, job_id: str) -> bytes:
-    """How a place in a job's results is named."""
+    """Name for a place in a job's results."""
     return base64.urlsafe_b64encode(f"{job_id}:{position}".encode())
 
 

@@ -21,7 +21,7 @@ _DESCENDING: Final = {"asc": False, "ascending": False, "desc": True, "descendin
 
 
 class ListRules(NamedTuple):
-    """How a list answers.
+    """Parameters that a list knows.
 
     filters: parameter and what it asks of an entity. sort: the field that orders the list; None: it has the order in
     which it was made until `sortOrder` or `sortBy` is given. sort_by: fields that `sortBy` may name. absent: parameters
@@ -35,7 +35,7 @@ class ListRules(NamedTuple):
 
 
 def page(entities: Sequence[Entity], query: Mapping[str, str], path: str) -> dict[str, Any]:
-    """One page of a list, with the addresses of its neighbours. Raises Refusal (400)."""
+    """Write a page of a list, with the addresses of its neighbours. Raises Refusal (400)."""
     size, number = (_number(query, name, default) for name, default in (("pageSize", DEFAULT_PAGE), ("pageNumber", 1)))
     if size > LARGEST_PAGE:
         raise bad_request(f"pageSize may not exceed {LARGEST_PAGE}.")

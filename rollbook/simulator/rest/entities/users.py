@@ -105,7 +105,7 @@ def _expanded(organisation: Organisation, request: Request, user: Entity, wanted
 
 
 def _wanted(query: Mapping[str, str]) -> list[str]:
-    """What `expand` asks for. Raises Refusal."""
+    """Parts that `expand` asks for. Raises Refusal."""
     given = [name.strip() for name in query.get("expand", "").split(",")]
     wanted = [spelling.chosen(name, _EXPANDS, "expand") for name in given if name]
     if "presence" in wanted and query.get("integrationPresenceSource"):
