@@ -280,7 +280,7 @@ def _communication(leg: SessionState, party: Party, now: Scene) -> dict[str, Any
     return body | _OF_MEDIUM.get(leg.medium, _nothing)(leg, now)
 
 
-def _nothing(_one: SessionState, _now: Scene) -> dict[str, Any]:
+def _nothing(_leg: SessionState, _now: Scene) -> dict[str, Any]:
     return {}
 
 
