@@ -366,7 +366,7 @@ class Oracle:
     def _slid(self, of_proof: list[Shown]) -> bool:
         first, last = min(one.at for one in of_proof), max(one.at for one in of_proof)
         acts = [kind for at, kind in self.moved if first <= at <= last]
-        entered = any(first < self._known(life) <= last for life in self.simulator.world.lives)
+        entered = any(first < self._known(life) <= last for life in self.simulator.world.conversations)
         left = any(kind in ("hide", "forget", "shift") for kind in acts)
         return "shift" in acts or (left and (entered or "unhide" in acts))
 

@@ -82,7 +82,7 @@ class Month:
         simulator = self.simulator
         now = simulator.now()
         simulator.world.grow(now)
-        lives = simulator.world.lives
+        lives = simulator.world.conversations
         for life in lives[self.seen :]:
             for at in {life.changes[0], life.changes[len(life.changes) // 2], life.changes[-1]}:
                 heapq.heappush(self.coming, (at, life.id))

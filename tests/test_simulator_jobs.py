@@ -173,7 +173,7 @@ def test_a_job_answers_what_was_active_as_the_lake_knows_it(first: int, hours: i
 
     office = Office(lag=timedelta(hours=lag))
     found = office.rows({"interval": f"{text(start)}/{text(end)}"})
-    expected = {life.id: life.view(known) for life in WORLD.lives if meant(life)}
+    expected = {life.id: life.view(known) for life in WORLD.conversations if meant(life)}
     assert [one["conversationId"] for one in found] == list(expected)
     for one in found:
         bare = [{key: value for key, value in told.items() if key != "attributes"} for told in one["participants"]]

@@ -408,7 +408,7 @@ class World:
             lag=timedelta(seconds=plan.lag),
             settle_after=timedelta(seconds=plan.settle_after),
         )
-        self._lives = list(self.simulator.world.lives)
+        self._lives = list(self.simulator.world.conversations)
         self._to_hear = self._notifications()
         self._heard: list[tuple[str, datetime]] = []
         self.oracle = Oracle(
@@ -449,7 +449,7 @@ class World:
         )
         simulator.world.grow(plan.start + span)
         simulator.world._per_hour = 0  # no more of them, however long it lasts
-        for life in simulator.world.lives:
+        for life in simulator.world.conversations:
             if falls(life.id, plan.late, "late"):
                 life.delay(timedelta(seconds=plan.late_by))
         return simulator
@@ -684,12 +684,12 @@ class World:
     def _change(self, step: Step) -> None:
         """What has ended is corrected afterwards."""
         now = self.simulator.now()
-        for life in self.simulator.world.lives:
+        for life in self.simulator.world.conversations:
             if life.final <= now and self._draw.random() < step.seconds:
                 life.revise(now, rewritten(life.view(now), self._draw))
 
     def _forget(self, step: Step) -> None:
-        for life in list(self.simulator.world.lives):
+        for life in list(self.simulator.world.conversations):
             if life.visible(self.simulator.now()) and self._draw.random() < step.seconds:
                 self.simulator.world.forget(life.id)
 

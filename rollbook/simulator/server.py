@@ -176,8 +176,12 @@ class Simulator:
         """Records that the platform would give at this moment, of conversations that started in [start, end), by id."""
         now = self.now()
         self.world.grow(now)
-        lives = self.world.between(start, end)
-        return {life.id: life.view(now) for life in lives if life.visible(now) and routes.sees(self.client, life)}
+        conversations = self.world.between(start, end)
+        return {
+            conversation.id: conversation.view(now)
+            for conversation in conversations
+            if conversation.visible(now) and routes.sees(self.client, conversation)
+        }
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._gate], client_max_size=LARGEST_BODY)

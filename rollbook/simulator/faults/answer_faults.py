@@ -120,7 +120,7 @@ class SeenRequest:
             query,
             self.now,
             reading=organisation.reading,
-            seen=lambda life: life.id not in organisation.hidden and sees(self.client, life),
+            seen=lambda conversation: conversation.id not in organisation.hidden and sees(self.client, conversation),
         )
 
     @property

@@ -27,7 +27,9 @@ def _revoke(organisation: FaultyOrganisation, _: Mapping[str, Any]) -> None:
 def _hide(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
     draw = random.Random(given.get("seed", 0))
     organisation.hidden.update(given.get("ids", ()))
-    organisation.hidden.update(life.id for life in organisation.world.lives if draw.random() < given.get("share", 0))
+    organisation.hidden.update(
+        conversation.id for conversation in organisation.world.conversations if draw.random() < given.get("share", 0)
+    )
 
 
 def _unhide(organisation: FaultyOrganisation, _: Mapping[str, Any]) -> None:
@@ -71,9 +73,11 @@ def _index_lag(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> No
 
 
 def _odd_record(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
-    for life in organisation.world.lives:
-        if life.id in given.get("ids", ()) or falls(life.id, given.get("share", 0), given.get("seed", 0)):
-            life.be_odd(ODD[given["what"]])
+    for conversation in organisation.world.conversations:
+        if conversation.id in given.get("ids", ()) or falls(
+            conversation.id, given.get("share", 0), given.get("seed", 0)
+        ):
+            conversation.be_odd(ODD[given["what"]])
 
 
 def _live(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:

@@ -145,29 +145,29 @@ class Emitter:
         if len(every) == len(self._known) or not (self.everything or self._subscribed):
             return  # what nobody hears need not be written: a large past is looked at when somebody begins to listen
         fresh = list(itertools.islice(every.values(), len(self._known), None))
-        if any(life.id in self._known for life in fresh) or len(fresh) + len(self._known) != len(every):
+        if any(conversation.id in self._known for conversation in fresh) or len(fresh) + len(self._known) != len(every):
             self._known &= every.keys()
-            fresh = [life for life in every.values() if life.id not in self._known]
-        for life in fresh:
-            self._known.add(life.id)
-            if life.over_by <= self.done - self.delay:
+            fresh = [conversation for conversation in every.values() if conversation.id not in self._known]
+        for conversation in fresh:
+            self._known.add(conversation.id)
+            if conversation.over_by <= self.done - self.delay:
                 continue
-            self._await_change(life, self.done - self.delay)
-            if self.everything or self._watched(life.id):
-                self._follow([life.id])
+            self._await_change(conversation, self.done - self.delay)
+            if self.everything or self._watched(conversation.id):
+                self._follow([conversation.id])
 
-    def _await_change(self, life: Conversation, after: datetime) -> None:
-        at = bisect.bisect_right(life.changes, after)
-        if at < len(life.changes):
-            moment = life.changes[at]
-            self.later(moment + self.delay, lambda: self._change(life, moment))
+    def _await_change(self, conversation: Conversation, after: datetime) -> None:
+        at = bisect.bisect_right(conversation.changes, after)
+        if at < len(conversation.changes):
+            moment = conversation.changes[at]
+            self.later(moment + self.delay, lambda: self._change(conversation, moment))
 
-    def _change(self, life: Conversation, at: datetime) -> None:
-        self._await_change(life, at)
-        for event in self._snapshots(life, at):
+    def _change(self, conversation: Conversation, at: datetime) -> None:
+        self._await_change(conversation, at)
+        for event in self._snapshots(conversation, at):
             self._deliver(event)
         if self.figures is not None and self.figures.wanted:
-            now = scene(life.record, text(at))
+            now = scene(conversation.record, text(at))
             self._figure(self.figures.of((*now.queue_ids(former=True), *now.user_ids()), at), at)
 
     def _figure(self, found: Iterable[ActivityEvent], at: datetime) -> None:
@@ -176,49 +176,51 @@ class Emitter:
 
     def _follow(self, conversations: list[str]) -> None:
         for name in conversations:
-            life = self._world.by_id.get(name)
-            if life is not None and name not in self._followed:
-                self._followed[name] = detail_events(life.record)
-                self._await_detail(life, self.done - self.delay)
+            conversation = self._world.by_id.get(name)
+            if conversation is not None and name not in self._followed:
+                self._followed[name] = detail_events(conversation.record)
+                self._await_detail(conversation, self.done - self.delay)
 
-    def _await_detail(self, life: Conversation, after: datetime) -> None:
-        listed = self._followed[life.id]
+    def _await_detail(self, conversation: Conversation, after: datetime) -> None:
+        listed = self._followed[conversation.id]
         at = bisect.bisect_right(listed, after, key=lambda event: event.at)
         if at < len(listed):
             moment = listed[at].at
-            self.later(moment + self.delay, lambda: self._details(life, moment))
+            self.later(moment + self.delay, lambda: self._details(conversation, moment))
 
-    def _details(self, life: Conversation, at: datetime) -> None:
-        for event in self._followed[life.id]:
-            topic = f"v2.detail.events.conversation.{life.id}.{event.member}"
+    def _details(self, conversation: Conversation, at: datetime) -> None:
+        for event in self._followed[conversation.id]:
+            topic = f"v2.detail.events.conversation.{conversation.id}.{event.member}"
             if event.at == at and self._wanted(topic):
                 body = frames.encoded(event.body)
-                self._deliver(Event(at, topic, f"{_DETAIL}.{event.member}", life.id, body, self.correlation_id()))
-        self._await_detail(life, at)
+                self._deliver(
+                    Event(at, topic, f"{_DETAIL}.{event.member}", conversation.id, body, self.correlation_id())
+                )
+        self._await_detail(conversation, at)
 
     # What a change is told as
 
     def _wanted(self, topic: str) -> bool:
         return self.everything or topic in self._subscribed
 
-    def _snapshots(self, life: Conversation, at: datetime) -> Iterator[Event]:
+    def _snapshots(self, conversation: Conversation, at: datetime) -> Iterator[Event]:
         if not self.everything and not self._subscribed:
             return
         moment = text(at)
-        now = scene(life.record, moment)
+        now = scene(conversation.record, moment)
         wanted = list(self._topics(now))
         if not wanted:
             return
         phases = [now]
-        if passes(life.record, moment):
-            phases.insert(0, scene(life.record, moment, passing=True))
+        if passes(conversation.record, moment):
+            phases.insert(0, scene(conversation.record, moment, passing=True))
         for phase in phases:
             bodies: dict[str, str] = {}
             for topic, template, medium in wanted:
                 shape = "" if medium == "video" and template.startswith("v2.routing") else medium
                 if shape not in bodies:
                     bodies[shape] = frames.encoded(self._body(phase, shape))
-                yield Event(at, topic, template, life.id, bodies[shape], self.correlation_id())
+                yield Event(at, topic, template, conversation.id, bodies[shape], self.correlation_id())
 
     def _topics(self, now: Scene) -> Iterator[tuple[str, str, str]]:
         """(topic, its template, its medium or "") of those that somebody hears."""

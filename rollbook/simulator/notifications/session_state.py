@@ -1,6 +1,6 @@
 """State of a session at a moment, read from its segments alone. Pure.
 
-The analytics record has each session's whole life; a notification is told of it one moment at a time, in the words of
+The analytics record has each session to its end; a notification shows it at one moment, in the words of
 the conversation model. Nothing here looks at what lies ahead of the moment, except to know that a session goes on.
 """
 

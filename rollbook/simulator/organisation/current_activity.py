@@ -53,16 +53,21 @@ class OngoingSession:
 
 def tasks(world: World, at: datetime) -> list[OngoingSession]:
     """Everything that goes on."""
-    lives = world.between(at - _LONGEST, at + timedelta(milliseconds=1))
+    conversations = world.between(at - _LONGEST, at + timedelta(milliseconds=1))
     now = text(at)
-    return [task for life in lives if _goes_on(life, at) for task in _tasks(scene(life.record, now))]
+    return [
+        task
+        for conversation in conversations
+        if _goes_on(conversation, at)
+        for task in _tasks(scene(conversation.record, now))
+    ]
 
 
-def _goes_on(life: Conversation, at: datetime) -> bool:
+def _goes_on(conversation: Conversation, at: datetime) -> bool:
     """Say whether it has begun and has changes ahead, or never ends. Writes no record without need."""
-    if not life.start <= at < life.over_by:
+    if not conversation.start <= at < conversation.over_by:
         return False
-    return life.changes[-1] > at or "conversationEnd" not in life.record
+    return conversation.changes[-1] > at or "conversationEnd" not in conversation.record
 
 
 def _tasks(now: Scene) -> Iterator[OngoingSession]:

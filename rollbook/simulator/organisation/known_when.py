@@ -1,8 +1,9 @@
 """Knowledge of analytics about a conversation at a moment.
 
-A record holds a whole life. Seen at a moment, segments that have not begun are not there, those that go on have no
-end, metrics and audio appear after they were emitted, and everything a delay later: that of the conversation's
-indexing, and on top of it those of audio statistics and of after-call work. Long afterwards the record may be revised.
+A record holds a conversation to its end. Seen at a moment, segments that have not begun are not there, those that go
+on have no end, metrics and audio appear after they were emitted, and everything a delay later: that of the
+conversation's indexing, and on top of it those of audio statistics and of after-call work. Long afterwards the record
+may be revised.
 Knows no queue, no query and no server.
 """
 
@@ -20,7 +21,7 @@ from rollbook.simulator.times import FAR, moment, text
 T = TypeVar("T")
 _NONE = timedelta(0)
 _LATE = timedelta(hours=1)  # more than it takes to learn of an end
-_KEPT = 16  # derived values of one life
+_KEPT = 16  # derived values of a conversation
 _OF_THE_END = ("segmentEnd", "disconnectType", "wrapUpCode", "wrapUpNote", "wrapUpTags")
 _OF_WRAP_UP = ("tAcw", "tHandle")
 
@@ -53,9 +54,9 @@ class Conversation:
         over_by: datetime,
     ) -> Conversation:
         """Conversation whose record is written at the first look: a large past costs nothing until it is read."""
-        life = cls.__new__(cls)
-        life._plan(conversation_id, start, indexed_after, write, over_by)
-        return life
+        conversation = cls.__new__(cls)
+        conversation._plan(conversation_id, start, indexed_after, write, over_by)
+        return conversation
 
     def _plan(
         self,

@@ -51,7 +51,7 @@ class World:
         codes = [identity(draw) for _ in range(8)]
         self._cast = Cast(self.queues, self.users, flows, codes)
         self.wrap_up_codes = [_code(code, number, self.divisions[0], start) for number, code in enumerate(codes)]
-        self.lives: list[Conversation] = []
+        self.conversations: list[Conversation] = []
         self.starts: list[datetime] = []
         self.by_id: dict[str, Conversation] = {}
         self._moving: list[Conversation] = []
@@ -64,38 +64,38 @@ class World:
         """Make what starts before `until`; answers the new ones."""
         made = []
         while self._per_hour > 0 and self._next < until:
-            life = self._conceive(whole(self._next))
-            self.add(life)
-            self._moving.append(life)
-            made.append(life)
+            conversation = self._conceive(whole(self._next))
+            self.add(conversation)
+            self._moving.append(conversation)
+            made.append(conversation)
             self._next += timedelta(seconds=self._draw.expovariate(self._per_hour / 3600))
         return made
 
-    def add(self, life: Conversation) -> None:
+    def add(self, conversation: Conversation) -> None:
         """Take in a conversation, wherever it starts."""
-        at = bisect.bisect_right(self.starts, life.start)
-        self.starts.insert(at, life.start)
-        self.lives.insert(at, life)
-        self.by_id[life.id] = life
+        at = bisect.bisect_right(self.starts, conversation.start)
+        self.starts.insert(at, conversation.start)
+        self.conversations.insert(at, conversation)
+        self.by_id[conversation.id] = conversation
 
     def forget(self, conversation_id: str) -> None:
         """Delete one for good, as a privacy request or the end of retention does. Unknown: nothing happens."""
-        life = self.by_id.pop(conversation_id, None)
-        if life is None:
+        conversation = self.by_id.pop(conversation_id, None)
+        if conversation is None:
             return
-        at = self.lives.index(life, bisect.bisect_left(self.starts, life.start))
-        del self.lives[at], self.starts[at]
+        at = self.conversations.index(conversation, bisect.bisect_left(self.starts, conversation.start))
+        del self.conversations[at], self.starts[at]
 
     def lag(self, now: datetime, more: timedelta, of: Callable[[str], bool]) -> None:
         """From now on it takes so much longer until conversations are in the index. of: which, by their ids."""
         self._late = more, of
-        for life in self.lives:
-            if not life.visible(now) and of(life.id):
-                life.delay(more)
+        for conversation in self.conversations:
+            if not conversation.visible(now) and of(conversation.id):
+                conversation.delay(more)
 
     def between(self, start: datetime, end: datetime) -> list[Conversation]:
         """Conversations that start in [start, end), ascending by start."""
-        return self.lives[bisect.bisect_left(self.starts, start) : bisect.bisect_left(self.starts, end)]
+        return self.conversations[bisect.bisect_left(self.starts, start) : bisect.bisect_left(self.starts, end)]
 
     def changes(self, after: datetime, until: datetime) -> list[tuple[datetime, Conversation]]:
         """Changes in (after, until], in the order of time: for reporting them live.
@@ -105,8 +105,14 @@ class World:
         if self._moved_to is not None and after < self._moved_to:
             raise ValueError("time was told backwards")
         self._moved_to = after
-        self._moving = [life for life in self._moving if life.start + LONGEST["email"] > after and life.over_by > after]
-        found = [(at, life) for life in self._moving for at in life.changes if after < at <= until]
+        self._moving = [
+            conversation
+            for conversation in self._moving
+            if conversation.start + LONGEST["email"] > after and conversation.over_by > after
+        ]
+        found = [
+            (at, conversation) for conversation in self._moving for at in conversation.changes if after < at <= until
+        ]
         return sorted(found, key=lambda pair: (pair[0], pair[1].id))
 
     def rewrite_night(self, now: datetime, share: float = REWRITTEN, *, seed: int = 0) -> list[Conversation]:
@@ -116,9 +122,9 @@ class World:
         """
         draw = random.Random(seed)
         early = self.between(datetime.min.replace(tzinfo=UTC), now - _OLD)
-        old = [life for life in early if life.final <= now - _OLD and draw.random() < share]
-        for life in old:
-            life.revise(now, rewritten(life.view(now), draw))
+        old = [conversation for conversation in early if conversation.final <= now - _OLD and draw.random() < share]
+        for conversation in old:
+            conversation.revise(now, rewritten(conversation.view(now), draw))
         return old
 
     # How a conversation comes to be

@@ -83,8 +83,8 @@ def decoded(body: bytes) -> Any:
         raise Refusal(400) from None
 
 
-def sees(client: Client, life: Conversation) -> bool:
+def sees(client: Client, conversation: Conversation) -> bool:
     """Say whether a client sees a conversation: they share a division, and its part of the index is not away."""
-    if client.misses is not None and client.misses(life.id):
+    if client.misses is not None and client.misses(conversation.id):
         return False
-    return client.divisions is None or not client.divisions.isdisjoint(life.record["divisionIds"])
+    return client.divisions is None or not client.divisions.isdisjoint(conversation.record["divisionIds"])

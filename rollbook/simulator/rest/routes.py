@@ -33,8 +33,8 @@ def _query(organisation: Organisation, request: Request) -> JsonAnswer:
     query = details_query.parse(decoded(request.body))
     organisation.before_details_query()
 
-    def seen(life: Conversation) -> bool:
-        return life.id not in organisation.hidden and sees(request.client, life)
+    def seen(conversation: Conversation) -> bool:
+        return conversation.id not in organisation.hidden and sees(request.client, conversation)
 
     found = details_query.select(organisation.world, query, request.now, reading=organisation.reading, seen=seen)
     return JsonAnswer(
@@ -51,22 +51,30 @@ def _by_ids(organisation: Organisation, request: Request) -> JsonAnswer:
         raise bad_request("At least one conversation id is needed.")
     if len(asked) > MOST_IDS:
         raise bad_request(f"At most {MOST_IDS} conversation ids can be asked for.")
-    found = [life for identity in asked if (life := _known(organisation, request, identity)) is not None]
+    found = [
+        conversation for identity in asked if (conversation := _known(organisation, request, identity)) is not None
+    ]
     if not found:
         return JsonAnswer(200, b"{}")
-    return JsonAnswer(200, b'{"conversations":[%b]}' % b",".join(life.encoded(request.now) for life in found))
+    return JsonAnswer(
+        200, b'{"conversations":[%b]}' % b",".join(conversation.encoded(request.now) for conversation in found)
+    )
 
 
 def _by_id(organisation: Organisation, request: Request) -> JsonAnswer:
-    life = _known(organisation, request, request.ids["id"])
-    if life is None:
+    conversation = _known(organisation, request, request.ids["id"])
+    if conversation is None:
         raise Refusal(404)
-    return JsonAnswer(200, life.encoded(request.now))
+    return JsonAnswer(200, conversation.encoded(request.now))
 
 
 def _known(organisation: Organisation, request: Request, conversation_id: str) -> Conversation | None:
-    life = organisation.world.by_id.get(conversation_id)
-    return life if life is not None and life.visible(request.now) and sees(request.client, life) else None
+    conversation = organisation.world.by_id.get(conversation_id)
+    return (
+        conversation
+        if conversation is not None and conversation.visible(request.now) and sees(request.client, conversation)
+        else None
+    )
 
 
 # Asynchronous jobs
@@ -98,9 +106,9 @@ def _availability(organisation: Organisation, request: Request) -> JsonAnswer:
 
 
 def _advance(organisation: Organisation, request: Request) -> None:
-    def seen(life: Conversation, owner: str) -> bool:
+    def seen(conversation: Conversation, owner: str) -> bool:
         mine = owner == request.client.client_id
-        return sees(request.client if mine else organisation.sign_in.client(owner), life)
+        return sees(request.client if mine else organisation.sign_in.client(owner), conversation)
 
     organisation.jobs.advance(organisation.world, request.now, request.clock, seen)
 
@@ -111,12 +119,14 @@ def _advance(organisation: Organisation, request: Request) -> None:
 def _aggregates(organisation: Organisation, request: Request) -> JsonAnswer:
     query = aggregates_query.parse(decoded(request.body))
     first = query.start - timedelta(days=_AGGREGATED_DAYS)
-    lives = [
-        life
-        for life in organisation.world.between(first, query.end)
-        if life.visible(request.now) and life.goes_on(query.start, request.now) and sees(request.client, life)
+    found = [
+        conversation
+        for conversation in organisation.world.between(first, query.end)
+        if conversation.visible(request.now)
+        and conversation.goes_on(query.start, request.now)
+        and sees(request.client, conversation)
     ]
-    return json_answer(aggregates_query.answer(lives, query, request.now))
+    return json_answer(aggregates_query.answer(found, query, request.now))
 
 
 ROUTES: Final = (

@@ -129,11 +129,11 @@ def _step(value: object) -> timedelta:
     return timedelta(seconds=int(found[1] or found[3]) * _PARTS[(found[2] or found[4]).upper()])
 
 
-def answer(lives: Iterable[Conversation], query: AggregatesQuery, now: datetime) -> dict[str, Any]:
-    """The results. lives: those that may have had something in the interval."""
+def answer(conversations: Iterable[Conversation], query: AggregatesQuery, now: datetime) -> dict[str, Any]:
+    """The results. conversations: those that may have had something in the interval."""
     groups: dict[tuple[str, ...], dict[int, dict[str, list[int]]]] = {}
-    for life in lives:
-        for emitted in _emitted(life.view(now), query):
+    for conversation in conversations:
+        for emitted in _emitted(conversation.view(now), query):
             bucket = (emitted.at - query.start) // query.step
             for group in _groups(emitted.row, query):
                 stats = groups.setdefault(group, {}).setdefault(bucket, {})

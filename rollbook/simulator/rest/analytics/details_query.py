@@ -52,7 +52,7 @@ class DetailsQuery(NamedTuple):
     facets: tuple[Mapping[str, Any], ...]
 
 
-class Lives(Protocol):
+class ConversationSource(Protocol):
     """Where conversations are kept."""
 
     def between(self, start: datetime, end: datetime) -> list[Conversation]:
@@ -159,7 +159,7 @@ def _paging(value: object) -> tuple[int, int]:
 
 
 def select(
-    lives: Lives,
+    conversations: ConversationSource,
     query: DetailsQuery,
     now: datetime,
     *,
@@ -168,42 +168,46 @@ def select(
 ) -> list[Conversation]:
     """Every conversation that the query means at `now`, in its order. seen: whether the client may see one."""
     if reading == "overlap":
-        touched = [*_going_on(lives, query, now), *lives.between(query.start, query.end)]
+        touched = [*_going_on(conversations, query, now), *conversations.between(query.start, query.end)]
     else:
-        touched = lives.between(midnight(query.start), midnight(query.end - timedelta(microseconds=1)) + DAY)
-    found = [life for life in touched if life.known_from <= now and seen(life)]
+        touched = conversations.between(midnight(query.start), midnight(query.end - timedelta(microseconds=1)) + DAY)
+    found = [conversation for conversation in touched if conversation.known_from <= now and seen(conversation)]
     if query.filters:
-        found = [life for life in found if holds(life, query.filters, now)]
+        found = [conversation for conversation in found if holds(conversation, query.filters, now)]
     return arrange(found, query.order, query.order_by, now)
 
 
-def _going_on(lives: Lives, query: DetailsQuery, now: datetime) -> Iterable[Conversation]:
+def _going_on(conversations: ConversationSource, query: DetailsQuery, now: datetime) -> Iterable[Conversation]:
     """Conversations that started earlier on the first day and, as far as is known, go on into the interval."""
-    return (life for life in lives.between(midnight(query.start), query.start) if life.goes_on(query.start, now))
+    return (
+        conversation
+        for conversation in conversations.between(midnight(query.start), query.start)
+        if conversation.goes_on(query.start, now)
+    )
 
 
-def known_facts(life: Conversation, now: datetime) -> Facts:
-    """A life as filters see it."""
-    return life.derived(now, Facts, lambda: Facts(life.view(now)))
+def known_facts(conversation: Conversation, now: datetime) -> Facts:
+    """A conversation as filters see it."""
+    return conversation.derived(now, Facts, lambda: Facts(conversation.view(now)))
 
 
-def holds(life: Conversation, wanted: Filters, now: datetime) -> bool:
+def holds(conversation: Conversation, wanted: Filters, now: datetime) -> bool:
     """Say whether filters ask for the conversation."""
-    return life.derived(now, wanted.text, lambda: filters.holds(wanted, known_facts(life, now)))
+    return conversation.derived(now, wanted.text, lambda: filters.holds(wanted, known_facts(conversation, now)))
 
 
-def arrange(lives: Iterable[Conversation], order: str, order_by: str, now: datetime) -> list[Conversation]:
+def arrange(conversations: Iterable[Conversation], order: str, order_by: str, now: datetime) -> list[Conversation]:
     """In order; what came ascending by start stays so among equals."""
-    found = list(lives)
+    found = list(conversations)
     if order_by != "conversationStart":
-        found.sort(key=lambda life: _rank(life, order_by, now))
+        found.sort(key=lambda conversation: _rank(conversation, order_by, now))
     if order == "desc":
         found.reverse()
     return found
 
 
-def _rank(life: Conversation, order_by: str, now: datetime) -> str:
-    record = life.view(now)
+def _rank(conversation: Conversation, order_by: str, now: datetime) -> str:
+    record = conversation.view(now)
     if order_by == "conversationEnd":
         return str(record.get("conversationEnd", FAR.year))
     segments = [
@@ -234,7 +238,7 @@ def answer(
     total = len(found)
     if jitter.most and query.end > now - jitter.recent:
         total = max(len(page), total + draw.randint(-jitter.most, jitter.most))
-    rows = b",".join(life.encoded(now) for life in page)
+    rows = b",".join(conversation.encoded(now) for conversation in page)
     more = b',"aggregations":%b' % _json(_facets(found, query, now)) if query.facets else b""
     return b'{"conversations":[%b]%b,"totalHits":%d}' % (rows, more, total)
 
@@ -247,8 +251,8 @@ def _facets(found: list[Conversation], query: DetailsQuery, now: datetime) -> li
     answered = []
     for facet in query.facets:
         counts: dict[str, int] = {}
-        for life in found:
-            for value in known_facts(life, now).conversation.get(facet["dimension"], ()):
+        for conversation in found:
+            for value in known_facts(conversation, now).conversation.get(facet["dimension"], ()):
                 counts[value] = counts.get(value, 0) + 1
         results = [
             {"value": value, "count": count} for value, count in sorted(counts.items(), key=lambda pair: -pair[1])

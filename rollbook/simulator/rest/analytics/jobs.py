@@ -17,7 +17,14 @@ from typing import Final, NamedTuple
 from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.rest import spelling
 from rollbook.simulator.rest.analytics import filters
-from rollbook.simulator.rest.analytics.details_query import Lives, arrange, holds, interval, known_fields, ordering
+from rollbook.simulator.rest.analytics.details_query import (
+    ConversationSource,
+    arrange,
+    holds,
+    interval,
+    known_fields,
+    ordering,
+)
 from rollbook.simulator.rest.analytics.filters import Filters
 from rollbook.simulator.rest.errors import Refusal, bad_request
 from rollbook.simulator.times import midnight, text
@@ -109,7 +116,9 @@ class Jobs:
         self._jobs[job.job_id] = job
         return {"jobId": job.job_id}
 
-    def advance(self, lives: Lives, now: datetime, clock: float, seen: Callable[[Conversation, str], bool]) -> None:
+    def advance(
+        self, conversations: ConversationSource, now: datetime, clock: float, seen: Callable[[Conversation, str], bool]
+    ) -> None:
         """Let every job get as far as it is by now. seen: whether an owner may see a conversation."""
         for job in self._jobs.values():
             spent = clock - job.began
@@ -117,11 +126,13 @@ class Jobs:
                 if spent < self.rules.seconds:
                     job.state = "QUEUED" if spent < self.rules.seconds / 3 else "PENDING"
                 else:
-                    self._finish(job, lives, now, lambda life, owner=job.owner: seen(life, owner))  # type: ignore[misc]
+                    self._finish(job, conversations, now, seen)
             elif job.state == "FULFILLED" and now >= self._expires(job):
                 job.state, job.found = "EXPIRED", []
 
-    def _finish(self, job: Job, lives: Lives, now: datetime, seen: Callable[[Conversation], bool]) -> None:
+    def _finish(
+        self, job: Job, conversations: ConversationSource, now: datetime, seen: Callable[[Conversation, str], bool]
+    ) -> None:
         job.completed = now
         if self.failing:
             job.state, job.error = "FAILED", self.failing.pop(0)
@@ -131,7 +142,7 @@ class Jobs:
                 job.state, job.error = "FAILED", message
                 return
         job.state, job.watermark = "FULFILLED", self.watermark(now)
-        job.found = select(lives, job.asked, job.watermark, seen)
+        job.found = select(conversations, job.asked, job.watermark, lambda found: seen(found, job.owner))
 
     def _expires(self, job: Job) -> datetime:
         return (job.completed or job.submitted) + self.rules.kept
@@ -158,7 +169,7 @@ class Jobs:
         if job.state != "FULFILLED" or job.watermark is None:
             raise bad_request(f"The results of a job are available while it is FULFILLED. It is {job.state}.")
         size, first = _size(query.get("pageSize")), position(query.get("cursor"), job.job_id)
-        page = [_encoded(life, job.watermark) for life in job.found[first : first + size]]
+        page = [_encoded(conversation, job.watermark) for conversation in job.found[first : first + size]]
         body = b'{"conversations":[%b],"dataAvailabilityDate":"%b"' % (b",".join(page), text(job.watermark).encode())
         if first + size < len(job.found):
             body += b',"cursor":"%b"' % cursor(first + size, job.job_id)
@@ -171,22 +182,24 @@ class Jobs:
             job.state, job.found = "CANCELLED", []
 
 
-def select(lives: Lives, asked: JobQuery, known: datetime, seen: Callable[[Conversation], bool]) -> list[Conversation]:
-    """Every conversation whose life, as the lake knows it at `known`, overlaps the interval; in order."""
+def select(
+    conversations: ConversationSource, asked: JobQuery, known: datetime, seen: Callable[[Conversation], bool]
+) -> list[Conversation]:
+    """Every conversation that, as the lake knows it at `known`, overlaps the interval; in order."""
     first = midnight(asked.start) if asked.from_start_of_day else asked.start - _LONGEST_LIFE
     found = (
-        life
-        for life in lives.between(first, asked.end)
-        if life.visible(known)
-        and life.goes_on(asked.start, known)
-        and seen(life)
-        and (not asked.filters or holds(life, asked.filters, known))
+        conversation
+        for conversation in conversations.between(first, asked.end)
+        if conversation.visible(known)
+        and conversation.goes_on(asked.start, known)
+        and seen(conversation)
+        and (not asked.filters or holds(conversation, asked.filters, known))
     )
     return arrange(found, asked.order, asked.order_by, known)[: asked.limit]
 
 
-def _encoded(life: Conversation, known: datetime) -> bytes:
-    return json.dumps(life.with_attributes(known), separators=(",", ":")).encode()
+def _encoded(conversation: Conversation, known: datetime) -> bytes:
+    return json.dumps(conversation.with_attributes(known), separators=(",", ":")).encode()
 
 
 def _size(value: str | None) -> int:

@@ -24,14 +24,14 @@ _TYPES: Final = {"alert": "Alert", "interact": "Interact", "hold": "Hold", "wrap
 
 
 def _conversation(organisation: Organisation, request: Request) -> JsonAnswer:
-    life = organisation.world.by_id.get(request.ids["id"])
-    if life is None or life.start > request.now or not sees(request.client, life):
+    conversation = organisation.world.by_id.get(request.ids["id"])
+    if conversation is None or conversation.start > request.now or not sees(request.client, conversation):
         raise Refusal(404)
     names = {entity["id"]: entity["name"] for entity in (*organisation.world.queues, *organisation.world.users)}
-    return json_answer(conversation(scene(life.record, text(request.now)), names))
+    return json_answer(conversation_body(scene(conversation.record, text(request.now)), names))
 
 
-def conversation(now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
+def conversation_body(now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
     """The body. names: of queues and users."""
     body = snapshot(now)
     path = f"/api/v2/conversations/{body['id']}"
