@@ -1,7 +1,7 @@
 """Faults of an event between its making and its sending: lost, late, twice, out of order, strange. Pure.
 
 Each alteration takes a share of the events, drawn from a seeded stream, for as long as it lasts. Knows no socket and no
-clock but the moment it is told.
+clock; the moment comes in as an argument.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _body(event: Event, change: Callable[[dict[str, Any]], None]) -> list[Sent]:
 
 
 def _contradict(_alteration: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
-    """The first to have gone is said to be connected although its end is told."""
+    """Call the first participant that has gone connected, although the event has its end."""
 
     def change(body: dict[str, Any]) -> None:
         for who in body.get("participants", ()):
@@ -174,7 +174,7 @@ _TIME: Final = re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"|(?<=":)\d{1
 
 
 def _ahead(alteration: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
-    """Every time that it tells is later, as by a clock that is ahead."""
+    """Move every time of the event later, as a clock would that is ahead."""
     more = timedelta(seconds=alteration.seconds)
 
     def later(found: re.Match[str]) -> str:

@@ -107,14 +107,14 @@ def expire(live: LiveSide) -> None:
 
 
 def no_longer_subscribed(live: LiveSide, *, channel: str | None = None) -> None:
-    """The platform says that a channel hears no more, and takes its subscriptions."""
+    """The platform says that a channel gets no more events, and takes its subscriptions."""
     for silent_channel in _channels(live, channel):
         live.tell(silent_channel, "no_longer_subscribed", "another_channel_subscribed")
         live.channels.clear(silent_channel)
 
 
 def revoke_token(live: LiveSide, *, token: str | None = None) -> None:
-    """A token is revoked: its channels are told and go, REST answers 401. token: None for all that have a channel."""
+    """A token is revoked: its channels say so and go, REST answers 401. token: None for all that have a channel."""
     mine = [revoked for revoked in live.channels.every() if token in (None, revoked.token)]
     for revoked in mine:
         live.tell(revoked, "token_revoked", "user_tokens_revoked")

@@ -1,6 +1,6 @@
 """Events of the topics that tell what goes on, not what happens in a conversation: users, queues, the jobs' watermark.
 
-Such an event is sent when its body has changed since the last look, and only of topics that somebody hears. Looked at
+Such an event is sent when its body has changed since the last look, and only of topics with a subscriber. Looked at
 when a conversation of theirs changes, and every minute of the organisation's clock for what changes by itself.
 """
 

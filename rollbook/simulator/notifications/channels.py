@@ -55,7 +55,7 @@ def _invalid(about: Iterable[str]) -> Refused:
 class Channel:
     """Channel of a client. topics: each subscription as it was asked for, with the topics that are delivered for it.
 
-    used: when it last did something. connected: a socket is open on it (told by whoever has the sockets).
+    used: when it last did something. connected: a socket is open on it (set by whoever has the sockets).
     """
 
     id: str
@@ -173,12 +173,12 @@ class Channels:
         for name in asked:
             for topic in channel.topics.pop(name, ()):
                 if not any(topic in others for others in channel.topics.values()):
-                    self._unhear(channel, topic)
+                    self._unsubscribe(channel, topic)
 
     def clear(self, channel: Channel) -> None:
         """DELETE: all."""
         for topic in {topic for topics in channel.topics.values() for topic in topics}:
-            self._unhear(channel, topic)
+            self._unsubscribe(channel, topic)
         channel.topics.clear()
 
     def _take(self, channel: Channel, answers: list[_Answer], now: datetime) -> list[dict[str, Any]]:
@@ -187,12 +187,12 @@ class Channels:
                 self.drop(channel, [answer.entity["id"]])
                 channel.topics[answer.entity["id"]] = answer.permitted
                 for topic in answer.permitted:
-                    self._hear(channel, topic)
+                    self._subscribe(channel, topic)
         channel.used, channel.expires = now, now + self.life
         path = f"/api/v2/notifications/channels/{channel.id}/subscriptions"
         return [answer.entity | {"selfUri": path} for answer in answers]
 
-    def _hear(self, channel: Channel, topic: str) -> None:
+    def _subscribe(self, channel: Channel, topic: str) -> None:
         channels = self.subscribers.setdefault(topic, {})
         conversation = detail_conversation(topic)
         if conversation is not None and channel.id not in channels:
@@ -204,7 +204,7 @@ class Channels:
         if found is not None and found.figure:
             self.figures[topic] = None
 
-    def _unhear(self, channel: Channel, topic: str) -> None:
+    def _unsubscribe(self, channel: Channel, topic: str) -> None:
         channels = self.subscribers.get(topic, {})
         if channels.pop(channel.id, None) is None:
             return

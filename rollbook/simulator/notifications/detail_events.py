@@ -104,7 +104,7 @@ _WITHOUT: Final[Mapping[str, tuple[str, ...]]] = {
     "flow": ("queueId", *_CALLBACK),
     "voicemail": (*_CALLBACK, *_TEXT),
 }
-# The six lengths of `user.end`, which is told with zeros, and the segments that each sums.
+# The six lengths of `user.end`, which has zeros too, and the segments that each sums.
 _LENGTHS: Final = {
     "interactingDurationMs": "interact",
     "heldDurationMs": "hold",

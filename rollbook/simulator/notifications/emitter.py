@@ -2,8 +2,8 @@
 
 Upcoming changes stand in a heap, one for each conversation, so that a turn costs what is due and not what there is.
 What an event says is written by `rollbook/simulator/notifications/snapshots.py` and
-`rollbook/simulator/notifications/detail_events.py`, and only if somebody hears it; who that is, is told by the
-caller.
+`rollbook/simulator/notifications/detail_events.py`, and only if its topic has a subscriber, which
+the caller says.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Emitter:
         """Take in conversations that are new since the last look; by_id keeps the order in which they came."""
         every = self._world.by_id
         if len(every) == len(self._known) or not (self.everything or self._subscribed):
-            return  # what nobody hears need not be written: a large past is looked at when somebody begins to listen
+            return  # without a subscriber nothing need be written: a large past is read when somebody begins to listen
         fresh = list(itertools.islice(every.values(), len(self._known), None))
         if any(conversation.id in self._known for conversation in fresh) or len(fresh) + len(self._known) != len(every):
             self._known &= every.keys()
@@ -198,7 +198,7 @@ class Emitter:
                 )
         self._await_detail(conversation, at)
 
-    # What a change is told as
+    # The events of a change
 
     def _wanted(self, topic: str) -> bool:
         return self.everything or topic in self._subscribed
@@ -223,7 +223,7 @@ class Emitter:
                 yield Event(at, topic, template, conversation.id, bodies[shape], self.correlation_id())
 
     def _topics(self, now: Scene) -> Iterator[tuple[str, str, str]]:
-        """(topic, its template, its medium or "") of those that somebody hears."""
+        """(topic, its template, its medium or "") of those that have a subscriber."""
         media = [medium for medium in now.media() if medium in MEDIA_SUFFIX]
         sides = [(_QUEUE, queue_id) for queue_id in now.queue_ids(former=self.former_queues)]
         sides += [(_USER, user_id) for user_id in now.user_ids()]

@@ -30,8 +30,8 @@ _WARNED: Final = timedelta(seconds=60)  # from "socket_closing" to the close
 class LiveSide:
     """Channels, sockets and events of one organisation.
 
-    client_of: the OAuth client of a bearer token. on_revoke: told of a token that a fault revokes. heartbeat: seconds
-    of the organisation's clock. emitted: events sent, by topic template; log: the last of them.
+    client_of: the OAuth client of a bearer token. on_revoke: called with a token that a fault revokes. heartbeat:
+    seconds of the organisation's clock. emitted: events sent, by topic template; log: the last of them.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class LiveSide:
         self.sockets.abort()
 
     def listen(self, listener: Callable[[Event], None]) -> None:
-        """Be told of every event of the whole organisation, whoever subscribed: what EventBridge is to be fed with."""
+        """Call the listener with every event of the organisation, whoever subscribed, as EventBridge delivers them."""
         self._listeners.append(listener)
         self.emitter.everything = True
 
@@ -122,9 +122,9 @@ class LiveSide:
             self.deliver(released)
 
     def deliver(self, event: Event) -> None:
-        """Send an event to whoever hears its topic."""
+        """Send an event to every channel that is subscribed to its topic."""
         frame: str | None = None
-        for channel in self._hearers(event):
+        for channel in self._receivers(event):
             line = self.sockets.lines.get(channel.id)
             if line is not None and line.carries:
                 frame = frame or event.frame()
@@ -134,7 +134,7 @@ class LiveSide:
         for listener in self._listeners:
             listener(event)
 
-    def _hearers(self, event: Event) -> list[Channel]:
+    def _receivers(self, event: Event) -> list[Channel]:
         """A topic that nobody can subscribe to (a fault's) goes where the topic that it was made of goes."""
         subscribed = self.channels.subscribers
         return list((subscribed.get(event.topic) or subscribed.get(event.topic.rpartition(".")[0]) or {}).values())

@@ -28,7 +28,7 @@ _STATES: Final = {
     "transmitting": "transmitting",
 }
 _LINE: Final = frozenset({"alerting", "dialing", "contacting", "offering", "connected", "disconnected", "terminated"})
-# The states that each medium's communications have; another one is told as `connected`.
+# The states that each medium's communications have; another state is sent as `connected`.
 STATES: Final = {
     "voice": _LINE | {"uploading", "converting", "transmitting"},
     "callback": _LINE | {"scheduled", "uploading"},
@@ -104,7 +104,7 @@ class SessionState:
 
     @property
     def over(self) -> bool:
-        """Disconnected, and told so."""
+        """Disconnected, and the platform has said so."""
         return self.state == "disconnected"
 
     @property

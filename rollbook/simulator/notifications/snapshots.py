@@ -1,8 +1,8 @@
 """Bodies of the conversation topics: a whole conversation as it stood at a moment. Pure.
 
 Two shapes (notification reference, Annexes A and B): all media, each participant with lists of communications; and one
-medium, flattened. Snapshots bear no time of their own, so a conversation that goes back to an earlier state is told in
-the same bytes. Knows no topic's subscribers and no frame.
+medium, flattened. Snapshots bear no time of their own, so a conversation that goes back to an earlier state has the
+same bytes again. Knows no topic's subscribers and no frame.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _present(party: Party, at: str) -> bool:
 
 
 def scene(record: Record, at: str, *, passing: bool = False) -> Scene:
-    """The conversation at `at`. passing: the instant in which whoever disconnects at `at` is not told so yet."""
+    """The conversation at `at`. passing: whoever disconnects at `at` still counts as connected."""
     parties = []
     for participant in record["participants"]:
         sessions = participant["sessions"]
@@ -237,7 +237,7 @@ def _routing(party: Party, queue: str | None) -> dict[str, Any]:
         for skill in segment.get("requestedRoutingSkillIds", ())
         if segment["segmentStart"] <= leg.started
     }
-    # Recorded: an agent's does not name the queue, and whom routing has scored is not told.
+    # Recorded: an agent's does not name the queue, and the agents that routing has scored are left out.
     named = {"id": queue} if party.participant.get("purpose") == "acd" else {}
     routing: dict[str, Any] = {"queue": named, "language": {}, "priority": 0}
     if skills:

@@ -168,7 +168,7 @@ class Sockets:
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT and line.answers:
-                    self._hear(line, message.data)
+                    self._answer_message(line, message.data)
         finally:
             line.close(1000)
             for helper in helpers:
@@ -188,7 +188,7 @@ class Sockets:
 
     # What clients say
 
-    def _hear(self, line: OpenSocket, text: str) -> None:
+    def _answer_message(self, line: OpenSocket, text: str) -> None:
         """Answer a client's message; what is no message of the protocol is tolerated in silence."""
         message = _object(text)
         correlation_id = message.get("correlationId")

@@ -1,7 +1,7 @@
 """Topics of the platform: their templates, transports and permissions, and how a subscription names them. Pure.
 
 Only what concerns conversations stands here. The platform publishes templates and bodies; which transports and
-permissions a topic has is told by a live `availabletopics` alone, so most permissions here are the nearest that the
+permissions a topic has is known from a live `availabletopics` alone, so most permissions here are the nearest that the
 platform's own documents name. Knows no channel and no event.
 """
 

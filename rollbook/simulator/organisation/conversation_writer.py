@@ -234,7 +234,7 @@ class Story:
         self.after_work(leg, begun, on_hold)
 
     def talk(self, leg: Leg, begun: datetime, transfer: str | None) -> timedelta:
-        """Talking and holding by turns, until `at`; answers for how long it was held."""
+        """Talk and hold by turns until `at`; answers for how long the customer was on hold."""
         since, on_hold = begun, timedelta(0)
         stops = sorted(begun + (self.at - begun) * self.draw.random() for _ in range(self.draw.choice((0, 0, 1, 2, 4))))
         quiet, pause = ("parked", "tPark") if leg.media == "email" else ("hold", "tHeld")

@@ -103,7 +103,7 @@ class World:
         Made for a caller whose `after` is its last `until`: conversations that are over by then are looked at no more.
         """
         if self._moved_to is not None and after < self._moved_to:
-            raise ValueError("time was told backwards")
+            raise ValueError("time goes forwards only")
         self._moved_to = after
         self._moving = [
             conversation

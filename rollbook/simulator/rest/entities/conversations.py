@@ -1,8 +1,8 @@
 """A conversation as `GET /api/v2/conversations/{id}` answers it: as it stands now, whether or not it is indexed yet.
 
-Made from the same scene as the snapshots of the notifications, with what only REST tells: when it and its participants
-began, names of queues, addresses of entities, the segments of each communication. Segments are told as recorded
-answers spell them.
+Made from the same scene as the snapshots of the notifications, with what only REST has: when it and its participants
+began, names of queues, addresses of entities, the segments of each communication. Segments are spelled as in
+recorded answers.
 """
 
 from __future__ import annotations
