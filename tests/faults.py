@@ -346,7 +346,7 @@ class Run:
         claimed = await self._claims_under_trouble()
         assert self.memory < unfriendly.MEMORY, f"the daemon had {self.memory:.0f} MB"
         unfriendly.well_again(organisation, [*self.behaviours, *self.later])
-        odd = {life.id for life in organisation.world.lives if life.odd is not None}
+        odd = {life.id for life in organisation.world.conversations if life.odd is not None}
         without = odd | organisation.forgotten
         self.organisation.notifications.log = deque(maxlen=1)
         FAULTS["evict"](organisation.notifications, count=20)
