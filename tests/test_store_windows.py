@@ -18,6 +18,7 @@ from reconcile.due.plan import Rules, plan
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables import schema, windows
 from rollbook.store.tables.windows import WindowRow
+from rollbook.store.vocabulary import PROVEN, WAITING
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 STEP, HALF = timedelta(minutes=10), timedelta(minutes=30)
@@ -189,12 +190,12 @@ def test_what_is_not_covered_is_what_no_window_covers(rows: list[WindowRow], rul
     Only what is proven covers time. A window that has failed hides itself alone: it is tried again, not for the first
     time, and what lies inside it or beside it is planned.
     """
-    read = [row for row in rows if row.verdict not in planning.WAITING]
+    read = [row for row in rows if row.verdict not in WAITING]
     begin = planning.beginning(read, now, rules, None)
     missing = [
         one.window for one in plan(read, now, rules).due if one.why == "first" and not _has_a_row(one.window, read)
     ]
-    proven = [row for row in read if row.verdict in windows.PROVEN]
+    proven = [row for row in read if row.verdict in PROVEN]
     minutes = {from_text(row.start) + STEP * number for row in proven for number in range(_steps(row))}
     walked = []
     window = planning.grid_window(begin, rules.width)
@@ -240,7 +241,7 @@ def test_refreshing_changes_what_looking_at_every_window_would(
 
 def _refreshed(row: WindowRow, ongoing: list[str]) -> str:
     going_on = any(row.start <= one < row.end for one in ongoing)
-    if row.verdict not in windows.PROVEN or (going_on and row.filter):
+    if row.verdict not in PROVEN or (going_on and row.filter):
         return row.verdict
     if going_on:
         return "open"

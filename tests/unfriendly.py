@@ -34,7 +34,8 @@ from rollbook.genesys.messages.notification import Observation, parse_frame
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
-from rollbook.store.tables.windows import PROVEN, WindowRow
+from rollbook.store.tables.windows import WindowRow
+from rollbook.store.vocabulary import PROVEN
 
 HALF = timedelta(minutes=30)
 QUEUE = "a1b2c3d4-1111-4222-8333-000000000001"

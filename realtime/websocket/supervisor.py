@@ -28,7 +28,7 @@ from realtime.websocket.channel_states import Moment, Phase, Timings
 from realtime.websocket.client_channels import Census
 from realtime.websocket.followed_conversations import TOPICS_A_CONVERSATION, Following, Heard
 from realtime.websocket.list_changes import APART, Looks
-from realtime.websocket.listener import LET_GO, Listener
+from realtime.websocket.listener import Listener
 from realtime.websocket.refused_topics import Refusals
 from realtime.websocket.socket import Socket
 from realtime.websocket.subscriptions import Told
@@ -42,6 +42,7 @@ from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
 from rollbook.store.book import Book
+from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
 
@@ -420,7 +421,7 @@ class Subscriber:
         for number in self._listeners.keys() - lines.keys():
             listener = self._listeners.pop(number)
             self._following.forget(number)
-            listener.stop(reason=LET_GO)
+            listener.stop(reason=EndReason.TOPICS_LET_GO)
             self._leaving.append(listener)
         for number, listed in lines.items():
             if (standing_one := self._listeners.get(number)) is not None:

@@ -11,6 +11,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store.access import Access
 from rollbook.store.tables import gaps, unfinished_readings, windows
 from rollbook.store.tables.windows import RunRecord, Standing, WindowRow
+from rollbook.store.vocabulary import Verdict
 
 
 class Ledger(Access):
@@ -23,7 +24,7 @@ class Ledger(Access):
     def windows(
         self,
         *,
-        verdicts: Sequence[str] | None = None,
+        verdicts: Sequence[Verdict] | None = None,
         since: str | None = None,
         until: str | None = None,
         filter: str | None = "",
@@ -44,9 +45,9 @@ class Ledger(Access):
         return self._write(lambda db: windows.forget_the_future(db, latest))
 
     def note_windows(
-        self, waiting: Sequence[tuple[str, str, str]], filter: str, superseded: Sequence[tuple[str, str]] = ()
+        self, waiting: Sequence[tuple[str, str, Verdict]], filter: str, superseded: Sequence[tuple[str, str]] = ()
     ) -> Future[int]:
-        """Show windows that wait to be read: (start, end, "pending" or "due"), in the place of superseded ones."""
+        """Show windows that wait to be read: (start, end, a verdict of `WAITING`), in the place of superseded ones."""
         listed, gone = list(waiting), list(superseded)
         return self._write(lambda db: windows.note(db, listed, filter, gone))
 
@@ -67,7 +68,7 @@ class Ledger(Access):
         start: str,
         end: str,
         filter: str,
-        verdict: str,
+        verdict: Verdict,
         *,
         reason: str | None = None,
         ongoing: int | None = None,

@@ -22,6 +22,7 @@ from rollbook.genesys.messages.live_facts import facts_of
 from rollbook.store.tables import child_rows, live_picture
 from rollbook.store.tables.detail_columns import CHILD_TABLES
 from rollbook.store.tables.live_picture import Heard, greatest
+from rollbook.store.vocabulary import Provenance
 
 # Conversations in one transaction: other writers wait that long.
 BATCH: Final = 100
@@ -167,7 +168,7 @@ def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: Heard | Non
         _encode(child_rows.id_list(record.get("divisionIds"))).decode(),
         child_rows.number(record.get("mediaStatsMinConversationMos")),
         child_rows.number(record.get("mediaStatsMinConversationRFactor")),
-        "both" if heard else stood.provenance,
+        Provenance.BOTH if heard else stood.provenance,
         heard_end,
         last_heard,
         stood.look_again if kept.followed else int(last_heard is not None and last_heard > shown),

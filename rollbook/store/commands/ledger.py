@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -22,9 +22,7 @@ from rollbook.genesys.times import Interval, from_text, parse_interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables.gaps import Gap
 from rollbook.store.tables.windows import WindowRow
-
-VERDICTS: Final = ("pending", "due", "open", "complete", "settled", "failed")
-KINDS: Final = ("missing", "changed", "live_only")
+from rollbook.store.vocabulary import GapKind, Verdict
 
 _since = click.option("--since", metavar="TIME", help="From this time on (UTC where it has no offset).")
 _until = click.option("--until", metavar="TIME", help="Before this time.")
@@ -48,7 +46,12 @@ def _answer(as_json: bool, told: Callable[[], dict[str, Any]], lines: Callable[[
 
 
 @click.command()
-@click.option("--verdict", multiple=True, type=click.Choice(VERDICTS), help="Only those (may be given several times).")
+@click.option(
+    "--verdict",
+    multiple=True,
+    type=click.Choice([verdict.value for verdict in Verdict]),
+    help="Only those (may be given several times).",
+)
 @_since
 @_until
 @console.settings_options
@@ -58,8 +61,9 @@ def windows(verdict: tuple[str, ...], since: str | None, until: str | None, sett
 
     def work() -> None:
         start, end = _moment("--since", since), _moment("--until", until)
+        verdicts = [Verdict(name) for name in verdict] or None
         with Book.open(settings.store_path, mode="ro") as book:
-            rows = book.windows(verdicts=verdict or None, since=start, until=end, filter=None)
+            rows = book.windows(verdicts=verdicts, since=start, until=end, filter=None)
         _answer(as_json, lambda: {"windows": [asdict(row) for row in rows]}, lambda: window_lines(rows))
 
     console.run(work, as_json=as_json)
@@ -87,7 +91,7 @@ def window_lines(rows: list[WindowRow]) -> Iterator[str]:
             f"{_number(row.changed):>8}{row.drift:>6}{mark}"
         )
     counts = Counter(row.verdict for row in rows)
-    yield f"{len(rows):,} windows: {', '.join(f'{counts[name]:,} {name}' for name in VERDICTS if counts[name])}"
+    yield f"{len(rows):,} windows: {', '.join(f'{counts[name]:,} {name}' for name in Verdict if counts[name])}"
 
 
 # One window's proof
@@ -206,7 +210,7 @@ def _run_lines(run: dict[str, Any]) -> Iterator[str]:
 
 
 @click.command()
-@click.option("--kind", type=click.Choice(KINDS), help="Only of this kind.")
+@click.option("--kind", type=click.Choice([kind.value for kind in GapKind]), help="Only of this kind.")
 @click.option("--cause", metavar="WORDS", help='Only with this cause, such as "disconnected".')
 @click.option("--unfilled", is_flag=True, help="Only those that were not filled.")
 @_since

@@ -22,12 +22,12 @@ from rollbook.genesys.messages.details import DetailRow, content_digest
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.tables import child_rows, gaps
 from rollbook.store.tables.detail_columns import CHILD_TABLES
+from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
 
-Kind = Literal["missing", "changed", "unchanged"]
 Action = Literal["insert", "fill", "replace", "confirm", "leave"]
 _NEW_CONTENT: Final = ("insert", "fill", "replace")
 # Why capture missed a conversation or had it wrong, from what was read and the kind of gap.
-Cause = Callable[[DetailRow, str], str]
+Cause = Callable[[DetailRow, GapKind], str]
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -39,15 +39,15 @@ class PageOutcome:
     classes: each conversation that this run had not seen before, judged against the store as the run found it.
     content: the conversations inserted or whose content changed; for each, whether it has ended and capture never
     heard that. drifted: of those, the ones whose details had been read before and had ended: rewritten later.
-    gaps: what of the page capture had missed ("missing") or of whose end it had not heard ("changed").
+    gaps: which conversations of the page capture had missed, or had not heard the end of.
     causes: how many of these gaps were filed, by cause. first_read: the starts of those whose details nobody
     had read before, and of those that had been gone: no answer that has proven a window has had them.
     """
 
-    classes: dict[str, Kind] = field(default_factory=dict)
+    classes: dict[str, Comparison] = field(default_factory=dict)
     content: dict[str, bool] = field(default_factory=dict)
     drifted: int = 0
-    gaps: dict[str, str] = field(default_factory=dict)
+    gaps: dict[str, GapKind] = field(default_factory=dict)
     causes: dict[str, int] = field(default_factory=dict)
     first_read: tuple[str, ...] = ()
 
@@ -116,16 +116,16 @@ def judge(
     shown = as_of if indexed_until is None else indexed_until
     asked = standing.look_again and (standing.last_heard or "") < shown
     wrong_clock = standing.read_at is not None and standing.read_at > latest
-    return "confirm" if asked or wrong_clock or standing.followed == "gone" else "leave"
+    return "confirm" if asked or wrong_clock or standing.followed == SetAside.GONE else "leave"
 
 
-def classify(standing: Standing | None, same: bool, row: DetailRow, run_started_at: str) -> Kind:
+def classify(standing: Standing | None, same: bool, row: DetailRow, run_started_at: str) -> Comparison:
     """How a read compares with the store as it stood when the run began (CONTRACT, "What a report says")."""
     if standing is None or standing.first_seen_at > run_started_at:
-        return "missing"
+        return Comparison.MISSING
     if standing.details is None:
-        return "changed" if unheard_end(standing, row) else "unchanged"
-    return "unchanged" if same else "changed"
+        return Comparison.CHANGED if unheard_end(standing, row) else Comparison.UNCHANGED
+    return Comparison.UNCHANGED if same else Comparison.CHANGED
 
 
 _STANDING: Final = (
@@ -260,7 +260,7 @@ def _judge_page(
         if conversation_id not in read.already:
             outcome.classes[conversation_id] = classify(standing, same, row, read.run_started_at)
         action = judge(standing, same, read.as_of, latest=latest, indexed_until=indexed_until)
-        came_back = standing is not None and standing.followed == "gone" and action in ("replace", "confirm")
+        came_back = standing is not None and standing.followed == SetAside.GONE and action in ("replace", "confirm")
         if (action in ("insert", "fill") or came_back) and row.start is not None:
             first_read.append(row.start)
         judged.append(_Judged(conversation_id, row, standing, action))
@@ -282,15 +282,15 @@ def _add_attributes(page: _Page, conversation_id: str, row: DetailRow, standing:
         page.attributes_at.append((as_of, conversation_id))
 
 
-def _gap_kind(standing: Standing | None, row: DetailRow, action: Action) -> str | None:
+def _gap_kind(standing: Standing | None, row: DetailRow, action: Action) -> GapKind | None:
     """What capture missed: the conversation, or how it ended. Judged once, when the read that shows it is written."""
     if action == "insert":
-        return "missing"
+        return GapKind.MISSING
     if action not in ("fill", "replace") or standing is None or row.end is None:
         return None
     first_end = action == "fill" or standing.conversation_end is None
-    heard = standing.provenance != "reconciled"
-    return "changed" if first_end and heard and standing.heard_end is None else None
+    heard = standing.provenance != Provenance.RECONCILED
+    return GapKind.CHANGED if first_end and heard and standing.heard_end is None else None
 
 
 def _fill(
@@ -318,7 +318,7 @@ def _fill(
                 row.start,
                 row.end,
                 *shared,
-                "reconciled",
+                Provenance.RECONCILED,
                 at,
                 at,
                 as_of,
@@ -335,7 +335,8 @@ def _fill(
         # An end that was heard after what the read can show is newer than the read; one from before, it has overruled.
         heard_end = standing.heard_end
         heard_end = heard_end if heard_end is not None and heard_end > indexed_until else None
-        provenance = "reconciled" if standing.provenance == "reconciled" else "both"
+        by_readings_alone = standing.provenance == Provenance.RECONCILED
+        provenance = Provenance.RECONCILED if by_readings_alone else Provenance.BOTH
         page.updates.append(
             (
                 row.start,
@@ -354,7 +355,7 @@ def _fill(
             page.replaced.append((conversation_id,))
             if standing.conversation_end is not None:
                 page.versions.append((at, conversation_id))
-        if standing.provenance == "live":
+        if standing.provenance == Provenance.LIVE:
             page.explained.append((at, conversation_id))
     child_rows.add_children(page.children, conversation_id, record)
 
@@ -559,7 +560,7 @@ def a_listed_id(connection: sqlite3.Connection, but: Sequence[str] = ()) -> str 
     return None
 
 
-def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: Literal["stuck", "gone"]) -> int:
+def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: SetAside) -> int:
     """Note that these are open for too long, or that the platform no longer knows them. They stay."""
     before = connection.total_changes
     connection.executemany(

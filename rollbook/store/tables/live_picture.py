@@ -18,6 +18,7 @@ import msgspec
 from rollbook.genesys.messages.live_facts import LiveFacts, believed
 from rollbook.genesys.messages.notification import Observation
 from rollbook.genesys.times import from_text, to_text
+from rollbook.store.vocabulary import Provenance
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -135,7 +136,7 @@ def first(heard: Heard) -> tuple[Any, ...]:
         heard.direction,
         _listed(heard.media_types),
         _listed(heard.division_ids),
-        "live",
+        Provenance.LIVE,
         heard.ended_at,
         heard.last_at,
         0,
@@ -191,7 +192,7 @@ def _beside_details(known: Known, heard_end: str | None, last_heard: str | None,
     later = last_heard is not None and last_heard > shown
     # Somebody speaks on it after all: it is neither stuck nor gone.
     followed = None if later and last_heard != known.last_heard else known.followed
-    provenance = "both" if known.provenance == "reconciled" else known.provenance
+    provenance = Provenance.BOTH if known.provenance == Provenance.RECONCILED else known.provenance
     return (
         known.conversation_start,
         end,
