@@ -16,7 +16,7 @@ from reconcile.run.runner import reconcile_window
 from rollbook.commands import cli
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RequestRefused, UsageError
-from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
@@ -47,11 +47,11 @@ async def store(tmp_path: Path) -> AsyncIterator[tuple[Path, Simulator]]:
         yield path, simulator
 
 
-def _heard(one: str, at: datetime) -> Observation:
+def _heard(one: str, at: datetime) -> Notification:
     body = {"id": one, "participants": [{"id": "p", "purpose": "customer", "connectedTime": to_text(at)}]}
     frame = json.dumps({"topicName": "v2.routing.queues.q.conversations", "eventBody": body})
     found = parse_frame(frame, source="websocket", received_at=to_text(at))
-    assert isinstance(found, Observation)
+    assert isinstance(found, Notification)
     return found
 
 

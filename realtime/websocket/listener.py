@@ -38,7 +38,7 @@ from rollbook.genesys.errors import NotFound, RollbookError
 from rollbook.genesys.messages.notification import (
     Control,
     Heartbeat,
-    Observation,
+    Notification,
     Pong,
     Reply,
     SocketClosing,
@@ -433,7 +433,7 @@ class Listener:
             if isinstance(heard, Control):
                 self._control(held, heard)
                 return
-            if not isinstance(heard, Observation):
+            if not isinstance(heard, Notification):
                 payload = held.without_secrets(payload)
         if self._inbox.crowded() and held.socket is not None and self._inbox.hold(held):
             held.tell(self.line)

@@ -33,10 +33,10 @@ from realtime.websocket.refused_topics import Refusals
 from realtime.websocket.socket import Socket
 from realtime.websocket.subscriptions import Told
 from realtime.websocket.tasks import attempt
-from rollbook.genesys.api.client import Api, Channel, Entity, TopicState
+from rollbook.genesys.api.client import Api, Entity, NotificationChannel, TopicState
 from rollbook.genesys.errors import ConnectionLost, Unavailable
 from rollbook.genesys.messages.live_facts import believed
-from rollbook.genesys.messages.notification import Observation
+from rollbook.genesys.messages.notification import Notification
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
@@ -146,12 +146,12 @@ class Subscriber:
         """Something is due earlier than it was."""
         self._wake.set()
 
-    def made(self, channel: Channel) -> None:
+    def made(self, channel: NotificationChannel) -> None:
         """A channel was created."""
         if self._census.made(channel):
             self._crowded.set()
 
-    def answered(self, channel: Channel, states: Sequence[TopicState]) -> None:
+    def answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None:
         """The platform took topics of a channel, which prolongs its life, or refused them."""
         self._census.told(channel)
         self.refusals.answered(states)
@@ -453,7 +453,7 @@ class Subscriber:
         if gone:
             listener.follow((), gone)
 
-    def _heard(self, heard: Sequence[Observation]) -> None:
+    def _heard(self, heard: Sequence[Notification]) -> None:
         self._follow(
             [
                 Heard(one.conversation_id, facts.ended_at is not None, facts.last_at)

@@ -304,7 +304,7 @@ class Book(Captured, Ledger):
     ) -> AbstractContextManager[None]:
         """Exclude other runs from the interval. Blocks for up to `wait` seconds; raises LockHeld, naming the holder."""
         span = locks.window_range(_milliseconds(interval.start), _milliseconds(interval.end))
-        return locks.held(
+        return locks.locked(
             locks.lock_file(self.path),
             span,
             what=f"the window {interval.text}",
@@ -315,7 +315,7 @@ class Book(Captured, Ledger):
     @contextmanager
     def lock_daemon(self, *, wait: float = 0.0) -> Iterator[None]:
         """Be the one daemon of this store. Raises LockHeld, naming the other one."""
-        with locks.held(
+        with locks.locked(
             locks.lock_file(self.path),
             locks.DAEMON,
             what=str(self.path),

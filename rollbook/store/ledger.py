@@ -10,7 +10,7 @@ from typing import Any
 from rollbook.genesys.times import to_text
 from rollbook.store.access import Access
 from rollbook.store.tables import gaps, unfinished_readings, windows
-from rollbook.store.tables.windows import RunRecord, Standing, WindowRow
+from rollbook.store.tables.windows import LedgerView, RunRecord, WindowRow
 from rollbook.store.vocabulary import Verdict
 
 
@@ -19,7 +19,7 @@ class Ledger(Access):
 
     def window(self, start: str, end: str, filter: str = "") -> WindowRow | None:
         """The window's row, if the ledger has it."""
-        return self.read(lambda db: windows.one(db, start, end, filter))
+        return self.read(lambda db: windows.find(db, start, end, filter))
 
     def windows(
         self,
@@ -36,9 +36,9 @@ class Ledger(Access):
         """How many windows without a filter have each verdict, of those that end after `since`."""
         return self.read(lambda db: windows.by_verdict(db, since=since, filter=""))
 
-    def standing(self, filter: str, at: str) -> Standing:
+    def ledger_view(self, filter: str, at: str) -> LedgerView:
         """What of a filter's windows can matter to what is due at `at`. Takes a tenth of a second for five years."""
-        return self.read(lambda db: windows.standing(db, filter, at))
+        return self.read(lambda db: windows.ledger_view(db, filter, at))
 
     def forget_the_future(self, latest: str) -> Future[int]:
         """Take back the proofs that were read after `latest` (API text), which is still to come."""

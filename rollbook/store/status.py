@@ -45,7 +45,7 @@ def holes(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[
     return [(a, b) for a, b in found if b > a]
 
 
-def heard(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) -> dict[str, Any]:
+def listened(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) -> dict[str, Any]:
     """How much of [start, end) was listened to, over all topics of any span in it.
 
     Answers {"share": 0..1 or None, "topics": n, "holes": [{"start", "end", "topics", "reason"}]}: a share of
@@ -147,7 +147,7 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
         start = max(start, from_text(since))
     spans = coverage.overlapping(db, to_text(start), to_text(now)) if since else []
     listening = [span for span in spans if span.ended_at is None and not coverage.is_silent(span, now)]
-    day = heard(spans, start, now, now)
+    day = listened(spans, start, now, now)
     return {
         "since": since,
         "has_run": since is not None or _has_run(db, now),

@@ -23,7 +23,7 @@ __all__ = [
     "Control",
     "Heartbeat",
     "LiveFacts",
-    "Observation",
+    "Notification",
     "Pong",
     "Reply",
     "SocketClosing",
@@ -35,7 +35,7 @@ __all__ = [
 
 
 # Structs where one is made for every event: a frozen dataclass takes ten times as long to make.
-class Observation(msgspec.Struct, frozen=True):
+class Notification(msgspec.Struct, frozen=True):
     """One notification. Times are API text; `body` is the eventBody as it came.
 
     identity: 16 bytes, equal for the same content on the same topic. conversation_id, event_time, facts: None where the
@@ -121,7 +121,7 @@ _read_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _T = TypeVar("_T")
 
 
-def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Observation | Unreadable | Control:
+def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Notification | Unreadable | Control:
     """One frame of the socket. received_at: API text."""
     payload = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
     try:
@@ -133,12 +133,12 @@ def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Observa
             return Unreadable(source, payload, "it has no topicName", received_at)
         if topic.startswith(_CONTROL_TOPICS):
             return _control(topic, decode(bytes(message.eventBody)))
-        return _observation(topic, bytes(message.eventBody), source, received_at)
+        return _notification(topic, bytes(message.eventBody), source, received_at)
     except (ValueError, RecursionError) as error:
         return Unreadable(source, payload, _why(error), received_at)
 
 
-def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Observation | Unreadable:
+def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Notification | Unreadable:
     """One EventBridge event, or its `detail` alone (an input transformer can leave just that)."""
     try:
         outer = _mended(_read_envelope, envelope)
@@ -147,7 +147,7 @@ def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Observa
         topic = message.topicName
         if not isinstance(topic, str) or not topic:
             return Unreadable(source, envelope, "it has no topicName", received_at)
-        return _observation(topic, bytes(message.eventBody), source, received_at)
+        return _notification(topic, bytes(message.eventBody), source, received_at)
     except (ValueError, RecursionError) as error:
         return Unreadable(source, envelope, _why(error), received_at)
 
@@ -172,7 +172,7 @@ def _why(error: ValueError | RecursionError) -> str:
     return f"it is not JSON: {error}"
 
 
-def _observation(topic: str, event_body: bytes, source: str, received_at: str) -> Observation:
+def _notification(topic: str, event_body: bytes, source: str, received_at: str) -> Notification:
     body = decode(event_body)
     conversation_id = time = facts = None
     if isinstance(body, dict):
@@ -182,7 +182,7 @@ def _observation(topic: str, event_body: bytes, source: str, received_at: str) -
     else:
         conversation_id = _id(conversation_id_of(topic))
     identity = digest(topic.encode(), spelled(body))
-    return Observation(topic, event_body, identity, conversation_id, time, received_at, source, facts)
+    return Notification(topic, event_body, identity, conversation_id, time, received_at, source, facts)
 
 
 def _conversation_id(topic: str, body: dict[str, Any]) -> str | None:

@@ -22,7 +22,7 @@ from rollbook.store.tables.detail_columns import CHILD_TABLES, PARENT_IDS, TIMES
 
 Row = tuple[Any, ...]
 # For each INSERT statement, the rows that it takes.
-Rows = defaultdict[str, list[Row]]
+RowsByStatement = defaultdict[str, list[Row]]
 
 _encode: Final = msgspec.json.Encoder().encode
 _PLAIN: Final = frozenset({str, float, bool, type(None)})
@@ -89,7 +89,7 @@ def _objects(owner: Mapping[str, Any], key: str) -> Iterator[tuple[int, dict[str
                 yield position, item
 
 
-def add_children(rows: Rows, conversation_id: str, record: Mapping[str, Any]) -> None:
+def add_children(rows: RowsByStatement, conversation_id: str, record: Mapping[str, Any]) -> None:
     """Every child row of one conversation, added to `rows` under the statement that inserts it."""
     for at, participant in _objects(record, "participants"):
         _add(rows, "participants", (conversation_id,), (at,), (), participant)
@@ -102,7 +102,7 @@ def add_children(rows: Rows, conversation_id: str, record: Mapping[str, Any]) ->
             _add_all(rows, table, (conversation_id,), (), record.get(table))
 
 
-def _add_session(rows: Rows, where: Row, ids: Row, session: Mapping[str, Any]) -> None:
+def _add_session(rows: RowsByStatement, where: Row, ids: Row, session: Mapping[str, Any]) -> None:
     get = session.get
     _add_all(rows, "segments", where, ids, get("segments"))
     _add_all(rows, "metrics", where, ids, get("metrics"))
@@ -113,12 +113,12 @@ def _add_session(rows: Rows, where: Row, ids: Row, session: Mapping[str, Any]) -
         _add_all(rows, "flow_outcomes", where, ids, flow.get("outcomes"))
 
 
-def _add(rows: Rows, table: str, where: Row, position: Row, ids: Row, item: Mapping[str, Any]) -> None:
+def _add(rows: RowsByStatement, table: str, where: Row, position: Row, ids: Row, item: Mapping[str, Any]) -> None:
     how = plan(table, tuple(item))
     rows[how.sql].append((*where, *position, *ids, *_values(how, item)))
 
 
-def _add_all(rows: Rows, table: str, where: Row, ids: Row, items: Any) -> None:
+def _add_all(rows: RowsByStatement, table: str, where: Row, ids: Row, items: Any) -> None:
     """The objects of one array. The hot path: nine rows in ten come through here."""
     if items.__class__ is not list:
         return
@@ -128,7 +128,7 @@ def _add_all(rows: Rows, table: str, where: Row, ids: Row, items: Any) -> None:
             rows[how.sql].append((*where, position, *ids, *_values(how, item)))
 
 
-def child_rows() -> Rows:
+def child_rows() -> RowsByStatement:
     """An empty collection for `add_children`."""
     return defaultdict(list)
 

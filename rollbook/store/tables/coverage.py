@@ -72,7 +72,7 @@ def alive(connection: sqlite3.Connection, spans: Iterable[int], at: str) -> None
     )
 
 
-def heard(connection: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> None:
+def note_call(connection: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> None:
     """A function was called by events at `at`: its span goes on; or begins, if none had come for too long."""
     standing = connection.execute(
         "SELECT coverage_id, alive_at FROM coverage WHERE ended_at IS NULL AND source = ? AND scope = ?"

@@ -97,7 +97,7 @@ class RunRecord:
     figures: Mapping[str, int | None] = field(default_factory=dict)
 
 
-class Standing(NamedTuple):
+class LedgerView(NamedTuple):
     """What of the windows of one filter can matter to what is due, however many years the ledger holds.
 
     rows: those that wait, failed or are complete, those that started today or claim a read that is still to come, the
@@ -118,7 +118,7 @@ _SELECT: Final = f"SELECT {_NAMES} FROM windows"
 _QUOTED: Final = ", ".join(f'"{name}"' for name in FIGURES)
 
 
-def one(connection: sqlite3.Connection, start: str, end: str, filter: str) -> WindowRow | None:
+def find(connection: sqlite3.Connection, start: str, end: str, filter: str) -> WindowRow | None:
     """The window's row, if the ledger has it."""
     found = connection.execute(f'{_SELECT} WHERE start = ? AND "end" = ? AND filter = ?', (start, end, filter))
     row = found.fetchone()
@@ -147,11 +147,11 @@ def listed(
     return [_window(row) for row in connection.execute(f'{query} ORDER BY start, "end"', values)]
 
 
-def standing(connection: sqlite3.Connection, filter: str, at: str) -> Standing:
+def ledger_view(connection: sqlite3.Connection, filter: str, at: str) -> LedgerView:
     """What can matter to what is due at `at`. One moment of the file: a window is in both parts, or in none."""
     connection.execute("BEGIN")
     try:
-        return Standing(_that_matter(connection, filter, at), covered(connection, filter))
+        return LedgerView(_that_matter(connection, filter, at), covered(connection, filter))
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
@@ -165,10 +165,10 @@ def _that_matter(connection: sqlite3.Connection, filter: str, at: str) -> list[W
     rows = {(row[0], row[1]): _window(row) for row in connection.execute(query, (filter, at[:10], at))}
     beside = [tuple(row.proven_by.split("/")) for row in rows.values() if row.proven_by]
     newest = 'SELECT start, "end", max(last_run_at) FROM windows WHERE filter = ? AND reading IN (?, ?)'
-    two = (("interval", "day"), ("day", "day"))
-    beside += [connection.execute(newest, (filter, *readings)).fetchone()[:2] for readings in two]
+    pairs = (("interval", "day"), ("day", "day"))
+    beside += [connection.execute(newest, (filter, *readings)).fetchone()[:2] for readings in pairs]
     for start, end in beside:
-        if (start, end) not in rows and (row := one(connection, start, end, filter)) is not None:
+        if (start, end) not in rows and (row := find(connection, start, end, filter)) is not None:
             rows[start, end] = row
     return [rows[key] for key in sorted(rows)]
 
@@ -370,7 +370,7 @@ def contradict(connection: sqlite3.Connection, starts: Sequence[str], at: str) -
     query = f'SELECT start, "end" FROM windows WHERE filter = \'\' AND {_IS_PROVEN} AND start <= ? AND "end" > ?'
     taken = 0
     for start, end in connection.execute(query, (max(starts), min(starts))).fetchall():
-        lacking = sum(start <= one < end for one in starts)
+        lacking = sum(start <= began < end for began in starts)
         if lacking:
             taken += 1
             reason = f"{lacking} of its conversations were not in the answer that proved it"
@@ -395,7 +395,7 @@ def inherit(
     Their figures are counted from the conversations. Which of them match a filter is not known here: there are no
     figures then, and the verdict is the wider one's. A window that has a proof worth as much keeps its own.
     """
-    proof = one(connection, *parent)
+    proof = find(connection, *parent)
     if proof is None or proof.verdict not in PROVEN:
         return 0
     taken = 0
@@ -408,9 +408,9 @@ def inherit(
             owned, ongoing = conversations.owned_counts(connection, start, end)
             ended = Verdict.SETTLED if proof.verdict == Verdict.SETTLED else Verdict.COMPLETE
             verdict = Verdict.OPEN if ongoing else ended
-        standing = one(connection, start, end, parent[2])
-        if standing is not None and (
-            RANK[standing.verdict] >= RANK[verdict] or sees_less(proof.divisions_json, standing.divisions_json)
+        stored = find(connection, start, end, parent[2])
+        if stored is not None and (
+            RANK[stored.verdict] >= RANK[verdict] or sees_less(proof.divisions_json, stored.divisions_json)
         ):
             continue
         taken += 1
