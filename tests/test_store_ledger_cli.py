@@ -21,7 +21,7 @@ from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
-from rollbook.store.commands import ledger
+from rollbook.store.commands.windows import window_lines
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOUR = Interval(START, START + timedelta(hours=1))
@@ -184,7 +184,7 @@ async def test_everything_can_be_made_again(store: tuple[Path, Simulator]) -> No
     connection.close()
     assert told(path, "rebuild")["corrected"] == len(before["conversations"])
     assert dump(path) == before
-    assert "made again" in run(path, "rebuild").output
+    assert "were different before" in run(path, "rebuild").output
 
 
 @pytest.mark.parametrize(
@@ -279,4 +279,4 @@ def test_an_empty_store_has_no_gaps(tmp_path: Path) -> None:
     with Book.open(tmp_path / "rollbook.db"):
         pass
     assert run(tmp_path / "rollbook.db", "gaps").output == "no gaps\n"
-    assert list(ledger.window_lines([])) == ["no window is like that"]
+    assert list(window_lines([])) == ["no window is like that"]

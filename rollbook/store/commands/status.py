@@ -37,11 +37,7 @@ def status(settings: Settings, as_json: bool) -> None:
         with Book.open(settings.store_path, mode="ro") as book:
             now = datetime.now(UTC)
             found = book.read(lambda db: state.collect(db, now, width=settings.width, since_setting=settings.since))
-        if as_json:
-            console.answer(found)
-        else:
-            for line in lines(found):
-                click.echo(line)
+        console.show(as_json, lambda: found, lambda: lines(found))
 
     console.run(work, as_json=as_json)
 
