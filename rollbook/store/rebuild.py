@@ -17,6 +17,7 @@ import msgspec
 
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.lenient_json import number, text_or_none, texts
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
 from rollbook.store.tables import child_rows, live_picture
@@ -155,7 +156,7 @@ def _of_events(heard: LiveFactsOf | None, stood: tuple[_Kept, _Derived] | None) 
 def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: LiveFactsOf | None, shown: str) -> _Derived:
     """The columns that a read and what was heard before and after it make together (see `live` and `conversations`)."""
     record, read_at = row.record, kept.read_at or ""
-    direction = record.get("originatingDirection")
+    direction = text_or_none(record.get("originatingDirection"))
     heard_end, last_heard = (heard.ended_at, heard.last_at) if heard else (stood.heard_end, stood.last_heard)
     end = row.end
     if heard_end is not None and heard_end > shown and (end is None or end > read_at):
@@ -163,11 +164,11 @@ def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: LiveFactsOf
     return _Derived(
         row.start or stood.conversation_start,
         end,
-        direction if isinstance(direction, str) else stood.originating_direction,
+        direction if direction is not None else stood.originating_direction,
         _encode(child_rows.media_types(record)).decode(),
-        _encode(child_rows.id_list(record.get("divisionIds"))).decode(),
-        child_rows.number(record.get("mediaStatsMinConversationMos")),
-        child_rows.number(record.get("mediaStatsMinConversationRFactor")),
+        _encode(texts(record.get("divisionIds"))).decode(),
+        number(record.get("mediaStatsMinConversationMos")),
+        number(record.get("mediaStatsMinConversationRFactor")),
         Provenance.BOTH if heard else stood.provenance,
         heard_end,
         last_heard,

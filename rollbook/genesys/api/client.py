@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-from rollbook.genesys.api.answers import known, object_of, objects, text
+from rollbook.genesys.api.answers import known, object_of
 from rollbook.genesys.api.http import Limits
 from rollbook.genesys.api.listing import Entities, Entity, Listing, first_page, later_page, whole_list
 from rollbook.genesys.api.request import Count, Latency, Rest, counting
+from rollbook.genesys.lenient_json import objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.times import normalize
@@ -367,10 +368,6 @@ def _nothing(body: bytes) -> None:
     """Some answers have a body and some have none; neither matters."""
 
 
-def _texts(values: object) -> tuple[str, ...]:
-    return tuple(one for one in values if isinstance(one, str)) if isinstance(values, list) else ()
-
-
 def _job_id(body: bytes) -> str:
     identity = text(object_of(body).get("jobId"))
     if not identity:
@@ -397,11 +394,11 @@ def _topic_state(told: Mapping[str, Any], secret: Secret) -> TopicState:
         text(told.get("id")),
         told.get("state", "Permitted") != "Rejected",
         secret.hide(text(told.get("rejectionReason"))) or None,
-        _texts(told.get("missingPermissions")),
+        tuple(texts(told.get("missingPermissions"))),
     )
 
 
 def _available_topic(told: Mapping[str, Any]) -> AvailableTopic:
-    detailed = (name for one in objects(told.get("permissionDetails")) for name in _texts(one.get("permissions")))
-    permissions = dict.fromkeys((*detailed, *_texts(told.get("requiresPermissions"))))
-    return AvailableTopic(text(told.get("id")), _texts(told.get("transports")), tuple(permissions))
+    detailed = (name for one in objects(told.get("permissionDetails")) for name in texts(one.get("permissions")))
+    permissions = dict.fromkeys((*detailed, *texts(told.get("requiresPermissions"))))
+    return AvailableTopic(text(told.get("id")), tuple(texts(told.get("transports"))), tuple(permissions))

@@ -16,6 +16,7 @@ from rollbook.genesys import ids
 from rollbook.genesys.api import mending
 from rollbook.genesys.api.answers import refuse_others
 from rollbook.genesys.canonical_json import canonical, decode, digest, mend_surrogates
+from rollbook.genesys.lenient_json import as_object, text
 from rollbook.genesys.times import normalize
 
 __all__ = [
@@ -182,7 +183,7 @@ def _page(page: PageBody, rows: Sequence[DetailRow], body: bytes) -> DetailsPage
     return DetailsPage(
         rows,
         total if total.__class__ is int else None,
-        page.cursor if isinstance(page.cursor, str) and page.cursor else None,
+        text(page.cursor) or None,
         normalize(page.dataAvailabilityDate),
         page.conversations is None and total is None,
     )
@@ -228,7 +229,7 @@ def _decoded(raw: bytes | str) -> dict[str, Any]:
         record = decode(raw)
     except UnicodeDecodeError as error:
         raise ValueError(f"the answer is not UTF-8: {error}") from None
-    return record if isinstance(record, dict) else {}
+    return as_object(record)
 
 
 def decode_record(raw: bytes | str) -> dict[str, Any]:

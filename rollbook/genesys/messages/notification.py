@@ -16,6 +16,7 @@ import msgspec
 from rollbook.genesys.canonical_json import decode, digest, mend_surrogates, spelled
 from rollbook.genesys.ids import conversation_id as spelling
 from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.lenient_json import as_object, text, words
 from rollbook.genesys.messages.live_facts import LiveFacts, event_time, facts_of
 from rollbook.genesys.topics import conversation_id_of, snapshot_media
 
@@ -187,7 +188,7 @@ def _notification(topic: str, event_body: bytes, source: str, received_at: str) 
 
 def _conversation_id(topic: str, body: dict[str, Any]) -> str | None:
     named = body.get("id") if snapshot_media(topic) is not None else body.get("conversationId")
-    return _id(named if isinstance(named, str) and named else conversation_id_of(topic))
+    return _id(text(named) or conversation_id_of(topic))
 
 
 def _id(named: str | None) -> str | None:
@@ -204,24 +205,20 @@ _GONE: Final = ("no_longer_subscribed", "token_revoked")
 
 def _control(topic: str, body: object) -> Control:
     """The platform's messages about the channel itself, that nobody subscribes to."""
-    fields = body if isinstance(body, dict) else {}
-    told = _text(fields.get("message"))
+    fields = as_object(body)
+    message = words(fields.get("message"))
     if topic == _METADATA:
-        words = (told or "").lower()
-        if words == "pong":
+        spoken = (message or "").lower()
+        if spoken == "pong":
             return Pong()
-        return Heartbeat() if "heartbeat" in words else SystemMessage(topic, told, channel_gone=False)
+        return Heartbeat() if "heartbeat" in spoken else SystemMessage(topic, message, channel_gone=False)
     if topic == "v2.system.socket_closing":
         return SocketClosing()
-    about = _text(fields.get("systemTopicType")) or topic.split(".")[2]
-    return SystemMessage(topic, _text(fields.get("reason")) or about, channel_gone=about in _GONE)
+    about = words(fields.get("systemTopicType")) or topic.split(".")[2]
+    return SystemMessage(topic, words(fields.get("reason")) or about, channel_gone=about in _GONE)
 
 
 def _reply(message: _Message) -> Reply:
     result = message.result
     said = str(result) if isinstance(result, str | int) else ""
-    return Reply(said, _text(message.status), _text(message.message), _text(message.correlationId))
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return Reply(said, words(message.status), words(message.message), words(message.correlationId))

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from rollbook.genesys.lenient_json import text_or_none
 from rollbook.genesys.times import normalize
 from rollbook.store.tables.detail_columns import CHILD_TABLES, PARENT_IDS, TIMES, column
 
@@ -77,10 +78,6 @@ def _values(how: Plan, record: Mapping[str, Any]) -> list[Any]:
     return values
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def _objects(owner: Mapping[str, Any], key: str) -> Iterator[tuple[int, dict[str, Any]]]:
     items = owner.get(key)
     if isinstance(items, list):
@@ -93,10 +90,12 @@ def add_children(rows: RowsByStatement, conversation_id: str, record: Mapping[st
     """Every child row of one conversation, added to `rows` under the statement that inserts it."""
     for at, participant in _objects(record, "participants"):
         _add(rows, "participants", (conversation_id,), (at,), (), participant)
-        participant_id = _text(participant.get("participantId"))
+        participant_id = text_or_none(participant.get("participantId"))
         for index, session in _objects(participant, "sessions"):
             _add(rows, "sessions", (conversation_id, at), (index,), (participant_id,), session)
-            _add_session(rows, (conversation_id, at, index), (participant_id, _text(session.get("sessionId"))), session)
+            _add_session(
+                rows, (conversation_id, at, index), (participant_id, text_or_none(session.get("sessionId"))), session
+            )
     for table in ("evaluations", "surveys", "resolutions"):
         if table in record:
             _add_all(rows, table, (conversation_id,), (), record.get(table))
@@ -149,16 +148,6 @@ def attributes(conversation_id: str, record: Mapping[str, Any]) -> Iterator[Row]
     for position, participant in _objects(record, "participants"):
         named = participant.get("attributes")
         if isinstance(named, dict):
-            who = _text(participant.get("participantId")) or str(position)
+            who = text_or_none(participant.get("participantId")) or str(position)
             for name, value in named.items():
                 yield conversation_id, who, name, storable(value)
-
-
-def number(value: Any) -> float | int | None:
-    """A number as a number; anything else as nothing (the original stays in `details`)."""
-    return value if value.__class__ in (int, float) else None
-
-
-def id_list(value: Any) -> list[str]:
-    """A list of ids as a list of texts; anything else as an empty one."""
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.lenient_json import number, text_or_none, texts
 from rollbook.genesys.messages.details import DetailRow, content_digest
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.tables import child_rows, gaps
@@ -304,13 +305,12 @@ def _fill(
     indexed_until: str,
 ) -> None:
     record, as_of, at = row.record, read.as_of, read.at
-    direction = record.get("originatingDirection")
     shared = (
-        direction if isinstance(direction, str) else None,
+        text_or_none(record.get("originatingDirection")),
         _encode(child_rows.media_types(record)).decode(),
-        _encode(child_rows.id_list(record.get("divisionIds"))).decode(),
-        child_rows.number(record.get("mediaStatsMinConversationMos")),
-        child_rows.number(record.get("mediaStatsMinConversationRFactor")),
+        _encode(texts(record.get("divisionIds"))).decode(),
+        number(record.get("mediaStatsMinConversationMos")),
+        number(record.get("mediaStatsMinConversationRFactor")),
     )
     text, details_open = row.raw.decode(), int(row.end is None)
     if stored is None:
