@@ -134,15 +134,15 @@ def combined(topics: Sequence[str]) -> list[str]:
         prefix, _, suffix = topic.rpartition(".")
         suffixes.setdefault(prefix, []).append(suffix)
     return [
-        one
+        name
         for prefix, listed in suffixes.items()
-        for one in (combine(prefix, listed) if len(listed) > 1 else [f"{prefix}.{listed[0]}"])
+        for name in (combine(prefix, listed) if len(listed) > 1 else [f"{prefix}.{listed[0]}"])
     ]
 
 
 def plain(topics: Sequence[str]) -> int:
     """How many plain topics these stand for."""
-    return sum(len(expand(one)) for one in topics)
+    return sum(len(expand(topic)) for topic in topics)
 
 
 def subscribable(template: str) -> bool:
@@ -168,5 +168,5 @@ def topics_for(templates: Iterable[str], *, queues: Iterable[str] = (), users: I
         if "{id}" not in template:
             found.append(template)
         elif (owner := _owner(template)) is not None:
-            found += (template.replace("{id}", one) for one in ids[owner])
+            found += (template.replace("{id}", entity_id) for entity_id in ids[owner])
     return list(dict.fromkeys(found))

@@ -259,7 +259,7 @@ class Book(Captured, Ledger):
 
     def mark_live_only(self, ids: Sequence[str], *, window_start: str, cause: str, at: str) -> Future[int]:
         """File these as heard live and not listed by the platform; answers how many were new."""
-        found = [gaps.Gap(one, window_start, GapKind.LIVE_ONLY, cause, at, None) for one in ids]
+        found = [gaps.Gap(conversation_id, window_start, GapKind.LIVE_ONLY, cause, at, None) for conversation_id in ids]
         return self._write(lambda db: gaps.add(db, found))
 
     def mark_gone(self, ids: Sequence[str], at: str) -> Future[int]:
@@ -286,7 +286,7 @@ class Book(Captured, Ledger):
         """(media type, metric) → how many were emitted in the interval."""
         return self.read(lambda db: metric_counts.by_media(db, to_text(interval.start), to_text(interval.end), names))
 
-    def rebuild(self, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
+    def rebuild(self, on_step: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
         """Make everything that is derived again; answers (conversations, those that were not as they are now)."""
         after: str | None = ""
         done = corrected = 0
@@ -294,7 +294,7 @@ class Book(Captured, Ledger):
             here = after
             made = self._write(lambda db, here=here: rebuild.step(db, here, self._lag)).result()  # type: ignore[misc]
             after, done, corrected = made.last, done + made.conversations, corrected + made.corrected
-            told(done)
+            on_step(done)
         return done, corrected
 
     # Locks

@@ -224,10 +224,10 @@ class Api:
 
     async def job(self, job_id: str) -> DetailsJob:
         """How far a job is."""
-        told = await self._rest.call(
+        answer = await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_job, ids={"jobId": job_id}, needs=DETAIL_VIEW
         )
-        return DetailsJob(job_id, text(told.get("state")), text(told.get("errorMessage")) or None)
+        return DetailsJob(job_id, text(answer.get("state")), text(answer.get("errorMessage")) or None)
 
     async def job_results(
         self,
@@ -265,18 +265,18 @@ class Api:
 
     async def data_availability(self) -> str | None:
         """The jobs' watermark, as API text: what is older is in their data. None where it is not told."""
-        told = await self._rest.call(
+        answer = await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/availability", parse=_availability, needs=DETAIL_VIEW
         )
-        return normalize(told.get("dataAvailabilityDate"))
+        return normalize(answer.get("dataAvailabilityDate"))
 
     # Notifications
 
     async def available_topics(self) -> list[AvailableTopic]:
         """Every topic template, with its transports and permissions."""
         params = {"expand": ["transports", "permissionDetails", "requiresPermissions"]}
-        told = await self._listed("/api/v2/notifications/availabletopics", params=params)
-        return [_available_topic(one) for one in told if text(one.get("id"))]
+        listed = await self._listed("/api/v2/notifications/availabletopics", params=params)
+        return [_available_topic(topic) for topic in listed if text(topic.get("id"))]
 
     async def create_channel(self) -> NotificationChannel:
         """A new channel. The 21st of an OAuth client takes the place of another.
@@ -290,12 +290,12 @@ class Api:
     async def channels(self) -> list[NotificationChannel]:
         """Every channel of this OAuth client; those of other tokens without an id."""
         params = {"includechannels": "oauthclient"}
-        return [_channel(one) for one in await self._listed(_CHANNELS, params=params)]
+        return [_channel(channel) for channel in await self._listed(_CHANNELS, params=params)]
 
     async def subscriptions(self, channel: NotificationChannel) -> list[str]:
         """The topics that a channel hears: what is listed as rejected is not among them."""
         listed = await self._listed(_SUBSCRIPTIONS, ids={"channelId": channel.id})
-        topics = [text(one.get("id")) for one in listed if one.get("state") != "Rejected"]
+        topics = [text(subscription.get("id")) for subscription in listed if subscription.get("state") != "Rejected"]
         return [topic for topic in topics if topic]
 
     async def _listed(self, path: str, **asked: Any) -> list[dict[str, Any]]:
@@ -320,7 +320,7 @@ class Api:
     async def _subscribe(
         self, method: str, channel: NotificationChannel, topics: Sequence[str], ignore_errors: bool
     ) -> list[TopicState]:
-        told = await self._rest.call(
+        answered = await self._rest.call(
             method,
             _SUBSCRIPTIONS,
             parse=whole_list,
@@ -328,7 +328,7 @@ class Api:
             params={"ignoreErrors": str(ignore_errors).lower()},
             body=[{"id": topic} for topic in topics],
         )
-        return [_topic_state(one, channel.id) for one in told or () if text(one.get("id"))]
+        return [_topic_state(state, channel.id) for state in answered or () if text(state.get("id"))]
 
     async def remove_subscriptions(self, channel: NotificationChannel) -> None:
         """Take every topic off a channel: the nearest to deleting one that the API has."""
@@ -339,25 +339,25 @@ class Api:
 
 
 def _organization(body: bytes) -> Organization:
-    told = object_of(body)
+    answer = object_of(body)
     # Without it the store would belong to nobody, and so to everybody.
-    if not text(told.get("id")).strip():
+    if not text(answer.get("id")).strip():
         raise ValueError("the organization has no id")
-    return Organization(text(told.get("id")), text(told.get("name")))
+    return Organization(text(answer.get("id")), text(answer.get("name")))
 
 
 def _aggregates(body: bytes) -> dict[str, Any]:
-    told = known(body, "results")
-    if not isinstance(told.get("results", []), list | None):
+    answer = known(body, "results")
+    if not isinstance(answer.get("results", []), list | None):
         raise ValueError("its results are no list")
-    return told
+    return answer
 
 
 def _job(body: bytes) -> dict[str, Any]:
-    told = object_of(body)
-    if not text(told.get("state")):
+    answer = object_of(body)
+    if not text(answer.get("state")):
         raise ValueError("the job has no state")
-    return told
+    return answer
 
 
 def _availability(body: bytes) -> dict[str, Any]:
@@ -375,9 +375,9 @@ def _job_id(body: bytes) -> str:
     return identity
 
 
-def _channel(told: Mapping[str, Any]) -> NotificationChannel:
+def _channel(listed: Mapping[str, Any]) -> NotificationChannel:
     return NotificationChannel(
-        Secret(text(told.get("id"))), Secret(text(told.get("connectUri"))), normalize(told.get("expires")) or ""
+        Secret(text(listed.get("id"))), Secret(text(listed.get("connectUri"))), normalize(listed.get("expires")) or ""
     )
 
 
@@ -388,17 +388,19 @@ def _new_channel(body: bytes) -> NotificationChannel:
     return channel
 
 
-def _topic_state(told: Mapping[str, Any], secret: Secret) -> TopicState:
+def _topic_state(listed: Mapping[str, Any], secret: Secret) -> TopicState:
     # Without `ignoreErrors` the state may be absent, and is then Permitted (the platform's own streaming client).
     return TopicState(
-        text(told.get("id")),
-        told.get("state", "Permitted") != "Rejected",
-        secret.hide(text(told.get("rejectionReason"))) or None,
-        tuple(texts(told.get("missingPermissions"))),
+        text(listed.get("id")),
+        listed.get("state", "Permitted") != "Rejected",
+        secret.hide(text(listed.get("rejectionReason"))) or None,
+        tuple(texts(listed.get("missingPermissions"))),
     )
 
 
-def _available_topic(told: Mapping[str, Any]) -> AvailableTopic:
-    detailed = (name for one in objects(told.get("permissionDetails")) for name in texts(one.get("permissions")))
-    permissions = dict.fromkeys((*detailed, *texts(told.get("requiresPermissions"))))
-    return AvailableTopic(text(told.get("id")), tuple(texts(told.get("transports"))), tuple(permissions))
+def _available_topic(listed: Mapping[str, Any]) -> AvailableTopic:
+    detailed = (
+        name for detail in objects(listed.get("permissionDetails")) for name in texts(detail.get("permissions"))
+    )
+    permissions = dict.fromkeys((*detailed, *texts(listed.get("requiresPermissions"))))
+    return AvailableTopic(text(listed.get("id")), tuple(texts(listed.get("transports"))), tuple(permissions))

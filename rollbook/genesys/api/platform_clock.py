@@ -77,8 +77,8 @@ def finer(known: datetime, local: datetime) -> datetime:
     return local if 0 <= (local - known).total_seconds() <= WHOLE_SECONDS else known
 
 
-def _apart(one: datetime, other: datetime) -> float:
-    return abs((one - other).total_seconds())
+def _apart(moment: datetime, other: datetime) -> float:
+    return abs((moment - other).total_seconds())
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:

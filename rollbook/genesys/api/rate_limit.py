@@ -87,21 +87,21 @@ class Budget:
         self.in_flight += 1
         return 0.0
 
-    def answered(self, now: float, told: Figures = _NONE) -> None:
+    def answered(self, now: float, figures: Figures = _NONE) -> None:
         """An answer came (or the request failed: no figures), with what its headers say."""
         self.in_flight = max(0, self.in_flight - 1)
-        if told.allowed:
-            self.allowed = told.allowed
-        if told.count is None or told.reset is None:
+        if figures.allowed:
+            self.allowed = figures.allowed
+        if figures.count is None or figures.reset is None:
             return
-        begins_again = now + told.reset + MARGIN
+        begins_again = now + figures.reset + MARGIN
         if self.begins_again is None or begins_again > self.begins_again + 5 * MARGIN:
             # The server has begun a new minute before we did: what it counted, and what is on its way to it.
-            self.sent = told.count + self.in_flight
+            self.sent = figures.count + self.in_flight
             self.begins_again = begins_again
         else:
             # Whole seconds, rounded up: of what one minute's answers say, the earliest is the nearest.
-            self.sent = max(self.sent, told.count)
+            self.sent = max(self.sent, figures.count)
             if not self.guessed:
                 begins_again = min(self.begins_again, begins_again)
         self.begins_again, self.guessed = begins_again, False

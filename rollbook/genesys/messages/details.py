@@ -253,11 +253,13 @@ def _without_attributes(record: dict[str, Any]) -> dict[str, Any]:
     participants = record.get("participants")
     if not isinstance(participants, list):
         return record
-    if not any("attributes" in one for one in participants if isinstance(one, dict)):
+    if not any("attributes" in participant for participant in participants if isinstance(participant, dict)):
         return record
     kept = [
-        {name: value for name, value in one.items() if name != "attributes"} if isinstance(one, dict) else one
-        for one in participants
+        {name: value for name, value in participant.items() if name != "attributes"}
+        if isinstance(participant, dict)
+        else participant
+        for participant in participants
     ]
     return {**record, "participants": kept}
 

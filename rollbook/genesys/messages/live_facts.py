@@ -133,10 +133,10 @@ def _of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
     """A conversation with all its participants; of one medium, their communications lie flat in them (media is it)."""
     participants = objects(body.get("participants"))
     seen = _Seen({media} if media and participants else set())
-    for one in participants:
-        seen.participant(one)
+    for participant in participants:
+        seen.participant(participant)
     return LiveFacts(
-        _earliest([one[name] for one in participants for name in ("connectedTime", "startTime") if name in one]),
+        _earliest([item[name] for item in participants for name in ("connectedTime", "startTime") if name in item]),
         _latest(seen.ends) if participants and not seen.somebody_there else None,
         _latest(seen.times),
         tuple(sorted(seen.media)),
@@ -174,28 +174,28 @@ class _Seen:
     somebody_there: bool = False
     direction: str | None = None
 
-    def participant(self, one: Mapping[str, Any]) -> None:
+    def participant(self, member: Mapping[str, Any]) -> None:
         """Somebody is there until he has gone and has no after-call work before him."""
-        self._add_times(one)
-        end = one.get("endTime")
+        self._add_times(member)
+        end = member.get("endTime")
         if (
             end is None
             or (normalize(end) or "") < _OLDEST
-            or ("startAcwTime" in one and not one.get("endAcwTime"))
-            or _is_ahead(one)
+            or ("startAcwTime" in member and not member.get("endAcwTime"))
+            or _is_ahead(member)
         ):
             self.somebody_there = True
         else:
-            self.ends.update(time for time in (end, one.get("endAcwTime")) if isinstance(time, str))
+            self.ends.update(time for time in (end, member.get("endAcwTime")) if isinstance(time, str))
         # The customer's first direction is the conversation's: a consultation has its own.
-        asked = self.direction is None and one.get("purpose") in ("customer", "external")
+        asked = self.direction is None and member.get("purpose") in ("customer", "external")
         if asked:
-            self.direction = _direction(one.get("direction"))
+            self.direction = _direction(member.get("direction"))
         # In a flattened snapshot the participant is the communication, and `messages` are messages.
-        flat = "state" in one
+        flat = "state" in member
         for name, kind in _LISTS:
-            if name in one:
-                self._communications(objects(one[name]), None if flat else kind, asked=asked)
+            if name in member:
+                self._communications(objects(member[name]), None if flat else kind, asked=asked)
 
     def _communications(self, listed: list[dict[str, Any]], kind: str | None, *, asked: bool) -> None:
         if listed and kind is not None:

@@ -113,8 +113,8 @@ class Writer:
         try:
             values = self._patience.spend_on(lambda: _transaction(connection, [job for job, _ in group]))
         except _OneOfSeveral:
-            for one in group:
-                self._commit(connection, [one])
+            for job_and_future in group:
+                self._commit(connection, [job_and_future])
         except Exception as error:
             failure = translate(error, self._path) if isinstance(error, sqlite3.Error) else error
             for _, future in group:

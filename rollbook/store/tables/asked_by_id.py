@@ -35,7 +35,9 @@ def absent(connection: sqlite3.Connection, ids: Sequence[str], at: str, since: s
     """These were not in an answer at `at`; those of them that have been absent since `since` or earlier."""
     connection.executemany(_ABSENT, [(conversation_id, at) for conversation_id in ids])
     query = "SELECT 1 FROM asked_by_id WHERE conversation_id = ? AND absent_since <= ?"
-    return [one for one in ids if connection.execute(query, (one, since)).fetchone()]
+    return [
+        conversation_id for conversation_id in ids if connection.execute(query, (conversation_id, since)).fetchone()
+    ]
 
 
 def refused(connection: sqlite3.Connection, ids: Sequence[tuple[str, str]], at: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 def keep(connection: sqlite3.Connection, until: Iterable[str]) -> None:
     """These are all. until: API text, for each."""
     connection.execute("DELETE FROM channels")
-    connection.executemany("INSERT INTO channels (expires_at) VALUES (?)", [(one,) for one in until])
+    connection.executemany("INSERT INTO channels (expires_at) VALUES (?)", [(expires_at,) for expires_at in until])
 
 
 def left(connection: sqlite3.Connection, at: str) -> list[str]:

@@ -292,8 +292,8 @@ def _gap_kind(stored: StoredConversation | None, row: DetailRow, action: Action)
     if action not in ("fill", "replace") or stored is None or row.end is None:
         return None
     first_end = action == "fill" or stored.conversation_end is None
-    heard = stored.provenance != Provenance.RECONCILED
-    return GapKind.CHANGED if first_end and heard and stored.heard_end is None else None
+    by_capture = stored.provenance != Provenance.RECONCILED
+    return GapKind.CHANGED if first_end and by_capture and stored.heard_end is None else None
 
 
 def _fill(
@@ -556,9 +556,9 @@ def a_listed_id(connection: sqlite3.Connection, but: Sequence[str] = ()) -> str 
     ):
         query = f"SELECT conversation_id FROM conversations WHERE {those}{newest}"
         known = (row[0] for row in connection.execute(query, (len(but) + _ODD_IDS,)))
-        able = (one for one in known if one not in but and may_be_asked_for(one))
-        if (found := next(able, None)) is not None:
-            return str(found)
+        for conversation_id in known:
+            if conversation_id not in but and may_be_asked_for(conversation_id):
+                return str(conversation_id)
     return None
 
 

@@ -74,17 +74,17 @@ def alive(connection: sqlite3.Connection, spans: Iterable[int], at: str) -> None
 
 def note_call(connection: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> None:
     """A function was called by events at `at`: its span goes on; or begins, if none had come for too long."""
-    standing = connection.execute(
+    going_on = connection.execute(
         "SELECT coverage_id, alive_at FROM coverage WHERE ended_at IS NULL AND source = ? AND scope = ?"
         " ORDER BY coverage_id DESC LIMIT 1",
         (source, scope),
     ).fetchone()
-    if standing is None:
+    if going_on is None:
         begin(connection, source, scope, topics, at)
-    elif from_text(at) - from_text(standing[1]) <= SILENT_FUNCTION:
-        alive(connection, [standing[0]], at)
+    elif from_text(at) - from_text(going_on[1]) <= SILENT_FUNCTION:
+        alive(connection, [going_on[0]], at)
     else:
-        end(connection, standing[0], standing[1], EndReason.NO_EVENTS)
+        end(connection, going_on[0], going_on[1], EndReason.NO_EVENTS)
         begin(connection, source, scope, topics, at)
 
 
@@ -114,7 +114,7 @@ def overlapping(connection: sqlite3.Connection, start: str, until: str) -> list[
     )
     found = connection.execute(query, (until, start)).fetchall()
     # Spans of one line share their topics, here too: a thousand names are 200 KB, and a month has hundreds of spans.
-    topics = {one: _topics(connection, one) for one in {row[2] for row in found}}
+    topics = {topic_set: _topics(connection, topic_set) for topic_set in {row[2] for row in found}}
     return [Span(row[0], row[1], topics[row[2]], *row[3:]) for row in found]
 
 

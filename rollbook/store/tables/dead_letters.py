@@ -36,5 +36,7 @@ def find(connection: sqlite3.Connection, number: int) -> Letter | None:
 
 def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> int:
     """Delete these; answers how many there were."""
-    cursor = connection.executemany("DELETE FROM dead_letters WHERE dead_letter_id = ?", [(one,) for one in numbers])
+    cursor = connection.executemany(
+        "DELETE FROM dead_letters WHERE dead_letter_id = ?", [(number,) for number in numbers]
+    )
     return cursor.rowcount
