@@ -141,12 +141,12 @@ def combined(topics: Sequence[str]) -> list[str]:
 
 
 def plain(topics: Sequence[str]) -> int:
-    """How many plain topics these stand for."""
+    """The number of plain topics that these stand for."""
     return sum(len(expand(topic)) for topic in topics)
 
 
 def subscribable(template: str) -> bool:
-    """Whether a template can be made concrete with the ids of queues or users, or needs none."""
+    """Tell whether a template can be made concrete with the ids of queues or users, or needs none."""
     return template.startswith("v2.") and (template.count("{id}") == 0 or _owner(template) is not None)
 
 

@@ -53,7 +53,7 @@ class _Derived(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What is not derived."""
+    """The columns of a conversation that are not derived."""
 
     read_at: str | None
     followed: str | None
@@ -62,7 +62,7 @@ class _Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a step did. last: the id to go on after, None at the end. corrected: what was other before."""
+    """The result of a step. last: the id to go on after, None at the end. corrected: how many were different."""
 
     last: str | None
     conversations: int
@@ -109,7 +109,7 @@ def _standing(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, t
 
 
 def _heard(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
-    """What the events say of each conversation."""
+    """The facts that the events tell of each conversation."""
     found: dict[str, LiveFactsOf] = {}
     query = f"SELECT conversation_id, topic, body, received_at FROM events WHERE conversation_id IN {_marks(ids)}"
     for conversation_id, topic, body, received_at in connection.execute(query, ids):

@@ -1,4 +1,4 @@
-"""What any answer is held to before it counts: that it is an object, and of the kind that was asked for. Pure.
+"""Checks of any answer before it counts: that it is an object, and of the kind that was asked for. Pure.
 
 The body of an error may come with status 200, in the platform's spelling, a gateway's or another. What is broken or no
 answer is a ValueError, which makes the request worth repeating.

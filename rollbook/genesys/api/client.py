@@ -69,7 +69,7 @@ class NotificationChannel:
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """What became of one subscription."""
+    """The platform's answer to a subscription."""
 
     id: str
     permitted: bool
@@ -96,7 +96,7 @@ class DetailsJob:
 
 
 class Api:
-    """One organisation's API; an async context manager. Arguments as `Rest` takes them."""
+    """The API of an organisation; an async context manager. Arguments as `Rest` takes them."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Api:
 
     @property
     def reached(self) -> bool:
-        """Whether the API's host has ever answered: then it is the right one."""
+        """Tell whether the API's host has ever answered: then it is the right one."""
         return self._rest.reached
 
     @property
@@ -139,7 +139,7 @@ class Api:
 
     @property
     def latency(self) -> Latency:
-        """How long answers took."""
+        """The histogram of how long answers took."""
         return self._rest.latency
 
     # The organisation
@@ -182,7 +182,7 @@ class Api:
     # Conversation details
 
     async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
-        """One page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
+        """A page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
         return await self._rest.call(
             "POST", f"{_CONVERSATIONS}/details/query", parse=parse_page, body=body, needs=DETAIL_VIEW, tries=tries
         )
@@ -223,7 +223,7 @@ class Api:
         )
 
     async def job(self, job_id: str) -> DetailsJob:
-        """How far a job is."""
+        """The state of a job."""
         answer = await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_job, ids={"jobId": job_id}, needs=DETAIL_VIEW
         )
@@ -238,7 +238,7 @@ class Api:
         tries: int | None = None,
         page_size: int = 1000,
     ) -> DetailsPage:
-        """One page of a job's results, its rows decoded when they are looked at; the last has no cursor.
+        """Read a page of a job's results, its rows decoded when they are looked at; the last has no cursor.
 
         size (or page_size): rows a page.
         """

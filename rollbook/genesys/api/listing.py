@@ -58,7 +58,7 @@ def whole_list(body: bytes) -> list[dict[str, Any]] | None:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of a list. count, total: of pages and entities, None where they are not given."""
+    """A page of a list. count, total: of pages and entities, None where they are not given."""
 
     entities: list[Entity]
     nameless: int  # entities without an id
@@ -116,11 +116,11 @@ class Listing:
 
     @property
     def fewer(self) -> bool:
-        """Whether fewer were found than the platform counts."""
+        """Tell whether fewer were found than the platform counts."""
         return self._total is not None and len(self.found) + self._nameless < self._total
 
     def doubts(self, page: ListPage) -> bool:
-        """Whether a page is worth asking for a second time: it is the former one again, or nothing without a word."""
+        """Tell whether to ask for a page a second time: it is the former page again, or empty without a word."""
         silent = not page.entities and not page.nameless and page.total is None and page.count is None
         return silent or self._repeats(page)
 

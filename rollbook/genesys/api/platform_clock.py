@@ -27,7 +27,7 @@ _OLDEST: Final = 366 * 86_400
 
 
 class PlatformClock:
-    """What is known of the platform's time. at: monotonic seconds; local: our wall clock at the same moment."""
+    """The platform's time, as far as it is known. at: monotonic seconds; local: our wall clock at the same moment."""
 
     def __init__(self) -> None:
         self._known: tuple[datetime, float] | None = None  # the platform's time, and when it was that

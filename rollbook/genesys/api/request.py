@@ -55,7 +55,7 @@ class Count:
 
 
 class Latency:
-    """How long answers took, as a histogram: `counts[i]` of them within `BOUNDS[i]` seconds, the last beyond all."""
+    """A histogram of how long answers took: `counts[i]` of them within `BOUNDS[i]` seconds, the last beyond all."""
 
     BOUNDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -64,7 +64,7 @@ class Latency:
         self.seconds = 0.0
 
     def add(self, seconds: float) -> None:
-        """One more answer."""
+        """Count an answer that took so many seconds."""
         self.counts[bisect.bisect_left(self.BOUNDS, seconds)] += 1
         self.seconds += seconds
 
@@ -136,7 +136,7 @@ class Rest:
 
     @property
     def reached(self) -> bool:
-        """Whether the API's host has ever answered: then it is the right one."""
+        """Tell whether the API's host has ever answered: then it is the right one."""
         return self._reached
 
     @property
@@ -232,7 +232,7 @@ class Rest:
     async def _send(
         self, method: str, url: str, token: Secret, params: Mapping[str, Any] | None, content: bytes | None
     ) -> Answer:
-        """One request, when the budget has room for it."""
+        """Send a request, when the budget has room for it."""
         while (wait := self.budget.take(self._clock())) > 0:
             log.debug("the rate limit allows the next request in %.1f s", wait)
             await self._sleep(wait)
@@ -294,7 +294,7 @@ _PERMISSION: Final = re.compile(r"\b[a-zA-Z]+:[a-zA-Z]+:[a-zA-Z]+\b")
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What was asked, for the error that may come of it. path: with names in the place of ids."""
+    """A request, as the error names it that may come of it. path: with names in the place of ids."""
 
     method: str
     path: str

@@ -141,7 +141,7 @@ class SignIn:
         return await asyncio.to_thread(named_secrets.resolve, text) if named_secrets.is_reference(text) else text
 
     async def _rotated(self) -> bool:
-        """Whether a secret that is only named has another value by now."""
+        """Tell whether a secret that is only named has another value by now."""
         given = self._client[1]
         if given is None or not named_secrets.is_reference(given.reveal()):
             return False

@@ -1,4 +1,4 @@
-"""What one event says for certain about its conversation. Pure.
+"""The facts that an event tells for certain about its conversation. Pure.
 
 Snapshots return to earlier states byte for byte and bear no time of their own, so only what cannot be undone is taken:
 when it began, that it ended, the latest time that the event itself bears. Nothing here refuses an event: what has a
@@ -43,7 +43,7 @@ _EVENT_TIMES: Final = ("eventTime", "metricDate", "timestamp")
 
 # A struct, as what is made for every event: a frozen dataclass takes ten times as long to make.
 class LiveFacts(msgspec.Struct, frozen=True):
-    """What an event tells of its conversation; times as API text, None where it does not say.
+    """The facts of an event about its conversation; times as API text, None where it does not say.
 
     started_at: it began no later than this. ended_at: only if this event says that it has ended. last_at: the latest
     time that the event itself bears. media_types, originating_direction: lowercase, as the details have them.
@@ -74,7 +74,7 @@ def event_time(body: Mapping[str, Any]) -> str | None:
 
 
 def facts_of(topic: str, body: Mapping[str, Any]) -> LiveFacts:
-    """What an event on `topic` with this eventBody says."""
+    """The facts of an event on `topic` with this eventBody."""
     media = snapshot_media(topic)
     if media is not None:
         return _of_snapshot(media, body)
@@ -166,7 +166,7 @@ _LISTS: Final = tuple(
 
 @dataclass(slots=True)
 class _Seen:
-    """What is gathered on one walk over a snapshot (snapshots are what comes most, and what is largest)."""
+    """The facts gathered on a walk over a snapshot (snapshots come most often, and are largest)."""
 
     media: set[str]
     times: set[str] = field(default_factory=set)
@@ -220,7 +220,7 @@ class _Seen:
 
 
 def _is_ahead(item: Mapping[str, Any]) -> bool:
-    """Whether there is something to come: a scheduled callback, a parked email, after-call work."""
+    """Tell whether there is something to come: a scheduled callback, a parked email, after-call work."""
     work = item.get("afterCallWork")
     return item.get("state") in _YET_TO_COME or (work.__class__ is dict and work.get("state") == "pending")
 

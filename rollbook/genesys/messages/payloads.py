@@ -31,7 +31,7 @@ _OVERLAP: Final = 256
 
 
 class _Piece(NamedTuple):
-    """What was cut out. begins: whether a message begins here, as far as what stands before it tells.
+    """A part that was cut out. begins: whether a message begins here, as far as the bytes before it tell.
 
     before: blanks, commas and brackets that stand between it and the piece before, in the same line.
     """
@@ -166,7 +166,7 @@ def parse_all(payload: bytes, *, source: str, received_at: str, once: str = "") 
 
 
 def _rest(whole: Unreadable, broken: Sequence[Unreadable]) -> Unreadable:
-    """What could not be read, without what could; but all of it, if two parts side by side made what never came."""
+    """The unreadable parts; but all of the message, if two parts side by side would make an event that never came."""
     rest = b"\n".join(part.payload for part in broken)
     made = parse_envelope(rest, source=whole.source, received_at=whole.received_at)
     again = (part for _, part in _by_lines([rest], whole.source, lambda: whole.received_at))
@@ -186,7 +186,7 @@ def parse_stream(
 def _by_lines(
     chunks: Iterable[bytes], source: str, now: Callable[[], str]
 ) -> Iterator[tuple[int, Notification | Unreadable]]:
-    """What can be read piece by piece, and what cannot in as few parts as it came in."""
+    """The readable events piece by piece, and what cannot be read in as few parts as it came in."""
     waiting: Unreadable | None = None  # the part of a line that cannot be read; what follows may belong to it
     for piece in _pieces(chunks):
         for item, begins in _read(piece, source, now()):
@@ -225,7 +225,7 @@ def _is_json(item: Unreadable) -> bool:
 
 
 def _read(piece: _Piece, source: str, received_at: str) -> Iterator[tuple[Notification | Unreadable, bool]]:
-    """What a piece is, and whether it begins a message; or the parts of it that seem to be events of their own.
+    """Read a piece, and tell whether it begins a message; or the parts of it that seem to be events of their own.
 
     What cannot be read keeps the blanks around it, so that the parts of a line can be put together again.
     """

@@ -20,7 +20,7 @@ _one_at_a_time: Final = threading.Lock()
 
 
 def is_reference(text: str) -> bool:
-    """Whether a setting names a secret instead of being one. (The platform's own have no colon.)"""
+    """Tell whether a setting names a secret instead of being a secret. (The platform's own have no colon.)"""
     return text.partition(":")[0] in _READERS and ":" in text
 
 

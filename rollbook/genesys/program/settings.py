@@ -349,7 +349,7 @@ def _section(path: Path, name: str, members: Mapping[str, Any], values: dict[str
 
 
 def _unknown(section: str, key: str) -> str:
-    """What to say of a key that nobody knows: where it belongs, what comes near it, or what there is."""
+    """The sentence about a key that nobody knows: where it belongs, what comes near it, or what there is."""
     place = f"unknown key {key!r} in [{section}]" if section else f"unknown section or key {key!r}"
     variable = written(key)
     if variable.startswith("GENESYSCLOUD_"):

@@ -24,5 +24,5 @@ def fitted(lines: Iterable[str], *, indent: int) -> Iterator[str]:
 
 
 def wrapped(line: str, width: int, *, indent: int = 0) -> list[str]:
-    """One line, broken so."""
+    """Break a line at spaces where it is wider than `width`."""
     return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)

@@ -137,7 +137,7 @@ def _plain(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
-    """Why a window has its verdict, run by run."""
+    """The reasons for a window's verdict, run by run."""
     return fitted(_proof_lines(row, runs), indent=14)
 
 

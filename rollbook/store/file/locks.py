@@ -1,4 +1,4 @@
-"""Who works on what: locks on ranges of a file beside the store, which die with the process that holds them.
+"""Locks on ranges of a file beside the store, for who works on what. They end with the process that has them.
 
 A window is locked as the range of milliseconds that it covers, so that any two intervals that overlap exclude each
 other whatever their ends are. Roles (the daemon, the one connection that checkpoints, the migration) are single bytes
@@ -99,7 +99,7 @@ _files_guard = threading.Lock()
 
 
 def lock_file(store: Path) -> LockFile:
-    """The one lock file of `store` in this process: `<store>-lock`, readable by its owner only."""
+    """The lock file of `store` in this process: `<store>-lock`, readable by its owner only."""
     path = Path(f"{store.resolve()}-lock")
     with _files_guard:
         known = _files.get(path)

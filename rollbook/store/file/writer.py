@@ -67,7 +67,7 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait (approximate)."""
+        """The number of jobs that wait (approximate)."""
         return self._jobs.qsize()
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ class _OneOfSeveral(Exception):
 
 
 def _transaction(connection: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
-    """What the jobs answer, once it is durable. Raises what a job raises, and then nothing of any is written."""
+    """Run the jobs in a transaction; answers what they answer. Raises what a job raises: nothing is written then."""
     values = []
     try:
         connection.execute("BEGIN IMMEDIATE")

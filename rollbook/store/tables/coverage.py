@@ -1,4 +1,4 @@
-"""When capture was really listening, to what, and why it stopped. SQL only.
+"""The times at which capture was really listening, to what, and why it stopped. SQL only.
 
 A span without an end is being listened to now, or its process was killed: `alive_at` is its last sign of life, at most
 a few seconds old, and becomes its end when the next process finds it.
@@ -28,7 +28,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Span(NamedTuple):
-    """One stretch of listening. Times are API text; `ended_at` is None while it goes on."""
+    """A stretch of listening. Times are API text; `ended_at` is None while it goes on."""
 
     source: str
     scope: str
@@ -89,7 +89,7 @@ def note_call(connection: sqlite3.Connection, source: str, scope: str, topics: S
 
 
 def is_silent(span: Span, now: datetime) -> bool:
-    """Whether a span that has not ended has lost its process."""
+    """Tell whether a span that has not ended has lost its process."""
     patience = SILENT_FUNCTION if span.scope == FUNCTION else SILENT
     return span.ended_at is None and span.alive_at < to_text(now - patience)
 
@@ -124,7 +124,7 @@ def _topics(connection: sqlite3.Connection, topic_set: int | None) -> tuple[str,
 
 
 def since(connection: sqlite3.Connection) -> str | None:
-    """When capture first listened."""
+    """The time at which capture first listened."""
     first: str | None = connection.execute("SELECT min(started_at) FROM coverage").fetchone()[0]
     return first
 

@@ -43,7 +43,7 @@ _LETTER_BITS: Final = 0x1F_FFFF_FFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a batch: distinct notifications that were new, those known already, those not understood."""
+    """The counts of a stored batch: distinct notifications that were new, those known already, those not understood."""
 
     events_new: int
     events_repeated: int

@@ -25,7 +25,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class LiveFactsOf:
-    """What a batch of events says of one conversation."""
+    """The facts that a batch of events tells of a conversation."""
 
     first_seen_at: str
     started_at: str | None = None
@@ -51,7 +51,7 @@ class LiveFactsOf:
 
 
 class StoredPicture(NamedTuple):
-    """What the store says of a conversation before a batch of events is added."""
+    """A conversation as the store has it before a batch of events is added."""
 
     conversation_start: str | None
     conversation_end: str | None
@@ -93,7 +93,7 @@ def greatest(a: str | None, b: str | None) -> str | None:
 
 
 def gather(notifications: list[Notification]) -> dict[str, LiveFactsOf]:
-    """What a batch says, conversation by conversation."""
+    """The facts of a batch, conversation by conversation."""
     found: dict[str, LiveFactsOf] = {}
     for event in notifications:
         if event.conversation_id is not None and event.facts is not None:
