@@ -229,7 +229,7 @@ async def _standing(book: Book | None, key: str, now: datetime) -> tuple[list[Wi
     """What the ledger has to say, and the time that it covers. In a thread: it takes longer, the older it grows."""
     if book is None:
         return [], []
-    rows, covered = await asyncio.to_thread(book.standing, key, to_text(now))
+    rows, covered = await asyncio.to_thread(book.ledger_view, key, to_text(now))
     return rows, [Interval(from_text(start), from_text(end)) for start, end in covered]
 
 

@@ -51,6 +51,7 @@ from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
 from rollbook.store.tables.windows import RunRecord, WindowRow, sees_less
+from rollbook.store.vocabulary import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ async def run(
             raise Unforeseen(
                 f"{type(error).__name__}: {error}; this is a mistake in rollbook: please report it"
             ) from None
-        if all(report.verdict != "failed" for report in reports):
+        if all(report.verdict != Verdict.FAILED for report in reports):
             await _inherit(book, task)
         if any(report.written for report in reports):
             # It may have brought details of other windows, too: of one that goes on again, say.
@@ -305,7 +306,7 @@ class Run:
             return []
         report = Report(
             window=one,
-            verdict="settled",
+            verdict=Verdict.SETTLED,
             passes=0,
             requests=self._requests,
             initial_total_hits=row.final_total_hits,
@@ -336,7 +337,7 @@ class Run:
         return any(row.start and one.contains(row.start) and row.conversation_id not in known for row in rows)
 
     def _is_total_enough(self, row: WindowRow | None, one: Interval, now: datetime) -> bool:
-        if row is None or row.verdict != "complete" or row.reading != "interval" or row.last_read_at is None:
+        if row is None or row.verdict != Verdict.COMPLETE or row.reading != "interval" or row.last_read_at is None:
             return False
         read_at, settle_after = from_text(row.last_read_at), self._task.settings.settle_after
         assert self._book is not None
@@ -501,7 +502,9 @@ class Run:
             return 0
         start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
         runs = self._book.runs_of(start, end, self._task.key)
-        return window.failures_in_a_row([run for run in runs if run["verdict"] != "failed" or run["as_of"] is None])
+        return window.failures_in_a_row(
+            [run for run in runs if run["verdict"] != Verdict.FAILED or run["as_of"] is None]
+        )
 
     async def _forget_progress(self) -> None:
         if self._book is not None and not self._task.dry_run:
@@ -793,7 +796,7 @@ class Run:
         assert self._book is not None
         task, now = self._task, self._task.now()
         start, end = to_text(report.window.start), to_text(report.window.end)
-        failed = report.verdict == "failed"
+        failed = report.verdict == Verdict.FAILED
         record = RunRecord(
             start=start,
             end=end,
@@ -814,7 +817,7 @@ class Run:
             drift=report.drift,
             figures=report.figures(),
             next_try_at=self._next_try(start, end, now) if failed or not self._all_have_ended else None,
-            settled=report.verdict == "settled",
+            settled=report.verdict == Verdict.SETTLED,
             keeps_proof=found.keeps_proof,
         )
         await by_id.done(self._book.finish_run(record))
@@ -841,7 +844,7 @@ class Run:
                 started_at=self._writing.began,
                 finished_at=to_text(now),
                 as_of=None,
-                verdict="failed",
+                verdict=Verdict.FAILED,
                 reason=reason,
                 reading=None,
                 passes_json="[]",

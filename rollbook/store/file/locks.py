@@ -1,4 +1,4 @@
-"""Who works on what: locks on ranges of a file beside the store, which die with the process that holds them.
+"""Locks on ranges of a file beside the store, for who works on what. They end with the process that has them.
 
 A window is locked as the range of milliseconds that it covers, so that any two intervals that overlap exclude each
 other whatever their ends are. Roles (the daemon, the one connection that checkpoints, the migration) are single bytes
@@ -81,13 +81,6 @@ class LockFile:
         pid = struct.unpack("hhqqi4x", fcntl.fcntl(self._fd, fcntl.F_GETLK, asked))[4]
         return f"process {pid}{_command_of(pid)}" if pid > 0 else "another process"
 
-    def still_free(self, span: Range) -> bool:
-        """Whether this process could take `span` (it takes and gives it back)."""
-        if self.try_lock(span, "looking") is None:
-            self.unlock(span)
-            return True
-        return False
-
 
 def _command_of(pid: int) -> str:
     try:
@@ -106,7 +99,7 @@ _files_guard = threading.Lock()
 
 
 def lock_file(store: Path) -> LockFile:
-    """The one lock file of `store` in this process: `<store>-lock`, readable by its owner only."""
+    """The lock file of `store` in this process: `<store>-lock`, readable by its owner only."""
     path = Path(f"{store.resolve()}-lock")
     with _files_guard:
         known = _files.get(path)
@@ -129,7 +122,7 @@ def window_range(start_ms: int, end_ms: int) -> Range:
 
 
 @contextmanager
-def held(
+def locked(
     lock: LockFile,
     span: Range,
     *,
