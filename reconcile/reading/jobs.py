@@ -3,7 +3,7 @@
 A job whose interval passes the watermark succeeds with a part of the rows and says nothing (reference, section 3).
 So the watermark is asked for before and after, and every page of results must name it: a page that does not proves
 nothing, and is no end. At last the details query is asked how many there are. What a job cannot bring as it was asked
-is asked for in smaller pages, then over narrower intervals, and then left to the query (`Result.give_to_query`).
+is asked for in smaller pages, then over narrower intervals, and then left to the query (`Result.consistent` is False).
 
 Every loop has an end of its own. What answers prove is `job_proof.py`'s to say.
 """
@@ -83,15 +83,11 @@ class _Failed(Exception):
 
 @dataclass(slots=True)
 class Result:
-    """What a job brought. rows: id → packed times.
-
-    give_to_query: the jobs cannot bring it, or cannot prove it; pages of the details query may.
-    """
+    """What a job brought. rows: id → packed times."""
 
     rows: dict[str, int] = field(default_factory=dict)
     consistent: bool = False
     reason: str | None = None
-    give_to_query: bool = False
     as_of: str = ""
     duplicates: int = 0
     repeated: int = 0  # rows of pages that brought nothing new
@@ -231,7 +227,7 @@ async def read(
         if not (result.nameless or result.unreadable):
             await reading.check_totals()
     except _Failed as failed:
-        result.reason, result.give_to_query = failed.reason, True
+        result.reason = failed.reason
     if result.reason is None and result.nameless:
         result.reason = f"{result.nameless} rows of the job have no id"
     if result.reason is None and result.unreadable:
