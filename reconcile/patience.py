@@ -8,10 +8,13 @@ on what can be made smaller is asked twice, and made smaller. What cannot be mad
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 FEW_TRIES: Final = 2
+# How a run waits for so many seconds: `asyncio.sleep`, or a clock of its own in a test.
+Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(slots=True)

@@ -28,6 +28,8 @@ RETENTION: Final = timedelta(days=5 * 365 + 2)
 LATE_END: Final = timedelta(hours=12)
 # So far apart are two readings at least that are two witnesses.
 SECOND_WITNESS: Final = timedelta(hours=1)
+# A read that claims to be this much later than now was made while the clock was wrong.
+WRONG_CLOCK: Final = timedelta(minutes=5)
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -55,6 +57,11 @@ def windows_inside(interval: Interval, width: timedelta) -> list[Interval]:
     ]
 
 
+def hull(windows: Sequence[Interval]) -> Interval:
+    """The interval from the first start to the last end."""
+    return Interval(min(window.start for window in windows), max(window.end for window in windows))
+
+
 def is_closed(window: Interval, now: datetime, lag: timedelta) -> bool:
     """Whether a window ended long enough ago for the platform to have indexed what started in it."""
     return window.end + lag <= now
@@ -71,6 +78,15 @@ def settles_from(end: datetime, last_ended: datetime | None) -> datetime:
     The platform's nightly reprocessing takes each conversation some two days after that one has ended.
     """
     return end if last_ended is None else max(end, last_ended - LATE_END)
+
+
+def is_late_enough(end: datetime, last_ended: datetime | None, read_at: datetime, settle_after: timedelta) -> bool:
+    """Whether a read came after the platform's reprocessing of the last conversation of the window that ends at `end`.
+
+    last_ended: when that conversation ended. An end after the read is an error of a clock, and counts as the read.
+    """
+    settles = settles_from(end, None if last_ended is None else min(last_ended, read_at))
+    return is_aged(settles, read_at, settle_after)
 
 
 def is_second_witness(first_read_at: str | None, read_at: datetime) -> bool:

@@ -261,4 +261,4 @@ def test_windows_of_a_day_are_read_together_where_answers_are_whole_days() -> No
         ["00:00", "00:30"],
         ["23:30"],
     ]
-    assert planning.hull([one.window for one in groups[0]]) == Interval(midnight + 3 * HALF, midnight + 6 * HALF)
+    assert windows.hull([one.window for one in groups[0]]) == Interval(midnight + 3 * HALF, midnight + 6 * HALF)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from reconcile.window import LONGEST_RETRY, grid_window, is_aged, is_closed, is_second_witness
+from reconcile.window import LONGEST_RETRY, WRONG_CLOCK, grid_window, is_aged, is_closed, is_second_witness
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables.windows import PROVEN, WindowRow
 
@@ -20,8 +20,6 @@ Why = Literal["first", "again", "settle"]
 # What is planned first. New windows before old troubles, and proofs before second looks.
 _ORDER: Final = {"first": 0, "again": 1, "settle": 2}
 WAITING: Final = ("pending", "due")
-# A read that claims to be this much later than now was made while the clock was wrong.
-WRONG_CLOCK: Final = timedelta(minutes=5)
 # For so long it is believed that queries are answered with whole days, since the last answer that showed it.
 DAYS_KNOWN: Final = timedelta(days=2)
 # Where every query is answered with its whole day, a day that is not over is read this often, not with each window.
@@ -258,8 +256,3 @@ def put_off(groups: Iterable[list[Due]], rows: Iterable[WindowRow], now: datetim
 def _since(due: Due, today: str, last: str, lag: timedelta) -> bool:
     closed = to_text(due.window.end + lag)
     return due.why == "first" and to_text(due.window.start)[:10] == today and closed > last
-
-
-def hull(windows: Sequence[Interval]) -> Interval:
-    """The interval from the first start to the last end."""
-    return Interval(min(window.start for window in windows), max(window.end for window in windows))

@@ -20,28 +20,23 @@ from typing import Final, Literal
 from reconcile import window
 from reconcile.due import plan
 from reconcile.due.plan import Due, Rules
-from reconcile.patience import Patience
+from reconcile.patience import Patience, Sleep
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark
-from reconcile.reading.query import Sleep, Stopped
+from reconcile.reading.query import Stopped
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.report import DueReport, Report, title
 from reconcile.run.by_id import Followed, done, follow
 from reconcile.run.options import Command, Show, Task
 from reconcile.run.progress import Meter
-from reconcile.run.runner import run
+from reconcile.run.runner import OF_EVERY_WINDOW, run
 from reconcile.window import check_kept
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import (
     ApiError,
-    ConnectionLost,
-    Interrupted,
-    NotAuthenticated,
     PermissionRefused,
     RollbookError,
-    SignInRefused,
-    StoreError,
     TooSlow,
     UsageError,
 )
@@ -59,15 +54,6 @@ Via = Literal["query", "job", "auto"]
 AT_ONCE: Final = 6
 # What concerns one window only: the others are read all the same.
 _OF_ONE: Final = (LockHeld, PastWatermark)
-# What every window would meet: there is no use in asking for the others now.
-_EVERYBODYS: Final = (
-    ConnectionLost,
-    Interrupted,
-    NotAuthenticated,
-    SignInRefused,
-    StoreError,
-    UsageError,
-)
 # A permission that is lacking for so many windows in a row is lacking for all.
 _REFUSED_TO_ALL: Final = 3
 # So are answers that did not come in time: each window pays for that with up to two minutes. What is left stays due,
@@ -151,7 +137,7 @@ class _Round:
         """What to read together: a window each; a day's, where days are answered, or a job is to bring them."""
         self.groups.clear()
         for group in plan.by_days(due):
-            if self.days or self._by_job(plan.hull([one.window for one in group])):
+            if self.days or self._by_job(window.hull([one.window for one in group])):
                 self.groups.append(group)
             else:
                 self.groups.extend([one] for one in group)
@@ -166,7 +152,7 @@ class _Round:
     def via(self, group: Sequence[Due]) -> Literal["query", "job"]:
         """How a group is read."""
         windows = [one.window for one in group]
-        return "job" if self._by_job(plan.hull(windows)) and self.alone.isdisjoint(windows) else "query"
+        return "job" if self._by_job(window.hull(windows)) and self.alone.isdisjoint(windows) else "query"
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -220,7 +206,7 @@ async def run_due(
 
 
 async def _forget_the_future(book: Book, now: datetime) -> None:
-    taken = await done(book.forget_the_future(to_text(now + plan.WRONG_CLOCK)))
+    taken = await done(book.forget_the_future(to_text(now + window.WRONG_CLOCK)))
     if taken:
         log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
 
@@ -236,9 +222,7 @@ async def _standing(book: Book | None, key: str, now: datetime) -> tuple[list[Wi
 def _may_settle(book: Book | None, one: Interval, now: datetime, settings: Settings) -> bool:
     """Whether the last of a window's conversations ended long enough ago."""
     last = None if book is None else book.last_ended(one)
-    # An end that is still to come is one of a wrong clock, and as good as now.
-    ended = min(from_text(last), now) if last else None
-    return window.is_aged(window.settles_from(one.end, ended), now, settings.settle_after)
+    return window.is_late_enough(one.end, from_text(last) if last else None, now, settings.settle_after)
 
 
 async def _read_all(state: _Round) -> None:
@@ -271,7 +255,7 @@ async def _one(group: list[Due], state: _Round) -> None:
     What could not be read together is read window by window, so that only the one whose trouble it is fails.
     """
     windows, how = [one.window for one in group], state.how
-    hull = plan.hull(windows)
+    hull = window.hull(windows)
     task = Task(
         windows=windows,
         settings=state.settings,
@@ -304,7 +288,7 @@ async def _one(group: list[Due], state: _Round) -> None:
         log.warning("%s: %s", title(hull), error)
         state.errors.append((hull, str(error)))
     except RollbookError as error:
-        if not isinstance(error, _EVERYBODYS) and len(group) > 1:
+        if not isinstance(error, OF_EVERY_WINDOW) and len(group) > 1:
             state.alone |= {one.window for one in group}
             state.groups.extendleft([one] for one in reversed(group))
             return
@@ -323,7 +307,7 @@ async def _one(group: list[Due], state: _Round) -> None:
 def _note_trouble(state: _Round, hull: Interval, error: RollbookError) -> None:
     """Note what became of a window. The round ends where every other window would meet the same."""
     state.refused = state.refused + 1 if isinstance(error, PermissionRefused) else 0
-    everybodys = isinstance(error, _EVERYBODYS) or (state.refused >= _REFUSED_TO_ALL and not state.reports)
+    everybodys = isinstance(error, OF_EVERY_WINDOW) or (state.refused >= _REFUSED_TO_ALL and not state.reports)
     if everybodys and state.failed is not None:
         return
     log.warning("%s: %s", title(hull), error)
@@ -342,8 +326,8 @@ def _notice_slowness(state: _Round, *, slow: bool) -> None:
     left = [one.window for group in state.groups for one in group]
     if state.too_slow >= _TOO_SLOW_FOR_ALL and left:
         why = f"the platform was too slow for {state.too_slow} windows in a row; the next round reads what is left"
-        log.warning("%s: %s", title(plan.hull(left)), why)
-        state.errors.append((plan.hull(left), why))
+        log.warning("%s: %s", title(window.hull(left)), why)
+        state.errors.append((window.hull(left), why))
         state.groups.clear()
 
 

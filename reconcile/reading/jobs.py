@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
+from reconcile.patience import Sleep
 from reconcile.reading import job_proof
 from reconcile.reading.job_proof import CursorTrail
-from reconcile.reading.query import Sleep, Stopped
+from reconcile.reading.query import Stopped
 from reconcile.reading.resume import Entry, of_results
 from reconcile.reading.scan import Part, Row, packed, spans
 from rollbook.genesys.api.client import Api

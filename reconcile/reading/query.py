@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from reconcile.patience import Patience
+from reconcile.patience import Patience, Sleep
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
 from reconcile.reading.resume import Entry, of_page
 from reconcile.reading.scan import Part, Row
@@ -22,7 +22,6 @@ from rollbook.genesys.times import to_text
 
 # A page, and how old it is (API text: a moment before it was asked for).
 Take = Callable[[DetailsPage, str], Awaitable[None]]
-Sleep = Callable[[float], Awaitable[None]]
 
 _DIRECTION: Final[Mapping[str, Mapping[str, Any]]] = {
     "inbound": {"dimension": "originatingDirection", "operator": "matches", "value": "inbound"},

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeVar
 
 from reconcile.causes import Listening, as_known, life_of
-from reconcile.due.plan import WRONG_CLOCK
 from reconcile.patience import Patience
+from reconcile.window import WRONG_CLOCK
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, RequestRefused
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, ids_of

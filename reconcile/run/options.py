@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from reconcile import window
-from reconcile.due import plan
-from reconcile.patience import Patience
-from reconcile.reading.query import Sleep
+from reconcile.patience import Patience, Sleep
 from reconcile.reading.visible_divisions import Eyes
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
@@ -69,7 +67,7 @@ class Task:
     @property
     def interval(self) -> Interval:
         """What is read."""
-        return plan.hull(self.windows)
+        return window.hull(self.windows)
 
     @property
     def key(self) -> str:

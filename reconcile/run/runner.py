@@ -20,9 +20,10 @@ import msgspec
 
 from reconcile import window
 from reconcile.causes import Listening
+from reconcile.patience import Sleep
 from reconcile.reading import jobs, resume, visible_divisions
 from reconcile.reading.jobs import PastWatermark
-from reconcile.reading.query import Query, Sleep, Stopped, read
+from reconcile.reading.query import Query, Stopped, read
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
 from reconcile.reading.reader import id_digest as digest_of_ids
 from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, started_in
@@ -58,6 +59,9 @@ log = logging.getLogger(__name__)
 LONGEST: Final = timedelta(days=7)
 LONGEST_FILTERED: Final = timedelta(days=31)
 _LOCK_PAUSE: Final = 0.1
+# So many runs of a window are counted to know how often in a row it failed: the pause before the next try, and the
+# pieces in which it is asked for, have grown to their most long before.
+_LAST_RUNS: Final = 32
 _A_FEW_SECONDS: Final = timedelta(seconds=5)
 # What started so shortly before midnight is looked at with the first window of the next day.
 _BEFORE_MIDNIGHT: Final = timedelta(minutes=5)
@@ -133,7 +137,7 @@ async def run(
         work = Run(task, book, api)
         try:
             reports = (await work.settle_by_total() if settle else []) or await work.reports()
-        except _NOBODYS_WINDOW:
+        except _OF_NO_WINDOW:
             raise
         except Exception as error:
             # Trouble of this window, foreseen or not: an attempt, a reason and a pause, and nobody else is stopped.
@@ -162,19 +166,17 @@ class Apart(RollbookError):
     """Windows that were read together could not be proven together: each is to be read alone."""
 
 
-# What is no window's own trouble: nothing is filed for it, and what was due stays due.
-_NOBODYS_WINDOW: Final = (
-    Apart,
+# Trouble that every window would meet: there is no use in reading another one now.
+OF_EVERY_WINDOW: Final = (
     ConnectionLost,
     Interrupted,
-    LockHeld,
     NotAuthenticated,
-    PastWatermark,
     SignInRefused,
-    Stopped,
     StoreError,
     UsageError,
 )
+# Trouble that is no window's own: nothing is filed for it, and what was due stays due.
+_OF_NO_WINDOW: Final = (*OF_EVERY_WINDOW, Apart, PastWatermark, Stopped)
 
 
 @asynccontextmanager
@@ -341,9 +343,9 @@ class Run:
         read_at, settle_after = from_text(row.last_read_at), self._task.settings.settle_after
         assert self._book is not None
         ended = self._book.last_ended(one)
-        settles = window.settles_from(one.end, min(from_text(ended), read_at) if ended else None)
-        late = window.is_aged(settles, read_at, settle_after) and window.is_second_witness(row.last_read_at, now)
-        return late and row.final_total_hits is not None and row.final_total_hits > 0
+        late = window.is_late_enough(one.end, from_text(ended) if ended else None, read_at, settle_after)
+        is_witness = window.is_second_witness(row.last_read_at, now)
+        return late and is_witness and row.final_total_hits is not None and row.final_total_hits > 0
 
     def _last_digest(self, row: WindowRow) -> bytes | None:
         assert self._book is not None
@@ -500,7 +502,7 @@ class Run:
         if self._book is None or len(self._task.windows) > 1:
             return 0
         start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
-        runs = self._book.runs_of(start, end, self._task.key)
+        runs = self._book.runs_of(start, end, self._task.key, last=_LAST_RUNS)
         return window.failures_in_a_row([run for run in runs if run["verdict"] != "failed" or run["as_of"] is None])
 
     async def _forget_progress(self) -> None:
@@ -764,8 +766,11 @@ class Run:
 
     def _may_settle(self, found: Found, one: Interval, read_at: datetime) -> bool:
         """Whether this reading came after the platform's reprocessing, and another one well before it."""
-        settles = _settles_from(found, one, read_at)
-        if not window.is_aged(settles, read_at, self._task.settings.settle_after) or not self._all_have_ended:
+        ended = max(map(end_of, started_in(found.rows, one).values()), default=-1)
+        late = window.is_late_enough(
+            one.end, moment(ended) if ended >= 0 else None, read_at, self._task.settings.settle_after
+        )
+        if not late or not self._all_have_ended:
             return False
         row = None if self._book is None else self._book.window(to_text(one.start), to_text(one.end), self._task.key)
         return row is not None and window.is_second_witness(row.first_read_at, read_at)
@@ -821,7 +826,7 @@ class Run:
 
     def _next_try(self, start: str, end: str, now: datetime) -> str:
         assert self._book is not None
-        failures = window.failures_in_a_row(self._book.runs_of(start, end, self._task.key)) + 1
+        failures = window.failures_in_a_row(self._book.runs_of(start, end, self._task.key, last=_LAST_RUNS)) + 1
         return to_text(window.next_try(failures, now))
 
     async def file_failure(self, error: Exception) -> None:
@@ -854,12 +859,6 @@ class Run:
                 keeps_proof=True,
             )
             await by_id.done(self._book.finish_run(record))
-
-
-def _settles_from(found: Found, one: Interval, read_at: datetime) -> datetime:
-    """From when on a window's time to settle counts. An end that is still to come is one of a wrong clock."""
-    ended = max(map(end_of, started_in(found.rows, one).values()), default=-1)
-    return window.settles_from(one.end, min(moment(ended), read_at) if ended >= 0 else None)
 
 
 @dataclass(slots=True)
