@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.times import to_text
 from rollbook.store.tables.coverage import FUNCTION, Span, is_silent
 
 Cause = Literal[
@@ -177,3 +178,9 @@ def _word(end_reason: str | None) -> Cause:
 def explain(life: Life, spans: Sequence[Span], rejected: Iterable[str] = ()) -> Cause:
     """`Listening.cause` for a single conversation."""
     return Listening(spans, rejected).cause(life)
+
+
+def explainer(heard: Listening, now: datetime) -> Callable[[DetailRow, str], str]:
+    """The cause of a gap, from the details that show it."""
+    at = to_text(now)
+    return lambda row, kind: heard.cause(life_of(row, kind, now=at))

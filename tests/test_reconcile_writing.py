@@ -13,7 +13,7 @@ import pytest
 
 from organisation import START, Clock, page, record, settings
 from reconcile.reading import resume
-from reconcile.run.by_id import done
+from reconcile.run.book_calls import committed
 from reconcile.run.options import Task
 from reconcile.run.page_writer import Writing
 from rollbook.genesys.messages.details import DetailRow
@@ -115,7 +115,7 @@ async def test_a_step_that_could_not_be_remembered_is_told(tmp_path: Path, monke
         async def read() -> None:
             for number in range(3):
                 await one.take(rows(0, number), AT, resume.Entry("page"))
-                await done(book._write(lambda _db: None))
+                await committed(book._write(lambda _db: None))
             await one.drain()
 
         with pytest.raises(StoreFull):

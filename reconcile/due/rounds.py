@@ -26,7 +26,8 @@ from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.report import DueReport, Report, title
-from reconcile.run.by_id import Followed, done, follow
+from reconcile.run.book_calls import committed
+from reconcile.run.follow_up import Followed, follow
 from reconcile.run.options import Command, Show, Task
 from reconcile.run.progress import Meter
 from reconcile.run.runner import OF_EVERY_WINDOW, run
@@ -184,7 +185,7 @@ async def run_due(
     )
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
         waiting = [(to_text(one.start), to_text(one.end), verdict) for one, verdict in planned.waiting]
-        await done(book.note_windows(waiting, key, planned.superseded))
+        await committed(book.note_windows(waiting, key, planned.superseded))
     one = _Round(book, api, settings, now, how, rows, plan.answers_days(rows))
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
@@ -206,7 +207,7 @@ async def run_due(
 
 
 async def _forget_the_future(book: Book, now: datetime) -> None:
-    taken = await done(book.forget_the_future(to_text(now + window.WRONG_CLOCK)))
+    taken = await committed(book.forget_the_future(to_text(now + window.WRONG_CLOCK)))
     if taken:
         log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from reconcile.reading import resume
 from reconcile.reading.resume import Entry
 from reconcile.reading.tally import Batch, Tally
-from reconcile.run.by_id import done
+from reconcile.run.book_calls import committed
 from reconcile.run.options import Task
 from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.details import DetailRow
@@ -99,9 +99,9 @@ class Writing:
         while self._pages:
             await self._file_one()
         while self._noted:
-            await done(self._noted.popleft())
+            await committed(self._noted.popleft())
         while self._kept:
-            await done(self._kept.popleft())
+            await committed(self._kept.popleft())
 
     def _too_many(self) -> bool:
         """Whether so much waits, here or in all runs together, that no more should be read."""
@@ -114,7 +114,7 @@ class Writing:
         for batch, writing in page.waiting:
             try:
                 try:
-                    outcome = await done(writing)
+                    outcome = await committed(writing)
                 except _UNFORESEEN:
                     await self._one_by_one(batch, page.as_of)
                     continue
@@ -130,7 +130,7 @@ class Writing:
         for row in batch.rows:
             alone = Batch(batch.window, [row], batch.again)
             try:
-                outcome = await done(self._write(alone, as_of))
+                outcome = await committed(self._write(alone, as_of))
             except _UNFORESEEN as error:
                 self.not_stored += 1
                 self._keep(row, f"a record of details that the store cannot take: {type(error).__name__}")

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from reconcile import window
-from reconcile.causes import Listening
+from reconcile.causes import Listening, explainer
 from reconcile.patience import Sleep
 from reconcile.reading import jobs, resume, visible_divisions
 from reconcile.reading.jobs import PastWatermark
@@ -29,6 +29,7 @@ from reconcile.reading.reader import id_digest as digest_of_ids
 from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, started_in
 from reconcile.report import Report
 from reconcile.run import by_id
+from reconcile.run.book_calls import committed, listening_around
 from reconcile.run.options import Command, Found, Progress, Show, Task
 from reconcile.run.page_writer import Writing
 from rollbook.genesys.api.client import Api
@@ -154,7 +155,7 @@ async def run(
             await _inherit(book, task)
         if any(report.written for report in reports):
             # It may have brought details of other windows, too: of one that goes on again, say.
-            await by_id.done(book.refresh_verdicts(to_text(task.now())))
+            await committed(book.refresh_verdicts(to_text(task.now())))
     return reports
 
 
@@ -205,7 +206,7 @@ async def _inherit(book: Book, task: Task) -> None:
     children = [(to_text(one.start), to_text(one.end)) for one in inside if one != task.interval]
     if children:
         start, end = to_text(task.interval.start), to_text(task.interval.end)
-        await by_id.done(book.inherit(start, end, task.key, children, at=to_text(task.now())))
+        await committed(book.inherit(start, end, task.key, children, at=to_text(task.now())))
 
 
 class Run:
@@ -219,7 +220,7 @@ class Run:
         self._kept = self._kept_entries()
         self._started = task.now()
         began = next((one.began for one in self._kept if one.began), None) or self._begins(to_text(self._started))
-        heard = Listening(()) if book is None else by_id.listening(book, task.interval, self._started)
+        heard = Listening(()) if book is None else listening_around(book, task.interval, self._started)
         self._heard = bool(heard.spans)
         self._count = Count()
         self._spent = task.spent  # requests before this run, or before it was cut short
@@ -227,7 +228,7 @@ class Run:
             task,
             book,
             began=began,
-            cause=by_id.explained(heard, self._started),
+            cause=explainer(heard, self._started),
             spent=lambda: self._spent + self._count.requests,
         )
         self._told: list[resume.Entry] = []
@@ -508,7 +509,7 @@ class Run:
     async def _forget_progress(self) -> None:
         if self._book is not None and not self._task.dry_run:
             older = to_text(self._task.now() - resume.KEPT)
-            await by_id.done(self._book.drop_progress(self._task.journal_key, older_than=older))
+            await committed(self._book.drop_progress(self._task.journal_key, older_than=older))
 
     # Reading
 
@@ -699,9 +700,9 @@ class Run:
         if not absent or self._book is None or self._task.dry_run or self._sees_less:
             return []
         since = to_text(from_text(as_of) - by_id.APART)
-        gone = await by_id.done(self._book.absent_by_id(absent, as_of, since=since))
+        gone = await committed(self._book.absent_by_id(absent, as_of, since=since))
         if gone:
-            await by_id.done(self._book.mark_gone(gone, as_of))
+            await committed(self._book.mark_gone(gone, as_of))
         return gone
 
     async def _note_live_only(self, heard: Mapping[str, int], absent: Iterable[str], as_of: str) -> None:
@@ -715,7 +716,7 @@ class Run:
             if self._book is not None and not self._task.dry_run:
                 start = to_text(self._task.windows[position].start)
                 at = as_of or to_text(self._task.now())
-                await by_id.done(self._book.mark_live_only(ids, window_start=start, cause="unknown", at=at))
+                await committed(self._book.mark_live_only(ids, window_start=start, cause="unknown", at=at))
 
     async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
         """What went on when its page was read, several passes ago, may have ended since: ask once more."""
@@ -787,7 +788,7 @@ class Run:
         if self._book is None or self._task.dry_run:
             return len(open_ids) - len(stuck), len(stuck)
         if stuck:
-            await by_id.done(self._book.mark_stuck(stuck, to_text(self._task.now())))
+            await committed(self._book.mark_stuck(stuck, to_text(self._task.now())))
         if self._query.members:
             return len(open_ids) - len(stuck), len(stuck)
         return self._book.ongoing_count(one), len(stuck)
@@ -822,7 +823,7 @@ class Run:
             settled=report.verdict == "settled",
             keeps_proof=found.keeps_proof,
         )
-        await by_id.done(self._book.finish_run(record))
+        await committed(self._book.finish_run(record))
 
     def _next_try(self, start: str, end: str, now: datetime) -> str:
         assert self._book is not None
@@ -858,7 +859,7 @@ class Run:
                 next_try_at=self._next_try(start, end, now),
                 keeps_proof=True,
             )
-            await by_id.done(self._book.finish_run(record))
+            await committed(self._book.finish_run(record))
 
 
 @dataclass(slots=True)
