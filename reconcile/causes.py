@@ -73,7 +73,7 @@ def _entities(conversation_id: str | None, record: Mapping[str, Any]) -> Iterabl
 
 
 def _dicts(items: object) -> Iterable[dict[str, Any]]:
-    return (one for one in items if isinstance(one, dict)) if isinstance(items, list) else ()
+    return (item for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
 
 
 # The words of a topic's name that an id follows.
@@ -111,7 +111,7 @@ class Listening:
     _refused: frozenset[str] = field(init=False, default=frozenset())
 
     def __post_init__(self) -> None:
-        self._refused = frozenset(one for topic in self.rejected for one in _named(topic)) - {"*"}
+        self._refused = frozenset(name for topic in self.rejected for name in _named(topic)) - {"*"}
 
     def cause(self, life: Life) -> Cause:
         """Why a conversation with this life was not heard, or not to its end."""
@@ -120,7 +120,7 @@ class Listening:
         able = [
             self.spans[position]
             for position in sorted(
-                {one for name in ("*", *life.entities) for heard in index.get(name, ()) for one in heard}
+                {number for name in ("*", *life.entities) for numbers in index.get(name, ()) for number in numbers}
             )
         ]
         if hole := _hole(able, life):
@@ -141,7 +141,7 @@ class Listening:
         for position, span in enumerate(self.spans):
             if span.topics not in sets:
                 sets[span.topics] = []
-                for entity in {one for topic in span.topics for one in _named(topic)}:
+                for entity in {name for topic in span.topics for name in _named(topic)}:
                     index[entity].append(sets[span.topics])
             sets[span.topics].append(position)
         return index
@@ -180,7 +180,7 @@ def explain(life: Life, spans: Sequence[Span], rejected: Iterable[str] = ()) -> 
     return Listening(spans, rejected).cause(life)
 
 
-def explainer(heard: Listening, now: datetime) -> Callable[[DetailRow, str], str]:
+def explainer(listening: Listening, now: datetime) -> Callable[[DetailRow, str], str]:
     """The cause of a gap, from the details that show it."""
     at = to_text(now)
-    return lambda row, kind: heard.cause(life_of(row, kind, now=at))
+    return lambda row, kind: listening.cause(life_of(row, kind, now=at))

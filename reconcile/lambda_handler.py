@@ -113,7 +113,7 @@ async def _due(settings: Settings, done: list[Report], stop: asyncio.Event) -> d
     from rollbook.genesys.api.client import Api
 
     async with Api(settings, now=_now) as api, _opened(settings, api) as book:
-        how = Round(command="lambda", wait=0.0, told=done.append, stop=stop)
+        how = Round(command="lambda", wait=0.0, on_report=done.append, stop=stop)
         return (await run_due(book, api, settings, now=api.now, how=how)).as_dict()
 
 
@@ -155,5 +155,5 @@ async def _asked_to_stop(after: float) -> AsyncIterator[asyncio.Event]:
 def _count(report: Mapping[str, Any]) -> None:
     """Tell CloudWatch how many windows were read, and how many of them could not be proven or not be read."""
     windows = report.get("windows", [report])
-    failed = sum(one.get("verdict") == "failed" for one in windows) + len(report.get("errors", ()))
+    failed = sum(window.get("verdict") == "failed" for window in windows) + len(report.get("errors", ()))
     cloudwatch.count(Windows=len(windows), FailedWindows=failed)

@@ -44,7 +44,6 @@ class Report:
     proof_requests: int | None = None
     drift: int = 0
     stuck: int = 0
-    heard: bool = False
     dry_run: bool = False
     causes: Mapping[str, int] = field(default_factory=dict)
 
@@ -55,7 +54,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """One JSON object: the contract's keys, and more behind them."""
-        names = [name for name in self.__slots__ if name not in ("window", "heard")]
+        names = [name for name in self.__slots__ if name != "window"]
         shown: dict[str, Any] = {
             "window": {"start": to_text(self.window.start), "end": to_text(self.window.end)},
         }
@@ -199,7 +198,7 @@ def _due_lines(report: DueReport) -> Iterator[str]:
     for interval, line in report.errors:
         yield from _wrapped(f"{title(interval)}  ", line)
     if any(report.followed.values()):
-        told = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in report.followed.items() if number)
-        yield f"followed: {told}"
+        counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in report.followed.items() if number)
+        yield f"followed: {counts}"
     if report.left:
         yield f"{count(report.left, 'window')} left for the next run"

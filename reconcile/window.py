@@ -94,7 +94,7 @@ def is_second_witness(first_read_at: str | None, read_at: datetime) -> bool:
     return first_read_at is not None and from_text(first_read_at) + SECOND_WITNESS <= read_at
 
 
-def verdict(*, consistent: bool, going_on: int, within_lag: bool, may_settle: bool) -> Verdict:
+def verdict_of(*, consistent: bool, going_on: int, within_lag: bool, may_settle: bool) -> Verdict:
     """What a reading makes of a window.
 
     going_on: owned conversations whose details have no end, stuck ones left out. within_lag: it was read before the

@@ -123,7 +123,7 @@ async def go(
         members or {},
         now=clock.now,
         sleep=clock.sleep,
-        take=take,
+        on_page=take,
         result=result,
         stop=stop,  # type: ignore[arg-type]
     )

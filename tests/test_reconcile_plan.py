@@ -68,7 +68,7 @@ def test_the_table_of_verdicts(
 ) -> None:
     """What a reading makes of a window, by what it found and when it was made."""
     assert (
-        windows.verdict(consistent=consistent, going_on=going_on, within_lag=within_lag, may_settle=may_settle)
+        windows.verdict_of(consistent=consistent, going_on=going_on, within_lag=within_lag, may_settle=may_settle)
         == verdict
     )
 

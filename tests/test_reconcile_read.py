@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from organisation import START, WINDOW, Clock, Organisation, at, only, page, record
-from reconcile.reading.query import Query, Stopped, Take, read
+from reconcile.reading.query import OnPage, Query, Stopped, read
 from reconcile.reading.reader import MOST_REFUSALS, PAUSES, SECOND_LOOK, Finished, Reader
 from reconcile.reading.scan import PAGE_SIZE, Part
 from rollbook.genesys.errors import (
@@ -39,7 +39,7 @@ def reader(window: Interval = WINDOW) -> Reader:
 async def go(
     api: Any,
     *,
-    take: Take = ignore,
+    take: OnPage = ignore,
     members: Mapping[str, Any] | None = None,
     stop: asyncio.Event | None = None,
     window: Interval = WINDOW,
@@ -47,7 +47,7 @@ async def go(
     """Read a window to the end."""
     wanted, clock = reader(window), Clock()
     query = Query(members or {})
-    finished = await read(api, wanted, query, now=clock.now, sleep=clock.sleep, take=take, stop=stop)
+    finished = await read(api, wanted, query, now=clock.now, sleep=clock.sleep, on_page=take, stop=stop)
     return finished, wanted, clock
 
 

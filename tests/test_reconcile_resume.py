@@ -229,7 +229,7 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
         async def take(*_: Any) -> None:
             return None
 
-        return await read(org, reader, Query({}), now=clock.now, sleep=clock.sleep, take=take, told=told.append)
+        return await read(org, reader, Query({}), now=clock.now, sleep=clock.sleep, on_page=take, on_step=told.append)
 
     def new() -> Reader:
         return Reader(WINDOW, longest=timedelta(days=7))

@@ -183,7 +183,7 @@ async def _window(words: Words, api: Api, book: Book | None, stop: asyncio.Event
         now=api.now,
         dry_run=words.dry_run,
         via=words.via,
-        progress=lambda at: show(meter.told(at)),
+        progress=lambda at: show(meter.of_the_whole(at)),
         wait=words.wait,
         stop=stop,
         spent=spent,
@@ -288,13 +288,13 @@ def _progress(*, shown: bool) -> Iterator[Show]:
     if not shown:
         yield lambda _: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TextColumn("{task.fields[told]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TextColumn("{task.fields[pace]}"))
     with Progress(*columns, console=console.err, transient=True) as bar:
         yield _shower(bar)
 
 
 def _shower(bar: Progress) -> Callable[[options.Progress], None]:
-    row = bar.add_task("reading", total=None, told="")
+    row = bar.add_task("reading", total=None, pace="")
 
     def show(at: options.Progress) -> None:
         again = f" pass {at.passes}" if at.passes > 1 else ""
@@ -304,20 +304,20 @@ def _shower(bar: Progress) -> Callable[[options.Progress], None]:
                 description=f"{at.done:,} of {at.windows:,} windows",
                 completed=at.done,
                 total=at.windows,
-                told=pace(at),
+                pace=pace(at),
             )
             return
         total = at.expected if at.expected is None else max(at.expected, at.rows)
-        bar.update(row, description=f"{title(at.window)}{again}", completed=at.rows, total=total, told=pace(at))
+        bar.update(row, description=f"{title(at.window)}{again}", completed=at.rows, total=total, pace=pace(at))
 
     return show
 
 
 def pace(at: options.Progress) -> str:
     """How fast it goes, what the minute still allows, how long it will take."""
-    told = [f"{at.rate:,.0f}/s"] if at.rate else []
+    words = [f"{at.rate:,.0f}/s"] if at.rate else []
     if at.requests_left is not None:
-        told.append(f"{at.requests_left} requests left")
+        words.append(f"{at.requests_left} requests left")
     if at.to_go is not None:
-        told.append(f"{timedelta(seconds=round(at.to_go))} to go")
-    return ", ".join(told)
+        words.append(f"{timedelta(seconds=round(at.to_go))} to go")
+    return ", ".join(words)

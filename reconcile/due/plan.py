@@ -95,9 +95,9 @@ def plan(
     cover = _Cover(map(interval_of, proven.values()) if covered is None else covered)
     unproven = {(row.start, row.end) for row in rows} - proven.keys()
     fresh = [
-        one
-        for one in cover.left_of(grid_window(start, rules.width), now)
-        if (to_text(one.start), to_text(one.end)) not in unproven
+        window
+        for window in cover.left_of(grid_window(start, rules.width), now)
+        if (to_text(window.start), to_text(window.end)) not in unproven
     ]
     due = [Due(window, "first") for window in fresh if is_closed(window, now, rules.lag)]
     for row in rows:
@@ -120,10 +120,10 @@ def _next_of(cover: _Cover, now: datetime, width: timedelta, rows: Sequence[Wind
     without a window that waits the next plan would begin with the last closed window of its own time.
     """
     verdicts = {(row.start, row.end): row.verdict for row in rows if row.verdict not in PROVEN}
-    for one in cover.left_of(grid_window(now, width), now + _AHEAD):
-        verdict = verdicts.get((to_text(one.start), to_text(one.end)))
+    for window in cover.left_of(grid_window(now, width), now + _AHEAD):
+        verdict = verdicts.get((to_text(window.start), to_text(window.end)))
         if verdict != "failed":
-            return [one] if verdict is None else []
+            return [window] if verdict is None else []
     return []
 
 
@@ -210,21 +210,21 @@ def by_days(due: Sequence[Due]) -> list[list[Due]]:
     In the order of their most urgent member.
     """
     groups: list[list[Due]] = []
-    for one in sorted(due, key=lambda item: (_ORDER[item.why], item.window)):
+    for item in sorted(due, key=lambda item: (_ORDER[item.why], item.window)):
         last = groups[-1][-1] if groups else None
         together = (
             last is not None
-            and last.why == one.why
-            and last.window.end == one.window.start
-            and last.window.start.date() == one.window.start.date()
-            and (one.window.end - timedelta(milliseconds=1)).date() == one.window.start.date()
+            and last.why == item.why
+            and last.window.end == item.window.start
+            and last.window.start.date() == item.window.start.date()
+            and (item.window.end - timedelta(milliseconds=1)).date() == item.window.start.date()
         )
         if together:
-            groups[-1].append(one)
+            groups[-1].append(item)
         else:
-            groups.append([one])
-    rank = {one.window: position for position, one in enumerate(due)}
-    return sorted(groups, key=lambda group: min(rank[one.window] for one in group))
+            groups.append([item])
+    rank = {item.window: position for position, item in enumerate(due)}
+    return sorted(groups, key=lambda group: min(rank[item.window] for item in group))
 
 
 def answers_days(rows: Iterable[WindowRow]) -> bool:
@@ -247,10 +247,10 @@ def put_off(groups: Iterable[list[Due]], rows: Iterable[WindowRow], now: datetim
     """
     today = to_text(now)[:10]
     read = [row.last_run_at for row in rows if row.last_run_at is not None and row.start[:10] == today]
-    last = max((one for one in read if one <= to_text(now)), default="")
+    last = max((read_at for read_at in read if read_at <= to_text(now)), default="")
     if last <= to_text(now - DAY_AGAIN):
         return list(groups)
-    return [group for group in groups if not all(_since(one, today, last, lag) for one in group)]
+    return [group for group in groups if not all(_since(due, today, last, lag) for due in group)]
 
 
 def _since(due: Due, today: str, last: str, lag: timedelta) -> bool:

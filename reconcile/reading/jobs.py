@@ -207,17 +207,17 @@ async def read(
     *,
     now: Callable[[], datetime],
     sleep: Sleep,
-    take: Callable[..., Awaitable[None]],
+    on_page: Callable[..., Awaitable[None]],
     stop: asyncio.Event | None = None,
     result: Result | None = None,
 ) -> Result:
     """Run a job over the interval (several, one after the other, over a long one) and hand the rows on.
 
-    take: is given rows and how old they are; with a `result` (in which a run that was cut short may have left what it
-    had) also the journal's entry. A job is then kept when the reading is stopped, to be gone on with.
+    on_page: called with rows and how old they are; with a `result` (in which a run that was cut short may have left
+    what it had) also with the journal's entry. A job is then kept when the reading is stopped, to be gone on with.
     Raises PastWatermark, UsageError (the platform refuses the filter), ApiError and its kinds, ConnectionLost, Stopped.
     """
-    reading = _Reading(api, interval, members, result or Result(), now, sleep, take, stop, keep=result is not None)
+    reading = _Reading(api, interval, members, result or Result(), now, sleep, on_page, stop, keep=result is not None)
     result = reading.result
     await reading.look_at_watermark()
     try:
@@ -281,7 +281,7 @@ class _Reading:
     result: Result
     now: Callable[[], datetime]
     sleep: Sleep
-    take: Callable[..., Awaitable[None]]
+    on_page: Callable[..., Awaitable[None]]
     stop: asyncio.Event | None
     keep: bool
     wasted: timedelta = timedelta(0)  # time that jobs took which brought nothing
@@ -326,7 +326,7 @@ class _Reading:
                 # Smaller pages of less: the next job need not find out again that the largest are too large.
                 result.size = max(result.size, job_proof.SIZES[1])
                 if self.keep:
-                    await self.take((), "", Entry("refused", part=part.text))
+                    await self.on_page((), "", Entry("refused", part=part.text))
             parts.extendleft(reversed(job_proof.narrower(part)))
 
     async def _part(self, part: Part) -> None:
@@ -360,7 +360,7 @@ class _Reading:
     async def _begin(self, part: str, job_id: str, size: int) -> None:
         self.result.begin(part, job_id, size)
         if self.keep:
-            await self.take((), "", Entry("job", part=part, text=job_id, page=size))
+            await self.on_page((), "", Entry("job", part=part, text=job_id, page=size))
 
     async def _create(self, interval: Interval) -> str:
         body = {"interval": interval.text, "order": "asc", "orderBy": "conversationStart", **self.members}
@@ -495,14 +495,14 @@ class _Reading:
             entry = None
             if at + SLICE >= len(page.rows):
                 entry = await self._read(listed, page)
-            await (self.take(rows, as_of, entry) if self.keep else self.take(rows, as_of))
+            await (self.on_page(rows, as_of, entry) if self.keep else self.on_page(rows, as_of))
 
     async def _read(self, listed: Sequence[Row], page: DetailsPage) -> Entry | None:
         """Note a whole page; its entry, if the journal has to know it: one that brings nothing new is asked again."""
         result, known = self.result, dict(self.result.doubts)
         new = result.page(listed, page.cursor, None)
         if self.keep and result.doubts != known:
-            await self.take((), "", Entry("doubt", part=result.part, text=result.doubts[result.part]))
+            await self.on_page((), "", Entry("doubt", part=result.part, text=result.doubts[result.part]))
         if not new and result.job is not None:
             return None
         return of_results(listed, result.cursor, page.data_availability_date)
@@ -556,7 +556,7 @@ class _Reading:
             if job_proof.agrees(found, page, self.result.rows):
                 return page
             # It exists, whatever this job makes of it: stored, it is asked for by id where an answer lacks it.
-            await (self.take(page.rows, as_of, None) if self.keep else self.take(page.rows, as_of))
+            await (self.on_page(page.rows, as_of, None) if self.keep else self.on_page(page.rows, as_of))
             await self.sleep(pause)
         reason = self.result.doubts.get(part.text, "")
         brought = " or ".join(str(group.rows) for group in found)

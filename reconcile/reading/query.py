@@ -21,7 +21,7 @@ from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import to_text
 
 # A page, and how old it is (API text: a moment before it was asked for).
-Take = Callable[[DetailsPage, str], Awaitable[None]]
+OnPage = Callable[[DetailsPage, str], Awaitable[None]]
 
 _DIRECTION: Final[Mapping[str, Mapping[str, Any]]] = {
     "inbound": {"dimension": "originatingDirection", "operator": "matches", "value": "inbound"},
@@ -76,27 +76,27 @@ async def read(
     *,
     now: Callable[[], datetime],
     sleep: Sleep,
-    take: Take,
+    on_page: OnPage,
     stop: asyncio.Event | None = None,
-    told: Callable[[Entry], None] = lambda _: None,
+    on_step: Callable[[Entry], None] = lambda _: None,
     patience: Patience | None = None,
 ) -> Finished:
     """Do what the reader says until it has finished.
 
-    take: is given each page in turn; while it works, the next page is on its way. told: what the reader was told, of a
-    page just before `take` is given it. patience: of the round's windows together. Raises UsageError (the platform
-    refuses the filter), ApiError and its kinds, Stopped, and whatever `take` raises.
+    on_page: called with each page in turn; while it works, the next page is on its way. on_step: called with the
+    journal's entry of each answer, for a page just before `on_page`. patience: of the round's windows together. Raises
+    UsageError (the platform refuses the filter), ApiError and its kinds, Stopped, and whatever `on_page` raises.
     """
-    held: tuple[DetailsPage, str, Entry] | None = None
+    waiting: tuple[DetailsPage, str, Entry] | None = None
     waits, patience = _Waits(), patience or Patience()
     error_before: Unavailable | RequestRefused | None = None
 
     async def hand_on() -> None:
-        nonlocal held
-        if held is not None:
-            (page, as_of, entry), held = held, None
-            told(entry)
-            await take(page, as_of)
+        nonlocal waiting
+        if waiting is not None:
+            (page, as_of, entry), waiting = waiting, None
+            on_step(entry)
+            await on_page(page, as_of)
 
     while True:
         at = to_text(now())
@@ -127,14 +127,14 @@ async def read(
                 raise _told(error, query, reader) from None
             patience.refused = True
             error_before = error
-            told(Entry("refused", at, step.part.text, step.page, text=_words(error), too_large=_large(error)))
+            on_step(Entry("refused", at, step.part.text, step.page, text=_words(error), too_large=_large(error)))
             continue
         finally:
             coming.cancel()
         waits = _Waits()
         rows = [Row(row.conversation_id, row.start, row.end, row.broken) for row in page.rows]
         reader.take(rows, page.total_hits)
-        held = page, at, of_page(step, at, rows, page.total_hits)
+        waiting = page, at, of_page(step, at, rows, page.total_hits)
 
 
 @dataclass(slots=True)

@@ -515,7 +515,7 @@ class Reader:
     @property
     def duplicates(self) -> int:
         """Rows that came again within a reading, over all passes."""
-        return sum(one.duplicates for one in self.passes)
+        return sum(each_pass.duplicates for each_pass in self.passes)
 
     @property
     def first_total(self) -> int:

@@ -63,14 +63,14 @@ def encode(entry: Entry) -> bytes:
 def decode(kept: Sequence[bytes]) -> list[Entry]:
     """Entries as they were kept; none if another version of this program has kept them."""
     try:
-        return [_decode(one) for one in kept]
+        return [_decode(entry) for entry in kept]
     except msgspec.MsgspecError:
         return []
 
 
 def complete(entry: Entry, tally: Tally, *, began: str, spent: int) -> None:
     """Add to an entry how things stand now that its rows are written."""
-    entry.states = [tally.state(one[0]) for one in entry.rows if one[0] is not None]
+    entry.states = [tally.state(row[0]) for row in entry.rows if row[0] is not None]
     entry.shares = [(share.written, share.drift, dict(share.causes)) for share in tally.shares]
     entry.began, entry.spent = began, spent
 
@@ -78,9 +78,9 @@ def complete(entry: Entry, tally: Tally, *, began: str, spent: int) -> None:
 def restore(tally: Tally, entries: Sequence[Entry]) -> None:
     """Let a tally know what the entries tell."""
     for entry in entries:
-        ids = [one[0] for one in entry.rows if one[0] is not None]
-        for one, state in zip(ids, entry.states, strict=False):
-            tally.remember(one, state)
+        ids = [row[0] for row in entry.rows if row[0] is not None]
+        for conversation_id, state in zip(ids, entry.states, strict=False):
+            tally.remember(conversation_id, state)
     if entries:
         for share, (written, drift, causes) in zip(tally.shares, entries[-1].shares, strict=False):
             share.written, share.drift = written, drift
@@ -126,5 +126,5 @@ def _tell(reader: Reader, entry: Entry) -> bool:
     if entry.kind != "page":
         return False
     broken = set(entry.broken)
-    reader.take([Row(*one, place in broken) for place, one in enumerate(entry.rows)], entry.total)
+    reader.take([Row(*row, place in broken) for place, row in enumerate(entry.rows)], entry.total)
     return True

@@ -94,7 +94,7 @@ def end_of(value: int) -> int:
 def started_in(rows: Mapping[str, int], interval: Interval) -> dict[str, int]:
     """Of id → packed times, those that an interval owns: what started in it."""
     start, end = _ms(interval)
-    return {one: value for one, value in rows.items() if start <= start_of(value) < end}
+    return {conversation_id: value for conversation_id, value in rows.items() if start <= start_of(value) < end}
 
 
 @dataclass(slots=True)
@@ -211,8 +211,8 @@ def _texts(interval: Interval) -> tuple[str, str]:
 
 
 def _ms(interval: Interval) -> tuple[int, int]:
-    one = timedelta(milliseconds=1)
-    return (interval.start - EPOCH) // one, (interval.end - EPOCH) // one
+    millisecond = timedelta(milliseconds=1)
+    return (interval.start - EPOCH) // millisecond, (interval.end - EPOCH) // millisecond
 
 
 def requests_for(rows: int) -> int:

@@ -71,15 +71,15 @@ class Tally:
         """What the store made of a batch. written: its `PageOutcome.content`."""
         share = self.shares[batch.window]
         share.drift += drifted
-        for one, kind in classes.items():
-            self._known[one] |= _CODES[kind]
-        for one, unheard_end in written.items():
-            before = self._known[one] & _WRITTEN
+        for id_, kind in classes.items():
+            self._known[id_] |= _CODES[kind]
+        for id_, unheard_end in written.items():
+            before = self._known[id_] & _WRITTEN
             # It was equal at first sight, and changed while it was read. One that only capture knew is filled in by
             # every read: that is no change, unless its end has come, and capture did not hear it.
-            if batch.again and self.kind(one) == "unchanged" and (unheard_end or not before):
-                self._known[one] = self._known[one] & ~_CLASS | _CODES["changed"]
-            self._known[one] |= _WRITTEN
+            if batch.again and self.kind(id_) == "unchanged" and (unheard_end or not before):
+                self._known[id_] = self._known[id_] & ~_CLASS | _CODES["changed"]
+            self._known[id_] |= _WRITTEN
             share.written += not before
 
     def kind(self, conversation_id: str) -> str:
@@ -101,7 +101,7 @@ class Tally:
     def figures(self, found: Mapping[str, int], window: Interval) -> dict[str, int]:
         """owned, missing, changed, unchanged and ongoing of one window. found: id → packed times, of what counts."""
         owned = started_in(found, window)
-        counts = Counter(self.kind(one) for one in owned)
+        counts = Counter(self.kind(id_) for id_ in owned)
         ongoing = sum(end_of(value) < 0 for value in owned.values())
         return {
             "owned": counts.total(),

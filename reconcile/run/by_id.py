@@ -62,7 +62,7 @@ class Answer:
     @property
     def _lacking(self) -> list[str]:
         came = {row.conversation_id for row in self.rows}
-        return [one for one in self.asked if one not in came]
+        return [id_ for id_ in self.asked if id_ not in came]
 
 
 async def ask(
@@ -83,7 +83,7 @@ async def ask(
     ConnectionLost.
     """
     patience = patience or Patience()
-    waiting = deque(_batches(sorted({one for one in ids if may_be_asked_for(one)}), BATCH))
+    waiting = deque(_batches(sorted({id_ for id_ in ids if may_be_asked_for(id_)}), BATCH))
     trouble = taken = 0  # requests that failed one after the other; and halves of such that were taken
     found = False  # whether anything came, so that an answer without an id says something
     while waiting and not (stop is not None and stop.is_set()):
@@ -112,7 +112,7 @@ async def ask(
         taken = taken + 1 if trouble or taken else 0
         if taken == 2:
             # Both halves were taken: it was how many, and nobody's id. The rest is asked for like that.
-            waiting = deque(_batches([one for batch in waiting for one in batch], len(part)))
+            waiting = deque(_batches([id_ for batch in waiting for id_ in batch], len(part)))
         trouble = 0
         came = [row for row in rows if not row.broken]
         # What nobody asked for is the answer to another question, and says nothing of these.
@@ -129,12 +129,12 @@ def _batches(ids: Sequence[str], most: int) -> Iterator[list[str]]:
     """The ids in batches of `most` at most that fit into an address."""
     batch: list[str] = []
     size = 0
-    for one in ids:
-        if batch and (len(batch) >= most or size + len(one) >= LONGEST):
+    for id_ in ids:
+        if batch and (len(batch) >= most or size + len(id_) >= LONGEST):
             yield batch
             batch, size = [], 0
-        batch.append(one)
-        size += len(one) + 1
+        batch.append(id_)
+        size += len(id_) + 1
     if batch:
         yield batch
 
@@ -180,12 +180,12 @@ async def ask_twice(
     *,
     now: Callable[[], datetime],
     sleep: Sleep,
-    take: Callable[[Answer], Awaitable[None]],
+    on_answer: Callable[[Answer], Awaitable[None]],
     stop: asyncio.Event | None = None,
     known: str | None = None,
     patience: Patience | None = None,
 ) -> Asked:
-    """Ask for ids, and after a pause once more for those that did not come. take: is given each answer with rows."""
+    """Ask for ids, and after a pause once more for those that did not come. on_answer: called with rows."""
     asked, patience = Asked(), patience or Patience()
     first: list[str] = []
     for question in (1, 2):
@@ -198,7 +198,7 @@ async def ask_twice(
             asked.as_of = answer.as_of
             asked.rows += answer.rows
             if answer.rows:
-                await take(answer)
+                await on_answer(answer)
             if question == 1:
                 first += [*answer.absent, *answer.undecided]
             else:

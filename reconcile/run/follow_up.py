@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from reconcile.causes import explainer
 from reconcile.patience import Patience
@@ -21,7 +21,7 @@ from rollbook.genesys.messages.details import DetailRow, ids_of
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
-from rollbook.store.tables.conversations import OpenConversation
+from rollbook.store.tables.conversations import OpenConversation, PageOutcome
 
 # How long a conversation that was heard, and is not listed, is asked for again and again.
 ANOMALY: Final = timedelta(days=2)
@@ -71,12 +71,12 @@ async def follow(
     result = Followed()
     wanted = _due_by_id(book, began, rest, settings.lag)
     if wanted:
-        started = [from_text(one.conversation_start) for one in wanted if one.conversation_start]
+        started = [from_text(row.conversation_start) for row in wanted if row.conversation_start]
         around = Interval(max(min([*started, began]), began - _HEARD_FOR) - timedelta(minutes=1), began)
         cause = explainer(await asyncio.to_thread(listening_around, book, around, began), began)
         known = book.a_listed_id()
-        read_before = {one.conversation_id: one.division_ids for one in wanted if one.read_at is not None}
-        ids = [one.conversation_id for one in wanted]
+        read_before = {row.conversation_id: row.division_ids for row in wanted if row.read_at is not None}
+        ids = [row.conversation_id for row in wanted]
         async for answer in ask(api, ids, now=now, stop=stop, known=known, patience=patience):
             await _take(book, answer, result, settings, cause, began, read_before, sees=sees)
     await _anomalies(book, api, result, now=now, stop=stop, patience=patience)
@@ -97,17 +97,17 @@ def _due_by_id(book: Book, now: datetime, rest: timedelta, lag: timedelta) -> li
         return time if time is not None and time <= latest else ""
 
     wanted = {
-        one.conversation_id: one
-        for one in book.open_conversations()
-        if max(past(one.asked_at), past(one.read_at)) <= before
-        or (one.look_again and past(one.asked_at) <= before and (one.last_heard or "") <= to_text(now - lag))
+        row.conversation_id: row
+        for row in book.open_conversations()
+        if max(past(row.asked_at), past(row.read_at)) <= before
+        or (row.look_again and past(row.asked_at) <= before and (row.last_heard or "") <= to_text(now - lag))
     }
     aside = book.set_aside(asked_before=to_text(now - NOW_AND_THEN), now=at)
     aside += book.nobody_will_read(
         first_seen=to_text(now - lag), asked_before=(to_text(now - HEARD_AGAIN), to_text(now - NOW_AND_THEN)), now=at
     )
-    for one in aside:
-        wanted.setdefault(one.conversation_id, one)
+    for row in aside:
+        wanted.setdefault(row.conversation_id, row)
     return list(wanted.values())
 
 
@@ -139,13 +139,13 @@ async def _take(
     if answer.refused is not None:
         await committed(book.refused_by_id([answer.refused], answer.as_of))
     # Who sees less says nothing of what it does not see.
-    absent = [one for one in answer.absent if sees(read_before.get(one))]
-    unseen = [one for one in (*answer.absent, *answer.undecided) if one not in absent]
+    absent = [id_ for id_ in answer.absent if sees(read_before.get(id_))]
+    unseen = [id_ for id_ in (*answer.absent, *answer.undecided) if id_ not in absent]
     if unseen:
         await committed(book.undecided_by_id(unseen, answer.as_of))
     if absent:
         twice = await committed(book.absent_by_id(absent, answer.as_of, since=to_text(from_text(answer.as_of) - APART)))
-        result.gone += await committed(book.mark_gone([one for one in twice if one in read_before], at))
+        result.gone += await committed(book.mark_gone([id_ for id_ in twice if id_ in read_before], at))
 
 
 def write(
@@ -154,16 +154,14 @@ def write(
     *,
     run_started_at: str,
     cause: Callable[[DetailRow, str], str],
-    window: Interval | None = None,
-    already: Mapping[str, Any] | None = None,
-) -> Future[Any]:
+) -> Future[PageOutcome]:
     """Write what an answer by id brought."""
     return book.write_details(
         answer.rows,
         as_of=answer.as_of,
         run_started_at=run_started_at,
-        window=window,
-        already=already or {},
+        window=None,
+        already={},
         cause=cause,
     )
 

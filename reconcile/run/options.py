@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from reconcile import window
 from reconcile.patience import Patience, Sleep
 from reconcile.reading.visible_divisions import Eyes
+from reconcile.window import filter_key, hull
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
 
@@ -55,7 +55,7 @@ class Task:
     sleep: Sleep = asyncio.sleep
     stop: asyncio.Event | None = None
     # id → how it compares with the store as the round found it, for what another window of the round has read before.
-    earlier: dict[str, str] = field(default_factory=dict)
+    counted_before: dict[str, str] = field(default_factory=dict)
     # What the client sees, as the round last asked; None: the run asks for itself.
     eyes: Eyes | None = None
     # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
@@ -67,12 +67,12 @@ class Task:
     @property
     def interval(self) -> Interval:
         """What is read."""
-        return window.hull(self.windows)
+        return hull(self.windows)
 
     @property
     def key(self) -> str:
         """The ledger's name of the filter."""
-        return window.filter_key(self.filter, ended_only=self.ended_only)
+        return filter_key(self.filter, ended_only=self.ended_only)
 
     @property
     def journal_key(self) -> tuple[str, str, str, str]:

@@ -172,7 +172,7 @@ class Writing:
             as_of=as_of,
             run_started_at=self.began,
             window=self._task.windows[batch.window],
-            already=_already(batch),
+            already=_classified_before(batch),
             cause=self._cause,
         )
 
@@ -182,7 +182,7 @@ class Writing:
             outcome = PageOutcome({} if batch.again else dict.fromkeys(ids, "missing"), dict.fromkeys(ids, False))
         else:
             outcome = self._book.compare_details(
-                batch.rows, as_of=as_of, run_started_at=self.began, already=_already(batch)
+                batch.rows, as_of=as_of, run_started_at=self.began, already=_classified_before(batch)
             )
         for row in batch.rows:
             kind = outcome.gaps.get(row.conversation_id or "")
@@ -193,24 +193,24 @@ class Writing:
 
     def _filed(self, batch: Batch, outcome: PageOutcome) -> None:
         """Count what the store said; what another window of this round has read before counts as it did then."""
-        earlier, owned = self._task.earlier, self._task.windows[batch.window]
+        counted_before, owned = self._task.counted_before, self._task.windows[batch.window]
         classes: Mapping[str, str] = outcome.classes
         content = outcome.content
         if self._resumed:
             # Written before the run was cut short, and after it had last noted how far it was.
-            ours = (one for one, kind in classes.items() if kind == "missing" and one not in earlier)
+            ours = (id_ for id_, kind in classes.items() if kind == "missing" and id_ not in counted_before)
             content = dict.fromkeys(ours, False) | content
-        if earlier:
-            classes = {one: earlier.get(one, kind) for one, kind in classes.items()}
+        if counted_before:
+            classes = {id_: counted_before.get(id_, kind) for id_, kind in classes.items()}
             if self._task.dry_run:
-                content = {one: ended for one, ended in content.items() if one not in earlier}
+                content = {id_: ended for id_, ended in content.items() if id_ not in counted_before}
         self.tally.filed(batch, classes, content, outcome.drifted)
         for row in batch.rows:
-            one = row.conversation_id
-            kind = outcome.classes.get(one or "", "unchanged")
-            if one and kind != "unchanged" and (self._task.dry_run or not (row.start and owned.contains(row.start))):
-                earlier.setdefault(one, kind)
+            id_ = row.conversation_id
+            kind = outcome.classes.get(id_ or "", "unchanged")
+            if id_ and kind != "unchanged" and (self._task.dry_run or not (row.start and owned.contains(row.start))):
+                counted_before.setdefault(id_, kind)
 
 
-def _already(batch: Batch) -> Mapping[str, Any]:
+def _classified_before(batch: Batch) -> Mapping[str, Any]:
     return {row.conversation_id: True for row in batch.rows if row.conversation_id} if batch.again else {}

@@ -24,7 +24,7 @@ class Meter:
     def __post_init__(self) -> None:
         self._began = self.clock()
 
-    def told(self, at: Progress) -> Progress:
+    def of_the_whole(self, at: Progress) -> Progress:
         """What one window's reading tells, with the figures of the whole."""
         self._under_way[at.window] = at.rows
         seconds = self.clock() - self._began

@@ -18,7 +18,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from reconcile import window
 from reconcile.causes import Listening, explainer
 from reconcile.patience import Sleep
 from reconcile.reading import jobs, resume, visible_divisions
@@ -32,6 +31,17 @@ from reconcile.run import by_id
 from reconcile.run.book_calls import committed, listening_around
 from reconcile.run.options import Command, Found, Progress, Show, Task
 from reconcile.run.page_writer import Writing
+from reconcile.window import (
+    check_kept,
+    failures_in_a_row,
+    is_aged,
+    is_late_enough,
+    is_second_witness,
+    next_try,
+    query_filters,
+    verdict_of,
+    windows_inside,
+)
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import (
@@ -202,8 +212,8 @@ async def locked(book: Book, interval: Interval, *, wait: float, sleep: Sleep) -
 
 async def _inherit(book: Book, task: Task) -> None:
     """Whole windows of the grid inside an interval given by hand take over its proof."""
-    inside = window.windows_inside(task.interval, task.settings.width)
-    children = [(to_text(one.start), to_text(one.end)) for one in inside if one != task.interval]
+    inside = windows_inside(task.interval, task.settings.width)
+    children = [(to_text(window.start), to_text(window.end)) for window in inside if window != task.interval]
     if children:
         start, end = to_text(task.interval.start), to_text(task.interval.end)
         await committed(book.inherit(start, end, task.key, children, at=to_text(task.now())))
@@ -219,22 +229,21 @@ class Run:
         self._eyes = task.eyes or visible_divisions.Eyes(api)
         self._kept = self._kept_entries()
         self._started = task.now()
-        began = next((one.began for one in self._kept if one.began), None) or self._begins(to_text(self._started))
-        heard = Listening(()) if book is None else listening_around(book, task.interval, self._started)
-        self._heard = bool(heard.spans)
+        began = next((entry.began for entry in self._kept if entry.began), None) or self._begins(to_text(self._started))
+        listening = Listening(()) if book is None else listening_around(book, task.interval, self._started)
         self._count = Count()
         self._spent = task.spent  # requests before this run, or before it was cut short
         self._writing = Writing(
             task,
             book,
             began=began,
-            cause=explainer(heard, self._started),
+            cause=explainer(listening, self._started),
             spent=lambda: self._spent + self._count.requests,
         )
-        self._told: list[resume.Entry] = []
+        self._steps: list[resume.Entry] = []
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
-        self._query = Query(window.query_filters(task.filter, ended_only=task.ended_only))
+        self._query = Query(query_filters(task.filter, ended_only=task.ended_only))
         self._all_have_ended = True
         self._sees_less = False
         self._seconds = time.monotonic()
@@ -270,13 +279,13 @@ class Run:
             if not found.consistent and len(task.windows) > 1 and found.reading != "day":
                 await self._forget_progress()
                 raise Apart(found.reason or "not consistent")
-            aged = window.is_aged(task.interval.end, self._started, task.settings.settle_after)
+            aged = is_aged(task.interval.end, self._started, task.settings.settle_after)
             if task.ended_only and found.consistent and aged:
                 self._all_have_ended = await self._nothing_is_left_out(found)
             await self._writing.drain()
         reports = []
-        for position, one in enumerate(task.windows):
-            report = await self._judge(found, position, one)
+        for position, window in enumerate(task.windows):
+            report = await self._judge(found, position, window)
             if not task.dry_run:
                 await self._file(report, found, before.divisions)
             reports.append(report)
@@ -291,23 +300,23 @@ class Run:
         task, now = self._task, self._task.now()
         if self._book is None or task.dry_run or task.ended_only or len(task.windows) > 1:
             return []
-        one = task.windows[0]
-        row = self._book.window(to_text(one.start), to_text(one.end), task.key)
-        if not self._is_total_enough(row, one, now):
+        window = task.windows[0]
+        row = self._book.window(to_text(window.start), to_text(window.end), task.key)
+        if not self._is_total_enough(row, window, now):
             return []
         assert row is not None
         with counting() as self._count:
             before = await self._eyes.before()
-            page = await self._api.query_details(self._query.body(Part(one, size=1), 1))
+            page = await self._api.query_details(self._query.body(Part(window, size=1), 1))
             # What is proven is what was read then: a total says nothing of what the records say now.
             found = Found({}, True, None, row.last_read_at or "", reading="interval", via="query")
             self._hold_against_sight(found, before, await self._eyes.look())
-            unknown = await self._take_what_a_total_shows(page.rows, one)
+            unknown = await self._take_what_a_total_shows(page.rows, window)
         if page.total_hits != row.final_total_hits or not found.consistent or unknown:
             self._spent += self._count.requests
             return []
         report = Report(
-            window=one,
+            window=window,
             verdict="settled",
             passes=0,
             requests=self._requests,
@@ -330,22 +339,22 @@ class Run:
         await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
         return [report]
 
-    async def _take_what_a_total_shows(self, rows: Sequence[DetailRow], one: Interval) -> bool:
+    async def _take_what_a_total_shows(self, rows: Sequence[DetailRow], window: Interval) -> bool:
         """Write the rows of the page that was asked for its total, and say whether the window has not had them."""
         assert self._book is not None
-        known = set(self._book.reconciled_ids(one))
+        known = set(self._book.reconciled_ids(window))
         await self._writing.take(rows, to_text(self._task.now()))
         await self._writing.drain()
-        return any(row.start and one.contains(row.start) and row.conversation_id not in known for row in rows)
+        return any(row.start and window.contains(row.start) and row.conversation_id not in known for row in rows)
 
-    def _is_total_enough(self, row: WindowRow | None, one: Interval, now: datetime) -> bool:
+    def _is_total_enough(self, row: WindowRow | None, window: Interval, now: datetime) -> bool:
         if row is None or row.verdict != "complete" or row.reading != "interval" or row.last_read_at is None:
             return False
         read_at, settle_after = from_text(row.last_read_at), self._task.settings.settle_after
         assert self._book is not None
-        ended = self._book.last_ended(one)
-        late = window.is_late_enough(one.end, from_text(ended) if ended else None, read_at, settle_after)
-        is_witness = window.is_second_witness(row.last_read_at, now)
+        ended = self._book.last_ended(window)
+        late = is_late_enough(window.end, from_text(ended) if ended else None, read_at, settle_after)
+        is_witness = is_second_witness(row.last_read_at, now)
         return late and is_witness and row.final_total_hits is not None and row.final_total_hits > 0
 
     def _last_digest(self, row: WindowRow) -> bytes | None:
@@ -369,7 +378,7 @@ class Run:
     async def _mistrust_nothing(self) -> None:
         """Raise UsageError for an answer without rows from a time that the platform may have forgotten."""
         try:
-            window.check_kept(self._task.interval, self._task.now())
+            check_kept(self._task.interval, self._task.now())
         except UsageError:
             await self._forget_progress()
             raise
@@ -404,7 +413,7 @@ class Run:
     @property
     def _looks_over_midnight(self) -> bool:
         task = self._task
-        first_of_a_day = any(one.start == day_of(one.start) for one in task.windows)
+        first_of_a_day = any(window.start == day_of(window.start) for window in task.windows)
         return first_of_a_day and not task.dry_run and not self._query.members and self._book is not None
 
     async def _look_over_midnight(self, known: Mapping[str, int]) -> str | None:
@@ -415,7 +424,7 @@ class Run:
         row that is shown, whenever it started: an answer of the whole day may show what its windows' own answers lack.
         known: id → packed times of what the reading has.
         """
-        midnight = next(one.start for one in self._task.windows if one.start == day_of(one.start))
+        midnight = next(window.start for window in self._task.windows if window.start == day_of(window.start))
         since = to_text(midnight - _BEFORE_MIDNIGHT)
         part = Part(Interval(midnight - _BEFORE_MIDNIGHT, midnight))
         latest = to_text(midnight)
@@ -440,7 +449,7 @@ class Run:
 
     async def _nothing_is_left_out(self, found: Found) -> bool:
         """Whether there are no more conversations without the filter on ends than with it."""
-        everything = Query(window.query_filters(self._task.filter, ended_only=False))
+        everything = Query(query_filters(self._task.filter, ended_only=False))
         as_of = to_text(self._task.now())
         page = await self._api.query_details(everything.body(Part(self._task.interval, size=1), 1))
         if not self._task.dry_run:
@@ -483,7 +492,7 @@ class Run:
         as_of = to_text(self._task.now())
         page = await self._api.query_details(self._query.body(step.part, step.page))
         ids = [row.conversation_id for row in page.rows]
-        if page.total_hits == kept.total and ids == [one[0] for one in kept.rows]:
+        if page.total_hits == kept.total and ids == [row[0] for row in kept.rows]:
             return True
         await self._writing.take(page.rows, as_of)  # what is read anew may lack what this page has shown
         return False
@@ -504,7 +513,7 @@ class Run:
             return 0
         start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
         runs = self._book.runs_of(start, end, self._task.key, last=_LAST_RUNS)
-        return window.failures_in_a_row([run for run in runs if run["verdict"] != "failed" or run["as_of"] is None])
+        return failures_in_a_row([run for run in runs if run["verdict"] != "failed" or run["as_of"] is None])
 
     async def _forget_progress(self) -> None:
         if self._book is not None and not self._task.dry_run:
@@ -545,12 +554,12 @@ class Run:
     async def _by_query(self) -> Found:
         task, reader = self._task, await self._resumed()
 
-        async def take(page: DetailsPage, as_of: str) -> None:
+        async def on_page(page: DetailsPage, as_of: str) -> None:
             task.progress(Progress(task.interval, len(reader.passes), reader.rows_read, page.total_hits))
-            *before, entry = self._told
-            self._told.clear()
-            for one in before:
-                await self._writing.take((), as_of, one)
+            *before, entry = self._steps
+            self._steps.clear()
+            for step in before:
+                await self._writing.take((), as_of, step)
             await self._writing.take(page.rows, as_of, entry)
 
         finished = None
@@ -561,9 +570,9 @@ class Run:
                 self._query,
                 now=task.now,
                 sleep=task.sleep,
-                take=take,
+                on_page=on_page,
                 stop=task.stop,
-                told=self._told.append,
+                on_step=self._steps.append,
                 patience=task.patience,
             )
             rows = reader.found()
@@ -601,7 +610,7 @@ class Run:
         if keep and self._kept and await jobs.resume(self._api, result, self._kept):
             self._go_on()
 
-        async def take(rows: Sequence[DetailRow], as_of: str, entry: resume.Entry | None) -> None:
+        async def on_page(rows: Sequence[DetailRow], as_of: str, entry: resume.Entry | None) -> None:
             task.progress(Progress(task.interval, 1, len(result.rows), None))
             await self._writing.take(rows, as_of, entry if keep else None)
 
@@ -611,7 +620,7 @@ class Run:
             self._query.members,
             now=task.now,
             sleep=task.sleep,
-            take=take,
+            on_page=on_page,
             stop=task.stop,
             result=result,
         )
@@ -645,17 +654,17 @@ class Run:
         """
         await self._writing.drain()
         read_before = self._writing.tally.seen() - rows.keys()
-        heard: dict[str, int] = {}
+        live_only: dict[str, int] = {}
         if self._book is not None:
-            read_before |= {one for one in self._book.reconciled_ids(self._task.interval) if one not in rows}
-            for position, one in enumerate(self._task.windows):
-                heard |= {known: position for known in self._book.live_only_ids(one) if known not in rows}
+            read_before |= {id_ for id_ in self._book.reconciled_ids(self._task.interval) if id_ not in rows}
+            for position, window in enumerate(self._task.windows):
+                live_only |= {known: position for known in self._book.live_only_ids(window) if known not in rows}
         lacking = Lacking()
-        missing = read_before | heard.keys()
+        missing = read_before | live_only.keys()
         if not missing:
             return lacking
 
-        async def take(answer: by_id.Answer) -> None:
+        async def on_answer(answer: by_id.Answer) -> None:
             await self._writing.take(answer.rows, answer.as_of)
 
         asked = await by_id.ask_twice(
@@ -663,7 +672,7 @@ class Run:
             missing,
             now=self._task.now,
             sleep=self._task.sleep,
-            take=take,
+            on_answer=on_answer,
             stop=self._task.stop,
             known=self._control(rows, missing),
             patience=self._task.by_id,
@@ -676,22 +685,22 @@ class Run:
             if row.conversation_id and row.start and self._task.interval.contains(row.start)
         }
         # What cannot be asked for is no id of the platform's: it was heard, and that is all there is.
-        never = {one for one in heard if not may_be_asked_for(one)} | (set(asked.refused) & heard.keys())
-        absent = [one for one in asked.absent if one in read_before]
+        never = {id_ for id_ in live_only if not may_be_asked_for(id_)} | (set(asked.refused) & live_only.keys())
+        absent = [id_ for id_ in asked.absent if id_ in read_before]
         gone = await self._gone(absent, asked.as_of)
-        unsure = {one for one in (*absent, *asked.undecided, *asked.refused) if one not in never and one not in gone}
+        unsure = {id_ for id_ in (*absent, *asked.undecided, *asked.refused) if id_ not in never and id_ not in gone}
         if unsure:
             lacking.reason = (
                 f"{len(unsure)} conversations that are known were neither in the answer nor found by id;"
                 " they count as gone when a later answer lacks them too"
             )
-        await self._note_live_only(heard, {*asked.absent, *asked.undecided, *never} & heard.keys(), asked.as_of)
+        await self._note_live_only(live_only, {*asked.absent, *asked.undecided, *never} & live_only.keys(), asked.as_of)
         return lacking
 
     def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
         """A conversation that certainly exists: an ended one at best; of a time when all go on, any of the answer."""
-        able = [one for one in rows if may_be_asked_for(one)]
-        ended = next((one for one in able if end_of(rows[one]) >= 0), None)
+        able = [id_ for id_ in rows if may_be_asked_for(id_)]
+        ended = next((id_ for id_ in able if end_of(rows[id_]) >= 0), None)
         known = ended or (None if self._book is None else self._book.a_listed_id(list(but)))
         return known or next(iter(able), None)
 
@@ -705,12 +714,12 @@ class Run:
             await committed(self._book.mark_gone(gone, as_of))
         return gone
 
-    async def _note_live_only(self, heard: Mapping[str, int], absent: Iterable[str], as_of: str) -> None:
+    async def _note_live_only(self, live_only: Mapping[str, int], absent: Iterable[str], as_of: str) -> None:
         """File what only capture knows and neither the list nor an answer by id has."""
         self._live_only = [0] * len(self._task.windows)
         by_window: dict[int, list[str]] = {}
-        for one in absent:
-            by_window.setdefault(heard[one], []).append(one)
+        for id_ in absent:
+            by_window.setdefault(live_only[id_], []).append(id_)
         for position, ids in by_window.items():
             self._live_only[position] = len(ids)
             if self._book is not None and not self._task.dry_run:
@@ -720,7 +729,7 @@ class Run:
 
     async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
         """What went on when its page was read, several passes ago, may have ended since: ask once more."""
-        ongoing = [one for one, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
+        ongoing = [id_ for id_, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
         task = self._task
         async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.stop, patience=task.by_id):
             await self._writing.take(answer.rows, answer.as_of)
@@ -728,19 +737,19 @@ class Run:
 
     # What it means
 
-    async def _judge(self, found: Found, position: int, one: Interval) -> Report:
+    async def _judge(self, found: Found, position: int, window: Interval) -> Report:
         task, share = self._task, self._writing.tally.shares[position]
-        figures = self._writing.tally.figures(found.rows, one)
-        going_on, stuck = await self._going_on(found, one)
-        read_at = max(from_text(found.as_of), one.start)
-        verdict = window.verdict(
+        figures = self._writing.tally.figures(found.rows, window)
+        going_on, stuck = await self._going_on(found, window)
+        read_at = max(from_text(found.as_of), window.start)
+        verdict = verdict_of(
             consistent=found.consistent,
             going_on=going_on,
-            within_lag=one.end + task.settings.lag > self._started,
-            may_settle=self._may_settle(found, one, read_at),
+            within_lag=window.end + task.settings.lag > self._started,
+            may_settle=self._may_settle(found, window, read_at),
         )
         return Report(
-            window=one,
+            window=window,
             verdict=verdict,
             passes=len(found.passes),
             requests=self._requests,
@@ -760,27 +769,30 @@ class Run:
             proof_requests=found.proof_requests,
             drift=share.drift,
             stuck=stuck,
-            heard=self._heard,
             dry_run=task.dry_run,
             causes=dict(share.causes),
         )
 
-    def _may_settle(self, found: Found, one: Interval, read_at: datetime) -> bool:
+    def _may_settle(self, found: Found, window: Interval, read_at: datetime) -> bool:
         """Whether this reading came after the platform's reprocessing, and another one well before it."""
-        ended = max(map(end_of, started_in(found.rows, one).values()), default=-1)
-        late = window.is_late_enough(
-            one.end, moment(ended) if ended >= 0 else None, read_at, self._task.settings.settle_after
+        ended = max(map(end_of, started_in(found.rows, window).values()), default=-1)
+        late = is_late_enough(
+            window.end, moment(ended) if ended >= 0 else None, read_at, self._task.settings.settle_after
         )
         if not late or not self._all_have_ended:
             return False
-        row = None if self._book is None else self._book.window(to_text(one.start), to_text(one.end), self._task.key)
-        return row is not None and window.is_second_witness(row.first_read_at, read_at)
+        row = (
+            None
+            if self._book is None
+            else self._book.window(to_text(window.start), to_text(window.end), self._task.key)
+        )
+        return row is not None and is_second_witness(row.first_read_at, read_at)
 
-    async def _going_on(self, found: Found, one: Interval) -> tuple[int, int]:
+    async def _going_on(self, found: Found, window: Interval) -> tuple[int, int]:
         """(conversations of a window that hold it open, those that are open for too long to)."""
         open_ids = [
             (known, moment(start_of(value)))
-            for known, value in started_in(found.rows, one).items()
+            for known, value in started_in(found.rows, window).items()
             if end_of(value) < 0 and known not in self._ended
         ]
         limit = self._task.now() - self._task.settings.stuck_after
@@ -791,7 +803,7 @@ class Run:
             await committed(self._book.mark_stuck(stuck, to_text(self._task.now())))
         if self._query.members:
             return len(open_ids) - len(stuck), len(stuck)
-        return self._book.ongoing_count(one), len(stuck)
+        return self._book.ongoing_count(window), len(stuck)
 
     async def _file(
         self, report: Report, found: Found, divisions: str | None, *, id_digest: bytes | None = None
@@ -827,8 +839,8 @@ class Run:
 
     def _next_try(self, start: str, end: str, now: datetime) -> str:
         assert self._book is not None
-        failures = window.failures_in_a_row(self._book.runs_of(start, end, self._task.key, last=_LAST_RUNS)) + 1
-        return to_text(window.next_try(failures, now))
+        failures = failures_in_a_row(self._book.runs_of(start, end, self._task.key, last=_LAST_RUNS)) + 1
+        return to_text(next_try(failures, now))
 
     async def file_failure(self, error: Exception) -> None:
         """File that the windows could not be read: an attempt each, with the reason, and when it is tried again."""
@@ -836,8 +848,8 @@ class Run:
             return
         task, now = self._task, self._task.now()
         reason = str(error) if isinstance(error, RollbookError) else f"unforeseen trouble: {type(error).__name__}"
-        for one in task.windows:
-            start, end = to_text(one.start), to_text(one.end)
+        for window in task.windows:
+            start, end = to_text(window.start), to_text(window.end)
             record = RunRecord(
                 start=start,
                 end=end,
