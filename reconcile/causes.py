@@ -38,7 +38,7 @@ _FAR: Final = "9"
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class Lifetime:
     """What of a conversation must have been heard: from when to when, and whose topics could have carried it."""
 
     start: str
@@ -46,11 +46,11 @@ class Life:
     entities: frozenset[str]
 
 
-def life_of(row: DetailRow, kind: str, *, now: str) -> Life:
+def life_of(row: DetailRow, kind: str, *, now: str) -> Lifetime:
     """The life of a conversation as its details tell it. kind "changed": only its end was not heard."""
     end = row.end or now
     start = end if kind == "changed" else (row.start or end)
-    return Life(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
+    return Lifetime(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
 
 
 # Their segments name a queue too, but it is the queue's own participants that bring a conversation onto its topic.
@@ -113,7 +113,7 @@ class Listening:
     def __post_init__(self) -> None:
         self._refused = frozenset(name for topic in self.rejected for name in _named(topic)) - {"*"}
 
-    def cause(self, life: Life) -> Cause:
+    def cause(self, life: Lifetime) -> Cause:
         """Why a conversation with this life was not heard, or not to its end."""
         # Made for the first that is asked about: mostly nothing was missed, and thousands of topics take a while.
         index = self._of_entity = self._of_entity or self._indexed()
@@ -147,11 +147,11 @@ class Listening:
         return index
 
 
-def _touches(spans: Sequence[Span], life: Life) -> bool:
+def _touches(spans: Sequence[Span], life: Lifetime) -> bool:
     return any(span.started_at <= life.end and (span.ended_at or _FAR) >= life.start for span in spans)
 
 
-def _hole(spans: Sequence[Span], life: Life) -> Cause | None:
+def _hole(spans: Sequence[Span], life: Lifetime) -> Cause | None:
     """Why the first hole in a life was there, in the word of the span before it; None if there was none to explain.
 
     spans: in order of their start.
@@ -175,7 +175,7 @@ def _word(end_reason: str | None) -> Cause:
     return _OF_END.get(end_reason or "", "unknown")
 
 
-def explain(life: Life, spans: Sequence[Span], rejected: Iterable[str] = ()) -> Cause:
+def explain(life: Lifetime, spans: Sequence[Span], rejected: Iterable[str] = ()) -> Cause:
     """`Listening.cause` for a single conversation."""
     return Listening(spans, rejected).cause(life)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rollbook.genesys.program.settings import Settings
 
 
-class Context(Protocol):
+class FunctionContext(Protocol):
     """What is needed of Lambda's context."""
 
     def get_remaining_time_in_millis(self) -> int:
@@ -48,7 +48,7 @@ def time_of(left: float) -> Time:
     return Time(left - min(left / 5, 30.0), left - min(left / 10, 5.0))
 
 
-def handler(event: Mapping[str, Any] | None, context: Context | None = None) -> dict[str, Any]:
+def handler(event: Mapping[str, Any] | None, context: FunctionContext | None = None) -> dict[str, Any]:
     """Reconcile what is due, or `{"window": "START/END"}`; answers the report.
 
     Raises RollbookError for what prevents a run, as the command would end with status 1 or 2.

@@ -18,7 +18,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Patience:
+class QuestionPatience:
     """What the questions of one kind have in common, over all windows of a round: they go to the same platform.
 
     refused: whether one was refused as often as it was asked, so that less was asked for.

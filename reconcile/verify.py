@@ -42,7 +42,7 @@ class Aggregates(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MetricCount:
     """One metric of one media type: how many the platform counts, and how many are stored."""
 
     media_type: str
@@ -56,7 +56,7 @@ class Verified:
     """Both counts, side by side."""
 
     interval: Interval
-    lines: Sequence[Line]
+    lines: Sequence[MetricCount]
 
     @property
     def equal(self) -> bool:
@@ -92,9 +92,11 @@ async def verify(api: Aggregates, book: Book, interval: Interval) -> Verified:
     return Verified(interval, side_by_side(platform, stored))
 
 
-def side_by_side(platform: Counts, stored: Counts) -> list[Line]:
+def side_by_side(platform: Counts, stored: Counts) -> list[MetricCount]:
     """A line for everything that either side has; what is not there is none."""
-    return [Line(*key, platform.get(key, 0), stored.get(key, 0)) for key in sorted(platform.keys() | stored.keys())]
+    return [
+        MetricCount(*key, platform.get(key, 0), stored.get(key, 0)) for key in sorted(platform.keys() | stored.keys())
+    ]
 
 
 def counted(answer: Mapping[str, Any]) -> Counts:

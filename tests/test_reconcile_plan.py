@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from reconcile import window as windows
 from reconcile.due import plan as planning
-from reconcile.due.plan import Due, Rules, plan
+from reconcile.due.plan import Due, DueRules, plan
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables.windows import WindowRow
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 HALF = timedelta(minutes=30)
-RULES = Rules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4))
+RULES = DueRules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4))
 LONG_AGO = to_text(NOW - timedelta(days=1))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from organisation import START, WINDOW, Clock, Organisation, at, only, page, record
-from reconcile.reading.query import OnPage, Query, Stopped, read
+from reconcile.reading.query import DetailsQuery, OnPage, Stopped, read
 from reconcile.reading.reader import MOST_REFUSALS, PAUSES, SECOND_LOOK, Finished, Reader
 from reconcile.reading.scan import PAGE_SIZE, Part
 from rollbook.genesys.errors import (
@@ -46,7 +46,7 @@ async def go(
 ) -> tuple[Finished, Reader, Clock]:
     """Read a window to the end."""
     wanted, clock = reader(window), Clock()
-    query = Query(members or {})
+    query = DetailsQuery(members or {})
     finished = await read(api, wanted, query, now=clock.now, sleep=clock.sleep, on_page=take, stop=stop)
     return finished, wanted, clock
 
@@ -74,7 +74,7 @@ def minutes(body: Mapping[str, Any]) -> float:
 
 def test_a_page_is_asked_for_as_the_contract_says() -> None:
     """Ascending by conversationStart, pages of a hundred, and no filter that nobody gave."""
-    assert Query({}).body(Part(WINDOW), 3) == {
+    assert DetailsQuery({}).body(Part(WINDOW), 3) == {
         "interval": "2026-03-02T10:00:00.000Z/2026-03-02T10:30:00.000Z",
         "order": "asc",
         "orderBy": "conversationStart",
@@ -86,7 +86,7 @@ def test_a_page_is_asked_for_as_the_contract_says() -> None:
 def test_a_direction_narrows_a_filter_and_takes_its_place_nowhere(direction: Any) -> None:
     """The parts that time cannot split are asked for by direction, and by the filter as well."""
     members = only("mediaType", "voice")
-    body = Query(members).body(Part(WINDOW, direction), 1)
+    body = DetailsQuery(members).body(Part(WINDOW, direction), 1)
     assert body["conversationFilters"][0] == members["conversationFilters"][0]
     predicate = body["conversationFilters"][1]["predicates"][0]
     assert predicate["dimension"] == "originatingDirection"

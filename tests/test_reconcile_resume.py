@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from organisation import NOW, START, WINDOW, Clock, Organisation, at, dump, ended, record, settings
 from reconcile.reading import resume
-from reconcile.reading.query import Query, read
+from reconcile.reading.query import DetailsQuery, read
 from reconcile.reading.reader import Reader
 from reconcile.report import Report
-from reconcile.run.options import Task
+from reconcile.run.options import RunTask
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import ConnectionLost
 from rollbook.genesys.messages.details import DetailsPage
@@ -229,7 +229,9 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
         async def take(*_: Any) -> None:
             return None
 
-        return await read(org, reader, Query({}), now=clock.now, sleep=clock.sleep, on_page=take, on_step=told.append)
+        return await read(
+            org, reader, DetailsQuery({}), now=clock.now, sleep=clock.sleep, on_page=take, on_step=told.append
+        )
 
     def new() -> Reader:
         return Reader(WINDOW, longest=timedelta(days=7))
@@ -259,11 +261,11 @@ def test_what_another_version_kept_is_not_used() -> None:
 
 def test_progress_is_kept_by_what_is_read_and_how() -> None:
     """Another filter, another way, another interval: another reading."""
-    one = Task(windows=[WINDOW], settings=settings(), now=lambda: NOW)
+    one = RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW)
     keys = {
         one.journal_key,
-        Task(windows=[WINDOW], settings=settings(), now=lambda: NOW, via="job").journal_key,
-        Task(windows=[WINDOW], settings=settings(), now=lambda: NOW, ended_only=True).journal_key,
-        Task(windows=[Interval(START, NOW)], settings=settings(), now=lambda: NOW).journal_key,
+        RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW, via="job").journal_key,
+        RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW, ended_only=True).journal_key,
+        RunTask(windows=[Interval(START, NOW)], settings=settings(), now=lambda: NOW).journal_key,
     }
     assert len(keys) == 4

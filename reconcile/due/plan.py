@@ -35,7 +35,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DuePlan:
     """due: what to read, the most urgent first. waiting: windows that the ledger should show, with their verdicts.
 
     superseded: windows that nobody has read and nobody will, for they are of a width that is not set any more.
@@ -47,7 +47,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class DueRules:
     """The settings that decide what is due. since: the configured beginning."""
 
     width: timedelta
@@ -61,7 +61,7 @@ def interval_of(row: WindowRow) -> Interval:
     return Interval(from_text(row.start), from_text(row.end))
 
 
-def beginning(rows: Sequence[WindowRow], now: datetime, rules: Rules, capture_since: str | None) -> datetime:
+def beginning(rows: Sequence[WindowRow], now: datetime, rules: DueRules, capture_since: str | None) -> datetime:
     """From when on every window must be proven.
 
     Without capture and without a date it is the last closed window, from then on remembered by the rows of windows
@@ -79,11 +79,11 @@ def beginning(rows: Sequence[WindowRow], now: datetime, rules: Rules, capture_si
 def plan(
     rows: Sequence[WindowRow],
     now: datetime,
-    rules: Rules,
+    rules: DueRules,
     *,
     capture_since: str | None = None,
     covered: Iterable[Interval] | None = None,
-) -> Plan:
+) -> DuePlan:
     """What is due at `now`. rows: the ledger's, of one filter, or as many of them as `Book.standing` answers.
 
     covered: the time that the ledger's proven rows cover; None is that of `rows`.
@@ -110,7 +110,7 @@ def plan(
     waiting += [(window, "pending") for window in _next_of(cover, now, rules.width, rows) if window not in fresh]
     pending = [interval_of(row) for row in rows if row.verdict == "pending"]
     waiting += [(window, "due") for window in pending if is_closed(window, now, rules.lag)]
-    return Plan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)))
+    return DuePlan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)))
 
 
 def _next_of(cover: _Cover, now: datetime, width: timedelta, rows: Sequence[WindowRow]) -> list[Interval]:
@@ -151,7 +151,7 @@ def _settles_with(row: WindowRow, proven: Mapping[tuple[str, str], WindowRow]) -
     return parent is not None and parent.verdict == "complete" and parent.next_try_at is None
 
 
-def _why(row: WindowRow, now: datetime, rules: Rules) -> Why | None:
+def _why(row: WindowRow, now: datetime, rules: DueRules) -> Why | None:
     window = interval_of(row)
     if row.last_read_at is not None and from_text(row.last_read_at) > now + WRONG_CLOCK:
         # It was read while the clock ran ahead, perhaps before it had closed: it has not been read.

@@ -18,16 +18,16 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from reconcile.due import plan
-from reconcile.due.plan import Due, Rules
-from reconcile.patience import Patience, Sleep
+from reconcile.due.plan import Due, DueRules
+from reconcile.patience import QuestionPatience, Sleep
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.report import DueReport, Report, title
 from reconcile.run.book_calls import committed
-from reconcile.run.follow_up import Followed, follow
-from reconcile.run.options import Command, Show, Task
+from reconcile.run.follow_up import FollowUpCounts, follow
+from reconcile.run.options import Command, RunTask, Show
 from reconcile.run.progress import Meter
 from reconcile.run.runner import OF_EVERY_WINDOW, run
 from reconcile.window import WRONG_CLOCK, check_kept, filter_key, hull, is_late_enough
@@ -85,7 +85,7 @@ class Round:
 
 
 @dataclass(slots=True)
-class _Round:
+class _RoundState:
     """One round over what is due, and what it has come to so far."""
 
     book: Book | None
@@ -100,7 +100,7 @@ class _Round:
     reports: list[Report] = field(default_factory=list)
     errors: list[tuple[Interval, str]] = field(default_factory=list)
     failed: BaseException | None = None  # what ended the round
-    followed: Followed = field(default_factory=Followed)
+    followed: FollowUpCounts = field(default_factory=FollowUpCounts)
     counted_before: dict[str, str] = field(default_factory=dict)
     alone: set[Interval] = field(default_factory=set)  # could not be read together with their neighbours
     order: dict[datetime, int] = field(default_factory=dict)
@@ -108,8 +108,8 @@ class _Round:
     count: Count = field(default_factory=Count)
     refused: int = 0  # windows in a row for which the client lacked a permission
     too_slow: int = 0  # windows in a row whose answers did not come in time
-    patience: Patience = field(default_factory=Patience)
-    by_id: Patience = field(default_factory=Patience)
+    patience: QuestionPatience = field(default_factory=QuestionPatience)
+    by_id: QuestionPatience = field(default_factory=QuestionPatience)
     eyes: Eyes = field(init=False)
     meter: Meter = field(init=False)
 
@@ -155,9 +155,9 @@ class _Round:
         return "job" if self._by_job(hull(windows)) and self.alone.isdisjoint(windows) else "query"
 
 
-def rules_of(settings: Settings) -> Rules:
+def rules_of(settings: Settings) -> DueRules:
     """The settings that decide what is due."""
-    return Rules(width=settings.width, lag=settings.lag, settle_after=settings.settle_after, since=settings.since)
+    return DueRules(width=settings.width, lag=settings.lag, settle_after=settings.settle_after, since=settings.since)
 
 
 async def run_due(
@@ -185,7 +185,7 @@ async def run_due(
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
         waiting = [(to_text(window.start), to_text(window.end), verdict) for window, verdict in planned.waiting]
         await committed(book.note_windows(waiting, key, planned.superseded))
-    round_ = _Round(book, api, settings, now, how, rows, plan.answers_days(rows))
+    round_ = _RoundState(book, api, settings, now, how, rows, plan.answers_days(rows))
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
             round_.watermark = await api.data_availability()
@@ -225,7 +225,7 @@ def _may_settle(book: Book | None, window: Interval, now: datetime, settings: Se
     return is_late_enough(window.end, from_text(last) if last else None, now, settings.settle_after)
 
 
-async def _read_all(state: _Round) -> None:
+async def _read_all(state: _RoundState) -> None:
     """Read the groups, several at a time: what one waits for (an answer, a pause) is another's time."""
 
     working = max(1, min(state.how.at_once, len(state.groups)))
@@ -249,14 +249,14 @@ async def _read_all(state: _Round) -> None:
         raise state.failed
 
 
-async def _one(group: list[Due], state: _Round) -> None:
+async def _one(group: list[Due], state: _RoundState) -> None:
     """Read one group. Its own trouble is noted; trouble that the others would have too ends the round.
 
     What could not be read together is read window by window, so that only the one whose trouble it is fails.
     """
     windows, how = [due.window for due in group], state.how
     interval = hull(windows)
-    task = Task(
+    task = RunTask(
         windows=windows,
         settings=state.settings,
         now=state.now,
@@ -304,7 +304,7 @@ async def _one(group: list[Due], state: _Round) -> None:
         _notice_days(state, reports)
 
 
-def _note_trouble(state: _Round, interval: Interval, error: RollbookError) -> None:
+def _note_trouble(state: _RoundState, interval: Interval, error: RollbookError) -> None:
     """Note what became of a window. The round ends where every other window would meet the same."""
     state.refused = state.refused + 1 if isinstance(error, PermissionRefused) else 0
     everybodys = isinstance(error, OF_EVERY_WINDOW) or (state.refused >= _REFUSED_TO_ALL and not state.reports)
@@ -320,7 +320,7 @@ def _note_trouble(state: _Round, interval: Interval, error: RollbookError) -> No
         _notice_slowness(state, slow=isinstance(error, TooSlow))
 
 
-def _notice_slowness(state: _Round, *, slow: bool) -> None:
+def _notice_slowness(state: _RoundState, *, slow: bool) -> None:
     """Begin no other window where one after the other waited in vain: it is the platform that is slow, for all."""
     state.too_slow = state.too_slow + 1 if slow else 0
     left = [due.window for group in state.groups for due in group]
@@ -331,7 +331,7 @@ def _notice_slowness(state: _Round, *, slow: bool) -> None:
         state.groups.clear()
 
 
-def _notice_days(state: _Round, reports: Sequence[Report]) -> None:
+def _notice_days(state: _RoundState, reports: Sequence[Report]) -> None:
     """The platform has turned out to answer with whole days: what is left is read by days."""
     if not state.days and any(report.reading == "day" for report in reports):
         state.days = True
@@ -351,7 +351,7 @@ def _unread_since(book: Book | None, windows: Sequence[Interval], key: str, rows
     return True
 
 
-async def _follow(state: _Round) -> None:
+async def _follow(state: _RoundState) -> None:
     assert state.book is not None
     at = state.now()
     try:

@@ -23,7 +23,7 @@ from reconcile.reading import job_proof
 from reconcile.reading.job_proof import CursorTrail
 from reconcile.reading.query import Stopped
 from reconcile.reading.resume import Entry, of_results
-from reconcile.reading.scan import Part, Row, packed, spans
+from reconcile.reading.scan import Part, RowTimes, packed, spans
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import (
     ApiError,
@@ -120,7 +120,7 @@ class Result:
         self.halved.add(part)
         self.job = self.cursor = None
 
-    def page(self, rows: Sequence[Row], cursor: str | None, watermark: str | None) -> int:
+    def page(self, rows: Sequence[RowTimes], cursor: str | None, watermark: str | None) -> int:
         """A page of them has come; answers how many of its rows are new.
 
         What goes on for long comes with every job whose time it touches: that is once. A page that brings nothing new
@@ -258,7 +258,7 @@ def _replay(result: Result, entries: Sequence[Entry]) -> bool:
         elif entry.kind == "doubt" and entry.part:
             result.doubts[entry.part] = entry.text
         elif entry.kind == "results" and result.job is not None and entry.watermark is not None:
-            result.page([Row(*row) for row in entry.rows], entry.text or None, entry.watermark)
+            result.page([RowTimes(*row) for row in entry.rows], entry.text or None, entry.watermark)
         elif entry.kind != "begin":
             return False
     return True
@@ -488,16 +488,16 @@ class _Reading:
         """A slice at a time: the first are written while the others are decoded."""
         self._reaches(page.data_availability_date)
         as_of = min(self.result.watermarks)
-        listed: list[Row] = []
+        listed: list[RowTimes] = []
         for at in range(0, max(len(page.rows), 1), SLICE):
             rows = page.rows[at : at + SLICE]
-            listed += [Row(row.conversation_id, row.start, row.end, row.broken) for row in rows]
+            listed += [RowTimes(row.conversation_id, row.start, row.end, row.broken) for row in rows]
             entry = None
             if at + SLICE >= len(page.rows):
                 entry = await self._read(listed, page)
             await (self.on_page(rows, as_of, entry) if self.keep else self.on_page(rows, as_of))
 
-    async def _read(self, listed: Sequence[Row], page: DetailsPage) -> Entry | None:
+    async def _read(self, listed: Sequence[RowTimes], page: DetailsPage) -> Entry | None:
         """Note a whole page; its entry, if the journal has to know it: one that brings nothing new is asked again."""
         result, known = self.result, dict(self.result.doubts)
         new = result.page(listed, page.cursor, None)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from reconcile.patience import Patience, Sleep
+from reconcile.patience import QuestionPatience, Sleep
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
 from reconcile.reading.resume import Entry, of_page
-from reconcile.reading.scan import Part, Row
+from reconcile.reading.scan import Part, RowTimes
 from rollbook.genesys.errors import ApiError, RequestRefused, TooSlow, Unavailable, UsageError
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import to_text
@@ -49,7 +49,7 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class DetailsQuery:
     """The details query of a run. members: its filters, as the API takes them."""
 
     members: Mapping[str, list[Any]]
@@ -72,14 +72,14 @@ class Query:
 async def read(
     api: Queries,
     reader: Reader,
-    query: Query,
+    query: DetailsQuery,
     *,
     now: Callable[[], datetime],
     sleep: Sleep,
     on_page: OnPage,
     stop: asyncio.Event | None = None,
     on_step: Callable[[Entry], None] = lambda _: None,
-    patience: Patience | None = None,
+    patience: QuestionPatience | None = None,
 ) -> Finished:
     """Do what the reader says until it has finished.
 
@@ -88,7 +88,7 @@ async def read(
     UsageError (the platform refuses the filter), ApiError and its kinds, Stopped, and whatever `on_page` raises.
     """
     waiting: tuple[DetailsPage, str, Entry] | None = None
-    waits, patience = _Waits(), patience or Patience()
+    waits, patience = _Waits(), patience or QuestionPatience()
     error_before: Unavailable | RequestRefused | None = None
 
     async def hand_on() -> None:
@@ -132,7 +132,7 @@ async def read(
         finally:
             coming.cancel()
         waits = _Waits()
-        rows = [Row(row.conversation_id, row.start, row.end, row.broken) for row in page.rows]
+        rows = [RowTimes(row.conversation_id, row.start, row.end, row.broken) for row in page.rows]
         reader.take(rows, page.total_hits)
         waiting = page, at, of_page(step, at, rows, page.total_hits)
 
@@ -166,7 +166,7 @@ def _words(error: ApiError) -> str:
     return f"{error.message} ({error.status})" if error.status else error.message
 
 
-def _told(error: Unavailable | RequestRefused, query: Query, reader: Reader) -> Exception:
+def _told(error: Unavailable | RequestRefused, query: DetailsQuery, reader: Reader) -> Exception:
     if isinstance(error, RequestRefused) and query.members and reader.untouched:
         return UsageError(f"the platform refuses the filter: {error}")
     return error

@@ -24,7 +24,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 
 from reconcile.reading import scan as scans
-from reconcile.reading.scan import PAGE_SIZE, Part, Row, Scan
+from reconcile.reading.scan import PAGE_SIZE, Part, RowTimes, Scan
 from rollbook.genesys.times import Interval
 
 MAX_PASSES: Final = 8
@@ -177,7 +177,7 @@ class Reader:
 
     # What came of it
 
-    def take(self, rows: Sequence[Row], total_hits: int | None) -> None:
+    def take(self, rows: Sequence[RowTimes], total_hits: int | None) -> None:
         """The page that was asked for."""
         self._now.pages += 1
         self._refusals = 0
@@ -310,7 +310,7 @@ class Reader:
             return
         self._file(scan, movement)
 
-    def _check(self, scan: Scan, rows: Sequence[Row], total_hits: int | None) -> None:
+    def _check(self, scan: Scan, rows: Sequence[RowTimes], total_hits: int | None) -> None:
         """A page of rows but the last, once more: it is what it was, or rows have moved past its end.
 
         One row that leaves a page that was read, and one that enters a page to come, leave all totals as they are, and

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
-from reconcile.reading.scan import Row
+from reconcile.reading.scan import RowTimes
 from reconcile.reading.tally import Tally
 
 # A reading is gone on with for so long. What is older is read anew: the proof is as old as its oldest page.
@@ -90,18 +90,18 @@ def restore(tally: Tally, entries: Sequence[Entry]) -> None:
 # A reading by queries
 
 
-def of_page(step: Fetch, at: str, rows: Sequence[Row], total: int | None) -> Entry:
+def of_page(step: Fetch, at: str, rows: Sequence[RowTimes], total: int | None) -> Entry:
     """A page that was told to a reader."""
     broken = [place for place, row in enumerate(rows) if row.broken]
     return Entry("page", at, step.part.text, step.page, step.probe, total, _plain(rows), broken)
 
 
-def of_results(rows: Sequence[Row], cursor: str | None, watermark: str | None) -> Entry:
+def of_results(rows: Sequence[RowTimes], cursor: str | None, watermark: str | None) -> Entry:
     """A page of a job's results."""
     return Entry("results", rows=_plain(rows), text=cursor or "", watermark=watermark)
 
 
-def _plain(rows: Sequence[Row]) -> list[tuple[str | None, str | None, str | None]]:
+def _plain(rows: Sequence[RowTimes]) -> list[tuple[str | None, str | None, str | None]]:
     return [(row.id, row.start, row.end) for row in rows]
 
 
@@ -126,5 +126,5 @@ def _tell(reader: Reader, entry: Entry) -> bool:
     if entry.kind != "page":
         return False
     broken = set(entry.broken)
-    reader.take([Row(*row, place in broken) for place, row in enumerate(entry.rows)], entry.total)
+    reader.take([RowTimes(*row, place in broken) for place, row in enumerate(entry.rows)], entry.total)
     return True

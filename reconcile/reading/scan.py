@@ -30,7 +30,7 @@ _DAY: Final = timedelta(days=1)
 Judged = Literal["strictly", "twice alike"]
 
 
-class Row(NamedTuple):
+class RowTimes(NamedTuple):
     """What a scan wants to know of a row. Times are API text."""
 
     id: str | None
@@ -127,7 +127,7 @@ class Scan:
     smallest_total: int | None = None
     judged: Judged | None = None
 
-    def take(self, rows: Sequence[Row], total_hits: int | None) -> None:
+    def take(self, rows: Sequence[RowTimes], total_hits: int | None) -> None:
         """The next page. One without rows ends the reading: nothing else does."""
         self.pages += 1
         if total_hits is not None:
@@ -150,7 +150,7 @@ class Scan:
         if self.idle >= MOST_IDLE or self.pages >= MOST_PAGES * PAGE_SIZE // self.part.size:
             self.done = self.endless = True
 
-    def _row(self, row: Row, asked: tuple[str, str], owned: tuple[str, str], days: tuple[str, str]) -> None:
+    def _row(self, row: RowTimes, asked: tuple[str, str], owned: tuple[str, str], days: tuple[str, str]) -> None:
         self.outside += _lies_beside(row, asked, days)
         self.unreadable += row.broken
         if row.id is None:
@@ -198,7 +198,7 @@ class Scan:
         return not wrong and self.smallest_total is not None and len(self.rows) >= self.smallest_total
 
 
-def _lies_beside(row: Row, asked: tuple[str, str], days: tuple[str, str]) -> bool:
+def _lies_beside(row: RowTimes, asked: tuple[str, str], days: tuple[str, str]) -> bool:
     """Whether a row of the asked days does not overlap what was asked for: then whole days are what was answered."""
     if row.start is None or (row.end is not None and row.end < row.start) or not days[0] <= row.start < days[1]:
         return False

@@ -24,7 +24,7 @@ _STATE: Final = _CLASS | _WRITTEN
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RowBatch:
     """Rows to write together. again: they were written in this run, and differ from what was written then."""
 
     window: int  # which of the run's windows owns them; the first one takes what none owns
@@ -53,7 +53,7 @@ class Tally:
         """Which window a row counts for."""
         return 0 if start is None else max(bisect_right(self._starts, start) - 1, 0)
 
-    def batches(self, rows: Sequence[DetailRow]) -> list[Batch]:
+    def batches(self, rows: Sequence[DetailRow]) -> list[RowBatch]:
         """What of a page is new to this run, or other than it was. Rows without an id, or broken, cannot be kept."""
         fresh: dict[tuple[int, bool], list[DetailRow]] = {}
         for row in rows:
@@ -65,9 +65,9 @@ class Tally:
                 continue
             self._known[row.conversation_id] = digest | (known or 0) & _STATE
             fresh.setdefault((self.owner(row.start), known is not None), []).append(row)
-        return [Batch(window, found, again) for (window, again), found in fresh.items()]
+        return [RowBatch(window, found, again) for (window, again), found in fresh.items()]
 
-    def filed(self, batch: Batch, classes: Mapping[str, str], written: Mapping[str, bool], drifted: int = 0) -> None:
+    def filed(self, batch: RowBatch, classes: Mapping[str, str], written: Mapping[str, bool], drifted: int = 0) -> None:
         """What the store made of a batch. written: its `PageOutcome.content`."""
         share = self.shares[batch.window]
         share.drift += drifted

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from reconcile.patience import Patience, Sleep
+from reconcile.patience import QuestionPatience, Sleep
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, RequestRefused
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow
@@ -36,7 +36,7 @@ class ById(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerById:
     """What came of asking for some ids. as_of: API text.
 
     knows: the answer had something that was asked for, so that what it lacks says something. refused: (id, why) of an
@@ -72,8 +72,8 @@ async def ask(
     now: Callable[[], datetime],
     stop: asyncio.Event | None = None,
     known: str | None = None,
-    patience: Patience | None = None,
-) -> AsyncIterator[Answer]:
+    patience: QuestionPatience | None = None,
+) -> AsyncIterator[AnswerById]:
     """Ask for conversations by id: a hundred a request, fewer if their ids are long or the platform refuses so many.
 
     A request that is refused, or that cannot be had, is halved down to the one id whose fault it is. known: a
@@ -82,7 +82,7 @@ async def ask(
     so no single id has more of it than a batch. Raises what is not one id's fault: ApiError and its kinds,
     ConnectionLost.
     """
-    patience = patience or Patience()
+    patience = patience or QuestionPatience()
     waiting = deque(_batches(sorted({id_ for id_ in ids if may_be_asked_for(id_)}), BATCH))
     trouble = taken = 0  # requests that failed one after the other; and halves of such that were taken
     found = False  # whether anything came, so that an answer without an id says something
@@ -102,9 +102,9 @@ async def ask(
                 known = None  # it may be the one whose fault it is
             elif len(part) == 1 and isinstance(error, NotFound):
                 # The platform says that it does not know this one; which says something if it knows any at all.
-                yield Answer(part, (), as_of, knows=found or bool(beside))
+                yield AnswerById(part, (), as_of, knows=found or bool(beside))
             elif len(part) == 1:
-                yield Answer(part, (), as_of, refused=(part[0], error.message))
+                yield AnswerById(part, (), as_of, refused=(part[0], error.message))
             else:
                 half = len(part) // 2
                 waiting.extendleft((part[half:], part[:half]))
@@ -118,7 +118,7 @@ async def ask(
         # What nobody asked for is the answer to another question, and says nothing of these.
         knows = any(row.conversation_id in part or row.conversation_id in beside for row in came)
         found = found or knows
-        yield Answer(part, [row for row in came if row.conversation_id in part], as_of, knows=knows)
+        yield AnswerById(part, [row for row in came if row.conversation_id in part], as_of, knows=knows)
 
 
 # A batch of a hundred in halves is seven requests that fail, and then the next one may.
@@ -139,12 +139,12 @@ def _batches(ids: Sequence[str], most: int) -> Iterator[list[str]]:
         yield batch
 
 
-async def _by_id(api: ById, ids: Sequence[str], patience: Patience) -> list[DetailRow]:
+async def _by_id(api: ById, ids: Sequence[str], patience: QuestionPatience) -> list[DetailRow]:
     tries = patience.tries(less=True)
     return await (api.details_by_id(ids) if tries is None else api.details_by_id(ids, tries=tries))
 
 
-async def _comes(api: ById, conversation_id: str, patience: Patience) -> bool:
+async def _comes(api: ById, conversation_id: str, patience: QuestionPatience) -> bool:
     """Whether a conversation comes when it is asked for alone."""
     try:
         return bool(await _by_id(api, [conversation_id], patience))
@@ -160,7 +160,7 @@ def _of_one(error: ApiError) -> bool:
 
 
 @dataclass(slots=True)
-class Asked:
+class AskedTwice:
     """What came of asking for ids, and once more for those that the first answers lacked. as_of: of the last answer.
 
     absent: not in two answers that knew something. undecided: the answers knew nothing at all. refused: the platform
@@ -180,13 +180,13 @@ async def ask_twice(
     *,
     now: Callable[[], datetime],
     sleep: Sleep,
-    on_answer: Callable[[Answer], Awaitable[None]],
+    on_answer: Callable[[AnswerById], Awaitable[None]],
     stop: asyncio.Event | None = None,
     known: str | None = None,
-    patience: Patience | None = None,
-) -> Asked:
+    patience: QuestionPatience | None = None,
+) -> AskedTwice:
     """Ask for ids, and after a pause once more for those that did not come. on_answer: called with rows."""
-    asked, patience = Asked(), patience or Patience()
+    asked, patience = AskedTwice(), patience or QuestionPatience()
     first: list[str] = []
     for question in (1, 2):
         if question == 2 and not first:

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconcile.causes import explainer
-from reconcile.patience import Patience
+from reconcile.patience import QuestionPatience
 from reconcile.run.book_calls import committed, listening_around
-from reconcile.run.by_id import APART, Answer, ById, ask
+from reconcile.run.by_id import APART, AnswerById, ById, ask
 from reconcile.window import WRONG_CLOCK
 from rollbook.genesys.messages.details import DetailRow, ids_of
 from rollbook.genesys.program.settings import Settings
@@ -31,7 +31,7 @@ HEARD_AGAIN: Final = timedelta(hours=1)
 
 
 @dataclass(slots=True)
-class Followed:
+class FollowUpCounts:
     """What following came to: counts of conversations."""
 
     asked: int = 0
@@ -57,8 +57,8 @@ async def follow(
     stop: asyncio.Event | None = None,
     rest: timedelta = timedelta(0),
     sees: Callable[[str | None], bool] = lambda _: True,
-    patience: Patience | None = None,
-) -> Followed:
+    patience: QuestionPatience | None = None,
+) -> FollowUpCounts:
     """Ask once for every conversation that still goes on or was heard of since it was read, and settle what that means.
 
     Those open for longer than `stuck_after` are called stuck; those that two answers lack which knew something, some
@@ -67,8 +67,8 @@ async def follow(
     time. sees: whether the client that asks can see a conversation of these divisions. Raises what is nobody's fault
     alone: ApiError and its kinds.
     """
-    began, patience = now(), patience or Patience()
-    result = Followed()
+    began, patience = now(), patience or QuestionPatience()
+    result = FollowUpCounts()
     wanted = _due_by_id(book, began, rest, settings.lag)
     if wanted:
         started = [from_text(row.conversation_start) for row in wanted if row.conversation_start]
@@ -113,8 +113,8 @@ def _due_by_id(book: Book, now: datetime, rest: timedelta, lag: timedelta) -> li
 
 async def _take(
     book: Book,
-    answer: Answer,
-    result: Followed,
+    answer: AnswerById,
+    result: FollowUpCounts,
     settings: Settings,
     cause: Callable[[DetailRow, str], str],
     now: datetime,
@@ -150,7 +150,7 @@ async def _take(
 
 def write(
     book: Book,
-    answer: Answer,
+    answer: AnswerById,
     *,
     run_started_at: str,
     cause: Callable[[DetailRow, str], str],
@@ -175,11 +175,11 @@ def stuck_ids(rows: Iterable[DetailRow], now: datetime, stuck_after: timedelta) 
 async def _anomalies(
     book: Book,
     api: ById,
-    result: Followed,
+    result: FollowUpCounts,
     *,
     now: Callable[[], datetime],
     stop: asyncio.Event | None,
-    patience: Patience,
+    patience: QuestionPatience,
 ) -> None:
     """What was heard lately and is not listed is asked for again: mostly the platform is only late with it."""
     began = now()

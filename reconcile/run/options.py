@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from reconcile.patience import Patience, Sleep
+from reconcile.patience import QuestionPatience, Sleep
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.window import filter_key, hull
 from rollbook.genesys.program.settings import Settings
@@ -40,7 +40,7 @@ Show = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class RunTask:
     """What a run is asked to do. windows: neighbours in order; each gets a report and a row in the ledger."""
 
     windows: Sequence[Interval]
@@ -59,8 +59,8 @@ class Task:
     # What the client sees, as the round last asked; None: the run asks for itself.
     eyes: Eyes | None = None
     # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
-    patience: Patience = field(default_factory=Patience)
-    by_id: Patience = field(default_factory=Patience)
+    patience: QuestionPatience = field(default_factory=QuestionPatience)
+    by_id: QuestionPatience = field(default_factory=QuestionPatience)
     # API requests that were made for this run before it.
     spent: int = 0
 
@@ -81,7 +81,7 @@ class Task:
 
 
 @dataclass(slots=True)
-class Found:
+class ReadResult:
     """What was read. rows: id → packed times of what counts."""
 
     rows: Mapping[str, int]

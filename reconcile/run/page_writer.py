@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from reconcile.reading import resume
 from reconcile.reading.resume import Entry
-from reconcile.reading.tally import Batch, Tally
+from reconcile.reading.tally import RowBatch, Tally
 from reconcile.run.book_calls import committed
-from reconcile.run.options import Task
+from reconcile.run.options import RunTask
 from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.messages.notification import Unreadable
@@ -37,14 +37,14 @@ _UNFORESEEN: Final = (ValueError, TypeError, OverflowError, LookupError, Attribu
 
 
 @dataclass(slots=True)
-class _Page:
+class _PendingPage:
     """A page whose rows wait for their commit, and what is to be remembered of it then.
 
     Its writes are the store's own futures: where one before them has failed, nobody waits for these, and asyncio would
     complain of each of its own with a traceback.
     """
 
-    waiting: list[tuple[Batch, Future[PageOutcome]]] = field(default_factory=list)
+    waiting: list[tuple[RowBatch, Future[PageOutcome]]] = field(default_factory=list)
     as_of: str = ""
     entry: Entry | None = None
     rows: int = 0
@@ -55,10 +55,10 @@ class _Page:
         return all(writing.done() for _, writing in self.waiting)
 
 
-class Writing:
+class PageWriter:
     """The rows of one run. began: API text of when it did. book: None only for a dry run without a store."""
 
-    def __init__(self, task: Task, book: Book | None, *, began: str, cause: Cause, spent: Callable[[], int]) -> None:
+    def __init__(self, task: RunTask, book: Book | None, *, began: str, cause: Cause, spent: Callable[[], int]) -> None:
         self._task = task
         self._book = book
         self.began = began
@@ -66,7 +66,7 @@ class Writing:
         self._cause = cause
         self._spent = spent
         self.tally = Tally(task.windows)
-        self._pages: deque[_Page] = deque()
+        self._pages: deque[_PendingPage] = deque()
         self._rows = 0
         self._blamed: set[str] = set()  # a dry run files no gaps: those that it has counted the cause of
         self._entries = 0
@@ -79,7 +79,7 @@ class Writing:
         """Hand rows on to the store; wait only if too many wait already. entry: remembered once they are safe."""
         if entry is not None and self._entries == 0:
             self._note(Entry("begin", divisions=self.divisions))
-        page = _Page(entry=entry, as_of=as_of)
+        page = _PendingPage(entry=entry, as_of=as_of)
         for row in rows:
             if row.broken:
                 self._keep(row, "a record of details that cannot be decoded")
@@ -125,10 +125,10 @@ class Writing:
             self._filed(batch, outcome)
         self._note(page.entry)
 
-    async def _one_by_one(self, batch: Batch, as_of: str) -> None:
+    async def _one_by_one(self, batch: RowBatch, as_of: str) -> None:
         """Write the rows of a batch that the store could not take together: the one whose fault it is is kept apart."""
         for row in batch.rows:
-            alone = Batch(batch.window, [row], batch.again)
+            alone = RowBatch(batch.window, [row], batch.again)
             try:
                 outcome = await committed(self._write(alone, as_of))
             except _UNFORESEEN as error:
@@ -165,7 +165,7 @@ class Writing:
 
     # Writing, or only comparing
 
-    def _write(self, batch: Batch, as_of: str) -> Future[PageOutcome]:
+    def _write(self, batch: RowBatch, as_of: str) -> Future[PageOutcome]:
         assert self._book is not None
         return self._book.write_details(
             batch.rows,
@@ -176,7 +176,7 @@ class Writing:
             cause=self._cause,
         )
 
-    def _compare(self, batch: Batch, as_of: str) -> None:
+    def _compare(self, batch: RowBatch, as_of: str) -> None:
         if self._book is None:
             ids = [row.conversation_id for row in batch.rows if row.conversation_id]
             outcome = PageOutcome({} if batch.again else dict.fromkeys(ids, "missing"), dict.fromkeys(ids, False))
@@ -191,7 +191,7 @@ class Writing:
                 self.tally.shares[batch.window].causes[self._cause(row, kind)] += 1
         self._filed(batch, outcome)
 
-    def _filed(self, batch: Batch, outcome: PageOutcome) -> None:
+    def _filed(self, batch: RowBatch, outcome: PageOutcome) -> None:
         """Count what the store said; what another window of this round has read before counts as it did then."""
         counted_before, owned = self._task.counted_before, self._task.windows[batch.window]
         classes: Mapping[str, str] = outcome.classes
@@ -212,5 +212,5 @@ class Writing:
                 counted_before.setdefault(id_, kind)
 
 
-def _classified_before(batch: Batch) -> Mapping[str, Any]:
+def _classified_before(batch: RowBatch) -> Mapping[str, Any]:
     return {row.conversation_id: True for row in batch.rows if row.conversation_id} if batch.again else {}

@@ -22,15 +22,15 @@ from reconcile.causes import Listening, explainer
 from reconcile.patience import Sleep
 from reconcile.reading import jobs, resume, visible_divisions
 from reconcile.reading.jobs import PastWatermark
-from reconcile.reading.query import Query, Stopped, read
+from reconcile.reading.query import DetailsQuery, Stopped, read
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
 from reconcile.reading.reader import id_digest as digest_of_ids
 from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, started_in
 from reconcile.report import Report
 from reconcile.run import by_id
 from reconcile.run.book_calls import committed, listening_around
-from reconcile.run.options import Command, Found, Progress, Show, Task
-from reconcile.run.page_writer import Writing
+from reconcile.run.options import Command, Progress, ReadResult, RunTask, Show
+from reconcile.run.page_writer import PageWriter
 from reconcile.window import (
     check_kept,
     failures_in_a_row,
@@ -109,7 +109,7 @@ async def reconcile_window(
     with counting() as count:
         if via == "auto":
             via = await jobs.better_way(api, interval, settings.lag)
-    task = Task(
+    task = RunTask(
         windows=[interval],
         settings=settings,
         now=now,
@@ -127,7 +127,7 @@ async def reconcile_window(
 
 
 async def run(
-    task: Task,
+    task: RunTask,
     book: Book | None,
     api: Api,
     *,
@@ -210,7 +210,7 @@ async def locked(book: Book, interval: Interval, *, wait: float, sleep: Sleep) -
         lock.__exit__(None, None, None)
 
 
-async def _inherit(book: Book, task: Task) -> None:
+async def _inherit(book: Book, task: RunTask) -> None:
     """Whole windows of the grid inside an interval given by hand take over its proof."""
     inside = windows_inside(task.interval, task.settings.width)
     children = [(to_text(window.start), to_text(window.end)) for window in inside if window != task.interval]
@@ -222,7 +222,7 @@ async def _inherit(book: Book, task: Task) -> None:
 class Run:
     """One run over neighbouring windows (mostly one): one reading, a report for each."""
 
-    def __init__(self, task: Task, book: Book | None, api: Api) -> None:
+    def __init__(self, task: RunTask, book: Book | None, api: Api) -> None:
         self._task = task
         self._book = book
         self._api = api
@@ -233,7 +233,7 @@ class Run:
         listening = Listening(()) if book is None else listening_around(book, task.interval, self._started)
         self._count = Count()
         self._spent = task.spent  # requests before this run, or before it was cut short
-        self._writing = Writing(
+        self._writing = PageWriter(
             task,
             book,
             began=began,
@@ -243,7 +243,7 @@ class Run:
         self._steps: list[resume.Entry] = []
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
-        self._query = Query(query_filters(task.filter, ended_only=task.ended_only))
+        self._query = DetailsQuery(query_filters(task.filter, ended_only=task.ended_only))
         self._all_have_ended = True
         self._sees_less = False
         self._seconds = time.monotonic()
@@ -309,7 +309,7 @@ class Run:
             before = await self._eyes.before()
             page = await self._api.query_details(self._query.body(Part(window, size=1), 1))
             # What is proven is what was read then: a total says nothing of what the records say now.
-            found = Found({}, True, None, row.last_read_at or "", reading="interval", via="query")
+            found = ReadResult({}, True, None, row.last_read_at or "", reading="interval", via="query")
             self._hold_against_sight(found, before, await self._eyes.look())
             unknown = await self._take_what_a_total_shows(page.rows, window)
         if page.total_hits != row.final_total_hits or not found.consistent or unknown:
@@ -391,7 +391,7 @@ class Run:
             self._kept = []
 
     def _hold_against_sight(
-        self, found: Found, before: visible_divisions.Sight, after: visible_divisions.Sight
+        self, found: ReadResult, before: visible_divisions.Sight, after: visible_divisions.Sight
     ) -> None:
         """Take the proof from a reading of which it is not known who saw it, or which somebody made who sees less."""
         reason = visible_divisions.trouble(before, after)
@@ -447,9 +447,9 @@ class Run:
 
     # Finished conversations only
 
-    async def _nothing_is_left_out(self, found: Found) -> bool:
+    async def _nothing_is_left_out(self, found: ReadResult) -> bool:
         """Whether there are no more conversations without the filter on ends than with it."""
-        everything = Query(query_filters(self._task.filter, ended_only=False))
+        everything = DetailsQuery(query_filters(self._task.filter, ended_only=False))
         as_of = to_text(self._task.now())
         page = await self._api.query_details(everything.body(Part(self._task.interval, size=1), 1))
         if not self._task.dry_run:
@@ -522,7 +522,7 @@ class Run:
 
     # Reading
 
-    async def _read(self) -> Found:
+    async def _read(self) -> ReadResult:
         """By the way that was asked for; where that cannot bring it, by the other one."""
         if self._task.via == "job":
             found = await self._by_job()
@@ -542,7 +542,7 @@ class Run:
             return by_job
         return found
 
-    async def _by_job_instead(self) -> Found | None:
+    async def _by_job_instead(self) -> ReadResult | None:
         """What a job proves where the query could not be had; None if it proves nothing either."""
         self._kept = []
         try:
@@ -551,7 +551,7 @@ class Run:
             return None
         return found if found.consistent else None
 
-    async def _by_query(self) -> Found:
+    async def _by_query(self) -> ReadResult:
         task, reader = self._task, await self._resumed()
 
         async def on_page(page: DetailsPage, as_of: str) -> None:
@@ -589,7 +589,7 @@ class Run:
             reader.doubt(lacking.starts.values(), reason)
             doubt = resume.Entry("doubt", starts=list(lacking.starts.values()), text=reason)
             await self._writing.take((), "", doubt)
-        return Found(
+        return ReadResult(
             rows,
             finished.consistent,
             finished.reason,
@@ -603,7 +603,7 @@ class Run:
             not_had=reader.not_had,
         )
 
-    async def _by_job(self, *, keep: bool = True) -> Found:
+    async def _by_job(self, *, keep: bool = True) -> ReadResult:
         """Read by a job. keep: its progress is remembered, and one that was cut short is gone on with."""
         task = self._task
         result = jobs.Result()
@@ -632,7 +632,7 @@ class Run:
                 )
             if lacking.reason is not None:
                 result.consistent, result.reason = False, lacking.reason
-        return Found(
+        return ReadResult(
             result.rows,
             result.consistent,
             result.reason,
@@ -664,7 +664,7 @@ class Run:
         if not missing:
             return lacking
 
-        async def on_answer(answer: by_id.Answer) -> None:
+        async def on_answer(answer: by_id.AnswerById) -> None:
             await self._writing.take(answer.rows, answer.as_of)
 
         asked = await by_id.ask_twice(
@@ -737,7 +737,7 @@ class Run:
 
     # What it means
 
-    async def _judge(self, found: Found, position: int, window: Interval) -> Report:
+    async def _judge(self, found: ReadResult, position: int, window: Interval) -> Report:
         task, share = self._task, self._writing.tally.shares[position]
         figures = self._writing.tally.figures(found.rows, window)
         going_on, stuck = await self._going_on(found, window)
@@ -773,7 +773,7 @@ class Run:
             causes=dict(share.causes),
         )
 
-    def _may_settle(self, found: Found, window: Interval, read_at: datetime) -> bool:
+    def _may_settle(self, found: ReadResult, window: Interval, read_at: datetime) -> bool:
         """Whether this reading came after the platform's reprocessing, and another one well before it."""
         ended = max(map(end_of, started_in(found.rows, window).values()), default=-1)
         late = is_late_enough(
@@ -788,7 +788,7 @@ class Run:
         )
         return row is not None and is_second_witness(row.first_read_at, read_at)
 
-    async def _going_on(self, found: Found, window: Interval) -> tuple[int, int]:
+    async def _going_on(self, found: ReadResult, window: Interval) -> tuple[int, int]:
         """(conversations of a window that hold it open, those that are open for too long to)."""
         open_ids = [
             (known, moment(start_of(value)))
@@ -806,7 +806,7 @@ class Run:
         return self._book.ongoing_count(window), len(stuck)
 
     async def _file(
-        self, report: Report, found: Found, divisions: str | None, *, id_digest: bytes | None = None
+        self, report: Report, found: ReadResult, divisions: str | None, *, id_digest: bytes | None = None
     ) -> None:
         assert self._book is not None
         task, now = self._task, self._task.now()
