@@ -39,7 +39,7 @@ _FAR: Final = "9"
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """What of a conversation must have been heard: from when to when, and whose topics could have carried it."""
+    """The time in which capture should have received a conversation, and the entities whose topics could carry it."""
 
     start: str
     end: str
@@ -100,7 +100,7 @@ def as_known(spans: Iterable[Span], now: datetime) -> list[Span]:
 
 @dataclass(slots=True)
 class Listening:
-    """What was listened to over a stretch of time, ready to be asked about many conversations.
+    """Coverage over a stretch of time, ready to be asked about many conversations.
 
     spans: those that touch the stretch, in order of their start. rejected: topics that the platform refuses.
     """

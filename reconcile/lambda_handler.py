@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class FunctionContext(Protocol):
-    """What is needed of Lambda's context."""
+    """The part of Lambda's context that is used here."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Until the function is ended."""
@@ -44,7 +44,7 @@ class Time:
 
 
 def time_of(left: float) -> Time:
-    """How to spend what is left: the last fifth (30 s at most) to come to an end, the last tenth (5 s) to answer."""
+    """Divide the seconds left: the last fifth (30 s at most) to end the run, the last tenth (5 s) to answer."""
     return Time(left - min(left / 5, 30.0), left - min(left / 10, 5.0))
 
 

@@ -1,4 +1,4 @@
-"""What a run says: the figures by the names that programs rely on, and the same in plain words for a person.
+"""The report of a run: the figures by the names that programs rely on, and the same in plain words for a person.
 
 Pure apart from the words' width. It does not know how a figure came to be.
 """
@@ -18,7 +18,7 @@ FAILED: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a run over a window found. The names up to `seconds` are fixed by the contract."""
+    """The findings of a run over a window. The names up to `seconds` are fixed by the contract."""
 
     window: Interval
     verdict: str
@@ -53,7 +53,7 @@ class Report:
         return FAILED if self.verdict == "failed" else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """One JSON object: the contract's keys, and more behind them."""
+        """The report as a JSON object: the contract's keys, and more behind them."""
         names = [name for name in self.__slots__ if name != "window"]
         shown: dict[str, Any] = {
             "window": {"start": to_text(self.window.start), "end": to_text(self.window.end)},
@@ -85,7 +85,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueReport:
-    """What a run over everything that was due found."""
+    """The findings of a run over everything that was due."""
 
     windows: Sequence[Report] = ()
     # What could not run: (window, one line).
@@ -100,7 +100,7 @@ class DueReport:
         return max([1 if self.errors else 0, *(report.exit_status for report in self.windows)])
 
     def as_dict(self) -> dict[str, Any]:
-        """One JSON object."""
+        """The findings as a JSON object."""
         return {
             "windows": [report.as_dict() for report in self.windows],
             "errors": [{"window": interval.text, "error": line} for interval, line in self.errors],
@@ -181,7 +181,7 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
 
 
 def due_lines(report: DueReport) -> Iterator[str]:
-    """What was done of what was due, a line a window, none longer than 80 columns."""
+    """The report in words, a line a window, none longer than 80 columns."""
     return fitted(_due_lines(report), indent=13)
 
 

@@ -35,7 +35,7 @@ Counts = dict[tuple[str, str], int]
 
 
 class Aggregates(Protocol):
-    """What is needed of the API here."""
+    """The part of the API that is used here."""
 
     async def aggregates(self, body: Mapping[str, Any], /) -> dict[str, Any]:
         """An aggregates query."""
@@ -43,7 +43,7 @@ class Aggregates(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MetricCount:
-    """One metric of one media type: how many the platform counts, and how many are stored."""
+    """A metric of a media type: how many the platform counts, and how many are stored."""
 
     media_type: str
     metric: str
@@ -60,11 +60,11 @@ class Verified:
 
     @property
     def equal(self) -> bool:
-        """Whether every count is the same on both sides."""
+        """True where every count is the same on both sides."""
         return all(line.platform == line.stored for line in self.lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """One JSON object."""
+        """The findings as a JSON object."""
         return {
             "window": {"start": to_text(self.interval.start), "end": to_text(self.interval.end)},
             "equal": self.equal,

@@ -63,12 +63,12 @@ def hull(windows: Sequence[Interval]) -> Interval:
 
 
 def is_closed(window: Interval, now: datetime, lag: timedelta) -> bool:
-    """Whether a window ended long enough ago for the platform to have indexed what started in it."""
+    """True where a window ended long enough ago for the platform to have indexed what started in it."""
     return window.end + lag <= now
 
 
 def is_aged(end: datetime, read_at: datetime, settle_after: timedelta) -> bool:
-    """Whether a read came after the platform's nightly reprocessing of what started before `end`."""
+    """True for a read that came after the platform's nightly reprocessing of what started before `end`."""
     return end + settle_after <= read_at
 
 
@@ -81,7 +81,7 @@ def settles_from(end: datetime, last_ended: datetime | None) -> datetime:
 
 
 def is_late_enough(end: datetime, last_ended: datetime | None, read_at: datetime, settle_after: timedelta) -> bool:
-    """Whether a read came after the platform's reprocessing of the last conversation of the window that ends at `end`.
+    """True for a read after the platform's reprocessing of the last conversation of the window that ends at `end`.
 
     last_ended: when that conversation ended. An end after the read is an error of a clock, and counts as the read.
     """
@@ -90,12 +90,12 @@ def is_late_enough(end: datetime, last_ended: datetime | None, read_at: datetime
 
 
 def is_second_witness(first_read_at: str | None, read_at: datetime) -> bool:
-    """Whether a reading is far enough from the first one to be another witness (CONTRACT, "Verdicts of a window")."""
+    """True for a reading far enough from the first reading to be another witness (CONTRACT, "Verdicts of a window")."""
     return first_read_at is not None and from_text(first_read_at) + SECOND_WITNESS <= read_at
 
 
 def verdict_of(*, consistent: bool, going_on: int, within_lag: bool, may_settle: bool) -> Verdict:
-    """What a reading makes of a window.
+    """The verdict that a reading gives a window.
 
     going_on: owned conversations whose details have no end, stuck ones left out. within_lag: it was read before the
     platform had the time to index it, so that it still waits to be read. may_settle: it was read after the platform's
@@ -131,7 +131,7 @@ def next_try(failures: int, failed_at: datetime) -> datetime:
 
 
 def failures_in_a_row(runs: Sequence[Mapping[str, Any]]) -> int:
-    """How many of the newest runs of a window (oldest first) failed without one that did not between them."""
+    """The number of the newest runs of a window (oldest first) that failed in a row."""
     count = 0
     for run in reversed(runs):
         if run["verdict"] != "failed":
@@ -141,7 +141,7 @@ def failures_in_a_row(runs: Sequence[Mapping[str, Any]]) -> int:
 
 
 def filter_key(filter: Mapping[str, Any] | None, *, ended_only: bool) -> str:
-    """What names a filtered window in the ledger; "" where everything is read."""
+    """The ledger's name for a filter; "" where everything is read."""
     parts = {name: members for name, members in (filter or {}).items() if members}
     return _encode(parts | ({"endedOnly": True} if ended_only else {})).decode() if parts or ended_only else ""
 

@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
-    """What was typed. window: None for `--due`."""
+    """The options of a command line. window: None for `--due`."""
 
     window: Interval | None
     settings: Settings
@@ -318,7 +318,7 @@ def _shower(bar: Progress) -> Callable[[options.Progress], None]:
 
 
 def pace(at: options.Progress) -> str:
-    """How fast it goes, what the minute still allows, how long it will take."""
+    """The rate, the requests that are left in this minute, and the time to go."""
     words = [f"{at.rate:,.0f}/s"] if at.rate else []
     if at.requests_left is not None:
         words.append(f"{at.requests_left} requests left")

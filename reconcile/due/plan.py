@@ -1,4 +1,4 @@
-"""What is due: from the ledger's rows, the time and the settings to the windows that should be read now. Pure.
+"""The plan of what is due: from the ledger's rows, the time and the settings to the windows to read now. Pure.
 
 A window is forgotten never: whatever lies between the beginning (the first start of capture, a configured date, or the
 first run that was asked for what is due) and now is either proven, on its way, or in this plan. Rows of another width
@@ -84,7 +84,7 @@ def plan(
     capture_since: str | None = None,
     covered: Iterable[Interval] | None = None,
 ) -> DuePlan:
-    """What is due at `now`. rows: the ledger's, of one filter, or as many of them as `Book.standing` answers.
+    """Plan what is due at `now`. rows: the ledger's, of one filter, or as many of them as `Book.standing` answers.
 
     covered: the time that the ledger's proven rows cover; None is that of `rows`.
     """
@@ -132,7 +132,7 @@ _AHEAD: Final = timedelta(days=3660)
 
 
 def _is_superseded(row: WindowRow, width: timedelta) -> bool:
-    """Whether a row only waits, as a plan of another width has noted it. What somebody has asked for is no such row."""
+    """True for a row that only waits, as a plan of another width noted it, and that nobody has asked for."""
     if row.verdict not in WAITING or row.attempts:
         return False
     interval = interval_of(row)
@@ -140,7 +140,7 @@ def _is_superseded(row: WindowRow, width: timedelta) -> bool:
 
 
 def _settles_with(row: WindowRow, proven: Mapping[tuple[str, str], WindowRow]) -> bool:
-    """Whether a wider window, whose proof this one has taken over, is about to be settled, and this one with it.
+    """True where a wider window, whose proof this one has taken over, is about to be settled, and this one with it.
 
     One that is held open by a conversation of another of its windows, or that cannot be settled, is not waited for.
     """
@@ -166,7 +166,7 @@ def _why(row: WindowRow, now: datetime, rules: DueRules) -> Why | None:
 
 
 def _may_be_tried(row: WindowRow, now: datetime) -> bool:
-    """Whether the pause after a failure is over. One that is longer than any pause is of a clock that ran ahead."""
+    """True once the pause after a failure is over. A longer pause than any was set by a clock that ran ahead."""
     if row.next_try_at is None:
         return True
     again = from_text(row.next_try_at)
@@ -228,7 +228,7 @@ def by_days(due: Sequence[Due]) -> list[list[Due]]:
 
 
 def answers_days(rows: Iterable[WindowRow]) -> bool:
-    """Whether the platform has lately answered a query with whole days, whatever was asked for.
+    """True where the platform has lately answered a query with whole days, whatever was asked for.
 
     An answer that keeps to its interval is no sign of the contrary: perhaps there was nothing else on that day.
     """

@@ -63,7 +63,7 @@ _TOO_SLOW_FOR_ALL: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """How one round over what is due is made.
+    """Options of a round over what is due.
 
     at_once: how many windows are read at a time. wait: seconds to wait for another run over the same time. rest: open
     conversations that were read more lately than that are not asked for again. many: the most windows to read; the rest
@@ -86,7 +86,7 @@ class Round:
 
 @dataclass(slots=True)
 class _RoundState:
-    """One round over what is due, and what it has come to so far."""
+    """A round over what is due, with its results so far."""
 
     book: Book | None
     api: Api
@@ -119,11 +119,11 @@ class _RoundState:
 
     @property
     def over(self) -> bool:
-        """Whether no other window may be begun."""
+        """True once no other window may be begun."""
         return self.failed is not None or (self.how.stop is not None and self.how.stop.is_set())
 
     def report(self) -> DueReport:
-        """What was found, in the order in which it was planned."""
+        """The report of the round, in the order in which its windows were planned."""
         reports = sorted(self.reports, key=lambda report: self.order.get(report.window.start, 0))
         return DueReport(
             windows=tuple(reports),
@@ -134,7 +134,7 @@ class _RoundState:
         )
 
     def arrange(self, due: Sequence[Due]) -> None:
-        """What to read together: a window each; a day's, where days are answered, or a job is to bring them."""
+        """Group what to read together: each window alone, or a day's where days are answered or a job brings them."""
         self.groups.clear()
         for group in plan.by_days(due):
             if self.days or self._by_job(hull([due.window for due in group])):
@@ -150,7 +150,7 @@ class _RoundState:
         return self.how.via == "auto" and jobs.worth_a_job(interval, self.watermark, self.settings.lag)
 
     def via(self, group: Sequence[Due]) -> Literal["query", "job"]:
-        """How a group is read."""
+        """The way in which a group is read."""
         windows = [due.window for due in group]
         return "job" if self._by_job(hull(windows)) and self.alone.isdisjoint(windows) else "query"
 
@@ -212,7 +212,7 @@ async def _forget_the_future(book: Book, now: datetime) -> None:
 
 
 async def _standing(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:
-    """What the ledger has to say, and the time that it covers. In a thread: it takes longer, the older it grows."""
+    """Read the ledger's rows that matter and the time that it covers, in a thread: an old ledger takes a while."""
     if book is None:
         return [], []
     rows, covered = await asyncio.to_thread(book.standing, key, to_text(now))
@@ -220,7 +220,7 @@ async def _standing(book: Book | None, key: str, now: datetime) -> tuple[list[Wi
 
 
 def _may_settle(book: Book | None, window: Interval, now: datetime, settings: Settings) -> bool:
-    """Whether the last of a window's conversations ended long enough ago."""
+    """True where the last of a window's conversations ended long enough ago."""
     last = None if book is None else book.last_ended(window)
     return is_late_enough(window.end, from_text(last) if last else None, now, settings.settle_after)
 
@@ -339,7 +339,7 @@ def _notice_days(state: _RoundState, reports: Sequence[Report]) -> None:
 
 
 def _unread_since(book: Book | None, windows: Sequence[Interval], key: str, rows: Sequence[WindowRow]) -> bool:
-    """Whether no other run has read these windows since the plan was made."""
+    """True while no other run has read these windows since the plan was made."""
     if book is None:
         return True
     planned = {(row.start, row.end): row.last_run_at for row in rows}

@@ -84,7 +84,7 @@ class _Failed(Exception):
 
 @dataclass(slots=True)
 class Result:
-    """What a job brought. rows: id → packed times."""
+    """The rows that a job brought, and how far they prove anything. rows: id → packed times."""
 
     rows: dict[str, int] = field(default_factory=dict)
     consistent: bool = False
@@ -155,12 +155,12 @@ class Result:
         return new
 
     def leads_on(self, cursor: str | None) -> bool:
-        """Whether the results go on at a cursor that a page names."""
+        """True where the results go on at a cursor that a page names."""
         return cursor is not None and self._trail.leads_on(cursor)
 
     @property
     def too_many(self) -> bool:
-        """Whether the job under way brings more than any organisation has."""
+        """True once the job under way has brought more rows than any organisation has."""
         return len(self._of_part) > job_proof.MOST_ROWS
 
     @property
@@ -273,7 +273,7 @@ async def _is_fulfilled(api: Api, job_id: str) -> bool:
 
 @dataclass(slots=True)
 class _Reading:
-    """What the jobs of one reading share."""
+    """State that the jobs of a reading share."""
 
     api: Api
     interval: Interval
@@ -288,7 +288,7 @@ class _Reading:
 
     @property
     def stopped(self) -> bool:
-        """Whether the run was asked to stop."""
+        """True once the run was asked to stop."""
         return self.stop is not None and self.stop.is_set()
 
     # The watermark
@@ -330,7 +330,7 @@ class _Reading:
             parts.extendleft(reversed(job_proof.narrower(part)))
 
     async def _part(self, part: Part) -> None:
-        """One part by a job, or by a second one. Raises _Failed."""
+        """Read a part by a job, or by a second job. Raises _Failed."""
         try:
             await self._job(part)
         except _Failed as failed:
@@ -340,7 +340,7 @@ class _Reading:
             await self._job(part)
 
     async def _job(self, part: Part) -> None:
-        """One job to its end: a new one, or the one that a run which was cut short has left."""
+        """Follow a job to its end: a new job, or the job that a run which was cut short has left."""
         result = self.result
         job_id = result.job if result.part == part.text else None
         fulfilled = job_id is not None
@@ -567,5 +567,5 @@ class _Reading:
 
 
 def _is_crowded(error: ApiError) -> bool:
-    """Whether the platform has no room for this now."""
+    """True for an error that says that the platform has no room for this now."""
     return error.status == 429 or bool(_TOO_MANY.search(f"{error.code or ''} {error.message}"))

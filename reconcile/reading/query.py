@@ -38,10 +38,10 @@ REFUSED_FOR: Final = 900.0
 
 
 class Queries(Protocol):
-    """What is needed of the API here."""
+    """The part of the API that is used here."""
 
     async def query_details(self, body: Mapping[str, Any], /, *, tries: int | None = None) -> DetailsPage:
-        """One page of the details query. tries: as `Rest.call` has it."""
+        """A page of the details query. tries: as `Rest.call` has it."""
 
 
 class Stopped(Exception):
@@ -139,14 +139,14 @@ async def read(
 
 @dataclass(slots=True)
 class _Waits:
-    """What has been waited for in vain since the last page. seconds: for errors, and for what came too late."""
+    """The time that was waited in vain since the last page. seconds: for errors, and for what came too late."""
 
     too_slow: int = 0
     too_slow_for: float = 0.0
     refused_for: float = 0.0
 
     def add(self, error: ApiError, seconds: float) -> bool:
-        """One more answer that did not come, after so long; whether that is enough."""
+        """Count another answer that did not come, after so long; True once that is enough."""
         if isinstance(error, TooSlow):
             self.too_slow += 1
             self.too_slow_for += seconds
@@ -157,7 +157,7 @@ class _Waits:
 
 
 def _large(error: ApiError) -> bool:
-    """Whether it is the size of the answer that was refused: fewer rows a page come first, then narrower intervals."""
+    """True where the size of the answer was refused: fewer rows a page are tried first, then narrower intervals."""
     return error.status == 413 or "large" in f"{error.code or ''} {error.message}".lower()
 
 

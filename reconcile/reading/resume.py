@@ -1,4 +1,4 @@
-"""What is remembered of a reading under way, and how it is taken up again. Pure.
+"""The memory of a reading under way, and the way to take it up again. Pure.
 
 A `Reader` decides by what it is told and by nothing else. So it is enough to remember what it was told: told the same
 again, it stands where it stood. Only what is safe in the store is remembered, so nothing has to be fetched twice.
@@ -21,7 +21,7 @@ KEPT: Final = timedelta(hours=12)
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
-    """One step of a reading.
+    """A step of a reading.
 
     kind: "begin", before anything is written; "page" of a query; "refused": a part that could not be had as it was
     asked; "doubt" of a finished reading, or of a job's part; "job" that was started (page: its rows a page); "results"

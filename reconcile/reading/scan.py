@@ -1,4 +1,4 @@
-"""One reading of one interval, page by page, and what can be said of it. Pure.
+"""A reading of an interval, page by page, and what can be said of it. Pure.
 
 A scan sees ids and times only, never rows. It judges its own answer; how scans add up to a proof is `reader.py`'s.
 """
@@ -31,7 +31,7 @@ Judged = Literal["strictly", "twice alike"]
 
 
 class RowTimes(NamedTuple):
-    """What a scan wants to know of a row. Times are API text."""
+    """The id and the times of a row, as a scan needs them. Times are API text."""
 
     id: str | None
     start: str | None
@@ -41,7 +41,7 @@ class RowTimes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one query asks for: an interval, and (where time cannot split any more) a direction.
+    """The part of a window that a query asks for: an interval, and (where time cannot split any more) a direction.
 
     size: rows a page; fewer where the platform cannot answer with a whole page.
     """
@@ -99,7 +99,7 @@ def started_in(rows: Mapping[str, int], interval: Interval) -> dict[str, int]:
 
 @dataclass(slots=True)
 class Scan:
-    """One reading of `part`. Feed it every page in turn, the empty one too.
+    """A reading of `part`. Feed it every page in turn, the empty page too.
 
     window: what the run owns. at: API text of when the reading began, which is how old it is.
     rows: id → packed times. outside: rows of the asked days that do not even overlap what was asked for; a row whose
@@ -162,7 +162,7 @@ class Scan:
             self.rows[row.id] = packed(row.start, row.end)
 
     def movement(self) -> str | None:
-        """What moved while it was read, in words; None if the answer is consistent with itself."""
+        """The movement while it was read, in words; None if the answer is consistent with itself."""
         total = self.last_total or 0
         if self.endless:
             return f"the pages have no end: {self.pages} came, the last {self.idle} of them with nothing new"
@@ -185,7 +185,7 @@ class Scan:
         return frozenset(started_in(self.rows, self.window))
 
     def agrees_with(self, earlier: Scan) -> bool:
-        """Whether two readings in a row found the same owned rows, none of them twice.
+        """True where two readings in a row found the same owned rows, none of them twice.
 
         The rule for answers of whole days, which grow at their end while they are read. Rows are added, never taken
         away, so each reading has as many ids as the smallest total of its pages at least: one that has fewer lacks some
@@ -199,7 +199,7 @@ class Scan:
 
 
 def _lies_beside(row: RowTimes, asked: tuple[str, str], days: tuple[str, str]) -> bool:
-    """Whether a row of the asked days does not overlap what was asked for: then whole days are what was answered."""
+    """True for a row of the asked days that does not overlap what was asked for: then whole days were answered."""
     if row.start is None or (row.end is not None and row.end < row.start) or not days[0] <= row.start < days[1]:
         return False
     return row.start > asked[1] or (row.end is not None and row.end < asked[0])
@@ -216,12 +216,12 @@ def _ms(interval: Interval) -> tuple[int, int]:
 
 
 def requests_for(rows: int) -> int:
-    """How many pages it takes to read so many rows, the empty one included."""
+    """The number of pages that it takes to read so many rows, the empty page included."""
     return math.ceil(rows / PAGE_SIZE) + 1
 
 
 def expected_rows(scan: Scan, interval: Interval) -> int:
-    """How many rows of a scan would be answered for a part of its interval, if lifetimes are what matches."""
+    """The number of a scan's rows that a part of its interval would be answered with, if lifetimes are what matches."""
     start, end = _ms(interval)
     return sum(start_of(value) < end and not -1 < end_of(value) < start for value in scan.rows.values())
 

@@ -1,4 +1,4 @@
-"""What a run has read, against the store as it stood when the run began: which rows to hand on, and the figures. Pure.
+"""The rows that a run has read, compared with the store as the run found it: which to hand on, and the figures. Pure.
 
 It remembers a number per conversation, never a row: memory stays flat however large the rows are.
 """
@@ -34,7 +34,7 @@ class RowBatch:
 
 @dataclass(slots=True)
 class Share:
-    """What became of one window of the run."""
+    """Figures of a window of the run."""
 
     written: int = 0
     drift: int = 0
@@ -50,11 +50,11 @@ class Tally:
         self.shares = [Share() for _ in windows]
 
     def owner(self, start: str | None) -> int:
-        """Which window a row counts for."""
+        """The window that a row counts for."""
         return 0 if start is None else max(bisect_right(self._starts, start) - 1, 0)
 
     def batches(self, rows: Sequence[DetailRow]) -> list[RowBatch]:
-        """What of a page is new to this run, or other than it was. Rows without an id, or broken, cannot be kept."""
+        """Batches of what is new in a page, or other than it was. Rows without an id, or broken, cannot be kept."""
         fresh: dict[tuple[int, bool], list[DetailRow]] = {}
         for row in rows:
             if row.conversation_id is None or row.broken:
@@ -68,7 +68,7 @@ class Tally:
         return [RowBatch(window, found, again) for (window, again), found in fresh.items()]
 
     def filed(self, batch: RowBatch, classes: Mapping[str, str], written: Mapping[str, bool], drifted: int = 0) -> None:
-        """What the store made of a batch. written: its `PageOutcome.content`."""
+        """Count what the store made of a batch. written: its `PageOutcome.content`."""
         share = self.shares[batch.window]
         share.drift += drifted
         for id_, kind in classes.items():
@@ -83,15 +83,15 @@ class Tally:
             share.written += not before
 
     def kind(self, conversation_id: str) -> str:
-        """How a conversation compares with the store as the run found it; "" if it was not read."""
+        """The comparison of a conversation with the store as the run found it; "" if it was not read."""
         return _KINDS[self._known.get(conversation_id, 0) & _CLASS]
 
     def state(self, conversation_id: str) -> int:
-        """How it compares and whether it was written, as a number that `remember` takes."""
+        """The comparison, and whether it was written, as a number that `remember` takes."""
         return self._known.get(conversation_id, 0) & _STATE
 
     def remember(self, conversation_id: str, state: int) -> None:
-        """What a run that was cut short knew. If the row comes again it is handed on once more, and nothing written."""
+        """Take over what a run that was cut short knew. A row that comes again is handed on, and not written."""
         self._known[conversation_id] = state
 
     def seen(self) -> frozenset[str]:

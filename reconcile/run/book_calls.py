@@ -21,6 +21,6 @@ async def committed(future: Future[T]) -> T:
 
 
 def listening_around(book: Book, interval: Interval, now: datetime) -> Listening:
-    """What was listened to around an interval, to explain what was not heard of it."""
+    """Coverage around an interval, to explain what capture missed of it."""
     spans = book.coverage(to_text(interval.start - _LONG_BEFORE), to_text(max(now, interval.end)))
     return Listening(as_known(spans, now), [topic["topic"] for topic in book.rejected_topics()])

@@ -29,7 +29,7 @@ SECOND_QUESTION: Final = 3.0
 
 
 class ById(Protocol):
-    """What is needed of the API here."""
+    """The part of the API that is used here."""
 
     async def details_by_id(self, ids: Sequence[str], /, *, tries: int | None = None) -> list[DetailRow]:
         """The details of up to 100 conversations; those that do not exist are not among them. tries: as `Rest.call`."""
@@ -37,7 +37,7 @@ class ById(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AnswerById:
-    """What came of asking for some ids. as_of: API text.
+    """The answer to a question for some ids. as_of: API text.
 
     knows: the answer had something that was asked for, so that what it lacks says something. refused: (id, why) of an
     id for which the platform refuses to answer, alone too.
@@ -145,7 +145,7 @@ async def _by_id(api: ById, ids: Sequence[str], patience: QuestionPatience) -> l
 
 
 async def _comes(api: ById, conversation_id: str, patience: QuestionPatience) -> bool:
-    """Whether a conversation comes when it is asked for alone."""
+    """True where a conversation comes when it is asked for alone."""
     try:
         return bool(await _by_id(api, [conversation_id], patience))
     except ApiError as error:
@@ -155,13 +155,13 @@ async def _comes(api: ById, conversation_id: str, patience: QuestionPatience) ->
 
 
 def _of_one(error: ApiError) -> bool:
-    """Whether it may be the fault of one of the ids that were asked for."""
+    """True for an error that may be the fault of one of the ids that were asked for."""
     return isinstance(error, NotFound | PermissionRefused | RequestRefused) or error.narrower
 
 
 @dataclass(slots=True)
 class AskedTwice:
-    """What came of asking for ids, and once more for those that the first answers lacked. as_of: of the last answer.
+    """Answers to a question for ids, and to a second question for those that were lacking. as_of: of the last answer.
 
     absent: not in two answers that knew something. undecided: the answers knew nothing at all. refused: the platform
     refuses to be asked for these, each alone.

@@ -32,7 +32,7 @@ HEARD_AGAIN: Final = timedelta(hours=1)
 
 @dataclass(slots=True)
 class FollowUpCounts:
-    """What following came to: counts of conversations."""
+    """Counts of conversations that were followed up."""
 
     asked: int = 0
     written: int = 0
@@ -167,7 +167,7 @@ def write(
 
 
 def stuck_ids(rows: Iterable[DetailRow], now: datetime, stuck_after: timedelta) -> list[str]:
-    """Those of the open conversations that began too long ago to be waited for."""
+    """The open conversations that began too long ago to be waited for."""
     limit = to_text(now - stuck_after)
     return [row.conversation_id for row in rows if row.conversation_id and row.start is not None and row.start < limit]
 
@@ -181,7 +181,7 @@ async def _anomalies(
     stop: asyncio.Event | None,
     patience: QuestionPatience,
 ) -> None:
-    """What was heard lately and is not listed is asked for again: mostly the platform is only late with it."""
+    """Ask again for what capture saw lately and the platform does not list: mostly it is only late with it."""
     began = now()
     recent = to_text(began - ANOMALY)
     found = [

@@ -20,7 +20,7 @@ Command = Literal["manual", "due", "daemon", "lambda"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. expected: rows, as far as it is known.
+    """Progress of a run. expected: rows, as far as it is known.
 
     done, windows: of the whole round. rate: conversations a second. requests_left: in this minute. to_go: seconds.
     """
@@ -41,7 +41,7 @@ Show = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTask:
-    """What a run is asked to do. windows: neighbours in order; each gets a report and a row in the ledger."""
+    """The work of a run. windows: neighbours in order; each gets a report and a row in the ledger."""
 
     windows: Sequence[Interval]
     settings: Settings
@@ -66,7 +66,7 @@ class RunTask:
 
     @property
     def interval(self) -> Interval:
-        """What is read."""
+        """The interval that is read."""
         return hull(self.windows)
 
     @property
@@ -82,7 +82,7 @@ class RunTask:
 
 @dataclass(slots=True)
 class ReadResult:
-    """What was read. rows: id → packed times of what counts."""
+    """The rows that were read, and whether they prove anything. rows: id → packed times of what counts."""
 
     rows: Mapping[str, int]
     consistent: bool

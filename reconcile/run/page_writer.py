@@ -51,7 +51,7 @@ class _PendingPage:
 
     @property
     def safe(self) -> bool:
-        """Whether all of it is committed."""
+        """True once all of it is committed."""
         return all(writing.done() for _, writing in self.waiting)
 
 
@@ -104,7 +104,7 @@ class PageWriter:
             await committed(self._kept.popleft())
 
     def _too_many(self) -> bool:
-        """Whether so much waits, here or in all runs together, that no more should be read."""
+        """True where so much waits, here or in all runs together, that no more should be read."""
         return max(self._rows, self._book.details_waiting if self._book is not None else 0) > _ROWS_WAITING
 
     async def _file_one(self) -> None:

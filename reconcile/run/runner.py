@@ -220,7 +220,7 @@ async def _inherit(book: Book, task: RunTask) -> None:
 
 
 class Run:
-    """One run over neighbouring windows (mostly one): one reading, a report for each."""
+    """A run over neighbouring windows (mostly one): a single reading, a report for each window."""
 
     def __init__(self, task: RunTask, book: Book | None, api: Api) -> None:
         self._task = task
@@ -401,7 +401,7 @@ class Run:
             found.consistent, found.reason, found.keeps_proof = False, reason, True
 
     def _is_less_than_was_seen(self, sight: visible_divisions.Sight) -> bool:
-        """Whether somebody has proven a part of the interval who saw more than this client does now."""
+        """True where somebody has proven a part of the interval who saw more than this client does now."""
         if self._book is None:
             return False
         start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
@@ -448,7 +448,7 @@ class Run:
     # Finished conversations only
 
     async def _nothing_is_left_out(self, found: ReadResult) -> bool:
-        """Whether there are no more conversations without the filter on ends than with it."""
+        """True where there are no more conversations without the filter on ends than with it."""
         everything = DetailsQuery(query_filters(self._task.filter, ended_only=False))
         as_of = to_text(self._task.now())
         page = await self._api.query_details(everything.body(Part(self._task.interval, size=1), 1))
@@ -459,7 +459,7 @@ class Run:
     # Going on where a run was cut short
 
     def _kept_entries(self) -> list[resume.Entry]:
-        """What is known of a run that was cut short, oldest first."""
+        """The journal of a run that was cut short, oldest entry first."""
         if self._book is None or self._task.dry_run:
             return []
         since = to_text(self._task.now() - resume.KEPT)
@@ -508,7 +508,7 @@ class Run:
         return Reader(self._task.interval, longest=longest, pieces=1 << min(2 * self._could_not_be_had(), 6))
 
     def _could_not_be_had(self) -> int:
-        """How often in a row the window could not be had as it was asked for: the next question is a narrower one."""
+        """The number of times in a row that the window could not be had: the more, the smaller the pieces."""
         if self._book is None or len(self._task.windows) > 1:
             return 0
         start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
@@ -543,7 +543,7 @@ class Run:
         return found
 
     async def _by_job_instead(self) -> ReadResult | None:
-        """What a job proves where the query could not be had; None if it proves nothing either."""
+        """Read by a job where the query could not be had; None if it proves nothing either."""
         self._kept = []
         try:
             found = await self._by_job(keep=False)
@@ -646,7 +646,7 @@ class Run:
     # What the answer does not have
 
     async def _lacking(self, rows: Mapping[str, int]) -> Lacking:
-        """What is known and is not in the answer: asked for by id, twice where it does not come.
+        """Ask by id for known conversations that the answer lacks, twice for those that do not come.
 
         That is what an earlier pass or an earlier run read, and what only capture knows. Nothing is asked where nothing
         is lacking. What the platform no longer knows is gone, once two answers some time apart have said so; until then
@@ -728,7 +728,7 @@ class Run:
                 await committed(self._book.mark_live_only(ids, window_start=start, cause="unknown", at=at))
 
     async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
-        """What went on when its page was read, several passes ago, may have ended since: ask once more."""
+        """Ask once more for what went on when its page was read, several passes ago: it may have ended since."""
         ongoing = [id_ for id_, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
         task = self._task
         async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.stop, patience=task.by_id):
@@ -774,7 +774,7 @@ class Run:
         )
 
     def _may_settle(self, found: ReadResult, window: Interval, read_at: datetime) -> bool:
-        """Whether this reading came after the platform's reprocessing, and another one well before it."""
+        """True where this reading came after the platform's reprocessing, and another one well before this."""
         ended = max(map(end_of, started_in(found.rows, window).values()), default=-1)
         late = is_late_enough(
             window.end, moment(ended) if ended >= 0 else None, read_at, self._task.settings.settle_after
@@ -876,7 +876,7 @@ class Run:
 
 @dataclass(slots=True)
 class Lacking:
-    """What is known and was not in an answer. starts: id → start, of what exists. reason: why nothing is proven."""
+    """Known conversations that an answer lacked. starts: id → start, of what exists. reason: why nothing is proven."""
 
     starts: dict[str, str] = field(default_factory=dict)
     reason: str | None = None
