@@ -1,14 +1,15 @@
 """Asking the API for what a reader wants: pages in turn, the next one on its way while the former is taken; errors."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from organisation import START, WINDOW, Clock, Organisation, at, only, page, record
-from reconcile.reading.query import DetailsQuery, OnPage, Stopped, read
+from reconcile.reading.query import DetailsQuery, Stopped, read_pages
 from reconcile.reading.reader import MOST_REFUSALS, PAUSES, SECOND_LOOK, Finished, Reader
 from reconcile.reading.scan import PAGE_SIZE, Part
 from rollbook.genesys.errors import (
@@ -39,7 +40,7 @@ def reader(window: Interval = WINDOW) -> Reader:
 async def go(
     api: Any,
     *,
-    take: OnPage = ignore,
+    take: Callable[[DetailsPage, str], Awaitable[None]] = ignore,
     members: Mapping[str, Any] | None = None,
     stop: asyncio.Event | None = None,
     window: Interval = WINDOW,
@@ -47,8 +48,11 @@ async def go(
     """Read a window to the end."""
     wanted, clock = reader(window), Clock()
     query = DetailsQuery(members or {})
-    finished = await read(api, wanted, query, now=clock.now, sleep=clock.sleep, on_page=take, stop=stop)
-    return finished, wanted, clock
+    pages = read_pages(api, wanted, query, now=clock.now, sleep=clock.sleep, stop=stop)
+    async with aclosing(pages):
+        async for read in pages:
+            await take(read.page, read.as_of)
+    return wanted.finished, wanted, clock
 
 
 def refusing(

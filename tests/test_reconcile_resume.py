@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from organisation import NOW, START, WINDOW, Clock, Organisation, at, dump, ended, record, settings
 from reconcile.reading import resume
-from reconcile.reading.query import DetailsQuery, read
+from reconcile.reading.query import DetailsQuery, read_pages
 from reconcile.reading.reader import Reader
 from reconcile.report import Report
 from reconcile.run.options import RunTask
@@ -225,13 +225,9 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
 
     async def read_on(reader: Reader, org: Organisation, told: list[resume.Entry]) -> Any:
         clock = Clock()
-
-        async def take(*_: Any) -> None:
-            return None
-
-        return await read(
-            org, reader, DetailsQuery({}), now=clock.now, sleep=clock.sleep, on_page=take, on_step=told.append
-        )
+        async for read in read_pages(org, reader, DetailsQuery({}), now=clock.now, sleep=clock.sleep):
+            told.extend(read.entries)
+        return reader.finished
 
     def new() -> Reader:
         return Reader(WINDOW, longest=timedelta(days=7))

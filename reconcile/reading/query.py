@@ -1,4 +1,4 @@
-"""Reading through the API what a `Reader` asks for, and handing each page on while the next one is on its way.
+"""Pages that a `Reader` asks for, read through the API: each is handed on while the next page is on its way.
 
 A thin shell: what to ask next, and when to believe it, is decided in `reader.py`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -19,9 +19,6 @@ from reconcile.reading.scan import Part, RowTimes
 from rollbook.genesys.errors import ApiError, RequestRefused, TooSlow, Unavailable, UsageError
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import to_text
-
-# A page, and how old it is (API text: a moment before it was asked for).
-OnPage = Callable[[DetailsPage, str], Awaitable[None]]
 
 _DIRECTION: Final[Mapping[str, Mapping[str, Any]]] = {
     "inbound": {"dimension": "originatingDirection", "operator": "matches", "value": "inbound"},
@@ -69,46 +66,48 @@ class DetailsQuery:
         }
 
 
-async def read(
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """A page of an answer. as_of: API text, a moment before the page was asked for.
+
+    entries: for the journal, of the questions before this page that were refused, and last of the page itself.
+    """
+
+    page: DetailsPage
+    as_of: str
+    entries: Sequence[Entry]
+
+
+async def read_pages(
     api: Queries,
     reader: Reader,
     query: DetailsQuery,
     *,
     now: Callable[[], datetime],
     sleep: Sleep,
-    on_page: OnPage,
     stop: asyncio.Event | None = None,
-    on_step: Callable[[Entry], None] = lambda _: None,
     patience: QuestionPatience | None = None,
-) -> Finished:
-    """Do what the reader says until it has finished.
+) -> AsyncGenerator[ReadPage, None]:
+    """Do what the reader says until it has finished, and yield each page while the next page is on its way.
 
-    on_page: called with each page in turn; while it works, the next page is on its way. on_step: called with the
-    journal's entry of each answer, for a page just before `on_page`. patience: of the round's windows together. Raises
-    UsageError (the platform refuses the filter), ApiError and its kinds, Stopped, and whatever `on_page` raises.
+    Whoever stops before the end closes the iterator, and with it the question on its way. patience: of the round's
+    windows together. Raises UsageError (the platform refuses the filter), ApiError and its kinds, Stopped.
     """
-    waiting: tuple[DetailsPage, str, Entry] | None = None
-    waits, patience = _Waits(), patience or QuestionPatience()
+    waits, patience, stop = _Waits(), patience or QuestionPatience(), stop or asyncio.Event()
     error_before: Unavailable | RequestRefused | None = None
-
-    async def hand_on() -> None:
-        nonlocal waiting
-        if waiting is not None:
-            (page, as_of, entry), waiting = waiting, None
-            on_step(entry)
-            await on_page(page, as_of)
-
+    refusals: list[Entry] = []
+    read: ReadPage | None = None
     while True:
         at = to_text(now())
         step = reader.step(at)
-        if not isinstance(step, Fetch):
-            await hand_on()
+        if read is not None and (stop.is_set() or not isinstance(step, Fetch)):
+            yield read
+            read = None
         if isinstance(step, Finished):
             if error_before is not None and reader.untouched:
-                raise _told(error_before, query, reader)  # nothing at all could be had
-            return step
-        if stop is not None and stop.is_set():
-            await hand_on()
+                raise _as_raised(error_before, query, reader)  # nothing at all could be had
+            return
+        if stop.is_set():
             raise Stopped
         if isinstance(step, Pause):
             await sleep(step.seconds)
@@ -118,23 +117,28 @@ async def read(
         again = {} if tries is None else {"tries": tries}
         coming = asyncio.create_task(api.query_details(query.body(step.part, step.page), **again))
         try:
-            await hand_on()
+            if read is not None:
+                yield read
+                read = None
             page = await coming
         except (Unavailable, RequestRefused) as error:
             too_long = waits.add(error, time.monotonic() - asked)
             less = error.narrower and not step.probe and not too_long
             if not (less and reader.refused(_words(error), too_large=_large(error))):
-                raise _told(error, query, reader) from None
+                raise _as_raised(error, query, reader) from None
             patience.refused = True
             error_before = error
-            on_step(Entry("refused", at, step.part.text, step.page, text=_words(error), too_large=_large(error)))
+            refusals.append(
+                Entry("refused", at, step.part.text, step.page, text=_words(error), too_large=_large(error))
+            )
             continue
         finally:
             coming.cancel()
         waits = _Waits()
         rows = [RowTimes(row.conversation_id, row.start, row.end, row.broken) for row in page.rows]
         reader.take(rows, page.total_hits)
-        waiting = page, at, of_page(step, at, rows, page.total_hits)
+        read = ReadPage(page, at, [*refusals, of_page(step, at, rows, page.total_hits)])
+        refusals.clear()
 
 
 @dataclass(slots=True)
@@ -166,7 +170,7 @@ def _words(error: ApiError) -> str:
     return f"{error.message} ({error.status})" if error.status else error.message
 
 
-def _told(error: Unavailable | RequestRefused, query: DetailsQuery, reader: Reader) -> Exception:
+def _as_raised(error: Unavailable | RequestRefused, query: DetailsQuery, reader: Reader) -> Exception:
     if isinstance(error, RequestRefused) and query.members and reader.untouched:
         return UsageError(f"the platform refuses the filter: {error}")
     return error

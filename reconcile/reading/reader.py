@@ -475,6 +475,12 @@ class Reader:
     # What was found
 
     @property
+    def finished(self) -> Finished:
+        """The end of the reading, once a step has been the last."""
+        assert self._end is not None
+        return self._end
+
+    @property
     def rows_read(self) -> int:
         """Rows that this pass has brought so far."""
         return self._now.rows

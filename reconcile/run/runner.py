@@ -22,7 +22,7 @@ from reconcile.causes import Listening, explainer
 from reconcile.patience import Sleep
 from reconcile.reading import jobs, resume, visible_divisions
 from reconcile.reading.jobs import PastWatermark
-from reconcile.reading.query import DetailsQuery, Stopped, read
+from reconcile.reading.query import DetailsQuery, Stopped, read_pages
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
 from reconcile.reading.reader import id_digest as digest_of_ids
 from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, started_in
@@ -56,7 +56,7 @@ from rollbook.genesys.errors import (
     UsageError,
 )
 from rollbook.genesys.ids import may_be_asked_for
-from rollbook.genesys.messages.details import DetailRow, DetailsPage
+from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
@@ -240,7 +240,6 @@ class Run:
             cause=explainer(listening, self._started),
             spent=lambda: self._spent + self._count.requests,
         )
-        self._steps: list[resume.Entry] = []
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
         self._query = DetailsQuery(query_filters(task.filter, ended_only=task.ended_only))
@@ -552,29 +551,10 @@ class Run:
         return found if found.consistent else None
 
     async def _by_query(self) -> ReadResult:
-        task, reader = self._task, await self._resumed()
-
-        async def on_page(page: DetailsPage, as_of: str) -> None:
-            task.progress(Progress(task.interval, len(reader.passes), reader.rows_read, page.total_hits))
-            *before, entry = self._steps
-            self._steps.clear()
-            for step in before:
-                await self._writing.take((), as_of, step)
-            await self._writing.take(page.rows, as_of, entry)
-
-        finished = None
+        reader = await self._resumed()
         while True:
-            finished = await read(
-                self._api,
-                reader,
-                self._query,
-                now=task.now,
-                sleep=task.sleep,
-                on_page=on_page,
-                stop=task.stop,
-                on_step=self._steps.append,
-                patience=task.patience,
-            )
+            await self._read_pages(reader)
+            finished = reader.finished
             rows = reader.found()
             if not finished.consistent or self._query.members:
                 break
@@ -602,6 +582,26 @@ class Run:
             reader.proof_requests,
             not_had=reader.not_had,
         )
+
+    async def _read_pages(self, reader: Reader) -> None:
+        """Read until the reader has finished: each page is stored while the next page is on its way."""
+        task = self._task
+        pages = read_pages(
+            self._api,
+            reader,
+            self._query,
+            now=task.now,
+            sleep=task.sleep,
+            stop=task.stop,
+            patience=task.patience,
+        )
+        async with contextlib.aclosing(pages):
+            async for read in pages:
+                task.progress(Progress(task.interval, len(reader.passes), reader.rows_read, read.page.total_hits))
+                *refusals, entry = read.entries
+                for refusal in refusals:
+                    await self._writing.take((), read.as_of, refusal)
+                await self._writing.take(read.page.rows, read.as_of, entry)
 
     async def _by_job(self, *, keep: bool = True) -> ReadResult:
         """Read by a job. keep: its progress is remembered, and one that was cut short is gone on with."""
