@@ -156,7 +156,7 @@ async def test_a_first_look_that_fails_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: RollbookError
 ) -> None:
     """What may pass does not end a start, however often it comes: it is said once, and the daemon listens in the end."""
-    monkeypatch.setattr("realtime.subscriber._NO_LIST_AGAIN", 0.0)
+    monkeypatch.setattr("realtime.websocket.supervisor._NO_LIST_AGAIN", 0.0)
     async with Stage(queues=2) as stage:
         troubles = [trouble] * 12
 
