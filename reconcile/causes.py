@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import to_text
 from rollbook.store.tables.coverage import FUNCTION, Span, is_silent
+from rollbook.store.vocabulary import EndReason, GapKind
 
 Cause = Literal[
     "not running", "disconnected", "channel lost", "topic rejected", "not heard by this transport", "unknown"
@@ -23,16 +24,16 @@ Cause = Literal[
 
 # Why a span of coverage ended → why what came after it was not heard.
 _OF_END: Final[Mapping[str, Cause]] = {
-    "stopped": "not running",
-    "killed": "not running",
-    "disconnected": "disconnected",
-    "channel lost": "channel lost",
-    "topics lost": "channel lost",
-    "topics let go": "not heard by this transport",
-    "no events": "not heard by this transport",
-    "topic rejected": "topic rejected",
-    "rolled over": "disconnected",
-    "queue full": "disconnected",
+    EndReason.STOPPED: "not running",
+    EndReason.KILLED: "not running",
+    EndReason.DISCONNECTED: "disconnected",
+    EndReason.CHANNEL_LOST: "channel lost",
+    EndReason.TOPICS_LOST: "channel lost",
+    EndReason.TOPICS_LET_GO: "not heard by this transport",
+    EndReason.NO_EVENTS: "not heard by this transport",
+    EndReason.TOPIC_REJECTED: "topic rejected",
+    EndReason.ROLLED_OVER: "disconnected",
+    EndReason.QUEUE_FULL: "disconnected",
 }
 _FAR: Final = "9"
 
@@ -49,7 +50,7 @@ class Lifetime:
 def life_of(row: DetailRow, kind: str, *, now: str) -> Lifetime:
     """The life of a conversation as its details tell it. kind "changed": only its end was not heard."""
     end = row.end or now
-    start = end if kind == "changed" else (row.start or end)
+    start = end if kind == GapKind.CHANGED else (row.start or end)
     return Lifetime(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
 
 
@@ -91,7 +92,9 @@ def _named(topic: str) -> Iterable[str]:
 def as_known(spans: Iterable[Span], now: datetime) -> list[Span]:
     """Spans whose process has died without a word, ended at their last sign of life."""
     return [
-        span._replace(ended_at=span.alive_at, end_reason="no events" if span.scope == FUNCTION else "killed")
+        span._replace(
+            ended_at=span.alive_at, end_reason=EndReason.NO_EVENTS if span.scope == FUNCTION else EndReason.KILLED
+        )
         if is_silent(span, now)
         else span
         for span in spans

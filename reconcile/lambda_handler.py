@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program import cloudwatch
+from rollbook.store.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from reconcile.report import DueReport, Report
@@ -155,5 +156,5 @@ async def _asked_to_stop(after: float) -> AsyncIterator[asyncio.Event]:
 def _count(report: Mapping[str, Any]) -> None:
     """Tell CloudWatch how many windows were read, and how many of them could not be proven or not be read."""
     windows = report.get("windows", [report])
-    failed = sum(window.get("verdict") == "failed" for window in windows) + len(report.get("errors", ()))
+    failed = sum(window.get("verdict") == Verdict.FAILED for window in windows) + len(report.get("errors", ()))
     cloudwatch.count(Windows=len(windows), FailedWindows=failed)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rollbook.genesys.program.terminal import WIDTH, count, fitted
 from rollbook.genesys.times import Interval, to_text
+from rollbook.store.vocabulary import Verdict
 
 # Verdict → exit status (CONTRACT, "Commands").
 FAILED: Final = 3
@@ -21,7 +22,7 @@ class Report:
     """The findings of a run over a window. The names up to `seconds` are fixed by the contract."""
 
     window: Interval
-    verdict: str
+    verdict: Verdict
     passes: int
     requests: int
     initial_total_hits: int | None
@@ -50,7 +51,7 @@ class Report:
     @property
     def exit_status(self) -> int:
         """0 where the window was read consistently, else 3."""
-        return FAILED if self.verdict == "failed" else 0
+        return FAILED if self.verdict == Verdict.FAILED else 0
 
     def as_dict(self) -> dict[str, Any]:
         """The report as a JSON object: the contract's keys, and more behind them."""
@@ -152,9 +153,9 @@ def _row(label: str, text: str) -> Iterator[str]:
 
 
 def _why(report: Report) -> str:
-    if report.verdict == "failed":
+    if report.verdict == Verdict.FAILED:
         return f"not proven: {report.reason}"
-    if report.verdict == "pending":
+    if report.verdict == Verdict.PENDING:
         return "provisional: the platform may not have indexed all of it yet; it is read again when the lag is over"
     if report.via == "job":
         return f"a job read all of it, and the platform vouches for its data up to {report.as_of}"
@@ -193,7 +194,7 @@ def _due_lines(report: DueReport) -> Iterator[str]:
             f"{title(window.window)}  {window.verdict:<8}"
             f" {window.owned:>6,} owned {window.missing:>5,} missing {window.changed:>5,} changed"
         )
-        if window.verdict == "failed":
+        if window.verdict == Verdict.FAILED:
             yield from _wrapped("    ", window.reason or "")
     for interval, line in report.errors:
         yield from _wrapped(f"{title(interval)}  ", line)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.times import Interval, from_text, to_text
-
-Verdict = Literal["pending", "open", "complete", "settled", "failed"]
+from rollbook.store.vocabulary import Verdict
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A failed window is tried again after this, then after twice as long, and so on.
@@ -102,12 +101,12 @@ def verdict_of(*, consistent: bool, going_on: int, within_lag: bool, may_settle:
     reprocessing, and well before, too.
     """
     if not consistent:
-        return "failed"
+        return Verdict.FAILED
     if within_lag:
-        return "pending"
+        return Verdict.PENDING
     if going_on:
-        return "open"
-    return "settled" if may_settle else "complete"
+        return Verdict.OPEN
+    return Verdict.SETTLED if may_settle else Verdict.COMPLETE
 
 
 def check_kept(interval: Interval, now: datetime, *, since: bool = False) -> None:
@@ -134,7 +133,7 @@ def failures_in_a_row(runs: Sequence[Mapping[str, Any]]) -> int:
     """The number of the newest runs of a window (oldest first) that failed in a row."""
     count = 0
     for run in reversed(runs):
-        if run["verdict"] != "failed":
+        if run["verdict"] != Verdict.FAILED:
             break
         count += 1
     return count

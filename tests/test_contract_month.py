@@ -18,7 +18,7 @@ from reconcile.due.rounds import AT_ONCE, Round, run_due
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import Unavailable
-from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
@@ -98,14 +98,14 @@ class Month:
             for at in range(0, len(heard), 500):
                 self.book.record(heard[at : at + 500]).result()
 
-    def _heard(self, now: datetime) -> Iterator[Observation]:
+    def _heard(self, now: datetime) -> Iterator[Notification]:
         while self.coming and self.coming[0][0] <= now:
             at, one = heapq.heappop(self.coming)
             life = self.simulator.world.by_id.get(one)
             frame = snapshot(life.record, at) if life is not None else None
             if frame is not None:
                 found = parse_frame(frame, source="websocket", received_at=to_text(at))
-                assert isinstance(found, Observation)
+                assert isinstance(found, Notification)
                 yield found
 
     async def look(self) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from realtime.commands.dead_letters import dead_letters
 from realtime.commands.ingest import _unpacked, ingest
-from rollbook.genesys.messages.notification import Observation, Unreadable
+from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.messages.payloads import parse_all, parse_stream, pieces
 from rollbook.store.book import Book
 from tests.aws import Aws, aws, aws_server
@@ -202,7 +202,7 @@ def test_letters_of_every_source_can_be_tried_again(capsys: pytest.CaptureFixtur
 
     frame = json.dumps(EVENTS[0]["detail"])
     heard = parse_frame(json.dumps(EVENTS[1]["detail"]), source="websocket", received_at="2026-08-03T14:00:00.000Z")
-    assert isinstance(heard, Observation)
+    assert isinstance(heard, Notification)
     with Book.open("a.db") as book:
         at = "2026-08-03T14:00:00.000Z"
         letter = Unreadable("websocket", frame.encode(), "why not", at)
@@ -260,7 +260,7 @@ def test_an_event_that_lost_its_end_takes_no_other_with_it(cut: int) -> None:
     tight = [json.dumps(one, separators=(",", ":")) for one in EVENTS[:3]]
     for payload in ("\n".join([tight[0][:cut], *tight[1:]]), "".join([tight[0][:cut], *tight[1:]])):
         heard = parse_all(payload.encode(), source="sqs", received_at="2026-08-03T14:00:00.000Z")
-        topics = [one.topic for one in heard if isinstance(one, Observation)]
+        topics = [one.topic for one in heard if isinstance(one, Notification)]
         assert topics == [one["detail"]["topicName"] for one in EVENTS[1:3]]
         assert len(heard) >= 3
 
@@ -324,13 +324,13 @@ def test_what_can_be_read_of_a_message_is_kept_beside_one_dead_letter(message: b
     good = [json.dumps(one, separators=(",", ":")).encode() for one in EVENTS[:2]]
     payload = b"\n".join([good[0], message, good[1]])
     found = parse_all(payload, source="sqs", received_at="2026-08-03T14:00:00.000Z", once="m1")
-    heard = [one.topic for one in found if isinstance(one, Observation)]
+    heard = [one.topic for one in found if isinstance(one, Notification)]
     assert heard == [one["detail"]["topicName"] for one in EVENTS[:2]]
     (letter,) = [one for one in found if isinstance(one, Unreadable)]
     assert letter.payload == payload or letter.payload.translate(None, BETWEEN) == message.translate(None, BETWEEN)
     assert letter.once == "m1"
     again = parse_all(letter.payload, source="sqs", received_at="2026-08-03T14:00:00.000Z")
-    assert {one.topic for one in again if isinstance(one, Observation)} <= set(heard)
+    assert {one.topic for one in again if isinstance(one, Notification)} <= set(heard)
 
 
 def test_two_halves_never_make_an_event() -> None:
@@ -339,7 +339,7 @@ def test_two_halves_never_make_an_event() -> None:
     payload = f'{{"topicName":"v2.made.up","eventBody":\n{good}\n{{"a":1}}}}'.encode()
     for letter in _letters(payload):
         found = parse_all(letter, source="sqs", received_at="2026-08-03T14:00:00.000Z")
-        assert "v2.made.up" not in [one.topic for one in found if isinstance(one, Observation)]
+        assert "v2.made.up" not in [one.topic for one in found if isinstance(one, Notification)]
 
 
 LINES_OF_RUBBISH = [
@@ -363,7 +363,7 @@ def test_a_line_that_cannot_be_read_is_one_dead_letter(size: int) -> None:
     chunks = (stream[at : at + size] for at in range(0, len(stream), size))
     found = [item for _, item in parse_stream(chunks, source="eventbridge", now=lambda: "2026-08-03T14:00:00.000Z")]
     assert [one.payload for one in found if isinstance(one, Unreadable)] == LINES_OF_RUBBISH
-    assert sum(isinstance(one, Observation) for one in found) == len(LINES_OF_RUBBISH)
+    assert sum(isinstance(one, Notification) for one in found) == len(LINES_OF_RUBBISH)
 
 
 BOMBS = {"blanks": b" ", "rubbish": b"x", "a text": b"a", "lists": b"["}

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from reconcile.causes import Lifetime, Listening, as_known, explain, life_of
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.store.tables.coverage import Span
+from rollbook.store.vocabulary import EndReason
 
 QUEUE, USER = "v2.routing.queues.q1.conversations", "v2.users.u1.conversations"
 
@@ -72,34 +74,33 @@ ROOT = Path(__file__).parent.parent
 ENDING = {"Action", "End", "end_coverage", "end", "_let_go", "_died"}
 
 
-def end_reasons() -> set[str]:
-    """Every reason that live capture and the store write down for the end of a span."""
-    found: set[str] = set()
+def reasons_in(source: str) -> Iterator[ast.expr]:
+    """The reasons that a module gives for the end of a span."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ENDING:
+            yield from (*node.args[2:], *(keyword.value for keyword in node.keywords if keyword.arg == "reason"))
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "reason":
+            yield node.value
+
+
+def test_an_end_is_written_in_the_words_of_the_vocabulary() -> None:
+    """No text of its own: each reason that live capture and the store write down is a member of `EndReason`."""
+    used: set[str] = set()
     for path in (*ROOT.glob("realtime/**/*.py"), *ROOT.glob("rollbook/store/**/*.py")):
         text = path.read_text()
-        found |= set(re.findall(r"end_reason = '([^']+)'", text))
-        for node in ast.walk(ast.parse(text)):
-            given: list[ast.expr] = []
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ENDING:
-                given = [*node.args[2:], *(one.value for one in node.keywords if one.arg == "reason")]
-            elif (
-                isinstance(node, ast.Assign)
-                and "channel_states" in text
-                and getattr(node.targets[0], "id", "") == "reason"
-            ):
-                given = [node.value]
-            words = [one for each in given for one in ast.walk(each) if isinstance(one, ast.Constant)]
-            found |= {one.value for one in words if isinstance(one.value, str) and one.value}
-    return found
+        used |= set(re.findall(r"\bEndReason\.(\w+)", text))
+        if "EndReason" in text:
+            written = [part for reason in reasons_in(text) for part in ast.walk(reason)]
+            bare = [part.value for part in written if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+            assert bare == [], path
+    assert used == set(EndReason.__members__)
 
 
 def test_every_end_that_is_written_has_a_cause() -> None:
     """Whatever ended a span says why what came after it was not heard; "unknown" is for what was heard all the time."""
-    reasons = end_reasons()
-    assert reasons >= {"stopped", "killed", "disconnected", "channel lost", "topics lost", "rolled over", "queue full"}
-    causes = {reason: explain(life(10, 12), [span(0, 5, reason)]) for reason in {*reasons, "topic rejected"}}
+    causes = {reason: explain(life(10, 12), [span(0, 5, reason)]) for reason in EndReason}
     assert {reason for reason, cause in causes.items() if cause == "unknown"} == set()
-    assert (causes["topics lost"], causes["topic rejected"]) == ("channel lost", "topic rejected")
+    assert (causes[EndReason.TOPICS_LOST], causes[EndReason.TOPIC_REJECTED]) == ("channel lost", "topic rejected")
 
 
 TOPICS = [QUEUE, "v2.routing.queues.q2.conversations", USER, "v2.detail.events.conversation.{id}.acw"]

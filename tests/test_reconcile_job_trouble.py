@@ -18,7 +18,7 @@ from organisation import START, WINDOW, Clock, Organisation, Record, at, only, p
 from reconcile.reading import job_proof, jobs, resume
 from reconcile.reading.jobs import Result
 from reconcile.reading.query import Stopped
-from rollbook.genesys.api.client import Job
+from rollbook.genesys.api.client import DetailsJob
 from rollbook.genesys.errors import ApiError, ConnectionLost, RequestRefused, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
 from rollbook.genesys.times import Interval, from_text
@@ -70,11 +70,11 @@ class Odd(Organisation):
             self.states.pop(0)
         return identity
 
-    async def job(self, job_id: str) -> Job:
+    async def job(self, job_id: str) -> DetailsJob:
         self.looks += 1
         self.look(self.looks)
         states = self.states[0]
-        return Job(
+        return DetailsJob(
             job_id, states.pop(0) if len(states) > 1 else states[0], "too much" if states == ["FAILED"] else None
         )
 
@@ -404,9 +404,9 @@ async def test_a_slice_that_fails_is_the_smallest() -> None:
     org = Odd(*week())
     looked: list[Interval] = []
 
-    async def job(job_id: str) -> Job:
+    async def job(job_id: str) -> DetailsJob:
         looked.append(org.jobs[-1])
-        return Job(job_id, "FULFILLED" if org.jobs[-1].length <= timedelta(days=2) else "FAILED", None)
+        return DetailsJob(job_id, "FULFILLED" if org.jobs[-1].length <= timedelta(days=2) else "FAILED", None)
 
     org.job = job  # type: ignore[method-assign]
     result = await go(org, WEEK)
@@ -437,9 +437,9 @@ async def test_jobs_that_take_long_to_fail_are_waited_for_no_longer_than_one_tha
     org, clock = Odd(*week()), Clock()
     began: dict[str, float] = {}
 
-    async def job(job_id: str) -> Job:
+    async def job(job_id: str) -> DetailsJob:
         since = clock.at.timestamp() - began.setdefault(job_id, clock.at.timestamp())
-        return Job(job_id, "FAILED" if since > 1800 else "PENDING", None)
+        return DetailsJob(job_id, "FAILED" if since > 1800 else "PENDING", None)
 
     org.job = job  # type: ignore[method-assign]
     result = await go(org, WEEK, clock=clock)

@@ -19,7 +19,7 @@ from rollbook.genesys.messages.details import DetailRow, DetailsPage
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, parse_interval, to_text
 from rollbook.store.book import Book
-from rollbook.store.tables.windows import PROVEN
+from rollbook.store.vocabulary import PROVEN
 
 FAR = START + timedelta(days=1)
 GATEWAY = Unavailable("a gateway gave up", status=504)

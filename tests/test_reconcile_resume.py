@@ -193,9 +193,9 @@ async def test_a_job_that_is_no_more_is_begun_again(tmp_path: Path) -> None:
 
     async def expired(job_id: str) -> Any:
         del org.job  # type: ignore[attr-defined]
-        from rollbook.genesys.api.client import Job
+        from rollbook.genesys.api.client import DetailsJob
 
-        return Job(job_id, "EXPIRED", None)
+        return DetailsJob(job_id, "EXPIRED", None)
 
     org.job = expired  # type: ignore[method-assign]
     report = await run(path, org, clock, via="job")

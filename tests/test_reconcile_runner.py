@@ -36,7 +36,7 @@ from reconcile.report import Report
 from reconcile.run import by_id, follow_up
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
-from rollbook.genesys.messages.notification import LiveFacts, Observation
+from rollbook.genesys.messages.notification import LiveFacts, Notification
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
@@ -77,7 +77,7 @@ class Scene:
         """Live capture hears of a conversation."""
         body = json.dumps([conversation_id, started, ended, at_minute]).encode()
         last = max(minute for minute in (started, ended, at_minute) if minute is not None)
-        heard = Observation(
+        heard = Notification(
             topic="v2.routing.queues.q1.conversations",
             body=body,
             identity=hashlib.blake2b(body, digest_size=16).digest(),

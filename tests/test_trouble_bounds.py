@@ -38,7 +38,7 @@ from realtime.daemon.health import judge
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.times import Interval
-from rollbook.store.tables.windows import PROVEN
+from rollbook.store.vocabulary import PROVEN
 from whole import finish, start, until
 
 MEGABYTE = 1 << 20

@@ -40,7 +40,7 @@ from reconcile.due.rounds import Round, run_due
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
-from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator.faults.answer_faults import falls
@@ -474,7 +474,7 @@ class World:
         while self._to_hear and self._to_hear[-1][0] <= now:
             at, one, frame = self._to_hear.pop()
             observed = parse_frame(frame, source="websocket", received_at=to_text(self._stamped(at)))
-            if isinstance(observed, Observation):
+            if isinstance(observed, Notification):
                 heard.append(observed)
                 self._heard.append((one, at))
         if heard:

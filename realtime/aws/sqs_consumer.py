@@ -26,6 +26,7 @@ from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
+from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
 
@@ -379,7 +380,7 @@ class Door:
         with contextlib.suppress(StoreError):
             self._cover()
             if self._span is not None:
-                self._book.end_coverage(self._span, to_text(self._heard_until()), "stopped").result(_STORING)
+                self._book.end_coverage(self._span, to_text(self._heard_until()), EndReason.STOPPED).result(_STORING)
 
     def _hide_on(self) -> None:
         """Hide on what has been in hand for a third of its time, so that nobody else is given it meanwhile."""
@@ -410,7 +411,7 @@ class Door:
                 at = to_text(reached)
                 self._span = self._book.begin_coverage("sqs", self._queue.name, self._topics, at)
         elif lost:
-            self._book.end_coverage(self._span, to_text(self._heard_until()), "disconnected").result(_STORING)
+            self._book.end_coverage(self._span, to_text(self._heard_until()), EndReason.DISCONNECTED).result(_STORING)
             self._span = None
         else:
             self._book.alive(to_text(self._heard_until()), [self._span])

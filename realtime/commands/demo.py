@@ -32,6 +32,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.connections import is_there
+from rollbook.store.vocabulary import GapKind
 
 # Simulated time: the window; when and for how long the connection is cut; how long after its end it is read.
 WIDTH: Final = timedelta(minutes=20)
@@ -254,7 +255,7 @@ def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, A
             counted[gap.kind, gap.cause] = before._replace(number=before.number + 1, filled=filled)
     return Found(
         happened=len(truth),
-        heard=len(truth) - sum(one.number for one in counted.values() if one.kind == "missing"),
+        heard=len(truth) - sum(one.number for one in counted.values() if one.kind == GapKind.MISSING),
         report=report,
         gaps=[counted[key] for key in sorted(counted)],
         equal=equal,
@@ -266,9 +267,9 @@ def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, A
 
 
 _KINDS: Final = {
-    "missing": "were never heard",
-    "changed": "were heard, but not how they ended",
-    "live_only": "were heard, and the platform does not list them",
+    GapKind.MISSING: "were never heard",
+    GapKind.CHANGED: "were heard, but not how they ended",
+    GapKind.LIVE_ONLY: "were heard, and the platform does not list them",
 }
 _WHY: Final = {
     "disconnected": "while the connection was lost",

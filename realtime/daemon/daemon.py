@@ -40,6 +40,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
+from rollbook.store.vocabulary import Verdict
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -76,7 +77,7 @@ def _utc_now() -> datetime:
 
 
 def _log_window(book: Book, report: Report) -> None:
-    if report.verdict == "failed":
+    if report.verdict == Verdict.FAILED:
         row = book.window(to_text(report.window.start), to_text(report.window.end), report.filter)
         again = f"; tried again from {row.next_try_at}" if row is not None and row.next_try_at else ""
         log.warning("%s: failed, %s%s", title(report.window), report.reason or "no reason kept", again)
@@ -424,7 +425,7 @@ class Daemon:
 
     def _read_one(self, book: Book, report: Report) -> None:
         """A window of the round was read: it gets on."""
-        if report.verdict != "failed":
+        if report.verdict != Verdict.FAILED:
             self._vitals.round_at = time.monotonic()
         _log_window(book, report)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from realtime.aws.sqs_consumer import QueueFigures
 from rollbook.genesys.program.terminal import count
+from rollbook.store.vocabulary import Verdict
 
 # Not heard yet, not stored yet: seconds that are normal, and seconds beyond which nothing works.
 _LATE: Final = 30.0
@@ -122,7 +123,7 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
     _judge_ages(figures, degraded)
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
-    if failed := figures.windows.get("failed", 0):
+    if failed := figures.windows.get(Verdict.FAILED, 0):
         degraded.append(
             f"{count(failed, 'window')} of the last 31 days failed: `rollbook windows --verdict failed` says why"
         )

@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 from realtime.storing.inbox import Begin, End, Frame, Inbox
 from realtime.storing.store_batch import is_last_resort, unstorable
 from rollbook.genesys.errors import StoreError
-from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
+from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import LONGEST, template_of
@@ -41,8 +41,8 @@ TEMPLATES: Final = 200
 OTHER: Final = "other"
 
 T = TypeVar("T")
-Heard = Observation | Unreadable
-OnHeard = Callable[[Sequence[Observation]], None]
+Heard = Notification | Unreadable
+OnHeard = Callable[[Sequence[Notification]], None]
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ class Intake:
         self._taken = frames
         batch = [heard for frame in frames if (heard := self._read(frame)) is not None]
         if self._on_heard is not None:
-            self._on_heard([heard for heard in batch if isinstance(heard, Observation)])
+            self._on_heard([heard for heard in batch if isinstance(heard, Notification)])
         if unreadable := [heard for heard in batch if isinstance(heard, Unreadable)]:
             log.warning(
                 "%s could not be understood (table dead_letters); the first: %s",
@@ -132,7 +132,7 @@ class Intake:
         if frame.fault is not None:
             return Unreadable(self._source, frame.payload, frame.fault, at)
         heard = parse_frame(frame.payload, source=self._source, received_at=at)
-        if isinstance(heard, Observation):
+        if isinstance(heard, Notification):
             self.stored.count(heard.topic)
             return heard
         return heard if isinstance(heard, Unreadable) else None

@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from realtime.websocket.channel_states import STEPS, Action, Channel, Do, Event, Moment, Phase, Signal, Timings
+from rollbook.store.vocabulary import EndReason
 
 __all__ = ["Action", "Channel", "Do", "Event", "Line", "Moment", "Phase", "Signal", "Timings"]
 
@@ -53,7 +54,7 @@ class Line:
     successor: Channel | None = None
     leaving: list[Channel] = field(default_factory=list)
     tickets: int = 0
-    stops_as: str = "stopped"  # why its spans end when it is stopped
+    stops_as: str = EndReason.STOPPED  # why its spans end when it is stopped
 
     def start(self, moment: Moment) -> list[Action]:
         """Begin with a new channel."""
@@ -208,7 +209,7 @@ class Line:
             return
         former.kicked = self._kicked(former)
         self.current, self.successor = channel, None
-        yield from self._let_go(former, moment, reason="rolled over")
+        yield from self._let_go(former, moment, reason=EndReason.ROLLED_OVER)
 
     def _let_go(self, channel: Channel, moment: Moment, *, reason: str) -> Iterator[Action]:
         """`channel` is not needed any more. One that hears is asked how long it did."""
@@ -223,7 +224,7 @@ class Line:
     def _died(self, channel: Channel, moment: Moment, *, at: float, reason: str) -> Iterator[Action]:
         """The socket of a listening channel hears no more, the channel itself may still be there."""
         self._forget_failures(channel, moment)
-        yield _unhear(channel, moment, at, "rolled over" if self._kicked(channel) else reason)
+        yield _unhear(channel, moment, at, EndReason.ROLLED_OVER if self._kicked(channel) else reason)
         yield from self._drop_slow_successor(channel)
         channel.brief += not channel.lasting
         if channel is self.current and self.successor is not None:
@@ -345,13 +346,13 @@ def _lost(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Itera
     # close frame for a socket in whose place its own channel took another is a proof.
     kicked = signal.clean and line._kicked(channel)
     at = _heard_until(line, channel, moment) if kicked else channel.proven_wall
-    yield from line._died(channel, moment, at=at, reason="disconnected")
+    yield from line._died(channel, moment, at=at, reason=EndReason.DISCONNECTED)
 
 
 def _evicted(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
     line._forget_failures(channel, moment)
     at = _heard_until(line, channel, moment) if signal.clean else channel.proven_wall
-    yield _unhear(channel, moment, at, "channel lost")
+    yield _unhear(channel, moment, at, EndReason.CHANNEL_LOST)
     line._replace_by_new(channel, moment)
     yield Action(Do.CLOSE, channel.serial)
 
@@ -377,7 +378,7 @@ def _watch(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iter
     timings = line.timings  # compared as in `due`, lest rounding makes a tick come too early for ever
     unanswered = channel.pinged is not None and moment.tick >= channel.pinged + timings.pong_within
     if unanswered or moment.tick >= channel.told + timings.silent_after:
-        yield from line._died(channel, moment, at=channel.proven_wall, reason="disconnected")
+        yield from line._died(channel, moment, at=channel.proven_wall, reason=EndReason.DISCONNECTED)
         return
     line._forget_failures(channel, moment)
     if channel.pinged is None and moment.tick >= line._ask_at(channel):
@@ -435,7 +436,7 @@ def _left(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Itera
     channel.phase = Phase.DONE
     closed = signal.event is Event.LOST and signal.clean and channel.kicked
     at = _heard_until(line, channel, moment) if closed else channel.proven_wall
-    reason = channel.reason if signal.event in (Event.ANSWERED, Event.LOST) else "channel lost"
+    reason = channel.reason if signal.event in (Event.ANSWERED, Event.LOST) else EndReason.CHANNEL_LOST
     yield _unhear(channel, moment, at, reason)
     yield Action(Do.CLOSE, channel.serial)
 

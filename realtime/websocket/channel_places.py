@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from realtime.websocket import topic_placement
-from rollbook.genesys.api.client import Channel
+from rollbook.genesys.api.client import NotificationChannel
 
 
 @dataclass(slots=True)
@@ -24,12 +24,12 @@ class Places:
     """
 
     left: list[str] = field(default_factory=list)
-    ours: dict[str, Channel] = field(default_factory=dict)
+    ours: dict[str, NotificationChannel] = field(default_factory=dict)
     in_use: int = 0
     coming: int = 0
     looked: bool = False
 
-    def made(self, channel: Channel) -> bool:
+    def made(self, channel: NotificationChannel) -> bool:
         """A channel of ours was created; answers whether it may have taken the place of one that is in use."""
         self.ours[channel.id.reveal()] = channel
         self.in_use += 1
@@ -39,7 +39,7 @@ class Places:
             self.in_use -= 1
         return self.in_use > topic_placement.CHANNELS_A_CLIENT
 
-    def prolonged(self, channel: Channel) -> None:
+    def prolonged(self, channel: NotificationChannel) -> None:
         """A channel of ours lives longer than was known."""
         if channel.id.reveal() in self.ours:
             self.ours[channel.id.reveal()] = channel

@@ -14,7 +14,7 @@ from typing import Any
 
 from realtime.websocket.channel_places import Places
 from realtime.websocket.topic_placement import CHANNELS_A_CLIENT
-from rollbook.genesys.api.client import Api, Channel
+from rollbook.genesys.api.client import Api, NotificationChannel
 from rollbook.genesys.errors import NotFound, PermissionRefused
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -32,18 +32,18 @@ class Census:
         self._kept: Sequence[str] = ()
         self._said: int | None = None
 
-    def made(self, channel: Channel) -> bool:
+    def made(self, channel: NotificationChannel) -> bool:
         """A channel was created; answers whether it may have taken the place of one that is in use."""
         crowded = self.places.made(self._lives_from_now(channel))
         self._keep()
         return crowded
 
-    def told(self, channel: Channel) -> None:
+    def told(self, channel: NotificationChannel) -> None:
         """A channel was told of topics, which prolongs its life."""
         self.places.prolonged(self._lives_from_now(channel))
         self._keep()
 
-    def _lives_from_now(self, channel: Channel) -> Channel:
+    def _lives_from_now(self, channel: NotificationChannel) -> NotificationChannel:
         return replace(channel, expires=to_text(self._now() + self._life))
 
     async def count(self, coming: Callable[[], int]) -> None:
@@ -68,7 +68,7 @@ class Census:
             )
         self._said = others
 
-    async def _is_there(self, channel: Channel) -> bool:
+    async def _is_there(self, channel: NotificationChannel) -> bool:
         """Whether a channel of ours is there that the platform counts, if it is, and does not name.
 
         Another token has made it: the API has a new one every half day. So it is asked for; an open socket is no

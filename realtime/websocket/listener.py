@@ -38,20 +38,19 @@ from rollbook.genesys.errors import NotFound, RollbookError
 from rollbook.genesys.messages.notification import (
     Control,
     Heartbeat,
-    Observation,
+    Notification,
     Pong,
     Reply,
     SocketClosing,
     SystemMessage,
 )
 from rollbook.genesys.times import to_text
+from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
 
 # Seconds for which a reading of the clock holds: what the ledger's times can show.
 _STAMP: Final = 0.001
-# Why a span ends whose topics are not wanted any more: in the ledger's words.
-LET_GO: Final = "topics let go"
 # Seconds between two tries to see whether a channel that was returned to still has its topics.
 _LOOK_AGAIN: Final = 10.0
 
@@ -122,7 +121,7 @@ class Listener:
         """Begin to listen."""
         self._act(self.line.start(self._desk.moment()))
 
-    def stop(self, *, reason: str = "stopped") -> None:
+    def stop(self, *, reason: str = EndReason.STOPPED) -> None:
         """Hear no more. `drained` waits for the sockets. reason: in the ledger's words."""
         self.stopping = True
         self.line.stops_as = reason
@@ -221,7 +220,7 @@ class Listener:
             until = self._last_proof(held)
             # What is added may need the room, and goes another way: it would be there first.
             await held.say("unsubscribe", removed, self.line.timings.pong_within)
-            self._inbox.note(End(held.serial, until, LET_GO, held.told.forget(removed)))
+            self._inbox.note(End(held.serial, until, EndReason.TOPICS_LET_GO, held.told.forget(removed)))
         if added and held.channel is not None:
             await self._add(held, added, {})
 
@@ -234,7 +233,7 @@ class Listener:
         heard, at = held.told.heard(), self._desk.now()
         if lost := tuple(set(before).difference(heard)):
             # As with topics that are lost: until they were last seen to be there.
-            self._inbox.note(End(held.serial, to_text(held.verified or at), "topic rejected", lost))
+            self._inbox.note(End(held.serial, to_text(held.verified or at), EndReason.TOPIC_REJECTED, lost))
         if fresh := tuple(set(heard).difference(before)):
             if held.unproven is None:
                 self._claim(held, to_text(at), fresh)
@@ -258,7 +257,7 @@ class Listener:
         if lost:
             log.warning("%s: the platform has lost %d of its topics; they are subscribed again", self.scope, len(lost))
             until = to_text(min(held.verified or at, at))
-            self._inbox.note(End(held.serial, until, "topics lost", held.told.forget(lost)))
+            self._inbox.note(End(held.serial, until, EndReason.TOPICS_LOST, held.told.forget(lost)))
             held.told.details.clear()
             self.details.align(held)
         held.verified, held.doubted, held.proven = at, False, held.connection
@@ -334,7 +333,7 @@ class Listener:
         held.unproven = None
         at = to_text(datetime.fromtimestamp(action.at, UTC))
         self._inbox.note(End(held.serial, at, action.reason))
-        if action.reason not in ("rolled over", "stopped", LET_GO):
+        if action.reason not in (EndReason.ROLLED_OVER, EndReason.STOPPED, EndReason.TOPICS_LET_GO):
             self.losses += 1
             log.warning("%s: hears no more since %s (%s)", self.scope, at, action.reason)
 
@@ -434,7 +433,7 @@ class Listener:
             if isinstance(heard, Control):
                 self._control(held, heard)
                 return
-            if not isinstance(heard, Observation):
+            if not isinstance(heard, Notification):
                 payload = held.without_secrets(payload)
         if self._inbox.crowded() and held.socket is not None and self._inbox.hold(held):
             held.tell(self.line)
@@ -443,7 +442,7 @@ class Listener:
             held.dropping = True
             log.error("%s: the queue is full, what comes is dropped", self.scope)
             # This one came and is not heard, so that the line heard until the last one before it.
-            self._inbox.note(End(held.serial, self._last_proof(held), "queue full"))
+            self._inbox.note(End(held.serial, self._last_proof(held), EndReason.QUEUE_FULL))
         held.event, held.proof = moment, now
 
     def _control(self, held: Held, control: Control) -> None:

@@ -28,20 +28,21 @@ from realtime.websocket.channel_states import Moment, Phase, Timings
 from realtime.websocket.client_channels import Census
 from realtime.websocket.followed_conversations import TOPICS_A_CONVERSATION, Following, Heard
 from realtime.websocket.list_changes import APART, Looks
-from realtime.websocket.listener import LET_GO, Listener
+from realtime.websocket.listener import Listener
 from realtime.websocket.refused_topics import Refusals
 from realtime.websocket.socket import Socket
 from realtime.websocket.subscriptions import Told
 from realtime.websocket.tasks import attempt
-from rollbook.genesys.api.client import Api, Channel, Entity, TopicState
+from rollbook.genesys.api.client import Api, Entity, NotificationChannel, TopicState
 from rollbook.genesys.errors import ConnectionLost, Unavailable
 from rollbook.genesys.messages.live_facts import believed
-from rollbook.genesys.messages.notification import Observation
+from rollbook.genesys.messages.notification import Notification
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
 from rollbook.store.book import Book
+from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
 
@@ -145,12 +146,12 @@ class Subscriber:
         """Something is due earlier than it was."""
         self._wake.set()
 
-    def made(self, channel: Channel) -> None:
+    def made(self, channel: NotificationChannel) -> None:
         """A channel was created."""
         if self._census.made(channel):
             self._crowded.set()
 
-    def answered(self, channel: Channel, states: Sequence[TopicState]) -> None:
+    def answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None:
         """The platform took topics of a channel, which prolongs its life, or refused them."""
         self._census.told(channel)
         self.refusals.answered(states)
@@ -420,7 +421,7 @@ class Subscriber:
         for number in self._listeners.keys() - lines.keys():
             listener = self._listeners.pop(number)
             self._following.forget(number)
-            listener.stop(reason=LET_GO)
+            listener.stop(reason=EndReason.TOPICS_LET_GO)
             self._leaving.append(listener)
         for number, listed in lines.items():
             if (standing_one := self._listeners.get(number)) is not None:
@@ -452,7 +453,7 @@ class Subscriber:
         if gone:
             listener.follow((), gone)
 
-    def _heard(self, heard: Sequence[Observation]) -> None:
+    def _heard(self, heard: Sequence[Notification]) -> None:
         self._follow(
             [
                 Heard(one.conversation_id, facts.ended_at is not None, facts.last_at)

@@ -14,12 +14,12 @@ from typing import Final, Literal
 
 from reconcile.window import LONGEST_RETRY, WRONG_CLOCK, grid_window, is_aged, is_closed, is_second_witness
 from rollbook.genesys.times import Interval, from_text, to_text
-from rollbook.store.tables.windows import PROVEN, WindowRow
+from rollbook.store.tables.windows import WindowRow
+from rollbook.store.vocabulary import PROVEN, WAITING, Verdict
 
 Why = Literal["first", "again", "settle"]
 # What is planned first. New windows before old troubles, and proofs before second looks.
 _ORDER: Final = {"first": 0, "again": 1, "settle": 2}
-WAITING: Final = ("pending", "due")
 # For so long it is believed that queries are answered with whole days, since the last answer that showed it.
 DAYS_KNOWN: Final = timedelta(days=2)
 # Where every query is answered with its whole day, a day that is not over is read this often, not with each window.
@@ -42,7 +42,7 @@ class DuePlan:
     """
 
     due: tuple[Due, ...]
-    waiting: tuple[tuple[Interval, Literal["pending", "due"]], ...]
+    waiting: tuple[tuple[Interval, Verdict], ...]
     superseded: tuple[tuple[str, str], ...] = ()
 
 
@@ -84,7 +84,7 @@ def plan(
     capture_since: str | None = None,
     covered: Iterable[Interval] | None = None,
 ) -> DuePlan:
-    """Plan what is due at `now`. rows: the ledger's, of one filter, or as many of them as `Book.standing` answers.
+    """Plan what is due at `now`. rows: the ledger's, of one filter, or as many of them as `Book.ledger_view` answers.
 
     covered: the time that the ledger's proven rows cover; None is that of `rows`.
     """
@@ -104,12 +104,12 @@ def plan(
         why = _why(row, now, rules)
         if why is not None and not (why == "settle" and _settles_with(row, proven)):
             due.append(Due(interval_of(row), why))
-    waiting: list[tuple[Interval, Literal["pending", "due"]]] = [
-        (window, "due" if is_closed(window, now, rules.lag) else "pending") for window in fresh
+    waiting: list[tuple[Interval, Verdict]] = [
+        (window, Verdict.DUE if is_closed(window, now, rules.lag) else Verdict.PENDING) for window in fresh
     ]
-    waiting += [(window, "pending") for window in _next_of(cover, now, rules.width, rows) if window not in fresh]
-    pending = [interval_of(row) for row in rows if row.verdict == "pending"]
-    waiting += [(window, "due") for window in pending if is_closed(window, now, rules.lag)]
+    waiting += [(window, Verdict.PENDING) for window in _next_of(cover, now, rules.width, rows) if window not in fresh]
+    pending = [interval_of(row) for row in rows if row.verdict == Verdict.PENDING]
+    waiting += [(window, Verdict.DUE) for window in pending if is_closed(window, now, rules.lag)]
     return DuePlan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)))
 
 
@@ -122,7 +122,7 @@ def _next_of(cover: _Cover, now: datetime, width: timedelta, rows: Sequence[Wind
     verdicts = {(row.start, row.end): row.verdict for row in rows if row.verdict not in PROVEN}
     for window in cover.left_of(grid_window(now, width), now + _AHEAD):
         verdict = verdicts.get((to_text(window.start), to_text(window.end)))
-        if verdict != "failed":
+        if verdict != Verdict.FAILED:
             return [window] if verdict is None else []
     return []
 
@@ -148,7 +148,7 @@ def _settles_with(row: WindowRow, proven: Mapping[tuple[str, str], WindowRow]) -
         return False
     start, _, end = row.proven_by.partition("/")
     parent = proven.get((start, end))
-    return parent is not None and parent.verdict == "complete" and parent.next_try_at is None
+    return parent is not None and parent.verdict == Verdict.COMPLETE and parent.next_try_at is None
 
 
 def _why(row: WindowRow, now: datetime, rules: DueRules) -> Why | None:
@@ -158,9 +158,9 @@ def _why(row: WindowRow, now: datetime, rules: DueRules) -> Why | None:
         return "first" if is_closed(window, now, rules.lag) else None
     if row.verdict in WAITING:
         return "first" if is_closed(window, now, rules.lag) else None
-    if row.verdict == "failed":
+    if row.verdict == Verdict.FAILED:
         return "again" if _may_be_tried(row, now) else None
-    if row.verdict == "complete" and is_aged(window.end, now, rules.settle_after):
+    if row.verdict == Verdict.COMPLETE and is_aged(window.end, now, rules.settle_after):
         return "settle" if _may_be_tried(row, now) and is_second_witness(row.last_read_at, now) else None
     return None
 

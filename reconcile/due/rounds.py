@@ -174,7 +174,7 @@ async def run_due(
     key = filter_key(settings.filter, ended_only=settings.ended_only)
     if book is not None and not how.dry_run:
         await _forget_the_future(book, now())
-    rows, covered = await _standing(book, key, now())
+    rows, covered = await _ledger_view(book, key, now())
     planned = plan.plan(
         rows,
         now(),
@@ -211,11 +211,11 @@ async def _forget_the_future(book: Book, now: datetime) -> None:
         log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
 
 
-async def _standing(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:
+async def _ledger_view(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:
     """Read the ledger's rows that matter and the time that it covers, in a thread: an old ledger takes a while."""
     if book is None:
         return [], []
-    rows, covered = await asyncio.to_thread(book.standing, key, to_text(now))
+    rows, covered = await asyncio.to_thread(book.ledger_view, key, to_text(now))
     return rows, [Interval(from_text(start), from_text(end)) for start, end in covered]
 
 

@@ -14,9 +14,10 @@ from typing import Final
 from reconcile.reading.scan import end_of, started_in
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval, to_text
+from rollbook.store.vocabulary import Comparison
 
-_CODES: Final[Mapping[str, int]] = {"missing": 1, "changed": 2, "unchanged": 3}
-_KINDS: Final = ("", "missing", "changed", "unchanged")
+_CODES: Final[Mapping[str, int]] = {Comparison.MISSING: 1, Comparison.CHANGED: 2, Comparison.UNCHANGED: 3}
+_KINDS: Final[tuple[str, ...]] = ("", *Comparison)
 # Below a hash: the class, and whether the conversation's content was written.
 _CLASS: Final = 3
 _WRITTEN: Final = 4
@@ -77,8 +78,8 @@ class Tally:
             before = self._known[id_] & _WRITTEN
             # It was equal at first sight, and changed while it was read. One that only capture knew is filled in by
             # every read: that is no change, unless its end has come, and capture did not hear it.
-            if batch.again and self.kind(id_) == "unchanged" and (unheard_end or not before):
-                self._known[id_] = self._known[id_] & ~_CLASS | _CODES["changed"]
+            if batch.again and self.kind(id_) == Comparison.UNCHANGED and (unheard_end or not before):
+                self._known[id_] = self._known[id_] & ~_CLASS | _CODES[Comparison.CHANGED]
             self._known[id_] |= _WRITTEN
             share.written += not before
 
@@ -105,8 +106,8 @@ class Tally:
         ongoing = sum(end_of(value) < 0 for value in owned.values())
         return {
             "owned": counts.total(),
-            "missing": counts["missing"],
-            "changed": counts["changed"],
-            "unchanged": counts["unchanged"],
+            "missing": counts[Comparison.MISSING],
+            "changed": counts[Comparison.CHANGED],
+            "unchanged": counts[Comparison.UNCHANGED],
             "ongoing": ongoing,
         }

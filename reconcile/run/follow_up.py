@@ -22,6 +22,7 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables.conversations import OpenConversation, PageOutcome
+from rollbook.store.vocabulary import GapKind
 
 # How long a conversation that was heard, and is not listed, is asked for again and again.
 ANOMALY: Final = timedelta(days=2)
@@ -186,7 +187,7 @@ async def _anomalies(
     recent = to_text(began - ANOMALY)
     found = [
         gap.conversation_id
-        for gap in book.gaps(since=to_text(began - 2 * ANOMALY), kind="live_only")
+        for gap in book.gaps(since=to_text(began - 2 * ANOMALY), kind=GapKind.LIVE_ONLY)
         if gap.filled_at is None and gap.detected_at >= recent
     ]
     if not found:

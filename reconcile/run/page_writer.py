@@ -26,6 +26,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.tables.conversations import PageOutcome
 from rollbook.store.tables.events import Recorded
+from rollbook.store.vocabulary import Comparison
 
 # Rows that may wait for their commit, those of all runs together: a row and its tree of objects are 80 KB. The more are
 # committed together, the fewer pages of the file are written twice; with more nothing is faster (docs/performance.md).
@@ -179,7 +180,9 @@ class PageWriter:
     def _compare(self, batch: RowBatch, as_of: str) -> None:
         if self._book is None:
             ids = [row.conversation_id for row in batch.rows if row.conversation_id]
-            outcome = PageOutcome({} if batch.again else dict.fromkeys(ids, "missing"), dict.fromkeys(ids, False))
+            outcome = PageOutcome(
+                {} if batch.again else dict.fromkeys(ids, Comparison.MISSING), dict.fromkeys(ids, False)
+            )
         else:
             outcome = self._book.compare_details(
                 batch.rows, as_of=as_of, run_started_at=self.began, already=_classified_before(batch)
@@ -198,7 +201,7 @@ class PageWriter:
         content = outcome.content
         if self._resumed:
             # Written before the run was cut short, and after it had last noted how far it was.
-            ours = (id_ for id_, kind in classes.items() if kind == "missing" and id_ not in counted_before)
+            ours = (id_ for id_, kind in classes.items() if kind == Comparison.MISSING and id_ not in counted_before)
             content = dict.fromkeys(ours, False) | content
         if counted_before:
             classes = {id_: counted_before.get(id_, kind) for id_, kind in classes.items()}
@@ -207,8 +210,12 @@ class PageWriter:
         self.tally.filed(batch, classes, content, outcome.drifted)
         for row in batch.rows:
             id_ = row.conversation_id
-            kind = outcome.classes.get(id_ or "", "unchanged")
-            if id_ and kind != "unchanged" and (self._task.dry_run or not (row.start and owned.contains(row.start))):
+            kind = outcome.classes.get(id_ or "", Comparison.UNCHANGED)
+            if (
+                id_
+                and kind != Comparison.UNCHANGED
+                and (self._task.dry_run or not (row.start and owned.contains(row.start)))
+            ):
                 counted_before.setdefault(id_, kind)
 
 

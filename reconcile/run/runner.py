@@ -63,6 +63,7 @@ from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
 from rollbook.store.tables.windows import RunRecord, WindowRow, sees_less
+from rollbook.store.vocabulary import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ async def run(
             raise Unforeseen(
                 f"{type(error).__name__}: {error}; this is a mistake in rollbook: please report it"
             ) from None
-        if all(report.verdict != "failed" for report in reports):
+        if all(report.verdict != Verdict.FAILED for report in reports):
             await _inherit(book, task)
         if any(report.written for report in reports):
             # It may have brought details of other windows, too: of one that goes on again, say.
@@ -316,7 +317,7 @@ class Run:
             return []
         report = Report(
             window=window,
-            verdict="settled",
+            verdict=Verdict.SETTLED,
             passes=0,
             requests=self._requests,
             initial_total_hits=row.final_total_hits,
@@ -347,7 +348,7 @@ class Run:
         return any(row.start and window.contains(row.start) and row.conversation_id not in known for row in rows)
 
     def _is_total_enough(self, row: WindowRow | None, window: Interval, now: datetime) -> bool:
-        if row is None or row.verdict != "complete" or row.reading != "interval" or row.last_read_at is None:
+        if row is None or row.verdict != Verdict.COMPLETE or row.reading != "interval" or row.last_read_at is None:
             return False
         read_at, settle_after = from_text(row.last_read_at), self._task.settings.settle_after
         assert self._book is not None
@@ -512,7 +513,7 @@ class Run:
             return 0
         start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
         runs = self._book.runs_of(start, end, self._task.key, last=_LAST_RUNS)
-        return failures_in_a_row([run for run in runs if run["verdict"] != "failed" or run["as_of"] is None])
+        return failures_in_a_row([run for run in runs if run["verdict"] != Verdict.FAILED or run["as_of"] is None])
 
     async def _forget_progress(self) -> None:
         if self._book is not None and not self._task.dry_run:
@@ -811,7 +812,7 @@ class Run:
         assert self._book is not None
         task, now = self._task, self._task.now()
         start, end = to_text(report.window.start), to_text(report.window.end)
-        failed = report.verdict == "failed"
+        failed = report.verdict == Verdict.FAILED
         record = RunRecord(
             start=start,
             end=end,
@@ -832,7 +833,7 @@ class Run:
             drift=report.drift,
             figures=report.figures(),
             next_try_at=self._next_try(start, end, now) if failed or not self._all_have_ended else None,
-            settled=report.verdict == "settled",
+            settled=report.verdict == Verdict.SETTLED,
             keeps_proof=found.keeps_proof,
         )
         await committed(self._book.finish_run(record))
@@ -859,7 +860,7 @@ class Run:
                 started_at=self._writing.began,
                 finished_at=to_text(now),
                 as_of=None,
-                verdict="failed",
+                verdict=Verdict.FAILED,
                 reason=reason,
                 reading=None,
                 passes_json="[]",

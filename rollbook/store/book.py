@@ -28,6 +28,7 @@ from rollbook.store.file.writer import Writer
 from rollbook.store.ledger import Ledger
 from rollbook.store.tables import asked_by_id, conversations, gaps, metric_counts, windows
 from rollbook.store.tables.conversations import Cause, OpenConversation, PageOutcome, Read
+from rollbook.store.vocabulary import GapKind, SetAside
 
 T = TypeVar("T")
 
@@ -258,18 +259,18 @@ class Book(Captured, Ledger):
 
     def mark_live_only(self, ids: Sequence[str], *, window_start: str, cause: str, at: str) -> Future[int]:
         """File these as heard live and not listed by the platform; answers how many were new."""
-        found = [gaps.Gap(one, window_start, "live_only", cause, at, None) for one in ids]
+        found = [gaps.Gap(one, window_start, GapKind.LIVE_ONLY, cause, at, None) for one in ids]
         return self._write(lambda db: gaps.add(db, found))
 
     def mark_gone(self, ids: Sequence[str], at: str) -> Future[int]:
         """The platform no longer knows these. They stay; nobody asks for them again."""
         del at
-        return self._write(lambda db: conversations.mark(db, ids, "gone"))
+        return self._write(lambda db: conversations.mark(db, ids, SetAside.GONE))
 
     def mark_stuck(self, ids: Sequence[str], at: str) -> Future[int]:
         """These have been open for too long. They hold nothing up any more."""
         del at
-        return self._write(lambda db: conversations.mark(db, ids, "stuck"))
+        return self._write(lambda db: conversations.mark(db, ids, SetAside.STUCK))
 
     # For reports
 
@@ -303,7 +304,7 @@ class Book(Captured, Ledger):
     ) -> AbstractContextManager[None]:
         """Exclude other runs from the interval. Blocks for up to `wait` seconds; raises LockHeld, naming the holder."""
         span = locks.window_range(_milliseconds(interval.start), _milliseconds(interval.end))
-        return locks.held(
+        return locks.locked(
             locks.lock_file(self.path),
             span,
             what=f"the window {interval.text}",
@@ -314,7 +315,7 @@ class Book(Captured, Ledger):
     @contextmanager
     def lock_daemon(self, *, wait: float = 0.0) -> Iterator[None]:
         """Be the one daemon of this store. Raises LockHeld, naming the other one."""
-        with locks.held(
+        with locks.locked(
             locks.lock_file(self.path),
             locks.DAEMON,
             what=str(self.path),

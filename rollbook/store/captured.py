@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rollbook.genesys.messages.notification import Observation, Unreadable
+from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.times import to_text
 from rollbook.store.access import LAG, Access
 from rollbook.store.file.writer import Writer
@@ -34,17 +34,17 @@ class Captured(Access):
         super().__init__(path, writer=writer, reader=reader, now=now, lag=lag)
         self._spans: set[int] = set()
 
-    def record(self, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
+    def record(self, batch: Sequence[Notification | Unreadable]) -> Future[Recorded]:
         """Notifications and unreadable payloads, in one transaction."""
         return self._write(lambda db: events.record(db, batch, self._lag))
 
     def record_call(
-        self, batch: Sequence[Observation | Unreadable], *, source: str, topics: Sequence[str], at: str
+        self, batch: Sequence[Notification | Unreadable], *, source: str, topics: Sequence[str], at: str
     ) -> Future[Recorded]:
         """What one call of a function brought, and that it listened, in one transaction."""
 
         def job(db: sqlite3.Connection) -> Recorded:
-            coverage.heard(db, source, coverage.FUNCTION, topics, at)
+            coverage.note_call(db, source, coverage.FUNCTION, topics, at)
             return events.record(db, batch, self._lag)
 
         return self._write(job)
@@ -76,13 +76,13 @@ class Captured(Access):
 
     def dead_letter(self, number: int) -> Letter | None:
         """One dead letter."""
-        return self.read(lambda db: dead_letters.one(db, number))
+        return self.read(lambda db: dead_letters.find(db, number))
 
     def drop_dead_letters(self, numbers: Sequence[int]) -> Future[int]:
         """Delete dead letters; answers how many there were."""
         return self._write(lambda db: dead_letters.drop(db, numbers))
 
-    def answer_dead_letter(self, number: int, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
+    def answer_dead_letter(self, number: int, batch: Sequence[Notification | Unreadable]) -> Future[Recorded]:
         """Put what a dead letter turned out to be in its place."""
 
         def job(db: sqlite3.Connection) -> Recorded:

@@ -10,7 +10,8 @@ from typing import Any
 from rollbook.genesys.times import to_text
 from rollbook.store.access import Access
 from rollbook.store.tables import gaps, unfinished_readings, windows
-from rollbook.store.tables.windows import RunRecord, Standing, WindowRow
+from rollbook.store.tables.windows import LedgerView, RunRecord, WindowRow
+from rollbook.store.vocabulary import Verdict
 
 
 class Ledger(Access):
@@ -18,12 +19,12 @@ class Ledger(Access):
 
     def window(self, start: str, end: str, filter: str = "") -> WindowRow | None:
         """The window's row, if the ledger has it."""
-        return self.read(lambda db: windows.one(db, start, end, filter))
+        return self.read(lambda db: windows.find(db, start, end, filter))
 
     def windows(
         self,
         *,
-        verdicts: Sequence[str] | None = None,
+        verdicts: Sequence[Verdict] | None = None,
         since: str | None = None,
         until: str | None = None,
         filter: str | None = "",
@@ -35,18 +36,18 @@ class Ledger(Access):
         """How many windows without a filter have each verdict, of those that end after `since`."""
         return self.read(lambda db: windows.by_verdict(db, since=since, filter=""))
 
-    def standing(self, filter: str, at: str) -> Standing:
+    def ledger_view(self, filter: str, at: str) -> LedgerView:
         """What of a filter's windows can matter to what is due at `at`. Takes a tenth of a second for five years."""
-        return self.read(lambda db: windows.standing(db, filter, at))
+        return self.read(lambda db: windows.ledger_view(db, filter, at))
 
     def forget_the_future(self, latest: str) -> Future[int]:
         """Take back the proofs that were read after `latest` (API text), which is still to come."""
         return self._write(lambda db: windows.forget_the_future(db, latest))
 
     def note_windows(
-        self, waiting: Sequence[tuple[str, str, str]], filter: str, superseded: Sequence[tuple[str, str]] = ()
+        self, waiting: Sequence[tuple[str, str, Verdict]], filter: str, superseded: Sequence[tuple[str, str]] = ()
     ) -> Future[int]:
-        """Show windows that wait to be read: (start, end, "pending" or "due"), in the place of superseded ones."""
+        """Show windows that wait to be read: (start, end, a verdict of `WAITING`), in the place of superseded ones."""
         listed, gone = list(waiting), list(superseded)
         return self._write(lambda db: windows.note(db, listed, filter, gone))
 
@@ -67,7 +68,7 @@ class Ledger(Access):
         start: str,
         end: str,
         filter: str,
-        verdict: str,
+        verdict: Verdict,
         *,
         reason: str | None = None,
         ongoing: int | None = None,

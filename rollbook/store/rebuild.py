@@ -17,11 +17,13 @@ import msgspec
 
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.lenient_json import number, text_or_none, texts
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
 from rollbook.store.tables import child_rows, live_picture
 from rollbook.store.tables.detail_columns import CHILD_TABLES
-from rollbook.store.tables.live_picture import Heard, greatest
+from rollbook.store.tables.live_picture import LiveFactsOf, greatest
+from rollbook.store.vocabulary import Provenance
 
 # Conversations in one transaction: other writers wait that long.
 BATCH: Final = 100
@@ -106,23 +108,23 @@ def _standing(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, t
     return {row[0]: (_Kept(*row[1:kept]), _Derived(*row[kept:])) for row in connection.execute(query, ids)}
 
 
-def _heard(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Heard]:
+def _heard(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
     """What the events say of each conversation."""
-    found: dict[str, Heard] = {}
+    found: dict[str, LiveFactsOf] = {}
     query = f"SELECT conversation_id, topic, body, received_at FROM events WHERE conversation_id IN {_marks(ids)}"
     for one, topic, body, received_at in connection.execute(query, ids):
         told = decode(body)
         if isinstance(told, dict):
-            heard = found.setdefault(one, Heard(received_at))
+            heard = found.setdefault(one, LiveFactsOf(received_at))
             heard.add(facts_of(topic, told), received_at)
     return found
 
 
 def _derive(
     stood: tuple[_Kept, _Derived] | None,
-    heard: Heard | None,
+    heard: LiveFactsOf | None,
     conversation_id: str,
-    children: child_rows.Rows,
+    children: child_rows.RowsByStatement,
     lag: timedelta,
 ) -> _Derived | None:
     if stood is not None and stood[0].details is not None:
@@ -132,7 +134,7 @@ def _derive(
     return _of_events(heard, stood)
 
 
-def _of_events(heard: Heard | None, stood: tuple[_Kept, _Derived] | None) -> _Derived | None:
+def _of_events(heard: LiveFactsOf | None, stood: tuple[_Kept, _Derived] | None) -> _Derived | None:
     if heard is None:
         return None if stood is None else stood[1]
     start, end, direction, media, divisions, provenance, heard_end, last_heard, *_ = live_picture.first(heard)
@@ -151,10 +153,10 @@ def _of_events(heard: Heard | None, stood: tuple[_Kept, _Derived] | None) -> _De
     )
 
 
-def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: Heard | None, shown: str) -> _Derived:
+def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: LiveFactsOf | None, shown: str) -> _Derived:
     """The columns that a read and what was heard before and after it make together (see `live` and `conversations`)."""
     record, read_at = row.record, kept.read_at or ""
-    direction = record.get("originatingDirection")
+    direction = text_or_none(record.get("originatingDirection"))
     heard_end, last_heard = (heard.ended_at, heard.last_at) if heard else (stood.heard_end, stood.last_heard)
     end = row.end
     if heard_end is not None and heard_end > shown and (end is None or end > read_at):
@@ -162,12 +164,12 @@ def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: Heard | Non
     return _Derived(
         row.start or stood.conversation_start,
         end,
-        direction if isinstance(direction, str) else stood.originating_direction,
+        direction if direction is not None else stood.originating_direction,
         _encode(child_rows.media_types(record)).decode(),
-        _encode(child_rows.id_list(record.get("divisionIds"))).decode(),
-        child_rows.number(record.get("mediaStatsMinConversationMos")),
-        child_rows.number(record.get("mediaStatsMinConversationRFactor")),
-        "both" if heard else stood.provenance,
+        _encode(texts(record.get("divisionIds"))).decode(),
+        number(record.get("mediaStatsMinConversationMos")),
+        number(record.get("mediaStatsMinConversationRFactor")),
+        Provenance.BOTH if heard else stood.provenance,
         heard_end,
         last_heard,
         stood.look_again if kept.followed else int(last_heard is not None and last_heard > shown),
@@ -188,7 +190,9 @@ def _update(connection: sqlite3.Connection, conversation_id: str, derived: _Deri
     connection.execute(f"UPDATE conversations SET {sets} WHERE conversation_id = ?", (*derived, conversation_id))
 
 
-def _replace_children(connection: sqlite3.Connection, ids: Sequence[str], children: child_rows.Rows) -> set[str]:
+def _replace_children(
+    connection: sqlite3.Connection, ids: Sequence[str], children: child_rows.RowsByStatement
+) -> set[str]:
     """Put the child rows in the place of those that stand; the conversations of which some were other."""
     before = _children(connection, ids)
     for table in CHILD_TABLES:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.tables import channels, coverage, gaps, windows
 from rollbook.store.tables.coverage import Span
+from rollbook.store.vocabulary import Provenance, Verdict
 
 _DAY: Final = timedelta(days=1)
 _HOLES: Final = 5
@@ -44,7 +45,7 @@ def holes(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[
     return [(a, b) for a, b in found if b > a]
 
 
-def heard(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) -> dict[str, Any]:
+def listened(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) -> dict[str, Any]:
     """How much of [start, end) was listened to, over all topics of any span in it.
 
     Answers {"share": 0..1 or None, "topics": n, "holes": [{"start", "end", "topics", "reason"}]}: a share of
@@ -146,7 +147,7 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
         start = max(start, from_text(since))
     spans = coverage.overlapping(db, to_text(start), to_text(now)) if since else []
     listening = [span for span in spans if span.ended_at is None and not coverage.is_silent(span, now)]
-    day = heard(spans, start, now, now)
+    day = listened(spans, start, now, now)
     return {
         "since": since,
         "has_run": since is not None or _has_run(db, now),
@@ -171,7 +172,9 @@ def _has_run(db: sqlite3.Connection, now: datetime) -> bool:
 
 def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
     by_provenance = dict(db.execute("SELECT provenance, count(*) FROM conversations GROUP BY provenance").fetchall())
-    live, both, reconciled = (by_provenance.get(name, 0) for name in ("live", "both", "reconciled"))
+    live, both, reconciled = (
+        by_provenance.get(name, 0) for name in (Provenance.LIVE, Provenance.BOTH, Provenance.RECONCILED)
+    )
     happened = both + reconciled
     return {
         "total": live + happened,
@@ -190,7 +193,7 @@ def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
 
 
 def _windows(db: sqlite3.Connection, waiting: tuple[int, str | None]) -> dict[str, Any]:
-    failed = windows.listed(db, verdicts=["failed"], since=None, until=None, filter=None)
+    failed = windows.listed(db, verdicts=[Verdict.FAILED], since=None, until=None, filter=None)
     return {
         "due": {"count": waiting[0], "oldest_end": waiting[1]},
         "last_read_at": _scalar(

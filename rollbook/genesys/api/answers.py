@@ -62,13 +62,3 @@ def refuse_others(body: bytes, members: frozenset[str]) -> None:
     for name, value in found.items():
         if name not in members and _OF_AN_ERROR.search(name) and not _WELL.fullmatch(bytes(value)):
             raise ValueError(f"the answer is an error's: it has {name}")
-
-
-def objects(items: object) -> list[dict[str, Any]]:
-    """Those of a list that are objects; none of what is no list."""
-    return [one for one in items if isinstance(one, dict)] if isinstance(items, list) else []
-
-
-def text(value: object) -> str:
-    """A text; "" for what is none."""
-    return value if isinstance(value, str) else ""

@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-from rollbook.genesys.api.answers import known, object_of, objects, text
+from rollbook.genesys.api.answers import known, object_of
 from rollbook.genesys.api.http import Limits
 from rollbook.genesys.api.listing import Entities, Entity, Listing, first_page, later_page, whole_list
 from rollbook.genesys.api.request import Count, Latency, Rest, counting
+from rollbook.genesys.lenient_json import objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.times import normalize
@@ -27,12 +28,12 @@ from rollbook.genesys.times import normalize
 __all__ = [
     "Api",
     "AvailableTopic",
-    "Channel",
     "Count",
+    "DetailsJob",
     "Entities",
     "Entity",
-    "Job",
     "Latency",
+    "NotificationChannel",
     "Organization",
     "TopicState",
     "counting",
@@ -54,7 +55,7 @@ class Organization:
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class NotificationChannel:
     """A notification channel. Its id and address are as good as a password. expires: API text, or "" if not told.
 
     token_lasts: seconds from its creation until the token that made it ends; None where that is not known.
@@ -86,7 +87,7 @@ class AvailableTopic:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DetailsJob:
     """An asynchronous query. state: QUEUED PENDING FAILED CANCELLED FULFILLED EXPIRED, or a newer word."""
 
     id: str
@@ -221,12 +222,12 @@ class Api:
             "POST", f"{_CONVERSATIONS}/details/jobs", parse=_job_id, body=body, needs=DETAIL_VIEW
         )
 
-    async def job(self, job_id: str) -> Job:
+    async def job(self, job_id: str) -> DetailsJob:
         """How far a job is."""
         told = await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_job, ids={"jobId": job_id}, needs=DETAIL_VIEW
         )
-        return Job(job_id, text(told.get("state")), text(told.get("errorMessage")) or None)
+        return DetailsJob(job_id, text(told.get("state")), text(told.get("errorMessage")) or None)
 
     async def job_results(
         self,
@@ -277,7 +278,7 @@ class Api:
         told = await self._listed("/api/v2/notifications/availabletopics", params=params)
         return [_available_topic(one) for one in told if text(one.get("id"))]
 
-    async def create_channel(self) -> Channel:
+    async def create_channel(self) -> NotificationChannel:
         """A new channel. The 21st of an OAuth client takes the place of another.
 
         Whether it outlives its token is not documented, so it is made with one that lasts.
@@ -286,12 +287,12 @@ class Api:
         channel = await self._rest.call("POST", _CHANNELS, parse=_new_channel, once=True)
         return replace(channel, token_lasts=self._rest.token_lasts)
 
-    async def channels(self) -> list[Channel]:
+    async def channels(self) -> list[NotificationChannel]:
         """Every channel of this OAuth client; those of other tokens without an id."""
         params = {"includechannels": "oauthclient"}
         return [_channel(one) for one in await self._listed(_CHANNELS, params=params)]
 
-    async def subscriptions(self, channel: Channel) -> list[str]:
+    async def subscriptions(self, channel: NotificationChannel) -> list[str]:
         """The topics that a channel hears: what is listed as rejected is not among them."""
         listed = await self._listed(_SUBSCRIPTIONS, ids={"channelId": channel.id})
         topics = [text(one.get("id")) for one in listed if one.get("state") != "Rejected"]
@@ -305,19 +306,19 @@ class Api:
         return listed or []
 
     async def replace_subscriptions(
-        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
+        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
     ) -> list[TopicState]:
         """Make these the channel's topics (1,000 at most), which prolongs its life too. Raises NotFound: it is gone."""
         return await self._subscribe("PUT", channel, topics, ignore_errors)
 
     async def add_subscriptions(
-        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
+        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
     ) -> list[TopicState]:
         """Add topics to the channel's. Raises NotFound: it is gone."""
         return await self._subscribe("POST", channel, topics, ignore_errors)
 
     async def _subscribe(
-        self, method: str, channel: Channel, topics: Sequence[str], ignore_errors: bool
+        self, method: str, channel: NotificationChannel, topics: Sequence[str], ignore_errors: bool
     ) -> list[TopicState]:
         told = await self._rest.call(
             method,
@@ -329,7 +330,7 @@ class Api:
         )
         return [_topic_state(one, channel.id) for one in told or () if text(one.get("id"))]
 
-    async def remove_subscriptions(self, channel: Channel) -> None:
+    async def remove_subscriptions(self, channel: NotificationChannel) -> None:
         """Take every topic off a channel: the nearest to deleting one that the API has."""
         await self._rest.call("DELETE", _SUBSCRIPTIONS, parse=_nothing, ids={"channelId": channel.id})
 
@@ -367,10 +368,6 @@ def _nothing(body: bytes) -> None:
     """Some answers have a body and some have none; neither matters."""
 
 
-def _texts(values: object) -> tuple[str, ...]:
-    return tuple(one for one in values if isinstance(one, str)) if isinstance(values, list) else ()
-
-
 def _job_id(body: bytes) -> str:
     identity = text(object_of(body).get("jobId"))
     if not identity:
@@ -378,13 +375,13 @@ def _job_id(body: bytes) -> str:
     return identity
 
 
-def _channel(told: Mapping[str, Any]) -> Channel:
-    return Channel(
+def _channel(told: Mapping[str, Any]) -> NotificationChannel:
+    return NotificationChannel(
         Secret(text(told.get("id"))), Secret(text(told.get("connectUri"))), normalize(told.get("expires")) or ""
     )
 
 
-def _new_channel(body: bytes) -> Channel:
+def _new_channel(body: bytes) -> NotificationChannel:
     channel = _channel(object_of(body))
     if not channel.id or not channel.connect_uri:
         raise ValueError("it has no id or no connectUri")
@@ -397,11 +394,11 @@ def _topic_state(told: Mapping[str, Any], secret: Secret) -> TopicState:
         text(told.get("id")),
         told.get("state", "Permitted") != "Rejected",
         secret.hide(text(told.get("rejectionReason"))) or None,
-        _texts(told.get("missingPermissions")),
+        tuple(texts(told.get("missingPermissions"))),
     )
 
 
 def _available_topic(told: Mapping[str, Any]) -> AvailableTopic:
-    detailed = (name for one in objects(told.get("permissionDetails")) for name in _texts(one.get("permissions")))
-    permissions = dict.fromkeys((*detailed, *_texts(told.get("requiresPermissions"))))
-    return AvailableTopic(text(told.get("id")), _texts(told.get("transports")), tuple(permissions))
+    detailed = (name for one in objects(told.get("permissionDetails")) for name in texts(one.get("permissions")))
+    permissions = dict.fromkeys((*detailed, *texts(told.get("requiresPermissions"))))
+    return AvailableTopic(text(told.get("id")), tuple(texts(told.get("transports"))), tuple(permissions))

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from rollbook.genesys.api.answers import known, objects, refuse_others, text
+from rollbook.genesys.api.answers import known, refuse_others
 from rollbook.genesys.errors import Unavailable
+from rollbook.genesys.lenient_json import count, objects, text
 
 # A list that does not end is an error of the server's: nobody has 200,000 queues.
 MOST_PAGES: Final = 2_000
@@ -78,7 +79,8 @@ def later_page(body: bytes) -> ListPage:
 
 def _list_page(body: bytes, *, first: bool) -> ListPage:
     told = known(body, *_MEMBERS)
-    items, count, total = told.get("entities"), _count(told.get("pageCount")), _count(told.get("total"))
+    items = told.get("entities")
+    pages, total = count(told.get("pageCount")), count(told.get("total"))
     if items is None and not (total == 0 or (not told and not first)):
         raise ValueError("it has no entities")
     if not isinstance(items, list | None):
@@ -87,11 +89,7 @@ def _list_page(body: bytes, *, first: bool) -> ListPage:
         refuse_others(body, frozenset(_MEMBERS))
     named = [(text(one.get("id")), text(one.get("name"))) for one in objects(items)]
     entities = [Entity(identity, name) for identity, name in named if identity]
-    return ListPage(entities, len(items or ()) - len(entities), count, total, bool(text(told.get("nextUri"))))
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return ListPage(entities, len(items or ()) - len(entities), pages, total, bool(text(told.get("nextUri"))))
 
 
 class Listing:

@@ -36,6 +36,7 @@ from rollbook.genesys.errors import (
     RequestRefused,
     Unavailable,
 )
+from rollbook.genesys.lenient_json import read_object, words
 from rollbook.genesys.program.settings import Secret, Settings
 
 log = logging.getLogger(__name__)
@@ -313,14 +314,14 @@ class _Request:
 
     def error(self, answer: Answer) -> ApiError:
         """The platform's error with its code, message and correlation id, and what to do."""
-        told = _object(answer.body)
+        told = read_object(answer.body)
         kind = _KINDS.get(answer.status, RequestRefused if answer.status < 500 else Unavailable)
-        said = _text(told.get("message")) or _text(told.get("messageWithParams")) or f"status {answer.status}"
+        said = words(told.get("message")) or words(told.get("messageWithParams")) or f"status {answer.status}"
         return kind(
             self._clean(f"{_one_line(said).rstrip('.')}{self._what_to_do(kind, said)}"),
             status=answer.status,
-            code=_text(told.get("code")),
-            correlation_id=answer.headers.get("inin-correlation-id") or _text(told.get("contextId")),
+            code=words(told.get("code")),
+            correlation_id=answer.headers.get("inin-correlation-id") or words(told.get("contextId")),
             method=self.method,
             path=self.path,
         )
@@ -339,18 +340,6 @@ class _Request:
         return text
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        decoded = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        return {}
-    return decoded if isinstance(decoded, dict) else {}
-
-
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _WORDS else f"{line[:_WORDS]}…"
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None

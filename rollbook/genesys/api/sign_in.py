@@ -6,10 +6,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
-
-import msgspec
 
 from rollbook.genesys.api import retry
 from rollbook.genesys.api.http import Answer, Http, TransportError, Trouble
@@ -22,6 +20,7 @@ from rollbook.genesys.errors import (
     TooSlow,
     Unavailable,
 )
+from rollbook.genesys.lenient_json import read_object, text_or_none
 from rollbook.genesys.program import named_secrets
 from rollbook.genesys.program.settings import Secret, Settings
 
@@ -151,7 +150,7 @@ class SignIn:
         return await self._secret() != former
 
     def _accept(self, answer: Answer) -> bool:
-        told = _object(answer.body)
+        told = read_object(answer.body)
         token = told.get("access_token")
         if not isinstance(token, str) or not token.isprintable() or not token.isascii() or not token:
             return False
@@ -163,23 +162,15 @@ class SignIn:
         return True
 
     def _refusal(self, answer: Answer) -> SignInRefused:
-        told = _object(answer.body)
+        told = read_object(answer.body)
         said = told.get("error_description") or told.get("description") or told.get("message") or "no reason given"
         host = urlsplit(self._url).hostname
         return SignInRefused(
             f"{host} refuses these credentials ({said}); check GENESYSCLOUD_OAUTHCLIENT_ID and"
             " GENESYSCLOUD_OAUTHCLIENT_SECRET, that the client's grant type is Client Credentials, and the region",
             status=answer.status,
-            code=told.get("error") if isinstance(told.get("error"), str) else None,
+            code=text_or_none(told.get("error")),
         )
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    return decoded if isinstance(decoded, dict) else {}
 
 
 def no_answer(

@@ -16,12 +16,13 @@ from rollbook.genesys import ids
 from rollbook.genesys.api import mending
 from rollbook.genesys.api.answers import refuse_others
 from rollbook.genesys.canonical_json import canonical, decode, digest, mend_surrogates
+from rollbook.genesys.lenient_json import as_object, text
 from rollbook.genesys.times import normalize
 
 __all__ = [
     "DetailRow",
     "DetailsPage",
-    "Rows",
+    "LazyRows",
     "content_digest",
     "decode_record",
     "ids_of",
@@ -49,7 +50,7 @@ class DetailRow(msgspec.Struct, frozen=True):
     mended: bool = False
 
 
-class Rows(Sequence[DetailRow]):
+class LazyRows(Sequence[DetailRow]):
     """The rows of a large page, each decoded when it is looked at, and not kept: a page of a job has a thousand.
 
     Looking may raise ValueError, as `row_of` does.
@@ -87,7 +88,7 @@ class DetailsPage(msgspec.Struct, frozen=True):
     bare: bool = False
 
 
-class _Page(msgspec.Struct):
+class PageBody(msgspec.Struct):
     # Everything may be missing: past the last page the body can be `{}` (reference, "End of results").
     conversations: list[msgspec.Raw] | None = None
     totalHits: Any = None
@@ -101,7 +102,7 @@ class _Page(msgspec.Struct):
     status: Any = None
 
 
-_decode_page: Final = msgspec.json.Decoder(_Page).decode
+_decode_page: Final = msgspec.json.Decoder(PageBody).decode
 _MEMBERS: Final = frozenset({"conversations", "totalHits", "cursor", "dataAvailabilityDate", "aggregations"})
 
 
@@ -127,10 +128,10 @@ def parse_results(body: bytes) -> DetailsPage:
     except ValueError:
         page, found = _in_parts(body)
         return _page(page, tuple(sorted(found, key=lambda row: row.conversation_id or "")), body)
-    return _page(page, Rows(sorted(page.conversations or (), key=_about_the_id)), body)
+    return _page(page, LazyRows(sorted(page.conversations or (), key=_about_the_id)), body)
 
 
-def _in_parts(body: bytes) -> tuple[_Page, tuple[DetailRow, ...]]:
+def _in_parts(body: bytes) -> tuple[PageBody, tuple[DetailRow, ...]]:
     """A page of which not every record can be decoded: each by itself, because its neighbours are not to blame."""
     try:
         head, records = mending.cut(body, "conversations")
@@ -176,19 +177,19 @@ def _about_the_id(record: msgspec.Raw) -> bytes:
     return raw[at : at + _ID_LENGTH]
 
 
-def _page(page: _Page, rows: Sequence[DetailRow], body: bytes) -> DetailsPage:
+def _page(page: PageBody, rows: Sequence[DetailRow], body: bytes) -> DetailsPage:
     _refuse_errors(page, rows, body)
     total = page.totalHits
     return DetailsPage(
         rows,
         total if total.__class__ is int else None,
-        page.cursor if isinstance(page.cursor, str) and page.cursor else None,
+        text(page.cursor) or None,
         normalize(page.dataAvailabilityDate),
         page.conversations is None and total is None,
     )
 
 
-def _refuse_errors(page: _Page, rows: Sequence[DetailRow], body: bytes) -> None:
+def _refuse_errors(page: PageBody, rows: Sequence[DetailRow], body: bytes) -> None:
     """Raise ValueError for the body of an error that came with status 200, beside a part of the rows too."""
     failed = page.status.__class__ is int and page.status >= 400
     if failed or page.error or page.errors or page.errorCode or page.errorMessage:
@@ -197,7 +198,7 @@ def _refuse_errors(page: _Page, rows: Sequence[DetailRow], body: bytes) -> None:
         refuse_others(body, _MEMBERS)
 
 
-def _read_page(body: bytes) -> _Page:
+def _read_page(body: bytes) -> PageBody:
     try:
         return _decode_page(body)
     except (ValueError, RecursionError) as error:
@@ -228,7 +229,7 @@ def _decoded(raw: bytes | str) -> dict[str, Any]:
         record = decode(raw)
     except UnicodeDecodeError as error:
         raise ValueError(f"the answer is not UTF-8: {error}") from None
-    return record if isinstance(record, dict) else {}
+    return as_object(record)
 
 
 def decode_record(raw: bytes | str) -> dict[str, Any]:

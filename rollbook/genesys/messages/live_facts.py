@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from rollbook.genesys.lenient_json import as_object, objects, text, texts
 from rollbook.genesys.times import from_epoch_ms, from_text, normalize, to_text
 from rollbook.genesys.topics import MEDIA_TYPES, detail_member, snapshot_media
 
@@ -130,7 +131,7 @@ def _of_detail_event(member: str, body: Mapping[str, Any]) -> LiveFacts:
 
 def _of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
     """A conversation with all its participants; of one medium, their communications lie flat in them (media is it)."""
-    participants = _objects(body.get("participants"))
+    participants = objects(body.get("participants"))
     seen = _Seen({media} if media and participants else set())
     for one in participants:
         seen.participant(one)
@@ -194,7 +195,7 @@ class _Seen:
         flat = "state" in one
         for name, kind in _LISTS:
             if name in one:
-                self._communications(_objects(one[name]), None if flat else kind, asked=asked)
+                self._communications(objects(one[name]), None if flat else kind, asked=asked)
 
     def _communications(self, listed: list[dict[str, Any]], kind: str | None, *, asked: bool) -> None:
         if listed and kind is not None:
@@ -206,7 +207,7 @@ class _Seen:
             if asked and self.direction is None:
                 self.direction = _direction(each.get("direction"))
             if "messages" in each:
-                for message in _objects(each["messages"]):
+                for message in objects(each["messages"]):
                     self._add_times(message)
 
     def _add_times(self, item: Mapping[str, Any]) -> None:
@@ -245,29 +246,20 @@ def _extreme(times: Iterable[object], pick: Callable[[Iterable[str]], str]) -> s
 
 
 def _media(body: Mapping[str, Any]) -> tuple[str, ...]:
-    media = body.get("mediaType")
-    return (media.lower(),) if isinstance(media, str) and media and media.lower() != "unknown" else ()
+    media = text(body.get("mediaType")).lower()
+    return (media,) if media not in ("", "unknown") else ()
 
 
 def _direction(value: object) -> str | None:
-    word = value.lower() if isinstance(value, str) else None
+    word = text(value).lower()
     return word if word in ("inbound", "outbound") else None
 
 
 def _divisions(body: Mapping[str, Any]) -> tuple[str, ...]:
-    listed = body.get("divisionIds")
-    ids = {one for one in (body.get("divisionId"), *(listed if isinstance(listed, list) else ())) if _is_id(one)}
-    return tuple(sorted(ids))
+    ids = {text(body.get("divisionId")), *texts(body.get("divisionIds"))}
+    return tuple(sorted(ids - {""}))
 
 
 def _division_ids(memberships: object) -> set[str]:
-    divisions = (one.get("division") for one in _objects(memberships))
-    return {one["id"] for one in divisions if isinstance(one, dict) and _is_id(one.get("id"))}
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _objects(items: object) -> list[dict[str, Any]]:
-    return [item for item in items if item.__class__ is dict] if items.__class__ is list else []
+    divisions = (as_object(membership.get("division")) for membership in objects(memberships))
+    return {text(division.get("id")) for division in divisions} - {""}

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -42,6 +42,14 @@ def answer(report: object) -> None:
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     sys.stdout.write(json.dumps(report, ensure_ascii=not utf8) + "\n")
     sys.stdout.flush()
+
+
+def show(as_json: bool, report: Callable[[], object], lines: Callable[[], Iterable[str]]) -> None:
+    """What a command found, on standard output: one JSON object, or lines for a person."""
+    if as_json:
+        answer(report())
+    else:
+        click.echo("\n".join(lines()))
 
 
 def end_with(error: RollbookError, *, as_json: bool) -> NoReturn:

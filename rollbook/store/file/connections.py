@@ -9,7 +9,7 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from rollbook.store.file.errors import StoreForeign, StoreUnwritable, owner_of, translate
-from rollbook.store.file.locks import MIGRATION, held, lock_file
+from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
 from rollbook.store.tables import schema
 
@@ -163,7 +163,7 @@ def _look_at_size(path: Path) -> None:
 def _check(connection: sqlite3.Connection, path: Path, journal: str) -> None:
     recognise(connection, path)
     if schema.version_of(connection)[1] < schema.VERSION:
-        with held(lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS):
+        with locked(lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS):
             schema.migrate(connection)
     mode = connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0]
     if mode != journal:

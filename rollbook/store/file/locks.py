@@ -81,13 +81,6 @@ class LockFile:
         pid = struct.unpack("hhqqi4x", fcntl.fcntl(self._fd, fcntl.F_GETLK, asked))[4]
         return f"process {pid}{_command_of(pid)}" if pid > 0 else "another process"
 
-    def still_free(self, span: Range) -> bool:
-        """Whether this process could take `span` (it takes and gives it back)."""
-        if self.try_lock(span, "looking") is None:
-            self.unlock(span)
-            return True
-        return False
-
 
 def _command_of(pid: int) -> str:
     try:
@@ -129,7 +122,7 @@ def window_range(start_ms: int, end_ms: int) -> Range:
 
 
 @contextmanager
-def held(
+def locked(
     lock: LockFile,
     span: Range,
     *,

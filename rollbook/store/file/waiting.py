@@ -39,6 +39,6 @@ class Patience:
             try:
                 return work()
             except sqlite3.OperationalError as error:
-                held = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not held or time.monotonic() >= until or self.hurry.wait(_BREATH):
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() >= until or self.hurry.wait(_BREATH):
                     raise

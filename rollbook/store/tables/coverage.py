@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from rollbook.genesys.times import from_text, to_text
+from rollbook.store.vocabulary import EndReason
 
 # A daemon shows a sign of life every two seconds; after this long without one nobody listens.
 SILENT: Final = timedelta(seconds=30)
@@ -71,7 +72,7 @@ def alive(connection: sqlite3.Connection, spans: Iterable[int], at: str) -> None
     )
 
 
-def heard(connection: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> None:
+def note_call(connection: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> None:
     """A function was called by events at `at`: its span goes on; or begins, if none had come for too long."""
     standing = connection.execute(
         "SELECT coverage_id, alive_at FROM coverage WHERE ended_at IS NULL AND source = ? AND scope = ?"
@@ -83,7 +84,7 @@ def heard(connection: sqlite3.Connection, source: str, scope: str, topics: Seque
     elif from_text(at) - from_text(standing[1]) <= SILENT_FUNCTION:
         alive(connection, [standing[0]], at)
     else:
-        end(connection, standing[0], standing[1], "no events")
+        end(connection, standing[0], standing[1], EndReason.NO_EVENTS)
         begin(connection, source, scope, topics, at)
 
 
@@ -99,9 +100,8 @@ def close_stale(connection: sqlite3.Connection, now: str) -> int:
     now: API text. A sign of life after it is of a clock that has been set back since.
     """
     cursor = connection.execute(
-        "UPDATE coverage SET ended_at = max(min(alive_at, ?), started_at), end_reason = 'killed'"
-        " WHERE ended_at IS NULL",
-        (now,),
+        "UPDATE coverage SET ended_at = max(min(alive_at, ?), started_at), end_reason = ? WHERE ended_at IS NULL",
+        (now, EndReason.KILLED),
     )
     return cursor.rowcount
 

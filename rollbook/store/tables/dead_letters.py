@@ -28,7 +28,7 @@ def listed(connection: sqlite3.Connection, source: str | None, limit: int) -> li
     return [Letter(*row) for row in connection.execute(query, (source, limit))]
 
 
-def one(connection: sqlite3.Connection, number: int) -> Letter | None:
+def find(connection: sqlite3.Connection, number: int) -> Letter | None:
     """The letter of that id."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM dead_letters WHERE dead_letter_id = ?", (number,)).fetchone()
     return Letter(*row) if row else None

@@ -16,14 +16,15 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from rollbook.genesys.messages.live_facts import LiveFacts, believed
-from rollbook.genesys.messages.notification import Observation
+from rollbook.genesys.messages.notification import Notification
 from rollbook.genesys.times import from_text, to_text
+from rollbook.store.vocabulary import Provenance
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
-class Heard:
+class LiveFactsOf:
     """What a batch of events says of one conversation."""
 
     first_seen_at: str
@@ -49,7 +50,7 @@ class Heard:
             self.division_ids = self.division_ids.union(facts.division_ids)
 
 
-class Known(NamedTuple):
+class StoredPicture(NamedTuple):
     """What the store says of a conversation before a batch of events is added."""
 
     conversation_start: str | None
@@ -91,14 +92,14 @@ def greatest(a: str | None, b: str | None) -> str | None:
     return b if a is None else a if b is None else max(a, b)
 
 
-def gather(observations: list[Observation]) -> dict[str, Heard]:
+def gather(notifications: list[Notification]) -> dict[str, LiveFactsOf]:
     """What a batch says, conversation by conversation."""
-    heard: dict[str, Heard] = {}
-    for event in observations:
+    heard: dict[str, LiveFactsOf] = {}
+    for event in notifications:
         if event.conversation_id is not None and event.facts is not None:
             entry = heard.get(event.conversation_id)
             if entry is None:
-                entry = heard[event.conversation_id] = Heard(event.received_at)
+                entry = heard[event.conversation_id] = LiveFactsOf(event.received_at)
             entry.add(event.facts, event.received_at)
     return heard
 
@@ -127,7 +128,7 @@ def _write_members(members: frozenset[str]) -> str:
     return _encode(sorted(members)).decode()
 
 
-def first(heard: Heard) -> tuple[Any, ...]:
+def first(heard: LiveFactsOf) -> tuple[Any, ...]:
     """The values of `COLUMNS` for a conversation that the store did not know."""
     return (
         heard.started_at,
@@ -135,7 +136,7 @@ def first(heard: Heard) -> tuple[Any, ...]:
         heard.direction,
         _listed(heard.media_types),
         _listed(heard.division_ids),
-        "live",
+        Provenance.LIVE,
         heard.ended_at,
         heard.last_at,
         0,
@@ -151,7 +152,7 @@ def shown_by(read_at: str | None, lag: timedelta) -> str:
     return to_text(from_text(read_at) - lag) if read_at and lag else read_at or ""
 
 
-def merge(known: Known, heard: Heard, lag: timedelta = timedelta(0)) -> tuple[Any, ...] | None:
+def merge(known: StoredPicture, heard: LiveFactsOf, lag: timedelta = timedelta(0)) -> tuple[Any, ...] | None:
     """The values of `COLUMNS` after `heard`; None if it says nothing new. lag: as `shown_by` takes it."""
     heard_end = greatest(known.heard_end, heard.ended_at)
     last_heard = greatest(known.last_heard, heard.last_at)
@@ -181,7 +182,7 @@ def merge(known: Known, heard: Heard, lag: timedelta = timedelta(0)) -> tuple[An
     return None if after == before else after
 
 
-def _beside_details(known: Known, heard_end: str | None, last_heard: str | None, shown: str) -> tuple[Any, ...]:
+def _beside_details(known: StoredPicture, heard_end: str | None, last_heard: str | None, shown: str) -> tuple[Any, ...]:
     """Details stand: an event may add an end that the read cannot show, and ask for another look. Nothing else."""
     end = known.conversation_end
     # An end that stands and is later than the read was itself heard: a later one replaces it, so that order does not
@@ -191,7 +192,7 @@ def _beside_details(known: Known, heard_end: str | None, last_heard: str | None,
     later = last_heard is not None and last_heard > shown
     # Somebody speaks on it after all: it is neither stuck nor gone.
     followed = None if later and last_heard != known.last_heard else known.followed
-    provenance = "both" if known.provenance == "reconciled" else known.provenance
+    provenance = Provenance.BOTH if known.provenance == Provenance.RECONCILED else known.provenance
     return (
         known.conversation_start,
         end,
