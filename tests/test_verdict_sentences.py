@@ -19,7 +19,7 @@ from reconcile import window
 from reconcile.due import plan
 from reconcile.due.rounds import Round, run_due
 from reconcile.reading import job_proof, jobs, reader, resume, scan
-from reconcile.run import by_id, runner
+from reconcile.run import by_id, follow_up, runner
 from reconcile.run.options import RunTask
 from reconcile.run.runner import run
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, Unavailable
@@ -613,7 +613,7 @@ FIGURES: Final[Mapping[str, bool]] = {
     "six hours or more": timedelta(hours=6) == jobs.WORTH_A_JOB,
     "two answers, ten minutes apart": timedelta(minutes=10) == by_id.APART,
     "open for 30 days": Settings().stuck_after == timedelta(days=30),
-    "asked for once a day": timedelta(days=1) == by_id.NOW_AND_THEN,
+    "asked for once a day": timedelta(days=1) == follow_up.NOW_AND_THEN,
     "After twelve hours": timedelta(hours=12) == resume.KEPT,
 }
 
