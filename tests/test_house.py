@@ -122,6 +122,17 @@ def test_imports_go_downwards_only(room: str) -> None:
             assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
+def test_the_rooms_of_reconcile_import_downwards_only() -> None:
+    """Reading knows no runs, a run does not know why it is due, and the values below them know no room at all."""
+    floors = ["reconcile/reading", "reconcile/run", "reconcile/due", "reconcile/commands"]
+    values = ["window", "patience", "causes", "report"]
+    for place, room in enumerate(floors):
+        for path in [*modules(room), *((ROOT / f"reconcile/{name}.py") for name in values if room == floors[0])]:
+            above = floors if path.parent.name == "reconcile" else floors[place + 1 :]
+            wrong = {module for module in imports(path) if any(belongs(module, other) for other in above)}
+            assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
 def test_the_simulator_shares_nothing_with_the_product() -> None:
     """It imports nothing of ours, so that it cannot share our mistakes; and only what shows or tests imports it."""
     for path in modules("rollbook/simulator"):

@@ -347,8 +347,8 @@ words = lambda: Path("/proc/self/status").read_text().split()
 peak = lambda: int(words()[words().index("VmHWM:") + 1]) >> 10
 atexit.register(lambda: print(f"peak {peak()}", file=sys.stderr))
 sys.argv[0] = "rollbook"
-import rollbook
-rollbook.main()
+from rollbook import commands
+commands.main()
 """
 MOST = 250
 
