@@ -75,7 +75,7 @@ def step(connection: sqlite3.Connection, after: str, lag: timedelta = timedelta(
     lag: how far the platform's index may be behind its events.
     """
     ids = [row[0] for row in connection.execute(_IDS, (after, BATCH))]
-    before, events = _standing(connection, ids), _heard(connection, ids)
+    before, events = _stored(connection, ids), _live_facts(connection, ids)
     corrected: set[str] = set()
     children = child_rows.child_rows()
     for conversation_id in ids:
@@ -99,7 +99,7 @@ def _marks(ids: Sequence[str]) -> str:
     return f"({', '.join('?' * len(ids))})"
 
 
-def _standing(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tuple[_Kept, _Derived]]:
+def _stored(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tuple[_Kept, _Derived]]:
     query = (
         f"SELECT conversation_id, {', '.join(_Kept._fields)}, {', '.join(_Derived._fields)} FROM conversations"
         f" WHERE conversation_id IN {_marks(ids)}"
@@ -108,7 +108,7 @@ def _standing(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, t
     return {row[0]: (_Kept(*row[1:kept]), _Derived(*row[kept:])) for row in connection.execute(query, ids)}
 
 
-def _heard(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
+def _live_facts(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
     """The facts that the events tell of each conversation."""
     found: dict[str, LiveFactsOf] = {}
     query = f"SELECT conversation_id, topic, body, received_at FROM events WHERE conversation_id IN {_marks(ids)}"
