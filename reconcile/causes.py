@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.times import to_text
 from rollbook.store.tables.coverage import FUNCTION, Span, is_silent
+from rollbook.store.vocabulary import EndReason, GapKind
 
 Cause = Literal[
     "not running", "disconnected", "channel lost", "topic rejected", "not heard by this transport", "unknown"
@@ -22,34 +24,34 @@ Cause = Literal[
 
 # Why a span of coverage ended → why what came after it was not heard.
 _OF_END: Final[Mapping[str, Cause]] = {
-    "stopped": "not running",
-    "killed": "not running",
-    "disconnected": "disconnected",
-    "channel lost": "channel lost",
-    "topics lost": "channel lost",
-    "topics let go": "not heard by this transport",
-    "no events": "not heard by this transport",
-    "topic rejected": "topic rejected",
-    "rolled over": "disconnected",
-    "queue full": "disconnected",
+    EndReason.STOPPED: "not running",
+    EndReason.KILLED: "not running",
+    EndReason.DISCONNECTED: "disconnected",
+    EndReason.CHANNEL_LOST: "channel lost",
+    EndReason.TOPICS_LOST: "channel lost",
+    EndReason.TOPICS_LET_GO: "not heard by this transport",
+    EndReason.NO_EVENTS: "not heard by this transport",
+    EndReason.TOPIC_REJECTED: "topic rejected",
+    EndReason.ROLLED_OVER: "disconnected",
+    EndReason.QUEUE_FULL: "disconnected",
 }
 _FAR: Final = "9"
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """What of a conversation must have been heard: from when to when, and whose topics could have carried it."""
+class Lifetime:
+    """The time in which capture should have received a conversation, and the entities whose topics could carry it."""
 
     start: str
     end: str
     entities: frozenset[str]
 
 
-def life_of(row: DetailRow, kind: str, *, now: str) -> Life:
+def life_of(row: DetailRow, kind: str, *, now: str) -> Lifetime:
     """The life of a conversation as its details tell it. kind "changed": only its end was not heard."""
     end = row.end or now
-    start = end if kind == "changed" else (row.start or end)
-    return Life(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
+    start = end if kind == GapKind.CHANGED else (row.start or end)
+    return Lifetime(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
 
 
 # Their segments name a queue too, but it is the queue's own participants that bring a conversation onto its topic.
@@ -72,7 +74,7 @@ def _entities(conversation_id: str | None, record: Mapping[str, Any]) -> Iterabl
 
 
 def _dicts(items: object) -> Iterable[dict[str, Any]]:
-    return (one for one in items if isinstance(one, dict)) if isinstance(items, list) else ()
+    return (item for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
 
 
 # The words of a topic's name that an id follows.
@@ -90,7 +92,9 @@ def _named(topic: str) -> Iterable[str]:
 def as_known(spans: Iterable[Span], now: datetime) -> list[Span]:
     """Spans whose process has died without a word, ended at their last sign of life."""
     return [
-        span._replace(ended_at=span.alive_at, end_reason="no events" if span.scope == FUNCTION else "killed")
+        span._replace(
+            ended_at=span.alive_at, end_reason=EndReason.NO_EVENTS if span.scope == FUNCTION else EndReason.KILLED
+        )
         if is_silent(span, now)
         else span
         for span in spans
@@ -99,7 +103,7 @@ def as_known(spans: Iterable[Span], now: datetime) -> list[Span]:
 
 @dataclass(slots=True)
 class Listening:
-    """What was listened to over a stretch of time, ready to be asked about many conversations.
+    """Coverage over a stretch of time, ready to be asked about many conversations.
 
     spans: those that touch the stretch, in order of their start. rejected: topics that the platform refuses.
     """
@@ -110,16 +114,16 @@ class Listening:
     _refused: frozenset[str] = field(init=False, default=frozenset())
 
     def __post_init__(self) -> None:
-        self._refused = frozenset(one for topic in self.rejected for one in _named(topic)) - {"*"}
+        self._refused = frozenset(name for topic in self.rejected for name in _named(topic)) - {"*"}
 
-    def cause(self, life: Life) -> Cause:
+    def cause(self, life: Lifetime) -> Cause:
         """Why a conversation with this life was not heard, or not to its end."""
         # Made for the first that is asked about: mostly nothing was missed, and thousands of topics take a while.
         index = self._of_entity = self._of_entity or self._indexed()
         able = [
             self.spans[position]
             for position in sorted(
-                {one for name in ("*", *life.entities) for heard in index.get(name, ()) for one in heard}
+                {number for name in ("*", *life.entities) for numbers in index.get(name, ()) for number in numbers}
             )
         ]
         if hole := _hole(able, life):
@@ -140,17 +144,17 @@ class Listening:
         for position, span in enumerate(self.spans):
             if span.topics not in sets:
                 sets[span.topics] = []
-                for entity in {one for topic in span.topics for one in _named(topic)}:
+                for entity in {name for topic in span.topics for name in _named(topic)}:
                     index[entity].append(sets[span.topics])
             sets[span.topics].append(position)
         return index
 
 
-def _touches(spans: Sequence[Span], life: Life) -> bool:
+def _touches(spans: Sequence[Span], life: Lifetime) -> bool:
     return any(span.started_at <= life.end and (span.ended_at or _FAR) >= life.start for span in spans)
 
 
-def _hole(spans: Sequence[Span], life: Life) -> Cause | None:
+def _hole(spans: Sequence[Span], life: Lifetime) -> Cause | None:
     """Why the first hole in a life was there, in the word of the span before it; None if there was none to explain.
 
     spans: in order of their start.
@@ -174,6 +178,12 @@ def _word(end_reason: str | None) -> Cause:
     return _OF_END.get(end_reason or "", "unknown")
 
 
-def explain(life: Life, spans: Sequence[Span], rejected: Iterable[str] = ()) -> Cause:
+def explain(life: Lifetime, spans: Sequence[Span], rejected: Iterable[str] = ()) -> Cause:
     """`Listening.cause` for a single conversation."""
     return Listening(spans, rejected).cause(life)
+
+
+def explainer(listening: Listening, now: datetime) -> Callable[[DetailRow, str], str]:
+    """The cause of a gap, from the details that show it."""
+    at = to_text(now)
+    return lambda row, kind: listening.cause(life_of(row, kind, now=at))

@@ -27,10 +27,10 @@ from organisation import START, Clock, Organisation, Record, at
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.run.runner import reconcile_window
-from rollbook.genesys.api.client import Entity, Job
+from rollbook.genesys.api.client import DetailsJob, Entity
 from rollbook.genesys.errors import ApiError, RollbookError, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
-from rollbook.genesys.messages.notification import LiveFacts, Observation
+from rollbook.genesys.messages.notification import LiveFacts, Notification
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.simulator import Simulator
@@ -190,9 +190,9 @@ class Liar(Organisation):
         self._jobs[job] = {**body, "rows": self._matching(body), "watermark": self.watermark}
         return job
 
-    async def job(self, job_id: str, **_: Any) -> Job:
+    async def job(self, job_id: str, **_: Any) -> DetailsJob:
         """Its state."""
-        return Job(job_id, "FULFILLED", None)
+        return DetailsJob(job_id, "FULFILLED", None)
 
     async def job_results(
         self, job_id: str, cursor: str | None = None, size: int | None = None, tries: int | None = None, **_: Any
@@ -289,7 +289,7 @@ class Scene:
         """Live capture hears of a conversation. minute: of the event; received: when it came."""
         body = json.dumps([conversation_id, started, ended, minute]).encode()
         last = max(time for time in (started, ended, minute) if time is not None)
-        observation = Observation(
+        observation = Notification(
             topic="v2.routing.queues.q1.conversations",
             body=body,
             identity=hashlib.blake2b(body, digest_size=16).digest(),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rollbook.genesys.api.client import Entity, Job
+from rollbook.genesys.api.client import DetailsJob, Entity
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
@@ -167,9 +167,9 @@ class Organisation:
         self._jobs["job"] = body
         return "job"
 
-    async def job(self, job_id: str) -> Job:
+    async def job(self, job_id: str) -> DetailsJob:
         """Its state."""
-        return Job(job_id, "FULFILLED", None)
+        return DetailsJob(job_id, "FULFILLED", None)
 
     async def job_results(self, job_id: str, cursor: str | None = None) -> DetailsPage:
         """A page of its rows."""

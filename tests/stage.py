@@ -19,7 +19,7 @@ from aiohttp import WSMsgType, web
 from realtime.storing.inbox import Inbox
 from realtime.websocket.channel_states import Timings
 from realtime.websocket.supervisor import Supervisor
-from rollbook.genesys.api.client import Channel, Entity, TopicState
+from rollbook.genesys.api.client import Entity, NotificationChannel, TopicState
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.topics import expand, template_of
@@ -179,22 +179,22 @@ class Stage:
     async def users(self) -> list[Entity]:
         return []
 
-    async def channels(self) -> list[Channel]:
+    async def channels(self) -> list[NotificationChannel]:
         self.requests.append(("channels", 0))
         return [self._channel(name) for name in [*self.topics, *(f"other-{n}" for n in range(self.others))]]
 
-    def _channel(self, name: str) -> Channel:
+    def _channel(self, name: str) -> NotificationChannel:
         address = f"ws://127.0.0.1:{self._port}/channels/{name}"
         expires = (now() + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        return Channel(id=Secret(name), connect_uri=Secret(address), expires=expires)
+        return NotificationChannel(id=Secret(name), connect_uri=Secret(address), expires=expires)
 
-    async def create_channel(self) -> Channel:
+    async def create_channel(self) -> NotificationChannel:
         self.requests.append(("create", 0))
         name = f"streaming-{len(self.topics)}"
         self.topics[name] = set()
         return self._channel(name)
 
-    async def subscriptions(self, channel: Channel) -> list[str]:
+    async def subscriptions(self, channel: NotificationChannel) -> list[str]:
         self.requests.append(("look", 0))
         topics = self.topics.get(channel.id.reveal())
         if topics is None:
@@ -202,13 +202,13 @@ class Stage:
         return sorted(topics)
 
     async def replace_subscriptions(
-        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
+        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
     ) -> list[TopicState]:
         self.topics[channel.id.reveal()] = set()
         return await self.add_subscriptions(channel, topics, ignore_errors=ignore_errors)
 
     async def add_subscriptions(
-        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
+        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
     ) -> list[TopicState]:
         self.requests.append(("subscribe", len(topics)))
         known = self.topics.get(channel.id.reveal())

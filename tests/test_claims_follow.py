@@ -12,7 +12,7 @@ from liar import EMPTY, Lie, Scene, scene_at, stopped
 
 from organisation import START, WINDOW, at, ended, record
 from rollbook.genesys.errors import NotFound, RequestRefused
-from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.times import Interval, to_text
 
 DAY = 1440.0
@@ -385,7 +385,7 @@ async def test_capture_and_the_list_may_spell_an_id_in_two_ways(tmp_path: Path) 
         event = {"id": known.upper(), "participants": [participant]}
         frame = json.dumps({"topicName": "v2.routing.queues.q1.conversations", "eventBody": event})
         observation = parse_frame(frame, source="websocket", received_at=at(21))
-        assert isinstance(observation, Observation)
+        assert isinstance(observation, Notification)
         scene.book.record([observation]).result(10)
         scene.org.each_lookup = lambda ids, honest: {"conversations": [scene.org.truth[known]] if ids else []}
         await scene.by_hand(WINDOW)

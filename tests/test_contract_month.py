@@ -18,12 +18,12 @@ from reconcile.due.rounds import AT_ONCE, Round, run_due
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import Unavailable
-from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.simulator.faults.script import Fault
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 from rollbook.store.book import Book
 from whole import assert_rows_are
 
@@ -82,7 +82,7 @@ class Month:
         simulator = self.simulator
         now = simulator.now()
         simulator.world.grow(now)
-        lives = simulator.world.lives
+        lives = simulator.world.conversations
         for life in lives[self.seen :]:
             for at in {life.changes[0], life.changes[len(life.changes) // 2], life.changes[-1]}:
                 heapq.heappush(self.coming, (at, life.id))
@@ -98,14 +98,14 @@ class Month:
             for at in range(0, len(heard), 500):
                 self.book.record(heard[at : at + 500]).result()
 
-    def _heard(self, now: datetime) -> Iterator[Observation]:
+    def _heard(self, now: datetime) -> Iterator[Notification]:
         while self.coming and self.coming[0][0] <= now:
             at, one = heapq.heappop(self.coming)
             life = self.simulator.world.by_id.get(one)
             frame = snapshot(life.record, at) if life is not None else None
             if frame is not None:
                 found = parse_frame(frame, source="websocket", received_at=to_text(at))
-                assert isinstance(found, Observation)
+                assert isinstance(found, Notification)
                 yield found
 
     async def look(self) -> None:
@@ -121,7 +121,7 @@ class Month:
     def drop(self, days: Interval) -> None:
         """Let the organisation forget how it had written what started then: it writes it again when it is asked."""
         for life in self.simulator.world.between(days.start, days.end):
-            life._told = None
+            life._history = None
             life._forget()
 
     def forget(self, number: int) -> None:
@@ -162,7 +162,7 @@ async def test_a_month_ends_settled_and_true(tmp_path: Path) -> None:
         per_hour=CONVERSATIONS / DAYS / 24,
         rate_limit=10_000_000,
         faults=trouble,
-        job_rules=Rules(seconds=0.0),
+        job_rules=JobRules(seconds=0.0),
     )
     async with simulator:
         settings = load(

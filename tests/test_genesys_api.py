@@ -20,7 +20,16 @@ import httpx
 import pytest
 from aiohttp import web
 
-from rollbook.genesys.api.client import Api, AvailableTopic, Channel, Entity, Job, Organization, TopicState, counting
+from rollbook.genesys.api.client import (
+    Api,
+    AvailableTopic,
+    DetailsJob,
+    Entity,
+    NotificationChannel,
+    Organization,
+    TopicState,
+    counting,
+)
 from rollbook.genesys.api.http import Limits
 from rollbook.genesys.errors import (
     ApiError,
@@ -659,7 +668,7 @@ async def test_a_job_from_its_creation_to_its_last_page(api: Api, platform: Plat
     )
     job = await api.create_job({"interval": "a/b"})
     assert job == "j/1"
-    assert await api.job(job) == Job("j/1", "FAILED", "why")
+    assert await api.job(job) == DetailsJob("j/1", "FAILED", "why")
     assert (await api.job_results(job)).cursor == "next"
     assert (await api.job_results(job, "next", page_size=10)).cursor is None
     await api.cancel_job(job)
@@ -746,7 +755,9 @@ async def test_how_often_is_asked_in_place_may_be_said(api: Api, platform: Platf
 
 # Channels
 
-CHANNEL = Channel(Secret("streaming-0-abc"), Secret("wss://streaming.example.com/channels/streaming-0-abc"), "")
+CHANNEL = NotificationChannel(
+    Secret("streaming-0-abc"), Secret("wss://streaming.example.com/channels/streaming-0-abc"), ""
+)
 
 
 async def test_a_channel_shows_itself_nowhere(api: Api, platform: Platform) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rollbook.genesys.messages.notification import (
     Control,
     Heartbeat,
-    Observation,
+    Notification,
     Pong,
     Reply,
     SocketClosing,
@@ -38,15 +38,15 @@ junk = st.recursive(
 )
 
 
-def read(frame: str | bytes) -> Observation | Unreadable | Control:
+def read(frame: str | bytes) -> Notification | Unreadable | Control:
     """A frame of the socket."""
     return parse_frame(frame, source="websocket", received_at=AT)
 
 
-def event(topic: object, body: object, **more: object) -> Observation:
+def event(topic: object, body: object, **more: object) -> Notification:
     """The observation of an event."""
     found = read(json.dumps({"topicName": topic, "version": "2", "eventBody": body} | more))
-    assert isinstance(found, Observation)
+    assert isinstance(found, Notification)
     return found
 
 
@@ -57,7 +57,7 @@ def test_every_example_is_an_event(name: str) -> None:
     """The whole eventBody is kept, and the event stands under its full topic."""
     message = MESSAGES[name]
     found = read(json.dumps(message))
-    assert isinstance(found, Observation)
+    assert isinstance(found, Notification)
     assert found.topic == message["topicName"]
     assert json.loads(found.body) == message["eventBody"]
     assert (found.source, found.received_at, len(found.identity)) == ("websocket", AT, 16)
@@ -67,7 +67,7 @@ def test_the_body_is_kept_byte_for_byte() -> None:
     """Spaces, escapes and number formats of the eventBody are the platform's."""
     body = b'{ "id" : "c1",\n "n": 1.50, "t": "\\u00e9" }'
     found = read(b'{"topicName":"' + QUEUE_TOPIC.encode() + b'", "eventBody":' + body + b"}")
-    assert isinstance(found, Observation)
+    assert isinstance(found, Notification)
     assert found.body == body
 
 
@@ -144,9 +144,9 @@ def test_what_cannot_be_understood_is_kept_with_its_reason(frame: str | bytes, w
 def test_any_bytes_are_something(frame: bytes | str) -> None:
     """No frame raises; what is no JSON object is unreadable."""
     found = read(frame)
-    assert isinstance(found, Unreadable | Observation | Control)
+    assert isinstance(found, Unreadable | Notification | Control)
     if isinstance(found, Unreadable):
-        assert isinstance(parse_envelope(found.payload, source="sqs", received_at=AT), Unreadable | Observation)
+        assert isinstance(parse_envelope(found.payload, source="sqs", received_at=AT), Unreadable | Notification)
 
 
 @given(junk)
@@ -217,7 +217,7 @@ def test_identity_is_topic_and_content(one: Any, other: Any) -> None:
             {"metadata": {"CorrelationId": "2"}, "eventBody": one, "topicName": "v2.a"}, sort_keys=True, indent=1
         )
     )
-    assert isinstance(again, Observation)
+    assert isinstance(again, Notification)
     assert again.identity == first.identity
     assert event("v2.b", one).identity != first.identity
     bridged = parse_envelope(
@@ -225,7 +225,7 @@ def test_identity_is_topic_and_content(one: Any, other: Any) -> None:
         source="eventbridge",
         received_at="2026-08-03T16:00:00.000Z",
     )
-    assert isinstance(bridged, Observation)
+    assert isinstance(bridged, Notification)
     assert bridged.identity == first.identity
     assert event("v2.a", [one, other]).identity != first.identity
 
@@ -236,8 +236,8 @@ def test_the_same_event_comes_over_either_transport() -> None:
     for frame, envelope in zip(FRAMES, ENVELOPES, strict=True):
         heard = read(frame)
         bridged = parse_envelope(envelope, source="eventbridge", received_at=AT)
-        assert isinstance(heard, Observation)
-        assert isinstance(bridged, Observation)
+        assert isinstance(heard, Notification)
+        assert isinstance(bridged, Notification)
         assert (bridged.topic, bridged.identity, bridged.conversation_id, bridged.event_time, bridged.facts) == (
             heard.topic,
             heard.identity,
@@ -251,7 +251,7 @@ def test_an_envelope_may_be_its_detail_alone() -> None:
     """An input transformer can pass on only that."""
     whole = json.loads(ENVELOPES[0])
     found = parse_envelope(json.dumps(whole["detail"]).encode(), source="sqs", received_at=AT)
-    assert isinstance(found, Observation)
+    assert isinstance(found, Notification)
     assert found.conversation_id == CONVERSATION
 
 
@@ -271,7 +271,7 @@ def test_an_unknown_topic_is_an_event() -> None:
     assert event("v2.brand.new", [1]).facts is None
     assert event("v2.brand.new", {"conversationId": "c9"}).conversation_id == "c9"
     empty = read('{"topicName":"v2.brand.new"}')
-    assert isinstance(empty, Observation)
+    assert isinstance(empty, Notification)
     assert empty.body == b"null"
 
 
@@ -332,7 +332,7 @@ def test_an_id_in_capitals_is_the_same_conversation() -> None:
 def test_half_an_emoji_is_still_an_event() -> None:
     """A text that was cut within a surrogate pair spoils no notification."""
     found = read('{"topicName":"v2.x","eventBody":{"conversationId":"c","name":"Ann \\ud83d"}}')
-    assert isinstance(found, Observation)
+    assert isinstance(found, Notification)
     assert json.loads(found.body)["name"] == "Ann \ufffd"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from realtime.storing.store_frames import OTHER, TEMPLATES, Stored
-from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
+from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.store.book import Book
 from tests.stage import Stage, capture, snapshot, topic
 
@@ -73,11 +73,11 @@ def test_wrong_types_in_every_field_are_stored(tmp_path: Path) -> None:
     """Thousands of events, each with one field that is not what it should be: all are stored, as events or letters."""
     book = Book.open(tmp_path / "rollbook.db")
     try:
-        batch: list[Observation | Unreadable] = []
+        batch: list[Notification | Unreadable] = []
         seen = 0
         for frame in spoiled():
             found = parse_frame(frame, source="websocket", received_at=AT)
-            if isinstance(found, Observation | Unreadable):
+            if isinstance(found, Notification | Unreadable):
                 batch.append(found)
                 seen += 1
             if len(batch) == 500:
@@ -176,7 +176,7 @@ def test_words_that_are_too_long_are_not_remembered(tmp_path: Path) -> None:
             body = {"conversationId": f"c{number}", "mediaType": f"{number}" + "m" * 500_000}
             frame = json.dumps({"topicName": "v2.conversations.x.y", "eventBody": body})
             found = parse_frame(frame, source="websocket", received_at=AT)
-            assert isinstance(found, Observation)
+            assert isinstance(found, Notification)
             book.record([found]).result()
         used, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()

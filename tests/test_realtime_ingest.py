@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from realtime.commands.dead_letters import dead_letters
 from realtime.commands.ingest import _unpacked, ingest
-from rollbook.genesys.messages.notification import Observation, Unreadable
+from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.messages.payloads import parse_all, parse_stream, pieces
 from rollbook.store.book import Book
 from tests.aws import Aws, aws, aws_server
@@ -204,7 +204,7 @@ def test_letters_of_every_source_can_be_tried_again(capsys: pytest.CaptureFixtur
     notification = parse_frame(
         json.dumps(EVENTS[1]["detail"]), source="websocket", received_at="2026-08-03T14:00:00.000Z"
     )
-    assert isinstance(notification, Observation)
+    assert isinstance(notification, Notification)
     with Book.open("a.db") as book:
         at = "2026-08-03T14:00:00.000Z"
         letter = Unreadable("websocket", frame.encode(), "why not", at)
@@ -262,7 +262,7 @@ def test_an_event_that_lost_its_end_takes_no_other_with_it(cut: int) -> None:
     tight = [json.dumps(event, separators=(",", ":")) for event in EVENTS[:3]]
     for payload in ("\n".join([tight[0][:cut], *tight[1:]]), "".join([tight[0][:cut], *tight[1:]])):
         parsed = parse_all(payload.encode(), source="sqs", received_at="2026-08-03T14:00:00.000Z")
-        topics = [item.topic for item in parsed if isinstance(item, Observation)]
+        topics = [item.topic for item in parsed if isinstance(item, Notification)]
         assert topics == [event["detail"]["topicName"] for event in EVENTS[1:3]]
         assert len(parsed) >= 3
 
@@ -326,13 +326,13 @@ def test_what_can_be_read_of_a_message_is_kept_beside_one_dead_letter(message: b
     good = [json.dumps(event, separators=(",", ":")).encode() for event in EVENTS[:2]]
     payload = b"\n".join([good[0], message, good[1]])
     found = parse_all(payload, source="sqs", received_at="2026-08-03T14:00:00.000Z", once="m1")
-    topics = [item.topic for item in found if isinstance(item, Observation)]
+    topics = [item.topic for item in found if isinstance(item, Notification)]
     assert topics == [event["detail"]["topicName"] for event in EVENTS[:2]]
     (letter,) = [item for item in found if isinstance(item, Unreadable)]
     assert letter.payload == payload or letter.payload.translate(None, BETWEEN) == message.translate(None, BETWEEN)
     assert letter.once == "m1"
     again = parse_all(letter.payload, source="sqs", received_at="2026-08-03T14:00:00.000Z")
-    assert {item.topic for item in again if isinstance(item, Observation)} <= set(topics)
+    assert {item.topic for item in again if isinstance(item, Notification)} <= set(topics)
 
 
 def test_two_halves_never_make_an_event() -> None:
@@ -341,7 +341,7 @@ def test_two_halves_never_make_an_event() -> None:
     payload = f'{{"topicName":"v2.made.up","eventBody":\n{good}\n{{"a":1}}}}'.encode()
     for letter in _letters(payload):
         found = parse_all(letter, source="sqs", received_at="2026-08-03T14:00:00.000Z")
-        assert "v2.made.up" not in [item.topic for item in found if isinstance(item, Observation)]
+        assert "v2.made.up" not in [item.topic for item in found if isinstance(item, Notification)]
 
 
 LINES_OF_RUBBISH = [
@@ -365,7 +365,7 @@ def test_a_line_that_cannot_be_read_is_one_dead_letter(size: int) -> None:
     chunks = (stream[at : at + size] for at in range(0, len(stream), size))
     found = [item for _, item in parse_stream(chunks, source="eventbridge", now=lambda: "2026-08-03T14:00:00.000Z")]
     assert [item.payload for item in found if isinstance(item, Unreadable)] == LINES_OF_RUBBISH
-    assert sum(isinstance(item, Observation) for item in found) == len(LINES_OF_RUBBISH)
+    assert sum(isinstance(item, Notification) for item in found) == len(LINES_OF_RUBBISH)
 
 
 BOMBS = {"blanks": b" ", "rubbish": b"x", "a text": b"a", "lists": b"["}

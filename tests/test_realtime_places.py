@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import pytest
 
 from realtime.websocket.client_channels import ChannelPlaces
-from rollbook.genesys.api.client import Channel
+from rollbook.genesys.api.client import NotificationChannel
 from rollbook.genesys.program.settings import Secret
 
 NOW = "2026-08-03T12:00:00.000Z"
 LATER = "2026-08-04T11:00:00.000Z"
 
 
-def channel(name: str) -> Channel:
-    return Channel(Secret(name), Secret(f"ws://{name}"), "2026-08-04T12:00:00.000Z")
+def channel(name: str) -> NotificationChannel:
+    return NotificationChannel(Secret(name), Secret(f"ws://{name}"), "2026-08-04T12:00:00.000Z")
 
 
 def look(places: ChannelPlaces, named: Sequence[str], unnamed: int, *, coming: int = 0, now: str = NOW) -> None:
@@ -93,5 +93,5 @@ def test_the_next_run_is_told_of_all() -> None:
     """Until when each channel lives is kept, those of earlier runs and prolonged ones included."""
     places = ChannelPlaces([LATER])
     places.made(channel("a"))
-    places.prolonged(Channel(Secret("a"), Secret(""), "2026-08-05T00:00:00.000Z"))
+    places.prolonged(NotificationChannel(Secret("a"), Secret(""), "2026-08-05T00:00:00.000Z"))
     assert places.until() == [LATER, "2026-08-05T00:00:00.000Z"]

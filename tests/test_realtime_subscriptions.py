@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from realtime.websocket.subscriptions import MOST_REQUESTS, SubscribedTopics, ask
-from rollbook.genesys.api.client import Channel, TopicState
+from rollbook.genesys.api.client import NotificationChannel, TopicState
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.topics import expand
 
-CHANNEL = Channel(Secret("c"), Secret("ws://c"), "")
+CHANNEL = NotificationChannel(Secret("c"), Secret("ws://c"), "")
 
 
 class Api:
@@ -24,13 +24,13 @@ class Api:
         self.requests = 0
 
     async def replace_subscriptions(
-        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool
+        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool
     ) -> list[TopicState]:
         self.there.clear()
         return await self.add_subscriptions(channel, topics, ignore_errors=ignore_errors)
 
     async def add_subscriptions(
-        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool
+        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool
     ) -> list[TopicState]:
         self.requests += 1
         if self.gone:

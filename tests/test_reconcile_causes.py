@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.causes import Life, Listening, as_known, explain, life_of
+from reconcile.causes import Lifetime, Listening, as_known, explain, life_of
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.store.tables.coverage import Span
+from rollbook.store.vocabulary import EndReason
 
 QUEUE, USER = "v2.routing.queues.q1.conversations", "v2.users.u1.conversations"
 
@@ -28,9 +30,9 @@ def span(start: int, end: int | None = None, why: str | None = "stopped", topics
     return Span("websocket", "line 1", topics, at(start), ended, ended or at(59), None if end is None else why)
 
 
-def life(start: int, end: int, *entities: str) -> Life:
+def life(start: int, end: int, *entities: str) -> Lifetime:
     """A conversation's life."""
-    return Life(at(start), at(end), frozenset(entities or ("c1", "q1")))
+    return Lifetime(at(start), at(end), frozenset(entities or ("c1", "q1")))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def life(start: int, end: int, *entities: str) -> Life:
         ([span(0, 5, "disconnected", (QUEUE,)), span(0, topics=(USER,))], life(10, 12, "q1", "u1"), "unknown"),
     ],
 )
-def test_coverage_explains_a_loss(spans: list[Span], lived: Life, cause: str) -> None:
+def test_coverage_explains_a_loss(spans: list[Span], lived: Lifetime, cause: str) -> None:
     """The word follows from what could have carried the conversation, and from why that was silent."""
     assert explain(lived, sorted(spans, key=lambda one: one.started_at)) == cause
 
@@ -72,34 +74,33 @@ ROOT = Path(__file__).parent.parent
 ENDING = {"Action", "End", "end_coverage", "end", "_let_go", "_died"}
 
 
-def end_reasons() -> set[str]:
-    """Every reason that live capture and the store write down for the end of a span."""
-    found: set[str] = set()
+def reasons_in(source: str) -> Iterator[ast.expr]:
+    """The reasons that a module gives for the end of a span."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ENDING:
+            yield from (*node.args[2:], *(keyword.value for keyword in node.keywords if keyword.arg == "reason"))
+        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "reason":
+            yield node.value
+
+
+def test_an_end_is_written_in_the_words_of_the_vocabulary() -> None:
+    """No text of its own: each reason that live capture and the store write down is a member of `EndReason`."""
+    used: set[str] = set()
     for path in (*ROOT.glob("realtime/**/*.py"), *ROOT.glob("rollbook/store/**/*.py")):
         text = path.read_text()
-        found |= set(re.findall(r"end_reason = '([^']+)'", text))
-        for node in ast.walk(ast.parse(text)):
-            given: list[ast.expr] = []
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in ENDING:
-                given = [*node.args[2:], *(one.value for one in node.keywords if one.arg == "reason")]
-            elif (
-                isinstance(node, ast.Assign)
-                and "channel_states" in text
-                and getattr(node.targets[0], "id", "") == "reason"
-            ):
-                given = [node.value]
-            words = [one for each in given for one in ast.walk(each) if isinstance(one, ast.Constant)]
-            found |= {one.value for one in words if isinstance(one.value, str) and one.value}
-    return found
+        used |= set(re.findall(r"\bEndReason\.(\w+)", text))
+        if "EndReason" in text:
+            written = [part for reason in reasons_in(text) for part in ast.walk(reason)]
+            bare = [part.value for part in written if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+            assert bare == [], path
+    assert used == set(EndReason.__members__)
 
 
 def test_every_end_that_is_written_has_a_cause() -> None:
     """Whatever ended a span says why what came after it was not heard; "unknown" is for what was heard all the time."""
-    reasons = end_reasons()
-    assert reasons >= {"stopped", "killed", "disconnected", "channel lost", "topics lost", "rolled over", "queue full"}
-    causes = {reason: explain(life(10, 12), [span(0, 5, reason)]) for reason in {*reasons, "topic rejected"}}
+    causes = {reason: explain(life(10, 12), [span(0, 5, reason)]) for reason in EndReason}
     assert {reason for reason, cause in causes.items() if cause == "unknown"} == set()
-    assert (causes["topics lost"], causes["topic rejected"]) == ("channel lost", "topic rejected")
+    assert (causes[EndReason.TOPICS_LOST], causes[EndReason.TOPIC_REJECTED]) == ("channel lost", "topic rejected")
 
 
 TOPICS = [QUEUE, "v2.routing.queues.q2.conversations", USER, "v2.detail.events.conversation.{id}.acw"]
@@ -149,7 +150,7 @@ def test_a_changed_conversation_is_judged_by_its_end() -> None:
     }
     row = DetailRow("c1", at(10), at(20), b"", record)
     spans = [span(0, 12, "disconnected"), span(15, 18, "channel lost")]
-    assert life_of(row, "changed", now=at(59)) == Life(at(20), at(20), frozenset({"c1", "q1", "u1"}))
+    assert life_of(row, "changed", now=at(59)) == Lifetime(at(20), at(20), frozenset({"c1", "q1", "u1"}))
     assert explain(life_of(row, "changed", now=at(59)), spans) == "channel lost"
     assert explain(life_of(row, "missing", now=at(59)), spans) == "disconnected"
     open_row = DetailRow("c1", at(10), None, b"", record)

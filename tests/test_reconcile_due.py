@@ -22,7 +22,7 @@ from rollbook.genesys.errors import ConnectionLost, NotAuthenticated, RequestRef
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld, StoreFull
-from rollbook.store.tables.windows import Standing, WindowRow
+from rollbook.store.tables.windows import LedgerView, WindowRow
 
 HALF = timedelta(minutes=30)
 # Ten minutes' lag after 12:00: the windows from 10:00 to 12:00 are closed, the one from 12:00 is not.
@@ -57,7 +57,7 @@ class Scene:
         **changed: Any,
     ) -> DueReport:
         """One round, as `--due` makes it."""
-        how = Round(dry_run=dry_run, many=many, wait=wait, stop=stop, told=told, sleep=self.clock.sleep)
+        how = Round(dry_run=dry_run, many=many, wait=wait, stop=stop, on_report=told, sleep=self.clock.sleep)
         wanted = settings(**({"since": self.since} | changed))
         return await run_due(self.book, self.org, wanted, now=self.clock.now, how=how)  # type: ignore[arg-type]
 
@@ -126,13 +126,13 @@ async def test_everything_due_is_read_once_newest_first(scene: Scene) -> None:
 async def test_the_ledger_is_looked_at_beside_the_loop(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look at years of windows holds no socket up: it is made in a thread, and never as a list of every row."""
     looks: list[bool] = []
-    standing = scene.book.standing
+    standing = scene.book.ledger_view
 
-    def look(filter: str, at: str) -> Standing:
+    def look(filter: str, at: str) -> LedgerView:
         looks.append(threading.current_thread() is threading.main_thread())
         return standing(filter, at)
 
-    monkeypatch.setattr(scene.book, "standing", look)
+    monkeypatch.setattr(scene.book, "ledger_view", look)
     monkeypatch.setattr(scene.book, "windows", None)
     assert len((await scene.due()).windows) == 4
     assert looks == [False]

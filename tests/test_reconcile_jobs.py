@@ -12,7 +12,7 @@ from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark, Result
 from reconcile.reading.query import Stopped
 from reconcile.reading.scan import end_of, start_of
-from rollbook.genesys.api.client import Job
+from rollbook.genesys.api.client import DetailsJob
 from rollbook.genesys.errors import RequestRefused, Unavailable, UsageError
 from rollbook.genesys.messages.details import DetailRow, DetailsPage
 from rollbook.genesys.times import Interval
@@ -52,11 +52,11 @@ class Jobs:
             raise self.refuse
         return "j1"
 
-    async def job(self, job_id: str) -> Job:
+    async def job(self, job_id: str) -> DetailsJob:
         self.log.append("state")
         self.on_state()
         state = _next(self.states)
-        return Job(job_id, state, "out of memory" if state == "FAILED" else None)
+        return DetailsJob(job_id, state, "out of memory" if state == "FAILED" else None)
 
     async def job_results(self, job_id: str, cursor: str | None = None, *, size: int | None = None) -> DetailsPage:
         self.log.append(f"results {cursor}")
@@ -101,7 +101,7 @@ async def go(
         members or {},
         now=clock.now,
         sleep=clock.sleep,
-        take=take or nothing,
+        on_page=take or nothing,
         stop=stop,
     )
 

@@ -22,7 +22,7 @@ from organisation import START, Clock, Organisation, Record, dump
 from reconcile.due.rounds import Round, run_due
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.messages.details import DetailsPage
-from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
@@ -178,7 +178,7 @@ class Story(RuleBasedStateMachine):
 
     def _deliver(self, frame: str) -> None:
         heard = parse_frame(frame, source="websocket", received_at=to_text(self.clock.now()))
-        assert isinstance(heard, Observation)
+        assert isinstance(heard, Notification)
         self.book.record([heard]).result()
         self.delivered.add(frame)
 

@@ -19,7 +19,7 @@ import pytest
 import sqlite_utils
 
 from rollbook.genesys.messages.details import DetailRow, parse_page
-from rollbook.genesys.messages.notification import LiveFacts, Observation, Unreadable
+from rollbook.genesys.messages.notification import LiveFacts, Notification, Unreadable
 from rollbook.genesys.times import Interval
 from rollbook.store import access
 from rollbook.store.book import Book
@@ -91,7 +91,9 @@ def write(
     ).result(10)
 
 
-def event(conversation_id: str | None, *, body: bytes = b'{"a":1}', received: str = at(6), **facts: Any) -> Observation:
+def event(
+    conversation_id: str | None, *, body: bytes = b'{"a":1}', received: str = at(6), **facts: Any
+) -> Notification:
     """A notification."""
     told = LiveFacts(
         started_at=facts.get("started"),
@@ -102,7 +104,7 @@ def event(conversation_id: str | None, *, body: bytes = b'{"a":1}', received: st
         division_ids=(),
     )
     topic = "v2.routing.queues.q1.conversations"
-    return Observation(
+    return Notification(
         topic=topic,
         body=body,
         identity=hashlib.blake2b(topic.encode() + body, digest_size=16).digest(),

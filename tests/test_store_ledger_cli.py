@@ -16,12 +16,12 @@ from reconcile.run.runner import reconcile_window
 from rollbook.commands import cli
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RequestRefused, UsageError
-from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
-from rollbook.store.commands import ledger
+from rollbook.store.commands.windows import window_lines
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOUR = Interval(START, START + timedelta(hours=1))
@@ -39,7 +39,7 @@ async def store(tmp_path: Path) -> AsyncIterator[tuple[Path, Simulator]]:
         simulator.world.grow(simulator.now())
         simulator.world._per_hour = 0
         with Book.open(path, now=simulator.now, organization=("o", "Organisation")) as book:
-            book.record([_heard(life.id, life.start) for life in simulator.world.lives[:10]]).result()
+            book.record([_heard(life.id, life.start) for life in simulator.world.conversations[:10]]).result()
             book.record([_heard("nobody-lists-it", START + timedelta(minutes=5))]).result()
             async with Api(settings, now=simulator.now) as api:
                 for window in (HOUR, Interval(START, START + HALF)):
@@ -47,11 +47,11 @@ async def store(tmp_path: Path) -> AsyncIterator[tuple[Path, Simulator]]:
         yield path, simulator
 
 
-def _heard(one: str, at: datetime) -> Observation:
+def _heard(one: str, at: datetime) -> Notification:
     body = {"id": one, "participants": [{"id": "p", "purpose": "customer", "connectedTime": to_text(at)}]}
     frame = json.dumps({"topicName": "v2.routing.queues.q.conversations", "eventBody": body})
     found = parse_frame(frame, source="websocket", received_at=to_text(at))
-    assert isinstance(found, Observation)
+    assert isinstance(found, Notification)
     return found
 
 
@@ -143,7 +143,7 @@ async def test_gaps_are_listed_with_their_causes(store: tuple[Path, Simulator]) 
     found = told(path, "gaps")["gaps"]
     truth = simulator.truth(HOUR.start, HOUR.end)
     missing = {gap["conversation_id"] for gap in found if gap["kind"] == "missing"}
-    assert missing == truth.keys() - {life.id for life in simulator.world.lives[:10]}
+    assert missing == truth.keys() - {life.id for life in simulator.world.conversations[:10]}
     assert [gap["conversation_id"] for gap in told(path, "gaps", "--kind", "live_only")["gaps"]] == ["nobody-lists-it"]
     assert [gap["conversation_id"] for gap in told(path, "gaps", "--unfilled")["gaps"]] == ["nobody-lists-it"]
     assert len(told(path, "gaps", "--cause", "not running")["gaps"]) == len(missing) + sum(
@@ -184,7 +184,7 @@ async def test_everything_can_be_made_again(store: tuple[Path, Simulator]) -> No
     connection.close()
     assert told(path, "rebuild")["corrected"] == len(before["conversations"])
     assert dump(path) == before
-    assert "made again" in run(path, "rebuild").output
+    assert "were different before" in run(path, "rebuild").output
 
 
 @pytest.mark.parametrize(
@@ -279,4 +279,4 @@ def test_an_empty_store_has_no_gaps(tmp_path: Path) -> None:
     with Book.open(tmp_path / "rollbook.db"):
         pass
     assert run(tmp_path / "rollbook.db", "gaps").output == "no gaps\n"
-    assert list(ledger.window_lines([])) == ["no window is like that"]
+    assert list(window_lines([])) == ["no window is like that"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollbook.genesys.messages.live_facts import believed, facts_of
-from rollbook.genesys.messages.notification import LiveFacts, Observation, parse_frame
+from rollbook.genesys.messages.notification import LiveFacts, Notification, parse_frame
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables import live_picture
@@ -30,7 +30,7 @@ FACTS = st.builds(
 ARRIVED = "2026-03-02T10:01:00.000Z"
 
 
-def _apply(known: live_picture.Known, heard: live_picture.Heard) -> live_picture.Known:
+def _apply(known: live_picture.StoredPicture, heard: live_picture.LiveFactsOf) -> live_picture.StoredPicture:
     after = live_picture.merge(known, heard)
     if after is None:
         return known
@@ -38,15 +38,15 @@ def _apply(known: live_picture.Known, heard: live_picture.Heard) -> live_picture
     return known._replace(**values)
 
 
-def _heard(facts: LiveFacts) -> live_picture.Heard:
-    entry = live_picture.Heard(ARRIVED)
+def _heard(facts: LiveFacts) -> live_picture.LiveFactsOf:
+    entry = live_picture.LiveFactsOf(ARRIVED)
     entry.add(facts, ARRIVED)
     return entry
 
 
-def _first(facts: LiveFacts) -> live_picture.Known:
+def _first(facts: LiveFacts) -> live_picture.StoredPicture:
     values = dict(zip(live_picture.COLUMNS, live_picture.first(_heard(facts)), strict=True))
-    return live_picture.Known(**values, read_at=None, has_details=0)
+    return live_picture.StoredPicture(**values, read_at=None, has_details=0)
 
 
 @given(st.lists(FACTS, min_size=1, max_size=8), st.randoms(use_true_random=False))
@@ -55,7 +55,7 @@ def test_order_and_repetition_do_not_matter(facts: list[LiveFacts], draw: random
     again = [*facts, *draw.sample(facts, k=draw.randint(0, len(facts)))]
     draw.shuffle(again)
 
-    def picture(events: list[LiveFacts]) -> live_picture.Known:
+    def picture(events: list[LiveFacts]) -> live_picture.StoredPicture:
         known = _first(events[0])
         for event in events[1:]:
             known = _apply(known, _heard(event))
@@ -68,8 +68,8 @@ def test_order_and_repetition_do_not_matter(facts: list[LiveFacts], draw: random
 def test_batches_do_not_matter(facts: list[LiveFacts], cut: int) -> None:
     """Events gathered in one batch say what they say one by one."""
 
-    def event(one: LiveFacts) -> Observation:
-        return Observation(
+    def event(one: LiveFacts) -> Notification:
+        return Notification(
             topic="t",
             body=b"{}",
             identity=b"",
@@ -82,7 +82,7 @@ def test_batches_do_not_matter(facts: list[LiveFacts], cut: int) -> None:
 
     whole = live_picture.gather([event(one) for one in facts])["c"]
     values = dict(zip(live_picture.COLUMNS, live_picture.first(whole), strict=True))
-    together = live_picture.Known(**values, read_at=None, has_details=0)
+    together = live_picture.StoredPicture(**values, read_at=None, has_details=0)
     known = _first(facts[0])
     for one in facts[1:]:
         known = _apply(known, _heard(one))
@@ -96,7 +96,7 @@ def test_beside_details_only_an_end_after_the_read_is_taken(
     """Details stand: events change neither start, direction, media nor divisions, and add no end older than the read."""
     if end is not None and end > read_at:
         end = read_at
-    known = live_picture.Known(
+    known = live_picture.StoredPicture(
         "2026-03-02T09:00:00.000Z", end, "inbound", '["voice"]', "[]", "reconciled", None, None, 0, read_at, None, 1
     )
     for one in facts:
@@ -136,10 +136,10 @@ def _later(seconds: float, than: str = ARRIVED) -> str:
     return to_text(from_text(than) + timedelta(seconds=seconds))
 
 
-def _event(body: dict[str, Any], arrived: str = ARRIVED, topic: str = QUEUE_TOPIC) -> Observation:
+def _event(body: dict[str, Any], arrived: str = ARRIVED, topic: str = QUEUE_TOPIC) -> Notification:
     frame = msgspec.json.encode({"topicName": topic, "eventBody": body})
     found = parse_frame(frame, source="websocket", received_at=arrived)
-    assert isinstance(found, Observation)
+    assert isinstance(found, Notification)
     return found
 
 

@@ -45,7 +45,7 @@ STRETCHES = st.lists(
 def test_heard_and_holes_make_up_the_whole_day(stretches: list[tuple[int, int]]) -> None:
     """Every minute was either listened to or is a hole, and the share is that of the minutes."""
     listened = {minute for first, last in stretches for minute in range(first, last)}
-    found = status.heard([span(first, last) for first, last in stretches], START, END, END)
+    found = status.listened([span(first, last) for first, last in stretches], START, END, END)
     if not stretches:
         assert found["share"] is None
         return
@@ -60,14 +60,14 @@ def test_heard_and_holes_make_up_the_whole_day(stretches: list[tuple[int, int]])
 def test_one_channel_of_three_costs_a_third() -> None:
     """A share is one of topic-time: what one deaf channel carried counts for its topics only."""
     spans = [span(0, None, ("a",)), span(0, None, ("b",)), span(0, 0, ("c",))]
-    found = status.heard(spans, START, END, END)
+    found = status.listened(spans, START, END, END)
     assert found["share"] == pytest.approx(2 / 3)
     assert [(hole["topics"], hole["reason"]) for hole in found["holes"]] == [(1, "disconnected")]
 
 
 def test_a_hole_bears_the_reason_of_what_ended() -> None:
     """What ended the listening before a hole is the hole's reason."""
-    found = status.heard([span(0, 600), span(610, None)], START, END, END)
+    found = status.listened([span(0, 600), span(610, None)], START, END, END)
     assert [hole["reason"] for hole in found["holes"]] == ["disconnected"]
     assert found["holes"][0]["start"] == to_text(moment(600))
 
@@ -75,7 +75,7 @@ def test_a_hole_bears_the_reason_of_what_ended() -> None:
 def test_a_span_whose_daemon_is_silent_ends_at_its_last_sign_of_life() -> None:
     """An open span without a sign of life for half a minute is not listening now."""
     quiet = Span("websocket", "queues", ("a",), to_text(START), None, to_text(moment(60)), None)
-    found = status.heard([quiet], START, moment(120), moment(120))
+    found = status.listened([quiet], START, moment(120), moment(120))
     assert found["share"] == pytest.approx(0.5)
 
 
@@ -83,13 +83,13 @@ def test_what_goes_on_leaves_no_hole_before_now() -> None:
     """A daemon's sign of life is a few seconds old, and now is no whole millisecond: still it listens until now."""
     now = moment(120) + timedelta(microseconds=456)
     going = Span("websocket", "queues", ("a",), to_text(START), None, to_text(now - timedelta(seconds=4)), None)
-    found = status.heard([going], START, now, now)
+    found = status.listened([going], START, now, now)
     assert (found["share"], found["holes"]) == (1.0, [])
 
 
 def test_overlapping_channels_are_not_counted_twice() -> None:
     """Two channels that carry the same topic while one takes over from the other are one listening."""
-    found = status.heard([span(0, 700), span(690, None)], START, END, END)
+    found = status.listened([span(0, 700), span(690, None)], START, END, END)
     assert (found["share"], found["holes"]) == (1.0, [])
 
 

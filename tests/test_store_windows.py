@@ -14,10 +14,11 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from reconcile.due import plan as planning
-from reconcile.due.plan import Rules, plan
+from reconcile.due.plan import DueRules, plan
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables import schema, windows
 from rollbook.store.tables.windows import WindowRow
+from rollbook.store.vocabulary import PROVEN, WAITING
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 STEP, HALF = timedelta(minutes=10), timedelta(minutes=30)
@@ -85,7 +86,7 @@ nows = st.just(NOW) | moments
 
 
 rules = st.builds(
-    Rules,
+    DueRules,
     width=st.sampled_from([STEP, HALF, 48 * HALF]),
     lag=st.sampled_from([STEP, 12 * HALF]),
     settle_after=st.sampled_from([HALF, timedelta(days=4)]),
@@ -96,12 +97,12 @@ rules = st.builds(
 @profile(max_examples=300)
 @given(ledgers(), rules, st.none() | moments.map(to_text), nows)
 def test_a_narrow_reading_plans_what_the_whole_ledger_plans(
-    rows: list[WindowRow], rules: Rules, capture_since: str | None, now: datetime
+    rows: list[WindowRow], rules: DueRules, capture_since: str | None, now: datetime
 ) -> None:
     """The plan, whether days are answered, what is put off, and what has been read since: to the letter."""
     with ledger(rows) as db:
         whole = windows.listed(db, verdicts=None, since=None, until=None, filter="")
-        narrow, covered = windows.standing(db, "", to_text(now))
+        narrow, covered = windows.ledger_view(db, "", to_text(now))
         late = windows.listed(db, verdicts=None, since=to_text(now), until=None, filter="")
         assert windows.by_verdict(db, since=to_text(now), filter="") == Counter(row.verdict for row in late)
     stretches = [Interval(from_text(start), from_text(end)) for start, end in covered]
@@ -123,9 +124,9 @@ def test_a_look_that_fails_leaves_nothing_open() -> None:
     with ledger([]) as db:
         db.execute("ALTER TABLE windows RENAME TO elsewhere")
         with pytest.raises(sqlite3.OperationalError):
-            windows.standing(db, "", to_text(NOW))
+            windows.ledger_view(db, "", to_text(NOW))
         db.execute("ALTER TABLE elsewhere RENAME TO windows")
-        assert windows.standing(db, "", to_text(NOW)) == ([], [])
+        assert windows.ledger_view(db, "", to_text(NOW)) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -153,8 +154,8 @@ def test_a_proof_that_was_taken_over_settles_with_the_wider_one(wider: str | Non
     )
     child = replace(wide, end=to_text(OLDEST + HALF), verdict="complete", proven_by=f"{start}/{end}")
     with ledger([child] if wider is None else [wide, child]) as db:
-        narrow, _ = windows.standing(db, "", to_text(NOW))
-    due = plan(narrow, NOW, Rules(width=HALF, lag=STEP, settle_after=HALF)).due
+        narrow, _ = windows.ledger_view(db, "", to_text(NOW))
+    due = plan(narrow, NOW, DueRules(width=HALF, lag=STEP, settle_after=HALF)).due
     assert [one.window.length for one in due if one.why == "settle"] == settles
 
 
@@ -179,22 +180,22 @@ def test_the_newest_query_counts_however_settled_its_window_is() -> None:
             day, start=to_text(later), end=to_text(later + HALF), reading="interval", last_run_at=to_text(later)
         )
         with ledger([day, query]) as db:
-            assert planning.answers_days(windows.standing(db, "", to_text(NOW)).rows) == believed
+            assert planning.answers_days(windows.ledger_view(db, "", to_text(NOW)).rows) == believed
 
 
 @given(ledgers(), rules, nows)
-def test_what_is_not_covered_is_what_no_window_covers(rows: list[WindowRow], rules: Rules, now: datetime) -> None:
+def test_what_is_not_covered_is_what_no_window_covers(rows: list[WindowRow], rules: DueRules, now: datetime) -> None:
     """The grid is not walked window by window; what is planned afresh is what walking it finds.
 
     Only what is proven covers time. A window that has failed hides itself alone: it is tried again, not for the first
     time, and what lies inside it or beside it is planned.
     """
-    read = [row for row in rows if row.verdict not in planning.WAITING]
+    read = [row for row in rows if row.verdict not in WAITING]
     begin = planning.beginning(read, now, rules, None)
     missing = [
         one.window for one in plan(read, now, rules).due if one.why == "first" and not _has_a_row(one.window, read)
     ]
-    proven = [row for row in read if row.verdict in windows.PROVEN]
+    proven = [row for row in read if row.verdict in PROVEN]
     minutes = {from_text(row.start) + STEP * number for row in proven for number in range(_steps(row))}
     walked = []
     window = planning.grid_window(begin, rules.width)
@@ -240,7 +241,7 @@ def test_refreshing_changes_what_looking_at_every_window_would(
 
 def _refreshed(row: WindowRow, ongoing: list[str]) -> str:
     going_on = any(row.start <= one < row.end for one in ongoing)
-    if row.verdict not in windows.PROVEN or (going_on and row.filter):
+    if row.verdict not in PROVEN or (going_on and row.filter):
         return row.verdict
     if going_on:
         return "open"

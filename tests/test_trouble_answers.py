@@ -31,7 +31,7 @@ from unfriendly import (
 
 from organisation import START, WINDOW, Record, record
 from rollbook.genesys.times import Interval
-from rollbook.store.tables.windows import PROVEN
+from rollbook.store.vocabulary import PROVEN
 
 TOO_LARGE = refusal(400, "response.entity.too.large", "The response is over the size limit; reduce the page size.")
 

@@ -14,7 +14,7 @@ from unfriendly import HALF, Unfriendly, conversation, environment
 from organisation import Record
 from reconcile.lambda_handler import handler
 from rollbook.genesys.times import Interval, from_text, to_text
-from rollbook.store.tables.windows import PROVEN
+from rollbook.store.vocabulary import PROVEN
 from whole import rollbook, rows
 
 LAG = timedelta(minutes=10)

@@ -31,7 +31,7 @@ from unfriendly import (
 
 from organisation import START, WINDOW, at, record
 from rollbook.genesys.errors import RollbookError
-from rollbook.genesys.messages.notification import Observation, parse_envelope
+from rollbook.genesys.messages.notification import Notification, parse_envelope
 from rollbook.genesys.times import Interval, to_text
 from whole import rollbook, rows
 
@@ -313,7 +313,7 @@ async def test_an_envelope_with_an_id_that_is_none_stops_nothing(odd_platform: S
     await world.due()
     assert world.verdicts(windows) == ["complete"] * 3
     assert found(world, followed) == followed
-    assert all(isinstance(one, Observation) for one in heard)
+    assert all(isinstance(one, Notification) for one in heard)
 
 
 async def test_six_such_events_in_the_newest_windows_leave_the_others_readable(odd_platform: Scene) -> None:

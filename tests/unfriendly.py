@@ -30,11 +30,12 @@ from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api import http
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.http import Http
-from rollbook.genesys.messages.notification import Observation, parse_frame
+from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
-from rollbook.store.tables.windows import PROVEN, WindowRow
+from rollbook.store.tables.windows import WindowRow
+from rollbook.store.vocabulary import PROVEN
 
 HALF = timedelta(minutes=30)
 QUEUE = "a1b2c3d4-1111-4222-8333-000000000001"
@@ -447,8 +448,8 @@ class Scene:
         """Store notifications, as live capture does."""
         received = to_text(self.clock.now())
         heard = [parse_frame(one, source="websocket", received_at=received) for one in frames]
-        assert all(isinstance(one, Observation) for one in heard)
-        self.book.record([one for one in heard if isinstance(one, Observation)]).result()
+        assert all(isinstance(one, Notification) for one in heard)
+        self.book.record([one for one in heard if isinstance(one, Notification)]).result()
 
     # What the store says
 

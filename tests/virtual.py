@@ -18,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from realtime.websocket.socket import SocketRefused
-from rollbook.genesys.api.client import Channel, Entity, TopicState
+from rollbook.genesys.api.client import Entity, NotificationChannel, TopicState
 from rollbook.genesys.errors import NotFound, RequestRefused, Unavailable
-from rollbook.genesys.messages.notification import Observation, Unreadable
+from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.file.errors import StoreBusy
@@ -100,9 +100,9 @@ class Ledger:
             future.set_result(work())
         return future
 
-    def record(self, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
+    def record(self, batch: Sequence[Notification | Unreadable]) -> Future[Recorded]:
         def work() -> Recorded:
-            named = [one.conversation_id for one in batch if isinstance(one, Observation) and one.conversation_id]
+            named = [one.conversation_id for one in batch if isinstance(one, Notification) and one.conversation_id]
             self.stored.update(named)
             return Recorded(len(named), 0, len(batch) - len(named))
 
@@ -242,14 +242,14 @@ class Platform:
     async def users(self) -> list[Entity]:
         return []
 
-    async def channels(self) -> list[Channel]:
+    async def channels(self) -> list[NotificationChannel]:
         await self._answer()
         self._expire()
         named = [self._named(one) for one in self.chans.values() if one.token == self.token]
-        return named + [Channel(Secret(""), Secret(""), "")] * (len(self.chans) - len(named) + self.others)
+        return named + [NotificationChannel(Secret(""), Secret(""), "")] * (len(self.chans) - len(named) + self.others)
 
-    def _named(self, chan: Chan) -> Channel:
-        return Channel(
+    def _named(self, chan: Chan) -> NotificationChannel:
+        return NotificationChannel(
             Secret(chan.name), Secret(f"ws://{chan.name}"), to_text(chan.expires), token_lasts=self.token_lasts
         )
 
@@ -263,7 +263,7 @@ class Platform:
             chan.line.give(GONE)
             chan.line.end(clean=True)
 
-    async def create_channel(self) -> Channel:
+    async def create_channel(self) -> NotificationChannel:
         self.creations.append(asyncio.get_running_loop().time())
         if self.creations[-1] >= self.token_made + self.token_lasts / 2:
             self.token, self.token_made = self.token + 1, self.creations[-1]
@@ -278,25 +278,25 @@ class Platform:
         self.chans[chan.name] = chan
         return self._named(chan)
 
-    def _chan(self, channel: Channel) -> Chan:
+    def _chan(self, channel: NotificationChannel) -> Chan:
         self._expire()
         found = self.chans.get(channel.id.reveal())
         if found is None:
             raise NotFound("gone", status=404)
         return found
 
-    async def subscriptions(self, channel: Channel) -> list[str]:
+    async def subscriptions(self, channel: NotificationChannel) -> list[str]:
         await self._answer()
         return sorted(self._chan(channel).topics)
 
     async def replace_subscriptions(
-        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
+        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
     ) -> list[TopicState]:
         self._chan(channel).topics.clear()
         return await self.add_subscriptions(channel, topics, ignore_errors=ignore_errors)
 
     async def add_subscriptions(
-        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
+        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
     ) -> list[TopicState]:
         await self._answer()
         chan = self._chan(channel)

@@ -27,6 +27,7 @@ from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
+from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
 
@@ -364,7 +365,7 @@ class SqsConsumer:
         with contextlib.suppress(StoreError):
             self._cover()
             if self._span is not None:
-                self._book.end_coverage(self._span, to_text(self._heard_until()), "stopped").result(_STORING)
+                self._book.end_coverage(self._span, to_text(self._heard_until()), EndReason.STOPPED).result(_STORING)
 
     def _hide_on(self) -> None:
         """Hide messages again that were in hand for a third of their time: the queue must not deliver them again."""
@@ -395,7 +396,7 @@ class SqsConsumer:
                 at = to_text(reached)
                 self._span = self._book.begin_coverage("sqs", self._queue.name, self._topics, at)
         elif lost:
-            self._book.end_coverage(self._span, to_text(self._heard_until()), "disconnected").result(_STORING)
+            self._book.end_coverage(self._span, to_text(self._heard_until()), EndReason.DISCONNECTED).result(_STORING)
             self._span = None
         else:
             self._book.alive(to_text(self._heard_until()), [self._span])

@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from rollbook.genesys.errors import UsageError
-from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
+from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
@@ -138,13 +138,13 @@ def _again(book: Book, letter: Letter, counts: dict[str, int]) -> None:
     counts["left"] += answer.dead_letters
 
 
-def read_again(letter: Letter) -> list[Observation | Unreadable]:
+def read_again(letter: Letter) -> list[Notification | Unreadable]:
     """Read a letter again; nothing if it was a message about a channel that is gone."""
     payload = letter.payload.encode(errors="surrogatepass")
     if letter.source != "websocket":
         return parse_all(payload, source=letter.source, received_at=letter.received_at)
     parsed = parse_frame(payload, source=letter.source, received_at=letter.received_at)
-    return [parsed] if isinstance(parsed, Observation | Unreadable) else []
+    return [parsed] if isinstance(parsed, Notification | Unreadable) else []
 
 
 @dead_letters.command()

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from realtime.daemon.daemon import Daemon, Options
 from reconcile.report import Report
-from reconcile.run.by_id import follow
+from reconcile.run.follow_up import follow
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
@@ -32,6 +32,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.connections import is_there
+from rollbook.store.vocabulary import GapKind
 
 # Simulated time: the window; when and for how long the connection is cut; how long after its end it is read.
 WIDTH: Final = timedelta(minutes=20)
@@ -256,7 +257,7 @@ def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, A
             counted[gap.kind, gap.cause] = before._replace(number=before.number + 1, filled=filled)
     return DemoResult(
         happened=len(truth),
-        heard_live=len(truth) - sum(counts.number for counts in counted.values() if counts.kind == "missing"),
+        heard_live=len(truth) - sum(counts.number for counts in counted.values() if counts.kind == GapKind.MISSING),
         report=report,
         gaps=[counted[key] for key in sorted(counted)],
         equal=equal,
@@ -268,9 +269,9 @@ def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, A
 
 
 _KINDS: Final = {
-    "missing": "were never heard",
-    "changed": "were heard, but not how they ended",
-    "live_only": "were heard, and the platform does not list them",
+    GapKind.MISSING: "were never heard",
+    GapKind.CHANGED: "were heard, but not how they ended",
+    GapKind.LIVE_ONLY: "were heard, and the platform does not list them",
 }
 _WHY: Final = {
     "disconnected": "while the connection was lost",

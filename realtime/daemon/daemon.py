@@ -40,6 +40,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
+from rollbook.store.vocabulary import Verdict
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -76,7 +77,7 @@ def _utc_now() -> datetime:
 
 
 def _log_window(book: Book, report: Report) -> None:
-    if report.verdict == "failed":
+    if report.verdict == Verdict.FAILED:
         row = book.window(to_text(report.window.start), to_text(report.window.end), report.filter)
         again = f"; tried again from {row.next_try_at}" if row is not None and row.next_try_at else ""
         log.warning("%s: failed, %s%s", title(report.window), report.reason or "no reason kept", again)
@@ -400,7 +401,7 @@ class Daemon:
             command="daemon",
             wait=0.0,
             rest=FOLLOW_EVERY,
-            told=partial(self._note_window, book),
+            on_report=partial(self._note_window, book),
             stop=self._stop,
             at_once=AT_ONCE,
         )
@@ -425,7 +426,7 @@ class Daemon:
 
     def _note_window(self, book: Book, report: Report) -> None:
         """Note that a window of the round was read, so that the round makes progress."""
-        if report.verdict != "failed":
+        if report.verdict != Verdict.FAILED:
             self._vitals.round_at = time.monotonic()
         _log_window(book, report)
 

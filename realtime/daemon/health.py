@@ -14,6 +14,7 @@ from realtime.figures import DaemonFigures, LedgerFigures, QueueFigures
 from realtime.websocket.refused_topics import mend
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import from_text
+from rollbook.store.vocabulary import Verdict
 
 # Seconds in which lines do not listen or frames are not stored: more than normal, and so many that nothing works.
 _LATE: Final = 30.0
@@ -125,7 +126,7 @@ def judge(figures: DaemonFigures) -> tuple[str, list[str]]:
     _judge_ages(figures, degraded)
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
-    if failed := figures.windows_by_verdict.get("failed", 0):
+    if failed := figures.windows_by_verdict.get(Verdict.FAILED, 0):
         degraded.append(
             f"{count(failed, 'window')} of the last 31 days failed: `rollbook windows --verdict failed` says why"
         )

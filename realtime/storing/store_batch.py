@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rollbook.genesys.errors import StoreError
-from rollbook.genesys.messages.notification import Observation, Unreadable
+from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.store.file.errors import StoreBusy, StoreFull, StoreUnwritable
 from rollbook.store.tables.events import Recorded
 
-Incoming = Observation | Unreadable
+Incoming = Notification | Unreadable
 Record = Callable[[Sequence[Incoming]], Future[Recorded]]
 # Errors of the file and not of an item: no part of the batch would fare better.
 _OF_THE_FILE: Final = (StoreBusy, StoreFull, StoreUnwritable, TimeoutError)

@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
 from realtime.storing.store_batch import Incoming, is_last_resort, unstorable
 from rollbook.genesys.errors import StoreError
-from rollbook.genesys.messages.notification import Observation, Unreadable, parse_frame
+from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import LONGEST, template_of
@@ -41,7 +41,7 @@ TEMPLATES: Final = 200
 OTHER: Final = "other"
 
 T = TypeVar("T")
-OnNotifications = Callable[[Sequence[Observation]], None]
+OnNotifications = Callable[[Sequence[Notification]], None]
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class FrameStore:
         self._taken = frames
         batch = [item for frame in frames if (item := self._read(frame)) is not None]
         if self._on_notifications is not None:
-            self._on_notifications([item for item in batch if isinstance(item, Observation)])
+            self._on_notifications([item for item in batch if isinstance(item, Notification)])
         if unreadable := [item for item in batch if isinstance(item, Unreadable)]:
             log.warning(
                 "%s could not be understood (table dead_letters); the first: %s",
@@ -131,7 +131,7 @@ class FrameStore:
         if frame.fault is not None:
             return Unreadable(self._source, frame.payload, frame.fault, at)
         parsed = parse_frame(frame.payload, source=self._source, received_at=at)
-        if isinstance(parsed, Observation):
+        if isinstance(parsed, Notification):
             self.stored.count(parsed.topic)
             return parsed
         return parsed if isinstance(parsed, Unreadable) else None

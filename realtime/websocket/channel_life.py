@@ -43,6 +43,7 @@ from realtime.websocket.channel_states import (
     Phase,
     Timings,
 )
+from rollbook.store.vocabulary import EndReason
 
 # Seconds after its creation before which a channel is not renewed.
 _SOONEST: Final = 60.0
@@ -61,7 +62,7 @@ class LineChannels:
     successor: ChannelState | None = None
     leaving: list[ChannelState] = field(default_factory=list)
     tickets: int = 0
-    stop_reason: str = "stopped"  # why its spans end when it is stopped
+    stop_reason: str = EndReason.STOPPED  # why its spans end when it is stopped
 
     def start(self, moment: Moment) -> list[ChannelCommand]:
         """Begin with a new channel."""
@@ -222,7 +223,7 @@ class LineChannels:
             return
         former.replaced_by_second_socket = self._is_being_replaced(former)
         self.current, self.successor = channel, None
-        yield from self._let_go(former, moment, reason="rolled over")
+        yield from self._let_go(former, moment, reason=EndReason.ROLLED_OVER)
 
     def _let_go(self, channel: ChannelState, moment: Moment, *, reason: str) -> Commands:
         """Let a channel go that is not needed any more. If it listens, a last ping asks if it is still there."""
@@ -237,7 +238,7 @@ class LineChannels:
     def _socket_died(self, channel: ChannelState, moment: Moment, *, at: float, reason: str) -> Commands:
         """End the socket of a listening channel; the channel itself may still be there."""
         self._forget_failures(channel, moment)
-        yield _end_coverage(channel, moment, at, "rolled over" if self._is_being_replaced(channel) else reason)
+        yield _end_coverage(channel, moment, at, EndReason.ROLLED_OVER if self._is_being_replaced(channel) else reason)
         yield from self._drop_slow_successor(channel)
         channel.short_lived_sockets += not channel.is_stable
         if channel is self.current and self.successor is not None:
@@ -364,13 +365,13 @@ def _lost(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment
     # second socket replaces this one on the same channel, the close frame is itself a proof.
     is_replaced = event.is_clean and line._is_being_replaced(channel)
     at = _heard_until(line, channel, moment) if is_replaced else channel.last_proof_at
-    yield from line._socket_died(channel, moment, at=at, reason="disconnected")
+    yield from line._socket_died(channel, moment, at=at, reason=EndReason.DISCONNECTED)
 
 
 def _evicted(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     line._forget_failures(channel, moment)
     at = _heard_until(line, channel, moment) if event.is_clean else channel.last_proof_at
-    yield _end_coverage(channel, moment, at, "channel lost")
+    yield _end_coverage(channel, moment, at, EndReason.CHANNEL_LOST)
     line._replace_by_new(channel, moment)
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
@@ -397,7 +398,7 @@ def _watch(line: LineChannels, channel: ChannelState, event: ChannelEvent, momen
     pinged_at = channel.unanswered_ping_at
     is_unanswered = pinged_at is not None and moment.tick >= pinged_at + timings.pong_within
     if is_unanswered or moment.tick >= channel.last_unprompted_frame_at + timings.silent_after:
-        yield from line._socket_died(channel, moment, at=channel.last_proof_at, reason="disconnected")
+        yield from line._socket_died(channel, moment, at=channel.last_proof_at, reason=EndReason.DISCONNECTED)
         return
     line._forget_failures(channel, moment)
     if channel.unanswered_ping_at is None and moment.tick >= line._next_ping_at(channel):
@@ -455,7 +456,7 @@ def _left(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment
     channel.phase = Phase.DONE
     closed = event.kind is EventKind.LOST and event.is_clean and channel.replaced_by_second_socket
     at = _heard_until(line, channel, moment) if closed else channel.last_proof_at
-    reason = channel.end_reason if event.kind in (EventKind.ANSWERED, EventKind.LOST) else "channel lost"
+    reason = channel.end_reason if event.kind in (EventKind.ANSWERED, EventKind.LOST) else EndReason.CHANNEL_LOST
     yield _end_coverage(channel, moment, at, reason)
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 

@@ -17,9 +17,9 @@ from realtime.websocket.channel_life import LineChannels
 from realtime.websocket.channel_states import ChannelCommand, ChannelEvent, EventKind, Moment
 from realtime.websocket.socket import PING
 from realtime.websocket.subscriptions import SubscribedTopics, message
-from rollbook.genesys.api.client import Channel, TopicState
+from rollbook.genesys.api.client import NotificationChannel, TopicState
 from rollbook.genesys.errors import ApiError, NotFound, RollbookError
-from rollbook.genesys.messages.notification import Control, Observation, Reply, Unreadable, parse_frame
+from rollbook.genesys.messages.notification import Control, Notification, Reply, Unreadable, parse_frame
 from rollbook.genesys.times import from_text
 
 # A message about the channel does not begin like an event, and must not wait behind a full queue.
@@ -49,8 +49,8 @@ class Desk(Protocol):
     def moment(self) -> Moment: ...
     def now(self) -> datetime: ...
     def wake(self) -> None: ...
-    def channel_created(self, channel: Channel) -> None: ...
-    def topics_answered(self, channel: Channel, states: Sequence[TopicState]) -> None: ...
+    def channel_created(self, channel: NotificationChannel) -> None: ...
+    def topics_answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None: ...
     def line_listens(self, scope: str, subscribed: SubscribedTopics) -> None: ...
     def look_awake(self) -> None: ...
     def refused_members(self) -> Collection[str]: ...
@@ -61,7 +61,7 @@ class ChannelSession:
     """A channel of ours with its socket, and the news that its state does not have yet."""
 
     serial: int
-    channel: Channel | None = None
+    channel: NotificationChannel | None = None
     socket: OpenSocket | None = None
     step: asyncio.Task[None] | None = None
     connection: int = 0  # counts the sockets, so that the end of an old one is not taken for that of the new one
@@ -195,7 +195,7 @@ class Silence:
         return self.seconds_before + self.now(tick)
 
 
-def ends(channel: Channel, now: datetime) -> float | None:
+def ends(channel: NotificationChannel, now: datetime) -> float | None:
     """Time at which a new channel ends, or the token that made it: it is not documented if it outlives the token."""
     known = [from_text(channel.expires).timestamp()] if channel.expires else []
     if channel.token_lasts is not None:
@@ -203,7 +203,7 @@ def ends(channel: Channel, now: datetime) -> float | None:
     return min(known, default=None)
 
 
-def read_at_once(payload: bytes) -> Observation | Unreadable | Control | None:
+def read_at_once(payload: bytes) -> Notification | Unreadable | Control | None:
     """Read a frame that does not begin like an event; None if it is too large to be about the channel."""
     return parse_frame(payload, source="", received_at="") if len(payload) <= _AT_ONCE else None
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from realtime.websocket import topic_placement
 from realtime.websocket.topic_placement import CHANNELS_A_CLIENT
-from rollbook.genesys.api.client import Api, Channel
+from rollbook.genesys.api.client import Api, NotificationChannel
 from rollbook.genesys.errors import NotFound, PermissionRefused
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -35,12 +35,12 @@ class ChannelPlaces:
     """
 
     left_until: list[str] = field(default_factory=list)
-    ours: dict[str, Channel] = field(default_factory=dict)
+    ours: dict[str, NotificationChannel] = field(default_factory=dict)
     in_use: int = 0
     being_created: int = 0
     has_counted: bool = False
 
-    def made(self, channel: Channel) -> bool:
+    def made(self, channel: NotificationChannel) -> bool:
         """Note a new channel of this process; answers if it may have taken the place of a channel that is in use."""
         self.ours[channel.id.reveal()] = channel
         self.in_use += 1
@@ -50,7 +50,7 @@ class ChannelPlaces:
             self.in_use -= 1
         return self.in_use > CHANNELS_A_CLIENT
 
-    def prolonged(self, channel: Channel) -> None:
+    def prolonged(self, channel: NotificationChannel) -> None:
         """Note that a channel of this process lives longer than was known."""
         if channel.id.reveal() in self.ours:
             self.ours[channel.id.reveal()] = channel
@@ -109,18 +109,18 @@ class ClientChannels:
         self._kept: Sequence[str] = ()
         self._logged_others: int | None = None
 
-    def made(self, channel: Channel) -> bool:
+    def made(self, channel: NotificationChannel) -> bool:
         """Note a new channel; answers whether it may have taken the place of a channel that is in use."""
         crowded = self.places.made(self._lives_from_now(channel))
         self._keep()
         return crowded
 
-    def prolong(self, channel: Channel) -> None:
+    def prolong(self, channel: NotificationChannel) -> None:
         """Note that a channel was subscribed, which prolongs its life."""
         self.places.prolonged(self._lives_from_now(channel))
         self._keep()
 
-    def _lives_from_now(self, channel: Channel) -> Channel:
+    def _lives_from_now(self, channel: NotificationChannel) -> NotificationChannel:
         return replace(channel, expires=to_text(self._now() + self._life))
 
     async def count(self, being_created: Callable[[], int]) -> None:
@@ -145,7 +145,7 @@ class ClientChannels:
             )
         self._logged_others = others
 
-    async def _is_there(self, channel: Channel) -> bool:
+    async def _is_there(self, channel: NotificationChannel) -> bool:
         """Ask whether a channel of ours is there that the platform does not name, because another token has made it.
 
         The API has a new token every half day. An open socket is no answer, because it may outlast its channel.

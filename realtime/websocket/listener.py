@@ -46,20 +46,20 @@ from rollbook.genesys.errors import NotFound, RollbookError
 from rollbook.genesys.messages.notification import (
     Control,
     Heartbeat,
-    Observation,
+    Notification,
     Pong,
     Reply,
     SocketClosing,
     SystemMessage,
 )
 from rollbook.genesys.times import to_text
+from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
 
 # Seconds for which a reading of the clock holds: what the ledger's times can show.
 _STAMP: Final = 0.001
 # Reason for the end of a span whose topics are not wanted any more: in the ledger's words.
-LET_GO: Final = "topics let go"
 # Seconds between two tries to see whether a channel that was returned to still has its topics.
 _LOOK_AGAIN: Final = 10.0
 
@@ -134,7 +134,7 @@ class Listener:
         """Begin to listen."""
         self._act(self.line.start(self._desk.moment()))
 
-    def stop(self, *, reason: str = "stopped") -> None:
+    def stop(self, *, reason: str = EndReason.STOPPED) -> None:
         """Hear no more. `drained` waits for the sockets. reason: in the ledger's words."""
         self.is_stopping = True
         self.line.stop_reason = reason
@@ -233,7 +233,9 @@ class Listener:
             until = self._last_proof(session)
             # New topics may need the room. They go by REST, and would arrive first if this did not wait for the reply.
             await session.request("unsubscribe", removed, self.line.timings.pong_within)
-            self._inbox.note(CoverageEnd(session.serial, until, LET_GO, session.subscribed.forget(removed)))
+            self._inbox.note(
+                CoverageEnd(session.serial, until, EndReason.TOPICS_LET_GO, session.subscribed.forget(removed))
+            )
         if added and session.channel is not None:
             await self._add(session, added, {})
 
@@ -248,7 +250,9 @@ class Listener:
         heard_topics, at = session.subscribed.heard_topics(), self._desk.now()
         if lost := tuple(set(before).difference(heard_topics)):
             # As with topics that are lost, coverage ends when they were last seen there.
-            self._inbox.note(CoverageEnd(session.serial, to_text(session.verified_at or at), "topic rejected", lost))
+            self._inbox.note(
+                CoverageEnd(session.serial, to_text(session.verified_at or at), EndReason.TOPIC_REJECTED, lost)
+            )
         if fresh := tuple(set(heard_topics).difference(before)):
             if session.unproven_since is None:
                 self._claim(session, to_text(at), fresh)
@@ -272,7 +276,7 @@ class Listener:
         if lost:
             log.warning("%s: the platform has lost %d of its topics; they are subscribed again", self.scope, len(lost))
             until = to_text(min(session.verified_at or at, at))
-            self._inbox.note(CoverageEnd(session.serial, until, "topics lost", session.subscribed.forget(lost)))
+            self._inbox.note(CoverageEnd(session.serial, until, EndReason.TOPICS_LOST, session.subscribed.forget(lost)))
             session.subscribed.details.clear()
             self.details.align(session)
         session.verified_at, session.is_doubted, session.proven_connection = at, False, session.connection
@@ -350,7 +354,7 @@ class Listener:
         session.unproven_since = None
         at = to_text(datetime.fromtimestamp(command.at, UTC))
         self._inbox.note(CoverageEnd(session.serial, at, command.reason))
-        if command.reason not in ("rolled over", "stopped", LET_GO):
+        if command.reason not in (EndReason.ROLLED_OVER, EndReason.STOPPED, EndReason.TOPICS_LET_GO):
             self.losses += 1
             log.warning("%s: hears no more since %s (%s)", self.scope, at, command.reason)
 
@@ -452,7 +456,7 @@ class Listener:
             if isinstance(parsed, Control):
                 self._control(session, parsed)
                 return
-            if not isinstance(parsed, Observation):
+            if not isinstance(parsed, Notification):
                 payload = session.without_secrets(payload)
         if self._inbox.crowded() and session.socket is not None and self._inbox.pause(session):
             session.report_to(self.line)
@@ -461,7 +465,7 @@ class Listener:
             session.is_dropping = True
             log.error("%s: the queue is full, what comes is dropped", self.scope)
             # This frame came and is dropped, so coverage ends at the last frame before it.
-            self._inbox.note(CoverageEnd(session.serial, self._last_proof(session), "queue full"))
+            self._inbox.note(CoverageEnd(session.serial, self._last_proof(session), EndReason.QUEUE_FULL))
         session.new_unprompted_frame_at, session.new_proof_at = moment, now
 
     def _control(self, session: ChannelSession, control: Control) -> None:

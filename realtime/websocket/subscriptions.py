@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from rollbook.genesys.api.client import Api, Channel, TopicState
+from rollbook.genesys.api.client import Api, NotificationChannel, TopicState
 from rollbook.genesys.errors import PermissionRefused, RequestRefused
 from rollbook.genesys.ids import conversation_id
 from rollbook.genesys.topics import combine, conversation_id_of, detail_member, expand, template_of
@@ -113,7 +113,7 @@ _NO_ROOM: Final = "too.many.subscriptions"
 
 async def ask(
     api: Api,
-    channel: Channel,
+    channel: NotificationChannel,
     topics: Sequence[str],
     *,
     replace: bool,
@@ -137,7 +137,9 @@ async def ask(
 class _Asking:
     """A list on its way. If a request is refused as a whole, halves of it show which topic is wrong, within a limit."""
 
-    def __init__(self, api: Api, channel: Channel, spoils: dict[str, str], on_answer: Callable[[], None]) -> None:
+    def __init__(
+        self, api: Api, channel: NotificationChannel, spoils: dict[str, str], on_answer: Callable[[], None]
+    ) -> None:
         self._api, self._channel, self._spoils, self._on_answer = api, channel, spoils, on_answer
         self._left = MOST_REQUESTS
         self._no_room: str | None = None

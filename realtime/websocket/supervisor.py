@@ -28,20 +28,21 @@ from realtime.websocket.channel_states import Moment, Phase, Timings
 from realtime.websocket.client_channels import ClientChannels
 from realtime.websocket.followed_conversations import TOPICS_A_CONVERSATION, ConversationSeen, Following
 from realtime.websocket.list_changes import APART, Looks
-from realtime.websocket.listener import LET_GO, Listener
+from realtime.websocket.listener import Listener
 from realtime.websocket.refused_topics import RefusedTopics
 from realtime.websocket.socket import Socket
 from realtime.websocket.subscriptions import SubscribedTopics
 from realtime.websocket.tasks import attempt
-from rollbook.genesys.api.client import Api, Channel, Entity, TopicState
+from rollbook.genesys.api.client import Api, Entity, NotificationChannel, TopicState
 from rollbook.genesys.errors import ConnectionLost, Unavailable
 from rollbook.genesys.messages.live_facts import believed
-from rollbook.genesys.messages.notification import Observation
+from rollbook.genesys.messages.notification import Notification
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
 from rollbook.store.book import Book
+from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
 
@@ -147,12 +148,12 @@ class Supervisor:
         """Wake the loop: something is due earlier than before."""
         self._wake.set()
 
-    def channel_created(self, channel: Channel) -> None:
+    def channel_created(self, channel: NotificationChannel) -> None:
         """Note that a channel was created."""
         if self._client_channels.made(channel):
             self._crowded.set()
 
-    def topics_answered(self, channel: Channel, states: Sequence[TopicState]) -> None:
+    def topics_answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None:
         """Note that the platform took topics of a channel, which prolongs its life, or refused them."""
         self._client_channels.prolong(channel)
         self.refused_topics.take_answer(states)
@@ -424,7 +425,7 @@ class Supervisor:
         for number in self._listeners.keys() - lines.keys():
             listener = self._listeners.pop(number)
             self._following.forget(number)
-            listener.stop(reason=LET_GO)
+            listener.stop(reason=EndReason.TOPICS_LET_GO)
             self._leaving.append(listener)
         for number, listed in lines.items():
             if (present := self._listeners.get(number)) is not None:
@@ -456,7 +457,7 @@ class Supervisor:
         if gone:
             listener.follow((), gone)
 
-    def _follow_heard(self, notifications: Sequence[Observation]) -> None:
+    def _follow_heard(self, notifications: Sequence[Notification]) -> None:
         self._follow(
             [
                 ConversationSeen(notification.conversation_id, facts.ended_at is not None, facts.last_at)

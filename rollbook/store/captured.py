@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rollbook.genesys.messages.notification import Observation, Unreadable
+from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.times import to_text
 from rollbook.store.access import LAG, Access
 from rollbook.store.file.writer import Writer
@@ -20,7 +20,7 @@ from rollbook.store.tables.events import Recorded
 
 
 class Captured(Access):
-    """What was heard, and when somebody was listening."""
+    """Access to what capture received, and to the times at which it listened."""
 
     def __init__(
         self,
@@ -34,29 +34,29 @@ class Captured(Access):
         super().__init__(path, writer=writer, reader=reader, now=now, lag=lag)
         self._spans: set[int] = set()
 
-    def record(self, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
+    def record(self, batch: Sequence[Notification | Unreadable]) -> Future[Recorded]:
         """Notifications and unreadable payloads, in one transaction."""
         return self._write(lambda db: events.record(db, batch, self._lag))
 
     def record_call(
-        self, batch: Sequence[Observation | Unreadable], *, source: str, topics: Sequence[str], at: str
+        self, batch: Sequence[Notification | Unreadable], *, source: str, topics: Sequence[str], at: str
     ) -> Future[Recorded]:
-        """What one call of a function brought, and that it listened, in one transaction."""
+        """Store what a call of a function brought, and that it listened, in one transaction."""
 
         def job(db: sqlite3.Connection) -> Recorded:
-            coverage.heard(db, source, coverage.FUNCTION, topics, at)
+            coverage.note_call(db, source, coverage.FUNCTION, topics, at)
             return events.record(db, batch, self._lag)
 
         return self._write(job)
 
     def begin_coverage(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
-        """From `at` on, `source` hears `topics`. Answers the span's id, after the commit."""
+        """Note that `source` listens to `topics` from `at` on. Answers the span's id, after the commit."""
         span = self._write(lambda db: coverage.begin(db, source, scope, topics, at)).result()
         self._spans.add(span)
         return span
 
     def end_coverage(self, span: int, at: str, reason: str) -> Future[None]:
-        """`span` heard until `at`, and why no longer."""
+        """Note that `span` listened until `at`, and why no longer."""
         self._spans.discard(span)
         return self._write(lambda db: coverage.end(db, span, at, reason))
 
@@ -71,18 +71,18 @@ class Captured(Access):
         return self._write(lambda db: coverage.close_stale(db, now)).result()
 
     def dead_letters(self, *, source: str | None = None, limit: int = -1) -> list[Letter]:
-        """What could not be understood, the newest first."""
+        """The dead letters, the newest first."""
         return self.read(lambda db: dead_letters.listed(db, source, limit))
 
     def dead_letter(self, number: int) -> Letter | None:
-        """One dead letter."""
-        return self.read(lambda db: dead_letters.one(db, number))
+        """The dead letter of that number, if there is one."""
+        return self.read(lambda db: dead_letters.find(db, number))
 
     def drop_dead_letters(self, numbers: Sequence[int]) -> Future[int]:
         """Delete dead letters; answers how many there were."""
         return self._write(lambda db: dead_letters.drop(db, numbers))
 
-    def answer_dead_letter(self, number: int, batch: Sequence[Observation | Unreadable]) -> Future[Recorded]:
+    def answer_dead_letter(self, number: int, batch: Sequence[Notification | Unreadable]) -> Future[Recorded]:
         """Put what a dead letter turned out to be in its place."""
 
         def job(db: sqlite3.Connection) -> Recorded:
@@ -119,5 +119,5 @@ class Captured(Access):
         return self.read(lambda db: coverage.overlapping(db, start, end))
 
     def capture_since(self) -> str | None:
-        """When capture first listened."""
+        """The time at which capture first listened."""
         return self.read(coverage.since)

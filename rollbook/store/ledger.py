@@ -10,20 +10,21 @@ from typing import Any
 from rollbook.genesys.times import to_text
 from rollbook.store.access import Access
 from rollbook.store.tables import gaps, unfinished_readings, windows
-from rollbook.store.tables.windows import RunRecord, Standing, WindowRow
+from rollbook.store.tables.windows import LedgerView, RunRecord, WindowRow
+from rollbook.store.vocabulary import Verdict
 
 
 class Ledger(Access):
-    """What is proven, and what capture missed."""
+    """Access to what is proven, and to what capture missed."""
 
     def window(self, start: str, end: str, filter: str = "") -> WindowRow | None:
         """The window's row, if the ledger has it."""
-        return self.read(lambda db: windows.one(db, start, end, filter))
+        return self.read(lambda db: windows.find(db, start, end, filter))
 
     def windows(
         self,
         *,
-        verdicts: Sequence[str] | None = None,
+        verdicts: Sequence[Verdict] | None = None,
         since: str | None = None,
         until: str | None = None,
         filter: str | None = "",
@@ -32,30 +33,30 @@ class Ledger(Access):
         return self.read(lambda db: windows.listed(db, verdicts=verdicts, since=since, until=until, filter=filter))
 
     def verdicts(self, *, since: str) -> dict[str, int]:
-        """How many windows without a filter have each verdict, of those that end after `since`."""
+        """The number of windows without a filter for each verdict, of those that end after `since`."""
         return self.read(lambda db: windows.by_verdict(db, since=since, filter=""))
 
-    def standing(self, filter: str, at: str) -> Standing:
-        """What of a filter's windows can matter to what is due at `at`. Takes a tenth of a second for five years."""
-        return self.read(lambda db: windows.standing(db, filter, at))
+    def ledger_view(self, filter: str, at: str) -> LedgerView:
+        """The windows of a filter that matter to what is due at `at`. Takes a tenth of a second for five years."""
+        return self.read(lambda db: windows.ledger_view(db, filter, at))
 
     def forget_the_future(self, latest: str) -> Future[int]:
         """Take back the proofs that were read after `latest` (API text), which is still to come."""
         return self._write(lambda db: windows.forget_the_future(db, latest))
 
     def note_windows(
-        self, waiting: Sequence[tuple[str, str, str]], filter: str, superseded: Sequence[tuple[str, str]] = ()
+        self, waiting: Sequence[tuple[str, str, Verdict]], filter: str, superseded: Sequence[tuple[str, str]] = ()
     ) -> Future[int]:
-        """Show windows that wait to be read: (start, end, "pending" or "due"), in the place of superseded ones."""
+        """Show windows that wait to be read: (start, end, a verdict of `WAITING`), in the place of superseded ones."""
         listed, gone = list(waiting), list(superseded)
         return self._write(lambda db: windows.note(db, listed, filter, gone))
 
     def last_run_finished(self) -> str | None:
-        """When the run ended that was filed last."""
+        """The end of the run that was filed last."""
         return self.read(windows.last_run_finished)
 
     def proven_divisions(self, start: str, end: str, filter: str) -> list[str]:
-        """What the clients saw that proved windows which touch [start, end): the divisions of each, as JSON."""
+        """The divisions that the clients saw which proved windows that touch [start, end), as JSON for each."""
         return self.read(lambda db: windows.proven_divisions(db, start, end, filter))
 
     def finish_run(self, run: RunRecord) -> Future[int]:
@@ -67,7 +68,7 @@ class Ledger(Access):
         start: str,
         end: str,
         filter: str,
-        verdict: str,
+        verdict: Verdict,
         *,
         reason: str | None = None,
         ongoing: int | None = None,
@@ -88,9 +89,9 @@ class Ledger(Access):
         """Let these grid windows take over the proof of the interval that they lie in."""
         return self._write(lambda db: windows.inherit(db, (start, end, filter), children, at=at))
 
-    def runs_of(self, start: str, end: str, filter: str = "") -> list[dict[str, Any]]:
-        """Every run over a window, oldest first."""
-        return self.read(lambda db: windows.runs(db, start, end, filter))
+    def runs_of(self, start: str, end: str, filter: str = "", *, last: int | None = None) -> list[dict[str, Any]]:
+        """The runs over a window, oldest first. last: no more than the newest."""
+        return self.read(lambda db: windows.runs(db, start, end, filter, last))
 
     # Readings that are not finished yet
 
@@ -100,7 +101,7 @@ class Ledger(Access):
         return self._write(lambda db: unfinished_readings.append(db, key, number, at, entry))
 
     def progress(self, key: unfinished_readings.Key, *, since: str) -> list[bytes]:
-        """What is kept of a reading that was begun at or after `since` and cut short."""
+        """The kept entries of a reading that was begun at or after `since` and cut short."""
         return self.read(lambda db: unfinished_readings.entries(db, key, since))
 
     def drop_progress(self, key: unfinished_readings.Key, *, older_than: str) -> Future[None]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.tables import channels, coverage, gaps, windows
 from rollbook.store.tables.coverage import Span
+from rollbook.store.vocabulary import Provenance, Verdict
 
 _DAY: Final = timedelta(days=1)
 _HOLES: Final = 5
@@ -33,7 +34,7 @@ def union(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 
 def holes(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[Stretch]:
-    """What [start, end) has outside the stretches, which are a union."""
+    """The parts of [start, end) outside the stretches, which are a union."""
     found = []
     for opened, closed in stretches:
         if opened > start:
@@ -44,8 +45,8 @@ def holes(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[
     return [(a, b) for a, b in found if b > a]
 
 
-def heard(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) -> dict[str, Any]:
-    """How much of [start, end) was listened to, over all topics of any span in it.
+def listened(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) -> dict[str, Any]:
+    """The share of [start, end) that was listened to, over all topics of any span in it.
 
     Answers {"share": 0..1 or None, "topics": n, "holes": [{"start", "end", "topics", "reason"}]}: a share of
     topic-seconds, so that one channel of three that was down for a day costs a third.
@@ -105,7 +106,7 @@ def collect(
 
 
 def oldest_due(db: sqlite3.Connection, *, width: timedelta, since: datetime | None = None) -> tuple[int, str | None]:
-    """How many windows of the grid are due and not read, and when the oldest of them ended.
+    """The number of windows of the grid that are due and not read, and the end of the oldest of them.
 
     width, since: as the settings are; rows of another width, or from before `since`, wait for nobody.
     """
@@ -118,14 +119,14 @@ def oldest_due(db: sqlite3.Connection, *, width: timedelta, since: datetime | No
 
 
 def last_event(db: sqlite3.Connection) -> str | None:
-    """When the newest of the events that were stored last came."""
+    """The arrival of the newest of the events that were stored last."""
     query = "SELECT max(received_at) FROM (SELECT received_at FROM events ORDER BY event_id DESC LIMIT 1000)"
     last: str | None = db.execute(query).fetchone()[0]
     return last
 
 
 def _sums(db: sqlite3.Connection) -> dict[str, Any]:
-    """What was found to be missing or wrong, filled, and not filled: conversations; and the share heard live."""
+    """Sums of conversations that were missing or wrong, filled and not filled; and the share that capture received."""
     found = gaps.by_cause(db)
     detected, recovered = sum(row[2] for row in found), sum(row[3] for row in found)
     return {
@@ -146,7 +147,7 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
         start = max(start, from_text(since))
     spans = coverage.overlapping(db, to_text(start), to_text(now)) if since else []
     listening = [span for span in spans if span.ended_at is None and not coverage.is_silent(span, now)]
-    day = heard(spans, start, now, now)
+    day = listened(spans, start, now, now)
     return {
         "since": since,
         "has_run": since is not None or _has_run(db, now),
@@ -165,13 +166,15 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
 
 
 def _has_run(db: sqlite3.Connection, now: datetime) -> bool:
-    """Whether capture that has heard nothing has run all the same: it was refused, or has made channels."""
+    """Tell whether capture that has received nothing has run all the same: it was refused, or has made channels."""
     return bool(coverage.rejected(db) or channels.left(db, to_text(now)))
 
 
 def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
     by_provenance = dict(db.execute("SELECT provenance, count(*) FROM conversations GROUP BY provenance").fetchall())
-    live, both, reconciled = (by_provenance.get(name, 0) for name in ("live", "both", "reconciled"))
+    live, both, reconciled = (
+        by_provenance.get(name, 0) for name in (Provenance.LIVE, Provenance.BOTH, Provenance.RECONCILED)
+    )
     happened = both + reconciled
     return {
         "total": live + happened,
@@ -190,7 +193,7 @@ def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
 
 
 def _windows(db: sqlite3.Connection, waiting: tuple[int, str | None]) -> dict[str, Any]:
-    failed = windows.listed(db, verdicts=["failed"], since=None, until=None, filter=None)
+    failed = windows.listed(db, verdicts=[Verdict.FAILED], since=None, until=None, filter=None)
     return {
         "due": {"count": waiting[0], "oldest_end": waiting[1]},
         "last_read_at": _scalar(

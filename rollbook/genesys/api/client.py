@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-from rollbook.genesys.api.answers import known, object_of, objects, text
+from rollbook.genesys.api.answers import known, object_of
 from rollbook.genesys.api.http import Limits
 from rollbook.genesys.api.listing import Entities, Entity, Listing, first_page, later_page, whole_list
 from rollbook.genesys.api.request import Count, Latency, Rest, counting
+from rollbook.genesys.lenient_json import objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.times import normalize
@@ -27,12 +28,12 @@ from rollbook.genesys.times import normalize
 __all__ = [
     "Api",
     "AvailableTopic",
-    "Channel",
     "Count",
+    "DetailsJob",
     "Entities",
     "Entity",
-    "Job",
     "Latency",
+    "NotificationChannel",
     "Organization",
     "TopicState",
     "counting",
@@ -54,7 +55,7 @@ class Organization:
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class NotificationChannel:
     """A notification channel. Its id and address are as good as a password. expires: API text, or "" if not told.
 
     token_lasts: seconds from its creation until the token that made it ends; None where that is not known.
@@ -68,7 +69,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """What became of one subscription."""
+    """The platform's answer to a subscription."""
 
     id: str
     permitted: bool
@@ -86,7 +87,7 @@ class AvailableTopic:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DetailsJob:
     """An asynchronous query. state: QUEUED PENDING FAILED CANCELLED FULFILLED EXPIRED, or a newer word."""
 
     id: str
@@ -95,7 +96,7 @@ class Job:
 
 
 class Api:
-    """One organisation's API; an async context manager. Arguments as `Rest` takes them."""
+    """The API of an organisation; an async context manager. Arguments as `Rest` takes them."""
 
     def __init__(
         self,
@@ -120,7 +121,7 @@ class Api:
 
     @property
     def reached(self) -> bool:
-        """Whether the API's host has ever answered: then it is the right one."""
+        """Tell whether the API's host has ever answered: then it is the right one."""
         return self._rest.reached
 
     @property
@@ -138,7 +139,7 @@ class Api:
 
     @property
     def latency(self) -> Latency:
-        """How long answers took."""
+        """The histogram of how long answers took."""
         return self._rest.latency
 
     # The organisation
@@ -181,7 +182,7 @@ class Api:
     # Conversation details
 
     async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
-        """One page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
+        """A page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
         return await self._rest.call(
             "POST", f"{_CONVERSATIONS}/details/query", parse=parse_page, body=body, needs=DETAIL_VIEW, tries=tries
         )
@@ -221,12 +222,12 @@ class Api:
             "POST", f"{_CONVERSATIONS}/details/jobs", parse=_job_id, body=body, needs=DETAIL_VIEW
         )
 
-    async def job(self, job_id: str) -> Job:
-        """How far a job is."""
-        told = await self._rest.call(
+    async def job(self, job_id: str) -> DetailsJob:
+        """The state of a job."""
+        answer = await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_job, ids={"jobId": job_id}, needs=DETAIL_VIEW
         )
-        return Job(job_id, text(told.get("state")), text(told.get("errorMessage")) or None)
+        return DetailsJob(job_id, text(answer.get("state")), text(answer.get("errorMessage")) or None)
 
     async def job_results(
         self,
@@ -237,7 +238,7 @@ class Api:
         tries: int | None = None,
         page_size: int = 1000,
     ) -> DetailsPage:
-        """One page of a job's results, its rows decoded when they are looked at; the last has no cursor.
+        """Read a page of a job's results, its rows decoded when they are looked at; the last has no cursor.
 
         size (or page_size): rows a page.
         """
@@ -264,20 +265,20 @@ class Api:
 
     async def data_availability(self) -> str | None:
         """The jobs' watermark, as API text: what is older is in their data. None where it is not told."""
-        told = await self._rest.call(
+        answer = await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/availability", parse=_availability, needs=DETAIL_VIEW
         )
-        return normalize(told.get("dataAvailabilityDate"))
+        return normalize(answer.get("dataAvailabilityDate"))
 
     # Notifications
 
     async def available_topics(self) -> list[AvailableTopic]:
         """Every topic template, with its transports and permissions."""
         params = {"expand": ["transports", "permissionDetails", "requiresPermissions"]}
-        told = await self._listed("/api/v2/notifications/availabletopics", params=params)
-        return [_available_topic(one) for one in told if text(one.get("id"))]
+        listed = await self._listed("/api/v2/notifications/availabletopics", params=params)
+        return [_available_topic(topic) for topic in listed if text(topic.get("id"))]
 
-    async def create_channel(self) -> Channel:
+    async def create_channel(self) -> NotificationChannel:
         """A new channel. The 21st of an OAuth client takes the place of another.
 
         Whether it outlives its token is not documented, so it is made with one that lasts.
@@ -286,15 +287,15 @@ class Api:
         channel = await self._rest.call("POST", _CHANNELS, parse=_new_channel, once=True)
         return replace(channel, token_lasts=self._rest.token_lasts)
 
-    async def channels(self) -> list[Channel]:
+    async def channels(self) -> list[NotificationChannel]:
         """Every channel of this OAuth client; those of other tokens without an id."""
         params = {"includechannels": "oauthclient"}
-        return [_channel(one) for one in await self._listed(_CHANNELS, params=params)]
+        return [_channel(channel) for channel in await self._listed(_CHANNELS, params=params)]
 
-    async def subscriptions(self, channel: Channel) -> list[str]:
+    async def subscriptions(self, channel: NotificationChannel) -> list[str]:
         """The topics that a channel hears: what is listed as rejected is not among them."""
         listed = await self._listed(_SUBSCRIPTIONS, ids={"channelId": channel.id})
-        topics = [text(one.get("id")) for one in listed if one.get("state") != "Rejected"]
+        topics = [text(subscription.get("id")) for subscription in listed if subscription.get("state") != "Rejected"]
         return [topic for topic in topics if topic]
 
     async def _listed(self, path: str, **asked: Any) -> list[dict[str, Any]]:
@@ -305,21 +306,21 @@ class Api:
         return listed or []
 
     async def replace_subscriptions(
-        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
+        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
     ) -> list[TopicState]:
         """Make these the channel's topics (1,000 at most), which prolongs its life too. Raises NotFound: it is gone."""
         return await self._subscribe("PUT", channel, topics, ignore_errors)
 
     async def add_subscriptions(
-        self, channel: Channel, topics: Sequence[str], *, ignore_errors: bool = True
+        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
     ) -> list[TopicState]:
         """Add topics to the channel's. Raises NotFound: it is gone."""
         return await self._subscribe("POST", channel, topics, ignore_errors)
 
     async def _subscribe(
-        self, method: str, channel: Channel, topics: Sequence[str], ignore_errors: bool
+        self, method: str, channel: NotificationChannel, topics: Sequence[str], ignore_errors: bool
     ) -> list[TopicState]:
-        told = await self._rest.call(
+        answered = await self._rest.call(
             method,
             _SUBSCRIPTIONS,
             parse=whole_list,
@@ -327,9 +328,9 @@ class Api:
             params={"ignoreErrors": str(ignore_errors).lower()},
             body=[{"id": topic} for topic in topics],
         )
-        return [_topic_state(one, channel.id) for one in told or () if text(one.get("id"))]
+        return [_topic_state(state, channel.id) for state in answered or () if text(state.get("id"))]
 
-    async def remove_subscriptions(self, channel: Channel) -> None:
+    async def remove_subscriptions(self, channel: NotificationChannel) -> None:
         """Take every topic off a channel: the nearest to deleting one that the API has."""
         await self._rest.call("DELETE", _SUBSCRIPTIONS, parse=_nothing, ids={"channelId": channel.id})
 
@@ -338,25 +339,25 @@ class Api:
 
 
 def _organization(body: bytes) -> Organization:
-    told = object_of(body)
+    answer = object_of(body)
     # Without it the store would belong to nobody, and so to everybody.
-    if not text(told.get("id")).strip():
+    if not text(answer.get("id")).strip():
         raise ValueError("the organization has no id")
-    return Organization(text(told.get("id")), text(told.get("name")))
+    return Organization(text(answer.get("id")), text(answer.get("name")))
 
 
 def _aggregates(body: bytes) -> dict[str, Any]:
-    told = known(body, "results")
-    if not isinstance(told.get("results", []), list | None):
+    answer = known(body, "results")
+    if not isinstance(answer.get("results", []), list | None):
         raise ValueError("its results are no list")
-    return told
+    return answer
 
 
 def _job(body: bytes) -> dict[str, Any]:
-    told = object_of(body)
-    if not text(told.get("state")):
+    answer = object_of(body)
+    if not text(answer.get("state")):
         raise ValueError("the job has no state")
-    return told
+    return answer
 
 
 def _availability(body: bytes) -> dict[str, Any]:
@@ -367,10 +368,6 @@ def _nothing(body: bytes) -> None:
     """Some answers have a body and some have none; neither matters."""
 
 
-def _texts(values: object) -> tuple[str, ...]:
-    return tuple(one for one in values if isinstance(one, str)) if isinstance(values, list) else ()
-
-
 def _job_id(body: bytes) -> str:
     identity = text(object_of(body).get("jobId"))
     if not identity:
@@ -378,30 +375,32 @@ def _job_id(body: bytes) -> str:
     return identity
 
 
-def _channel(told: Mapping[str, Any]) -> Channel:
-    return Channel(
-        Secret(text(told.get("id"))), Secret(text(told.get("connectUri"))), normalize(told.get("expires")) or ""
+def _channel(listed: Mapping[str, Any]) -> NotificationChannel:
+    return NotificationChannel(
+        Secret(text(listed.get("id"))), Secret(text(listed.get("connectUri"))), normalize(listed.get("expires")) or ""
     )
 
 
-def _new_channel(body: bytes) -> Channel:
+def _new_channel(body: bytes) -> NotificationChannel:
     channel = _channel(object_of(body))
     if not channel.id or not channel.connect_uri:
         raise ValueError("it has no id or no connectUri")
     return channel
 
 
-def _topic_state(told: Mapping[str, Any], secret: Secret) -> TopicState:
+def _topic_state(listed: Mapping[str, Any], secret: Secret) -> TopicState:
     # Without `ignoreErrors` the state may be absent, and is then Permitted (the platform's own streaming client).
     return TopicState(
-        text(told.get("id")),
-        told.get("state", "Permitted") != "Rejected",
-        secret.hide(text(told.get("rejectionReason"))) or None,
-        _texts(told.get("missingPermissions")),
+        text(listed.get("id")),
+        listed.get("state", "Permitted") != "Rejected",
+        secret.hide(text(listed.get("rejectionReason"))) or None,
+        tuple(texts(listed.get("missingPermissions"))),
     )
 
 
-def _available_topic(told: Mapping[str, Any]) -> AvailableTopic:
-    detailed = (name for one in objects(told.get("permissionDetails")) for name in _texts(one.get("permissions")))
-    permissions = dict.fromkeys((*detailed, *_texts(told.get("requiresPermissions"))))
-    return AvailableTopic(text(told.get("id")), _texts(told.get("transports")), tuple(permissions))
+def _available_topic(listed: Mapping[str, Any]) -> AvailableTopic:
+    detailed = (
+        name for detail in objects(listed.get("permissionDetails")) for name in texts(detail.get("permissions"))
+    )
+    permissions = dict.fromkeys((*detailed, *texts(listed.get("requiresPermissions"))))
+    return AvailableTopic(text(listed.get("id")), tuple(texts(listed.get("transports"))), tuple(permissions))

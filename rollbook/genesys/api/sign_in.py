@@ -6,10 +6,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
-
-import msgspec
 
 from rollbook.genesys.api import retry
 from rollbook.genesys.api.http import Answer, Http, TransportError, Trouble
@@ -22,6 +20,7 @@ from rollbook.genesys.errors import (
     TooSlow,
     Unavailable,
 )
+from rollbook.genesys.lenient_json import read_object, text_or_none
 from rollbook.genesys.program import named_secrets
 from rollbook.genesys.program.settings import Secret, Settings
 
@@ -142,7 +141,7 @@ class SignIn:
         return await asyncio.to_thread(named_secrets.resolve, text) if named_secrets.is_reference(text) else text
 
     async def _rotated(self) -> bool:
-        """Whether a secret that is only named has another value by now."""
+        """Tell whether a secret that is only named has another value by now."""
         given = self._client[1]
         if given is None or not named_secrets.is_reference(given.reveal()):
             return False
@@ -151,11 +150,11 @@ class SignIn:
         return await self._secret() != former
 
     def _accept(self, answer: Answer) -> bool:
-        told = _object(answer.body)
-        token = told.get("access_token")
+        members = read_object(answer.body)
+        token = members.get("access_token")
         if not isinstance(token, str) or not token.isprintable() or not token.isascii() or not token:
             return False
-        lifetime = told.get("expires_in")
+        lifetime = members.get("expires_in")
         seconds = float(lifetime) if isinstance(lifetime, int | float) and lifetime > 0 else 3600.0
         self._token = Secret(token)
         self._half_at, self.ends_at = self._clock() + seconds / 2, self._clock() + seconds
@@ -163,23 +162,20 @@ class SignIn:
         return True
 
     def _refusal(self, answer: Answer) -> SignInRefused:
-        told = _object(answer.body)
-        said = told.get("error_description") or told.get("description") or told.get("message") or "no reason given"
+        members = read_object(answer.body)
+        said = (
+            members.get("error_description")
+            or members.get("description")
+            or members.get("message")
+            or "no reason given"
+        )
         host = urlsplit(self._url).hostname
         return SignInRefused(
             f"{host} refuses these credentials ({said}); check GENESYSCLOUD_OAUTHCLIENT_ID and"
             " GENESYSCLOUD_OAUTHCLIENT_SECRET, that the client's grant type is Client Credentials, and the region",
             status=answer.status,
-            code=told.get("error") if isinstance(told.get("error"), str) else None,
+            code=text_or_none(members.get("error")),
         )
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        decoded = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    return decoded if isinstance(decoded, dict) else {}
 
 
 def no_answer(

@@ -1,4 +1,4 @@
-"""What an answer of conversation details looks like, and when two records say the same. Pure.
+"""Answers of conversation details, and a digest to tell whether two records say the same. Pure.
 
 The platform's own SDK models are not used: they turn words that they do not know into `outdated_sdk_version` and drop
 fields. Here a record stays what came, byte for byte, beside its decoded form. What is in a record below its head is
@@ -16,12 +16,13 @@ from rollbook.genesys import ids
 from rollbook.genesys.api import mending
 from rollbook.genesys.api.answers import refuse_others
 from rollbook.genesys.canonical_json import canonical, decode, digest, mend_surrogates
+from rollbook.genesys.lenient_json import as_object, text
 from rollbook.genesys.times import normalize
 
 __all__ = [
     "DetailRow",
     "DetailsPage",
-    "Rows",
+    "LazyRows",
     "content_digest",
     "decode_record",
     "ids_of",
@@ -32,7 +33,7 @@ __all__ = [
 
 
 class DetailRow(msgspec.Struct, frozen=True):
-    """One conversation of an answer.
+    """A conversation of an answer.
 
     conversation_id: None where absent or no text: such a row can be kept, not counted; a UUID in small letters. start,
     end: as 24-character text; None where absent or no time. raw: the API's bytes. record: the same, decoded ({} if it
@@ -49,7 +50,7 @@ class DetailRow(msgspec.Struct, frozen=True):
     mended: bool = False
 
 
-class Rows(Sequence[DetailRow]):
+class LazyRows(Sequence[DetailRow]):
     """The rows of a large page, each decoded when it is looked at, and not kept: a page of a job has a thousand.
 
     Looking may raise ValueError, as `row_of` does.
@@ -74,7 +75,7 @@ class Rows(Sequence[DetailRow]):
 
 
 class DetailsPage(msgspec.Struct, frozen=True):
-    """One page of an answer. No rows: past the last page. total_hits is approximate (None where absent).
+    """A page of an answer. No rows: past the last page. total_hits is approximate (None where absent).
 
     cursor, data_availability_date: of a job's results; no cursor on the last page. bare: the body had neither
     conversations nor totalHits, as one past the last page may; where rows are expected, it is worth asking again.
@@ -87,7 +88,7 @@ class DetailsPage(msgspec.Struct, frozen=True):
     bare: bool = False
 
 
-class _Page(msgspec.Struct):
+class PageBody(msgspec.Struct):
     # Everything may be missing: past the last page the body can be `{}` (reference, "End of results").
     conversations: list[msgspec.Raw] | None = None
     totalHits: Any = None
@@ -101,7 +102,7 @@ class _Page(msgspec.Struct):
     status: Any = None
 
 
-_decode_page: Final = msgspec.json.Decoder(_Page).decode
+_decode_page: Final = msgspec.json.Decoder(PageBody).decode
 _MEMBERS: Final = frozenset({"conversations", "totalHits", "cursor", "dataAvailabilityDate", "aggregations"})
 
 
@@ -127,10 +128,10 @@ def parse_results(body: bytes) -> DetailsPage:
     except ValueError:
         page, found = _in_parts(body)
         return _page(page, tuple(sorted(found, key=lambda row: row.conversation_id or "")), body)
-    return _page(page, Rows(sorted(page.conversations or (), key=_about_the_id)), body)
+    return _page(page, LazyRows(sorted(page.conversations or (), key=_about_the_id)), body)
 
 
-def _in_parts(body: bytes) -> tuple[_Page, tuple[DetailRow, ...]]:
+def _in_parts(body: bytes) -> tuple[PageBody, tuple[DetailRow, ...]]:
     """A page of which not every record can be decoded: each by itself, because its neighbours are not to blame."""
     try:
         head, records = mending.cut(body, "conversations")
@@ -143,7 +144,7 @@ def _in_parts(body: bytes) -> tuple[_Page, tuple[DetailRow, ...]]:
 
 
 def _mended_row(raw: bytes) -> DetailRow:
-    """One record: as it is, mended, or with nothing but its bytes."""
+    """A record as a row: as it is, mended, or with nothing but its bytes."""
     if not (row := _row_or_broken(raw)).broken:
         return row
     mended = mending.mend(raw)
@@ -170,25 +171,25 @@ _ID_LENGTH: Final = 64
 
 
 def _about_the_id(record: msgspec.Raw) -> bytes:
-    """What nearly always sorts as the id does, without decoding the record; a wrong place loses nothing."""
+    """A key that nearly always sorts as the id does, without decoding the record; a wrong place loses nothing."""
     raw = bytes(record)
     at = raw.find(b'"conversationId"')
     return raw[at : at + _ID_LENGTH]
 
 
-def _page(page: _Page, rows: Sequence[DetailRow], body: bytes) -> DetailsPage:
+def _page(page: PageBody, rows: Sequence[DetailRow], body: bytes) -> DetailsPage:
     _refuse_errors(page, rows, body)
     total = page.totalHits
     return DetailsPage(
         rows,
         total if total.__class__ is int else None,
-        page.cursor if isinstance(page.cursor, str) and page.cursor else None,
+        text(page.cursor) or None,
         normalize(page.dataAvailabilityDate),
         page.conversations is None and total is None,
     )
 
 
-def _refuse_errors(page: _Page, rows: Sequence[DetailRow], body: bytes) -> None:
+def _refuse_errors(page: PageBody, rows: Sequence[DetailRow], body: bytes) -> None:
     """Raise ValueError for the body of an error that came with status 200, beside a part of the rows too."""
     failed = page.status.__class__ is int and page.status >= 400
     if failed or page.error or page.errors or page.errorCode or page.errorMessage:
@@ -197,7 +198,7 @@ def _refuse_errors(page: _Page, rows: Sequence[DetailRow], body: bytes) -> None:
         refuse_others(body, _MEMBERS)
 
 
-def _read_page(body: bytes) -> _Page:
+def _read_page(body: bytes) -> PageBody:
     try:
         return _decode_page(body)
     except (ValueError, RecursionError) as error:
@@ -208,7 +209,7 @@ def _read_page(body: bytes) -> _Page:
 
 
 def row_of(raw: bytes) -> DetailRow:
-    """One record as a row. Raises ValueError if its text is broken (no UTF-8)."""
+    """Make a row of a record. Raises ValueError if its text is broken (no UTF-8)."""
     try:
         record = _decoded(raw)
     except (msgspec.DecodeError, RecursionError):
@@ -228,7 +229,7 @@ def _decoded(raw: bytes | str) -> dict[str, Any]:
         record = decode(raw)
     except UnicodeDecodeError as error:
         raise ValueError(f"the answer is not UTF-8: {error}") from None
-    return record if isinstance(record, dict) else {}
+    return as_object(record)
 
 
 def decode_record(raw: bytes | str) -> dict[str, Any]:
@@ -252,11 +253,13 @@ def _without_attributes(record: dict[str, Any]) -> dict[str, Any]:
     participants = record.get("participants")
     if not isinstance(participants, list):
         return record
-    if not any("attributes" in one for one in participants if isinstance(one, dict)):
+    if not any("attributes" in participant for participant in participants if isinstance(participant, dict)):
         return record
     kept = [
-        {name: value for name, value in one.items() if name != "attributes"} if isinstance(one, dict) else one
-        for one in participants
+        {name: value for name, value in participant.items() if name != "attributes"}
+        if isinstance(participant, dict)
+        else participant
+        for participant in participants
     ]
     return {**record, "participants": kept}
 

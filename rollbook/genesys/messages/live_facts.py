@@ -1,4 +1,4 @@
-"""What one event says for certain about its conversation. Pure.
+"""The facts that an event tells for certain about its conversation. Pure.
 
 Snapshots return to earlier states byte for byte and bear no time of their own, so only what cannot be undone is taken:
 when it began, that it ended, the latest time that the event itself bears. Nothing here refuses an event: what has a
@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from rollbook.genesys.lenient_json import as_object, objects, text, texts
 from rollbook.genesys.times import from_epoch_ms, from_text, normalize, to_text
 from rollbook.genesys.topics import MEDIA_TYPES, detail_member, snapshot_media
 
@@ -42,7 +43,7 @@ _EVENT_TIMES: Final = ("eventTime", "metricDate", "timestamp")
 
 # A struct, as what is made for every event: a frozen dataclass takes ten times as long to make.
 class LiveFacts(msgspec.Struct, frozen=True):
-    """What an event tells of its conversation; times as API text, None where it does not say.
+    """The facts of an event about its conversation; times as API text, None where it does not say.
 
     started_at: it began no later than this. ended_at: only if this event says that it has ended. last_at: the latest
     time that the event itself bears. media_types, originating_direction: lowercase, as the details have them.
@@ -73,7 +74,7 @@ def event_time(body: Mapping[str, Any]) -> str | None:
 
 
 def facts_of(topic: str, body: Mapping[str, Any]) -> LiveFacts:
-    """What an event on `topic` with this eventBody says."""
+    """The facts of an event on `topic` with this eventBody."""
     media = snapshot_media(topic)
     if media is not None:
         return _of_snapshot(media, body)
@@ -130,12 +131,12 @@ def _of_detail_event(member: str, body: Mapping[str, Any]) -> LiveFacts:
 
 def _of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
     """A conversation with all its participants; of one medium, their communications lie flat in them (media is it)."""
-    participants = _objects(body.get("participants"))
+    participants = objects(body.get("participants"))
     seen = _Seen({media} if media and participants else set())
-    for one in participants:
-        seen.participant(one)
+    for participant in participants:
+        seen.participant(participant)
     return LiveFacts(
-        _earliest([one[name] for one in participants for name in ("connectedTime", "startTime") if name in one]),
+        _earliest([item[name] for item in participants for name in ("connectedTime", "startTime") if name in item]),
         _latest(seen.ends) if participants and not seen.somebody_there else None,
         _latest(seen.times),
         tuple(sorted(seen.media)),
@@ -165,7 +166,7 @@ _LISTS: Final = tuple(
 
 @dataclass(slots=True)
 class _Seen:
-    """What is gathered on one walk over a snapshot (snapshots are what comes most, and what is largest)."""
+    """The facts gathered on a walk over a snapshot (snapshots come most often, and are largest)."""
 
     media: set[str]
     times: set[str] = field(default_factory=set)
@@ -173,28 +174,28 @@ class _Seen:
     somebody_there: bool = False
     direction: str | None = None
 
-    def participant(self, one: Mapping[str, Any]) -> None:
+    def participant(self, member: Mapping[str, Any]) -> None:
         """Somebody is there until he has gone and has no after-call work before him."""
-        self._add_times(one)
-        end = one.get("endTime")
+        self._add_times(member)
+        end = member.get("endTime")
         if (
             end is None
             or (normalize(end) or "") < _OLDEST
-            or ("startAcwTime" in one and not one.get("endAcwTime"))
-            or _is_ahead(one)
+            or ("startAcwTime" in member and not member.get("endAcwTime"))
+            or _is_ahead(member)
         ):
             self.somebody_there = True
         else:
-            self.ends.update(time for time in (end, one.get("endAcwTime")) if isinstance(time, str))
+            self.ends.update(time for time in (end, member.get("endAcwTime")) if isinstance(time, str))
         # The customer's first direction is the conversation's: a consultation has its own.
-        asked = self.direction is None and one.get("purpose") in ("customer", "external")
+        asked = self.direction is None and member.get("purpose") in ("customer", "external")
         if asked:
-            self.direction = _direction(one.get("direction"))
+            self.direction = _direction(member.get("direction"))
         # In a flattened snapshot the participant is the communication, and `messages` are messages.
-        flat = "state" in one
+        flat = "state" in member
         for name, kind in _LISTS:
-            if name in one:
-                self._communications(_objects(one[name]), None if flat else kind, asked=asked)
+            if name in member:
+                self._communications(objects(member[name]), None if flat else kind, asked=asked)
 
     def _communications(self, listed: list[dict[str, Any]], kind: str | None, *, asked: bool) -> None:
         if listed and kind is not None:
@@ -206,7 +207,7 @@ class _Seen:
             if asked and self.direction is None:
                 self.direction = _direction(each.get("direction"))
             if "messages" in each:
-                for message in _objects(each["messages"]):
+                for message in objects(each["messages"]):
                     self._add_times(message)
 
     def _add_times(self, item: Mapping[str, Any]) -> None:
@@ -219,7 +220,7 @@ class _Seen:
 
 
 def _is_ahead(item: Mapping[str, Any]) -> bool:
-    """Whether there is something to come: a scheduled callback, a parked email, after-call work."""
+    """Tell whether there is something to come: a scheduled callback, a parked email, after-call work."""
     work = item.get("afterCallWork")
     return item.get("state") in _YET_TO_COME or (work.__class__ is dict and work.get("state") == "pending")
 
@@ -245,29 +246,20 @@ def _extreme(times: Iterable[object], pick: Callable[[Iterable[str]], str]) -> s
 
 
 def _media(body: Mapping[str, Any]) -> tuple[str, ...]:
-    media = body.get("mediaType")
-    return (media.lower(),) if isinstance(media, str) and media and media.lower() != "unknown" else ()
+    media = text(body.get("mediaType")).lower()
+    return (media,) if media not in ("", "unknown") else ()
 
 
 def _direction(value: object) -> str | None:
-    word = value.lower() if isinstance(value, str) else None
+    word = text(value).lower()
     return word if word in ("inbound", "outbound") else None
 
 
 def _divisions(body: Mapping[str, Any]) -> tuple[str, ...]:
-    listed = body.get("divisionIds")
-    ids = {one for one in (body.get("divisionId"), *(listed if isinstance(listed, list) else ())) if _is_id(one)}
-    return tuple(sorted(ids))
+    ids = {text(body.get("divisionId")), *texts(body.get("divisionIds"))}
+    return tuple(sorted(ids - {""}))
 
 
 def _division_ids(memberships: object) -> set[str]:
-    divisions = (one.get("division") for one in _objects(memberships))
-    return {one["id"] for one in divisions if isinstance(one, dict) and _is_id(one.get("id"))}
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _objects(items: object) -> list[dict[str, Any]]:
-    return [item for item in items if item.__class__ is dict] if items.__class__ is list else []
+    divisions = (as_object(membership.get("division")) for membership in objects(memberships))
+    return {text(division.get("id")) for division in divisions} - {""}

@@ -1,4 +1,4 @@
-"""What a frame of the notification socket and an EventBridge envelope look like. Pure.
+"""Frames of the notification socket and EventBridge envelopes, read. Pure.
 
 One frame in; an `Observation` (an event, kept whole), a control message, or an `Unreadable` out. Never an exception,
 whatever the bytes. Who it came from and when are told by the caller. What an event says about a conversation is read in
@@ -16,6 +16,7 @@ import msgspec
 from rollbook.genesys.canonical_json import decode, digest, mend_surrogates, spelled
 from rollbook.genesys.ids import conversation_id as spelling
 from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.lenient_json import as_object, text, words
 from rollbook.genesys.messages.live_facts import LiveFacts, event_time, facts_of
 from rollbook.genesys.topics import conversation_id_of, snapshot_media
 
@@ -23,7 +24,7 @@ __all__ = [
     "Control",
     "Heartbeat",
     "LiveFacts",
-    "Observation",
+    "Notification",
     "Pong",
     "Reply",
     "SocketClosing",
@@ -35,8 +36,8 @@ __all__ = [
 
 
 # Structs where one is made for every event: a frozen dataclass takes ten times as long to make.
-class Observation(msgspec.Struct, frozen=True):
-    """One notification. Times are API text; `body` is the eventBody as it came.
+class Notification(msgspec.Struct, frozen=True):
+    """An event on a topic. Times are API text; `body` is the eventBody as it came.
 
     identity: 16 bytes, equal for the same content on the same topic. conversation_id, event_time, facts: None where the
     event has none. What stands where an id should and cannot be one is none: the body keeps it, and nobody asks for it.
@@ -53,7 +54,7 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """What cannot be understood, whole, and why: it becomes a dead letter.
+    """A payload that cannot be understood, whole, and why: it becomes a dead letter.
 
     once: of what may be delivered again, the same each time, so that it is kept once; else empty.
     """
@@ -121,8 +122,8 @@ _read_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _T = TypeVar("_T")
 
 
-def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Observation | Unreadable | Control:
-    """One frame of the socket. received_at: API text."""
+def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Notification | Unreadable | Control:
+    """Read a frame of the socket. received_at: API text."""
     payload = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
     try:
         message = _mended(_read_message, payload)
@@ -133,13 +134,13 @@ def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Observa
             return Unreadable(source, payload, "it has no topicName", received_at)
         if topic.startswith(_CONTROL_TOPICS):
             return _control(topic, decode(bytes(message.eventBody)))
-        return _observation(topic, bytes(message.eventBody), source, received_at)
+        return _notification(topic, bytes(message.eventBody), source, received_at)
     except (ValueError, RecursionError) as error:
         return Unreadable(source, payload, _why(error), received_at)
 
 
-def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Observation | Unreadable:
-    """One EventBridge event, or its `detail` alone (an input transformer can leave just that)."""
+def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Notification | Unreadable:
+    """Read an EventBridge event, or its `detail` alone (an input transformer can leave just that)."""
     try:
         outer = _mended(_read_envelope, envelope)
         detail = bytes(outer.detail)
@@ -147,7 +148,7 @@ def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Observa
         topic = message.topicName
         if not isinstance(topic, str) or not topic:
             return Unreadable(source, envelope, "it has no topicName", received_at)
-        return _observation(topic, bytes(message.eventBody), source, received_at)
+        return _notification(topic, bytes(message.eventBody), source, received_at)
     except (ValueError, RecursionError) as error:
         return Unreadable(source, envelope, _why(error), received_at)
 
@@ -172,7 +173,7 @@ def _why(error: ValueError | RecursionError) -> str:
     return f"it is not JSON: {error}"
 
 
-def _observation(topic: str, event_body: bytes, source: str, received_at: str) -> Observation:
+def _notification(topic: str, event_body: bytes, source: str, received_at: str) -> Notification:
     body = decode(event_body)
     conversation_id = time = facts = None
     if isinstance(body, dict):
@@ -182,12 +183,12 @@ def _observation(topic: str, event_body: bytes, source: str, received_at: str) -
     else:
         conversation_id = _id(conversation_id_of(topic))
     identity = digest(topic.encode(), spelled(body))
-    return Observation(topic, event_body, identity, conversation_id, time, received_at, source, facts)
+    return Notification(topic, event_body, identity, conversation_id, time, received_at, source, facts)
 
 
 def _conversation_id(topic: str, body: dict[str, Any]) -> str | None:
     named = body.get("id") if snapshot_media(topic) is not None else body.get("conversationId")
-    return _id(named if isinstance(named, str) and named else conversation_id_of(topic))
+    return _id(text(named) or conversation_id_of(topic))
 
 
 def _id(named: str | None) -> str | None:
@@ -204,24 +205,20 @@ _GONE: Final = ("no_longer_subscribed", "token_revoked")
 
 def _control(topic: str, body: object) -> Control:
     """The platform's messages about the channel itself, that nobody subscribes to."""
-    fields = body if isinstance(body, dict) else {}
-    told = _text(fields.get("message"))
+    fields = as_object(body)
+    message = words(fields.get("message"))
     if topic == _METADATA:
-        words = (told or "").lower()
-        if words == "pong":
+        spoken = (message or "").lower()
+        if spoken == "pong":
             return Pong()
-        return Heartbeat() if "heartbeat" in words else SystemMessage(topic, told, channel_gone=False)
+        return Heartbeat() if "heartbeat" in spoken else SystemMessage(topic, message, channel_gone=False)
     if topic == "v2.system.socket_closing":
         return SocketClosing()
-    about = _text(fields.get("systemTopicType")) or topic.split(".")[2]
-    return SystemMessage(topic, _text(fields.get("reason")) or about, channel_gone=about in _GONE)
+    about = words(fields.get("systemTopicType")) or topic.split(".")[2]
+    return SystemMessage(topic, words(fields.get("reason")) or about, channel_gone=about in _GONE)
 
 
 def _reply(message: _Message) -> Reply:
     result = message.result
     said = str(result) if isinstance(result, str | int) else ""
-    return Reply(said, _text(message.status), _text(message.message), _text(message.correlationId))
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return Reply(said, words(message.status), words(message.message), words(message.correlationId))

@@ -13,10 +13,18 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, fitted
 from rollbook.store import status as state
 from rollbook.store.book import Book
+from rollbook.store.vocabulary import SetAside, Verdict
 
 _NAME: Final = 15  # columns of a field's name
 _STRETCHES: Final = 3  # of proven time, the latest
-_ORDER: Final = ("settled", "complete", "open", "due", "pending", "failed")
+_ORDER: Final = (
+    Verdict.SETTLED,
+    Verdict.COMPLETE,
+    Verdict.OPEN,
+    Verdict.DUE,
+    Verdict.PENDING,
+    Verdict.FAILED,
+)
 
 
 @click.command()
@@ -29,11 +37,7 @@ def status(settings: Settings, as_json: bool) -> None:
         with Book.open(settings.store_path, mode="ro") as book:
             now = datetime.now(UTC)
             found = book.read(lambda db: state.collect(db, now, width=settings.width, since_setting=settings.since))
-        if as_json:
-            console.answer(found)
-        else:
-            for line in lines(found):
-                click.echo(line)
+        console.show(as_json, lambda: found, lambda: lines(found))
 
     console.run(work, as_json=as_json)
 
@@ -105,7 +109,7 @@ def _conversations(known: dict[str, Any]) -> Iterator[str]:
     if known["live"]:
         yield _field("", f"{known['live']:,} heard and not read yet")
     followed = [f"{known['ongoing']:,} going on"]
-    followed += [f"{known[name]:,} {name}" for name in ("stuck", "gone") if known[name]]
+    followed += [f"{known[name]:,} {name}" for name in SetAside if known[name]]
     yield _field("", ", ".join(followed))
     if known["drifted"]:
         yield _field("", f"{known['drifted']:,} rewritten after their end (table conversation_versions)")
@@ -136,8 +140,8 @@ def _gaps(found: list[dict[str, Any]], sums: dict[str, Any]) -> Iterator[str]:
     if not found:
         yield _field("gaps", "none")
         return
-    told = f"{sums['detected']:,} detected, {sums['recovered']:,} recovered, {sums['failed']:,} failed"
-    yield _field("gaps", f"{told} (`rollbook gaps` lists them)")
+    counted = f"{sums['detected']:,} detected, {sums['recovered']:,} recovered, {sums['failed']:,} failed"
+    yield _field("gaps", f"{counted} (`rollbook gaps` lists them)")
     for gap in found[:8]:
         yield _field("", f"{gap['detected']:>7,} {gap['kind'].replace('_', ' ')}: {gap['cause']}")
 

@@ -1,4 +1,4 @@
-"""Opening the file: who may, how it is made, what every connection is told. Knows no table but by asking the schema."""
+"""Opening the file: who may, how it is made, how every connection is set. Knows no table but by asking the schema."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from rollbook.store.file.errors import StoreForeign, StoreUnwritable, owner_of, translate
-from rollbook.store.file.locks import MIGRATION, held, lock_file
+from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
 from rollbook.store.tables import schema
 
@@ -31,7 +31,7 @@ _SMALLEST: Final = 512
 
 
 def sqlite_race(version: str) -> str:
-    """What to know about this SQLite: versions with a race between a checkpoint and another connection's write.
+    """The warning for an SQLite version that has a race between a checkpoint and another connection's write, else "".
 
     Mended in 3.51.3, and in 3.50.7 and 3.44.6 of their lines.
     Ours has one connection that checkpoints, which avoids it.
@@ -163,7 +163,7 @@ def _look_at_size(path: Path) -> None:
 def _check(connection: sqlite3.Connection, path: Path, journal: str) -> None:
     recognise(connection, path)
     if schema.version_of(connection)[1] < schema.VERSION:
-        with held(lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS):
+        with locked(lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS):
             schema.migrate(connection)
     mode = connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0]
     if mode != journal:
@@ -220,7 +220,7 @@ def connect(path: Path, *, journal: str, timeout: float) -> sqlite3.Connection:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file. Raises StoreUnwritable where it is a folder, or this user may not look."""
+    """Tell whether there is a file. Raises StoreUnwritable where it is a folder, or this user may not look."""
     _must_be_a_file(path)
     return path.exists()
 

@@ -17,12 +17,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from rollbook.genesys.lenient_json import text_or_none
 from rollbook.genesys.times import normalize
 from rollbook.store.tables.detail_columns import CHILD_TABLES, PARENT_IDS, TIMES, column
 
 Row = tuple[Any, ...]
 # For each INSERT statement, the rows that it takes.
-Rows = defaultdict[str, list[Row]]
+RowsByStatement = defaultdict[str, list[Row]]
 
 _encode: Final = msgspec.json.Encoder().encode
 _PLAIN: Final = frozenset({str, float, bool, type(None)})
@@ -30,7 +31,7 @@ _INT64: Final = 2**63
 
 
 class Plan(NamedTuple):
-    """How objects with one set of keys become rows of one table."""
+    """The way in which objects with one set of keys become rows of a table."""
 
     sql: str
     take: Callable[[Mapping[str, Any]], Row]  # the values of the fields that have a column
@@ -77,10 +78,6 @@ def _values(how: Plan, record: Mapping[str, Any]) -> list[Any]:
     return values
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def _objects(owner: Mapping[str, Any], key: str) -> Iterator[tuple[int, dict[str, Any]]]:
     items = owner.get(key)
     if isinstance(items, list):
@@ -89,20 +86,22 @@ def _objects(owner: Mapping[str, Any], key: str) -> Iterator[tuple[int, dict[str
                 yield position, item
 
 
-def add_children(rows: Rows, conversation_id: str, record: Mapping[str, Any]) -> None:
+def add_children(rows: RowsByStatement, conversation_id: str, record: Mapping[str, Any]) -> None:
     """Every child row of one conversation, added to `rows` under the statement that inserts it."""
     for at, participant in _objects(record, "participants"):
         _add(rows, "participants", (conversation_id,), (at,), (), participant)
-        participant_id = _text(participant.get("participantId"))
+        participant_id = text_or_none(participant.get("participantId"))
         for index, session in _objects(participant, "sessions"):
             _add(rows, "sessions", (conversation_id, at), (index,), (participant_id,), session)
-            _add_session(rows, (conversation_id, at, index), (participant_id, _text(session.get("sessionId"))), session)
+            _add_session(
+                rows, (conversation_id, at, index), (participant_id, text_or_none(session.get("sessionId"))), session
+            )
     for table in ("evaluations", "surveys", "resolutions"):
         if table in record:
             _add_all(rows, table, (conversation_id,), (), record.get(table))
 
 
-def _add_session(rows: Rows, where: Row, ids: Row, session: Mapping[str, Any]) -> None:
+def _add_session(rows: RowsByStatement, where: Row, ids: Row, session: Mapping[str, Any]) -> None:
     get = session.get
     _add_all(rows, "segments", where, ids, get("segments"))
     _add_all(rows, "metrics", where, ids, get("metrics"))
@@ -113,12 +112,12 @@ def _add_session(rows: Rows, where: Row, ids: Row, session: Mapping[str, Any]) -
         _add_all(rows, "flow_outcomes", where, ids, flow.get("outcomes"))
 
 
-def _add(rows: Rows, table: str, where: Row, position: Row, ids: Row, item: Mapping[str, Any]) -> None:
+def _add(rows: RowsByStatement, table: str, where: Row, position: Row, ids: Row, item: Mapping[str, Any]) -> None:
     how = plan(table, tuple(item))
     rows[how.sql].append((*where, *position, *ids, *_values(how, item)))
 
 
-def _add_all(rows: Rows, table: str, where: Row, ids: Row, items: Any) -> None:
+def _add_all(rows: RowsByStatement, table: str, where: Row, ids: Row, items: Any) -> None:
     """The objects of one array. The hot path: nine rows in ten come through here."""
     if items.__class__ is not list:
         return
@@ -128,7 +127,7 @@ def _add_all(rows: Rows, table: str, where: Row, ids: Row, items: Any) -> None:
             rows[how.sql].append((*where, position, *ids, *_values(how, item)))
 
 
-def child_rows() -> Rows:
+def child_rows() -> RowsByStatement:
     """An empty collection for `add_children`."""
     return defaultdict(list)
 
@@ -149,16 +148,6 @@ def attributes(conversation_id: str, record: Mapping[str, Any]) -> Iterator[Row]
     for position, participant in _objects(record, "participants"):
         named = participant.get("attributes")
         if isinstance(named, dict):
-            who = _text(participant.get("participantId")) or str(position)
+            who = text_or_none(participant.get("participantId")) or str(position)
             for name, value in named.items():
                 yield conversation_id, who, name, storable(value)
-
-
-def number(value: Any) -> float | int | None:
-    """A number as a number; anything else as nothing (the original stays in `details`)."""
-    return value if value.__class__ in (int, float) else None
-
-
-def id_list(value: Any) -> list[str]:
-    """A list of ids as a list of texts; anything else as an empty one."""
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

@@ -18,52 +18,53 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from rollbook.genesys.ids import may_be_asked_for
+from rollbook.genesys.lenient_json import number, text_or_none, texts
 from rollbook.genesys.messages.details import DetailRow, content_digest
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.tables import child_rows, gaps
 from rollbook.store.tables.detail_columns import CHILD_TABLES
+from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
 
-Kind = Literal["missing", "changed", "unchanged"]
 Action = Literal["insert", "fill", "replace", "confirm", "leave"]
 _NEW_CONTENT: Final = ("insert", "fill", "replace")
 # Why capture missed a conversation or had it wrong, from what was read and the kind of gap.
-Cause = Callable[[DetailRow, str], str]
+Cause = Callable[[DetailRow, GapKind], str]
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
 class PageOutcome:
-    """What a page of details meant for the store.
+    """The result of a page of details for the store.
 
     classes: each conversation that this run had not seen before, judged against the store as the run found it.
     content: the conversations inserted or whose content changed; for each, whether it has ended and capture never
     heard that. drifted: of those, the ones whose details had been read before and had ended: rewritten later.
-    gaps: what of the page capture had missed ("missing") or of whose end it had not heard ("changed").
+    gaps: which conversations of the page capture had missed, or had not heard the end of.
     causes: how many of these gaps were filed, by cause. first_read: the starts of those whose details nobody
     had read before, and of those that had been gone: no answer that has proven a window has had them.
     """
 
-    classes: dict[str, Kind] = field(default_factory=dict)
+    classes: dict[str, Comparison] = field(default_factory=dict)
     content: dict[str, bool] = field(default_factory=dict)
     drifted: int = 0
-    gaps: dict[str, str] = field(default_factory=dict)
+    gaps: dict[str, GapKind] = field(default_factory=dict)
     causes: dict[str, int] = field(default_factory=dict)
     first_read: tuple[str, ...] = ()
 
     @property
     def written(self) -> int:
-        """How many conversations were inserted or have other content now."""
+        """The number of conversations that were inserted or have other content now."""
         return len(self.content)
 
 
-def unheard_end(standing: Standing | None, row: DetailRow) -> bool:
-    """Whether a conversation has ended, and capture never heard that."""
-    return row.end is not None and (standing is None or standing.heard_end is None)
+def unheard_end(stored: StoredConversation | None, row: DetailRow) -> bool:
+    """Tell whether a conversation has ended, and capture never received that."""
+    return row.end is not None and (stored is None or stored.heard_end is None)
 
 
-class Standing(NamedTuple):
-    """What the store says of a conversation before a read of it is written."""
+class StoredConversation(NamedTuple):
+    """A conversation as the store has it before a read of it is written."""
 
     provenance: str
     first_seen_at: str
@@ -77,17 +78,17 @@ class Standing(NamedTuple):
     attributes_at: str | None = None
 
 
-def same_content(standing: Standing | None, row: DetailRow) -> bool:
-    """Whether a read says what stands already. Key order, number formats and participant attributes do not matter.
+def same_content(stored: StoredConversation | None, row: DetailRow) -> bool:
+    """Tell whether a read says what is stored. Key order, number formats and participant attributes do not matter.
 
     The bytes are compared first: an unchanged record nearly always comes as the same bytes, and a digest of every
     record that is inserted would cost a tenth of the whole write.
     """
-    if standing is None or standing.details is None:
+    if stored is None or stored.details is None:
         return False
-    if standing.details == row.raw.decode():
+    if stored.details == row.raw.decode():
         return True
-    return content_digest(msgspec.json.decode(standing.details)) == content_digest(row.record)
+    return content_digest(msgspec.json.decode(stored.details)) == content_digest(row.record)
 
 
 # A read that claims to be this much later than now was made while the clock was wrong.
@@ -95,9 +96,9 @@ FUTURE: Final = timedelta(minutes=5)
 
 
 def judge(
-    standing: Standing | None, same: bool, as_of: str, *, latest: str = "9", indexed_until: str | None = None
+    stored: StoredConversation | None, same: bool, as_of: str, *, latest: str = "9", indexed_until: str | None = None
 ) -> Action:
-    """What a read as old as `as_of`, which says the same as what stands or not, does to it.
+    """Decide what a read as old as `as_of` does to what is stored. same: they say the same.
 
     latest: no read that is believed can be later than this (API text). indexed_until: an event that is later may not be
     in the read yet, for the platform's index is behind (None: it is not).
@@ -105,43 +106,43 @@ def judge(
     insert: not known. fill: known from live capture alone. replace: known, and the content is another.
     confirm: the same content, and a note that must be taken down (another look was asked for). leave: nothing to do.
     """
-    if standing is None:
+    if stored is None:
         return "insert"
-    if standing.details is None:
+    if stored.details is None:
         return "fill"
-    if standing.read_at is not None and as_of < standing.read_at <= latest:
+    if stored.read_at is not None and as_of < stored.read_at <= latest:
         return "leave"  # an older read never overwrites a newer one
     if not same:
         return "replace"
     shown = as_of if indexed_until is None else indexed_until
-    asked = standing.look_again and (standing.last_heard or "") < shown
-    wrong_clock = standing.read_at is not None and standing.read_at > latest
-    return "confirm" if asked or wrong_clock or standing.followed == "gone" else "leave"
+    asked = stored.look_again and (stored.last_heard or "") < shown
+    wrong_clock = stored.read_at is not None and stored.read_at > latest
+    return "confirm" if asked or wrong_clock or stored.followed == SetAside.GONE else "leave"
 
 
-def classify(standing: Standing | None, same: bool, row: DetailRow, run_started_at: str) -> Kind:
-    """How a read compares with the store as it stood when the run began (CONTRACT, "What a report says")."""
-    if standing is None or standing.first_seen_at > run_started_at:
-        return "missing"
-    if standing.details is None:
-        return "changed" if unheard_end(standing, row) else "unchanged"
-    return "unchanged" if same else "changed"
+def classify(stored: StoredConversation | None, same: bool, row: DetailRow, run_started_at: str) -> Comparison:
+    """Compare a read with the store as it was when the run began (CONTRACT, "What a report says")."""
+    if stored is None or stored.first_seen_at > run_started_at:
+        return Comparison.MISSING
+    if stored.details is None:
+        return Comparison.CHANGED if unheard_end(stored, row) else Comparison.UNCHANGED
+    return Comparison.UNCHANGED if same else Comparison.CHANGED
 
 
-_STANDING: Final = (
+_STORED: Final = (
     "SELECT conversation_id, provenance, first_seen_at, read_at, conversation_end, heard_end, last_heard,"
     " look_again, followed, details, attributes_at FROM conversations WHERE conversation_id IN "
 )
 
 
-def standings(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Standing]:
-    """What stands of these conversations, those that the store knows."""
+def stored_conversations(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, StoredConversation]:
+    """The stored ones of these conversations, by id."""
     found = {}
     for at in range(0, len(ids), 500):
         part = ids[at : at + 500]
-        query = f"{_STANDING}({', '.join('?' * len(part))})"
+        query = f"{_STORED}({', '.join('?' * len(part))})"
         for row in connection.execute(query, part):
-            found[row[0]] = Standing(*row[1:])
+            found[row[0]] = StoredConversation(*row[1:])
     return found
 
 
@@ -175,8 +176,8 @@ _ATTRIBUTES_AT: Final = "UPDATE conversations SET attributes_at = ? WHERE conver
 
 
 @dataclass(slots=True)
-class _Page:
-    """What one transaction is going to write."""
+class PlannedWrites:
+    """The rows that a transaction is going to write."""
 
     inserts: list[tuple[Any, ...]] = field(default_factory=list)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
@@ -187,11 +188,11 @@ class _Page:
     attributes_at: list[tuple[str, str]] = field(default_factory=list)
     gaps: list[gaps.Gap] = field(default_factory=list)
     explained: list[tuple[str, str]] = field(default_factory=list)
-    children: child_rows.Rows = field(default_factory=child_rows.child_rows)
+    children: child_rows.RowsByStatement = field(default_factory=child_rows.child_rows)
 
 
 class Read(NamedTuple):
-    """How a page was read. Times are API text.
+    """The circumstances of reading a page. Times are API text.
 
     as_of: how old the read is. at: the time now. already: the ids that this run has classified. lag: how far the
     platform's index may be behind: the read proves nothing about an event that is younger than event + lag.
@@ -205,7 +206,7 @@ class Read(NamedTuple):
 
     @property
     def indexed_until(self) -> str:
-        """What happened before is in the read, as API text."""
+        """The time before which everything that happened is in the read, as API text."""
         return to_text(from_text(self.as_of) - self.lag)
 
 
@@ -223,13 +224,13 @@ def write(
     """
     outcome, judged = _judge_page(connection, details, read)
     indexed_until = read.indexed_until
-    page = _Page()
-    for conversation_id, row, standing, action in judged:
+    page = PlannedWrites()
+    for conversation_id, row, stored, action in judged:
         if action in _NEW_CONTENT:
-            _fill(page, conversation_id, row, standing, read, indexed_until)
+            _fill(page, conversation_id, row, stored, read, indexed_until)
         elif action == "confirm":
             page.confirms.append((read.as_of, row.end, conversation_id, indexed_until))
-        _add_attributes(page, conversation_id, row, standing, read.as_of)
+        _add_attributes(page, conversation_id, row, stored, read.as_of)
         if kind := outcome.gaps.get(conversation_id):
             page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), read.at, read.at))
     _execute(connection, page)
@@ -241,84 +242,85 @@ class _Judged(NamedTuple):
 
     conversation_id: str
     row: DetailRow
-    standing: Standing | None
+    stored: StoredConversation | None
     action: Action
 
 
 def _judge_page(
     connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read
 ) -> tuple[PageOutcome, list[_Judged]]:
-    """What a page of details means, for who writes it and for who only wants to know."""
+    """Judge a page of details, for a caller that writes it or only compares it."""
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
-    known = standings(connection, list(named))
+    known = stored_conversations(connection, list(named))
     latest, indexed_until = to_text(from_text(read.at) + FUTURE), read.indexed_until
     outcome, judged, drifted = PageOutcome(), [], 0
     first_read: list[str] = []
     for conversation_id, row in named.items():
-        standing = known.get(conversation_id)
-        same = same_content(standing, row)
+        stored = known.get(conversation_id)
+        same = same_content(stored, row)
         if conversation_id not in read.already:
-            outcome.classes[conversation_id] = classify(standing, same, row, read.run_started_at)
-        action = judge(standing, same, read.as_of, latest=latest, indexed_until=indexed_until)
-        came_back = standing is not None and standing.followed == "gone" and action in ("replace", "confirm")
+            outcome.classes[conversation_id] = classify(stored, same, row, read.run_started_at)
+        action = judge(stored, same, read.as_of, latest=latest, indexed_until=indexed_until)
+        came_back = stored is not None and stored.followed == SetAside.GONE and action in ("replace", "confirm")
         if (action in ("insert", "fill") or came_back) and row.start is not None:
             first_read.append(row.start)
-        judged.append(_Judged(conversation_id, row, standing, action))
+        judged.append(_Judged(conversation_id, row, stored, action))
         if action in _NEW_CONTENT:
-            outcome.content[conversation_id] = unheard_end(standing, row)
-        drifted += action == "replace" and standing is not None and standing.conversation_end is not None
-        if kind := _gap_kind(standing, row, action):
+            outcome.content[conversation_id] = unheard_end(stored, row)
+        drifted += action == "replace" and stored is not None and stored.conversation_end is not None
+        if kind := _gap_kind(stored, row, action):
             outcome.gaps[conversation_id] = kind
     return replace(outcome, drifted=drifted, first_read=tuple(first_read)), judged
 
 
-def _add_attributes(page: _Page, conversation_id: str, row: DetailRow, standing: Standing | None, as_of: str) -> None:
+def _add_attributes(
+    page: PlannedWrites, conversation_id: str, row: DetailRow, stored: StoredConversation | None, as_of: str
+) -> None:
     """Participant attributes, if the read is no older than the one that those in the store come from."""
     named = list(child_rows.attributes(conversation_id, row.record))
-    if not named or (standing is not None and as_of < (standing.attributes_at or "")):
+    if not named or (stored is not None and as_of < (stored.attributes_at or "")):
         return
     page.attributes.extend(named)
-    if standing is None or standing.attributes_at != as_of:
+    if stored is None or stored.attributes_at != as_of:
         page.attributes_at.append((as_of, conversation_id))
 
 
-def _gap_kind(standing: Standing | None, row: DetailRow, action: Action) -> str | None:
-    """What capture missed: the conversation, or how it ended. Judged once, when the read that shows it is written."""
+def _gap_kind(stored: StoredConversation | None, row: DetailRow, action: Action) -> GapKind | None:
+    """The kind of what capture missed: conversation or end. Judged once, when the read that shows it is written."""
     if action == "insert":
-        return "missing"
-    if action not in ("fill", "replace") or standing is None or row.end is None:
+        return GapKind.MISSING
+    if action not in ("fill", "replace") or stored is None or row.end is None:
         return None
-    first_end = action == "fill" or standing.conversation_end is None
-    heard = standing.provenance != "reconciled"
-    return "changed" if first_end and heard and standing.heard_end is None else None
+    first_end = action == "fill" or stored.conversation_end is None
+    by_capture = stored.provenance != Provenance.RECONCILED
+    return GapKind.CHANGED if first_end and by_capture and stored.heard_end is None else None
 
 
 def _fill(
-    page: _Page,
+    page: PlannedWrites,
     conversation_id: str,
     row: DetailRow,
-    standing: Standing | None,
+    stored: StoredConversation | None,
     read: Read,
     indexed_until: str,
 ) -> None:
     record, as_of, at = row.record, read.as_of, read.at
-    direction = record.get("originatingDirection")
     shared = (
-        direction if isinstance(direction, str) else None,
+        text_or_none(record.get("originatingDirection")),
         _encode(child_rows.media_types(record)).decode(),
-        _encode(child_rows.id_list(record.get("divisionIds"))).decode(),
-        child_rows.number(record.get("mediaStatsMinConversationMos")),
-        child_rows.number(record.get("mediaStatsMinConversationRFactor")),
+        _encode(texts(record.get("divisionIds"))).decode(),
+        number(record.get("mediaStatsMinConversationMos")),
+        number(record.get("mediaStatsMinConversationRFactor")),
     )
     text, details_open = row.raw.decode(), int(row.end is None)
-    if standing is None:
+    if stored is None:
         page.inserts.append(
             (
                 conversation_id,
                 row.start,
                 row.end,
                 *shared,
-                "reconciled",
+                Provenance.RECONCILED,
                 at,
                 at,
                 as_of,
@@ -331,11 +333,12 @@ def _fill(
             )
         )
     else:
-        heard_later = standing.last_heard is not None and standing.last_heard > indexed_until
+        heard_later = stored.last_heard is not None and stored.last_heard > indexed_until
         # An end that was heard after what the read can show is newer than the read; one from before, it has overruled.
-        heard_end = standing.heard_end
+        heard_end = stored.heard_end
         heard_end = heard_end if heard_end is not None and heard_end > indexed_until else None
-        provenance = "reconciled" if standing.provenance == "reconciled" else "both"
+        by_readings_alone = stored.provenance == Provenance.RECONCILED
+        provenance = Provenance.RECONCILED if by_readings_alone else Provenance.BOTH
         page.updates.append(
             (
                 row.start,
@@ -350,16 +353,16 @@ def _fill(
                 conversation_id,
             )
         )
-        if standing.details is not None:
+        if stored.details is not None:
             page.replaced.append((conversation_id,))
-            if standing.conversation_end is not None:
+            if stored.conversation_end is not None:
                 page.versions.append((at, conversation_id))
-        if standing.provenance == "live":
+        if stored.provenance == Provenance.LIVE:
             page.explained.append((at, conversation_id))
     child_rows.add_children(page.children, conversation_id, record)
 
 
-def _execute(connection: sqlite3.Connection, page: _Page) -> None:
+def _execute(connection: sqlite3.Connection, page: PlannedWrites) -> None:
     many = connection.executemany
     if page.versions:
         many(_KEEP_VERSION, page.versions)
@@ -384,31 +387,30 @@ def _execute(connection: sqlite3.Connection, page: _Page) -> None:
 
 
 def compare(connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read) -> PageOutcome:
-    """What `write` would answer, but for the causes: writes nothing, files nothing."""
+    """Compare a page with the store: the answer of `write` without the causes. Writes nothing, files nothing."""
     return _judge_page(connection, details, read)[0]
 
 
 class OpenConversation(NamedTuple):
-    """A conversation to be asked for by id. asked_at: when it last was. slow: stuck or gone; now and then is enough."""
+    """A conversation to be asked for by id. asked_at: when it last was."""
 
     conversation_id: str
     conversation_start: str | None
     read_at: str | None
     look_again: bool
     asked_at: str | None = None
-    slow: bool = False
     last_heard: str | None = None
     division_ids: str | None = None
 
 
 _ASKED: Final = (
-    "SELECT conversations.conversation_id, conversation_start, read_at, look_again, asked_at, followed IS NOT NULL,"
+    "SELECT conversations.conversation_id, conversation_start, read_at, look_again, asked_at,"
     " last_heard, division_ids, first_seen_at FROM conversations LEFT JOIN asked_by_id USING (conversation_id)"
 )
 
 
 def open_conversations(connection: sqlite3.Connection, limit: int) -> list[OpenConversation]:
-    """Those that go on (neither stuck nor gone) or were heard of since they were read; asked longest ago first.
+    """Conversations that go on (neither stuck nor gone) or had events since they were read; asked longest ago first.
 
     By when they were asked for, not by when they were read: an answer that says nothing new changes nothing of the
     latter, and the first `limit` would be asked for for ever.
@@ -441,7 +443,7 @@ _ABSENT_AT_ALL: Final = timedelta(days=30)
 def nobody_will_read(
     connection: sqlite3.Connection, first_seen: str, asked_before: tuple[str, str], now: str, limit: int
 ) -> list[OpenConversation]:
-    """Those that only capture knows, seen first before `first_seen`, and that no window that waits will bring.
+    """Conversations that only capture knows, seen first before `first_seen`, and that no waiting window will bring.
 
     They began before the beginning, or were heard of after their window had been proven. asked_before: since when they
     were not asked for, and the same for those that were absent for days. now: what was asked for later, a clock that
@@ -470,13 +472,13 @@ def nobody_will_read(
     for row in connection.execute(query, values):
         if len(found) == limit:
             break
-        if not is_waited_for(row[1] or row[8]):
+        if not is_waited_for(row[1] or row[7]):
             found.append(_open(row))
     return found
 
 
 def _open(row: tuple[Any, ...]) -> OpenConversation:
-    return OpenConversation(row[0], row[1], row[2], bool(row[3]), row[4], bool(row[5]), row[6], row[7])
+    return OpenConversation(row[0], row[1], row[2], bool(row[3]), *row[4:7])
 
 
 def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:
@@ -490,7 +492,7 @@ def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:
 
 
 def ongoing_starts(connection: sqlite3.Connection) -> list[str]:
-    """When the reconciled conversations that go on started, in order; stuck and gone ones do not count."""
+    """The starts of the reconciled conversations that go on, in order; stuck and gone ones do not count."""
     query = (
         "SELECT conversation_start FROM conversations WHERE details_open = 1 AND conversation_start IS NOT NULL"
         " AND followed IS NULL ORDER BY conversation_start"
@@ -509,7 +511,7 @@ def owned_counts(connection: sqlite3.Connection, start: str, end: str) -> tuple[
 
 
 def last_ended(connection: sqlite3.Connection, start: str, end: str) -> str | None:
-    """When the last of the reconciled conversations that started in [start, end) ended."""
+    """The last end of a reconciled conversation that started in [start, end)."""
     query = (
         "SELECT max(conversation_end) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
         " AND details IS NOT NULL"
@@ -553,13 +555,13 @@ def a_listed_id(connection: sqlite3.Connection, but: Sequence[str] = ()) -> str 
     ):
         query = f"SELECT conversation_id FROM conversations WHERE {those}{newest}"
         known = (row[0] for row in connection.execute(query, (len(but) + _ODD_IDS,)))
-        able = (one for one in known if one not in but and may_be_asked_for(one))
-        if (found := next(able, None)) is not None:
-            return str(found)
+        for conversation_id in known:
+            if conversation_id not in but and may_be_asked_for(conversation_id):
+                return str(conversation_id)
     return None
 
 
-def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: Literal["stuck", "gone"]) -> int:
+def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: SetAside) -> int:
     """Note that these are open for too long, or that the platform no longer knows them. They stay."""
     before = connection.total_changes
     connection.executemany(
@@ -580,5 +582,5 @@ def details_of(connection: sqlite3.Connection, start: str, end: str) -> dict[str
 
 
 def count_child_rows(connection: sqlite3.Connection) -> int:
-    """How many rows the child tables have together."""
+    """The number of rows of the child tables together."""
     return sum(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in CHILD_TABLES)

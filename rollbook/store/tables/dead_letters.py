@@ -1,4 +1,4 @@
-"""What could not be understood, looked at again: listed, shown, dropped. SQL only; `events.py` keeps them."""
+"""Dead letters, looked at again: listed, shown, dropped. SQL only; `events.py` keeps them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ _COLUMNS: Final = "dead_letter_id, source, error, received_at, payload"
 
 
 class Letter(NamedTuple):
-    """One dead letter. received_at: API text; payload: as it came, bytes that are no UTF-8 spelled `\\xff`."""
+    """A payload that could not be understood. received_at: API text.
+
+    payload: as it came; bytes that are no UTF-8 are spelled `\\xff`.
+    """
 
     dead_letter_id: int
     source: str
@@ -28,7 +31,7 @@ def listed(connection: sqlite3.Connection, source: str | None, limit: int) -> li
     return [Letter(*row) for row in connection.execute(query, (source, limit))]
 
 
-def one(connection: sqlite3.Connection, number: int) -> Letter | None:
+def find(connection: sqlite3.Connection, number: int) -> Letter | None:
     """The letter of that id."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM dead_letters WHERE dead_letter_id = ?", (number,)).fetchone()
     return Letter(*row) if row else None
@@ -36,5 +39,7 @@ def one(connection: sqlite3.Connection, number: int) -> Letter | None:
 
 def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> int:
     """Delete these; answers how many there were."""
-    cursor = connection.executemany("DELETE FROM dead_letters WHERE dead_letter_id = ?", [(one,) for one in numbers])
+    cursor = connection.executemany(
+        "DELETE FROM dead_letters WHERE dead_letter_id = ?", [(number,) for number in numbers]
+    )
     return cursor.rowcount

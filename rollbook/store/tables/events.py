@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.live_facts import believed
-from rollbook.genesys.messages.notification import Observation, Unreadable
+from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.store.tables import live_picture
 
 _EVENT: Final = (
@@ -43,7 +43,7 @@ _LETTER_BITS: Final = 0x1F_FFFF_FFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a batch: distinct notifications that were new, those known already, those not understood."""
+    """The counts of a stored batch: distinct notifications that were new, those known already, those not understood."""
 
     events_new: int
     events_repeated: int
@@ -51,23 +51,23 @@ class Recorded:
 
 
 def record(
-    connection: sqlite3.Connection, batch: Sequence[Observation | Unreadable], lag: timedelta = timedelta(0)
+    connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta = timedelta(0)
 ) -> Recorded:
     """Write a batch inside the caller's transaction. lag: how far the platform's index may be behind its events."""
-    observations = [item for item in batch if isinstance(item, Observation)]
+    notifications = [item for item in batch if isinstance(item, Notification)]
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
     new = 0
-    if observations:
-        cursor = connection.executemany(_EVENT, [_event_row(event) for event in observations])
+    if notifications:
+        cursor = connection.executemany(_EVENT, [_event_row(event) for event in notifications])
         new = cursor.rowcount
-        some_repeated = new < len(observations)
-        first = _as_they_came_first(connection, observations) if some_repeated else observations
+        some_repeated = new < len(notifications)
+        first = _as_they_came_first(connection, notifications) if some_repeated else notifications
         _merge(connection, live_picture.gather(first), lag)
     letters = sum(_keep_letter(connection, item) for item in unreadable)
-    return Recorded(new, len(observations) - new, letters)
+    return Recorded(new, len(notifications) - new, letters)
 
 
-def _as_they_came_first(connection: sqlite3.Connection, batch: list[Observation]) -> list[Observation]:
+def _as_they_came_first(connection: sqlite3.Connection, batch: list[Notification]) -> list[Notification]:
     """The same with their first arrival, where it decides about a time in them: a replay must say nothing new."""
     arrivals: dict[bytes, str] = {}
     for at in range(0, len(batch), 500):
@@ -82,7 +82,7 @@ def _as_they_came_first(connection: sqlite3.Connection, batch: list[Observation]
     return found
 
 
-def _event_row(event: Observation) -> tuple[Any, ...]:
+def _event_row(event: Notification) -> tuple[Any, ...]:
     return (
         event.topic,
         event.conversation_id,
@@ -114,15 +114,15 @@ def _letter_id(item: Unreadable) -> int:
     return int.from_bytes(digest(item.source.encode(), item.once.encode())) & _LETTER_BITS
 
 
-def _merge(connection: sqlite3.Connection, heard: dict[str, live_picture.Heard], lag: timedelta) -> None:
-    known = _known(connection, list(heard))
+def _merge(connection: sqlite3.Connection, said: dict[str, live_picture.LiveFactsOf], lag: timedelta) -> None:
+    known = _known(connection, list(said))
     new, changed = [], []
-    for conversation_id, entry in heard.items():
-        standing = known.get(conversation_id)
-        if standing is None:
+    for conversation_id, entry in said.items():
+        stored = known.get(conversation_id)
+        if stored is None:
             new.append((conversation_id, entry.first_seen_at, *live_picture.first(entry)))
         else:
-            after = live_picture.merge(standing, entry, lag)
+            after = live_picture.merge(stored, entry, lag)
             if after is not None:
                 changed.append((*after, conversation_id))
     if new:
@@ -131,10 +131,10 @@ def _merge(connection: sqlite3.Connection, heard: dict[str, live_picture.Heard],
         connection.executemany(_UPDATE, changed)
 
 
-def _known(connection: sqlite3.Connection, ids: list[str]) -> dict[str, live_picture.Known]:
+def _known(connection: sqlite3.Connection, ids: list[str]) -> dict[str, live_picture.StoredPicture]:
     found = {}
     for at in range(0, len(ids), 500):
         part = ids[at : at + 500]
         for row in connection.execute(f"{_KNOWN}({', '.join('?' * len(part))})", part):
-            found[row[0]] = live_picture.Known(*row[1:])
+            found[row[0]] = live_picture.StoredPicture(*row[1:])
     return found

@@ -16,15 +16,16 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from rollbook.genesys.messages.live_facts import LiveFacts, believed
-from rollbook.genesys.messages.notification import Observation
+from rollbook.genesys.messages.notification import Notification
 from rollbook.genesys.times import from_text, to_text
+from rollbook.store.vocabulary import Provenance
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
-class Heard:
-    """What a batch of events says of one conversation."""
+class LiveFactsOf:
+    """The facts that a batch of events tells of a conversation."""
 
     first_seen_at: str
     started_at: str | None = None
@@ -49,8 +50,8 @@ class Heard:
             self.division_ids = self.division_ids.union(facts.division_ids)
 
 
-class Known(NamedTuple):
-    """What the store says of a conversation before a batch of events is added."""
+class StoredPicture(NamedTuple):
+    """A conversation as the store has it before a batch of events is added."""
 
     conversation_start: str | None
     conversation_end: str | None
@@ -91,16 +92,16 @@ def greatest(a: str | None, b: str | None) -> str | None:
     return b if a is None else a if b is None else max(a, b)
 
 
-def gather(observations: list[Observation]) -> dict[str, Heard]:
-    """What a batch says, conversation by conversation."""
-    heard: dict[str, Heard] = {}
-    for event in observations:
+def gather(notifications: list[Notification]) -> dict[str, LiveFactsOf]:
+    """The facts of a batch, conversation by conversation."""
+    found: dict[str, LiveFactsOf] = {}
+    for event in notifications:
         if event.conversation_id is not None and event.facts is not None:
-            entry = heard.get(event.conversation_id)
+            entry = found.get(event.conversation_id)
             if entry is None:
-                entry = heard[event.conversation_id] = Heard(event.received_at)
+                entry = found[event.conversation_id] = LiveFactsOf(event.received_at)
             entry.add(event.facts, event.received_at)
-    return heard
+    return found
 
 
 # What is remembered is short, as the media and divisions of a conversation are; what is not, fills no memory.
@@ -127,17 +128,17 @@ def _write_members(members: frozenset[str]) -> str:
     return _encode(sorted(members)).decode()
 
 
-def first(heard: Heard) -> tuple[Any, ...]:
+def first(facts: LiveFactsOf) -> tuple[Any, ...]:
     """The values of `COLUMNS` for a conversation that the store did not know."""
     return (
-        heard.started_at,
-        heard.ended_at,
-        heard.direction,
-        _listed(heard.media_types),
-        _listed(heard.division_ids),
-        "live",
-        heard.ended_at,
-        heard.last_at,
+        facts.started_at,
+        facts.ended_at,
+        facts.direction,
+        _listed(facts.media_types),
+        _listed(facts.division_ids),
+        Provenance.LIVE,
+        facts.ended_at,
+        facts.last_at,
         0,
         None,
     )
@@ -151,19 +152,19 @@ def shown_by(read_at: str | None, lag: timedelta) -> str:
     return to_text(from_text(read_at) - lag) if read_at and lag else read_at or ""
 
 
-def merge(known: Known, heard: Heard, lag: timedelta = timedelta(0)) -> tuple[Any, ...] | None:
-    """The values of `COLUMNS` after `heard`; None if it says nothing new. lag: as `shown_by` takes it."""
-    heard_end = greatest(known.heard_end, heard.ended_at)
-    last_heard = greatest(known.last_heard, heard.last_at)
+def merge(known: StoredPicture, facts: LiveFactsOf, lag: timedelta = timedelta(0)) -> tuple[Any, ...] | None:
+    """The values of `COLUMNS` after `facts`; None if it says nothing new. lag: as `shown_by` takes it."""
+    heard_end = greatest(known.heard_end, facts.ended_at)
+    last_heard = greatest(known.last_heard, facts.last_at)
     if known.has_details:
         after = _beside_details(known, heard_end, last_heard, shown_by(known.read_at, lag))
     else:
         after = (
-            least(known.conversation_start, heard.started_at),
-            greatest(known.conversation_end, heard.ended_at),
-            least(known.originating_direction, heard.direction),
-            _listed(_members(known.media_types) | heard.media_types),
-            _listed(_members(known.division_ids) | heard.division_ids),
+            least(known.conversation_start, facts.started_at),
+            greatest(known.conversation_end, facts.ended_at),
+            least(known.originating_direction, facts.direction),
+            _listed(_members(known.media_types) | facts.media_types),
+            _listed(_members(known.division_ids) | facts.division_ids),
             known.provenance,
             heard_end,
             last_heard,
@@ -181,7 +182,7 @@ def merge(known: Known, heard: Heard, lag: timedelta = timedelta(0)) -> tuple[An
     return None if after == before else after
 
 
-def _beside_details(known: Known, heard_end: str | None, last_heard: str | None, shown: str) -> tuple[Any, ...]:
+def _beside_details(known: StoredPicture, heard_end: str | None, last_heard: str | None, shown: str) -> tuple[Any, ...]:
     """Details stand: an event may add an end that the read cannot show, and ask for another look. Nothing else."""
     end = known.conversation_end
     # An end that stands and is later than the read was itself heard: a later one replaces it, so that order does not
@@ -191,7 +192,7 @@ def _beside_details(known: Known, heard_end: str | None, last_heard: str | None,
     later = last_heard is not None and last_heard > shown
     # Somebody speaks on it after all: it is neither stuck nor gone.
     followed = None if later and last_heard != known.last_heard else known.followed
-    provenance = "both" if known.provenance == "reconciled" else known.provenance
+    provenance = Provenance.BOTH if known.provenance == Provenance.RECONCILED else known.provenance
     return (
         known.conversation_start,
         end,

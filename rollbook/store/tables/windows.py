@@ -14,10 +14,17 @@ from msgspec import json
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.tables import conversations
 from rollbook.store.tables.schema import FIGURES
+from rollbook.store.vocabulary import PROVEN, Verdict
 
 # What a verdict is worth as a proof. A window takes over another's proof only if that is worth more.
-RANK: Final[Mapping[str, int]] = {"failed": 0, "pending": 1, "due": 2, "open": 3, "complete": 4, "settled": 5}
-PROVEN: Final = ("open", "complete", "settled")
+RANK: Final[Mapping[Verdict, int]] = {
+    Verdict.FAILED: 0,
+    Verdict.PENDING: 1,
+    Verdict.DUE: 2,
+    Verdict.OPEN: 3,
+    Verdict.COMPLETE: 4,
+    Verdict.SETTLED: 5,
+}
 # What is no longer than this is read again at once when its proof is taken from it.
 _NARROW: Final = timedelta(hours=1)
 
@@ -29,7 +36,7 @@ class WindowRow:
     start: str
     end: str
     filter: str
-    verdict: str
+    verdict: Verdict
     attempts: int
     passes: int | None
     requests: int | None
@@ -62,7 +69,7 @@ class RunRecord:
     """A run over a window, as it goes into the ledger.
 
     figures: the report's keys (`schema.FIGURES`). as_of: how old the read is; None where nothing was read.
-    consistent reads have a verdict of `PROVEN`, those within the lag are "pending" again. next_try_at: when a failed
+    consistent reads have a verdict of `PROVEN`, those within the lag are pending again. next_try_at: when a failed
     one is tried again. keeps_proof: the run says nothing against a proof that is there (the platform did not answer, or
     another client saw less): the window's verdict and figures stay, its attempt and its reason are noted.
     """
@@ -75,7 +82,7 @@ class RunRecord:
     started_at: str
     finished_at: str
     as_of: str | None
-    verdict: str
+    verdict: Verdict
     reason: str | None
     reading: str | None
     passes_json: str
@@ -90,8 +97,8 @@ class RunRecord:
     figures: Mapping[str, int | None] = field(default_factory=dict)
 
 
-class Standing(NamedTuple):
-    """What of the windows of one filter can matter to what is due, however many years the ledger holds.
+class LedgerView(NamedTuple):
+    """The windows of a filter that matter to what is due, however many years are in the ledger.
 
     rows: those that wait, failed or are complete, those that started today or claim a read that is still to come, the
     proofs that they took over, and the newest query and the newest whole day; in order of their start.
@@ -111,7 +118,7 @@ _SELECT: Final = f"SELECT {_NAMES} FROM windows"
 _QUOTED: Final = ", ".join(f'"{name}"' for name in FIGURES)
 
 
-def one(connection: sqlite3.Connection, start: str, end: str, filter: str) -> WindowRow | None:
+def find(connection: sqlite3.Connection, start: str, end: str, filter: str) -> WindowRow | None:
     """The window's row, if the ledger has it."""
     found = connection.execute(f'{_SELECT} WHERE start = ? AND "end" = ? AND filter = ?', (start, end, filter))
     row = found.fetchone()
@@ -119,13 +126,14 @@ def one(connection: sqlite3.Connection, start: str, end: str, filter: str) -> Wi
 
 
 def _window(row: tuple[Any, ...]) -> WindowRow:
-    return WindowRow(**dict(zip(_WINDOW_COLUMNS, row, strict=True)))
+    values = dict(zip(_WINDOW_COLUMNS, row, strict=True))
+    return WindowRow(**values | {"verdict": Verdict(values["verdict"])})
 
 
 def listed(
     connection: sqlite3.Connection,
     *,
-    verdicts: Sequence[str] | None,
+    verdicts: Sequence[Verdict] | None,
     since: str | None,
     until: str | None,
     filter: str | None,
@@ -139,11 +147,11 @@ def listed(
     return [_window(row) for row in connection.execute(f'{query} ORDER BY start, "end"', values)]
 
 
-def standing(connection: sqlite3.Connection, filter: str, at: str) -> Standing:
-    """What can matter to what is due at `at`. One moment of the file: a window is in both parts, or in none."""
+def ledger_view(connection: sqlite3.Connection, filter: str, at: str) -> LedgerView:
+    """The windows that matter to what is due at `at`. Read at one moment: a window is in both parts, or in none."""
     connection.execute("BEGIN")
     try:
-        return Standing(_that_matter(connection, filter, at), covered(connection, filter))
+        return LedgerView(_that_matter(connection, filter, at), covered(connection, filter))
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
@@ -157,16 +165,19 @@ def _that_matter(connection: sqlite3.Connection, filter: str, at: str) -> list[W
     rows = {(row[0], row[1]): _window(row) for row in connection.execute(query, (filter, at[:10], at))}
     beside = [tuple(row.proven_by.split("/")) for row in rows.values() if row.proven_by]
     newest = 'SELECT start, "end", max(last_run_at) FROM windows WHERE filter = ? AND reading IN (?, ?)'
-    two = (("interval", "day"), ("day", "day"))
-    beside += [connection.execute(newest, (filter, *readings)).fetchone()[:2] for readings in two]
+    pairs = (("interval", "day"), ("day", "day"))
+    beside += [connection.execute(newest, (filter, *readings)).fetchone()[:2] for readings in pairs]
     for start, end in beside:
-        if (start, end) not in rows and (row := one(connection, start, end, filter)) is not None:
+        if (start, end) not in rows and (row := find(connection, start, end, filter)) is not None:
             rows[start, end] = row
     return [rows[key] for key in sorted(rows)]
 
 
 def covered(connection: sqlite3.Connection, filter: str) -> list[tuple[str, str]]:
-    """Where the windows' time begins and ends. SQLite walks them: as rows here, years of them stop everything else."""
+    """Each stretch of proven time, as (start, end).
+
+    SQLite walks the windows: as rows here, years of them would stop everything else.
+    """
     query = (
         'SELECT start, before FROM (SELECT start, max("end") OVER'
         ' (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before'
@@ -266,7 +277,7 @@ def set_verdict(
     start: str,
     end: str,
     filter: str,
-    verdict: str,
+    verdict: Verdict,
     *,
     reason: str | None,
     ongoing: int | None,
@@ -302,11 +313,11 @@ def forget_the_future(connection: sqlite3.Connection, latest: str) -> int:
 
 def note(
     connection: sqlite3.Connection,
-    waiting: Sequence[tuple[str, str, str]],
+    waiting: Sequence[tuple[str, str, Verdict]],
     filter: str,
     superseded: Sequence[tuple[str, str]] = (),
 ) -> int:
-    """Show windows that wait to be read: (start, end, "pending" or "due"). One that has been read stays as it is.
+    """Show windows that wait to be read: (start, end, a verdict of `WAITING`). One that has been read stays as it is.
 
     superseded: (start, end) of windows that nobody has read and that others of `waiting` have taken the place of.
     """
@@ -343,9 +354,9 @@ def refresh(connection: sqlite3.Connection, at: str) -> int:
     )
     for start, end, filter, was in connection.execute(query, (last, first)).fetchall():
         ongoing = bisect_left(starts, end) - bisect_left(starts, start)
-        verdict = "open" if ongoing and not filter else was
-        if not ongoing and was == "open":
-            verdict = "complete"
+        verdict = Verdict.OPEN if ongoing and not filter else Verdict(was)
+        if not ongoing and was == Verdict.OPEN:
+            verdict = Verdict.COMPLETE
         if verdict != was:
             changed += 1
             reason = f"{ongoing} of its conversations go on again" if ongoing else None
@@ -362,12 +373,12 @@ def contradict(connection: sqlite3.Connection, starts: Sequence[str], at: str) -
     query = f'SELECT start, "end" FROM windows WHERE filter = \'\' AND {_IS_PROVEN} AND start <= ? AND "end" > ?'
     taken = 0
     for start, end in connection.execute(query, (max(starts), min(starts))).fetchall():
-        lacking = sum(start <= one < end for one in starts)
+        lacking = sum(start <= began < end for began in starts)
         if lacking:
             taken += 1
             reason = f"{lacking} of its conversations were not in the answer that proved it"
             wait = max(from_text(end) - from_text(start) - _NARROW, timedelta(0)) / 24
-            set_verdict(connection, start, end, "", "failed", reason=reason, ongoing=None, at=at)
+            set_verdict(connection, start, end, "", Verdict.FAILED, reason=reason, ongoing=None, at=at)
             connection.execute(
                 "UPDATE windows SET next_try_at = ?, proven_by = NULL WHERE start = ? AND \"end\" = ? AND filter = ''",
                 (to_text(from_text(at) + wait), start, end),
@@ -387,7 +398,7 @@ def inherit(
     Their figures are counted from the conversations. Which of them match a filter is not known here: there are no
     figures then, and the verdict is the wider one's. A window that has a proof worth as much keeps its own.
     """
-    proof = one(connection, *parent)
+    proof = find(connection, *parent)
     if proof is None or proof.verdict not in PROVEN:
         return 0
     taken = 0
@@ -395,13 +406,14 @@ def inherit(
         if (start, end) == parent[:2]:
             continue
         owned = ongoing = None
-        verdict = proof.verdict
+        verdict: Verdict = proof.verdict
         if not parent[2]:
             owned, ongoing = conversations.owned_counts(connection, start, end)
-            verdict = "open" if ongoing else ("settled" if proof.verdict == "settled" else "complete")
-        standing = one(connection, start, end, parent[2])
-        if standing is not None and (
-            RANK[standing.verdict] >= RANK[verdict] or sees_less(proof.divisions_json, standing.divisions_json)
+            ended = Verdict.SETTLED if proof.verdict == Verdict.SETTLED else Verdict.COMPLETE
+            verdict = Verdict.OPEN if ongoing else ended
+        stored = find(connection, start, end, parent[2])
+        if stored is not None and (
+            RANK[stored.verdict] >= RANK[verdict] or sees_less(proof.divisions_json, stored.divisions_json)
         ):
             continue
         taken += 1
@@ -425,7 +437,7 @@ def inherit(
                 proof.reading,
                 proof.last_read_at,
                 proof.last_read_at,
-                proof.settled_at if verdict == "settled" else None,
+                proof.settled_at if verdict == Verdict.SETTLED else None,
                 at,
                 f"{parent[0]}/{parent[1]}",
                 proof.divisions_json,
@@ -435,13 +447,13 @@ def inherit(
 
 
 def last_run_finished(connection: sqlite3.Connection) -> str | None:
-    """When the run ended that was filed last."""
+    """The end of the run that was filed last."""
     found = connection.execute("SELECT finished_at FROM window_runs ORDER BY run_id DESC LIMIT 1").fetchone()
     return None if found is None else str(found[0])
 
 
 def proven_divisions(connection: sqlite3.Connection, start: str, end: str, filter: str) -> list[str]:
-    """What the clients saw that have proven windows which touch [start, end): the divisions of each, as JSON, once.
+    """The divisions that clients saw which have proven windows that touch [start, end): as JSON, each once.
 
     Also where the proof does not stand any more: what somebody has seen is there.
     """
@@ -453,22 +465,26 @@ def proven_divisions(connection: sqlite3.Connection, start: str, end: str, filte
 
 
 def sees_less(eyes: str | None, than: str | None) -> bool:
-    """Whether a client that sees the divisions `eyes` (JSON; None: it could not be asked) may lack some of `than`."""
+    """Tell whether a client that sees the divisions `eyes` (JSON; None: not known) may lack some of `than`."""
     if than is None:
         return False
     return eyes is None or not set(json.decode(than)) <= set(json.decode(eyes))
 
 
-def runs(connection: sqlite3.Connection, start: str, end: str, filter: str) -> list[dict[str, Any]]:
-    """Every run over a window, oldest first, as dicts of the columns of `window_runs`."""
+def runs(
+    connection: sqlite3.Connection, start: str, end: str, filter: str, last: int | None = None
+) -> list[dict[str, Any]]:
+    """The runs over a window, oldest first, as dicts of the columns of `window_runs`. last: no more than the newest."""
     cursor = connection.execute(
-        'SELECT * FROM window_runs WHERE start = ? AND "end" = ? AND filter = ? ORDER BY run_id', (start, end, filter)
+        'SELECT * FROM (SELECT * FROM window_runs WHERE start = ? AND "end" = ? AND filter = ?'
+        " ORDER BY run_id DESC LIMIT ?) ORDER BY run_id",
+        (start, end, filter, -1 if last is None else last),
     )
     names = [entry[0] for entry in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
 def by_verdict(connection: sqlite3.Connection, *, since: str = "", filter: str | None = None) -> dict[str, int]:
-    """How many windows have each verdict, of those that end after `since`. filter None: those of every filter."""
+    """The number of windows for each verdict, of those that end after `since`. filter None: those of every filter."""
     query = 'SELECT verdict, count(*) FROM windows WHERE "end" > ?1 AND (?2 IS NULL OR filter = ?2) GROUP BY verdict'
     return dict(connection.execute(query, (since, filter)).fetchall())

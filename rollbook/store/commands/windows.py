@@ -1,4 +1,4 @@
-"""`rollbook windows`, `window`, `gaps` and `rebuild`: the proof and its gaps, from the store alone.
+"""`rollbook windows` and `window`: the windows of the ledger, and the proof of each, from the store alone.
 
 Words for a terminal of 80 columns, or JSON. What they say is read from the ledger; nothing is judged here.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -18,49 +18,33 @@ from rollbook.genesys.errors import UsageError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import fitted
-from rollbook.genesys.times import Interval, from_text, parse_interval, to_text
+from rollbook.genesys.times import Interval, parse_interval, to_text
 from rollbook.store.book import Book
-from rollbook.store.tables.gaps import Gap
+from rollbook.store.commands import period
 from rollbook.store.tables.windows import WindowRow
-
-VERDICTS: Final = ("pending", "due", "open", "complete", "settled", "failed")
-KINDS: Final = ("missing", "changed", "live_only")
-
-_since = click.option("--since", metavar="TIME", help="From this time on (UTC where it has no offset).")
-_until = click.option("--until", metavar="TIME", help="Before this time.")
-
-
-def _moment(name: str, text: str | None) -> str | None:
-    try:
-        return None if text is None else to_text(from_text(text))
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}") from None
-
-
-def _answer(as_json: bool, told: Callable[[], dict[str, Any]], lines: Callable[[], Iterator[str]]) -> None:
-    if as_json:
-        console.answer(told())
-    else:
-        click.echo("\n".join(lines()))
-
-
-# The ledger
+from rollbook.store.vocabulary import Verdict
 
 
 @click.command()
-@click.option("--verdict", multiple=True, type=click.Choice(VERDICTS), help="Only those (may be given several times).")
-@_since
-@_until
+@click.option(
+    "--verdict",
+    multiple=True,
+    type=click.Choice([verdict.value for verdict in Verdict]),
+    help="Only those (may be given several times).",
+)
+@period.since_option
+@period.until_option
 @console.settings_options
 @console.json_option
 def windows(verdict: tuple[str, ...], since: str | None, until: str | None, settings: Settings, as_json: bool) -> None:
     """List the windows of the ledger with their verdicts and figures."""
 
     def work() -> None:
-        start, end = _moment("--since", since), _moment("--until", until)
+        start, end = period.moment("--since", since), period.moment("--until", until)
+        verdicts = [Verdict(name) for name in verdict] or None
         with Book.open(settings.store_path, mode="ro") as book:
-            rows = book.windows(verdicts=verdict or None, since=start, until=end, filter=None)
-        _answer(as_json, lambda: {"windows": [asdict(row) for row in rows]}, lambda: window_lines(rows))
+            rows = book.windows(verdicts=verdicts, since=start, until=end, filter=None)
+        console.show(as_json, lambda: {"windows": [asdict(row) for row in rows]}, lambda: window_lines(rows))
 
     console.run(work, as_json=as_json)
 
@@ -87,10 +71,7 @@ def window_lines(rows: list[WindowRow]) -> Iterator[str]:
             f"{_number(row.changed):>8}{row.drift:>6}{mark}"
         )
     counts = Counter(row.verdict for row in rows)
-    yield f"{len(rows):,} windows: {', '.join(f'{counts[name]:,} {name}' for name in VERDICTS if counts[name])}"
-
-
-# One window's proof
+    yield f"{len(rows):,} windows: {', '.join(f'{counts[name]:,} {name}' for name in Verdict if counts[name])}"
 
 
 @click.command()
@@ -111,7 +92,7 @@ def window(start: str, settings: Settings, as_json: bool) -> None:
                     f"no window of the ledger begins at {start} or goes on then; `rollbook windows` lists them"
                 )
             proofs = [(row, _runs(book, row)) for row in rows]
-        _answer(
+        console.show(
             as_json,
             lambda: {"windows": [asdict(row) | {"runs": [_plain(run) for run in runs]} for row, runs in proofs]},
             lambda: (line for row, runs in proofs for line in proof_lines(row, runs)),
@@ -126,7 +107,7 @@ def _named(book: Book, text: str) -> list[WindowRow]:
         return [
             row for row in _touching(book, whole) if (row.start, row.end) == (to_text(whole.start), to_text(whole.end))
         ]
-    at = _moment("START", text) or ""
+    at = period.moment("START", text) or ""
     rows = book.windows(since=at, until=f"{at}~", filter=None)
     return [row for row in rows if row.start == at] or rows
 
@@ -146,17 +127,17 @@ def _runs(book: Book, row: WindowRow) -> list[dict[str, Any]]:
 
 def _plain(run: dict[str, Any]) -> dict[str, Any]:
     """A run as JSON: what is kept as JSON text is part of it, the digest is in hexadecimal."""
-    told = dict(run)
+    shown = dict(run)
     for name, plain in (("passes_json", "read"), ("query_json", "query"), ("divisions_json", "divisions")):
-        text = told.pop(name)
-        told[plain] = None if text is None else json.loads(text)
-    digest = told["id_digest"]
-    told["id_digest"] = digest.hex() if isinstance(digest, bytes) else None
-    return told
+        text = shown.pop(name)
+        shown[plain] = None if text is None else json.loads(text)
+    digest = shown["id_digest"]
+    shown["id_digest"] = digest.hex() if isinstance(digest, bytes) else None
+    return shown
 
 
 def proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
-    """Why a window has its verdict, run by run."""
+    """The reasons for a window's verdict, run by run."""
     return fitted(_proof_lines(row, runs), indent=14)
 
 
@@ -197,95 +178,7 @@ def _run_lines(run: dict[str, Any]) -> Iterator[str]:
     yield f"  reading     {rule.get(run['reading'], 'not known')}; {_number(run['requests'])} requests"
     seen = run["divisions"]
     yield f"  saw         {'divisions not known' if seen is None else f'{len(seen)} divisions: ' + ', '.join(seen)}"
-    for one in run["read"] or ():
-        moved = f"; moved: {'; '.join(one['moved'])}" if one.get("moved") else ""
-        yield f"  pass {one['pass']:<6} {one['pages']} pages, {one['rows']} rows, {one['duplicates']} twice{moved}"
-
-
-# Gaps
-
-
-@click.command()
-@click.option("--kind", type=click.Choice(KINDS), help="Only of this kind.")
-@click.option("--cause", metavar="WORDS", help='Only with this cause, such as "disconnected".')
-@click.option("--unfilled", is_flag=True, help="Only those that were not filled.")
-@_since
-@_until
-@click.option("--limit", type=click.IntRange(min=1), help="The first so many.")
-@console.settings_options
-@console.json_option
-def gaps(
-    kind: str | None,
-    cause: str | None,
-    unfilled: bool,
-    since: str | None,
-    until: str | None,
-    limit: int | None,
-    settings: Settings,
-    as_json: bool,
-) -> None:
-    """List what capture missed or had wrong, and why."""
-
-    def work() -> None:
-        start, end = _moment("--since", since), _moment("--until", until)
-        with Book.open(settings.store_path, mode="ro") as book:
-            found = book.gaps(since=start or "", until=end or "9", kind=kind)
-        found = [one for one in found if cause in (None, one.cause) and not (unfilled and one.filled_at)]
-        shown = found[:limit]
-        left_out = len(found) - len(shown)
-        _answer(
-            as_json,
-            lambda: {"gaps": [one._asdict() for one in shown], "left_out": left_out},
-            lambda: gap_lines(shown, left_out=left_out),
-        )
-
-    console.run(work, as_json=as_json)
-
-
-def gap_lines(found: list[Gap], *, left_out: int = 0) -> Iterator[str]:
-    """A line a gap below its window, with a ! where it was not filled; then how many there are of each sort."""
-    start = ""
-    for one in found:
-        if one.window_start != start:
-            start = one.window_start
-            yield f"{start[:10]} {start[11:16]} UTC"
-        yield f"{' ' if one.filled_at else '!'} {one.conversation_id:<36} {one.kind.replace('_', ' '):<9} {one.cause}"
-    if not found:
-        yield "no gaps"
-        return
-    counts = Counter((one.kind, one.cause) for one in found)
-    for (kind, cause), number in counts.most_common():
-        yield f"{number:>8,} {kind.replace('_', ' ')}: {cause}"
-    if left_out:
-        yield f"{left_out:>8,} more are left out by --limit"
-
-
-# Everything made again
-
-
-@click.command()
-@console.settings_options
-@console.json_option
-def rebuild(settings: Settings, as_json: bool) -> None:
-    """Make all rows again from what is kept whole: from details, and live facts from events.
-
-    On a store that is right nothing changes. Others may go on working on it meanwhile.
-    """
-
-    def work() -> None:
-        with Book.open(
-            settings.store_path, mode="r+", command="rollbook rebuild", width=settings.width, journal=settings.journal
-        ) as book:
-            done, corrected = book.rebuild(lambda count: _progress(count) if console.err.is_terminal else None)
-            children = book.child_rows()
-        _answer(
-            as_json,
-            lambda: {"conversations": done, "corrected": corrected, "child_rows": children},
-            lambda: iter([f"{done:,} conversations with {children:,} rows made again; {corrected:,} had been other"]),
-        )
-
-    console.run(work, as_json=as_json)
-
-
-def _progress(count: int) -> None:
-    console.err.print(f"{count:,} conversations", end="\r")
+    for reading in run["read"] or ():
+        moved = f"; moved: {'; '.join(reading['moved'])}" if reading.get("moved") else ""
+        figures = f"{reading['pages']} pages, {reading['rows']} rows, {reading['duplicates']} twice"
+        yield f"  pass {reading['pass']:<6} {figures}{moved}"
