@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.times import to_text
 from rollbook.store.tables.coverage import FUNCTION, Span, is_silent
 from rollbook.store.vocabulary import EndReason, GapKind
 
@@ -38,19 +39,19 @@ _FAR: Final = "9"
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """What of a conversation must have been heard: from when to when, and whose topics could have carried it."""
+class Lifetime:
+    """The time in which capture should have received a conversation, and the entities whose topics could carry it."""
 
     start: str
     end: str
     entities: frozenset[str]
 
 
-def life_of(row: DetailRow, kind: str, *, now: str) -> Life:
+def life_of(row: DetailRow, kind: str, *, now: str) -> Lifetime:
     """The life of a conversation as its details tell it. kind "changed": only its end was not heard."""
     end = row.end or now
     start = end if kind == GapKind.CHANGED else (row.start or end)
-    return Life(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
+    return Lifetime(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
 
 
 # Their segments name a queue too, but it is the queue's own participants that bring a conversation onto its topic.
@@ -73,7 +74,7 @@ def _entities(conversation_id: str | None, record: Mapping[str, Any]) -> Iterabl
 
 
 def _dicts(items: object) -> Iterable[dict[str, Any]]:
-    return (one for one in items if isinstance(one, dict)) if isinstance(items, list) else ()
+    return (item for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
 
 
 # The words of a topic's name that an id follows.
@@ -102,7 +103,7 @@ def as_known(spans: Iterable[Span], now: datetime) -> list[Span]:
 
 @dataclass(slots=True)
 class Listening:
-    """What was listened to over a stretch of time, ready to be asked about many conversations.
+    """Coverage over a stretch of time, ready to be asked about many conversations.
 
     spans: those that touch the stretch, in order of their start. rejected: topics that the platform refuses.
     """
@@ -113,16 +114,16 @@ class Listening:
     _refused: frozenset[str] = field(init=False, default=frozenset())
 
     def __post_init__(self) -> None:
-        self._refused = frozenset(one for topic in self.rejected for one in _named(topic)) - {"*"}
+        self._refused = frozenset(name for topic in self.rejected for name in _named(topic)) - {"*"}
 
-    def cause(self, life: Life) -> Cause:
+    def cause(self, life: Lifetime) -> Cause:
         """Why a conversation with this life was not heard, or not to its end."""
         # Made for the first that is asked about: mostly nothing was missed, and thousands of topics take a while.
         index = self._of_entity = self._of_entity or self._indexed()
         able = [
             self.spans[position]
             for position in sorted(
-                {one for name in ("*", *life.entities) for heard in index.get(name, ()) for one in heard}
+                {number for name in ("*", *life.entities) for numbers in index.get(name, ()) for number in numbers}
             )
         ]
         if hole := _hole(able, life):
@@ -143,17 +144,17 @@ class Listening:
         for position, span in enumerate(self.spans):
             if span.topics not in sets:
                 sets[span.topics] = []
-                for entity in {one for topic in span.topics for one in _named(topic)}:
+                for entity in {name for topic in span.topics for name in _named(topic)}:
                     index[entity].append(sets[span.topics])
             sets[span.topics].append(position)
         return index
 
 
-def _touches(spans: Sequence[Span], life: Life) -> bool:
+def _touches(spans: Sequence[Span], life: Lifetime) -> bool:
     return any(span.started_at <= life.end and (span.ended_at or _FAR) >= life.start for span in spans)
 
 
-def _hole(spans: Sequence[Span], life: Life) -> Cause | None:
+def _hole(spans: Sequence[Span], life: Lifetime) -> Cause | None:
     """Why the first hole in a life was there, in the word of the span before it; None if there was none to explain.
 
     spans: in order of their start.
@@ -177,6 +178,12 @@ def _word(end_reason: str | None) -> Cause:
     return _OF_END.get(end_reason or "", "unknown")
 
 
-def explain(life: Life, spans: Sequence[Span], rejected: Iterable[str] = ()) -> Cause:
+def explain(life: Lifetime, spans: Sequence[Span], rejected: Iterable[str] = ()) -> Cause:
     """`Listening.cause` for a single conversation."""
     return Listening(spans, rejected).cause(life)
+
+
+def explainer(listening: Listening, now: datetime) -> Callable[[DetailRow, str], str]:
+    """The cause of a gap, from the details that show it."""
+    at = to_text(now)
+    return lambda row, kind: listening.cause(life_of(row, kind, now=at))

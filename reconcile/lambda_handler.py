@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from rollbook.genesys.program.settings import Settings
 
 
-class Context(Protocol):
-    """What is needed of Lambda's context."""
+class FunctionContext(Protocol):
+    """The part of Lambda's context that is used here."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Until the function is ended."""
@@ -45,11 +45,11 @@ class Time:
 
 
 def time_of(left: float) -> Time:
-    """How to spend what is left: the last fifth (30 s at most) to come to an end, the last tenth (5 s) to answer."""
+    """Divide the seconds left: the last fifth (30 s at most) to end the run, the last tenth (5 s) to answer."""
     return Time(left - min(left / 5, 30.0), left - min(left / 10, 5.0))
 
 
-def handler(event: Mapping[str, Any] | None, context: Context | None = None) -> dict[str, Any]:
+def handler(event: Mapping[str, Any] | None, context: FunctionContext | None = None) -> dict[str, Any]:
     """Reconcile what is due, or `{"window": "START/END"}`; answers the report.
 
     Raises RollbookError for what prevents a run, as the command would end with status 1 or 2.
@@ -114,7 +114,7 @@ async def _due(settings: Settings, done: list[Report], stop: asyncio.Event) -> d
     from rollbook.genesys.api.client import Api
 
     async with Api(settings, now=_now) as api, _opened(settings, api) as book:
-        how = Round(command="lambda", wait=0.0, told=done.append, stop=stop)
+        how = Round(command="lambda", wait=0.0, on_report=done.append, stop=stop)
         return (await run_due(book, api, settings, now=api.now, how=how)).as_dict()
 
 
@@ -156,5 +156,5 @@ async def _asked_to_stop(after: float) -> AsyncIterator[asyncio.Event]:
 def _count(report: Mapping[str, Any]) -> None:
     """Tell CloudWatch how many windows were read, and how many of them could not be proven or not be read."""
     windows = report.get("windows", [report])
-    failed = sum(one.get("verdict") == Verdict.FAILED for one in windows) + len(report.get("errors", ()))
+    failed = sum(window.get("verdict") == Verdict.FAILED for window in windows) + len(report.get("errors", ()))
     cloudwatch.count(Windows=len(windows), FailedWindows=failed)

@@ -1,4 +1,4 @@
-"""How often a question is asked before less is asked for. Pure.
+"""The number of tries that a question gets before less is asked for. Pure.
 
 A question that the platform refuses as it refuses a wide one (a gateway's 500, 502, 503, 504) is asked six times, which
 takes half a minute: mostly the moment was wrong. A platform that refuses what is too much refuses it again with every
@@ -8,15 +8,18 @@ on what can be made smaller is asked twice, and made smaller. What cannot be mad
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 FEW_TRIES: Final = 2
+# How a run waits for so many seconds: `asyncio.sleep`, or a clock of its own in a test.
+Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Patience:
-    """What the questions of one kind have in common, over all windows of a round: they go to the same platform.
+class QuestionPatience:
+    """The experience with questions of one kind that all windows of a round share: they go to the same platform.
 
     refused: whether one was refused as often as it was asked, so that less was asked for.
     """
@@ -24,5 +27,5 @@ class Patience:
     refused: bool = False
 
     def tries(self, *, less: bool) -> int | None:
-        """How often to ask at most; None: as often as is sensible. less: whether less can be asked for instead."""
+        """The most tries; None: as many as are sensible. less: whether less can be asked for instead."""
         return FEW_TRIES if self.refused and less else None

@@ -1,4 +1,4 @@
-"""What a run says: the figures by the names that programs rely on, and the same in plain words for a person.
+"""The report of a run: the figures by the names that programs rely on, and the same in plain words for a person.
 
 Pure apart from the words' width. It does not know how a figure came to be.
 """
@@ -19,7 +19,7 @@ FAILED: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a run over a window found. The names up to `seconds` are fixed by the contract."""
+    """The findings of a run over a window. The names up to `seconds` are fixed by the contract."""
 
     window: Interval
     verdict: Verdict
@@ -45,7 +45,6 @@ class Report:
     proof_requests: int | None = None
     drift: int = 0
     stuck: int = 0
-    heard: bool = False
     dry_run: bool = False
     causes: Mapping[str, int] = field(default_factory=dict)
 
@@ -55,8 +54,8 @@ class Report:
         return FAILED if self.verdict == Verdict.FAILED else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """One JSON object: the contract's keys, and more behind them."""
-        names = [name for name in self.__slots__ if name not in ("window", "heard")]
+        """The report as a JSON object: the contract's keys, and more behind them."""
+        names = [name for name in self.__slots__ if name != "window"]
         shown: dict[str, Any] = {
             "window": {"start": to_text(self.window.start), "end": to_text(self.window.end)},
         }
@@ -87,7 +86,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueReport:
-    """What a run over everything that was due found."""
+    """The findings of a run over everything that was due."""
 
     windows: Sequence[Report] = ()
     # What could not run: (window, one line).
@@ -102,7 +101,7 @@ class DueReport:
         return max([1 if self.errors else 0, *(report.exit_status for report in self.windows)])
 
     def as_dict(self) -> dict[str, Any]:
-        """One JSON object."""
+        """The findings as a JSON object."""
         return {
             "windows": [report.as_dict() for report in self.windows],
             "errors": [{"window": interval.text, "error": line} for interval, line in self.errors],
@@ -183,7 +182,7 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
 
 
 def due_lines(report: DueReport) -> Iterator[str]:
-    """What was done of what was due, a line a window, none longer than 80 columns."""
+    """The report in words, a line a window, none longer than 80 columns."""
     return fitted(_due_lines(report), indent=13)
 
 
@@ -200,7 +199,7 @@ def _due_lines(report: DueReport) -> Iterator[str]:
     for interval, line in report.errors:
         yield from _wrapped(f"{title(interval)}  ", line)
     if any(report.followed.values()):
-        told = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in report.followed.items() if number)
-        yield f"followed: {told}"
+        counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in report.followed.items() if number)
+        yield f"followed: {counts}"
     if report.left:
         yield f"{count(report.left, 'window')} left for the next run"

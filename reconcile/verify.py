@@ -35,15 +35,15 @@ Counts = dict[tuple[str, str], int]
 
 
 class Aggregates(Protocol):
-    """What is needed of the API here."""
+    """The part of the API that is used here."""
 
     async def aggregates(self, body: Mapping[str, Any], /) -> dict[str, Any]:
         """An aggregates query."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One metric of one media type: how many the platform counts, and how many are stored."""
+class MetricCount:
+    """A metric of a media type: how many the platform counts, and how many are stored."""
 
     media_type: str
     metric: str
@@ -56,27 +56,27 @@ class Verified:
     """Both counts, side by side."""
 
     interval: Interval
-    lines: Sequence[Line]
+    lines: Sequence[MetricCount]
 
     @property
     def equal(self) -> bool:
-        """Whether every count is the same on both sides."""
+        """True where every count is the same on both sides."""
         return all(line.platform == line.stored for line in self.lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """One JSON object."""
+        """The findings as a JSON object."""
         return {
             "window": {"start": to_text(self.interval.start), "end": to_text(self.interval.end)},
             "equal": self.equal,
             "counts": [
                 {
-                    "media_type": one.media_type,
-                    "metric": one.metric,
-                    "platform": one.platform,
-                    "stored": one.stored,
-                    "difference": one.stored - one.platform,
+                    "media_type": line.media_type,
+                    "metric": line.metric,
+                    "platform": line.platform,
+                    "stored": line.stored,
+                    "difference": line.stored - line.platform,
                 }
-                for one in self.lines
+                for line in self.lines
             ],
         }
 
@@ -85,16 +85,18 @@ async def verify(api: Aggregates, book: Book, interval: Interval) -> Verified:
     """Ask the platform and the book. Raises ApiError and its kinds, UsageError (the platform refuses the interval)."""
     body = {"interval": interval.text, "groupBy": ["mediaType"], "metrics": list(METRICS)}
     try:
-        told = counted(await api.aggregates(body))
+        platform = counted(await api.aggregates(body))
     except RequestRefused as error:
         raise UsageError(f"the platform does not count this interval: {error}") from None
     stored = book.metric_counts(interval, METRICS)
-    return Verified(interval, side_by_side(told, stored))
+    return Verified(interval, side_by_side(platform, stored))
 
 
-def side_by_side(platform: Counts, stored: Counts) -> list[Line]:
+def side_by_side(platform: Counts, stored: Counts) -> list[MetricCount]:
     """A line for everything that either side has; what is not there is none."""
-    return [Line(*key, platform.get(key, 0), stored.get(key, 0)) for key in sorted(platform.keys() | stored.keys())]
+    return [
+        MetricCount(*key, platform.get(key, 0), stored.get(key, 0)) for key in sorted(platform.keys() | stored.keys())
+    ]
 
 
 def counted(answer: Mapping[str, Any]) -> Counts:
@@ -114,7 +116,7 @@ def counted(answer: Mapping[str, Any]) -> Counts:
 
 
 def _dicts(items: object) -> Iterator[dict[str, Any]]:
-    return (one for one in items if isinstance(one, dict)) if isinstance(items, list) else iter(())
+    return (item for item in items if isinstance(item, dict)) if isinstance(items, list) else iter(())
 
 
 def lines(found: Verified) -> Iterator[str]:
@@ -123,9 +125,9 @@ def lines(found: Verified) -> Iterator[str]:
         yield "neither the platform nor the store counts anything there"
         return
     yield f"{'media type':<14} {'metric':<14} {'platform':>11} {'stored':>11} {'difference':>11}"
-    for one in found.lines:
-        difference = f"{one.stored - one.platform:+,}" if one.stored != one.platform else "same"
-        yield f"{one.media_type:<14} {one.metric:<14} {one.platform:>11,} {one.stored:>11,} {difference:>11}"
+    for line in found.lines:
+        difference = f"{line.stored - line.platform:+,}" if line.stored != line.platform else "same"
+        yield f"{line.media_type:<14} {line.metric:<14} {line.platform:>11,} {line.stored:>11,} {difference:>11}"
     if not found.equal:
         yield "A difference is no proof of a loss: the two are indexed apart. Read the windows"
         yield "around it again (`reconcile --window`), and ask once more."

@@ -27,6 +27,8 @@ RETENTION: Final = timedelta(days=5 * 365 + 2)
 LATE_END: Final = timedelta(hours=12)
 # So far apart are two readings at least that are two witnesses.
 SECOND_WITNESS: Final = timedelta(hours=1)
+# A read that claims to be this much later than now was made while the clock was wrong.
+WRONG_CLOCK: Final = timedelta(minutes=5)
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -54,13 +56,18 @@ def windows_inside(interval: Interval, width: timedelta) -> list[Interval]:
     ]
 
 
+def hull(windows: Sequence[Interval]) -> Interval:
+    """The interval from the first start to the last end."""
+    return Interval(min(window.start for window in windows), max(window.end for window in windows))
+
+
 def is_closed(window: Interval, now: datetime, lag: timedelta) -> bool:
-    """Whether a window ended long enough ago for the platform to have indexed what started in it."""
+    """True where a window ended long enough ago for the platform to have indexed what started in it."""
     return window.end + lag <= now
 
 
 def is_aged(end: datetime, read_at: datetime, settle_after: timedelta) -> bool:
-    """Whether a read came after the platform's nightly reprocessing of what started before `end`."""
+    """True for a read that came after the platform's nightly reprocessing of what started before `end`."""
     return end + settle_after <= read_at
 
 
@@ -72,13 +79,22 @@ def settles_from(end: datetime, last_ended: datetime | None) -> datetime:
     return end if last_ended is None else max(end, last_ended - LATE_END)
 
 
+def is_late_enough(end: datetime, last_ended: datetime | None, read_at: datetime, settle_after: timedelta) -> bool:
+    """True for a read after the platform's reprocessing of the last conversation of the window that ends at `end`.
+
+    last_ended: when that conversation ended. An end after the read is an error of a clock, and counts as the read.
+    """
+    settles = settles_from(end, None if last_ended is None else min(last_ended, read_at))
+    return is_aged(settles, read_at, settle_after)
+
+
 def is_second_witness(first_read_at: str | None, read_at: datetime) -> bool:
-    """Whether a reading is far enough from the first one to be another witness (CONTRACT, "Verdicts of a window")."""
+    """True for a reading far enough from the first reading to be another witness (CONTRACT, "Verdicts of a window")."""
     return first_read_at is not None and from_text(first_read_at) + SECOND_WITNESS <= read_at
 
 
-def verdict(*, consistent: bool, going_on: int, within_lag: bool, may_settle: bool) -> Verdict:
-    """What a reading makes of a window.
+def verdict_of(*, consistent: bool, going_on: int, within_lag: bool, may_settle: bool) -> Verdict:
+    """The verdict that a reading gives a window.
 
     going_on: owned conversations whose details have no end, stuck ones left out. within_lag: it was read before the
     platform had the time to index it, so that it still waits to be read. may_settle: it was read after the platform's
@@ -114,7 +130,7 @@ def next_try(failures: int, failed_at: datetime) -> datetime:
 
 
 def failures_in_a_row(runs: Sequence[Mapping[str, Any]]) -> int:
-    """How many of the newest runs of a window (oldest first) failed without one that did not between them."""
+    """The number of the newest runs of a window (oldest first) that failed in a row."""
     count = 0
     for run in reversed(runs):
         if run["verdict"] != Verdict.FAILED:
@@ -124,7 +140,7 @@ def failures_in_a_row(runs: Sequence[Mapping[str, Any]]) -> int:
 
 
 def filter_key(filter: Mapping[str, Any] | None, *, ended_only: bool) -> str:
-    """What names a filtered window in the ledger; "" where everything is read."""
+    """The ledger's name for a filter; "" where everything is read."""
     parts = {name: members for name, members in (filter or {}).items() if members}
     return _encode(parts | ({"endedOnly": True} if ended_only else {})).decode() if parts or ended_only else ""
 

@@ -16,7 +16,7 @@ from liar import Scene, scene_at, without
 from organisation import START, WINDOW, record
 from reconcile.reading.query import Stopped
 from reconcile.run import by_id
-from reconcile.run.options import Task
+from reconcile.run.options import RunTask
 from reconcile.run.runner import run
 from rollbook.genesys.api import request
 from rollbook.genesys.messages.details import DetailRow, parse_page
@@ -27,9 +27,9 @@ MIDNIGHT = 14 * 60.0  # minutes after ten
 DAY = 1440.0
 
 
-def task(scene: Scene, window: Interval) -> Task:
+def task(scene: Scene, window: Interval) -> RunTask:
     """The task of a round that settles a window."""
-    return Task(
+    return RunTask(
         windows=[window],
         settings=scene.settings,
         now=scene.clock.now,

@@ -58,7 +58,7 @@ async def test_a_bad_interval_is_a_usage_error(interval: str, word: str, tmp_pat
 
 async def test_a_disk_that_takes_no_more_is_one_line(organisation: Simulator, tmp_path: Path) -> None:
     """Exit status 1 and one line, though many writes wait when the first one fails."""
-    limited = "import resource, rollbook; resource.setrlimit(resource.RLIMIT_FSIZE, (700_000,) * 2); rollbook.main()"
+    limited = "import resource; from rollbook import commands; resource.setrlimit(resource.RLIMIT_FSIZE, (700_000,) * 2); commands.main()"
     day = f"{DAY:%Y-%m-%d}T00:00:00Z/P1D"
     ran = await rollbook("reconcile", "--window", day, env=organisation.env, cwd=tmp_path, program=("-c", limited))
     assert ran.status == 1

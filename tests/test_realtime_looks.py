@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stage import QUEUES, Stage, capture
 
 from realtime.websocket.list_changes import Believed, Doubt, weigh
-from reconcile.causes import Life, explain
+from reconcile.causes import Lifetime, explain
 from rollbook.genesys.errors import ConnectionLost, PermissionRefused, RollbookError, TooSlow, Unavailable
 from rollbook.store.tables.coverage import Span
 
@@ -95,7 +95,7 @@ def test_what_was_let_go_was_not_heard_by_this_transport() -> None:
     span = Span(
         "websocket", "line 1", topics, "2026-03-02T10:00:00.000Z", "2026-03-02T10:05:00.000Z", "", "topics let go"
     )
-    life = Life("2026-03-02T10:06:00.000Z", "2026-03-02T10:07:00.000Z", frozenset({QUEUES[0]}))
+    life = Lifetime("2026-03-02T10:06:00.000Z", "2026-03-02T10:07:00.000Z", frozenset({QUEUES[0]}))
     assert explain(life, [span]) == "not heard by this transport"
 
 
@@ -156,7 +156,7 @@ async def test_a_first_look_that_fails_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, trouble: RollbookError
 ) -> None:
     """What may pass does not end a start, however often it comes: it is said once, and the daemon listens in the end."""
-    monkeypatch.setattr("realtime.subscriber._NO_LIST_AGAIN", 0.0)
+    monkeypatch.setattr("realtime.websocket.supervisor._NO_LIST_AGAIN", 0.0)
     async with Stage(queues=2) as stage:
         troubles = [trouble] * 12
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.causes import Life, Listening, as_known, explain, life_of
+from reconcile.causes import Lifetime, Listening, as_known, explain, life_of
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.store.tables.coverage import Span
 from rollbook.store.vocabulary import EndReason
@@ -30,9 +30,9 @@ def span(start: int, end: int | None = None, why: str | None = "stopped", topics
     return Span("websocket", "line 1", topics, at(start), ended, ended or at(59), None if end is None else why)
 
 
-def life(start: int, end: int, *entities: str) -> Life:
+def life(start: int, end: int, *entities: str) -> Lifetime:
     """A conversation's life."""
-    return Life(at(start), at(end), frozenset(entities or ("c1", "q1")))
+    return Lifetime(at(start), at(end), frozenset(entities or ("c1", "q1")))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def life(start: int, end: int, *entities: str) -> Life:
         ([span(0, 5, "disconnected", (QUEUE,)), span(0, topics=(USER,))], life(10, 12, "q1", "u1"), "unknown"),
     ],
 )
-def test_coverage_explains_a_loss(spans: list[Span], lived: Life, cause: str) -> None:
+def test_coverage_explains_a_loss(spans: list[Span], lived: Lifetime, cause: str) -> None:
     """The word follows from what could have carried the conversation, and from why that was silent."""
     assert explain(lived, sorted(spans, key=lambda one: one.started_at)) == cause
 
@@ -150,7 +150,7 @@ def test_a_changed_conversation_is_judged_by_its_end() -> None:
     }
     row = DetailRow("c1", at(10), at(20), b"", record)
     spans = [span(0, 12, "disconnected"), span(15, 18, "channel lost")]
-    assert life_of(row, "changed", now=at(59)) == Life(at(20), at(20), frozenset({"c1", "q1", "u1"}))
+    assert life_of(row, "changed", now=at(59)) == Lifetime(at(20), at(20), frozenset({"c1", "q1", "u1"}))
     assert explain(life_of(row, "changed", now=at(59)), spans) == "channel lost"
     assert explain(life_of(row, "missing", now=at(59)), spans) == "disconnected"
     open_row = DetailRow("c1", at(10), None, b"", record)

@@ -43,7 +43,7 @@ async def test_what_was_found_stands_below_the_bar(
     monkeypatch.setattr(sys, "stdout", terminal)
     settings = load(env=organisation.env, cwd=tmp_path)
     settings = replace(settings, store_path=tmp_path / "rollbook.db", since=NOW - timedelta(hours=1))
-    words = reconcile.Words(window=window, settings=settings, via="query", dry_run=False, wait=0, as_json=False)
+    words = reconcile.CommandLine(window=window, settings=settings, via="query", dry_run=False, wait=0, as_json=False)
     assert await reconcile._work(words) == 0
     shown = terminal.getvalue()
     assert shown.rindex("\x1b") < shown.index("missing")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from organisation import WINDOW, at, page, record
 from reconcile.reading.scan import packed
-from reconcile.reading.tally import Batch, Tally
+from reconcile.reading.tally import RowBatch, Tally
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval
 
@@ -27,7 +27,7 @@ def packed_of(*records: Mapping[str, Any]) -> dict[str, int]:
     return {row.conversation_id: packed(row.start, row.end) for row in rows(*records) if row.conversation_id}
 
 
-def shown(batches: Sequence[Batch]) -> list[tuple[int, list[str | None], bool]]:
+def shown(batches: Sequence[RowBatch]) -> list[tuple[int, list[str | None], bool]]:
     """Batches, briefly."""
     return [(one.window, [row.conversation_id for row in one.rows], one.again) for one in batches]
 

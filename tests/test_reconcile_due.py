@@ -57,7 +57,7 @@ class Scene:
         **changed: Any,
     ) -> DueReport:
         """One round, as `--due` makes it."""
-        how = Round(dry_run=dry_run, many=many, wait=wait, stop=stop, told=told, sleep=self.clock.sleep)
+        how = Round(dry_run=dry_run, many=many, wait=wait, stop=stop, on_report=told, sleep=self.clock.sleep)
         wanted = settings(**({"since": self.since} | changed))
         return await run_due(self.book, self.org, wanted, now=self.clock.now, how=how)  # type: ignore[arg-type]
 

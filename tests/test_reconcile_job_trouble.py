@@ -123,7 +123,7 @@ async def go(
         members or {},
         now=clock.now,
         sleep=clock.sleep,
-        take=take,
+        on_page=take,
         result=result,
         stop=stop,  # type: ignore[arg-type]
     )
@@ -151,7 +151,7 @@ async def test_a_page_that_never_names_the_watermark_proves_nothing(first: int) 
     org = Odd(*many(10))
     org.spoil = lambda asked, honest: BARE if asked.first == first else honest
     result = await go(org)
-    assert (result.consistent, result.give_to_query) == (False, True)
+    assert not result.consistent
     assert "dataAvailabilityDate" in (result.reason or "")
     assert len(org.results) <= 8
     assert result.as_of == WATERMARK
@@ -204,7 +204,7 @@ async def test_a_cursor_without_an_end_ends_within_a_few_pages(cursor: Callable[
     result = await go(org, entries=entries)
     assert set(result.rows) == set(org.truth)
     assert result.consistent == total
-    assert total or (result.give_to_query and "the query does not count" in (result.reason or ""))
+    assert total or "the query does not count" in (result.reason or "")
     assert len(org.results) <= 15
     journaled = [row[0] for entry in entries if entry.kind == "results" for row in entry.rows]
     assert set(journaled) == set(org.truth)
@@ -217,7 +217,7 @@ async def test_a_cursor_that_stands_still_in_the_middle_proves_nothing(cursor: s
     org = Odd(*many(20))
     org.spoil = names(ENDLESS[cursor], at_row=3)
     result = await go(org)
-    assert (result.consistent, result.give_to_query) == (False, True)
+    assert not result.consistent
     assert "20" in (result.reason or "")
     assert str(len(result.rows)) in (result.reason or "")
     assert len(org.results) <= 15
@@ -245,7 +245,7 @@ async def test_rows_that_never_end_have_an_end(monkeypatch: pytest.MonkeyPatch) 
         dataAvailabilityDate=WATERMARK,
     )
     result = await go(org)
-    assert (result.consistent, result.give_to_query) == (False, True)
+    assert not result.consistent
     assert "do not end" in (result.reason or "")
     assert len(org.results) <= 13
 
@@ -335,7 +335,7 @@ async def test_what_cannot_be_had_in_any_size_is_left_to_the_query() -> None:
     org = Odd(*week())
     org.spoil = too_large(0, Unavailable("gateway", status=502))
     result = await go(org, WEEK)
-    assert (result.consistent, result.give_to_query) == (False, True)
+    assert not result.consistent
     assert "gateway" in (result.reason or "")
     assert len(org.jobs) <= 9
     assert len(org.results) <= 40
@@ -393,7 +393,7 @@ async def test_a_job_that_always_ends_otherwise_becomes_narrower_and_is_given_up
     org, clock = Odd(*week()), Clock()
     org.states = [[state]]
     result = await go(org, WEEK, clock=clock)
-    assert (result.consistent, result.give_to_query) == (False, True)
+    assert not result.consistent
     assert state in (result.reason or "")
     assert 2 <= len(org.jobs) <= 20
     assert clock.at - START < timedelta(hours=4)
@@ -427,7 +427,7 @@ async def test_a_job_that_is_never_done_is_taken_back_and_left_to_the_query() ->
     org, clock = Odd(*week()), Clock()
     org.states = [["PENDING"]]
     result = await go(org, WEEK, clock=clock)
-    assert (result.consistent, result.give_to_query, org.cancelled) == (False, True, ["job-1"])
+    assert (result.consistent, org.cancelled) == (False, ["job-1"])
     assert clock.at - START < timedelta(hours=4)
     assert org.looks < 500
 
@@ -443,7 +443,7 @@ async def test_jobs_that_take_long_to_fail_are_waited_for_no_longer_than_one_tha
 
     org.job = job  # type: ignore[method-assign]
     result = await go(org, WEEK, clock=clock)
-    assert (result.consistent, result.give_to_query) == (False, True)
+    assert not result.consistent
     assert len(org.jobs) > 2
     assert clock.at - START < timedelta(hours=4)
 
@@ -487,7 +487,6 @@ async def test_too_many_jobs_are_waited_for(error: ApiError, times: int) -> None
     org.refuse_job = refuse
     result = await go(org, clock=clock)
     assert result.consistent == (times == 3)
-    assert result.give_to_query == (times > 3)
     assert len(org.jobs) < 40
     assert timedelta(seconds=10) < clock.at - START - timedelta(hours=1) < timedelta(hours=1)
 
@@ -516,7 +515,7 @@ async def test_rows_that_no_job_brings_are_seen_in_the_total(lost: set[str]) -> 
     org, clock = Odd(*many(12)), Clock()
     org.lost = lost
     result = await go(org, clock=clock)
-    assert (result.consistent, result.give_to_query) == (False, True)
+    assert not result.consistent
     assert f"brought {12 - len(lost)} " in (result.reason or "")
     assert "totalHits of the query says 12" in (result.reason or "")
     assert len(org.bodies) == 3, "it is asked again, apart in time"

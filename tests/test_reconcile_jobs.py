@@ -101,7 +101,7 @@ async def go(
         members or {},
         now=clock.now,
         sleep=clock.sleep,
-        take=take or nothing,
+        on_page=take or nothing,
         stop=stop,
     )
 

@@ -13,7 +13,7 @@ from organisation import START, Clock, Organisation, at, ended, record, settings
 from reconcile import window
 from reconcile.commands.reconcile import pace
 from reconcile.due import plan
-from reconcile.due.plan import Due, Rules
+from reconcile.due.plan import Due, DueRules
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport
 from reconcile.run import by_id
@@ -26,7 +26,7 @@ from rollbook.store.book import Book
 from rollbook.store.tables.windows import WindowRow
 
 HALF = timedelta(minutes=30)
-RULES = Rules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4), since=START)
+RULES = DueRules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4), since=START)
 NOON = START + timedelta(hours=2, minutes=10)
 
 
@@ -262,14 +262,14 @@ def test_progress_says_windows_rate_requests_and_time() -> None:
     """Of many windows by those that are done, of one by its rows."""
     seconds = iter([100.0, 110.0, 120.0, 130.0])
     meter = Meter(4, lambda: next(seconds), lambda: 77)
-    first = meter.told(Progress(half_hour(0), 1, 500, None))
+    first = meter.of_the_whole(Progress(half_hour(0), 1, 500, None))
     assert (first.done, first.windows, first.rate, first.requests_left, first.to_go) == (0, 4, 50.0, 77, None)
     meter.finished(half_hour(0), 1)
-    second = meter.told(Progress(half_hour(30), 1, 100, None))
+    second = meter.of_the_whole(Progress(half_hour(30), 1, 100, None))
     assert (second.done, second.rate, second.to_go) == (1, 30.0, 60.0)
     assert pace(second) == "30/s, 77 requests left, 0:01:00 to go"
     one = Meter(1, iter([0.0, 10.0]).__next__)
-    alone = one.told(Progress(half_hour(0), 1, 200, 600))
+    alone = one.of_the_whole(Progress(half_hour(0), 1, 200, 600))
     assert (alone.rate, alone.to_go) == (20.0, 20.0)
     assert pace(alone) == "20/s, 0:00:20 to go"
 

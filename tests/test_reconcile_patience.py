@@ -10,9 +10,9 @@ import pytest
 
 from organisation import START, Clock, Organisation, record
 from reconcile.due.rounds import Round, run_due
-from reconcile.patience import FEW_TRIES, Patience
+from reconcile.patience import FEW_TRIES, QuestionPatience
 from reconcile.reading.reader import Finished, Pause, Reader
-from reconcile.reading.scan import Row
+from reconcile.reading.scan import RowTimes
 from reconcile.run import by_id
 from rollbook.genesys.errors import RequestRefused, TooSlow, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage
@@ -109,7 +109,7 @@ async def test_ids_that_are_too_many_are_waited_for_once() -> None:
 
 async def test_what_was_refused_before_is_known_to_the_next_question_by_id() -> None:
     """The windows of a round share it: the second asking begins with few tries."""
-    org, patience = Gateway(*(record(f"c{number:03}", 1) for number in range(100))), Patience()
+    org, patience = Gateway(*(record(f"c{number:03}", 1) for number in range(100))), QuestionPatience()
     for _ in range(2):
         assert (
             sum([len(one.rows) async for one in by_id.ask(org, org.truth, now=Clock().now, patience=patience)]) == 100
@@ -199,7 +199,7 @@ def test_a_page_size_that_was_answered_is_kept() -> None:
             refused += 1
             assert reader.refused("a gateway gave up")
         else:
-            reader.take([Row(f"c{starts.index(at)}", to_text(at), to_text(at)) for at in rows], len(found))
+            reader.take([RowTimes(f"c{starts.index(at)}", to_text(at), to_text(at)) for at in rows], len(found))
     assert step == Finished(True, None)
     assert len(reader.found()) == 256
     assert refused <= 10

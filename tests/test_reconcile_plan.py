@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from reconcile import window as windows
 from reconcile.due import plan as planning
-from reconcile.due.plan import Due, Rules, plan
+from reconcile.due.plan import Due, DueRules, plan
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables.windows import WindowRow
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 HALF = timedelta(minutes=30)
-RULES = Rules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4))
+RULES = DueRules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4))
 LONG_AGO = to_text(NOW - timedelta(days=1))
 
 
@@ -68,7 +68,7 @@ def test_the_table_of_verdicts(
 ) -> None:
     """What a reading makes of a window, by what it found and when it was made."""
     assert (
-        windows.verdict(consistent=consistent, going_on=going_on, within_lag=within_lag, may_settle=may_settle)
+        windows.verdict_of(consistent=consistent, going_on=going_on, within_lag=within_lag, may_settle=may_settle)
         == verdict
     )
 
@@ -261,4 +261,4 @@ def test_windows_of_a_day_are_read_together_where_answers_are_whole_days() -> No
         ["00:00", "00:30"],
         ["23:30"],
     ]
-    assert planning.hull([one.window for one in groups[0]]) == Interval(midnight + 3 * HALF, midnight + 6 * HALF)
+    assert windows.hull([one.window for one in groups[0]]) == Interval(midnight + 3 * HALF, midnight + 6 * HALF)

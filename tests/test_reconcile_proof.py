@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reconcile.reading import scan as scans
 from reconcile.reading.reader import MOST_ROWS, SECOND_LOOK, Fetch, Finished, Pause, Reader, id_digest
-from reconcile.reading.scan import Part, Row
+from reconcile.reading.scan import Part, RowTimes
 from rollbook.genesys.times import Interval, to_text
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -52,7 +52,7 @@ class Platform:
     def _minutes(when: datetime) -> float:
         return (when - DAY).total_seconds() / 60
 
-    def page(self, interval: Interval, number: int, direction: str = "") -> tuple[list[Row], int | None]:
+    def page(self, interval: Interval, number: int, direction: str = "") -> tuple[list[RowTimes], int | None]:
         """One page; everything may have moved before it."""
         self.move(self)
         self.requests += 1
@@ -64,10 +64,10 @@ class Platform:
         found = [self._row(one) for one in ids[(number - 1) * 100 : number * 100]]
         return found, None if not found and self.bare_end else len(ids)
 
-    def _row(self, one: str) -> Row:
+    def _row(self, one: str) -> RowTimes:
         start, end = self.rows[one]
         text = [None if minute is None else to_text(DAY + timedelta(minutes=minute)) for minute in (start, end)]
-        return Row(one, text[0], text[1])
+        return RowTimes(one, text[0], text[1])
 
 
 @dataclass
@@ -373,7 +373,7 @@ def test_more_rows_than_can_be_paged_are_split(whole_days: bool) -> None:
     """Beyond the cap of 100,000: by time where time narrows the answer, by direction where it does not."""
 
     class Large(Platform):
-        def page(self, interval: Interval, number: int, direction: str = "") -> tuple[list[Row], int | None]:
+        def page(self, interval: Interval, number: int, direction: str = "") -> tuple[list[RowTimes], int | None]:
             assert number <= 1000, "the platform refuses to page further"
             rows, total = super().page(interval, number, direction)
             return rows, None if total is None else total * 100  # each row stands for a hundred
@@ -414,13 +414,13 @@ def test_a_query_that_times_out_is_split() -> None:
 @pytest.mark.parametrize(
     ("rows", "total", "word"),
     [
-        ([Row(None, "2026-03-02T10:01:00.000Z", None)], 1, "no id"),
-        ([Row("a", "2026-03-02T10:01:00.000Z", None)], 2, "totalHits says 2"),
-        ([Row("a", "2026-03-02T10:01:00.000Z", None)] * 2, 2, "twice"),
-        ([Row("a", "2026-03-02T10:01:00.000Z", None)], None, "no totalHits"),
+        ([RowTimes(None, "2026-03-02T10:01:00.000Z", None)], 1, "no id"),
+        ([RowTimes("a", "2026-03-02T10:01:00.000Z", None)], 2, "totalHits says 2"),
+        ([RowTimes("a", "2026-03-02T10:01:00.000Z", None)] * 2, 2, "twice"),
+        ([RowTimes("a", "2026-03-02T10:01:00.000Z", None)], None, "no totalHits"),
     ],
 )
-def test_what_can_not_be_counted_is_not_consistent(rows: list[Row], total: int | None, word: str) -> None:
+def test_what_can_not_be_counted_is_not_consistent(rows: list[RowTimes], total: int | None, word: str) -> None:
     """A row without an id, a total that does not fit, a row twice: no proof, and the reason in words."""
     reader = Reader(WINDOW, longest=WEEK)
     while not isinstance(step := reader.step("2026-03-02T11:00:00.000Z"), Finished):
@@ -457,3 +457,25 @@ def test_times_survive_packing(when: datetime) -> None:
     assert to_text(scans.moment(scans.start_of(value))) == text
     assert scans.end_of(value) == -1
     assert scans.end_of(scans.packed(None, text)) == scans.start_of(value)
+
+
+@pytest.mark.parametrize(("rows", "lost"), [(150, 1), (900, 5), (4_000, 25)])
+def test_a_record_that_no_answer_may_hold_costs_a_bounded_number_of_questions(rows: int, lost: int) -> None:
+    """Of few rows it is found out alone; of many, its page is left out: the rest is read, and nothing is proven."""
+    window = Interval(WINDOW.start, WINDOW.start + timedelta(seconds=1))
+    reader, spoilt, seen, asked = Reader(window, longest=WEEK), rows // 2, set(), 0
+    while not isinstance(step := reader.step(to_text(DAY)), Finished):
+        if isinstance(step, Pause):
+            continue
+        asked += 1
+        numbers = range((step.page - 1) * step.part.size, min(step.page * step.part.size, rows))
+        if spoilt in numbers:
+            assert reader.refused("too large", too_large=True)
+            continue
+        seen.update(numbers)
+        at = to_text(window.start)
+        reader.take([Row(f"c{number}", at, at) for number in numbers], rows)
+    assert not step.consistent
+    assert reader.not_had
+    assert rows - len(seen) == lost
+    assert asked <= 300

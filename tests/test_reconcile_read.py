@@ -1,14 +1,15 @@
 """Asking the API for what a reader wants: pages in turn, the next one on its way while the former is taken; errors."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from organisation import START, WINDOW, Clock, Organisation, at, only, page, record
-from reconcile.reading.query import Query, Stopped, Take, read
+from reconcile.reading.query import DetailsQuery, Stopped, read_pages
 from reconcile.reading.reader import MOST_REFUSALS, PAUSES, SECOND_LOOK, Finished, Reader
 from reconcile.reading.scan import PAGE_SIZE, Part
 from rollbook.genesys.errors import (
@@ -39,16 +40,19 @@ def reader(window: Interval = WINDOW) -> Reader:
 async def go(
     api: Any,
     *,
-    take: Take = ignore,
+    take: Callable[[DetailsPage, str], Awaitable[None]] = ignore,
     members: Mapping[str, Any] | None = None,
     stop: asyncio.Event | None = None,
     window: Interval = WINDOW,
 ) -> tuple[Finished, Reader, Clock]:
     """Read a window to the end."""
     wanted, clock = reader(window), Clock()
-    query = Query(members or {})
-    finished = await read(api, wanted, query, now=clock.now, sleep=clock.sleep, take=take, stop=stop)
-    return finished, wanted, clock
+    query = DetailsQuery(members or {})
+    pages = read_pages(api, wanted, query, now=clock.now, sleep=clock.sleep, stop=stop)
+    async with aclosing(pages):
+        async for read in pages:
+            await take(read.page, read.as_of)
+    return wanted.finished, wanted, clock
 
 
 def refusing(
@@ -74,7 +78,7 @@ def minutes(body: Mapping[str, Any]) -> float:
 
 def test_a_page_is_asked_for_as_the_contract_says() -> None:
     """Ascending by conversationStart, pages of a hundred, and no filter that nobody gave."""
-    assert Query({}).body(Part(WINDOW), 3) == {
+    assert DetailsQuery({}).body(Part(WINDOW), 3) == {
         "interval": "2026-03-02T10:00:00.000Z/2026-03-02T10:30:00.000Z",
         "order": "asc",
         "orderBy": "conversationStart",
@@ -86,7 +90,7 @@ def test_a_page_is_asked_for_as_the_contract_says() -> None:
 def test_a_direction_narrows_a_filter_and_takes_its_place_nowhere(direction: Any) -> None:
     """The parts that time cannot split are asked for by direction, and by the filter as well."""
     members = only("mediaType", "voice")
-    body = Query(members).body(Part(WINDOW, direction), 1)
+    body = DetailsQuery(members).body(Part(WINDOW, direction), 1)
     assert body["conversationFilters"][0] == members["conversationFilters"][0]
     predicate = body["conversationFilters"][1]["predicates"][0]
     assert predicate["dimension"] == "originatingDirection"

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from organisation import NOW, START, WINDOW, Clock, Organisation, at, dump, ended, record, settings
 from reconcile.reading import resume
-from reconcile.reading.query import Query, read
+from reconcile.reading.query import DetailsQuery, read_pages
 from reconcile.reading.reader import Reader
 from reconcile.report import Report
-from reconcile.run.options import Task
+from reconcile.run.options import RunTask
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import ConnectionLost
 from rollbook.genesys.messages.details import DetailsPage
@@ -225,11 +225,9 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
 
     async def read_on(reader: Reader, org: Organisation, told: list[resume.Entry]) -> Any:
         clock = Clock()
-
-        async def take(*_: Any) -> None:
-            return None
-
-        return await read(org, reader, Query({}), now=clock.now, sleep=clock.sleep, take=take, told=told.append)
+        async for read in read_pages(org, reader, DetailsQuery({}), now=clock.now, sleep=clock.sleep):
+            told.extend(read.entries)
+        return reader.finished
 
     def new() -> Reader:
         return Reader(WINDOW, longest=timedelta(days=7))
@@ -259,11 +257,11 @@ def test_what_another_version_kept_is_not_used() -> None:
 
 def test_progress_is_kept_by_what_is_read_and_how() -> None:
     """Another filter, another way, another interval: another reading."""
-    one = Task(windows=[WINDOW], settings=settings(), now=lambda: NOW)
+    one = RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW)
     keys = {
         one.journal_key,
-        Task(windows=[WINDOW], settings=settings(), now=lambda: NOW, via="job").journal_key,
-        Task(windows=[WINDOW], settings=settings(), now=lambda: NOW, ended_only=True).journal_key,
-        Task(windows=[Interval(START, NOW)], settings=settings(), now=lambda: NOW).journal_key,
+        RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW, via="job").journal_key,
+        RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW, ended_only=True).journal_key,
+        RunTask(windows=[Interval(START, NOW)], settings=settings(), now=lambda: NOW).journal_key,
     }
     assert len(keys) == 4

@@ -33,7 +33,7 @@ from organisation import (
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
 from reconcile.report import Report
-from reconcile.run import by_id
+from reconcile.run import by_id, follow_up
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.messages.notification import LiveFacts, Notification
@@ -69,7 +69,7 @@ class Scene:
 
     async def follow(self, **changed: Any) -> dict[str, int]:
         """Follow up what is open, as `--due` does after its windows."""
-        return (await by_id.follow(self.book, self.org, settings(**changed), now=self.clock.now)).as_dict()
+        return (await follow_up.follow(self.book, self.org, settings(**changed), now=self.clock.now)).as_dict()
 
     def hear(
         self, conversation_id: str, *, started: float | None = 5, ended: float | None = None, at_minute: float = 6
@@ -834,7 +834,7 @@ async def test_one_that_is_gone_later_is_kept_and_not_asked_for_for_ever(scene: 
     assert (told["asked"], told["gone"], scene.verdict()) == (1, 1, "complete")
     assert (await scene.follow())["asked"] == 0
     assert set(scene.stored()) == {"a", "b"}
-    scene.clock.at += by_id.NOW_AND_THEN
+    scene.clock.at += follow_up.NOW_AND_THEN
     assert (await scene.follow())["asked"] == 1
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from organisation import START, Clock, page, record, settings
 from reconcile.reading import resume
-from reconcile.run.by_id import done
-from reconcile.run.options import Task
-from reconcile.run.page_writer import Writing
+from reconcile.run.book_calls import committed
+from reconcile.run.options import RunTask
+from reconcile.run.page_writer import PageWriter
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
@@ -26,11 +26,11 @@ from rollbook.store.tables import unfinished_readings as kept
 AT = to_text(START + timedelta(days=1))
 
 
-def writing(book: Book, hour: int) -> Writing:
+def writing(book: Book, hour: int) -> PageWriter:
     """A run over an hour of its own."""
     window = Interval(START + timedelta(hours=hour), START + timedelta(hours=hour + 1))
-    task = Task(windows=[window], settings=settings(), now=Clock(START + timedelta(days=2)).now)
-    return Writing(task, book, began=AT, cause=lambda _row, _kind: "unknown", spent=lambda: 0)
+    task = RunTask(windows=[window], settings=settings(), now=Clock(START + timedelta(days=2)).now)
+    return PageWriter(task, book, began=AT, cause=lambda _row, _kind: "unknown", spent=lambda: 0)
 
 
 def rows(run: int, number: int) -> Sequence[DetailRow]:
@@ -115,7 +115,7 @@ async def test_a_step_that_could_not_be_remembered_is_told(tmp_path: Path, monke
         async def read() -> None:
             for number in range(3):
                 await one.take(rows(0, number), AT, resume.Entry("page"))
-                await done(book._write(lambda _db: None))
+                await committed(book._write(lambda _db: None))
             await one.drain()
 
         with pytest.raises(StoreFull):

@@ -347,14 +347,16 @@ words = lambda: Path("/proc/self/status").read_text().split()
 peak = lambda: int(words()[words().index("VmHWM:") + 1]) >> 10
 atexit.register(lambda: print(f"peak {peak()}", file=sys.stderr))
 sys.argv[0] = "rollbook"
-import rollbook
-rollbook.main()
+from rollbook import commands
+commands.main()
 """
 MOST = 250
 
 
 async def measured(*words: str, env: dict[str, str], cwd: Path) -> tuple[int, int, str]:
     """Run a command; its exit status, the most megabytes that it took, and what it printed."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("reads its memory as Linux tells it")
     ran = await finish(await start(*words, env=env, cwd=cwd, program=("-c", MEASURED)), within=60)
     return ran.status, int(ran.err.rsplit("peak ", 1)[1]), ran.out + ran.err
 

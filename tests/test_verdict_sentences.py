@@ -19,8 +19,8 @@ from reconcile import window
 from reconcile.due import plan
 from reconcile.due.rounds import Round, run_due
 from reconcile.reading import job_proof, jobs, reader, resume, scan
-from reconcile.run import by_id, runner
-from reconcile.run.options import Task
+from reconcile.run import by_id, follow_up, runner
+from reconcile.run.options import RunTask
 from reconcile.run.runner import run
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, Unavailable
 from rollbook.genesys.program.settings import Settings
@@ -613,7 +613,7 @@ FIGURES: Final[Mapping[str, bool]] = {
     "six hours or more": timedelta(hours=6) == jobs.WORTH_A_JOB,
     "two answers, ten minutes apart": timedelta(minutes=10) == by_id.APART,
     "open for 30 days": Settings().stuck_after == timedelta(days=30),
-    "asked for once a day": timedelta(days=1) == by_id.NOW_AND_THEN,
+    "asked for once a day": timedelta(days=1) == follow_up.NOW_AND_THEN,
     "After twelve hours": timedelta(hours=12) == resume.KEPT,
 }
 
@@ -632,8 +632,8 @@ def test_what_the_judge_of_random_worlds_excuses_is_in_the_page(excuse: str) -> 
     assert any(f"(`{excuse}`)" in one for one in claims(blind))
 
 
-def _task(scene: Scene, interval: Interval) -> Task:
-    return Task(
+def _task(scene: Scene, interval: Interval) -> RunTask:
+    return RunTask(
         windows=[interval],
         settings=scene.settings,
         now=scene.clock.now,
@@ -662,7 +662,7 @@ def test_a_total_that_moves_proves_nothing() -> None:
     """As many came as the last page says: but it was another number before."""
     for totals, words in (((2, 2), None), ((3, 2), "from 3 to 2"), ((1, 2), "from 1 to 2")):
         reading = scan.Scan(scan.Part(WINDOW), WINDOW, to_text(START))
-        reading.take([scan.Row(name, to_text(START), to_text(START)) for name in ("a", "b")], totals[0])
+        reading.take([scan.RowTimes(name, to_text(START), to_text(START)) for name in ("a", "b")], totals[0])
         reading.take([], totals[1])
         assert reading.done
         movement = reading.movement()

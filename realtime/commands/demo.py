@@ -22,7 +22,7 @@ from rich.table import Table
 
 from realtime.daemon.daemon import Daemon, Options
 from reconcile.report import Report
-from reconcile.run.by_id import follow
+from reconcile.run.follow_up import follow
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError

@@ -400,7 +400,7 @@ class Daemon:
             command="daemon",
             wait=0.0,
             rest=FOLLOW_EVERY,
-            told=partial(self._read_one, book),
+            on_report=partial(self._read_one, book),
             stop=self._stop,
             at_once=AT_ONCE,
         )

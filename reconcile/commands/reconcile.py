@@ -46,8 +46,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """What was typed. window: None for `--due`."""
+class CommandLine:
+    """The options of a command line. window: None for `--due`."""
 
     window: Interval | None
     settings: Settings
@@ -111,7 +111,7 @@ def reconcile(
     async def work() -> int:
         if (interval is None) == (not due):
             raise UsageError("give either --window INTERVAL or --due")
-        words = Words(
+        words = CommandLine(
             # Whether it has ended is the platform's to say; what is a day ahead has not, whatever this clock is worth.
             window=None if interval is None else parse_interval(interval, now=datetime.now(UTC) + timedelta(days=1)),
             settings=narrowed(settings, ended_only=ended_only, filter=_filter(filter_file)),
@@ -137,18 +137,18 @@ def _filter(path: Path | None) -> dict[str, Any] | None:
         raise UsageError(f"--filter {path}: {error}") from None
 
 
-async def _work(words: Words) -> int:
+async def _work(words: CommandLine) -> int:
     try:
         return await _read(words)
     except (Stopped, asyncio.CancelledError):
         raise _interrupted(words) from None
 
 
-def _interrupted(words: Words) -> Interrupted:
+def _interrupted(words: CommandLine) -> Interrupted:
     return Interrupted("interrupted" if words.dry_run else "interrupted; run it again to go on where it was")
 
 
-async def _read(words: Words) -> int:
+async def _read(words: CommandLine) -> int:
     async with _stop() as stop, Api(words.settings, now=_now) as api, _asked(words, api) as (book, count):
         stop.heeded = True
         with _progress(shown=not words.as_json and console.err.is_terminal) as show:
@@ -172,7 +172,9 @@ def _tell(report: Report | DueReport, *, as_json: bool) -> None:
         click.echo("\n".join(lines(report) if isinstance(report, Report) else due_lines(report)))
 
 
-async def _window(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int) -> Report:
+async def _window(
+    words: CommandLine, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int
+) -> Report:
     assert words.window is not None
     meter = Meter(1, time.monotonic, api.requests_left)
     return await runner.reconcile_window(
@@ -183,14 +185,16 @@ async def _window(words: Words, api: Api, book: Book | None, stop: asyncio.Event
         now=api.now,
         dry_run=words.dry_run,
         via=words.via,
-        progress=lambda at: show(meter.told(at)),
+        progress=lambda at: show(meter.of_the_whole(at)),
         wait=words.wait,
         stop=stop,
         spent=spent,
     )
 
 
-async def _due(words: Words, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int) -> DueReport:
+async def _due(
+    words: CommandLine, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int
+) -> DueReport:
     how = Round(
         via=words.via, dry_run=words.dry_run, wait=words.wait, progress=show, stop=stop, at_once=AT_ONCE, spent=spent
     )
@@ -198,7 +202,7 @@ async def _due(words: Words, api: Api, book: Book | None, stop: asyncio.Event, s
 
 
 @contextlib.asynccontextmanager
-async def _asked(words: Words, api: Api) -> AsyncIterator[tuple[Book | None, Count]]:
+async def _asked(words: CommandLine, api: Api) -> AsyncIterator[tuple[Book | None, Count]]:
     """The store of the organisation that the token belongs to, and how many requests it took to know that."""
     with counting() as count:
         opening = _book(words, api)
@@ -210,7 +214,7 @@ async def _asked(words: Words, api: Api) -> AsyncIterator[tuple[Book | None, Cou
 
 
 @contextlib.asynccontextmanager
-async def _book(words: Words, api: Api) -> AsyncIterator[Book | None]:
+async def _book(words: CommandLine, api: Api) -> AsyncIterator[Book | None]:
     """The store, made if need be; a dry run opens it for reading, and does without if there is none."""
     organization = await api.organization()
     if api.clock_skew is not None and abs(api.clock_skew) > _WRONG:
@@ -288,13 +292,13 @@ def _progress(*, shown: bool) -> Iterator[Show]:
     if not shown:
         yield lambda _: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TextColumn("{task.fields[told]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TextColumn("{task.fields[pace]}"))
     with Progress(*columns, console=console.err, transient=True) as bar:
         yield _shower(bar)
 
 
 def _shower(bar: Progress) -> Callable[[options.Progress], None]:
-    row = bar.add_task("reading", total=None, told="")
+    row = bar.add_task("reading", total=None, pace="")
 
     def show(at: options.Progress) -> None:
         again = f" pass {at.passes}" if at.passes > 1 else ""
@@ -304,20 +308,20 @@ def _shower(bar: Progress) -> Callable[[options.Progress], None]:
                 description=f"{at.done:,} of {at.windows:,} windows",
                 completed=at.done,
                 total=at.windows,
-                told=pace(at),
+                pace=pace(at),
             )
             return
         total = at.expected if at.expected is None else max(at.expected, at.rows)
-        bar.update(row, description=f"{title(at.window)}{again}", completed=at.rows, total=total, told=pace(at))
+        bar.update(row, description=f"{title(at.window)}{again}", completed=at.rows, total=total, pace=pace(at))
 
     return show
 
 
 def pace(at: options.Progress) -> str:
-    """How fast it goes, what the minute still allows, how long it will take."""
-    told = [f"{at.rate:,.0f}/s"] if at.rate else []
+    """The rate, the requests that are left in this minute, and the time to go."""
+    words = [f"{at.rate:,.0f}/s"] if at.rate else []
     if at.requests_left is not None:
-        told.append(f"{at.requests_left} requests left")
+        words.append(f"{at.requests_left} requests left")
     if at.to_go is not None:
-        told.append(f"{timedelta(seconds=round(at.to_go))} to go")
-    return ", ".join(told)
+        words.append(f"{timedelta(seconds=round(at.to_go))} to go")
+    return ", ".join(words)

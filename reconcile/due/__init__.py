@@ -1,1 +1,1 @@
-"""What is due, and when somebody looks."""
+"""The windows that are due, their order, and the clock that looks at them."""

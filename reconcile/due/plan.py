@@ -1,4 +1,4 @@
-"""What is due: from the ledger's rows, the time and the settings to the windows that should be read now. Pure.
+"""The plan of what is due: from the ledger's rows, the time and the settings to the windows to read now. Pure.
 
 A window is forgotten never: whatever lies between the beginning (the first start of capture, a configured date, or the
 first run that was asked for what is due) and now is either proven, on its way, or in this plan. Rows of another width
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from reconcile.window import LONGEST_RETRY, grid_window, is_aged, is_closed, is_second_witness
+from reconcile.window import LONGEST_RETRY, WRONG_CLOCK, grid_window, is_aged, is_closed, is_second_witness
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables.windows import WindowRow
 from rollbook.store.vocabulary import PROVEN, WAITING, Verdict
@@ -20,8 +20,6 @@ from rollbook.store.vocabulary import PROVEN, WAITING, Verdict
 Why = Literal["first", "again", "settle"]
 # What is planned first. New windows before old troubles, and proofs before second looks.
 _ORDER: Final = {"first": 0, "again": 1, "settle": 2}
-# A read that claims to be this much later than now was made while the clock was wrong.
-WRONG_CLOCK: Final = timedelta(minutes=5)
 # For so long it is believed that queries are answered with whole days, since the last answer that showed it.
 DAYS_KNOWN: Final = timedelta(days=2)
 # Where every query is answered with its whole day, a day that is not over is read this often, not with each window.
@@ -37,7 +35,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DuePlan:
     """due: what to read, the most urgent first. waiting: windows that the ledger should show, with their verdicts.
 
     superseded: windows that nobody has read and nobody will, for they are of a width that is not set any more.
@@ -49,7 +47,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class DueRules:
     """The settings that decide what is due. since: the configured beginning."""
 
     width: timedelta
@@ -63,7 +61,7 @@ def interval_of(row: WindowRow) -> Interval:
     return Interval(from_text(row.start), from_text(row.end))
 
 
-def beginning(rows: Sequence[WindowRow], now: datetime, rules: Rules, capture_since: str | None) -> datetime:
+def beginning(rows: Sequence[WindowRow], now: datetime, rules: DueRules, capture_since: str | None) -> datetime:
     """From when on every window must be proven.
 
     Without capture and without a date it is the last closed window, from then on remembered by the rows of windows
@@ -81,12 +79,12 @@ def beginning(rows: Sequence[WindowRow], now: datetime, rules: Rules, capture_si
 def plan(
     rows: Sequence[WindowRow],
     now: datetime,
-    rules: Rules,
+    rules: DueRules,
     *,
     capture_since: str | None = None,
     covered: Iterable[Interval] | None = None,
-) -> Plan:
-    """What is due at `now`. rows: the ledger's, of one filter, or as many of them as `Book.standing` answers.
+) -> DuePlan:
+    """Plan what is due at `now`. rows: the ledger's, of one filter, or as many of them as `Book.ledger_view` answers.
 
     covered: the time that the ledger's proven rows cover; None is that of `rows`.
     """
@@ -97,9 +95,9 @@ def plan(
     cover = _Cover(map(interval_of, proven.values()) if covered is None else covered)
     unproven = {(row.start, row.end) for row in rows} - proven.keys()
     fresh = [
-        one
-        for one in cover.left_of(grid_window(start, rules.width), now)
-        if (to_text(one.start), to_text(one.end)) not in unproven
+        window
+        for window in cover.left_of(grid_window(start, rules.width), now)
+        if (to_text(window.start), to_text(window.end)) not in unproven
     ]
     due = [Due(window, "first") for window in fresh if is_closed(window, now, rules.lag)]
     for row in rows:
@@ -112,7 +110,7 @@ def plan(
     waiting += [(window, Verdict.PENDING) for window in _next_of(cover, now, rules.width, rows) if window not in fresh]
     pending = [interval_of(row) for row in rows if row.verdict == Verdict.PENDING]
     waiting += [(window, Verdict.DUE) for window in pending if is_closed(window, now, rules.lag)]
-    return Plan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)))
+    return DuePlan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)))
 
 
 def _next_of(cover: _Cover, now: datetime, width: timedelta, rows: Sequence[WindowRow]) -> list[Interval]:
@@ -122,10 +120,10 @@ def _next_of(cover: _Cover, now: datetime, width: timedelta, rows: Sequence[Wind
     without a window that waits the next plan would begin with the last closed window of its own time.
     """
     verdicts = {(row.start, row.end): row.verdict for row in rows if row.verdict not in PROVEN}
-    for one in cover.left_of(grid_window(now, width), now + _AHEAD):
-        verdict = verdicts.get((to_text(one.start), to_text(one.end)))
+    for window in cover.left_of(grid_window(now, width), now + _AHEAD):
+        verdict = verdicts.get((to_text(window.start), to_text(window.end)))
         if verdict != Verdict.FAILED:
-            return [one] if verdict is None else []
+            return [window] if verdict is None else []
     return []
 
 
@@ -134,7 +132,7 @@ _AHEAD: Final = timedelta(days=3660)
 
 
 def _is_superseded(row: WindowRow, width: timedelta) -> bool:
-    """Whether a row only waits, as a plan of another width has noted it. What somebody has asked for is no such row."""
+    """True for a row that only waits, as a plan of another width noted it, and that nobody has asked for."""
     if row.verdict not in WAITING or row.attempts:
         return False
     interval = interval_of(row)
@@ -142,7 +140,7 @@ def _is_superseded(row: WindowRow, width: timedelta) -> bool:
 
 
 def _settles_with(row: WindowRow, proven: Mapping[tuple[str, str], WindowRow]) -> bool:
-    """Whether a wider window, whose proof this one has taken over, is about to be settled, and this one with it.
+    """True where a wider window, whose proof this one has taken over, is about to be settled, and this one with it.
 
     One that is held open by a conversation of another of its windows, or that cannot be settled, is not waited for.
     """
@@ -153,7 +151,7 @@ def _settles_with(row: WindowRow, proven: Mapping[tuple[str, str], WindowRow]) -
     return parent is not None and parent.verdict == Verdict.COMPLETE and parent.next_try_at is None
 
 
-def _why(row: WindowRow, now: datetime, rules: Rules) -> Why | None:
+def _why(row: WindowRow, now: datetime, rules: DueRules) -> Why | None:
     window = interval_of(row)
     if row.last_read_at is not None and from_text(row.last_read_at) > now + WRONG_CLOCK:
         # It was read while the clock ran ahead, perhaps before it had closed: it has not been read.
@@ -168,7 +166,7 @@ def _why(row: WindowRow, now: datetime, rules: Rules) -> Why | None:
 
 
 def _may_be_tried(row: WindowRow, now: datetime) -> bool:
-    """Whether the pause after a failure is over. One that is longer than any pause is of a clock that ran ahead."""
+    """True once the pause after a failure is over. A longer pause than any was set by a clock that ran ahead."""
     if row.next_try_at is None:
         return True
     again = from_text(row.next_try_at)
@@ -212,25 +210,25 @@ def by_days(due: Sequence[Due]) -> list[list[Due]]:
     In the order of their most urgent member.
     """
     groups: list[list[Due]] = []
-    for one in sorted(due, key=lambda item: (_ORDER[item.why], item.window)):
+    for item in sorted(due, key=lambda item: (_ORDER[item.why], item.window)):
         last = groups[-1][-1] if groups else None
         together = (
             last is not None
-            and last.why == one.why
-            and last.window.end == one.window.start
-            and last.window.start.date() == one.window.start.date()
-            and (one.window.end - timedelta(milliseconds=1)).date() == one.window.start.date()
+            and last.why == item.why
+            and last.window.end == item.window.start
+            and last.window.start.date() == item.window.start.date()
+            and (item.window.end - timedelta(milliseconds=1)).date() == item.window.start.date()
         )
         if together:
-            groups[-1].append(one)
+            groups[-1].append(item)
         else:
-            groups.append([one])
-    rank = {one.window: position for position, one in enumerate(due)}
-    return sorted(groups, key=lambda group: min(rank[one.window] for one in group))
+            groups.append([item])
+    rank = {item.window: position for position, item in enumerate(due)}
+    return sorted(groups, key=lambda group: min(rank[item.window] for item in group))
 
 
 def answers_days(rows: Iterable[WindowRow]) -> bool:
-    """Whether the platform has lately answered a query with whole days, whatever was asked for.
+    """True where the platform has lately answered a query with whole days, whatever was asked for.
 
     An answer that keeps to its interval is no sign of the contrary: perhaps there was nothing else on that day.
     """
@@ -249,17 +247,12 @@ def put_off(groups: Iterable[list[Due]], rows: Iterable[WindowRow], now: datetim
     """
     today = to_text(now)[:10]
     read = [row.last_run_at for row in rows if row.last_run_at is not None and row.start[:10] == today]
-    last = max((one for one in read if one <= to_text(now)), default="")
+    last = max((read_at for read_at in read if read_at <= to_text(now)), default="")
     if last <= to_text(now - DAY_AGAIN):
         return list(groups)
-    return [group for group in groups if not all(_since(one, today, last, lag) for one in group)]
+    return [group for group in groups if not all(_since(due, today, last, lag) for due in group)]
 
 
 def _since(due: Due, today: str, last: str, lag: timedelta) -> bool:
     closed = to_text(due.window.end + lag)
     return due.why == "first" and to_text(due.window.start)[:10] == today and closed > last
-
-
-def hull(windows: Sequence[Interval]) -> Interval:
-    """The interval from the first start to the last end."""
-    return Interval(min(window.start for window in windows), max(window.end for window in windows))

@@ -17,31 +17,26 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from reconcile import window
 from reconcile.due import plan
-from reconcile.due.plan import Due, Rules
-from reconcile.patience import Patience
+from reconcile.due.plan import Due, DueRules
+from reconcile.patience import QuestionPatience, Sleep
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark
-from reconcile.reading.query import Sleep, Stopped
+from reconcile.reading.query import Stopped
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.report import DueReport, Report, title
-from reconcile.run.by_id import Followed, done, follow
-from reconcile.run.options import Command, Show, Task
+from reconcile.run.book_calls import committed
+from reconcile.run.follow_up import FollowUpCounts, follow
+from reconcile.run.options import Command, RunTask, Show
 from reconcile.run.progress import Meter
-from reconcile.run.runner import run
-from reconcile.window import check_kept
+from reconcile.run.runner import OF_EVERY_WINDOW, run
+from reconcile.window import WRONG_CLOCK, check_kept, filter_key, hull, is_late_enough
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import (
     ApiError,
-    ConnectionLost,
-    Interrupted,
-    NotAuthenticated,
     PermissionRefused,
     RollbookError,
-    SignInRefused,
-    StoreError,
     TooSlow,
     UsageError,
 )
@@ -59,15 +54,6 @@ Via = Literal["query", "job", "auto"]
 AT_ONCE: Final = 6
 # What concerns one window only: the others are read all the same.
 _OF_ONE: Final = (LockHeld, PastWatermark)
-# What every window would meet: there is no use in asking for the others now.
-_EVERYBODYS: Final = (
-    ConnectionLost,
-    Interrupted,
-    NotAuthenticated,
-    SignInRefused,
-    StoreError,
-    UsageError,
-)
 # A permission that is lacking for so many windows in a row is lacking for all.
 _REFUSED_TO_ALL: Final = 3
 # So are answers that did not come in time: each window pays for that with up to two minutes. What is left stays due,
@@ -77,7 +63,7 @@ _TOO_SLOW_FOR_ALL: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """How one round over what is due is made.
+    """Options of a round over what is due.
 
     at_once: how many windows are read at a time. wait: seconds to wait for another run over the same time. rest: open
     conversations that were read more lately than that are not asked for again. many: the most windows to read; the rest
@@ -93,14 +79,14 @@ class Round:
     at_once: int = 1
     spent: int = 0  # API requests that were made for the round before it
     progress: Show = lambda _: None
-    told: Callable[[Report], None] = lambda _: None
+    on_report: Callable[[Report], None] = lambda _: None
     sleep: Sleep = asyncio.sleep
     stop: asyncio.Event | None = None
 
 
 @dataclass(slots=True)
-class _Round:
-    """One round over what is due, and what it has come to so far."""
+class _RoundState:
+    """A round over what is due, with its results so far."""
 
     book: Book | None
     api: Api
@@ -114,16 +100,16 @@ class _Round:
     reports: list[Report] = field(default_factory=list)
     errors: list[tuple[Interval, str]] = field(default_factory=list)
     failed: BaseException | None = None  # what ended the round
-    followed: Followed = field(default_factory=Followed)
-    earlier: dict[str, str] = field(default_factory=dict)
+    followed: FollowUpCounts = field(default_factory=FollowUpCounts)
+    counted_before: dict[str, str] = field(default_factory=dict)
     alone: set[Interval] = field(default_factory=set)  # could not be read together with their neighbours
     order: dict[datetime, int] = field(default_factory=dict)
     left: int = 0
     count: Count = field(default_factory=Count)
     refused: int = 0  # windows in a row for which the client lacked a permission
     too_slow: int = 0  # windows in a row whose answers did not come in time
-    patience: Patience = field(default_factory=Patience)
-    by_id: Patience = field(default_factory=Patience)
+    patience: QuestionPatience = field(default_factory=QuestionPatience)
+    by_id: QuestionPatience = field(default_factory=QuestionPatience)
     eyes: Eyes = field(init=False)
     meter: Meter = field(init=False)
 
@@ -133,12 +119,12 @@ class _Round:
 
     @property
     def over(self) -> bool:
-        """Whether no other window may be begun."""
+        """True once no other window may be begun."""
         return self.failed is not None or (self.how.stop is not None and self.how.stop.is_set())
 
     def report(self) -> DueReport:
-        """What was found, in the order in which it was planned."""
-        reports = sorted(self.reports, key=lambda one: self.order.get(one.window.start, 0))
+        """The report of the round, in the order in which its windows were planned."""
+        reports = sorted(self.reports, key=lambda report: self.order.get(report.window.start, 0))
         return DueReport(
             windows=tuple(reports),
             errors=tuple(self.errors),
@@ -148,15 +134,15 @@ class _Round:
         )
 
     def arrange(self, due: Sequence[Due]) -> None:
-        """What to read together: a window each; a day's, where days are answered, or a job is to bring them."""
+        """Group what to read together: each window alone, or a day's where days are answered or a job brings them."""
         self.groups.clear()
         for group in plan.by_days(due):
-            if self.days or self._by_job(plan.hull([one.window for one in group])):
+            if self.days or self._by_job(hull([due.window for due in group])):
                 self.groups.append(group)
             else:
-                self.groups.extend([one] for one in group)
-        rank = {id(one): place for place, one in enumerate(due)}
-        self.groups = deque(sorted(self.groups, key=lambda group: min(rank[id(one)] for one in group)))
+                self.groups.extend([item] for item in group)
+        rank = {id(item): place for place, item in enumerate(due)}
+        self.groups = deque(sorted(self.groups, key=lambda group: min(rank[id(due)] for due in group)))
 
     def _by_job(self, interval: Interval) -> bool:
         if self.how.via == "job":
@@ -164,14 +150,14 @@ class _Round:
         return self.how.via == "auto" and jobs.worth_a_job(interval, self.watermark, self.settings.lag)
 
     def via(self, group: Sequence[Due]) -> Literal["query", "job"]:
-        """How a group is read."""
-        windows = [one.window for one in group]
-        return "job" if self._by_job(plan.hull(windows)) and self.alone.isdisjoint(windows) else "query"
+        """The way in which a group is read."""
+        windows = [due.window for due in group]
+        return "job" if self._by_job(hull(windows)) and self.alone.isdisjoint(windows) else "query"
 
 
-def rules_of(settings: Settings) -> Rules:
+def rules_of(settings: Settings) -> DueRules:
     """The settings that decide what is due."""
-    return Rules(width=settings.width, lag=settings.lag, settle_after=settings.settle_after, since=settings.since)
+    return DueRules(width=settings.width, lag=settings.lag, settle_after=settings.settle_after, since=settings.since)
 
 
 async def run_due(
@@ -185,10 +171,10 @@ async def run_due(
     how = how or Round()
     if settings.since is not None:
         check_kept(Interval(settings.since, max(now(), settings.since)), now(), since=True)
-    key = window.filter_key(settings.filter, ended_only=settings.ended_only)
+    key = filter_key(settings.filter, ended_only=settings.ended_only)
     if book is not None and not how.dry_run:
         await _forget_the_future(book, now())
-    rows, covered = await _standing(book, key, now())
+    rows, covered = await _ledger_view(book, key, now())
     planned = plan.plan(
         rows,
         now(),
@@ -197,51 +183,49 @@ async def run_due(
         covered=covered,
     )
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
-        waiting = [(to_text(one.start), to_text(one.end), verdict) for one, verdict in planned.waiting]
-        await done(book.note_windows(waiting, key, planned.superseded))
-    one = _Round(book, api, settings, now, how, rows, plan.answers_days(rows))
+        waiting = [(to_text(window.start), to_text(window.end), verdict) for window, verdict in planned.waiting]
+        await committed(book.note_windows(waiting, key, planned.superseded))
+    round_ = _RoundState(book, api, settings, now, how, rows, plan.answers_days(rows))
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
-            one.watermark = await api.data_availability()
+            round_.watermark = await api.data_availability()
     due = [item for item in planned.due if item.why != "settle" or _may_settle(book, item.window, now(), settings)]
-    one.order = {item.window.start: place for place, item in enumerate(due)}
-    one.arrange(due)
-    one.left = len(due)
-    if one.days:
-        one.groups = deque(plan.put_off(one.groups, rows, now(), settings.lag))
+    round_.order = {item.window.start: place for place, item in enumerate(due)}
+    round_.arrange(due)
+    round_.left = len(due)
+    if round_.days:
+        round_.groups = deque(plan.put_off(round_.groups, rows, now(), settings.lag))
     if how.many is not None:
-        one.groups = deque(list(one.groups)[: how.many])
-    one.meter.windows = sum(map(len, one.groups))
-    with counting() as one.count:
-        await _read_all(one)
-        if book is not None and not how.dry_run and not one.over:
-            await _follow(one)
-    return one.report()
+        round_.groups = deque(list(round_.groups)[: how.many])
+    round_.meter.windows = sum(map(len, round_.groups))
+    with counting() as round_.count:
+        await _read_all(round_)
+        if book is not None and not how.dry_run and not round_.over:
+            await _follow(round_)
+    return round_.report()
 
 
 async def _forget_the_future(book: Book, now: datetime) -> None:
-    taken = await done(book.forget_the_future(to_text(now + plan.WRONG_CLOCK)))
+    taken = await committed(book.forget_the_future(to_text(now + WRONG_CLOCK)))
     if taken:
         log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
 
 
-async def _standing(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:
-    """What the ledger has to say, and the time that it covers. In a thread: it takes longer, the older it grows."""
+async def _ledger_view(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:
+    """Read the ledger's rows that matter and the time that it covers, in a thread: an old ledger takes a while."""
     if book is None:
         return [], []
     rows, covered = await asyncio.to_thread(book.ledger_view, key, to_text(now))
     return rows, [Interval(from_text(start), from_text(end)) for start, end in covered]
 
 
-def _may_settle(book: Book | None, one: Interval, now: datetime, settings: Settings) -> bool:
-    """Whether the last of a window's conversations ended long enough ago."""
-    last = None if book is None else book.last_ended(one)
-    # An end that is still to come is one of a wrong clock, and as good as now.
-    ended = min(from_text(last), now) if last else None
-    return window.is_aged(window.settles_from(one.end, ended), now, settings.settle_after)
+def _may_settle(book: Book | None, window: Interval, now: datetime, settings: Settings) -> bool:
+    """True where the last of a window's conversations ended long enough ago."""
+    last = None if book is None else book.last_ended(window)
+    return is_late_enough(window.end, from_text(last) if last else None, now, settings.settle_after)
 
 
-async def _read_all(state: _Round) -> None:
+async def _read_all(state: _RoundState) -> None:
     """Read the groups, several at a time: what one waits for (an answer, a pause) is another's time."""
 
     working = max(1, min(state.how.at_once, len(state.groups)))
@@ -258,21 +242,21 @@ async def _read_all(state: _Round) -> None:
     try:
         await asyncio.gather(*workers)
     finally:
-        for one in workers:
-            one.cancel()
+        for task in workers:
+            task.cancel()
         await asyncio.wait(workers)
     if state.failed is not None and (not state.reports or isinstance(state.failed, UsageError)):
         raise state.failed
 
 
-async def _one(group: list[Due], state: _Round) -> None:
+async def _one(group: list[Due], state: _RoundState) -> None:
     """Read one group. Its own trouble is noted; trouble that the others would have too ends the round.
 
     What could not be read together is read window by window, so that only the one whose trouble it is fails.
     """
-    windows, how = [one.window for one in group], state.how
-    hull = plan.hull(windows)
-    task = Task(
+    windows, how = [due.window for due in group], state.how
+    interval = hull(windows)
+    task = RunTask(
         windows=windows,
         settings=state.settings,
         now=state.now,
@@ -281,10 +265,10 @@ async def _one(group: list[Due], state: _Round) -> None:
         dry_run=how.dry_run,
         filter=state.settings.filter,
         ended_only=state.settings.ended_only,
-        progress=lambda at: how.progress(state.meter.told(at)),
+        progress=lambda at: how.progress(state.meter.of_the_whole(at)),
         sleep=how.sleep,
         stop=how.stop,
-        earlier=state.earlier,
+        counted_before=state.counted_before,
         eyes=state.eyes,
         patience=state.patience,
         by_id=state.by_id,
@@ -301,73 +285,73 @@ async def _one(group: list[Due], state: _Round) -> None:
     except Stopped:
         return
     except _OF_ONE as error:
-        log.warning("%s: %s", title(hull), error)
-        state.errors.append((hull, str(error)))
+        log.warning("%s: %s", title(interval), error)
+        state.errors.append((interval, str(error)))
     except RollbookError as error:
-        if not isinstance(error, _EVERYBODYS) and len(group) > 1:
-            state.alone |= {one.window for one in group}
-            state.groups.extendleft([one] for one in reversed(group))
+        if not isinstance(error, OF_EVERY_WINDOW) and len(group) > 1:
+            state.alone |= {due.window for due in group}
+            state.groups.extendleft([due] for due in reversed(group))
             return
-        _note_trouble(state, hull, error)
+        _note_trouble(state, interval, error)
     else:
         state.refused = 0
         state.left -= len(group)
-        state.meter.finished(hull, len(group))
+        state.meter.finished(interval, len(group))
         _notice_slowness(state, slow=state.eyes.last is not None and state.eyes.last.too_slow)
         for report in reports:
             state.reports.append(report)
-            how.told(report)
+            how.on_report(report)
         _notice_days(state, reports)
 
 
-def _note_trouble(state: _Round, hull: Interval, error: RollbookError) -> None:
+def _note_trouble(state: _RoundState, interval: Interval, error: RollbookError) -> None:
     """Note what became of a window. The round ends where every other window would meet the same."""
     state.refused = state.refused + 1 if isinstance(error, PermissionRefused) else 0
-    everybodys = isinstance(error, _EVERYBODYS) or (state.refused >= _REFUSED_TO_ALL and not state.reports)
+    everybodys = isinstance(error, OF_EVERY_WINDOW) or (state.refused >= _REFUSED_TO_ALL and not state.reports)
     if everybodys and state.failed is not None:
         return
-    log.warning("%s: %s", title(hull), error)
-    state.errors.append((hull, str(error)))
+    log.warning("%s: %s", title(interval), error)
+    state.errors.append((interval, str(error)))
     if everybodys:
         state.failed = error
     else:
         state.left -= 1
-        state.meter.finished(hull, 1)
+        state.meter.finished(interval, 1)
         _notice_slowness(state, slow=isinstance(error, TooSlow))
 
 
-def _notice_slowness(state: _Round, *, slow: bool) -> None:
+def _notice_slowness(state: _RoundState, *, slow: bool) -> None:
     """Begin no other window where one after the other waited in vain: it is the platform that is slow, for all."""
     state.too_slow = state.too_slow + 1 if slow else 0
-    left = [one.window for group in state.groups for one in group]
+    left = [due.window for group in state.groups for due in group]
     if state.too_slow >= _TOO_SLOW_FOR_ALL and left:
         why = f"the platform was too slow for {state.too_slow} windows in a row; the next round reads what is left"
-        log.warning("%s: %s", title(plan.hull(left)), why)
-        state.errors.append((plan.hull(left), why))
+        log.warning("%s: %s", title(hull(left)), why)
+        state.errors.append((hull(left), why))
         state.groups.clear()
 
 
-def _notice_days(state: _Round, reports: Sequence[Report]) -> None:
+def _notice_days(state: _RoundState, reports: Sequence[Report]) -> None:
     """The platform has turned out to answer with whole days: what is left is read by days."""
     if not state.days and any(report.reading == "day" for report in reports):
         state.days = True
-        state.arrange([one for group in state.groups for one in group])
+        state.arrange([due for group in state.groups for due in group])
 
 
 def _unread_since(book: Book | None, windows: Sequence[Interval], key: str, rows: Sequence[WindowRow]) -> bool:
-    """Whether no other run has read these windows since the plan was made."""
+    """True while no other run has read these windows since the plan was made."""
     if book is None:
         return True
     planned = {(row.start, row.end): row.last_run_at for row in rows}
-    for one in windows:
-        start, end = to_text(one.start), to_text(one.end)
+    for window in windows:
+        start, end = to_text(window.start), to_text(window.end)
         row = book.window(start, end, key)
         if row is not None and row.last_run_at != planned.get((start, end)):
             return False
     return True
 
 
-async def _follow(state: _Round) -> None:
+async def _follow(state: _RoundState) -> None:
     assert state.book is not None
     at = state.now()
     try:

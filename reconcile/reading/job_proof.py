@@ -1,4 +1,4 @@
-"""What a job's answers prove: whether its results lead on, what can be asked for instead, and whether totals agree.
+"""The proof in a job's answers: whether its results lead on, what can be asked for instead, and whether totals agree.
 
 Pure: cursors, rows' times and totals come in, decisions go out. `jobs.py` asks and waits.
 """
@@ -40,7 +40,7 @@ class CursorTrail:
         self._idle = 0
 
     def leads_on(self, cursor: str) -> bool:
-        """Whether it has not been named before."""
+        """True for a cursor that has not been named before."""
         return cursor not in self._named
 
     def take(self, cursor: str | None, new_rows: int) -> str | None:
@@ -83,7 +83,7 @@ class Group:
 
 
 def groups(rows: Mapping[str, int], interval: Interval) -> list[Group]:
-    """What the query may answer an interval with, each once.
+    """The groups of rows with which the query may answer an interval, each once.
 
     Which rule it follows is not documented to the end: what started in the interval; what was alive in it, of what
     started on the days (UTC) that it touches; what was alive in it. rows: id → packed times. (Where it answers with
@@ -109,7 +109,7 @@ def groups(rows: Mapping[str, int], interval: Interval) -> list[Group]:
 
 
 def counted(page: DetailsPage) -> int | None:
-    """What a page of the query says how many there are. None: it does not count them.
+    """The number of conversations that a page of the query names. None: it does not count them.
 
     An answer without rows and without a total counts none: that is how the platform answers for nothing.
     """
@@ -120,7 +120,7 @@ def counted(page: DetailsPage) -> int | None:
 
 
 def agrees(found: list[Group], page: DetailsPage, rows: Mapping[str, int]) -> bool:
-    """Whether the query's first page, ascending by start, fits the job's rows.
+    """True where the query's first page, ascending by start, fits the job's rows.
 
     Where the rules mean different rows, a number alone might fit the wrong rule: as many as went on into the interval
     may lack of those that started in it. So the first row must be the first of the same rule. What the page shows and

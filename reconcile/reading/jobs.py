@@ -3,7 +3,7 @@
 A job whose interval passes the watermark succeeds with a part of the rows and says nothing (reference, section 3).
 So the watermark is asked for before and after, and every page of results must name it: a page that does not proves
 nothing, and is no end. At last the details query is asked how many there are. What a job cannot bring as it was asked
-is asked for in smaller pages, then over narrower intervals, and then left to the query (`Result.give_to_query`).
+is asked for in smaller pages, then over narrower intervals, and then left to the query (`Result.consistent` is False).
 
 Every loop has an end of its own. What answers prove is `job_proof.py`'s to say.
 """
@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
+from reconcile.patience import Sleep
 from reconcile.reading import job_proof
 from reconcile.reading.job_proof import CursorTrail
-from reconcile.reading.query import Sleep, Stopped
+from reconcile.reading.query import Stopped
 from reconcile.reading.resume import Entry, of_results
-from reconcile.reading.scan import Part, Row, packed, spans
+from reconcile.reading.scan import Part, RowTimes, packed, spans
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import (
     ApiError,
@@ -83,15 +84,11 @@ class _Failed(Exception):
 
 @dataclass(slots=True)
 class Result:
-    """What a job brought. rows: id → packed times.
-
-    give_to_query: the jobs cannot bring it, or cannot prove it; pages of the details query may.
-    """
+    """The rows that a job brought, and how far they prove anything. rows: id → packed times."""
 
     rows: dict[str, int] = field(default_factory=dict)
     consistent: bool = False
     reason: str | None = None
-    give_to_query: bool = False
     as_of: str = ""
     duplicates: int = 0
     repeated: int = 0  # rows of pages that brought nothing new
@@ -123,7 +120,7 @@ class Result:
         self.halved.add(part)
         self.job = self.cursor = None
 
-    def page(self, rows: Sequence[Row], cursor: str | None, watermark: str | None) -> int:
+    def page(self, rows: Sequence[RowTimes], cursor: str | None, watermark: str | None) -> int:
         """A page of them has come; answers how many of its rows are new.
 
         What goes on for long comes with every job whose time it touches: that is once. A page that brings nothing new
@@ -158,12 +155,12 @@ class Result:
         return new
 
     def leads_on(self, cursor: str | None) -> bool:
-        """Whether the results go on at a cursor that a page names."""
+        """True where the results go on at a cursor that a page names."""
         return cursor is not None and self._trail.leads_on(cursor)
 
     @property
     def too_many(self) -> bool:
-        """Whether the job under way brings more than any organisation has."""
+        """True once the job under way has brought more rows than any organisation has."""
         return len(self._of_part) > job_proof.MOST_ROWS
 
     @property
@@ -210,17 +207,17 @@ async def read(
     *,
     now: Callable[[], datetime],
     sleep: Sleep,
-    take: Callable[..., Awaitable[None]],
+    on_page: Callable[..., Awaitable[None]],
     stop: asyncio.Event | None = None,
     result: Result | None = None,
 ) -> Result:
     """Run a job over the interval (several, one after the other, over a long one) and hand the rows on.
 
-    take: is given rows and how old they are; with a `result` (in which a run that was cut short may have left what it
-    had) also the journal's entry. A job is then kept when the reading is stopped, to be gone on with.
+    on_page: called with rows and how old they are; with a `result` (in which a run that was cut short may have left
+    what it had) also with the journal's entry. A job is then kept when the reading is stopped, to be gone on with.
     Raises PastWatermark, UsageError (the platform refuses the filter), ApiError and its kinds, ConnectionLost, Stopped.
     """
-    reading = _Reading(api, interval, members, result or Result(), now, sleep, take, stop, keep=result is not None)
+    reading = _Reading(api, interval, members, result or Result(), now, sleep, on_page, stop, keep=result is not None)
     result = reading.result
     await reading.look_at_watermark()
     try:
@@ -231,7 +228,7 @@ async def read(
         if not (result.nameless or result.unreadable):
             await reading.check_totals()
     except _Failed as failed:
-        result.reason, result.give_to_query = failed.reason, True
+        result.reason = failed.reason
     if result.reason is None and result.nameless:
         result.reason = f"{result.nameless} rows of the job have no id"
     if result.reason is None and result.unreadable:
@@ -261,7 +258,7 @@ def _replay(result: Result, entries: Sequence[Entry]) -> bool:
         elif entry.kind == "doubt" and entry.part:
             result.doubts[entry.part] = entry.text
         elif entry.kind == "results" and result.job is not None and entry.watermark is not None:
-            result.page([Row(*row) for row in entry.rows], entry.text or None, entry.watermark)
+            result.page([RowTimes(*row) for row in entry.rows], entry.text or None, entry.watermark)
         elif entry.kind != "begin":
             return False
     return True
@@ -276,7 +273,7 @@ async def _is_fulfilled(api: Api, job_id: str) -> bool:
 
 @dataclass(slots=True)
 class _Reading:
-    """What the jobs of one reading share."""
+    """State that the jobs of a reading share."""
 
     api: Api
     interval: Interval
@@ -284,14 +281,14 @@ class _Reading:
     result: Result
     now: Callable[[], datetime]
     sleep: Sleep
-    take: Callable[..., Awaitable[None]]
+    on_page: Callable[..., Awaitable[None]]
     stop: asyncio.Event | None
     keep: bool
     wasted: timedelta = timedelta(0)  # time that jobs took which brought nothing
 
     @property
     def stopped(self) -> bool:
-        """Whether the run was asked to stop."""
+        """True once the run was asked to stop."""
         return self.stop is not None and self.stop.is_set()
 
     # The watermark
@@ -329,11 +326,11 @@ class _Reading:
                 # Smaller pages of less: the next job need not find out again that the largest are too large.
                 result.size = max(result.size, job_proof.SIZES[1])
                 if self.keep:
-                    await self.take((), "", Entry("refused", part=part.text))
+                    await self.on_page((), "", Entry("refused", part=part.text))
             parts.extendleft(reversed(job_proof.narrower(part)))
 
     async def _part(self, part: Part) -> None:
-        """One part by a job, or by a second one. Raises _Failed."""
+        """Read a part by a job, or by a second job. Raises _Failed."""
         try:
             await self._job(part)
         except _Failed as failed:
@@ -343,7 +340,7 @@ class _Reading:
             await self._job(part)
 
     async def _job(self, part: Part) -> None:
-        """One job to its end: a new one, or the one that a run which was cut short has left."""
+        """Follow a job to its end: a new job, or the job that a run which was cut short has left."""
         result = self.result
         job_id = result.job if result.part == part.text else None
         fulfilled = job_id is not None
@@ -363,7 +360,7 @@ class _Reading:
     async def _begin(self, part: str, job_id: str, size: int) -> None:
         self.result.begin(part, job_id, size)
         if self.keep:
-            await self.take((), "", Entry("job", part=part, text=job_id, page=size))
+            await self.on_page((), "", Entry("job", part=part, text=job_id, page=size))
 
     async def _create(self, interval: Interval) -> str:
         body = {"interval": interval.text, "order": "asc", "orderBy": "conversationStart", **self.members}
@@ -491,21 +488,21 @@ class _Reading:
         """A slice at a time: the first are written while the others are decoded."""
         self._reaches(page.data_availability_date)
         as_of = min(self.result.watermarks)
-        listed: list[Row] = []
+        listed: list[RowTimes] = []
         for at in range(0, max(len(page.rows), 1), SLICE):
             rows = page.rows[at : at + SLICE]
-            listed += [Row(row.conversation_id, row.start, row.end, row.broken) for row in rows]
+            listed += [RowTimes(row.conversation_id, row.start, row.end, row.broken) for row in rows]
             entry = None
             if at + SLICE >= len(page.rows):
                 entry = await self._read(listed, page)
-            await (self.take(rows, as_of, entry) if self.keep else self.take(rows, as_of))
+            await (self.on_page(rows, as_of, entry) if self.keep else self.on_page(rows, as_of))
 
-    async def _read(self, listed: Sequence[Row], page: DetailsPage) -> Entry | None:
+    async def _read(self, listed: Sequence[RowTimes], page: DetailsPage) -> Entry | None:
         """Note a whole page; its entry, if the journal has to know it: one that brings nothing new is asked again."""
         result, known = self.result, dict(self.result.doubts)
         new = result.page(listed, page.cursor, None)
         if self.keep and result.doubts != known:
-            await self.take((), "", Entry("doubt", part=result.part, text=result.doubts[result.part]))
+            await self.on_page((), "", Entry("doubt", part=result.part, text=result.doubts[result.part]))
         if not new and result.job is not None:
             return None
         return of_results(listed, result.cursor, page.data_availability_date)
@@ -559,7 +556,7 @@ class _Reading:
             if job_proof.agrees(found, page, self.result.rows):
                 return page
             # It exists, whatever this job makes of it: stored, it is asked for by id where an answer lacks it.
-            await (self.take(page.rows, as_of, None) if self.keep else self.take(page.rows, as_of))
+            await (self.on_page(page.rows, as_of, None) if self.keep else self.on_page(page.rows, as_of))
             await self.sleep(pause)
         reason = self.result.doubts.get(part.text, "")
         brought = " or ".join(str(group.rows) for group in found)
@@ -570,5 +567,5 @@ class _Reading:
 
 
 def _is_crowded(error: ApiError) -> bool:
-    """Whether the platform has no room for this now."""
+    """True for an error that says that the platform has no room for this now."""
     return error.status == 429 or bool(_TOO_MANY.search(f"{error.code or ''} {error.message}"))

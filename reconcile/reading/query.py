@@ -1,4 +1,4 @@
-"""Reading through the API what a `Reader` asks for, and handing each page on while the next one is on its way.
+"""Pages that a `Reader` asks for, read through the API: each is handed on while the next page is on its way.
 
 A thin shell: what to ask next, and when to believe it, is decided in `reader.py`.
 """
@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from reconcile.patience import Patience
+from reconcile.patience import QuestionPatience, Sleep
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
 from reconcile.reading.resume import Entry, of_page
-from reconcile.reading.scan import Part, Row
+from reconcile.reading.scan import Part, RowTimes
 from rollbook.genesys.errors import ApiError, RequestRefused, TooSlow, Unavailable, UsageError
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import to_text
-
-# A page, and how old it is (API text: a moment before it was asked for).
-Take = Callable[[DetailsPage, str], Awaitable[None]]
-Sleep = Callable[[float], Awaitable[None]]
 
 _DIRECTION: Final[Mapping[str, Mapping[str, Any]]] = {
     "inbound": {"dimension": "originatingDirection", "operator": "matches", "value": "inbound"},
@@ -39,10 +35,10 @@ REFUSED_FOR: Final = 900.0
 
 
 class Queries(Protocol):
-    """What is needed of the API here."""
+    """The part of the API that is used here."""
 
     async def query_details(self, body: Mapping[str, Any], /, *, tries: int | None = None) -> DetailsPage:
-        """One page of the details query. tries: as `Rest.call` has it."""
+        """A page of the details query. tries: as `Rest.call` has it."""
 
 
 class Stopped(Exception):
@@ -50,7 +46,7 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class DetailsQuery:
     """The details query of a run. members: its filters, as the API takes them."""
 
     members: Mapping[str, list[Any]]
@@ -70,46 +66,48 @@ class Query:
         }
 
 
-async def read(
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """A page of an answer. as_of: API text, a moment before the page was asked for.
+
+    entries: for the journal, of the questions before this page that were refused, and last of the page itself.
+    """
+
+    page: DetailsPage
+    as_of: str
+    entries: Sequence[Entry]
+
+
+async def read_pages(
     api: Queries,
     reader: Reader,
-    query: Query,
+    query: DetailsQuery,
     *,
     now: Callable[[], datetime],
     sleep: Sleep,
-    take: Take,
     stop: asyncio.Event | None = None,
-    told: Callable[[Entry], None] = lambda _: None,
-    patience: Patience | None = None,
-) -> Finished:
-    """Do what the reader says until it has finished.
+    patience: QuestionPatience | None = None,
+) -> AsyncGenerator[ReadPage, None]:
+    """Do what the reader says until it has finished, and yield each page while the next page is on its way.
 
-    take: is given each page in turn; while it works, the next page is on its way. told: what the reader was told, of a
-    page just before `take` is given it. patience: of the round's windows together. Raises UsageError (the platform
-    refuses the filter), ApiError and its kinds, Stopped, and whatever `take` raises.
+    Whoever stops before the end closes the iterator, and with it the question on its way. patience: of the round's
+    windows together. Raises UsageError (the platform refuses the filter), ApiError and its kinds, Stopped.
     """
-    held: tuple[DetailsPage, str, Entry] | None = None
-    waits, patience = _Waits(), patience or Patience()
+    waits, patience, stop = _Waits(), patience or QuestionPatience(), stop or asyncio.Event()
     error_before: Unavailable | RequestRefused | None = None
-
-    async def hand_on() -> None:
-        nonlocal held
-        if held is not None:
-            (page, as_of, entry), held = held, None
-            told(entry)
-            await take(page, as_of)
-
+    refusals: list[Entry] = []
+    read: ReadPage | None = None
     while True:
         at = to_text(now())
         step = reader.step(at)
-        if not isinstance(step, Fetch):
-            await hand_on()
+        if read is not None and (stop.is_set() or not isinstance(step, Fetch)):
+            yield read
+            read = None
         if isinstance(step, Finished):
             if error_before is not None and reader.untouched:
-                raise _told(error_before, query, reader)  # nothing at all could be had
-            return step
-        if stop is not None and stop.is_set():
-            await hand_on()
+                raise _as_raised(error_before, query, reader)  # nothing at all could be had
+            return
+        if stop.is_set():
             raise Stopped
         if isinstance(step, Pause):
             await sleep(step.seconds)
@@ -119,35 +117,40 @@ async def read(
         again = {} if tries is None else {"tries": tries}
         coming = asyncio.create_task(api.query_details(query.body(step.part, step.page), **again))
         try:
-            await hand_on()
+            if read is not None:
+                yield read
+                read = None
             page = await coming
         except (Unavailable, RequestRefused) as error:
             too_long = waits.add(error, time.monotonic() - asked)
             less = error.narrower and not step.probe and not too_long
             if not (less and reader.refused(_words(error), too_large=_large(error))):
-                raise _told(error, query, reader) from None
+                raise _as_raised(error, query, reader) from None
             patience.refused = True
             error_before = error
-            told(Entry("refused", at, step.part.text, step.page, text=_words(error), too_large=_large(error)))
+            refusals.append(
+                Entry("refused", at, step.part.text, step.page, text=_words(error), too_large=_large(error))
+            )
             continue
         finally:
             coming.cancel()
         waits = _Waits()
-        rows = [Row(row.conversation_id, row.start, row.end, row.broken) for row in page.rows]
+        rows = [RowTimes(row.conversation_id, row.start, row.end, row.broken) for row in page.rows]
         reader.take(rows, page.total_hits)
-        held = page, at, of_page(step, at, rows, page.total_hits)
+        read = ReadPage(page, at, [*refusals, of_page(step, at, rows, page.total_hits)])
+        refusals.clear()
 
 
 @dataclass(slots=True)
 class _Waits:
-    """What has been waited for in vain since the last page. seconds: for errors, and for what came too late."""
+    """The time that was waited in vain since the last page. seconds: for errors, and for what came too late."""
 
     too_slow: int = 0
     too_slow_for: float = 0.0
     refused_for: float = 0.0
 
     def add(self, error: ApiError, seconds: float) -> bool:
-        """One more answer that did not come, after so long; whether that is enough."""
+        """Count another answer that did not come, after so long; True once that is enough."""
         if isinstance(error, TooSlow):
             self.too_slow += 1
             self.too_slow_for += seconds
@@ -158,7 +161,7 @@ class _Waits:
 
 
 def _large(error: ApiError) -> bool:
-    """Whether it is the size of the answer that was refused: fewer rows a page come first, then narrower intervals."""
+    """True where the size of the answer was refused: fewer rows a page are tried first, then narrower intervals."""
     return error.status == 413 or "large" in f"{error.code or ''} {error.message}".lower()
 
 
@@ -167,7 +170,7 @@ def _words(error: ApiError) -> str:
     return f"{error.message} ({error.status})" if error.status else error.message
 
 
-def _told(error: Unavailable | RequestRefused, query: Query, reader: Reader) -> Exception:
+def _as_raised(error: Unavailable | RequestRefused, query: DetailsQuery, reader: Reader) -> Exception:
     if isinstance(error, RequestRefused) and query.members and reader.untouched:
         return UsageError(f"the platform refuses the filter: {error}")
     return error

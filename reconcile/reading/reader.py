@@ -1,4 +1,4 @@
-"""How readings add up to a proof: which interval to ask for next, what to read again and how, when to say "consistent".
+"""The way from readings to a proof: which interval to ask for next, what to read again, when to say "consistent".
 
 Pure: a `Reader` is told each answer and says what to do next. It does not fetch, wait or write.
 
@@ -24,7 +24,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal
 
 from reconcile.reading import scan as scans
-from reconcile.reading.scan import PAGE_SIZE, Part, Row, Scan
+from reconcile.reading.scan import PAGE_SIZE, Part, RowTimes, Scan
 from rollbook.genesys.times import Interval
 
 MAX_PASSES: Final = 8
@@ -38,6 +38,9 @@ _NARROWEST: Final = timedelta(seconds=2)
 _MOST_PIECES: Final = 8
 # Rows a page, where the platform cannot answer with whole pages.
 _SMALLER: Final = {PAGE_SIZE: 25, 25: 5, 5: 1}
+# Smaller pages may not make more of them than this. A window of seconds is answered with all that goes on meanwhile:
+# a single record that no answer may hold would make a request of each row, and thousands in a round.
+MOST_SMALL_PAGES: Final = 200
 # Seconds until what was empty is asked for again, and the smallest piece that could not be had.
 SECOND_LOOK: Final = 2.0
 # So many questions in a row without an answer: it is not how much is asked for. (A week in halves down to two seconds
@@ -177,7 +180,7 @@ class Reader:
 
     # What came of it
 
-    def take(self, rows: Sequence[Row], total_hits: int | None) -> None:
+    def take(self, rows: Sequence[RowTimes], total_hits: int | None) -> None:
         """The page that was asked for."""
         self._now.pages += 1
         self._refusals = 0
@@ -226,22 +229,23 @@ class Reader:
         else:
             self._now.moved.append(f"{scan.part.text}: {reason}")
             self._not_had.append(f"{scan.part.text} ({reason})")
-            if scan.part.size == 1:
-                scan.pages += 1  # it is this one record that cannot be had: on with the next one
-            else:
-                self._scan = None
+            scan.pages += 1  # it is this page that cannot be had, mostly for one record: on with the next one
         return True
 
     @property
     def may_ask_for_less(self) -> bool:
-        """Whether what is to be asked for now can be made smaller, or matters no more: a piece could not be had."""
+        """True where the next question can be made smaller, or matters no more because a piece could not be had."""
         scan = self._scan
         return scan is not None and self._checked is None and (scan.part not in self._last_tries or self.not_had)
 
     def _smaller_pages(self, scan: Scan) -> bool:
-        """Read the part under way from its beginning with fewer rows a page. False if there are no smaller pages."""
+        """Read the part under way from its beginning with fewer rows a page.
+
+        False if there are no smaller pages, or too many of them.
+        """
         size = _SMALLER.get(scan.part.size)
-        if size is None:
+        rows = scan.first_total or self.last_total or 0
+        if size is None or rows > size * MOST_SMALL_PAGES:
             return False
         self._scan = None
         self._put_in_place(scan.part, [replace(scan.part, size=size)])
@@ -310,7 +314,7 @@ class Reader:
             return
         self._file(scan, movement)
 
-    def _check(self, scan: Scan, rows: Sequence[Row], total_hits: int | None) -> None:
+    def _check(self, scan: Scan, rows: Sequence[RowTimes], total_hits: int | None) -> None:
         """A page of rows but the last, once more: it is what it was, or rows have moved past its end.
 
         One row that leaves a page that was read, and one that enters a page to come, leave all totals as they are, and
@@ -373,7 +377,7 @@ class Reader:
         self.passes.append(Pass(number + 1))
 
     def _narrower(self, number: int) -> list[Part]:
-        """What to read next: every unproven part, cut up as far as the requests of the whole proof allow."""
+        """The parts to read next: every unproven part, cut up as far as the requests of the whole proof allow."""
         if self.reading == "day":
             return [day for scan in self._unproven for day in scans.by_days(scan.part)]
         readings = (*self._proven, *self._unproven)
@@ -405,7 +409,7 @@ class Reader:
             self._end = Finished(True, None)
 
     def _is_one_answer(self) -> bool:
-        """Whether one reading of one part is the whole proof: nothing can have entered it since it was read."""
+        """True where a single reading of a single part is the proof: nothing can have entered it since it was read."""
         return len(self._proven) == 1 and self._now.number == 1 and not self._directed
 
     def _ask_again(self) -> None:
@@ -427,7 +431,7 @@ class Reader:
         self._probes.extend(scan.part for scan in old)
 
     def _grows(self, part: Part) -> bool:
-        """Whether answers are of whole days, and this day goes on beyond the window."""
+        """True where answers are of whole days, and this day goes on beyond the window."""
         return self.reading == "day" and scans.touched_days(part.interval).end > self.window.end
 
     @staticmethod
@@ -475,13 +479,19 @@ class Reader:
     # What was found
 
     @property
+    def finished(self) -> Finished:
+        """The end of the reading, once a step has been the last."""
+        assert self._end is not None
+        return self._end
+
+    @property
     def rows_read(self) -> int:
         """Rows that this pass has brought so far."""
         return self._now.rows
 
     @property
     def untouched(self) -> bool:
-        """Whether no answer has come yet."""
+        """True while no answer has come."""
         return len(self.passes) == 1 and self._now.pages == 0
 
     def found(self) -> Mapping[str, int]:
@@ -494,7 +504,7 @@ class Reader:
         return rows
 
     def as_of(self, otherwise: str) -> str:
-        """How old the proof is: when the oldest reading in it began."""
+        """The time of the proof: when the oldest reading in it began."""
         return min((scan.at for scan in (*self._proven, *self._unproven)), default=otherwise)
 
     @property
@@ -509,13 +519,13 @@ class Reader:
 
     @property
     def not_had(self) -> bool:
-        """Whether there is a piece that could not be had, however it was asked for."""
+        """True where a piece could not be had, however it was asked for."""
         return bool(self._not_had)
 
     @property
     def duplicates(self) -> int:
         """Rows that came again within a reading, over all passes."""
-        return sum(one.duplicates for one in self.passes)
+        return sum(each_pass.duplicates for each_pass in self.passes)
 
     @property
     def first_total(self) -> int:

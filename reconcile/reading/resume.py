@@ -1,4 +1,4 @@
-"""What is remembered of a reading under way, and how it is taken up again. Pure.
+"""The memory of a reading under way, and the way to take it up again. Pure.
 
 A `Reader` decides by what it is told and by nothing else. So it is enough to remember what it was told: told the same
 again, it stands where it stood. Only what is safe in the store is remembered, so nothing has to be fetched twice.
@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
-from reconcile.reading.scan import Row
+from reconcile.reading.scan import RowTimes
 from reconcile.reading.tally import Tally
 
 # A reading is gone on with for so long. What is older is read anew: the proof is as old as its oldest page.
@@ -21,7 +21,7 @@ KEPT: Final = timedelta(hours=12)
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
-    """One step of a reading.
+    """A step of a reading.
 
     kind: "begin", before anything is written; "page" of a query; "refused": a part that could not be had as it was
     asked; "doubt" of a finished reading, or of a job's part; "job" that was started (page: its rows a page); "results"
@@ -63,14 +63,14 @@ def encode(entry: Entry) -> bytes:
 def decode(kept: Sequence[bytes]) -> list[Entry]:
     """Entries as they were kept; none if another version of this program has kept them."""
     try:
-        return [_decode(one) for one in kept]
+        return [_decode(entry) for entry in kept]
     except msgspec.MsgspecError:
         return []
 
 
 def complete(entry: Entry, tally: Tally, *, began: str, spent: int) -> None:
     """Add to an entry how things stand now that its rows are written."""
-    entry.states = [tally.state(one[0]) for one in entry.rows if one[0] is not None]
+    entry.states = [tally.state(row[0]) for row in entry.rows if row[0] is not None]
     entry.shares = [(share.written, share.drift, dict(share.causes)) for share in tally.shares]
     entry.began, entry.spent = began, spent
 
@@ -78,9 +78,9 @@ def complete(entry: Entry, tally: Tally, *, began: str, spent: int) -> None:
 def restore(tally: Tally, entries: Sequence[Entry]) -> None:
     """Let a tally know what the entries tell."""
     for entry in entries:
-        ids = [one[0] for one in entry.rows if one[0] is not None]
-        for one, state in zip(ids, entry.states, strict=False):
-            tally.remember(one, state)
+        ids = [row[0] for row in entry.rows if row[0] is not None]
+        for conversation_id, state in zip(ids, entry.states, strict=False):
+            tally.remember(conversation_id, state)
     if entries:
         for share, (written, drift, causes) in zip(tally.shares, entries[-1].shares, strict=False):
             share.written, share.drift = written, drift
@@ -90,18 +90,18 @@ def restore(tally: Tally, entries: Sequence[Entry]) -> None:
 # A reading by queries
 
 
-def of_page(step: Fetch, at: str, rows: Sequence[Row], total: int | None) -> Entry:
+def of_page(step: Fetch, at: str, rows: Sequence[RowTimes], total: int | None) -> Entry:
     """A page that was told to a reader."""
     broken = [place for place, row in enumerate(rows) if row.broken]
     return Entry("page", at, step.part.text, step.page, step.probe, total, _plain(rows), broken)
 
 
-def of_results(rows: Sequence[Row], cursor: str | None, watermark: str | None) -> Entry:
+def of_results(rows: Sequence[RowTimes], cursor: str | None, watermark: str | None) -> Entry:
     """A page of a job's results."""
     return Entry("results", rows=_plain(rows), text=cursor or "", watermark=watermark)
 
 
-def _plain(rows: Sequence[Row]) -> list[tuple[str | None, str | None, str | None]]:
+def _plain(rows: Sequence[RowTimes]) -> list[tuple[str | None, str | None, str | None]]:
     return [(row.id, row.start, row.end) for row in rows]
 
 
@@ -126,5 +126,5 @@ def _tell(reader: Reader, entry: Entry) -> bool:
     if entry.kind != "page":
         return False
     broken = set(entry.broken)
-    reader.take([Row(*one, place in broken) for place, one in enumerate(entry.rows)], entry.total)
+    reader.take([RowTimes(*row, place in broken) for place, row in enumerate(entry.rows)], entry.total)
     return True

@@ -1,4 +1,4 @@
-"""One reading of one interval, page by page, and what can be said of it. Pure.
+"""A reading of an interval, page by page, and what can be said of it. Pure.
 
 A scan sees ids and times only, never rows. It judges its own answer; how scans add up to a proof is `reader.py`'s.
 """
@@ -30,8 +30,8 @@ _DAY: Final = timedelta(days=1)
 Judged = Literal["strictly", "twice alike"]
 
 
-class Row(NamedTuple):
-    """What a scan wants to know of a row. Times are API text."""
+class RowTimes(NamedTuple):
+    """The id and the times of a row, as a scan needs them. Times are API text."""
 
     id: str | None
     start: str | None
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one query asks for: an interval, and (where time cannot split any more) a direction.
+    """The part of a window that a query asks for: an interval, and (where time cannot split any more) a direction.
 
     size: rows a page; fewer where the platform cannot answer with a whole page.
     """
@@ -94,12 +94,12 @@ def end_of(value: int) -> int:
 def started_in(rows: Mapping[str, int], interval: Interval) -> dict[str, int]:
     """Of id → packed times, those that an interval owns: what started in it."""
     start, end = _ms(interval)
-    return {one: value for one, value in rows.items() if start <= start_of(value) < end}
+    return {conversation_id: value for conversation_id, value in rows.items() if start <= start_of(value) < end}
 
 
 @dataclass(slots=True)
 class Scan:
-    """One reading of `part`. Feed it every page in turn, the empty one too.
+    """A reading of `part`. Feed it every page in turn, the empty page too.
 
     window: what the run owns. at: API text of when the reading began, which is how old it is.
     rows: id → packed times. outside: rows of the asked days that do not even overlap what was asked for; a row whose
@@ -127,7 +127,7 @@ class Scan:
     smallest_total: int | None = None
     judged: Judged | None = None
 
-    def take(self, rows: Sequence[Row], total_hits: int | None) -> None:
+    def take(self, rows: Sequence[RowTimes], total_hits: int | None) -> None:
         """The next page. One without rows ends the reading: nothing else does."""
         self.pages += 1
         if total_hits is not None:
@@ -150,7 +150,7 @@ class Scan:
         if self.idle >= MOST_IDLE or self.pages >= MOST_PAGES * PAGE_SIZE // self.part.size:
             self.done = self.endless = True
 
-    def _row(self, row: Row, asked: tuple[str, str], owned: tuple[str, str], days: tuple[str, str]) -> None:
+    def _row(self, row: RowTimes, asked: tuple[str, str], owned: tuple[str, str], days: tuple[str, str]) -> None:
         self.outside += _lies_beside(row, asked, days)
         self.unreadable += row.broken
         if row.id is None:
@@ -162,7 +162,7 @@ class Scan:
             self.rows[row.id] = packed(row.start, row.end)
 
     def movement(self) -> str | None:
-        """What moved while it was read, in words; None if the answer is consistent with itself."""
+        """The movement while it was read, in words; None if the answer is consistent with itself."""
         total = self.last_total or 0
         if self.endless:
             return f"the pages have no end: {self.pages} came, the last {self.idle} of them with nothing new"
@@ -185,7 +185,7 @@ class Scan:
         return frozenset(started_in(self.rows, self.window))
 
     def agrees_with(self, earlier: Scan) -> bool:
-        """Whether two readings in a row found the same owned rows, none of them twice.
+        """True where two readings in a row found the same owned rows, none of them twice.
 
         The rule for answers of whole days, which grow at their end while they are read. Rows are added, never taken
         away, so each reading has as many ids as the smallest total of its pages at least: one that has fewer lacks some
@@ -198,8 +198,8 @@ class Scan:
         return not wrong and self.smallest_total is not None and len(self.rows) >= self.smallest_total
 
 
-def _lies_beside(row: Row, asked: tuple[str, str], days: tuple[str, str]) -> bool:
-    """Whether a row of the asked days does not overlap what was asked for: then whole days are what was answered."""
+def _lies_beside(row: RowTimes, asked: tuple[str, str], days: tuple[str, str]) -> bool:
+    """True for a row of the asked days that does not overlap what was asked for: then whole days were answered."""
     if row.start is None or (row.end is not None and row.end < row.start) or not days[0] <= row.start < days[1]:
         return False
     return row.start > asked[1] or (row.end is not None and row.end < asked[0])
@@ -211,17 +211,17 @@ def _texts(interval: Interval) -> tuple[str, str]:
 
 
 def _ms(interval: Interval) -> tuple[int, int]:
-    one = timedelta(milliseconds=1)
-    return (interval.start - EPOCH) // one, (interval.end - EPOCH) // one
+    millisecond = timedelta(milliseconds=1)
+    return (interval.start - EPOCH) // millisecond, (interval.end - EPOCH) // millisecond
 
 
 def requests_for(rows: int) -> int:
-    """How many pages it takes to read so many rows, the empty one included."""
+    """The number of pages that it takes to read so many rows, the empty page included."""
     return math.ceil(rows / PAGE_SIZE) + 1
 
 
 def expected_rows(scan: Scan, interval: Interval) -> int:
-    """How many rows of a scan would be answered for a part of its interval, if lifetimes are what matches."""
+    """The number of a scan's rows that a part of its interval would be answered with, if lifetimes are what matches."""
     start, end = _ms(interval)
     return sum(start_of(value) < end and not -1 < end_of(value) < start for value in scan.rows.values())
 

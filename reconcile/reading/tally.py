@@ -1,4 +1,4 @@
-"""What a run has read, against the store as it stood when the run began: which rows to hand on, and the figures. Pure.
+"""The rows that a run has read, compared with the store as the run found it: which to hand on, and the figures. Pure.
 
 It remembers a number per conversation, never a row: memory stays flat however large the rows are.
 """
@@ -25,7 +25,7 @@ _STATE: Final = _CLASS | _WRITTEN
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RowBatch:
     """Rows to write together. again: they were written in this run, and differ from what was written then."""
 
     window: int  # which of the run's windows owns them; the first one takes what none owns
@@ -35,7 +35,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Share:
-    """What became of one window of the run."""
+    """Figures of a window of the run."""
 
     written: int = 0
     drift: int = 0
@@ -51,11 +51,11 @@ class Tally:
         self.shares = [Share() for _ in windows]
 
     def owner(self, start: str | None) -> int:
-        """Which window a row counts for."""
+        """The window that a row counts for."""
         return 0 if start is None else max(bisect_right(self._starts, start) - 1, 0)
 
-    def batches(self, rows: Sequence[DetailRow]) -> list[Batch]:
-        """What of a page is new to this run, or other than it was. Rows without an id, or broken, cannot be kept."""
+    def batches(self, rows: Sequence[DetailRow]) -> list[RowBatch]:
+        """Batches of what is new in a page, or other than it was. Rows without an id, or broken, cannot be kept."""
         fresh: dict[tuple[int, bool], list[DetailRow]] = {}
         for row in rows:
             if row.conversation_id is None or row.broken:
@@ -66,33 +66,33 @@ class Tally:
                 continue
             self._known[row.conversation_id] = digest | (known or 0) & _STATE
             fresh.setdefault((self.owner(row.start), known is not None), []).append(row)
-        return [Batch(window, found, again) for (window, again), found in fresh.items()]
+        return [RowBatch(window, found, again) for (window, again), found in fresh.items()]
 
-    def filed(self, batch: Batch, classes: Mapping[str, str], written: Mapping[str, bool], drifted: int = 0) -> None:
-        """What the store made of a batch. written: its `PageOutcome.content`."""
+    def filed(self, batch: RowBatch, classes: Mapping[str, str], written: Mapping[str, bool], drifted: int = 0) -> None:
+        """Count what the store made of a batch. written: its `PageOutcome.content`."""
         share = self.shares[batch.window]
         share.drift += drifted
-        for one, kind in classes.items():
-            self._known[one] |= _CODES[kind]
-        for one, unheard_end in written.items():
-            before = self._known[one] & _WRITTEN
+        for id_, kind in classes.items():
+            self._known[id_] |= _CODES[kind]
+        for id_, unheard_end in written.items():
+            before = self._known[id_] & _WRITTEN
             # It was equal at first sight, and changed while it was read. One that only capture knew is filled in by
             # every read: that is no change, unless its end has come, and capture did not hear it.
-            if batch.again and self.kind(one) == Comparison.UNCHANGED and (unheard_end or not before):
-                self._known[one] = self._known[one] & ~_CLASS | _CODES[Comparison.CHANGED]
-            self._known[one] |= _WRITTEN
+            if batch.again and self.kind(id_) == Comparison.UNCHANGED and (unheard_end or not before):
+                self._known[id_] = self._known[id_] & ~_CLASS | _CODES[Comparison.CHANGED]
+            self._known[id_] |= _WRITTEN
             share.written += not before
 
     def kind(self, conversation_id: str) -> str:
-        """How a conversation compares with the store as the run found it; "" if it was not read."""
+        """The comparison of a conversation with the store as the run found it; "" if it was not read."""
         return _KINDS[self._known.get(conversation_id, 0) & _CLASS]
 
     def state(self, conversation_id: str) -> int:
-        """How it compares and whether it was written, as a number that `remember` takes."""
+        """The comparison, and whether it was written, as a number that `remember` takes."""
         return self._known.get(conversation_id, 0) & _STATE
 
     def remember(self, conversation_id: str, state: int) -> None:
-        """What a run that was cut short knew. If the row comes again it is handed on once more, and nothing written."""
+        """Take over what a run that was cut short knew. A row that comes again is handed on, and not written."""
         self._known[conversation_id] = state
 
     def seen(self) -> frozenset[str]:
@@ -102,7 +102,7 @@ class Tally:
     def figures(self, found: Mapping[str, int], window: Interval) -> dict[str, int]:
         """owned, missing, changed, unchanged and ongoing of one window. found: id → packed times, of what counts."""
         owned = started_in(found, window)
-        counts = Counter(self.kind(one) for one in owned)
+        counts = Counter(self.kind(id_) for id_ in owned)
         ongoing = sum(end_of(value) < 0 for value in owned.values())
         return {
             "owned": counts.total(),

@@ -1,4 +1,4 @@
-"""What the client that reads can see: the divisions, asked for before and after every reading.
+"""The divisions that the client can see, asked for before and after every reading.
 
 A client that is limited to some divisions gets smaller answers that are consistent with themselves. So what it sees
 belongs to the proof, and a proof of somebody who sees less proves nothing to somebody who sees more.
@@ -19,7 +19,7 @@ _encode: Final = json.Encoder(order="sorted").encode
 
 
 class Divisions(Protocol):
-    """What is needed of the API here."""
+    """The part of the API that is used here."""
 
     async def divisions(self) -> Sequence[Entity]:
         """Every division that the client can see."""
@@ -37,7 +37,7 @@ class Sight:
     too_slow: bool = False
 
     def sees(self, division_ids: str | None) -> bool:
-        """Whether a conversation of these divisions (JSON; None: not known) can be in an answer to this client."""
+        """True where a conversation of these divisions (JSON; None: not known) can be in an answer to this client."""
         if self.failed is not None:
             return False
         if self.divisions is None or division_ids is None:
@@ -64,7 +64,7 @@ class Eyes:
         return seen
 
     async def before(self) -> Sight:
-        """What was seen last in this round, or is seen now."""
+        """The last look of this round, or a new look."""
         return self.last or await self.look()
 
 

@@ -1,1 +1,1 @@
-"""One run over a window: reading, comparing, writing, and what is asked by id."""
+"""A run over a window: reading, comparing, writing, and questions by id."""

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from reconcile import window
-from reconcile.due import plan
-from reconcile.patience import Patience
-from reconcile.reading.query import Sleep
+from reconcile.patience import QuestionPatience, Sleep
 from reconcile.reading.visible_divisions import Eyes
+from reconcile.window import filter_key, hull
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
 
@@ -22,7 +20,7 @@ Command = Literal["manual", "due", "daemon", "lambda"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. expected: rows, as far as it is known.
+    """Progress of a run. expected: rows, as far as it is known.
 
     done, windows: of the whole round. rate: conversations a second. requests_left: in this minute. to_go: seconds.
     """
@@ -42,8 +40,8 @@ Show = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What a run is asked to do. windows: neighbours in order; each gets a report and a row in the ledger."""
+class RunTask:
+    """The work of a run. windows: neighbours in order; each gets a report and a row in the ledger."""
 
     windows: Sequence[Interval]
     settings: Settings
@@ -57,24 +55,24 @@ class Task:
     sleep: Sleep = asyncio.sleep
     stop: asyncio.Event | None = None
     # id → how it compares with the store as the round found it, for what another window of the round has read before.
-    earlier: dict[str, str] = field(default_factory=dict)
+    counted_before: dict[str, str] = field(default_factory=dict)
     # What the client sees, as the round last asked; None: the run asks for itself.
     eyes: Eyes | None = None
     # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
-    patience: Patience = field(default_factory=Patience)
-    by_id: Patience = field(default_factory=Patience)
+    patience: QuestionPatience = field(default_factory=QuestionPatience)
+    by_id: QuestionPatience = field(default_factory=QuestionPatience)
     # API requests that were made for this run before it.
     spent: int = 0
 
     @property
     def interval(self) -> Interval:
-        """What is read."""
-        return plan.hull(self.windows)
+        """The interval that is read."""
+        return hull(self.windows)
 
     @property
     def key(self) -> str:
         """The ledger's name of the filter."""
-        return window.filter_key(self.filter, ended_only=self.ended_only)
+        return filter_key(self.filter, ended_only=self.ended_only)
 
     @property
     def journal_key(self) -> tuple[str, str, str, str]:
@@ -83,8 +81,8 @@ class Task:
 
 
 @dataclass(slots=True)
-class Found:
-    """What was read. rows: id → packed times of what counts."""
+class ReadResult:
+    """The rows that were read, and whether they prove anything. rows: id → packed times of what counts."""
 
     rows: Mapping[str, int]
     consistent: bool

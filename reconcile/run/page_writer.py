@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from reconcile.reading import resume
 from reconcile.reading.resume import Entry
-from reconcile.reading.tally import Batch, Tally
-from reconcile.run.by_id import done
-from reconcile.run.options import Task
+from reconcile.reading.tally import RowBatch, Tally
+from reconcile.run.book_calls import committed
+from reconcile.run.options import RunTask
 from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.messages.notification import Unreadable
@@ -38,28 +38,28 @@ _UNFORESEEN: Final = (ValueError, TypeError, OverflowError, LookupError, Attribu
 
 
 @dataclass(slots=True)
-class _Page:
+class _PendingPage:
     """A page whose rows wait for their commit, and what is to be remembered of it then.
 
     Its writes are the store's own futures: where one before them has failed, nobody waits for these, and asyncio would
     complain of each of its own with a traceback.
     """
 
-    waiting: list[tuple[Batch, Future[PageOutcome]]] = field(default_factory=list)
+    waiting: list[tuple[RowBatch, Future[PageOutcome]]] = field(default_factory=list)
     as_of: str = ""
     entry: Entry | None = None
     rows: int = 0
 
     @property
     def safe(self) -> bool:
-        """Whether all of it is committed."""
+        """True once all of it is committed."""
         return all(writing.done() for _, writing in self.waiting)
 
 
-class Writing:
+class PageWriter:
     """The rows of one run. began: API text of when it did. book: None only for a dry run without a store."""
 
-    def __init__(self, task: Task, book: Book | None, *, began: str, cause: Cause, spent: Callable[[], int]) -> None:
+    def __init__(self, task: RunTask, book: Book | None, *, began: str, cause: Cause, spent: Callable[[], int]) -> None:
         self._task = task
         self._book = book
         self.began = began
@@ -67,7 +67,7 @@ class Writing:
         self._cause = cause
         self._spent = spent
         self.tally = Tally(task.windows)
-        self._pages: deque[_Page] = deque()
+        self._pages: deque[_PendingPage] = deque()
         self._rows = 0
         self._blamed: set[str] = set()  # a dry run files no gaps: those that it has counted the cause of
         self._entries = 0
@@ -80,7 +80,7 @@ class Writing:
         """Hand rows on to the store; wait only if too many wait already. entry: remembered once they are safe."""
         if entry is not None and self._entries == 0:
             self._note(Entry("begin", divisions=self.divisions))
-        page = _Page(entry=entry, as_of=as_of)
+        page = _PendingPage(entry=entry, as_of=as_of)
         for row in rows:
             if row.broken:
                 self._keep(row, "a record of details that cannot be decoded")
@@ -100,12 +100,12 @@ class Writing:
         while self._pages:
             await self._file_one()
         while self._noted:
-            await done(self._noted.popleft())
+            await committed(self._noted.popleft())
         while self._kept:
-            await done(self._kept.popleft())
+            await committed(self._kept.popleft())
 
     def _too_many(self) -> bool:
-        """Whether so much waits, here or in all runs together, that no more should be read."""
+        """True where so much waits, here or in all runs together, that no more should be read."""
         return max(self._rows, self._book.details_waiting if self._book is not None else 0) > _ROWS_WAITING
 
     async def _file_one(self) -> None:
@@ -115,7 +115,7 @@ class Writing:
         for batch, writing in page.waiting:
             try:
                 try:
-                    outcome = await done(writing)
+                    outcome = await committed(writing)
                 except _UNFORESEEN:
                     await self._one_by_one(batch, page.as_of)
                     continue
@@ -126,12 +126,12 @@ class Writing:
             self._filed(batch, outcome)
         self._note(page.entry)
 
-    async def _one_by_one(self, batch: Batch, as_of: str) -> None:
+    async def _one_by_one(self, batch: RowBatch, as_of: str) -> None:
         """Write the rows of a batch that the store could not take together: the one whose fault it is is kept apart."""
         for row in batch.rows:
-            alone = Batch(batch.window, [row], batch.again)
+            alone = RowBatch(batch.window, [row], batch.again)
             try:
-                outcome = await done(self._write(alone, as_of))
+                outcome = await committed(self._write(alone, as_of))
             except _UNFORESEEN as error:
                 self.not_stored += 1
                 self._keep(row, f"a record of details that the store cannot take: {type(error).__name__}")
@@ -166,18 +166,18 @@ class Writing:
 
     # Writing, or only comparing
 
-    def _write(self, batch: Batch, as_of: str) -> Future[PageOutcome]:
+    def _write(self, batch: RowBatch, as_of: str) -> Future[PageOutcome]:
         assert self._book is not None
         return self._book.write_details(
             batch.rows,
             as_of=as_of,
             run_started_at=self.began,
             window=self._task.windows[batch.window],
-            already=_already(batch),
+            already=_classified_before(batch),
             cause=self._cause,
         )
 
-    def _compare(self, batch: Batch, as_of: str) -> None:
+    def _compare(self, batch: RowBatch, as_of: str) -> None:
         if self._book is None:
             ids = [row.conversation_id for row in batch.rows if row.conversation_id]
             outcome = PageOutcome(
@@ -185,7 +185,7 @@ class Writing:
             )
         else:
             outcome = self._book.compare_details(
-                batch.rows, as_of=as_of, run_started_at=self.began, already=_already(batch)
+                batch.rows, as_of=as_of, run_started_at=self.began, already=_classified_before(batch)
             )
         for row in batch.rows:
             kind = outcome.gaps.get(row.conversation_id or "")
@@ -194,30 +194,30 @@ class Writing:
                 self.tally.shares[batch.window].causes[self._cause(row, kind)] += 1
         self._filed(batch, outcome)
 
-    def _filed(self, batch: Batch, outcome: PageOutcome) -> None:
+    def _filed(self, batch: RowBatch, outcome: PageOutcome) -> None:
         """Count what the store said; what another window of this round has read before counts as it did then."""
-        earlier, owned = self._task.earlier, self._task.windows[batch.window]
+        counted_before, owned = self._task.counted_before, self._task.windows[batch.window]
         classes: Mapping[str, str] = outcome.classes
         content = outcome.content
         if self._resumed:
             # Written before the run was cut short, and after it had last noted how far it was.
-            ours = (one for one, kind in classes.items() if kind == Comparison.MISSING and one not in earlier)
+            ours = (id_ for id_, kind in classes.items() if kind == Comparison.MISSING and id_ not in counted_before)
             content = dict.fromkeys(ours, False) | content
-        if earlier:
-            classes = {one: earlier.get(one, kind) for one, kind in classes.items()}
+        if counted_before:
+            classes = {id_: counted_before.get(id_, kind) for id_, kind in classes.items()}
             if self._task.dry_run:
-                content = {one: ended for one, ended in content.items() if one not in earlier}
+                content = {id_: ended for id_, ended in content.items() if id_ not in counted_before}
         self.tally.filed(batch, classes, content, outcome.drifted)
         for row in batch.rows:
-            one = row.conversation_id
-            kind = outcome.classes.get(one or "", Comparison.UNCHANGED)
+            id_ = row.conversation_id
+            kind = outcome.classes.get(id_ or "", Comparison.UNCHANGED)
             if (
-                one
+                id_
                 and kind != Comparison.UNCHANGED
                 and (self._task.dry_run or not (row.start and owned.contains(row.start)))
             ):
-                earlier.setdefault(one, kind)
+                counted_before.setdefault(id_, kind)
 
 
-def _already(batch: Batch) -> Mapping[str, Any]:
+def _classified_before(batch: RowBatch) -> Mapping[str, Any]:
     return {row.conversation_id: True for row in batch.rows if row.conversation_id} if batch.again else {}

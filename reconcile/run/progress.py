@@ -1,4 +1,4 @@
-"""How far a run over many windows is, how fast it goes and how long it will take. Pure: the time comes in."""
+"""Progress of a run over many windows: how far, how fast, how long it will take. Pure: the time comes in."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Meter:
     def __post_init__(self) -> None:
         self._began = self.clock()
 
-    def told(self, at: Progress) -> Progress:
-        """What one window's reading tells, with the figures of the whole."""
+    def of_the_whole(self, at: Progress) -> Progress:
+        """The progress of a window's reading, with the figures of the whole added."""
         self._under_way[at.window] = at.rows
         seconds = self.clock() - self._began
         rows = self._rows + sum(self._under_way.values())

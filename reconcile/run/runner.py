@@ -18,18 +18,30 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from reconcile import window
-from reconcile.causes import Listening
+from reconcile.causes import Listening, explainer
+from reconcile.patience import Sleep
 from reconcile.reading import jobs, resume, visible_divisions
 from reconcile.reading.jobs import PastWatermark
-from reconcile.reading.query import Query, Sleep, Stopped, read
+from reconcile.reading.query import DetailsQuery, Stopped, read_pages
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
 from reconcile.reading.reader import id_digest as digest_of_ids
 from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, started_in
 from reconcile.report import Report
 from reconcile.run import by_id
-from reconcile.run.options import Command, Found, Progress, Show, Task
-from reconcile.run.page_writer import Writing
+from reconcile.run.book_calls import committed, listening_around
+from reconcile.run.options import Command, Progress, ReadResult, RunTask, Show
+from reconcile.run.page_writer import PageWriter
+from reconcile.window import (
+    check_kept,
+    failures_in_a_row,
+    is_aged,
+    is_late_enough,
+    is_second_witness,
+    next_try,
+    query_filters,
+    verdict_of,
+    windows_inside,
+)
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import (
@@ -44,7 +56,7 @@ from rollbook.genesys.errors import (
     UsageError,
 )
 from rollbook.genesys.ids import may_be_asked_for
-from rollbook.genesys.messages.details import DetailRow, DetailsPage
+from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
@@ -59,6 +71,9 @@ log = logging.getLogger(__name__)
 LONGEST: Final = timedelta(days=7)
 LONGEST_FILTERED: Final = timedelta(days=31)
 _LOCK_PAUSE: Final = 0.1
+# So many runs of a window are counted to know how often in a row it failed: the pause before the next try, and the
+# pieces in which it is asked for, have grown to their most long before.
+_LAST_RUNS: Final = 32
 _A_FEW_SECONDS: Final = timedelta(seconds=5)
 # What started so shortly before midnight is looked at with the first window of the next day.
 _BEFORE_MIDNIGHT: Final = timedelta(minutes=5)
@@ -95,7 +110,7 @@ async def reconcile_window(
     with counting() as count:
         if via == "auto":
             via = await jobs.better_way(api, interval, settings.lag)
-    task = Task(
+    task = RunTask(
         windows=[interval],
         settings=settings,
         now=now,
@@ -113,7 +128,7 @@ async def reconcile_window(
 
 
 async def run(
-    task: Task,
+    task: RunTask,
     book: Book | None,
     api: Api,
     *,
@@ -134,7 +149,7 @@ async def run(
         work = Run(task, book, api)
         try:
             reports = (await work.settle_by_total() if settle else []) or await work.reports()
-        except _NOBODYS_WINDOW:
+        except _OF_NO_WINDOW:
             raise
         except Exception as error:
             # Trouble of this window, foreseen or not: an attempt, a reason and a pause, and nobody else is stopped.
@@ -151,7 +166,7 @@ async def run(
             await _inherit(book, task)
         if any(report.written for report in reports):
             # It may have brought details of other windows, too: of one that goes on again, say.
-            await by_id.done(book.refresh_verdicts(to_text(task.now())))
+            await committed(book.refresh_verdicts(to_text(task.now())))
     return reports
 
 
@@ -163,19 +178,17 @@ class Apart(RollbookError):
     """Windows that were read together could not be proven together: each is to be read alone."""
 
 
-# What is no window's own trouble: nothing is filed for it, and what was due stays due.
-_NOBODYS_WINDOW: Final = (
-    Apart,
+# Trouble that every window would meet: there is no use in reading another one now.
+OF_EVERY_WINDOW: Final = (
     ConnectionLost,
     Interrupted,
-    LockHeld,
     NotAuthenticated,
-    PastWatermark,
     SignInRefused,
-    Stopped,
     StoreError,
     UsageError,
 )
+# Trouble that is no window's own: nothing is filed for it, and what was due stays due.
+_OF_NO_WINDOW: Final = (*OF_EVERY_WINDOW, Apart, PastWatermark, Stopped)
 
 
 @asynccontextmanager
@@ -198,41 +211,39 @@ async def locked(book: Book, interval: Interval, *, wait: float, sleep: Sleep) -
         lock.__exit__(None, None, None)
 
 
-async def _inherit(book: Book, task: Task) -> None:
+async def _inherit(book: Book, task: RunTask) -> None:
     """Whole windows of the grid inside an interval given by hand take over its proof."""
-    inside = window.windows_inside(task.interval, task.settings.width)
-    children = [(to_text(one.start), to_text(one.end)) for one in inside if one != task.interval]
+    inside = windows_inside(task.interval, task.settings.width)
+    children = [(to_text(window.start), to_text(window.end)) for window in inside if window != task.interval]
     if children:
         start, end = to_text(task.interval.start), to_text(task.interval.end)
-        await by_id.done(book.inherit(start, end, task.key, children, at=to_text(task.now())))
+        await committed(book.inherit(start, end, task.key, children, at=to_text(task.now())))
 
 
 class Run:
-    """One run over neighbouring windows (mostly one): one reading, a report for each."""
+    """A run over neighbouring windows (mostly one): a single reading, a report for each window."""
 
-    def __init__(self, task: Task, book: Book | None, api: Api) -> None:
+    def __init__(self, task: RunTask, book: Book | None, api: Api) -> None:
         self._task = task
         self._book = book
         self._api = api
         self._eyes = task.eyes or visible_divisions.Eyes(api)
         self._kept = self._kept_entries()
         self._started = task.now()
-        began = next((one.began for one in self._kept if one.began), None) or self._begins(to_text(self._started))
-        heard = Listening(()) if book is None else by_id.listening(book, task.interval, self._started)
-        self._heard = bool(heard.spans)
+        began = next((entry.began for entry in self._kept if entry.began), None) or self._begins(to_text(self._started))
+        listening = Listening(()) if book is None else listening_around(book, task.interval, self._started)
         self._count = Count()
         self._spent = task.spent  # requests before this run, or before it was cut short
-        self._writing = Writing(
+        self._writing = PageWriter(
             task,
             book,
             began=began,
-            cause=by_id.explained(heard, self._started),
+            cause=explainer(listening, self._started),
             spent=lambda: self._spent + self._count.requests,
         )
-        self._told: list[resume.Entry] = []
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
-        self._query = Query(window.query_filters(task.filter, ended_only=task.ended_only))
+        self._query = DetailsQuery(query_filters(task.filter, ended_only=task.ended_only))
         self._all_have_ended = True
         self._sees_less = False
         self._seconds = time.monotonic()
@@ -268,13 +279,13 @@ class Run:
             if not found.consistent and len(task.windows) > 1 and found.reading != "day":
                 await self._forget_progress()
                 raise Apart(found.reason or "not consistent")
-            aged = window.is_aged(task.interval.end, self._started, task.settings.settle_after)
+            aged = is_aged(task.interval.end, self._started, task.settings.settle_after)
             if task.ended_only and found.consistent and aged:
                 self._all_have_ended = await self._nothing_is_left_out(found)
             await self._writing.drain()
         reports = []
-        for position, one in enumerate(task.windows):
-            report = await self._judge(found, position, one)
+        for position, window in enumerate(task.windows):
+            report = await self._judge(found, position, window)
             if not task.dry_run:
                 await self._file(report, found, before.divisions)
             reports.append(report)
@@ -289,23 +300,23 @@ class Run:
         task, now = self._task, self._task.now()
         if self._book is None or task.dry_run or task.ended_only or len(task.windows) > 1:
             return []
-        one = task.windows[0]
-        row = self._book.window(to_text(one.start), to_text(one.end), task.key)
-        if not self._is_total_enough(row, one, now):
+        window = task.windows[0]
+        row = self._book.window(to_text(window.start), to_text(window.end), task.key)
+        if not self._is_total_enough(row, window, now):
             return []
         assert row is not None
         with counting() as self._count:
             before = await self._eyes.before()
-            page = await self._api.query_details(self._query.body(Part(one, size=1), 1))
+            page = await self._api.query_details(self._query.body(Part(window, size=1), 1))
             # What is proven is what was read then: a total says nothing of what the records say now.
-            found = Found({}, True, None, row.last_read_at or "", reading="interval", via="query")
+            found = ReadResult({}, True, None, row.last_read_at or "", reading="interval", via="query")
             self._hold_against_sight(found, before, await self._eyes.look())
-            unknown = await self._take_what_a_total_shows(page.rows, one)
+            unknown = await self._take_what_a_total_shows(page.rows, window)
         if page.total_hits != row.final_total_hits or not found.consistent or unknown:
             self._spent += self._count.requests
             return []
         report = Report(
-            window=one,
+            window=window,
             verdict=Verdict.SETTLED,
             passes=0,
             requests=self._requests,
@@ -328,23 +339,23 @@ class Run:
         await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
         return [report]
 
-    async def _take_what_a_total_shows(self, rows: Sequence[DetailRow], one: Interval) -> bool:
+    async def _take_what_a_total_shows(self, rows: Sequence[DetailRow], window: Interval) -> bool:
         """Write the rows of the page that was asked for its total, and say whether the window has not had them."""
         assert self._book is not None
-        known = set(self._book.reconciled_ids(one))
+        known = set(self._book.reconciled_ids(window))
         await self._writing.take(rows, to_text(self._task.now()))
         await self._writing.drain()
-        return any(row.start and one.contains(row.start) and row.conversation_id not in known for row in rows)
+        return any(row.start and window.contains(row.start) and row.conversation_id not in known for row in rows)
 
-    def _is_total_enough(self, row: WindowRow | None, one: Interval, now: datetime) -> bool:
+    def _is_total_enough(self, row: WindowRow | None, window: Interval, now: datetime) -> bool:
         if row is None or row.verdict != Verdict.COMPLETE or row.reading != "interval" or row.last_read_at is None:
             return False
         read_at, settle_after = from_text(row.last_read_at), self._task.settings.settle_after
         assert self._book is not None
-        ended = self._book.last_ended(one)
-        settles = window.settles_from(one.end, min(from_text(ended), read_at) if ended else None)
-        late = window.is_aged(settles, read_at, settle_after) and window.is_second_witness(row.last_read_at, now)
-        return late and row.final_total_hits is not None and row.final_total_hits > 0
+        ended = self._book.last_ended(window)
+        late = is_late_enough(window.end, from_text(ended) if ended else None, read_at, settle_after)
+        is_witness = is_second_witness(row.last_read_at, now)
+        return late and is_witness and row.final_total_hits is not None and row.final_total_hits > 0
 
     def _last_digest(self, row: WindowRow) -> bytes | None:
         assert self._book is not None
@@ -367,7 +378,7 @@ class Run:
     async def _mistrust_nothing(self) -> None:
         """Raise UsageError for an answer without rows from a time that the platform may have forgotten."""
         try:
-            window.check_kept(self._task.interval, self._task.now())
+            check_kept(self._task.interval, self._task.now())
         except UsageError:
             await self._forget_progress()
             raise
@@ -380,7 +391,7 @@ class Run:
             self._kept = []
 
     def _hold_against_sight(
-        self, found: Found, before: visible_divisions.Sight, after: visible_divisions.Sight
+        self, found: ReadResult, before: visible_divisions.Sight, after: visible_divisions.Sight
     ) -> None:
         """Take the proof from a reading of which it is not known who saw it, or which somebody made who sees less."""
         reason = visible_divisions.trouble(before, after)
@@ -390,7 +401,7 @@ class Run:
             found.consistent, found.reason, found.keeps_proof = False, reason, True
 
     def _is_less_than_was_seen(self, sight: visible_divisions.Sight) -> bool:
-        """Whether somebody has proven a part of the interval who saw more than this client does now."""
+        """True where somebody has proven a part of the interval who saw more than this client does now."""
         if self._book is None:
             return False
         start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
@@ -402,7 +413,7 @@ class Run:
     @property
     def _looks_over_midnight(self) -> bool:
         task = self._task
-        first_of_a_day = any(one.start == day_of(one.start) for one in task.windows)
+        first_of_a_day = any(window.start == day_of(window.start) for window in task.windows)
         return first_of_a_day and not task.dry_run and not self._query.members and self._book is not None
 
     async def _look_over_midnight(self, known: Mapping[str, int]) -> str | None:
@@ -413,7 +424,7 @@ class Run:
         row that is shown, whenever it started: an answer of the whole day may show what its windows' own answers lack.
         known: id → packed times of what the reading has.
         """
-        midnight = next(one.start for one in self._task.windows if one.start == day_of(one.start))
+        midnight = next(window.start for window in self._task.windows if window.start == day_of(window.start))
         since = to_text(midnight - _BEFORE_MIDNIGHT)
         part = Part(Interval(midnight - _BEFORE_MIDNIGHT, midnight))
         latest = to_text(midnight)
@@ -436,9 +447,9 @@ class Run:
 
     # Finished conversations only
 
-    async def _nothing_is_left_out(self, found: Found) -> bool:
-        """Whether there are no more conversations without the filter on ends than with it."""
-        everything = Query(window.query_filters(self._task.filter, ended_only=False))
+    async def _nothing_is_left_out(self, found: ReadResult) -> bool:
+        """True where there are no more conversations without the filter on ends than with it."""
+        everything = DetailsQuery(query_filters(self._task.filter, ended_only=False))
         as_of = to_text(self._task.now())
         page = await self._api.query_details(everything.body(Part(self._task.interval, size=1), 1))
         if not self._task.dry_run:
@@ -448,7 +459,7 @@ class Run:
     # Going on where a run was cut short
 
     def _kept_entries(self) -> list[resume.Entry]:
-        """What is known of a run that was cut short, oldest first."""
+        """The journal of a run that was cut short, oldest entry first."""
         if self._book is None or self._task.dry_run:
             return []
         since = to_text(self._task.now() - resume.KEPT)
@@ -481,7 +492,7 @@ class Run:
         as_of = to_text(self._task.now())
         page = await self._api.query_details(self._query.body(step.part, step.page))
         ids = [row.conversation_id for row in page.rows]
-        if page.total_hits == kept.total and ids == [one[0] for one in kept.rows]:
+        if page.total_hits == kept.total and ids == [row[0] for row in kept.rows]:
             return True
         await self._writing.take(page.rows, as_of)  # what is read anew may lack what this page has shown
         return False
@@ -497,23 +508,21 @@ class Run:
         return Reader(self._task.interval, longest=longest, pieces=1 << min(2 * self._could_not_be_had(), 6))
 
     def _could_not_be_had(self) -> int:
-        """How often in a row the window could not be had as it was asked for: the next question is a narrower one."""
+        """The number of times in a row that the window could not be had: the more, the smaller the pieces."""
         if self._book is None or len(self._task.windows) > 1:
             return 0
         start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
-        runs = self._book.runs_of(start, end, self._task.key)
-        return window.failures_in_a_row(
-            [run for run in runs if run["verdict"] != Verdict.FAILED or run["as_of"] is None]
-        )
+        runs = self._book.runs_of(start, end, self._task.key, last=_LAST_RUNS)
+        return failures_in_a_row([run for run in runs if run["verdict"] != Verdict.FAILED or run["as_of"] is None])
 
     async def _forget_progress(self) -> None:
         if self._book is not None and not self._task.dry_run:
             older = to_text(self._task.now() - resume.KEPT)
-            await by_id.done(self._book.drop_progress(self._task.journal_key, older_than=older))
+            await committed(self._book.drop_progress(self._task.journal_key, older_than=older))
 
     # Reading
 
-    async def _read(self) -> Found:
+    async def _read(self) -> ReadResult:
         """By the way that was asked for; where that cannot bring it, by the other one."""
         if self._task.via == "job":
             found = await self._by_job()
@@ -533,8 +542,8 @@ class Run:
             return by_job
         return found
 
-    async def _by_job_instead(self) -> Found | None:
-        """What a job proves where the query could not be had; None if it proves nothing either."""
+    async def _by_job_instead(self) -> ReadResult | None:
+        """Read by a job where the query could not be had; None if it proves nothing either."""
         self._kept = []
         try:
             found = await self._by_job(keep=False)
@@ -542,30 +551,11 @@ class Run:
             return None
         return found if found.consistent else None
 
-    async def _by_query(self) -> Found:
-        task, reader = self._task, await self._resumed()
-
-        async def take(page: DetailsPage, as_of: str) -> None:
-            task.progress(Progress(task.interval, len(reader.passes), reader.rows_read, page.total_hits))
-            *before, entry = self._told
-            self._told.clear()
-            for one in before:
-                await self._writing.take((), as_of, one)
-            await self._writing.take(page.rows, as_of, entry)
-
-        finished = None
+    async def _by_query(self) -> ReadResult:
+        reader = await self._resumed()
         while True:
-            finished = await read(
-                self._api,
-                reader,
-                self._query,
-                now=task.now,
-                sleep=task.sleep,
-                take=take,
-                stop=task.stop,
-                told=self._told.append,
-                patience=task.patience,
-            )
+            await self._read_pages(reader)
+            finished = reader.finished
             rows = reader.found()
             if not finished.consistent or self._query.members:
                 break
@@ -580,7 +570,7 @@ class Run:
             reader.doubt(lacking.starts.values(), reason)
             doubt = resume.Entry("doubt", starts=list(lacking.starts.values()), text=reason)
             await self._writing.take((), "", doubt)
-        return Found(
+        return ReadResult(
             rows,
             finished.consistent,
             finished.reason,
@@ -594,14 +584,34 @@ class Run:
             not_had=reader.not_had,
         )
 
-    async def _by_job(self, *, keep: bool = True) -> Found:
+    async def _read_pages(self, reader: Reader) -> None:
+        """Read until the reader has finished: each page is stored while the next page is on its way."""
+        task = self._task
+        pages = read_pages(
+            self._api,
+            reader,
+            self._query,
+            now=task.now,
+            sleep=task.sleep,
+            stop=task.stop,
+            patience=task.patience,
+        )
+        async with contextlib.aclosing(pages):
+            async for read in pages:
+                task.progress(Progress(task.interval, len(reader.passes), reader.rows_read, read.page.total_hits))
+                *refusals, entry = read.entries
+                for refusal in refusals:
+                    await self._writing.take((), read.as_of, refusal)
+                await self._writing.take(read.page.rows, read.as_of, entry)
+
+    async def _by_job(self, *, keep: bool = True) -> ReadResult:
         """Read by a job. keep: its progress is remembered, and one that was cut short is gone on with."""
         task = self._task
         result = jobs.Result()
         if keep and self._kept and await jobs.resume(self._api, result, self._kept):
             self._go_on()
 
-        async def take(rows: Sequence[DetailRow], as_of: str, entry: resume.Entry | None) -> None:
+        async def on_page(rows: Sequence[DetailRow], as_of: str, entry: resume.Entry | None) -> None:
             task.progress(Progress(task.interval, 1, len(result.rows), None))
             await self._writing.take(rows, as_of, entry if keep else None)
 
@@ -611,7 +621,7 @@ class Run:
             self._query.members,
             now=task.now,
             sleep=task.sleep,
-            take=take,
+            on_page=on_page,
             stop=task.stop,
             result=result,
         )
@@ -623,7 +633,7 @@ class Run:
                 )
             if lacking.reason is not None:
                 result.consistent, result.reason = False, lacking.reason
-        return Found(
+        return ReadResult(
             result.rows,
             result.consistent,
             result.reason,
@@ -637,7 +647,7 @@ class Run:
     # What the answer does not have
 
     async def _lacking(self, rows: Mapping[str, int]) -> Lacking:
-        """What is known and is not in the answer: asked for by id, twice where it does not come.
+        """Ask by id for known conversations that the answer lacks, twice for those that do not come.
 
         That is what an earlier pass or an earlier run read, and what only capture knows. Nothing is asked where nothing
         is lacking. What the platform no longer knows is gone, once two answers some time apart have said so; until then
@@ -645,17 +655,17 @@ class Run:
         """
         await self._writing.drain()
         read_before = self._writing.tally.seen() - rows.keys()
-        heard: dict[str, int] = {}
+        live_only: dict[str, int] = {}
         if self._book is not None:
-            read_before |= {one for one in self._book.reconciled_ids(self._task.interval) if one not in rows}
-            for position, one in enumerate(self._task.windows):
-                heard |= {known: position for known in self._book.live_only_ids(one) if known not in rows}
+            read_before |= {id_ for id_ in self._book.reconciled_ids(self._task.interval) if id_ not in rows}
+            for position, window in enumerate(self._task.windows):
+                live_only |= {known: position for known in self._book.live_only_ids(window) if known not in rows}
         lacking = Lacking()
-        missing = read_before | heard.keys()
+        missing = read_before | live_only.keys()
         if not missing:
             return lacking
 
-        async def take(answer: by_id.Answer) -> None:
+        async def on_answer(answer: by_id.AnswerById) -> None:
             await self._writing.take(answer.rows, answer.as_of)
 
         asked = await by_id.ask_twice(
@@ -663,7 +673,7 @@ class Run:
             missing,
             now=self._task.now,
             sleep=self._task.sleep,
-            take=take,
+            on_answer=on_answer,
             stop=self._task.stop,
             known=self._control(rows, missing),
             patience=self._task.by_id,
@@ -676,22 +686,22 @@ class Run:
             if row.conversation_id and row.start and self._task.interval.contains(row.start)
         }
         # What cannot be asked for is no id of the platform's: it was heard, and that is all there is.
-        never = {one for one in heard if not may_be_asked_for(one)} | (set(asked.refused) & heard.keys())
-        absent = [one for one in asked.absent if one in read_before]
+        never = {id_ for id_ in live_only if not may_be_asked_for(id_)} | (set(asked.refused) & live_only.keys())
+        absent = [id_ for id_ in asked.absent if id_ in read_before]
         gone = await self._gone(absent, asked.as_of)
-        unsure = {one for one in (*absent, *asked.undecided, *asked.refused) if one not in never and one not in gone}
+        unsure = {id_ for id_ in (*absent, *asked.undecided, *asked.refused) if id_ not in never and id_ not in gone}
         if unsure:
             lacking.reason = (
                 f"{len(unsure)} conversations that are known were neither in the answer nor found by id;"
                 " they count as gone when a later answer lacks them too"
             )
-        await self._note_live_only(heard, {*asked.absent, *asked.undecided, *never} & heard.keys(), asked.as_of)
+        await self._note_live_only(live_only, {*asked.absent, *asked.undecided, *never} & live_only.keys(), asked.as_of)
         return lacking
 
     def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
         """A conversation that certainly exists: an ended one at best; of a time when all go on, any of the answer."""
-        able = [one for one in rows if may_be_asked_for(one)]
-        ended = next((one for one in able if end_of(rows[one]) >= 0), None)
+        able = [id_ for id_ in rows if may_be_asked_for(id_)]
+        ended = next((id_ for id_ in able if end_of(rows[id_]) >= 0), None)
         known = ended or (None if self._book is None else self._book.a_listed_id(list(but)))
         return known or next(iter(able), None)
 
@@ -700,27 +710,27 @@ class Run:
         if not absent or self._book is None or self._task.dry_run or self._sees_less:
             return []
         since = to_text(from_text(as_of) - by_id.APART)
-        gone = await by_id.done(self._book.absent_by_id(absent, as_of, since=since))
+        gone = await committed(self._book.absent_by_id(absent, as_of, since=since))
         if gone:
-            await by_id.done(self._book.mark_gone(gone, as_of))
+            await committed(self._book.mark_gone(gone, as_of))
         return gone
 
-    async def _note_live_only(self, heard: Mapping[str, int], absent: Iterable[str], as_of: str) -> None:
+    async def _note_live_only(self, live_only: Mapping[str, int], absent: Iterable[str], as_of: str) -> None:
         """File what only capture knows and neither the list nor an answer by id has."""
         self._live_only = [0] * len(self._task.windows)
         by_window: dict[int, list[str]] = {}
-        for one in absent:
-            by_window.setdefault(heard[one], []).append(one)
+        for id_ in absent:
+            by_window.setdefault(live_only[id_], []).append(id_)
         for position, ids in by_window.items():
             self._live_only[position] = len(ids)
             if self._book is not None and not self._task.dry_run:
                 start = to_text(self._task.windows[position].start)
                 at = as_of or to_text(self._task.now())
-                await by_id.done(self._book.mark_live_only(ids, window_start=start, cause="unknown", at=at))
+                await committed(self._book.mark_live_only(ids, window_start=start, cause="unknown", at=at))
 
     async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
-        """What went on when its page was read, several passes ago, may have ended since: ask once more."""
-        ongoing = [one for one, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
+        """Ask once more for what went on when its page was read, several passes ago: it may have ended since."""
+        ongoing = [id_ for id_, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
         task = self._task
         async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.stop, patience=task.by_id):
             await self._writing.take(answer.rows, answer.as_of)
@@ -728,19 +738,19 @@ class Run:
 
     # What it means
 
-    async def _judge(self, found: Found, position: int, one: Interval) -> Report:
+    async def _judge(self, found: ReadResult, position: int, window: Interval) -> Report:
         task, share = self._task, self._writing.tally.shares[position]
-        figures = self._writing.tally.figures(found.rows, one)
-        going_on, stuck = await self._going_on(found, one)
-        read_at = max(from_text(found.as_of), one.start)
-        verdict = window.verdict(
+        figures = self._writing.tally.figures(found.rows, window)
+        going_on, stuck = await self._going_on(found, window)
+        read_at = max(from_text(found.as_of), window.start)
+        verdict = verdict_of(
             consistent=found.consistent,
             going_on=going_on,
-            within_lag=one.end + task.settings.lag > self._started,
-            may_settle=self._may_settle(found, one, read_at),
+            within_lag=window.end + task.settings.lag > self._started,
+            may_settle=self._may_settle(found, window, read_at),
         )
         return Report(
-            window=one,
+            window=window,
             verdict=verdict,
             passes=len(found.passes),
             requests=self._requests,
@@ -760,24 +770,30 @@ class Run:
             proof_requests=found.proof_requests,
             drift=share.drift,
             stuck=stuck,
-            heard=self._heard,
             dry_run=task.dry_run,
             causes=dict(share.causes),
         )
 
-    def _may_settle(self, found: Found, one: Interval, read_at: datetime) -> bool:
-        """Whether this reading came after the platform's reprocessing, and another one well before it."""
-        settles = _settles_from(found, one, read_at)
-        if not window.is_aged(settles, read_at, self._task.settings.settle_after) or not self._all_have_ended:
+    def _may_settle(self, found: ReadResult, window: Interval, read_at: datetime) -> bool:
+        """True where this reading came after the platform's reprocessing, and another one well before this."""
+        ended = max(map(end_of, started_in(found.rows, window).values()), default=-1)
+        late = is_late_enough(
+            window.end, moment(ended) if ended >= 0 else None, read_at, self._task.settings.settle_after
+        )
+        if not late or not self._all_have_ended:
             return False
-        row = None if self._book is None else self._book.window(to_text(one.start), to_text(one.end), self._task.key)
-        return row is not None and window.is_second_witness(row.first_read_at, read_at)
+        row = (
+            None
+            if self._book is None
+            else self._book.window(to_text(window.start), to_text(window.end), self._task.key)
+        )
+        return row is not None and is_second_witness(row.first_read_at, read_at)
 
-    async def _going_on(self, found: Found, one: Interval) -> tuple[int, int]:
+    async def _going_on(self, found: ReadResult, window: Interval) -> tuple[int, int]:
         """(conversations of a window that hold it open, those that are open for too long to)."""
         open_ids = [
             (known, moment(start_of(value)))
-            for known, value in started_in(found.rows, one).items()
+            for known, value in started_in(found.rows, window).items()
             if end_of(value) < 0 and known not in self._ended
         ]
         limit = self._task.now() - self._task.settings.stuck_after
@@ -785,13 +801,13 @@ class Run:
         if self._book is None or self._task.dry_run:
             return len(open_ids) - len(stuck), len(stuck)
         if stuck:
-            await by_id.done(self._book.mark_stuck(stuck, to_text(self._task.now())))
+            await committed(self._book.mark_stuck(stuck, to_text(self._task.now())))
         if self._query.members:
             return len(open_ids) - len(stuck), len(stuck)
-        return self._book.ongoing_count(one), len(stuck)
+        return self._book.ongoing_count(window), len(stuck)
 
     async def _file(
-        self, report: Report, found: Found, divisions: str | None, *, id_digest: bytes | None = None
+        self, report: Report, found: ReadResult, divisions: str | None, *, id_digest: bytes | None = None
     ) -> None:
         assert self._book is not None
         task, now = self._task, self._task.now()
@@ -820,12 +836,12 @@ class Run:
             settled=report.verdict == Verdict.SETTLED,
             keeps_proof=found.keeps_proof,
         )
-        await by_id.done(self._book.finish_run(record))
+        await committed(self._book.finish_run(record))
 
     def _next_try(self, start: str, end: str, now: datetime) -> str:
         assert self._book is not None
-        failures = window.failures_in_a_row(self._book.runs_of(start, end, self._task.key)) + 1
-        return to_text(window.next_try(failures, now))
+        failures = failures_in_a_row(self._book.runs_of(start, end, self._task.key, last=_LAST_RUNS)) + 1
+        return to_text(next_try(failures, now))
 
     async def file_failure(self, error: Exception) -> None:
         """File that the windows could not be read: an attempt each, with the reason, and when it is tried again."""
@@ -833,8 +849,8 @@ class Run:
             return
         task, now = self._task, self._task.now()
         reason = str(error) if isinstance(error, RollbookError) else f"unforeseen trouble: {type(error).__name__}"
-        for one in task.windows:
-            start, end = to_text(one.start), to_text(one.end)
+        for window in task.windows:
+            start, end = to_text(window.start), to_text(window.end)
             record = RunRecord(
                 start=start,
                 end=end,
@@ -856,18 +872,12 @@ class Run:
                 next_try_at=self._next_try(start, end, now),
                 keeps_proof=True,
             )
-            await by_id.done(self._book.finish_run(record))
-
-
-def _settles_from(found: Found, one: Interval, read_at: datetime) -> datetime:
-    """From when on a window's time to settle counts. An end that is still to come is one of a wrong clock."""
-    ended = max(map(end_of, started_in(found.rows, one).values()), default=-1)
-    return window.settles_from(one.end, min(moment(ended), read_at) if ended >= 0 else None)
+            await committed(self._book.finish_run(record))
 
 
 @dataclass(slots=True)
 class Lacking:
-    """What is known and was not in an answer. starts: id → start, of what exists. reason: why nothing is proven."""
+    """Known conversations that an answer lacked. starts: id → start, of what exists. reason: why nothing is proven."""
 
     starts: dict[str, str] = field(default_factory=dict)
     reason: str | None = None

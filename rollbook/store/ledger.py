@@ -89,9 +89,9 @@ class Ledger(Access):
         """Let these grid windows take over the proof of the interval that they lie in."""
         return self._write(lambda db: windows.inherit(db, (start, end, filter), children, at=at))
 
-    def runs_of(self, start: str, end: str, filter: str = "") -> list[dict[str, Any]]:
-        """Every run over a window, oldest first."""
-        return self.read(lambda db: windows.runs(db, start, end, filter))
+    def runs_of(self, start: str, end: str, filter: str = "", *, last: int | None = None) -> list[dict[str, Any]]:
+        """The runs over a window, oldest first. last: no more than the newest."""
+        return self.read(lambda db: windows.runs(db, start, end, filter, last))
 
     # Readings that are not finished yet
 

@@ -393,20 +393,19 @@ def compare(connection: sqlite3.Connection, details: Iterable[DetailRow], read: 
 
 
 class OpenConversation(NamedTuple):
-    """A conversation to be asked for by id. asked_at: when it last was. slow: stuck or gone; now and then is enough."""
+    """A conversation to be asked for by id. asked_at: when it last was."""
 
     conversation_id: str
     conversation_start: str | None
     read_at: str | None
     look_again: bool
     asked_at: str | None = None
-    slow: bool = False
     last_heard: str | None = None
     division_ids: str | None = None
 
 
 _ASKED: Final = (
-    "SELECT conversations.conversation_id, conversation_start, read_at, look_again, asked_at, followed IS NOT NULL,"
+    "SELECT conversations.conversation_id, conversation_start, read_at, look_again, asked_at,"
     " last_heard, division_ids, first_seen_at FROM conversations LEFT JOIN asked_by_id USING (conversation_id)"
 )
 
@@ -474,13 +473,13 @@ def nobody_will_read(
     for row in connection.execute(query, values):
         if len(found) == limit:
             break
-        if not is_waited_for(row[1] or row[8]):
+        if not is_waited_for(row[1] or row[7]):
             found.append(_open(row))
     return found
 
 
 def _open(row: tuple[Any, ...]) -> OpenConversation:
-    return OpenConversation(row[0], row[1], row[2], bool(row[3]), row[4], bool(row[5]), row[6], row[7])
+    return OpenConversation(row[0], row[1], row[2], bool(row[3]), *row[4:7])
 
 
 def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:

@@ -471,10 +471,14 @@ def sees_less(eyes: str | None, than: str | None) -> bool:
     return eyes is None or not set(json.decode(than)) <= set(json.decode(eyes))
 
 
-def runs(connection: sqlite3.Connection, start: str, end: str, filter: str) -> list[dict[str, Any]]:
-    """Every run over a window, oldest first, as dicts of the columns of `window_runs`."""
+def runs(
+    connection: sqlite3.Connection, start: str, end: str, filter: str, last: int | None = None
+) -> list[dict[str, Any]]:
+    """The runs over a window, oldest first, as dicts of the columns of `window_runs`. last: no more than the newest."""
     cursor = connection.execute(
-        'SELECT * FROM window_runs WHERE start = ? AND "end" = ? AND filter = ? ORDER BY run_id', (start, end, filter)
+        'SELECT * FROM (SELECT * FROM window_runs WHERE start = ? AND "end" = ? AND filter = ?'
+        " ORDER BY run_id DESC LIMIT ?) ORDER BY run_id",
+        (start, end, filter, -1 if last is None else last),
     )
     names = [entry[0] for entry in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]

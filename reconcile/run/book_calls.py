@@ -1,0 +1,26 @@
+"""Calls of the book as runs make them: a write awaited until it is committed, and the coverage around an interval."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from reconcile.causes import Listening, as_known
+from rollbook.genesys.times import Interval, to_text
+from rollbook.store.book import Book
+
+T = TypeVar("T")
+_LONG_BEFORE: Final = timedelta(days=2)
+
+
+async def committed(future: Future[T]) -> T:
+    """The answer of a write, once it is committed."""
+    return await asyncio.wrap_future(future)
+
+
+def listening_around(book: Book, interval: Interval, now: datetime) -> Listening:
+    """Coverage around an interval, to explain what capture missed of it."""
+    spans = book.coverage(to_text(interval.start - _LONG_BEFORE), to_text(max(now, interval.end)))
+    return Listening(as_known(spans, now), [topic["topic"] for topic in book.rejected_topics()])
