@@ -14,9 +14,7 @@ ROOMS = [*FLOORS[:-1], "rollbook/simulator"]
 # Names that say nothing of what they stand for: a time, a flag, a count, a list, an element.
 BANNED_NAMES = {"told", "held", "heard", "standing", "one"}
 QUESTION_WORDS = {"what", "whether", "how", "one"}
-# Rooms in which such names and docstrings are left. This list shrinks to nothing: a room that is clean leaves it.
-NOT_CLEAN_YET = ["rollbook/genesys", "rollbook/store", "reconcile", "realtime"]
-CLEAN = [room for room in [*ROOMS, "rollbook"] if room not in NOT_CLEAN_YET]
+
 # Third-party packages that have one door each, and the modules that are it.
 DOORS = {
     "httpx": {"rollbook/genesys/api/http.py"},
@@ -131,6 +129,22 @@ def test_the_rooms_of_reconcile_import_downwards_only() -> None:
             above = floors if path.parent.name == "reconcile" else floors[place + 1 :]
             wrong = {module for module in imports(path) if any(belongs(module, other) for other in above)}
             assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+# The rooms of live capture, from the ground up; those of a floor do not know each other.
+REALTIME_FLOORS = [["figures", "clocks"], ["storing"], ["aws", "websocket"], ["daemon"], ["commands"]]
+
+
+def test_rooms_of_realtime_import_downwards_only() -> None:
+    """A room of live capture imports itself and the floors below it: what a socket hears does not depend on the daemon."""
+    floor_of = {room: number for number, rooms in enumerate(REALTIME_FLOORS) for room in rooms}
+    for path in modules("realtime"):
+        room = path.relative_to(ROOT / "realtime").parts[0].removesuffix(".py")
+        for module in imports(path):
+            package, _, rest = module.partition(".")
+            other = rest.partition(".")[0]
+            if package == "realtime" and room in floor_of and other != room:
+                assert floor_of.get(other, 0) < floor_of[room], f"{path.relative_to(ROOT)} imports {module}"
 
 
 def test_the_simulator_shares_nothing_with_the_product() -> None:
@@ -254,21 +268,14 @@ def test_a_docstring_that_begins_with_a_question_is_counted() -> None:
     assert not any(begins_with_a_question(text) for text in ("Oneness.", "The one that", "Say whether.", ""))
 
 
-@pytest.mark.parametrize("room", CLEAN)
+@pytest.mark.parametrize("room", [*ROOMS, "rollbook"])
 def test_no_name_is_one_that_says_nothing(room: str) -> None:
     """No variable, parameter, attribute or function is called told, held, heard, standing or one."""
     assert not banned_names(room)
 
 
 def test_docstrings_begin_with_a_noun_or_a_verb() -> None:
-    """Fewer than three in a hundred docstrings of the clean rooms begin with what, whether, how or one."""
-    count, total = questions(*CLEAN)
+    """Fewer than three in a hundred docstrings begin with what, whether, how or one."""
+    count, total = questions(*ROOMS, "rollbook")
     assert total > 400
     assert count < 0.03 * total, f"{count} of {total}"
-
-
-@pytest.mark.parametrize("room", NOT_CLEAN_YET)
-def test_a_room_that_is_clean_leaves_the_list(room: str) -> None:
-    """A room stays on the list only while it has a banned name, or too many docstrings that begin with a question."""
-    count, total = questions(room)
-    assert banned_names(room) or count >= 0.03 * total, f"take {room} off NOT_CLEAN_YET"

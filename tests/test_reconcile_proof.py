@@ -474,7 +474,7 @@ def test_a_record_that_no_answer_may_hold_costs_a_bounded_number_of_questions(ro
             continue
         seen.update(numbers)
         at = to_text(window.start)
-        reader.take([Row(f"c{number}", at, at) for number in numbers], rows)
+        reader.take([RowTimes(f"c{number}", at, at) for number in numbers], rows)
     assert not step.consistent
     assert reader.not_had
     assert rows - len(seen) == lost

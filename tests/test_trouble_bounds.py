@@ -252,7 +252,7 @@ async def daemon(platform: Unfriendly, path: Path) -> AsyncIterator[Daemon]:
     made = Daemon(settings, options=Options(look_every=timedelta(seconds=0.5), rediscover=0.5))
     running = asyncio.create_task(made.run())
     try:
-        await until(lambda: made.subscriber is not None or running.done(), within=20)
+        await until(lambda: made.supervisor is not None or running.done(), within=20)
         yield made
         assert not running.done()
     finally:

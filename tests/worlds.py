@@ -35,7 +35,7 @@ from typing import Any, Final
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from realtime.daemon.clocks import corrected
+from realtime.clocks import corrected
 from reconcile.due.rounds import Round, run_due
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api

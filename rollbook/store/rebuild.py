@@ -75,7 +75,7 @@ def step(connection: sqlite3.Connection, after: str, lag: timedelta = timedelta(
     lag: how far the platform's index may be behind its events.
     """
     ids = [row[0] for row in connection.execute(_IDS, (after, BATCH))]
-    before, events = _stored(connection, ids), _heard(connection, ids)
+    before, events = _stored(connection, ids), _facts_by_conversation(connection, ids)
     corrected: set[str] = set()
     children = child_rows.child_rows()
     for conversation_id in ids:
@@ -108,7 +108,7 @@ def _stored(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tup
     return {row[0]: (_Kept(*row[1:kept]), _Derived(*row[kept:])) for row in connection.execute(query, ids)}
 
 
-def _heard(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
+def _facts_by_conversation(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
     """The facts that the events tell of each conversation."""
     found: dict[str, LiveFactsOf] = {}
     query = f"SELECT conversation_id, topic, body, received_at FROM events WHERE conversation_id IN {_marks(ids)}"
