@@ -196,10 +196,10 @@ class Stage:
 
     async def subscriptions(self, channel: NotificationChannel) -> list[str]:
         self.requests.append(("look", 0))
-        told = self.topics.get(channel.id.reveal())
-        if told is None:
+        topics = self.topics.get(channel.id.reveal())
+        if topics is None:
             raise NotFound("gone", status=404)
-        return sorted(told)
+        return sorted(topics)
 
     async def replace_subscriptions(
         self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
@@ -211,19 +211,19 @@ class Stage:
         self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
     ) -> list[TopicState]:
         self.requests.append(("subscribe", len(topics)))
-        told = self.topics.get(channel.id.reveal())
-        if told is None:
+        known = self.topics.get(channel.id.reveal())
+        if known is None:
             raise NotFound("gone", status=404)
         if self.poison.intersection(name for one in topics for name in expand(one)):
             raise RequestRefused("The subscription topic is not valid.", status=400, code="notification.invalid.topic")
-        if len(told.union(topics)) > 1_000:
+        if len(known.union(topics)) > 1_000:
             code = "notification.subscription.too.many.subscriptions"
             raise RequestRefused("Too many subscriptions", status=400, code=code)
         states = []
         for one in topics:
             lacks = {name: lack for name in expand(one) if (lack := self._lacks(name)) is not None}
             if len(lacks) < len(expand(one)):
-                told.add(one)
+                known.add(one)
                 states.append(TopicState(one, permitted=True, reason=None, missing_permissions=()))
             states += [
                 TopicState(name, permitted=False, reason="Not authorized for this topic.", missing_permissions=(lack,))

@@ -83,8 +83,8 @@ def test_wrong_types_in_every_field_are_stored(tmp_path: Path) -> None:
             if len(batch) == 500:
                 book.record(batch).result()
                 batch = []
-        told = book.record(batch).result()
-        assert told is not None
+        recorded = book.record(batch).result()
+        assert recorded is not None
         assert seen > 5_000
         rows = book.read(lambda db: db.execute("SELECT count(*) FROM events").fetchone()[0])
         letters = book.read(lambda db: db.execute("SELECT count(*) FROM dead_letters").fetchone()[0])

@@ -366,9 +366,9 @@ async def test_a_detail_event_that_is_refused_costs_no_other(
             requests, lists = len(stage.requests), stage.refused_lists
             for number in range(40, 80):
                 await stage.send(snapshot(number))
-            heard = {name for one in await followed(80) for name in expand(one)}
+            subscribed = {name for one in await followed(80) for name in expand(one)}
         for number in (1, 79):
-            of_one = {name for name in heard if conversation(number) in name}
+            of_one = {name for name in subscribed if conversation(number) in name}
             assert len(of_one - {WRAPUP.replace("{id}", conversation(number))}) == 15
         assert (len(stage.requests), stage.refused_lists) == (requests, lists)
         await running.until(lambda: running.book.rejected_topics())
@@ -404,7 +404,7 @@ async def test_a_full_queue_is_a_hole_with_its_cause(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "told"),
+    ("sent", "message"),
     [
         (0, "the end of coverage could not be stored in time"),
         (1, "1 notification could not be stored in time"),
@@ -412,7 +412,7 @@ async def test_a_full_queue_is_a_hole_with_its_cause(tmp_path: Path) -> None:
     ],
 )
 async def test_what_could_not_be_stored_in_time_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: int, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: int, message: str
 ) -> None:
     """What is lost by stopping is counted, with what becomes of it; where nothing is, no loss is told."""
     monkeypatch.setattr("realtime.websocket.supervisor.STORING", 0.0)
@@ -426,7 +426,7 @@ async def test_what_could_not_be_stored_in_time_is_told(
                 intake, inbox = running.supervisor.frame_store, running.supervisor.inbox
                 await running.until(lambda: inbox.frames + intake.in_flight == sent)
     (line,) = (record.getMessage() for record in caplog.records if "in time" in record.getMessage())
-    assert line.startswith(told)
+    assert line.startswith(message)
     assert ("the next reconciliation finds" in line) is bool(sent)
 
 

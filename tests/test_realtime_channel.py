@@ -195,8 +195,8 @@ def test_without_a_free_channel_the_second_socket_takes_the_same_channel() -> No
     line.frame_came(old.serial, at(100))
     kicked = line.apply(ChannelEvent(EventKind.LOST, old.serial, is_clean=True), at(100.1, free=0))
     assert (kicked[0].kind, kicked[0].reason, kicked[0].at) == (CommandKind.END_COVERAGE, "rolled over", START + 100.1)
-    heard = line.apply(ChannelEvent(EventKind.CONNECTED, connect.serial, connect.ticket), at(100.2, free=0))
-    assert does(heard) == [CommandKind.BEGIN_COVERAGE]
+    commands = line.apply(ChannelEvent(EventKind.CONNECTED, connect.serial, connect.ticket), at(100.2, free=0))
+    assert does(commands) == [CommandKind.BEGIN_COVERAGE]
     assert line.current is not None
     assert line.current.failures == 0
 
@@ -683,7 +683,7 @@ class Platform:
         self.muted: set[int] = set()
         self.spans: list[list[float]] = []
         self.open: dict[int, list[float]] = {}
-        self.heard: list[tuple[float, float]] = []  # true intervals in which some socket was up
+        self.up_intervals: list[tuple[float, float]] = []  # true intervals in which some socket was up
         self.up_since: float | None = None
         self.attempts: list[float] = []
         self.fault_every = fault_every
@@ -759,7 +759,7 @@ class Platform:
         if up and self.up_since is None:
             self.up_since = self.now
         elif not up and self.up_since is not None:
-            self.heard.append((self.up_since, self.now))
+            self.up_intervals.append((self.up_since, self.now))
             self.up_since = None
 
     def fault(self) -> None:
@@ -812,11 +812,11 @@ def test_a_day_with_a_fault_every_minute(seed: int, free: int) -> None:
     assert not platform.open
     claimed = sum(span[1] - span[0] for span in platform.spans)
     assert claimed > 0.2 * DAY
-    heard = iter([*platform.heard, (math.inf, math.inf)])
-    up = next(heard)
+    intervals = iter([*platform.up_intervals, (math.inf, math.inf)])
+    up = next(intervals)
     for start, end in sorted(map(tuple, platform.spans)):
         while up[1] < end - 1e-6:
-            up = next(heard)
+            up = next(intervals)
         assert up[0] <= start + 1e-6
     assert len(platform.attempts) < 3 * 3 * DAY / 60
 

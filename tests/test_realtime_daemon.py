@@ -48,14 +48,14 @@ from rollbook.store.tables.windows import RunRecord
 
 
 class Manager(Notifier):
-    """A service manager that keeps what it is told."""
+    """A service manager that keeps the states that it gets."""
 
     def __init__(self) -> None:
         super().__init__({})
-        self.heard: list[str] = []
+        self.states: list[str] = []
 
     def tell(self, **states: str | int) -> None:
-        self.heard += states
+        self.states += states
 
 
 @contextlib.asynccontextmanager
@@ -140,12 +140,12 @@ async def test_who_is_starting_is_not_ready_because_it_read_its_settings(tmp_pat
     hour = timedelta(hours=1)
     async with running(tmp_path, StandIn(), reread=lambda read: replace(read, width=hour)) as (daemon, manager, _):
         daemon.reload()
-        assert manager.heard == []
+        assert manager.states == []
         assert daemon.settings.width == hour
         await daemon.ready.wait()
-        assert manager.heard == ["READY", "STATUS"]
+        assert manager.states == ["READY", "STATUS"]
         daemon.reload()
-        assert manager.heard == ["READY", "STATUS", "RELOADING", "MONOTONIC_USEC", "READY"]
+        assert manager.states == ["READY", "STATUS", "RELOADING", "MONOTONIC_USEC", "READY"]
 
 
 class Slow(StandIn):
@@ -328,8 +328,8 @@ async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, mo
     async with running(tmp_path, StandIn()) as (daemon, _, _):
         await daemon.ready.wait()
         monkeypatch.setattr(Book, "verdicts", slow)
-        told = await asyncio.gather(*(daemon.figures() for _ in range(5)))
-        assert {(one.ledger_failing, len(one.windows_by_verdict)) for one in told} == {("no answer for 0 s", 0)}
+        answers = await asyncio.gather(*(daemon.figures() for _ in range(5)))
+        assert {(one.ledger_failing, len(one.windows_by_verdict)) for one in answers} == {("no answer for 0 s", 0)}
         assert len(looks) == 1
         locked.set()
         while (figures := await daemon.figures()).ledger_failing:
@@ -514,7 +514,7 @@ async def test_rubbish_is_one_warning_a_batch(tmp_path: Path, caplog: pytest.Log
         intake = FrameStore(book, inbox, now=lambda: moment)
         await intake.run()
         assert intake.stored.dead_letters == 600
-    told = [one.getMessage() for one in caplog.records if "could not be understood" in one.getMessage()]
-    assert 1 <= len(told) <= 4
-    assert told[0].startswith("256 notifications could not be understood")
-    assert "the first: it is not JSON" in told[0]
+    messages = [one.getMessage() for one in caplog.records if "could not be understood" in one.getMessage()]
+    assert 1 <= len(messages) <= 4
+    assert messages[0].startswith("256 notifications could not be understood")
+    assert "the first: it is not JSON" in messages[0]

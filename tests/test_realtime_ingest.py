@@ -67,14 +67,14 @@ def rows(query: str) -> list[tuple[Any, ...]]:
 def test_every_kind_of_file_is_read(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Told by its bytes; the second time writes nothing."""
     Path("events").write_bytes(SHAPES[shape]())
-    status, told = run(ingest, "events", capsys=capsys)
-    assert (status, told["events_new"], told["events_repeated"], told["dead_letters"]) == (0, 18, 0, 0)
-    assert told["bytes"] == Path("events").stat().st_size
+    status, answer = run(ingest, "events", capsys=capsys)
+    assert (status, answer["events_new"], answer["events_repeated"], answer["dead_letters"]) == (0, 18, 0, 0)
+    assert answer["bytes"] == Path("events").stat().st_size
     before = rows("SELECT * FROM events ORDER BY event_id")
     stored = {topic: json.loads(body) for _, topic, *_, body, _ in [(row[0], row[1], row[6], row[7]) for row in before]}
     assert stored == {one["detail"]["topicName"]: one["detail"]["eventBody"] for one in EVENTS}
-    status, told = run(ingest, "events", capsys=capsys)
-    assert (status, told["events_new"], told["events_repeated"]) == (0, 0, 18)
+    status, answer = run(ingest, "events", capsys=capsys)
+    assert (status, answer["events_new"], answer["events_repeated"]) == (0, 0, 18)
     assert rows("SELECT * FROM events ORDER BY event_id") == before
 
 
@@ -86,8 +86,8 @@ def test_a_folder_and_several_paths(capsys: pytest.CaptureFixture[str]) -> None:
         file.write_text(line)
     Path("archive/.partial").write_text("{")
     Path("more").write_text(LINES[0])
-    status, told = run(ingest, "archive", "more", capsys=capsys)
-    assert (status, told["files"], told["events_new"], told["events_repeated"]) == (0, 19, 18, 1)
+    status, answer = run(ingest, "archive", "more", capsys=capsys)
+    assert (status, answer["files"], answer["events_new"], answer["events_repeated"]) == (0, 19, 18, 1)
 
 
 def test_what_is_broken_costs_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,10 +98,10 @@ def test_what_is_broken_costs_nothing_else(capsys: pytest.CaptureFixture[str]) -
     Path("turned.gz").write_bytes(packed[:40] + bytes([packed[40] ^ 255]) + packed[41:])
     Path("good").write_text(LINES[17])
     for _ in range(2):
-        status, told = run(ingest, "bad", "cut.gz", "turned.gz", "good", capsys=capsys)
+        status, answer = run(ingest, "bad", "cut.gz", "turned.gz", "good", capsys=capsys)
         assert status == 1
-        assert [Path(one["file"]).name for one in told["errors"]] == ["cut.gz", "turned.gz"]
-        assert "gzip data" in told["errors"][0]["error"]
+        assert [Path(one["file"]).name for one in answer["errors"]] == ["cut.gz", "turned.gz"]
+        assert "gzip data" in answer["errors"][0]["error"]
     assert rows("SELECT topic FROM events WHERE topic LIKE '%acd.start'")
     topics = {topic for (topic,) in rows("SELECT topic FROM events")}
     assert {EVENTS[at]["detail"]["topicName"] for at in (0, 2, 3, 17)} <= topics
@@ -114,9 +114,9 @@ def test_what_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str], 
     """A file, a folder without files, an address without a bucket: named, before anything is written."""
     (tmp_path / "empty").mkdir()
     for word, says in (("nothing", "no file"), ("empty", "no files"), ("s3://", "no bucket")):
-        status, told = run(ingest, word, capsys=capsys)
+        status, answer = run(ingest, word, capsys=capsys)
         assert status == 2
-        assert says in told["error"]
+        assert says in answer["error"]
 
 
 def test_a_prefix_of_s3_is_read(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,12 +127,12 @@ def test_a_prefix_of_s3_is_read(aws: Aws, capsys: pytest.CaptureFixture[str]) ->
         s3.put_object(Bucket="archive", Key=f"firehose/2026/08/03/{number} part", Body=SHAPES[shape]())
     s3.put_object(Bucket="archive", Key="firehose/2026/08/", Body=b"")
     s3.put_object(Bucket="archive", Key="other/x", Body=b"rubbish")
-    status, told = run(ingest, "s3://archive/firehose/2026/", capsys=capsys)
-    assert (status, told["files"], told["events_new"], told["events_repeated"]) == (0, 3, 18, 36)
-    status, told = run(ingest, "s3://archive/none", capsys=capsys)
-    assert (status, "no object" in told["error"]) == (2, True)
-    status, told = run(ingest, "s3://not-there/x", capsys=capsys)
-    assert (status, "check the bucket's name" in told["error"]) == (1, True)
+    status, answer = run(ingest, "s3://archive/firehose/2026/", capsys=capsys)
+    assert (status, answer["files"], answer["events_new"], answer["events_repeated"]) == (0, 3, 18, 36)
+    status, answer = run(ingest, "s3://archive/none", capsys=capsys)
+    assert (status, "no object" in answer["error"]) == (2, True)
+    status, answer = run(ingest, "s3://not-there/x", capsys=capsys)
+    assert (status, "check the bucket's name" in answer["error"]) == (1, True)
 
 
 @pytest.mark.process
@@ -172,10 +172,10 @@ def test_dead_letters_are_listed_shown_tried_again_and_dropped(
 
     monkeypatch.setattr(payloads, "parse_envelope", worse)
     Path("events").write_text("\n".join([*LINES, "rubbish"]))
-    _, told = run(ingest, "events", capsys=capsys)
-    lost = told["dead_letters"] - 1
+    _, answer = run(ingest, "events", capsys=capsys)
+    lost = answer["dead_letters"] - 1
     assert lost >= 1
-    assert told["events_new"] == 18 - lost
+    assert answer["events_new"] == 18 - lost
     _, found = run(dead_letters, "list", capsys=capsys)
     letters = {one["payload"]: one for one in found["dead_letters"]}
     assert letters["rubbish"]["error"].startswith("it is not JSON")
@@ -184,8 +184,8 @@ def test_dead_letters_are_listed_shown_tried_again_and_dropped(
     number = str(letters["rubbish"]["dead_letter_id"])
     assert run(dead_letters, "show", number, capsys=capsys)[1]["payload"] == "rubbish"
     monkeypatch.setattr(payloads, "parse_envelope", real)
-    status, told = run(dead_letters, "retry", "--all", capsys=capsys)
-    assert (status, told) == (0, {"tried": lost + 1, "events_new": lost, "events_repeated": 0, "left": 1})
+    status, answer = run(dead_letters, "retry", "--all", capsys=capsys)
+    assert (status, answer) == (0, {"tried": lost + 1, "events_new": lost, "events_repeated": 0, "left": 1})
     assert rows("SELECT count(*) FROM events") == [(18,)]
     assert rows("SELECT payload FROM dead_letters") == [("rubbish",)]
     assert run(dead_letters, "retry", number, capsys=capsys)[1]["left"] == 1
@@ -201,13 +201,15 @@ def test_letters_of_every_source_can_be_tried_again(capsys: pytest.CaptureFixtur
     from rollbook.genesys.messages.notification import Unreadable, parse_frame
 
     frame = json.dumps(EVENTS[0]["detail"])
-    heard = parse_frame(json.dumps(EVENTS[1]["detail"]), source="websocket", received_at="2026-08-03T14:00:00.000Z")
-    assert isinstance(heard, Notification)
+    notification = parse_frame(
+        json.dumps(EVENTS[1]["detail"]), source="websocket", received_at="2026-08-03T14:00:00.000Z"
+    )
+    assert isinstance(notification, Notification)
     with Book.open("a.db") as book:
         at = "2026-08-03T14:00:00.000Z"
         letter = Unreadable("websocket", frame.encode(), "why not", at)
         pong = Unreadable("websocket", b'{"topicName":"channel.metadata","eventBody":{"message":"pong"}}', "no", at)
-        book.record([letter, unstorable(heard, ValueError("no")), pong]).result()
+        book.record([letter, unstorable(notification, ValueError("no")), pong]).result()
     assert run(dead_letters, "retry", "--all", capsys=capsys)[1]["events_new"] == 2
     assert rows("SELECT count(*) FROM dead_letters") == [(0,)]
     stored = {topic: json.loads(body) for topic, body in rows("SELECT topic, body FROM events")}
@@ -259,10 +261,10 @@ def test_an_event_that_lost_its_end_takes_no_other_with_it(cut: int) -> None:
     """Wherever it was cut, the events behind it are read: in lines, and one after another as AWS writes them."""
     tight = [json.dumps(one, separators=(",", ":")) for one in EVENTS[:3]]
     for payload in ("\n".join([tight[0][:cut], *tight[1:]]), "".join([tight[0][:cut], *tight[1:]])):
-        heard = parse_all(payload.encode(), source="sqs", received_at="2026-08-03T14:00:00.000Z")
-        topics = [one.topic for one in heard if isinstance(one, Notification)]
+        parsed = parse_all(payload.encode(), source="sqs", received_at="2026-08-03T14:00:00.000Z")
+        topics = [one.topic for one in parsed if isinstance(one, Notification)]
         assert topics == [one["detail"]["topicName"] for one in EVENTS[1:3]]
-        assert len(heard) >= 3
+        assert len(parsed) >= 3
 
 
 def test_a_file_is_read_in_pieces_of_memory(
@@ -282,8 +284,8 @@ def test_a_file_is_read_in_pieces_of_memory(
         yield Origin("big", 0, lambda: Watched("".join(LINES * 200).encode()))
 
     monkeypatch.setattr("realtime.commands.ingest._files", files)
-    _, told = run(ingest, "big", capsys=capsys)
-    assert (told["events_new"], told["events_repeated"]) == (18, 18 * 199)
+    _, answer = run(ingest, "big", capsys=capsys)
+    assert (answer["events_new"], answer["events_repeated"]) == (18, 18 * 199)
     assert set(asked) == {1 << 20}
 
 
@@ -324,13 +326,13 @@ def test_what_can_be_read_of_a_message_is_kept_beside_one_dead_letter(message: b
     good = [json.dumps(one, separators=(",", ":")).encode() for one in EVENTS[:2]]
     payload = b"\n".join([good[0], message, good[1]])
     found = parse_all(payload, source="sqs", received_at="2026-08-03T14:00:00.000Z", once="m1")
-    heard = [one.topic for one in found if isinstance(one, Notification)]
-    assert heard == [one["detail"]["topicName"] for one in EVENTS[:2]]
+    topics = [one.topic for one in found if isinstance(one, Notification)]
+    assert topics == [one["detail"]["topicName"] for one in EVENTS[:2]]
     (letter,) = [one for one in found if isinstance(one, Unreadable)]
     assert letter.payload == payload or letter.payload.translate(None, BETWEEN) == message.translate(None, BETWEEN)
     assert letter.once == "m1"
     again = parse_all(letter.payload, source="sqs", received_at="2026-08-03T14:00:00.000Z")
-    assert {one.topic for one in again if isinstance(one, Notification)} <= set(heard)
+    assert {one.topic for one in again if isinstance(one, Notification)} <= set(topics)
 
 
 def test_two_halves_never_make_an_event() -> None:
@@ -382,13 +384,13 @@ def test_a_gzip_bomb_is_unpacked_in_pieces_and_said(
             begin + BOMBS[kind] * (4_000_000 if kind == "lists" else 40_000_000) + b"\n" + LINES[1].encode() + b"\n"
         )
     )
-    status, told = run(ingest, "bomb.gz", capsys=capsys)
-    assert told["events_new"] == 2
+    status, answer = run(ingest, "bomb.gz", capsys=capsys)
+    assert answer["events_new"] == 2
     if kind in ("blanks", "lists"):
-        assert (status, told["dead_letters"]) == (0, 0)
+        assert (status, answer["dead_letters"]) == (0, 0)
     else:
-        assert (status, told["dead_letters"]) == (1, 1)
-        assert "longer than" in told["errors"][0]["error"]
+        assert (status, answer["dead_letters"]) == (1, 1)
+        assert "longer than" in answer["errors"][0]["error"]
         assert len(rows("SELECT payload FROM dead_letters")[0][0]) < 2_000_000
 
 

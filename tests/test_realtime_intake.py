@@ -22,10 +22,10 @@ async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monk
     inbox = Inbox()
     with Book.open(tmp_path / "rollbook.db") as book:
         begin, failing = book.begin_coverage, []
-        one = FrameStore(book, inbox, now=now)
+        frame_store = FrameStore(book, inbox, now=now)
 
         def locked(source: str, scope: str, topics: Sequence[str], at: str) -> int:
-            failing.append(one.stored.failing)
+            failing.append(frame_store.stored.failing)
             if len(failing) < 3:
                 raise StoreBusy("locked by another program")
             return begin(source, scope, topics, at)
@@ -34,7 +34,7 @@ async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monk
         inbox.note(CoverageBegin(1, "line 1", (topic(),), "2026-08-03T14:00:00.000Z"))
         inbox.close()
         async with asyncio.timeout(10):
-            await one.run()
+            await frame_store.run()
         assert failing == [None, "locked by another program", "locked by another program"]
-        assert one.stored.failing is None
+        assert frame_store.stored.failing is None
         assert len(book.coverage("0", "9")) == 1

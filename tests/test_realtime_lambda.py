@@ -240,8 +240,8 @@ def test_the_same_event_by_every_way_is_one(path: Path) -> None:
 
     frame = json.dumps({key: value for key, value in EVENTS[0]["detail"].items() if key != "timestamp"})
     with Book.open(path) as book:
-        heard = parse_frame(frame, source="websocket", received_at="2026-08-03T15:00:00.000Z")
-        book.record([heard]).result()  # type: ignore[list-item]
+        parsed = parse_frame(frame, source="websocket", received_at="2026-08-03T15:00:00.000Z")
+        book.record([parsed]).result()  # type: ignore[list-item]
     assert handler(EVENTS[0])["events_repeated"] == 1
     assert handler(sqs(LINES[0])) == {"batchItemFailures": []}
     assert rows(path, "SELECT source FROM events") == [("websocket",)]

@@ -84,7 +84,7 @@ def test_a_channel_that_is_on_its_way_is_not_anothers() -> None:
     look(places, [], 17)
     places.made(channel("a"))
     look(places, ["a"], 18, coming=1)
-    assert [places.lines(standing) for standing in (2, 3, 4)] == [2, 3, 3]
+    assert [places.lines(present) for present in (2, 3, 4)] == [2, 3, 3]
     look(places, ["a"], 18)
     assert places.lines(3) == 2
 

@@ -1,4 +1,4 @@
-"""The queue's door: deleted only when durable, hidden for as long as the store is slow, poison left to the queue."""
+"""The consumer of a queue: deleted only when durable, hidden for as long as the store is slow, poison left to the queue."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def numbered(number: int) -> str:
 
 
 @contextmanager
-def door(queue: StandIn, path: Path, *, tick: float = 0.02, receivers: int = 4) -> Iterator[SqsConsumer]:
-    """A door at work, and its store; stopped at the end."""
+def consuming(queue: StandIn, path: Path, *, tick: float = 0.02, receivers: int = 4) -> Iterator[SqsConsumer]:
+    """A consumer at work, and its store; stopped at the end."""
     with Book.open(path / "a.db", busy=0.05) as book:
-        one = SqsConsumer(
+        consumer = SqsConsumer(
             queue,
             book,
             now=lambda: datetime.now(UTC),
@@ -48,12 +48,12 @@ def door(queue: StandIn, path: Path, *, tick: float = 0.02, receivers: int = 4) 
             retry=0.02,
             receivers=receivers,
         )
-        one.look()
-        one.start()
+        consumer.look()
+        consumer.start()
         try:
-            yield one
+            yield consumer
         finally:
-            one.stop()
+            consumer.stop()
 
 
 def until(condition: Callable[[], object], *, within: float = 10.0) -> None:
@@ -76,11 +76,11 @@ def test_everything_is_stored_once_and_then_deleted(tmp_path: Path) -> None:
     """Repeated and reordered messages are one event each, and the queue is empty afterwards."""
     bodies = [numbered(number) for number in range(500)]
     queue = StandIn([*reversed(bodies), *bodies[::3]])
-    with door(queue, tmp_path) as one:
-        until(lambda: queue.empty and not one.figures().in_hand)
-        told = one.figures()
-        assert (told.new, told.repeated, told.dead_letters) == (500, 167, 0)
-        assert told.received == told.deleted == 667
+    with consuming(queue, tmp_path) as consumer:
+        until(lambda: queue.empty and not consumer.figures().in_hand)
+        figures = consumer.figures()
+        assert (figures.new, figures.repeated, figures.dead_letters) == (500, 167, 0)
+        assert figures.received == figures.deleted == 667
     assert rows(tmp_path, "SELECT count(*), count(DISTINCT identity), max(source) FROM events") == [(500, 500, "sqs")]
 
 
@@ -89,20 +89,20 @@ def test_nothing_is_deleted_before_it_is_durable(tmp_path: Path) -> None:
     queue = StandIn([numbered(number) for number in range(30)], visibility=1.0)
     Book.open(tmp_path / "a.db").close()
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
-    with door(queue, tmp_path) as one:
-        until(lambda: one.figures().deleted == 30)
+    with consuming(queue, tmp_path) as consumer:
+        until(lambda: consumer.figures().deleted == 30)
         other.execute("BEGIN IMMEDIATE")
         for number in range(30, 60):
             queue.send(numbered(number))
-        until(lambda: one.figures().store_failing is not None and one.figures().received == 60)
+        until(lambda: consumer.figures().store_failing is not None and consumer.figures().received == 60)
         until(lambda: len(queue.hides) >= 6)
-        assert one.figures().deleted == 30
+        assert consumer.figures().deleted == 30
         assert len(queue.hidden) == 30
         assert set(queue.received.values()) == {1}, "they were delivered again although they were in hand"
-        assert one.figures().oldest > 0
+        assert consumer.figures().oldest > 0
         other.execute("ROLLBACK")
         until(lambda: queue.empty)
-        until(lambda: one.figures().store_failing is None)
+        until(lambda: consumer.figures().store_failing is None)
     other.close()
     assert rows(tmp_path, "SELECT count(*) FROM events") == [(60,)]
     assert all(seconds == 1 for _, seconds in queue.hides)
@@ -112,7 +112,7 @@ def test_nothing_is_deleted_before_it_is_durable(tmp_path: Path) -> None:
 def test_poison_is_one_dead_letter_and_comes_to_an_end(tmp_path: Path, redrives: bool) -> None:
     """With a redrive policy the message is left to it; without one it is deleted. Its good neighbours are stored."""
     queue = StandIn([LINES[0], "no JSON", LINES[1] + "{}" + LINES[2]], visibility=0.2, redrives=redrives)
-    with door(queue, tmp_path):
+    with consuming(queue, tmp_path):
         until(lambda: queue.empty)
     assert len(queue.redriven) == (2 if redrives else 0)
     assert rows(tmp_path, "SELECT count(*) FROM events") == [(3,)]
@@ -124,25 +124,25 @@ def test_a_message_that_cannot_be_deleted_is_a_repeat(tmp_path: Path) -> None:
     """Deleting is tried again; nothing is stored twice."""
     queue = StandIn([numbered(number) for number in range(10)], visibility=0.2)
     queue.refuse_deletes = 8
-    with door(queue, tmp_path) as one:
+    with consuming(queue, tmp_path) as consumer:
         until(lambda: queue.empty)
-        until(lambda: one.figures().new == 10)
+        until(lambda: consumer.figures().new == 10)
     assert rows(tmp_path, "SELECT count(*) FROM events") == [(10,)]
 
 
 def test_a_queue_that_does_not_answer_is_a_recorded_hole(tmp_path: Path) -> None:
     """Coverage begins with the queue's first answer, ends when it answers no more, and begins again."""
     queue = StandIn([LINES[0]])
-    with door(queue, tmp_path) as one:
-        until(lambda: one.figures().is_listening)
+    with consuming(queue, tmp_path) as consumer:
+        until(lambda: consumer.figures().is_listening)
         queue.down = True
-        until(lambda: one.figures().failing)
+        until(lambda: consumer.figures().failing)
         until(lambda: rows(tmp_path, "SELECT end_reason FROM coverage") == [("disconnected",)])
-        assert "does not answer" not in (one.figures().failing or "")
+        assert "does not answer" not in (consumer.figures().failing or "")
         queue.down = False
         queue.send(LINES[1])
-        until(lambda: one.figures().is_listening)
-        until(lambda: one.figures().new == 2)
+        until(lambda: consumer.figures().is_listening)
+        until(lambda: consumer.figures().new == 2)
     spans = rows(tmp_path, "SELECT source, scope, end_reason, ended_at >= started_at FROM coverage")
     assert spans == [("sqs", "events", "disconnected", 1), ("sqs", "events", "stopped", 1)]
     (topics,) = rows(tmp_path, "SELECT topics FROM topic_sets")[0]
@@ -153,7 +153,7 @@ def test_a_queue_that_is_not_there_prevents_the_start(tmp_path: Path) -> None:
     """It is said at once, not tried for ever."""
     queue = StandIn()
     queue.down = True
-    with pytest.raises(QueueError, match="check the network"), door(queue, tmp_path):
+    with pytest.raises(QueueError, match="check the network"), consuming(queue, tmp_path):
         pass
 
 
@@ -164,8 +164,8 @@ def test_what_is_in_hand_at_the_end_is_shown_to_others_at_once(tmp_path: Path) -
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     began = time.monotonic()
-    with door(queue, tmp_path) as one:
-        until(lambda: one.figures().received == 25)
+    with consuming(queue, tmp_path) as consumer:
+        until(lambda: consumer.figures().received == 25)
     assert time.monotonic() - began < 8
     assert len(queue.waiting) == 25
     other.execute("ROLLBACK")
@@ -179,10 +179,10 @@ def test_more_than_fits_in_hand_is_left_in_the_queue(tmp_path: Path, monkeypatch
     Book.open(tmp_path / "a.db").close()
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with door(queue, tmp_path) as one:
-        until(lambda: one.figures().in_hand > 40)
-        until(lambda: one.figures().store_failing)
-        assert one.figures().in_hand <= 80
+    with consuming(queue, tmp_path) as consumer:
+        until(lambda: consumer.figures().in_hand > 40)
+        until(lambda: consumer.figures().store_failing)
+        assert consumer.figures().in_hand <= 80
         assert len(queue.waiting) >= 420
         other.execute("ROLLBACK")
         until(lambda: queue.empty)

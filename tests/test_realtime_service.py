@@ -69,7 +69,7 @@ def test_what_is_wrong_has_a_name(figures: DaemonFigures, state: str, word: str)
     assert any(word in one for one in why)
 
 
-class Told:
+class FixedFigures:
     """A source of figures."""
 
     def __init__(self, figures: DaemonFigures) -> None:
@@ -91,7 +91,7 @@ def get(port: int, path: str) -> tuple[int, str]:
 async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """/healthz says the state and why, 503 when dead; /metrics has the figures in Prometheus' format."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    source = Told(
+    source = FixedFigures(
         DaemonFigures(
             lines=(LISTENS,),
             by_template={"v2.routing.queues.{id}.conversations": 7},
@@ -129,19 +129,19 @@ async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bad_address_is_one_clear_error(address: str) -> None:
     """An address that is none is refused with an example."""
     if address == "8125":
-        assert HttpPort(Told(DaemonFigures()), address)  # a port alone is on loopback
+        assert HttpPort(FixedFigures(DaemonFigures()), address)  # a port alone is on loopback
         return
     with pytest.raises(SettingsError, match=r"127\.0\.0\.1:8125"):
-        HttpPort(Told(DaemonFigures()), address)
+        HttpPort(FixedFigures(DaemonFigures()), address)
 
 
 async def test_a_taken_port_is_one_clear_error() -> None:
     """A port that somebody else has is said, with the setting and its value; it is no mistake of the command's."""
-    first = HttpPort(Told(DaemonFigures()), "127.0.0.1:0")
+    first = HttpPort(FixedFigures(DaemonFigures()), "127.0.0.1:0")
     await first.start()
     try:
         with pytest.raises(RollbookError, match=rf"health = '127\.0\.0\.1:{first.port}'") as caught:
-            await HttpPort(Told(DaemonFigures()), f"127.0.0.1:{first.port}").start()
+            await HttpPort(FixedFigures(DaemonFigures()), f"127.0.0.1:{first.port}").start()
         assert caught.value.exit_status == 1
     finally:
         await first.stop()

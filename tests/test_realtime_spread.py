@@ -45,8 +45,8 @@ TOPICS = st.lists(st.integers(0, 60).map(lambda n: f"t{n}"), unique=True)
 @given(TOPICS, TOPICS, st.integers(0, 6), st.integers(1, 12))
 def test_every_topic_is_somewhere_once(first: list[str], second: list[str], channels: int, per_channel: int) -> None:
     """After any change each topic is on one line or unplaced, within the limits, and none is unplaced in vain."""
-    standing = spread(first, {}, channels=channels, per_channel=per_channel).lines
-    plan = spread(second, standing, channels=channels, per_channel=per_channel)
+    earlier = spread(first, {}, channels=channels, per_channel=per_channel).lines
+    plan = spread(second, earlier, channels=channels, per_channel=per_channel)
     placed = [topic for line in plan.lines.values() for topic in line]
     assert sorted([*placed, *plan.unplaced]) == sorted(second)
     assert len(plan.lines) <= channels
@@ -54,7 +54,7 @@ def test_every_topic_is_somewhere_once(first: list[str], second: list[str], chan
     if plan.unplaced:
         assert len(placed) == channels * per_channel
     for topic in second:
-        before = next((n for n, line in standing.items() if topic in line), None)
+        before = next((n for n, line in earlier.items() if topic in line), None)
         if before is not None:
             assert topic in plan.lines[before]
 

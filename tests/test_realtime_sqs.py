@@ -88,30 +88,32 @@ def put(*events: dict[str, Any]) -> None:
                 "EventBusName": "partner",
                 "Source": BUS,
                 "DetailType": "v2.detail.events.conversation.{id}.x",
-                "Detail": json.dumps(one),
+                "Detail": json.dumps(event),
                 "Time": datetime(2026, 8, 3, 14, tzinfo=UTC),
             }
-            for one in events[at : at + 10]
+            for event in events[at : at + 10]
         ]
         assert client.put_events(Entries=entries)["FailedEntryCount"] == 0
 
 
 @contextmanager
-def door(url: str, path: Path) -> Iterator[SqsConsumer]:
-    """The daemon's door to a queue."""
+def consuming(url: str, path: Path) -> Iterator[SqsConsumer]:
+    """The daemon's consumer of a queue."""
     with Book.open(path) as book:
         queue = SqsQueue(url, receivers=2, wait=1)
-        one = SqsConsumer(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES, receivers=2, tick=0.1)
-        one.look()
-        one.start()
+        consumer = SqsConsumer(
+            queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES, receivers=2, tick=0.1
+        )
+        consumer.look()
+        consumer.start()
         try:
-            yield one
+            yield consumer
         finally:
-            one.stop()
+            consumer.stop()
 
 
 def test_what_is_put_on_the_bus_is_stored_and_the_queue_is_empty(aws: Aws, tmp_path: Path) -> None:
-    """Bus, rule, queue, door: every event once, whatever came twice; poison ends in the dead-letter queue."""
+    """Bus, rule, queue, consumer: every event once, whatever came twice; poison ends in the dead-letter queue."""
     url = aws.queue("events", redrive_after=2, visibility=1)
     aws.bus("partner", url)
     numbers = [*range(120), *range(0, 120, 7)]
@@ -121,10 +123,10 @@ def test_what_is_put_on_the_bus_is_stored_and_the_queue_is_empty(aws: Aws, tmp_p
     sqs.send_message(QueueUrl=url, MessageBody="no JSON at all")
     sqs.send_message(QueueUrl=url, MessageBody="".join(LINES[:3]))
     dead = sqs.get_queue_url(QueueName="events-dead")["QueueUrl"]
-    with door(url, tmp_path / "a.db") as one:
-        wait_for(lambda: one.figures().new == 123)
+    with consuming(url, tmp_path / "a.db") as consumer:
+        wait_for(lambda: consumer.figures().new == 123)
         wait_for(lambda: aws.left(url) == 0 and aws.left(dead) == 1)
-        assert one.figures().repeated >= len(numbers) - 120
+        assert consumer.figures().repeated >= len(numbers) - 120
     assert rows(tmp_path / "a.db", "SELECT count(*), count(DISTINCT identity) FROM events") == [(123, 123)]
     assert rows(tmp_path / "a.db", "SELECT source, payload FROM dead_letters") == [("sqs", "no JSON at all")]
     assert rows(tmp_path / "a.db", "SELECT source, scope, end_reason FROM coverage") == [("sqs", "events", "stopped")]
@@ -168,14 +170,14 @@ def test_a_hundred_thousand_events_through_the_queue(aws: Aws, tmp_path: Path) -
     many = 100_000
     url = aws.queue("events", visibility=120)
     sqs = boto3.client("sqs")
-    with door(url, tmp_path / "a.db") as one:
+    with consuming(url, tmp_path / "a.db") as consumer:
         for at in range(0, many, 10):
             entries = [{"Id": str(number), "MessageBody": envelope(number)} for number in range(at, at + 10)]
             sqs.send_message_batch(QueueUrl=url, Entries=entries)
             if at % 1_000 == 0:  # moto walks through a queue at every call: a long one would take hours
-                wait_for(lambda at=at: one.figures().deleted >= at - 1_000, within=600)  # type: ignore[misc]
+                wait_for(lambda at=at: consumer.figures().deleted >= at - 1_000, within=600)  # type: ignore[misc]
         wait_for(lambda: aws.left(url) == 0, within=3600)
-        assert one.figures().new == many
+        assert consumer.figures().new == many
     assert rows(tmp_path / "a.db", "SELECT count(*), count(DISTINCT identity) FROM events") == [(many, many)]
 
 
@@ -190,11 +192,11 @@ async def test_the_same_ten_thousand_events_by_both_ways_are_each_one(tmp_path: 
     inbox = Inbox()
     path = tmp_path / "a.db"
     book = await asyncio.to_thread(Book.open, path)
-    one = SqsConsumer(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES)
+    consumer = SqsConsumer(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES)
     intake = FrameStore(book, inbox, now=lambda: datetime.now(UTC))
     storing = asyncio.create_task(intake.run())
-    await asyncio.to_thread(one.look)
-    one.start()
+    await asyncio.to_thread(consumer.look)
+    consumer.start()
     work = [(number, way) for number in range(many) for way in "we"]
     work += draw.sample(work, many // 2)
     work.sort(key=lambda item: item[0] + draw.random() * 300)
@@ -212,13 +214,13 @@ async def test_the_same_ten_thousand_events_by_both_ways_are_each_one(tmp_path: 
             await asyncio.sleep(0.01)
     inbox.close()
     await storing
-    await asyncio.to_thread(one.stop)
-    told = one.figures()
+    await asyncio.to_thread(consumer.stop)
+    figures = consumer.figures()
     await asyncio.to_thread(book.close)
     assert rows(path, "SELECT count(*), count(DISTINCT identity) FROM events") == [(many, many)]
-    assert intake.stored.events_new + told.new == many
-    assert min(intake.stored.events_new, told.new) > 0, "both brought some first"
-    assert intake.stored.events_repeated + told.repeated == len(work) - many
+    assert intake.stored.events_new + figures.new == many
+    assert min(intake.stored.events_new, figures.new) > 0, "both brought some first"
+    assert intake.stored.events_repeated + figures.repeated == len(work) - many
     assert {source for (source,) in rows(path, "SELECT DISTINCT source FROM events")} == {"websocket", "sqs"}
     assert rows(path, "SELECT count(*) FROM dead_letters") == [(0,)]
 
@@ -297,7 +299,7 @@ async def test_the_doctor_looks_at_the_queue(aws: Aws, tmp_path: Path) -> None:
         for url, state in ((good, "ok"), (bare, "warn"), (good + "-not", "fail")):
             (tmp_path / "rollbook.toml").write_text(f'[realtime.sqs]\nqueue_url = "{url}"\n')
             ran = await rollbook("doctor", "--json", env={**organisation.env, **aws.env}, cwd=tmp_path)
-            (check,) = [one for one in ran.json["checks"] if one["name"] == "queue"]
+            (check,) = [check for check in ran.json["checks"] if check["name"] == "queue"]
             assert check["state"] == state, ran
             assert check["mend"] or state == "ok"
 
@@ -351,13 +353,13 @@ async def test_a_scheduled_call_reconciles_what_is_due(tmp_path: Path, monkeypat
         report = await asyncio.to_thread(lambda_handler.handler, schedule, Clock(120))
         assert report["errors"] == []
         assert len(report["windows"]) >= 1
-        assert sum(one["missing"] for one in report["windows"]) > 0
+        assert sum(window["missing"] for window in report["windows"]) > 0
         again = await asyncio.to_thread(lambda_handler.handler, schedule, Clock(120))
         assert again["windows"] == []
-        one = f"{DAY:%Y-%m-%d}T10:00:00Z/PT30M"
-        by_hand = await asyncio.to_thread(lambda_handler.handler, {"window": one}, Clock(120))
+        window = f"{DAY:%Y-%m-%d}T10:00:00Z/PT30M"
+        by_hand = await asyncio.to_thread(lambda_handler.handler, {"window": window}, Clock(120))
         assert (by_hand["verdict"] in ("open", "complete", "settled"), by_hand["missing"]) == (True, 0)
-        direct = await asyncio.to_thread(reconcile, {"window": one}, None)
+        direct = await asyncio.to_thread(reconcile, {"window": window}, None)
         assert direct["written"] == 0
         truth = organisation.truth(DAY + timedelta(hours=10), DAY + timedelta(hours=10, minutes=30))
         again = await asyncio.to_thread(lambda_handler.handler, json.loads(LINES[0]), Clock(60))
