@@ -14,7 +14,6 @@ ROOMS = [*FLOORS[:-1], "rollbook/simulator"]
 # Names that say nothing of what they stand for: a time, a flag, a count, a list, an element.
 BANNED_NAMES = {"told", "held", "heard", "standing", "one"}
 QUESTION_WORDS = {"what", "whether", "how", "one"}
-
 # Third-party packages that have one door each, and the modules that are it.
 DOORS = {
     "httpx": {"rollbook/genesys/api/http.py"},

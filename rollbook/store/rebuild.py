@@ -75,20 +75,20 @@ def step(connection: sqlite3.Connection, after: str, lag: timedelta = timedelta(
     lag: how far the platform's index may be behind its events.
     """
     ids = [row[0] for row in connection.execute(_IDS, (after, BATCH))]
-    before, events = _stored(connection, ids), _facts_by_conversation(connection, ids)
+    before, events = _stored(connection, ids), _live_facts(connection, ids)
     corrected: set[str] = set()
     children = child_rows.child_rows()
     for conversation_id in ids:
-        stored = before.get(conversation_id)
-        if stored is None and not may_be_asked_for(conversation_id):
+        stood = before.get(conversation_id)
+        if stood is None and not may_be_asked_for(conversation_id):
             continue  # an event of earlier versions that has no id in the place of one
-        derived = _derive(stored, events.get(conversation_id), conversation_id, children, lag)
+        derived = _derive(stood, events.get(conversation_id), conversation_id, children, lag)
         if derived is None:
             continue
-        if stored is None:
+        if stood is None:
             corrected.add(conversation_id)
             _insert(connection, conversation_id, events[conversation_id].first_seen_at, derived)
-        elif derived != stored[1]:
+        elif derived != stood[1]:
             corrected.add(conversation_id)
             _update(connection, conversation_id, derived)
     corrected |= _replace_children(connection, ids, children)
@@ -108,7 +108,7 @@ def _stored(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tup
     return {row[0]: (_Kept(*row[1:kept]), _Derived(*row[kept:])) for row in connection.execute(query, ids)}
 
 
-def _facts_by_conversation(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
+def _live_facts(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
     """The facts that the events tell of each conversation."""
     found: dict[str, LiveFactsOf] = {}
     query = f"SELECT conversation_id, topic, body, received_at FROM events WHERE conversation_id IN {_marks(ids)}"
@@ -121,22 +121,22 @@ def _facts_by_conversation(connection: sqlite3.Connection, ids: Sequence[str]) -
 
 
 def _derive(
-    stored: tuple[_Kept, _Derived] | None,
+    stood: tuple[_Kept, _Derived] | None,
     facts: LiveFactsOf | None,
     conversation_id: str,
     children: child_rows.RowsByStatement,
     lag: timedelta,
 ) -> _Derived | None:
-    if stored is not None and stored[0].details is not None:
-        row = row_of(stored[0].details.encode())
+    if stood is not None and stood[0].details is not None:
+        row = row_of(stood[0].details.encode())
         child_rows.add_children(children, conversation_id, row.record)
-        return _of_details(row, stored[0], stored[1], facts, live_picture.shown_by(stored[0].read_at, lag))
-    return _of_events(facts, stored)
+        return _of_details(row, stood[0], stood[1], facts, live_picture.shown_by(stood[0].read_at, lag))
+    return _of_events(facts, stood)
 
 
-def _of_events(facts: LiveFactsOf | None, stored: tuple[_Kept, _Derived] | None) -> _Derived | None:
+def _of_events(facts: LiveFactsOf | None, stood: tuple[_Kept, _Derived] | None) -> _Derived | None:
     if facts is None:
-        return None if stored is None else stored[1]
+        return None if stood is None else stood[1]
     start, end, direction, media, divisions, provenance, heard_end, last_heard, *_ = live_picture.first(facts)
     return _Derived(
         start,
@@ -149,30 +149,30 @@ def _of_events(facts: LiveFactsOf | None, stored: tuple[_Kept, _Derived] | None)
         provenance,
         heard_end,
         last_heard,
-        stored[1].look_again if stored else 0,
+        stood[1].look_again if stood else 0,
     )
 
 
-def _of_details(row: DetailRow, kept: _Kept, stored: _Derived, facts: LiveFactsOf | None, shown: str) -> _Derived:
-    """The columns that a read and the events before and after it make together (`live_picture`, `conversations`)."""
+def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, facts: LiveFactsOf | None, shown: str) -> _Derived:
+    """The columns that a read and what was heard before and after it make together (see `live` and `conversations`)."""
     record, read_at = row.record, kept.read_at or ""
     direction = text_or_none(record.get("originatingDirection"))
-    heard_end, last_heard = (facts.ended_at, facts.last_at) if facts else (stored.heard_end, stored.last_heard)
+    heard_end, last_heard = (facts.ended_at, facts.last_at) if facts else (stood.heard_end, stood.last_heard)
     end = row.end
     if heard_end is not None and heard_end > shown and (end is None or end > read_at):
         end = greatest(end, heard_end)
     return _Derived(
-        row.start or stored.conversation_start,
+        row.start or stood.conversation_start,
         end,
-        direction if direction is not None else stored.originating_direction,
+        direction if direction is not None else stood.originating_direction,
         _encode(child_rows.media_types(record)).decode(),
         _encode(texts(record.get("divisionIds"))).decode(),
         number(record.get("mediaStatsMinConversationMos")),
         number(record.get("mediaStatsMinConversationRFactor")),
-        Provenance.BOTH if facts else stored.provenance,
+        Provenance.BOTH if facts else stood.provenance,
         heard_end,
         last_heard,
-        stored.look_again if kept.followed else int(last_heard is not None and last_heard > shown),
+        stood.look_again if kept.followed else int(last_heard is not None and last_heard > shown),
         int(row.end is None),
     )
 
@@ -193,7 +193,7 @@ def _update(connection: sqlite3.Connection, conversation_id: str, derived: _Deri
 def _replace_children(
     connection: sqlite3.Connection, ids: Sequence[str], children: child_rows.RowsByStatement
 ) -> set[str]:
-    """Replace the stored child rows; answers the conversations of which some were different."""
+    """Put the child rows in the place of those that stand; the conversations of which some were other."""
     before = _children(connection, ids)
     for table in CHILD_TABLES:
         connection.execute(f"DELETE FROM {table} WHERE conversation_id IN {_marks(ids)}", ids)

@@ -74,12 +74,12 @@ def run(work: Callable[[], int | None] | Coroutine[Any, Any, int | None], *, as_
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except Exception as error:
-        end_with(_reportable(error), as_json=as_json)
+        end_with(_as_rollbook_error(error), as_json=as_json)
     raise SystemExit(status or 0)
 
 
-def _reportable(error: Exception) -> RollbookError:
-    """The error to report: ours, the first of ours in a group, or that something happened that never should."""
+def _as_rollbook_error(error: Exception) -> RollbookError:
+    """The error to tell of: ours, the first of ours in a group, or that something happened that never should."""
     while isinstance(error, ExceptionGroup):
         ours = error.subgroup(RollbookError) or error
         error = ours.exceptions[0]

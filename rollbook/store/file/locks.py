@@ -49,13 +49,13 @@ class LockFile:
                     " or delete it while no rollbook uses the store"
                 )
             raise StoreUnwritable(f"{path}: {wrong}") from None
-        self._locked_ranges: dict[Range, str] = {}
+        self._holders: dict[Range, str] = {}
         self._guard = threading.Lock()
 
     def try_lock(self, span: Range, command: str) -> str | None:
         """Take `span` now. None if taken, else who holds it, in words."""
         with self._guard:
-            for (start, end), holder in self._locked_ranges.items():
+            for (start, end), holder in self._holders.items():
                 if start < span[1] and span[0] < end:
                     return f"this process ({holder})"
             try:
@@ -64,13 +64,13 @@ class LockFile:
                 if error.errno in (errno.EACCES, errno.EAGAIN):
                     return self._holder(span)
                 raise StoreUnwritable(f"{self.path}: this file system has no locks ({error.strerror})") from None
-            self._locked_ranges[span] = command
+            self._holders[span] = command
         return None
 
     def unlock(self, span: Range) -> None:
         """Give `span` back."""
         with self._guard:
-            if self._locked_ranges.pop(span, None) is not None:
+            if self._holders.pop(span, None) is not None:
                 fcntl.lockf(self._fd, fcntl.LOCK_UN, span[1] - span[0], span[0], os.SEEK_SET)
 
     def _holder(self, span: Range) -> str:
