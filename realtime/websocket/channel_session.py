@@ -30,7 +30,7 @@ _AT_ONCE: Final = 65_536
 _PATIENCE: Final = 60.0
 
 
-class OpenSocket(Protocol):
+class ListeningSocket(Protocol):
     """An open socket (`socket.Socket`)."""
 
     async def send(self, text: str) -> bool: ...
@@ -40,7 +40,7 @@ class OpenSocket(Protocol):
 
 
 # Opens a socket, as `socket.Socket.open` does: the address, then on_frame and on_closed by name.
-Opener = Callable[..., Awaitable[OpenSocket]]
+Opener = Callable[..., Awaitable[ListeningSocket]]
 
 
 class Desk(Protocol):
@@ -62,7 +62,7 @@ class ChannelSession:
 
     serial: int
     channel: NotificationChannel | None = None
-    socket: OpenSocket | None = None
+    socket: ListeningSocket | None = None
     step: asyncio.Task[None] | None = None
     connection: int = 0  # counts the sockets, so that the end of an old one is not taken for that of the new one
     ended_connection: int = 0  # the connection that ended last
@@ -73,7 +73,7 @@ class ChannelSession:
     ping_answered: asyncio.Event = field(default_factory=asyncio.Event)
     awaited_replies: dict[str, asyncio.Future[Reply | None]] = field(default_factory=dict)  # by correlation id
     requests: int = 0  # sent over the socket; numbers the correlation ids
-    paused_socket: OpenSocket | None = None  # a socket that is not read for now
+    paused_socket: ListeningSocket | None = None  # a socket that is not read for now
     reads_again: bool = False  # whether a pause has just ended, in which frames lay unread
     is_dropping: bool = False  # whether the inbox takes no frames of it
     verified_at: datetime | None = None  # when the platform's list was last known to be ours
