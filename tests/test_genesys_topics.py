@@ -78,8 +78,6 @@ def test_a_plain_topic_stands_for_itself() -> None:
     assert topics.expand("v2.users.x.presence") == ["v2.users.x.presence"]
     assert topics.combine("v2.users.x", ["presence"]) == ["v2.users.x.presence"]
     assert topics.combine("v2.users.x", []) == []
-    assert topics.entity_id(f"v2.users.{ID}.presence") == ID
-    assert topics.entity_id("v2.quality.evaluations") is None
 
 
 def test_topics_are_made_for_each_queue_and_user() -> None:

@@ -278,3 +278,13 @@ def test_docstrings_begin_with_a_noun_or_a_verb() -> None:
     count, total = questions(*ROOMS, "rollbook")
     assert total > 400
     assert count < 0.03 * total, f"{count} of {total}"
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """No two classes of the project, the simulator included, have the same name."""
+    places: dict[str, list[str]] = {}
+    for path in modules(*ROOMS, "rollbook"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -71,7 +71,7 @@ def test_coverage_explains_a_loss(spans: list[Span], lived: Lifetime, cause: str
 
 ROOT = Path(__file__).parent.parent
 # Calls that end a span, or have it ended, and the assignments of a channel that is let go.
-ENDING = {"Action", "End", "end_coverage", "end", "_let_go", "_died"}
+ENDING = {"ChannelCommand", "CoverageEnd", "end_coverage", "end", "_end_coverage", "_let_go", "_socket_died"}
 
 
 def reasons_in(source: str) -> Iterator[ast.expr]:

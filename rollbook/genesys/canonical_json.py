@@ -109,7 +109,7 @@ def _scalar(value: Any) -> bytes:
 
 
 def mend_surrogates(json: bytes) -> bytes:
-    """The same JSON with each half of a surrogate pair that stands alone replaced by U+FFFD.
+    """The same JSON with each lone half of a surrogate pair replaced by U+FFFD.
 
     A text that was cut in the middle of an emoji is escaped so by some serializers. It is no Unicode: our decoder does
     not read it, and UTF-8 cannot hold it.

@@ -90,20 +90,6 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"{text!r} is too long") from None
 
 
-def format_duration(duration: timedelta) -> str:
-    """A duration (not negative) as ISO 8601, e.g. PT30M."""
-    hours, rest = divmod(duration.seconds, 3600)
-    minutes, seconds = divmod(rest, 60)
-    fraction = f".{duration.microseconds:06}".rstrip("0").rstrip(".")
-    clock = "".join(
-        f"{amount}{unit}"
-        for amount, unit in ((hours, "H"), (minutes, "M"), (f"{seconds}{fraction}", "S"))
-        if amount not in (0, "0")
-    )
-    days = f"{duration.days}D" if duration.days else ""
-    return f"P{days}{'T' if clock else ''}{clock}" if days or clock else "PT0S"
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
     """[start, end): two aware UTC moments, start before end."""

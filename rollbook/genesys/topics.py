@@ -77,12 +77,6 @@ def template_of(topic: str) -> str:
     return _UUID.sub("{id}", _LEADING_ID.sub(r"\1.{id}", topic, count=1))
 
 
-def entity_id(topic: str) -> str | None:
-    """The first id in a topic: of a queue, a user or a conversation."""
-    found = _UUID.search(topic)
-    return found[0] if found else None
-
-
 def conversation_id_of(topic: str) -> str | None:
     """The conversation that a topic names; None where it names a queue, a user or nothing."""
     found = _CONVERSATION.fullmatch(topic)

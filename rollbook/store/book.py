@@ -208,7 +208,7 @@ class Book(Captured, Ledger):
             return text
 
     def open_conversations(self, *, limit: int = 10_000) -> list[OpenConversation]:
-        """The conversations to ask for by id: still going on, or heard of since they were read."""
+        """The conversations to ask for by id: still going on, or with events since they were read."""
         return self.read(lambda db: conversations.open_conversations(db, limit))
 
     def set_aside(self, *, asked_before: str, now: str, limit: int = 200) -> list[OpenConversation]:
@@ -258,7 +258,7 @@ class Book(Captured, Ledger):
         return self.read(lambda db: conversations.reconciled_ids(db, to_text(interval.start), to_text(interval.end)))
 
     def mark_live_only(self, ids: Sequence[str], *, window_start: str, cause: str, at: str) -> Future[int]:
-        """File these as heard live and not listed by the platform; answers how many were new."""
+        """File these as received live and not listed by the platform; answers how many were new."""
         found = [gaps.Gap(conversation_id, window_start, GapKind.LIVE_ONLY, cause, at, None) for conversation_id in ids]
         return self._write(lambda db: gaps.add(db, found))
 

@@ -56,7 +56,7 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class NotificationChannel:
-    """A notification channel. Its id and address are as good as a password. expires: API text, or "" if not told.
+    """A notification channel. Its id and address are as good as a password. expires: API text, or "" if not given.
 
     token_lasts: seconds from its creation until the token that made it ends; None where that is not known.
     """
@@ -79,7 +79,7 @@ class TopicState:
 
 @dataclass(frozen=True, slots=True)
 class AvailableTopic:
-    """A topic template. transports: All, Websocket, EventBridge, ProcessAutomation; empty where not told."""
+    """A topic template. transports: All, Websocket, EventBridge, ProcessAutomation; empty where not given."""
 
     id: str
     transports: tuple[str, ...]
@@ -264,7 +264,7 @@ class Api:
         )
 
     async def data_availability(self) -> str | None:
-        """The jobs' watermark, as API text: what is older is in their data. None where it is not told."""
+        """The jobs' watermark, as API text: what is older is in their data. None where it is not given."""
         answer = await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/availability", parse=_availability, needs=DETAIL_VIEW
         )
@@ -329,10 +329,6 @@ class Api:
             body=[{"id": topic} for topic in topics],
         )
         return [_topic_state(state, channel.id) for state in answered or () if text(state.get("id"))]
-
-    async def remove_subscriptions(self, channel: NotificationChannel) -> None:
-        """Take every topic off a channel: the nearest to deleting one that the API has."""
-        await self._rest.call("DELETE", _SUBSCRIPTIONS, parse=_nothing, ids={"channelId": channel.id})
 
 
 # Reading answers. Each raises ValueError for a body that is broken, which makes the request worth repeating.

@@ -18,11 +18,11 @@ STRANGE: Final = 60.0
 UNDER_WAY: Final = 5.0
 # So far behind the truth a lower bound may be: a whole second, and the time that an answer was under way.
 WHOLE_SECONDS: Final = 2.0
-# Two strange ones say the same if they differ by no more than this.
+# Two strange times say the same if they differ by no more than this.
 ALIKE: Final = 5.0
 # No monotonic clock runs faster than right by more than this part of a second in each.
 DRIFT: Final = 0.0005
-# What `Age` may be: a cache's answer of longer ago is told by its Date alone.
+# What `Age` may be: an answer that lay in a cache for longer is known by its Date alone.
 _OLDEST: Final = 366 * 86_400
 
 

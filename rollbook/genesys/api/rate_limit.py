@@ -53,7 +53,7 @@ class Budget:
 
     share: float = 1.0
     allowed: int = ALLOWED
-    sent: int = 0  # in this minute, by the server's count where it told one
+    sent: int = 0  # in this minute, by the server's count where it gives a count
     begins_again: float | None = None
     guessed: bool = True  # that is our own guess; no answer of this minute has said
     in_flight: int = 0

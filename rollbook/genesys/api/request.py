@@ -141,7 +141,7 @@ class Rest:
 
     @property
     def clock_skew(self) -> float | None:
-        """By how many seconds our clock was ahead of the platform's when it was last told; None where it was not."""
+        """Seconds by which our clock was ahead of the platform's when an answer last showed it; None before that."""
         return self._platform_clock.skew
 
     def now(self) -> datetime:

@@ -1,7 +1,7 @@
 """Frames of the notification socket and EventBridge envelopes, read. Pure.
 
-One frame in; an `Observation` (an event, kept whole), a control message, or an `Unreadable` out. Never an exception,
-whatever the bytes. Who it came from and when are told by the caller. What an event says about a conversation is read in
+A frame in; a `Notification` (an event, kept whole), a control message, or an `Unreadable` out. Never an exception,
+whatever the bytes. The caller says who it came from and when. What an event says about a conversation is read in
 `rollbook/genesys/messages/live_facts.py`.
 """
 
@@ -40,7 +40,7 @@ class Notification(msgspec.Struct, frozen=True):
     """An event on a topic. Times are API text; `body` is the eventBody as it came.
 
     identity: 16 bytes, equal for the same content on the same topic. conversation_id, event_time, facts: None where the
-    event has none. What stands where an id should and cannot be one is none: the body keeps it, and nobody asks for it.
+    event has none. A value that cannot be an id is no id: the body keeps it, and nobody asks for it.
     """
 
     topic: str

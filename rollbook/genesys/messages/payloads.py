@@ -47,7 +47,7 @@ class _Piece(NamedTuple):
 
 
 def pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The objects of a stream in order, as they were spelled, and whatever stands between them and is no object."""
+    """The objects of a stream in order, as they were spelled, and whatever is between them and is no object."""
     return (piece.payload for piece in _pieces(chunks))
 
 
@@ -91,7 +91,7 @@ def _cut(data: bytes, begins: bool, before: bytes, *, more: bool) -> _Cutter:
 
 _BLANK: Final = b" \t\r\n"
 _QUOTE, _OPEN, _LIST, _CLOSE, _LINE = b'"{[}\n'
-# A line that begins so goes on with what stands in the line before.
+# A line that begins so goes on with the line before.
 _GOES_ON: Final = (b" ", b"\t", b"}", b"]")
 
 
@@ -136,7 +136,7 @@ class _Cutter:
     def take(self, end: int, *, begins: bool) -> None:
         """Cut here. Commas and brackets alone are an array's own; among other words they belong to these.
 
-        begins: whether another message begins behind it, or what stands there may belong to this one.
+        begins: whether another message begins behind it, or the bytes there may belong to this one.
         """
         raw = self._data[self.begun : end]
         if raw.strip(_BETWEEN):

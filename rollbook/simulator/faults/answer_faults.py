@@ -100,7 +100,7 @@ class SeenRequest:
             return None
 
     @property
-    def details_query(self) -> details_query.DetailsQuery | None:
+    def details_query(self) -> details_query.ParsedQuery | None:
         """The details query that it is, if it is one."""
         if self.name != f"POST {_LIST}/query":
             return None

@@ -35,7 +35,7 @@ class Plan(NamedTuple):
 
     sql: str
     take: Callable[[Mapping[str, Any]], Row]  # the values of the fields that have a column
-    times: tuple[int, ...]  # where in the values a time stands
+    times: tuple[int, ...]  # which of the values are times
 
 
 def _taker(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Row]:

@@ -1,6 +1,6 @@
 """Details into the book: what a read changes, decided here and written in one transaction with its gaps.
 
-`judge` is pure: what stands in the store and what was read in, what to do out. The rest is the SQL that does it.
+`judge` is pure: it takes what is stored and what was read, and answers what to do. The rest is the SQL that does it.
 Precedence is decided by how old a read is, never by the order in which writes arrive.
 """
 
@@ -40,7 +40,7 @@ class PageOutcome:
     classes: each conversation that this run had not seen before, judged against the store as the run found it.
     content: the conversations inserted or whose content changed; for each, whether it has ended and capture never
     heard that. drifted: of those, the ones whose details had been read before and had ended: rewritten later.
-    gaps: which conversations of the page capture had missed, or had not heard the end of.
+    gaps: which conversations of the page capture had missed, or had missed the end of.
     causes: how many of these gaps were filed, by cause. first_read: the starts of those whose details nobody
     had read before, and of those that had been gone: no answer that has proven a window has had them.
     """
@@ -158,7 +158,8 @@ _REPLACE: Final = (
     " r_factor = ?, provenance = ?, reconciled_at = ?, read_at = ?, look_again = ?, followed = NULL,"
     " details = ?, details_open = ? WHERE conversation_id = ?"
 )
-# The content is the same and the read is newer: an end that was only heard, before what it can show, is none.
+# The content is the same and the read is newer: an end that only an event told, before what the read can show, is no
+# end.
 _CONFIRM: Final = (
     "UPDATE conversations SET read_at = ?1, look_again = coalesce(last_heard > ?4, 0),"
     " conversation_end = coalesce(?2, CASE WHEN heard_end > ?4 THEN heard_end END),"
@@ -238,7 +239,7 @@ def write(
 
 
 class _Judged(NamedTuple):
-    """A row that was read, and what it does to what stands."""
+    """A row that was read, and what it does to what is stored."""
 
     conversation_id: str
     row: DetailRow
@@ -334,7 +335,7 @@ def _fill(
         )
     else:
         heard_later = stored.last_heard is not None and stored.last_heard > indexed_until
-        # An end that was heard after what the read can show is newer than the read; one from before, it has overruled.
+        # An event's end after what the read can show is newer than the read; an earlier one is overruled by the read.
         heard_end = stored.heard_end
         heard_end = heard_end if heard_end is not None and heard_end > indexed_until else None
         by_readings_alone = stored.provenance == Provenance.RECONCILED
@@ -445,9 +446,9 @@ def nobody_will_read(
 ) -> list[OpenConversation]:
     """Conversations that only capture knows, seen first before `first_seen`, and that no waiting window will bring.
 
-    They began before the beginning, or were heard of after their window had been proven. asked_before: since when they
-    were not asked for, and the same for those that were absent for days. now: what was asked for later, a clock that
-    ran ahead has noted.
+    They began before the configured beginning, or had their first event after their window had been proven.
+    asked_before: since when they were not asked for, and the same for those that were absent for days. now: what was
+    asked for later, a clock that ran ahead has noted.
     """
     often, seldom = asked_before
     at = from_text(now)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Gap(NamedTuple):
-    """kind: missing, changed (its end was not heard) or live_only (heard, and the platform does not list it)."""
+    """A conversation that capture missed or had wrong. cause: the reason in words; kind: a `GapKind`."""
 
     conversation_id: str
     window_start: str

@@ -2,7 +2,7 @@
 
 Pure. Snapshots return to earlier states byte for byte and bear no time of their own, so only facts that cannot be
 undone are taken from them: seen, started, joined, ended. Each is a minimum, a maximum or a union, which is why neither
-order nor repetition matters; and no time that another clock wrote enters one before it was held against the arrival of
+order nor repetition matters; and no time that another clock wrote enters one before it was compared with the arrival of
 its event, or one wrong clock would decide for ever.
 """
 
@@ -183,14 +183,14 @@ def merge(known: StoredPicture, facts: LiveFactsOf, lag: timedelta = timedelta(0
 
 
 def _beside_details(known: StoredPicture, heard_end: str | None, last_heard: str | None, shown: str) -> tuple[Any, ...]:
-    """Details stand: an event may add an end that the read cannot show, and ask for another look. Nothing else."""
+    """Add events to details that are stored: only an end that the read cannot show, and the wish for another look."""
     end = known.conversation_end
-    # An end that stands and is later than the read was itself heard: a later one replaces it, so that order does not
-    # matter. (What was read cannot have ended after it was read.)
+    # A stored end that is later than the read came from an event: a later event's end replaces it, so that order does
+    # not matter. (What was read cannot have ended after it was read.)
     if heard_end is not None and heard_end > shown and (end is None or end > (known.read_at or "")):
         end = greatest(end, heard_end)
     later = last_heard is not None and last_heard > shown
-    # Somebody speaks on it after all: it is neither stuck nor gone.
+    # Somebody speaks in the conversation after all: it is neither stuck nor gone.
     followed = None if later and last_heard != known.last_heard else known.followed
     provenance = Provenance.BOTH if known.provenance == Provenance.RECONCILED else known.provenance
     return (

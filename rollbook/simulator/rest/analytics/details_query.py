@@ -39,7 +39,7 @@ _TOO_FAR: Final = (
 )
 
 
-class DetailsQuery(NamedTuple):
+class ParsedQuery(NamedTuple):
     """A details query that is in order."""
 
     start: datetime
@@ -79,7 +79,7 @@ class Paging(NamedTuple):
 # Reading a query
 
 
-def parse(body: object) -> DetailsQuery:
+def parse(body: object) -> ParsedQuery:
     """Read a query's JSON. Raises Refusal (400)."""
     fields = known_fields(body, _KNOWN)
     start, end = interval(fields.get("interval"))
@@ -87,7 +87,7 @@ def parse(body: object) -> DetailsQuery:
     check_width(start, end, filtered=bool(wanted))
     size, number = _paging(fields.get("paging"))
     order, order_by = ordering(fields)
-    return DetailsQuery(
+    return ParsedQuery(
         start, end, wanted, order, order_by, size, number, _read_facets(fields.get("aggregations") or [])
     )
 
@@ -160,7 +160,7 @@ def _paging(value: object) -> tuple[int, int]:
 
 def select(
     conversations: ConversationSource,
-    query: DetailsQuery,
+    query: ParsedQuery,
     now: datetime,
     *,
     reading: str,
@@ -177,7 +177,7 @@ def select(
     return arrange(found, query.order, query.order_by, now)
 
 
-def _going_on(conversations: ConversationSource, query: DetailsQuery, now: datetime) -> Iterable[Conversation]:
+def _going_on(conversations: ConversationSource, query: ParsedQuery, now: datetime) -> Iterable[Conversation]:
     """Conversations that started earlier on the first day and, as far as is known, go on into the interval."""
     return (
         conversation
@@ -222,7 +222,7 @@ def _rank(conversation: Conversation, order_by: str, now: datetime) -> str:
 
 def answer(
     found: list[Conversation],
-    query: DetailsQuery,
+    query: ParsedQuery,
     now: datetime,
     *,
     jitter: Jitter,
@@ -247,7 +247,7 @@ def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _facets(found: list[Conversation], query: DetailsQuery, now: datetime) -> list[dict[str, Any]]:
+def _facets(found: list[Conversation], query: ParsedQuery, now: datetime) -> list[dict[str, Any]]:
     answered = []
     for facet in query.facets:
         counts: dict[str, int] = {}
