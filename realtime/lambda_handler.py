@@ -1,11 +1,10 @@
-"""The function on AWS: what it is called with goes into the book; a schedule goes to the reconciler.
+"""The function on AWS: its events go into the book; a schedule goes to the reconciler.
 
-On a file that is mounted, one writer is all there may be, so capture and reconciliation are one function, which tells
-its calls apart by their shape (`realtime/aws/lambda_events.py`). It is imported at every cold start, and so imports
-only what capture needs: no HTTP, no AWS library, no scheduler. What a call means is decided elsewhere; here is what
-it answers.
+A mounted file may have a single writer only, so capture and reconciliation are the same function, which recognises its
+calls by their shape (`realtime/aws/lambda_events.py`). It is imported at every cold start, and so imports only what
+capture needs: no HTTP, no AWS library, no scheduler. Its answers:
 
-    one event       {"events_new": 1, "events_repeated": 0, "dead_letters": 0}; raises if it cannot be stored now
+    an event        {"events_new": 1, "events_repeated": 0, "dead_letters": 0}; raises if it cannot be stored now
     SQS, Kinesis    {"batchItemFailures": [{"itemIdentifier": …}]}
     Firehose        {"records": [{"recordId", "result": "Ok" | "ProcessingFailed", "data"}]}
     a schedule      the reconciler's report
@@ -23,8 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from realtime.aws.lambda_events import Call, Context, Delivery, Item, ToReconcile, understand
-from realtime.storing.store_batch import Deposited, Heard, deposit
+from realtime.aws.lambda_events import Call, CallItem, Delivery, LambdaContext, ToReconcile, understand
+from realtime.storing.store_batch import BatchOutcome, Incoming, store_batch
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import parse_all
@@ -35,14 +34,14 @@ from rollbook.store.book import Book
 
 log = logging.getLogger(__name__)
 
-# What is left of the function's time for its answer. Without a context (a test) there is no hurry.
+# Seconds of the function's time that are kept for its answer. Without a context (a test) there is no hurry.
 _TO_ANSWER: Final = 2.0
 _NO_HURRY: Final = 60.0
 _CLOSING: Final = 1.0
 
 
-def handler(event: Call, context: Context | None = None) -> dict[str, Any]:
-    """One call. Answers as above; raises StoreError for a single event that cannot be stored now."""
+def handler(event: Call, context: LambdaContext | None = None) -> dict[str, Any]:
+    """Answer a call, as above; raises StoreError for a single event that cannot be stored now."""
     until = time.monotonic() + _seconds_left(context)
     call = understand(event)
     if isinstance(call, ToReconcile):
@@ -53,91 +52,92 @@ def handler(event: Call, context: Context | None = None) -> dict[str, Any]:
     return _answer(call, event, *_store(call, until))
 
 
-def _seconds_left(context: Context | None) -> float:
+def _seconds_left(context: LambdaContext | None) -> float:
     if context is None or not hasattr(context, "get_remaining_time_in_millis"):
         return _NO_HURRY
     return max(context.get_remaining_time_in_millis() / 1000 - _TO_ANSWER, 0.1)
 
 
-def _store(call: Delivery, until: float) -> tuple[Deposited, dict[int, str]]:
+def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
     """Store what came. Answers what became of it, and position of item → why it is not stored."""
     settings = load(env=os.environ, cwd=Path.cwd())
     at = to_text(datetime.now(UTC))
     source = "sqs" if call.shape == "sqs" else "eventbridge"
-    heard, owners = _read(call.items, source, at)
+    parsed, owners = _read(call.items, source, at)
     try:
         book = _shelf.book(settings, until)
         record = partial(book.record_call, source=source, topics=settings.sqs_topics, at=at)
-        told = deposit(record, heard, within=until - time.monotonic())
+        outcome = store_batch(record, parsed, within=until - time.monotonic())
     except StoreError as error:
-        told = Deposited(failed=dict.fromkeys(range(len(heard)), str(error)))
-    failed = {owners[position]: why for position, why in told.failed.items()}
+        outcome = BatchOutcome(failed=dict.fromkeys(range(len(parsed)), str(error)))
+    failed = {owners[position]: why for position, why in outcome.failed.items()}
     if failed:
         _shelf.put_away()
         log.error("%d of %d could not be stored: %s", len(failed), len(call.items), next(iter(failed.values())))
-    if told.dead_letters:
-        why = next((one.error for one in heard if isinstance(one, Unreadable)), "it cannot be stored")
-        log.warning("%d dead letters (table dead_letters); the first: %s", told.dead_letters, why)
-        cloudwatch.count(DeadLetters=told.dead_letters)
-    return told, failed
+    if outcome.dead_letters:
+        why = next((item.error for item in parsed if isinstance(item, Unreadable)), "it cannot be stored")
+        log.warning("%d dead letters (table dead_letters); the first: %s", outcome.dead_letters, why)
+        cloudwatch.count(DeadLetters=outcome.dead_letters)
+    return outcome, failed
 
 
-def _read(items: Sequence[Item], source: str, at: str) -> tuple[list[Heard], list[int]]:
-    """What the items hold, and which item each part of it is of."""
-    heard: list[Heard] = []
+def _read(items: Sequence[CallItem], source: str, at: str) -> tuple[list[Incoming], list[int]]:
+    """Read the items; answers their events, and for each event the position of its item."""
+    parsed: list[Incoming] = []
     owners: list[int] = []
     for position, item in enumerate(items):
         found = parse_all(item.payload, source=source, received_at=at, once=item.name or "")
-        heard += found
+        parsed += found
         owners += [position] * len(found)
-    return heard, owners
+    return parsed, owners
 
 
-def _answer(call: Delivery, event: Any, told: Deposited, failed: Mapping[int, str]) -> dict[str, Any]:
-    """What the caller is told, in the words of its kind."""
+def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[int, str]) -> dict[str, Any]:
+    """Answer to the caller, in the form that its kind expects."""
     if call.shape == "firehose":
         return {
             "records": [
-                _looked_through(*one, failed) for one in enumerate(zip(call.items, event["records"], strict=True))
+                _looked_through(*numbered, failed)
+                for numbered in enumerate(zip(call.items, event["records"], strict=True))
             ]
         }
     names = [call.items[position].name for position in sorted(failed)]
     if None in names:
-        # An event alone, or a message without an id: its failure cannot be told by a name, so all is to come again.
+        # A single event, or a message without an id: no name to report its failure, so the whole call must come again.
         raise StoreError(next(iter(failed.values())))
     if call.shape == "event":
-        return {"events_new": told.new, "events_repeated": told.repeated, "dead_letters": told.dead_letters}
+        return {"events_new": outcome.new, "events_repeated": outcome.repeated, "dead_letters": outcome.dead_letters}
     return {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
 
 
-def _looked_through(position: int, one: tuple[Item, Any], failed: Mapping[int, str]) -> dict[str, Any]:
+def _looked_through(position: int, pair: tuple[CallItem, Any], failed: Mapping[int, str]) -> dict[str, Any]:
     """A Firehose's record, handed on as it was."""
-    item, record = one
+    item, record = pair
     data = record.get("data") if isinstance(record, Mapping) else None
     return {"recordId": item.name, "result": "ProcessingFailed" if position in failed else "Ok", "data": data}
 
 
 class _Shelf:
-    """Keeps the book open from one call to the next."""
+    """Keeps the book open from call to call."""
 
     def __init__(self) -> None:
         self._book: Book | None = None
         self._file: tuple[int, int] | None = None
 
     def book(self, settings: Settings, until: float) -> Book:
-        """The book, opened if it is not, or if its file is another one by now. Raises StoreError."""
+        """The book, opened if it is not open, or if its file is another by now. Raises StoreError."""
         path = settings.store_path
         if self._book is not None and (self._book.path != path or self._file != _identity(path)):
             self.put_away()
         if self._book is None:
-            # Somebody who keeps the file locked must not keep us until the function is ended.
+            # A program that keeps the file locked must not make this call wait until AWS ends the function.
             busy = max((until - time.monotonic()) / 3, 0.1)
             self._book = Book.open(path, command="lambda", width=settings.width, journal=settings.journal, busy=busy)
             self._file = _identity(path)
         return self._book
 
     def put_away(self) -> None:
-        """Close the book; a write that waits for somebody's lock goes on waiting behind us, and keeps nobody here."""
+        """Close the book. A write that waits for another program's lock goes on waiting in a thread of its own."""
         book, self._book = self._book, None
         if book is not None:
             closing = threading.Thread(target=book.close, daemon=True)

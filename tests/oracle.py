@@ -29,7 +29,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.organisation.late_changes import night
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.rest.analytics import details_query
@@ -97,9 +97,9 @@ class _Then(NamedTuple):
     """The conversations that there were before some of them were deleted."""
 
     now: World
-    deleted: list[Life]
+    deleted: list[Conversation]
 
-    def between(self, start: datetime, end: datetime) -> list[Life]:
+    def between(self, start: datetime, end: datetime) -> list[Conversation]:
         """What starts in [start, end), ascending by start."""
         lives = [*self.now.between(start, end), *(one for one in self.deleted if start <= one.start < end)]
         return sorted(lives, key=lambda one: one.start)
@@ -128,7 +128,7 @@ class Oracle:
         self._proofs: dict[tuple[str, str], list[_Proof]] = defaultdict(list)
         self._last: dict[tuple[str, str], tuple[str | None, str | None]] = {}
         self._born: dict[str, datetime] = {}
-        self._removed: list[tuple[datetime, Life]] = []
+        self._removed: list[tuple[datetime, Conversation]] = []
         self._heard: dict[str, datetime] = {}
         self._parsed: dict[str, tuple[str, Any]] = {}
         self._rows_of: list[tuple[Shown, dict[str, Any]]] = []
@@ -140,7 +140,7 @@ class Oracle:
         world, now = self.simulator.world, self.simulator.now
         add, forget = world.add, world.forget
 
-        def added(life: Life) -> None:
+        def added(life: Conversation) -> None:
             self._born[life.id] = now()
             add(life)
 
@@ -217,20 +217,20 @@ class Oracle:
                 continue
             self._judge_one(row, life, proof, since, stored.get(life.id.lower()), step)
 
-    def _known(self, life: Life) -> datetime:
+    def _known(self, life: Conversation) -> datetime:
         return max(life.known_from, self._born.get(life.id, life.known_from))
 
-    def _reprocessed(self, life: Life, now: datetime) -> datetime:
+    def _reprocessed(self, life: Conversation, now: datetime) -> datetime:
         """When the night came that rewrote it, if it has."""
         at = night(life.final) if life.final < now else now + SECONDS
         if self.settle_after < timedelta(days=4) or at > now or at > life.end + _REPROCESSED:
             return life.start
-        return at if any(when == at for when, _ in life.told.revisions) else life.start
+        return at if any(when == at for when, _ in life.history.revisions) else life.start
 
     def _judge_one(
         self,
         row: _Row,
-        life: Life,
+        life: Conversation,
         proof: _Proof,
         since: datetime,
         known: tuple[str | None, str | None] | None,
@@ -274,7 +274,7 @@ class Oracle:
             elif life.start > now - self.stuck_after:
                 self._file(row, life, step, "going on", None, f"its details have no end, followed {followed}")
 
-    def _file(self, row: _Row, life: Life, step: int, kind: str, excuse: str | None, *text: str) -> None:
+    def _file(self, row: _Row, life: Conversation, step: int, kind: str, excuse: str | None, *text: str) -> None:
         key = row.start, row.end, row.verdict, row.read_at or ""
         if excuse is not None:
             if (*key, life.id, excuse) not in self._excused:
@@ -287,27 +287,27 @@ class Oracle:
 
     # Content
 
-    def _record(self, life: Life, text: str) -> Any:
+    def _record(self, life: Conversation, text: str) -> Any:
         known = self._parsed.get(life.id)
         if known is None or known[0] != text:
             known = self._parsed[life.id] = text, _plain(text)
         return known[1]
 
-    def _is_true(self, life: Life, text: str, record: Any, since: datetime, now: datetime) -> bool:
+    def _is_true(self, life: Conversation, text: str, record: Any, since: datetime, now: datetime) -> bool:
         """Whether the organisation knew it so at some moment of [since, now]."""
         if text.encode() in (life.encoded(since), life.encoded(now)):
             return True
         return any(_same(record, life.view(at)) for at in self._stages(life, since, now))
 
     @staticmethod
-    def _stages(life: Life, since: datetime, now: datetime) -> list[datetime]:
+    def _stages(life: Conversation, since: datetime, now: datetime) -> list[datetime]:
         """A moment of each state that it had in [since, now]."""
-        times = sorted({at for at, _ in life._events()} | {at for at, _ in life.told.revisions})
+        times = sorted({at for at, _ in life._events()} | {at for at, _ in life.history.revisions})
         return [since, *times[bisect_left(times, since) : bisect_left(times, now)], now]
 
     # Excuses
 
-    def _excuse_missing(self, row: _Row, life: Life, proof: _Proof, *, heard: bool) -> str | None:
+    def _excuse_missing(self, row: _Row, life: Conversation, proof: _Proof, *, heard: bool) -> str | None:
         if self._ever_shown(life.id):
             return None
         every = [one for one in self.shown if one.way == "query" and self._covers(one, life)]
@@ -340,11 +340,11 @@ class Oracle:
         ]
         return "unlisted" if by_id else None
 
-    def _covers(self, one: Shown, life: Life) -> bool:
+    def _covers(self, one: Shown, life: Conversation) -> bool:
         start, end = details_query.interval(one.asked["interval"])
         return start <= life.start < end and self._known(life) <= one.at
 
-    def _admits(self, one: Shown, life: Life) -> bool:
+    def _admits(self, one: Shown, life: Conversation) -> bool:
         """Whether the total of an answer counts the conversation: it is all of what there was."""
         then = _Then(self.simulator.world, [other for at, other in self._removed if at > one.at])
         honest = details_query.select(
@@ -366,7 +366,7 @@ class Oracle:
     def _slid(self, of_proof: list[Shown]) -> bool:
         first, last = min(one.at for one in of_proof), max(one.at for one in of_proof)
         acts = [kind for at, kind in self.moved if first <= at <= last]
-        entered = any(first < self._known(life) <= last for life in self.simulator.world.lives)
+        entered = any(first < self._known(life) <= last for life in self.simulator.world.conversations)
         left = any(kind in ("hide", "forget", "shift") for kind in acts)
         return "shift" in acts or (left and (entered or "unhide" in acts))
 
@@ -381,7 +381,7 @@ class Oracle:
             self._rows_of.append((one, {str(row.get("conversationId")).lower(): row for row in listed}))
         return self._rows_of
 
-    def _excuse_content(self, life: Life, record: Any, proof: _Proof) -> str | None:
+    def _excuse_content(self, life: Conversation, record: Any, proof: _Proof) -> str | None:
         if life.id in self.odd:
             return "odd bytes"
         for one, found in self._rows():
@@ -401,7 +401,7 @@ class Oracle:
                 return "odd bytes"
         return None
 
-    def _excuse_gone(self, life: Life) -> str | None:
+    def _excuse_gone(self, life: Conversation) -> str | None:
         denials = [
             one.at
             for one, found in self._rows()
@@ -411,7 +411,7 @@ class Oracle:
         return "denied by id" if apart else None
 
 
-def _sees(eyes: frozenset[str] | None, life: Life) -> bool:
+def _sees(eyes: frozenset[str] | None, life: Conversation) -> bool:
     return eyes is None or not eyes.isdisjoint(life.record["divisionIds"])
 
 

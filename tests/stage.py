@@ -18,7 +18,7 @@ from aiohttp import WSMsgType, web
 
 from realtime.storing.inbox import Inbox
 from realtime.websocket.channel_states import Timings
-from realtime.websocket.supervisor import Subscriber
+from realtime.websocket.supervisor import Supervisor
 from rollbook.genesys.api.client import Entity, NotificationChannel, TopicState
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret, Settings
@@ -234,10 +234,10 @@ class Stage:
 
 
 class Capture:
-    """A subscriber at work on a stage, and its store."""
+    """A supervisor at work on a stage, and its store."""
 
-    def __init__(self, stage: Stage, book: Book, subscriber: Subscriber) -> None:
-        self.stage, self.book, self.subscriber = stage, book, subscriber
+    def __init__(self, stage: Stage, book: Book, supervisor: Supervisor) -> None:
+        self.stage, self.book, self.supervisor = stage, book, supervisor
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the store says."""
@@ -265,7 +265,7 @@ async def capture(
     """Listen to the stage, and stop cleanly afterwards."""
     book = await asyncio.to_thread(Book.open, path / "rollbook.db")
     settings = Settings(follow_details=follow_details)
-    subscriber = Subscriber(
+    supervisor = Supervisor(
         stage,  # type: ignore[arg-type]
         book,
         settings,
@@ -276,13 +276,13 @@ async def capture(
         inbox=inbox,
     )
     stop = asyncio.Event()
-    running = asyncio.create_task(subscriber.run(stop))
+    running = asyncio.create_task(supervisor.run(stop))
     try:
-        ready = asyncio.create_task(subscriber.listening.wait())
+        ready = asyncio.create_task(supervisor.listening.wait())
         await asyncio.wait({running, ready}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
-        yield Capture(stage, book, subscriber)
+        yield Capture(stage, book, supervisor)
         stop.set()
         async with asyncio.timeout(10):
             await running

@@ -15,7 +15,7 @@ import pytest
 from liar import ERROR_BODIES, LyingSimulator
 
 from realtime.storing.inbox import Inbox
-from realtime.websocket.supervisor import Subscriber
+from realtime.websocket.supervisor import Supervisor
 from rollbook.genesys.api.client import Api, Entity
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program.settings import Settings, load
@@ -46,7 +46,7 @@ def test_from_something_to_nothing_needs_a_second_look(empty: tuple[int, ...]) -
     async def work() -> None:
         platform = Forgetful(7, queues=40)
         platform.empty = empty
-        subscriber = Subscriber(
+        supervisor = Supervisor(
             platform,  # type: ignore[arg-type]
             platform.ledger,  # type: ignore[arg-type]
             Settings(),
@@ -57,7 +57,7 @@ def test_from_something_to_nothing_needs_a_second_look(empty: tuple[int, ...]) -
             draw=random.Random(1),
         )
         stop = asyncio.Event()
-        running = asyncio.create_task(subscriber.run(stop))
+        running = asyncio.create_task(supervisor.run(stop))
         await asyncio.sleep(5)
         emitting = asyncio.create_task(platform.emit(2))
         await asyncio.sleep(2400)

@@ -33,7 +33,7 @@ def moving(seed: int, *, until: int) -> Callable[[Simulator, int], None]:
         if queries > until:
             simulator.hidden.clear()
             return
-        lives = simulator.world.lives
+        lives = simulator.world.conversations
         for _ in range(draw.randrange(4)):
             if simulator.hidden and draw.random() < 0.6:
                 simulator.hidden.discard(draw.choice(sorted(simulator.hidden)))
@@ -68,7 +68,7 @@ async def test_five_thousand_moving_conversations_end_exact(reading: str, tmp_pa
         simulator.clock.advance(timedelta(hours=2))
         draw = random.Random(2)
         simulator.world.grow(simulator.now())
-        simulator.hidden.update(life.id for life in draw.sample(simulator.world.lives, 40))
+        simulator.hidden.update(life.id for life in draw.sample(simulator.world.conversations, 40))
         window = Interval(START, START + timedelta(hours=2))
         simulator.clock.advance(timedelta(minutes=30))
         with Book.open(path, now=simulator.now) as book:

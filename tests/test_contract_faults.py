@@ -70,7 +70,7 @@ def organisation() -> Simulator:
     """An hour of conversations, each known at once, some hours later."""
     other = Simulator(seed=3, start=START, rate=0, per_hour=60)
     other.world.grow(START + timedelta(hours=1))
-    records = [life.record for life in other.world.lives if "conversationEnd" in life.record]
+    records = [life.record for life in other.world.conversations if "conversationEnd" in life.record]
     made = Simulator(seed=3, start=START, rate=0, per_hour=0, records=records)
     made.clock.advance(timedelta(hours=200))
     return made
@@ -89,7 +89,7 @@ def ledger(organisation: Simulator) -> Iterator[sqlite3.Connection]:
         db.execute("INSERT INTO windows VALUES (?, ?, ?, ?)", window)
         read = text(START + timedelta(hours=2))
         db.execute("INSERT INTO window_runs VALUES (1, ?, ?, ?, ?, ?, '[1, 2, 3]')", (*window, read))
-        for life in organisation.world.lives:
+        for life in organisation.world.conversations:
             record = json.dumps(life.view(organisation.now()))
             db.execute("INSERT INTO conversations VALUES (?, ?)", (life.id, record))
         yield db
@@ -98,7 +98,7 @@ def ledger(organisation: Simulator) -> Iterator[sqlite3.Connection]:
 def test_a_true_claim_stands(ledger: sqlite3.Connection, organisation: Simulator) -> None:
     """What is stored as it is, or was at some moment after the window, is no false claim."""
     assert unfriendly.false_claims(ledger, organisation, given=[]) == []
-    late = next(one for one in organisation.world.lives if one.stage(START + timedelta(hours=1)) >= 0)
+    late = next(one for one in organisation.world.conversations if one.stage(START + timedelta(hours=1)) >= 0)
     between = late.final - timedelta(milliseconds=1)
     ledger.execute(
         "UPDATE conversations SET details = ? WHERE conversation_id = ?", (json.dumps(late.view(between)), late.id)
@@ -109,7 +109,7 @@ def test_a_true_claim_stands(ledger: sqlite3.Connection, organisation: Simulator
 def test_a_false_claim_falls(ledger: sqlite3.Connection, organisation: Simulator) -> None:
     """One that is missing, one that never was so, one without its end: each is told, and none of it if it `failed`."""
     missing, never, endless = [
-        life.id for life in organisation.world.lives if life.end < START + timedelta(minutes=50)
+        life.id for life in organisation.world.conversations if life.end < START + timedelta(minutes=50)
     ][:3]
     ledger.execute("DELETE FROM conversations WHERE conversation_id = ?", (missing,))
     ledger.execute("UPDATE conversations SET details = '{}' WHERE conversation_id = ?", (never,))
@@ -127,7 +127,7 @@ def test_what_nobody_could_know_is_excused_and_nothing_else(
     ledger: sqlite3.Connection, organisation: Simulator
 ) -> None:
     """Missing because a part of the index was away: excused if no event had told of it before the window was read."""
-    gone = organisation.world.lives[3].id
+    gone = organisation.world.conversations[3].id
     ledger.execute("DELETE FROM conversations WHERE conversation_id = ?", (gone,))
     away = [Behaviour(1.0, 1.0, {"kind": "shard"})]
     assert unfriendly.false_claims(ledger, organisation, given=[])

@@ -24,7 +24,7 @@ from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.simulator.faults.script import Fault
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 from rollbook.store.book import Book
 from whole import assert_rows_are
 
@@ -83,7 +83,7 @@ class Month:
         simulator = self.simulator
         now = simulator.now()
         simulator.world.grow(now)
-        lives = simulator.world.lives
+        lives = simulator.world.conversations
         for life in lives[self.seen :]:
             for at in {life.changes[0], life.changes[len(life.changes) // 2], life.changes[-1]}:
                 heapq.heappush(self.coming, (at, life.id))
@@ -122,7 +122,7 @@ class Month:
     def drop(self, days: Interval) -> None:
         """Let the organisation forget how it had written what started then: it writes it again when it is asked."""
         for life in self.simulator.world.between(days.start, days.end):
-            life._told = None
+            life._history = None
             life._forget()
 
     def forget(self, number: int) -> None:
@@ -163,7 +163,7 @@ async def test_a_month_ends_settled_and_true(tmp_path: Path) -> None:
         per_hour=CONVERSATIONS / DAYS / 24,
         rate_limit=10_000_000,
         faults=trouble,
-        job_rules=Rules(seconds=0.0),
+        job_rules=JobRules(seconds=0.0),
     )
     async with simulator:
         settings = load(

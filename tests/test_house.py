@@ -11,6 +11,9 @@ ROOT = Path(__file__).parent.parent
 # From the ground up. `rollbook` alone is the umbrella command: the files directly below rollbook/.
 FLOORS = ["rollbook/genesys", "rollbook/store", "reconcile", "realtime", "rollbook"]
 ROOMS = [*FLOORS[:-1], "rollbook/simulator"]
+# Names that say nothing of what they stand for: a time, a flag, a count, a list, an element.
+BANNED_NAMES = {"told", "held", "heard", "standing", "one"}
+QUESTION_WORDS = {"what", "whether", "how", "one"}
 # Third-party packages that have one door each, and the modules that are it.
 DOORS = {
     "httpx": {"rollbook/genesys/api/http.py"},
@@ -48,7 +51,9 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.relative_to(ROOT)}:{node.lineno}: a relative import hides from these tests"
+            assert node.module
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
     return found
 
@@ -59,6 +64,49 @@ def belongs(module: str, room: str) -> bool:
     if room == "rollbook":
         return module.startswith(("rollbook.commands", "rollbook.__main__"))
     return f"{module}.".startswith(f"{name}.")
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Every module of the tree, and the modules of the tree that it imports, for type checkers too."""
+    paths = {dotted(path): path for path in modules(*ROOMS, "rollbook")}
+    graph = {}
+    for name, path in paths.items():
+        found = {part if part in paths else part.rpartition(".")[0] for part in imports(path)}
+        graph[name] = (found & paths.keys()) - {name}
+    return graph
+
+
+def dotted(path: Path) -> str:
+    """The name under which a file is imported."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def find_circle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next, and the last the first; an empty list where there is no circle."""
+    left = {name: set(found) for name, found in graph.items()}
+    while ends := {name for name, found in left.items() if not found}:
+        left = {name: found - ends for name, found in left.items() if name not in ends}
+    path: list[str] = []
+    at = min(left, default="")
+    while at and at not in path:
+        path.append(at)
+        at = min(left[at])
+    return path[path.index(at) :] if at else []
+
+
+def test_a_circle_of_imports_is_found() -> None:
+    """A circle is found behind modules that are in none; a graph without a circle has none."""
+    graph = {"top": {"left", "ground"}, "left": {"right"}, "right": {"left", "ground"}, "ground": set[str]()}
+    assert find_circle(graph) == ["left", "right"]
+    assert find_circle({**graph, "right": {"ground"}}) == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """The imports of the whole tree have an order, the simulator and imports for type checkers included."""
+    graph = import_graph()
+    assert len(graph) > 150
+    assert sum(len(found) for found in graph.values()) > 500
+    assert not find_circle(graph), " -> ".join(find_circle(graph))
 
 
 @pytest.mark.parametrize("room", FLOORS)
@@ -80,6 +128,22 @@ def test_the_rooms_of_reconcile_import_downwards_only() -> None:
             above = floors if path.parent.name == "reconcile" else floors[place + 1 :]
             wrong = {module for module in imports(path) if any(belongs(module, other) for other in above)}
             assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+# The rooms of live capture, from the ground up; those of a floor do not know each other.
+REALTIME_FLOORS = [["figures", "clocks"], ["storing"], ["aws", "websocket"], ["daemon"], ["commands"]]
+
+
+def test_rooms_of_realtime_import_downwards_only() -> None:
+    """A room of live capture imports itself and the floors below it: what a socket hears does not depend on the daemon."""
+    floor_of = {room: number for number, rooms in enumerate(REALTIME_FLOORS) for room in rooms}
+    for path in modules("realtime"):
+        room = path.relative_to(ROOT / "realtime").parts[0].removesuffix(".py")
+        for module in imports(path):
+            package, _, rest = module.partition(".")
+            other = rest.partition(".")[0]
+            if package == "realtime" and room in floor_of and other != room:
+                assert floor_of.get(other, 0) < floor_of[room], f"{path.relative_to(ROOT)} imports {module}"
 
 
 def test_the_simulator_shares_nothing_with_the_product() -> None:
@@ -128,3 +192,89 @@ def test_the_readmes_test_command_is_what_ci_runs() -> None:
     command = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest -q"
     assert command in (ROOT / "README.md").read_text()
     assert command in (ROOT / ".ci" / "run").read_text()
+
+
+def names(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every name that code gives or uses for a variable, parameter, attribute or function, with its line."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.keyword(arg=str(name)):
+                yield name, node.lineno
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name, node.lineno
+            case ast.alias(name=name, asname=given):
+                yield given or name, node.lineno
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                yield name, node.lineno
+            case ast.MatchMapping(rest=str(name)):
+                yield name, node.lineno
+
+
+def banned_names(room: str) -> list[str]:
+    """Places in a room where a banned name stands, alone or behind underscores."""
+    return [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in modules(room)
+        for name, line in names(ast.parse(path.read_text()))
+        if name.strip("_") in BANNED_NAMES
+    ]
+
+
+def docstrings(tree: ast.AST) -> Iterator[str]:
+    """Every docstring of a module, its classes and its functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text:
+                yield text
+
+
+def begins_with_a_question(text: str) -> bool:
+    """Say whether the first word of a docstring is what, whether, how or one."""
+    word = re.match(r"\W*(\w+)", text)
+    return word is not None and word[1].lower() in QUESTION_WORDS
+
+
+def questions(*rooms: str) -> tuple[int, int]:
+    """Count the docstrings of rooms that begin with a question word, and all of them."""
+    found = [
+        begins_with_a_question(text) for path in modules(*rooms) for text in docstrings(ast.parse(path.read_text()))
+    ]
+    return sum(found), len(found)
+
+
+def test_every_place_of_a_name_is_looked_at() -> None:
+    """A banned name is found as a variable, parameter, attribute, function, keyword, import, and in a pattern."""
+    code = """
+from m import x as told
+def held(heard, *standing): return [one for one in heard if one.told]
+async def one(): call(held=1)
+try: pass
+except E as told: pass
+match x:
+    case [one, *held]: pass
+    case {"a": heard, **standing}: pass
+"""
+    found = sorted(name for name, _ in names(ast.parse(code)) if name in BANNED_NAMES)
+    assert found == sorted(
+        "told held heard standing one one heard one told one held told one held heard standing".split()
+    )
+
+
+def test_a_docstring_that_begins_with_a_question_is_counted() -> None:
+    """The first word counts, whatever its case and the marks around it; other words do not."""
+    assert all(begins_with_a_question(text) for text in ("What it is.", "`One` of them.", "how", "Whether.\n\nMore."))
+    assert not any(begins_with_a_question(text) for text in ("Oneness.", "The one that", "Say whether.", ""))
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "rollbook"])
+def test_no_name_is_one_that_says_nothing(room: str) -> None:
+    """No variable, parameter, attribute or function is called told, held, heard, standing or one."""
+    assert not banned_names(room)
+
+
+def test_docstrings_begin_with_a_noun_or_a_verb() -> None:
+    """Fewer than three in a hundred docstrings begin with what, whether, how or one."""
+    count, total = questions(*ROOMS, "rollbook")
+    assert total > 400
+    assert count < 0.03 * total, f"{count} of {total}"

@@ -10,10 +10,10 @@ from datetime import timedelta
 
 import pytest
 
-from realtime.daemon.clocks import Awake
+from realtime.clocks import Awake
 from realtime.storing.inbox import CROWD, Inbox
-from realtime.websocket.channel_life import Do, Event, Signal
-from realtime.websocket.supervisor import Subscriber
+from realtime.websocket.channel_states import ChannelEvent, CommandKind, EventKind
+from realtime.websocket.supervisor import Supervisor
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
 from tests import virtual
@@ -39,46 +39,46 @@ def test_what_lay_unread_proves_no_later_moment_until_a_ping_is_answered() -> No
     """Events and the answer to an older ping do not; a ping is asked for at once, and its answer does."""
     line, connect = listening()
     serial = connect.serial
-    line.asks(serial, at(15))
-    line.proved(serial, START + 20)
-    line.unread(serial, START + 21, at(27))
-    line.proved(serial, START + 27)
+    line.ping_sent(serial, at(15))
+    line.proof_came(serial, START + 20)
+    line.frames_lay_unread(serial, START + 21, at(27))
+    line.proof_came(serial, START + 27)
     channel = line.channel(serial)
     assert channel is not None
-    assert channel.proven_wall == START + 21
-    line.heard(serial, at(27))
+    assert channel.last_proof_at == START + 21
+    line.frame_came(serial, at(27))
     assert line.due() <= 27
-    assert does(line.tick(at(27))) == [Do.PING]
-    line.asks(serial, at(27))
-    line.answered(serial, at(27.1))
-    assert channel.proven_wall == START + 21, "that was the answer to the ping before"
+    assert does(line.tick(at(27))) == [CommandKind.PING]
+    line.ping_sent(serial, at(27))
+    line.pong_came(serial, at(27.1))
+    assert channel.last_proof_at == START + 21, "that was the answer to the ping before"
     assert line.sure_until == START + 21
-    line.answered(serial, at(27.2))
-    assert (channel.proven_wall, line.sure_until) == (START + 27.2, math.inf)
-    line.heard(serial, at(27.2))
+    line.pong_came(serial, at(27.2))
+    assert (channel.last_proof_at, line.sure_until) == (START + 27.2, math.inf)
+    line.frame_came(serial, at(27.2))
     assert line.due() > 40, "asked no more often than ever"
 
 
 def test_an_answer_to_a_ping_between_two_pauses_proves_its_moment() -> None:
     """Of a socket that is read now and then it is known that it was there when the answered ping was sent."""
     line, connect = listening()
-    line.unread(connect.serial, START + 20, at(20))
-    line.asks(connect.serial, at(21))
-    line.unread(connect.serial, START + 22, at(22))
-    line.answered(connect.serial, at(23))
+    line.frames_lay_unread(connect.serial, START + 20, at(20))
+    line.ping_sent(connect.serial, at(21))
+    line.frames_lay_unread(connect.serial, START + 22, at(22))
+    line.pong_came(connect.serial, at(23))
     assert line.sure_until == START + 21
-    (unhear, _) = line.apply(Signal(Event.LOST, connect.serial), at(24))
+    (unhear, _) = line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(24))
     assert unhear.at == START + 21
 
 
 def test_pings_that_nobody_answers_do_not_hold_the_next_answer_back() -> None:
     """An answer that never comes is not waited for: after ten seconds the next one belongs to a later ping."""
     line, connect = listening()
-    line.asks(connect.serial, at(15))
-    line.unread(connect.serial, START + 20, at(21))
-    line.asks(connect.serial, at(21))
-    line.asks(connect.serial, at(36))
-    line.answered(connect.serial, at(36.1))
+    line.ping_sent(connect.serial, at(15))
+    line.frames_lay_unread(connect.serial, START + 20, at(21))
+    line.ping_sent(connect.serial, at(21))
+    line.ping_sent(connect.serial, at(36))
+    line.pong_came(connect.serial, at(36.1))
     assert line.sure_until == math.inf
 
 
@@ -86,33 +86,33 @@ def test_pings_that_nobody_answers_do_not_hold_the_next_answer_back() -> None:
 def test_a_word_of_the_platforms_that_lay_unread_is_no_later_proof(way: str) -> None:
     """That a channel goes, or that another socket took its place, is said at some moment of the time in between."""
     line, connect = listening()
-    line.heard(connect.serial, at(20))
-    line.proved(connect.serial, START + 20)
+    line.frame_came(connect.serial, at(20))
+    line.proof_came(connect.serial, START + 20)
     if way == "evicted":
-        line.unread(connect.serial, START + 20.5, at(26))
-        (unhear, *_) = line.apply(Signal(Event.EVICTED, connect.serial, clean=True), at(26))
+        line.frames_lay_unread(connect.serial, START + 20.5, at(26))
+        (unhear, *_) = line.apply(ChannelEvent(EventKind.EVICTED, connect.serial, is_clean=True), at(26))
     else:
-        (step,) = line.apply(Signal(Event.CLOSING, connect.serial), at(20, free=0))
+        (step,) = line.apply(ChannelEvent(EventKind.CLOSING, connect.serial), at(20, free=0))
         if way == "left":
-            line.apply(Signal(Event.CONNECTED, step.serial, step.ticket), at(20.2))
-        line.unread(connect.serial, START + 20.5, at(26))
-        (unhear, *_) = line.apply(Signal(Event.LOST, connect.serial, clean=True), at(26))
-    assert (unhear.do, unhear.at) == (Do.UNHEAR, START + 20.5)
+            line.apply(ChannelEvent(EventKind.CONNECTED, step.serial, step.ticket), at(20.2))
+        line.frames_lay_unread(connect.serial, START + 20.5, at(26))
+        (unhear, *_) = line.apply(ChannelEvent(EventKind.LOST, connect.serial, is_clean=True), at(26))
+    assert (unhear.kind, unhear.at) == (CommandKind.END_COVERAGE, START + 20.5)
 
 
 def test_a_new_socket_is_not_in_doubt() -> None:
     """What lay unread on the socket before says nothing of the one that took its place."""
     line, connect = listening()
-    line.unread(connect.serial, START + 20, at(26))
-    line.apply(Signal(Event.LOST, connect.serial), at(26))
+    line.frames_lay_unread(connect.serial, START + 20, at(26))
+    line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(26))
     (again,) = line.tick(at(line.due()))
-    line.apply(Signal(Event.CONNECTED, again.serial, again.ticket), at(28))
+    line.apply(ChannelEvent(EventKind.CONNECTED, again.serial, again.ticket), at(28))
     assert line.sure_until == math.inf
 
 
 async def listens(platform: Platform, seconds: float, happens: Callable[[], None], inbox: Inbox | None = None) -> None:
     """Live capture on a virtual clock; after ten seconds something happens, and it goes on for so many."""
-    subscriber = Subscriber(
+    supervisor = Supervisor(
         platform,  # type: ignore[arg-type]
         platform.ledger,  # type: ignore[arg-type]
         Settings(),
@@ -122,7 +122,7 @@ async def listens(platform: Platform, seconds: float, happens: Callable[[], None
         draw=random.Random(1),
     )
     stop = asyncio.Event()
-    running = asyncio.create_task(subscriber.run(stop))
+    running = asyncio.create_task(supervisor.run(stop))
     await asyncio.sleep(10)
     happens()
     await asyncio.sleep(seconds)

@@ -34,7 +34,7 @@ async def test_what_is_sent_is_stored_once(tmp_path: Path) -> None:
         again = json.loads(snapshot(7))
         again["metadata"]["CorrelationId"] = "another"
         await stage.send(json.dumps(again))
-        await running.until(lambda: running.subscriber.intake.stored.events_repeated == 1)
+        await running.until(lambda: running.supervisor.frame_store.stored.events_repeated == 1)
         assert running.events() == 50
         found = running.rows("SELECT conversation_id FROM conversations ORDER BY 1")
         assert [row[0] for row in found] == [conversation(number) for number in range(50)]
@@ -69,7 +69,7 @@ async def test_socket_closing_loses_nothing(tmp_path: Path) -> None:
                 await stage.send(snapshot(sent))
                 sent += 1
                 await asyncio.sleep(0)
-                while running.subscriber.inbox.frames > 5_000:  # a flood that fills the queue is another test
+                while running.supervisor.inbox.frames > 5_000:  # a flood that fills the queue is another test
                     await asyncio.sleep(0)
 
         await stage.send(CLOSING)
@@ -96,7 +96,7 @@ async def test_a_message_about_the_channel_may_be_long(tmp_path: Path, message: 
 
 async def test_a_channel_that_was_gone_before_it_was_replaced_is_a_hole(tmp_path: Path) -> None:
     """A socket may outlast its channel: asked a last time, it does not answer, and is claimed until its last event."""
-    quick = Timings(first_step=0.02, part_within=0.2)
+    quick = Timings(first_step=0.02, confirm_within=0.2)
     async with Stage() as stage, capture(stage, tmp_path, timings=quick) as running:
         await stage.send(snapshot(1))
         await running.until(lambda: running.events() == 1)
@@ -110,10 +110,10 @@ async def test_a_channel_that_was_gone_before_it_was_replaced_is_a_hole(tmp_path
 @pytest.mark.parametrize(("answers", "reason"), [(True, "stopped"), (False, "channel lost")])
 async def test_a_stop_asks_whether_the_channel_was_there(tmp_path: Path, answers: bool, reason: str) -> None:
     """What is stopped is claimed until its channel's last answer, and is waited for only for as long as that may take."""
-    quick = Timings(first_step=0.02, part_within=0.2)
+    quick = Timings(first_step=0.02, confirm_within=0.2)
     async with Stage() as stage:
         async with capture(stage, tmp_path, timings=quick) as running:
-            asked = running.subscriber.now()
+            asked = running.supervisor.now()
             stage.answer_pings = answers
         with sqlite3.connect(tmp_path / "rollbook.db") as db:
             ((began, ended, why),) = db.execute("SELECT started_at, ended_at, end_reason FROM coverage")
@@ -164,7 +164,7 @@ async def test_a_server_that_hangs_up_is_not_stormed(tmp_path: Path) -> None:
         stage.hang_up = True
         stage.drop()
         await running.until(lambda: stage.handshakes >= 4)
-        assert running.subscriber.figures().lines[0].losses <= 4
+        assert running.supervisor.figures().lines[0].losses <= 4
 
 
 async def test_refused_handshakes_cost_no_channel(tmp_path: Path) -> None:
@@ -185,13 +185,13 @@ async def test_a_channel_that_may_be_gone_is_not_counted_among_those_that_are_th
     async with Stage() as stage:
         stage.others = 19
         async with capture(stage, tmp_path) as running:
-            assert (running.subscriber.others, running.subscriber.free) == (19, 0)
+            assert (running.supervisor.others, running.supervisor.free) == (19, 0)
             stage.refuse_handshake = 503
             stage.topics.clear()
             stage.drop()
             await running.until(lambda: stage.handshakes >= 2)
-            await running.subscriber._count_channels()
-            assert (running.subscriber.others, running.subscriber.free) == (19, 0)
+            await running.supervisor._count_channels()
+            assert (running.supervisor.others, running.supervisor.free) == (19, 0)
             stage.refuse_handshake = None
 
 
@@ -201,11 +201,11 @@ async def test_what_an_earlier_run_left_is_no_reason_to_warn(tmp_path: Path, cap
         with caplog.at_level(logging.WARNING):
             for run in range(3):
                 async with capture(stage, tmp_path) as running:
-                    assert (len(stage.topics), running.subscriber.others) == (run + 1, 0)
+                    assert (len(stage.topics), running.supervisor.others) == (run + 1, 0)
             assert caplog.messages == []
             stage.others = 4
             async with capture(stage, tmp_path) as running:
-                assert running.subscriber.others == 4
+                assert running.supervisor.others == 4
     assert [one.partition(" of the ")[0] for one in caplog.messages] == ["4"]
     assert "give rollbook an OAuth client of its own" in caplog.text
 
@@ -261,10 +261,10 @@ async def test_following_goes_on_after_an_error_that_nobody_foresaw(
     async with Stage(queues=1) as stage, capture(stage, tmp_path, rediscover=0.05) as running:
         with monkeypatch.context() as patch:
             patch.setattr(stage, "queues", broken)
-            await running.until(lambda: "KeyError" in (running.subscriber.figures().discovery_failing or ""))
+            await running.until(lambda: "KeyError" in (running.supervisor.figures().discovery_failing or ""))
         stage.queue_ids = QUEUES[:2]
         await running.until(lambda: len(stage.heard_by_all()) == 2)
-        await running.until(lambda: running.subscriber.figures().discovery_failing is None)
+        await running.until(lambda: running.supervisor.figures().discovery_failing is None)
     assert "Traceback" in caplog.text
 
 
@@ -279,7 +279,7 @@ async def test_a_full_channel_takes_a_queue_in_anothers_place(
         stage.lose_unsubscribes = lost
         stage.queue_ids = [*stage.queue_ids[1:], QUEUES[2_000]]
         await running.until(lambda: stage.heard_by_all() == {topic(number) for number in (*range(1, 1_000), 2_000)})
-        await running.until(lambda: not running.subscriber.figures().refused)
+        await running.until(lambda: not running.supervisor.figures().refused_topics)
         assert [count for name, count in stage.requests if name == "subscribe"] == [1_000, *[1] * (1 + lost)]
 
 
@@ -287,9 +287,9 @@ async def test_a_full_channel_takes_a_queue_in_anothers_place(
 async def test_new_settings_and_a_stop_in_one_breath(tmp_path: Path, turns: int) -> None:
     """A stop that comes so many turns of the loop after other settings is not lost."""
     async with Stage() as stage, capture(stage, tmp_path) as running:
-        looking = asyncio.create_task(running.subscriber._keep_discovering())
+        looking = asyncio.create_task(running.supervisor._keep_discovering())
         await asyncio.sleep(0.01)
-        running.subscriber.use(Settings())
+        running.supervisor.use(Settings())
         for _ in range(turns):
             await asyncio.sleep(0)
         looking.cancel()
@@ -316,13 +316,13 @@ async def test_details_of_live_conversations_are_followed(tmp_path: Path) -> Non
         (said,) = [said for said in stage.said if said["message"] == "subscribe"]
         assert len(said["topics"]) == 2
         assert all(conversation(1) in one and len(one) <= 200 for one in said["topics"])
-        assert running.subscriber.followed == 1
+        assert running.supervisor.followed == 1
         await stage.send(snapshot(2))  # from before its end
         await stage.send(snapshot(3))
-        await running.until(lambda: running.subscriber.followed == 2)
+        await running.until(lambda: running.supervisor.followed == 2)
         back = {"id": "p2", "purpose": "customer", "connectedTime": "2026-08-03T14:06:00.000Z"}
         await stage.send(snapshot(2, participants=[back]))
-        await running.until(lambda: running.subscriber.followed == 3)
+        await running.until(lambda: running.supervisor.followed == 3)
 
 
 @pytest.mark.parametrize(("others", "lines"), [(18, 2), (19, 1)])
@@ -331,10 +331,10 @@ async def test_details_take_no_line_from_queues(tmp_path: Path, others: int, lin
     async with Stage() as stage:
         stage.others = others
         async with capture(stage, tmp_path, follow_details=True) as running:
-            assert (len(stage.sockets), running.subscriber.unplaced) == (lines, ())
-            assert len(running.subscriber.figures().lines) == lines
+            assert (len(stage.sockets), running.supervisor.unplaced) == (lines, ())
+            assert len(running.supervisor.figures().lines) == lines
             await stage.send(snapshot(1))
-            await running.until(lambda: running.subscriber.followed == 1)
+            await running.until(lambda: running.supervisor.followed == 1)
 
 
 WRAPUP = "v2.detail.events.conversation.{id}.wrapup"
@@ -352,7 +352,7 @@ async def test_a_detail_event_that_is_refused_costs_no_other(
             stage.poison = {WRAPUP.replace("{id}", conversation(number)) for number in range(200)}
 
         async def followed(count: int) -> list[str]:
-            await running.until(lambda: running.subscriber.followed == count)
+            await running.until(lambda: running.supervisor.followed == count)
             await running.until(lambda: len({one.split(".")[4].partition("?")[0] for one in details()}) == count)
             return details()
 
@@ -373,12 +373,12 @@ async def test_a_detail_event_that_is_refused_costs_no_other(
         assert (len(stage.requests), stage.refused_lists) == (requests, lists)
         await running.until(lambda: running.book.rejected_topics())
         assert [one["topic"] for one in running.book.rejected_topics()] == [WRAPUP]
-        assert running.subscriber.figures().refused == 1
+        assert running.supervisor.figures().refused_topics == 1
         assert caplog.text.count("refused: v2.") == 1
         await stage.send(CLOSING)
         await running.until(lambda: len(stage.sockets) == 2 and len(stage.topics) == 4)
         await running.until(lambda: len(details()) >= 160)
-        assert running.subscriber.figures().refused == 1
+        assert running.supervisor.figures().refused_topics == 1
 
 
 async def test_a_full_queue_is_a_hole_with_its_cause(tmp_path: Path) -> None:
@@ -389,8 +389,8 @@ async def test_a_full_queue_is_a_hole_with_its_cause(tmp_path: Path) -> None:
         try:
             for number in range(3_000):
                 await stage.send(snapshot(number))
-            await running.until(lambda: running.subscriber.inbox.dropped > 0)
-            assert running.subscriber.inbox.frames <= 100
+            await running.until(lambda: running.supervisor.inbox.dropped > 0)
+            assert running.supervisor.inbox.frames <= 100
         finally:
             blocker.execute("ROLLBACK")
             blocker.close()
@@ -399,7 +399,7 @@ async def test_a_full_queue_is_a_hole_with_its_cause(tmp_path: Path) -> None:
         await running.until(
             lambda: running.rows(f"SELECT 1 FROM events WHERE conversation_id = '{conversation(5_000)}'")
         )
-        assert running.events() + running.subscriber.inbox.dropped == 3_001
+        assert running.events() + running.supervisor.inbox.dropped == 3_001
         assert stage.handshakes == 1
 
 
@@ -423,7 +423,7 @@ async def test_what_could_not_be_stored_in_time_is_told(
                 running.book._write(lambda _db: free.wait(10))
                 for number in range(sent):
                     await stage.send(snapshot(number))
-                intake, inbox = running.subscriber.intake, running.subscriber.inbox
+                intake, inbox = running.supervisor.frame_store, running.supervisor.inbox
                 await running.until(lambda: inbox.frames + intake.in_flight == sent)
     (line,) = (record.getMessage() for record in caplog.records if "in time" in record.getMessage())
     assert line.startswith(told)

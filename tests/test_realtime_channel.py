@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.websocket.channel_life import TABLE, Action, Do, Event, Line, Moment, Phase, Signal, Timings
+from realtime.websocket.channel_life import TABLE, LineChannels
+from realtime.websocket.channel_states import (
+    ChannelCommand,
+    ChannelEvent,
+    CommandKind,
+    EventKind,
+    Moment,
+    Phase,
+    Timings,
+)
 
 DAY = 86_400.0
 START = 1_790_000_000.0
@@ -23,50 +32,50 @@ def at(seconds: float, *, free: int = 20, draw: float = 0.5) -> Moment:
     return Moment(seconds, START + seconds, draw, free)
 
 
-def listening(*, free: int = 20) -> tuple[Line, Action]:
+def listening(*, free: int = 20) -> tuple[LineChannels, ChannelCommand]:
     """A line that hears since second 0, and the action that connected it."""
-    line = Line()
+    line = LineChannels()
     (create,) = line.start(at(0, free=free))
     (subscribe,) = line.apply(
-        Signal(Event.CREATED, create.serial, create.ticket, expires=START + DAY), at(0, free=free)
+        ChannelEvent(EventKind.CREATED, create.serial, create.ticket, expires_at=START + DAY), at(0, free=free)
     )
-    (connect,) = line.apply(Signal(Event.SUBSCRIBED, subscribe.serial, subscribe.ticket), at(0))
-    (hear,) = line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(0))
-    assert hear.do is Do.HEAR
+    (connect,) = line.apply(ChannelEvent(EventKind.SUBSCRIBED, subscribe.serial, subscribe.ticket), at(0))
+    (hear,) = line.apply(ChannelEvent(EventKind.CONNECTED, connect.serial, connect.ticket), at(0))
+    assert hear.kind is CommandKind.BEGIN_COVERAGE
     return line, connect
 
 
-def does(actions: list[Action]) -> list[Do]:
-    return [action.do for action in actions]
+def does(actions: list[ChannelCommand]) -> list[CommandKind]:
+    return [action.kind for action in actions]
 
 
 def test_every_phase_knows_time_and_stop() -> None:
     """Every phase but the last can be left by time alone, and by a stop unless it is the way out itself."""
     for phase in set(Phase) - {Phase.DONE}:
-        assert Event.TICK in TABLE[phase]
-        assert phase is Phase.LEAVING or Event.STOP in TABLE[phase]
+        assert EventKind.TICK in TABLE[phase]
+        assert phase is Phase.LEAVING or EventKind.STOP in TABLE[phase]
 
 
 def test_lost_socket_returns_to_its_channel_within_a_second() -> None:
     """A socket that dies after a while of listening is replaced on the same channel, in less than a second."""
     line, connect = listening()
-    line.heard(connect.serial, at(100))
-    line.proved(connect.serial, START + 100)
-    actions = line.apply(Signal(Event.LOST, connect.serial), at(100.5))
-    assert does(actions) == [Do.UNHEAR, Do.CLOSE]
+    line.frame_came(connect.serial, at(100))
+    line.proof_came(connect.serial, START + 100)
+    actions = line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(100.5))
+    assert does(actions) == [CommandKind.END_COVERAGE, CommandKind.CLOSE]
     assert (actions[0].at, actions[0].reason) == (START + 100, "disconnected")
     assert line.due() < 101.5
     (again,) = line.tick(at(line.due()))
-    assert (again.do, again.serial) == (Do.CONNECT, connect.serial)
+    assert (again.kind, again.serial) == (CommandKind.CONNECT, connect.serial)
 
 
 @pytest.mark.parametrize("clean", [False, True])
 def test_a_lost_socket_was_heard_until_its_last_proof(clean: bool) -> None:
     """Heartbeats, and even a close frame, come from a socket whose channel has gone before."""
     line, connect = listening()
-    line.proved(connect.serial, START + 80)
-    line.heard(connect.serial, at(90))
-    actions = line.apply(Signal(Event.LOST, connect.serial, clean=clean), at(100))
+    line.proof_came(connect.serial, START + 80)
+    line.frame_came(connect.serial, at(90))
+    actions = line.apply(ChannelEvent(EventKind.LOST, connect.serial, is_clean=clean), at(100))
     assert (actions[0].at, actions[0].reason) == (START + 80, "disconnected")
 
 
@@ -74,43 +83,46 @@ def test_a_lost_socket_was_heard_until_its_last_proof(clean: bool) -> None:
 def test_no_span_ends_in_the_future(way: str) -> None:
     """A clock that is set back by an hour: what was proven before it does not end the span after now."""
     line, connect = listening()
-    line.heard(connect.serial, at(99))
-    line.proved(connect.serial, START + 99)
+    line.frame_came(connect.serial, at(99))
+    line.proof_came(connect.serial, START + 99)
     back = Moment(100, START - 3_500)
     if way == "let go":
         line.stop(back)
-    event = {"lost": Event.LOST, "evicted": Event.EVICTED, "let go": Event.REFUSED}.get(way)
+    event = {"lost": EventKind.LOST, "evicted": EventKind.EVICTED, "let go": EventKind.REFUSED}.get(way)
     if event is None:
         (unhear, _) = line.tick(Moment(170, back.wall))
     else:
-        (unhear, _) = line.apply(Signal(event, connect.serial), back)
-    assert (unhear.do, unhear.at) == (Do.UNHEAR, back.wall)
+        (unhear, _) = line.apply(ChannelEvent(event, connect.serial), back)
+    assert (unhear.kind, unhear.at) == (CommandKind.END_COVERAGE, back.wall)
 
 
 def test_the_newest_proof_counts_whatever_the_clock_said_before() -> None:
     """After a clock has been set back, a span still ends at the last proof."""
     line, connect = listening()
-    line.proved(connect.serial, START + 99)
-    line.proved(connect.serial, START - 3_495)
-    (unhear, _) = line.apply(Signal(Event.LOST, connect.serial), Moment(110, START - 3_490))
+    line.proof_came(connect.serial, START + 99)
+    line.proof_came(connect.serial, START - 3_495)
+    (unhear, _) = line.apply(ChannelEvent(EventKind.LOST, connect.serial), Moment(110, START - 3_490))
     assert unhear.at == START - 3_495
 
 
 def test_socket_closing_makes_before_it_breaks() -> None:
     """A new channel hears before the old one is let go, and only then does the old span end."""
     line, old = listening()
-    (create,) = line.apply(Signal(Event.CLOSING, old.serial), at(100))
-    assert create.do is Do.CREATE
-    assert line.listening
-    (subscribe,) = line.apply(Signal(Event.CREATED, create.serial, create.ticket), at(100.1))
-    (connect,) = line.apply(Signal(Event.SUBSCRIBED, create.serial, subscribe.ticket), at(100.2))
-    actions = line.apply(Signal(Event.CONNECTED, create.serial, connect.ticket), at(100.3))
-    assert [(one.do, one.serial) for one in actions] == [(Do.HEAR, create.serial), (Do.PART, old.serial)]
-    line.proved(old.serial, START + 100.4)
-    actions = line.apply(Signal(Event.ANSWERED, old.serial, actions[1].ticket), at(100.5))
-    assert [(one.do, one.serial, one.reason) for one in actions] == [
-        (Do.UNHEAR, old.serial, "rolled over"),
-        (Do.CLOSE, old.serial, ""),
+    (create,) = line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(100))
+    assert create.kind is CommandKind.CREATE
+    assert line.is_listening
+    (subscribe,) = line.apply(ChannelEvent(EventKind.CREATED, create.serial, create.ticket), at(100.1))
+    (connect,) = line.apply(ChannelEvent(EventKind.SUBSCRIBED, create.serial, subscribe.ticket), at(100.2))
+    actions = line.apply(ChannelEvent(EventKind.CONNECTED, create.serial, connect.ticket), at(100.3))
+    assert [(one.kind, one.serial) for one in actions] == [
+        (CommandKind.BEGIN_COVERAGE, create.serial),
+        (CommandKind.CONFIRM_BEFORE_CLOSING, old.serial),
+    ]
+    line.proof_came(old.serial, START + 100.4)
+    actions = line.apply(ChannelEvent(EventKind.ANSWERED, old.serial, actions[1].ticket), at(100.5))
+    assert [(one.kind, one.serial, one.reason) for one in actions] == [
+        (CommandKind.END_COVERAGE, old.serial, "rolled over"),
+        (CommandKind.CLOSE, old.serial, ""),
     ]
     assert actions[0].at == START + 100.4
 
@@ -118,68 +130,73 @@ def test_socket_closing_makes_before_it_breaks() -> None:
 @pytest.mark.parametrize(
     ("event", "clean", "kicked", "reason", "until"),
     [
-        (Event.ANSWERED, False, False, "rolled over", 80),
-        (Event.REFUSED, False, False, "channel lost", 80),
-        (Event.EVICTED, True, False, "channel lost", 80),
-        (Event.TICK, False, False, "channel lost", 80),
-        (Event.LOST, True, False, "rolled over", 80),
-        (Event.LOST, False, True, "rolled over", 80),
-        (Event.LOST, True, True, "rolled over", 103),  # the close frame for it shows that its channel was there
+        (EventKind.ANSWERED, False, False, "rolled over", 80),
+        (EventKind.REFUSED, False, False, "channel lost", 80),
+        (EventKind.EVICTED, True, False, "channel lost", 80),
+        (EventKind.TICK, False, False, "channel lost", 80),
+        (EventKind.LOST, True, False, "rolled over", 80),
+        (EventKind.LOST, False, True, "rolled over", 80),
+        (EventKind.LOST, True, True, "rolled over", 103),  # the close frame for it shows that its channel was there
     ],
 )
 def test_one_that_leaves_was_heard_until_its_last_proof(
-    event: Event, clean: bool, kicked: bool, reason: str, until: float
+    event: EventKind, clean: bool, kicked: bool, reason: str, until: float
 ) -> None:
     """A channel that was gone before another took over was not heard until then, whatever its socket did."""
     line, old = listening()
-    line.proved(old.serial, START + 80)
-    line.heard(old.serial, at(99))
-    (step,) = line.apply(Signal(Event.CLOSING, old.serial), at(100, free=0 if kicked else 1))
-    while step.do is not Do.CONNECT:
-        answer = Event.CREATED if step.do is Do.CREATE else Event.SUBSCRIBED
-        (step,) = line.apply(Signal(answer, step.serial, step.ticket), at(100))
-    _, part = line.apply(Signal(Event.CONNECTED, step.serial, step.ticket), at(101))
-    assert part.do is Do.PART
+    line.proof_came(old.serial, START + 80)
+    line.frame_came(old.serial, at(99))
+    (step,) = line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(100, free=0 if kicked else 1))
+    while step.kind is not CommandKind.CONNECT:
+        answer = EventKind.CREATED if step.kind is CommandKind.CREATE else EventKind.SUBSCRIBED
+        (step,) = line.apply(ChannelEvent(answer, step.serial, step.ticket), at(100))
+    _, part = line.apply(ChannelEvent(EventKind.CONNECTED, step.serial, step.ticket), at(101))
+    assert part.kind is CommandKind.CONFIRM_BEFORE_CLOSING
     assert line.due() == 103
     assert line.tick(at(102)) == []
-    actions = line.apply(Signal(event, old.serial, part.ticket if event is Event.ANSWERED else 0, clean=clean), at(103))
-    assert [(one.do, one.serial) for one in actions] == [(Do.UNHEAR, old.serial), (Do.CLOSE, old.serial)]
+    actions = line.apply(
+        ChannelEvent(event, old.serial, part.ticket if event is EventKind.ANSWERED else 0, is_clean=clean), at(103)
+    )
+    assert [(one.kind, one.serial) for one in actions] == [
+        (CommandKind.END_COVERAGE, old.serial),
+        (CommandKind.CLOSE, old.serial),
+    ]
     assert (actions[0].reason, actions[0].at) == (reason, START + until)
     assert line.channel(old.serial) is None
-    assert line.listening
+    assert line.is_listening
 
 
 def test_a_stop_asks_a_last_time() -> None:
     """What is stopped was heard until it answered, and waits two seconds for that, not more."""
     line, connect = listening()
-    line.proved(connect.serial, START + 95)
+    line.proof_came(connect.serial, START + 95)
     (part,) = line.stop(at(100))
-    assert part.do is Do.PART
+    assert part.kind is CommandKind.CONFIRM_BEFORE_CLOSING
     assert line.stop(at(100.5)) == []
-    line.proved(connect.serial, START + 100.2)
-    unhear, close = line.apply(Signal(Event.ANSWERED, connect.serial, part.ticket), at(100.2))
-    assert (unhear.do, unhear.at, unhear.reason) == (Do.UNHEAR, START + 100.2, "stopped")
-    assert close.do is Do.CLOSE
+    line.proof_came(connect.serial, START + 100.2)
+    unhear, close = line.apply(ChannelEvent(EventKind.ANSWERED, connect.serial, part.ticket), at(100.2))
+    assert (unhear.kind, unhear.at, unhear.reason) == (CommandKind.END_COVERAGE, START + 100.2, "stopped")
+    assert close.kind is CommandKind.CLOSE
     assert line.due() == math.inf
 
 
 def test_closing_said_twice_makes_one_successor() -> None:
     """A second announcement changes nothing."""
     line, old = listening()
-    line.apply(Signal(Event.CLOSING, old.serial), at(100))
-    assert line.apply(Signal(Event.CLOSING, old.serial), at(101)) == []
+    line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(100))
+    assert line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(101)) == []
 
 
 def test_without_a_free_channel_the_second_socket_takes_the_same_channel() -> None:
     """With all channels in use, a socket that will close is replaced on its own channel; the kick is no failure."""
     line, old = listening()
-    (connect,) = line.apply(Signal(Event.CLOSING, old.serial), at(100, free=0))
-    assert (connect.do, connect.like) == (Do.CONNECT, old.serial)
-    line.heard(old.serial, at(100))
-    kicked = line.apply(Signal(Event.LOST, old.serial, clean=True), at(100.1, free=0))
-    assert (kicked[0].do, kicked[0].reason, kicked[0].at) == (Do.UNHEAR, "rolled over", START + 100.1)
-    heard = line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(100.2, free=0))
-    assert does(heard) == [Do.HEAR]
+    (connect,) = line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(100, free=0))
+    assert (connect.kind, connect.same_channel_as) == (CommandKind.CONNECT, old.serial)
+    line.frame_came(old.serial, at(100))
+    kicked = line.apply(ChannelEvent(EventKind.LOST, old.serial, is_clean=True), at(100.1, free=0))
+    assert (kicked[0].kind, kicked[0].reason, kicked[0].at) == (CommandKind.END_COVERAGE, "rolled over", START + 100.1)
+    heard = line.apply(ChannelEvent(EventKind.CONNECTED, connect.serial, connect.ticket), at(100.2, free=0))
+    assert does(heard) == [CommandKind.BEGIN_COVERAGE]
     assert line.current is not None
     assert line.current.failures == 0
 
@@ -188,14 +205,14 @@ def test_without_a_free_channel_the_second_socket_takes_the_same_channel() -> No
 def test_a_socket_that_is_lost_while_its_second_one_waits_returns_to_the_channel(clean: bool) -> None:
     """Sent on at once with all channels in use, and lost before the step is over: the channel is kept, no other made."""
     line, old = listening()
-    line.proved(old.serial, START + 4)
-    line.heard(old.serial, at(5))
-    assert line.apply(Signal(Event.CLOSING, old.serial), at(5, free=0)) == []
-    actions = line.apply(Signal(Event.LOST, old.serial, clean=clean), at(5.1, free=0))
-    assert (actions[0].do, actions[0].reason, actions[0].at) == (Do.UNHEAR, "disconnected", START + 4)
+    line.proof_came(old.serial, START + 4)
+    line.frame_came(old.serial, at(5))
+    assert line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(5, free=0)) == []
+    actions = line.apply(ChannelEvent(EventKind.LOST, old.serial, is_clean=clean), at(5.1, free=0))
+    assert (actions[0].kind, actions[0].reason, actions[0].at) == (CommandKind.END_COVERAGE, "disconnected", START + 4)
     assert line.channel(old.serial) is not None
     (again,) = line.tick(at(line.due(), free=0))
-    assert (again.do, again.serial, again.like) == (Do.CONNECT, old.serial, None)
+    assert (again.kind, again.serial, again.same_channel_as) == (CommandKind.CONNECT, old.serial, None)
 
 
 @pytest.mark.parametrize("free", [0, 3])
@@ -203,14 +220,14 @@ def test_renewal_comes_long_before_the_end(free: int) -> None:
     """After half its life a channel is rolled over, or, with none free, subscribed again."""
     line, connect = listening()
     for second in range(0, int(DAY / 2), 30):
-        line.heard(connect.serial, at(second))
-        assert set(does(line.tick(at(second, free=free)))) <= {Do.PING}
-    line.heard(connect.serial, at(DAY / 2))
-    (action,) = (one for one in line.tick(at(DAY / 2, free=free)) if one.do is not Do.PING)
-    assert action.do is (Do.CREATE if free else Do.RENEW)
+        line.frame_came(connect.serial, at(second))
+        assert set(does(line.tick(at(second, free=free)))) <= {CommandKind.PING}
+    line.frame_came(connect.serial, at(DAY / 2))
+    (action,) = (one for one in line.tick(at(DAY / 2, free=free)) if one.kind is not CommandKind.PING)
+    assert action.kind is (CommandKind.CREATE if free else CommandKind.RENEW)
     if not free:
-        line.apply(Signal(Event.RENEWED, action.serial, action.ticket), at(DAY / 2 + 1))
-        line.heard(connect.serial, at(DAY / 2 + 2))
+        line.apply(ChannelEvent(EventKind.RENEWED, action.serial, action.ticket), at(DAY / 2 + 1))
+        line.frame_came(connect.serial, at(DAY / 2 + 2))
         assert line.tick(at(DAY / 2 + 2, free=0)) == []
 
 
@@ -219,38 +236,38 @@ def test_renewal_that_fails_is_tried_again_in_time() -> None:
     line, connect = listening()
     tries = 0
     for second in range(0, int(DAY), 30):
-        line.heard(connect.serial, at(second))
+        line.frame_came(connect.serial, at(second))
         for action in line.tick(at(second, free=0)):
-            if action.do is Do.PING:
+            if action.kind is CommandKind.PING:
                 continue
-            assert action.do is Do.RENEW
+            assert action.kind is CommandKind.RENEW
             tries += 1
-            line.apply(Signal(Event.REFUSED, action.serial, action.ticket), at(second))
+            line.apply(ChannelEvent(EventKind.REFUSED, action.serial, action.ticket), at(second))
     assert 10 < tries < 200
 
 
 def test_silence_is_death() -> None:
     """A ping every fifteen seconds, and no answer within ten ends the span at the last sign of life."""
     line, connect = listening()
-    line.heard(connect.serial, at(10))
-    line.proved(connect.serial, START + 10)
+    line.frame_came(connect.serial, at(10))
+    line.proof_came(connect.serial, START + 10)
     assert line.tick(at(14)) == []
-    assert does(line.tick(at(15))) == [Do.PING]
+    assert does(line.tick(at(15))) == [CommandKind.PING]
     assert line.tick(at(24)) == []
     actions = line.tick(at(25))
-    assert does(actions) == [Do.UNHEAR, Do.CLOSE]
+    assert does(actions) == [CommandKind.END_COVERAGE, CommandKind.CLOSE]
     assert actions[0].at == START + 10
 
 
 def test_beats_alone_do_not_keep_a_socket() -> None:
     """A ping behind which nothing but a heartbeat comes is no answer: the next one ends it, at the last proof."""
     line, connect = listening()
-    line.proved(connect.serial, START + 7)
+    line.proof_came(connect.serial, START + 7)
     ends = []
     for second in range(1, 60):
         if second % 30 == 20:
-            line.heard(connect.serial, at(second))
-        ends += [one for one in line.tick(at(second)) if one.do is Do.UNHEAR]
+            line.frame_came(connect.serial, at(second))
+        ends += [one for one in line.tick(at(second)) if one.kind is CommandKind.END_COVERAGE]
     assert [one.at for one in ends] == [START + 7]
 
 
@@ -258,64 +275,69 @@ def test_pongs_alone_do_not_keep_a_socket() -> None:
     """Two missed heartbeats are death even while pings are answered."""
     line, connect = listening()
     for second in range(15, 64, 15):
-        assert does(line.tick(at(second))) == [Do.PING]
-        line.heard(connect.serial, at(second + 1), told=False)
+        assert does(line.tick(at(second))) == [CommandKind.PING]
+        line.frame_came(connect.serial, at(second + 1), is_unprompted=False)
     assert line.tick(at(64)) == []
-    assert Do.UNHEAR in does(line.tick(at(65)))
+    assert CommandKind.END_COVERAGE in does(line.tick(at(65)))
 
 
 def test_evicted_channel_is_replaced() -> None:
     """A channel that the platform took away is replaced by a new one, and the hole has its reason."""
     line, connect = listening()
-    line.heard(connect.serial, at(99))
-    actions = line.apply(Signal(Event.EVICTED, connect.serial, clean=True), at(100))
+    line.frame_came(connect.serial, at(99))
+    actions = line.apply(ChannelEvent(EventKind.EVICTED, connect.serial, is_clean=True), at(100))
     assert actions[0].at == START + 100
-    assert [(one.do, one.reason) for one in actions] == [(Do.UNHEAR, "channel lost"), (Do.CLOSE, "")]
+    assert [(one.kind, one.reason) for one in actions] == [
+        (CommandKind.END_COVERAGE, "channel lost"),
+        (CommandKind.CLOSE, ""),
+    ]
     (create,) = line.tick(at(line.due()))
-    assert create.do is Do.CREATE
+    assert create.kind is CommandKind.CREATE
     assert create.serial != connect.serial
 
 
 def test_a_channel_that_is_gone_under_a_beating_socket_was_heard_until_its_last_proof() -> None:
     """Heartbeats go on, and only a ping finds out: the span ends at the last event or answer, not now."""
     line, connect = listening()
-    line.proved(connect.serial, START + 70)
-    line.heard(connect.serial, at(99))
-    actions = line.apply(Signal(Event.EVICTED, connect.serial), at(100))
+    line.proof_came(connect.serial, START + 70)
+    line.frame_came(connect.serial, at(99))
+    actions = line.apply(ChannelEvent(EventKind.EVICTED, connect.serial), at(100))
     assert (actions[0].at, actions[0].reason) == (START + 70, "channel lost")
 
 
 def test_late_answers_are_ignored() -> None:
     """An answer to a step that was given up does not move the channel."""
-    line = Line()
+    line = LineChannels()
     (create,) = line.start(at(0))
     line.tick(at(90))
-    assert line.apply(Signal(Event.CREATED, create.serial, create.ticket), at(90.1)) == []
+    assert line.apply(ChannelEvent(EventKind.CREATED, create.serial, create.ticket), at(90.1)) == []
 
 
 def test_a_step_that_goes_on_is_not_overdue() -> None:
     """Each answer gives the next one its time, when a list is told and when it is renewed."""
-    line = Line()
+    line = LineChannels()
     (create,) = line.start(at(0))
-    (subscribe,) = line.apply(Signal(Event.CREATED, create.serial, create.ticket, expires=START + DAY), at(0))
-    assert line.apply(Signal(Event.GOES_ON, create.serial), at(80)) == []
+    (subscribe,) = line.apply(
+        ChannelEvent(EventKind.CREATED, create.serial, create.ticket, expires_at=START + DAY), at(0)
+    )
+    assert line.apply(ChannelEvent(EventKind.GOES_ON, create.serial), at(80)) == []
     assert line.due() == 170
-    (connect,) = line.apply(Signal(Event.SUBSCRIBED, subscribe.serial, subscribe.ticket), at(169))
-    line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(169))
-    line.heard(connect.serial, at(DAY / 2))
-    assert Do.RENEW in does(line.tick(at(DAY / 2, free=0)))
-    line.apply(Signal(Event.GOES_ON, connect.serial), at(DAY / 2 + 80))
-    line.heard(connect.serial, at(DAY / 2 + 100))
-    assert Do.RENEW not in does(line.tick(at(DAY / 2 + 100, free=0)))
+    (connect,) = line.apply(ChannelEvent(EventKind.SUBSCRIBED, subscribe.serial, subscribe.ticket), at(169))
+    line.apply(ChannelEvent(EventKind.CONNECTED, connect.serial, connect.ticket), at(169))
+    line.frame_came(connect.serial, at(DAY / 2))
+    assert CommandKind.RENEW in does(line.tick(at(DAY / 2, free=0)))
+    line.apply(ChannelEvent(EventKind.GOES_ON, connect.serial), at(DAY / 2 + 80))
+    line.frame_came(connect.serial, at(DAY / 2 + 100))
+    assert CommandKind.RENEW not in does(line.tick(at(DAY / 2 + 100, free=0)))
     assert line.current is not None
-    assert line.current.renewing == DAY / 2 + 170
+    assert line.current.renewal_ends_at == DAY / 2 + 170
 
 
 def test_retry_after_is_honoured() -> None:
     """The platform's Retry-After is waited for, however short the step."""
-    line = Line()
+    line = LineChannels()
     (create,) = line.start(at(0))
-    line.apply(Signal(Event.REFUSED, create.serial, create.ticket, wait=30), at(1))
+    line.apply(ChannelEvent(EventKind.REFUSED, create.serial, create.ticket, retry_after=30), at(1))
     assert line.due() == 31
 
 
@@ -323,54 +345,56 @@ def test_a_server_that_accepts_and_closes_is_not_stormed() -> None:
     """A thousand seconds of accepting and closing at once cost one attempt a step: a few dozen, not thousands."""
     line, connect = listening()
     now, attempts = 0.0, 0
-    line.apply(Signal(Event.LOST, connect.serial), at(now))
+    line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(now))
     while now < 1000:
         now = line.due()
         for action in line.tick(at(now)):
-            if action.do is Do.CONNECT:
+            if action.kind is CommandKind.CONNECT:
                 attempts += 1
-                line.apply(Signal(Event.CONNECTED, action.serial, action.ticket), at(now))
-                line.apply(Signal(Event.LOST, action.serial, clean=True), at(now))
+                line.apply(ChannelEvent(EventKind.CONNECTED, action.serial, action.ticket), at(now))
+                line.apply(ChannelEvent(EventKind.LOST, action.serial, is_clean=True), at(now))
     assert attempts < 35
 
 
-def gone_after_an_outage() -> tuple[Line, float, list[Action]]:
+def gone_after_an_outage() -> tuple[LineChannels, float, list[ChannelCommand]]:
     """A line whose channel, after ten minutes of refused handshakes, is gone; when that was said, and what it does."""
     line, connect = listening()
-    line.heard(connect.serial, at(100))
-    line.apply(Signal(Event.LOST, connect.serial), at(100))
-    now, answer, actions = 100.0, Event.REFUSED, list[Action]()
-    while answer is Event.REFUSED:
+    line.frame_came(connect.serial, at(100))
+    line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(100))
+    now, answer, actions = 100.0, EventKind.REFUSED, list[ChannelCommand]()
+    while answer is EventKind.REFUSED:
         now = line.due()
         (again,) = line.tick(at(now))
-        answer = Event.REFUSED if now < 700 else Event.GONE
-        actions = line.apply(Signal(answer, again.serial, again.ticket), at(now))
+        answer = EventKind.REFUSED if now < 700 else EventKind.GONE
+        actions = line.apply(ChannelEvent(answer, again.serial, again.ticket), at(now))
     return line, now, actions
 
 
 def test_after_an_outage_a_channel_that_is_gone_is_replaced_soon() -> None:
     """The steps had grown to a minute; that the platform answers again is used at once, and makes them short."""
     line, now, actions = gone_after_an_outage()
-    assert does(actions) == [Do.CREATE, Do.CLOSE]
-    line.apply(Signal(Event.REFUSED, actions[0].serial, actions[0].ticket), at(now))
+    assert does(actions) == [CommandKind.CREATE, CommandKind.CLOSE]
+    line.apply(ChannelEvent(EventKind.REFUSED, actions[0].serial, actions[0].ticket), at(now))
     assert line.due() <= now + 0.5
 
 
-def _return_and_find_it_gone(line: Line, serial: int, lost_at: float) -> tuple[Action, float]:
+def _return_and_find_it_gone(line: LineChannels, serial: int, lost_at: float) -> tuple[ChannelCommand, float]:
     """The socket is lost, and its channel is gone when it is returned to. Answers the connect of the next channel."""
-    line.apply(Signal(Event.LOST, serial), at(lost_at, draw=0.999))
+    line.apply(ChannelEvent(EventKind.LOST, serial), at(lost_at, draw=0.999))
     now = line.due()
     (again,) = line.tick(at(now))
-    assert again.do is Do.CONNECT
-    actions = line.apply(Signal(Event.GONE, again.serial, again.ticket), at(now, draw=0.999))
-    while Do.CONNECT not in does(actions):
-        if (step := next((one for one in actions if one.do in (Do.CREATE, Do.SUBSCRIBE)), None)) is None:
+    assert again.kind is CommandKind.CONNECT
+    actions = line.apply(ChannelEvent(EventKind.GONE, again.serial, again.ticket), at(now, draw=0.999))
+    while CommandKind.CONNECT not in does(actions):
+        if (
+            step := next((one for one in actions if one.kind in (CommandKind.CREATE, CommandKind.SUBSCRIBE)), None)
+        ) is None:
             now = line.due()
             actions = line.tick(at(now))
             continue
-        answer = Event.CREATED if step.do is Do.CREATE else Event.SUBSCRIBED
-        actions = line.apply(Signal(answer, step.serial, step.ticket), at(now))
-    return next(one for one in actions if one.do is Do.CONNECT), now
+        answer = EventKind.CREATED if step.kind is CommandKind.CREATE else EventKind.SUBSCRIBED
+        actions = line.apply(ChannelEvent(answer, step.serial, step.ticket), at(now))
+    return next(one for one in actions if one.kind is CommandKind.CONNECT), now
 
 
 @pytest.mark.parametrize("apart", [0.1, 2.0, 5.0])
@@ -380,7 +404,7 @@ def test_a_channel_that_is_gone_costs_one_step(apart: float) -> None:
     lost_at, deaf = 100.0, 0.0
     for _ in range(4):
         connect, back = _return_and_find_it_gone(line, connect.serial, lost_at)
-        line.apply(Signal(Event.CONNECTED, connect.serial, connect.ticket), at(back))
+        line.apply(ChannelEvent(EventKind.CONNECTED, connect.serial, connect.ticket), at(back))
         deaf += back - lost_at
         lost_at = back + apart
     assert deaf < 10
@@ -391,41 +415,47 @@ def test_a_new_channel_that_is_gone_at_once_waits() -> None:
     for accepts in (False, True):
         line, connect = listening()
         now, made = 100.0, 0
-        line.apply(Signal(Event.LOST, connect.serial), at(now))
+        line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(now))
         while now < 1_100:
             now = line.due()
             actions = line.tick(at(now))
             while actions:
-                (step, *_) = [one for one in actions if one.do not in (Do.CLOSE, Do.HEAR, Do.UNHEAR)] or [None]
+                (step, *_) = [
+                    one
+                    for one in actions
+                    if one.kind not in (CommandKind.CLOSE, CommandKind.BEGIN_COVERAGE, CommandKind.END_COVERAGE)
+                ] or [None]
                 if step is None:
                     break
-                made += step.do is Do.CREATE
-                answer = {Do.CREATE: Event.CREATED, Do.SUBSCRIBE: Event.SUBSCRIBED}.get(step.do, Event.GONE)
-                new = line.current is not None and not line.current.listened
-                if answer is Event.GONE and accepts and new:
-                    line.apply(Signal(Event.CONNECTED, step.serial, step.ticket), at(now))
-                    actions = line.apply(Signal(Event.LOST, step.serial), at(now))
+                made += step.kind is CommandKind.CREATE
+                answer = {CommandKind.CREATE: EventKind.CREATED, CommandKind.SUBSCRIBE: EventKind.SUBSCRIBED}.get(
+                    step.kind, EventKind.GONE
+                )
+                new = line.current is not None and not line.current.has_listened
+                if answer is EventKind.GONE and accepts and new:
+                    line.apply(ChannelEvent(EventKind.CONNECTED, step.serial, step.ticket), at(now))
+                    actions = line.apply(ChannelEvent(EventKind.LOST, step.serial), at(now))
                 else:
-                    actions = line.apply(Signal(answer, step.serial, step.ticket), at(now))
+                    actions = line.apply(ChannelEvent(answer, step.serial, step.ticket), at(now))
         assert 10 < made < 40
 
 
 def test_a_server_that_takes_every_channel_away_is_not_stormed() -> None:
     """Steps are made short once: a server that goes on saying 404, or in turns, costs one attempt a step."""
-    for turns in ([Event.GONE], [Event.REFUSED, Event.GONE]):
+    for turns in ([EventKind.GONE], [EventKind.REFUSED, EventKind.GONE]):
         line, began, actions = gone_after_an_outage()
         now, attempts, answers = began, 0, itertools.cycle(turns)
         while now < began + 1_000:
             begun, actions = [*actions, *line.tick(at(now))], []
             for action in begun:
-                if action.do is Do.CLOSE:
+                if action.kind is CommandKind.CLOSE:
                     continue
                 step = action
-                while step.do is not Do.CONNECT:
-                    answer = Event.CREATED if step.do is Do.CREATE else Event.SUBSCRIBED
-                    (step,) = line.apply(Signal(answer, step.serial, step.ticket), at(now))
+                while step.kind is not CommandKind.CONNECT:
+                    answer = EventKind.CREATED if step.kind is CommandKind.CREATE else EventKind.SUBSCRIBED
+                    (step,) = line.apply(ChannelEvent(answer, step.serial, step.ticket), at(now))
                 attempts += 1
-                line.apply(Signal(next(answers), step.serial, step.ticket), at(now))
+                line.apply(ChannelEvent(next(answers), step.serial, step.ticket), at(now))
             now = line.due()
         assert 10 < attempts < 40
 
@@ -433,35 +463,35 @@ def test_a_server_that_takes_every_channel_away_is_not_stormed() -> None:
 def test_a_successor_that_cannot_be_made_is_not_stormed() -> None:
     """While the old socket hears, failing to make its successor costs one attempt a step, too."""
     line, connect = listening()
-    line.heard(connect.serial, at(100))
-    actions = line.apply(Signal(Event.CLOSING, connect.serial), at(100))
+    line.frame_came(connect.serial, at(100))
+    actions = line.apply(ChannelEvent(EventKind.CLOSING, connect.serial), at(100))
     now, attempts = 100.0, 0
     while now < 1_100:
         for action in actions:
-            attempts += action.do is Do.CREATE
-            line.apply(Signal(Event.REFUSED, action.serial, action.ticket), at(now))
-        line.heard(connect.serial, at(now))
+            attempts += action.kind is CommandKind.CREATE
+            line.apply(ChannelEvent(EventKind.REFUSED, action.serial, action.ticket), at(now))
+        line.frame_came(connect.serial, at(now))
         now = max(line.due(), now + 0.001)
         actions = line.tick(at(now))
     assert 10 < attempts < 35
-    assert line.listening
+    assert line.is_listening
 
 
 def test_a_death_before_the_successor_is_there_returns_to_the_channel() -> None:
     """A socket that dies while its successor cannot be made is replaced on its own channel, within a second."""
     line, old = listening()
-    line.heard(old.serial, at(100))
-    (create,) = line.apply(Signal(Event.CLOSING, old.serial), at(100))
+    line.frame_came(old.serial, at(100))
+    (create,) = line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(100))
     for second in range(101, 130):
-        line.apply(Signal(Event.REFUSED, create.serial, create.ticket), at(second))
-        line.heard(old.serial, at(second))
+        line.apply(ChannelEvent(EventKind.REFUSED, create.serial, create.ticket), at(second))
+        line.frame_came(old.serial, at(second))
         for action in line.tick(at(second)):
             create = action
-    actions = line.apply(Signal(Event.LOST, old.serial), at(130))
-    assert does(actions) == [Do.UNHEAR, Do.CLOSE, Do.CLOSE]
+    actions = line.apply(ChannelEvent(EventKind.LOST, old.serial), at(130))
+    assert does(actions) == [CommandKind.END_COVERAGE, CommandKind.CLOSE, CommandKind.CLOSE]
     assert line.due() < 131
     (again,) = line.tick(at(line.due()))
-    assert (again.do, again.serial) == (Do.CONNECT, old.serial)
+    assert (again.kind, again.serial) == (CommandKind.CONNECT, old.serial)
 
 
 def test_a_channel_whose_sockets_do_not_last_is_given_up() -> None:
@@ -469,36 +499,38 @@ def test_a_channel_whose_sockets_do_not_last_is_given_up() -> None:
     line, connect = listening()
     now, made = 0.0, []
     for _ in range(4):
-        line.apply(Signal(Event.LOST, connect.serial, clean=True), at(now))
+        line.apply(ChannelEvent(EventKind.LOST, connect.serial, is_clean=True), at(now))
         now = line.due()
         (action,) = line.tick(at(now))
-        made.append(action.do)
-        if action.do is Do.CREATE:
+        made.append(action.kind)
+        if action.kind is CommandKind.CREATE:
             break
-        line.apply(Signal(Event.CONNECTED, action.serial, action.ticket), at(now))
-    assert made == [Do.CONNECT, Do.CONNECT, Do.CREATE]
+        line.apply(ChannelEvent(EventKind.CONNECTED, action.serial, action.ticket), at(now))
+    assert made == [CommandKind.CONNECT, CommandKind.CONNECT, CommandKind.CREATE]
 
 
-def refused_for_an_hour(line: Line, refusal: Signal | None) -> list[Do]:
+def refused_for_an_hour(line: LineChannels, refusal: ChannelEvent | None) -> list[CommandKind]:
     """What a line does beside waiting while every handshake is refused so (None: is not answered)."""
-    done: list[Do] = []
+    done: list[CommandKind] = []
     now = 100.0
     while now < 3_600:
         now = line.due()
         for action in line.tick(at(now)):
-            done.append(action.do)
-            if action.do is Do.CONNECT and refusal is not None:
+            done.append(action.kind)
+            if action.kind is CommandKind.CONNECT and refusal is not None:
                 line.apply(replace(refusal, serial=action.serial, ticket=action.ticket), at(now))
     return done
 
 
-@pytest.mark.parametrize("refusal", [Signal(Event.REFUSED, 0), Signal(Event.REFUSED, 0, wait=5), None])
-def test_a_refused_handshake_costs_no_channel(refusal: Signal | None) -> None:
+@pytest.mark.parametrize(
+    "refusal", [ChannelEvent(EventKind.REFUSED, 0), ChannelEvent(EventKind.REFUSED, 0, retry_after=5), None]
+)
+def test_a_refused_handshake_costs_no_channel(refusal: ChannelEvent | None) -> None:
     """A handshake that is refused or times out says nothing of the channel: an hour of them, and it is returned to."""
     line, connect = listening()
-    line.heard(connect.serial, at(100))
-    line.apply(Signal(Event.LOST, connect.serial), at(100))
-    assert set(refused_for_an_hour(line, refusal)) <= {Do.CONNECT, Do.CLOSE}
+    line.frame_came(connect.serial, at(100))
+    line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(100))
+    assert set(refused_for_an_hour(line, refusal)) <= {CommandKind.CONNECT, CommandKind.CLOSE}
     assert line.current is not None
     assert line.current.serial == connect.serial
 
@@ -507,14 +539,14 @@ def test_a_refused_handshake_costs_no_channel(refusal: Signal | None) -> None:
 def test_after_an_hour_of_refusals_another_channel_is_tried_if_one_is_free(free: int, made: int) -> None:
     """A server that refuses the sockets of one channel only is not believed for a day; nobody's place is taken for it."""
     line, connect = listening()
-    line.apply(Signal(Event.LOST, connect.serial), at(100))
+    line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(100))
     created, now = 0, 100.0
     while now < 5_000:
         now = line.due()
         for action in line.tick(at(now, free=free)):
-            created += action.do is Do.CREATE
-            answer = Event.CREATED if action.do is Do.CREATE else Event.REFUSED
-            line.apply(Signal(answer, action.serial, action.ticket, expires=START + DAY), at(now, free=free))
+            created += action.kind is CommandKind.CREATE
+            answer = EventKind.CREATED if action.kind is CommandKind.CREATE else EventKind.REFUSED
+            line.apply(ChannelEvent(answer, action.serial, action.ticket, expires_at=START + DAY), at(now, free=free))
     assert created == made
 
 
@@ -522,56 +554,67 @@ def test_a_refused_handshake_between_two_sockets_is_no_socket() -> None:
     """Sockets that do not last are counted, and refusals between them are not."""
     line, connect = listening()
     now, made = 0.0, []
-    line.apply(Signal(Event.LOST, connect.serial, clean=True), at(now))
-    for answer in (Event.REFUSED, Event.CONNECTED, Event.REFUSED, Event.REFUSED, Event.CONNECTED, None):
+    line.apply(ChannelEvent(EventKind.LOST, connect.serial, is_clean=True), at(now))
+    for answer in (
+        EventKind.REFUSED,
+        EventKind.CONNECTED,
+        EventKind.REFUSED,
+        EventKind.REFUSED,
+        EventKind.CONNECTED,
+        None,
+    ):
         now = line.due()
         (action,) = line.tick(at(now))
-        made.append(action.do)
+        made.append(action.kind)
         if answer is not None:
-            line.apply(Signal(answer, action.serial, action.ticket), at(now))
-            line.apply(Signal(Event.LOST, action.serial, clean=True), at(now))
-    assert made == [Do.CONNECT] * 5 + [Do.CREATE]
+            line.apply(ChannelEvent(answer, action.serial, action.ticket), at(now))
+            line.apply(ChannelEvent(EventKind.LOST, action.serial, is_clean=True), at(now))
+    assert made == [CommandKind.CONNECT] * 5 + [CommandKind.CREATE]
 
 
 def test_a_channel_whose_life_is_over_is_not_returned_to() -> None:
     """Handshakes refused until the channel has ended: then a new one is made, which takes nobody's place."""
     line, connect = listening()
-    line.heard(connect.serial, at(DAY - 10))
-    line.apply(Signal(Event.LOST, connect.serial), at(DAY - 10))
+    line.frame_came(connect.serial, at(DAY - 10))
+    line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(DAY - 10))
     now, made = 0.0, []
-    while now < DAY + 600 and Do.CREATE not in made:
+    while now < DAY + 600 and CommandKind.CREATE not in made:
         now = line.due()
         for action in line.tick(at(now)):
-            made.append(action.do)
-            line.apply(Signal(Event.REFUSED, action.serial, action.ticket), at(now))
+            made.append(action.kind)
+            line.apply(ChannelEvent(EventKind.REFUSED, action.serial, action.ticket), at(now))
     assert now > DAY
-    assert made[-1] is Do.CREATE
+    assert made[-1] is CommandKind.CREATE
 
 
 def test_one_announcement_after_the_other_is_not_stormed() -> None:
     """A server that says `closing` on every new socket gets one new channel a step."""
     line, connect = listening()
     now, created = 0.0, 0
-    actions = line.apply(Signal(Event.CLOSING, connect.serial), at(now))
-    answers = {Do.CREATE: Event.CREATED, Do.SUBSCRIBE: Event.SUBSCRIBED, Do.CONNECT: Event.CONNECTED}
+    actions = line.apply(ChannelEvent(EventKind.CLOSING, connect.serial), at(now))
+    answers = {
+        CommandKind.CREATE: EventKind.CREATED,
+        CommandKind.SUBSCRIBE: EventKind.SUBSCRIBED,
+        CommandKind.CONNECT: EventKind.CONNECTED,
+    }
     while now < 600:
-        steps = [one for one in actions if one.do in answers]
-        created += sum(one.do is Do.CREATE for one in steps)
+        steps = [one for one in actions if one.kind in answers]
+        created += sum(one.kind is CommandKind.CREATE for one in steps)
         actions = []
         for one in steps:
-            actions += line.apply(Signal(answers[one.do], one.serial, one.ticket), at(now))
-            if one.do is Do.CONNECT:
-                actions += line.apply(Signal(Event.CLOSING, one.serial), at(now))
+            actions += line.apply(ChannelEvent(answers[one.kind], one.serial, one.ticket), at(now))
+            if one.kind is CommandKind.CONNECT:
+                actions += line.apply(ChannelEvent(EventKind.CLOSING, one.serial), at(now))
         if not actions:
             now = min(line.due(), now + 20)
             if line.current is not None:
-                line.heard(line.current.serial, at(now))
+                line.frame_came(line.current.serial, at(now))
             actions = line.tick(at(now))
     assert 5 < created < 30
 
 
 SIGNALS = st.tuples(
-    st.sampled_from(list(Event)),
+    st.sampled_from(list(EventKind)),
     st.integers(0, 3),  # which channel: current, successor, an old one, an unknown one
     st.booleans(),  # with the right ticket
     st.floats(0, 4000),  # seconds that pass before
@@ -595,26 +638,28 @@ def test_any_order_of_events_leaves_a_way_out_and_closed_coverage(script: list[t
         moment = at(now, free=free, draw=draw)
         actions = (
             line.tick(moment)
-            if event is Event.TICK
-            else line.apply(Signal(event, serial, ticket, expires=moment.wall + DAY, clean=right), moment)
+            if event is EventKind.TICK
+            else line.apply(ChannelEvent(event, serial, ticket, expires_at=moment.wall + DAY, is_clean=right), moment)
         )
         for action in actions:
-            if action.do is Do.HEAR:
+            if action.kind is CommandKind.BEGIN_COVERAGE:
                 assert action.serial not in hearing
                 hearing.add(action.serial)
-            elif action.do is Do.UNHEAR:
+            elif action.kind is CommandKind.END_COVERAGE:
                 hearing.remove(action.serial)
                 assert action.at <= moment.wall
         heard_by_state = {one.serial for one in (line.current, line.successor) if one and one.phase is Phase.LISTENING}
         assert hearing == heard_by_state | {one.serial for one in line.leaving}
-        if event is Event.STOP and line.current is None:
+        if event is EventKind.STOP and line.current is None:
             line.start(moment)
         assert line.due() < math.inf or line.current is None
     line.stop(at(now))
     assert line.current is None
     assert line.successor is None
     ended = line.tick(at(now + 2.1))
-    assert {one.serial for one in ended if one.do is Do.UNHEAR} == {one.serial for one in ended if one.do is Do.CLOSE}
+    assert {one.serial for one in ended if one.kind is CommandKind.END_COVERAGE} == {
+        one.serial for one in ended if one.kind is CommandKind.CLOSE
+    }
     assert line.leaving == []
 
 
@@ -632,7 +677,7 @@ class Platform:
         self.random = random.Random(seed)
         self.now, self.free, self.order = 0.0, free, 0
         self.queue: list[Due] = []
-        self.line = Line()
+        self.line = LineChannels()
         self.sockets: dict[int, float] = {}  # serial -> its generation
         self.generation = 0
         self.muted: set[int] = set()
@@ -650,59 +695,59 @@ class Platform:
     def moment(self) -> Moment:
         return Moment(self.now, START + self.now, self.random.random(), self.free)
 
-    def signal(self, event: Event, serial: int, ticket: int = 0, **more: float | bool | None) -> None:
-        self.act(self.line.apply(Signal(event, serial, ticket, **more), self.moment()))  # type: ignore[arg-type]
+    def signal(self, event: EventKind, serial: int, ticket: int = 0, **more: float | bool | None) -> None:
+        self.act(self.line.apply(ChannelEvent(event, serial, ticket, **more), self.moment()))  # type: ignore[arg-type]
 
-    def act(self, actions: list[Action]) -> None:
+    def act(self, actions: list[ChannelCommand]) -> None:
         for action in actions:
             delay, refused = self.random.uniform(0.01, 2), self.random.random() < 0.05
-            if action.do in (Do.CREATE, Do.SUBSCRIBE, Do.CONNECT, Do.RENEW):
-                if action.do is not Do.RENEW:
+            if action.kind in (CommandKind.CREATE, CommandKind.SUBSCRIBE, CommandKind.CONNECT, CommandKind.RENEW):
+                if action.kind is not CommandKind.RENEW:
                     self.attempts.append(self.now)
                 self.later(delay, lambda action=action, refused=refused: self.answer(action, refused))
-            elif action.do is Do.CLOSE:
+            elif action.kind is CommandKind.CLOSE:
                 self.close(action.serial)
-            elif action.do in (Do.PING, Do.PART):
+            elif action.kind in (CommandKind.PING, CommandKind.CONFIRM_BEFORE_CLOSING):
                 if action.serial in self.sockets and action.serial not in self.muted:
                     self.later(0.1, lambda action=action: self.pong(action.serial))
-            elif action.do is Do.HEAR:
+            elif action.kind is CommandKind.BEGIN_COVERAGE:
                 self.open[action.serial] = [action.at - START, math.inf]
-            elif action.do is Do.UNHEAR:
+            elif action.kind is CommandKind.END_COVERAGE:
                 span = self.open.pop(action.serial)
                 span[1] = action.at - START
                 self.spans.append(span)
 
-    def answer(self, action: Action, refused: bool) -> None:
+    def answer(self, action: ChannelCommand, refused: bool) -> None:
         answers = {
-            Do.CREATE: Event.CREATED,
-            Do.SUBSCRIBE: Event.SUBSCRIBED,
-            Do.CONNECT: Event.CONNECTED,
-            Do.RENEW: Event.RENEWED,
+            CommandKind.CREATE: EventKind.CREATED,
+            CommandKind.SUBSCRIBE: EventKind.SUBSCRIBED,
+            CommandKind.CONNECT: EventKind.CONNECTED,
+            CommandKind.RENEW: EventKind.RENEWED,
         }
         channel = self.line.channel(action.serial)
         if channel is None or channel.ticket != action.ticket:
             return
         if refused:
-            self.signal(self.random.choice((Event.REFUSED, Event.GONE)), action.serial, action.ticket)
+            self.signal(self.random.choice((EventKind.REFUSED, EventKind.GONE)), action.serial, action.ticket)
             return
-        if action.do is Do.CONNECT:
+        if action.kind is CommandKind.CONNECT:
             self.generation += 1
             self.sockets[action.serial] = self.generation
             self.muted.discard(action.serial)
             self.changed()
             self.heartbeat(action.serial, self.generation)
-        self.signal(answers[action.do], action.serial, action.ticket, expires=START + self.now + DAY)
+        self.signal(answers[action.kind], action.serial, action.ticket, expires_at=START + self.now + DAY)
 
     def pong(self, serial: int) -> None:
         if serial in self.sockets and serial not in self.muted:
-            self.line.heard(serial, self.moment(), told=False)
-            self.line.proved(serial, START + self.now)
-            self.signal(Event.ANSWERED, serial)
+            self.line.frame_came(serial, self.moment(), is_unprompted=False)
+            self.line.proof_came(serial, START + self.now)
+            self.signal(EventKind.ANSWERED, serial)
 
     def heartbeat(self, serial: int, generation: int) -> None:
         if self.sockets.get(serial) == generation:
             if serial not in self.muted:
-                self.line.heard(serial, self.moment())
+                self.line.frame_came(serial, self.moment())
             self.later(30, lambda: self.heartbeat(serial, generation))
 
     def close(self, serial: int) -> None:
@@ -728,18 +773,18 @@ class Platform:
             self.muted.add(serial)
             self.changed()
         elif kind == "closing":
-            self.signal(Event.CLOSING, serial)
+            self.signal(EventKind.CLOSING, serial)
             generation = self.sockets[serial]
             self.later(60, lambda: self.drop(serial, generation, clean=True))
         elif kind == "evict":
-            self.signal(Event.EVICTED, serial)
+            self.signal(EventKind.EVICTED, serial)
         else:
             self.drop(serial, self.sockets[serial], clean=kind == "close")
 
     def drop(self, serial: int, generation: int, *, clean: bool) -> None:
         if self.sockets.get(serial) == generation:
             self.close(serial)
-            self.signal(Event.LOST, serial, clean=clean)
+            self.signal(EventKind.LOST, serial, is_clean=clean)
 
     def run(self, seconds: float) -> None:
         self.act(self.line.start(self.moment()))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.daemon.clocks import HOUR, Jumps, LastHour, Skew, corrected
+from realtime.clocks import HOUR, Jumps, LastHour, Skew, corrected
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 

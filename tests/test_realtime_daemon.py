@@ -22,11 +22,12 @@ from stand_in import StandIn
 from realtime.aws.sqs_consumer import About, Queue
 from realtime.daemon import daemon as daemon_module
 from realtime.daemon.daemon import Daemon, Options
-from realtime.daemon.health import Figures, judge
-from realtime.daemon.http_port import Port
+from realtime.daemon.health import judge
+from realtime.daemon.http_port import HttpPort
 from realtime.daemon.systemd import Notifier
+from realtime.figures import DaemonFigures
 from realtime.storing.inbox import Frame, Inbox
-from realtime.storing.store_frames import Intake
+from realtime.storing.store_frames import FrameStore
 from reconcile.report import Report
 from rollbook.genesys.api.client import Api, Entity, Organization
 from rollbook.genesys.errors import (
@@ -279,7 +280,7 @@ async def test_it_ends_at_once_while_the_queue_does_not_answer(tmp_path: Path) -
         daemon.stop()
         assert await task == 0
         assert not queue.answer.is_set()
-        assert daemon.door is None
+        assert daemon.sqs_consumer is None
     queue.answer.set()
 
 
@@ -298,7 +299,7 @@ async def test_a_ledger_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch:
 
     async with running(tmp_path, StandIn()) as (daemon, _, _):
         await daemon.ready.wait()
-        port = Port(daemon, "127.0.0.1:0")
+        port = HttpPort(daemon, "127.0.0.1:0")
         await port.start()
         try:
             monkeypatch.setattr(Book, "verdicts", unreadable)
@@ -328,12 +329,12 @@ async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, mo
         await daemon.ready.wait()
         monkeypatch.setattr(Book, "verdicts", slow)
         told = await asyncio.gather(*(daemon.figures() for _ in range(5)))
-        assert {(one.ledger_failing, len(one.windows)) for one in told} == {("no answer for 0 s", 0)}
+        assert {(one.ledger_failing, len(one.windows_by_verdict)) for one in told} == {("no answer for 0 s", 0)}
         assert len(looks) == 1
         locked.set()
         while (figures := await daemon.figures()).ledger_failing:
             pass
-        assert figures.windows == {"due": 3}
+        assert figures.windows_by_verdict == {"due": 3}
 
 
 def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -395,7 +396,7 @@ def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCapt
 
 async def _reconciling(
     path: Path, monkeypatch: pytest.MonkeyPatch, run_due: Callable[..., Awaitable[Any]], wanted: str
-) -> Figures:
+) -> DaemonFigures:
     """The figures of a daemon whose rounds over the ledger are `run_due`, once they say so."""
     monkeypatch.setattr(daemon_module, "run_due", run_due)
     async with Simulator(seed=5, per_hour=0) as organisation:
@@ -510,7 +511,7 @@ async def test_rubbish_is_one_warning_a_batch(tmp_path: Path, caplog: pytest.Log
         for number in range(600):
             inbox.put(Frame(b"rubbish %d {" % number, moment, 1))
         inbox.close()
-        intake = Intake(book, inbox, now=lambda: moment)
+        intake = FrameStore(book, inbox, now=lambda: moment)
         await intake.run()
         assert intake.stored.dead_letters == 600
     told = [one.getMessage() for one in caplog.records if "could not be understood" in one.getMessage()]

@@ -50,7 +50,7 @@ GAPS = st.lists(
 )
 
 
-def _found(gaps: list[demo.Gaps], heard_well: int = 20) -> demo.Found:
+def _found(gaps: list[demo.Gaps], heard_well: int = 20) -> demo.DemoResult:
     missing, changed = (sum(one.number for one in gaps if one.kind == kind) for kind in ("missing", "changed"))
     start = datetime(2026, 3, 2, 10, tzinfo=UTC)
     counts = (
@@ -76,9 +76,9 @@ def _found(gaps: list[demo.Gaps], heard_well: int = 20) -> demo.Found:
         **dict.fromkeys(counts, 9),
     )
     happened = missing + changed + heard_well
-    return demo.Found(
+    return demo.DemoResult(
         happened=happened,
-        heard=changed + heard_well,
+        heard_live=changed + heard_well,
         report=report,
         gaps=sorted(gaps),
         equal=happened,

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from realtime.daemon.health import Figures, Line, judge
-from realtime.daemon.http_port import metrics
+from realtime.daemon.health import judge
+from realtime.daemon.metrics import metrics
+from realtime.figures import DaemonFigures, LineFigures
 
-WELL = Figures(
-    lines=(Line(number=0, phase="listening", topics=3, details=0, connects=1, losses=0, heard=3),),
+WELL = DaemonFigures(
+    lines=(LineFigures(number=0, phase="listening", topics=3, details=0, connects=1, losses=0, heard_topics=3),),
     looked_ago=200.0,
     rounds_ago=60.0,
     oldest_due=1_800.0,
-    due=1,
+    due_windows=1,
     clock_skew=0.4,
     up_for=86_400.0,
     quiet_for=60.0,
@@ -31,7 +32,10 @@ def test_well_is_said_if_all_is() -> None:
     [
         ({"looked_ago": 1_300.0}, "the last good look for queues was 22 minutes ago"),
         ({"rounds_ago": 3 * 3_600.0}, "no window has been read and no round has ended well for 3 hours"),
-        ({"oldest_due": 9 * 86_400.0, "due": 500}, "500 windows are due and not read; the oldest ended 9 days ago"),
+        (
+            {"oldest_due": 9 * 86_400.0, "due_windows": 500},
+            "500 windows are due and not read; the oldest ended 9 days ago",
+        ),
         ({"clock_skew": 2_700.0}, "this machine's clock is 45 minutes ahead of the platform's: set it right (NTP)"),
         ({"clock_skew": -31.0}, "this machine's clock is 31 s behind the platform's: set it right (NTP)"),
         ({"clock_jump": -432_000.0}, "this machine's clock jumped back by 5 days within the last hour, or slept"),
@@ -60,7 +64,7 @@ def test_each_thing_that_is_wrong_has_its_reason(change: dict[str, Any], reason:
         {"rounds_ago": 3_500.0},
         {"rounds_ago": None},
         {"oldest_due": 5 * 3_600.0},
-        {"oldest_due": None, "due": 0},
+        {"oldest_due": None, "due_windows": 0},
         {"clock_skew": 29.0},
         {"clock_skew": None},
         {"letters_of_hour": 9},

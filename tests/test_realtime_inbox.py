@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from realtime.storing.inbox import Begin, End, Frame, Inbox
+from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
 
 NOW = datetime(2026, 8, 3, 14, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ def frame(serial: int = 1, size: int = 10) -> Frame:
 async def test_frames_come_out_in_order_and_notes_alone() -> None:
     """Frames are taken together, a note about coverage by itself, all in the order in which they went in."""
     inbox = Inbox()
-    begin, end = Begin(1, "s", ("t",), "a"), End(1, "b", "stopped")
+    begin, end = CoverageBegin(1, "s", ("t",), "a"), CoverageEnd(1, "b", "stopped")
     inbox.note(begin)
     first, second, third = frame(), frame(), frame()
     inbox.put(first)
@@ -38,9 +38,9 @@ async def test_a_full_queue_drops_and_counts() -> None:
     await inbox.take(10)
     assert inbox.has_room()
     assert not inbox.put(frame())
-    inbox.hear_again(1)
+    inbox.take_again(1)
     assert inbox.put(frame())
-    assert (inbox.heard, inbox.dropped) == (5, 2)
+    assert (inbox.received, inbox.dropped) == (5, 2)
 
 
 async def test_bytes_are_bounded_too() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from realtime.storing import store_frames
-from realtime.storing.inbox import Begin, Inbox
-from realtime.storing.store_frames import Intake
+from realtime.storing.inbox import CoverageBegin, Inbox
+from realtime.storing.store_frames import FrameStore
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
 from tests.stage import now, topic
@@ -22,7 +22,7 @@ async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monk
     inbox = Inbox()
     with Book.open(tmp_path / "rollbook.db") as book:
         begin, failing = book.begin_coverage, []
-        one = Intake(book, inbox, now=now)
+        one = FrameStore(book, inbox, now=now)
 
         def locked(source: str, scope: str, topics: Sequence[str], at: str) -> int:
             failing.append(one.stored.failing)
@@ -31,7 +31,7 @@ async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monk
             return begin(source, scope, topics, at)
 
         monkeypatch.setattr(book, "begin_coverage", locked)
-        inbox.note(Begin(1, "line 1", (topic(),), "2026-08-03T14:00:00.000Z"))
+        inbox.note(CoverageBegin(1, "line 1", (topic(),), "2026-08-03T14:00:00.000Z"))
         inbox.close()
         async with asyncio.timeout(10):
             await one.run()

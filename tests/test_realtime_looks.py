@@ -77,8 +77,8 @@ async def test_one_short_list_lets_nothing_go(tmp_path: Path, seen: int, caplog:
         stage.queues = once  # type: ignore[assignment, method-assign]
         await running.until(lambda: asked == 1)
         del stage.queues  # type: ignore[method-assign]
-        looks = running.subscriber._looks
-        await running.until(lambda: running.subscriber._looks >= looks + 2)
+        looks = running.supervisor._looks
+        await running.until(lambda: running.supervisor._looks >= looks + 2)
         assert len(stage.heard_by_all()) == 5
         assert [span.ended_at for span in running.book.coverage("0", "9")] == [None]
         assert "are heard on until a second look agrees" in caplog.text
@@ -112,7 +112,7 @@ async def test_a_look_that_hangs_is_given_up_and_made_again(tmp_path: Path, capl
 
         stage.queues = hangs  # type: ignore[assignment, method-assign]
         await running.until(lambda: asked == 4)
-        figures = running.subscriber.figures()
+        figures = running.supervisor.figures()
         assert "no answer within" in (figures.discovery_failing or "")
         assert figures.looked_ago is not None
         assert figures.looked_ago > 0.1
@@ -120,7 +120,7 @@ async def test_a_look_that_hangs_is_given_up_and_made_again(tmp_path: Path, capl
         del stage.queues  # type: ignore[method-assign]
         stage.queue_ids = QUEUES[:3]
         await running.until(lambda: len(stage.heard_by_all()) == 3)
-        await running.until(lambda: running.subscriber.figures().discovery_failing is None)
+        await running.until(lambda: running.supervisor.figures().discovery_failing is None)
     assert sum("cannot look for queues now" in one.getMessage() for one in caplog.records) == 1
 
 
@@ -168,7 +168,7 @@ async def test_a_first_look_that_fails_is_made_again(
         stage.queues = fails  # type: ignore[assignment, method-assign]
         async with capture(stage, tmp_path) as running:
             await running.until(lambda: len(stage.heard_by_all()) == 2)
-            assert running.subscriber.figures().discovery_failing is None
+            assert running.supervisor.figures().discovery_failing is None
     assert sum("cannot look for queues now" in one.getMessage() for one in caplog.records) == 1
 
 
@@ -193,8 +193,8 @@ async def test_a_count_of_channels_that_fails_is_told(tmp_path: Path) -> None:
             raise ConnectionLost("no route")
 
         stage.channels = lost  # type: ignore[assignment, method-assign]
-        running.subscriber._crowded.set()
-        await running.until(lambda: "no route" in (running.subscriber.figures().counting_failing or ""))
+        running.supervisor._crowded.set()
+        await running.until(lambda: "no route" in (running.supervisor.figures().counting_failing or ""))
         del stage.channels  # type: ignore[method-assign]
-        running.subscriber._crowded.set()
-        await running.until(lambda: running.subscriber.figures().counting_failing is None)
+        running.supervisor._crowded.set()
+        await running.until(lambda: running.supervisor.figures().counting_failing is None)

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from realtime.aws.sqs import region_of
-from realtime.aws.sqs_consumer import Door, QueueError, QueueFigures
-from realtime.daemon.health import Figures, judge
-from realtime.daemon.http_port import metrics
+from realtime.aws.sqs_consumer import QueueError, SqsConsumer
+from realtime.daemon.health import judge
+from realtime.daemon.metrics import metrics
+from realtime.figures import DaemonFigures, QueueFigures
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.topics import DETAIL_TEMPLATES
@@ -35,10 +36,10 @@ def numbered(number: int) -> str:
 
 
 @contextmanager
-def door(queue: StandIn, path: Path, *, tick: float = 0.02, receivers: int = 4) -> Iterator[Door]:
+def door(queue: StandIn, path: Path, *, tick: float = 0.02, receivers: int = 4) -> Iterator[SqsConsumer]:
     """A door at work, and its store; stopped at the end."""
     with Book.open(path / "a.db", busy=0.05) as book:
-        one = Door(
+        one = SqsConsumer(
             queue,
             book,
             now=lambda: datetime.now(UTC),
@@ -133,14 +134,14 @@ def test_a_queue_that_does_not_answer_is_a_recorded_hole(tmp_path: Path) -> None
     """Coverage begins with the queue's first answer, ends when it answers no more, and begins again."""
     queue = StandIn([LINES[0]])
     with door(queue, tmp_path) as one:
-        until(lambda: one.figures().listening)
+        until(lambda: one.figures().is_listening)
         queue.down = True
         until(lambda: one.figures().failing)
         until(lambda: rows(tmp_path, "SELECT end_reason FROM coverage") == [("disconnected",)])
         assert "does not answer" not in (one.figures().failing or "")
         queue.down = False
         queue.send(LINES[1])
-        until(lambda: one.figures().listening)
+        until(lambda: one.figures().is_listening)
         until(lambda: one.figures().new == 2)
     spans = rows(tmp_path, "SELECT source, scope, end_reason, ended_at >= started_at FROM coverage")
     assert spans == [("sqs", "events", "disconnected", 1), ("sqs", "events", "stopped", 1)]
@@ -191,14 +192,14 @@ def test_more_than_fits_in_hand_is_left_in_the_queue(tmp_path: Path, monkeypatch
 
 def test_the_daemon_says_how_the_queue_does() -> None:
     """A queue that is silent is a reason to be degraded, then dead; its numbers are metrics."""
-    well = QueueFigures(name="events", listening=True, received=3)
-    assert judge(Figures(sqs=well)) == ("well", [])
-    assert judge(Figures(sqs=QueueFigures(failing="no answer", silent_for=5)))[0] == "degraded"
-    assert judge(Figures(sqs=QueueFigures(failing="no answer", silent_for=500)))[0] == "dead"
-    assert judge(Figures(sqs=QueueFigures(oldest=400)))[0] == "dead"
-    assert judge(Figures(sqs=QueueFigures(oldest=40, store_failing="locked")))[0] == "degraded"
-    assert judge(Figures())[1] == ["there is nothing to listen to"]
-    names = {metric.name for metric in metrics(Figures(sqs=well))}
+    well = QueueFigures(name="events", is_listening=True, received=3)
+    assert judge(DaemonFigures(sqs=well)) == ("well", [])
+    assert judge(DaemonFigures(sqs=QueueFigures(failing="no answer", silent_for=5)))[0] == "degraded"
+    assert judge(DaemonFigures(sqs=QueueFigures(failing="no answer", silent_for=500)))[0] == "dead"
+    assert judge(DaemonFigures(sqs=QueueFigures(oldest=400)))[0] == "dead"
+    assert judge(DaemonFigures(sqs=QueueFigures(oldest=40, store_failing="locked")))[0] == "degraded"
+    assert judge(DaemonFigures())[1] == ["there is nothing to listen to"]
+    names = {metric.name for metric in metrics(DaemonFigures(sqs=well))}
     assert {"rollbook_sqs_messages", "rollbook_sqs_in_hand", "rollbook_sqs_listening"} <= names
 
 

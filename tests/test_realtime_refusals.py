@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from realtime.daemon.health import hearing, judge
-from realtime.websocket.refused_topics import Refusals
+from realtime.websocket.refused_topics import RefusedTopics
 from realtime.websocket.subscriptions import Unasked
 from rollbook.genesys.api.client import TopicState
 from rollbook.genesys.topics import expand
@@ -57,27 +57,27 @@ def kept(book: Book) -> list[str]:
 )
 def test_each_topic_of_a_combination_has_its_own_answer(book: Book, answers: list, left: list[str]) -> None:
     """What stands for several topics is permitted or refused for each of them that is not named alone."""
-    refusals = Refusals(book, now=lambda: NOW)
+    refused_topics = RefusedTopics(book, now=lambda: NOW)
     for states in answers:
-        refusals.answered(states)
+        refused_topics.take_answer(states)
     assert kept(book) == left
-    assert len(refusals) == len(left)
+    assert len(refused_topics) == len(left)
 
 
 def test_a_refusal_is_logged_once(book: Book, caplog: pytest.LogCaptureFixture) -> None:
     """Asked for again every hour, it is said again only after it was permitted between."""
-    refusals = Refusals(book, now=lambda: NOW)
+    refused_topics = RefusedTopics(book, now=lambda: NOW)
     with caplog.at_level(logging.WARNING):
         for state in (refused(BOTH), refused(BOTH), refused(CALLS), taken(BOTH), refused(BOTH)):
-            refusals.answered([state])
+            refused_topics.take_answer([state])
     assert caplog.text.count("role a:b:c") == 2
 
 
 def test_what_lacks_the_same_permission_is_one_line(book: Book, caplog: pytest.LogCaptureFixture) -> None:
     """A role that lacks a permission has thousands of topics refused: they are counted, and each is a matter of -v."""
-    refusals = Refusals(book, now=lambda: NOW)
+    refused_topics = RefusedTopics(book, now=lambda: NOW)
     with caplog.at_level(logging.INFO):
-        refusals.answered([refused(topic(number)) for number in range(2_000)])
+        refused_topics.take_answer([refused(topic(number)) for number in range(2_000)])
     (line,) = caplog.messages
     assert "2,000 topics" in line
     assert "role a:b:c" in line
@@ -90,7 +90,7 @@ async def test_who_hears_nothing_says_so(tmp_path: Path, caplog: pytest.LogCaptu
         with caplog.at_level(logging.INFO):
             async with capture(stage, tmp_path) as running:
                 await running.until(lambda: len(running.book.rejected_topics()) == 6)
-                figures = running.subscriber.figures()
+                figures = running.supervisor.figures()
     needed = "give the OAuth client's role conversation:communication:view"
     assert f"line 1: hears 0 of 6 topics; 6 refused: {needed}" in caplog.messages
     assert "6 topics to hear, before 0" in caplog.messages
@@ -114,26 +114,26 @@ def detail(number: int, *members: str) -> str:
 )
 def test_detail_events_are_refused_by_template(book: Book, states: list[TopicState], members: set[str]) -> None:
     """One row for all conversations, of what is refused for each of them and for another reason than room."""
-    refusals = Refusals(book, now=lambda: NOW)
-    refusals.answered(states)
-    assert refusals.members == members
+    refused_topics = RefusedTopics(book, now=lambda: NOW)
+    refused_topics.take_answer(states)
+    assert refused_topics.members == members
     templates = [f"v2.detail.events.conversation.{{id}}.{one}" for one in sorted(members)]
-    assert (kept(book), len(refusals)) == (templates, len(members))
-    refusals.ask_again()
-    assert (kept(book), refusals.members) == (templates, set())
-    refusals.answered([taken(detail(3, "acw", "wrapup"))])
+    assert (kept(book), len(refused_topics)) == (templates, len(members))
+    refused_topics.ask_again()
+    assert (kept(book), refused_topics.members) == (templates, set())
+    refused_topics.take_answer([taken(detail(3, "acw", "wrapup"))])
     assert kept(book) == []
 
 
 async def test_an_earlier_runs_refusals_stand_until_they_are_answered(book: Book) -> None:
     """They go on explaining gaps, are not counted as this run's, and go when permitted or not wanted any more."""
-    Refusals(book, now=lambda: NOW).answered([refused(CALLS), refused(CHATS), refused(topic(1))])
+    RefusedTopics(book, now=lambda: NOW).take_answer([refused(CALLS), refused(CHATS), refused(topic(1))])
     assert len(kept(book)) == 3
-    refusals = Refusals(book, now=lambda: NOW)
-    await refusals.load()
-    refusals.keep_only([BOTH])
-    assert (kept(book), len(refusals)) == ([CALLS, CHATS], 0)
-    refusals.answered([taken(CALLS)])
+    refused_topics = RefusedTopics(book, now=lambda: NOW)
+    await refused_topics.load()
+    refused_topics.keep_only([BOTH])
+    assert (kept(book), len(refused_topics)) == ([CALLS, CHATS], 0)
+    refused_topics.take_answer([taken(CALLS)])
     assert kept(book) == [CHATS]
 
 
@@ -155,7 +155,7 @@ async def test_a_queue_that_is_gone_is_not_refused(tmp_path: Path) -> None:
         stage.refuse[topic(1)] = "routing:queue:view"
         async with capture(stage, tmp_path, rediscover=0.05) as running:
             await running.until(lambda: running.book.rejected_topics())
-            assert running.subscriber.figures().refused == 1
+            assert running.supervisor.figures().refused_topics == 1
             stage.queue_ids = stage.queue_ids[:1]
             await running.until(lambda: not running.book.rejected_topics())
-            assert running.subscriber.figures().refused == 0
+            assert running.supervisor.figures().refused_topics == 0

@@ -12,44 +12,57 @@ from pathlib import Path
 
 import pytest
 
-from realtime.daemon.health import Figures, Line, judge
-from realtime.daemon.http_port import Port
+from realtime.daemon.health import judge
+from realtime.daemon.http_port import HttpPort
 from realtime.daemon.json_logs import JsonLines
 from realtime.daemon.systemd import Notifier
+from realtime.figures import DaemonFigures, LineFigures
 from rollbook.genesys.errors import RollbookError, SettingsError
 
-LISTENS = Line(number=0, phase="listening", topics=10, details=2, connects=3, losses=1, heard=9, unheard_for=2.5)
-DOWN = Line(number=1, phase="waiting", topics=10, details=0, connects=3, losses=3, down_for=35, lost="channel lost")
+LISTENS = LineFigures(
+    number=0, phase="listening", topics=10, details=2, connects=3, losses=1, heard_topics=9, unheard_for=2.5
+)
+DOWN = LineFigures(
+    number=1, phase="waiting", topics=10, details=0, connects=3, losses=3, down_for=35, loss_reason="channel lost"
+)
 
 
 def test_all_is_well() -> None:
     """A daemon whose lines listen and whose notifications are stored is well, and gives no reason."""
-    assert judge(Figures(lines=(LISTENS,))) == ("well", [])
+    assert judge(DaemonFigures(lines=(LISTENS,))) == ("well", [])
 
 
 @pytest.mark.parametrize(
     ("figures", "state", "word"),
     [
-        (Figures(lines=(LISTENS, DOWN)), "degraded", "1 of 2 lines"),
-        (Figures(lines=(DOWN,), silent_for=20), "degraded", "line 2 for 35 s (channel lost)"),
-        (Figures(lines=(DOWN,), silent_for=400), "dead", "no line has listened for 400 s"),
-        (Figures(lines=(LISTENS,), waiting_for=45), "degraded", "45 s late"),
-        (Figures(lines=(LISTENS,), waiting_for=301), "dead", "nothing has been stored"),
-        (Figures(lines=(LISTENS,), store_failing="the disk is full"), "degraded", "will keep trying: the disk is full"),
-        (Figures(lines=(LISTENS,), reconcile_failing="no permission"), "degraded", "no permission"),
-        (Figures(lines=(LISTENS,), ledger_failing="the file is damaged"), "degraded", "the file is damaged"),
-        (Figures(lines=(LISTENS,), discovery_failing="no answer"), "degraded", "no answer"),
-        (Figures(lines=(LISTENS,), refused=3), "degraded", "3 topics are refused"),
-        (Figures(lines=(LISTENS,), refused=1), "degraded", "1 topic is refused"),
-        (Figures(lines=(LISTENS,), unplaced=3), "degraded", "3 topics find no room"),
-        (Figures(lines=(LISTENS,), unplaced=1), "degraded", "1 topic finds no room"),
-        (Figures(lines=(LISTENS,), windows={"settled": 9, "failed": 1}), "degraded", "1 window of the last 31 days"),
-        (Figures(starting_for=20), "degraded", "starting for 20 s"),
-        (Figures(starting_for=400), "dead", "starting for 400 s"),
-        (Figures(), "degraded", "nothing to listen to"),
+        (DaemonFigures(lines=(LISTENS, DOWN)), "degraded", "1 of 2 lines"),
+        (DaemonFigures(lines=(DOWN,), silent_for=20), "degraded", "line 2 for 35 s (channel lost)"),
+        (DaemonFigures(lines=(DOWN,), silent_for=400), "dead", "no line has listened for 400 s"),
+        (DaemonFigures(lines=(LISTENS,), waiting_for=45), "degraded", "45 s late"),
+        (DaemonFigures(lines=(LISTENS,), waiting_for=301), "dead", "nothing has been stored"),
+        (
+            DaemonFigures(lines=(LISTENS,), store_failing="the disk is full"),
+            "degraded",
+            "will keep trying: the disk is full",
+        ),
+        (DaemonFigures(lines=(LISTENS,), reconcile_failing="no permission"), "degraded", "no permission"),
+        (DaemonFigures(lines=(LISTENS,), ledger_failing="the file is damaged"), "degraded", "the file is damaged"),
+        (DaemonFigures(lines=(LISTENS,), discovery_failing="no answer"), "degraded", "no answer"),
+        (DaemonFigures(lines=(LISTENS,), refused_topics=3), "degraded", "3 topics are refused"),
+        (DaemonFigures(lines=(LISTENS,), refused_topics=1), "degraded", "1 topic is refused"),
+        (DaemonFigures(lines=(LISTENS,), unplaced_topics=3), "degraded", "3 topics find no room"),
+        (DaemonFigures(lines=(LISTENS,), unplaced_topics=1), "degraded", "1 topic finds no room"),
+        (
+            DaemonFigures(lines=(LISTENS,), windows_by_verdict={"settled": 9, "failed": 1}),
+            "degraded",
+            "1 window of the last 31 days",
+        ),
+        (DaemonFigures(starting_for=20), "degraded", "starting for 20 s"),
+        (DaemonFigures(starting_for=400), "dead", "starting for 400 s"),
+        (DaemonFigures(), "degraded", "nothing to listen to"),
     ],
 )
-def test_what_is_wrong_has_a_name(figures: Figures, state: str, word: str) -> None:
+def test_what_is_wrong_has_a_name(figures: DaemonFigures, state: str, word: str) -> None:
     """Each thing that is wrong makes the daemon degraded or dead, and is said."""
     found, why = judge(figures)
     assert found == state
@@ -59,10 +72,10 @@ def test_what_is_wrong_has_a_name(figures: Figures, state: str, word: str) -> No
 class Told:
     """A source of figures."""
 
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: DaemonFigures) -> None:
         self.said = figures
 
-    async def figures(self) -> Figures:
+    async def figures(self) -> DaemonFigures:
         return self.said
 
 
@@ -79,7 +92,7 @@ async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """/healthz says the state and why, 503 when dead; /metrics has the figures in Prometheus' format."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     source = Told(
-        Figures(
+        DaemonFigures(
             lines=(LISTENS,),
             by_template={"v2.routing.queues.{id}.conversations": 7},
             new=5,
@@ -87,7 +100,7 @@ async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
             latency=({"0.1": 3, "+Inf": 4}, 1.5),
         )
     )
-    port = Port(source, "127.0.0.1:0")
+    port = HttpPort(source, "127.0.0.1:0")
     await port.start()
     try:
         status, text = await asyncio.to_thread(get, port.port, "/healthz")
@@ -105,7 +118,7 @@ async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert 'rollbook_api_latency_seconds_bucket{le="0.1"} 3.0' in text
         assert "rollbook_api_latency_seconds_count 4.0" in text
         assert "rollbook_api_latency_seconds_sum 1.5" in text
-        source.said = Figures(lines=(DOWN,), silent_for=999)
+        source.said = DaemonFigures(lines=(DOWN,), silent_for=999)
         status, text = await asyncio.to_thread(get, port.port, "/healthz")
         assert (status, json.loads(text)["state"]) == (503, "dead")
     finally:
@@ -116,19 +129,19 @@ async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bad_address_is_one_clear_error(address: str) -> None:
     """An address that is none is refused with an example."""
     if address == "8125":
-        assert Port(Told(Figures()), address)  # a port alone is on loopback
+        assert HttpPort(Told(DaemonFigures()), address)  # a port alone is on loopback
         return
     with pytest.raises(SettingsError, match=r"127\.0\.0\.1:8125"):
-        Port(Told(Figures()), address)
+        HttpPort(Told(DaemonFigures()), address)
 
 
 async def test_a_taken_port_is_one_clear_error() -> None:
     """A port that somebody else has is said, with the setting and its value; it is no mistake of the command's."""
-    first = Port(Told(Figures()), "127.0.0.1:0")
+    first = HttpPort(Told(DaemonFigures()), "127.0.0.1:0")
     await first.start()
     try:
         with pytest.raises(RollbookError, match=rf"health = '127\.0\.0\.1:{first.port}'") as caught:
-            await Port(Told(Figures()), f"127.0.0.1:{first.port}").start()
+            await HttpPort(Told(DaemonFigures()), f"127.0.0.1:{first.port}").start()
         assert caught.value.exit_status == 1
     finally:
         await first.stop()

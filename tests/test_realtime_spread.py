@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.websocket.followed_conversations import LINGER, Following, Heard
+from realtime.websocket.followed_conversations import LINGER, ConversationSeen, Following
 from realtime.websocket.topic_placement import Change, changes, free, spread
 
 
@@ -69,9 +69,9 @@ def test_the_oldest_gives_way() -> None:
     """When no line has room for a new conversation, the one followed for longest is let go."""
     following = Following()
     room = {0: 4}
-    first = following.choose([Heard("a", False), Heard("b", False)], room, 0)
+    first = following.choose([ConversationSeen("a", False), ConversationSeen("b", False)], room, 0)
     assert first.subscribe == (("a", 0), ("b", 0))
-    then = following.choose([Heard("c", False)], room, 1)
+    then = following.choose([ConversationSeen("c", False)], room, 1)
     assert then.subscribe == (("c", 0),)
     assert then.unsubscribe == (("a", 0),)
     assert following.gave_way == 1
@@ -84,9 +84,9 @@ def at(minute: int) -> str:
 def test_an_ended_conversation_is_let_go_after_its_wrap_up() -> None:
     """The end is followed for a while, because wrap-up comes after it; resuming keeps it."""
     following = Following()
-    following.choose([Heard("a", False, at(0)), Heard("b", False, at(0))], {0: 10}, 0)
-    following.choose([Heard("a", True, at(5)), Heard("b", True, at(5))], {0: 10}, 1)
-    assert following.choose([Heard("b", False, at(6))], {0: 10}, 2).unsubscribe == ()
+    following.choose([ConversationSeen("a", False, at(0)), ConversationSeen("b", False, at(0))], {0: 10}, 0)
+    following.choose([ConversationSeen("a", True, at(5)), ConversationSeen("b", True, at(5))], {0: 10}, 1)
+    assert following.choose([ConversationSeen("b", False, at(6))], {0: 10}, 2).unsubscribe == ()
     assert following.choose([], {0: 10}, 2 + LINGER).unsubscribe == (("a", 0),)
     assert following.of(0) == ["b"]
 
@@ -95,11 +95,14 @@ def test_an_ended_conversation_is_let_go_after_its_wrap_up() -> None:
 def test_an_older_snapshot_after_the_end_resumes_nothing(late: str | None) -> None:
     """Order is not guaranteed: what bears no later time than the end had is from before it, followed or not."""
     following = Following()
-    following.choose([Heard("a", False, at(0))], {0: 10}, 0)
-    following.choose([Heard("a", True, at(5)), Heard("b", True, at(5))], {0: 10}, 1)
-    assert following.choose([Heard("a", False, late), Heard("b", False, late)], {0: 10}, 2).subscribe == ()
-    assert following.choose([Heard("a", True, at(3))], {0: 10}, 3).unsubscribe == ()
-    assert following.choose([Heard("a", False, late)], {0: 10}, 4).subscribe == ()
+    following.choose([ConversationSeen("a", False, at(0))], {0: 10}, 0)
+    following.choose([ConversationSeen("a", True, at(5)), ConversationSeen("b", True, at(5))], {0: 10}, 1)
+    assert (
+        following.choose([ConversationSeen("a", False, late), ConversationSeen("b", False, late)], {0: 10}, 2).subscribe
+        == ()
+    )
+    assert following.choose([ConversationSeen("a", True, at(3))], {0: 10}, 3).unsubscribe == ()
+    assert following.choose([ConversationSeen("a", False, late)], {0: 10}, 4).subscribe == ()
     assert following.choose([], {0: 10}, 1 + LINGER).unsubscribe == (("a", 0),)
     assert following.ending == {}
 
@@ -107,16 +110,16 @@ def test_an_older_snapshot_after_the_end_resumes_nothing(late: str | None) -> No
 def test_an_end_is_remembered_of_what_has_given_way() -> None:
     """It gave way to another, and ended: an older snapshot does not push that one out in turn."""
     following = Following()
-    following.choose([Heard("a", False, at(0))], {0: 2}, 0)
-    following.choose([Heard("a", True, at(5)), Heard("b", False, at(5))], {0: 2}, 1)
-    assert following.choose([Heard("a", False, at(4))], {0: 2}, 2).subscribe == ()
+    following.choose([ConversationSeen("a", False, at(0))], {0: 2}, 0)
+    following.choose([ConversationSeen("a", True, at(5)), ConversationSeen("b", False, at(5))], {0: 2}, 1)
+    assert following.choose([ConversationSeen("a", False, at(4))], {0: 2}, 2).subscribe == ()
     assert following.of(0) == ["b"]
-    assert following.choose([Heard("a", False, at(6))], {0: 2}, 3).subscribe == (("a", 0),)
+    assert following.choose([ConversationSeen("a", False, at(6))], {0: 2}, 3).subscribe == (("a", 0),)
 
 
 def test_an_ended_conversation_is_never_begun() -> None:
     """A conversation first heard when it has ended is not followed."""
-    assert Following().choose([Heard("a", True)], {0: 10}, 0).subscribe == ()
+    assert Following().choose([ConversationSeen("a", True)], {0: 10}, 0).subscribe == ()
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans(), st.floats(0, 50)), max_size=80), st.integers(0, 5))
@@ -126,7 +129,7 @@ def test_followed_conversations_fit_their_line(script: list[tuple[int, bool, flo
     room = {line: 2 + line * 2 for line in range(lines)}
     for step, (name, ended, seconds) in enumerate(script):
         now += seconds
-        found = following.choose([Heard(str(name), ended, at(step % 60))], room, now)
+        found = following.choose([ConversationSeen(str(name), ended, at(step % 60))], room, now)
         for one, line in found.unsubscribe:
             assert live.pop(one) == line
         for one, line in found.subscribe:

@@ -23,10 +23,10 @@ from aiohttp import web
 
 from realtime import lambda_handler
 from realtime.aws.sqs import SqsQueue
-from realtime.aws.sqs_consumer import Door, QueueError
+from realtime.aws.sqs_consumer import QueueError, SqsConsumer
 from realtime.daemon.daemon import Daemon, Options
 from realtime.storing.inbox import Frame, Inbox
-from realtime.storing.store_frames import Intake
+from realtime.storing.store_frames import FrameStore
 from reconcile.lambda_handler import handler as reconcile
 from reconcile.lambda_handler import time_of
 from rollbook.genesys.errors import RollbookError, SettingsError
@@ -97,11 +97,11 @@ def put(*events: dict[str, Any]) -> None:
 
 
 @contextmanager
-def door(url: str, path: Path) -> Iterator[Door]:
+def door(url: str, path: Path) -> Iterator[SqsConsumer]:
     """The daemon's door to a queue."""
     with Book.open(path) as book:
         queue = SqsQueue(url, receivers=2, wait=1)
-        one = Door(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES, receivers=2, tick=0.1)
+        one = SqsConsumer(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES, receivers=2, tick=0.1)
         one.look()
         one.start()
         try:
@@ -190,8 +190,8 @@ async def test_the_same_ten_thousand_events_by_both_ways_are_each_one(tmp_path: 
     inbox = Inbox()
     path = tmp_path / "a.db"
     book = await asyncio.to_thread(Book.open, path)
-    one = Door(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES)
-    intake = Intake(book, inbox, now=lambda: datetime.now(UTC))
+    one = SqsConsumer(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES)
+    intake = FrameStore(book, inbox, now=lambda: datetime.now(UTC))
     storing = asyncio.create_task(intake.run())
     await asyncio.to_thread(one.look)
     one.start()
@@ -271,7 +271,11 @@ async def test_the_daemon_listens_by_both(tmp_path: Path) -> None:
         running = asyncio.create_task(daemon.run())
         async with asyncio.timeout(20):
             await daemon.ready.wait()
-            while not (daemon.door and daemon.door.figures().new == 1 and daemon.door.figures().listening):
+            while not (
+                daemon.sqs_consumer
+                and daemon.sqs_consumer.figures().new == 1
+                and daemon.sqs_consumer.figures().is_listening
+            ):
                 await asyncio.sleep(0.02)
         figures = await daemon.figures()
         assert figures.sqs is not None

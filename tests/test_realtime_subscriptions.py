@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from realtime.websocket.subscriptions import MOST_REQUESTS, Told, ask
+from realtime.websocket.subscriptions import MOST_REQUESTS, SubscribedTopics, ask
 from rollbook.genesys.api.client import NotificationChannel, TopicState
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret
@@ -77,15 +77,15 @@ async def test_a_suffix_that_there_is_not_costs_no_other(users: int) -> None:
     """Of combined topics that are refused for one part, for every user, the other parts are heard, in few requests."""
     listed = [f"v2.users.u{number}?conversations&activity&bogus" for number in range(users)]
     api = Api(bad=frozenset(f"v2.users.u{number}.bogus" for number in range(users)))
-    told = Told()
-    told.answered(listed, await ask(api, CHANNEL, listed, replace=True, spoils=told.spoils))  # type: ignore[arg-type]
-    assert set(told.heard()) == {name for one in api.there for name in expand(one)}
-    assert len(told.heard()) == 2 * users
+    told = SubscribedTopics()
+    told.take_answer(listed, await ask(api, CHANNEL, listed, replace=True, spoils=told.spoils))  # type: ignore[arg-type]
+    assert set(told.heard_topics()) == {name for one in api.there for name in expand(one)}
+    assert len(told.heard_topics()) == 2 * users
     assert told.refused == api.bad
     assert api.requests <= 16
-    asked, _ = told.differs(listed, ask_again=True)
+    asked, _ = told.differences(listed, ask_again=True)
     there, requests = set(api.there), api.requests
-    told.answered(asked, await ask(api, CHANNEL, asked, replace=False, spoils=told.spoils))  # type: ignore[arg-type]
+    told.take_answer(asked, await ask(api, CHANNEL, asked, replace=False, spoils=told.spoils))  # type: ignore[arg-type]
     assert (api.there, api.requests) == (there, requests + 1)
     assert told.refused == api.bad
 
@@ -94,8 +94,8 @@ async def test_a_user_that_there_is_not_costs_no_other() -> None:
     """Where all of a combined topic is refused, its parts are not held against the other users."""
     listed = [f"v2.users.u{number}?conversations&activity" for number in range(100)]
     bad = frozenset(expand(listed[40]))
-    told = Told()
-    told.answered(listed, await ask(Api(bad=bad), CHANNEL, listed, replace=True))  # type: ignore[arg-type]
+    told = SubscribedTopics()
+    told.take_answer(listed, await ask(Api(bad=bad), CHANNEL, listed, replace=True))  # type: ignore[arg-type]
     assert told.refused == bad
 
 
@@ -125,8 +125,8 @@ async def test_a_channel_that_is_gone_says_so() -> None:
 
 def test_what_the_platform_has_lost_is_seen() -> None:
     """A combined topic may be listed combined or plain, in any case; what it refused before is not missed."""
-    one = Told()
-    one.answered(
+    one = SubscribedTopics()
+    one.take_answer(
         ["v2.users.a?calls&chats", "v2.users.b.conversations", "v2.users.c.conversations"],
         [
             TopicState("v2.users.a.chats", permitted=False, reason=None, missing_permissions=()),
@@ -139,9 +139,9 @@ def test_what_the_platform_has_lost_is_seen() -> None:
 
 def test_what_was_let_go_and_is_still_listed_is_seen() -> None:
     """Topics that were taken off, in any spelling, and details of what is not followed any more; nothing else."""
-    one = Told()
+    one = SubscribedTopics()
     settings = "v2.detail.events.conversation.c0.acw"
-    one.answered(["v2.users.a?calls&chats", "v2.users.b.conversations", settings], [])
+    one.take_answer(["v2.users.a?calls&chats", "v2.users.b.conversations", settings], [])
     one.details = {"c1": ("v2.detail.events.conversation.c1?acw&wrapup",)}
     listed = [
         "v2.users.A.calls",
@@ -153,7 +153,7 @@ def test_what_was_let_go_and_is_still_listed_is_seen() -> None:
     ]
     assert one.surplus(listed) == []
     one.forget(["v2.users.a?calls&chats"])
-    one.answered(["v2.users.a.chats"], [])
+    one.take_answer(["v2.users.a.chats"], [])
     assert one.surplus(listed) == ["v2.users.A.calls"]
     assert one.surplus(["v2.users.a?calls&chats"]) == ["v2.users.a?calls&chats"]
     assert one.surplus([]) == []

@@ -15,7 +15,7 @@ import pytest
 from realtime.daemon.health import judge
 from realtime.storing.inbox import Inbox
 from realtime.websocket.channel_states import Timings
-from realtime.websocket.supervisor import Subscriber
+from realtime.websocket.supervisor import Supervisor
 from rollbook.genesys.program.settings import Settings
 from tests import virtual
 from tests.stage import topic
@@ -30,12 +30,12 @@ async def live(
     every: float,
     rediscover: float = 300.0,
     awake: float = 60.0,
-) -> Subscriber:
+) -> Supervisor:
     """Let live capture listen to a platform for so many virtual seconds, then stop it.
 
     awake: seconds between its looks whether it goes on; ten a second would be most of the work of a day.
     """
-    subscriber = Subscriber(
+    supervisor = Supervisor(
         platform,  # type: ignore[arg-type]
         platform.ledger,  # type: ignore[arg-type]
         Settings(),
@@ -47,7 +47,7 @@ async def live(
         draw=random.Random(1),
     )
     stop = asyncio.Event()
-    running = asyncio.create_task(subscriber.run(stop))
+    running = asyncio.create_task(supervisor.run(stop))
     if platform.down.get("flap", 0) == 0:
         await asyncio.sleep(5)
     happening = [asyncio.create_task(platform.emit(every))]
@@ -61,7 +61,7 @@ async def live(
     platform.ledger.locked = False
     stop.set()
     await running
-    return subscriber
+    return supervisor
 
 
 def in_a_minute(moments: list[float]) -> int:
@@ -118,8 +118,8 @@ def test_what_a_renewal_leaves_is_ours(caplog: pytest.LogCaptureFixture) -> None
     async def work() -> None:
         platform = Platform(11, queues=1_200, others=16)
         asyncio.get_running_loop().call_later(0.55 * DAY, virtual.closing, platform)
-        subscriber = await live(platform, 0.56 * DAY, fault_every=None, every=60)
-        assert subscriber.others == 16
+        supervisor = await live(platform, 0.56 * DAY, fault_every=None, every=60)
+        assert supervisor.others == 16
         assert len(platform.creations) == 6
         assert platform.evicted_in_use == 0
         assert platform.covered() > 0.9999
@@ -135,13 +135,13 @@ def test_lines_are_as_many_as_others_leave_places() -> None:
     async def work() -> None:
         platform = Platform(12, queues=5_000, others=17)
         asyncio.get_running_loop().call_later(3_500, setattr, platform, "others", 0)
-        subscriber = await live(platform, 3_000, fault_every=None, every=60)
+        supervisor = await live(platform, 3_000, fault_every=None, every=60)
         assert (len(platform.creations), platform.evicted_in_use) == (3, 0)
-        assert (len(subscriber.unplaced), subscriber.figures().channels_of_others) == (2_000, 17)
-        assert judge(subscriber.figures())[0] == "degraded"
-        subscriber = await live(platform, 1_200, fault_every=None, every=60)
+        assert (len(supervisor.unplaced), supervisor.figures().channels_of_others) == (2_000, 17)
+        assert judge(supervisor.figures())[0] == "degraded"
+        supervisor = await live(platform, 1_200, fault_every=None, every=60)
         assert (len(platform.creations), platform.evicted_in_use) == (8, 0)
-        assert subscriber.unplaced == ()
+        assert supervisor.unplaced == ()
 
     virtual.run(work())
 
@@ -152,10 +152,10 @@ def test_a_place_that_another_program_takes_costs_a_line() -> None:
     async def work() -> None:
         platform = Platform(13, queues=5_000, others=15)
         asyncio.get_running_loop().call_later(1_000, virtual.intrude, platform)
-        subscriber = await live(platform, 1_100, fault_every=None, every=60)
+        supervisor = await live(platform, 1_100, fault_every=None, every=60)
         assert len(platform.creations) <= 7
-        assert len(subscriber.unplaced) == 1_000
-        assert len(subscriber.figures().lines) == 4
+        assert len(supervisor.unplaced) == 1_000
+        assert len(supervisor.figures().lines) == 4
 
     virtual.run(work())
 
@@ -166,8 +166,8 @@ def test_a_restart_has_the_lines_of_the_run_before() -> None:
     async def work() -> None:
         platform = Platform(14, queues=5_000, others=15)
         for run in range(1, 4):
-            subscriber = await live(platform, 60, fault_every=None, every=60)
-            assert (len(platform.creations), platform.evicted_in_use, subscriber.unplaced) == (5 * run, 0, ())
+            supervisor = await live(platform, 60, fault_every=None, every=60)
+            assert (len(platform.creations), platform.evicted_in_use, supervisor.unplaced) == (5 * run, 0, ())
             platform.token += 1
 
     virtual.run(work())
@@ -198,9 +198,9 @@ def test_one_line_of_two_that_listened_until_now_is_no_death() -> None:
         loop = asyncio.get_running_loop()
         loop.call_later(40, platform.down.update, {"handshake": 1_000})
         loop.call_later(40, virtual.drop, platform)
-        subscriber = await live(platform, 450, fault_every=None, every=60)
-        assert {one.phase for one in subscriber.figures().lines} == {"done"}
-        assert judge(subscriber.figures())[0] == "degraded"
+        supervisor = await live(platform, 450, fault_every=None, every=60)
+        assert {one.phase for one in supervisor.figures().lines} == {"done"}
+        assert judge(supervisor.figures())[0] == "degraded"
 
     virtual.run(work())
 

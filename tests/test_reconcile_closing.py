@@ -79,11 +79,11 @@ async def test_a_quiet_window_costs_its_pages_and_two(tmp_path: Path, rows: int)
     simulator = Simulator(seed=3, start=START, rate=0, per_hour=0, rate_limit=100_000)
     async with simulator:
         simulator.world._per_hour = 10_000
-        while len(simulator.world.lives) < rows:
+        while len(simulator.world.conversations) < rows:
             simulator.clock.advance(timedelta(seconds=0.2))
             simulator.world.grow(simulator.now())
         simulator.world._per_hour = 0
-        for life in simulator.world.lives[rows:]:
+        for life in simulator.world.conversations[rows:]:
             simulator.world.forget(life.id)
         simulator.clock.advance(timedelta(hours=1) + (START + DAY - simulator.now()))
         settings = load(env=simulator.env, cwd=tmp_path, flags={"width": timedelta(days=1), "since": START})

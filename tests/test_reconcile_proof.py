@@ -457,3 +457,25 @@ def test_times_survive_packing(when: datetime) -> None:
     assert to_text(scans.moment(scans.start_of(value))) == text
     assert scans.end_of(value) == -1
     assert scans.end_of(scans.packed(None, text)) == scans.start_of(value)
+
+
+@pytest.mark.parametrize(("rows", "lost"), [(150, 1), (900, 5), (4_000, 25)])
+def test_a_record_that_no_answer_may_hold_costs_a_bounded_number_of_questions(rows: int, lost: int) -> None:
+    """Of few rows it is found out alone; of many, its page is left out: the rest is read, and nothing is proven."""
+    window = Interval(WINDOW.start, WINDOW.start + timedelta(seconds=1))
+    reader, spoilt, seen, asked = Reader(window, longest=WEEK), rows // 2, set(), 0
+    while not isinstance(step := reader.step(to_text(DAY)), Finished):
+        if isinstance(step, Pause):
+            continue
+        asked += 1
+        numbers = range((step.page - 1) * step.part.size, min(step.page * step.part.size, rows))
+        if spoilt in numbers:
+            assert reader.refused("too large", too_large=True)
+            continue
+        seen.update(numbers)
+        at = to_text(window.start)
+        reader.take([RowTimes(f"c{number}", at, at) for number in numbers], rows)
+    assert not step.consistent
+    assert reader.not_had
+    assert rows - len(seen) == lost
+    assert asked <= 300

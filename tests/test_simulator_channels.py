@@ -60,7 +60,7 @@ def test_a_channel_lives_for_a_day_and_as_long_again_with_each_subscription() ->
     assert channels.get(channel.id, NOW + 33 * HOUR) is channel
     with pytest.raises(Refused):
         channels.get(channel.id, NOW + 34 * HOUR)
-    assert not channels.heard
+    assert not channels.subscribers
 
 
 def test_a_channel_takes_a_thousand_subscriptions() -> None:
@@ -74,7 +74,7 @@ def test_a_channel_takes_a_thousand_subscriptions() -> None:
     assert caught.value.code == "notification.subscription.too.many.subscriptions"
     assert len(channel.topics) == 1000
     channels.replace(channel, [topic(2000)], NOW, ignore=False)
-    assert list(channels.heard) == [topic(2000)]
+    assert list(channels.subscribers) == [topic(2000)]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_combined_topic_is_two_hundred_characters_at_most() -> None:
         assert len(name) == length
         if taken:
             channels.add(channel, [name], NOW, ignore=False)
-            assert len(channels.heard) == 3
+            assert len(channels.subscribers) == 3
         else:
             with pytest.raises(Refused):
                 channels.add(channel, [name], NOW, ignore=False)
@@ -147,7 +147,7 @@ def test_part_of_a_combined_topic_can_be_rejected() -> None:
         ("v2.users.u?presence&activity", "Permitted"),
         ("v2.users.u.presence", "Rejected"),
     ]
-    assert list(channels.heard) == ["v2.users.u.activity"]
+    assert list(channels.subscribers) == ["v2.users.u.activity"]
 
 
 def test_an_error_body_is_the_platforms() -> None:
@@ -185,7 +185,7 @@ def test_who_hears_what_is_what_the_subscriptions_say(steps: list[tuple[int, str
         else:
             channels.remove(channel, "test")
     wanted = {(one, each.id) for each in channels.every() for asked in each.topics for one in expand(asked)}
-    assert {(one, name) for one, hearers in channels.heard.items() for name in hearers} == wanted
+    assert {(one, name) for one, hearers in channels.subscribers.items() for name in hearers} == wanted
 
 
 def test_watched_conversations_are_those_whose_detail_events_are_heard() -> None:

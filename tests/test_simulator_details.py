@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.rest.analytics import details_query
 from rollbook.simulator.rest.analytics.details_query import Jitter
@@ -74,14 +74,14 @@ def test_an_interval_means_days_and_perhaps_overlap(times: list[datetime], now: 
     days = {start.date() + timedelta(days=n) for n in range(3)}
     last = (end - timedelta(microseconds=1)).date()
 
-    def meant(life: Life) -> bool:
+    def meant(life: Conversation) -> bool:
         if not life.visible(now) or life.start.date() not in days or life.start.date() > last:
             return False
         told = life.view(now).get("conversationEnd")
         return reading == "day" or (life.start < end and (told is None or moment(told) >= start))
 
     body = {"interval": f"{text(start)}/{text(end)}"}
-    assert ids(body, now=now, reading=reading) == [life.id for life in WORLD.lives if meant(life)]
+    assert ids(body, now=now, reading=reading) == [life.id for life in WORLD.conversations if meant(life)]
 
 
 def test_what_started_earlier_and_ended_that_day_is_invisible() -> None:
@@ -274,7 +274,8 @@ def test_filters_are_combined_and_clauses_nested() -> None:
     """Several filters: all must hold; clauses of an `or`: one is enough."""
     inbound = {"dimension": "originatingDirection", "value": "inbound"}
     clauses = [
-        {"type": "and", "predicates": [{"dimension": "conversationId", "value": life.id}]} for life in WORLD.lives[:3]
+        {"type": "and", "predicates": [{"dimension": "conversationId", "value": life.id}]}
+        for life in WORLD.conversations[:3]
     ]
     body = {
         **where(inbound),
@@ -286,7 +287,7 @@ def test_filters_are_combined_and_clauses_nested() -> None:
     found = ids(
         {"interval": "2026-03-02T00:00Z/2026-03-03T00:00Z", "conversationFilters": [{"type": "or", "clauses": clauses}]}
     )
-    assert found == [life.id for life in WORLD.lives[:3]]
+    assert found == [life.id for life in WORLD.conversations[:3]]
 
 
 def test_an_aggregation_counts_the_whole_result() -> None:

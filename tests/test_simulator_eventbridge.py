@@ -22,7 +22,7 @@ from realtime.daemon.daemon import Daemon, Options
 from rollbook.genesys.program.settings import load
 from rollbook.simulator import Simulator
 from rollbook.simulator.eventbridge.aws import to_bus, to_queue
-from rollbook.simulator.eventbridge.delivery import EventBridge, Trouble
+from rollbook.simulator.eventbridge.delivery import DeliveryTrouble, EventBridge
 from rollbook.simulator.notifications.emitter import Event
 from tests.aws import Aws, aws, aws_server
 from tests.whole import assert_store_is, finish, rollbook, rows, start, until
@@ -65,7 +65,7 @@ def test_the_same_seed_has_the_same_trouble() -> None:
     """Loss, repeats, order and poison are drawn; nothing that was not lost is missing."""
 
     def play() -> tuple[list[str], EventBridge]:
-        trouble = Trouble(loss=0.1, deaf=0.2, repeats=0.2, reorder=20, bundled=0.3, poison=0.05)
+        trouble = DeliveryTrouble(loss=0.1, deaf=0.2, repeats=0.2, reorder=20, bundled=0.3, poison=0.05)
         bridge = EventBridge(ORGANIZATION, trouble=trouble, seed=4)
         found = []
         for number in range(400):
@@ -117,7 +117,9 @@ async def test_from_the_organisation_to_the_truth(aws: Aws, tmp_path: Path, way:
     if way == "bus":
         await asyncio.to_thread(aws.bus, "partner", url)
     path = tmp_path / "rollbook.db"
-    trouble = Trouble(loss=0.1, deaf=0.2, repeats=0.1, reorder=40, bundled=0.2 if way == "queue" else 0, poison=0.02)
+    trouble = DeliveryTrouble(
+        loss=0.1, deaf=0.2, repeats=0.1, reorder=40, bundled=0.2 if way == "queue" else 0, poison=0.02
+    )
     async with organisation() as simulator:
         bridge = EventBridge(str(simulator.world.organization["id"]), trouble=trouble, seed=2)
         simulator.notifications.listen(bridge.take)
@@ -158,7 +160,7 @@ async def test_the_function_ends_at_the_truth_too(aws: Aws, tmp_path: Path, monk
     path = tmp_path / "rollbook.db"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROLLBOOK_DB", str(path))
-    trouble = Trouble(loss=0.1, repeats=0.1, reorder=40, bundled=0.2, poison=0.02)
+    trouble = DeliveryTrouble(loss=0.1, repeats=0.1, reorder=40, bundled=0.2, poison=0.02)
     bodies: list[str] = []
     async with organisation() as simulator:
         bridge = EventBridge(str(simulator.world.organization["id"]), trouble=trouble, seed=3)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.organisation.world import World
-from rollbook.simulator.rest.analytics.jobs import Jobs, Rules, parse
+from rollbook.simulator.rest.analytics.jobs import JobRules, Jobs, parse
 from rollbook.simulator.rest.errors import Refusal
 from rollbook.simulator.times import moment, text
 
@@ -23,7 +23,7 @@ DAY = {"interval": "2026-03-02T00:00:00Z/2026-03-03T00:00:00Z"}
 ME = "client"
 
 
-def everything(_life: Life, _owner: str) -> bool:
+def everything(_life: Conversation, _owner: str) -> bool:
     return True
 
 
@@ -31,7 +31,7 @@ class Office:
     """The jobs, with clocks that a test moves."""
 
     def __init__(self, **rules: Any) -> None:
-        self.jobs = Jobs(Rules(**rules), lambda: str(uuid.uuid4()))
+        self.jobs = Jobs(JobRules(**rules), lambda: str(uuid.uuid4()))
         self.now, self.clock = NOW, 1000.0
 
     def submit(self, body: object = DAY, owner: str = ME) -> str:
@@ -152,7 +152,7 @@ def test_only_so_many_at_once() -> None:
 )
 def test_what_a_job_may_not_be_asked(body: object) -> None:
     """Paging and aggregations belong to the query, and the rest must be in order: 400."""
-    assert refused(parse, body, Rules()).status == 400
+    assert refused(parse, body, JobRules()).status == 400
 
 
 # What the answers are
@@ -165,7 +165,7 @@ def test_a_job_answers_what_was_active_as_the_lake_knows_it(first: int, hours: i
     start = START + timedelta(hours=first)
     end, known = start + timedelta(hours=hours), NOW - timedelta(hours=lag)
 
-    def meant(life: Life) -> bool:
+    def meant(life: Conversation) -> bool:
         if not life.visible(known) or life.start >= end:
             return False
         told = life.view(known).get("conversationEnd")
@@ -173,7 +173,7 @@ def test_a_job_answers_what_was_active_as_the_lake_knows_it(first: int, hours: i
 
     office = Office(lag=timedelta(hours=lag))
     found = office.rows({"interval": f"{text(start)}/{text(end)}"})
-    expected = {life.id: life.view(known) for life in WORLD.lives if meant(life)}
+    expected = {life.id: life.view(known) for life in WORLD.conversations if meant(life)}
     assert [one["conversationId"] for one in found] == list(expected)
     for one in found:
         bare = [{key: value for key, value in told.items() if key != "attributes"} for told in one["participants"]]

@@ -19,8 +19,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from rollbook.simulator import Simulator
 from rollbook.simulator.faults.event_faults import ODD_IDS
 from rollbook.simulator.faults.live_faults import FAULTS, JUNK
-from rollbook.simulator.notifications.emitter import DELAY, Event, text
+from rollbook.simulator.notifications.emitter import DELAY, Event
 from rollbook.simulator.notifications.snapshots import scene, snapshot
+from rollbook.simulator.times import text
 
 START = datetime(2026, 8, 3, 14, tzinfo=UTC)
 PATH = "/api/v2/notifications"
@@ -252,7 +253,7 @@ async def test_events_come_in_the_order_of_time_and_tell_each_change_once(client
     assert [one.at for one in log] == sorted(one.at for one in log)
     assert client.sim.emitted == {"v2.routing.queues.{id}.conversations": len(frames)}
     assert len(frames) > 500
-    for life in client.sim.world.lives[:20]:
+    for life in client.sim.world.conversations[:20]:
         moments = [scene(life.record, text(at)) for at in life.changes if START < at < client.sim.now() - DELAY]
         expected = {json.dumps(snapshot(one)) for one in moments if one.queue_ids(former=True)}
         assert expected <= set(states(frames, life.id))
@@ -309,7 +310,7 @@ async def test_users_media_and_detail_events_are_told_on_their_topics(client: Cl
     first, last = (text(client.sim.now() + timedelta(minutes=minutes)) for minutes in (0, 55))
     life = next(
         one
-        for one in client.sim.world.lives
+        for one in client.sim.world.conversations
         if (
             worked := [
                 part
@@ -339,7 +340,7 @@ async def test_detail_events_of_a_conversation_that_is_yet_to_come(client: Clien
     """A subscription may name a conversation that there is not yet."""
     async with Simulator(seed=11, start=START, rate=0, per_hour=240, queues=3, users=5) as twin:
         twin.world.grow(START + timedelta(minutes=10))
-        name = twin.world.lives[-1].id
+        name = twin.world.conversations[-1].id
     _, socket = await client.listening(f"v2.detail.events.conversation.{name}.customer.start")
     await client.pass_(minutes=30)
     assert [one["eventBody"]["conversationId"] for one in await everything(socket)] == [name]
@@ -353,7 +354,9 @@ async def test_a_listener_hears_the_whole_organisation(client: Client) -> None:
     await client.pass_(minutes=30)
     templates = {one.template for one in heard}
     assert {"v2.routing.queues.{id}.conversations", "v2.detail.events.conversation.{id}.customer.end"} <= templates
-    settled = {life.id for life in client.sim.world.lives if life.start < client.sim.now() - timedelta(minutes=5)}
+    settled = {
+        life.id for life in client.sim.world.conversations if life.start < client.sim.now() - timedelta(minutes=5)
+    }
     assert settled <= {one.conversation for one in heard}
 
 

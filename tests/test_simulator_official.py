@@ -23,7 +23,7 @@ from rollbook.simulator import Simulator, certificates
 from rollbook.simulator.certificates import LOOPBACK, PARTS, Certificate, CertificateError, make
 from rollbook.simulator.faults.script import Fault
 from rollbook.simulator.rest.analytics.details_query import Paging
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 from whole import finish, rollbook, start
 
 with warnings.catch_warnings():
@@ -81,7 +81,7 @@ async def program() -> AsyncIterator[Program]:
         queues=12,
         users=14,
         rate_limit=100_000,
-        job_rules=Rules(lag=timedelta(0), seconds=0.0),
+        job_rules=JobRules(lag=timedelta(0), seconds=0.0),
     )
     simulator.clock.advance(timedelta(hours=12))
     async with simulator, httpx.AsyncClient(base_url=simulator.api_url) as http:

@@ -19,7 +19,7 @@ from rollbook.simulator.faults.gateways import SPELLINGS
 from rollbook.simulator.faults.partial_answers import ERRORS_WITH_200, TOTALS
 from rollbook.simulator.faults.script import KINDS, Fault, ScriptError, load
 from rollbook.simulator.faults.slow_answers import CURSORS
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 from whole import start
 
 QUERY = "POST */details/query"
@@ -40,7 +40,7 @@ async def guest() -> AsyncIterator[Guest]:
         token_lifetime=600,
         queues=60,
         rate_limit=10_000,
-        job_rules=Rules(lag=timedelta(0)),
+        job_rules=JobRules(lag=timedelta(0)),
     )
     simulator.clock.advance(NOON - START)
     async with simulator, httpx.AsyncClient(base_url=simulator.api_url) as http:

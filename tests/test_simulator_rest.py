@@ -18,7 +18,7 @@ from rollbook.simulator import Simulator
 from rollbook.simulator.faults import script
 from rollbook.simulator.faults.organisation_faults import ACTS
 from rollbook.simulator.faults.script import Fault, Script, ScriptError, load
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 from whole import rollbook, start
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -78,7 +78,7 @@ async def guest() -> AsyncIterator[Guest]:
         per_hour=40,
         monotonic=seconds,
         token_lifetime=600,
-        job_rules=Rules(lag=timedelta(0)),
+        job_rules=JobRules(lag=timedelta(0)),
     )
     simulator.clock.advance(NOON - START)
     async with simulator, httpx.AsyncClient(base_url=simulator.api_url) as http:
@@ -277,7 +277,7 @@ async def test_rows_move_between_pages(guest: Guest) -> None:
 
     def drift(simulator: Simulator, queries: int) -> None:
         heard.append(queries)
-        simulator.hidden = {simulator.world.lives[-1].id} if queries % 2 else set()
+        simulator.hidden = {simulator.world.conversations[-1].id} if queries % 2 else set()
 
     guest.simulator.drift = drift
     day = {"interval": "2026-03-02T00:00Z/2026-03-03T00:00Z"}
@@ -289,7 +289,7 @@ async def test_rows_move_between_pages(guest: Guest) -> None:
 async def test_a_conversation_is_indexed_late(guest: Guest) -> None:
     """One that has just started is not found until its indexing delay has passed."""
     simulator = guest.simulator
-    late = next(life for life in simulator.world.lives if life.extra == 20)
+    late = next(life for life in simulator.world.conversations if life.extra == 20)
     simulator.clock.advance(late.start + timedelta(seconds=19) - simulator.now())
     interval = "2026-03-02T00:00Z/2026-03-03T00:00Z"
     predicate = {"dimension": "conversationId", "value": late.id}
@@ -431,7 +431,7 @@ async def test_a_moment_needs_no_request() -> None:
         async with asyncio.timeout(10):
             while not simulator.hidden:
                 await asyncio.sleep(0)
-        assert simulator.hidden == {life.id for life in simulator.world.lives}
+        assert simulator.hidden == {life.id for life in simulator.world.conversations}
 
 
 async def test_acts_on_the_truth(guest: Guest) -> None:

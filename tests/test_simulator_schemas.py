@@ -10,12 +10,12 @@ import pytest
 from schemas import body_of, described
 
 from rollbook.simulator.notifications.detail_events import events
-from rollbook.simulator.notifications.emitter import text
 from rollbook.simulator.notifications.frames import envelope
 from rollbook.simulator.notifications.session_state import DISCONNECTS
 from rollbook.simulator.notifications.snapshots import Scene, flattened, passes, scene, snapshot
 from rollbook.simulator.notifications.topics import DETAIL_MEMBERS, MEDIA_SUFFIX
 from rollbook.simulator.organisation.world import World
+from rollbook.simulator.times import text
 
 START = datetime(2026, 8, 3, 14, tzinfo=UTC)
 SIDES = ("v2.routing.queues.{id}.conversations", "v2.users.{id}.conversations")
@@ -27,7 +27,7 @@ def world() -> World:
     """Two hundred conversations and some."""
     made = World(5, START, per_hour=600, queues=5, users=9)
     made.grow(START + timedelta(minutes=25))
-    assert len(made.lives) > 200
+    assert len(made.conversations) > 200
     return made
 
 
@@ -44,7 +44,7 @@ def scenes(record: dict[str, Any], changes: list[datetime]) -> list[Scene]:
 def test_every_snapshot_is_one_of_the_models(world: World) -> None:
     """At every change of every conversation the body of all media, and of each medium, is valid on both sides."""
     media = set()
-    for number, life in enumerate(world.lives):
+    for number, life in enumerate(world.conversations):
         side = SIDES[number % 2]  # the models of both are the same but for their names; each gets half
         for now in scenes(life.record, life.changes):
             body_of(side).validate(snapshot(now))
@@ -56,7 +56,7 @@ def test_every_snapshot_is_one_of_the_models(world: World) -> None:
 
 def test_every_detail_event_is_one_of_the_models(world: World) -> None:
     """Every event of every conversation is valid, in the order of time, and as late as what it tells."""
-    for life in world.lives:
+    for life in world.conversations:
         listed = events(life.record)
         assert [one.at for one in listed] == sorted(one.at for one in listed)
         for one in listed:

@@ -17,7 +17,7 @@ import pytest
 from rollbook.simulator import Simulator
 from rollbook.simulator.faults.script import Fault
 from rollbook.simulator.rest.analytics.filters import GRAMMARS
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = "2026-03-02T10:00:00.000Z/2026-03-02T11:00:00.000Z"
@@ -38,7 +38,7 @@ def sdk(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture
 async def organisation() -> AsyncIterator[Simulator]:
     """An organisation a day old, whose clock stands."""
-    rules = Rules(lag=timedelta(0), seconds=0.0)
+    rules = JobRules(lag=timedelta(0), seconds=0.0)
     simulator = Simulator(
         seed=4, start=START, rate=0, per_hour=120, queues=30, users=30, job_rules=rules, rate_limit=100_000
     )

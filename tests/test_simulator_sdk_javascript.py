@@ -19,7 +19,7 @@ import pytest
 
 from rollbook.simulator import Simulator
 from rollbook.simulator.certificates import LOOPBACK, Certificate, make
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOURS = "2026-03-02T08:00:00.000Z/2026-03-02T11:00:00.000Z"
@@ -59,7 +59,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 @pytest.fixture
 async def organisation(certificate: Certificate) -> AsyncIterator[Simulator]:
     """An organisation of half a day over TLS, whose clock stands."""
-    rules = Rules(lag=timedelta(0), seconds=0.0)
+    rules = JobRules(lag=timedelta(0), seconds=0.0)
     simulator = Simulator(seed=5, start=START, rate=0, per_hour=120, queues=7, job_rules=rules, tls=certificate)
     simulator.clock.advance(timedelta(hours=12))
     async with simulator:

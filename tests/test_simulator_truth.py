@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbook.simulator.organisation.known_when import Life, view
+from rollbook.simulator.organisation.known_when import Conversation, view
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.times import FAR, moment, text
 
@@ -25,7 +25,7 @@ def world(seed: int = 1, *, hours: float = 4, per_hour: float = 100) -> World:
     return made
 
 
-LIVES = world(2, hours=10).lives
+LIVES = world(2, hours=10).conversations
 CHOSEN = st.sampled_from(LIVES)
 
 
@@ -42,7 +42,7 @@ def rows(record: dict[str, Any]) -> Counter[str]:
     return found
 
 
-def media(life: Life) -> str:
+def media(life: Conversation) -> str:
     found: str = sessions(life.record)[0]["mediaType"]
     return found
 
@@ -53,10 +53,10 @@ def media(life: Life) -> str:
 def test_the_same_seed_is_the_same_organisation() -> None:
     """Everything repeats, whatever order it is looked at in; another seed is another organisation."""
     one, two = world(5), world(5)
-    backwards = [life.record for life in reversed(two.lives)]
-    assert [life.record for life in one.lives] == backwards[::-1]
+    backwards = [life.record for life in reversed(two.conversations)]
+    assert [life.record for life in one.conversations] == backwards[::-1]
     assert (one.queues, one.users, one.organization) == (two.queues, two.users, two.organization)
-    assert world(6).lives[0].id != one.lives[0].id
+    assert world(6).conversations[0].id != one.conversations[0].id
 
 
 def test_growing_in_steps_is_growing_at_once() -> None:
@@ -64,15 +64,15 @@ def test_growing_in_steps_is_growing_at_once() -> None:
     steps = World(3, START, 100, queues=6, users=12)
     made = [life for minute in range(0, 241, 7) for life in steps.grow(START + timedelta(minutes=minute))]
     steps.grow(START + timedelta(hours=4))
-    assert [life.id for life in steps.lives] == [life.id for life in world(3).lives]
-    assert made == steps.lives[: len(made)]
+    assert [life.id for life in steps.conversations] == [life.id for life in world(3).conversations]
+    assert made == steps.conversations[: len(made)]
 
 
 def test_a_large_past_costs_nothing_until_it_is_read() -> None:
     """20,000 conversations are there, and none of them is written yet: that is what takes the time."""
     made = world(1, hours=100, per_hour=200)
-    assert len(made.lives) > 19_000
-    assert all(life._told is None for life in made.lives)
+    assert len(made.conversations) > 19_000
+    assert all(life._history is None for life in made.conversations)
 
 
 def test_every_kind_of_conversation_and_every_turn_is_there() -> None:
@@ -113,7 +113,7 @@ def test_a_voice_conversation_has_its_real_size() -> None:
 
 
 @given(CHOSEN)
-def test_a_record_holds_together(life: Life) -> None:
+def test_a_record_holds_together(life: Conversation) -> None:
     """The conversation ends with its last segment, starts with its first, and its audio is the lowest of its legs."""
     record = life.record
     assert record["conversationId"] == life.id
@@ -131,12 +131,12 @@ def test_a_record_holds_together(life: Life) -> None:
     assert len(set(ids)) == len(ids)
     assert {session["peerId"] for session in sessions(record) if "peerId" in session} <= set(ids)
     assert "attributes" not in json.dumps(record)
-    assert life.told.attributes
+    assert life.history.attributes
 
 
 def test_few_conversations_never_end() -> None:
     """Some are stuck: without an end for ever, and some of these with every segment ended."""
-    stuck = [life for life in world(1, hours=30, per_hour=200).lives if life.over_by == FAR]
+    stuck = [life for life in world(1, hours=30, per_hour=200).conversations if life.over_by == FAR]
     assert 5 < len(stuck) < 60
     assert all("conversationEnd" not in life.view(FAR - timedelta(days=900)) for life in stuck)
     done = [all("segmentEnd" in one for s in sessions(life.record) for one in s["segments"]) for life in stuck]
@@ -147,7 +147,7 @@ def test_few_conversations_never_end() -> None:
 
 
 @given(CHOSEN, st.lists(st.integers(0, 6 * 86_400_000), min_size=2, max_size=6))
-def test_knowledge_only_grows(life: Life, offsets: list[int]) -> None:
+def test_knowledge_only_grows(life: Conversation, offsets: list[int]) -> None:
     """Rows appear and never go away, and in the end the record is whole."""
     views = [life.view(life.known_from + timedelta(milliseconds=offset)) for offset in sorted(offsets)]
     for earlier, later in pairwise(views):
@@ -157,7 +157,7 @@ def test_knowledge_only_grows(life: Life, offsets: list[int]) -> None:
 
 
 @given(CHOSEN, st.integers(-10_000, 6 * 86_400_000))
-def test_a_moment_is_told_without_the_future(life: Life, offset: int) -> None:
+def test_a_moment_is_told_without_the_future(life: Conversation, offset: int) -> None:
     """Nothing that is known happened later; what still goes on has no end, no disconnect type and no wrap-up code."""
     now = life.start + timedelta(milliseconds=offset)
     seen = life.view(now)
@@ -175,10 +175,10 @@ def test_a_moment_is_told_without_the_future(life: Life, offset: int) -> None:
 
 
 @given(CHOSEN, st.integers(0, 3 * 86_400_000))
-def test_what_is_kept_is_what_is_worked_out_anew(life: Life, offset: int) -> None:
+def test_what_is_kept_is_what_is_worked_out_anew(life: Conversation, offset: int) -> None:
     """Bytes, ends and views that were kept from other moments are those of this moment."""
     now = life.known_from + timedelta(milliseconds=offset)
-    fresh = Life.unwritten(life.id, life.start, life.extra, lambda: life.told, life.over_by)
+    fresh = Conversation.unwritten(life.id, life.start, life.extra, lambda: life.history, life.over_by)
     assert json.loads(life.encoded(now)) == life.view(now) == fresh.view(now)
     assert life.known_end(now) == fresh.view(now).get("conversationEnd")
 
@@ -202,7 +202,9 @@ def test_audio_and_after_work_come_later_than_the_rest() -> None:
 
 def test_a_thread_is_taken_up_again_within_72_hours() -> None:
     """A message conversation that has ended goes on: its end disappears, and a later one comes."""
-    resumed = [life for life in world(9, hours=30, per_hour=80).lives if media(life) == "message" and life.breaks]
+    resumed = [
+        life for life in world(9, hours=30, per_hour=80).conversations if media(life) == "message" and life.breaks
+    ]
     assert resumed
     for life in resumed:
         ((ended, again),) = life.breaks
@@ -216,9 +218,9 @@ def test_a_thread_is_taken_up_again_within_72_hours() -> None:
 def test_few_records_change_long_after_the_end() -> None:
     """Evaluations, surveys, resolutions, and a nightly rewrite not before 48 hours: each another record, for ever."""
     seen = Counter[str]()
-    for life in world(1, hours=20, per_hour=120).lives:
+    for life in world(1, hours=20, per_hour=120).conversations:
         last = life.record
-        for at, record in life.told.revisions:
+        for at, record in life.history.revisions:
             assert at >= life.final
             assert record != last
             assert life.view(at - timedelta(milliseconds=1)) == last
@@ -239,10 +241,10 @@ def test_a_night_can_be_called_for() -> None:
     """`rewrite_night` changes a share of what is old enough, and nothing younger."""
     made = world(1, hours=20)
     now = START + timedelta(hours=58)
-    before = {life.id: life.view(now) for life in made.lives}
+    before = {life.id: life.view(now) for life in made.conversations}
     changed = made.rewrite_night(now, share=0.5, seed=3)
-    assert 20 < len(changed) < len(made.lives)
-    for life in made.lives:
+    assert 20 < len(changed) < len(made.conversations)
+    for life in made.conversations:
         assert (life.view(now) != before[life.id]) == (life in changed)
         assert life not in changed or life.final <= now - timedelta(hours=48)
 
@@ -250,19 +252,23 @@ def test_a_night_can_be_called_for() -> None:
 def test_forgotten_is_gone() -> None:
     """A deleted conversation is in no list any more; deleting it again is nothing."""
     made = world(1)
-    gone = made.lives[10]
+    gone = made.conversations[10]
     made.forget(gone.id)
     made.forget(gone.id)
-    assert gone not in made.lives
+    assert gone not in made.conversations
     assert gone.id not in made.by_id
-    assert len(made.lives) == len(made.starts)
+    assert len(made.conversations) == len(made.starts)
 
 
 def test_conversations_are_kept_in_the_order_of_their_starts() -> None:
     """One that is added anywhere is found where it belongs."""
     made = world(1)
-    added = Life(
-        {**made.lives[0].record, "conversationId": "added", "conversationStart": text(START + timedelta(hours=2))}
+    added = Conversation(
+        {
+            **made.conversations[0].record,
+            "conversationId": "added",
+            "conversationStart": text(START + timedelta(hours=2)),
+        }
     )
     made.add(added)
     assert made.starts == sorted(made.starts)
@@ -279,7 +285,7 @@ def test_what_happens_is_told_once_and_in_order(step: int) -> None:
         made.grow(now)
         told += made.changes(last, now)
         last = now
-    expected = [(at, life) for life in made.lives for at in life.changes if START < at <= last]
+    expected = [(at, life) for life in made.conversations for at in life.changes if START < at <= last]
     assert sorted(told, key=lambda one: (one[0], one[1].id)) == told
     assert Counter(told) == Counter(expected)
 
@@ -287,7 +293,7 @@ def test_what_happens_is_told_once_and_in_order(step: int) -> None:
 def test_a_record_given_by_hand_is_seen_like_any_other() -> None:
     """A plain record has no delays: what happened is known."""
     record = random.Random(1).choice(LIVES).record
-    life = Life(record)
+    life = Conversation(record)
     assert life.visible(life.start)
     middle = moment(life.record["conversationStart"]) + timedelta(seconds=30)
     assert life.view(middle) == view(record, text(middle))

@@ -39,7 +39,7 @@ async def store(tmp_path: Path) -> AsyncIterator[tuple[Path, Simulator]]:
         simulator.world.grow(simulator.now())
         simulator.world._per_hour = 0
         with Book.open(path, now=simulator.now, organization=("o", "Organisation")) as book:
-            book.record([_heard(life.id, life.start) for life in simulator.world.lives[:10]]).result()
+            book.record([_heard(life.id, life.start) for life in simulator.world.conversations[:10]]).result()
             book.record([_heard("nobody-lists-it", START + timedelta(minutes=5))]).result()
             async with Api(settings, now=simulator.now) as api:
                 for window in (HOUR, Interval(START, START + HALF)):
@@ -143,7 +143,7 @@ async def test_gaps_are_listed_with_their_causes(store: tuple[Path, Simulator]) 
     found = told(path, "gaps")["gaps"]
     truth = simulator.truth(HOUR.start, HOUR.end)
     missing = {gap["conversation_id"] for gap in found if gap["kind"] == "missing"}
-    assert missing == truth.keys() - {life.id for life in simulator.world.lives[:10]}
+    assert missing == truth.keys() - {life.id for life in simulator.world.conversations[:10]}
     assert [gap["conversation_id"] for gap in told(path, "gaps", "--kind", "live_only")["gaps"]] == ["nobody-lists-it"]
     assert [gap["conversation_id"] for gap in told(path, "gaps", "--unfilled")["gaps"]] == ["nobody-lists-it"]
     assert len(told(path, "gaps", "--cause", "not running")["gaps"]) == len(missing) + sum(

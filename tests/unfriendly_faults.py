@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rollbook.simulator.faults.script import Fault, Script, load
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.server import Simulator
 
 QUERY = "POST */conversations/details/query"
@@ -271,7 +271,7 @@ def false_claims(db: sqlite3.Connection, organisation: Simulator, *, given: list
     return wrong
 
 
-def _excused(life: Life, claim: Claim, first_event: Mapping[str, str], used: set[str], *, every: int) -> bool:
+def _excused(life: Conversation, claim: Claim, first_event: Mapping[str, str], used: set[str], *, every: int) -> bool:
     """Whether nobody could know of it when the window was read."""
     if life.extra:
         return True  # the index was behind by more than the lag that the settings allow for
@@ -281,13 +281,13 @@ def _excused(life: Life, claim: Claim, first_event: Mapping[str, str], used: set
     return unheard and bool(used & {"shard", "stale", "fewer_divisions"})
 
 
-def _was(life: Life, record: Mapping[str, Any], since: datetime, now: datetime) -> bool:
+def _was(life: Conversation, record: Mapping[str, Any], since: datetime, now: datetime) -> bool:
     """Whether the record is what was known at some moment since the window's end."""
     wanted = _text(record)
     return _text(life.view(now)) == wanted or any(_text(life.view(at)) == wanted for at in _stages(life, since, now))
 
 
-def _stages(life: Life, start: datetime, end: datetime) -> Iterator[datetime]:
+def _stages(life: Conversation, start: datetime, end: datetime) -> Iterator[datetime]:
     """A moment of each stage of what is known of a conversation, to the millisecond."""
     if life.stage(start) == life.stage(end):
         yield start
@@ -299,7 +299,7 @@ def _stages(life: Life, start: datetime, end: datetime) -> Iterator[datetime]:
         yield from _stages(life, middle, end)
 
 
-def _ended(life: Life, claim: Claim) -> bool:
+def _ended(life: Conversation, claim: Claim) -> bool:
     """Whether its end was known when the window ended, so that no reading of it can have been without."""
     return "conversationEnd" in life.view(claim.end)
 

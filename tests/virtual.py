@@ -317,7 +317,7 @@ class Platform:
         self._expire()
         chan = self.chans.get(address.reveal().removeprefix("ws://"))
         if chan is None:
-            raise SocketRefused("404", gone=True)
+            raise SocketRefused("404", channel_is_gone=True)
         if self._fails("handshake"):
             raise SocketRefused("the handshake was answered with 503")
         former, chan.line = chan.line, Line(self, chan, on_frame, on_closed)

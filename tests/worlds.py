@@ -35,7 +35,7 @@ from typing import Any, Final
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from realtime.daemon.clocks import corrected
+from realtime.clocks import corrected
 from reconcile.due.rounds import Round, run_due
 from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
@@ -47,7 +47,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator.faults.answer_faults import falls
 from rollbook.simulator.faults.script import KINDS, Fault, Script
 from rollbook.simulator.organisation.late_changes import rewritten
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 from rollbook.simulator.server import Simulator
 from rollbook.simulator.times import moment, text
 from rollbook.store.book import Book
@@ -409,7 +409,7 @@ class World:
             lag=timedelta(seconds=plan.lag),
             settle_after=timedelta(seconds=plan.settle_after),
         )
-        self._lives = list(self.simulator.world.lives)
+        self._lives = list(self.simulator.world.conversations)
         self._to_hear = self._notifications()
         self._heard: list[tuple[str, datetime]] = []
         self.oracle = Oracle(
@@ -444,13 +444,13 @@ class World:
             reading=plan.reading,
             rate_limit=300,
             faults=plan.faults,
-            job_rules=Rules(lag=timedelta(seconds=plan.job_lag)),
+            job_rules=JobRules(lag=timedelta(seconds=plan.job_lag)),
             monotonic=lambda: self._passed,
             token_lifetime=10**9,
         )
         simulator.world.grow(plan.start + span)
         simulator.world._per_hour = 0  # no more of them, however long it lasts
-        for life in simulator.world.lives:
+        for life in simulator.world.conversations:
             if falls(life.id, plan.late, "late"):
                 life.delay(timedelta(seconds=plan.late_by))
         return simulator
@@ -685,12 +685,12 @@ class World:
     def _change(self, step: Step) -> None:
         """What has ended is corrected afterwards."""
         now = self.simulator.now()
-        for life in self.simulator.world.lives:
+        for life in self.simulator.world.conversations:
             if life.final <= now and self._draw.random() < step.seconds:
                 life.revise(now, rewritten(life.view(now), self._draw))
 
     def _forget(self, step: Step) -> None:
-        for life in list(self.simulator.world.lives):
+        for life in list(self.simulator.world.conversations):
             if life.visible(self.simulator.now()) and self._draw.random() < step.seconds:
                 self.simulator.world.forget(life.id)
 

@@ -1,8 +1,8 @@
-"""What a function on AWS may be called with, told apart by its shape. Pure.
+"""Calls of a function on AWS, recognised by their shape. Pure.
 
-One EventBridge event; a batch of an SQS queue, of a Kinesis stream, of a Firehose to be looked through; JSON text with
-objects one after another; a schedule, or a window to reconcile. Whatever is none of these is taken for an event, so
-that it ends as a dead letter and is not tried for ever. It knows what AWS wraps around, not what an event says.
+An EventBridge event; a batch of an SQS queue, of a Kinesis stream, of a Firehose to be looked through; JSON text with
+objects in a row; a schedule, or a window to reconcile. Any other call is taken for an event, so that it ends as a dead
+letter and is not tried for ever. This module knows what AWS wraps around an event, not the event.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from rollbook.genesys.canonical_json import canonical
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Context(Protocol):
-    """What is needed of Lambda's context."""
+class LambdaContext(Protocol):
+    """The part of Lambda's context that is used."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Until the function is ended."""
+        """Milliseconds until AWS ends the function."""
 
 
 EventBridgeEvent = TypedDict(
@@ -46,7 +46,7 @@ EventBridgeEvent = TypedDict(
 
 
 class SqsRecord(TypedDict):
-    """One message of a queue."""
+    """A message of a queue."""
 
     messageId: str
     body: str
@@ -63,14 +63,14 @@ class KinesisData(TypedDict):
 
 
 class KinesisRecord(TypedDict):
-    """One record of a stream."""
+    """A record of a stream."""
 
     kinesis: KinesisData
     eventSource: NotRequired[str]
 
 
-class Batch(TypedDict):
-    """What an event source mapping of a queue or a stream hands over."""
+class EventSourceBatch(TypedDict):
+    """Batch that an event source mapping of a queue or a stream hands over."""
 
     Records: list[SqsRecord] | list[KinesisRecord]
 
@@ -83,7 +83,7 @@ class FirehoseRecord(TypedDict):
 
 
 class FirehoseBatch(TypedDict):
-    """What a Firehose has looked through before it writes it."""
+    """Batch that a Firehose hands over to be looked through before it writes the records."""
 
     deliveryStreamArn: str
     records: list[FirehoseRecord]
@@ -103,7 +103,7 @@ class DueCall(TypedDict):
 
 Call = (
     EventBridgeEvent
-    | Batch
+    | EventSourceBatch
     | FirehoseBatch
     | WindowCall
     | DueCall
@@ -115,8 +115,8 @@ Shape = Literal["event", "sqs", "kinesis", "firehose"]
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One piece of what came. name: by which its failure is reported, None where it has none."""
+class CallItem:
+    """A part of a call. name: by which its failure is reported, None where it has no name."""
 
     payload: bytes
     name: str | None
@@ -124,10 +124,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Events to be stored. shape: of what brought them, which decides how a failure is told."""
+    """Events to be stored. shape: of the call, which decides how a failure is reported."""
 
     shape: Shape
-    items: Sequence[Item]
+    items: Sequence[CallItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class ToReconcile:
 
 
 def understand(call: object) -> Delivery | ToReconcile:
-    """What a call wants. Never an error: what has no shape is an event that cannot be read."""
+    """Recognise a call. Never raises: a call without a known shape is an event that cannot be read."""
     if isinstance(call, Mapping):
         if (wanted := _to_reconcile(call)) is not None:
             return wanted
@@ -146,12 +146,12 @@ def understand(call: object) -> Delivery | ToReconcile:
             if isinstance(records := call.get(key), list) and "detail" not in call:
                 return _batch(records, "firehose" if shape == "firehose" else _shape(records))
     elif isinstance(call, list):
-        if call and all(isinstance(one, Mapping) and "body" in one and "messageId" in one for one in call):
+        if call and all(isinstance(record, Mapping) and "body" in record and "messageId" in record for record in call):
             return _batch(call, "sqs")  # as an EventBridge pipe hands a queue's messages over
-        return Delivery("event", [Item(as_bytes(one), None) for one in call])
+        return Delivery("event", [CallItem(as_bytes(event), None) for event in call])
     elif isinstance(call, str | bytes):
-        return Delivery("event", [Item(_utf8(call), None)])
-    return Delivery("event", [Item(as_bytes(call), None)])
+        return Delivery("event", [CallItem(_utf8(call), None)])
+    return Delivery("event", [CallItem(as_bytes(call), None)])
 
 
 _SCHEDULES: Final = ("aws.events", "aws.scheduler")
@@ -174,23 +174,23 @@ def _batch(records: list[Any], shape: Shape) -> Delivery:
     )
 
 
-def _whole(record: object) -> Item:
-    return Item(as_bytes(record), None)
+def _whole(record: object) -> CallItem:
+    return CallItem(as_bytes(record), None)
 
 
-def _message(record: Mapping[str, Any]) -> Item:
+def _message(record: Mapping[str, Any]) -> CallItem:
     body = record.get("body")
-    return Item(_utf8(body) if isinstance(body, str) else as_bytes(record), _name(record.get("messageId")))
+    return CallItem(_utf8(body) if isinstance(body, str) else as_bytes(record), _name(record.get("messageId")))
 
 
-def _of_stream(record: Mapping[str, Any]) -> Item:
+def _of_stream(record: Mapping[str, Any]) -> CallItem:
     inner = record.get("kinesis")
     inner = inner if isinstance(inner, Mapping) else {}
-    return Item(_unpacked(inner.get("data"), record), _name(inner.get("sequenceNumber")))
+    return CallItem(_unpacked(inner.get("data"), record), _name(inner.get("sequenceNumber")))
 
 
-def _of_firehose(record: Mapping[str, Any]) -> Item:
-    return Item(_unpacked(record.get("data"), record), _name(record.get("recordId")))
+def _of_firehose(record: Mapping[str, Any]) -> CallItem:
+    return CallItem(_unpacked(record.get("data"), record), _name(record.get("recordId")))
 
 
 _READ: Final = {"sqs": _message, "kinesis": _of_stream, "firehose": _of_firehose, "event": _whole}
@@ -201,7 +201,7 @@ def _name(value: object) -> str | None:
 
 
 def _unpacked(data: object, record: Mapping[str, Any]) -> bytes:
-    """What stands in base64; the whole record if it does not."""
+    """Decode base64; the whole record if it is none."""
     if isinstance(data, str):
         try:
             return base64.b64decode(data, validate=True)

@@ -1,4 +1,4 @@
-"""The door to Amazon S3: which objects a prefix has, and their bytes. Knows nothing of what they hold.
+"""Client of Amazon S3: lists the objects of a prefix and reads their bytes. It does not know what they hold.
 
 Region, profile, credentials, role and endpoint are those that AWS' own tools would use.
 """
@@ -33,16 +33,16 @@ class Readable(Protocol):
         """Up to so many bytes; none at the end."""
 
 
-class Object(NamedTuple):
-    """One object. size: bytes, as they lie there."""
+class S3Object(NamedTuple):
+    """An object in S3. size: bytes, as they lie there."""
 
     bucket: str
     key: str
     size: int
 
 
-class Objects:
-    """One S3. Raises ObjectsError if AWS is not configured."""
+class S3Store:
+    """Client of S3. Raises ObjectsError if AWS is not configured."""
 
     def __init__(self) -> None:
         config = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 5})
@@ -51,7 +51,7 @@ class Objects:
         except (BotoCoreError, ValueError) as error:
             raise _failure("s3", error) from None
 
-    def listed(self, address: str) -> Iterator[Object]:
+    def listed(self, address: str) -> Iterator[S3Object]:
         """Every object whose key begins with that of `s3://bucket/prefix`, in order of their keys.
 
         Raises UsageError for an address without a bucket, ObjectsError.
@@ -63,18 +63,20 @@ class Objects:
         prefix = address.removeprefix(f"s3://{parts.netloc}").removeprefix("/")
         try:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix):
-                for one in page.get("Contents", ()):
-                    if one["Size"]:
-                        yield Object(parts.netloc, one["Key"], one["Size"])
+                for entry in page.get("Contents", ()):
+                    if entry["Size"]:
+                        yield S3Object(parts.netloc, entry["Key"], entry["Size"])
         except (ClientError, BotoCoreError) as error:
             raise _failure(address, error) from None
 
-    def open(self, one: Object) -> Readable:
-        """An object's bytes."""
+    def open(self, found: S3Object) -> Readable:
+        """Open an object to read its bytes."""
         try:
-            return _Body(f"s3://{one.bucket}/{one.key}", self._client.get_object(Bucket=one.bucket, Key=one.key))
+            return _Body(
+                f"s3://{found.bucket}/{found.key}", self._client.get_object(Bucket=found.bucket, Key=found.key)
+            )
         except (ClientError, BotoCoreError) as error:
-            raise _failure(f"s3://{one.bucket}/{one.key}", error) from None
+            raise _failure(f"s3://{found.bucket}/{found.key}", error) from None
 
 
 class _Body:

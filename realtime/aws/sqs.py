@@ -1,7 +1,7 @@
-"""The door to Amazon SQS: the four calls that `sqs_consumer.py` needs, by boto3, and AWS' errors as one clear line.
+"""Client of Amazon SQS: the four calls that `sqs_consumer.py` needs, by boto3, and AWS' errors as one clear line.
 
 Region, profile, credentials, role and endpoint are those that AWS' own tools would use (`AWS_PROFILE`, `AWS_REGION`,
-`AWS_ENDPOINT_URL`, …); the region in the queue's address wins. It knows nothing of what a message says.
+`AWS_ENDPOINT_URL`, …); the region in the queue's address wins. It does not know what a message says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from realtime.aws.sqs_consumer import About, Message, QueueError
 
 WAIT: Final = 20  # seconds of a long poll: the longest, and so the fewest calls
 _HOST: Final = re.compile(r"(?:sqs(?:-fips)?\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.com(?:\.cn)?")
-# What to do about what AWS says.
+# Advice, by AWS' error codes.
 _MEND: Final = {
     "AWS.SimpleQueueService.NonExistentQueue": "check [realtime.sqs] queue_url and the region",
     "QueueDoesNotExist": "check [realtime.sqs] queue_url and the region",
@@ -41,7 +41,7 @@ def region_of(url: str) -> str | None:
 
 
 class SqsQueue:
-    """One queue. receivers: how many calls will wait at a time. Raises QueueError if AWS is not configured."""
+    """An SQS queue. receivers: count of calls that wait at a time. Raises QueueError if AWS is not configured."""
 
     def __init__(self, url: str, *, receivers: int = 4, wait: int = WAIT) -> None:
         self._url, self._wait = url, wait
@@ -61,23 +61,26 @@ class SqsQueue:
             raise self._failure(error) from None
 
     def about(self) -> About:
-        """How the queue is set up."""
-        told = self._call("get_queue_attributes", AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
-        attributes = told.get("Attributes", {})
+        """Settings of the queue."""
+        answer = self._call("get_queue_attributes", AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
+        attributes = answer.get("Attributes", {})
         visibility = float(attributes.get("VisibilityTimeout", 30))
         return About(max(visibility, 1.0), redrives=bool(attributes.get("RedrivePolicy")))
 
     def receive(self) -> Sequence[Message]:
-        """Up to ten messages, as soon as there is one."""
-        told = self._call("receive_message", MaxNumberOfMessages=10, WaitTimeSeconds=self._wait)
-        return [Message(one["MessageId"], one["ReceiptHandle"], one["Body"]) for one in told.get("Messages", ())]
+        """Receive up to ten messages; waits for the first."""
+        answer = self._call("receive_message", MaxNumberOfMessages=10, WaitTimeSeconds=self._wait)
+        return [
+            Message(message["MessageId"], message["ReceiptHandle"], message["Body"])
+            for message in answer.get("Messages", ())
+        ]
 
     def delete(self, handles: Sequence[str]) -> Sequence[str]:
         """Delete up to ten; answers those that could not be deleted now."""
         entries = [{"Id": str(at), "ReceiptHandle": handle} for at, handle in enumerate(handles)]
-        told = self._call("delete_message_batch", Entries=entries)
-        # What is refused because of the message (it was deleted already, or was delivered again) never succeeds.
-        return [handles[int(one["Id"])] for one in told.get("Failed", ()) if not one.get("SenderFault")]
+        answer = self._call("delete_message_batch", Entries=entries)
+        # A deletion that is refused because of the message (deleted already, or delivered again) never succeeds.
+        return [handles[int(entry["Id"])] for entry in answer.get("Failed", ()) if not entry.get("SenderFault")]
 
     def hide(self, handles: Sequence[str], seconds: int) -> None:
         """Keep up to ten hidden for so long from now on."""
@@ -88,13 +91,13 @@ class SqsQueue:
 
     def _call(self, name: str, **given: Any) -> dict[str, Any]:
         try:
-            told: dict[str, Any] = getattr(self._client, name)(QueueUrl=self._url, **given)
+            answer: dict[str, Any] = getattr(self._client, name)(QueueUrl=self._url, **given)
         except (ClientError, BotoCoreError) as error:
             raise self._failure(error) from None
-        return told
+        return answer
 
     def _failure(self, error: Exception) -> QueueError:
-        """AWS' words, on which queue, and what to do."""
+        """Error with the queue's name, AWS' words, and advice."""
         code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
         mend = _MEND.get(code, "check the network and AWS' settings (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL)")
         return QueueError(f"the queue {self.name}: {' '.join(str(error).split())}; {mend}")

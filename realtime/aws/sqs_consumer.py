@@ -1,10 +1,10 @@
-"""From a queue into the book: messages are received, stored, and deleted only after the commit.
+"""Consumer of an SQS queue: receives messages, stores them, and deletes them only after the commit.
 
-It owns the threads that do so, the messages in hand, and coverage by this transport. It knows a queue by four calls
-(`sqs.py` makes them) and the book by its door. Several receivers wait for messages; one thread reads and stores, since
-more would only wait for each other; deleting has threads of its own, because it waits for the network. What is in hand
-stays invisible to others for as long as the store is slow. What cannot be understood is a dead letter and is left to
-the queue's redrive policy; where there is none it is deleted, or it would come again for ever.
+It owns the threads that do so, the messages in hand, and coverage by this transport. It makes four calls to a queue
+(`sqs.py` has them). Several receivers wait for messages; one thread reads and stores, since several would only wait for
+each other; deleting has threads of its own, because it waits for the network. Messages in hand stay invisible to others
+for as long as the store is slow. A message that cannot be understood becomes a dead letter and is left to the queue's
+redrive policy; where there is no policy it is deleted, or it would come again for ever.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
-from realtime.storing.store_batch import Deposited, Heard, deposit
+from realtime.figures import QueueFigures
+from realtime.storing.store_batch import BatchOutcome, Incoming, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import parse_all
@@ -30,7 +31,7 @@ from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
 
-# Of one commit. A queue gives ten messages a call, so this is what many receivers bring while one batch is written.
+# Messages of a commit. A queue gives ten messages a call; many receivers bring so many while a batch is written.
 BATCH: Final = 256
 # Messages in hand at most: received and neither deleted nor let go.
 IN_HAND: Final = 2_000
@@ -39,7 +40,7 @@ TICK: Final = 2.0
 RETRY: Final = 1.0
 _BACK_OFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _CALL: Final = 10  # messages in one call, by SQS' own limit
-# How long an ending may take: the polls under way, what is in hand, its deletion.
+# Seconds that stopping may take: for polls under way, to store messages in hand, to delete them.
 _POLLS, _STORING, _DELETING = 0.3, 4.0, 2.0
 
 
@@ -57,22 +58,25 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """visibility: seconds for which a received message is hidden. redrives: whether a poisonous one is taken away."""
+    """Settings of a queue. visibility: seconds for which a received message is hidden.
+
+    redrives: whether the queue takes poisonous messages away.
+    """
 
     visibility: float
     redrives: bool
 
 
 class Queue(Protocol):
-    """The four calls. Each may raise QueueError; each may be made from any thread."""
+    """A queue, by four calls. Each may raise QueueError; each may be made from any thread."""
 
     name: str
 
     def about(self) -> About:
-        """How the queue is set up."""
+        """Settings of the queue."""
 
     def receive(self) -> Sequence[Message]:
-        """Up to ten messages; waits for the first one."""
+        """Receive up to ten messages; waits for the first."""
 
     def delete(self, handles: Sequence[str]) -> Sequence[str]:
         """Delete up to ten; answers those that could not be deleted now."""
@@ -81,34 +85,15 @@ class Queue(Protocol):
         """Keep up to ten hidden for so long from now on; 0 shows them to others at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueFigures:
-    """How the door does. Counts since the start; oldest: seconds since the oldest message in hand came."""
-
-    name: str = ""
-    listening: bool = False
-    silent_for: float = 0.0
-    received: int = 0
-    new: int = 0
-    repeated: int = 0
-    dead_letters: int = 0
-    deleted: int = 0
-    in_hand: int = 0
-    oldest: float = 0.0
-    failing: str | None = None
-    store_failing: str | None = None
-    last_at: datetime | None = None
-
-
 @dataclass(slots=True)
-class _Held:
+class _MessageInHand:
     message: Message
     received_at: datetime
     hidden_at: float
 
 
-class Door:
-    """One queue's way into the book. `look`, `start`, then `stop`; `look` and `stop` block, the others do not."""
+class SqsConsumer:
+    """Brings the messages of a queue into the book. `look`, `start`, then `stop`; `look` and `stop` block."""
 
     def __init__(
         self,
@@ -127,8 +112,8 @@ class Door:
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._lock = threading.Condition()
-        self._hand: dict[str, _Held] = {}
-        self._arrived: queue.SimpleQueue[list[_Held] | None] = queue.SimpleQueue()
+        self._hand: dict[str, _MessageInHand] = {}
+        self._arrived: queue.SimpleQueue[list[_MessageInHand] | None] = queue.SimpleQueue()
         self._stored: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._about = About(30.0, redrives=True)
         self._numbers = QueueFigures(name=source.name)
@@ -142,12 +127,12 @@ class Door:
         self._keeping = self._thread(self._keep)
 
     def _thread(self, work: Callable[..., None], *given: int) -> threading.Thread:
-        # A poll under way cannot be called back: it ends with the process.
+        # A poll under way cannot be cancelled: it ends with the process.
         name = f"{self._queue.name} {work.__name__.strip('_')}"
         return threading.Thread(target=work, args=given, name=name, daemon=True)
 
     def look(self) -> None:
-        """See how the queue is set up: minutes, where nobody answers.
+        """Ask how the queue is set up: takes minutes if AWS does not answer.
 
         Raises QueueError if the queue is not there, or may not be used.
         """
@@ -161,8 +146,8 @@ class Door:
                 " stored",
                 self._queue.name,
             )
-        for one in (*self._receivers, self._storing, *self._deleting, self._keeping):
-            one.start()
+        for thread in (*self._receivers, self._storing, *self._deleting, self._keeping):
+            thread.start()
 
     def stop(self) -> None:
         """Receive no more, store and delete what is in hand, show the rest to others. Within seven seconds."""
@@ -182,13 +167,13 @@ class Door:
             log.warning("%s left to be received again", count(len(self._hand), "message is", "messages are"))
 
     def figures(self) -> QueueFigures:
-        """How it does."""
+        """Figures of this consumer."""
         with self._lock:
             first = next(iter(self._hand.values()), None)
             lost = len(self._failing) >= len(self._receivers)
             return replace(
                 self._numbers,
-                listening=self._span is not None and not lost,
+                is_listening=self._span is not None and not lost,
                 silent_for=time.monotonic() - self._reached_tick if lost else 0.0,
                 in_hand=len(self._hand),
                 oldest=max((self._now() - first.received_at).total_seconds(), 0.0) if first else 0.0,
@@ -220,7 +205,7 @@ class Door:
             self._take(number, messages)
 
     def _has_room(self) -> bool:
-        """Wait until another call's messages may be taken in hand; False when no more are wanted."""
+        """Wait until the messages of another call may be taken in hand; False when no more are wanted."""
         with self._lock:
             while len(self._hand) > IN_HAND and not self._stopping.is_set():
                 self._lock.wait()
@@ -234,18 +219,18 @@ class Door:
 
     def _take(self, number: int, messages: Sequence[Message]) -> None:
         now, tick = self._now(), time.monotonic()
-        held = [_Held(message, now, tick) for message in messages]
+        taken = [_MessageInHand(message, now, tick) for message in messages]
         with self._lock:
             self._reached_at, self._reached_tick = now, tick
             if self._failing.pop(number, None) is not None and not self._failing:
                 log.info("receiving again")
             if self._ended.is_set() or (self._stopping.is_set() and not self._storing.is_alive()):
-                self._let_go([one.handle for one in messages])
+                self._let_go([message.handle for message in messages])
                 return
-            self._hand.update((one.message.handle, one) for one in held)
-        if held:
-            self._add(received=len(held))
-            self._arrived.put(held)
+            self._hand.update((in_hand.message.handle, in_hand) for in_hand in taken)
+        if taken:
+            self._add(received=len(taken))
+            self._arrived.put(taken)
 
     # Storing
 
@@ -256,9 +241,9 @@ class Door:
             if batch:
                 self._store_batch(batch)
 
-    def _next(self) -> tuple[list[_Held], bool]:
+    def _next(self) -> tuple[list[_MessageInHand], bool]:
         """Wait for messages, then take what else is there."""
-        batch: list[_Held] = []
+        batch: list[_MessageInHand] = []
         item = self._arrived.get()
         while item is not None:
             batch += item
@@ -270,37 +255,37 @@ class Door:
                 return batch, False
         return batch, True
 
-    def _store_batch(self, batch: list[_Held]) -> None:
-        heard: list[Heard] = []
+    def _store_batch(self, batch: list[_MessageInHand]) -> None:
+        parsed: list[Incoming] = []
         owners: list[int] = []
         poison: dict[int, str] = {}
         at = to_text(batch[0].received_at)
-        for position, held in enumerate(batch):
-            body = held.message.body.encode(errors="surrogatepass")
-            found = parse_all(body, source="sqs", received_at=at, once=held.message.id)
-            poison.update((position, one.error) for one in found if isinstance(one, Unreadable))
-            heard += found
+        for position, in_hand in enumerate(batch):
+            body = in_hand.message.body.encode(errors="surrogatepass")
+            found = parse_all(body, source="sqs", received_at=at, once=in_hand.message.id)
+            poison.update((position, item.error) for item in found if isinstance(item, Unreadable))
+            parsed += found
             owners += [position] * len(found)
-        failed = {owners[one] for one in self._insist(heard)}
+        failed = {owners[number] for number in self._insist(parsed)}
         self._settle(batch, poison, failed)
         self._say(last_at=batch[-1].received_at)
 
-    def _insist(self, heard: list[Heard]) -> set[int]:
+    def _insist(self, parsed: list[Incoming]) -> set[int]:
         """Store; again, for as long as waiting may mend it. Answers the positions of what cannot be stored."""
-        waiting = dict(enumerate(heard))
+        waiting = dict(enumerate(parsed))
         failed: set[int] = set()
         while waiting:
-            told = deposit(self._book.record, list(waiting.values()))
-            self._count(told)
+            outcome = store_batch(self._book.record, list(waiting.values()))
+            self._count(outcome)
             names = list(waiting)
-            waiting = {names[one]: waiting[names[one]] for one in told.failed}
-            if waiting and (not told.file_fails or self._stopping.wait(self._retry)):
+            waiting = {names[number]: waiting[names[number]] for number in outcome.failed}
+            if waiting and (not outcome.is_file_failing or self._stopping.wait(self._retry)):
                 failed, waiting = set(waiting), {}
         return failed
 
-    def _count(self, told: Deposited) -> None:
-        self._add(new=told.new, repeated=told.repeated, dead_letters=told.dead_letters)
-        failing = next(iter(told.failed.values()), None)
+    def _count(self, outcome: BatchOutcome) -> None:
+        self._add(new=outcome.new, repeated=outcome.repeated, dead_letters=outcome.dead_letters)
+        failing = next(iter(outcome.failed.values()), None)
         if failing is not None and self._numbers.store_failing is None:
             log.error("cannot store what is heard, will keep trying: %s", failing)
         elif failing is None and self._numbers.store_failing is not None:
@@ -308,14 +293,14 @@ class Door:
         if failing != self._numbers.store_failing:
             self._say(store_failing=failing)
 
-    def _settle(self, batch: list[_Held], poison: Mapping[int, str], failed: set[int]) -> None:
+    def _settle(self, batch: list[_MessageInHand], poison: Mapping[int, str], failed: set[int]) -> None:
         """Have deleted what is durable; leave the rest to be delivered again, or to the redrive policy."""
         left = []
-        for position, held in enumerate(batch):
+        for position, in_hand in enumerate(batch):
             if position in failed or (position in poison and self._about.redrives):
-                left.append(held.message.handle)
+                left.append(in_hand.message.handle)
             else:
-                self._stored.put(held.message.handle)
+                self._stored.put(in_hand.message.handle)
         if failed and self._stopping.is_set():
             self._let_go([batch[position].message.handle for position in failed])
         if poison:
@@ -362,7 +347,7 @@ class Door:
                 log.warning("cannot delete now: %s", error)
                 failed = set(left)
             deleted += len(left) - len(failed)
-            left = [one for one in left if one in failed]
+            left = [handle for handle in left if handle in failed]
             if not left or self._stopping.wait(self._retry):
                 break
         self._add(deleted=deleted)
@@ -383,19 +368,19 @@ class Door:
                 self._book.end_coverage(self._span, to_text(self._heard_until()), EndReason.STOPPED).result(_STORING)
 
     def _hide_on(self) -> None:
-        """Hide on what has been in hand for a third of its time, so that nobody else is given it meanwhile."""
+        """Hide messages again that were in hand for a third of their time: the queue must not deliver them again."""
         tick = time.monotonic()
         with self._lock:
-            old = [one for one in self._hand.values() if tick - one.hidden_at >= self._about.visibility / 3]
+            old = [in_hand for in_hand in self._hand.values() if tick - in_hand.hidden_at >= self._about.visibility / 3]
         for at in range(0, len(old), _CALL):
             part = old[at : at + _CALL]
             try:
-                self._queue.hide([one.message.handle for one in part], round(self._about.visibility))
+                self._queue.hide([in_hand.message.handle for in_hand in part], round(self._about.visibility))
             except QueueError as error:
                 log.warning("cannot keep messages hidden: %s", error)
                 return
-            for one in part:
-                one.hidden_at = tick
+            for in_hand in part:
+                in_hand.hidden_at = tick
 
     def _let_go(self, handles: Sequence[str]) -> None:
         for at in range(0, len(handles), _CALL):
@@ -426,6 +411,6 @@ class Door:
 
 def _join(threads: Sequence[threading.Thread], within: float) -> None:
     until = time.monotonic() + within
-    for one in threads:
-        if one.is_alive():
-            one.join(max(until - time.monotonic(), 0.0))
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(max(until - time.monotonic(), 0.0))

@@ -1,4 +1,4 @@
-"""`rollbook dead-letters`: what could not be understood, listed, shown, tried again, dropped.
+"""`rollbook dead-letters`: lists, shows, retries and drops notifications that could not be understood.
 
 A letter that can be read by now (a newer rollbook, a mended store) becomes an event by the usual write path, in the
 same transaction that takes the letter away.
@@ -49,11 +49,11 @@ def listing(*, source: str | None, limit: int, settings: Settings, as_json: bool
         with _book(settings) as book:
             found = book.dead_letters(source=source, limit=limit)
         if as_json:
-            console.answer({"dead_letters": [one._asdict() for one in found]})
+            console.answer({"dead_letters": [letter._asdict() for letter in found]})
             return
-        for one in found:
-            click.echo(f"{one.dead_letter_id}  {one.received_at[:19]}  {one.source}: {one.error}")
-            click.echo(f"    {_line(one.payload)}")
+        for letter in found:
+            click.echo(f"{letter.dead_letter_id}  {letter.received_at[:19]}  {letter.source}: {letter.error}")
+            click.echo(f"    {_line(letter.payload)}")
         if not found:
             click.echo("none")
 
@@ -74,7 +74,7 @@ def show(*, number: int, settings: Settings, as_json: bool) -> None:
 
     def work() -> None:
         with _book(settings) as book:
-            found = _one(book, number)
+            found = _letter(book, number)
         if as_json:
             console.answer(found._asdict())
         else:
@@ -83,7 +83,7 @@ def show(*, number: int, settings: Settings, as_json: bool) -> None:
     console.run(work, as_json=as_json)
 
 
-def _one(book: Book, number: int) -> Letter:
+def _letter(book: Book, number: int) -> Letter:
     found = book.dead_letter(number)
     if found is None:
         raise UsageError(f"there is no dead letter {number}; `rollbook dead-letters list` shows which there are")
@@ -93,7 +93,7 @@ def _one(book: Book, number: int) -> Letter:
 def _chosen(book: Book, numbers: Sequence[int], *, every: bool) -> list[Letter]:
     if bool(numbers) == every:
         raise UsageError("name dead letters by their ids, or all of them by --all")
-    return book.dead_letters() if every else [_one(book, number) for number in numbers]
+    return book.dead_letters() if every else [_letter(book, number) for number in numbers]
 
 
 def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,41 +110,41 @@ def retry(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json:
     """Read them again: what can be understood by now becomes an event, the rest stays."""
 
     def work() -> None:
-        told = {"tried": 0, "events_new": 0, "events_repeated": 0, "left": 0}
+        counts = {"tried": 0, "events_new": 0, "events_repeated": 0, "left": 0}
         with _book(settings, write=True) as book:
             for letter in _chosen(book, numbers, every=every):
-                _again(book, letter, told)
+                _again(book, letter, counts)
         if as_json:
-            console.answer(told)
+            console.answer(counts)
         else:
-            new, repeated = told["events_new"], told["events_repeated"]
+            new, repeated = counts["events_new"], counts["events_repeated"]
             click.echo(
-                f"{told['tried']:,} tried: {new:,} new events, {repeated:,} known already, {told['left']:,} left"
+                f"{counts['tried']:,} tried: {new:,} new events, {repeated:,} known already, {counts['left']:,} left"
             )
 
     console.run(work, as_json=as_json)
 
 
-def _again(book: Book, letter: Letter, told: dict[str, int]) -> None:
-    """Try one again, and put what it turns out to be in its place."""
+def _again(book: Book, letter: Letter, counts: dict[str, int]) -> None:
+    """Read a letter again, and put the events that it holds in its place."""
     found = read_again(letter)
-    told["tried"] += 1
-    if found and all(isinstance(one, Unreadable) for one in found):
-        told["left"] += 1
+    counts["tried"] += 1
+    if found and all(isinstance(item, Unreadable) for item in found):
+        counts["left"] += 1
         return
     answer = book.answer_dead_letter(letter.dead_letter_id, found).result()
-    told["events_new"] += answer.events_new
-    told["events_repeated"] += answer.events_repeated
-    told["left"] += answer.dead_letters
+    counts["events_new"] += answer.events_new
+    counts["events_repeated"] += answer.events_repeated
+    counts["left"] += answer.dead_letters
 
 
 def read_again(letter: Letter) -> list[Notification | Unreadable]:
-    """What a letter says now; nothing if it was a message about a channel that is gone."""
+    """Read a letter again; nothing if it was a message about a channel that is gone."""
     payload = letter.payload.encode(errors="surrogatepass")
     if letter.source != "websocket":
         return parse_all(payload, source=letter.source, received_at=letter.received_at)
-    heard = parse_frame(payload, source=letter.source, received_at=letter.received_at)
-    return [heard] if isinstance(heard, Notification | Unreadable) else []
+    parsed = parse_frame(payload, source=letter.source, received_at=letter.received_at)
+    return [parsed] if isinstance(parsed, Notification | Unreadable) else []
 
 
 @dead_letters.command()
@@ -156,7 +156,7 @@ def drop(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json: 
 
     def work() -> None:
         with _book(settings, write=True) as book:
-            chosen = [one.dead_letter_id for one in _chosen(book, numbers, every=every)]
+            chosen = [letter.dead_letter_id for letter in _chosen(book, numbers, every=every)]
             dropped = book.drop_dead_letters(chosen).result() if chosen else 0
         if as_json:
             console.answer({"dropped": dropped})

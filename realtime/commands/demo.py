@@ -1,7 +1,7 @@
 """`rollbook demo`: the main job in under a minute, on a simulated organisation whose clock runs fast.
 
-It uses the daemon and the reconciler as they are; only the organisation and the clock are simulated. What it prints is
-counted in the store and in the organisation's truth, and the two are compared record by record.
+It uses the daemon and the reconciler as they are; only the organisation and the clock are simulated. Its numbers are
+counted in the store and in the organisation's truth, and both are compared record by record.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ LAG: Final = timedelta(minutes=5)
 # Before the window begins the daemon is already listening.
 HEAD_START: Final = timedelta(minutes=2)
 RATE: Final = 60.0
-# Real seconds between the daemon's signs of life: on this clock, often enough to count as alive.
+# Real seconds between the daemon's signs of life: often enough on this fast clock.
 ALIVE: Final = 0.1
 PER_HOUR: Final = 1800.0
-# What a page of the real platform takes, roughly, brought to the clock's rate.
+# Seconds that a page of the real platform takes, roughly, at the clock's rate.
 LATENCY: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One way of reading the same window, as the platform's article counts it."""
+    """A way of reading the same window, counted as in the platform's article."""
 
     name: str
     initial: int | None
@@ -65,7 +65,7 @@ class Experiment:
 
 
 class Gaps(NamedTuple):
-    """What capture missed of one kind for one cause: how many conversations, and how many of them are filled by now."""
+    """Gaps of a kind with the same cause: count of conversations, and count of those that are filled by now."""
 
     kind: str
     cause: str
@@ -74,11 +74,11 @@ class Gaps(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What the demo ends with."""
+class DemoResult:
+    """Result of the demo."""
 
     happened: int
-    heard: int
+    heard_live: int
     report: Report
     gaps: list[Gaps]
     equal: int
@@ -95,14 +95,14 @@ class Found:
     type=click.Path(path_type=Path),
     default=Path("rollbook-demo.db"),
     show_default=True,
-    help="The demo's own store; one from an earlier demo is replaced.",
+    help="The demo's own store; the store of an earlier demo is replaced.",
 )
 @click.option("--seed", default=1, show_default=True, help="Another seed is another organisation.")
 @console.json_option
 def demo(*, path: Path, seed: int, as_json: bool) -> None:
     """Capture a simulated organisation, lose some of it on purpose, reconcile, and show what was found."""
 
-    # That the connection is lost is the demo's own story; it tells it itself.
+    # The demo cuts the connection itself and says so: warnings about it would only confuse.
     logging.getLogger("realtime").setLevel(logging.ERROR)
 
     async def work() -> int:
@@ -135,7 +135,7 @@ def _make_room(path: Path, seed: int) -> None:
             Path(f"{path}{ending}").unlink()
 
 
-async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[list[Experiment], Found]:
+async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[list[Experiment], DemoResult]:
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     window = Interval(start, start + WIDTH)
     simulator = Simulator(
@@ -166,7 +166,7 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
                     await follow(book, api, settings, now=simulator.now)
                     found = _compare(book, window, report, simulator.truth(window.start, window.end))
     experiments.append(_ours(report, frozenset(found.stored)))
-    return [replace(one, absent=len(found.truth - one.seen)) for one in experiments], found
+    return [replace(experiment, absent=len(found.truth - experiment.seen)) for experiment in experiments], found
 
 
 @contextlib.asynccontextmanager
@@ -243,9 +243,11 @@ def _ours(report: Report, seen: frozenset[str]) -> Experiment:
 # What was found
 
 
-def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, Any]) -> Found:
+def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, Any]) -> DemoResult:
     stored = book.details_of(to_text(window.start), to_text(window.end))
-    equal = sum(msgspec.json.decode(stored.get(one, "null")) == record for one, record in truth.items())
+    equal = sum(
+        msgspec.json.decode(stored.get(conversation_id, "null")) == record for conversation_id, record in truth.items()
+    )
     gaps = book.gaps(since=to_text(window.start), until=to_text(window.end))
     counted: dict[tuple[str, str], Gaps] = {}
     for gap in gaps:
@@ -253,9 +255,9 @@ def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, A
             before = counted.get((gap.kind, gap.cause), Gaps(gap.kind, gap.cause, 0, 0))
             filled = before.filled + (gap.filled_at is not None)
             counted[gap.kind, gap.cause] = before._replace(number=before.number + 1, filled=filled)
-    return Found(
+    return DemoResult(
         happened=len(truth),
-        heard=len(truth) - sum(one.number for one in counted.values() if one.kind == GapKind.MISSING),
+        heard_live=len(truth) - sum(counts.number for counts in counted.values() if counts.kind == GapKind.MISSING),
         report=report,
         gaps=[counted[key] for key in sorted(counted)],
         equal=equal,
@@ -281,19 +283,19 @@ _WHY: Final = {
 }
 
 
-def _figures(found: Found) -> Iterator[tuple[str, str]]:
+def _figures(found: DemoResult) -> Iterator[tuple[str, str]]:
     """Number and words, line by line. What is indented adds up to the line above it."""
     yield f"{found.happened:,}", "conversations started in the window:"
-    yield f"{found.heard:,}", f"  were heard live ({found.heard / max(found.happened, 1):.1%})"
-    yield f"{found.happened - found.heard:,}", "  were never heard"
+    yield f"{found.heard_live:,}", f"  were heard live ({found.heard_live / max(found.happened, 1):.1%})"
+    yield f"{found.happened - found.heard_live:,}", "  were never heard"
     for kind, words in _KINDS.items():
-        gaps = [one for one in found.gaps if one.kind == kind]
+        gaps = [gap for gap in found.gaps if gap.kind == kind]
         if gaps:
             yield from _of_kind(words, gaps)
-    told = found.report.as_dict()
-    verdict = f"verdict [bold]{told['verdict']}[/bold]"
-    if told["ongoing"]:
-        verdict += f": {told['ongoing']:,} still going on, followed until they end"
+    answer = found.report.as_dict()
+    verdict = f"verdict [bold]{answer['verdict']}[/bold]"
+    if answer["ongoing"]:
+        verdict += f": {answer['ongoing']:,} still going on, followed until they end"
     yield "", verdict
     state = "[green]equal[/green]" if not found.different else f"[red]{found.different:,} different[/red]"
     yield f"{found.equal:,}", f"of {found.happened:,} records in the store and in the organisation's truth: {state}"
@@ -302,16 +304,16 @@ def _figures(found: Found) -> Iterator[tuple[str, str]]:
 
 def _of_kind(words: str, gaps: list[Gaps]) -> Iterator[tuple[str, str]]:
     """The gaps of a kind: how many, why, and what became of them."""
-    count, filled = sum(one.number for one in gaps), sum(one.filled for one in gaps)
+    count, filled = sum(gap.number for gap in gaps), sum(gap.filled for gap in gaps)
     yield f"{count:,}", f"{words}:"
-    for one in gaps:
-        yield f"{one.number:,}", f"  {_WHY.get(one.cause, one.cause)} ([red]{one.cause}[/red])"
+    for gap in gaps:
+        yield f"{gap.number:,}", f"  {_WHY.get(gap.cause, gap.cause)} ([red]{gap.cause}[/red])"
     left = f", {count - filled:,} are not" if count > filled else ""
     all_of = "all of them" if count == filled else f"{filled:,} of them"
     yield "", f"  {all_of} are filled in by now{left}"
 
 
-def _show(experiments: list[Experiment], found: Found, path: Path, seconds: float) -> None:
+def _show(experiments: list[Experiment], found: DemoResult, path: Path, seconds: float) -> None:
     figures = Table.grid(padding=(0, 2))
     figures.add_column(justify="right", min_width=8)
     figures.add_column(max_width=66)
@@ -334,28 +336,28 @@ def _experiments(experiments: list[Experiment]) -> Table:
     table.add_column("\n", no_wrap=True)
     for name in ("hits\nfirst", "hits\nlast", "differ\nby", "rows\ntwice", "\nrequests", "\nseconds", "not in\nanswer"):
         table.add_column(name, justify="right")
-    for one in experiments:
-        differ = (one.final or 0) - (one.initial or 0)
+    for experiment in experiments:
+        differ = (experiment.final or 0) - (experiment.initial or 0)
         table.add_row(
-            one.name,
-            f"{one.initial:,}",
-            f"{one.final:,}",
+            experiment.name,
+            f"{experiment.initial:,}",
+            f"{experiment.final:,}",
             f"{differ:+,}" if differ else "0",
-            f"{one.duplicates:,}",
-            f"{one.requests:,}",
-            f"{one.seconds:.1f}",
-            f"{one.absent:,}",
+            f"{experiment.duplicates:,}",
+            f"{experiment.requests:,}",
+            f"{experiment.seconds:.1f}",
+            f"{experiment.absent:,}",
         )
     return table
 
 
-def _as_dict(experiments: list[Experiment], found: Found, path: Path) -> dict[str, Any]:
+def _as_dict(experiments: list[Experiment], found: DemoResult, path: Path) -> dict[str, Any]:
     return {
         "store": str(path),
         "happened": found.happened,
-        "heard_live": found.heard,
+        "heard_live": found.heard_live,
         "gaps": [
-            {"kind": one.kind, "cause": one.cause, "count": one.number, "filled": one.filled} for one in found.gaps
+            {"kind": gap.kind, "cause": gap.cause, "count": gap.number, "filled": gap.filled} for gap in found.gaps
         ],
         "equal_to_truth": found.equal,
         "different_from_truth": found.different,
@@ -363,15 +365,15 @@ def _as_dict(experiments: list[Experiment], found: Found, path: Path) -> dict[st
         "report": found.report.as_dict(),
         "experiments": [
             {
-                "name": one.name,
-                "initial_total_hits": one.initial,
-                "final_total_hits": one.final,
-                "unique": one.unique,
-                "duplicates": one.duplicates,
-                "requests": one.requests,
-                "seconds": round(one.seconds, 3),
-                "not_in_answer": one.absent,
+                "name": experiment.name,
+                "initial_total_hits": experiment.initial,
+                "final_total_hits": experiment.final,
+                "unique": experiment.unique,
+                "duplicates": experiment.duplicates,
+                "requests": experiment.requests,
+                "seconds": round(experiment.seconds, 3),
+                "not_in_answer": experiment.absent,
             }
-            for one in experiments
+            for experiment in experiments
         ],
     }

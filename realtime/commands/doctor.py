@@ -1,6 +1,6 @@
-"""`rollbook doctor`: tries each thing that a run needs, in the order in which they stand on each other.
+"""`rollbook doctor`: checks each thing that a run needs, in the order in which they depend on each other.
 
-A check never stops the next one unless that cannot be tried without it. Each that fails says how to mend it.
+A failed check stops the next check only if that depends on it. Each check that fails says how to mend it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Final, Literal
 
 import click
 
-from realtime.daemon.health import remedy
 from realtime.daemon.http_port import split
+from realtime.websocket.refused_topics import remedy
 from rollbook.genesys import topics
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError
@@ -30,12 +30,13 @@ from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_rac
 
 State = Literal["ok", "warn", "fail"]
 _MARKS: Final[dict[State, str]] = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}
-# Beyond this the lag of ten minutes and the stamps of live events are no longer comparable with the platform's times.
+# Beyond this difference, the lag of ten minutes and the stamps of live events do not fit the platform's times.
 _SKEW: Final = timedelta(seconds=30)
-# Seconds that a check may take; that of a long list, of which each page may take one and the rate limit a minute.
+# Seconds that a check may take; and a check of a long list, each page of which may take a second, and the rate limit a
+# minute.
 _WITHIN: Final = 20.0
 _LISTED: Final = 180.0
-# What is written to see that the store can be: more than an empty one takes.
+# Bytes that are written to see that there is room for a store: more than an empty store takes.
 _ROOM: Final = 1_000_000
 _CHANNELS: Final = 20
 _TOPICS: Final = 1000
@@ -43,7 +44,7 @@ _TOPICS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was tried: what was found, and what to do about it (empty: nothing)."""
+    """A check: its result, and advice (empty: nothing to do)."""
 
     name: str
     state: State
@@ -90,11 +91,11 @@ def _print(check: Check) -> None:
 
 
 async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
-    """Try everything, and tell of each check as it is done."""
-    told = _settings(settings)
-    tell(told)
+    """Run all checks, and report each as it is done."""
+    checked = _settings(settings)
+    tell(checked)
     tell(_store_file(settings.store_path))
-    if told.state == "fail":
+    if checked.state == "fail":
         return
     async with Api(settings) as api:
         try:
@@ -288,7 +289,7 @@ def _store_file(path: Path) -> Check:
 
 
 def _unwritable(path: Path) -> Check | None:
-    """Why the store cannot be written, if so: it, or what SQLite puts beside it. Tried with a file that has no name."""
+    """Check that fails if the store, or a file beside it, cannot be written. Tried with a nameless file."""
     folder = path.resolve().parent
     if path.exists() and not os.access(path, os.W_OK):
         return Check("store", "fail", f"{path} cannot be written by this user", "check its owner and permissions")
@@ -321,7 +322,7 @@ def _store_owner(path: Path, organization: tuple[str, str]) -> Check:
 
 
 def _refused(path: Path) -> Check | None:
-    """What the store says that the platform refused when a daemon asked for it last."""
+    """Check of the topics that the platform refused when a daemon asked for them last, by the store."""
     try:
         with Book.open(path, mode="ro") as book:
             topics = book.rejected_topics()
@@ -329,8 +330,8 @@ def _refused(path: Path) -> Check | None:
         return None  # what is wrong with the store has been said
     if not topics:
         return None
-    asked = max(one["rejected_at"] for one in topics)[:16].replace("T", " ")
-    missing = sorted({name for one in topics for name in one["missing_permissions"]})
+    asked = max(topic["rejected_at"] for topic in topics)[:16].replace("T", " ")
+    missing = sorted({name for topic in topics for name in topic["missing_permissions"]})
     return Check(
         "refused",
         "warn",

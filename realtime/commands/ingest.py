@@ -1,8 +1,8 @@
 """`rollbook ingest`: events from files and from S3, through the same write path as those that are heard.
 
-Lines, arrays, objects one after another, gzip or not: told by the bytes and never by a name. Twice the same is once,
-so a replay may be repeated, and an interrupted one begun again. A broken event is a dead letter, a broken file costs no
-other one.
+Lines, arrays, objects one after another, gzip or not: recognised by the bytes and never by a name. An event that comes
+twice is stored once, so a replay may be repeated, and begun again after an interruption. A broken event becomes a dead
+letter; a broken file does not stop the others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from realtime.storing.store_batch import Heard, deposit
+from realtime.storing.store_batch import Incoming, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError, UsageError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import LONGEST, parse_stream
@@ -44,7 +44,7 @@ class BrokenFile(RollbookError):
 
 
 class Origin(NamedTuple):
-    """Where events come from. size: bytes, 0 where nobody knows."""
+    """A file or object with events. size: bytes, 0 where nobody knows."""
 
     name: str
     size: int
@@ -53,7 +53,7 @@ class Origin(NamedTuple):
 
 @dataclass(slots=True)
 class Ingested:
-    """What came of it. errors: (file, one line)."""
+    """Result of reading files. errors: (file, one line)."""
 
     files: int = 0
     bytes: int = 0
@@ -63,7 +63,7 @@ class Ingested:
     errors: list[tuple[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """One JSON object."""
+        """The result as a JSON object."""
         names = ("files", "bytes", "events_new", "events_repeated", "dead_letters")
         counts = {name: getattr(self, name) for name in names}
         return {**counts, "errors": [{"file": name, "error": line} for name, line in self.errors]}
@@ -89,48 +89,48 @@ def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None
         origins = list(_origins(paths))
         with Book.open(settings.store_path, command="ingest", width=settings.width, journal=settings.journal) as book:
             shown = not as_json and console.err.is_terminal
-            with _progress(sum(one.size for one in origins), shown=shown) as advance:
-                told = read_all(origins, book, advance=advance)
+            with _progress(sum(origin.size for origin in origins), shown=shown) as advance:
+                result = read_all(origins, book, advance=advance)
         if as_json:
-            console.answer(told.as_dict())
+            console.answer(result.as_dict())
         else:
-            for line in _lines(told):
+            for line in _lines(result):
                 click.echo(line)
-        return 1 if told.errors else 0
+        return 1 if result.errors else 0
 
     console.run(work, as_json=as_json)
 
 
-def _lines(told: Ingested) -> Iterator[str]:
-    yield f"{told.files:,} files, {told.bytes:,} bytes"
-    yield f"{told.events_new:,} events were new, {told.events_repeated:,} known already"
-    if told.dead_letters:
-        yield f"{told.dead_letters:,} pieces could not be understood; `rollbook dead-letters list` shows them"
-    for name, line in told.errors:
+def _lines(result: Ingested) -> Iterator[str]:
+    yield f"{result.files:,} files, {result.bytes:,} bytes"
+    yield f"{result.events_new:,} events were new, {result.events_repeated:,} known already"
+    if result.dead_letters:
+        yield f"{result.dead_letters:,} pieces could not be understood; `rollbook dead-letters list` shows them"
+    for name, line in result.errors:
         yield f"not read to its end: {name}: {line}"
 
 
 def read_all(origins: Iterable[Origin], book: Book, *, advance: Callable[[str, int], None]) -> Ingested:
-    """Store everything that these hold. advance: told a file's name and how many more bytes of it were read.
+    """Store everything that these hold. advance: called with a file's name and how many more bytes of it were read.
 
     Raises StoreError if the book cannot take more; what was read until then is stored.
     """
-    told = Ingested()
+    result = Ingested()
     for origin in origins:
-        told.files += 1
+        result.files += 1
         try:
             with origin.open() as stream:
-                _read(_counted(stream, origin, told, advance), book, told)
+                _read(_counted(stream, origin, result, advance), book, result)
         except StoreError:
             raise
         except (RollbookError, OSError) as error:
             line = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            told.errors.append((origin.name, line))
-    return told
+            result.errors.append((origin.name, line))
+    return result
 
 
-def _read(raw: Iterator[bytes], book: Book, told: Ingested) -> None:
-    batch: list[Heard] = []
+def _read(raw: Iterator[bytes], book: Book, result: Ingested) -> None:
+    batch: list[Incoming] = []
     size = 0
     broken: list[BrokenFile] = []
     for length, item in parse_stream(_unpacked(raw, broken), source=_SOURCE, now=_now):
@@ -139,18 +139,18 @@ def _read(raw: Iterator[bytes], book: Book, told: Ingested) -> None:
         if length > LONGEST and isinstance(item, Unreadable):
             broken.append(BrokenFile(f"something in it is longer than {LONGEST:,} bytes, which no event is: skipped"))
         if len(batch) >= BATCH or size >= BATCH_BYTES:
-            _store(book, batch, told)
+            _store(book, batch, result)
             batch, size = [], 0
-    _store(book, batch, told)
+    _store(book, batch, result)
     if broken:
         raise broken[0]
 
 
-def _store(book: Book, batch: Sequence[Heard], told: Ingested) -> None:
-    stored = deposit(book.record, batch)
-    told.events_new += stored.new
-    told.events_repeated += stored.repeated
-    told.dead_letters += stored.dead_letters
+def _store(book: Book, batch: Sequence[Incoming], result: Ingested) -> None:
+    stored = store_batch(book.record, batch)
+    result.events_new += stored.new
+    result.events_repeated += stored.repeated
+    result.dead_letters += stored.dead_letters
     if stored.failed:
         raise StoreError(next(iter(stored.failed.values())))
 
@@ -159,9 +159,11 @@ def _now() -> str:
     return to_text(datetime.now(UTC))
 
 
-def _counted(stream: Readable, origin: Origin, told: Ingested, advance: Callable[[str, int], None]) -> Iterator[bytes]:
+def _counted(
+    stream: Readable, origin: Origin, result: Ingested, advance: Callable[[str, int], None]
+) -> Iterator[bytes]:
     while chunk := stream.read(_CHUNK):
-        told.bytes += len(chunk)
+        result.bytes += len(chunk)
         advance(origin.name, len(chunk))
         yield chunk
 
@@ -214,15 +216,15 @@ def _origins(paths: Sequence[str]) -> Iterator[Origin]:
 
 def _files(path: Path) -> Iterator[Origin]:
     if path.is_dir():
-        found = sorted(one for one in path.rglob("*") if one.is_file() and not one.name.startswith("."))
+        found = sorted(entry for entry in path.rglob("*") if entry.is_file() and not entry.name.startswith("."))
         if not found:
             raise UsageError(f"{path} has no files")
     elif path.exists():
         found = [path]
     else:
         raise UsageError(f"there is no file {path}")
-    for one in found:
-        yield Origin(str(one), one.stat().st_size if one.is_file() else 0, _opener(one))
+    for file in found:
+        yield Origin(str(file), file.stat().st_size if file.is_file() else 0, _opener(file))
 
 
 def _opener(path: Path) -> Callable[[], contextlib.AbstractContextManager[Readable]]:
@@ -231,14 +233,14 @@ def _opener(path: Path) -> Callable[[], contextlib.AbstractContextManager[Readab
 
 def _objects(address: str) -> Iterator[Origin]:
     # Imported where it is needed: boto3 is slow to import.
-    from realtime.aws.s3 import Objects
+    from realtime.aws.s3 import S3Store
 
-    store = Objects()
+    store = S3Store()
     none = True
-    for one in store.listed(address):
+    for found in store.listed(address):
         none = False
-        name = f"s3://{one.bucket}/{one.key}"
-        yield Origin(name, one.size, lambda one=one: contextlib.nullcontext(store.open(one)))  # type: ignore[misc]
+        name = f"s3://{found.bucket}/{found.key}"
+        yield Origin(name, found.size, lambda found=found: contextlib.nullcontext(store.open(found)))  # type: ignore[misc]
     if none:
         raise UsageError(f"{address}: no object has a key that begins like this")
 

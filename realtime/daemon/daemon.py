@@ -1,6 +1,6 @@
-"""Puts the daemon together: settings, store, lock, API, live capture, the scheduled reconciler; starts and ends them.
+"""The daemon: opens settings, store, lock, API, live capture and the scheduled reconciler; starts and ends them.
 
-Nothing is decided here but order: what is opened first is closed last, and what was heard is stored before the store is
+It decides only the order: resources that are opened first are closed last, and frames are stored before the store is
 closed.
 """
 
@@ -19,14 +19,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from realtime.aws.sqs_consumer import Door, Queue
-from realtime.daemon.clocks import corrected
-from realtime.daemon.health import Figures, hearing
-from realtime.daemon.http_port import Port
+from realtime.aws.sqs_consumer import Queue, SqsConsumer
+from realtime.clocks import corrected
+from realtime.daemon.health import Vitals, hearing
+from realtime.daemon.http_port import HttpPort
 from realtime.daemon.systemd import Notifier
-from realtime.daemon.vitals import Ledger, Vitals
+from realtime.figures import DaemonFigures, LedgerFigures
 from realtime.websocket.channel_states import Timings
-from realtime.websocket.supervisor import ALIVE, REDISCOVER, Subscriber
+from realtime.websocket.supervisor import ALIVE, REDISCOVER, Supervisor
 from realtime.websocket.tasks import apart
 from reconcile.due.rounds import AT_ONCE, Round, run_due
 from reconcile.due.schedule import Schedule
@@ -48,25 +48,25 @@ T = TypeVar("T")
 LOOK_EVERY: Final = timedelta(minutes=1)
 # How often a conversation that goes on is asked for by id.
 FOLLOW_EVERY: Final = timedelta(minutes=5)
-# The part of the rate limit that the daemon uses; the rest is for a run by hand.
+# Share of the rate limit that the daemon uses; the rest is for a run by hand.
 SHARE: Final = 0.8
-# A service manager that stops us counts to ten, and then kills. Until when storing what was heard may take; then
-# whoever waits for another program's hold on the store is hurried.
+# A service manager that stops the daemon waits ten seconds, and then kills it. After so many seconds, writers that wait
+# for another program's lock on the store give up.
 _STOPS_WITHIN: Final = 7.0
-# How long a reconciliation under way may take to end. It waits for an answer, which may trickle, and what it has read
-# is kept. The store is closed after it, and a busy machine takes its time for that.
+# Seconds that a reconciliation under way may take to end. It waits for an answer, which may come slowly, and its pages
+# are kept. The store is closed after it, which takes time on a busy machine.
 _ROUND_ENDS_WITHIN: Final = 4.0
 _READY_WITHIN: Final = 30.0
-# Seconds until the platform is asked again at the start, where there was no proper answer however often it was asked.
+# Seconds until the platform is asked again at the start, after all tries without a proper answer.
 _START_AGAIN: Final = 5.0
-# What a round over the ledger may take. A backfill of months takes longer: what it has read is kept, page by page, and
-# the next round goes on where it was. Its requests have ends of their own, so that only a defect is met by this.
+# Time that a round over the ledger may take. A backfill of months takes longer: its pages are kept, and the next round
+# goes on from there. Requests have limits of their own, so that this limit only matters if there is a defect.
 ROUND_WITHIN: Final = timedelta(hours=6)
-# How often the clocks are compared.
+# Seconds between two comparisons of the clocks.
 _CLOCKS: Final = 5.0
-# How long the ledger may take to say how many windows there are. Who asks for health gives up after some seconds.
+# Seconds that the ledger may take to count its windows. Programs that ask for health give up after some seconds.
 _LOOKS_WITHIN: Final = 2.0
-# What SIGHUP can change while the daemon runs; the rest holds from the next start.
+# Settings that SIGHUP can change while the daemon runs; the rest holds from the next start.
 _CHANGEABLE: Final = frozenset(
     {"topics", "users", "width", "lag", "settle_after", "stuck_after", "ended_only", "filter", "since"}
 )
@@ -102,7 +102,7 @@ def _sqs(settings: Settings) -> Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What only tests, the demo and the command line change.
+    """Options that only tests, the demo and the command line change.
 
     now: the organisation's clock. look_every: how often the ledger is looked at. reconcile: whether it is at all.
     queue: how the queue of the settings is reached. round_within: how long a round over the ledger may take. wall: this
@@ -121,7 +121,7 @@ class Options:
 
 
 class Daemon:
-    """One daemon. `run` once; `stop` and `reload` from the loop's own thread."""
+    """The daemon. `run` once; `stop` and `reload` from the loop's own thread."""
 
     def __init__(
         self,
@@ -140,13 +140,13 @@ class Daemon:
         self._began = time.monotonic()
         self._listens = False
         self.ready = asyncio.Event()
-        self.subscriber: Subscriber | None = None
-        self.door: Door | None = None
+        self.supervisor: Supervisor | None = None
+        self.sqs_consumer: SqsConsumer | None = None
         self.reconcile_failing: str | None = None
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
-        self._looking: asyncio.Task[Ledger | str] | None = None  # at the ledger, for the figures
+        self._looking: asyncio.Task[LedgerFigures | str] | None = None  # at the ledger, for the figures
         self._vitals = Vitals(self._began)
 
     def stop(self) -> None:
@@ -161,10 +161,10 @@ class Daemon:
             self._hurry.set()
 
     def reload(self) -> None:
-        """Read the settings again; what is wrong with them is said, and the old ones stay."""
+        """Read the settings again; an error is logged, and the old settings stay."""
         if self._reread is None:
             return
-        # Who is starting is not reloading: READY=1 comes when it listens, and not before.
+        # A daemon that is starting does not say that it reloads: READY=1 comes when it listens, and not before.
         ready = self.ready.is_set()
         if ready:
             self._notifier.reloading()
@@ -178,17 +178,18 @@ class Daemon:
             self._notifier.tell(READY=1)
 
     def _use(self, read: Settings) -> None:
-        differs = {one.name for one in fields(Settings) if getattr(read, one.name) != getattr(self.settings, one.name)}
-        later = sorted(written(one) for one in differs - _CHANGEABLE - {"explicit", "config_path"})
+        names = [setting.name for setting in fields(Settings)]
+        differs = {name for name in names if getattr(read, name) != getattr(self.settings, name)}
+        later = sorted(written(name) for name in differs - _CHANGEABLE - {"explicit", "config_path"})
         if later:
             log.warning("changed settings that hold from the next start: %s", ", ".join(later))
         now = {name: getattr(read, name) for name in sorted(differs & _CHANGEABLE)}
-        # Those that run: what holds from the next start only is not among them.
+        # Settings that hold from the next start are not among them.
         self.settings = replace(self.settings, **now)
         if self._book is not None:
             self._book.use_width(self.settings.width, self.settings.lag)
-        if self.subscriber is not None:
-            self.subscriber.use(self.settings)
+        if self.supervisor is not None:
+            self.supervisor.use(self.settings)
         changed = ", ".join(f"{written(name)} is {value}" for name, value in now.items())
         log.info("read the settings again: %s", changed or "nothing changes now")
 
@@ -210,13 +211,13 @@ class Daemon:
         return 0
 
     async def _organization(self, api: Api) -> Organization:
-        """Whose token this is; asked until there is an answer. Raises RollbookError for what a person has to mend."""
+        """Ask whose token this is until there is an answer. Raises RollbookError for what a person has to mend."""
         said = None
         while True:
             try:
                 return await api.organization()
             except (Unavailable, ConnectionLost) as error:
-                # A host that never answered may be a wrong setting: the region, the network, the proxy.
+                # If the host never answered, a setting may be wrong: the region, the network, the proxy.
                 if isinstance(error, ConnectionLost) and not api.reached:
                     raise
                 why = error.message if isinstance(error, ApiError) else str(error)
@@ -227,11 +228,11 @@ class Daemon:
 
     @contextlib.asynccontextmanager
     async def _port(self) -> AsyncIterator[None]:
-        """The HTTP port: before everything else, so that it tells of a start too, and one that is in use ends that."""
+        """The HTTP port. It opens first, so that it shows a start, too; a port that is in use prevents the start."""
         if self.settings.health is None:
             yield
             return
-        port = Port(self, self.settings.health)
+        port = HttpPort(self, self.settings.health)
         await port.start()
         try:
             yield
@@ -258,39 +259,39 @@ class Daemon:
             await asyncio.to_thread(book.close)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """What `work` answers; None if the daemon is stopped before (tries go on for minutes where nobody answers)."""
+        """Answer of `work`; None if the daemon is stopped before (tries go on for minutes where nobody answers)."""
         working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
         try:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return working.result() if working.done() else None
         finally:
-            for one in (working, stopping):
-                one.cancel()
+            for task in (working, stopping):
+                task.cancel()
 
     def now(self) -> datetime:
-        """The time by which what is heard is stamped: the platform's, where this machine's clock is clearly wrong.
+        """Time that stamps notifications: the platform's, where this machine's clock is clearly wrong.
 
-        What is heard is held against what is read, whose time is the platform's: behind a clock that is an hour late no
-        event would ever seem to be newer than a read.
+        Notifications are compared with records, whose times are the platform's: by a clock that is an hour late no
+        event would ever seem newer than a record.
         """
         now = self._options.now()
-        # A clock that tests and the demo make is right by itself, and may run faster than any other.
+        # A clock that tests or the demo give is right by itself, and may run faster than any other.
         return now if self._options.now is not _utc_now else corrected(now, self._vitals.skew.steady)
 
     def _platform_now(self, api: Api) -> Callable[[], datetime]:
-        """The clock by which windows close: the platform's, or the one that a test or the demo makes."""
+        """Clock by which windows close: the platform's, or a clock that a test or the demo gives."""
         return api.now if self._options.now is _utc_now else self._options.now
 
-    async def figures(self) -> Figures:
-        """How the daemon is. Reads the ledger of the last 31 days, and does not wait long for it."""
-        started = self.ready.is_set() and (self.subscriber is None or self.subscriber.looked)
+    async def figures(self) -> DaemonFigures:
+        """Figures of the daemon. Reads the ledger of the last 31 days, and does not wait long for it."""
+        started = self.ready.is_set() and (self.supervisor is None or self.supervisor.has_looked)
         starting = None if started else time.monotonic() - self._began
         if self._book is None or self._api is None:
-            return Figures(starting_for=starting)
+            return DaemonFigures(starting_for=starting)
         ledger = await self._ledger(self._book)
-        known = Ledger() if isinstance(ledger, str) else ledger
-        figures = Figures() if self.subscriber is None else self.subscriber.figures()
-        sqs = None if self.door is None else self.door.figures()
+        known = LedgerFigures() if isinstance(ledger, str) else ledger
+        figures = DaemonFigures() if self.supervisor is None else self.supervisor.figures()
+        sqs = None if self.sqs_consumer is None else self.sqs_consumer.figures()
         tick = time.monotonic()
         self._take_counts(tick)
         figures = replace(
@@ -298,8 +299,8 @@ class Daemon:
             starting_for=starting,
             sqs=sqs,
             reconcile_failing=self.reconcile_failing,
-            windows=known.verdicts,
-            due=known.due,
+            windows_by_verdict=known.verdicts,
+            due_windows=known.due,
             ledger_failing=ledger if isinstance(ledger, str) else None,
             requests=self._count.requests,
             clock_skew=self._api.clock_skew,
@@ -310,20 +311,20 @@ class Daemon:
 
     def _take_counts(self, tick: float) -> None:
         letters = dropped = 0
-        if self.subscriber is not None:
-            letters, dropped = self.subscriber.intake.stored.dead_letters, self.subscriber.inbox.dropped
-        if self.door is not None:
-            letters += self.door.figures().dead_letters
+        if self.supervisor is not None:
+            letters, dropped = self.supervisor.frame_store.stored.dead_letters, self.supervisor.inbox.dropped
+        if self.sqs_consumer is not None:
+            letters += self.sqs_consumer.figures().dead_letters
         self._vitals.count(letters, dropped, tick)
 
-    async def _ledger(self, book: Book) -> Ledger | str:
-        """How many windows have each verdict, and which wait; or why that cannot be told. One look at a time."""
+    async def _ledger(self, book: Book) -> LedgerFigures | str:
+        """Counts of windows by verdict, and of windows that wait; or an error's text. Never two reads at a time."""
         since = to_text(self._options.now() - timedelta(days=31))
         due = partial(status.oldest_due, width=self.settings.width, since=self.settings.since)
 
-        def look() -> Ledger | str:
+        def look() -> LedgerFigures | str:
             try:
-                return Ledger(book.verdicts(since=since), *book.read(due))
+                return LedgerFigures(book.verdicts(since=since), *book.read(due))
             except StoreError as error:
                 return str(error)
 
@@ -340,7 +341,7 @@ class Daemon:
             log.warning("an earlier run was killed: %s at its last sign of life", spans)
         self._vitals.last_event = await asyncio.to_thread(book.read, status.last_event)
         if self.settings.websocket:
-            self.subscriber = Subscriber(
+            self.supervisor = Supervisor(
                 api,
                 book,
                 self.settings,
@@ -350,42 +351,42 @@ class Daemon:
                 alive=self._options.alive,
             )
         if self.settings.sqs_queue_url is not None:
-            door = await self._unless_stopped(apart(lambda: self._find_door(book)))
-            if door is None:
+            consumer = await self._unless_stopped(apart(lambda: self._open_queue(book)))
+            if consumer is None:
                 return
-            door.start()
-            self.door = door
+            consumer.start()
+            self.sqs_consumer = consumer
         schedule = Schedule(lambda: self._reconcile(api, book), self._options.look_every)
         beside = [asyncio.create_task(self._tell()), asyncio.create_task(self._watch_clocks())]
-        # Beside the sockets, which take their time too.
-        closing = [asyncio.create_task(self._close_door())]
+        # At the same time as the sockets, which need some time to close, too.
+        closing = [asyncio.create_task(self._stop_consumer())]
         if self._options.reconcile:
             schedule.start()
             closing.append(asyncio.create_task(self._end_schedule(schedule)))
         self._listens = not self._stop.is_set()
         try:
-            await (self._stop.wait() if self.subscriber is None else self.subscriber.run(self._stop))
+            await (self._stop.wait() if self.supervisor is None else self.supervisor.run(self._stop))
         finally:
             self.stop()
-            for one in beside:
-                one.cancel()
+            for task in beside:
+                task.cancel()
             await asyncio.gather(*closing)
 
-    def _find_door(self, book: Book) -> Door:
-        door = Door(
+    def _open_queue(self, book: Book) -> SqsConsumer:
+        consumer = SqsConsumer(
             self._options.queue(self.settings),
             book,
             now=self.now,
             topics=self.settings.sqs_topics,
             receivers=self.settings.sqs_receivers,
         )
-        door.look()
-        return door
+        consumer.look()
+        return consumer
 
-    async def _close_door(self) -> None:
+    async def _stop_consumer(self) -> None:
         await self._stop.wait()
-        if self.door is not None:
-            await asyncio.to_thread(self.door.stop)
+        if self.sqs_consumer is not None:
+            await asyncio.to_thread(self.sqs_consumer.stop)
 
     async def _end_schedule(self, schedule: Schedule) -> None:
         await self._stop.wait()
@@ -395,12 +396,12 @@ class Daemon:
             log.warning("a reconciliation was interrupted; it will be run again")
 
     async def _reconcile(self, api: Api, book: Book) -> None:
-        """One look at the ledger. What goes wrong is said and tried again at the next look."""
+        """Run a round over the ledger. An error is logged, and the next round tries again."""
         how = Round(
             command="daemon",
             wait=0.0,
             rest=FOLLOW_EVERY,
-            on_report=partial(self._read_one, book),
+            on_report=partial(self._note_window, book),
             stop=self._stop,
             at_once=AT_ONCE,
         )
@@ -423,14 +424,14 @@ class Daemon:
         self.reconcile_failing = failing
         await asyncio.to_thread(give_back)
 
-    def _read_one(self, book: Book, report: Report) -> None:
-        """A window of the round was read: it gets on."""
+    def _note_window(self, book: Book, report: Report) -> None:
+        """Note that a window of the round was read, so that the round makes progress."""
         if report.verdict != Verdict.FAILED:
             self._vitals.round_at = time.monotonic()
         _log_window(book, report)
 
     async def _watch_clocks(self) -> None:
-        """Notice when this machine's clock jumps, and keep the counts of the last hour though nobody asks for them."""
+        """Notice jumps of this machine's clock, and keep the counts of the last hour even if nobody asks for them."""
         while True:
             tick = time.monotonic()
             skew = None if self._api is None else self._api.clock_skew
@@ -445,18 +446,18 @@ class Daemon:
             await asyncio.sleep(_CLOCKS)
 
     async def _tell(self) -> None:
-        """Tell the service manager: ready once every line listens (or after a while), then alive."""
-        ears = []
-        if self.subscriber is not None:
+        """Report to the service manager: ready when every line listens (or after a while), then alive."""
+        sources = []
+        if self.supervisor is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_READY_WITHIN):
-                    await self.subscriber.listening.wait()
-            ears.append(hearing(self.subscriber.figures()))
-        if self.door is not None:
-            ears.append(f"the queue {self.door.figures().name}")
+                    await self.supervisor.listening.wait()
+            sources.append(hearing(self.supervisor.figures()))
+        if self.sqs_consumer is not None:
+            sources.append(f"the queue {self.sqs_consumer.figures().name}")
         self.ready.set()
-        self._notifier.tell(READY=1, STATUS=" and ".join(ears))
-        log.info("ready: %s", " and ".join(ears))
+        self._notifier.tell(READY=1, STATUS=" and ".join(sources))
+        log.info("ready: %s", " and ".join(sources))
         while self._notifier.watchdog is not None:
             self._notifier.tell(WATCHDOG=1)
             await asyncio.sleep(self._notifier.watchdog)
@@ -469,7 +470,7 @@ class Daemon:
             for number, act in wired.items():
                 loop.add_signal_handler(number, act)
         except (RuntimeError, ValueError):
-            # Not in the main thread: whoever runs us there stops us through `stop`.
+            # Not in the main thread: the caller stops the daemon by `stop`.
             wired = {}
         try:
             yield

@@ -1,96 +1,99 @@
-"""How the daemon is, in numbers, and what they mean: well, degraded or dead. Pure; it does not know who asks."""
+"""Health of the daemon: ages and counts of the last hour are added to its figures, and the figures judged. Pure.
+
+The verdicts are well, degraded and dead. `http_port.py` shows them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from realtime.aws.sqs_consumer import QueueFigures
+from realtime.clocks import Jumps, LastHour, Skew
+from realtime.figures import DaemonFigures, LedgerFigures, QueueFigures
+from realtime.websocket.refused_topics import mend
 from rollbook.genesys.program.terminal import count
+from rollbook.genesys.times import from_text
 from rollbook.store.vocabulary import Verdict
 
-# Not heard yet, not stored yet: seconds that are normal, and seconds beyond which nothing works.
+# Seconds in which lines do not listen or frames are not stored: more than normal, and so many that nothing works.
 _LATE: Final = 30.0
 _DEAD: Final = 300.0
-# What is made every few minutes and has not been made well for so long has failed several times in a row: the look for
-# queues (every five minutes, ten at most for each), and the round over the ledger (every minute; a long one gets on by
-# every window that it reads).
+# After so many seconds without success, work that is repeated has failed several times in a row: the look for queues
+# (every five minutes, ten at most for each), and the round over the ledger (every minute; each window that a long round
+# reads counts as success).
 _LOOK_LATE: Final = 1_200.0
 _ROUND_LATE: Final = 3_600.0
 # A window is read some minutes after its end; every four hours where the platform answers with whole days.
 _DUE_LATE: Final = 6 * 3_600.0
 _SKEW: Final = 30.0
-# Of the last hour. One that nobody understands is no reason to wake anybody; one that was dropped is a hole.
+# Dead letters of the last hour: a few are no reason to wake anybody. (A dropped notification always is: it is a hole.)
 _LETTERS: Final = 10
-# A quiet night, a weekend and a feast are normal.
+# Seconds without an event: a quiet night, a weekend and a holiday are normal.
 _QUIET: Final = 7 * 86_400.0
-# Before that long after a start it is not known whether nothing comes.
+# Seconds after a start in which it is not known yet if events come.
 _SETTLING: Final = 600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """How one line does."""
+@dataclass(slots=True)
+class Vitals:
+    """Signs of health. began, round_at: monotonic seconds; round_at: when a round ended well, or read a window.
 
-    number: int
-    phase: str
-    topics: int
-    details: int
-    connects: int
-    losses: int
-    heard: int = 0  # topics that a socket hears now, and that coverage claims
-    unheard_for: float = 0.0  # seconds without a socket, of all its life
-    down_for: float = 0.0  # seconds since one heard it last, 0 while one does
-    lost: str = ""  # why it went
+    last_event: when the newest event of earlier runs came, API text.
+    """
 
+    began: float
+    round_at: float = field(init=False)
+    last_event: str | None = None
+    skew: Skew = field(default_factory=Skew)
+    _jumps: Jumps = field(default_factory=Jumps)
+    _letters: LastHour = field(default_factory=LastHour)
+    _drops: LastHour = field(default_factory=LastHour)
+    _of_hour: tuple[int, int] = (0, 0)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """How the daemon is, in numbers. Seconds are of the daemon's clock, counts since its start."""
+    def __post_init__(self) -> None:
+        self.round_at = self.began
 
-    lines: tuple[Line, ...] = ()
-    sqs: QueueFigures | None = None
-    starting_for: float | None = None  # None once all that there is listens, or was given up on
-    silent_for: float = 0.0  # since the last moment in which a line listened
-    queue: int = 0
-    queue_bytes: int = 0
-    waiting_for: float = 0.0  # the oldest notification that is not stored
-    heard: int = 0
-    dropped: int = 0
-    new: int = 0
-    repeated: int = 0
-    dead_letters: int = 0
-    by_template: Mapping[str, int] = field(default_factory=dict)
-    store_failing: str | None = None
-    discovery_failing: str | None = None
-    counting_failing: str | None = None  # why the client's channels cannot be counted
-    looked_ago: float | None = None  # seconds since the last good look for queues; None where none is looked for
-    rounds_ago: float | None = None  # seconds since the last good round over the ledger; None where none are made
-    oldest_due: float | None = None  # seconds since the end of the oldest window that is due; None where none is
-    due: int = 0
-    clock_jump: float | None = None  # by how many seconds this machine's clock jumped within the last hour
-    letters_of_hour: int = 0
-    dropped_of_hour: int = 0
-    up_for: float = 0.0
-    quiet_for: float | None = None  # seconds since the last event, of this run or of earlier ones; None: there is none
-    reconcile_failing: str | None = None
-    ledger_failing: str | None = None  # why the windows cannot be counted
-    refused: int = 0
-    missing: tuple[str, ...] = ()  # the permissions that they lack
-    unplaced: int = 0
-    channels_free: int = 0
-    channels_of_others: int = 0
-    windows: Mapping[str, int] = field(default_factory=dict)
-    requests: int = 0
-    budget_left: float | None = None
-    latency: tuple[Mapping[str, int], float] | None = None  # answers within so many seconds, cumulative; their sum
-    clock_skew: float | None = None
-    last_event_at: datetime | None = None
+    def clocks(self, wall: float, tick: float, skew: float | None) -> float | None:
+        """Take a reading of the clocks; answers by how much this machine's clock has jumped, if it has."""
+        jump = self._jumps.tick(wall, tick)
+        if jump is not None:
+            self.skew.forget()
+        self.skew.take(skew, tick)
+        return jump
+
+    def count(self, letters: int, dropped: int, tick: float) -> None:
+        """Take a reading of the counters: dead letters and dropped notifications since the start."""
+        self._of_hour = self._letters.take(letters, tick), self._drops.take(dropped, tick)
+
+    def added_to(
+        self, figures: DaemonFigures, ledger: LedgerFigures, tick: float, now: datetime, *, reconciles: bool
+    ) -> DaemonFigures:
+        """The figures with these signs. now: by the clock that stamps events; reconciles: whether rounds are made."""
+        sqs = figures.sqs
+        events = [
+            moment for moment in (figures.last_event_at, None if sqs is None else sqs.last_at) if moment is not None
+        ]
+        if not events and self.last_event is not None:
+            events = [from_text(self.last_event)]
+        return replace(
+            figures,
+            rounds_ago=tick - self.round_at if reconciles else None,
+            oldest_due=None if ledger.oldest_due is None else _age(from_text(ledger.oldest_due), now),
+            clock_skew=figures.clock_skew if self.skew.steady is None else self.skew.steady,
+            clock_jump=self._jumps.of_last_hour(tick),
+            letters_of_hour=self._of_hour[0],
+            dropped_of_hour=self._of_hour[1],
+            up_for=tick - self.began,
+            quiet_for=_age(max(events), now) if events else None,
+        )
 
 
-def judge(figures: Figures) -> tuple[str, list[str]]:
+def _age(moment: datetime, now: datetime) -> float:
+    return max((now - moment).total_seconds(), 0.0)
+
+
+def judge(figures: DaemonFigures) -> tuple[str, list[str]]:
     """("well" | "degraded" | "dead", why)."""
     dead: list[str] = []
     degraded: list[str] = []
@@ -99,7 +102,7 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
         dead.append(f"no line has listened for {figures.silent_for:.0f} s")
     elif down:
         longest = max(down, key=lambda line: line.down_for)
-        why = f" ({longest.lost})" if longest.lost else ""
+        why = f" ({longest.loss_reason})" if longest.loss_reason else ""
         degraded.append(
             f"{len(down)} of {len(figures.lines)} lines do not listen, line {longest.number + 1} for"
             f" {longest.down_for:.0f} s{why}"
@@ -123,20 +126,21 @@ def judge(figures: Figures) -> tuple[str, list[str]]:
     _judge_ages(figures, degraded)
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
-    if failed := figures.windows.get(Verdict.FAILED, 0):
+    if failed := figures.windows_by_verdict.get(Verdict.FAILED, 0):
         degraded.append(
             f"{count(failed, 'window')} of the last 31 days failed: `rollbook windows --verdict failed` says why"
         )
-    if figures.refused:
-        none = ", and none is heard" if not any(line.heard for line in figures.lines) else ""
-        degraded.append(f"{count(figures.refused, 'topic is', 'topics are')} refused{none}{mend(figures.missing)}")
-    if figures.unplaced:
-        degraded.append(f"{count(figures.unplaced, 'topic finds', 'topics find')} no room")
+    if figures.refused_topics:
+        advice = mend(figures.missing_permissions)
+        none = ", and none is heard" if not any(line.heard_topics for line in figures.lines) else ""
+        degraded.append(f"{count(figures.refused_topics, 'topic is', 'topics are')} refused{none}{advice}")
+    if figures.unplaced_topics:
+        degraded.append(f"{count(figures.unplaced_topics, 'topic finds', 'topics find')} no room")
     return ("dead" if dead else "degraded" if degraded else "well"), dead + degraded
 
 
-def _judge_ages(figures: Figures, degraded: list[str]) -> None:
-    """What goes on and gets nowhere; what this machine's clock and the last hour say."""
+def _judge_ages(figures: DaemonFigures, degraded: list[str]) -> None:
+    """Judge work that goes on and gets nowhere, this machine's clock, and the counts of the last hour."""
     if figures.counting_failing:
         degraded.append(f"the client's channels cannot be counted: {figures.counting_failing}")
     if figures.looked_ago is not None and figures.looked_ago > _LOOK_LATE:
@@ -145,7 +149,7 @@ def _judge_ages(figures: Figures, degraded: list[str]) -> None:
         degraded.append(f"no window has been read and no round has ended well for {_long(figures.rounds_ago)}")
     if figures.oldest_due is not None and figures.oldest_due > _DUE_LATE:
         degraded.append(
-            f"{count(figures.due, 'window is due and not', 'windows are due and not')} read; the oldest ended"
+            f"{count(figures.due_windows, 'window is due and not', 'windows are due and not')} read; the oldest ended"
             f" {_long(figures.oldest_due)} ago"
         )
     if figures.clock_skew is not None and abs(figures.clock_skew) > _SKEW:
@@ -180,21 +184,11 @@ def _long(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def hearing(figures: Figures) -> str:
-    """What is heard now, in a few words."""
-    heard, lines = sum(line.heard for line in figures.lines), len(figures.lines)
-    refused = f", {figures.refused} refused" if figures.refused else ""
-    return f"{count(heard, 'topic')} on {count(lines, 'line')}{refused}"
-
-
-def remedy(missing: Sequence[str]) -> str:
-    """What to do about a refusal; nothing where the platform names no permission."""
-    return f"give the OAuth client's role {', '.join(missing)}" if missing else ""
-
-
-def mend(missing: Sequence[str]) -> str:
-    """The same, to put behind the refusal."""
-    return f": {remedy(missing)}" if missing else ""
+def hearing(figures: DaemonFigures) -> str:
+    """Topics that are heard now, in a few words."""
+    topics, lines = sum(line.heard_topics for line in figures.lines), len(figures.lines)
+    refused = f", {figures.refused_topics} refused" if figures.refused_topics else ""
+    return f"{count(topics, 'topic')} on {count(lines, 'line')}{refused}"
 
 
 def _judge_queue(queue: QueueFigures, dead: list[str], degraded: list[str]) -> None:

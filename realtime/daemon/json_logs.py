@@ -1,4 +1,4 @@
-"""The daemon's logs as JSON, one object a line, for those who collect them. It decides nothing about what is logged."""
+"""The daemon's logs as JSON, an object a line, for log collectors. It does not decide what is logged."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rollbook.genesys.program.console import Lines
 
 
 class JsonLines(Lines):
-    """time (UTC), level, logger, message, and the traceback if there is one."""
+    """time (UTC), level, logger, message, and the traceback if there is an exception."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Format a record as a line of JSON."""
         said = {
             "time": self.formatTime(record),
             "level": record.levelname.lower(),

@@ -1,4 +1,4 @@
-"""Tells systemd how the daemon is: ready, alive, reloading, stopping. Without systemd it says nothing to nobody.
+"""Messages to systemd: ready, alive, reloading, stopping. Without systemd nothing is sent.
 
 The protocol is one datagram of `NAME=value` lines to the socket in NOTIFY_SOCKET (sd_notify(3)).
 """
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 
 class Notifier:
-    """sd_notify for one process. Never raises: a service manager that does not listen is no reason to stop."""
+    """sd_notify for this process. Never raises: a service manager that does not listen is no reason to stop."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         address = env.get("NOTIFY_SOCKET", "")
@@ -28,10 +28,10 @@ class Notifier:
         text = "\n".join(f"{name}={value}" for name, value in states.items())
         with (
             contextlib.suppress(OSError),
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one,
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify_socket,
         ):
-            one.setblocking(False)
-            one.sendto(text.encode(), self._address)
+            notify_socket.setblocking(False)
+            notify_socket.sendto(text.encode(), self._address)
 
     def reloading(self) -> None:
         """The settings are being read again; follow it with READY=1."""

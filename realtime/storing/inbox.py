@@ -1,9 +1,9 @@
-"""What was heard and is not stored yet: a bounded, counted queue between the sockets and the book.
+"""Frames that are not stored yet: a bounded, counted queue between the sockets and the book.
 
-Frames go in from the sockets without waiting, in the order heard; notes about coverage go in among them, so that the
-ledger never says "heard until now" before what was heard has been stored. When it is full, frames are dropped and
-counted, and the first drop is told at once, because from then on the channel does not hear. Knows neither sockets nor
-the store.
+Frames go in from the sockets without waiting, in the order in which they came; notes about coverage go in among them,
+so that the ledger never says "heard until now" before the frames are stored. When the queue is full, frames are dropped
+and counted, and the first drop is reported at once, because from then on the channel does not hear. This module knows
+neither sockets nor the store.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Protocol
 FRAMES: Final = 60_000
 BYTES: Final = 48_000_000
 HOLD: Final = 1.0  # seconds that a source waits at most
-# So many frames are read ahead of the disk. Storing while reading costs more than one after the other.
+# Frames that are read ahead of the disk. To store and read at the same time costs more than one after the other.
 CROWD: Final = 512
 # What one frame costs beside its own bytes.
 _OVERHEAD: Final = 200
@@ -34,7 +34,7 @@ class Frame(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class CoverageBegin:
     """Coverage: the channel hears `topics` from `at` on (API text)."""
 
     serial: int
@@ -44,7 +44,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class CoverageEnd:
     """Coverage: the channel heard until `at`, and why no longer. topics: only these of it; None: all."""
 
     serial: int
@@ -53,11 +53,11 @@ class End:
     topics: tuple[str, ...] | None = None
 
 
-Item = Frame | Begin | End
+InboxItem = Frame | CoverageBegin | CoverageEnd
 
 
-class Held(Protocol):
-    """A source that can be told to wait."""
+class PausableSource(Protocol):
+    """A source that can be made to wait."""
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
@@ -67,29 +67,29 @@ class Inbox:
     """The queue. `put` never waits; `take` does."""
 
     def __init__(self, *, frames: int = FRAMES, size: int = BYTES) -> None:
-        self._items: deque[Item] = deque()
+        self._items: deque[InboxItem] = deque()
         self._limit, self._size_limit = frames, size
         self._ready = asyncio.Event()
         self._closed = False
         self.frames = 0  # waiting
         self.size = 0  # bytes waiting, with what a frame costs beside them
-        self.heard = 0  # since the start
+        self.received = 0  # since the start
         self.dropped = 0  # since the start
-        self.dropping: set[int] = set()  # channels that have lost frames and not begun to hear again
+        self.dropping_serials: set[int] = set()  # channels that have lost frames and not begun to hear again
         self._taken = 0
-        self._taken_when_held = -1
-        self._held: set[Held] = set()
+        self._taken_when_paused = -1
+        self._paused: set[PausableSource] = set()
 
     def put(self, frame: Frame) -> bool:
-        """Take a frame; False if it was dropped. A channel that dropped one drops all until `hear_again`."""
-        self.heard += 1
+        """Take a frame; False if it was dropped. After a dropped frame its channel drops all until `take_again`."""
+        self.received += 1
         cost = len(frame.payload) + _OVERHEAD
-        if self.dropping and frame.serial in self.dropping:
+        if self.dropping_serials and frame.serial in self.dropping_serials:
             self.dropped += 1
             return False
         if self.frames >= self._limit or self.size + cost > self._size_limit:
             self.dropped += 1
-            self.dropping.add(frame.serial)
+            self.dropping_serials.add(frame.serial)
             return False
         self.frames += 1
         self.size += cost
@@ -98,51 +98,51 @@ class Inbox:
             self._ready.set()
         return True
 
-    def note(self, item: Begin | End) -> None:
-        """Take a note about coverage; there is always room for one."""
+    def note(self, item: CoverageBegin | CoverageEnd) -> None:
+        """Take a note about coverage; there is always room for a note."""
         self._items.append(item)
         self._ready.set()
 
     def crowded(self) -> bool:
-        """Whether more comes than is stored at the moment, so that sources should be held back."""
+        """Answer if more comes than is stored at the moment, so that sources should wait."""
         return self.frames >= CROWD or self.size * 4 >= self._size_limit * 3
 
-    def hold(self, source: Held) -> bool:
+    def pause(self, source: PausableSource) -> bool:
         """Let a source wait until there is room, a second at most, if what is here is being taken at all.
 
-        Answers whether it was told to wait.
+        Answers if it waits now.
 
-        A burst then waits in the network's buffers. Behind a disk that stands still nobody waits: a socket that is not
-        read is closed by its server, so it is better to read and drop.
+        A burst then waits in the network's buffers. If the disk stands still, no source waits: the server closes a
+        socket that is not read, so it is better to read and drop.
         """
-        if source in self._held or self._taken == self._taken_when_held:
+        if source in self._paused or self._taken == self._taken_when_paused:
             return False
-        self._taken_when_held = self._taken
-        self._held.add(source)
+        self._taken_when_paused = self._taken
+        self._paused.add(source)
         source.pause()
         asyncio.get_running_loop().call_later(HOLD, self._release, source)
         return True
 
-    def _release(self, source: Held) -> None:
-        if source in self._held:
-            self._held.discard(source)
+    def _release(self, source: PausableSource) -> None:
+        if source in self._paused:
+            self._paused.discard(source)
             source.resume()
 
     def has_room(self) -> bool:
-        """Whether it has emptied enough for the channels that dropped frames to begin again."""
+        """Answer if it is empty enough for the channels that dropped frames to begin again."""
         return self.frames <= self._limit // 2 and self.size <= self._size_limit // 2
 
-    def hear_again(self, serial: int) -> None:
-        """Frames of that channel are taken again."""
-        self.dropping.discard(serial)
+    def take_again(self, serial: int) -> None:
+        """Take frames of that channel again."""
+        self.dropping_serials.discard(serial)
 
     def close(self) -> None:
-        """Nothing more will come: `take` answers what is left, then nothing."""
+        """Close the queue: `take` answers what is left, then nothing."""
         self._closed = True
         self._ready.set()
 
-    async def take(self, limit: int) -> list[Item]:
-        """The next items in order: up to `limit` frames, or one note alone. Waits for one; [] when closed and empty."""
+    async def take(self, limit: int) -> list[InboxItem]:
+        """Take the next items: up to `limit` frames, or a single note. Waits for them; [] when closed and empty."""
         while not self._items:
             if self._closed:
                 return []
@@ -151,18 +151,18 @@ class Inbox:
         items = self._items
         if not isinstance(items[0], Frame):
             return [items.popleft()]
-        taken: list[Item] = []
+        taken: list[InboxItem] = []
         while items and len(taken) < limit and isinstance(items[0], Frame):
             frame = items.popleft()
             self.size -= len(frame.payload) + _OVERHEAD  # type: ignore[union-attr]
             taken.append(frame)
         self.frames -= len(taken)
         self._taken += len(taken)
-        if self._held and self.frames <= CROWD // 4 and self.has_room():
-            for source in tuple(self._held):
+        if self._paused and self.frames <= CROWD // 4 and self.has_room():
+            for source in tuple(self._paused):
                 self._release(source)
         return taken
 
     def oldest(self) -> datetime | None:
-        """When the oldest frame that still waits was received."""
+        """Time at which the oldest waiting frame was received."""
         return next((item.received_at for item in self._items if isinstance(item, Frame)), None)

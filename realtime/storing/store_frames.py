@@ -1,8 +1,8 @@
-"""From the inbox into the book: frames are read and stored in batches, and coverage is noted among them in order.
+"""Store of frames: takes them from the inbox, reads and stores them in batches, and notes coverage among them in order.
 
-It alone decides when something heard counts as stored. It keeps what the book could not take now (a locked or full
-disk) and offers it again; what the book can never take becomes a dead letter. Knows no socket and no channel beyond
-its serial number.
+Only this module decides when a frame counts as stored. It keeps a batch that the book cannot take now (the file is
+locked, the disk full) and offers it again; an item that the book can never take becomes a dead letter. It knows no
+socket, and of a channel only the serial number.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Final, TypeVar
 
-from realtime.storing.inbox import Begin, End, Frame, Inbox
-from realtime.storing.store_batch import is_last_resort, unstorable
+from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
+from realtime.storing.store_batch import Incoming, is_last_resort, unstorable
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.genesys.program.terminal import count
@@ -30,24 +30,23 @@ from rollbook.store.tables.events import Recorded
 
 log = logging.getLogger(__name__)
 
-# A batch is one transaction of the book: some 8 ms of reading, in which the event loop does nothing else. Half as many
-# cost a sixth of the rate, twice as many gained a twentieth (bench_notifications.py).
+# Frames of a batch, a transaction of the book: some 8 ms of reading, in which the event loop does nothing else. Half as
+# many cost a sixth of the rate, twice as many gained a twentieth (bench_notifications.py).
 BATCH: Final = 256
 RETRY: Final = 1.0
-# A queue's topic comes again and again; those of conversations pass.
+# A queue's topic comes again and again; the topics of conversations pass.
 _template: Final = lru_cache(maxsize=4_096)(template_of)
-# Topics are counted by template, as long as they are such as the platform has.
+# Topics are counted by template; after so many templates the rest count as OTHER.
 TEMPLATES: Final = 200
 OTHER: Final = "other"
 
 T = TypeVar("T")
-Heard = Notification | Unreadable
-OnHeard = Callable[[Sequence[Notification]], None]
+OnNotifications = Callable[[Sequence[Notification]], None]
 
 
 @dataclass(slots=True)
 class Stored:
-    """What has been stored since the start."""
+    """Counts of what has been stored since the start."""
 
     events_new: int = 0
     events_repeated: int = 0
@@ -57,7 +56,7 @@ class Stored:
     failing: str | None = None  # why the book takes nothing now
 
     def count(self, topic: str) -> None:
-        """One more on that topic. What is no topic of the platform's must not fill the memory."""
+        """Count a notification on that topic. Topics that the platform does not have must not fill the memory."""
         name = _template(topic) if len(topic) <= LONGEST else OTHER
         if name not in self.by_template and len(self.by_template) >= TEMPLATES:
             name = OTHER
@@ -72,7 +71,7 @@ class _Span:
     at: str
 
 
-class Intake:
+class FrameStore:
     """Reads the inbox until it is closed and empty. One `run` for its life."""
 
     def __init__(
@@ -82,13 +81,13 @@ class Intake:
         *,
         now: Callable[[], datetime],
         source: str = "websocket",
-        on_heard: OnHeard | None = None,
+        on_notifications: OnNotifications | None = None,
     ) -> None:
         self._book = book
         self._inbox = inbox
         self._now = now
         self._source = source
-        self._on_heard = on_heard
+        self._on_notifications = on_notifications
         self._taken: list[Frame] = []  # from the inbox, and not durable yet
         self._spans: dict[int, list[_Span]] = {}
         self._alive: Future[None] | None = None
@@ -105,16 +104,16 @@ class Intake:
                 await self._note(first)
 
     async def _store(self, frames: list[Frame]) -> None:
-        """Read a batch and wait until it is durable; meanwhile the next one gathers.
+        """Read a batch and wait until it is durable; meanwhile the next batch gathers.
 
-        Not one batch is read while another is written: SQLite's thread would wait for the interpreter's lock at every
-        row (measured: a third of the rate).
+        No batch is read while another is written: SQLite's thread would wait for the interpreter's lock at every row
+        (measured: a third of the rate).
         """
         self._taken = frames
-        batch = [heard for frame in frames if (heard := self._read(frame)) is not None]
-        if self._on_heard is not None:
-            self._on_heard([heard for heard in batch if isinstance(heard, Notification)])
-        if unreadable := [heard for heard in batch if isinstance(heard, Unreadable)]:
+        batch = [item for frame in frames if (item := self._read(frame)) is not None]
+        if self._on_notifications is not None:
+            self._on_notifications([item for item in batch if isinstance(item, Notification)])
+        if unreadable := [item for item in batch if isinstance(item, Unreadable)]:
             log.warning(
                 "%s could not be understood (table dead_letters); the first: %s",
                 count(len(unreadable), "notification"),
@@ -125,19 +124,19 @@ class Intake:
         self._taken = []
         self.stored.last_at = frames[-1].received_at
 
-    def _read(self, frame: Frame) -> Heard | None:
+    def _read(self, frame: Frame) -> Incoming | None:
         if self._stamp is None or self._stamp[0] != frame.received_at:
             self._stamp = (frame.received_at, to_text(frame.received_at))
         at = self._stamp[1]
         if frame.fault is not None:
             return Unreadable(self._source, frame.payload, frame.fault, at)
-        heard = parse_frame(frame.payload, source=self._source, received_at=at)
-        if isinstance(heard, Notification):
-            self.stored.count(heard.topic)
-            return heard
-        return heard if isinstance(heard, Unreadable) else None
+        parsed = parse_frame(frame.payload, source=self._source, received_at=at)
+        if isinstance(parsed, Notification):
+            self.stored.count(parsed.topic)
+            return parsed
+        return parsed if isinstance(parsed, Unreadable) else None
 
-    async def _answer(self, batch: list[Heard], future: Future[Recorded]) -> Recorded | None:
+    async def _answer(self, batch: list[Incoming], future: Future[Recorded]) -> Recorded | None:
         """The book's answer for a batch; offers it again for as long as waiting may mend it."""
         while True:
             try:
@@ -165,8 +164,8 @@ class Intake:
             log.info("storing again")
             self.stored.failing = None
 
-    async def _one_by_one(self, batch: list[Heard], error: Exception) -> Recorded | None:
-        """One item of the batch cannot be stored at all: find it, and keep it as a dead letter."""
+    async def _one_by_one(self, batch: list[Incoming], error: Exception) -> Recorded | None:
+        """Find the item of a batch that cannot be stored at all, and keep it as a dead letter."""
         if len(batch) > 1:
             middle = len(batch) // 2
             for part in (batch[:middle], batch[middle:]):
@@ -186,28 +185,28 @@ class Intake:
 
     # Coverage
 
-    async def _note(self, note: Begin | End | Frame) -> None:
-        if isinstance(note, Begin):
+    async def _note(self, note: CoverageBegin | CoverageEnd | Frame) -> None:
+        if isinstance(note, CoverageBegin):
             await self._begin(note.serial, note.scope, note.topics, note.at)
-        elif isinstance(note, End):
+        elif isinstance(note, CoverageEnd):
             await self._end(note)
 
     async def _begin(self, serial: int, scope: str, topics: tuple[str, ...], at: str) -> None:
-        # In a thread, because the book answers after its commit, which a slow disk may make long.
+        # In a thread, because the book answers after its commit, which may take long on a slow disk.
         begin = partial(self._book.begin_coverage, self._source, scope, topics, at)
         span = await self._insist(lambda: asyncio.to_thread(begin))
         self._spans.setdefault(serial, []).append(_Span(span, scope, topics, at))
 
-    async def _end(self, note: End) -> None:
+    async def _end(self, note: CoverageEnd) -> None:
         gone = None if note.topics is None else set(note.topics)
-        standing = self._spans.pop(note.serial, [])
-        for span in standing:
+        spans = self._spans.pop(note.serial, [])
+        for span in spans:
             if gone is not None and gone.isdisjoint(span.topics):
                 self._spans.setdefault(note.serial, []).append(span)
                 continue
             left = () if gone is None else tuple(topic for topic in span.topics if topic not in gone)
             if left:
-                # A loss that is noticed later may lie before the span.
+                # A loss that is noticed late may have happened before the span began.
                 await self._begin(note.serial, span.scope, left, max(note.at, span.at))
             await self._insist(partial(self._end_span, span.id, note.at, note.reason))
 
@@ -215,21 +214,21 @@ class Intake:
         await asyncio.wrap_future(self._book.end_coverage(span, at, reason))
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Do a write about coverage; again, for as long as waiting may mend it."""
+        """Write about coverage; again, for as long as waiting may mend an error."""
         while True:
             try:
                 answer = await write()
             except StoreError as error:
                 await self._wait_for_it(error)
             else:
-                # On a quiet line no event would say so for hours.
+                # On a quiet line no event would show for hours that the store takes again.
                 self._takes_again()
                 return answer
 
     def alive(self, sure_until: datetime | None = None) -> None:
-        """Note that everything heard until now is stored, or until the oldest that is not. Returns at once.
+        """Note that everything heard until now is stored, or until the oldest frame that is not. Returns at once.
 
-        sure_until: a moment beyond which it is not sure that all that was sent came.
+        sure_until: a moment after which it is not sure that every frame came.
         """
         if not self._spans or (self._alive is not None and not self._alive.done()):
             return
@@ -253,5 +252,5 @@ class Intake:
 
 
 def _mendable(error: StoreError) -> bool:
-    """Whether the disk or another program may let us write later."""
+    """Answer if the disk or another program may let us write later."""
     return isinstance(error, StoreBusy | StoreFull | StoreUnwritable)

@@ -1,27 +1,27 @@
-"""The life of a notification channel, as a table: which event in which phase leads to which actions.
+"""The life of a notification channel, as a table: which event in which phase leads to which commands.
 
-A *line* is a set of topics that one socket should always hear. It is served by one channel at a time, and by two while
-one takes over from the other. Rules (the platform's, with their sources in docs/daemon.md):
+A *line* is a set of topics that a socket should always hear. One channel at a time serves it, and two channels while
+the new one takes over from the old one. Rules (the platform's, with their sources in docs/daemon.md):
 
-- A channel is created, told its topics, then connected to; it hears from then on, on one socket.
+- A channel is created, subscribed, then connected to; it hears from then on, on one socket.
 - It lives 24 hours. Long before, the line moves to a new channel: the new socket hears before the old one goes. Where
   no channel is free (20 a client), the same channel is subscribed again, which prolongs its life.
 - `socket_closing` announces the end of a socket: the same move; without a free channel, a second socket on the same
   channel, which the platform lets replace the first one. That break is short, and recorded.
-- A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead. One that
-  only beats may belong to a channel that is gone: a ping asks, and what was not proven is not claimed. So one that is
-  let go, in favour of another or because the program ends, is asked a last time, and was heard until its answer.
+- A socket on which nothing comes (a heartbeat is due every 30 s), or whose ping stays unanswered, is dead. A socket
+  with heartbeats only may belong to a channel that is gone: a ping asks, and time without a proof is not claimed. So a
+  socket that is let go, for another or because the program ends, is pinged a last time; coverage ends at the answer.
 - A lost socket returns to the same channel, because the topics live there; a channel that is gone is replaced, and so
-  is one whose sockets do not last. A refused handshake says nothing of the channel; an hour of them costs one of the
-  twenty, if one is free.
-- A frame proves that the channel was there when it was sent. What lay unread (the program or the machine stood still,
-  or the socket was not read) may have been sent at any moment of that time: until a ping that was sent later is
-  answered, nothing is claimed beyond the last moment before it.
-- Every attempt waits for its step of the back-off. Only having listened for a while makes the steps short again, then
-  and when its channel turns out to be gone: a server that accepts and then closes is a failing server. A return that
-  ends with "gone" has waited already: the new channel is made at once, unless the one that is gone never listened.
+  is a channel whose sockets do not last. A refused handshake says nothing of the channel; after an hour of refused
+  handshakes another channel is created, if the client has a free one.
+- A frame proves that the channel was there when it was sent. A frame that lay unread (the program or the machine stood
+  still, or the socket was not read) may have been sent at any moment of that time: until a later ping is answered,
+  nothing is claimed after the last moment before the pause.
+- Every attempt waits for its step of the back-off. The steps become short again only after a socket has listened for a
+  while: a server that accepts and then closes is a failing server. A return to a channel that is gone has waited
+  already: the new channel is created at once, unless the old channel never listened.
 
-Time comes in as a `Moment`, actions go out. Nothing here opens, sleeps, draws or logs, or knows a topic or an address.
+Time comes in as a `Moment`, commands go out. Nothing here opens, sleeps, draws or logs, or knows a topic or an address.
 """
 
 from __future__ import annotations
@@ -32,160 +32,174 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from realtime.websocket.channel_states import STEPS, Action, Channel, Do, Event, Moment, Phase, Signal, Timings
+from realtime.websocket.channel_states import (
+    STEPS,
+    ChannelCommand,
+    ChannelEvent,
+    ChannelState,
+    CommandKind,
+    EventKind,
+    Moment,
+    Phase,
+    Timings,
+)
 from rollbook.store.vocabulary import EndReason
-
-__all__ = ["Action", "Channel", "Do", "Event", "Line", "Moment", "Phase", "Signal", "Timings"]
-
 
 # Seconds after its creation before which a channel is not renewed.
 _SOONEST: Final = 60.0
 
-Rule = Callable[["Line", Channel, Signal, Moment], Iterator[Action]]
+Commands = Iterator[ChannelCommand]
+Rule = Callable[["LineChannels", ChannelState, ChannelEvent, Moment], Commands]
 
 
 @dataclass(slots=True)
-class Line:
+class LineChannels:
     """A set of topics: `current` hears or is on its way, `successor` takes over, `leaving` are asked a last time."""
 
     timings: Timings = field(default_factory=Timings)
     serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    current: Channel | None = None
-    successor: Channel | None = None
-    leaving: list[Channel] = field(default_factory=list)
+    current: ChannelState | None = None
+    successor: ChannelState | None = None
+    leaving: list[ChannelState] = field(default_factory=list)
     tickets: int = 0
-    stops_as: str = EndReason.STOPPED  # why its spans end when it is stopped
+    stop_reason: str = EndReason.STOPPED  # why its spans end when it is stopped
 
-    def start(self, moment: Moment) -> list[Action]:
+    def start(self, moment: Moment) -> list[ChannelCommand]:
         """Begin with a new channel."""
         if self.current is not None:
             return []
         self.current = self._new()
         return list(self._begin(self.current, Phase.CREATING, moment))
 
-    def apply(self, signal: Signal, moment: Moment) -> list[Action]:
-        """Take one event for one channel; answers what to do, in order. What is not in the table changes nothing."""
-        channel = self.channel(signal.serial)
-        if channel is None or (signal.ticket and signal.ticket != channel.ticket):
+    def apply(self, event: ChannelEvent, moment: Moment) -> list[ChannelCommand]:
+        """Take an event for a channel; answers the commands, in order. An event not in the table changes nothing."""
+        channel = self.channel(event.serial)
+        if channel is None or (event.ticket and event.ticket != channel.ticket):
             return []
-        rule = TABLE[channel.phase].get(signal.event)
-        return [] if rule is None else list(rule(self, channel, signal, moment))
+        rule = TABLE[channel.phase].get(event.kind)
+        return [] if rule is None else list(rule(self, channel, event, moment))
 
-    def tick(self, moment: Moment) -> list[Action]:
+    def tick(self, moment: Moment) -> list[ChannelCommand]:
         """Let time pass for every channel of the line."""
         found = []
         for channel in self._channels():
-            found += self.apply(Signal(Event.TICK, channel.serial), moment)
+            found += self.apply(ChannelEvent(EventKind.TICK, channel.serial), moment)
         return found
 
-    def stop(self, moment: Moment) -> list[Action]:
-        """End the line: its topics are not wanted any more, or the program ends. What leaves has a little time left."""
+    def stop(self, moment: Moment) -> list[ChannelCommand]:
+        """End the line: its topics are not wanted any more, or the program ends. Channels that leave have some time."""
         found = []
         for channel in reversed(self._channels()):
-            found += self.apply(Signal(Event.STOP, channel.serial), moment)
+            found += self.apply(ChannelEvent(EventKind.STOP, channel.serial), moment)
         return found
 
-    def heard(self, serial: int, moment: Moment, *, told: bool = True) -> None:
-        """A frame came. told: of the platform's own accord (a pong is not)."""
+    def frame_came(self, serial: int, moment: Moment, *, is_unprompted: bool = True) -> None:
+        """Note a frame. is_unprompted: the platform sent it of its own accord (a pong is not)."""
         channel = self.channel(serial)
         if channel is not None:
-            channel.heard, channel.heard_wall, channel.pinged = moment.tick, moment.wall, None
-            if told:
-                channel.told = moment.tick
+            channel.last_frame_at, channel.last_frame_wall_at = moment.tick, moment.wall
+            channel.unanswered_ping_at = None
+            if is_unprompted:
+                channel.last_unprompted_frame_at = moment.tick
 
-    def proved(self, serial: int, wall: float) -> None:
-        """An event or an answer came at that moment: the channel was there."""
+    def proof_came(self, serial: int, wall: float) -> None:
+        """Note that an event or an answer came at that moment: the channel was there."""
         channel = self.channel(serial)
-        if channel is not None and wall <= channel.sure_wall:
-            channel.proven_wall = wall  # the newest, though the clock may have been set back
+        if channel is not None and wall <= channel.unproven_after:
+            channel.last_proof_at = wall  # the newest, though the clock may have been set back
         elif channel is not None:
-            channel.proven_wall = max(channel.proven_wall, channel.sure_wall)
+            channel.last_proof_at = max(channel.last_proof_at, channel.unproven_after)
 
-    def unread(self, serial: int, since: float, moment: Moment) -> None:
-        """What is read now and from now on may have lain there since that moment of the wall clock."""
+    def frames_lay_unread(self, serial: int, since: float, moment: Moment) -> None:
+        """Note that frames read from now on may have lain there since that moment of the wall clock."""
         channel = self.channel(serial)
         if channel is not None and channel.phase in (Phase.LISTENING, Phase.LEAVING):
-            channel.sure_wall, channel.read_on = min(channel.sure_wall, since), moment.tick
+            channel.unproven_after, channel.reading_again_at = min(channel.unproven_after, since), moment.tick
 
-    def asks(self, serial: int, moment: Moment) -> None:
-        """A ping goes out."""
+    def ping_sent(self, serial: int, moment: Moment) -> None:
+        """Note that a ping goes out."""
         channel = self.channel(serial)
         if channel is None:
             return
-        if channel.pings and channel.read_on <= channel.pings[-1].tick <= moment.tick - self.timings.pong_within:
-            channel.pings.clear()  # all was read meanwhile: there will be no answer to these
-        channel.pings.append(moment)
+        pings = channel.unanswered_pings
+        if pings and channel.reading_again_at <= pings[-1].tick <= moment.tick - self.timings.pong_within:
+            pings.clear()  # all frames were read meanwhile: there will be no answer to these
+        pings.append(moment)
 
-    def answered(self, serial: int, moment: Moment) -> None:
-        """The answer to a ping came. Answers come in order; each shows that the channel was there after its ping."""
+    def pong_came(self, serial: int, moment: Moment) -> None:
+        """Note the answer to a ping. Answers come in order; each shows that the channel was there after its ping."""
         channel = self.channel(serial)
         if channel is None:
             return
-        ping = channel.pings.popleft() if channel.pings else None
-        if ping is not None and ping.tick >= channel.read_on:
-            channel.sure_wall = math.inf
-        elif ping is not None and channel.sure_wall < ping.wall:
-            channel.sure_wall = ping.wall
-        self.proved(serial, moment.wall)
+        ping = channel.unanswered_pings.popleft() if channel.unanswered_pings else None
+        if ping is not None and ping.tick >= channel.reading_again_at:
+            channel.unproven_after = math.inf
+        elif ping is not None and channel.unproven_after < ping.wall:
+            channel.unproven_after = ping.wall
+        self.proof_came(serial, moment.wall)
 
     @property
     def sure_until(self) -> float:
-        """The moment of the wall clock beyond which a channel that hears may not be claimed yet; inf: there is none."""
-        return min((one.sure_wall for one in self._channels() if one.phase is Phase.LISTENING), default=math.inf)
+        """Moment of the wall clock after which coverage may not be claimed yet; inf: there is no such moment."""
+        listening = (channel for channel in self._channels() if channel.phase is Phase.LISTENING)
+        return min((channel.unproven_after for channel in listening), default=math.inf)
 
-    def channel(self, serial: int) -> Channel | None:
+    def channel(self, serial: int) -> ChannelState | None:
         """The channel of that serial number, if the line still has it."""
-        return next((one for one in self._channels() if one.serial == serial), None)
+        return next((channel for channel in self._channels() if channel.serial == serial), None)
 
-    def _channels(self) -> list[Channel]:
-        return [one for one in (*self.leaving, self.current, self.successor) if one is not None]
+    def _channels(self) -> list[ChannelState]:
+        return [channel for channel in (*self.leaving, self.current, self.successor) if channel is not None]
 
     @property
-    def listening(self) -> bool:
-        """Whether a socket hears the line's topics."""
-        return any(one is not None and one.phase is Phase.LISTENING for one in (self.current, self.successor))
+    def is_listening(self) -> bool:
+        """A socket hears the line's topics."""
+        serving = (self.current, self.successor)
+        return any(channel is not None and channel.phase is Phase.LISTENING for channel in serving)
 
     def due(self) -> float:
         """The tick at which time alone would change something (renewal aside: that is the other clock's)."""
         return min(map(self._due, self._channels()), default=math.inf)
 
-    def _due(self, channel: Channel) -> float:
+    def _due(self, channel: ChannelState) -> float:
         if channel.phase is not Phase.LISTENING:
-            return channel.until
-        pong = math.inf if channel.pinged is None else channel.pinged + self.timings.pong_within
-        ping = self._ask_at(channel) if channel.pinged is None else math.inf
-        return min(pong, ping, channel.told + self.timings.silent_after, channel.renewing)
+            return channel.phase_ends_at
+        pinged_at = channel.unanswered_ping_at
+        pong = math.inf if pinged_at is None else pinged_at + self.timings.pong_within
+        ping = self._next_ping_at(channel) if pinged_at is None else math.inf
+        return min(pong, ping, channel.last_unprompted_frame_at + self.timings.silent_after, channel.renewal_ends_at)
 
-    def _ask_at(self, channel: Channel) -> float:
+    def _next_ping_at(self, channel: ChannelState) -> float:
         """The tick at which a ping is due."""
-        return channel.asked + (self.timings.ping_every if channel.sure_wall == math.inf else self.timings.ask_again)
+        every = self.timings.ping_every if channel.unproven_after == math.inf else self.timings.ask_again
+        return channel.last_ping_at + every
 
     # What the rules are made of
 
-    def _new(self, *, like: int | None = None, failures: int = 0) -> Channel:
-        return Channel(next(self.serials), Phase.WAITING, like=like, failures=failures)
+    def _new(self, *, same_channel_as: int | None = None, failures: int = 0) -> ChannelState:
+        return ChannelState(next(self.serials), Phase.WAITING, same_channel_as=same_channel_as, failures=failures)
 
-    def _begin(self, channel: Channel, phase: Phase, moment: Moment, within: float = 0.0) -> Iterator[Action]:
+    def _begin(self, channel: ChannelState, phase: Phase, moment: Moment, within: float = 0.0) -> Commands:
         """Begin the step `phase`, with a ticket for its answer and a time by which it is overdue."""
         self.tickets += 1
         channel.phase, channel.ticket = phase, self.tickets
-        channel.until = moment.tick + (within or self.timings.step_timeout)
-        yield Action(STEPS[phase], channel.serial, channel.ticket, like=channel.like)
+        channel.phase_ends_at = moment.tick + (within or self.timings.step_timeout)
+        yield ChannelCommand(STEPS[phase], channel.serial, channel.ticket, same_channel_as=channel.same_channel_as)
 
-    def _wait(self, channel: Channel, then: Phase, moment: Moment, *, at_least: float | None = None) -> None:
+    def _wait(self, channel: ChannelState, then: Phase, moment: Moment, *, at_least: float | None = None) -> None:
         channel.failures += 1
         delay = max(self.timings.back_off(channel.failures, moment.draw), at_least or 0.0)
-        channel.phase, channel.then, channel.ticket = Phase.WAITING, then, 0
-        channel.until = moment.tick + delay
+        channel.phase, channel.next_phase, channel.ticket = Phase.WAITING, then, 0
+        channel.phase_ends_at = moment.tick + delay
 
-    def _replace_by_new(self, channel: Channel, moment: Moment) -> None:
-        """Put a new channel in this one's place, after its step of the back-off."""
+    def _replace_by_new(self, channel: ChannelState, moment: Moment) -> None:
+        """Put a new channel in this channel's place, after its step of the back-off."""
         new = self._in_place_of(channel)
         if new is not None:
             self._wait(new, Phase.CREATING, moment)
 
-    def _in_place_of(self, channel: Channel) -> Channel | None:
-        """A new channel, with the failures of the one whose place it takes; None if there is a successor to take it."""
+    def _in_place_of(self, channel: ChannelState) -> ChannelState | None:
+        """New channel that takes over a channel's place and failures; None if a successor takes the place."""
         channel.phase = Phase.DONE
         if channel is self.current and self.successor is not None:
             self.current, self.successor = self.successor, None
@@ -197,297 +211,303 @@ class Line:
             self.successor = new
         return new
 
-    def _forget_failures(self, channel: Channel, moment: Moment) -> None:
-        if moment.tick - channel.since >= self.timings.steady_after:
-            channel.failures = channel.brief = 0
-            channel.lasting = True
+    def _forget_failures(self, channel: ChannelState, moment: Moment) -> None:
+        if moment.tick - channel.listening_since >= self.timings.steady_after:
+            channel.failures = channel.short_lived_sockets = 0
+            channel.is_stable = True
 
-    def _take_over(self, channel: Channel, moment: Moment) -> Iterator[Action]:
-        """`channel` hears: whichever served the line before may go."""
+    def _take_over(self, channel: ChannelState, moment: Moment) -> Commands:
+        """Let `channel`, which listens now, serve the line; the channel before it may go."""
         former = self.current
         if former is None or channel is not self.successor:
             return
-        former.kicked = self._kicked(former)
+        former.replaced_by_second_socket = self._is_being_replaced(former)
         self.current, self.successor = channel, None
         yield from self._let_go(former, moment, reason=EndReason.ROLLED_OVER)
 
-    def _let_go(self, channel: Channel, moment: Moment, *, reason: str) -> Iterator[Action]:
-        """`channel` is not needed any more. One that hears is asked how long it did."""
+    def _let_go(self, channel: ChannelState, moment: Moment, *, reason: str) -> Commands:
+        """Let a channel go that is not needed any more. If it listens, a last ping asks if it is still there."""
         if channel.phase is Phase.LISTENING:
-            channel.reason = reason
+            channel.end_reason = reason
             self.leaving.append(channel)
-            yield from self._begin(channel, Phase.LEAVING, moment, self.timings.part_within)
+            yield from self._begin(channel, Phase.LEAVING, moment, self.timings.confirm_within)
         else:
             channel.phase = Phase.DONE
-            yield Action(Do.CLOSE, channel.serial)
+            yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
-    def _died(self, channel: Channel, moment: Moment, *, at: float, reason: str) -> Iterator[Action]:
-        """The socket of a listening channel hears no more, the channel itself may still be there."""
+    def _socket_died(self, channel: ChannelState, moment: Moment, *, at: float, reason: str) -> Commands:
+        """End the socket of a listening channel; the channel itself may still be there."""
         self._forget_failures(channel, moment)
-        yield _unhear(channel, moment, at, EndReason.ROLLED_OVER if self._kicked(channel) else reason)
+        yield _end_coverage(channel, moment, at, EndReason.ROLLED_OVER if self._is_being_replaced(channel) else reason)
         yield from self._drop_slow_successor(channel)
-        channel.brief += not channel.lasting
+        channel.short_lived_sockets += not channel.is_stable
         if channel is self.current and self.successor is not None:
             channel.phase = Phase.DONE
             self.current, self.successor = self.successor, None
-        elif channel.brief >= self.timings.reconnects:
+        elif channel.short_lived_sockets >= self.timings.reconnects:
             self._replace_by_new(channel, moment)
         else:
             self._wait(channel, Phase.CONNECTING, moment)
-        yield Action(Do.CLOSE, channel.serial)
+        yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
-    def _kicked(self, channel: Channel) -> bool:
-        """Whether a second socket on the same channel is about to replace this one."""
+    def _is_being_replaced(self, channel: ChannelState) -> bool:
+        """Answer if a second socket on the same channel is about to replace this socket."""
         second = self.successor
-        return second is not None and second.like == channel.serial and second.phase is not Phase.WAITING
+        return second is not None and second.same_channel_as == channel.serial and second.phase is not Phase.WAITING
 
-    def _drop_slow_successor(self, channel: Channel) -> Iterator[Action]:
-        """A successor that is not connecting yet may be long in coming: the channel that had the topics is nearer."""
+    def _drop_slow_successor(self, channel: ChannelState) -> Commands:
+        """Drop a successor that does not connect yet: it may take long, and the channel with the topics is nearer."""
         slow = self.successor
         if slow is None or channel is not self.current or slow.phase is Phase.CONNECTING:
             return
         slow.phase, self.successor = Phase.DONE, None
-        yield Action(Do.CLOSE, slow.serial)
+        yield ChannelCommand(CommandKind.CLOSE, slow.serial)
 
 
-def _created(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    _lives_until(line, channel, signal, moment)
+def _created(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    _lives_until(line, channel, event, moment)
     yield from line._begin(channel, Phase.SUBSCRIBING, moment)
 
 
-def _lives_until(line: Line, channel: Channel, signal: Signal, moment: Moment) -> None:
-    channel.expires = moment.wall + line.timings.life if signal.expires is None else signal.expires
+def _lives_until(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> None:
+    channel.expires_at = moment.wall + line.timings.life if event.expires_at is None else event.expires_at
     # Never at once, whatever the clocks and the answer say.
-    channel.renew_at = moment.wall + max((channel.expires - moment.wall) * line.timings.renew_share, _SOONEST)
+    channel.renew_at = moment.wall + max((channel.expires_at - moment.wall) * line.timings.renew_share, _SOONEST)
 
 
-def _subscribed(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    del signal
+def _subscribed(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    del event
     yield from line._begin(channel, Phase.CONNECTING, moment)
 
 
-def _connected(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    del signal
-    channel.phase, channel.until, channel.lasting, channel.listened = Phase.LISTENING, math.inf, False, True
-    channel.since = channel.heard = channel.told = channel.asked = moment.tick
-    channel.refused = math.inf
-    channel.heard_wall, channel.proven_wall, channel.pinged = moment.wall, moment.wall, None
-    channel.sure_wall, channel.read_on = math.inf, -math.inf
-    channel.pings.clear()
-    yield Action(Do.HEAR, channel.serial, at=moment.wall)
+def _connected(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    del event
+    channel.phase, channel.phase_ends_at = Phase.LISTENING, math.inf
+    channel.is_stable, channel.has_listened = False, True
+    channel.listening_since = channel.last_frame_at = moment.tick
+    channel.last_unprompted_frame_at = channel.last_ping_at = moment.tick
+    channel.first_refused_handshake_at = math.inf
+    channel.last_frame_wall_at, channel.last_proof_at, channel.unanswered_ping_at = moment.wall, moment.wall, None
+    channel.unproven_after, channel.reading_again_at = math.inf, -math.inf
+    channel.unanswered_pings.clear()
+    yield ChannelCommand(CommandKind.BEGIN_COVERAGE, channel.serial, at=moment.wall)
     yield from line._take_over(channel, moment)
-    channel.like = None
+    channel.same_channel_as = None
 
 
-def _refused(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    # Nothing was accepted, so nothing is known of the channel: it is returned to for as long as it lives. But a server
-    # may refuse the sockets of one channel only: after a long time another is tried, unless it took somebody's place.
+def _refused(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    # A refusal says nothing of the channel: the line returns to it for as long as it lives. But a server may refuse the
+    # sockets of this channel only: after a long time another channel is tried, unless that takes somebody's place.
     step = channel.phase
     if step is Phase.CONNECTING:
-        channel.refused = min(channel.refused, moment.tick)
-    tired = moment.free > 0 and moment.tick - channel.refused >= line.timings.refused_for
-    if step is Phase.CONNECTING and (moment.wall >= channel.expires or tired):
+        channel.first_refused_handshake_at = min(channel.first_refused_handshake_at, moment.tick)
+    is_refused_for_long = (
+        moment.free > 0 and moment.tick - channel.first_refused_handshake_at >= line.timings.refused_for
+    )
+    if step is Phase.CONNECTING and (moment.wall >= channel.expires_at or is_refused_for_long):
         line._replace_by_new(channel, moment)
     else:
-        line._wait(channel, step, moment, at_least=signal.wait)
-    yield Action(Do.CLOSE, channel.serial)
+        line._wait(channel, step, moment, at_least=event.retry_after)
+    yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _gone(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    del signal
-    if channel.lasting:
+def _gone(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    del event
+    if channel.is_stable:
         # The platform answers again, after whatever it cost to learn that: the steps begin anew, and only once, because
         # the new channel has to hear for a while first.
         channel.failures = 0
-    if not channel.listened:
+    if not channel.has_listened:
         line._replace_by_new(channel, moment)
     elif (new := line._in_place_of(channel)) is not None:
-        # It has just waited for its step to return to a channel that was there: to learn that it has gone is no failure
-        # of another kind. A channel that is gone before it ever heard anything is, and waits like every other.
+        # The line has just waited for its step to return to this channel: that the channel is gone is no new failure.
+        # A channel that is gone before it ever listened is a failure, and waits like every other.
         yield from line._begin(new, Phase.CREATING, moment)
-    yield Action(Do.CLOSE, channel.serial)
+    yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _goes_on(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    # Were it begun again for being slow, twenty lines that share the rate limit would never end it.
-    del signal
+def _goes_on(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    # If a slow step were begun again, twenty lines that share the rate limit would never end it.
+    del event
     overdue = moment.tick + line.timings.step_timeout
     if channel.phase is Phase.SUBSCRIBING:
-        channel.until = overdue
-    elif channel.renewing != math.inf:
-        channel.renewing = overdue
+        channel.phase_ends_at = overdue
+    elif channel.renewal_ends_at != math.inf:
+        channel.renewal_ends_at = overdue
     yield from ()
 
 
-def _overdue(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    if moment.tick >= channel.until:
-        yield from _refused(line, channel, signal, moment)
+def _overdue(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    if moment.tick >= channel.phase_ends_at:
+        yield from _refused(line, channel, event, moment)
 
 
-def _resume(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    del signal
-    if moment.tick >= channel.until:
-        yield from line._begin(channel, channel.then, moment)
+def _resume(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    del event
+    if moment.tick >= channel.phase_ends_at:
+        yield from line._begin(channel, channel.next_phase, moment)
 
 
-def _heard_until(line: Line, channel: Channel, moment: Moment) -> float:
-    """A socket that speaks has heard until now; one that has missed a heartbeat, until its last word."""
-    until = moment.wall if moment.tick - channel.heard <= line.timings.beats_every else channel.heard_wall
-    return until if until <= channel.sure_wall else max(channel.proven_wall, channel.sure_wall)
+def _heard_until(line: LineChannels, channel: ChannelState, moment: Moment) -> float:
+    """End of coverage of a socket: now if its last frame is recent, else the time of its last frame."""
+    is_recent = moment.tick - channel.last_frame_at <= line.timings.beats_every
+    until = moment.wall if is_recent else channel.last_frame_wall_at
+    return until if until <= channel.unproven_after else max(channel.last_proof_at, channel.unproven_after)
 
 
-def _unhear(channel: Channel, moment: Moment, at: float, reason: str) -> Action:
-    """The span ends at that moment; not later than now, where the clock has been set back since."""
-    return Action(Do.UNHEAR, channel.serial, at=min(at, moment.wall), reason=reason)
+def _end_coverage(channel: ChannelState, moment: Moment, at: float, reason: str) -> ChannelCommand:
+    """Command that ends coverage at that moment; not later than now, where the clock has been set back since."""
+    return ChannelCommand(CommandKind.END_COVERAGE, channel.serial, at=min(at, moment.wall), reason=reason)
 
 
-def _lost(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    # A channel that goes may take its socket with it only later: what lies behind the last proof is not claimed. The
-    # close frame for a socket in whose place its own channel took another is a proof.
-    kicked = signal.clean and line._kicked(channel)
-    at = _heard_until(line, channel, moment) if kicked else channel.proven_wall
-    yield from line._died(channel, moment, at=at, reason=EndReason.DISCONNECTED)
+def _lost(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    # A channel may be gone some time before its socket closes, so nothing is claimed after the last proof. But if a
+    # second socket replaces this one on the same channel, the close frame is itself a proof.
+    is_replaced = event.is_clean and line._is_being_replaced(channel)
+    at = _heard_until(line, channel, moment) if is_replaced else channel.last_proof_at
+    yield from line._socket_died(channel, moment, at=at, reason=EndReason.DISCONNECTED)
 
 
-def _evicted(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+def _evicted(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     line._forget_failures(channel, moment)
-    at = _heard_until(line, channel, moment) if signal.clean else channel.proven_wall
-    yield _unhear(channel, moment, at, EndReason.CHANNEL_LOST)
+    at = _heard_until(line, channel, moment) if event.is_clean else channel.last_proof_at
+    yield _end_coverage(channel, moment, at, EndReason.CHANNEL_LOST)
     line._replace_by_new(channel, moment)
-    yield Action(Do.CLOSE, channel.serial)
+    yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _roll_over(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    del signal
+def _roll_over(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    del event
     if line.successor is not None or channel is not line.current:
         return
     line._forget_failures(channel, moment)
-    like = None if moment.free > 0 else channel.serial
-    line.successor = line._new(like=like, failures=channel.failures)
-    step = Phase.CREATING if like is None else Phase.CONNECTING
-    if like is not None:
-        line.successor.expires, line.successor.renew_at = channel.expires, channel.renew_at
-    if channel.lasting:
+    shared = None if moment.free > 0 else channel.serial  # without a free channel, a second socket on the same one
+    line.successor = line._new(same_channel_as=shared, failures=channel.failures)
+    step = Phase.CREATING if shared is None else Phase.CONNECTING
+    if shared is not None:
+        line.successor.expires_at, line.successor.renew_at = channel.expires_at, channel.renew_at
+    if channel.is_stable:
         yield from line._begin(line.successor, step, moment)
     else:
-        # Sent on as soon as it had come: that is no way to get on, and waits like every other failure.
+        # The platform sends the socket away as soon as it has come. That is a failure, and waits like every other.
         line._wait(line.successor, step, moment)
 
 
-def _watch(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+def _watch(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     timings = line.timings  # compared as in `due`, lest rounding makes a tick come too early for ever
-    unanswered = channel.pinged is not None and moment.tick >= channel.pinged + timings.pong_within
-    if unanswered or moment.tick >= channel.told + timings.silent_after:
-        yield from line._died(channel, moment, at=channel.proven_wall, reason=EndReason.DISCONNECTED)
+    pinged_at = channel.unanswered_ping_at
+    is_unanswered = pinged_at is not None and moment.tick >= pinged_at + timings.pong_within
+    if is_unanswered or moment.tick >= channel.last_unprompted_frame_at + timings.silent_after:
+        yield from line._socket_died(channel, moment, at=channel.last_proof_at, reason=EndReason.DISCONNECTED)
         return
     line._forget_failures(channel, moment)
-    if channel.pinged is None and moment.tick >= line._ask_at(channel):
-        channel.pinged = channel.asked = moment.tick
-        yield Action(Do.PING, channel.serial)
-    if moment.tick >= channel.renewing:
-        channel.renewing, channel.renew_at = math.inf, moment.wall + _renew_pause(channel, moment)
-    if moment.wall >= channel.renew_at and channel.renewing == math.inf:
-        yield from _renew(line, channel, signal, moment)
+    if channel.unanswered_ping_at is None and moment.tick >= line._next_ping_at(channel):
+        channel.unanswered_ping_at = channel.last_ping_at = moment.tick
+        yield ChannelCommand(CommandKind.PING, channel.serial)
+    if moment.tick >= channel.renewal_ends_at:
+        channel.renewal_ends_at, channel.renew_at = math.inf, moment.wall + _renew_pause(channel, moment)
+    if moment.wall >= channel.renew_at and channel.renewal_ends_at == math.inf:
+        yield from _renew(line, channel, event, moment)
 
 
-def _renew(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+def _renew(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     if line.successor is not None or channel is not line.current:
         return
     if moment.free > 0:
-        yield from _roll_over(line, channel, signal, moment)
+        yield from _roll_over(line, channel, event, moment)
         return
     line.tickets += 1
-    channel.ticket, channel.renewing = line.tickets, moment.tick + line.timings.step_timeout
-    yield Action(Do.RENEW, channel.serial, channel.ticket)
+    channel.ticket, channel.renewal_ends_at = line.tickets, moment.tick + line.timings.step_timeout
+    yield ChannelCommand(CommandKind.RENEW, channel.serial, channel.ticket)
 
 
-def _renewed(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    channel.renewing = math.inf
-    _lives_until(line, channel, signal, moment)
+def _renewed(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    channel.renewal_ends_at = math.inf
+    _lives_until(line, channel, event, moment)
     yield from ()
 
 
-def _renew_later(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
+def _renew_later(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     del line
-    channel.renewing = math.inf
-    channel.renew_at = moment.wall + max(_renew_pause(channel, moment), signal.wait or 0.0)
+    channel.renewal_ends_at = math.inf
+    channel.renew_at = moment.wall + max(_renew_pause(channel, moment), event.retry_after or 0.0)
     yield from ()
 
 
-def _renew_pause(channel: Channel, moment: Moment) -> float:
-    """A twentieth of what is left of its life, a minute at least: many tries before it ends, none in a hurry."""
-    return max(60.0, (channel.expires - moment.wall) / 20)
+def _renew_pause(channel: ChannelState, moment: Moment) -> float:
+    """Seconds until the next try: a twentieth of the rest of its life, a minute at least."""
+    return max(60.0, (channel.expires_at - moment.wall) / 20)
 
 
-def _stop(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    del signal
+def _stop(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    del event
     if channel is line.successor:
         line.successor = None
     elif channel is line.current:
         line.current = None
-    yield from line._let_go(channel, moment, reason=line.stops_as)
+    yield from line._let_go(channel, moment, reason=line.stop_reason)
 
 
-def _left(line: Line, channel: Channel, signal: Signal, moment: Moment) -> Iterator[Action]:
-    """It has answered, or will not: it was heard until the last proof."""
-    if signal.event is Event.TICK and moment.tick < channel.until:
+def _left(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+    """End the channel after its last ping: coverage ends at the last proof."""
+    if event.kind is EventKind.TICK and moment.tick < channel.phase_ends_at:
         return
     line.leaving.remove(channel)
     channel.phase = Phase.DONE
-    closed = signal.event is Event.LOST and signal.clean and channel.kicked
-    at = _heard_until(line, channel, moment) if closed else channel.proven_wall
-    reason = channel.reason if signal.event in (Event.ANSWERED, Event.LOST) else EndReason.CHANNEL_LOST
-    yield _unhear(channel, moment, at, reason)
-    yield Action(Do.CLOSE, channel.serial)
+    closed = event.kind is EventKind.LOST and event.is_clean and channel.replaced_by_second_socket
+    at = _heard_until(line, channel, moment) if closed else channel.last_proof_at
+    reason = channel.end_reason if event.kind in (EventKind.ANSWERED, EventKind.LOST) else EndReason.CHANNEL_LOST
+    yield _end_coverage(channel, moment, at, reason)
+    yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-# What is not in a row changes nothing: an answer that comes too late, a second sign of the same death.
-TABLE: Final[Mapping[Phase, Mapping[Event, Rule]]] = {
+# An event that is not in a phase's row changes nothing: an answer that comes too late, a second sign of the same end.
+TABLE: Final[Mapping[Phase, Mapping[EventKind, Rule]]] = {
     Phase.CREATING: {
-        Event.CREATED: _created,
-        Event.REFUSED: _refused,
-        Event.GONE: _refused,
-        Event.TICK: _overdue,
-        Event.STOP: _stop,
+        EventKind.CREATED: _created,
+        EventKind.REFUSED: _refused,
+        EventKind.GONE: _refused,
+        EventKind.TICK: _overdue,
+        EventKind.STOP: _stop,
     },
     Phase.SUBSCRIBING: {
-        Event.SUBSCRIBED: _subscribed,
-        Event.GOES_ON: _goes_on,
-        Event.REFUSED: _refused,
-        Event.GONE: _gone,
-        Event.TICK: _overdue,
-        Event.STOP: _stop,
+        EventKind.SUBSCRIBED: _subscribed,
+        EventKind.GOES_ON: _goes_on,
+        EventKind.REFUSED: _refused,
+        EventKind.GONE: _gone,
+        EventKind.TICK: _overdue,
+        EventKind.STOP: _stop,
     },
     Phase.CONNECTING: {
-        Event.CONNECTED: _connected,
-        Event.REFUSED: _refused,
-        Event.LOST: _refused,
-        Event.GONE: _gone,
-        Event.EVICTED: _gone,
-        Event.TICK: _overdue,
-        Event.STOP: _stop,
+        EventKind.CONNECTED: _connected,
+        EventKind.REFUSED: _refused,
+        EventKind.LOST: _refused,
+        EventKind.GONE: _gone,
+        EventKind.EVICTED: _gone,
+        EventKind.TICK: _overdue,
+        EventKind.STOP: _stop,
     },
     Phase.LISTENING: {
-        Event.LOST: _lost,
-        Event.EVICTED: _evicted,
-        Event.CLOSING: _roll_over,
-        Event.RENEWED: _renewed,
-        Event.GOES_ON: _goes_on,
-        Event.REFUSED: _renew_later,
-        Event.GONE: _evicted,
-        Event.TICK: _watch,
-        Event.STOP: _stop,
+        EventKind.LOST: _lost,
+        EventKind.EVICTED: _evicted,
+        EventKind.CLOSING: _roll_over,
+        EventKind.RENEWED: _renewed,
+        EventKind.GOES_ON: _goes_on,
+        EventKind.REFUSED: _renew_later,
+        EventKind.GONE: _evicted,
+        EventKind.TICK: _watch,
+        EventKind.STOP: _stop,
     },
     Phase.WAITING: {
-        Event.TICK: _resume,
-        Event.STOP: _stop,
+        EventKind.TICK: _resume,
+        EventKind.STOP: _stop,
     },
     Phase.LEAVING: {
-        Event.ANSWERED: _left,
-        Event.LOST: _left,
-        Event.EVICTED: _left,
-        Event.REFUSED: _left,
-        Event.TICK: _left,
+        EventKind.ANSWERED: _left,
+        EventKind.LOST: _left,
+        EventKind.EVICTED: _left,
+        EventKind.REFUSED: _left,
+        EventKind.TICK: _left,
     },
     Phase.DONE: {},
 }

@@ -1,6 +1,6 @@
-"""What a listener has in its hands: its channels as the shell has them, whom it asks, and how it reads what they say.
+"""A listener's channels with their sockets, its interface to the supervisor, and readings of the platform's answers.
 
-Values and small readings of them; when to do what is decided elsewhere.
+Values and small readings of them; `channel_life.py` decides when to do what.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
-from realtime.websocket.channel_life import Line
-from realtime.websocket.channel_states import Action, Event, Moment, Signal
+from realtime.websocket.channel_life import LineChannels
+from realtime.websocket.channel_states import ChannelCommand, ChannelEvent, EventKind, Moment
 from realtime.websocket.socket import PING
-from realtime.websocket.subscriptions import Told, message
+from realtime.websocket.subscriptions import SubscribedTopics, message
 from rollbook.genesys.api.client import NotificationChannel, TopicState
 from rollbook.genesys.errors import ApiError, NotFound, RollbookError
 from rollbook.genesys.messages.notification import Control, Notification, Reply, Unreadable, parse_frame
 from rollbook.genesys.times import from_text
 
-# Messages about the channel do not begin like an event, and must not wait behind a full queue.
+# A message about the channel does not begin like an event, and must not wait behind a full queue.
 is_event: Final = re.compile(rb'\s*\{\s*"topicName"\s*:\s*"v2\.(?!system|subscription)').match
-# What does not begin like an event is read on the event loop: junk of this size takes 2 ms at the worst.
+# A frame that does not begin like an event is read on the event loop: junk of this size takes 2 ms at the worst.
 _AT_ONCE: Final = 65_536
-# Retry-After of a refusal that only a person can mend (permission, sign-in): not every minute a new one in the log.
+# Seconds between tries after a refusal that only a person can mend (permission, sign-in): the log must not fill.
 _PATIENCE: Final = 60.0
 
 
-class Connection(Protocol):
+class OpenSocket(Protocol):
     """An open socket (`socket.Socket`)."""
 
     async def send(self, text: str) -> bool: ...
@@ -40,72 +40,80 @@ class Connection(Protocol):
 
 
 # Opens a socket, as `socket.Socket.open` does: the address, then on_frame and on_closed by name.
-Opener = Callable[..., Awaitable[Connection]]
+Opener = Callable[..., Awaitable[OpenSocket]]
 
 
 class Desk(Protocol):
-    """What a listener needs of the supervisor."""
+    """The part of the supervisor that a listener needs."""
 
     def moment(self) -> Moment: ...
     def now(self) -> datetime: ...
     def wake(self) -> None: ...
-    def made(self, channel: NotificationChannel) -> None: ...
-    def answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None: ...
-    def begins(self, scope: str, told: Told) -> None: ...
+    def channel_created(self, channel: NotificationChannel) -> None: ...
+    def topics_answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None: ...
+    def line_listens(self, scope: str, subscribed: SubscribedTopics) -> None: ...
     def look_awake(self) -> None: ...
     def refused_members(self) -> Collection[str]: ...
 
 
 @dataclass(slots=True, eq=False)
-class Held:
-    """A channel of ours as the shell has it."""
+class ChannelSession:
+    """A channel of ours with its socket, and the news that its state does not have yet."""
 
     serial: int
     channel: NotificationChannel | None = None
-    socket: Connection | None = None
+    socket: OpenSocket | None = None
     step: asyncio.Task[None] | None = None
     connection: int = 0  # counts the sockets, so that the end of an old one is not taken for that of the new one
-    ended: int = 0
-    told: Told = field(default_factory=Told)
-    heard: tuple[float, datetime] | None = None  # newest frame that the line was not told of: tick, and when
-    event: tuple[float, datetime] | None = None  # the same, without answers to our pings
-    answered: asyncio.Event = field(default_factory=asyncio.Event)  # a ping was
-    asked: dict[str, asyncio.Future[Reply | None]] = field(default_factory=dict)  # what was said, by correlation id
-    said: int = 0
-    proof: datetime | None = None  # the newest of those that come only to a channel that is there
-    paused: Connection | None = None  # a socket that is not read for now
-    reads_on: bool = False  # after a pause in which what came lay unread
-    dropping: bool = False
-    verified: datetime | None = None  # when the platform's list was last known to be ours
-    doubted: bool = False  # whether it may be another by now
-    doubted_until: float | None = None  # the tick at which it is looked at again, if that failed
-    unproven: str | None = None  # since when it hears what its channel had before, if that is not proven yet
-    proven: int = 0  # the connection for which the platform's list is known to be ours
+    ended_connection: int = 0  # the connection that ended last
+    subscribed: SubscribedTopics = field(default_factory=SubscribedTopics)
+    new_frame_at: tuple[float, datetime] | None = None  # newest frame that was not reported yet: tick, and when
+    new_unprompted_frame_at: tuple[float, datetime] | None = None  # the same, without answers to our pings
+    new_proof_at: datetime | None = None  # newest unreported frame of those that come only to a channel that is there
+    ping_answered: asyncio.Event = field(default_factory=asyncio.Event)
+    awaited_replies: dict[str, asyncio.Future[Reply | None]] = field(default_factory=dict)  # by correlation id
+    requests: int = 0  # sent over the socket; numbers the correlation ids
+    paused_socket: OpenSocket | None = None  # a socket that is not read for now
+    reads_again: bool = False  # whether a pause has just ended, in which frames lay unread
+    is_dropping: bool = False  # whether the inbox takes no frames of it
+    verified_at: datetime | None = None  # when the platform's list was last known to be ours
+    is_doubted: bool = False  # whether the platform's list may be another by now
+    verify_again_at: float | None = None  # the tick of the next try, if the last one failed
+    unproven_since: str | None = (
+        None  # since when its socket listens, if it is not proven yet that its topics are there
+    )
+    proven_connection: int = 0  # the connection for which the platform's list is known to be ours
 
-    def tell(self, line: Line) -> None:
-        """Tell the line what came since it was told last."""
-        if self.heard is not None:
-            if self.event is not None:
-                line.heard(self.serial, Moment(self.event[0], self.event[1].timestamp()))
-            line.heard(self.serial, Moment(self.heard[0], self.heard[1].timestamp()), told=False)
-            self.heard = self.event = None
-        if self.proof is not None:
-            line.proved(self.serial, self.proof.timestamp())
-            self.proof = None
+    def report_to(self, line: LineChannels) -> None:
+        """Report to the line's state the frames that came since the last report."""
+        if self.new_frame_at is not None:
+            tick, at = self.new_frame_at
+            if self.new_unprompted_frame_at is not None:
+                earlier, then = self.new_unprompted_frame_at
+                line.frame_came(self.serial, Moment(earlier, then.timestamp()))
+            line.frame_came(self.serial, Moment(tick, at.timestamp()), is_unprompted=False)
+            self.new_frame_at = self.new_unprompted_frame_at = None
+        if self.new_proof_at is not None:
+            line.proof_came(self.serial, self.new_proof_at.timestamp())
+            self.new_proof_at = None
 
-    def short(self, told: str | None) -> str:
-        """What the platform says of itself, for a line of the log, without what lets anybody listen."""
-        said = told or "no reason given"
+    def shorten(self, text: str | None) -> str:
+        """The platform's words about itself, for a line of the log, without what lets anybody listen."""
+        words = text or "no reason given"
         if self.channel is not None:
-            said = self.channel.id.hide(self.channel.connect_uri.hide(said))
-        return " ".join(said[:200].split())
+            words = self.channel.id.hide(self.channel.connect_uri.hide(words))
+        return " ".join(words[:200].split())
 
     def without_secrets(self, payload: bytes) -> bytes:
         """A frame without what lets anybody listen."""
-        known = () if self.channel is None else (self.channel.connect_uri, self.channel.id)
-        for one in filter(None, known):
-            payload = payload.replace(one.reveal().encode(), b"***")
+        secrets = () if self.channel is None else (self.channel.connect_uri, self.channel.id)
+        for secret in filter(None, secrets):
+            payload = payload.replace(secret.reveal().encode(), b"***")
         return payload
+
+    def share_channel(self, other: ChannelSession) -> None:
+        """Use the channel of another session, with the topics that it has."""
+        self.channel, self.subscribed, self.verified_at = other.channel, other.subscribed.copy(), other.verified_at
 
     async def send(self, text: str) -> None:
         """Send, if there is a socket."""
@@ -114,22 +122,22 @@ class Held:
 
     def pause(self) -> None:
         """Read no more for now."""
-        self.paused = self.socket
-        if self.paused is not None:
-            self.paused.pause()
+        self.paused_socket = self.socket
+        if self.paused_socket is not None:
+            self.paused_socket.pause()
 
     def resume(self) -> None:
         """Read on. What came meanwhile is read from now on."""
-        self.reads_on = True
-        if self.paused is not None:
-            self.paused.resume()
-            self.paused = None
+        self.reads_again = True
+        if self.paused_socket is not None:
+            self.paused_socket.resume()
+            self.paused_socket = None
 
-    async def say(self, verb: str, topics: Sequence[str], within: float) -> Reply | None:
-        """`subscribe` or `unsubscribe` over the socket; the reply, or None if there is none within so many seconds."""
-        self.said += 1
-        correlation_id = f"{verb}-{self.said}"
-        reply = self.asked[correlation_id] = asyncio.get_running_loop().create_future()
+    async def request(self, verb: str, topics: Sequence[str], within: float) -> Reply | None:
+        """Send `subscribe` or `unsubscribe`; answers the reply, or None if there is none within so many seconds."""
+        self.requests += 1
+        correlation_id = f"{verb}-{self.requests}"
+        reply = self.awaited_replies[correlation_id] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(within):
                 await self.send(message(verb, topics, correlation_id))
@@ -137,29 +145,29 @@ class Held:
         except TimeoutError:
             return None
         finally:
-            self.asked.pop(correlation_id, None)
+            self.awaited_replies.pop(correlation_id, None)
 
-    def replied(self, reply: Reply) -> None:
-        """A reply came. One to an error may not say to what: replies come in order."""
-        to = reply.correlation_id or next(iter(self.asked), "")
-        if (waiting := self.asked.pop(to, None)) is not None and not waiting.done():
+    def take_reply(self, reply: Reply) -> None:
+        """Hand a reply to whoever waits for it. A reply to an error may not name its request: replies come in order."""
+        to = reply.correlation_id or next(iter(self.awaited_replies), "")
+        if (waiting := self.awaited_replies.pop(to, None)) is not None and not waiting.done():
             waiting.set_result(reply)
 
-    def unanswered(self) -> None:
-        """The socket is gone: what was said on it will have no reply."""
-        for waiting in self.asked.values():
+    def forget_requests(self) -> None:
+        """End the wait for replies: the socket is gone."""
+        for waiting in self.awaited_replies.values():
             if not waiting.done():
                 waiting.set_result(None)
 
-    async def answers(self, within: float) -> bool:
-        """Ask whether the channel is there: whether it says so within so many seconds."""
-        self.answered.clear()
+    async def answers_ping(self, within: float) -> bool:
+        """Ping; answers whether the channel says within so many seconds that it is there."""
+        self.ping_answered.clear()
         with contextlib.suppress(TimeoutError):
             # Sending, too: to a platform that reads no more it takes for ever.
             async with asyncio.timeout(within):
                 await self.send(PING)
-                await self.answered.wait()
-        return self.answered.is_set()
+                await self.ping_answered.wait()
+        return self.ping_answered.is_set()
 
 
 @dataclass(slots=True)
@@ -167,28 +175,28 @@ class Silence:
     """Seconds in which no socket heard a line."""
 
     since: float | None
-    before: float = 0.0
+    seconds_before: float = 0.0
     reason: str = ""
 
     def begin(self, tick: float, reason: str) -> None:
-        """No socket hears it any more."""
+        """No socket hears the line any more."""
         self.since, self.reason = tick, reason
 
     def end(self, tick: float) -> None:
-        """One hears it."""
-        self.before, self.since = self.seconds(tick), None
+        """A socket hears the line again."""
+        self.seconds_before, self.since = self.seconds(tick), None
 
     def now(self, tick: float) -> float:
-        """Those since it was heard last."""
+        """Seconds since a socket heard it last."""
         return 0.0 if self.since is None else tick - self.since
 
     def seconds(self, tick: float) -> float:
-        """All of them until now."""
-        return self.before + self.now(tick)
+        """All seconds of silence until now."""
+        return self.seconds_before + self.now(tick)
 
 
 def ends(channel: NotificationChannel, now: datetime) -> float | None:
-    """When a new channel ends, or the token that made it: whether one outlives the other is not documented."""
+    """Time at which a new channel ends, or the token that made it: it is not documented if it outlives the token."""
     known = [from_text(channel.expires).timestamp()] if channel.expires else []
     if channel.token_lasts is not None:
         known.append(now.timestamp() + channel.token_lasts)
@@ -196,16 +204,16 @@ def ends(channel: NotificationChannel, now: datetime) -> float | None:
 
 
 def read_at_once(payload: bytes) -> Notification | Unreadable | Control | None:
-    """What a frame is that does not begin like an event; None if it is too large to be about the channel."""
+    """Read a frame that does not begin like an event; None if it is too large to be about the channel."""
     return parse_frame(payload, source="", received_at="") if len(payload) <= _AT_ONCE else None
 
 
-def refusal(error: RollbookError, action: Action) -> Signal:
-    """What a step's error from the API says of its channel: that it is gone, or that another try may succeed."""
+def refusal(error: RollbookError, command: ChannelCommand) -> ChannelEvent:
+    """Event for an error of a step: the channel is gone, or another try may succeed."""
     if isinstance(error, NotFound):
-        return Signal(Event.GONE, action.serial, action.ticket)
-    lasting = isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != 429
-    return Signal(Event.REFUSED, action.serial, action.ticket, wait=_PATIENCE if lasting else None)
+        return command.answer(EventKind.GONE)
+    is_lasting = isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != 429
+    return command.answer(EventKind.REFUSED, retry_after=_PATIENCE if is_lasting else None)
 
 
 def words(error: RollbookError) -> str:

@@ -1,6 +1,6 @@
-"""The words of channel life: phases, events, actions, the moment at which they happen, and what a channel is then.
+"""Values of channel life: phases, events, commands, the moment at which they happen, the state of a channel, timings.
 
-Values, and no rule. The rules that go from the one to the other stand in `channel_life.py`.
+The rules that lead from an event to commands and to the next state are in `channel_life.py`.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import Final
 
 
 class Phase(StrEnum):
-    """Where a channel is in its life."""
+    """Phase of a channel's life."""
 
     CREATING = "creating"
     SUBSCRIBING = "subscribing"
     CONNECTING = "connecting"
     LISTENING = "listening"
     WAITING = "waiting"  # for its step of the back-off
-    LEAVING = "leaving"  # asked a last time whether it is there: until then it was heard
+    LEAVING = "leaving"  # a last ping asks whether the channel is there: coverage ends at its answer
     DONE = "done"
 
 
-class Event(StrEnum):
-    """What can happen to a channel."""
+class EventKind(StrEnum):
+    """Kinds of events that can happen to a channel."""
 
     CREATED = "created"
     SUBSCRIBED = "subscribed"
     CONNECTED = "connected"
     RENEWED = "renewed"
-    ANSWERED = "answered"  # the last ping
-    GOES_ON = "goes on"  # the step under way takes several requests, and one of them was answered
+    ANSWERED = "answered"  # the last ping was answered
+    GOES_ON = "goes on"  # the step under way takes several requests, and the platform answered a request of them
     REFUSED = "refused"  # the step under way failed; it may succeed later
     GONE = "gone"  # the step under way failed because the platform does not know the channel any more
     LOST = "lost"  # the socket closed
@@ -43,26 +43,26 @@ class Event(StrEnum):
     STOP = "stop"
 
 
-class Do(StrEnum):
-    """What the shell is to do."""
+class CommandKind(StrEnum):
+    """Kinds of commands to the shell."""
 
     CREATE = "create"
     SUBSCRIBE = "subscribe"
     CONNECT = "connect"
     RENEW = "renew"
     PING = "ping"
-    PART = "part"  # ask a last time whether the channel is there, and tell what came
+    CONFIRM_BEFORE_CLOSING = "confirm"  # ask a last time whether the channel is there, and report the answer
     CLOSE = "close"  # the socket, if there is one, and whatever step is under way
-    HEAR = "hear"  # coverage begins
-    UNHEAR = "unhear"  # coverage ends
+    BEGIN_COVERAGE = "begin coverage"
+    END_COVERAGE = "end coverage"
 
 
-# What begins a step.
-STEPS: Final[Mapping[Phase, Do]] = {
-    Phase.CREATING: Do.CREATE,
-    Phase.SUBSCRIBING: Do.SUBSCRIBE,
-    Phase.CONNECTING: Do.CONNECT,
-    Phase.LEAVING: Do.PART,
+# The command that begins each step.
+STEPS: Final[Mapping[Phase, CommandKind]] = {
+    Phase.CREATING: CommandKind.CREATE,
+    Phase.SUBSCRIBING: CommandKind.SUBSCRIBE,
+    Phase.CONNECTING: CommandKind.CONNECT,
+    Phase.LEAVING: CommandKind.CONFIRM_BEFORE_CLOSING,
 }
 
 
@@ -77,68 +77,74 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
-    """An event for the channel `serial`; answers to an action carry its ticket, so that late ones are not mistaken.
+class ChannelEvent:
+    """Event for the channel `serial`; an answer to a command carries its ticket, so that a late answer is recognised.
 
-    expires: (CREATED, RENEWED) end of the channel's life, seconds of the epoch. wait: (REFUSED) the platform's
-    Retry-After, seconds. clean: (LOST) the socket was closed with a close frame; (EVICTED) the platform said so of
-    itself, and not only when it was asked.
+    expires_at: (CREATED, RENEWED) end of the channel's life, seconds of the epoch. retry_after: (REFUSED) the
+    platform's Retry-After, seconds. is_clean: (LOST) the socket was closed with a close frame; (EVICTED) the platform
+    said so of itself, and not only when it was asked.
     """
 
-    event: Event
+    kind: EventKind
     serial: int
     ticket: int = 0
-    expires: float | None = None
-    wait: float | None = None
-    clean: bool = False
+    expires_at: float | None = None
+    retry_after: float | None = None
+    is_clean: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """Something to do for the channel `serial`.
+class ChannelCommand:
+    """Command to the shell for the channel `serial`.
 
-    at: (HEAR, UNHEAR) seconds of the epoch. reason: (UNHEAR) in the ledger's words. like: (CONNECT) use the channel of
-    this other serial.
+    at: (BEGIN_COVERAGE, END_COVERAGE) seconds of the epoch. reason: (END_COVERAGE) in the ledger's words.
+    same_channel_as: (CONNECT) use the channel of this other serial.
     """
 
-    do: Do
+    kind: CommandKind
     serial: int
     ticket: int = 0
     at: float = 0.0
     reason: str = ""
-    like: int | None = None
+    same_channel_as: int | None = None
+
+    def answer(
+        self, kind: EventKind, *, expires_at: float | None = None, retry_after: float | None = None
+    ) -> ChannelEvent:
+        """Event that answers this command, with its ticket."""
+        return ChannelEvent(kind, self.serial, self.ticket, expires_at=expires_at, retry_after=retry_after)
 
 
 @dataclass(slots=True)
-class Channel:
-    """One channel's life. `then`: what WAITING waits for."""
+class ChannelState:
+    """State of one channel. Times are ticks of the monotonic clock, or seconds of the wall clock where it says so."""
 
     serial: int
     phase: Phase
-    then: Phase = Phase.CREATING
-    until: float = math.inf  # the tick at which a wait ends or a step is overdue
-    ticket: int = 0
-    like: int | None = None
+    next_phase: Phase = Phase.CREATING  # (WAITING) the phase that follows the wait
+    phase_ends_at: float = math.inf  # when a wait ends or a step is overdue
+    ticket: int = 0  # of the step under way
+    same_channel_as: int | None = None  # the serial whose channel this socket uses, too
     failures: int = 0  # in a row, its predecessors' included: which step of the back-off comes next
-    brief: int = 0  # sockets in a row that were accepted and did not last
-    refused: float = math.inf  # the first of the handshakes in a row that were refused
-    lasting: bool = False  # whether its socket has listened for long enough to be no failure
-    listened: bool = False  # whether a socket of it has ever listened
-    since: float = 0.0
-    heard: float = 0.0
-    heard_wall: float = 0.0
-    told: float = 0.0  # the last frame that was no answer of ours
-    pinged: float | None = None  # a ping that nothing has come after
-    asked: float = 0.0  # the last ping, answered or not
-    proven_wall: float = 0.0  # the last frame that comes only to a channel that is there
-    sure_wall: float = math.inf  # nothing later is proven: frames lay unread, and no ping was answered since
-    read_on: float = -math.inf  # the tick at which frames were read again after they had lain there
-    pings: deque[Moment] = field(default_factory=deque)  # that have no answer yet
-    expires: float = math.inf
-    renew_at: float = math.inf
-    renewing: float = math.inf  # the tick at which the renewal under way is overdue
-    reason: str = ""  # (LEAVING) why its span ends
-    kicked: bool = False  # whether a second socket took this one's place on the same channel
+    short_lived_sockets: int = 0  # in a row: the platform accepted them, and they did not last
+    first_refused_handshake_at: float = math.inf  # the first of the refused handshakes in a row
+    is_stable: bool = False  # whether its socket has listened for long enough to be no failure
+    has_listened: bool = False  # whether a socket of it has ever listened
+    listening_since: float = 0.0
+    last_frame_at: float = 0.0
+    last_frame_wall_at: float = 0.0  # the same moment on the wall clock
+    last_unprompted_frame_at: float = 0.0  # the last frame that was no answer of ours
+    unanswered_ping_at: float | None = None  # a ping that no frame has followed
+    last_ping_at: float = 0.0  # the last ping, answered or not
+    last_proof_at: float = 0.0  # wall clock: the last frame that comes only to a channel that is there
+    unproven_after: float = math.inf  # wall clock: frames lay unread from here on, and no later ping was answered
+    reading_again_at: float = -math.inf  # when frames were read again after they had lain there
+    unanswered_pings: deque[Moment] = field(default_factory=deque)
+    expires_at: float = math.inf  # wall clock
+    renew_at: float = math.inf  # wall clock
+    renewal_ends_at: float = math.inf  # when the renewal under way is overdue
+    end_reason: str = ""  # (LEAVING) why its span ends
+    replaced_by_second_socket: bool = False  # whether a second socket took this one's place on the same channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +154,7 @@ class Timings:
     ping_every: float = 15.0  # heartbeats come from a socket whose channel is gone, too: an answer does not
     pong_within: float = 10.0
     ask_again: float = 1.0  # between pings, while what is read may have lain unread
-    part_within: float = 2.0  # for the last answer; a daemon that is told to stop has not many seconds
+    confirm_within: float = 2.0  # for the last answer; a daemon that must stop has not many seconds
     beats_every: float = 35.0  # the platform's 30 s, and some patience
     silent_after: float = 65.0  # two heartbeats missed, whatever the pings say
     first_step: float = 0.5
@@ -161,6 +167,6 @@ class Timings:
     reconnects: int = 3  # sockets in a row that did not last, after which their channel is given up
 
     def back_off(self, failures: int, draw: float) -> float:
-        """How long to wait after the n-th failure in a row: half to all of a step that doubles."""
+        """Seconds to wait after the n-th failure in a row: half to all of a step that doubles."""
         step: float = min(self.longest_step, self.first_step * 2 ** min(max(failures, 1) - 1, 20))
         return step * (0.5 + draw / 2)

@@ -1,8 +1,8 @@
-"""The detail events of one line's conversations, and how a channel is told of them: over its socket, or by REST.
+"""Subscriptions to the detail events of a line's conversations: over the channel's socket, or by REST.
 
 A socket takes a list as a whole or not at all, and does not say why. So a list that it refuses is asked for by REST,
-which says what is refused and takes the rest; what is refused is left out of the lists that follow. Which conversations
-are followed, and when, is decided elsewhere.
+which names the refused topics and takes the rest; refused topics are left out of the lists that follow.
+`followed_conversations.py` decides which conversations are followed, and when.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from realtime.websocket.channel_session import Desk, Held, words
+from realtime.websocket.channel_session import ChannelSession, Desk, words
 from realtime.websocket.subscriptions import ask
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
@@ -20,7 +20,7 @@ from rollbook.genesys.topics import detail_topics
 log = logging.getLogger(__name__)
 
 
-class Details:
+class DetailSubscriptions:
     """The conversations of a line that are followed in detail.
 
     scope: the line's name. spawn: begins work in the background. within: seconds for the platform to answer.
@@ -36,7 +36,7 @@ class Details:
         return len(self._wanted)
 
     def follow(self, begin: Iterable[str], end: Iterable[str]) -> None:
-        """Follow some conversations, and others no longer. `align` tells the platform."""
+        """Follow some conversations, and others no longer. `align` sends that to the platform."""
         for conversation_id in end:
             self._wanted.pop(conversation_id, None)
         self._wanted |= dict.fromkeys(begin)
@@ -47,41 +47,47 @@ class Details:
 
     def _topics_of(self, conversations: Iterable[str]) -> dict[str, tuple[str, ...]]:
         without = self._desk.refused_members()
-        return {one: tuple(detail_topics(one, without=without)) for one in conversations}
+        return {
+            conversation_id: tuple(detail_topics(conversation_id, without=without)) for conversation_id in conversations
+        }
 
-    def align(self, held: Held) -> None:
-        """Tell the channel by what it differs."""
-        if held.socket is None:
+    def align(self, session: ChannelSession) -> None:
+        """Send the channel the differences."""
+        if session.socket is None:
             return
-        wanted, told = self._wanted.keys(), held.told.details
-        gone = [topic for one in sorted(told.keys() - wanted) for topic in told.pop(one)]
-        fresh = self._topics_of(sorted(wanted - told.keys()))
-        told |= fresh
+        wanted, details = self._wanted.keys(), session.subscribed.details
+        gone = [topic for conversation_id in sorted(details.keys() - wanted) for topic in details.pop(conversation_id)]
+        fresh = self._topics_of(sorted(wanted - details.keys()))
+        details |= fresh
         if gone:
-            self._spawn(self._let_go(held, gone))
+            self._spawn(self._let_go(session, gone))
         if any(fresh.values()):
-            self._spawn(self._take(held, fresh))
+            self._spawn(self._take(session, fresh))
 
-    async def _let_go(self, held: Held, topics: list[str]) -> None:
-        await held.say("unsubscribe", topics, self._within)
+    async def _let_go(self, session: ChannelSession, topics: list[str]) -> None:
+        await session.request("unsubscribe", topics, self._within)
 
-    async def _take(self, held: Held, fresh: dict[str, tuple[str, ...]]) -> None:
-        reply = await held.say("subscribe", [topic for topics in fresh.values() for topic in topics], self._within)
+    async def _take(self, session: ChannelSession, fresh: dict[str, tuple[str, ...]]) -> None:
+        reply = await session.request(
+            "subscribe", [topic for topics in fresh.values() for topic in topics], self._within
+        )
         if reply is not None and reply.result not in ("200", "404"):
-            await self._take_by_rest(held, list(fresh))
+            await self._take_by_rest(session, list(fresh))
 
-    async def _take_by_rest(self, held: Held, conversations: list[str]) -> None:
-        assert held.channel is not None
-        told = held.told.details
+    async def _take_by_rest(self, session: ChannelSession, conversations: list[str]) -> None:
+        assert session.channel is not None
+        details = session.subscribed.details
         try:
-            # The first one shows what is refused; the others are asked for without it.
+            # The first conversation shows which members are refused; the others are asked for without them.
             for some in (conversations[:1], conversations[1:]):
-                fresh = self._topics_of(one for one in some if one in told)
-                told |= fresh
+                fresh = self._topics_of(conversation_id for conversation_id in some if conversation_id in details)
+                details |= fresh
                 if topics := [topic for listed in fresh.values() for topic in listed]:
-                    states = await ask(self._api, held.channel, topics, replace=False, spoils=held.told.spoils)
-                    self._desk.answered(held.channel, states)
+                    states = await ask(
+                        self._api, session.channel, topics, replace=False, spoils=session.subscribed.spoils
+                    )
+                    self._desk.topics_answered(session.channel, states)
         except RollbookError as error:
             log.warning("%s: %d conversations cannot be followed: %s", self._scope, len(conversations), words(error))
-            for one in conversations:
-                told.pop(one, None)  # asked for again with the next ones
+            for conversation_id in conversations:
+                details.pop(conversation_id, None)  # asked for again with the next ones

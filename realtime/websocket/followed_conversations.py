@@ -1,7 +1,7 @@
-"""Whose detail events are subscribed: conversations heard live, until they end, the oldest giving way first.
+"""Conversations that are followed in detail: from their first event until they end, the oldest giving way first.
 
-Detail events need a concrete conversation id over WebSocket. This is only the choice, as a value: which conversation is
-followed on which line, what to subscribe and what to let go. It does not know how topics are spelled or sent.
+Detail events need a concrete conversation id over WebSocket. This module only chooses, as a value: the line of each
+conversation that is followed, what to subscribe and what to let go. It does not know how topics are written or sent.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ TOPICS_A_CONVERSATION: Final = 2
 LINGER: Final = 60.0
 
 
-class Heard(NamedTuple):
-    """What an event says of a conversation. last_at: the latest time that the event bears, API text."""
+class ConversationSeen(NamedTuple):
+    """An event's facts about a conversation. last_at: the latest time that the event bears, API text."""
 
     conversation_id: str
     ended: bool
     last_at: str | None = None
 
 
-class End(NamedTuple):
+class ConversationEnd(NamedTuple):
     """A conversation's end. until: when it is let go, seconds. last_at: the latest time that was known with it."""
 
     until: float
@@ -34,8 +34,8 @@ class End(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
-    """What to subscribe and unsubscribe: (conversation id, line)."""
+class FollowChanges:
+    """Conversations to subscribe and to unsubscribe: (conversation id, line)."""
 
     subscribe: tuple[tuple[str, int], ...] = ()
     unsubscribe: tuple[tuple[str, int], ...] = ()
@@ -45,32 +45,35 @@ class Followed:
 class Following:
     """The conversations that are followed, oldest first, and the line of each.
 
-    ending: those that ended lately, followed or not, in order. Order is not guaranteed: an older snapshot that comes
-    after the end resumes nothing. One that bears a later time than the end does, as a message thread's may.
+    ending: conversations that ended lately, followed or not, in order. Events may come out of order: an older snapshot
+    that comes after the end resumes nothing. A snapshot with a later time than the end resumes the conversation, as in
+    a message thread.
     """
 
     on_line: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    ending: dict[str, End] = field(default_factory=dict)
+    ending: dict[str, ConversationEnd] = field(default_factory=dict)
     gave_way: int = 0
 
     def choose(
         self,
-        heard: Iterable[Heard],
+        seen: Iterable[ConversationSeen],
         room: Mapping[int, int],
         now: float,
-    ) -> Followed:
+    ) -> FollowChanges:
         """Take the conversations heard now.
 
         room: for each line that listens, how many topics a channel could take beside its base topics, those of
         followed conversations included. now: seconds, monotonic.
         """
         subscribe: dict[str, int] = {}
-        unsubscribe = [self._drop(one) for one in self._forget_ends(now) if one in self.on_line]
+        unsubscribe = [
+            self._drop(conversation_id) for conversation_id in self._forget_ends(now) if conversation_id in self.on_line
+        ]
         taken = self._taken()
-        for conversation_id, ended, last_at in heard:
+        for conversation_id, ended, last_at in seen:
             if ended:
-                until, latest = self.ending.get(conversation_id, End(now + LINGER, ""))
-                self.ending[conversation_id] = End(until, max(latest, last_at or ""))
+                until, latest = self.ending.get(conversation_id, ConversationEnd(now + LINGER, ""))
+                self.ending[conversation_id] = ConversationEnd(until, max(latest, last_at or ""))
                 continue
             end = self.ending.get(conversation_id)
             if end is not None and (last_at or "") <= end.last_at:
@@ -88,25 +91,25 @@ class Following:
                 if line is not None:
                     self.on_line[conversation_id] = subscribe[conversation_id] = line
                     taken[line] = taken.get(line, 0) + 1
-        return Followed(tuple(subscribe.items()), tuple(unsubscribe))
+        return FollowChanges(tuple(subscribe.items()), tuple(unsubscribe))
 
     def of(self, line: int) -> list[str]:
         """The conversations that are followed on a line."""
-        return [one for one, number in self.on_line.items() if number == line]
+        return [conversation_id for conversation_id, number in self.on_line.items() if number == line]
 
     def forget(self, line: int, keep: int = 0) -> list[str]:
         """Let go all but the newest `keep` of a line, as when it ends or its base topics need the room."""
         theirs = self.of(line)
         gone = theirs[: max(len(theirs) - keep, 0)]
-        for one in gone:
-            self._drop(one)
+        for conversation_id in gone:
+            self._drop(conversation_id)
         return gone
 
     def _forget_ends(self, now: float) -> list[str]:
         """The conversations whose time after the end is over."""
-        over = list(takewhile(lambda one: self.ending[one].until <= now, self.ending))
-        for one in over:
-            del self.ending[one]
+        over = list(takewhile(lambda conversation_id: self.ending[conversation_id].until <= now, self.ending))
+        for conversation_id in over:
+            del self.ending[conversation_id]
         return over
 
     def _drop(self, conversation_id: str) -> tuple[str, int]:
@@ -126,4 +129,4 @@ class Following:
         return best
 
     def _oldest(self, room: Mapping[int, int]) -> str | None:
-        return next((one for one, line in self.on_line.items() if line in room), None)
+        return next((conversation_id for conversation_id, line in self.on_line.items() if line in room), None)

@@ -1,8 +1,8 @@
-"""What a look at the platform's lists of queues and users is worth, before topics are let go because of it. Pure.
+"""Belief in the platform's lists of queues and users, before topics are let go because of them. Pure.
 
-A list may be empty or short for a moment: a shard that is away, permissions that are being changed, a gateway's empty
-answer. What is new in it is heard at once. That much has vanished is believed when a second look, some time after the
-first, sees it too; what either of the two has seen is there.
+A list may be empty or short for a moment: a shard is away, permissions are being changed, a gateway gives an empty
+answer. New entries are believed at once. That many entries have vanished is believed when a second look, some time
+after the first, does not see them either.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Believed:
-    """What is there, as far as is known. doubt: the look that needs a second one, None where none does."""
+    """Ids that are believed to be there. doubt: a look that needs a second look, None where there is none."""
 
     ids: tuple[str, ...]
     doubt: Doubt | None = None
 
 
 def weigh(known: Sequence[str], seen: Sequence[str], now: float, *, doubt: Doubt | None, apart: float) -> Believed:
-    """What to believe of a look that saw `seen` where `known` was there.
+    """Weigh a look that saw `seen` where `known` was there.
 
     now: monotonic seconds. doubt: of an earlier look, as it was answered then. apart: seconds between two looks before
     the second one counts as another witness.
     """
     there = set(seen)
-    still = sum(one in there for one in known)
+    still = sum(known_id in there for known_id in known)
     if seen and still * 2 >= len(known):
         return Believed(tuple(dict.fromkeys(seen)))
     if doubt is None:
-        # Nothing where nothing was known is doubted too: who hears nothing should not wait long for a second look.
+        # An empty list where nothing was known is doubted, too: a supervisor without topics should look again soon.
         return Believed(_both(known, seen), Doubt(tuple(seen), now))
     if now - doubt.at < apart:
         return Believed(_both(known, seen), Doubt(_both(doubt.ids, seen), doubt.at))
@@ -54,22 +54,22 @@ def _both(some: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Looks:
-    """What is believed of each kind of list. apart: seconds, as `weigh` takes them."""
+    """Believed lists, by kind. apart: seconds, as `weigh` takes them."""
 
     apart: float = APART
     _known: dict[str, Believed] = field(default_factory=dict)
 
     @property
     def doubted(self) -> bool:
-        """Whether a second look is wanted."""
-        return any(one.doubt is not None for one in self._known.values())
+        """A second look is wanted."""
+        return any(believed.doubt is not None for believed in self._known.values())
 
     def forget(self, kind: str) -> None:
-        """This kind is not looked for any more."""
+        """Forget a kind that is not looked for any more."""
         self._known.pop(kind, None)
 
     def believe(self, kind: str, seen: Sequence[str], now: float) -> tuple[tuple[str, ...], str | None]:
-        """What there is of a kind by this look and those before it, and what to say of a look that is doubted first."""
+        """Ids of a kind by this look and those before it, and the words for a look that is doubted first."""
         before = self._known.get(kind, Believed(()))
         found = self._known[kind] = weigh(before.ids, seen, now, doubt=before.doubt, apart=self.apart)
         if found.doubt is None or before.doubt is not None or not before.ids:

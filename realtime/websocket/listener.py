@@ -1,8 +1,7 @@
-"""One line at work: does what its channel's life says, through the API and a socket, and tells it what came of it.
+"""Listener of a line: carries out the commands of its channel's life by the API and a socket, and reports the results.
 
-It owns the line's topics and the channels that serve them, and decides nothing about when: that is `channel_life.py`.
-What is heard goes into the inbox as it came; of its content only the platform's messages about the channel are read
-here.
+It owns the line's topics and the channels that serve them; `channel_life.py` decides when to do what. Frames go into
+the inbox as they came; only the platform's messages about the channel are read here.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from realtime.storing.inbox import Begin, End, Frame, Inbox
-from realtime.websocket.channel_life import Line
+from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
+from realtime.websocket.channel_life import LineChannels
 from realtime.websocket.channel_session import (
+    ChannelSession,
     Desk,
-    Held,
     Opener,
     Silence,
     ends,
@@ -28,10 +27,19 @@ from realtime.websocket.channel_session import (
     refusal,
     words,
 )
-from realtime.websocket.channel_states import Action, Do, Event, Moment, Phase, Signal, Timings
-from realtime.websocket.detail_events import Details
+from realtime.websocket.channel_states import (
+    ChannelCommand,
+    ChannelEvent,
+    ChannelState,
+    CommandKind,
+    EventKind,
+    Moment,
+    Phase,
+    Timings,
+)
+from realtime.websocket.detail_events import DetailSubscriptions
 from realtime.websocket.socket import PING, Socket, SocketRefused
-from realtime.websocket.subscriptions import Told, ask
+from realtime.websocket.subscriptions import SubscribedTopics, ask
 from realtime.websocket.tasks import Background
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import NotFound, RollbookError
@@ -51,12 +59,15 @@ log = logging.getLogger(__name__)
 
 # Seconds for which a reading of the clock holds: what the ledger's times can show.
 _STAMP: Final = 0.001
+# Reason for the end of a span whose topics are not wanted any more: in the ledger's words.
 # Seconds between two tries to see whether a channel that was returned to still has its topics.
 _LOOK_AGAIN: Final = 10.0
 
+Step = Callable[[ChannelSession, ChannelCommand], Coroutine[Any, Any, ChannelEvent]]
+
 
 class Listener:
-    """Serves one line."""
+    """Serves a line."""
 
     def __init__(
         self,
@@ -72,19 +83,21 @@ class Listener:
     ) -> None:
         self.number = number
         self.topics = tuple(topics)
-        self.line = Line(timings, serials)
+        self.line = LineChannels(timings, serials)
         self.connects = self.losses = 0
         self._api, self._inbox, self._desk, self._open = api, inbox, desk, opener
-        self._held: dict[int, Held] = {}
+        self._sessions: dict[int, ChannelSession] = {}
         self._background = Background(self.scope)
         self._spawn = self._background.spawn
         self._ticks = asyncio.get_running_loop().time
         self.silence = Silence(self._ticks())
-        self.details = Details(self.scope, api=api, desk=desk, spawn=self._spawn, within=timings.pong_within)
+        self.details = DetailSubscriptions(
+            self.scope, api=api, desk=desk, spawn=self._spawn, within=timings.pong_within
+        )
         self._stamp = (-1.0, desk.now())
         self._aligning = False
         self._ask_again = False
-        self.stopping = False
+        self.is_stopping = False
 
     @property
     def scope(self) -> str:
@@ -93,17 +106,17 @@ class Listener:
 
     def channels(self) -> set[str]:
         """The ids of the channels that it uses now."""
-        return {one.channel.id.reveal() for one in self._held.values() if one.channel is not None}
+        return {session.channel.id.reveal() for session in self._sessions.values() if session.channel is not None}
 
     @property
     def places(self) -> int:
-        """How many of the client's channels it uses, or is about to create."""
-        coming = (one for one in (self.line.current, self.line.successor) if one is not None and one.like is None)
-        return len(self.channels()) + sum(self._creates(one.serial) for one in coming)
+        """Count of the client's channels that it uses, or is about to create."""
+        serving = (self.line.current, self.line.successor)
+        return len(self.channels()) + sum(state is not None and self._creates_channel(state) for state in serving)
 
-    def _creates(self, serial: int) -> bool:
-        held = self._held.get(serial)
-        return held is None or held.channel is None
+    def _creates_channel(self, state: ChannelState) -> bool:
+        session = self._sessions.get(state.serial)
+        return state.same_channel_as is None and (session is None or session.channel is None)
 
     @property
     def phase(self) -> str:
@@ -112,10 +125,10 @@ class Listener:
 
     @property
     def heard_topics(self) -> int:
-        """How many topics coverage claims now."""
-        held = self._serving()
-        claims = held is not None and held.unproven is None and not held.dropping
-        return len(held.told.heard()) if held is not None and claims else 0
+        """Count of topics that coverage claims now."""
+        session = self._serving()
+        claims = session is not None and session.unproven_since is None and not session.is_dropping
+        return len(session.subscribed.heard_topics()) if session is not None and claims else 0
 
     def start(self) -> None:
         """Begin to listen."""
@@ -123,9 +136,9 @@ class Listener:
 
     def stop(self, *, reason: str = EndReason.STOPPED) -> None:
         """Hear no more. `drained` waits for the sockets. reason: in the ledger's words."""
-        self.stopping = True
-        self.line.stops_as = reason
-        self._tell_heard()
+        self.is_stopping = True
+        self.line.stop_reason = reason
+        self._report_frames()
         self._act(self.line.stop(self._desk.moment()))
 
     async def drained(self) -> None:
@@ -134,31 +147,31 @@ class Listener:
 
     def tick(self) -> None:
         """Let time pass."""
-        self._tell_heard()
+        self._report_frames()
         tick = self._ticks()
-        for held in self._held.values():
-            if held.reads_on:
-                self._reads_on(held)
+        for session in self._sessions.values():
+            if session.reads_again:
+                self._reads_on(session)
         self._act(self.line.tick(self._desk.moment()))
-        for held in self._held.values():
-            if held.dropping and self._listens(held) and self._inbox.has_room():
-                self._begin(held, to_text(self._desk.now()))
-            if held.doubted_until is not None and tick >= held.doubted_until:
-                held.doubted_until = None
+        for session in self._sessions.values():
+            if session.is_dropping and self._listens(session) and self._inbox.has_room():
+                self._begin(session, to_text(self._desk.now()))
+            if session.verify_again_at is not None and tick >= session.verify_again_at:
+                session.verify_again_at = None
                 self._align()
 
-    def _reads_on(self, held: Held) -> None:
-        """Since when what is read from now on may have lain there was noted when the socket began to wait."""
-        held.reads_on = False
-        held.tell(self.line)
-        self.line.unread(held.serial, math.inf, self._desk.moment())
+    def _reads_on(self, session: ChannelSession) -> None:
+        """Note that a pause is over. When it began, frames that are read from now on were noted as doubtful."""
+        session.reads_again = False
+        session.report_to(self.line)
+        self.line.frames_lay_unread(session.serial, math.inf, self._desk.moment())
 
-    def unread(self, since: datetime) -> bool:
-        """What is read from now on may have lain there since that moment; answers whether that is to be asked about."""
-        self._tell_heard()
+    def doubt_since(self, since: datetime) -> bool:
+        """Note that frames read from now on may have lain there since then; answers if pings must ask about it."""
+        self._report_frames()
         moment, before = self._desk.moment(), self.line.sure_until
-        for serial in self._held:
-            self.line.unread(serial, since.timestamp(), moment)
+        for serial in self._sessions:
+            self.line.frames_lay_unread(serial, since.timestamp(), moment)
         return before == math.inf != self.line.sure_until
 
     # Topics
@@ -167,319 +180,329 @@ class Listener:
         """Hear these from now on. ask_again: also ask for those that were refused."""
         self.topics = tuple(topics)
         self._ask_again = self._ask_again or ask_again
-        if (held := self._serving()) is not None:
-            held.doubted = True
+        if (session := self._serving()) is not None:
+            session.is_doubted = True
         self._align()
 
     def follow(self, begin: Iterable[str], end: Iterable[str]) -> None:
         """Subscribe the detail events of conversations, and let those of others go."""
         self.details.follow(begin, end)
-        if (held := self._serving()) is not None:
-            self.details.align(held)
+        if (session := self._serving()) is not None:
+            self.details.align(session)
 
-    def _serving(self) -> Held | None:
+    def _serving(self) -> ChannelSession | None:
         current = self.line.current
-        held = self._held.get(current.serial) if current else None
-        return held if held is not None and self._listens(held) else None
+        session = self._sessions.get(current.serial) if current else None
+        return session if session is not None and self._listens(session) else None
 
-    def _listens(self, held: Held) -> bool:
-        channel = self.line.channel(held.serial)
+    def _listens(self, session: ChannelSession) -> bool:
+        channel = self.line.channel(session.serial)
         return channel is not None and channel.phase is Phase.LISTENING
 
     def _align(self) -> None:
-        """Make the platform's list agree with ours by what differs, one exchange at a time."""
-        held = self._serving()
-        if held is None or self._aligning or self.stopping:
+        """Send the differences to the platform until its list agrees with ours, never two exchanges at a time."""
+        session = self._serving()
+        if session is None or self._aligning or self.is_stopping:
             return
-        added, removed = held.told.differs(self.topics, ask_again=self._ask_again)
-        if held.doubted or added or removed:
+        added, removed = session.subscribed.differences(self.topics, ask_again=self._ask_again)
+        if session.is_doubted or added or removed:
             self._aligning = True
-            self._ask_again = self._ask_again and held.doubted
-            self._spawn(self._exchange(held, added, removed))
+            self._ask_again = self._ask_again and session.is_doubted
+            self._spawn(self._exchange(session, added, removed))
 
-    async def _exchange(self, held: Held, added: list[str], removed: list[str]) -> None:
+    async def _exchange(self, session: ChannelSession, added: list[str], removed: list[str]) -> None:
         try:
-            if held.doubted:
-                await self._verify(held)
+            if session.is_doubted:
+                await self._verify(session)
             else:
-                await self._change(held, added, removed)
+                await self._change(session, added, removed)
         except NotFound:
-            self._signal(Signal(Event.EVICTED, held.serial))
+            self._apply(ChannelEvent(EventKind.EVICTED, session.serial))
         except RollbookError as error:
             # The next look at the queues asks again; sooner, if nothing can be claimed before.
             log.warning("%s: topics could not be changed: %s", self.scope, words(error))
-            held.doubted_until = self._ticks() + _LOOK_AGAIN if held.unproven is not None else None
+            session.verify_again_at = self._ticks() + _LOOK_AGAIN if session.unproven_since is not None else None
             return
         finally:
             self._aligning = False
         self._align()
 
-    async def _change(self, held: Held, added: list[str], removed: list[str]) -> None:
-        if removed and held.socket is not None:
-            # Until its last proof: whether the socket still hears is not known before the next one.
-            until = self._last_proof(held)
-            # What is added may need the room, and goes another way: it would be there first.
-            await held.say("unsubscribe", removed, self.line.timings.pong_within)
-            self._inbox.note(End(held.serial, until, EndReason.TOPICS_LET_GO, held.told.forget(removed)))
-        if added and held.channel is not None:
-            await self._add(held, added, {})
+    async def _change(self, session: ChannelSession, added: list[str], removed: list[str]) -> None:
+        if removed and session.socket is not None:
+            # Coverage ends at the last proof: before the next proof it is not known if the socket still hears.
+            until = self._last_proof(session)
+            # New topics may need the room. They go by REST, and would arrive first if this did not wait for the reply.
+            await session.request("unsubscribe", removed, self.line.timings.pong_within)
+            self._inbox.note(
+                CoverageEnd(session.serial, until, EndReason.TOPICS_LET_GO, session.subscribed.forget(removed))
+            )
+        if added and session.channel is not None:
+            await self._add(session, added, {})
 
-    async def _add(self, held: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]]) -> None:
-        """Subscribe more, or the same again, on a channel that hears: what it hears by the answer may be another."""
-        before = held.told.heard()
-        await self._subscribe(held, topics, details, replace=False)
-        if not self._listens(held):
+    async def _add(
+        self, session: ChannelSession, topics: Sequence[str], details: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        """Subscribe more topics, or the same again, on a channel that listens; coverage follows the answer."""
+        before = session.subscribed.heard_topics()
+        await self._subscribe(session, topics, details, replace=False)
+        if not self._listens(session):
             return
-        heard, at = held.told.heard(), self._desk.now()
-        if lost := tuple(set(before).difference(heard)):
-            # As with topics that are lost: until they were last seen to be there.
-            self._inbox.note(End(held.serial, to_text(held.verified or at), EndReason.TOPIC_REJECTED, lost))
-        if fresh := tuple(set(heard).difference(before)):
-            if held.unproven is None:
-                self._claim(held, to_text(at), fresh)
+        heard_topics, at = session.subscribed.heard_topics(), self._desk.now()
+        if lost := tuple(set(before).difference(heard_topics)):
+            # As with topics that are lost, coverage ends when they were last seen there.
+            self._inbox.note(
+                CoverageEnd(session.serial, to_text(session.verified_at or at), EndReason.TOPIC_REJECTED, lost)
+            )
+        if fresh := tuple(set(heard_topics).difference(before)):
+            if session.unproven_since is None:
+                self._claim(session, to_text(at), fresh)
             else:
-                held.unproven = to_text(at)  # they will be claimed with all others, and were not heard before
+                session.unproven_since = to_text(at)  # all topics are claimed together, later
 
-    def _last_proof(self, held: Held) -> str:
-        self._tell_heard()
-        channel, now = self.line.channel(held.serial), self._desk.now()
-        return to_text(min(datetime.fromtimestamp(channel.proven_wall, UTC), now) if channel else now)
+    def _last_proof(self, session: ChannelSession) -> str:
+        self._report_frames()
+        channel, now = self.line.channel(session.serial), self._desk.now()
+        return to_text(min(datetime.fromtimestamp(channel.last_proof_at, UTC), now) if channel else now)
 
-    async def _verify(self, held: Held) -> None:
-        """Hold the platform's list against ours: what it has lost was heard until it was last seen there."""
-        assert held.channel is not None
-        at, connection = self._desk.now(), held.connection
-        listed = await self._api.subscriptions(held.channel)
-        lost = held.told.lost(listed)
-        if held.connection != connection or not self._listens(held):
-            return  # it says nothing of the socket that is there by now
-        surplus = held.told.surplus(listed)
+    async def _verify(self, session: ChannelSession) -> None:
+        """Compare the platform's list with ours: coverage of lost topics ends when they were last seen there."""
+        assert session.channel is not None
+        at, connection = self._desk.now(), session.connection
+        listed = await self._api.subscriptions(session.channel)
+        lost = session.subscribed.lost(listed)
+        if session.connection != connection or not self._listens(session):
+            return  # the list says nothing of the socket that is there by now
+        surplus = session.subscribed.surplus(listed)
         if lost:
             log.warning("%s: the platform has lost %d of its topics; they are subscribed again", self.scope, len(lost))
-            until = to_text(min(held.verified or at, at))
-            self._inbox.note(End(held.serial, until, EndReason.TOPICS_LOST, held.told.forget(lost)))
-            held.told.details.clear()
-            self.details.align(held)
-        held.verified, held.doubted, held.proven = at, False, held.connection
-        if held.unproven is not None:
-            began, held.unproven = held.unproven, None
-            self._claim(held, began)
+            until = to_text(min(session.verified_at or at, at))
+            self._inbox.note(CoverageEnd(session.serial, until, EndReason.TOPICS_LOST, session.subscribed.forget(lost)))
+            session.subscribed.details.clear()
+            self.details.align(session)
+        session.verified_at, session.is_doubted, session.proven_connection = at, False, session.connection
+        if session.unproven_since is not None:
+            began, session.unproven_since = session.unproven_since, None
+            self._claim(session, began)
         if surplus:
-            await held.say("unsubscribe", surplus, self.line.timings.pong_within)
+            await session.request("unsubscribe", surplus, self.line.timings.pong_within)
             self._ask_again = True  # there may have been no room for what was asked meanwhile
 
     async def _subscribe(
-        self, held: Held, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
+        self, session: ChannelSession, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
     ) -> None:
-        """Tell the platform base topics and those of details; keep what it said. Raises NotFound, RollbookError."""
-        assert held.channel is not None
+        """Subscribe base topics and those of details; keep the answer. Raises NotFound, RollbookError."""
+        assert session.channel is not None
         listed = [*topics, *(topic for followed in details.values() for topic in followed)]
-        goes_on = partial(self._signal, Signal(Event.GOES_ON, held.serial))
-        states = await ask(self._api, held.channel, listed, replace=replace, spoils=held.told.spoils, on_answer=goes_on)
-        held.told.answered(topics, states)
+        goes_on = partial(self._apply, ChannelEvent(EventKind.GOES_ON, session.serial))
+        states = await ask(
+            self._api, session.channel, listed, replace=replace, spoils=session.subscribed.spoils, on_answer=goes_on
+        )
+        session.subscribed.take_answer(topics, states)
         if replace:
-            held.told.details = dict(details)
-            held.verified = self._desk.now()
-        self._desk.answered(held.channel, states)
+            session.subscribed.details = dict(details)
+            session.verified_at = self._desk.now()
+        self._desk.topics_answered(session.channel, states)
 
-    # What the channel's life asks for
+    # Commands of the channel's life
 
-    def _signal(self, signal: Signal) -> None:
-        self._tell_heard()
-        self._act(self.line.apply(signal, self._desk.moment()))
+    def _apply(self, event: ChannelEvent) -> None:
+        self._report_frames()
+        self._act(self.line.apply(event, self._desk.moment()))
 
-    def _tell_heard(self) -> None:
-        for held in self._held.values():
-            held.tell(self.line)
+    def _report_frames(self) -> None:
+        for session in self._sessions.values():
+            session.report_to(self.line)
 
-    def _act(self, actions: list[Action]) -> None:
-        for action in actions:
-            held = self._held.setdefault(action.serial, Held(action.serial))
-            log.debug("%s: channel %d: %s %s", self.scope, action.serial, action.do.value, action.reason)
-            if action.do is Do.HEAR:
+    def _act(self, commands: list[ChannelCommand]) -> None:
+        for command in commands:
+            session = self._sessions.setdefault(command.serial, ChannelSession(command.serial))
+            log.debug("%s: channel %d: %s %s", self.scope, command.serial, command.kind.value, command.reason)
+            if command.kind is CommandKind.BEGIN_COVERAGE:
                 self.silence.end(self._ticks())
-                self._begin(held, to_text(datetime.fromtimestamp(action.at, UTC)))
-            elif action.do is Do.UNHEAR:
-                if not self.line.listening:
-                    self.silence.begin(self._ticks(), action.reason)
-                self._end(held, action)
-            elif action.do is Do.PING:
-                self.line.asks(held.serial, self._desk.moment())
-                self._spawn(held.send(PING))
-            elif action.do is Do.CLOSE:
-                self._close(held)
+                self._begin(session, to_text(datetime.fromtimestamp(command.at, UTC)))
+            elif command.kind is CommandKind.END_COVERAGE:
+                if not self.line.is_listening:
+                    self.silence.begin(self._ticks(), command.reason)
+                self._end(session, command)
+            elif command.kind is CommandKind.PING:
+                self.line.ping_sent(session.serial, self._desk.moment())
+                self._spawn(session.send(PING))
+            elif command.kind is CommandKind.CLOSE:
+                self._close(session)
             else:
-                self._begin_step(held, action)
-        if actions:
+                self._begin_step(session, command)
+        if commands:
             self._desk.wake()
 
-    def _begin(self, held: Held, at: str) -> None:
-        held.dropping = False
-        self._inbox.hear_again(held.serial)
-        if held.proven != held.connection:
-            # Topics live on the channel. That they still do after a time in which nobody could be told is looked at,
-            # and claimed from here on once it has been seen.
-            held.unproven, held.doubted = at, True
+    def _begin(self, session: ChannelSession, at: str) -> None:
+        session.is_dropping = False
+        self._inbox.take_again(session.serial)
+        if session.proven_connection != session.connection:
+            # Topics live on the channel. After a time without a socket they may be gone: the platform's list is asked,
+            # and coverage is claimed from this moment on if it still has them.
+            session.unproven_since, session.is_doubted = at, True
         else:
-            self._claim(held, at)
+            self._claim(session, at)
 
-    def _claim(self, held: Held, at: str, topics: tuple[str, ...] | None = None) -> None:
-        """Let coverage begin; of all that the channel hears, unless it is told of which."""
-        heard = held.told.heard() if topics is None else topics
-        if heard and not held.dropping:
-            self._inbox.note(Begin(held.serial, self.scope, heard, at))
+    def _claim(self, session: ChannelSession, at: str, topics: tuple[str, ...] | None = None) -> None:
+        """Let coverage begin: of these topics, or of all that the channel hears."""
+        claimed = session.subscribed.heard_topics() if topics is None else topics
+        if claimed and not session.is_dropping:
+            self._inbox.note(CoverageBegin(session.serial, self.scope, claimed, at))
 
-    def _end(self, held: Held, action: Action) -> None:
-        held.unproven = None
-        at = to_text(datetime.fromtimestamp(action.at, UTC))
-        self._inbox.note(End(held.serial, at, action.reason))
-        if action.reason not in (EndReason.ROLLED_OVER, EndReason.STOPPED, EndReason.TOPICS_LET_GO):
+    def _end(self, session: ChannelSession, command: ChannelCommand) -> None:
+        session.unproven_since = None
+        at = to_text(datetime.fromtimestamp(command.at, UTC))
+        self._inbox.note(CoverageEnd(session.serial, at, command.reason))
+        if command.reason not in (EndReason.ROLLED_OVER, EndReason.STOPPED, EndReason.TOPICS_LET_GO):
             self.losses += 1
-            log.warning("%s: hears no more since %s (%s)", self.scope, at, action.reason)
+            log.warning("%s: hears no more since %s (%s)", self.scope, at, command.reason)
 
-    def _close(self, held: Held) -> None:
-        if held.step is not None:
-            held.step.cancel()
-            held.step = None
-        if held.socket is not None:
-            self._spawn(held.socket.close())
-            held.socket = None
-        if self.line.channel(held.serial) is None:
-            self._held.pop(held.serial, None)
+    def _close(self, session: ChannelSession) -> None:
+        if session.step is not None:
+            session.step.cancel()
+            session.step = None
+        if session.socket is not None:
+            self._spawn(session.socket.close())
+            session.socket = None
+        if self.line.channel(session.serial) is None:
+            self._sessions.pop(session.serial, None)
 
-    def _begin_step(self, held: Held, action: Action) -> None:
-        if action.like is not None and held.channel is None and (other := self._held.get(action.like)) is not None:
-            held.channel, held.told, held.verified = other.channel, other.told.copy(), other.verified
-        steps: dict[Do, Callable[[Held, Action], Coroutine[Any, Any, Signal]]] = {
-            Do.CREATE: self._create,
-            Do.SUBSCRIBE: self._tell_all,
-            Do.CONNECT: self._connect,
-            Do.RENEW: self._renew,
-            Do.PART: self._part,
+    def _begin_step(self, session: ChannelSession, command: ChannelCommand) -> None:
+        if command.same_channel_as is not None and session.channel is None:
+            other = self._sessions.get(command.same_channel_as)
+            if other is not None:
+                session.share_channel(other)
+        steps: dict[CommandKind, Step] = {
+            CommandKind.CREATE: self._create,
+            CommandKind.SUBSCRIBE: self._subscribe_all,
+            CommandKind.CONNECT: self._connect,
+            CommandKind.RENEW: self._renew,
+            CommandKind.CONFIRM_BEFORE_CLOSING: self._confirm,
         }
-        held.step = self._spawn(self._answer(held, action, steps[action.do]))
+        session.step = self._spawn(self._answer(session, command, steps[command.kind]))
 
-    async def _answer(
-        self, held: Held, action: Action, step: Callable[[Held, Action], Coroutine[Any, Any, Signal]]
-    ) -> None:
+    async def _answer(self, session: ChannelSession, command: ChannelCommand, step: Step) -> None:
         try:
-            signal = await step(held, action)
+            event = await step(session, command)
         except SocketRefused as error:
             log.info("%s: %s", self.scope, error)
-            signal = Signal(Event.GONE if error.gone else Event.REFUSED, action.serial, action.ticket, wait=error.wait)
+            event = command.answer(
+                EventKind.GONE if error.channel_is_gone else EventKind.REFUSED, retry_after=error.retry_after
+            )
         except RollbookError as error:
-            log.warning("%s: cannot %s a channel: %s", self.scope, action.do.value, words(error))
-            signal = refusal(error, action)
-        held.step = None
-        self._signal(signal)
-        if signal.event is Event.CONNECTED:
-            self._connected(held)
+            log.warning("%s: cannot %s a channel: %s", self.scope, command.kind.value, words(error))
+            event = refusal(error, command)
+        session.step = None
+        self._apply(event)
+        if event.kind is EventKind.CONNECTED:
+            self._connected(session)
 
-    async def _create(self, held: Held, action: Action) -> Signal:
-        held.channel = await self._api.create_channel()
-        held.told = Told()
-        self._desk.made(held.channel)
-        return Signal(Event.CREATED, action.serial, action.ticket, expires=ends(held.channel, self._desk.now()))
+    async def _create(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
+        session.channel = await self._api.create_channel()
+        session.subscribed = SubscribedTopics()
+        self._desk.channel_created(session.channel)
+        return command.answer(EventKind.CREATED, expires_at=ends(session.channel, self._desk.now()))
 
-    async def _tell_all(self, held: Held, action: Action) -> Signal:
+    async def _subscribe_all(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
         if self.topics or self.details:
-            await self._subscribe(held, self.topics, self.details.topics(), replace=True)
-        held.proven = held.connection + 1
-        return Signal(Event.SUBSCRIBED, action.serial, action.ticket)
+            await self._subscribe(session, self.topics, self.details.topics(), replace=True)
+        session.proven_connection = session.connection + 1
+        return command.answer(EventKind.SUBSCRIBED)
 
-    async def _renew(self, held: Held, action: Action) -> Signal:
-        if held.told.topics or held.told.details:
-            await self._add(held, list(held.told.topics), held.told.details)
-        return Signal(Event.RENEWED, action.serial, action.ticket)
+    async def _renew(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
+        if session.subscribed.topics or session.subscribed.details:
+            await self._add(session, list(session.subscribed.topics), session.subscribed.details)
+        return command.answer(EventKind.RENEWED)
 
-    async def _connect(self, held: Held, action: Action) -> Signal:
-        if held.channel is None:
-            return Signal(Event.GONE, action.serial, action.ticket)
-        held.connection += 1
-        closed = partial(self._closed, held, held.connection)
-        arrived = partial(self._arrived, held)
-        held.socket = await self._open(held.channel.connect_uri, on_frame=arrived, on_closed=closed)
-        return Signal(Event.CONNECTED, action.serial, action.ticket)
+    async def _connect(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
+        if session.channel is None:
+            return command.answer(EventKind.GONE)
+        session.connection += 1
+        closed = partial(self._closed, session, session.connection)
+        arrived = partial(self._arrived, session)
+        session.socket = await self._open(session.channel.connect_uri, on_frame=arrived, on_closed=closed)
+        return command.answer(EventKind.CONNECTED)
 
-    async def _part(self, held: Held, action: Action) -> Signal:
-        self.line.asks(held.serial, self._desk.moment())
-        there = await held.answers(self.line.timings.part_within)
-        return Signal(Event.ANSWERED if there else Event.REFUSED, action.serial, action.ticket)
+    async def _confirm(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
+        self.line.ping_sent(session.serial, self._desk.moment())
+        is_there = await session.answers_ping(self.line.timings.confirm_within)
+        return command.answer(EventKind.ANSWERED if is_there else EventKind.REFUSED)
 
-    def _connected(self, held: Held) -> None:
+    def _connected(self, session: ChannelSession) -> None:
         self.connects += 1
-        self._desk.begins(self.scope, held.told)
-        if held.ended == held.connection:
-            # It closed in the same breath in which it opened.
-            self._signal(Signal(Event.LOST, held.serial))
+        self._desk.line_listens(self.scope, session.subscribed)
+        if session.ended_connection == session.connection:
+            # The socket closed in the moment in which it opened.
+            self._apply(ChannelEvent(EventKind.LOST, session.serial))
             return
         self._align()
-        self.details.align(held)
+        self.details.align(session)
 
-    # What comes on a socket
+    # Frames and the end of a socket
 
-    def _arrived(self, held: Held, payload: bytes, fault: str | None) -> None:
-        """A frame; called from the protocol, so it only hands off."""
-        if held.reads_on:
-            self._reads_on(held)
+    def _arrived(self, session: ChannelSession, payload: bytes, fault: str | None) -> None:
+        """Take a frame. The protocol calls this, so the frame is only handed on."""
+        if session.reads_again:
+            self._reads_on(session)
         tick = self._ticks()
         if tick - self._stamp[0] >= _STAMP:
             self._desk.look_awake()
             self._stamp = (tick, self._desk.now())
-        held.heard = moment = self._stamp
+        session.new_frame_at = moment = self._stamp
         now = moment[1]
         if fault is not None or not is_event(payload):
-            heard = read_at_once(payload) if fault is None else None
-            if isinstance(heard, Control):
-                self._control(held, heard)
+            parsed = read_at_once(payload) if fault is None else None
+            if isinstance(parsed, Control):
+                self._control(session, parsed)
                 return
-            if not isinstance(heard, Notification):
-                payload = held.without_secrets(payload)
-        if self._inbox.crowded() and held.socket is not None and self._inbox.hold(held):
-            held.tell(self.line)
-            self.line.unread(held.serial, now.timestamp(), Moment(tick, now.timestamp()))
-        if not self._inbox.put(Frame(payload, now, held.serial, fault)) and not held.dropping:
-            held.dropping = True
+            if not isinstance(parsed, Notification):
+                payload = session.without_secrets(payload)
+        if self._inbox.crowded() and session.socket is not None and self._inbox.pause(session):
+            session.report_to(self.line)
+            self.line.frames_lay_unread(session.serial, now.timestamp(), Moment(tick, now.timestamp()))
+        if not self._inbox.put(Frame(payload, now, session.serial, fault)) and not session.is_dropping:
+            session.is_dropping = True
             log.error("%s: the queue is full, what comes is dropped", self.scope)
-            # This one came and is not heard, so that the line heard until the last one before it.
-            self._inbox.note(End(held.serial, self._last_proof(held), EndReason.QUEUE_FULL))
-        held.event, held.proof = moment, now
+            # This frame came and is dropped, so coverage ends at the last frame before it.
+            self._inbox.note(CoverageEnd(session.serial, self._last_proof(session), EndReason.QUEUE_FULL))
+        session.new_unprompted_frame_at, session.new_proof_at = moment, now
 
-    def _control(self, held: Held, control: Control) -> None:
+    def _control(self, session: ChannelSession, control: Control) -> None:
         if isinstance(control, Reply):
-            held.replied(control)
+            session.take_reply(control)
         match control:
             case Heartbeat():
-                held.event = held.heard
+                session.new_unprompted_frame_at = session.new_frame_at
             case Pong():
-                tick, at = held.heard or self._stamp
-                held.tell(self.line)
-                self.line.answered(held.serial, Moment(tick, at.timestamp()))
-                held.answered.set()
+                tick, at = session.new_frame_at or self._stamp
+                session.report_to(self.line)
+                self.line.pong_came(session.serial, Moment(tick, at.timestamp()))
+                session.ping_answered.set()
             case Reply(result="200"):
-                held.proof = held.heard[1] if held.heard else None
-                held.answered.set()
+                session.new_proof_at = session.new_frame_at[1] if session.new_frame_at else None
+                session.ping_answered.set()
             case SocketClosing():
                 log.info("%s: the platform will close the socket", self.scope)
-                self._signal(Signal(Event.CLOSING, held.serial))
+                self._apply(ChannelEvent(EventKind.CLOSING, session.serial))
             case SystemMessage(channel_gone=True, reason=reason):
-                log.warning("%s: the platform took the channel away (%s)", self.scope, held.short(reason))
-                self._signal(Signal(Event.EVICTED, held.serial, clean=True))
+                log.warning("%s: the platform took the channel away (%s)", self.scope, session.shorten(reason))
+                self._apply(ChannelEvent(EventKind.EVICTED, session.serial, is_clean=True))
             case SystemMessage(topic=topic) if "subscription" in topic and not self._aligning:
-                held.doubted = True
+                session.is_doubted = True
                 self._align()
             case Reply(result="404"):
-                self._signal(Signal(Event.EVICTED, held.serial))
+                self._apply(ChannelEvent(EventKind.EVICTED, session.serial))
             case Reply(result=result, message=message) if result != "200":
-                log.warning("%s: a subscription over the socket was refused: %s", self.scope, held.short(message))
+                log.warning("%s: a subscription over the socket was refused: %s", self.scope, session.shorten(message))
             case _:
                 pass
 
-    def _closed(self, held: Held, connection: int, clean: bool, why: str) -> None:
-        held.ended = connection
-        if held.connection == connection:
-            held.unanswered()
-        if held.socket is not None and held.connection == connection:
-            held.socket = None
-            log.info("%s: %s", self.scope, held.short(why))
-            self._signal(Signal(Event.LOST, held.serial, clean=clean))
+    def _closed(self, session: ChannelSession, connection: int, is_clean: bool, why: str) -> None:
+        session.ended_connection = connection
+        if session.connection == connection:
+            session.forget_requests()
+        if session.socket is not None and session.connection == connection:
+            session.socket = None
+            log.info("%s: %s", self.scope, session.shorten(why))
+            self._apply(ChannelEvent(EventKind.LOST, session.serial, is_clean=is_clean))

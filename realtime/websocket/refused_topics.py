@@ -1,8 +1,8 @@
-"""Which topics the platform refuses, by its last answer to each: here, and in the book for whoever asks later.
+"""Topics that the platform refuses, by its last answer to each: here, and in the book for whoever asks later.
 
-A refusal ends when the topic is permitted, or not wanted any more. What the book keeps from an earlier run explains
-gaps until the platform has answered, and is not counted before. Detail events are refused by template: conversations
-pass by the thousand. Knows no channel.
+A refusal ends when the topic is permitted, or not wanted any more. A refusal that the book keeps from an earlier run
+explains gaps until the platform has answered, and is not counted before. Refused detail events are kept by template,
+because there are thousands of conversations. This module knows no channel.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from realtime.daemon.health import mend
-from realtime.websocket.subscriptions import Told, Unasked
+from realtime.websocket.subscriptions import SubscribedTopics, Unasked
 from rollbook.genesys.api.client import TopicState
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
@@ -26,8 +25,8 @@ from rollbook.store.book import Book
 log = logging.getLogger(__name__)
 
 
-class Refusals:
-    """The plain topics that are refused. `load` once, before the first answer.
+class RefusedTopics:
+    """Plain topics that are refused. `load` once, before the first answer.
 
     now: the organisation's clock.
     """
@@ -42,27 +41,32 @@ class Refusals:
         return len(self._topics)
 
     def missing(self, topics: Iterable[str] | None = None) -> tuple[str, ...]:
-        """The permissions that refused topics lack: of these, or of all."""
+        """Permissions that refused topics lack: these topics, or all."""
         asked = self._topics if topics is None else topics
-        return tuple(sorted({lacks for one in asked for lacks in self._topics.get(one, ())}))
+        return tuple(sorted({lacks for topic in asked for lacks in self._topics.get(topic, ())}))
 
-    def begins(self, scope: str, told: Told) -> None:
-        """Say how much a line hears, now that it listens."""
-        heard, refused = len(told.heard()), told.refused
+    def log_hearing(self, scope: str, subscribed: SubscribedTopics) -> None:
+        """Log how many topics a line hears, now that it listens."""
+        permitted, refused = len(subscribed.heard_topics()), subscribed.refused
         if refused:
             to_do = mend(self.missing(refused))
             log.warning(
-                "%s: hears %d of %d topics; %d refused%s", scope, heard, heard + len(refused), len(refused), to_do
+                "%s: hears %d of %d topics; %d refused%s",
+                scope,
+                permitted,
+                permitted + len(refused),
+                len(refused),
+                to_do,
             )
         else:
-            log.info("%s: hears %s", scope, count(heard, "topic"))
+            log.info("%s: hears %s", scope, count(permitted, "topic"))
 
     async def load(self) -> None:
-        """See what the book has from earlier runs. Raises StoreError."""
+        """Load the refusals of earlier runs from the book. Raises StoreError."""
         self._kept.update(row["topic"] for row in await asyncio.to_thread(self._book.rejected_topics))
 
-    def answered(self, states: Sequence[TopicState]) -> None:
-        """The platform took topics, or refused them. Where it names part of a combined topic, that counts."""
+    def take_answer(self, states: Sequence[TopicState]) -> None:
+        """Note that the platform took topics, or refused them. A named part of a combined topic counts."""
         named = {name: state for state in states if not state.permitted for name in expand(state.id)}
         taken = {_topic(name) for state in states if state.permitted for name in expand(state.id) if name not in named}
         self._forget(taken)
@@ -85,7 +89,7 @@ class Refusals:
 
     @staticmethod
     def _say(refused: Mapping[str, TopicState]) -> None:
-        """One line for all that lack the same: where a role lacks a permission, thousands do."""
+        """Log a line for all topics that lack the same permission: there may be thousands."""
         alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for name, state in refused.items():
             log.debug("refused: %s", name)
@@ -113,7 +117,7 @@ class Refusals:
             self._write(self._book.accept_topics(sorted(gone)), gone)
 
     def _write(self, future: Future[Any], still: Collection[str] = ()) -> None:
-        """See to a write's end. still: what the book goes on to have if it fails."""
+        """Log a write that fails. still: the topics that the book has then, as before."""
 
         def look(done: Future[Any]) -> None:
             if (error := done.exception()) is not None:
@@ -124,6 +128,16 @@ class Refusals:
 
 
 def _topic(name: str) -> str:
-    """What is refused where a plain topic is: itself, or of one conversation's detail events the template."""
+    """Name under which a refused topic is kept: its own, or the template for detail events of a conversation."""
     member = detail_member(name)
     return name if member is None else f"{DETAIL_EVENTS}.{member}"
+
+
+def remedy(missing: Sequence[str]) -> str:
+    """Advice about a refusal; empty where the platform names no permission."""
+    return f"give the OAuth client's role {', '.join(missing)}" if missing else ""
+
+
+def mend(missing: Sequence[str]) -> str:
+    """Advice, with a colon, to put behind the refusal."""
+    return f": {remedy(missing)}" if missing else ""

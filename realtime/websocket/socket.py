@@ -1,7 +1,7 @@
-"""The one door to `websockets`: a connection to a notification channel that hands every frame on and does nothing else.
+"""Sockets, by `websockets`: a connection to a notification channel hands every frame on and does nothing else.
 
-Frames leave through a callback, straight from the protocol, with no task and no queue in between: nothing that happens
-behind the callback can stall the socket or its answers to the server. Knows no topic, no JSON and no back-off. The
+Frames go to a callback directly from the protocol, without a task or a queue in between: nothing that happens behind
+the callback can stall the socket or its answers to the server. Knows no topic, no JSON and no back-off. The
 address is a secret (whoever has it can listen), so no error and no log of this module names it.
 """
 
@@ -30,23 +30,23 @@ _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
 _SILENT.setLevel(logging.CRITICAL)
 
-# payload of a text frame and None; or what a frame that is no text held, and what was wrong with it
+# Payload of a text frame and None; or the payload of another frame, and what is wrong with it
 OnFrame = Callable[[bytes, str | None], None]
-# clean (a close frame came), and why, in words
+# True if a close frame came, and the reason, in words
 OnClosed = Callable[[bool, str], None]
 
 
 class SocketRefused(Exception):
-    """No connection. gone: the platform does not know the channel. wait: its Retry-After, seconds."""
+    """Error: no connection. channel_is_gone: the platform does not know the channel. retry_after: seconds."""
 
-    def __init__(self, why: str, *, gone: bool = False, wait: float | None = None) -> None:
+    def __init__(self, why: str, *, channel_is_gone: bool = False, retry_after: float | None = None) -> None:
         super().__init__(why)
-        self.gone = gone
-        self.wait = wait
+        self.channel_is_gone = channel_is_gone
+        self.retry_after = retry_after
 
 
 class Socket:
-    """One open connection."""
+    """An open connection."""
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
@@ -86,9 +86,11 @@ class Socket:
         except InvalidStatus as error:
             status = error.response.status_code
             wait = _seconds(error.response.headers.get("Retry-After"))
-            raise SocketRefused(f"the handshake was answered with {status}", gone=status in _GONE, wait=wait) from None
+            raise SocketRefused(
+                f"the handshake was answered with {status}", channel_is_gone=status in _GONE, retry_after=wait
+            ) from None
         except InvalidURI:
-            raise SocketRefused("the channel's address is no WebSocket address", gone=True) from None
+            raise SocketRefused("the channel's address is no WebSocket address", channel_is_gone=True) from None
         except (InvalidHandshake, ConnectionClosed, OSError, EOFError) as error:
             raise SocketRefused(f"no connection ({_words(error)})") from None
         assert isinstance(connection, _Connection)
@@ -130,13 +132,13 @@ class _Connection(ClientConnection):
     _parts: list[bytes] | None = None
     _binary = False
     _open = False
-    _told = False
+    _has_reported = False
 
     def opened(self) -> None:
-        """The handshake is done and the caller has the connection: from now on its end is told."""
+        """Note that the caller has the connection: from now on its end is reported."""
         self._open = True
         if self.connection_lost_waiter.done():
-            self._tell()
+            self._report_end()
 
     def process_event(self, event: Any) -> None:
         if self.response is not None and isinstance(event, Frame):
@@ -162,12 +164,12 @@ class _Connection(ClientConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         if self._open:
-            self._tell()
+            self._report_end()
 
-    def _tell(self) -> None:
-        if self._told:
+    def _report_end(self) -> None:
+        if self._has_reported:
             return
-        self._told = True
+        self._has_reported = True
         sent = self.protocol.close_sent
         if sent is not None and sent.code == CloseCode.MESSAGE_TOO_BIG:
             self.on_frame(b"", f"frame of more than {self.max_frame} bytes; the connection had to be closed")
@@ -189,7 +191,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _words(error: BaseException) -> str:
-    """What went wrong without where: the text of some errors holds the address."""
+    """Words for an error without the address, which the text of some errors holds."""
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError) and error.strerror:

@@ -1,8 +1,8 @@
-"""What a channel has been told to hear, what the platform refused of it, and how it is told.
+"""Subscriptions of a channel: the topics it has, the topics the platform refused, and the requests that change them.
 
-A topic that is refused costs no other: the platform is asked to ignore errors, and a request that it refuses as a whole
-is made again in halves, and what spoils a combined topic is left out of the others like it. Knows no socket and no life
-of a channel.
+A refused topic costs no other topic: the platform is asked to ignore errors, a request that it refuses as a whole is
+made again in halves, and a part that spoils a combined topic is left out of the others like it. This module knows no
+socket and no life of a channel.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
-class Told:
-    """A channel's list as the platform has it. topics: combined ones; refused: plain ones, but those of details.
+class SubscribedTopics:
+    """A channel's list as the platform has it. topics: combined topics; refused: plain topics, those of details aside.
 
-    details: conversations, and the combined topics of each. spoils: templates for which combined topics as a whole were
-    refused, and why; they are asked without.
+    details: conversations, and the combined topics of each. spoils: templates for which combined topics were refused as
+    a whole, and why; requests leave them out.
     """
 
     topics: dict[str, None] = field(default_factory=dict)
@@ -35,17 +35,19 @@ class Told:
     spoils: dict[str, str] = field(default_factory=dict)
     let_go: set[str] = field(default_factory=set)  # plain ones in small letters, until they are seen to be off the list
 
-    def copy(self) -> Told:
-        """The same list, for another socket on the same channel."""
-        return Told(dict(self.topics), set(self.refused), dict(self.details), dict(self.spoils), set(self.let_go))
+    def copy(self) -> SubscribedTopics:
+        """Copy of the list, for another socket on the same channel."""
+        return SubscribedTopics(
+            dict(self.topics), set(self.refused), dict(self.details), dict(self.spoils), set(self.let_go)
+        )
 
-    def heard(self) -> tuple[str, ...]:
-        """The plain topics that are really heard, those of details aside."""
+    def heard_topics(self) -> tuple[str, ...]:
+        """Plain topics that are heard, those of details aside."""
         names = (name for topic in self.topics for name in expand(topic))
         return tuple(name for name in names if name not in self.refused)
 
-    def answered(self, topics: Sequence[str], states: Iterable[TopicState]) -> None:
-        """The platform was told `topics`, and answered so."""
+    def take_answer(self, topics: Sequence[str], states: Iterable[TopicState]) -> None:
+        """Note the platform's answer to `topics`."""
         self.topics.update(dict.fromkeys(topics))
         names = {name for topic in topics for name in expand(topic)}
         self.refused -= names
@@ -53,7 +55,7 @@ class Told:
         self.let_go.difference_update(map(str.lower, names))
 
     def forget(self, topics: Iterable[str]) -> tuple[str, ...]:
-        """These were taken off; answers the plain topics."""
+        """Take topics off the list; answers the plain topics."""
         names: list[str] = []
         for topic in topics:
             self.topics.pop(topic, None)
@@ -62,16 +64,16 @@ class Told:
         self.let_go.update(map(str.lower, names))
         return tuple(names)
 
-    def differs(self, wanted: Sequence[str], *, ask_again: bool) -> tuple[list[str], list[str]]:
-        """(what to add, what to remove). ask_again: those that were refused too."""
-        standing = dict.fromkeys(wanted)
-        added = [topic for topic in standing if topic not in self.topics]
+    def differences(self, wanted: Sequence[str], *, ask_again: bool) -> tuple[list[str], list[str]]:
+        """Topics to add, and topics to remove. ask_again: add those that were refused, too."""
+        wanted_topics = dict.fromkeys(wanted)
+        added = [topic for topic in wanted_topics if topic not in self.topics]
         if ask_again:
-            added += [topic for topic in standing if topic in self.topics and self._refuses(topic)]
-        return added, [topic for topic in self.topics if topic not in standing]
+            added += [topic for topic in wanted_topics if topic in self.topics and self._refuses(topic)]
+        return added, [topic for topic in self.topics if topic not in wanted_topics]
 
     def lost(self, listed: Iterable[str]) -> list[str]:
-        """Which of the topics are not in the platform's list, though it took them. Combined or plain, it is one."""
+        """Topics that are not in the platform's list, though it took them. Combined or plain makes no difference."""
         there = {name.lower() for topic in listed for name in expand(topic)}
         return [
             topic
@@ -80,7 +82,7 @@ class Told:
         ]
 
     def surplus(self, listed: Iterable[str]) -> list[str]:
-        """Which of the platform's list were let go: what is said on a socket may be lost."""
+        """Topics of the platform's list that were let go: a request on a socket may be lost."""
         found: list[str] = []
         there: set[str] = set()
         for topic in listed:
@@ -104,7 +106,7 @@ class Unasked(TopicState):
     """A topic for which there was no room or no patience: not heard, and of a permission nothing is known."""
 
 
-# How many requests may be spent on finding the topics for which a request is refused as a whole.
+# Requests that may be spent to find the topics for which a request is refused as a whole.
 MOST_REQUESTS: Final = 64
 _NO_ROOM: Final = "too.many.subscriptions"
 
@@ -118,7 +120,7 @@ async def ask(
     spoils: dict[str, str] | None = None,
     on_answer: Callable[[], None] = lambda: None,
 ) -> list[TopicState]:
-    """Tell the platform: replace the channel's list, or add to it. Raises NotFound: the channel is gone; ApiError.
+    """Subscribe: replace the channel's list, or add to it. Raises NotFound: the channel is gone; ApiError.
 
     spoils: what is known to spoil combined topics; what is found is added. on_answer: called when a request has been
     answered, of which there may be many.
@@ -126,14 +128,14 @@ async def ask(
     asking = _Asking(api, channel, {} if spoils is None else spoils, on_answer)
     states = await asking.ask(topics, replace=replace)
     while replace and asking.learned:
-        # What was asked part by part takes the room of several topics. It need not, now that the wrong part is known.
+        # A combined topic that was asked part by part takes the room of several topics. The wrong part is known now.
         asking.learned = False
         states = await asking.ask(topics, replace=True)
     return states
 
 
 class _Asking:
-    """One list on its way. What a request as a whole is refused for is looked for by halves, with bounded patience."""
+    """A list on its way. If a request is refused as a whole, halves of it show which topic is wrong, within a limit."""
 
     def __init__(
         self, api: Api, channel: NotificationChannel, spoils: dict[str, str], on_answer: Callable[[], None]
@@ -158,7 +160,7 @@ class _Asking:
         except (RequestRefused, PermissionRefused) as error:
             self._on_answer()
             if len(topics) == 1:
-                # Where one finds no room, those behind it find none either.
+                # If this topic finds no room, the topics after it find none either.
                 self._no_room = error.message if _NO_ROOM in (error.code or "") else None
                 return left_out + await self._ask_parts(topics[0], error.message, replace=replace)
         else:
@@ -171,13 +173,13 @@ class _Asking:
         return left_out + first + await self.ask(topics[middle:], replace=False)
 
     async def _ask_parts(self, topic: str, why: str, *, replace: bool) -> list[TopicState]:
-        """A topic was refused as a whole request: a combined one perhaps for a part of it only."""
+        """Ask for the parts of a topic that was refused: perhaps only a part of it is wrong."""
         parts = expand(topic)
         if len(parts) < 2 or self._no_room is not None:
             self._wrong[topic] = why
             return [_refused(topic, why, Unasked if self._no_room is not None else TopicState)]
         states = await self.ask(parts, replace=replace)
-        spoiling = {template_of(one): self._wrong[one] for one in parts if one in self._wrong}
+        spoiling = {template_of(part): self._wrong[part] for part in parts if part in self._wrong}
         if spoiling and self._no_room is None and any(state.permitted for state in states):
             # The queue or user is there, so the same part spoils the combined topics of all the others.
             self._spoils.update(spoiling)
@@ -185,17 +187,17 @@ class _Asking:
         return states
 
     def _without_spoiling(self, topics: Sequence[str]) -> tuple[list[str], list[TopicState]]:
-        """(topics, combined ones without what spoils them; what was left out)."""
+        """Topics without the parts that spoil them, and the parts that were left out."""
         if not self._spoils:
             return list(topics), []
         kept: list[str] = []
         out: list[TopicState] = []
         for topic in topics:
             parts = expand(topic)
-            spoiling = [one for one in parts if template_of(one) in self._spoils] if len(parts) > 1 else []
-            out += [_refused(one, self._spoils[template_of(one)]) for one in spoiling]
+            spoiling = [part for part in parts if template_of(part) in self._spoils] if len(parts) > 1 else []
+            out += [_refused(part, self._spoils[template_of(part)]) for part in spoiling]
             prefix = topic.partition("?")[0]
-            rest = [one.removeprefix(f"{prefix}.") for one in parts if one not in spoiling]
+            rest = [part.removeprefix(f"{prefix}.") for part in parts if part not in spoiling]
             kept += combine(prefix, rest) if spoiling else [topic]
         return kept, out
 
@@ -205,5 +207,5 @@ def _refused(topic: str, why: str, kind: type[TopicState] = TopicState) -> Topic
 
 
 def message(verb: str, topics: Sequence[str], correlation_id: str) -> str:
-    """`subscribe` or `unsubscribe`, as it is said on a socket."""
+    """Message `subscribe` or `unsubscribe` for a socket."""
     return _encode({"message": verb, "topics": topics, "correlationId": correlation_id}).decode()

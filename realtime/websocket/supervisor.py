@@ -1,4 +1,4 @@
-"""The supervisor: which topics there are, which line hears which, and that time passes for all of them.
+"""Supervisor of the lines: finds the topics, places them on lines, and lets time pass for each line.
 
 It looks for queues (and users) at the start and every few minutes, spreads their topics over lines, lets the lines
 listen, and has what they hear stored. It does not know how a channel lives or how the book is written.
@@ -18,20 +18,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from realtime.daemon.clocks import Awake
-from realtime.daemon.health import Figures, Line
+from realtime.clocks import Awake
+from realtime.figures import DaemonFigures, LineFigures
 from realtime.storing.inbox import Inbox
-from realtime.storing.store_frames import Intake
+from realtime.storing.store_frames import FrameStore
 from realtime.websocket import topic_placement
 from realtime.websocket.channel_session import Opener
 from realtime.websocket.channel_states import Moment, Phase, Timings
-from realtime.websocket.client_channels import Census
-from realtime.websocket.followed_conversations import TOPICS_A_CONVERSATION, Following, Heard
+from realtime.websocket.client_channels import ClientChannels
+from realtime.websocket.followed_conversations import TOPICS_A_CONVERSATION, ConversationSeen, Following
 from realtime.websocket.list_changes import APART, Looks
 from realtime.websocket.listener import Listener
-from realtime.websocket.refused_topics import Refusals
+from realtime.websocket.refused_topics import RefusedTopics
 from realtime.websocket.socket import Socket
-from realtime.websocket.subscriptions import Told
+from realtime.websocket.subscriptions import SubscribedTopics
 from realtime.websocket.tasks import attempt
 from rollbook.genesys.api.client import Api, Entity, NotificationChannel, TopicState
 from rollbook.genesys.errors import ConnectionLost, Unavailable
@@ -49,27 +49,27 @@ log = logging.getLogger(__name__)
 REDISCOVER: Final = 300.0
 # Seconds until the queues are asked for again at the start, where there was no list.
 _NO_LIST_AGAIN: Final = 5.0
-# What a look for queues, and a count of channels, may take: 20,000 queues take two minutes of the rate limit.
+# Seconds for a look for queues, and for a count of channels: 20,000 queues take two minutes of the rate limit.
 LOOK_WITHIN: Final = 600.0
 COUNT_WITHIN: Final = 300.0
 ALIVE: Final = 2.0
-# How often it is looked whether this process goes on: by so much, twice, may coverage say too much where it did not.
+# Seconds between two checks that this process goes on. If it stood still, coverage may claim twice that time too much.
 AWAKE: Final = 0.1
-# Every how many looks at the queues the refused topics are asked for again: about once an hour.
+# Looks at the queues from one request for the refused topics to the next: about an hour.
 _ASK_AGAIN: Final = 12
-# How long stopping may take: closing the sockets, then storing what was heard.
+# Seconds that stopping may take: to close the sockets, then to store what was heard.
 CLOSING: Final = 3.0
 STORING: Final = 4.0
 # The line that has no base topics, for the detail events of live conversations.
 _DETAILS: Final = 1_000
 
 
-class Subscriber:
+class Supervisor:
     """Live capture over WebSocket. `run` once.
 
     now: the organisation's clock (the simulator's may run faster). rediscover: seconds between looks at the queues.
     look_within: seconds after which a look is given up. alive: seconds between signs of life in the ledger. awake:
-    seconds between two looks whether this process goes on.
+    seconds between two checks that this process goes on.
     """
 
     def __init__(
@@ -93,10 +93,12 @@ class Subscriber:
         self._awake = Awake(2 * awake)
         self._settings = settings
         self._timings = timings or Timings()
-        self._census = Census(api, book, now=now, life=self._timings.life)
+        self._client_channels = ClientChannels(api, book, now=now, life=self._timings.life)
         self._rediscover, self._look_within = rediscover, look_within
         self.inbox = inbox or Inbox()
-        self.intake = Intake(book, self.inbox, now=now, on_heard=self._heard if settings.follow_details else None)
+        self.frame_store = FrameStore(
+            book, self.inbox, now=now, on_notifications=self._follow_heard if settings.follow_details else None
+        )
         self._listeners: dict[int, Listener] = {}
         self._leaving: list[Listener] = []
         self._serials = itertools.count(1)
@@ -107,9 +109,9 @@ class Subscriber:
         self._random = draw or random.Random()  # noqa: S311 (back-off, no secret)
         self._ticks = asyncio.get_running_loop().time
         self.listening = asyncio.Event()  # set while every line hears
-        self._heard_at = self._ticks()  # when a line was seen to hear last
+        self._listening_at = self._ticks()  # when a line was seen to hear last
         self.unplaced: tuple[str, ...] = ()
-        self.refusals = Refusals(book, now=now)
+        self.refused_topics = RefusedTopics(book, now=now)
         self.discovery_failing: str | None = None
         self.counting_failing: str | None = None
         self._looked_at = self._ticks()  # when the last good look at the queues was
@@ -119,11 +121,11 @@ class Subscriber:
         self._topics: Sequence[str] = ()
 
     def use(self, settings: Settings) -> None:
-        """Follow other settings: which topics, users or not. What concerns details holds from the next start."""
+        """Follow other settings: topics, users or not. Settings of details hold from the next start."""
         self._settings = replace(settings, follow_details=self._settings.follow_details)
         self._look_now.set()
 
-    # The desk that listeners come to
+    # Calls of the listeners
 
     def moment(self) -> Moment:
         """Now, on both clocks."""
@@ -134,76 +136,78 @@ class Subscriber:
         return self._now()
 
     def look_awake(self) -> None:
-        """See whether this process stood still: what is read then may have lain there."""
+        """Check that this process did not stand still: frames that are read after a standstill may have lain there."""
         since = self._awake.look(self._ticks(), time.time(), self._now())
         if since is not None:
             log.debug("nothing was read since %s", to_text(since))
-            doubted = [listener.unread(since) for listener in self._all()]
+            doubted = [listener.doubt_since(since) for listener in self._all()]
             if any(doubted):
                 self.wake()
 
     def wake(self) -> None:
-        """Something is due earlier than it was."""
+        """Wake the loop: something is due earlier than before."""
         self._wake.set()
 
-    def made(self, channel: NotificationChannel) -> None:
-        """A channel was created."""
-        if self._census.made(channel):
+    def channel_created(self, channel: NotificationChannel) -> None:
+        """Note that a channel was created."""
+        if self._client_channels.made(channel):
             self._crowded.set()
 
-    def answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None:
-        """The platform took topics of a channel, which prolongs its life, or refused them."""
-        self._census.told(channel)
-        self.refusals.answered(states)
+    def topics_answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None:
+        """Note that the platform took topics of a channel, which prolongs its life, or refused them."""
+        self._client_channels.prolong(channel)
+        self.refused_topics.take_answer(states)
 
-    def begins(self, scope: str, told: Told) -> None:
-        """A line listens, to what it was told."""
-        self.refusals.begins(scope, told)
+    def line_listens(self, scope: str, subscribed: SubscribedTopics) -> None:
+        """Log that a line listens."""
+        self.refused_topics.log_hearing(scope, subscribed)
 
     def refused_members(self) -> Collection[str]:
         """Detail events that the platform refuses, by the last word of their topics."""
-        return self.refusals.members
+        return self.refused_topics.members
 
     @property
     def free(self) -> int:
-        """How many channels could be created without taking one from somebody."""
-        return self._census.places.free(sum(listener.places for listener in self._all()))
+        """Count of channels that could be created without taking another program's."""
+        return self._client_channels.places.free(sum(listener.places for listener in self._all()))
 
     @property
-    def looked(self) -> bool:
-        """Whether it is known which topics there are: with thousands of queues the first look takes minutes."""
+    def has_looked(self) -> bool:
+        """The topics are known: with thousands of queues the first look takes minutes."""
         return self._looks > 0
 
     @property
     def others(self) -> int:
-        """How many of the client's channels are not ours."""
-        return self._census.places.others
+        """Count of the client's channels that are not ours."""
+        return self._client_channels.places.others
 
-    def figures(self) -> Figures:
-        """How live capture does."""
-        stored, waiting = self.intake.stored, self.inbox
-        ticks, late = self._ticks(), (self._now() - self.intake.stored_until()).total_seconds()
-        return Figures(
+    def figures(self) -> DaemonFigures:
+        """Figures of live capture."""
+        stored, waiting = self.frame_store.stored, self.inbox
+        ticks, late = self._ticks(), (self._now() - self.frame_store.stored_until()).total_seconds()
+        return DaemonFigures(
             lines=tuple(
-                Line(
-                    number=one.number,
-                    phase=one.phase,
-                    topics=len(one.topics),
-                    details=len(one.details),
-                    connects=one.connects,
-                    losses=one.losses,
-                    heard=one.heard_topics,
-                    unheard_for=one.silence.seconds(ticks),
-                    down_for=one.silence.now(ticks),
-                    lost=one.silence.reason,
+                LineFigures(
+                    number=listener.number,
+                    phase=listener.phase,
+                    topics=len(listener.topics),
+                    details=len(listener.details),
+                    connects=listener.connects,
+                    losses=listener.losses,
+                    heard_topics=listener.heard_topics,
+                    unheard_for=listener.silence.seconds(ticks),
+                    down_for=listener.silence.now(ticks),
+                    loss_reason=listener.silence.reason,
                 )
-                for one in self._listeners.values()
+                for listener in self._listeners.values()
             ),
-            silent_for=0.0 if any(one.line.listening for one in self._listeners.values()) else ticks - self._heard_at,
-            queue=waiting.frames,
-            queue_bytes=waiting.size,
+            silent_for=0.0
+            if any(listener.line.is_listening for listener in self._listeners.values())
+            else ticks - self._listening_at,
+            waiting_frames=waiting.frames,
+            waiting_bytes=waiting.size,
             waiting_for=max(late, 0.0),
-            heard=waiting.heard,
+            received=waiting.received,
             dropped=waiting.dropped,
             new=stored.events_new,
             repeated=stored.events_repeated,
@@ -213,9 +217,9 @@ class Subscriber:
             discovery_failing=self.discovery_failing,
             counting_failing=self.counting_failing,
             looked_ago=ticks - self._looked_at,
-            refused=len(self.refusals),
-            missing=self.refusals.missing(),
-            unplaced=len(self.unplaced),
+            refused_topics=len(self.refused_topics),
+            missing_permissions=self.refused_topics.missing(),
+            unplaced_topics=len(self.unplaced),
             channels_free=self.free,
             channels_of_others=self.others,
             last_event_at=stored.last_at,
@@ -229,10 +233,10 @@ class Subscriber:
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until `stop` is set; then close, store what was heard, and return.
 
-        Raises RollbookError if the topics may not be listed at the start, or the book is lost for good. What passes
-        by itself is waited for.
+        Raises RollbookError if the topics may not be listed at the start, or the book is lost for good. An error
+        that passes by itself is waited for.
         """
-        await self.refusals.load()
+        await self.refused_topics.load()
         stopping = asyncio.create_task(stop.wait())
         first = asyncio.create_task(self._first_look())
         await asyncio.wait({first, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -241,18 +245,18 @@ class Subscriber:
             return
         await first
         self.discovery_failing = None
-        intake = asyncio.create_task(self.intake.run())
+        frame_store = asyncio.create_task(self.frame_store.run())
         keeping = [
-            asyncio.create_task(one)
-            for one in (self._keep_discovering(), self._keep_counting(), self._keep_looking_awake())
+            asyncio.create_task(work)
+            for work in (self._keep_discovering(), self._keep_counting(), self._keep_looking_awake())
         ]
         try:
-            while not stopping.done() and not intake.done():
-                await self._step(stopping, intake)
+            while not stopping.done() and not frame_store.done():
+                await self._step(stopping, frame_store)
         finally:
-            for one in (*keeping, stopping):
-                one.cancel()
-            await self._close(intake)
+            for task in (*keeping, stopping):
+                task.cancel()
+            await self._close(frame_store)
             await asyncio.gather(*keeping, return_exceptions=True)
 
     async def _step(self, *until: asyncio.Task[Any]) -> None:
@@ -260,18 +264,18 @@ class Subscriber:
         self.look_awake()
         for listener in list(self._listeners.values()):
             listener.tick()
-        self._leaving = [one for one in self._leaving if one.channels()]
-        hearing = [one.line.listening for one in self._listeners.values()]
+        self._leaving = [listener for listener in self._leaving if listener.channels()]
+        hearing = [listener.line.is_listening for listener in self._listeners.values()]
         if any(hearing):
-            self._heard_at = self._ticks()
+            self._listening_at = self._ticks()
         (self.listening.set if hearing and all(hearing) else self.listening.clear)()
         self._follow([])
         now = self._ticks()
         if now >= self._alive_due:
-            sure = min((one.line.sure_until for one in self._all()), default=math.inf)
-            self.intake.alive(None if sure == math.inf else datetime.fromtimestamp(sure, UTC))
+            sure = min((listener.line.sure_until for listener in self._all()), default=math.inf)
+            self.frame_store.alive(None if sure == math.inf else datetime.fromtimestamp(sure, UTC))
             self._alive_due = now + self._alive
-        due = min((one.line.due() for one in self._listeners.values()), default=now + 1)
+        due = min((listener.line.due() for listener in self._listeners.values()), default=now + 1)
         woken = asyncio.ensure_future(self._wake.wait())
         delay = min(max(min(due, self._alive_due) - now, 0.0), ALIVE)
         await asyncio.wait({woken, *until}, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
@@ -280,7 +284,7 @@ class Subscriber:
 
     _alive_due = 0.0
 
-    async def _close(self, intake: asyncio.Task[None]) -> None:
+    async def _close(self, frame_store: asyncio.Task[None]) -> None:
         self.look_awake()
         for listener in self._listeners.values():
             listener.stop()
@@ -290,16 +294,16 @@ class Subscriber:
         self.inbox.close()
         try:
             async with asyncio.timeout(STORING):
-                await intake
+                await frame_store
         except TimeoutError:
-            self._tell_lost(self.inbox.frames + self.intake.in_flight)
+            self._log_lost(self.inbox.frames + self.frame_store.in_flight)
 
     @staticmethod
-    def _tell_lost(notifications: int) -> None:
+    def _log_lost(notifications: int) -> None:
         if notifications:
             log.error(
                 "%s could not be stored in time and will not come again: coverage does not claim them, and the next"
-                " reconciliation finds what they told of",
+                " reconciliation finds their conversations",
                 count(notifications, "notification"),
             )
         else:
@@ -309,7 +313,7 @@ class Subscriber:
 
     async def _keep_discovering(self) -> None:
         while True:
-            # Not `wait_for`: of a cancellation that comes with the event it keeps the event (Python 3.11).
+            # Not `wait_for`: if a cancellation comes together with the event, it loses the cancellation (Python 3.11).
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._until_next_look()):
                     await self._look_now.wait()
@@ -319,7 +323,7 @@ class Subscriber:
             )
 
     def _until_next_look(self) -> float:
-        """The second look at what has vanished comes soon: topics are not let go before, nor is anything else new."""
+        """Seconds until the next look. A second look at a doubted list comes soon: only then are topics let go."""
         return self._lists.apart if self._lists.doubted else self._rediscover
 
     async def _first_look(self) -> None:
@@ -331,7 +335,7 @@ class Subscriber:
             except TimeoutError:
                 self._note_no_list(f"no answer within {self._look_within:.0f} s")
             except (Unavailable, ConnectionLost) as error:
-                # It has answered before, or there would be no organisation: this passes, and is no reason to end.
+                # The platform has answered before, or the organisation would not be known: the error passes by itself.
                 self._note_no_list(str(error))
                 await asyncio.sleep(_NO_LIST_AGAIN)
 
@@ -341,7 +345,7 @@ class Subscriber:
             log.warning("cannot look for queues now, will again: %s", why)
 
     async def _keep_counting(self) -> None:
-        """Where places are taken from each other, see at once who has them, or it would go on until the next look."""
+        """Count channels at once where programs take places from each other: it would go on until the next look."""
         while True:
             await self._crowded.wait()
             self._crowded.clear()
@@ -360,13 +364,13 @@ class Subscriber:
             self._spread(self._topics)
 
     async def _discover(self) -> None:
-        """Look which topics there are, and let the lines follow."""
+        """Find the topics, and let the lines follow."""
         await self._count_channels()
         templates = self._settings.topics
         if self._settings.users:
             templates = (*templates, "v2.users.{id}.conversations")
-        by_queue = any(".queues." in one and "{id}" in one for one in templates)
-        by_user = any(".users." in one and "{id}" in one for one in templates)
+        by_queue = any(".queues." in template and "{id}" in template for template in templates)
+        by_user = any(".users." in template and "{id}" in template for template in templates)
         queues = await self._listed("queues", self._api.queues, wanted=by_queue)
         users = await self._listed("users", self._api.users, wanted=by_user)
         self._looked_at = self._ticks()
@@ -377,7 +381,7 @@ class Subscriber:
         if set(topics) != set(self._topics):
             log.info("%s to hear, before %d", count(plain(topics), "topic"), plain(self._topics))
         self._topics = topics
-        self.refusals.keep_only([*topics, *DETAIL_TEMPLATES] if self._settings.follow_details else topics)
+        self.refused_topics.keep_only([*topics, *DETAIL_TEMPLATES] if self._settings.follow_details else topics)
         self._spread(topics)
 
     async def _listed(self, kind: str, look: Callable[[], Awaitable[list[Entity]]], *, wanted: bool) -> Sequence[str]:
@@ -385,30 +389,30 @@ class Subscriber:
         if not wanted:
             self._lists.forget(kind)
             return ()
-        found, doubt = self._lists.believe(kind, [one.id for one in await look()], self._ticks())
+        found, doubt = self._lists.believe(kind, [entity.id for entity in await look()], self._ticks())
         if doubt is not None:
             log.warning("%s", doubt)
         return found
 
     def _say_unheard(self, templates: Sequence[str]) -> None:
-        for one in templates:
-            if "{id}" in one and ".queues." not in one and ".users." not in one and self._looks == 0:
-                log.error("%s needs a concrete id over WebSocket; only queues and users are filled in", one)
+        for template in templates:
+            if "{id}" in template and ".queues." not in template and ".users." not in template and self._looks == 0:
+                log.error("%s needs a concrete id over WebSocket; only queues and users are filled in", template)
 
     async def _count_channels(self) -> None:
-        await self._census.count(self._creating)
+        await self._client_channels.count(self._creating)
 
     def _creating(self) -> int:
-        channels = [channel for one in self._all() for channel in (one.line.current, one.line.successor)]
-        return sum(one is not None and one.phase is Phase.CREATING for one in channels)
+        channels = [channel for listener in self._all() for channel in (listener.line.current, listener.line.successor)]
+        return sum(channel is not None and channel.phase is Phase.CREATING for channel in channels)
 
     def _lines_allowed(self) -> int:
-        return self._census.places.lines(len(self._listeners))
+        return self._client_channels.places.lines(len(self._listeners))
 
     def _spread(self, topics: Sequence[str]) -> None:
         channels = self._lines_allowed()
-        standing = {number: one.topics for number, one in self._listeners.items() if number != _DETAILS}
-        plan = topic_placement.spread(topics, standing, channels=channels)
+        placed = {number: listener.topics for number, listener in self._listeners.items() if number != _DETAILS}
+        plan = topic_placement.spread(topics, placed, channels=channels)
         if plan.unplaced and len(plan.unplaced) != len(self.unplaced):
             log.error("%d topics find no room on %d channels", len(plan.unplaced), channels)
         self.unplaced = plan.unplaced
@@ -417,16 +421,16 @@ class Subscriber:
             lines[_DETAILS] = ()
         self._looks += 1
         if ask_again := self._looks % _ASK_AGAIN == 0:
-            self.refusals.ask_again()
+            self.refused_topics.ask_again()
         for number in self._listeners.keys() - lines.keys():
             listener = self._listeners.pop(number)
             self._following.forget(number)
             listener.stop(reason=EndReason.TOPICS_LET_GO)
             self._leaving.append(listener)
         for number, listed in lines.items():
-            if (standing_one := self._listeners.get(number)) is not None:
-                self._make_room(standing_one, len(listed))
-                standing_one.set_topics(listed, ask_again=ask_again)
+            if (present := self._listeners.get(number)) is not None:
+                self._make_room(present, len(listed))
+                present.set_topics(listed, ask_again=ask_again)
             else:
                 self._begin(number, listed)
         self.wake()
@@ -453,35 +457,35 @@ class Subscriber:
         if gone:
             listener.follow((), gone)
 
-    def _heard(self, heard: Sequence[Notification]) -> None:
+    def _follow_heard(self, notifications: Sequence[Notification]) -> None:
         self._follow(
             [
-                Heard(one.conversation_id, facts.ended_at is not None, facts.last_at)
-                for one in heard
-                if one.conversation_id
-                and one.facts
-                and one.topic.startswith(("v2.routing.queues.", "v2.users."))
-                and (facts := believed(one.facts, one.received_at))
+                ConversationSeen(notification.conversation_id, facts.ended_at is not None, facts.last_at)
+                for notification in notifications
+                if notification.conversation_id
+                and notification.facts
+                and notification.topic.startswith(("v2.routing.queues.", "v2.users."))
+                and (facts := believed(notification.facts, notification.received_at))
             ]
         )
 
-    def _follow(self, heard: list[Heard]) -> None:
+    def _follow(self, seen: list[ConversationSeen]) -> None:
         if not self._settings.follow_details:
             return
         room = {
-            number: topic_placement.TOPICS_A_CHANNEL - len(one.topics)
-            for number, one in self._listeners.items()
-            if one.line.listening
+            number: topic_placement.TOPICS_A_CHANNEL - len(listener.topics)
+            for number, listener in self._listeners.items()
+            if listener.line.is_listening
         }
-        chosen = self._following.choose(heard, room, self._ticks())
+        chosen = self._following.choose(seen, room, self._ticks())
         touched = {line for _, line in (*chosen.subscribe, *chosen.unsubscribe)}
         for line in touched & self._listeners.keys():
             self._listeners[line].follow(
-                [one for one, where in chosen.subscribe if where == line],
-                [one for one, where in chosen.unsubscribe if where == line],
+                [conversation_id for conversation_id, where in chosen.subscribe if where == line],
+                [conversation_id for conversation_id, where in chosen.unsubscribe if where == line],
             )
 
     @property
     def followed(self) -> int:
-        """How many conversations are followed in detail."""
+        """Count of conversations that are followed in detail."""
         return len(self._following.on_line)

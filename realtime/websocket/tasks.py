@@ -1,6 +1,6 @@
-"""Work that goes on beside what began it: kept until it ends, waited for at the end, and heard of if it fails.
+"""Tasks in the background: kept until they end, waited for at the end, and logged if they fail.
 
-And work that is made again and again: each time with an end of its own, and what went wrong said once.
+Also work that is repeated: each time within a limit of time, and each error logged once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 async def attempt(what: str, work: Callable[[], Awaitable[None]], *, within: float, before: str | None) -> str | None:
-    """Do it, or answer why not: it is done again at the next occasion, whatever went wrong.
+    """Do the work, or answer why it failed: the caller repeats it later, whatever went wrong.
 
-    within: seconds after which it is given up. before: why it could not be done the last time; that is said once.
+    within: seconds after which it is given up. before: why it failed the last time; the same reason is logged once.
     """
     unforeseen = None
     try:
@@ -41,7 +41,7 @@ async def attempt(what: str, work: Callable[[], Awaitable[None]], *, within: flo
 
 
 async def apart(work: Callable[[], T]) -> T:
-    """What `work` answers, from a thread that ends with the process. (The loop waits for its own ones at the end.)"""
+    """Run `work` in a thread that ends with the process. (The loop waits for its own threads at the end.)"""
     answer: Future[T] = Future()
     answer.set_running_or_notify_cancel()  # nobody can call it back
 
@@ -56,21 +56,21 @@ async def apart(work: Callable[[], T]) -> T:
 
 
 class Background:
-    """The work of one owner, whose name is in the log."""
+    """Tasks of an owner, whose name is in the log."""
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Begin some."""
+        """Begin a task."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
     async def drained(self) -> None:
-        """Wait until all of it has ended, and what it began itself."""
+        """Wait until all tasks have ended, and those that they began."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -1,8 +1,8 @@
-"""Which topics go on which line: the platform's limits, few requests, and no topic moved without need.
+"""Placement of topics on lines: within the platform's limits, with few requests, and no topic moved without need.
 
-A line is a number here. Lines that stand keep what they have; what vanished leaves them, what appeared goes where there
-is room, to the emptiest line first, so that a change touches few channels (each one touched costs a request). Nothing
-here knows what a topic means or how a line is kept alive.
+A line is a number here. Lines keep the topics that they have; a topic that vanished leaves its line, and a new topic
+goes where there is room, to the emptiest line first, so that a change touches few channels (each costs a request). This
+module does not know what a topic means or how a line is kept alive.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Final
 TOPICS_A_CHANNEL: Final = 1_000
 CHANNELS_A_CLIENT: Final = 20
 
-Lines = Mapping[int, tuple[str, ...]]
+TopicsByLine = Mapping[int, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """topics by line, in order; `unplaced` found no room within the channels allowed."""
+    """Topics by line, in order; `unplaced` found no room within the channels allowed."""
 
-    lines: Lines
+    lines: TopicsByLine
     unplaced: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to tell one line's channel."""
+    """Change of a line: topics to add and topics to remove."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -36,27 +36,27 @@ class Change:
 
 def spread(
     topics: Sequence[str],
-    standing: Lines,
+    placed: TopicsByLine,
     *,
     channels: int = CHANNELS_A_CLIENT,
     per_channel: int = TOPICS_A_CHANNEL,
 ) -> Spread:
-    """Put `topics` on lines. standing: what is where now. channels: how many lines there may be at all.
+    """Put `topics` on lines. placed: the topics that lines have now. channels: count of lines that there may be.
 
-    Where more lines stand, the shortest end, and their topics go where there is room.
+    If there are more lines than that, the shortest end, and their topics go where there is room.
     """
     wanted = dict.fromkeys(topics)
     lines: dict[int, list[str]] = {}
-    for number, listed in standing.items():
+    for number, listed in placed.items():
         kept = [topic for topic in listed if topic in wanted]
         for topic in kept:
             del wanted[topic]
         if kept:
             lines[number] = kept
     left = list(wanted)
-    for number in sorted(lines, key=lambda one: len(lines[one]))[: max(len(lines) - max(channels, 0), 0)]:
+    for number in sorted(lines, key=lambda number: len(lines[number]))[: max(len(lines) - max(channels, 0), 0)]:
         left = [*lines.pop(number), *left]
-    for number in sorted(lines, key=lambda one: len(lines[one])):
+    for number in sorted(lines, key=lambda number: len(lines[number])):
         left = _fill(lines[number], left, per_channel)
     free = (number for number in range(max(channels, 0) + len(lines)) if number not in lines)
     while left and len(lines) < channels:
@@ -72,8 +72,8 @@ def _fill(line: list[str], topics: list[str], per_channel: int) -> list[str]:
     return topics[room:]
 
 
-def changes(before: Lines, after: Lines) -> dict[int, Change]:
-    """What differs, for each line that differs; a line that is new or gone is all added or all removed."""
+def changes(before: TopicsByLine, after: TopicsByLine) -> dict[int, Change]:
+    """Changes by line; all topics of a new line are added, and all of a line that is gone are removed."""
     found = {}
     for number in sorted(before.keys() | after.keys()):
         old, new = before.get(number, ()), after.get(number, ())
@@ -89,12 +89,12 @@ def _without(these: Iterable[str], those: Iterable[str]) -> tuple[str, ...]:
 
 
 def others(in_use: int, ours: int) -> int:
-    """How many of the client's channels are not ours: of another program, or left by an earlier run of this one."""
+    """Count of the client's channels that are not ours: another program's, or left by an earlier run."""
     return max(in_use - ours, 0)
 
 
 def free(in_use: int, ours: int, ours_in_use: int, *, limit: int = CHANNELS_A_CLIENT) -> int:
-    """How many channels can be created without taking one from somebody.
+    """Count of channels that can be created without taking another program's.
 
     in_use: what the platform counted; ours: how many of those this process made; ours_in_use: how many it still uses.
     Those of ours that are not in use any more count as free: without a connection, the platform evicts them first.

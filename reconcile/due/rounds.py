@@ -225,7 +225,7 @@ async def _read_all(state: _RoundState) -> None:
     async def worker() -> None:
         nonlocal working
         while state.groups and not state.over:
-            await _one(state.groups.popleft(), state)
+            await _read_group(state.groups.popleft(), state)
             if state.too_slow and working > 1:
                 break  # what waits in vain beside it shows whether this is the platform's slowness: begin no other yet
         working -= 1
@@ -241,7 +241,7 @@ async def _read_all(state: _RoundState) -> None:
         raise state.failed
 
 
-async def _one(group: list[Due], state: _RoundState) -> None:
+async def _read_group(group: list[Due], state: _RoundState) -> None:
     """Read one group. Its own trouble is noted; trouble that the others would have too ends the round.
 
     What could not be read together is read window by window, so that only the one whose trouble it is fails.

@@ -38,6 +38,9 @@ _NARROWEST: Final = timedelta(seconds=2)
 _MOST_PIECES: Final = 8
 # Rows a page, where the platform cannot answer with whole pages.
 _SMALLER: Final = {PAGE_SIZE: 25, 25: 5, 5: 1}
+# Smaller pages may not make more of them than this. A window of seconds is answered with all that goes on meanwhile:
+# a single record that no answer may hold would make a request of each row, and thousands in a round.
+MOST_SMALL_PAGES: Final = 200
 # Seconds until what was empty is asked for again, and the smallest piece that could not be had.
 SECOND_LOOK: Final = 2.0
 # So many questions in a row without an answer: it is not how much is asked for. (A week in halves down to two seconds
@@ -226,10 +229,7 @@ class Reader:
         else:
             self._now.moved.append(f"{scan.part.text}: {reason}")
             self._not_had.append(f"{scan.part.text} ({reason})")
-            if scan.part.size == 1:
-                scan.pages += 1  # it is this one record that cannot be had: on with the next one
-            else:
-                self._scan = None
+            scan.pages += 1  # it is this page that cannot be had, mostly for one record: on with the next one
         return True
 
     @property
@@ -239,9 +239,13 @@ class Reader:
         return scan is not None and self._checked is None and (scan.part not in self._last_tries or self.not_had)
 
     def _smaller_pages(self, scan: Scan) -> bool:
-        """Read the part under way from its beginning with fewer rows a page. False if there are no smaller pages."""
+        """Read the part under way from its beginning with fewer rows a page.
+
+        False if there are no smaller pages, or too many of them.
+        """
         size = _SMALLER.get(scan.part.size)
-        if size is None:
+        rows = scan.first_total or self.last_total or 0
+        if size is None or rows > size * MOST_SMALL_PAGES:
             return False
         self._scan = None
         self._put_in_place(scan.part, [replace(scan.part, size=size)])

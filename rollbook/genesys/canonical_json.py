@@ -1,4 +1,4 @@
-"""When two pieces of JSON say the same, and what to do with JSON that is nearly right. Pure.
+"""JSON in one spelling, to tell whether two pieces say the same; and the mending of JSON that is nearly right. Pure.
 
 The same content may come with its keys in another order and with `1` for `1.0`; nothing else may differ. Identity is a
 digest of one spelling of the content. It does not know what the content is about.

@@ -1,4 +1,4 @@
-"""What can go wrong, split by what the caller does next.
+"""The errors of the API and the settings, split by what the caller does next.
 
     RollbookError               one clear line; `exit_status` is how a command that meets it ends
     ├── UsageError              mend the command (2)
@@ -101,7 +101,7 @@ class ApiError(RollbookError):
 
     @property
     def narrower(self) -> bool:
-        """Whether a question for less may be answered where this one was not."""
+        """Tell whether a question for less may be answered where this question was not."""
         return self._may_be_narrower() if self._narrower is None else self._narrower
 
     def _may_be_narrower(self) -> bool:
@@ -128,7 +128,7 @@ class PermissionRefused(ApiError):
 
 
 class NotFound(ApiError):
-    """What was asked for does not exist."""
+    """The thing that was asked for does not exist."""
 
 
 class RequestRefused(ApiError):

@@ -1,4 +1,4 @@
-"""What a conversation's id looks like, and which ids may be asked for. Pure."""
+"""The form of a conversation's id, and the ids that may be asked for. Pure."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def conversation_id(value: object) -> str | None:
 
 
 def may_be_asked_for(conversation_id: str) -> bool:
-    """Whether the platform can be asked for it. What is no id makes it refuse every id of the same request."""
+    """Tell whether the platform can be asked for an id. A malformed id makes it refuse every id of the same request."""
     return _PLAIN.fullmatch(conversation_id) is not None

@@ -54,7 +54,7 @@ def normalize(value: object) -> str | None:
 
 
 def _is_api_text(text: str) -> bool:
-    """Whether a text is a possible time that is spelled as the API spells it. (The hot path: half a microsecond.)"""
+    """Tell whether a text is a possible time, spelled as the API spells it. (The hot path: half a microsecond.)"""
     if len(text) != 24 or text[23] != "Z" or text[19] != "." or text[10] != "T" or text[4] != "-" or text[7] != "-":
         return False
     if text[11:13] == "24":  # midnight, to newer Pythons; it would not sort as time
@@ -122,7 +122,7 @@ class Interval:
         return self.end - self.start
 
     def contains(self, moment: datetime | str) -> bool:
-        """Whether a moment (or the API's text of one) lies in it."""
+        """Tell whether a moment (or the API's text of one) lies in it."""
         if isinstance(moment, str):
             return to_text(self.start) <= moment < to_text(self.end)
         return self.start <= moment < self.end

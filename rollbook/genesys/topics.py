@@ -134,19 +134,19 @@ def combined(topics: Sequence[str]) -> list[str]:
         prefix, _, suffix = topic.rpartition(".")
         suffixes.setdefault(prefix, []).append(suffix)
     return [
-        one
+        name
         for prefix, listed in suffixes.items()
-        for one in (combine(prefix, listed) if len(listed) > 1 else [f"{prefix}.{listed[0]}"])
+        for name in (combine(prefix, listed) if len(listed) > 1 else [f"{prefix}.{listed[0]}"])
     ]
 
 
 def plain(topics: Sequence[str]) -> int:
-    """How many plain topics these stand for."""
-    return sum(len(expand(one)) for one in topics)
+    """The number of plain topics that these stand for."""
+    return sum(len(expand(topic)) for topic in topics)
 
 
 def subscribable(template: str) -> bool:
-    """Whether a template can be made concrete with the ids of queues or users, or needs none."""
+    """Tell whether a template can be made concrete with the ids of queues or users, or needs none."""
     return template.startswith("v2.") and (template.count("{id}") == 0 or _owner(template) is not None)
 
 
@@ -168,5 +168,5 @@ def topics_for(templates: Iterable[str], *, queues: Iterable[str] = (), users: I
         if "{id}" not in template:
             found.append(template)
         elif (owner := _owner(template)) is not None:
-            found += (template.replace("{id}", one) for one in ids[owner])
+            found += (template.replace("{id}", entity_id) for entity_id in ids[owner])
     return list(dict.fromkeys(found))

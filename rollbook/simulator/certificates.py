@@ -62,7 +62,7 @@ def make(folder: Path, names: Iterable[str]) -> Certificate:
             "the program openssl is needed to make a certificate; install it, or name files of yours"
         )
     listed = list(names)
-    alternatives = ",".join(f"{'IP' if _is_address(one) else 'DNS'}:{one}" for one in listed)
+    alternatives = ",".join(f"{'IP' if _is_address(host) else 'DNS'}:{host}" for host in listed)
     made = Certificate(folder / "certificate.pem", folder / "key.pem")
     with tempfile.NamedTemporaryFile("w", suffix=".cnf") as config:
         config.write(_CONFIG.format(first=listed[0], names=alternatives))

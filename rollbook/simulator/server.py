@@ -1,7 +1,7 @@
 """The organisation over HTTP and WebSocket on loopback: a shell that lets requests in and sends answers out.
 
-What is answered is decided elsewhere: `rest` and what it calls for resources, `limits`, `sign_in` and `faults` for who
-is let in and what goes wrong.
+Answers are decided elsewhere: by `rest.routes` and the modules that it joins; `rest.rate_limit` and `rest.sign_in` say
+who is let in, and `faults` what goes wrong.
 """
 
 from __future__ import annotations
@@ -23,25 +23,26 @@ from aiohttp import web
 from rollbook.simulator.certificates import Certificate
 from rollbook.simulator.clock import Clock
 from rollbook.simulator.faults import broken_bytes, gateways, partial_answers, slow_answers
-from rollbook.simulator.faults.answer_faults import Asked, Reply, Struck, altered, look, refusal
+from rollbook.simulator.faults.answer_faults import OutgoingAnswer, SeenRequest, Struck, altered, look, refusal
 from rollbook.simulator.faults.organisation_faults import ACTS, check
 from rollbook.simulator.faults.script import Effect, Fault, Script, effect
 from rollbook.simulator.notifications.channels import Channels
 from rollbook.simulator.notifications.service import Notifications
 from rollbook.simulator.organisation.participants import identity
-from rollbook.simulator.organisation.world import Life, World
+from rollbook.simulator.organisation.world import Conversation, World
 from rollbook.simulator.rest import answer_headers, routes
 from rollbook.simulator.rest.analytics.details_query import LARGEST_PAGE, READINGS, Jitter, Paging
-from rollbook.simulator.rest.analytics.jobs import Jobs, Rules
-from rollbook.simulator.rest.errors import LARGEST_BODY, Refusal, SignInRefused, missing_permissions, not_simulated
+from rollbook.simulator.rest.analytics.jobs import JobRules, Jobs
+from rollbook.simulator.rest.errors import LARGEST_BODY, Refusal, SignInRefusal, missing_permissions, not_simulated
 from rollbook.simulator.rest.rate_limit import RateLimit, too_many
-from rollbook.simulator.rest.sign_in import Client, SignIn
+from rollbook.simulator.rest.sign_in import Client, SignInService
 
 _ASKING: ContextVar[tuple[str, Client]] = ContextVar("asking")  # the token of a request that was let in, and whose
-_SEEN: ContextVar[Asked | None] = ContextVar("seen")  # what a quirk takes the request for
+_SEEN: ContextVar[SeenRequest | None] = ContextVar("seen")  # what a quirk takes the request for
 _DATE_OFF: ContextVar[float | None] = ContextVar("date_off", default=0.0)  # of the answer; None: it has no Date
 _QUIRKS: Final = (broken_bytes, gateways, partial_answers, slow_answers)  # each has registered its kinds
 _LONGEST_ADDRESS: Final = 8_000  # bytes of path and query (assumed: what most gateways take)
+_DETAILS_QUERY: Final = "POST /api/v2/analytics/conversations/details/query"
 _PATIENCE: Final = 0.05  # real seconds between two looks whether a client is still there
 
 
@@ -76,7 +77,7 @@ class Simulator:
         jitter: Jitter | None = None,
         visible_divisions: Iterable[str] | None = None,
         token_lifetime: float = 86_400,
-        job_rules: Rules | None = None,
+        job_rules: JobRules | None = None,
         faults: Sequence[Fault] = (),
         monotonic: Callable[[], float] = time.monotonic,
         paging: Paging | None = None,
@@ -91,7 +92,7 @@ class Simulator:
         self.reading, self.latency, self.drift = reading, latency, drift
         self.jitter = jitter or Jitter()
         for record in records or ():
-            self.world.add(Life(record, 0))
+            self.world.add(Conversation(record, 0))
         self.paging = paging or Paging()
         if not 1 <= self.paging.most_rows <= LARGEST_PAGE:
             raise ValueError(f"a page has 1 to {LARGEST_PAGE} rows")
@@ -100,10 +101,10 @@ class Simulator:
         self.draw, names = random.Random(f"answers {seed}"), random.Random(f"jobs {seed}")
         self._port, self._monotonic = port, monotonic
         self.client_id, self.client_secret = "simulated-client", "simulated-secret-7f3a"
-        self.sign_in = SignIn([Client(self.client_id, self.client_secret)], token_lifetime)
+        self.sign_in = SignInService([Client(self.client_id, self.client_secret)], token_lifetime)
         self.visible_divisions = visible_divisions
         self.limits = RateLimit(rate_limit)
-        self.jobs = Jobs(job_rules or Rules(), lambda: identity(names))
+        self.jobs = Jobs(job_rules or JobRules(), lambda: identity(names))
         check(faults)
         self.faults = Script(faults, start)
         self.request_counts: Counter[str] = Counter()
@@ -166,12 +167,21 @@ class Simulator:
         """The organisation's time."""
         return self.clock.now()
 
+    def before_details_query(self) -> None:
+        """Call `drift`, with how many details queries there were."""
+        if self.drift is not None:
+            self.drift(self, self.request_counts[_DETAILS_QUERY])
+
     def truth(self, start: datetime, end: datetime) -> dict[str, dict[str, Any]]:
-        """What the platform would answer at this moment for conversations that started in [start, end), by id."""
+        """Records that the platform would give at this moment, of conversations that started in [start, end), by id."""
         now = self.now()
         self.world.grow(now)
-        lives = self.world.between(start, end)
-        return {life.id: life.view(now) for life in lives if life.visible(now) and routes.sees(self.client, life)}
+        conversations = self.world.between(start, end)
+        return {
+            conversation.id: conversation.view(now)
+            for conversation in conversations
+            if conversation.visible(now) and routes.sees(self.client, conversation)
+        }
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._gate], client_max_size=LARGEST_BODY)
@@ -205,8 +215,8 @@ class Simulator:
     async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
         name, context = f"{request.method} {request.path}", str(uuid.uuid4())
         answer_headers.CONTEXT.set(context)
-        if (told_browser := answer_headers.preflight(request)) is not None:
-            return told_browser
+        if (browser_answer := answer_headers.preflight(request)) is not None:
+            return browser_answer
         self.request_counts[name] += 1
         headers = {"ININ-Correlation-Id": context}
         effect = self._strike(name)
@@ -249,7 +259,7 @@ class Simulator:
             raise too_many(1) if status == 429 else Refusal(status)
 
     def _spent(self, request: web.Request, refusal: Refusal, headers: Mapping[str, str]) -> dict[str, str]:
-        """What a 429 says of the limit, where it is a fault that refuses: it is over, until the wait is."""
+        """Headers of the limit in a 429 that a fault makes: the limit is exceeded until the wait is over."""
         reset = refusal.headers.get("Retry-After", "60")
         if not request.path.startswith("/api/") or headers.get("inin-ratelimit-reset") == reset:
             return {}
@@ -278,7 +288,7 @@ class Simulator:
             self._act(self.faults.due(self.now()))
 
     async def _answer(self, request: web.Request, handler: Any, name: str) -> web.StreamResponse:
-        """What the organisation answers, and what those quirks make of it that wait for such a request."""
+        """Answer of the organisation, altered by the quirks that wait for such a request."""
         lines = self.faults.waiting(name, self.now())
         _SEEN.set(None)
         if not lines:
@@ -289,7 +299,8 @@ class Simulator:
         # Whose request a sign-in is, is not known before it is answered; there is one client.
         client = _ASKING.get()[1] if request.path.startswith("/api/") else self.client
         asked = look(
-            Asked(self, client, self.now(), name, query, await request.read(), len(request.path_qs.encode())), waiting
+            SeenRequest(self, client, self.now(), name, query, await request.read(), len(request.path_qs.encode())),
+            waiting,
         )
         _SEEN.set(asked)
         found = refusal(asked, waiting)
@@ -298,7 +309,7 @@ class Simulator:
             if not isinstance(answer, web.Response):
                 return answer
             body = answer.body if isinstance(answer.body, bytes) else b""
-            reply = Reply(answer.status, body, answer.content_type)
+            reply = OutgoingAnswer(answer.status, body, answer.content_type)
             found = altered(asked, waiting, reply)
             if found is reply:
                 return answer
@@ -306,7 +317,7 @@ class Simulator:
             raise found
         return await self._send(request, found)
 
-    async def _send(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+    async def _send(self, request: web.Request, reply: OutgoingAnswer) -> web.StreamResponse:
         answer = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.content_type, **reply.headers})
         try:
             async with asyncio.timeout(reply.cut_after):
@@ -376,10 +387,10 @@ class Simulator:
     async def _token(self, request: web.Request) -> web.Response:
         form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
         try:
-            told = self.sign_in.sign_in(form, request.headers.get("Authorization"), self._monotonic())
-        except SignInRefused as refused:
+            answer = self.sign_in.sign_in(form, request.headers.get("Authorization"), self._monotonic())
+        except SignInRefusal as refused:
             return web.json_response(refused.body(), status=refused.status)
-        return web.json_response(told, headers={"Cache-Control": "no-store"})
+        return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
     # Notifications
 
@@ -415,5 +426,5 @@ def _refused(request: web.Request, error: web.HTTPException) -> Refusal:
 
 
 def _there(request: web.Request) -> bool:
-    """Whether whoever asked is still there."""
+    """Say whether the client is still there."""
     return request.transport is not None and not request.transport.is_closing()

@@ -13,9 +13,9 @@ def text(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def moment(told: str) -> datetime:
+def moment(written: str) -> datetime:
     """The API's text as a time. Without an offset it is UTC. Raises ValueError."""
-    parsed = datetime.fromisoformat(told)
+    parsed = datetime.fromisoformat(written)
     return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
@@ -25,7 +25,7 @@ def midnight(at: datetime) -> datetime:
 
 
 def milliseconds(start: datetime, end: datetime) -> int:
-    """How many lie between two times."""
+    """Count the milliseconds between two times."""
     return (end - start) // timedelta(milliseconds=1)
 
 

@@ -1,4 +1,4 @@
-"""How the store is reached: writes through the one writer, reads from a connection of their own. Knows no table."""
+"""Access to the store: writes through the one writer, reads from a connection of their own. Knows no table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAG: Final = timedelta(minutes=10)
 
 
 class Access:
-    """What every part of the book stands on. writer: None where the file was opened for reading only."""
+    """The base of every part of the book. writer: None where the file was opened for reading only."""
 
     def __init__(
         self,
@@ -65,5 +65,5 @@ class Access:
 
     @property
     def waiting(self) -> int:
-        """How many writes wait for their commit (approximate)."""
+        """The number of writes that wait for their commit (approximate)."""
         return 0 if self._writer is None else self._writer.waiting

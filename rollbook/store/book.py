@@ -38,7 +38,7 @@ def _utc_now() -> datetime:
 
 
 class Book(Captured, Ledger):
-    """One store, opened. Use `Book.open`; it is a context manager.
+    """An opened store. Use `Book.open`; it is a context manager.
 
     Every method may raise a StoreError, whose message is one line that says what to do.
     """
@@ -179,13 +179,13 @@ class Book(Captured, Ledger):
 
     @property
     def details_waiting(self) -> int:
-        """How many details wait for their commit, of all runs of this process together."""
+        """The number of details that wait for their commit, of all runs of this process together."""
         return self._details_waiting
 
     def compare_details(
         self, details: Sequence[DetailRow], *, as_of: str, run_started_at: str, already: Mapping[str, Any]
     ) -> PageOutcome:
-        """What `write_details` would answer, but for the causes of the gaps; writes nothing."""
+        """Answer what `write_details` would, without the causes of the gaps; write nothing."""
         read = Read(as_of, to_text(self._now()), run_started_at, already, self._lag)
         return self.read(lambda db: conversations.compare(db, details, read))
 
@@ -218,7 +218,7 @@ class Book(Captured, Ledger):
     def nobody_will_read(
         self, *, first_seen: str, asked_before: tuple[str, str], now: str, limit: int = 1_000
     ) -> list[OpenConversation]:
-        """Those that capture saw before `first_seen` and that no window that waits will bring."""
+        """The conversations that capture saw before `first_seen` and that no waiting window will bring."""
         return self.read(lambda db: conversations.nobody_will_read(db, first_seen, asked_before, now, limit))
 
     def a_listed_id(self, but: Sequence[str] = ()) -> str | None:
@@ -226,19 +226,19 @@ class Book(Captured, Ledger):
         return self.read(lambda db: conversations.a_listed_id(db, but))
 
     def found_by_id(self, going_on: Sequence[str], ended: Sequence[str], at: str) -> Future[None]:
-        """These came with an answer by id at `at`."""
+        """Note that an answer by id at `at` had these."""
         return self._write(lambda db: asked_by_id.found(db, going_on, ended, at))
 
     def absent_by_id(self, ids: Sequence[str], at: str, *, since: str) -> Future[list[str]]:
-        """These were not in an answer by id at `at`; answers those that have been absent since `since` or earlier."""
+        """Note that an answer at `at` lacked these; answers those that have been absent since `since` or earlier."""
         return self._write(lambda db: asked_by_id.absent(db, ids, at, since))
 
     def undecided_by_id(self, ids: Sequence[str], at: str) -> Future[None]:
-        """These were asked for at `at`, and the answer says nothing of them."""
+        """Note that these were asked for at `at`, and that the answer says nothing of them."""
         return self._write(lambda db: asked_by_id.undecided(db, ids, at))
 
     def refused_by_id(self, ids: Sequence[tuple[str, str]], at: str) -> Future[None]:
-        """The platform refuses to be asked for these, each alone: (id, why)."""
+        """Note that the platform refuses to be asked for these, each alone: (id, why)."""
         return self._write(lambda db: asked_by_id.refused(db, ids, at))
 
     def ongoing_count(self, interval: Interval) -> int:
@@ -246,7 +246,7 @@ class Book(Captured, Ledger):
         return self.read(lambda db: conversations.ongoing_count(db, to_text(interval.start), to_text(interval.end)))
 
     def last_ended(self, interval: Interval) -> str | None:
-        """When the last of the interval's reconciled conversations ended."""
+        """The end of the interval's reconciled conversation that ended last."""
         return self.read(lambda db: conversations.last_ended(db, to_text(interval.start), to_text(interval.end)))
 
     def live_only_ids(self, interval: Interval) -> list[str]:
@@ -259,16 +259,16 @@ class Book(Captured, Ledger):
 
     def mark_live_only(self, ids: Sequence[str], *, window_start: str, cause: str, at: str) -> Future[int]:
         """File these as heard live and not listed by the platform; answers how many were new."""
-        found = [gaps.Gap(one, window_start, GapKind.LIVE_ONLY, cause, at, None) for one in ids]
+        found = [gaps.Gap(conversation_id, window_start, GapKind.LIVE_ONLY, cause, at, None) for conversation_id in ids]
         return self._write(lambda db: gaps.add(db, found))
 
     def mark_gone(self, ids: Sequence[str], at: str) -> Future[int]:
-        """The platform no longer knows these. They stay; nobody asks for them again."""
+        """Note that the platform no longer knows these. They stay; nobody asks for them again."""
         del at
         return self._write(lambda db: conversations.mark(db, ids, SetAside.GONE))
 
     def mark_stuck(self, ids: Sequence[str], at: str) -> Future[int]:
-        """These have been open for too long. They hold nothing up any more."""
+        """Note that these have been open for too long. No window waits for them any more."""
         del at
         return self._write(lambda db: conversations.mark(db, ids, SetAside.STUCK))
 
@@ -279,14 +279,14 @@ class Book(Captured, Ledger):
         return self.read(lambda db: conversations.details_of(db, start, end))
 
     def child_rows(self) -> int:
-        """How many rows all child tables have together."""
+        """The number of rows of all child tables together."""
         return self.read(conversations.count_child_rows)
 
     def metric_counts(self, interval: Interval, names: Sequence[str]) -> dict[tuple[str, str], int]:
         """(media type, metric) → how many were emitted in the interval."""
         return self.read(lambda db: metric_counts.by_media(db, to_text(interval.start), to_text(interval.end), names))
 
-    def rebuild(self, told: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
+    def rebuild(self, on_step: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
         """Make everything that is derived again; answers (conversations, those that were not as they are now)."""
         after: str | None = ""
         done = corrected = 0
@@ -294,7 +294,7 @@ class Book(Captured, Ledger):
             here = after
             made = self._write(lambda db, here=here: rebuild.step(db, here, self._lag)).result()  # type: ignore[misc]
             after, done, corrected = made.last, done + made.conversations, corrected + made.corrected
-            told(done)
+            on_step(done)
         return done, corrected
 
     # Locks

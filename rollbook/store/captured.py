@@ -20,7 +20,7 @@ from rollbook.store.tables.events import Recorded
 
 
 class Captured(Access):
-    """What was heard, and when somebody was listening."""
+    """Access to what capture received, and to the times at which it listened."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Captured(Access):
     def record_call(
         self, batch: Sequence[Notification | Unreadable], *, source: str, topics: Sequence[str], at: str
     ) -> Future[Recorded]:
-        """What one call of a function brought, and that it listened, in one transaction."""
+        """Store what a call of a function brought, and that it listened, in one transaction."""
 
         def job(db: sqlite3.Connection) -> Recorded:
             coverage.note_call(db, source, coverage.FUNCTION, topics, at)
@@ -50,13 +50,13 @@ class Captured(Access):
         return self._write(job)
 
     def begin_coverage(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
-        """From `at` on, `source` hears `topics`. Answers the span's id, after the commit."""
+        """Note that `source` listens to `topics` from `at` on. Answers the span's id, after the commit."""
         span = self._write(lambda db: coverage.begin(db, source, scope, topics, at)).result()
         self._spans.add(span)
         return span
 
     def end_coverage(self, span: int, at: str, reason: str) -> Future[None]:
-        """`span` heard until `at`, and why no longer."""
+        """Note that `span` listened until `at`, and why no longer."""
         self._spans.discard(span)
         return self._write(lambda db: coverage.end(db, span, at, reason))
 
@@ -71,11 +71,11 @@ class Captured(Access):
         return self._write(lambda db: coverage.close_stale(db, now)).result()
 
     def dead_letters(self, *, source: str | None = None, limit: int = -1) -> list[Letter]:
-        """What could not be understood, the newest first."""
+        """The dead letters, the newest first."""
         return self.read(lambda db: dead_letters.listed(db, source, limit))
 
     def dead_letter(self, number: int) -> Letter | None:
-        """One dead letter."""
+        """The dead letter of that number, if there is one."""
         return self.read(lambda db: dead_letters.find(db, number))
 
     def drop_dead_letters(self, numbers: Sequence[int]) -> Future[int]:
@@ -119,5 +119,5 @@ class Captured(Access):
         return self.read(lambda db: coverage.overlapping(db, start, end))
 
     def capture_since(self) -> str | None:
-        """When capture first listened."""
+        """The time at which capture first listened."""
         return self.read(coverage.since)

@@ -15,7 +15,7 @@ from rollbook.store.vocabulary import Verdict
 
 
 class Ledger(Access):
-    """What is proven, and what capture missed."""
+    """Access to what is proven, and to what capture missed."""
 
     def window(self, start: str, end: str, filter: str = "") -> WindowRow | None:
         """The window's row, if the ledger has it."""
@@ -33,11 +33,11 @@ class Ledger(Access):
         return self.read(lambda db: windows.listed(db, verdicts=verdicts, since=since, until=until, filter=filter))
 
     def verdicts(self, *, since: str) -> dict[str, int]:
-        """How many windows without a filter have each verdict, of those that end after `since`."""
+        """The number of windows without a filter for each verdict, of those that end after `since`."""
         return self.read(lambda db: windows.by_verdict(db, since=since, filter=""))
 
     def ledger_view(self, filter: str, at: str) -> LedgerView:
-        """What of a filter's windows can matter to what is due at `at`. Takes a tenth of a second for five years."""
+        """The windows of a filter that matter to what is due at `at`. Takes a tenth of a second for five years."""
         return self.read(lambda db: windows.ledger_view(db, filter, at))
 
     def forget_the_future(self, latest: str) -> Future[int]:
@@ -52,11 +52,11 @@ class Ledger(Access):
         return self._write(lambda db: windows.note(db, listed, filter, gone))
 
     def last_run_finished(self) -> str | None:
-        """When the run ended that was filed last."""
+        """The end of the run that was filed last."""
         return self.read(windows.last_run_finished)
 
     def proven_divisions(self, start: str, end: str, filter: str) -> list[str]:
-        """What the clients saw that proved windows which touch [start, end): the divisions of each, as JSON."""
+        """The divisions that the clients saw which proved windows that touch [start, end), as JSON for each."""
         return self.read(lambda db: windows.proven_divisions(db, start, end, filter))
 
     def finish_run(self, run: RunRecord) -> Future[int]:
@@ -101,7 +101,7 @@ class Ledger(Access):
         return self._write(lambda db: unfinished_readings.append(db, key, number, at, entry))
 
     def progress(self, key: unfinished_readings.Key, *, since: str) -> list[bytes]:
-        """What is kept of a reading that was begun at or after `since` and cut short."""
+        """The kept entries of a reading that was begun at or after `since` and cut short."""
         return self.read(lambda db: unfinished_readings.entries(db, key, since))
 
     def drop_progress(self, key: unfinished_readings.Key, *, older_than: str) -> Future[None]:

@@ -53,7 +53,7 @@ class _Derived(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What is not derived."""
+    """The columns of a conversation that are not derived."""
 
     read_at: str | None
     followed: str | None
@@ -62,7 +62,7 @@ class _Kept(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a step did. last: the id to go on after, None at the end. corrected: what was other before."""
+    """The result of a step. last: the id to go on after, None at the end. corrected: how many were different."""
 
     last: str | None
     conversations: int
@@ -75,22 +75,22 @@ def step(connection: sqlite3.Connection, after: str, lag: timedelta = timedelta(
     lag: how far the platform's index may be behind its events.
     """
     ids = [row[0] for row in connection.execute(_IDS, (after, BATCH))]
-    before, events = _standing(connection, ids), _heard(connection, ids)
+    before, events = _stored(connection, ids), _live_facts(connection, ids)
     corrected: set[str] = set()
     children = child_rows.child_rows()
-    for one in ids:
-        stood = before.get(one)
-        if stood is None and not may_be_asked_for(one):
+    for conversation_id in ids:
+        stood = before.get(conversation_id)
+        if stood is None and not may_be_asked_for(conversation_id):
             continue  # an event of earlier versions that has no id in the place of one
-        derived = _derive(stood, events.get(one), one, children, lag)
+        derived = _derive(stood, events.get(conversation_id), conversation_id, children, lag)
         if derived is None:
             continue
         if stood is None:
-            corrected.add(one)
-            _insert(connection, one, events[one].first_seen_at, derived)
+            corrected.add(conversation_id)
+            _insert(connection, conversation_id, events[conversation_id].first_seen_at, derived)
         elif derived != stood[1]:
-            corrected.add(one)
-            _update(connection, one, derived)
+            corrected.add(conversation_id)
+            _update(connection, conversation_id, derived)
     corrected |= _replace_children(connection, ids, children)
     return Rebuilt(ids[-1] if len(ids) == BATCH else None, len(ids), len(corrected))
 
@@ -99,7 +99,7 @@ def _marks(ids: Sequence[str]) -> str:
     return f"({', '.join('?' * len(ids))})"
 
 
-def _standing(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tuple[_Kept, _Derived]]:
+def _stored(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tuple[_Kept, _Derived]]:
     query = (
         f"SELECT conversation_id, {', '.join(_Kept._fields)}, {', '.join(_Derived._fields)} FROM conversations"
         f" WHERE conversation_id IN {_marks(ids)}"
@@ -108,21 +108,21 @@ def _standing(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, t
     return {row[0]: (_Kept(*row[1:kept]), _Derived(*row[kept:])) for row in connection.execute(query, ids)}
 
 
-def _heard(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
-    """What the events say of each conversation."""
+def _live_facts(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
+    """The facts that the events tell of each conversation."""
     found: dict[str, LiveFactsOf] = {}
     query = f"SELECT conversation_id, topic, body, received_at FROM events WHERE conversation_id IN {_marks(ids)}"
-    for one, topic, body, received_at in connection.execute(query, ids):
-        told = decode(body)
-        if isinstance(told, dict):
-            heard = found.setdefault(one, LiveFactsOf(received_at))
-            heard.add(facts_of(topic, told), received_at)
+    for conversation_id, topic, body, received_at in connection.execute(query, ids):
+        event = decode(body)
+        if isinstance(event, dict):
+            facts = found.setdefault(conversation_id, LiveFactsOf(received_at))
+            facts.add(facts_of(topic, event), received_at)
     return found
 
 
 def _derive(
     stood: tuple[_Kept, _Derived] | None,
-    heard: LiveFactsOf | None,
+    facts: LiveFactsOf | None,
     conversation_id: str,
     children: child_rows.RowsByStatement,
     lag: timedelta,
@@ -130,14 +130,14 @@ def _derive(
     if stood is not None and stood[0].details is not None:
         row = row_of(stood[0].details.encode())
         child_rows.add_children(children, conversation_id, row.record)
-        return _of_details(row, stood[0], stood[1], heard, live_picture.shown_by(stood[0].read_at, lag))
-    return _of_events(heard, stood)
+        return _of_details(row, stood[0], stood[1], facts, live_picture.shown_by(stood[0].read_at, lag))
+    return _of_events(facts, stood)
 
 
-def _of_events(heard: LiveFactsOf | None, stood: tuple[_Kept, _Derived] | None) -> _Derived | None:
-    if heard is None:
+def _of_events(facts: LiveFactsOf | None, stood: tuple[_Kept, _Derived] | None) -> _Derived | None:
+    if facts is None:
         return None if stood is None else stood[1]
-    start, end, direction, media, divisions, provenance, heard_end, last_heard, *_ = live_picture.first(heard)
+    start, end, direction, media, divisions, provenance, heard_end, last_heard, *_ = live_picture.first(facts)
     return _Derived(
         start,
         end,
@@ -153,11 +153,11 @@ def _of_events(heard: LiveFactsOf | None, stood: tuple[_Kept, _Derived] | None) 
     )
 
 
-def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: LiveFactsOf | None, shown: str) -> _Derived:
+def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, facts: LiveFactsOf | None, shown: str) -> _Derived:
     """The columns that a read and what was heard before and after it make together (see `live` and `conversations`)."""
     record, read_at = row.record, kept.read_at or ""
     direction = text_or_none(record.get("originatingDirection"))
-    heard_end, last_heard = (heard.ended_at, heard.last_at) if heard else (stood.heard_end, stood.last_heard)
+    heard_end, last_heard = (facts.ended_at, facts.last_at) if facts else (stood.heard_end, stood.last_heard)
     end = row.end
     if heard_end is not None and heard_end > shown and (end is None or end > read_at):
         end = greatest(end, heard_end)
@@ -169,7 +169,7 @@ def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, heard: LiveFactsOf
         _encode(texts(record.get("divisionIds"))).decode(),
         number(record.get("mediaStatsMinConversationMos")),
         number(record.get("mediaStatsMinConversationRFactor")),
-        Provenance.BOTH if heard else stood.provenance,
+        Provenance.BOTH if facts else stood.provenance,
         heard_end,
         last_heard,
         stood.look_again if kept.followed else int(last_heard is not None and last_heard > shown),
@@ -200,7 +200,7 @@ def _replace_children(
     for statement, values in children.items():
         connection.executemany(statement, values)
     after = _children(connection, ids)
-    return {one for one in ids if before[one] != after[one]}
+    return {conversation_id for conversation_id in ids if before[conversation_id] != after[conversation_id]}
 
 
 def _children(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:

@@ -34,7 +34,7 @@ def union(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 
 def holes(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[Stretch]:
-    """What [start, end) has outside the stretches, which are a union."""
+    """The parts of [start, end) outside the stretches, which are a union."""
     found = []
     for opened, closed in stretches:
         if opened > start:
@@ -46,7 +46,7 @@ def holes(stretches: Sequence[Stretch], start: datetime, end: datetime) -> list[
 
 
 def listened(spans: Sequence[Span], start: datetime, end: datetime, now: datetime) -> dict[str, Any]:
-    """How much of [start, end) was listened to, over all topics of any span in it.
+    """The share of [start, end) that was listened to, over all topics of any span in it.
 
     Answers {"share": 0..1 or None, "topics": n, "holes": [{"start", "end", "topics", "reason"}]}: a share of
     topic-seconds, so that one channel of three that was down for a day costs a third.
@@ -106,7 +106,7 @@ def collect(
 
 
 def oldest_due(db: sqlite3.Connection, *, width: timedelta, since: datetime | None = None) -> tuple[int, str | None]:
-    """How many windows of the grid are due and not read, and when the oldest of them ended.
+    """The number of windows of the grid that are due and not read, and the end of the oldest of them.
 
     width, since: as the settings are; rows of another width, or from before `since`, wait for nobody.
     """
@@ -119,14 +119,14 @@ def oldest_due(db: sqlite3.Connection, *, width: timedelta, since: datetime | No
 
 
 def last_event(db: sqlite3.Connection) -> str | None:
-    """When the newest of the events that were stored last came."""
+    """The arrival of the newest of the events that were stored last."""
     query = "SELECT max(received_at) FROM (SELECT received_at FROM events ORDER BY event_id DESC LIMIT 1000)"
     last: str | None = db.execute(query).fetchone()[0]
     return last
 
 
 def _sums(db: sqlite3.Connection) -> dict[str, Any]:
-    """What was found to be missing or wrong, filled, and not filled: conversations; and the share heard live."""
+    """Sums of conversations that were missing or wrong, filled and not filled; and the share that capture received."""
     found = gaps.by_cause(db)
     detected, recovered = sum(row[2] for row in found), sum(row[3] for row in found)
     return {
@@ -166,7 +166,7 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
 
 
 def _has_run(db: sqlite3.Connection, now: datetime) -> bool:
-    """Whether capture that has heard nothing has run all the same: it was refused, or has made channels."""
+    """Tell whether capture that has received nothing has run all the same: it was refused, or has made channels."""
     return bool(coverage.rejected(db) or channels.left(db, to_text(now)))
 
 

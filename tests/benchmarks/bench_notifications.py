@@ -188,7 +188,7 @@ def rollbook(port: int, frames: int, path: str, answer: Any) -> None:
             await asyncio.sleep(0.02)
             if running.done():
                 await running
-            if database is None and Path(path).exists() and daemon.subscriber is not None:
+            if database is None and Path(path).exists() and daemon.supervisor is not None:
                 database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
             if database is not None:
                 stored = database.execute("SELECT coalesce(max(event_id), 0) FROM events").fetchone()[0]

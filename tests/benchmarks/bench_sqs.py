@@ -29,7 +29,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
 
 import bare_events  # noqa: E402 (a script beside this one)
 
-from realtime.aws.sqs_consumer import Door  # noqa: E402
+from realtime.aws.sqs_consumer import SqsConsumer  # noqa: E402
 from rollbook.genesys.program.process_memory import tune_collector  # noqa: E402
 from rollbook.genesys.topics import DETAIL_MEMBERS, DETAIL_TEMPLATES  # noqa: E402
 from rollbook.store.book import Book  # noqa: E402
@@ -95,7 +95,7 @@ def bare(queue: StandIn, path: str) -> float:
 def rollbook(queue: StandIn, path: str) -> float:
     """The door."""
     with Book.open(path) as book:
-        door = Door(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES)
+        door = SqsConsumer(queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES)
         began = time.perf_counter()
         door.look()
         door.start()

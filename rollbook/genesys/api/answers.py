@@ -1,4 +1,4 @@
-"""What any answer is held to before it counts: that it is an object, and of the kind that was asked for. Pure.
+"""Checks of any answer before it counts: that it is an object, and of the kind that was asked for. Pure.
 
 The body of an error may come with status 200, in the platform's spelling, a gateway's or another. What is broken or no
 answer is a ValueError, which makes the request worth repeating.
@@ -19,20 +19,20 @@ _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 def object_of(body: bytes) -> dict[str, Any]:
     """A JSON object."""
     try:
-        told = msgspec.json.decode(body)
+        decoded = msgspec.json.decode(body)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
-    if not isinstance(told, dict):
+    if not isinstance(decoded, dict):
         raise ValueError("it is no JSON object")
-    return told
+    return decoded
 
 
 def known(body: bytes, *members: str) -> dict[str, Any]:
     """An object that has one of these members, or is `{}`: the body of an error, with status 200, is no answer."""
-    told = object_of(body)
-    if not any(told.get(name) for name in members):
+    answer = object_of(body)
+    if not any(answer.get(name) for name in members):
         refuse_others(body, frozenset(members))
-    return told
+    return answer
 
 
 # Members of an error's body: the platform's (`message`, `code`, `status`, `errors`), gateways' and problem details'

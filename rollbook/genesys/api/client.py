@@ -69,7 +69,7 @@ class NotificationChannel:
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """What became of one subscription."""
+    """The platform's answer to a subscription."""
 
     id: str
     permitted: bool
@@ -96,7 +96,7 @@ class DetailsJob:
 
 
 class Api:
-    """One organisation's API; an async context manager. Arguments as `Rest` takes them."""
+    """The API of an organisation; an async context manager. Arguments as `Rest` takes them."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Api:
 
     @property
     def reached(self) -> bool:
-        """Whether the API's host has ever answered: then it is the right one."""
+        """Tell whether the API's host has ever answered: then it is the right one."""
         return self._rest.reached
 
     @property
@@ -139,7 +139,7 @@ class Api:
 
     @property
     def latency(self) -> Latency:
-        """How long answers took."""
+        """The histogram of how long answers took."""
         return self._rest.latency
 
     # The organisation
@@ -182,7 +182,7 @@ class Api:
     # Conversation details
 
     async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
-        """One page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
+        """A page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
         return await self._rest.call(
             "POST", f"{_CONVERSATIONS}/details/query", parse=parse_page, body=body, needs=DETAIL_VIEW, tries=tries
         )
@@ -223,11 +223,11 @@ class Api:
         )
 
     async def job(self, job_id: str) -> DetailsJob:
-        """How far a job is."""
-        told = await self._rest.call(
+        """The state of a job."""
+        answer = await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_job, ids={"jobId": job_id}, needs=DETAIL_VIEW
         )
-        return DetailsJob(job_id, text(told.get("state")), text(told.get("errorMessage")) or None)
+        return DetailsJob(job_id, text(answer.get("state")), text(answer.get("errorMessage")) or None)
 
     async def job_results(
         self,
@@ -238,7 +238,7 @@ class Api:
         tries: int | None = None,
         page_size: int = 1000,
     ) -> DetailsPage:
-        """One page of a job's results, its rows decoded when they are looked at; the last has no cursor.
+        """Read a page of a job's results, its rows decoded when they are looked at; the last has no cursor.
 
         size (or page_size): rows a page.
         """
@@ -265,18 +265,18 @@ class Api:
 
     async def data_availability(self) -> str | None:
         """The jobs' watermark, as API text: what is older is in their data. None where it is not told."""
-        told = await self._rest.call(
+        answer = await self._rest.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/availability", parse=_availability, needs=DETAIL_VIEW
         )
-        return normalize(told.get("dataAvailabilityDate"))
+        return normalize(answer.get("dataAvailabilityDate"))
 
     # Notifications
 
     async def available_topics(self) -> list[AvailableTopic]:
         """Every topic template, with its transports and permissions."""
         params = {"expand": ["transports", "permissionDetails", "requiresPermissions"]}
-        told = await self._listed("/api/v2/notifications/availabletopics", params=params)
-        return [_available_topic(one) for one in told if text(one.get("id"))]
+        listed = await self._listed("/api/v2/notifications/availabletopics", params=params)
+        return [_available_topic(topic) for topic in listed if text(topic.get("id"))]
 
     async def create_channel(self) -> NotificationChannel:
         """A new channel. The 21st of an OAuth client takes the place of another.
@@ -290,12 +290,12 @@ class Api:
     async def channels(self) -> list[NotificationChannel]:
         """Every channel of this OAuth client; those of other tokens without an id."""
         params = {"includechannels": "oauthclient"}
-        return [_channel(one) for one in await self._listed(_CHANNELS, params=params)]
+        return [_channel(channel) for channel in await self._listed(_CHANNELS, params=params)]
 
     async def subscriptions(self, channel: NotificationChannel) -> list[str]:
         """The topics that a channel hears: what is listed as rejected is not among them."""
         listed = await self._listed(_SUBSCRIPTIONS, ids={"channelId": channel.id})
-        topics = [text(one.get("id")) for one in listed if one.get("state") != "Rejected"]
+        topics = [text(subscription.get("id")) for subscription in listed if subscription.get("state") != "Rejected"]
         return [topic for topic in topics if topic]
 
     async def _listed(self, path: str, **asked: Any) -> list[dict[str, Any]]:
@@ -320,7 +320,7 @@ class Api:
     async def _subscribe(
         self, method: str, channel: NotificationChannel, topics: Sequence[str], ignore_errors: bool
     ) -> list[TopicState]:
-        told = await self._rest.call(
+        answered = await self._rest.call(
             method,
             _SUBSCRIPTIONS,
             parse=whole_list,
@@ -328,7 +328,7 @@ class Api:
             params={"ignoreErrors": str(ignore_errors).lower()},
             body=[{"id": topic} for topic in topics],
         )
-        return [_topic_state(one, channel.id) for one in told or () if text(one.get("id"))]
+        return [_topic_state(state, channel.id) for state in answered or () if text(state.get("id"))]
 
     async def remove_subscriptions(self, channel: NotificationChannel) -> None:
         """Take every topic off a channel: the nearest to deleting one that the API has."""
@@ -339,25 +339,25 @@ class Api:
 
 
 def _organization(body: bytes) -> Organization:
-    told = object_of(body)
+    answer = object_of(body)
     # Without it the store would belong to nobody, and so to everybody.
-    if not text(told.get("id")).strip():
+    if not text(answer.get("id")).strip():
         raise ValueError("the organization has no id")
-    return Organization(text(told.get("id")), text(told.get("name")))
+    return Organization(text(answer.get("id")), text(answer.get("name")))
 
 
 def _aggregates(body: bytes) -> dict[str, Any]:
-    told = known(body, "results")
-    if not isinstance(told.get("results", []), list | None):
+    answer = known(body, "results")
+    if not isinstance(answer.get("results", []), list | None):
         raise ValueError("its results are no list")
-    return told
+    return answer
 
 
 def _job(body: bytes) -> dict[str, Any]:
-    told = object_of(body)
-    if not text(told.get("state")):
+    answer = object_of(body)
+    if not text(answer.get("state")):
         raise ValueError("the job has no state")
-    return told
+    return answer
 
 
 def _availability(body: bytes) -> dict[str, Any]:
@@ -375,9 +375,9 @@ def _job_id(body: bytes) -> str:
     return identity
 
 
-def _channel(told: Mapping[str, Any]) -> NotificationChannel:
+def _channel(listed: Mapping[str, Any]) -> NotificationChannel:
     return NotificationChannel(
-        Secret(text(told.get("id"))), Secret(text(told.get("connectUri"))), normalize(told.get("expires")) or ""
+        Secret(text(listed.get("id"))), Secret(text(listed.get("connectUri"))), normalize(listed.get("expires")) or ""
     )
 
 
@@ -388,17 +388,19 @@ def _new_channel(body: bytes) -> NotificationChannel:
     return channel
 
 
-def _topic_state(told: Mapping[str, Any], secret: Secret) -> TopicState:
+def _topic_state(listed: Mapping[str, Any], secret: Secret) -> TopicState:
     # Without `ignoreErrors` the state may be absent, and is then Permitted (the platform's own streaming client).
     return TopicState(
-        text(told.get("id")),
-        told.get("state", "Permitted") != "Rejected",
-        secret.hide(text(told.get("rejectionReason"))) or None,
-        tuple(texts(told.get("missingPermissions"))),
+        text(listed.get("id")),
+        listed.get("state", "Permitted") != "Rejected",
+        secret.hide(text(listed.get("rejectionReason"))) or None,
+        tuple(texts(listed.get("missingPermissions"))),
     )
 
 
-def _available_topic(told: Mapping[str, Any]) -> AvailableTopic:
-    detailed = (name for one in objects(told.get("permissionDetails")) for name in texts(one.get("permissions")))
-    permissions = dict.fromkeys((*detailed, *texts(told.get("requiresPermissions"))))
-    return AvailableTopic(text(told.get("id")), tuple(texts(told.get("transports"))), tuple(permissions))
+def _available_topic(listed: Mapping[str, Any]) -> AvailableTopic:
+    detailed = (
+        name for detail in objects(listed.get("permissionDetails")) for name in texts(detail.get("permissions"))
+    )
+    permissions = dict.fromkeys((*detailed, *texts(listed.get("requiresPermissions"))))
+    return AvailableTopic(text(listed.get("id")), tuple(texts(listed.get("transports"))), tuple(permissions))

@@ -35,7 +35,7 @@ _MOST_MEMBERS: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long a request may take, in seconds, and how large an answer may be.
+    """Limits of a request: how long it may take, in seconds, and how large its answer may be.
 
     deadline: from sending to the last byte. head: until the answer begins (the platform answers wide queries slowly;
     beyond a minute it answers 504 itself). Then each `pace_seconds` must bring `pace_bytes`. largest: bytes, unpacked.
@@ -63,7 +63,7 @@ class Answer:
 
 
 class Trouble(Enum):
-    """Why there is no answer."""
+    """The reason why there is no answer."""
 
     UNREACHABLE = "not even a connection"
     ADDRESS = "the request cannot be made at all"
@@ -81,7 +81,7 @@ class TransportError(Exception):
 
     @property
     def unreachable(self) -> bool:
-        """Whether there was not even a connection."""
+        """Tell whether there was not even a connection."""
         return self.trouble is Trouble.UNREACHABLE
 
 
@@ -106,7 +106,7 @@ _TELLING: Final = (httpx.ConnectError, httpx.ProxyError, httpx.InvalidURL, OSErr
 
 
 class Http:
-    """One pool of connections; an async context manager."""
+    """A pool of connections; an async context manager."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
@@ -135,7 +135,7 @@ class Http:
         form: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
     ) -> Answer:
-        """One request, one answer, whatever its status. Raises TransportError."""
+        """Send a request once and answer its response, whatever the status. Raises TransportError."""
         try:
             request = self._client.build_request(
                 method, url, headers=headers, params=params, content=content, data=form
@@ -237,7 +237,7 @@ async def _fill(room: _Room, response: httpx.Response, pace: _Pace) -> None:
 
 
 class _Room:
-    """Where a body is put, of a size. Many small pieces are put together soon: each would take forty bytes more."""
+    """A buffer of a size for a body. Many small pieces are put together soon: each would take forty bytes more."""
 
     def __init__(self, largest: int) -> None:
         self._largest, self._size = largest, 0
@@ -246,7 +246,7 @@ class _Room:
 
     @property
     def body(self) -> bytes:
-        """What was put there."""
+        """The bytes that were put there."""
         return b"".join((*self._blocks, *self._pieces))
 
     def add(self, piece: bytes) -> None:
@@ -264,7 +264,7 @@ class _Room:
 
 
 class _Gzip:
-    """What is packed, unpacked into a room, a piece at a time."""
+    """The unpacking of a compressed body into a buffer, a piece at a time."""
 
     def __init__(self, room: _Room) -> None:
         self._room = room

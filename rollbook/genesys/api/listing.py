@@ -46,19 +46,19 @@ class Entities(list[Entity]):
 
 def whole_list(body: bytes) -> list[dict[str, Any]] | None:
     """The objects of a list; None for `{}`."""
-    told = known(body, *_MEMBERS)
-    if not told:
+    answer = known(body, *_MEMBERS)
+    if not answer:
         return None
-    if not isinstance(told.get("entities"), list):
+    if not isinstance(answer.get("entities"), list):
         raise ValueError("it has no list of entities")
-    if not told["entities"]:
+    if not answer["entities"]:
         refuse_others(body, frozenset(_MEMBERS))
-    return objects(told["entities"])
+    return objects(answer["entities"])
 
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of a list. count, total: of pages and entities, None where they are not given."""
+    """A page of a list. count, total: of pages and entities, None where they are not given."""
 
     entities: list[Entity]
     nameless: int  # entities without an id
@@ -78,18 +78,18 @@ def later_page(body: bytes) -> ListPage:
 
 
 def _list_page(body: bytes, *, first: bool) -> ListPage:
-    told = known(body, *_MEMBERS)
-    items = told.get("entities")
-    pages, total = count(told.get("pageCount")), count(told.get("total"))
-    if items is None and not (total == 0 or (not told and not first)):
+    answer = known(body, *_MEMBERS)
+    items = answer.get("entities")
+    pages, total = count(answer.get("pageCount")), count(answer.get("total"))
+    if items is None and not (total == 0 or (not answer and not first)):
         raise ValueError("it has no entities")
     if not isinstance(items, list | None):
         raise ValueError("its entities are no list")
     if not items:
         refuse_others(body, frozenset(_MEMBERS))
-    named = [(text(one.get("id")), text(one.get("name"))) for one in objects(items)]
+    named = [(text(item.get("id")), text(item.get("name"))) for item in objects(items)]
     entities = [Entity(identity, name) for identity, name in named if identity]
-    return ListPage(entities, len(items or ()) - len(entities), pages, total, bool(text(told.get("nextUri"))))
+    return ListPage(entities, len(items or ()) - len(entities), pages, total, bool(text(answer.get("nextUri"))))
 
 
 class Listing:
@@ -116,28 +116,28 @@ class Listing:
 
     @property
     def fewer(self) -> bool:
-        """Whether fewer were found than the platform counts."""
+        """Tell whether fewer were found than the platform counts."""
         return self._total is not None and len(self.found) + self._nameless < self._total
 
     def doubts(self, page: ListPage) -> bool:
-        """Whether a page is worth asking for a second time: it is the former one again, or nothing without a word."""
+        """Tell whether to ask for a page a second time: it is the former page again, or empty without a word."""
         silent = not page.entities and not page.nameless and page.total is None and page.count is None
         return silent or self._repeats(page)
 
     def _repeats(self, page: ListPage) -> bool:
-        return bool(page.entities) and [one.id for one in page.entities] == self._former
+        return bool(page.entities) and [entity.id for entity in page.entities] == self._former
 
     def take(self, page: ListPage) -> None:
         """A page was answered. Raises Unavailable for a list that does not end."""
         assert self.next is not None
         if self._repeats(page):
             self._refuse("shows the same page again and again")
-        self.found |= {one.id: one for one in page.entities}
-        self._former = [one.id for one in page.entities]
+        self.found |= {entity.id: entity for entity in page.entities}
+        self._former = [entity.id for entity in page.entities]
         self._nameless += page.nameless
         self._total = self._total if page.total is None else page.total
         # The most that was said: one answer that says less would cut the list.
-        self._count = max((one for one in (self._count, page.count) if one is not None), default=None)
+        self._count = max((pages for pages in (self._count, page.count) if pages is not None), default=None)
         self._linked = self._linked or page.more
         if self._ends(page, self.next):
             self.next = None

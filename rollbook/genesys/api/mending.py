@@ -47,7 +47,7 @@ def _past_blank(body: bytes, at: int) -> int:
 
 
 def _past_value(body: bytes, at: int) -> int:
-    """Where the comma behind a member's value stands."""
+    """The place of the comma behind a member's value."""
     for token, depth in _tokens(body, at):
         if depth == 0 and token[0] == b",":
             return token.start()

@@ -27,7 +27,7 @@ _OLDEST: Final = 366 * 86_400
 
 
 class PlatformClock:
-    """What is known of the platform's time. at: monotonic seconds; local: our wall clock at the same moment."""
+    """The platform's time, as far as it is known. at: monotonic seconds; local: our wall clock at the same moment."""
 
     def __init__(self) -> None:
         self._known: tuple[datetime, float] | None = None  # the platform's time, and when it was that
@@ -77,8 +77,8 @@ def finer(known: datetime, local: datetime) -> datetime:
     return local if 0 <= (local - known).total_seconds() <= WHOLE_SECONDS else known
 
 
-def _apart(one: datetime, other: datetime) -> float:
-    return abs((one - other).total_seconds())
+def _apart(moment: datetime, other: datetime) -> float:
+    return abs((moment - other).total_seconds())
 
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:

@@ -1,4 +1,4 @@
-"""When the next request may be sent: one budget a token, fed by the answers' rate-limit headers. Pure.
+"""The budget of a token: when the next request may be sent, by the rate-limit headers of the answers. Pure.
 
 The platform counts requests by the minute and says with each answer how many it has counted, how many it allows and in
 how many seconds it begins again (`inin-ratelimit-count`, `-allowed`, `-reset`). Within the minute nothing is gained by
@@ -19,7 +19,7 @@ MARGIN: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What an answer's headers say of the minute; None where they do not."""
+    """The figures of the minute that an answer's headers give; None where they do not."""
 
     count: int | None = None
     allowed: int | None = None
@@ -61,16 +61,16 @@ class Budget:
 
     @property
     def limit(self) -> int:
-        """How many requests of a minute are ours."""
+        """The number of requests of a minute that are ours."""
         return max(1, int(self.allowed * self.share))
 
     @property
     def left(self) -> int:
-        """How many of them are left."""
+        """The number of them that are left."""
         return max(0, self.limit - self.sent)
 
     def left_at(self, now: float) -> int:
-        """How many are left at this moment: all of them once the minute is over."""
+        """The number that is left at this moment: all of them once the minute is over."""
         over = self.begins_again is not None and now >= self.begins_again
         return max(0, self.limit - self.in_flight) if over else self.left
 
@@ -87,21 +87,21 @@ class Budget:
         self.in_flight += 1
         return 0.0
 
-    def answered(self, now: float, told: Figures = _NONE) -> None:
+    def answered(self, now: float, figures: Figures = _NONE) -> None:
         """An answer came (or the request failed: no figures), with what its headers say."""
         self.in_flight = max(0, self.in_flight - 1)
-        if told.allowed:
-            self.allowed = told.allowed
-        if told.count is None or told.reset is None:
+        if figures.allowed:
+            self.allowed = figures.allowed
+        if figures.count is None or figures.reset is None:
             return
-        begins_again = now + told.reset + MARGIN
+        begins_again = now + figures.reset + MARGIN
         if self.begins_again is None or begins_again > self.begins_again + 5 * MARGIN:
             # The server has begun a new minute before we did: what it counted, and what is on its way to it.
-            self.sent = told.count + self.in_flight
+            self.sent = figures.count + self.in_flight
             self.begins_again = begins_again
         else:
             # Whole seconds, rounded up: of what one minute's answers say, the earliest is the nearest.
-            self.sent = max(self.sent, told.count)
+            self.sent = max(self.sent, figures.count)
             if not self.guessed:
                 begins_again = min(self.begins_again, begins_again)
         self.begins_again, self.guessed = begins_again, False

@@ -55,7 +55,7 @@ class Count:
 
 
 class Latency:
-    """How long answers took, as a histogram: `counts[i]` of them within `BOUNDS[i]` seconds, the last beyond all."""
+    """A histogram of how long answers took: `counts[i]` of them within `BOUNDS[i]` seconds, the last beyond all."""
 
     BOUNDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -64,7 +64,7 @@ class Latency:
         self.seconds = 0.0
 
     def add(self, seconds: float) -> None:
-        """One more answer."""
+        """Count an answer that took so many seconds."""
         self.counts[bisect.bisect_left(self.BOUNDS, seconds)] += 1
         self.seconds += seconds
 
@@ -136,7 +136,7 @@ class Rest:
 
     @property
     def reached(self) -> bool:
-        """Whether the API's host has ever answered: then it is the right one."""
+        """Tell whether the API's host has ever answered: then it is the right one."""
         return self._reached
 
     @property
@@ -179,8 +179,8 @@ class Rest:
         taken. tries: how often it is asked at most (None: as often as is sensible). An answer that was too slow or too
         large would be so again: it is not asked for a second time. Raises ApiError and its kinds, ConnectionLost.
         """
-        url = self._host + path.format_map({name: quote(_plain(one), safe="") for name, one in (ids or {}).items()})
-        request = _Request(method, path, needs, [one for one in (ids or {}).values() if isinstance(one, Secret)])
+        url = self._host + path.format_map({name: quote(_plain(value), safe="") for name, value in (ids or {}).items()})
+        request = _Request(method, path, needs, [value for value in (ids or {}).values() if isinstance(value, Secret)])
         content = None if body is None else _encode(body)
         attempt, waited, renewed = 1, 0.0, False
         while True:
@@ -197,12 +197,12 @@ class Rest:
                 self._reached = True
                 if 200 <= answer.status < 300:
                     try:
-                        told = parse(answer.body)
+                        result = parse(answer.body)
                     except ValueError as error:
                         failure = request.broken(answer, error)
                     else:
                         self._answers()
-                        return told
+                        return result
                 elif answer.status == 401:
                     if renewed:
                         raise request.error(answer)
@@ -232,12 +232,12 @@ class Rest:
     async def _send(
         self, method: str, url: str, token: Secret, params: Mapping[str, Any] | None, content: bytes | None
     ) -> Answer:
-        """One request, when the budget has room for it."""
+        """Send a request, when the budget has room for it."""
         while (wait := self.budget.take(self._clock())) > 0:
             log.debug("the rate limit allows the next request in %.1f s", wait)
             await self._sleep(wait)
         _count_one()
-        told = rate_limit.Figures()
+        figures = rate_limit.Figures()
         try:
             headers = {
                 "Authorization": f"Bearer {token.reveal()}",
@@ -249,11 +249,11 @@ class Rest:
             began = self._clock()
             answer = await self._http.request(method, url, headers=headers, params=params, content=content)
             self.latency.add(self._clock() - began)
-            told = rate_limit.figures(answer.headers)
+            figures = rate_limit.figures(answer.headers)
             self._read_date(answer)
             return answer
         finally:
-            self.budget.answered(self._clock(), told)
+            self.budget.answered(self._clock(), figures)
 
     def _held_back(self, answer: Answer) -> float | None:
         after = retry.retry_after(answer.status, answer.headers)
@@ -271,8 +271,8 @@ class Rest:
 _PASSING: Final = frozenset({Trouble.UNREACHABLE, Trouble.CUT})
 
 
-def _plain(one: str | Secret) -> str:
-    return one.reveal() if isinstance(one, Secret) else one
+def _plain(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 def _gave_up(failure: ApiError | ConnectionLost, after: float | None) -> ApiError | ConnectionLost:
@@ -294,7 +294,7 @@ _PERMISSION: Final = re.compile(r"\b[a-zA-Z]+:[a-zA-Z]+:[a-zA-Z]+\b")
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What was asked, for the error that may come of it. path: with names in the place of ids."""
+    """A request, as the error names it that may come of it. path: with names in the place of ids."""
 
     method: str
     path: str
@@ -314,14 +314,14 @@ class _Request:
 
     def error(self, answer: Answer) -> ApiError:
         """The platform's error with its code, message and correlation id, and what to do."""
-        told = read_object(answer.body)
+        members = read_object(answer.body)
         kind = _KINDS.get(answer.status, RequestRefused if answer.status < 500 else Unavailable)
-        said = words(told.get("message")) or words(told.get("messageWithParams")) or f"status {answer.status}"
+        said = words(members.get("message")) or words(members.get("messageWithParams")) or f"status {answer.status}"
         return kind(
             self._clean(f"{_one_line(said).rstrip('.')}{self._what_to_do(kind, said)}"),
             status=answer.status,
-            code=words(told.get("code")),
-            correlation_id=answer.headers.get("inin-correlation-id") or words(told.get("contextId")),
+            code=words(members.get("code")),
+            correlation_id=answer.headers.get("inin-correlation-id") or words(members.get("contextId")),
             method=self.method,
             path=self.path,
         )
@@ -335,8 +335,8 @@ class _Request:
         return "; try again later" if kind is Unavailable else ""
 
     def _clean(self, text: str) -> str:
-        for one in self.secrets:
-            text = one.hide(text)
+        for secret in self.secrets:
+            text = secret.hide(text)
         return text
 
 

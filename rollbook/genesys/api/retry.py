@@ -1,4 +1,4 @@
-"""What is worth asking again, and when. Pure."""
+"""Rules for asking again: after what, and when. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE: Final = 300.0
 
 
 def passes(status: int) -> bool:
-    """Whether an answer of this status is worth asking again."""
+    """Tell whether to ask again after an answer of this status."""
     return status in STATUSES or (status >= 500 and status not in _NEVER)
 
 
@@ -53,7 +53,7 @@ def wait(
 
 @dataclass(slots=True)
 class Outage:
-    """What of many tries is worth a line in the log: that they began to fail, and that there are answers again."""
+    """Memory for the log of many tries: that they began to fail, and that there are answers again."""
 
     failures: int = 0  # since the last proper answer, of all requests
 

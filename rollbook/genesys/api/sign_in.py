@@ -141,7 +141,7 @@ class SignIn:
         return await asyncio.to_thread(named_secrets.resolve, text) if named_secrets.is_reference(text) else text
 
     async def _rotated(self) -> bool:
-        """Whether a secret that is only named has another value by now."""
+        """Tell whether a secret that is only named has another value by now."""
         given = self._client[1]
         if given is None or not named_secrets.is_reference(given.reveal()):
             return False
@@ -150,11 +150,11 @@ class SignIn:
         return await self._secret() != former
 
     def _accept(self, answer: Answer) -> bool:
-        told = read_object(answer.body)
-        token = told.get("access_token")
+        members = read_object(answer.body)
+        token = members.get("access_token")
         if not isinstance(token, str) or not token.isprintable() or not token.isascii() or not token:
             return False
-        lifetime = told.get("expires_in")
+        lifetime = members.get("expires_in")
         seconds = float(lifetime) if isinstance(lifetime, int | float) and lifetime > 0 else 3600.0
         self._token = Secret(token)
         self._half_at, self.ends_at = self._clock() + seconds / 2, self._clock() + seconds
@@ -162,14 +162,19 @@ class SignIn:
         return True
 
     def _refusal(self, answer: Answer) -> SignInRefused:
-        told = read_object(answer.body)
-        said = told.get("error_description") or told.get("description") or told.get("message") or "no reason given"
+        members = read_object(answer.body)
+        said = (
+            members.get("error_description")
+            or members.get("description")
+            or members.get("message")
+            or "no reason given"
+        )
         host = urlsplit(self._url).hostname
         return SignInRefused(
             f"{host} refuses these credentials ({said}); check GENESYSCLOUD_OAUTHCLIENT_ID and"
             " GENESYSCLOUD_OAUTHCLIENT_SECRET, that the client's grant type is Client Credentials, and the region",
             status=answer.status,
-            code=text_or_none(told.get("error")),
+            code=text_or_none(members.get("error")),
         )
 
 

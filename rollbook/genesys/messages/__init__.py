@@ -1,1 +1,1 @@
-"""What the platform says of conversations: notifications, details, and the facts in both."""
+"""Messages of the platform about conversations: notifications, details, and the facts in both."""

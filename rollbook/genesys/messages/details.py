@@ -1,4 +1,4 @@
-"""What an answer of conversation details looks like, and when two records say the same. Pure.
+"""Answers of conversation details, and a digest to tell whether two records say the same. Pure.
 
 The platform's own SDK models are not used: they turn words that they do not know into `outdated_sdk_version` and drop
 fields. Here a record stays what came, byte for byte, beside its decoded form. What is in a record below its head is
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class DetailRow(msgspec.Struct, frozen=True):
-    """One conversation of an answer.
+    """A conversation of an answer.
 
     conversation_id: None where absent or no text: such a row can be kept, not counted; a UUID in small letters. start,
     end: as 24-character text; None where absent or no time. raw: the API's bytes. record: the same, decoded ({} if it
@@ -75,7 +75,7 @@ class LazyRows(Sequence[DetailRow]):
 
 
 class DetailsPage(msgspec.Struct, frozen=True):
-    """One page of an answer. No rows: past the last page. total_hits is approximate (None where absent).
+    """A page of an answer. No rows: past the last page. total_hits is approximate (None where absent).
 
     cursor, data_availability_date: of a job's results; no cursor on the last page. bare: the body had neither
     conversations nor totalHits, as one past the last page may; where rows are expected, it is worth asking again.
@@ -144,7 +144,7 @@ def _in_parts(body: bytes) -> tuple[PageBody, tuple[DetailRow, ...]]:
 
 
 def _mended_row(raw: bytes) -> DetailRow:
-    """One record: as it is, mended, or with nothing but its bytes."""
+    """A record as a row: as it is, mended, or with nothing but its bytes."""
     if not (row := _row_or_broken(raw)).broken:
         return row
     mended = mending.mend(raw)
@@ -171,7 +171,7 @@ _ID_LENGTH: Final = 64
 
 
 def _about_the_id(record: msgspec.Raw) -> bytes:
-    """What nearly always sorts as the id does, without decoding the record; a wrong place loses nothing."""
+    """A key that nearly always sorts as the id does, without decoding the record; a wrong place loses nothing."""
     raw = bytes(record)
     at = raw.find(b'"conversationId"')
     return raw[at : at + _ID_LENGTH]
@@ -209,7 +209,7 @@ def _read_page(body: bytes) -> PageBody:
 
 
 def row_of(raw: bytes) -> DetailRow:
-    """One record as a row. Raises ValueError if its text is broken (no UTF-8)."""
+    """Make a row of a record. Raises ValueError if its text is broken (no UTF-8)."""
     try:
         record = _decoded(raw)
     except (msgspec.DecodeError, RecursionError):
@@ -253,11 +253,13 @@ def _without_attributes(record: dict[str, Any]) -> dict[str, Any]:
     participants = record.get("participants")
     if not isinstance(participants, list):
         return record
-    if not any("attributes" in one for one in participants if isinstance(one, dict)):
+    if not any("attributes" in participant for participant in participants if isinstance(participant, dict)):
         return record
     kept = [
-        {name: value for name, value in one.items() if name != "attributes"} if isinstance(one, dict) else one
-        for one in participants
+        {name: value for name, value in participant.items() if name != "attributes"}
+        if isinstance(participant, dict)
+        else participant
+        for participant in participants
     ]
     return {**record, "participants": kept}
 

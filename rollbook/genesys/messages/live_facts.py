@@ -1,4 +1,4 @@
-"""What one event says for certain about its conversation. Pure.
+"""The facts that an event tells for certain about its conversation. Pure.
 
 Snapshots return to earlier states byte for byte and bear no time of their own, so only what cannot be undone is taken:
 when it began, that it ended, the latest time that the event itself bears. Nothing here refuses an event: what has a
@@ -43,7 +43,7 @@ _EVENT_TIMES: Final = ("eventTime", "metricDate", "timestamp")
 
 # A struct, as what is made for every event: a frozen dataclass takes ten times as long to make.
 class LiveFacts(msgspec.Struct, frozen=True):
-    """What an event tells of its conversation; times as API text, None where it does not say.
+    """The facts of an event about its conversation; times as API text, None where it does not say.
 
     started_at: it began no later than this. ended_at: only if this event says that it has ended. last_at: the latest
     time that the event itself bears. media_types, originating_direction: lowercase, as the details have them.
@@ -74,7 +74,7 @@ def event_time(body: Mapping[str, Any]) -> str | None:
 
 
 def facts_of(topic: str, body: Mapping[str, Any]) -> LiveFacts:
-    """What an event on `topic` with this eventBody says."""
+    """The facts of an event on `topic` with this eventBody."""
     media = snapshot_media(topic)
     if media is not None:
         return _of_snapshot(media, body)
@@ -133,10 +133,10 @@ def _of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
     """A conversation with all its participants; of one medium, their communications lie flat in them (media is it)."""
     participants = objects(body.get("participants"))
     seen = _Seen({media} if media and participants else set())
-    for one in participants:
-        seen.participant(one)
+    for participant in participants:
+        seen.participant(participant)
     return LiveFacts(
-        _earliest([one[name] for one in participants for name in ("connectedTime", "startTime") if name in one]),
+        _earliest([item[name] for item in participants for name in ("connectedTime", "startTime") if name in item]),
         _latest(seen.ends) if participants and not seen.somebody_there else None,
         _latest(seen.times),
         tuple(sorted(seen.media)),
@@ -166,7 +166,7 @@ _LISTS: Final = tuple(
 
 @dataclass(slots=True)
 class _Seen:
-    """What is gathered on one walk over a snapshot (snapshots are what comes most, and what is largest)."""
+    """The facts gathered on a walk over a snapshot (snapshots come most often, and are largest)."""
 
     media: set[str]
     times: set[str] = field(default_factory=set)
@@ -174,28 +174,28 @@ class _Seen:
     somebody_there: bool = False
     direction: str | None = None
 
-    def participant(self, one: Mapping[str, Any]) -> None:
+    def participant(self, member: Mapping[str, Any]) -> None:
         """Somebody is there until he has gone and has no after-call work before him."""
-        self._add_times(one)
-        end = one.get("endTime")
+        self._add_times(member)
+        end = member.get("endTime")
         if (
             end is None
             or (normalize(end) or "") < _OLDEST
-            or ("startAcwTime" in one and not one.get("endAcwTime"))
-            or _is_ahead(one)
+            or ("startAcwTime" in member and not member.get("endAcwTime"))
+            or _is_ahead(member)
         ):
             self.somebody_there = True
         else:
-            self.ends.update(time for time in (end, one.get("endAcwTime")) if isinstance(time, str))
+            self.ends.update(time for time in (end, member.get("endAcwTime")) if isinstance(time, str))
         # The customer's first direction is the conversation's: a consultation has its own.
-        asked = self.direction is None and one.get("purpose") in ("customer", "external")
+        asked = self.direction is None and member.get("purpose") in ("customer", "external")
         if asked:
-            self.direction = _direction(one.get("direction"))
+            self.direction = _direction(member.get("direction"))
         # In a flattened snapshot the participant is the communication, and `messages` are messages.
-        flat = "state" in one
+        flat = "state" in member
         for name, kind in _LISTS:
-            if name in one:
-                self._communications(objects(one[name]), None if flat else kind, asked=asked)
+            if name in member:
+                self._communications(objects(member[name]), None if flat else kind, asked=asked)
 
     def _communications(self, listed: list[dict[str, Any]], kind: str | None, *, asked: bool) -> None:
         if listed and kind is not None:
@@ -220,7 +220,7 @@ class _Seen:
 
 
 def _is_ahead(item: Mapping[str, Any]) -> bool:
-    """Whether there is something to come: a scheduled callback, a parked email, after-call work."""
+    """Tell whether there is something to come: a scheduled callback, a parked email, after-call work."""
     work = item.get("afterCallWork")
     return item.get("state") in _YET_TO_COME or (work.__class__ is dict and work.get("state") == "pending")
 

@@ -1,4 +1,4 @@
-"""What a frame of the notification socket and an EventBridge envelope look like. Pure.
+"""Frames of the notification socket and EventBridge envelopes, read. Pure.
 
 One frame in; an `Observation` (an event, kept whole), a control message, or an `Unreadable` out. Never an exception,
 whatever the bytes. Who it came from and when are told by the caller. What an event says about a conversation is read in
@@ -37,7 +37,7 @@ __all__ = [
 
 # Structs where one is made for every event: a frozen dataclass takes ten times as long to make.
 class Notification(msgspec.Struct, frozen=True):
-    """One notification. Times are API text; `body` is the eventBody as it came.
+    """An event on a topic. Times are API text; `body` is the eventBody as it came.
 
     identity: 16 bytes, equal for the same content on the same topic. conversation_id, event_time, facts: None where the
     event has none. What stands where an id should and cannot be one is none: the body keeps it, and nobody asks for it.
@@ -54,7 +54,7 @@ class Notification(msgspec.Struct, frozen=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """What cannot be understood, whole, and why: it becomes a dead letter.
+    """A payload that cannot be understood, whole, and why: it becomes a dead letter.
 
     once: of what may be delivered again, the same each time, so that it is kept once; else empty.
     """
@@ -123,7 +123,7 @@ _T = TypeVar("_T")
 
 
 def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Notification | Unreadable | Control:
-    """One frame of the socket. received_at: API text."""
+    """Read a frame of the socket. received_at: API text."""
     payload = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
     try:
         message = _mended(_read_message, payload)
@@ -140,7 +140,7 @@ def parse_frame(frame: str | bytes, *, source: str, received_at: str) -> Notific
 
 
 def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Notification | Unreadable:
-    """One EventBridge event, or its `detail` alone (an input transformer can leave just that)."""
+    """Read an EventBridge event, or its `detail` alone (an input transformer can leave just that)."""
     try:
         outer = _mended(_read_envelope, envelope)
         detail = bytes(outer.detail)

@@ -31,7 +31,7 @@ _OVERLAP: Final = 256
 
 
 class _Piece(NamedTuple):
-    """What was cut out. begins: whether a message begins here, as far as what stands before it tells.
+    """A part that was cut out. begins: whether a message begins here, as far as the bytes before it tell.
 
     before: blanks, commas and brackets that stand between it and the piece before, in the same line.
     """
@@ -158,19 +158,19 @@ def parse_all(payload: bytes, *, source: str, received_at: str, once: str = "") 
     if isinstance(whole, Notification):
         return [whole]
     found = list(_by_lines([payload], source, lambda: received_at))
-    heard = [one for _, one in found if isinstance(one, Notification)]
-    broken = [one for _, one in found if isinstance(one, Unreadable)]
-    if not heard:
+    events = [item for _, item in found if isinstance(item, Notification)]
+    broken = [item for _, item in found if isinstance(item, Unreadable)]
+    if not events:
         return [_lettered(whole, once)]
-    return [*heard, _lettered(_rest(whole, broken), once)] if broken else list(heard)
+    return [*events, _lettered(_rest(whole, broken), once)] if broken else list(events)
 
 
 def _rest(whole: Unreadable, broken: Sequence[Unreadable]) -> Unreadable:
-    """What could not be read, without what could; but all of it, if two parts side by side made what never came."""
-    rest = b"\n".join(one.payload for one in broken)
+    """The unreadable parts; but all of the message, if two parts side by side would make an event that never came."""
+    rest = b"\n".join(part.payload for part in broken)
     made = parse_envelope(rest, source=whole.source, received_at=whole.received_at)
-    again = (one for _, one in _by_lines([rest], whole.source, lambda: whole.received_at))
-    if any(isinstance(one, Notification) for one in (made, *again)):
+    again = (part for _, part in _by_lines([rest], whole.source, lambda: whole.received_at))
+    if any(isinstance(part, Notification) for part in (made, *again)):
         rest = whole.payload
     return replace(whole, payload=rest, error=broken[0].error)
 
@@ -179,28 +179,28 @@ def parse_stream(
     chunks: Iterable[bytes], *, source: str, now: Callable[[], str]
 ) -> Iterator[tuple[int, Notification | Unreadable]]:
     """The events of a file, and how many of its bytes each stands for. now: API text."""
-    for size, one in _by_lines(chunks, source, now):
-        yield size, _lettered(one, "") if isinstance(one, Unreadable) else one
+    for size, item in _by_lines(chunks, source, now):
+        yield size, _lettered(item, "") if isinstance(item, Unreadable) else item
 
 
 def _by_lines(
     chunks: Iterable[bytes], source: str, now: Callable[[], str]
 ) -> Iterator[tuple[int, Notification | Unreadable]]:
-    """What can be read piece by piece, and what cannot in as few parts as it came in."""
+    """The readable events piece by piece, and what cannot be read in as few parts as it came in."""
     waiting: Unreadable | None = None  # the part of a line that cannot be read; what follows may belong to it
     for piece in _pieces(chunks):
-        for one, begins in _read(piece, source, now()):
+        for item, begins in _read(piece, source, now()):
             if waiting is not None:
-                together = None if begins else _together(waiting, one)
+                together = None if begins else _together(waiting, item)
                 if together is not None:
                     waiting = together
                     continue
                 yield _whole_line(waiting)
                 waiting = None
-            if isinstance(one, Unreadable):
-                waiting = one
+            if isinstance(item, Unreadable):
+                waiting = item
             else:
-                yield len(piece.raw), one
+                yield len(piece.raw), item
     if waiting is not None:
         yield _whole_line(waiting)
 
@@ -225,7 +225,7 @@ def _is_json(item: Unreadable) -> bool:
 
 
 def _read(piece: _Piece, source: str, received_at: str) -> Iterator[tuple[Notification | Unreadable, bool]]:
-    """What a piece is, and whether it begins a message; or the parts of it that seem to be events of their own.
+    """Read a piece, and tell whether it begins a message; or the parts of it that seem to be events of their own.
 
     What cannot be read keeps the blanks around it, so that the parts of a line can be put together again.
     """
@@ -244,8 +244,8 @@ def _read(piece: _Piece, source: str, received_at: str) -> Iterator[tuple[Notifi
     begins = piece.begins
     for other in others:
         for part in _pieces([other]):
-            one = parse_envelope(part.payload, source=source, received_at=received_at)
-            whole = replace(one, payload=part.before + part.raw) if isinstance(one, Unreadable) else one
+            parsed = parse_envelope(part.payload, source=source, received_at=received_at)
+            whole = replace(parsed, payload=part.before + part.raw) if isinstance(parsed, Unreadable) else parsed
             yield whole, begins and part.begins
         begins = True
 

@@ -1,1 +1,1 @@
-"""What every program around the platform needs: settings, secrets, a terminal, an end."""
+"""Needs of every program around the platform: settings, secrets, a terminal, an end."""

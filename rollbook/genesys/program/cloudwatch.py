@@ -19,8 +19,8 @@ def count(**numbers: int) -> None:
     metric = {
         "Namespace": "rollbook",
         "Dimensions": [["FunctionName"]],
-        "Metrics": [{"Name": one, "Unit": "Count"} for one in numbers],
+        "Metrics": [{"Name": counted, "Unit": "Count"} for counted in numbers],
     }
-    told = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [metric]}
-    sys.stdout.write(json.dumps({"_aws": told, "FunctionName": name, **numbers}) + "\n")
+    metadata = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [metric]}
+    sys.stdout.write(json.dumps({"_aws": metadata, "FunctionName": name, **numbers}) + "\n")
     sys.stdout.flush()

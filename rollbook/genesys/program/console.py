@@ -1,4 +1,4 @@
-"""How a command begins and ends: the options that all share, logs, and the one line that an error is.
+"""Begin and end of a command: the options that all share, logs, and the one line that an error is.
 
 It knows exit statuses and nothing of what a command does. Programs call `run` once, at their outermost end.
 """
@@ -32,20 +32,20 @@ err: Final = Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """One line on standard error: the way an error, and only an error, is told."""
+    """Write a line on standard error: an error, and nothing else, is written so."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def answer(report: object) -> None:
-    """One JSON object on standard output."""
+    """Write a JSON object on standard output."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     sys.stdout.write(json.dumps(report, ensure_ascii=not utf8) + "\n")
     sys.stdout.flush()
 
 
 def show(as_json: bool, report: Callable[[], object], lines: Callable[[], Iterable[str]]) -> None:
-    """What a command found, on standard output: one JSON object, or lines for a person."""
+    """Write what a command found on standard output: one JSON object, or lines for a person."""
     if as_json:
         answer(report())
     else:
@@ -74,11 +74,11 @@ def run(work: Callable[[], int | None] | Coroutine[Any, Any, int | None], *, as_
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except Exception as error:
-        end_with(_told(error), as_json=as_json)
+        end_with(_as_rollbook_error(error), as_json=as_json)
     raise SystemExit(status or 0)
 
 
-def _told(error: Exception) -> RollbookError:
+def _as_rollbook_error(error: Exception) -> RollbookError:
     """The error to tell of: ours, the first of ours in a group, or that something happened that never should."""
     while isinstance(error, ExceptionGroup):
         ours = error.subgroup(RollbookError) or error

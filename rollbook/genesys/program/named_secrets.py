@@ -20,7 +20,7 @@ _one_at_a_time: Final = threading.Lock()
 
 
 def is_reference(text: str) -> bool:
-    """Whether a setting names a secret instead of being one. (The platform's own have no colon.)"""
+    """Tell whether a setting names a secret instead of being a secret. (The platform's own have no colon.)"""
     return text.partition(":")[0] in _READERS and ":" in text
 
 
@@ -71,14 +71,14 @@ def _from_file(name: str, reference: str) -> str:
 
 
 def _from_secrets_manager(name: str, reference: str) -> str:
-    told = _ask("secretsmanager", reference, lambda client: client.get_secret_value(SecretId=name))
-    text = told.get("SecretString")
-    return str(text) if text is not None else bytes(told.get("SecretBinary", b"")).decode("ascii", "replace")
+    answer = _ask("secretsmanager", reference, lambda client: client.get_secret_value(SecretId=name))
+    text = answer.get("SecretString")
+    return str(text) if text is not None else bytes(answer.get("SecretBinary", b"")).decode("ascii", "replace")
 
 
 def _from_parameter_store(name: str, reference: str) -> str:
-    told = _ask("ssm", reference, lambda client: client.get_parameter(Name=name, WithDecryption=True))
-    return str(told["Parameter"]["Value"])
+    answer = _ask("ssm", reference, lambda client: client.get_parameter(Name=name, WithDecryption=True))
+    return str(answer["Parameter"]["Value"])
 
 
 _READERS: Final[dict[str, Callable[[str, str], str]]] = {

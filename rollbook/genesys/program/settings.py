@@ -138,19 +138,21 @@ def _moment(value: Any) -> datetime:
 
 
 def _topics(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list) or not value or not all(isinstance(topic, str) for topic in value):
         raise ValueError(f'must be a list of topics such as ["{topics.QUEUE_CONVERSATIONS}"]')
-    for one in value:
-        if not topics.subscribable(one):
-            about = " (follow_details = true does that)" if one.startswith("v2.detail.events.conversation.") else ""
+    for topic in value:
+        if not topics.subscribable(topic):
+            about = " (follow_details = true does that)" if topic.startswith("v2.detail.events.conversation.") else ""
             raise ValueError(
-                f"{one!r} cannot be subscribed: a topic begins with v2., and {{id}} stands for queues or users{about}"
+                f"{topic!r} cannot be subscribed: a topic begins with v2., and {{id}} stands for queues or users{about}"
             )
     return tuple(dict.fromkeys(value))
 
 
 def _templates(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) and one.startswith("v2.") for one in value):
+    if not isinstance(value, list) or not all(
+        isinstance(template, str) and template.startswith("v2.") for template in value
+    ):
         raise ValueError(f'must be a list of what its rule lets through, such as ["{DETAIL_TEMPLATES[0]}"]')
     return tuple(dict.fromkeys(value))
 
@@ -191,7 +193,7 @@ def check_filter(value: Any) -> dict[str, Any]:
     for name, members in value.items():
         if name not in FILTER_KEYS:
             raise ValueError(f"knows conversationFilters and segmentFilters, not {name!r}")
-        if not isinstance(members, list) or not all(isinstance(one, dict) for one in members):
+        if not isinstance(members, list) or not all(isinstance(member, dict) for member in members):
             raise ValueError(f"{name} must be a list of objects")
     return value
 
@@ -347,7 +349,7 @@ def _section(path: Path, name: str, members: Mapping[str, Any], values: dict[str
 
 
 def _unknown(section: str, key: str) -> str:
-    """What to say of a key that nobody knows: where it belongs, what comes near it, or what there is."""
+    """The sentence about a key that nobody knows: where it belongs, what comes near it, or what there is."""
     place = f"unknown key {key!r} in [{section}]" if section else f"unknown section or key {key!r}"
     variable = written(key)
     if variable.startswith("GENESYSCLOUD_"):

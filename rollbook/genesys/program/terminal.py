@@ -9,9 +9,9 @@ from typing import Final
 WIDTH: Final = 80
 
 
-def count(number: int, one: str, many: str = "") -> str:
+def count(number: int, noun: str, plural: str = "") -> str:
     """`1 pass`, `2 passes`."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def fitted(lines: Iterable[str], *, indent: int) -> Iterator[str]:
@@ -24,5 +24,5 @@ def fitted(lines: Iterable[str], *, indent: int) -> Iterator[str]:
 
 
 def wrapped(line: str, width: int, *, indent: int = 0) -> list[str]:
-    """One line, broken so."""
+    """Break a line at spaces where it is wider than `width`."""
     return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)

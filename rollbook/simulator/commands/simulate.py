@@ -21,7 +21,7 @@ from rollbook.simulator.certificates import LOOPBACK, PARTS, Certificate, Certif
 from rollbook.simulator.eventbridge.options import OPTIONS, delivering, eventbridge_options
 from rollbook.simulator.faults.script import Fault, ScriptError, load
 from rollbook.simulator.rest.analytics.details_query import LARGEST_PAGE, READINGS, Jitter, Paging
-from rollbook.simulator.rest.analytics.jobs import Rules
+from rollbook.simulator.rest.analytics.jobs import JobRules
 from rollbook.simulator.server import Simulator
 
 _POSITIVE = click.IntRange(min=1)
@@ -112,7 +112,7 @@ def simulate(
             organisation = Simulator(
                 start=now - timedelta(days=days),
                 jitter=Jitter(jitter),
-                job_rules=Rules(lag=timedelta(hours=job_lag)),
+                job_rules=JobRules(lag=timedelta(hours=job_lag)),
                 faults=script,
                 paging=Paging(page_rows, count_nothing),
                 tls=secured,
@@ -139,7 +139,7 @@ def _certificate(
     if not tls and not domains:
         return None
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="simulator-"))
-    return make(Path(folder), [*LOOPBACK, *(f"{part}.{one}" for one in domains for part in PARTS)])
+    return make(Path(folder), [*LOOPBACK, *(f"{part}.{domain}" for domain in domains for part in PARTS)])
 
 
 async def _serve(organisation: Simulator, eventbridge: Mapping[str, Any], *, as_json: bool) -> None:

@@ -26,10 +26,12 @@ def to_queue(url: str) -> Send:
 
     def send(messages: Sequence[str]) -> None:
         for at in range(0, len(messages), _CALL):
-            entries = [{"Id": str(one), "MessageBody": text} for one, text in enumerate(messages[at : at + _CALL])]
-            told = client.send_message_batch(QueueUrl=url, Entries=entries)
-            if told.get("Failed"):
-                raise RuntimeError(f"the queue refuses: {told['Failed'][0].get('Message')}")
+            entries = [
+                {"Id": str(number), "MessageBody": text} for number, text in enumerate(messages[at : at + _CALL])
+            ]
+            answer = client.send_message_batch(QueueUrl=url, Entries=entries)
+            if answer.get("Failed"):
+                raise RuntimeError(f"the queue refuses: {answer['Failed'][0].get('Message')}")
 
     return send
 
@@ -39,23 +41,23 @@ def to_bus(name: str) -> Send:
     client = boto3.client("events")
 
     def send(messages: Sequence[str]) -> None:
-        events = [found for one in messages if (found := _entry(one, name)) is not None]
+        events = [found for message in messages if (found := _entry(message, name)) is not None]
         for at in range(0, len(events), _CALL):
-            told = client.put_events(Entries=events[at : at + _CALL])
-            if told["FailedEntryCount"]:
-                raise RuntimeError(f"the bus refuses: {told['Entries'][0].get('ErrorMessage')}")
+            answer = client.put_events(Entries=events[at : at + _CALL])
+            if answer["FailedEntryCount"]:
+                raise RuntimeError(f"the bus refuses: {answer['Entries'][0].get('ErrorMessage')}")
 
     return send
 
 
 def _entry(message: str, bus: str) -> dict[str, Any] | None:
     try:
-        told = json.loads(message)
+        content = json.loads(message)
         return {
             "EventBusName": bus,
-            "Source": told["source"],
-            "DetailType": told["detail-type"],
-            "Detail": json.dumps(told["detail"], ensure_ascii=False),
+            "Source": content["source"],
+            "DetailType": content["detail-type"],
+            "Detail": json.dumps(content["detail"], ensure_ascii=False),
         }
     except (ValueError, KeyError, TypeError):
         return None

@@ -36,8 +36,8 @@ _POISON: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """What goes wrong. Shares of all events in 0..1, but for `reorder`: among how many neighbours the order is lost.
+class DeliveryTrouble:
+    """Faults of delivery: shares of all events, from 0 to 1; `reorder`: among how many neighbours the order is lost.
 
     loss: never delivered (the platform or AWS gave it up). deaf: conversations of which nothing is delivered.
     repeats: delivered again, by AWS with the same id or by the platform with another. bundled: several in one message.
@@ -54,7 +54,7 @@ class Trouble:
 
 @dataclass(slots=True)
 class Delivered:
-    """What became of the events: (topic, body) of what was delivered at least once, and of what never was."""
+    """Fate of the events: (topic, body) of each that was delivered at least once, and of each that never was."""
 
     sent: set[tuple[str, str]] = field(default_factory=set)
     lost: list[Event] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Delivered:
 
 
 class EventBridge:
-    """One integration. `take` is told of every event; `messages` gives what is to be delivered now.
+    """An integration. `take` gets every event; `messages` gives the messages that are due now.
 
     topics: templates, `*` stands for anything, as the integration's filter lists them. organization: its id.
     """
@@ -73,7 +73,7 @@ class EventBridge:
         organization: str,
         *,
         topics: Sequence[str] = (DETAIL_EVENTS,),
-        trouble: Trouble | None = None,
+        trouble: DeliveryTrouble | None = None,
         seed: int = 1,
         suffix: str = "simulated",
         account: str = "123456789012",
@@ -82,7 +82,7 @@ class EventBridge:
         self._organization, self._suffix = organization, suffix
         self._account, self._region = account, region
         self._topics = tuple(topics)
-        self._trouble = trouble or Trouble()
+        self._trouble = trouble or DeliveryTrouble()
         self._draw = random.Random(f"eventbridge {seed}")
         self._seed = seed
         self._waiting: list[str] = []
@@ -91,7 +91,7 @@ class EventBridge:
     def take(self, event: Event) -> None:
         """An event of the organisation; what the integration does not list is passed over."""
         # "{" and "}" are no wildcards; fnmatch knows "[", which no topic has.
-        if not any(fnmatch.fnmatchcase(event.template, one) for one in self._topics):
+        if not any(fnmatch.fnmatchcase(event.template, topic) for topic in self._topics):
             return
         trouble, draw = self._trouble, self._draw.random
         if self._is_deaf(event.conversation) or draw() < trouble.loss:
@@ -110,7 +110,7 @@ class EventBridge:
         return random.Random(f"{self._seed} {conversation}").random() < self._trouble.deaf
 
     def _envelope(self, event: Event) -> str:
-        told = frames.envelope(
+        envelope = frames.envelope(
             event.template,
             event.topic,
             json.loads(event.body),
@@ -122,10 +122,10 @@ class EventBridge:
             account=self._account,
             region=self._region,
         )
-        return frames.encoded(told)
+        return frames.encoded(envelope)
 
     def messages(self, *, all: bool = False) -> list[str]:
-        """What is to be delivered now, each a message's body. all: also what waits for neighbours to overtake it."""
+        """Message bodies that are due now. all: those too that wait for neighbours to overtake them."""
         keep = 0 if all else self._trouble.reorder - 1
         ready = self._shuffled(keep)
         self.delivered.messages += len(ready)
@@ -140,9 +140,9 @@ class EventBridge:
 
     def _bundles(self, found: Iterable[str]) -> Iterable[str]:
         bundle = ""
-        for one in found:
-            bundle += one
-            if not one.startswith('{"version"') or self._draw.random() >= self._trouble.bundled:
+        for message in found:
+            bundle += message
+            if not message.startswith('{"version"') or self._draw.random() >= self._trouble.bundled:
                 yield bundle
                 bundle = ""
         if bundle:

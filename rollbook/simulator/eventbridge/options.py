@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from rollbook.simulator.eventbridge.delivery import EventBridge, Trouble
+from rollbook.simulator.eventbridge.delivery import DeliveryTrouble, EventBridge
 from rollbook.simulator.server import Simulator
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,7 +44,7 @@ async def delivering(organisation: Simulator, options: Mapping[str, Any]) -> Asy
 
     send = to_queue(options["sqs"]) if options.get("sqs") else to_bus(options["bus"])
     names = ("loss", "deaf", "repeats", "reorder", "poison")
-    trouble = Trouble(**{name: options[name] for name in names if name in options})
+    trouble = DeliveryTrouble(**{name: options[name] for name in names if name in options})
     bridge = EventBridge(str(organisation.world.organization["id"]), trouble=trouble)
     organisation.notifications.listen(bridge.take)
     delivery = asyncio.create_task(deliver(bridge, send))

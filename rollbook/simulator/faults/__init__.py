@@ -1,1 +1,1 @@
-"""What can go wrong at the platform, by script or by a test."""
+"""Faults of the platform, by script or by a test."""

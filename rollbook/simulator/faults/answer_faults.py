@@ -3,7 +3,7 @@
 A quirk has up to three parts. `see` changes what the organisation takes a request for (who asks, at which moment,
 which page). `refuse` answers in its place. `alter` makes another answer of the one that there is. Each answers None
 where it has nothing to do with the request, and then the fault is not counted as struck. Pure but for what they ask of
-the simulator; how an answer gets out is the server's.
+the organisation; the server sends the answer.
 """
 
 from __future__ import annotations
@@ -13,23 +13,40 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from rollbook.simulator.faults.script import Kind, Line, ScriptError, register
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.clock import Clock
+from rollbook.simulator.faults.script import Kind, PlayedFault, Script, ScriptError, register
+from rollbook.simulator.notifications.service import Notifications
+from rollbook.simulator.organisation.known_when import Conversation
+from rollbook.simulator.rest import resources
 from rollbook.simulator.rest.analytics import details_query
 from rollbook.simulator.rest.errors import Refusal
+from rollbook.simulator.rest.resources import sees
 from rollbook.simulator.rest.sign_in import Client
-
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
 
 _LIST: Final = "/api/v2/analytics/conversations/details"
 Pieces = Callable[[], AsyncIterator[bytes]]
 Parameters = Mapping[str, Any]
 
 
-class Reply(NamedTuple):
+class FaultyOrganisation(resources.Organisation, Protocol):
+    """The part of the simulator that faults use and change.
+
+    forgotten: ids of the conversations that a `shift` deleted. rate_limit: requests a minute.
+    """
+
+    clock: Clock
+    faults: Script
+    notifications: Notifications
+    forgotten: set[str]
+    rate_limit: int
+
+    def now(self) -> datetime:
+        """The organisation's time."""
+
+
+class OutgoingAnswer(NamedTuple):
     """An answer on its way out. delay: real seconds before its head; pieces: its body, where it comes in pieces.
 
     cut_after: real seconds after which the connection is cut; None: never.
@@ -45,20 +62,20 @@ class Reply(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asked:
+class SeenRequest:
     """A request as the organisation takes it. first: the same before any quirk saw it.
 
-    query: as `rest.Request` has it. address: bytes of path and query.
+    query: as `resources.Request` has it. address: bytes of path and query.
     """
 
-    simulator: Simulator
+    organisation: FaultyOrganisation
     client: Client
     now: datetime
     name: str  # METHOD /path
     query: Mapping[str, str]
     body: bytes
     address: int = 0
-    first: Asked | None = None
+    first: SeenRequest | None = None
 
     @property
     def path(self) -> str:
@@ -76,14 +93,14 @@ class Asked:
 
     @property
     def interval(self) -> tuple[datetime, datetime] | None:
-        """What a details query, an aggregates query or a new job asks about."""
+        """Interval of a details query, an aggregates query or a new job."""
         try:
             return details_query.interval(self.json.get("interval"))
         except Refusal:
             return None
 
     @property
-    def details_query(self) -> details_query.Query | None:
+    def details_query(self) -> details_query.DetailsQuery | None:
         """The details query that it is, if it is one."""
         if self.name != f"POST {_LIST}/query":
             return None
@@ -92,18 +109,18 @@ class Asked:
         except Refusal:
             return None
 
-    def found(self) -> list[Life]:
+    def found(self) -> list[Conversation]:
         """Every conversation that its details query means, whatever the page."""
         query = self.details_query
         if query is None:
             return []
-        simulator = self.simulator
+        organisation = self.organisation
         return details_query.select(
-            simulator.world,
+            organisation.world,
             query,
             self.now,
-            reading=simulator.reading,
-            seen=lambda life: life.id not in simulator.hidden and sees(self.client, life),
+            reading=organisation.reading,
+            seen=lambda conversation: conversation.id not in organisation.hidden and sees(self.client, conversation),
         )
 
     @property
@@ -111,7 +128,7 @@ class Asked:
         """The conversations that it asks for by id, as it spells them."""
         parts = self.path.split("/")
         if self.name == f"GET {_LIST}":
-            return [one for one in self.query.get("id", "").split(",") if one]
+            return [identity for identity in self.query.get("id", "").split(",") if identity]
         return (
             [parts[-2]] if self.path.startswith("/api/v2/analytics/conversations/") and parts[-1] == "details" else []
         )
@@ -123,7 +140,7 @@ class Asked:
         number = paging.get("pageNumber") if isinstance(paging, dict) else self.query.get("pageNumber", "1")
         return int(str(number)) if str(number).isdigit() else 1
 
-    def with_page(self, number: int) -> Asked:
+    def with_page(self, number: int) -> SeenRequest:
         """The same for another page."""
         if "paging" in self.json:
             paging = {**self.json["paging"], "pageNumber": number}
@@ -131,20 +148,13 @@ class Asked:
         return replace(self, query={**self.query, "pageNumber": str(number)})
 
 
-def sees(client: Client, life: Life) -> bool:
-    """As `rest.sees`, which cannot be imported here."""
-    if client.misses is not None and client.misses(life.id):
-        return False
-    return client.divisions is None or not client.divisions.isdisjoint(life.record["divisionIds"])
-
-
-See = Callable[[Asked, Parameters], "Asked | None"]
-Refuse = Callable[[Asked, Parameters], "Reply | Refusal | None"]
-Alter = Callable[[Asked, Parameters, Reply], "Reply | Refusal | None"]
+See = Callable[[SeenRequest, Parameters], "SeenRequest | None"]
+Refuse = Callable[[SeenRequest, Parameters], "OutgoingAnswer | Refusal | None"]
+Alter = Callable[[SeenRequest, Parameters, OutgoingAnswer], "OutgoingAnswer | Refusal | None"]
 
 
 class Quirk(NamedTuple):
-    """What a kind does, in up to three parts."""
+    """Behaviour of a kind of fault, in up to three parts."""
 
     see: See | None = None
     refuse: Refuse | None = None
@@ -184,12 +194,12 @@ def choice(
 
 
 def falls(identity: str, share: float, seed: object = 0) -> bool:
-    """Whether an id falls into a share of all: the same id always does, or never, for the same seed."""
+    """Say whether an id falls into a share of all: for the same seed, the same id always does or never does."""
     return zlib.crc32(f"{seed} {identity}".encode(errors="replace")) < share * 2**32
 
 
 def chosen(given: Parameters) -> Callable[[str], bool]:
-    """Which conversations parameters mean: `ids`, or a `share` of all with `seed`."""
+    """Test for the conversations that parameters mean: `ids`, or a `share` of all with `seed`."""
     ids, share, seed = frozenset(given.get("ids", ())), float(given.get("share", 0)), given.get("seed", 0)
     return lambda identity: identity in ids or falls(identity, share, seed)
 
@@ -200,14 +210,14 @@ def meant(given: Parameters) -> None:
         raise ScriptError("ids or share is missing")
 
 
-class Rows(NamedTuple):
+class AnswerRows(NamedTuple):
     """An answer that has conversations, taken apart. key: where they are; None: the answer is one itself."""
 
     key: str | None
     rows: list[dict[str, Any]]
     rest: dict[str, Any]
 
-    def reply(self, reply: Reply, rows: Sequence[bytes] | None = None, **rest: Any) -> Reply:
+    def reply(self, reply: OutgoingAnswer, rows: Sequence[bytes] | None = None, **rest: Any) -> OutgoingAnswer:
         """Put together again: other rows, as JSON, or other fields beside them."""
         rows = [encoded(row) for row in self.rows] if rows is None else rows
         if self.key is None:
@@ -218,17 +228,17 @@ class Rows(NamedTuple):
         )
 
 
-def rows(reply: Reply, *, of: str = "conversations") -> Rows | None:
+def rows(reply: OutgoingAnswer, *, of: str = "conversations") -> AnswerRows | None:
     """The rows of an answer, if it has any. of: `conversations` (of a page, by id, or one alone) or `entities`."""
     content = fields(reply)
     if content is None or reply.status != 200:
         return None
     if isinstance(content.get(of), list):
-        return Rows(of, content.pop(of), content)
-    return Rows(None, [content], {}) if of == "conversations" and "conversationId" in content else None
+        return AnswerRows(of, content.pop(of), content)
+    return AnswerRows(None, [content], {}) if of == "conversations" and "conversationId" in content else None
 
 
-def fields(reply: Reply) -> dict[str, Any] | None:
+def fields(reply: OutgoingAnswer) -> dict[str, Any] | None:
     """The JSON object that an answer is, if it is one."""
     try:
         content = json.loads(reply.body)
@@ -248,16 +258,16 @@ def encoded(value: object) -> bytes:
 class Struck(NamedTuple):
     """A quirk that a request may meet."""
 
-    line: Line
+    line: PlayedFault
 
     @property
     def quirk(self) -> Quirk:
-        """What it does."""
+        """Behaviour of the fault."""
         return QUIRKS[self.line.fault.kind]
 
     @property
     def parameters(self) -> Parameters:
-        """How it does it."""
+        """Parameters of the fault in the script."""
         return self.line.fault.parameters
 
     def spend(self) -> None:
@@ -265,35 +275,43 @@ class Struck(NamedTuple):
         self.line.struck += 1
 
 
-def look(asked: Asked, waiting: Sequence[Struck]) -> Asked:
+def look(asked: SeenRequest, waiting: Sequence[Struck]) -> SeenRequest:
     """The request as the organisation takes it."""
     asked = replace(asked, first=asked)
-    for one in waiting:
-        seen = one.quirk.see(asked, one.parameters) if one.quirk.see is not None else None
+    for candidate in waiting:
+        seen = candidate.quirk.see(asked, candidate.parameters) if candidate.quirk.see is not None else None
         if seen is not None:
-            one.spend()
+            candidate.spend()
             asked = seen
     return asked
 
 
-def refusal(asked: Asked, waiting: Sequence[Struck]) -> Reply | Refusal | None:
-    """What is answered in the organisation's place, if anything."""
-    for one in waiting:
-        found = one.quirk.refuse(asked, one.parameters) if one.quirk.refuse and not one.line.spent else None
+def refusal(asked: SeenRequest, waiting: Sequence[Struck]) -> OutgoingAnswer | Refusal | None:
+    """Answer that a fault gives in the organisation's place, if there is a fault that does."""
+    for candidate in waiting:
+        found = (
+            candidate.quirk.refuse(asked, candidate.parameters)
+            if candidate.quirk.refuse and not candidate.line.spent
+            else None
+        )
         if found is not None:
-            one.spend()
+            candidate.spend()
             return found
     return None
 
 
-def altered(asked: Asked, waiting: Sequence[Struck], reply: Reply) -> Reply | Refusal:
-    """What becomes of an answer."""
-    for one in waiting:
-        found = one.quirk.alter(asked, one.parameters, reply) if one.quirk.alter and not one.line.spent else None
+def altered(asked: SeenRequest, waiting: Sequence[Struck], reply: OutgoingAnswer) -> OutgoingAnswer | Refusal:
+    """Answer after every fault has altered it."""
+    for candidate in waiting:
+        found = (
+            candidate.quirk.alter(asked, candidate.parameters, reply)
+            if candidate.quirk.alter and not candidate.line.spent
+            else None
+        )
         if found is None:
             continue
-        if one.quirk.see is None:
-            one.spend()
+        if candidate.quirk.see is None:
+            candidate.spend()
         if isinstance(found, Refusal):
             return found
         reply = found

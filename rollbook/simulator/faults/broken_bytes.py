@@ -1,7 +1,7 @@
 """Records that are not as they should be: bytes that are no JSON, and values that no model has.
 
-`bad_bytes` and `strange` are quirks (see `quirks`): the organisation's truth is well, its answers are not. `odd_record`
-changes the truth itself, so that every answer, filter and total knows the record as it has become.
+`bad_bytes` and `strange` are quirks (see `answer_faults`): the organisation's truth is well, its answers are not.
+`odd_record` changes the truth itself, so that every answer, filter and total knows the record as it has become.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from rollbook.simulator.faults.answer_faults import (
-    Asked,
+    OutgoingAnswer,
     Parameters,
-    Reply,
+    SeenRequest,
     choice,
     chosen,
     encoded,
@@ -62,7 +62,7 @@ def _with(row: bytes, change: Callable[[Record], Record]) -> bytes:
     return encoded({**record, **change(record)})
 
 
-def _bad_bytes(_: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _bad_bytes(_: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     found = rows(reply)
     if found is None or not found.rows:
         return None
@@ -96,7 +96,7 @@ quirk(
 # What no model has
 
 
-def _strange(_: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _strange(_: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     if reply.status != 200 or not reply.body.startswith(b"{"):
         return None
     what = given.get("what", "both")
@@ -148,7 +148,7 @@ def _changed(**fields: Any) -> Callable[[Record], Record]:
 
 
 def _capitals(record: Record) -> Record:
-    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lambda one: one[0].upper(), json.dumps(record))
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", lambda found: found[0].upper(), json.dumps(record))
     return {**json.loads(text), "conversationId": record["conversationId"]}
 
 
@@ -162,7 +162,7 @@ ODD: Final[Mapping[str, Callable[[Record], Record]]] = {
     "far_end": _changed(conversationEnd="9999-12-31T23:59:59.999Z"),
     "backwards": lambda record: {**record, "conversationEnd": _before(record["conversationStart"])},
     "direction": _changed(originatingDirection="sideways"),
-    "no_direction": lambda record: {name: one for name, one in record.items() if name != "originatingDirection"},
+    "no_direction": lambda record: {name: value for name, value in record.items() if name != "originatingDirection"},
     "inner_capitals": _capitals,
     "strange": _strange_record,
     "nan": _changed(mediaStatsMinConversationMos=float("nan")),

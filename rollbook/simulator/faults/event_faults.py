@@ -1,7 +1,7 @@
-"""What can happen to an event between its making and its sending: lost, late, twice, out of order, strange. Pure.
+"""Faults of an event between its making and its sending: lost, late, twice, out of order, strange. Pure.
 
 Each alteration takes a share of the events, drawn from a seeded stream, for as long as it lasts. Knows no socket and no
-clock but the moment it is told.
+clock; the moment comes in as an argument.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Sent = tuple[timedelta, Event]
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
-    """One that is at work. share: of the events, 0 to 1. until: None for as long as nobody ends it.
+    """Fault that is at work on events. share: of the events, 0 to 1. until: None for as long as nobody ends it.
 
     seconds: how late, where it makes late. same_id: a duplicate keeps the CorrelationId. what: one of its spellings.
     """
@@ -45,74 +45,74 @@ class Alterations:
         self._draw = random.Random(f"alterations {seed}")
         self._new_id = new_id
         self._active: list[Alteration] = []
-        self._held: dict[str, list[Event]] = {}
+        self._held_back: dict[str, list[Event]] = {}
 
-    def begin(self, one: Alteration) -> None:
+    def begin(self, alteration: Alteration) -> None:
         """From now on."""
-        if one.kind not in _KINDS:
-            raise ValueError(f"{one.kind} is no alteration")
-        self._active.append(one)
+        if alteration.kind not in _KINDS:
+            raise ValueError(f"{alteration.kind} is no alteration")
+        self._active.append(alteration)
 
     def clear(self) -> list[Event]:
         """End all; answers the events that were held back."""
         self._active.clear()
-        held = [one for listed in self._held.values() for one in listed]
-        self._held.clear()
-        return held
+        events = [event for listed in self._held_back.values() for event in listed]
+        self._held_back.clear()
+        return events
 
     def apply(self, event: Event, now: datetime) -> list[Sent]:
-        """What is sent for an event."""
-        self._active = [one for one in self._active if one.until is None or one.until > now]
+        """Events that are sent in the place of an event, and how late."""
+        self._active = [alteration for alteration in self._active if alteration.until is None or alteration.until > now]
         sent: list[Sent] = [(NOW, event)]
-        for one in self._active:
-            sent = [each for late, made in sent for each in self._altered(one, late, made)]
-        return sent + [(NOW, one) for one in self._released(event)] if sent and self._held else sent
+        for alteration in self._active:
+            sent = [each for late, made in sent for each in self._altered(alteration, late, made)]
+        return sent + [(NOW, waiting) for waiting in self._released(event)] if sent and self._held_back else sent
 
     def release(self, event: Event) -> list[Event]:
         """Let go an event that was held back for another one that did not come."""
-        listed = self._held.get(event.conversation, [])
+        listed = self._held_back.get(event.conversation, [])
         if event not in listed:
             return []
         listed.remove(event)
         return [event]
 
     def holding(self, event: Event) -> bool:
-        """Whether it is held back."""
-        return event in self._held.get(event.conversation, ())
+        """Say whether an event is held back."""
+        return event in self._held_back.get(event.conversation, ())
 
-    def _altered(self, one: Alteration, late: timedelta, event: Event) -> Iterable[Sent]:
-        if self._draw.random() >= one.share:
+    def _altered(self, alteration: Alteration, late: timedelta, event: Event) -> Iterable[Sent]:
+        if self._draw.random() >= alteration.share:
             return [(late, event)]
-        if one.kind == "reorder":
+        if alteration.kind == "reorder":
             return self._hold(late, event)
-        if one.kind == "duplicate":
-            twin = event if one.same_id else replace(event, correlation_id=self._new_id())
-            return [(late, event), (late + timedelta(seconds=one.seconds), twin)]
-        return [(late + each, made) for each, made in _KINDS[one.kind](one, event, self._draw)]
+        if alteration.kind == "duplicate":
+            twin = event if alteration.same_id else replace(event, correlation_id=self._new_id())
+            return [(late, event), (late + timedelta(seconds=alteration.seconds), twin)]
+        return [(late + each, made) for each, made in _KINDS[alteration.kind](alteration, event, self._draw)]
 
     def _hold(self, late: timedelta, event: Event) -> list[Sent]:
         """Hold back one event of each conversation, until another of it has passed."""
-        if self._held.get(event.conversation):
+        if self._held_back.get(event.conversation):
             return [(late, event)]
-        self._held[event.conversation] = [event]
+        self._held_back[event.conversation] = [event]
         return []
 
     def _released(self, event: Event) -> list[Event]:
-        return self._held.pop(event.conversation, [])
+        return self._held_back.pop(event.conversation, [])
 
 
 _Alter = Callable[[Alteration, Event, random.Random], list[Sent]]
 
 
-def _lose(_one: Alteration, _event: Event, _draw: random.Random) -> list[Sent]:
+def _lose(_alteration: Alteration, _event: Event, _draw: random.Random) -> list[Sent]:
     return []
 
 
-def _delay(one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
-    return [(timedelta(seconds=one.seconds), event)]
+def _delay(alteration: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+    return [(timedelta(seconds=alteration.seconds), event)]
 
 
-def _unchanged(_one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+def _unchanged(_alteration: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
     return [(NOW, event)]
 
 
@@ -122,8 +122,8 @@ def _body(event: Event, change: Callable[[dict[str, Any]], None]) -> list[Sent]:
     return [(NOW, replace(event, body=encoded(body)))]
 
 
-def _contradict(_one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
-    """The first to have gone is said to be connected although its end is told."""
+def _contradict(_alteration: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+    """Call the first participant that has gone connected, although the event has its end."""
 
     def change(body: dict[str, Any]) -> None:
         for who in body.get("participants", ()):
@@ -139,10 +139,10 @@ def _contradict(_one: Alteration, event: Event, _draw: random.Random) -> list[Se
 
 
 def _communications(who: dict[str, Any]) -> list[dict[str, Any]]:
-    return [one for listed in who.values() if isinstance(listed, list) for one in listed if isinstance(one, dict)]
+    return [entry for listed in who.values() if isinstance(listed, list) for entry in listed if isinstance(entry, dict)]
 
 
-def _strange_enum(_one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+def _strange_enum(_alteration: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
     """A state, or a medium, that nobody knows yet."""
 
     def change(body: dict[str, Any]) -> None:
@@ -156,7 +156,7 @@ def _strange_enum(_one: Alteration, event: Event, _draw: random.Random) -> list[
     return _body(event, change)
 
 
-def _strange_field(_one: Alteration, event: Event, draw: random.Random) -> list[Sent]:
+def _strange_field(_alteration: Alteration, event: Event, draw: random.Random) -> list[Sent]:
     """Fields that are in no model, as real ones have been seen with (`additionalProperties`, `organizationId`)."""
 
     def change(body: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ def _strange_field(_one: Alteration, event: Event, draw: random.Random) -> list[
     return _body(event, change)
 
 
-def _strange_topic(_one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+def _strange_topic(_alteration: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
     """The event, and one on a topic that is in no list."""
     return [(NOW, event), (NOW, replace(event, topic=f"{event.topic}.holograms"))]
 
@@ -173,9 +173,9 @@ def _strange_topic(_one: Alteration, event: Event, _draw: random.Random) -> list
 _TIME: Final = re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"|(?<=":)\d{13}(?=[,}])')
 
 
-def _ahead(one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
-    """Every time that it tells is later, as by a clock that is ahead."""
-    more = timedelta(seconds=one.seconds)
+def _ahead(alteration: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
+    """Move every time of the event later, as a clock would that is ahead."""
+    more = timedelta(seconds=alteration.seconds)
 
     def later(found: re.Match[str]) -> str:
         if not found[0].startswith('"'):
@@ -186,17 +186,19 @@ def _ahead(one: Alteration, event: Event, _draw: random.Random) -> list[Sent]:
 
 
 _ODD_IDS: Final[Mapping[str, Callable[[str], str]]] = {
-    "long": lambda one: one * 250,
+    "long": lambda identity: identity * 250,
     "long_words": lambda _: "x" * 804,
     "words": lambda _: "not an id, but words",
-    "path": lambda one: f"../{one}/?a=b&id={one}#c",
+    "path": lambda identity: f"../{identity}/?a=b&id={identity}#c",
     "capitals": str.upper,
 }
 
 
-def _odd_id(one: Alteration, event: Event, draw: random.Random) -> list[Sent]:
+def _odd_id(alteration: Alteration, event: Event, draw: random.Random) -> list[Sent]:
     """The event, and another one like it whose conversation has an id that is none, or is spelled otherwise."""
-    spelled = _ODD_IDS[draw.choice(sorted(_ODD_IDS)) if one.what is None else one.what](event.conversation)
+    spelled = _ODD_IDS[draw.choice(sorted(_ODD_IDS)) if alteration.what is None else alteration.what](
+        event.conversation
+    )
     body = event.body.replace(event.conversation, spelled.replace('"', ""))
     return [(NOW, event), (NOW, replace(event, body=body, conversation=spelled))]
 

@@ -1,6 +1,6 @@
-"""What stands between a client and the organisation and refuses: what is too much, a slice of time, a record, an id.
+"""Gateways between a client and the organisation that refuse: too large a request, a slice of time, a record, an id.
 
-Each is a quirk (see `quirks`), and each refuses in whatever spelling the script asks for: the platform's body, a
+Each is a quirk (see `answer_faults`), and each refuses in whatever spelling the script asks for: the platform's body, a
 gateway's HTML, plain text, nothing at all.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rollbook.simulator.faults.answer_faults import (
-    Asked,
+    OutgoingAnswer,
     Parameters,
-    Reply,
+    SeenRequest,
     choice,
     chosen,
     encoded,
@@ -39,17 +39,19 @@ _TOO_LARGE: Final = (
 _MEASURES: Final = ("rows", "beyond", "page_rows", "bytes", "width", "ids")
 
 
-def refused(given: Parameters, status: int, code: str | None = None, message: str | None = None) -> Reply | Refusal:
+def refused(
+    given: Parameters, status: int, code: str | None = None, message: str | None = None
+) -> OutgoingAnswer | Refusal:
     """A refusal in the spelling that the parameters ask for (`status`, `body`, `code`)."""
     status, spelling = int(given.get("status", status)), given.get("body", "platform")
     if spelling == "platform":
         return Refusal(status, given.get("code", code), message)
     title = ERRORS.get(status, ("", "Error"))[1].partition(" - ")[0].rstrip(".")
     if spelling == "json":
-        return Reply(status, encoded({"message": title}))
+        return OutgoingAnswer(status, encoded({"message": title}))
     if spelling == "html":
-        return Reply(status, _HTML.format(status, title).encode(), "text/html")
-    return Reply(status, title.encode() if spelling == "text" else b"", "text/plain")
+        return OutgoingAnswer(status, _HTML.format(status, title).encode(), "text/html")
+    return OutgoingAnswer(status, title.encode() if spelling == "text" else b"", "text/plain")
 
 
 _spelled = choice("body", SPELLINGS)
@@ -64,7 +66,7 @@ def _check_measures(given: Parameters) -> None:
     _spelled(given)
 
 
-def _too_much(given: Parameters) -> Reply | Refusal:
+def _too_much(given: Parameters) -> OutgoingAnswer | Refusal:
     status = int(given.get("status", 502))
     code, message = _TOO_LARGE if status == 400 else (None, None)
     answer = refused(given, status, code, message)
@@ -73,11 +75,11 @@ def _too_much(given: Parameters) -> Reply | Refusal:
         return answer
     if isinstance(answer, Refusal):
         context = str(uuid.uuid4())
-        answer = Reply(answer.status, encoded(answer.body(context)), headers={"ININ-Correlation-Id": context})
+        answer = OutgoingAnswer(answer.status, encoded(answer.body(context)), headers={"ININ-Correlation-Id": context})
     return answer._replace(delay=seconds)
 
 
-def _asks_too_much(asked: Asked, given: Parameters) -> Reply | Refusal | None:
+def _asks_too_much(asked: SeenRequest, given: Parameters) -> OutgoingAnswer | Refusal | None:
     between = asked.interval
     if "width" in given and between is not None and (between[1] - between[0]).total_seconds() > given["width"]:
         return _too_much(given)
@@ -92,7 +94,7 @@ def _asks_too_much(asked: Asked, given: Parameters) -> Reply | Refusal | None:
     return None
 
 
-def _is_too_much(_: Asked, given: Parameters, reply: Reply) -> Reply | Refusal | None:
+def _is_too_much(_: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | Refusal | None:
     if len(reply.body) > given.get("bytes", len(reply.body)):
         return _too_much(given)
     found = rows(reply) if "page_rows" in given else None
@@ -112,8 +114,8 @@ quirk(
 # A slice of time, a record, a job
 
 
-def _slice(asked: Asked, given: Parameters) -> Reply | Refusal | None:
-    between, moment = asked.interval, asked.simulator.faults.moment
+def _slice(asked: SeenRequest, given: Parameters) -> OutgoingAnswer | Refusal | None:
+    between, moment = asked.interval, asked.organisation.faults.moment
     if between is None or not (between[0] < moment(given["end"]) and moment(given["start"]) < between[1]):
         return None
     return refused(given, 500)
@@ -128,7 +130,7 @@ quirk(
 )
 
 
-def _poison(_: Asked, given: Parameters, reply: Reply) -> Reply | Refusal | None:
+def _poison(_: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | Refusal | None:
     found, poisonous = rows(reply), chosen(given)
     if found is None or not any(poisonous(str(row.get("conversationId"))) for row in found.rows):
         return None
@@ -160,21 +162,21 @@ register(
 # Ids
 
 
-def _unknown_id(asked: Asked, given: Parameters) -> Reply | Refusal | None:
-    world = asked.simulator.world.by_id
-    if all(one in world and world[one].visible(asked.now) for one in asked.ids):
+def _unknown_id(asked: SeenRequest, given: Parameters) -> OutgoingAnswer | Refusal | None:
+    world = asked.organisation.world.by_id
+    if all(identity in world and world[identity].visible(asked.now) for identity in asked.ids):
         return None
     return refused(given, 404)
 
 
-def _bad_id(asked: Asked, given: Parameters) -> Reply | Refusal | None:
-    bad = next((one for one in asked.ids if not _ID.fullmatch(one)), None)
+def _bad_id(asked: SeenRequest, given: Parameters) -> OutgoingAnswer | Refusal | None:
+    bad = next((identity for identity in asked.ids if not _ID.fullmatch(identity)), None)
     if bad is None:
         return None
     return refused(given, 400, "bad.request", f"Invalid conversation id: {bad[:100]}")
 
 
-def _long_address(asked: Asked, given: Parameters) -> Reply | Refusal | None:
+def _long_address(asked: SeenRequest, given: Parameters) -> OutgoingAnswer | Refusal | None:
     return refused(given, 414) if asked.address > given["most"] else None
 
 

@@ -1,6 +1,6 @@
-"""What the faults of a script do to the organisation: one function for each kind that spoils no answer by itself.
+"""Effects of a script's faults on the organisation: a function for each kind that spoils no answer by itself.
 
-A further kind is a `faults.Kind` that is registered, and a function in this table.
+A further kind is a `script.Kind` that is registered, and a function in this table.
 """
 
 from __future__ import annotations
@@ -9,78 +9,79 @@ import inspect
 import random
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from rollbook.simulator.faults.answer_faults import falls
+from rollbook.simulator.faults.answer_faults import FaultyOrganisation, falls
 from rollbook.simulator.faults.broken_bytes import ODD
 from rollbook.simulator.faults.live_faults import FAULTS
 from rollbook.simulator.faults.script import Fault, ScriptError
 from rollbook.simulator.rest.analytics.details_query import Jitter
 
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
-
-Act = Callable[["Simulator", Mapping[str, Any]], None]
+Act = Callable[[FaultyOrganisation, Mapping[str, Any]], None]
 
 
-def _revoke(simulator: Simulator, _: Mapping[str, Any]) -> None:
-    simulator.sign_in.revoke()
+def _revoke(organisation: FaultyOrganisation, _: Mapping[str, Any]) -> None:
+    organisation.sign_in.revoke()
 
 
-def _hide(simulator: Simulator, told: Mapping[str, Any]) -> None:
-    draw = random.Random(told.get("seed", 0))
-    simulator.hidden.update(told.get("ids", ()))
-    simulator.hidden.update(life.id for life in simulator.world.lives if draw.random() < told.get("share", 0))
+def _hide(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    draw = random.Random(given.get("seed", 0))
+    organisation.hidden.update(given.get("ids", ()))
+    organisation.hidden.update(
+        conversation.id for conversation in organisation.world.conversations if draw.random() < given.get("share", 0)
+    )
 
 
-def _unhide(simulator: Simulator, _: Mapping[str, Any]) -> None:
-    simulator.hidden.clear()
+def _unhide(organisation: FaultyOrganisation, _: Mapping[str, Any]) -> None:
+    organisation.hidden.clear()
 
 
-def _forget(simulator: Simulator, told: Mapping[str, Any]) -> None:
-    for one in told["ids"]:
-        simulator.world.forget(one)
+def _forget(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    for identity in given["ids"]:
+        organisation.world.forget(identity)
 
 
-def _rewrite(simulator: Simulator, told: Mapping[str, Any]) -> None:
-    simulator.world.rewrite_night(simulator.now(), told.get("share", 1.0), seed=told.get("seed", 0))
+def _rewrite(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    organisation.world.rewrite_night(organisation.now(), given.get("share", 1.0), seed=given.get("seed", 0))
 
 
-def _jitter(simulator: Simulator, told: Mapping[str, Any]) -> None:
-    simulator.jitter = Jitter(int(told["most"]), timedelta(seconds=told.get("recent", 60)))
+def _jitter(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    organisation.jitter = Jitter(int(given["most"]), timedelta(seconds=given.get("recent", 60)))
 
 
-def _job_failure(simulator: Simulator, told: Mapping[str, Any]) -> None:
-    simulator.jobs.failing.append(told["message"])
+def _job_failure(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    organisation.jobs.failing.append(given["message"])
 
 
-def _rate_limit(simulator: Simulator, told: Mapping[str, Any]) -> None:
-    simulator.rate_limit = int(told["allowed"])
+def _rate_limit(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    organisation.rate_limit = int(given["allowed"])
 
 
-def _failing_jobs(simulator: Simulator, given: Mapping[str, Any]) -> None:
-    start, end = simulator.faults.moment(given["start"]), simulator.faults.moment(given["end"])
+def _failing_jobs(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    start, end = organisation.faults.moment(given["start"]), organisation.faults.moment(given["end"])
     message = given.get("message", "The job could not be done.")
-    simulator.jobs.doomed.append((start, end, message))
+    organisation.jobs.doomed.append((start, end, message))
 
 
-def _clock_jump(simulator: Simulator, given: Mapping[str, Any]) -> None:
-    simulator.clock.advance(timedelta(seconds=given["seconds"]))
+def _clock_jump(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    organisation.clock.advance(timedelta(seconds=given["seconds"]))
 
 
-def _index_lag(simulator: Simulator, given: Mapping[str, Any]) -> None:
+def _index_lag(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
     more, share = timedelta(seconds=given["seconds"]), float(given.get("share", 1.0))
-    simulator.world.lag(simulator.now(), more, lambda one: falls(one, share, given.get("seed", 0)))
+    organisation.world.lag(organisation.now(), more, lambda identity: falls(identity, share, given.get("seed", 0)))
 
 
-def _odd_record(simulator: Simulator, given: Mapping[str, Any]) -> None:
-    for life in simulator.world.lives:
-        if life.id in given.get("ids", ()) or falls(life.id, given.get("share", 0), given.get("seed", 0)):
-            life.be_odd(ODD[given["what"]])
+def _odd_record(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    for conversation in organisation.world.conversations:
+        if conversation.id in given.get("ids", ()) or falls(
+            conversation.id, given.get("share", 0), given.get("seed", 0)
+        ):
+            conversation.be_odd(ODD[given["what"]])
 
 
-def _live(simulator: Simulator, told: Mapping[str, Any]) -> None:
-    simulator.notifications.fault(told["fault"], **told.get("with", {}))
+def _live(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    organisation.notifications.fault(given["fault"], **given.get("with", {}))
 
 
 def check(script: Iterable[Fault]) -> None:

@@ -1,8 +1,8 @@
 """Answers that lack something and do not say so: empty, an error with status 200, a part of the index, an old state.
 
-Each is a quirk (see `quirks`). What is away or old is so for one request and its answer, so that a script's `path`,
-`at` and `until` say where and for how long, and an answer agrees with itself: totals, order and pages are those of
-what it has.
+Each is a quirk (see `answer_faults`). What is away or old is so for one request and its answer, so that a script's
+`path`, `at` and `until` say where and for how long, and an answer agrees with itself: totals, order and pages are those
+of what it has.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from rollbook.simulator.faults.answer_faults import (
-    Asked,
+    OutgoingAnswer,
     Parameters,
-    Reply,
+    SeenRequest,
     choice,
     chosen,
     encoded,
@@ -27,7 +27,7 @@ from rollbook.simulator.faults.answer_faults import (
 )
 from rollbook.simulator.faults.gateways import refused
 from rollbook.simulator.faults.script import ScriptError
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 
 _UNAVAILABLE: Final = "The service is currently unavailable."
 ERRORS_WITH_200: Final = {
@@ -53,28 +53,28 @@ _MOST: Final = 2**31 - 1
 # Nothing
 
 
-def _on_page(asked: Asked, given: Parameters) -> bool:
+def _on_page(asked: SeenRequest, given: Parameters) -> bool:
     return "page" not in given or (asked.first or asked).page == given["page"]
 
 
-def _empty(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _empty(asked: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     if reply.status not in (200, 202) or not _on_page(asked, given):
         return None
     return reply._replace(body=given.get("body", "{}").encode())
 
 
-def _error_body(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _error_body(asked: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     if reply.status not in (200, 202) or not _on_page(asked, given):
         return None
     spelling = given.get("spelling", "platform")
     if spelling == "html":
         page = refused({"body": "html"}, 503)
-        assert isinstance(page, Reply)
+        assert isinstance(page, OutgoingAnswer)
         return page._replace(status=200)
     return reply._replace(body=encoded(ERRORS_WITH_200[spelling]))
 
 
-def _empty_page(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _empty_page(asked: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     number = (asked.first or asked).page
     for name in ("entities", "conversations"):
         found = rows(reply, of=name)
@@ -97,14 +97,17 @@ quirk("empty_page", "a page has no rows, and all else that it has", {"page": "nu
 # A part
 
 
-def _shard(asked: Asked, given: Parameters) -> Asked:
+def _shard(asked: SeenRequest, given: Parameters) -> SeenRequest:
     away, before = chosen(given), asked.client.misses
     return replace(
-        asked, client=asked.client._replace(misses=lambda one: away(one) or (before is not None and before(one)))
+        asked,
+        client=asked.client._replace(
+            misses=lambda identity: away(identity) or (before is not None and before(identity))
+        ),
     )
 
 
-def _fewer(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _fewer(asked: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     for name in ("entities", "conversations"):
         found = rows(reply, of=name)
         if found is None or found.key is None or not _on_page(asked, given):
@@ -114,14 +117,14 @@ def _fewer(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
     return None
 
 
-def _fewer_divisions(asked: Asked, given: Parameters) -> Asked:
-    every = [one["id"] for one in asked.simulator.world.divisions]
+def _fewer_divisions(asked: SeenRequest, given: Parameters) -> SeenRequest:
+    every = [division["id"] for division in asked.organisation.world.divisions]
     seen = frozenset(given["ids"] if "ids" in given else every[: int(given.get("most", 1))])
     before = asked.client.divisions
     return replace(asked, client=asked.client._replace(divisions=seen if before is None else before & seen))
 
 
-def _fields(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _fields(asked: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     content = fields(reply)
     if content is None or reply.status not in (200, 202) or not _on_page(asked, given):
         return None
@@ -161,7 +164,7 @@ quirk(
 # An old state
 
 
-def _stale(asked: Asked, given: Parameters) -> Asked:
+def _stale(asked: SeenRequest, given: Parameters) -> SeenRequest:
     return replace(asked, now=asked.now - timedelta(seconds=given["seconds"]))
 
 
@@ -171,9 +174,9 @@ quirk("stale", "the answer is that of so many seconds ago", {"seconds": "number!
 # Totals
 
 
-def _totals(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _totals(asked: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     content = fields(reply)
-    name = next((one for one in ("totalHits", "total") if content and one in content), None)
+    name = next((field for field in ("totalHits", "total") if content and field in content), None)
     if content is None or name is None or not isinstance(content[name], int) or not _on_page(asked, given):
         return None
     says = given.get("says", "errs")
@@ -182,7 +185,7 @@ def _totals(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
     most = int(given.get("most", 3))
     total = content[name]
     changed = {
-        "errs": max(0, total + asked.simulator.draw.randint(-most, most)),
+        "errs": max(0, total + asked.organisation.draw.randint(-most, most)),
         "less": max(0, total - most),
         "more": total + most,
         "saturated": min(total, most if "most" in given else 10_000),
@@ -203,10 +206,10 @@ quirk(
 )
 
 
-# Rows that move between pages
+# AnswerRows that move between pages
 
 
-def _shift(asked: Asked, given: Parameters) -> Asked | None:
+def _shift(asked: SeenRequest, given: Parameters) -> SeenRequest | None:
     """A row of the pages before goes and one behind this page comes: the first of this page slides between them."""
     query = asked.details_query
     if query is None or query.number < 2 or not _on_page(asked, given):
@@ -214,13 +217,13 @@ def _shift(asked: Asked, given: Parameters) -> Asked | None:
     found = asked.found()
     if len(found) <= (query.number - 1) * query.size:
         return None
-    world, gone, last = asked.simulator.world, found[0], found[-1]
+    world, gone, last = asked.organisation.world, found[0], found[-1]
     if given.get("how", "deleted") == "deleted":
         world.forget(gone.id)
-        asked.simulator.forgotten.add(gone.id)
+        asked.organisation.forgotten.add(gone.id)
     else:
-        asked.simulator.hidden.add(gone.id)
-    world.add(Life(_twin(last.record, f"{asked.simulator.draw.getrandbits(48):012x}")))
+        asked.organisation.hidden.add(gone.id)
+    world.add(Conversation(_twin(last.record, f"{asked.organisation.draw.getrandbits(48):012x}")))
     return asked
 
 
@@ -231,8 +234,8 @@ def _twin(record: dict[str, Any], mark: str) -> dict[str, Any]:
     for participant in record["participants"]:
         own.add(participant["participantId"])
         own |= {session["sessionId"] for session in participant["sessions"]}
-    for one in own:
-        changed = changed.replace(one, one[:-12] + f"{int(one[-12:], 16) ^ int(mark, 16):012x}")
+    for identity in own:
+        changed = changed.replace(identity, identity[:-12] + f"{int(identity[-12:], 16) ^ int(mark, 16):012x}")
     twin: dict[str, Any] = json.loads(changed)
     return twin
 
@@ -249,12 +252,12 @@ quirk(
 # Lists and pages without an end
 
 
-def _same_page(asked: Asked, given: Parameters) -> Asked | None:
+def _same_page(asked: SeenRequest, given: Parameters) -> SeenRequest | None:
     wanted = int(given.get("page", 1))
     return asked.with_page(wanted) if asked.page != wanted else None
 
 
-def _endless_pages(asked: Asked, _: Parameters) -> Asked | None:
+def _endless_pages(asked: SeenRequest, _: Parameters) -> SeenRequest | None:
     """Past the end is the last page again; of a list, whose end is not known here, the first."""
     query = asked.details_query
     if query is None:
@@ -263,7 +266,7 @@ def _endless_pages(asked: Asked, _: Parameters) -> Asked | None:
     return asked.with_page(last) if query.number > last > 0 else None
 
 
-def _and_another(asked: Asked, _given: Parameters, reply: Reply) -> Reply | None:
+def _and_another(asked: SeenRequest, _given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     found = rows(reply, of="entities")
     if found is None or found.key is None:
         return None

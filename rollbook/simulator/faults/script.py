@@ -1,8 +1,8 @@
 """A script of faults: what goes wrong, when, and for how long.
 
 Pure. A fault has a kind; the kinds stand in a table to which others can be added (`register`). Some kinds spoil the
-answer to a request, others happen to the organisation; what the latter do is in `mischief`. Which requests there are
-and what time it is come in as arguments.
+answer to a request, others happen to the organisation; the latter are in `organisation_faults`. Which requests there
+are and what time it is come in as arguments.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class ScriptError(ValueError):
 class Kind(NamedTuple):
     """A sort of fault. takes: parameter and type (a key of `_TYPES`; a trailing `!`: it must be given).
 
-    chooses: it looks at the request or its answer, and strikes only what it is about (see `quirks`); what it leaves
-    alone is not counted as struck. check: raises ScriptError for parameters that do not go together.
+    chooses: it looks at the request or its answer, and strikes only what it is about (see `answer_faults`); what it
+    leaves alone is not counted as struck. check: raises ScriptError for parameters that do not go together.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True)
 class Fault:
-    """One line of a script.
+    """Entry of a script.
 
     path: pattern of `METHOD /path` (`*` matches anything); None: it waits for no request. after: how many matching
     requests pass first. count: how many are struck; None: all. at, until: moments of the organisation's clock, or
@@ -129,37 +129,37 @@ for _kind in (
 
 # Reading a script
 
-_OWN: Final = {one.name for one in fields(Fault)} - {"parameters"}
+_OWN: Final = {field.name for field in fields(Fault)} - {"parameters"}
 
 
 def load(text: str) -> list[Fault]:
     """Read a script: a JSON list of faults, parameters beside the other keys. Raises ScriptError."""
     try:
-        told = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ScriptError(f"the script is no JSON: {error}") from None
-    if not isinstance(told, list):
+    if not isinstance(content, list):
         raise ScriptError("the script must be a list of faults")
-    return [_fault(one, number + 1) for number, one in enumerate(told)]
+    return [_fault(entry, number + 1) for number, entry in enumerate(content)]
 
 
-def _fault(told: object, number: int) -> Fault:
-    if not isinstance(told, dict):
+def _fault(entry: object, number: int) -> Fault:
+    if not isinstance(entry, dict):
         raise ScriptError(f"fault {number} must be an object")
-    kind = KINDS.get(str(told.get("kind")))
+    kind = KINDS.get(str(entry.get("kind")))
     if kind is None:
-        raise ScriptError(f"fault {number}: unknown kind {told.get('kind')!r}; there are {', '.join(sorted(KINDS))}")
-    given = {name: value for name, value in told.items() if name not in _OWN}
+        raise ScriptError(f"fault {number}: unknown kind {entry.get('kind')!r}; there are {', '.join(sorted(KINDS))}")
+    given = {name: value for name, value in entry.items() if name not in _OWN}
     try:
         _check_parameters(kind, given)
         return _check(
             Fault(
                 kind.name,
-                path=told.get("path"),
-                after=told.get("after", 0),
-                count=told.get("count", 1),
-                at=_time(told.get("at")),
-                until=_time(told.get("until")),
+                path=entry.get("path"),
+                after=entry.get("after", 0),
+                count=entry.get("count", 1),
+                at=_time(entry.get("at")),
+                until=_time(entry.get("until")),
                 parameters=given,
             ),
             kind,
@@ -197,20 +197,20 @@ def _check(fault: Fault, kind: Kind) -> Fault:
     return fault
 
 
-def _time(told: object) -> datetime | float | None:
-    if told is None or (isinstance(told, int | float) and not isinstance(told, bool)):
-        return told
+def _time(value: object) -> datetime | float | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
     try:
-        return moment(str(told))
+        return moment(str(value))
     except ValueError:
-        raise ScriptError(f"{told!r} is neither a time nor a number of seconds") from None
+        raise ScriptError(f"{value!r} is neither a time nor a number of seconds") from None
 
 
 # Playing it
 
 
 @dataclass
-class Line:
+class PlayedFault:
     """A fault of a script, and how far it has got."""
 
     fault: Fault
@@ -221,7 +221,7 @@ class Line:
 
     @property
     def spent(self) -> bool:
-        """Whether it has struck as often as it may."""
+        """Say whether it has struck as often as it may."""
         return self.fault.count is not None and self.struck >= self.fault.count
 
 
@@ -230,16 +230,16 @@ class Script:
 
     def __init__(self, faults: Sequence[Fault], start: datetime) -> None:
         self._start = start
-        self._lines: list[Line] = []
+        self._lines: list[PlayedFault] = []
         for fault in faults:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        """One more, while it is played."""
-        self._lines.append(Line(fault, self._moment(fault.at), self._moment(fault.until)))
+        """Add a fault while the script is played."""
+        self._lines.append(PlayedFault(fault, self._moment(fault.at), self._moment(fault.until)))
 
-    def _moment(self, told: datetime | float | None) -> datetime | None:
-        return self._start + timedelta(seconds=told) if isinstance(told, int | float) else told
+    def _moment(self, value: datetime | float | None) -> datetime | None:
+        return self._start + timedelta(seconds=value) if isinstance(value, int | float) else value
 
     def moment(self, given: datetime | float | str) -> datetime:
         """A parameter that is a time: itself, or seconds since the start."""
@@ -249,19 +249,19 @@ class Script:
 
     def next_moment(self) -> datetime | None:
         """When the next fault is due that waits for no request."""
-        return min((one.begins for one in self._timed() if one.begins), default=None)
+        return min((line.begins for line in self._timed() if line.begins), default=None)
 
     def due(self, now: datetime) -> list[Fault]:
         """Those that wait for no request, and whose time has come."""
-        found = [one for one in self._timed() if one.begins is not None and one.begins <= now]
-        found.sort(key=lambda one: one.begins or now)
-        for one in found:
-            one.struck += 1
-        return [one.fault for one in found]
+        found = [line for line in self._timed() if line.begins is not None and line.begins <= now]
+        found.sort(key=lambda line: line.begins or now)
+        for line in found:
+            line.struck += 1
+        return [line.fault for line in found]
 
-    def _timed(self) -> list[Line]:
-        lines = (one for one in self._lines if one.fault.path is None and not KINDS[one.fault.kind].spoils)
-        return [one for one in lines if not one.struck]
+    def _timed(self) -> list[PlayedFault]:
+        lines = (line for line in self._lines if line.fault.path is None and not KINDS[line.fault.kind].spoils)
+        return [line for line in lines if not line.struck]
 
     def strike(self, request: str, now: datetime) -> list[Fault]:
         """Those that this request (`METHOD /path`) meets."""
@@ -272,11 +272,11 @@ class Script:
             line.struck += 1
         return [line.fault for line in struck]
 
-    def waiting(self, request: str, now: datetime) -> list[Line]:
+    def waiting(self, request: str, now: datetime) -> list[PlayedFault]:
         """Those that this request may meet, and that choose for themselves: whoever lets one strike counts it."""
         return [line for line in self._lines if KINDS[line.fault.kind].chooses and self._meets(line, request, now)]
 
-    def _meets(self, line: Line, request: str, now: datetime) -> bool:
+    def _meets(self, line: PlayedFault, request: str, now: datetime) -> bool:
         fault = line.fault
         if fault.path is None and not KINDS[fault.kind].spoils:
             return False
@@ -288,7 +288,7 @@ class Script:
 
 
 class Effect(NamedTuple):
-    """What becomes of an answer. delay: real seconds. cut: the part of the body that arrives.
+    """Changes to an answer. delay: real seconds. cut: the part of the body that arrives.
 
     date_off: seconds that its Date header is ahead; None: it has none.
     """
@@ -301,32 +301,32 @@ class Effect(NamedTuple):
 
 
 def effect(faults: Sequence[Fault]) -> Effect:
-    """What the faults of a request do to its answer, together."""
+    """Join the changes that the faults of a request make to its answer."""
     found = Effect()
-    for kind, told in ((one.kind, one.parameters) for one in faults):
+    for kind, given in ((fault.kind, fault.parameters) for fault in faults):
         if kind == "slow":
-            found = found._replace(delay=found.delay + told["seconds"])
+            found = found._replace(delay=found.delay + given["seconds"])
         elif kind == "cut":
-            found = found._replace(cut=min(1.0, max(0.0, told.get("part", 0.5))))
+            found = found._replace(cut=min(1.0, max(0.0, given.get("part", 0.5))))
         elif kind == "broken":
             found = found._replace(broken=True)
         elif kind == "no_date":
             found = found._replace(date_off=None)
         elif kind == "date_off" and found.date_off is not None:
-            found = found._replace(date_off=found.date_off + told["seconds"])
+            found = found._replace(date_off=found.date_off + given["seconds"])
         elif kind in ("status", "forbid"):
-            found = found._replace(refusal=_refusal(kind, told))
+            found = found._replace(refusal=_refusal(kind, given))
     return found
 
 
-def _refusal(kind: str, told: Mapping[str, Any]) -> Refusal:
+def _refusal(kind: str, given: Mapping[str, Any]) -> Refusal:
     if kind == "forbid":
-        return missing_permissions([told["permission"]])
-    status, after = int(told["status"]), told.get("retry_after")
-    if status == 429 and after is not None and "code" not in told and "message" not in told:
+        return missing_permissions([given["permission"]])
+    status, after = int(given["status"]), given.get("retry_after")
+    if status == 429 and after is not None and "code" not in given and "message" not in given:
         return too_many(int(after))
     headers = {} if after is None else {"Retry-After": str(int(after))}
-    message = told.get("message")
+    message = given.get("message")
     if status == 429 and after is not None and message is None:
         message = too_many(int(after)).message  # the number in it is that of the header
-    return Refusal(status, told.get("code"), message, headers=headers)
+    return Refusal(status, given.get("code"), message, headers=headers)

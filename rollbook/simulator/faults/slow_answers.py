@@ -1,6 +1,6 @@
 """Answers that make no progress or have no end: cursors that stand still, trickles, bodies without end, gzip bombs.
 
-Each is a quirk (see `quirks`). Seconds are real ones.
+Each is a quirk (see `answer_faults`). Seconds are real ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Final
 
-from rollbook.simulator.faults.answer_faults import Asked, Parameters, Reply, choice, encoded, fields, quirk, rows
+from rollbook.simulator.faults.answer_faults import (
+    OutgoingAnswer,
+    Parameters,
+    SeenRequest,
+    choice,
+    encoded,
+    fields,
+    quirk,
+    rows,
+)
 from rollbook.simulator.faults.script import ScriptError
 from rollbook.simulator.rest.analytics import jobs
 
@@ -27,7 +36,7 @@ _MB: Final = 1_000_000
 CURSORS: Final = ("itself", "first", "end", "new")
 
 
-def _standing_cursor(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _standing_cursor(asked: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     """The last page of a job's results names a cursor all the same: its own, the first, its own end, a new one."""
     found, parts = rows(reply), asked.path.split("/")
     if found is None or parts[-1] != "results" or "cursor" in found.rest:
@@ -63,7 +72,7 @@ async def _bytes(body: bytes, seconds: float) -> AsyncIterator[bytes]:
         await asyncio.sleep(seconds)
 
 
-def _trickle(_: Asked, given: Parameters, reply: Reply) -> Reply:
+def _trickle(_: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer:
     seconds, body = float(given.get("seconds", 1.0)), reply.body
     if given.get("what", "body") == "spaces":
         return reply._replace(pieces=lambda: _spaces(seconds), cut_after=given.get("cut_after"))
@@ -80,7 +89,7 @@ async def _without_end(first: bytes, again: bytes, most: float) -> AsyncIterator
         await asyncio.sleep(0 if sent < most else 1)
 
 
-def _endless(_: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _endless(_: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     most = given.get("mb", math.inf) * _MB
     if given.get("what", "spaces") == "spaces":
         body = reply.body[:-1]
@@ -99,7 +108,7 @@ async def _nothing() -> AsyncIterator[bytes]:
         yield b""
 
 
-def _hang(_: Asked, given: Parameters, reply: Reply) -> Reply:
+def _hang(_: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer:
     after = given.get("cut_after")
     return reply._replace(cut_after=after, **({"pieces": _nothing} if given.get("head") else {"delay": math.inf}))
 
@@ -137,7 +146,7 @@ def _packed(mega: int) -> tuple[bytes, int]:
     return block * mega, mega * _MB
 
 
-def _bomb(_: Asked, given: Parameters, reply: Reply) -> Reply:
+def _bomb(_: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer:
     """The answer with spaces behind it, packed: proper gzip, proper JSON."""
     padding, size = _packed(int(given.get("mb", 500)))
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -164,7 +173,7 @@ quirk("bomb", "the answer unpacks to so many MB", {"mb": "number"}, alter=_bomb,
 # A job that never gets done
 
 
-def _stuck_job(asked: Asked, given: Parameters, reply: Reply) -> Reply | None:
+def _stuck_job(asked: SeenRequest, given: Parameters, reply: OutgoingAnswer) -> OutgoingAnswer | None:
     content = fields(reply)
     if content is None or "state" not in content or "/jobs/" not in asked.path:
         return None

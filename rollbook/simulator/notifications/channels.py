@@ -22,7 +22,7 @@ _BASE36: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class Refused(Exception):
-    """What the API says no to. status: of HTTP; code, text: the error body's. about: topics it is about."""
+    """Refusal of a request. status: of HTTP; code, text: the error body's. about: the topics that it names."""
 
     def __init__(self, status: int, code: str, text: str, about: Sequence[str] = ()) -> None:
         super().__init__(text)
@@ -30,7 +30,7 @@ class Refused(Exception):
 
     def body(self, context: str) -> dict[str, Any]:
         """The ErrorBody; context: the request's correlation id."""
-        details = [{"errorCode": self.code, "fieldName": "id", "entityId": one} for one in self.about]
+        details = [{"errorCode": self.code, "fieldName": "id", "entityId": entity_id} for entity_id in self.about]
         return {
             "message": self.text,
             "code": self.code,
@@ -53,9 +53,9 @@ def _invalid(about: Iterable[str]) -> Refused:
 
 @dataclass(slots=True, eq=False)
 class Channel:
-    """One channel. topics: each subscription as it was asked for, with the topics that it stands for and may hear.
+    """Channel of a client. topics: each subscription as it was asked for, with the topics that are delivered for it.
 
-    used: when it last did something. connected: a socket is open on it (told by whoever has the sockets).
+    used: when it last did something. connected: a socket is open on it (set by whoever has the sockets).
     """
 
     id: str
@@ -77,18 +77,18 @@ def _ignore(_channel: Channel, _why: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """One entity of the answer to a subscription, and the topics that are to be heard for it."""
+    """Entity of the answer to a subscription, and the topics that the channel gets for it."""
 
     entity: dict[str, Any]
-    heard: tuple[str, ...] = ()
+    permitted: tuple[str, ...] = ()
 
 
 class Channels:
     """Every channel of every client. permissions: what clients may; a test takes some away.
 
     refused: topics that are refused although all permissions are there, with the permission that is said to be missing.
-    heard: topic -> the channels that hear it; figures: those of them that tell what goes on. watched: conversation ->
-    how many topics of its detail events are heard.
+    subscribers: topic -> the channels that are subscribed to it; figures: those topics that say what goes on. watched:
+    conversation -> how many topics of its detail events have a subscriber.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Channels:
         self.permissions: set[str] = set(EVERYTHING)
         self.refused: dict[str, str] = {}
         self.on_gone: OnGone = _ignore
-        self.heard: dict[str, dict[str, Channel]] = {}
+        self.subscribers: dict[str, dict[str, Channel]] = {}
         self.figures: dict[str, None] = {}
         self.watched: Counter[str] = Counter()
         self.newly_watched: list[str] = []
@@ -115,9 +115,9 @@ class Channels:
     def create(self, token: str, client: str, now: datetime) -> Channel:
         """A new channel; past the limit the one used longest ago goes, those without a socket first."""
         self.expire(now)
-        mine = [one for one in self._all.values() if one.client == client]
+        mine = [channel for channel in self._all.values() if channel.client == client]
         if len(mine) >= self.limit:
-            self.remove(min(mine, key=lambda one: (one.connected, one.used)), "evicted")
+            self.remove(min(mine, key=lambda channel: (channel.connected, channel.used)), "evicted")
         name = f"streaming-{self._draw.randrange(10)}-{''.join(self._draw.choices(_BASE36, k=26))}"
         made = self._all[name] = Channel(name, client, token, now + self.life, now)
         return made
@@ -133,7 +133,7 @@ class Channels:
     def of(self, client: str, now: datetime) -> list[Channel]:
         """The client's channels, oldest first."""
         self.expire(now)
-        return [one for one in self._all.values() if one.client == client]
+        return [channel for channel in self._all.values() if channel.client == client]
 
     def every(self) -> list[Channel]:
         """All channels, those that have expired and were not asked for since included."""
@@ -147,51 +147,53 @@ class Channels:
 
     def expire(self, now: datetime) -> None:
         """Take away those whose time is over."""
-        for one in [one for one in self._all.values() if one.expires <= now]:
-            self.remove(one, "expired")
+        for channel in [channel for channel in self._all.values() if channel.expires <= now]:
+            self.remove(channel, "expired")
 
     # Subscriptions
 
     def replace(self, channel: Channel, asked: Sequence[str], now: datetime, *, ignore: bool) -> list[dict[str, Any]]:
         """PUT: these and no others. Raises Refused and leaves everything as it was."""
         answers = self._judge(asked, ignore=ignore)
-        self._refuse_too_many({one.entity["id"] for one in answers if one.heard}, "Too many subscriptions.")
+        self._refuse_too_many(
+            {answer.entity["id"] for answer in answers if answer.permitted}, "Too many subscriptions."
+        )
         self.clear(channel)
         return self._take(channel, answers, now)
 
     def add(self, channel: Channel, asked: Sequence[str], now: datetime, *, ignore: bool) -> list[dict[str, Any]]:
         """POST, or `subscribe` over the socket: these too. Raises Refused and leaves everything as it was."""
         answers = self._judge(asked, ignore=ignore)
-        wanted = {one.entity["id"] for one in answers if one.heard}
+        wanted = {answer.entity["id"] for answer in answers if answer.permitted}
         self._refuse_too_many(wanted | set(channel.topics), "Too many subscriptions")
         return self._take(channel, answers, now)
 
     def drop(self, channel: Channel, asked: Iterable[str]) -> None:
         """`unsubscribe` over the socket: those and no others."""
-        for one in asked:
-            for topic in channel.topics.pop(one, ()):
+        for name in asked:
+            for topic in channel.topics.pop(name, ()):
                 if not any(topic in others for others in channel.topics.values()):
-                    self._unhear(channel, topic)
+                    self._unsubscribe(channel, topic)
 
     def clear(self, channel: Channel) -> None:
         """DELETE: all."""
         for topic in {topic for topics in channel.topics.values() for topic in topics}:
-            self._unhear(channel, topic)
+            self._unsubscribe(channel, topic)
         channel.topics.clear()
 
     def _take(self, channel: Channel, answers: list[_Answer], now: datetime) -> list[dict[str, Any]]:
-        for one in answers:
-            if one.heard:
-                self.drop(channel, [one.entity["id"]])
-                channel.topics[one.entity["id"]] = one.heard
-                for topic in one.heard:
-                    self._hear(channel, topic)
+        for answer in answers:
+            if answer.permitted:
+                self.drop(channel, [answer.entity["id"]])
+                channel.topics[answer.entity["id"]] = answer.permitted
+                for topic in answer.permitted:
+                    self._subscribe(channel, topic)
         channel.used, channel.expires = now, now + self.life
         path = f"/api/v2/notifications/channels/{channel.id}/subscriptions"
-        return [one.entity | {"selfUri": path} for one in answers]
+        return [answer.entity | {"selfUri": path} for answer in answers]
 
-    def _hear(self, channel: Channel, topic: str) -> None:
-        channels = self.heard.setdefault(topic, {})
+    def _subscribe(self, channel: Channel, topic: str) -> None:
+        channels = self.subscribers.setdefault(topic, {})
         conversation = detail_conversation(topic)
         if conversation is not None and channel.id not in channels:
             if not self.watched[conversation]:
@@ -202,12 +204,12 @@ class Channels:
         if found is not None and found.figure:
             self.figures[topic] = None
 
-    def _unhear(self, channel: Channel, topic: str) -> None:
-        channels = self.heard.get(topic, {})
+    def _unsubscribe(self, channel: Channel, topic: str) -> None:
+        channels = self.subscribers.get(topic, {})
         if channels.pop(channel.id, None) is None:
             return
         if not channels:
-            del self.heard[topic]
+            del self.subscribers[topic]
             self.figures.pop(topic, None)
         conversation = detail_conversation(topic)
         if conversation is not None:
@@ -222,33 +224,36 @@ class Channels:
     # Judging
 
     def _judge(self, asked: Sequence[str], *, ignore: bool) -> list[_Answer]:
-        """What becomes of each. `ignoreErrors` forgives permissions only; a topic that is none fails every batch."""
+        """Judge each topic. `ignoreErrors` forgives permissions only; a topic that does not exist fails every batch."""
         names = list(dict.fromkeys(asked))
-        found = {name: [(one, find(one)) for one in expand(name)] for name in names}
+        found = {name: [(topic_name, find(topic_name)) for topic_name in expand(name)] for name in names}
         bad = [name for name, each in found.items() if len(name) > LONGEST or any(topic is None for _, topic in each)]
         if bad:
             raise _invalid(bad)
-        known = {name: [(one, topic) for one, topic in each if topic is not None] for name, each in found.items()}
+        known = {
+            name: [(topic_name, topic) for topic_name, topic in each if topic is not None]
+            for name, each in found.items()
+        }
         _refuse_kinds(known)
         answers = [answer for name, each in known.items() for answer in self._answers(name, each)]
-        rejected = [one.entity["id"] for one in answers if one.entity["state"] == "Rejected"]
+        rejected = [answer.entity["id"] for answer in answers if answer.entity["state"] == "Rejected"]
         if rejected and not ignore:
             raise Refused(403, "notification.unauthorized.topic", "Not authorized for this topic.", rejected)
         return answers
 
     def _answers(self, name: str, each: list[tuple[str, Topic]]) -> list[_Answer]:
-        """One for the subscription, and one for each topic of a combined one that is refused alone."""
-        missing = {one: self._missing(one, topic) for one, topic in each}
-        heard = tuple(one for one, lacks in missing.items() if not lacks)
-        if not heard:
+        """Answer for the subscription, and for each topic of a combined subscription that is refused alone."""
+        missing = {topic_name: self._missing(topic_name, topic) for topic_name, topic in each}
+        permitted = tuple(topic_name for topic_name, lacks in missing.items() if not lacks)
+        if not permitted:
             return [_rejected(name, sorted({lack for lacks in missing.values() for lack in lacks}))]
-        alone = [_rejected(one, lacks) for one, lacks in missing.items() if lacks]
-        return [_Answer({"id": name, "state": "Permitted"}, heard), *alone]
+        alone = [_rejected(topic_name, lacks) for topic_name, lacks in missing.items() if lacks]
+        return [_Answer({"id": name, "state": "Permitted"}, permitted), *alone]
 
     def _missing(self, name: str, topic: Topic) -> list[str]:
         if name in self.refused:
             return [self.refused[name]]
-        return [one for one in topic.permissions if one not in self.permissions]
+        return [permission for permission in topic.permissions if permission not in self.permissions]
 
 
 def _rejected(name: str, missing: list[str]) -> _Answer:

@@ -104,7 +104,7 @@ _WITHOUT: Final[Mapping[str, tuple[str, ...]]] = {
     "flow": ("queueId", *_CALLBACK),
     "voicemail": (*_CALLBACK, *_TEXT),
 }
-# The six lengths of `user.end`, which is told with zeros, and the segments that each sums.
+# The six lengths of `user.end`, which has zeros too, and the segments that each sums.
 _LENGTHS: Final = {
     "interactingDurationMs": "interact",
     "heldDurationMs": "hold",
@@ -119,7 +119,7 @@ _MOMENT: Final = timedelta(milliseconds=300)
 
 @dataclass(frozen=True, slots=True)
 class DetailEvent:
-    """One event: its time, its member of the topic, its body."""
+    """Detail event: its time, its member of the topic, its body."""
 
     at: datetime
     member: str
@@ -128,26 +128,26 @@ class DetailEvent:
 
 def events(record: Record) -> list[DetailEvent]:
     """Every event of a conversation, as far as its record knows, in the order of time."""
-    found = [one for participant in record["participants"] for one in _of(record, participant)]
-    return sorted(found, key=lambda one: one.at)
+    found = [event for participant in record["participants"] for event in _of(record, participant)]
+    return sorted(found, key=lambda event: event.at)
 
 
 def _of(record: Record, participant: Record) -> Iterator[DetailEvent]:
     purpose = participant.get("purpose")
     for session in participant["sessions"]:
-        one = _Session(record, participant, session)
-        if not one.segments:
+        placed = _Session(record, participant, session)
+        if not placed.segments:
             continue
         if purpose in _CUSTOMERS:
-            yield from _customer(one)
+            yield from _customer(placed)
         elif purpose == "acd":
-            yield from _acd(one)
+            yield from _acd(placed)
         elif "flow" in session:
-            yield from _flow(one)
+            yield from _flow(placed)
         elif participant.get("userId"):
-            yield from _user(one)
-        yield from _voicemail(one)
-        yield from _after_call_work(one)
+            yield from _user(placed)
+        yield from _voicemail(placed)
+        yield from _after_call_work(placed)
 
 
 class _Session:
@@ -156,18 +156,20 @@ class _Session:
     def __init__(self, record: Record, participant: Record, session: Record) -> None:
         self.record, self.participant, self.session = record, participant, session
         self.segments: list[dict[str, Any]] = list(session.get("segments", ()))
-        self.line = [one for one in self.segments if one["segmentType"] != "wrapup"]
+        self.line = [segment for segment in self.segments if segment["segmentType"] != "wrapup"]
         begun = self.line or self.segments
-        self.start = min((_moment(one["segmentStart"]) for one in begun), default=datetime.max)
-        over = bool(self.line) and all("segmentEnd" in one for one in self.line)
-        self.end = max(_moment(one["segmentEnd"]) for one in self.line) if over else None
+        self.start = min((_moment(segment["segmentStart"]) for segment in begun), default=datetime.max)
+        over = bool(self.line) and all("segmentEnd" in segment for segment in self.line)
+        self.end = max(_moment(segment["segmentEnd"]) for segment in self.line) if over else None
 
     def event(self, at: datetime, member: str, **more: Any) -> DetailEvent:
         """An event with the fields that its member shares with the others."""
         without = _WITHOUT.get(member, _WITHOUT.get(member.partition(".")[0], ()))
-        told = {name: value for name, value in self._shared().items() if name not in without and value is not None}
+        shared = {name: value for name, value in self._shared().items() if name not in without and value is not None}
         body = {"eventTime": _ms(at), "conversationId": self.record["conversationId"]}
-        return DetailEvent(at, member, body | told | {name: value for name, value in more.items() if value is not None})
+        return DetailEvent(
+            at, member, body | shared | {name: value for name, value in more.items() if value is not None}
+        )
 
     def _shared(self) -> dict[str, Any]:
         session = self.session
@@ -186,7 +188,7 @@ class _Session:
             "callbackUserName": session.get("callbackUserName"),
             "callbackNumbers": session.get("callbackNumbers"),
             "callbackScheduledTime": _ms(_moment(scheduled)) if scheduled else None,
-            "subject": next((one["subject"] for one in self.segments if one.get("subject")), None),
+            "subject": next((segment["subject"] for segment in self.segments if segment.get("subject")), None),
             "messageType": _word(kind, _MESSAGE_TYPES) if kind else None,
             "queueId": self.queue,
             "divisionId": next(iter(self.record.get("divisionIds", ())), None),
@@ -195,18 +197,22 @@ class _Session:
 
     @property
     def queue(self) -> str | None:
-        return next((one["queueId"] for one in self.segments if one.get("queueId")), None)
+        return next((segment["queueId"] for segment in self.segments if segment.get("queueId")), None)
 
     @property
     def contacts(self) -> dict[str, Any]:
         """The external contacts of the conversation."""
-        ids = [one["externalContactId"] for one in self.record["participants"] if one.get("externalContactId")]
+        ids = [
+            participant["externalContactId"]
+            for participant in self.record["participants"]
+            if participant.get("externalContactId")
+        ]
         return {"conversationExternalContactIds": ids} if ids else {}
 
     @property
     def disconnect(self) -> str | None:
-        told = [one["disconnectType"] for one in self.line if "disconnectType" in one]
-        return _capitals(told[-1]) if told else None
+        kinds = [segment["disconnectType"] for segment in self.line if "disconnectType" in segment]
+        return _capitals(kinds[-1]) if kinds else None
 
     @property
     def lasted(self) -> int:
@@ -214,8 +220,8 @@ class _Session:
 
     def length(self, kind: str) -> int:
         """Milliseconds in the segments of a type."""
-        of_kind = [one for one in self.line if one["segmentType"] == kind and "segmentEnd" in one]
-        return sum(_ms(_moment(one["segmentEnd"])) - _ms(_moment(one["segmentStart"])) for one in of_kind)
+        of_kind = [segment for segment in self.line if segment["segmentType"] == kind and "segmentEnd" in segment]
+        return sum(_ms(_moment(segment["segmentEnd"])) - _ms(_moment(segment["segmentStart"])) for segment in of_kind)
 
     def shortly(self) -> datetime:
         """A moment after its start, and in it: when things become known of it that the record gives no time for."""
@@ -239,54 +245,56 @@ def _word(value: object, known: frozenset[str]) -> str:
     return word if word in known else "UNKNOWN"
 
 
-def _customer(one: _Session) -> Iterator[DetailEvent]:
-    who = one.participant
+def _customer(session: _Session) -> Iterator[DetailEvent]:
+    who = session.participant
     contact = {name: who.get(name) for name in ("externalContactId", "externalOrganizationId")}
-    yield one.event(one.start, "customer.start", **contact)
+    yield session.event(session.start, "customer.start", **contact)
     if contact["externalContactId"]:
-        yield one.event(one.shortly(), "contact", **contact)
+        yield session.event(session.shortly(), "contact", **contact)
     if who.get("attributes"):
-        yield _attributes(one)
-    if one.session.get("outboundCampaignId"):
+        yield _attributes(session)
+    if session.session.get("outboundCampaignId"):
         names = ("outboundCampaignId", "outboundContactListId", "outboundContactId")
-        yield one.event(one.start, "outbound", **{name: one.session.get(name) for name in names})
-    if one.end is not None:
-        spoke = one.length("interact")
-        yield one.event(one.end, "customer.end", disconnectType=one.disconnect, interactingDurationMs=spoke, **contact)
+        yield session.event(session.start, "outbound", **{name: session.session.get(name) for name in names})
+    if session.end is not None:
+        spoke = session.length("interact")
+        yield session.event(
+            session.end, "customer.end", disconnectType=session.disconnect, interactingDurationMs=spoke, **contact
+        )
 
 
-def _attributes(one: _Session) -> DetailEvent:
-    at, media = one.shortly(), str(one.session["mediaType"]).upper()
+def _attributes(session: _Session) -> DetailEvent:
+    at, media = session.shortly(), str(session.session["mediaType"]).upper()
     body = {
         "eventTime": _ms(at),
-        "conversationId": one.record["conversationId"],
-        "participantId": one.participant["participantId"],
-        "attributes": {name: str(value) for name, value in one.participant["attributes"].items()},
-        "communications": [{"id": one.session["sessionId"], "mediaType": media}],
-        "participantStartTime": _ms(one.start),
-        **one.contacts,
+        "conversationId": session.record["conversationId"],
+        "participantId": session.participant["participantId"],
+        "attributes": {name: str(value) for name, value in session.participant["attributes"].items()},
+        "communications": [{"id": session.session["sessionId"], "mediaType": media}],
+        "participantStartTime": _ms(session.start),
+        **session.contacts,
     }
     return DetailEvent(at, "attributes", body)
 
 
-def _acd(one: _Session) -> Iterator[DetailEvent]:
-    skills = [skill for part in one.segments for skill in part.get("requestedRoutingSkillIds", ())]
+def _acd(session: _Session) -> Iterator[DetailEvent]:
+    skills = [skill for part in session.segments for skill in part.get("requestedRoutingSkillIds", ())]
     asked = {"requestedRoutingSkillIds": list(dict.fromkeys(skills)) or None, "routingPriority": 0}
-    yield one.event(one.start, "acd.start", skillExpressionApplied=False, **asked)
-    if one.end is None:
+    yield session.event(session.start, "acd.start", skillExpressionApplied=False, **asked)
+    if session.end is None:
         return
-    answered = _answered(one)
-    outcome = "ANSWERED" if answered else "FLOW_OUT" if one.disconnect == "TRANSFER" else "ABANDON"
-    used = one.session.get("usedRouting")
-    yield one.event(
-        one.end,
+    answered = _answered(session)
+    outcome = "ANSWERED" if answered else "FLOW_OUT" if session.disconnect == "TRANSFER" else "ABANDON"
+    used = session.session.get("usedRouting")
+    yield session.event(
+        session.end,
         "acd.end",
-        disconnectType=one.disconnect,
+        disconnectType=session.disconnect,
         acdOutcome=outcome,
         answeredUserId=answered,
-        requestedRoutings=[str(each).upper() for each in one.session.get("requestedRoutings", ())] or None,
+        requestedRoutings=[str(each).upper() for each in session.session.get("requestedRoutings", ())] or None,
         usedRouting=_word(used, _ROUTINGS) if used else None,
-        connectedDurationMs=one.lasted,
+        connectedDurationMs=session.lasted,
         **asked,
     )
 
@@ -294,41 +302,41 @@ def _acd(one: _Session) -> Iterator[DetailEvent]:
 def _answered(acd: _Session) -> str | None:
     """The user who took it: the first to interact in that queue since, and before it is in a queue again."""
     others = [_Session(acd.record, who, session) for who in acd.record["participants"] for session in who["sessions"]]
-    again = [one.start for one in others if one.participant.get("purpose") == "acd" and one.start > acd.start]
+    again = [other.start for other in others if other.participant.get("purpose") == "acd" and other.start > acd.start]
     taken = sorted(
-        (_moment(part["segmentStart"]), str(one.participant["userId"]))
-        for one in others
-        for part in one.line
-        if one.participant.get("userId") and part["segmentType"] == "interact" and part.get("queueId") == acd.queue
+        (_moment(part["segmentStart"]), str(other.participant["userId"]))
+        for other in others
+        for part in other.line
+        if other.participant.get("userId") and part["segmentType"] == "interact" and part.get("queueId") == acd.queue
     )
     since = [each for each in taken if each[0] >= acd.start and (not again or each[0] < min(again))]
     return since[0][1] if since else None
 
 
-def _flow(one: _Session) -> Iterator[DetailEvent]:
-    flow = one.session["flow"]
-    told = {"flowId": flow.get("flowId"), "flowVersion": flow.get("flowVersion")}
-    told["flowType"] = _word(flow.get("flowType"), _FLOWS)
-    yield one.event(one.start, "flow.start", **told)
+def _flow(session: _Session) -> Iterator[DetailEvent]:
+    flow = session.session["flow"]
+    names = {"flowId": flow.get("flowId"), "flowVersion": flow.get("flowVersion")}
+    names["flowType"] = _word(flow.get("flowType"), _FLOWS)
+    yield session.event(session.start, "flow.start", **names)
     for outcome in flow.get("outcomes", ()):
-        yield from _outcome(one, told, outcome)
-    if one.end is not None:
+        yield from _outcome(session, names, outcome)
+    if session.end is not None:
         exits, moved = flow.get("exitReason"), flow.get("transferType")
-        yield one.event(
-            one.end,
+        yield session.event(
+            session.end,
             "flow.end",
-            disconnectType=one.disconnect,
-            connectedDurationMs=one.lasted,
+            disconnectType=session.disconnect,
+            connectedDurationMs=session.lasted,
             exitReason=_word(exits, _EXITS) if exits else None,
             transferType=_word(moved, _TRANSFERS) if moved else None,
-            **told,
+            **names,
         )
 
 
-def _outcome(one: _Session, told: Mapping[str, Any], outcome: Mapping[str, Any]) -> Iterator[DetailEvent]:
+def _outcome(session: _Session, names: Mapping[str, Any], outcome: Mapping[str, Any]) -> Iterator[DetailEvent]:
     began, ended = (outcome.get(f"flowOutcome{which}Timestamp") for which in ("Start", "End"))
     if ended:
-        yield one.event(
+        yield session.event(
             _moment(ended),
             "flow.outcome",
             flowOutcomeId=outcome.get("flowOutcomeId"),
@@ -336,27 +344,27 @@ def _outcome(one: _Session, told: Mapping[str, Any], outcome: Mapping[str, Any])
             flowOutcomeEndTime=_ms(_moment(ended)),
             flowOutcomeValue=_word(outcome.get("flowOutcomeValue"), _OUTCOMES),
             flowMilestones=[],
-            **told,
+            **names,
         )
 
 
-def _user(one: _Session) -> Iterator[DetailEvent]:
-    user = one.participant["userId"]
-    yield one.event(one.start, "user.start", userId=user)
-    if one.end is not None:
-        lengths = {name: one.length(kind) for name, kind in _LENGTHS.items()}
-        yield one.event(one.end, "user.end", disconnectType=one.disconnect, userId=user, **lengths)
+def _user(session: _Session) -> Iterator[DetailEvent]:
+    user = session.participant["userId"]
+    yield session.event(session.start, "user.start", userId=user)
+    if session.end is not None:
+        lengths = {name: session.length(kind) for name, kind in _LENGTHS.items()}
+        yield session.event(session.end, "user.end", disconnectType=session.disconnect, userId=user, **lengths)
 
 
-def _voicemail(one: _Session) -> Iterator[DetailEvent]:
-    user = one.participant.get("userId")
-    for part in one.line:
+def _voicemail(session: _Session) -> Iterator[DetailEvent]:
+    user = session.participant.get("userId")
+    for part in session.line:
         if part["segmentType"] == "voicemail":
             began = _moment(part["segmentStart"])
-            yield one.event(began, "voicemail.start", userId=user)
+            yield session.event(began, "voicemail.start", userId=user)
             if "segmentEnd" in part:
                 ended, why = _moment(part["segmentEnd"]), part.get("disconnectType")
-                yield one.event(
+                yield session.event(
                     ended,
                     "voicemail.end",
                     userId=user,
@@ -365,14 +373,14 @@ def _voicemail(one: _Session) -> Iterator[DetailEvent]:
                 )
 
 
-def _after_call_work(one: _Session) -> Iterator[DetailEvent]:
-    for part in one.segments:
+def _after_call_work(session: _Session) -> Iterator[DetailEvent]:
+    for part in session.segments:
         if part["segmentType"] == "wrapup" and "segmentEnd" in part:
             ended = _moment(part["segmentEnd"])
-            told = {
+            work = {
                 "wrapupCode": part.get("wrapUpCode"),
                 "wrapupNotes": part.get("wrapUpNote"),
                 "wrapupDurationMs": _ms(ended) - _ms(_moment(part["segmentStart"])),
             }
-            yield one.event(ended, "acw", userId=one.participant.get("userId"), **told)
-            yield one.event(ended, "wrapup", **told)
+            yield session.event(ended, "acw", userId=session.participant.get("userId"), **work)
+            yield session.event(ended, "wrapup", **work)

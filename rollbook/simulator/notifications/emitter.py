@@ -2,8 +2,8 @@
 
 Upcoming changes stand in a heap, one for each conversation, so that a turn costs what is due and not what there is.
 What an event says is written by `rollbook/simulator/notifications/snapshots.py` and
-`rollbook/simulator/notifications/detail_events.py`, and only if somebody hears it; who that is, is told by the
-caller.
+`rollbook/simulator/notifications/detail_events.py`, and only if its topic has a subscriber, which
+the caller says.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from rollbook.simulator.clock import Clock
 from rollbook.simulator.notifications import frames
-from rollbook.simulator.notifications.activity_events import Figure, Figures
+from rollbook.simulator.notifications.activity_events import ActivityEvent, ActivityEvents
 from rollbook.simulator.notifications.detail_events import DetailEvent
 from rollbook.simulator.notifications.detail_events import events as detail_events
 from rollbook.simulator.notifications.snapshots import Scene, flattened, passes, scene, snapshot
 from rollbook.simulator.notifications.topics import MEDIA_SUFFIX
+from rollbook.simulator.organisation.known_when import Conversation
+from rollbook.simulator.organisation.world import World
+from rollbook.simulator.times import text
 
 DELAY: Final = timedelta(milliseconds=150)  # from what happens to the word of it
 _SLICE: Final = 200  # events between two breaths of the loop
@@ -36,35 +39,9 @@ _QUEUE, _USER, _DETAIL = (
 )
 
 
-class Life(Protocol):
-    """What is needed of a conversation: its record, the moments at which it changes, sorted, and when it is over."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def over_by(self) -> datetime: ...
-    @property
-    def record(self) -> dict[str, Any]: ...
-    @property
-    def changes(self) -> list[datetime]: ...
-
-
-class World(Protocol):
-    """What is needed of the truth."""
-
-    @property
-    def by_id(self) -> Mapping[str, Any]: ...
-    @property
-    def queues(self) -> list[dict[str, Any]]: ...
-    @property
-    def users(self) -> list[dict[str, Any]]: ...
-    def grow(self, until: datetime) -> object: ...
-    def between(self, start: datetime, end: datetime) -> list[Any]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event. at: when what it tells happened; body: JSON text; template: the topic with `{id}`."""
+    """Event that is sent. at: the time of the change; body: JSON text; template: the topic with `{id}`."""
 
     at: datetime
     topic: str
@@ -78,18 +55,13 @@ class Event:
         return frames.event(self.topic, self.body, self.correlation_id)
 
 
-def text(moment: datetime) -> str:
-    """A time as the API writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
-
-
 class Emitter:
     """Walks through the conversations' changes with the clock.
 
-    heard: the topics that somebody hears. watched: whether anybody hears detail events of a conversation;
-    newly_watched: of which somebody does since it was asked last. deliver: told of every event, in order. breathe:
-    awaited now and then, for sockets to take what they were given.
-    former_queues: whether a queue that a conversation was transferred from still hears of it (not documented).
+    subscribed: the topics that have a subscriber. watched: says whether somebody is subscribed to detail events of a
+    conversation. newly_watched: the conversations for which that has become so since the last call. deliver: is called
+    with every event, in order. breathe: is awaited now and then, so that sockets take what they were given.
+    former_queues: a queue that a conversation was transferred from still gets its events (not documented).
     """
 
     def __init__(
@@ -97,7 +69,7 @@ class Emitter:
         world: World,
         clock: Clock,
         *,
-        heard: Mapping[str, object],
+        subscribed: Mapping[str, object],
         watched: Callable[[str], bool],
         newly_watched: Callable[[], list[str]],
         deliver: Callable[[Event], None],
@@ -105,13 +77,13 @@ class Emitter:
         seed: int = 1,
     ) -> None:
         self._world, self._clock = world, clock
-        self._heard, self._watched, self._newly_watched = heard, watched, newly_watched
+        self._subscribed, self._watched, self._newly_watched = subscribed, watched, newly_watched
         self._deliver, self._breathe = deliver, breathe
         self._draw = random.Random(f"emitter {seed}")
         self.delay = DELAY
         self.former_queues = True
         self.everything = False  # write every event, for a listener to the whole organisation
-        self.figures: Figures | None = None
+        self.figures: ActivityEvents | None = None
         self.done = clock.now()
         self._known: set[str] = set()
         self._names: dict[str, str] = {}
@@ -170,89 +142,91 @@ class Emitter:
     def _discover(self) -> None:
         """Take in conversations that are new since the last look; by_id keeps the order in which they came."""
         every = self._world.by_id
-        if len(every) == len(self._known) or not (self.everything or self._heard):
-            return  # what nobody hears need not be written: a large past is looked at when somebody begins to listen
+        if len(every) == len(self._known) or not (self.everything or self._subscribed):
+            return  # without a subscriber nothing need be written: a large past is read when somebody begins to listen
         fresh = list(itertools.islice(every.values(), len(self._known), None))
-        if any(one.id in self._known for one in fresh) or len(fresh) + len(self._known) != len(every):
+        if any(conversation.id in self._known for conversation in fresh) or len(fresh) + len(self._known) != len(every):
             self._known &= every.keys()
-            fresh = [one for one in every.values() if one.id not in self._known]
-        for life in fresh:
-            self._known.add(life.id)
-            if life.over_by <= self.done - self.delay:
+            fresh = [conversation for conversation in every.values() if conversation.id not in self._known]
+        for conversation in fresh:
+            self._known.add(conversation.id)
+            if conversation.over_by <= self.done - self.delay:
                 continue
-            self._await_change(life, self.done - self.delay)
-            if self.everything or self._watched(life.id):
-                self._follow([life.id])
+            self._await_change(conversation, self.done - self.delay)
+            if self.everything or self._watched(conversation.id):
+                self._follow([conversation.id])
 
-    def _await_change(self, life: Life, after: datetime) -> None:
-        at = bisect.bisect_right(life.changes, after)
-        if at < len(life.changes):
-            moment = life.changes[at]
-            self.later(moment + self.delay, lambda: self._change(life, moment))
+    def _await_change(self, conversation: Conversation, after: datetime) -> None:
+        at = bisect.bisect_right(conversation.changes, after)
+        if at < len(conversation.changes):
+            moment = conversation.changes[at]
+            self.later(moment + self.delay, lambda: self._change(conversation, moment))
 
-    def _change(self, life: Life, at: datetime) -> None:
-        self._await_change(life, at)
-        for one in self._snapshots(life, at):
-            self._deliver(one)
+    def _change(self, conversation: Conversation, at: datetime) -> None:
+        self._await_change(conversation, at)
+        for event in self._snapshots(conversation, at):
+            self._deliver(event)
         if self.figures is not None and self.figures.wanted:
-            now = scene(life.record, text(at))
+            now = scene(conversation.record, text(at))
             self._figure(self.figures.of((*now.queue_ids(former=True), *now.user_ids()), at), at)
 
-    def _figure(self, found: Iterable[Figure], at: datetime) -> None:
-        for one in found:
-            self._deliver(Event(at, one.topic, one.template, "", one.body, self.correlation_id()))
+    def _figure(self, found: Iterable[ActivityEvent], at: datetime) -> None:
+        for figure in found:
+            self._deliver(Event(at, figure.topic, figure.template, "", figure.body, self.correlation_id()))
 
     def _follow(self, conversations: list[str]) -> None:
         for name in conversations:
-            life = self._world.by_id.get(name)
-            if life is not None and name not in self._followed:
-                self._followed[name] = detail_events(life.record)
-                self._await_detail(life, self.done - self.delay)
+            conversation = self._world.by_id.get(name)
+            if conversation is not None and name not in self._followed:
+                self._followed[name] = detail_events(conversation.record)
+                self._await_detail(conversation, self.done - self.delay)
 
-    def _await_detail(self, life: Life, after: datetime) -> None:
-        listed = self._followed[life.id]
-        at = bisect.bisect_right(listed, after, key=lambda one: one.at)
+    def _await_detail(self, conversation: Conversation, after: datetime) -> None:
+        listed = self._followed[conversation.id]
+        at = bisect.bisect_right(listed, after, key=lambda event: event.at)
         if at < len(listed):
             moment = listed[at].at
-            self.later(moment + self.delay, lambda: self._details(life, moment))
+            self.later(moment + self.delay, lambda: self._details(conversation, moment))
 
-    def _details(self, life: Life, at: datetime) -> None:
-        for one in self._followed[life.id]:
-            topic = f"v2.detail.events.conversation.{life.id}.{one.member}"
-            if one.at == at and self._wanted(topic):
-                body = frames.encoded(one.body)
-                self._deliver(Event(at, topic, f"{_DETAIL}.{one.member}", life.id, body, self.correlation_id()))
-        self._await_detail(life, at)
+    def _details(self, conversation: Conversation, at: datetime) -> None:
+        for event in self._followed[conversation.id]:
+            topic = f"v2.detail.events.conversation.{conversation.id}.{event.member}"
+            if event.at == at and self._wanted(topic):
+                body = frames.encoded(event.body)
+                self._deliver(
+                    Event(at, topic, f"{_DETAIL}.{event.member}", conversation.id, body, self.correlation_id())
+                )
+        self._await_detail(conversation, at)
 
-    # What a change is told as
+    # The events of a change
 
     def _wanted(self, topic: str) -> bool:
-        return self.everything or topic in self._heard
+        return self.everything or topic in self._subscribed
 
-    def _snapshots(self, life: Life, at: datetime) -> Iterator[Event]:
-        if not self.everything and not self._heard:
+    def _snapshots(self, conversation: Conversation, at: datetime) -> Iterator[Event]:
+        if not self.everything and not self._subscribed:
             return
         moment = text(at)
-        now = scene(life.record, moment)
+        now = scene(conversation.record, moment)
         wanted = list(self._topics(now))
         if not wanted:
             return
         phases = [now]
-        if passes(life.record, moment):
-            phases.insert(0, scene(life.record, moment, passing=True))
+        if passes(conversation.record, moment):
+            phases.insert(0, scene(conversation.record, moment, passing=True))
         for phase in phases:
             bodies: dict[str, str] = {}
             for topic, template, medium in wanted:
                 shape = "" if medium == "video" and template.startswith("v2.routing") else medium
                 if shape not in bodies:
                     bodies[shape] = frames.encoded(self._body(phase, shape))
-                yield Event(at, topic, template, life.id, bodies[shape], self.correlation_id())
+                yield Event(at, topic, template, conversation.id, bodies[shape], self.correlation_id())
 
     def _topics(self, now: Scene) -> Iterator[tuple[str, str, str]]:
-        """(topic, its template, its medium or "") of those that somebody hears."""
-        media = [one for one in now.media() if one in MEDIA_SUFFIX]
-        sides = [(_QUEUE, one) for one in now.queue_ids(former=self.former_queues)]
-        sides += [(_USER, one) for one in now.user_ids()]
+        """(topic, its template, its medium or "") of those that have a subscriber."""
+        media = [medium for medium in now.media() if medium in MEDIA_SUFFIX]
+        sides = [(_QUEUE, queue_id) for queue_id in now.queue_ids(former=self.former_queues)]
+        sides += [(_USER, user_id) for user_id in now.user_ids()]
         for template, owner in sides:
             for medium in ("", *media):
                 whole = f"{template}.{MEDIA_SUFFIX[medium]}" if medium else template
@@ -264,7 +238,7 @@ class Emitter:
         if not medium:
             return snapshot(now)
         known = (*self._world.queues, *self._world.users) if len(self._names) != self._people() else ()
-        self._names.update((one["id"], one["name"]) for one in known)
+        self._names.update((entity["id"], entity["name"]) for entity in known)
         return flattened(now, medium, self._names)
 
     def _people(self) -> int:

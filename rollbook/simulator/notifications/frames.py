@@ -1,4 +1,4 @@
-"""What goes over the wire: frames of the notification socket, and EventBridge's envelope. Pure.
+"""Texts that go over the wire: frames of the notification socket, and EventBridge's envelope. Pure.
 
 Shapes are those of the notification reference, 3.1, 3.2 and 5.2. Bodies come from elsewhere, as JSON text where they
 are sent to many.
@@ -50,12 +50,12 @@ def system(kind: str, channel: str, reason: str, *, client: str, organization: s
 
 def reply(result: int, *, status: str, correlation_id: object = None, message: str | None = None) -> str:
     """The answer to what a client said over the socket; its result is a string."""
-    told: dict[str, Any] = {"result": str(result), "status": status}
+    content: dict[str, Any] = {"result": str(result), "status": status}
     if message is not None:
-        told["message"] = message
+        content["message"] = message
     if correlation_id is not None:
-        told["correlationId"] = correlation_id
-    return encoded(told)
+        content["correlationId"] = correlation_id
+    return encoded(content)
 
 
 def envelope(

@@ -1,6 +1,6 @@
-"""What one session of a conversation was doing at a moment, read from its segments alone. Pure.
+"""State of a session at a moment, read from its segments alone. Pure.
 
-The analytics record has each session's whole life; a notification is told of it one moment at a time, in the words of
+The analytics record has each session to its end; a notification shows it at one moment, in the words of
 the conversation model. Nothing here looks at what lies ahead of the moment, except to know that a session goes on.
 """
 
@@ -28,7 +28,7 @@ _STATES: Final = {
     "transmitting": "transmitting",
 }
 _LINE: Final = frozenset({"alerting", "dialing", "contacting", "offering", "connected", "disconnected", "terminated"})
-# The states that each medium's communications have; another one is told as `connected`.
+# The states that each medium's communications have; another state is sent as `connected`.
 STATES: Final = {
     "voice": _LINE | {"uploading", "converting", "transmitting"},
     "callback": _LINE | {"scheduled", "uploading"},
@@ -78,7 +78,7 @@ _NOT_EMAILS: Final = frozenset({"endpoint.dnd", "transfer.dnd"})
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class SessionState:
     """A session at a moment. Times are API text, None for what has not happened.
 
     passing: the instant between its disconnection and the word of it, when after-call work is due already.
@@ -104,7 +104,7 @@ class Leg:
 
     @property
     def over(self) -> bool:
-        """Disconnected, and told so."""
+        """Disconnected, and the platform has said so."""
         return self.state == "disconnected"
 
     @property
@@ -123,9 +123,9 @@ class Leg:
         work = self.work
         if not work or "segmentEnd" not in work:
             return None
-        told = {"code": work.get("wrapUpCode"), "notes": work.get("wrapUpNote"), "tags": work.get("wrapUpTags")}
+        fields = {"code": work.get("wrapUpCode"), "notes": work.get("wrapUpNote"), "tags": work.get("wrapUpTags")}
         taken = (_moment(work["segmentEnd"]) - _moment(work["segmentStart"])) // timedelta(seconds=1)
-        return {name: value for name, value in told.items() if value} | {
+        return {name: value for name, value in fields.items() if value} | {
             "durationSeconds": taken,
             "endTime": work["segmentEnd"],
         }
@@ -147,31 +147,31 @@ def seen(segment: Segment, at: str) -> Segment:
     return segment
 
 
-def leg(session: dict[str, Any], at: str, *, passing: bool) -> Leg | None:
+def state_at(session: dict[str, Any], at: str, *, passing: bool) -> SessionState | None:
     """A session at `at` (API text); None if it has not begun."""
-    begun = [seen(one, at) for one in session.get("segments", ()) if one["segmentStart"] <= at]
+    begun = [seen(segment, at) for segment in session.get("segments", ()) if segment["segmentStart"] <= at]
     if not begun:
         return None
-    line = [one for one in begun if one["segmentType"] != "wrapup"] or begun
-    whole = [one for one in session["segments"] if one["segmentType"] != "wrapup"]
-    work = [one for one in session["segments"] if one["segmentType"] == "wrapup"]
-    over = all(one.get("segmentEnd", "~") <= at for one in whole)
-    left = max((one["segmentEnd"] for one in line if "segmentEnd" in one), default=None) if over else None
+    line = [segment for segment in begun if segment["segmentType"] != "wrapup"] or begun
+    whole = [segment for segment in session["segments"] if segment["segmentType"] != "wrapup"]
+    work = [segment for segment in session["segments"] if segment["segmentType"] == "wrapup"]
+    over = all(segment.get("segmentEnd", "~") <= at for segment in whole)
+    left = max((segment["segmentEnd"] for segment in line if "segmentEnd" in segment), default=None) if over else None
     between = passing and left == at and bool(work)
     known = STATES.get(session["mediaType"], _LINE)
-    current = max((one for one in line if "segmentEnd" not in one), key=_start, default=line[-1])
+    current = max((segment for segment in line if "segmentEnd" not in segment), key=_start, default=line[-1])
     doing = "" if over else current["segmentType"]
-    talking = [one["segmentStart"] for one in line if one["segmentType"] in _TALKING]
-    begun_work = [one for one in begun if one["segmentType"] == "wrapup"]
-    return Leg(
+    talking = [segment["segmentStart"] for segment in line if segment["segmentType"] in _TALKING]
+    begun_work = [segment for segment in begun if segment["segmentType"] == "wrapup"]
+    return SessionState(
         session=session,
-        started=min(one["segmentStart"] for one in begun),
+        started=min(segment["segmentStart"] for segment in begun),
         state="disconnected" if over and not between else _state(doing, known),
         initial=_state(min(line, key=_start)["segmentType"], known),
         connected=min(talking, default=None),
         disconnected=left,
         disconnect=_disconnect(line, session["mediaType"]) if over else None,
-        queue=next((one["queueId"] for one in reversed(begun) if one.get("queueId")), None),
+        queue=next((segment["queueId"] for segment in reversed(begun) if segment.get("queueId")), None),
         held_since=current["segmentStart"] if doing == "hold" else None,
         parked_since=current["segmentStart"] if doing == "parked" else None,
         work=_joined(begun_work) if begun_work else None,
@@ -195,13 +195,13 @@ def _joined(work: list[Segment]) -> Segment:
 
 
 def _disconnect(line: Iterable[Segment], medium: str) -> str | None:
-    told = [DISCONNECTS.get(one["disconnectType"], "other") for one in line if "disconnectType" in one]
-    if not told:
+    kinds = [DISCONNECTS.get(segment["disconnectType"], "other") for segment in line if "disconnectType" in segment]
+    if not kinds:
         return None
     foreign = (
         _NOT_EMAILS | _MESSAGES_ONLY if medium == "email" else frozenset() if medium == "message" else _MESSAGES_ONLY
     )
-    return "other" if told[-1] in foreign else told[-1]
+    return "other" if kinds[-1] in foreign else kinds[-1]
 
 
 @lru_cache(maxsize=8_192)
@@ -209,15 +209,15 @@ def _message_id(session: str, number: int) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{session} {number}"))
 
 
-def messages(one: Leg, at: str) -> list[dict[str, Any]]:
+def messages(leg: SessionState, at: str) -> list[dict[str, Any]]:
     """The messages of a communication so far, each with an id and a time: the details have neither, so they are made up
     from the session's id, the same ones each time."""
-    if one.connected is None:
+    if leg.connected is None:
         return []
-    began, end = _moment(one.connected), _moment(min(one.disconnected or at, at))
+    began, end = _moment(leg.connected), _moment(min(leg.disconnected or at, at))
     found = []
     for number in range(min(int((end - began).total_seconds() // 20) + 1, 40)):
-        name = _message_id(one.session["sessionId"], number)
+        name = _message_id(leg.session["sessionId"], number)
         when = _written(began + timedelta(seconds=20 * number))
         found.append(
             {"messageId": name, "messageTime": when, "messageStatus": "delivery-success", "messageSegmentCount": 1}

@@ -26,8 +26,8 @@ BOUND: Final = 20_000  # frames that may wait for one socket
 _PATIENCE: Final = 1.0  # real seconds that a sender waits for a full socket to move at all
 
 
-class Line:
-    """One open socket, and the frames that wait for it.
+class OpenSocket:
+    """Socket that is open, and the frames that wait for it.
 
     beats, answers, carries: whether it sends heartbeats, answers what its client says, and carries events; a fault
     turns them off.
@@ -117,7 +117,7 @@ class Sockets:
 
     def __init__(self, channels: Channels, clock: Clock, *, heartbeat: float = HEARTBEAT, bound: int = BOUND) -> None:
         self._channels, self._clock, self.heartbeat, self.bound = channels, clock, heartbeat, bound
-        self.lines: dict[str, Line] = {}
+        self.lines: dict[str, OpenSocket] = {}
         self.handshakes = 0
         self.refuse: Callable[[], int | None] = lambda: None
         self.flapping: Callable[[], bool] = lambda: False
@@ -134,7 +134,7 @@ class Sockets:
             await socket.prepare(request)
         except ConnectionResetError:
             return socket  # it went away before the handshake was answered
-        line = Line(channel, request, socket, self.bound)
+        line = OpenSocket(channel, request, socket, self.bound)
         self._replace(channel, line)
         if self.flapping():
             line.close(1001)
@@ -155,7 +155,7 @@ class Sockets:
             raise Refused(status, "service.unavailable", "The service is currently unavailable.")
         return channel
 
-    def _replace(self, channel: Channel, line: Line) -> None:
+    def _replace(self, channel: Channel, line: OpenSocket) -> None:
         """A channel has one socket; the one that it had goes."""
         former = self.lines.pop(channel.id, None)
         if former is not None:
@@ -163,19 +163,19 @@ class Sockets:
         self.lines[channel.id] = line
         channel.connected, channel.used = True, self._clock.now()
 
-    async def _serve(self, line: Line, socket: web.WebSocketResponse) -> None:
+    async def _serve(self, line: OpenSocket, socket: web.WebSocketResponse) -> None:
         helpers = [asyncio.create_task(line.write()), asyncio.create_task(self._beat(line))]
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT and line.answers:
-                    self._hear(line, message.data)
+                    self._answer_message(line, message.data)
         finally:
             line.close(1000)
-            for one in helpers:
-                one.cancel()
+            for helper in helpers:
+                helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
 
-    async def _beat(self, line: Line) -> None:
+    async def _beat(self, line: OpenSocket) -> None:
         while True:
             await asyncio.sleep(max(self.heartbeat / max(self._clock.rate, 1.0), _SHORTEST_BEAT))
             if line.beats:
@@ -188,16 +188,16 @@ class Sockets:
 
     # What clients say
 
-    def _hear(self, line: Line, text: str) -> None:
+    def _answer_message(self, line: OpenSocket, text: str) -> None:
         """Answer a client's message; what is no message of the protocol is tolerated in silence."""
-        told = _object(text)
-        correlation_id = told.get("correlationId")
+        message = _object(text)
+        correlation_id = message.get("correlationId")
         try:
-            if told.get("message") == "ping":
+            if message.get("message") == "ping":
                 self._channels.get(line.channel.id, self._clock.now())
                 line.offer(frames.PONG)
-            elif told.get("message") in ("subscribe", "unsubscribe"):
-                status = self._change(line.channel.id, str(told["message"]), told.get("topics"))
+            elif message.get("message") in ("subscribe", "unsubscribe"):
+                status = self._change(line.channel.id, str(message["message"]), message.get("topics"))
                 line.offer(frames.reply(200, status=status, correlation_id=correlation_id))
         except Refused as refused:
             line.offer(
@@ -207,7 +207,7 @@ class Sockets:
     def _change(self, name: str, what: str, topics: object) -> str:
         now = self._clock.now()
         channel = self._channels.get(name, now)
-        if not isinstance(topics, list) or not all(isinstance(one, str) for one in topics):
+        if not isinstance(topics, list) or not all(isinstance(topic, str) for topic in topics):
             raise Refused(400, "bad.request", "topics must be a list of strings")
         if what == "subscribe":
             self._channels.add(channel, topics, now, ignore=False)
@@ -218,7 +218,7 @@ class Sockets:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        told = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}

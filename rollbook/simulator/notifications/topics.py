@@ -1,7 +1,7 @@
-"""Which topics there are: their templates, transports and permissions, and how a subscription names them. Pure.
+"""Topics of the platform: their templates, transports and permissions, and how a subscription names them. Pure.
 
 Only what concerns conversations stands here. The platform publishes templates and bodies; which transports and
-permissions a topic has is told by a live `availabletopics` alone, so most permissions here are the nearest that the
+permissions a topic has is known from a live `availabletopics` alone, so most permissions here are the nearest that the
 platform's own documents name. Knows no channel and no event.
 """
 
@@ -80,7 +80,7 @@ class Topic:
     def on_websocket(self) -> bool:
         return bool({"All", "Websocket"} & set(self.transports))
 
-    def told(self, expand: Iterable[str]) -> dict[str, Any]:
+    def describe(self, expand: Iterable[str]) -> dict[str, Any]:
         """As `availabletopics` answers it: id and description, and what `expand` asks for."""
         wanted = set(expand)
         every: dict[str, Any] = {
@@ -114,11 +114,11 @@ def _table() -> dict[str, Topic]:
     found = []
     for side, owner in (("v2.routing.queues", "queueId"), ("v2.users", "userId")):
         view = (COMMUNICATION_VIEW,)
-        told = f"Conversations of a {'queue' if owner == 'queueId' else 'user'}"
-        found.append(Topic(f"{side}.{{id}}.conversations", told, view, ("Websocket",), (owner,)))
+        description = f"Conversations of a {'queue' if owner == 'queueId' else 'user'}"
+        found.append(Topic(f"{side}.{{id}}.conversations", description, view, ("Websocket",), (owner,)))
         for suffix in (*MEDIA_SUFFIX.values(), "socialexpressions"):
             name = f"{side}.{{id}}.conversations.{suffix}"
-            found.append(Topic(name, f"{told}: {suffix}", view, ("Websocket",), (owner,)))
+            found.append(Topic(name, f"{description}: {suffix}", view, ("Websocket",), (owner,)))
     for member in DETAIL_MEMBERS:
         name = f"v2.detail.events.conversation.{{id}}.{member}"
         found.append(Topic(name, f"Detail event {member}", (DETAIL_VIEW,), ("All",), ("conversationId",)))
@@ -201,7 +201,7 @@ def _table() -> dict[str, Topic]:
         Topic("v2.system.no_longer_subscribed.{id}", "The channel hears no more", (), ("Websocket",), ("channelId",)),
         Topic("v2.system.token_revoked.{id}", "The channel's token is revoked", (), ("Websocket",), ("channelId",)),
     ]
-    return {one.id: one for one in found}
+    return {topic.id: topic for topic in found}
 
 
 TOPICS: Final = _table()
@@ -213,8 +213,8 @@ def _shape(name: str) -> tuple[str, ...]:
 
 
 _BY_LENGTH: Final[dict[int, list[tuple[tuple[str, ...], Topic]]]] = {}
-for _one in TOPICS.values():
-    _BY_LENGTH.setdefault(len(_shape(_one.id)), []).append((_shape(_one.id), _one))
+for _topic in TOPICS.values():
+    _BY_LENGTH.setdefault(len(_shape(_topic.id)), []).append((_shape(_topic.id), _topic))
 
 
 def find(name: str) -> Topic | None:
@@ -242,7 +242,7 @@ def detail_conversation(name: str) -> str | None:
 def available(*, expand: Iterable[str], preview: bool) -> dict[str, Any]:
     """The answer of `availabletopics`."""
     wanted = list(expand)
-    return {"entities": [one.told(wanted) for one in TOPICS.values() if preview or not one.preview]}
+    return {"entities": [topic.describe(wanted) for topic in TOPICS.values() if preview or not topic.preview]}
 
 
-EVERYTHING: Final = frozenset(permission for one in TOPICS.values() for permission in one.permissions)
+EVERYTHING: Final = frozenset(permission for topic in TOPICS.values() for permission in topic.permissions)

@@ -1,6 +1,6 @@
-"""Which scenes make a conversation, for each kind: from a plot (an id, a start, a kind, a seed) to a whole record.
+"""Scenes of each kind of conversation: from a plot (an id, a start, a kind, a seed) to a whole record.
 
-The same plot and cast are the same record. What is added to a record long afterwards is in `aftermath`.
+The same plot and cast are the same record. `late_changes` adds to a record long afterwards.
 """
 
 from __future__ import annotations

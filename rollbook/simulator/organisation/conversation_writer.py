@@ -1,6 +1,6 @@
-"""What can happen in a conversation, scene by scene: flows, queues, alerts, talks, transfers, work after it.
+"""Scenes of a conversation: flows, queues, alerts, talks, transfers, work after it.
 
-How a leg is spelled is in `legs`; which scenes follow each other is in `plots`; who learns of it when is in `life`.
+`participants` spells a leg; `conversation_kinds` puts the scenes in order; `known_when` says when analytics knows them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Cast(NamedTuple):
 
 
 class Plot(NamedTuple):
-    """What a conversation is written from."""
+    """Plan from which a conversation is written."""
 
     conversation_id: str
     start: datetime
@@ -85,7 +85,7 @@ class Story:
     # Small moves
 
     def chance(self, part: float) -> bool:
-        """Whether something happens that does so in this part of all cases."""
+        """Draw whether something happens that happens in this part of all cases."""
         return self.draw.random() < part
 
     def spend(self, least: float, most: float) -> datetime:
@@ -102,7 +102,7 @@ class Story:
         return leg
 
     def describe(self, leg: Leg) -> None:
-        """What the medium adds to a session."""
+        """Add the fields of the medium to a session."""
         if leg.media == "voice":
             participants.describe_voice(leg, self.draw, self.number)
         elif leg.media == "message":
@@ -116,8 +116,8 @@ class Story:
                 leg, self.number, self.plot.start + timedelta(minutes=30), self.cast.flows[0]["id"]
             )
 
-    def name(self, leg: Leg, told: str) -> None:
-        leg.participant["participantName"] = told
+    def name(self, leg: Leg, name: str) -> None:
+        leg.participant["participantName"] = name
 
     def pick_queue(self) -> None:
         """Where it goes next; a conversation is in the divisions of every queue that it was in."""
@@ -163,7 +163,7 @@ class Story:
             leg.session["flowOutType"] = "acd"
 
     def _flow(self, flow: dict[str, str], *, hung_up: bool) -> dict[str, Any]:
-        told: dict[str, Any] = {
+        flow_data: dict[str, Any] = {
             "endingLanguage": "en-us",
             "entryReason": self.number["dnis"],
             "entryType": "dnis",
@@ -175,12 +175,12 @@ class Story:
             "startingLanguage": "en-us",
         }
         if not hung_up:
-            told |= {
+            flow_data |= {
                 "transferTargetAddress": self.queue["id"],
                 "transferTargetName": self.queue["name"],
                 "transferType": "ACD",
             }
-        return told
+        return flow_data
 
     def wait(self, customer: Leg, *, abandoned: bool = False) -> datetime:
         """In a queue; answers since when."""
@@ -225,17 +225,17 @@ class Story:
         leg.spent(alerted, self.at, "tAlert")
         leg.spent(offered, self.at, "tAnswered")
         begun = self.spend(*_TALKS[leg.media])
-        held = self.talk(leg, begun, transfer)
+        on_hold = self.talk(leg, begun, transfer)
         left = self.at
         customer.session["selectedAgentId"] = leg.participant["userId"]
         if transfer is not None:
             self.hand_over(leg, left, transfer)
         leg.measure(begun, left)
-        self.after_work(leg, begun, held)
+        self.after_work(leg, begun, on_hold)
 
     def talk(self, leg: Leg, begun: datetime, transfer: str | None) -> timedelta:
-        """Talking and holding by turns, until `at`; answers for how long it was held."""
-        since, held = begun, timedelta(0)
+        """Talk and hold by turns until `at`; answers for how long the customer was on hold."""
+        since, on_hold = begun, timedelta(0)
         stops = sorted(begun + (self.at - begun) * self.draw.random() for _ in range(self.draw.choice((0, 0, 1, 2, 4))))
         quiet, pause = ("parked", "tPark") if leg.media == "email" else ("hold", "tHeld")
         for stop in stops:
@@ -245,14 +245,14 @@ class Story:
             leg.segment("interact", since, stop)
             leg.segment(quiet, stop, until)
             leg.spent(stop, until, pause)
-            since, held = until, held + (until - stop)
+            since, on_hold = until, on_hold + (until - stop)
         why = "transfer" if transfer else _ENDS[leg.media]
         leg.segment("interact", since, self.at, disconnectType="consultTransfer" if transfer == "consult" else why)
         names = (
             ["tTalk", "tTalkComplete"] if leg.media != "message" else ["tTalk", "tTalkComplete", "tAgentResponseTime"]
         )
-        leg.spent(begun, self.at - held, *names)
-        return held
+        leg.spent(begun, self.at - on_hold, *names)
+        return on_hold
 
     def hand_over(self, leg: Leg, left: datetime, transfer: str) -> None:
         """Transferred: blind, or after asking a colleague."""
@@ -268,7 +268,7 @@ class Story:
         colleague.segment("interact", asked, left, disconnectType="peer")
         colleague.measure(asked, left)
 
-    def after_work(self, leg: Leg, begun: datetime, held: timedelta) -> None:
+    def after_work(self, leg: Leg, begun: datetime, on_hold: timedelta) -> None:
         """After-call work: the agent's alone; the conversation may be elsewhere meanwhile."""
         left = self.at
         after = left + timedelta(milliseconds=self.draw.randrange(1000, 60_000))
@@ -276,9 +276,9 @@ class Story:
         code = "ININ-WRAP-UP-TIMEOUT" if timed_out else self.draw.choice(self.cast.wrap_up_codes)
         more = {"wrapUpNote": "Will call again."} if not timed_out and self.chance(0.1) else {}
         leg.segment("wrapup", left, after, disconnectType=_ENDS[leg.media], wrapUpCode=code, **more)
-        if held:
+        if on_hold:
             leg.session["metrics"].append(
-                {"emitDate": text(left), "name": "tHeldComplete", "value": held // timedelta(milliseconds=1)}
+                {"emitDate": text(left), "name": "tHeldComplete", "value": on_hold // timedelta(milliseconds=1)}
             )
         leg.spent(left, after, "tAcw")
         leg.spent(begun, after, "tHandle")
@@ -304,7 +304,7 @@ class Story:
     def last_end(self) -> str:
         """When the last of what has been written so far is over (API text)."""
         sessions = [session for leg in self.legs for session in leg.participant["sessions"]]
-        last: str = max(one["segmentEnd"] for session in sessions for one in session["segments"])
+        last: str = max(segment["segmentEnd"] for session in sessions for segment in session["segments"])
         return last
 
     def written(self) -> Written:
@@ -331,22 +331,25 @@ class Story:
         return Written(record, self._attributes(participants), self.breaks)
 
     def _attributes(self, participants: Sequence[dict[str, Any]]) -> dict[str, dict[str, str]]:
-        told = {
+        attributes = {
             "customerNumber": str(10_000 + self.plot.seed % 90_000),
             "language": "en-us",
             "reason": self.draw.choice(("order", "invoice", "delivery", "complaint")),
         }
-        return {participants[0]["participantId"]: told}
+        return {participants[0]["participantId"]: attributes}
 
 
 def lowest(participants: Sequence[dict[str, Any]]) -> dict[str, float]:
     """The conversation's audio: the lowest of every leg, each figure on its own. Empty if none is measured."""
     measured = [
-        one for told in participants for session in told["sessions"] for one in session.get("mediaEndpointStats", ())
+        stats
+        for participant in participants
+        for session in participant["sessions"]
+        for stats in session.get("mediaEndpointStats", ())
     ]
     if not measured:
         return {}
     return {
-        "mediaStatsMinConversationMos": min(one["minMos"] for one in measured),
-        "mediaStatsMinConversationRFactor": min(one["minRFactor"] for one in measured),
+        "mediaStatsMinConversationMos": min(stats["minMos"] for stats in measured),
+        "mediaStatsMinConversationRFactor": min(stats["minRFactor"] for stats in measured),
     }

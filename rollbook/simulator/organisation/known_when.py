@@ -1,8 +1,9 @@
-"""What analytics knows of a conversation at a moment.
+"""Knowledge of analytics about a conversation at a moment.
 
-A record holds a whole life. Seen at a moment, segments that have not begun are not there, those that go on have no
-end, metrics and audio appear after they were emitted, and everything a delay later: that of the conversation's
-indexing, and on top of it those of audio statistics and of after-call work. Long afterwards the record may be revised.
+A record holds a conversation to its end. Seen at a moment, segments that have not begun are not there, those that go
+on have no end, metrics and audio appear after they were emitted, and everything a delay later: that of the
+conversation's indexing, and on top of it those of audio statistics and of after-call work. Long afterwards the record
+may be revised.
 Knows no queue, no query and no server.
 """
 
@@ -20,13 +21,13 @@ from rollbook.simulator.times import FAR, moment, text
 T = TypeVar("T")
 _NONE = timedelta(0)
 _LATE = timedelta(hours=1)  # more than it takes to learn of an end
-_KEPT = 16  # derived values of one life
+_KEPT = 16  # derived values of a conversation
 _OF_THE_END = ("segmentEnd", "disconnectType", "wrapUpCode", "wrapUpNote", "wrapUpTags")
 _OF_WRAP_UP = ("tAcw", "tHandle")
 
 
-class Told(NamedTuple):
-    """What a life is made of."""
+class History(NamedTuple):
+    """Everything that will ever be known of a conversation, and when."""
 
     record: dict[str, Any]
     attributes: Mapping[str, Mapping[str, str]] = {}  # by participantId; only jobs tell them
@@ -36,32 +37,42 @@ class Told(NamedTuple):
     revisions: Sequence[tuple[datetime, dict[str, Any]]] = ()  # from then on the record is this
 
 
-class Life:
-    """One conversation: its whole record, and when what of it is known. `extra`: seconds until it is indexed."""
+class Conversation:
+    """Conversation with its whole record, and when its parts become known. `extra`: seconds until it is indexed."""
 
     def __init__(self, record: dict[str, Any], indexed_after: float = 0.0) -> None:
         start = moment(record["conversationStart"])
-        self._plan(record["conversationId"], start, indexed_after, lambda: Told(record), FAR)
+        self._plan(record["conversationId"], start, indexed_after, lambda: History(record), FAR)
 
     @classmethod
     def unwritten(
-        cls, conversation_id: str, start: datetime, indexed_after: float, write: Callable[[], Told], over_by: datetime
-    ) -> Life:
-        """One whose record is written when somebody first looks: a large past costs nothing until it is read."""
-        life = cls.__new__(cls)
-        life._plan(conversation_id, start, indexed_after, write, over_by)
-        return life
+        cls,
+        conversation_id: str,
+        start: datetime,
+        indexed_after: float,
+        write: Callable[[], History],
+        over_by: datetime,
+    ) -> Conversation:
+        """Conversation whose record is written at the first look: a large past costs nothing until it is read."""
+        conversation = cls.__new__(cls)
+        conversation._plan(conversation_id, start, indexed_after, write, over_by)
+        return conversation
 
     def _plan(
-        self, conversation_id: str, start: datetime, indexed_after: float, write: Callable[[], Told], over_by: datetime
+        self,
+        conversation_id: str,
+        start: datetime,
+        indexed_after: float,
+        write: Callable[[], History],
+        over_by: datetime,
     ) -> None:
         self.over_by = over_by  # known without writing it: it has ended by then
         self.id, self.start, self.extra = conversation_id, start, indexed_after
         self.version = 0
         self.odd: Callable[[dict[str, Any]], dict[str, Any]] | None = None
         self.known_from = start + timedelta(seconds=indexed_after)
-        self._write: Callable[[], Told] = write
-        self._told: Told | None = None
+        self._write: Callable[[], History] = write
+        self._history: History | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -77,34 +88,37 @@ class Life:
     # The whole of it
 
     @property
-    def told(self) -> Told:
+    def history(self) -> History:
         """Everything, written now if it was not before."""
-        if self._told is None:
-            self._told = self._write()
-        return self._told
+        if self._history is None:
+            self._history = self._write()
+        return self._history
 
     @property
     def record(self) -> dict[str, Any]:
         """The record to its end, without late revisions."""
-        return self.told.record
+        return self.history.record
 
     @property
     def end(self) -> datetime:
         """When it ends; far in the future if never."""
-        told = self.record.get("conversationEnd")
-        return moment(told) if told else FAR
+        end = self.record.get("conversationEnd")
+        return moment(end) if end else FAR
 
     @property
     def breaks(self) -> Sequence[tuple[datetime, datetime]]:
         """When it had ended, and was resumed."""
-        return self.told.breaks
+        return self.history.breaks
 
     @property
     def changes(self) -> list[datetime]:
         """When something happens in it: a segment begins or ends."""
         if self._changes is None:
             times = {
-                one[name] for one in _segments(self.record) for name in ("segmentStart", "segmentEnd") if name in one
+                segment[name]
+                for segment in _segments(self.record)
+                for name in ("segmentStart", "segmentEnd")
+                if name in segment
             }
             self._changes = sorted({self.start, *_readable(times)})
         return self._changes
@@ -119,24 +133,24 @@ class Life:
     def _events(self) -> Iterable[tuple[datetime, str]]:
         """When something becomes known, and what: the last of each sort is enough for `final`."""
         indexed = timedelta(seconds=self.extra)
-        told = self.told
+        history = self.history
         yield self.known_from, "start"
-        for at, kind in _emitted(told.record):
-            more = told.audio_after if kind == "audio" else told.wrap_up_after if kind == "wrapup" else _NONE
+        for at, kind in _emitted(history.record):
+            more = history.audio_after if kind == "audio" else history.wrap_up_after if kind == "wrapup" else _NONE
             yield from ((when + indexed + more, kind) for when in _readable([at]))
-        for pair in told.breaks:
+        for pair in history.breaks:
             yield from ((at + indexed, "break") for at in pair)
 
     # At a moment
 
     def visible(self, now: datetime) -> bool:
-        """Whether analytics knows of it."""
+        """Say whether analytics knows of it."""
         return now >= self.known_from
 
     def stage(self, now: datetime) -> int:
         """A number that changes whenever what is known does. Finished ones count down from -1, with each revision."""
         if now >= self.final:
-            return -1 - sum(at <= now for at, _ in self.told.revisions)
+            return -1 - sum(at <= now for at, _ in self.history.revisions)
         if self._stages is None:
             self._stages = sorted({at for at, _ in self._events()})
         return bisect.bisect_right(self._stages, now)
@@ -155,17 +169,20 @@ class Life:
         if stage == -1:
             return self.record
         if stage < 0:
-            return self.told.revisions[-2 - stage][1]
+            return self.history.revisions[-2 - stage][1]
         if self._seen is None or self._seen[0] != stage:
             self._seen = stage, self._view(now - timedelta(seconds=self.extra))
         return self._seen[1]
 
     def _view(self, known: datetime) -> dict[str, Any]:
-        told = self.told
+        history = self.history
         seen = view(
-            told.record, text(known), audio=text(known - told.audio_after), wrap_up=text(known - told.wrap_up_after)
+            history.record,
+            text(known),
+            audio=text(known - history.audio_after),
+            wrap_up=text(known - history.wrap_up_after),
         )
-        for ended, resumed in told.breaks:
+        for ended, resumed in history.breaks:
             if ended <= known < resumed:
                 seen["conversationEnd"] = text(ended)
         return seen
@@ -180,10 +197,11 @@ class Life:
     def with_attributes(self, now: datetime) -> dict[str, Any]:
         """The record as jobs tell it: with the participants' attributes."""
         seen = self.view(now)
-        attributes = self.told.attributes
+        attributes = self.history.attributes
         return seen | {
             "participants": [
-                {**one, "attributes": dict(attributes.get(one["participantId"], {}))} for one in seen["participants"]
+                {**participant, "attributes": dict(attributes.get(participant["participantId"], {}))}
+                for participant in seen["participants"]
             ]
         }
 
@@ -191,20 +209,20 @@ class Life:
         """The `conversationEnd` that is known now (API text)."""
         if self._ended is not None and now >= self.final:
             return self._ended
-        told: str | None = self.view(now).get("conversationEnd")
+        end: str | None = self.view(now).get("conversationEnd")
         if now >= self.final:
-            self._ended = told  # revisions do not move it
-        return told
+            self._ended = end  # revisions do not move it
+        return end
 
     def goes_on(self, start: datetime, now: datetime) -> bool:
-        """Whether, as far as is known, it has not ended before `start`. Reads no record that it need not."""
+        """Say whether, as far as is known, it has not ended before `start`. Reads no record without need."""
         if self.over_by < min(start, now) - _LATE:
             return False
-        told = self.known_end(now)
-        return told is None or told >= text(start)
+        end = self.known_end(now)
+        return end is None or end >= text(start)
 
     def derived(self, now: datetime, key: object, make: Callable[[], T]) -> T:
-        """What `make` works out from what is known now, kept under a key until more is known."""
+        """Result of `make` for the present state of knowledge, kept under a key until more is known."""
         stage = self.stage(now)
         if self._derived[0] != stage or len(self._derived[1]) > _KEPT:
             self._derived = stage, {}
@@ -218,7 +236,7 @@ class Life:
 
     def change(self, record: dict[str, Any]) -> None:
         """It has always been this: a correction that takes effect at once."""
-        self._told = self.told._replace(record=record, revisions=())
+        self._history = self.history._replace(record=record, revisions=())
         self.version += 1
         self._forget()
 
@@ -237,17 +255,17 @@ class Life:
 
     def revise(self, at: datetime, record: dict[str, Any]) -> None:
         """From `at` on it is this."""
-        kept = [one for one in self.told.revisions if one[0] < at]
-        self._told = self.told._replace(revisions=[*kept, (max(at, self.final), record)])
+        kept = [revision for revision in self.history.revisions if revision[0] < at]
+        self._history = self.history._replace(revisions=[*kept, (max(at, self.final), record)])
         self.version += 1
         self._derived = 0, {}
 
 
 def _readable(times: Iterable[str]) -> Iterable[datetime]:
     """Those that are times: a record that was given by hand may have others, which nothing happens at."""
-    for one in times:
+    for time in times:
         with contextlib.suppress(ValueError):
-            yield moment(one)
+            yield moment(time)
 
 
 def _segments(record: dict[str, Any]) -> Iterable[dict[str, Any]]:
@@ -262,13 +280,13 @@ def _emitted(record: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield record["conversationEnd"], "end"
     for participant in record["participants"]:
         for session in participant["sessions"]:
-            for one in session.get("segments", ()):
-                kind = "wrapup" if one["segmentType"] == "wrapup" else "segment"
-                yield from ((one[name], kind) for name in ("segmentStart", "segmentEnd") if name in one)
-            for one in session.get("metrics", ()):
-                yield one["emitDate"], "wrapup" if one["name"] in _OF_WRAP_UP else "metric"
-            for one in session.get("mediaEndpointStats", ()):
-                yield one["eventTime"], "audio"
+            for segment in session.get("segments", ()):
+                kind = "wrapup" if segment["segmentType"] == "wrapup" else "segment"
+                yield from ((segment[name], kind) for name in ("segmentStart", "segmentEnd") if name in segment)
+            for metric in session.get("metrics", ()):
+                yield metric["emitDate"], "wrapup" if metric["name"] in _OF_WRAP_UP else "metric"
+            for stats in session.get("mediaEndpointStats", ()):
+                yield stats["eventTime"], "audio"
 
 
 def view(record: dict[str, Any], known: str, *, audio: str | None = None, wrap_up: str | None = None) -> dict[str, Any]:
@@ -294,27 +312,27 @@ def view(record: dict[str, Any], known: str, *, audio: str | None = None, wrap_u
 
 def _measure(sessions: Iterable[dict[str, Any]], lowest: dict[str, float]) -> None:
     for session in sessions:
-        for one in session.get("mediaEndpointStats", ()):
+        for stats in session.get("mediaEndpointStats", ()):
             for field in ("minMos", "minRFactor"):
-                if field in one:
-                    lowest[field] = min(lowest.get(field, one[field]), one[field])
+                if field in stats:
+                    lowest[field] = min(lowest.get(field, stats[field]), stats[field])
 
 
 def _session(session: dict[str, Any], known: str, audio: str, wrap_up: str) -> dict[str, Any]:
     seen = dict(session)
     segments = []
-    for one in session.get("segments", ()):
-        until = wrap_up if one["segmentType"] == "wrapup" else known
-        if one["segmentStart"] <= until:
-            segments.append(_open(one) if one.get("segmentEnd", "") > until else one)
+    for segment in session.get("segments", ()):
+        until = wrap_up if segment["segmentType"] == "wrapup" else known
+        if segment["segmentStart"] <= until:
+            segments.append(_open(segment) if segment.get("segmentEnd", "") > until else segment)
     seen["segments"] = segments
     seen["metrics"] = [
-        one
-        for one in session.get("metrics", ())
-        if one["emitDate"] <= (wrap_up if one["name"] in _OF_WRAP_UP else known)
+        metric
+        for metric in session.get("metrics", ())
+        if metric["emitDate"] <= (wrap_up if metric["name"] in _OF_WRAP_UP else known)
     ]
     seen.pop("mediaEndpointStats", None)
-    if stats := [one for one in session.get("mediaEndpointStats", ()) if one["eventTime"] <= audio]:
+    if stats := [entry for entry in session.get("mediaEndpointStats", ()) if entry["eventTime"] <= audio]:
         seen["mediaEndpointStats"] = stats
     return seen
 

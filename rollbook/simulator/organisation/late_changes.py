@@ -1,4 +1,4 @@
-"""What is added to a record, or corrected in it, long after the conversation ended.
+"""Additions to a record, and corrections of it, long after the conversation ended.
 
 Evaluations, surveys, resolutions, and the platform's nightly reprocessing of what is at least 48 hours old. Few
 conversations have any. Answers whole records with the time from which each holds; knows nothing of who asks.
@@ -26,11 +26,11 @@ _OLD: Final = timedelta(hours=48)
 
 
 def aftermath(record: Record, final: datetime, cast: Cast, draw: random.Random) -> list[tuple[datetime, Record]]:
-    """What becomes of a finished record. final: when it is all known. Ascending by time."""
+    """Later versions of a finished record. final: when it is all known. Ascending by time."""
     patches: list[tuple[datetime, Patch]] = []
     if draw.random() < REWRITTEN:
         seed = draw.getrandbits(64)
-        patches.append((night(final), lambda one: rewritten(one, random.Random(seed))))
+        patches.append((night(final), lambda original: rewritten(original, random.Random(seed))))
     if draw.random() < EVALUATED:
         patches += _evaluation(record, final, cast, draw)
     if draw.random() < SURVEYED:
@@ -56,7 +56,10 @@ def rewritten(record: Record, draw: random.Random) -> Record:
     if "conversationInitiator" not in record and draw.random() < 0.5:
         return record | {"conversationInitiator": record["participants"][0]["purpose"], "customerParticipation": True}
     at = draw.randrange(len(record["participants"]))
-    participants = [_corrected(one) if number == at else one for number, one in enumerate(record["participants"])]
+    participants = [
+        _corrected(participant) if number == at else participant
+        for number, participant in enumerate(record["participants"])
+    ]
     return record | {"participants": participants}
 
 
@@ -64,7 +67,8 @@ def _corrected(participant: Record) -> Record:
     """Its first session with every duration one millisecond longer, or a mark if it has none."""
     first, *others = participant["sessions"]
     metrics = [
-        one | {"value": one["value"] + 1} if one["name"].startswith("t") else one for one in first.get("metrics", ())
+        metric | {"value": metric["value"] + 1} if metric["name"].startswith("t") else metric
+        for metric in first.get("metrics", ())
     ]
     if metrics == first.get("metrics", []):
         return participant | {"flaggedReason": "general"}
@@ -73,7 +77,7 @@ def _corrected(participant: Record) -> Record:
 
 def _whose(record: Record, cast: Cast) -> dict[str, str]:
     """The agent and the queue that it is about."""
-    agents = [one for one in record["participants"] if "userId" in one]
+    agents = [participant for participant in record["participants"] if "userId" in participant]
     user = agents[-1]["userId"] if agents else cast.users[0]["id"]
     return {"queueId": cast.queues[0]["id"], "userId": user}
 
@@ -82,7 +86,7 @@ def _with(key: str, identity_key: str, item: Record) -> Patch:
     """Put an item into one of the record's lists, in the place of its earlier version."""
 
     def patch(record: Record) -> Record:
-        kept = [one for one in record.get(key, ()) if one.get(identity_key) != item.get(identity_key)]
+        kept = [entry for entry in record.get(key, ()) if entry.get(identity_key) != item.get(identity_key)]
         return record | {key: [*kept, item]}
 
     return patch
@@ -111,7 +115,9 @@ def _evaluation(record: Record, final: datetime, cast: Cast, draw: random.Random
         "oTotalScore": draw.randrange(50, 101),
         "released": True,
     }
-    return [(at, _with("evaluations", "evaluationId", one)) for at, one in ((assigned, pending), (finished, done))]
+    return [
+        (at, _with("evaluations", "evaluationId", version)) for at, version in ((assigned, pending), (finished, done))
+    ]
 
 
 def _survey(record: Record, final: datetime, cast: Cast, draw: random.Random) -> list[tuple[datetime, Patch]]:
@@ -135,9 +141,9 @@ def _survey(record: Record, final: datetime, cast: Cast, draw: random.Random) ->
         "surveyPromoterScore": draw.randrange(11),
         "surveyStatus": "Finished",
     }
-    return [(at, _with("surveys", "surveyId", one)) for at, one in ((sent, asked), (answered, done))]
+    return [(at, _with("surveys", "surveyId", version)) for at, version in ((sent, asked), (answered, done))]
 
 
 def _resolution(record: Record, at: datetime, cast: Cast, draw: random.Random) -> tuple[datetime, Patch]:
-    told = {"eventTime": text(at), "nNextContactAvoided": draw.randrange(2), **_whose(record, cast)}
-    return at, _with("resolutions", "eventTime", told)
+    item = {"eventTime": text(at), "nNextContactAvoided": draw.randrange(2), **_whose(record, cast)}
+    return at, _with("resolutions", "eventTime", item)

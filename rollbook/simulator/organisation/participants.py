@@ -1,4 +1,4 @@
-"""One party's part in a conversation, as details records spell it: participant, session, segments, metrics, audio.
+"""Part of a participant in a conversation, as details records spell it: participant, session, segments, metrics, audio.
 
 Knows the shapes of each media type and how to write a stretch of time; knows nothing of what happens in a conversation.
 """
@@ -57,14 +57,14 @@ class Leg:
 
     def segment(self, kind: str, start: datetime, end: datetime | None, **more: Any) -> dict[str, Any]:
         """A stretch of time; `end` None: it goes on."""
-        told: dict[str, Any] = {"conference": False, "segmentStart": text(start), "segmentType": kind}
+        segment: dict[str, Any] = {"conference": False, "segmentStart": text(start), "segmentType": kind}
         if self.queue_id is not None:
-            told["queueId"] = self.queue_id
+            segment["queueId"] = self.queue_id
         if end is not None:
-            told["segmentEnd"] = text(end)
-        told |= more
-        self.session["segments"].append(told)
-        return told
+            segment["segmentEnd"] = text(end)
+        segment |= more
+        self.session["segments"].append(segment)
+        return segment
 
     def count(self, name: str, at: datetime) -> None:
         """An `n` metric: it happened once."""
@@ -81,7 +81,7 @@ class Leg:
             return
         draw = self._draw
         quality = 4.9 - draw.expovariate(2.2)
-        told: dict[str, Any] = {
+        stats: dict[str, Any] = {
             "codecs": ["audio/PCMU" if self.participant["purpose"] == "customer" else "audio/opus"],
             "eventTime": text(end + timedelta(milliseconds=50 + draw.randrange(50))),
             "maxLatencyMs": draw.randrange(20, 220),
@@ -90,12 +90,12 @@ class Leg:
             "receivedPackets": milliseconds(start, end) // 20 + 1,
         }
         # Counters of nothing are left out, as in recorded answers.
-        told |= {name: draw.randrange(1, 90) for name in ("discardedPackets", "overrunPackets") if draw.random() < 0.3}
-        self.session.setdefault("mediaEndpointStats", []).append(told)
+        stats |= {name: draw.randrange(1, 90) for name in ("discardedPackets", "overrunPackets") if draw.random() < 0.3}
+        self.session.setdefault("mediaEndpointStats", []).append(stats)
 
 
 def describe_voice(leg: Leg, draw: random.Random, number: Mapping[str, str]) -> None:
-    """What a voice session carries: numbers, edge, SIP call."""
+    """Add the fields of a voice session: numbers, edge, SIP call."""
     leg.session |= {
         "ani": number["ani"],
         "dnis": number["dnis"],
@@ -108,13 +108,13 @@ def describe_voice(leg: Leg, draw: random.Random, number: Mapping[str, str]) -> 
 
 
 def describe_routing(leg: Leg, draw: random.Random, users: list[dict[str, Any]]) -> None:
-    """What routing leaves behind: skills, who was eligible, who was proposed and with which score."""
+    """Add the fields that routing leaves: skills, who was eligible, who was proposed and with which score."""
     size = draw.randrange(10, 34)
     ranked = [draw.choice(users)["id"] for _ in range(size)]
     leg.session |= {
         "activeSkillIds": [identity(draw) for _ in range(draw.randrange(4))],
         "eligibleAgentCounts": [draw.randrange(1, 40) for _ in range(draw.randrange(1, 4))],
-        "proposedAgents": [{"agentRank": rank + 1, "proposedAgentId": one} for rank, one in enumerate(ranked)],
+        "proposedAgents": [{"agentRank": rank + 1, "proposedAgentId": agent} for rank, agent in enumerate(ranked)],
         "requestedRoutings": ["Standard"],
         "routingRing": 1,
         "usedRouting": "Standard",
@@ -131,7 +131,7 @@ def scores(draw: random.Random, users: list[dict[str, Any]]) -> list[dict[str, A
 
 
 def describe_message(leg: Leg, draw: random.Random, guest: str) -> None:
-    """What a message session carries: addresses, kind, delivery."""
+    """Add the fields of a message session: addresses, kind, delivery."""
     leg.session |= {
         "addressFrom": guest,
         "addressTo": "deployment-1",
@@ -144,7 +144,7 @@ def describe_message(leg: Leg, draw: random.Random, guest: str) -> None:
 
 
 def describe_email(leg: Leg, sender: str) -> None:
-    """What an email session carries: addresses and copies."""
+    """Add the fields of an email session: addresses and copies."""
     leg.session |= {
         "addressFrom": sender,
         "addressOther": sender,
@@ -156,7 +156,7 @@ def describe_email(leg: Leg, sender: str) -> None:
 
 
 def describe_callback(leg: Leg, number: Mapping[str, str], due: datetime, script: str) -> None:
-    """What a callback session carries: whom, when, with which script."""
+    """Add the fields of a callback session: whom to call, when, with which script."""
     leg.session |= {
         "callbackNumbers": [number["ani"].removeprefix("tel:")],
         "callbackScheduledTime": text(due),

@@ -1,7 +1,7 @@
-"""What few organisations have, for `variety`: chats, video calls, a campaign's calls, fields that are seldom filled.
+"""Conversations that few organisations have, for `variety`: chats, video, a campaign's calls, seldom filled fields.
 
-Names and values are those of the platform's SDK. Kept apart from `plots`, so that an organisation without it is the
-same as ever for the same seed.
+Names and values are those of the platform's SDK. Kept apart from `conversation_kinds`, so that an organisation without
+it is the same as ever for the same seed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ PLOTS: Final[dict[str, Callable[[Story], None]]] = {"chat": _chat, "video": _cha
 
 
 def describe_chat(leg: Leg, draw: random.Random) -> None:
-    """What a chat session carries: its room, and the visitor's journey."""
+    """Add the fields of a chat session: its room, and the visitor's journey."""
     leg.session |= {
         "roomId": f"{identity(draw)}@conference.simulated.example",
         "journeyCustomerId": identity(draw),
@@ -82,7 +82,7 @@ def describe_chat(leg: Leg, draw: random.Random) -> None:
 
 
 def describe_video(leg: Leg, draw: random.Random) -> None:
-    """What a video session carries: its room."""
+    """Add the fields of a video session: its room."""
     room = identity(draw)
     leg.session |= {"videoRoomId": room, "videoAddressSelf": f"{room}@simulated.example", "sharingScreen": False}
 
@@ -95,7 +95,7 @@ DESCRIBED.update({"chat": describe_chat, "video": describe_video})
 def enriched(record: dict[str, Any], draw: random.Random) -> dict[str, Any]:
     """A record with some of them."""
     made = {**record, **_some(draw, _of_conversation(record, draw))}
-    made["participants"] = [_participant(one, draw) for one in record["participants"]]
+    made["participants"] = [_participant(participant, draw) for participant in record["participants"]]
     return made
 
 
@@ -125,7 +125,7 @@ def _participant(participant: dict[str, Any], draw: random.Random) -> dict[str, 
         more = {"teamId": identity(draw), "screenRecording": True, "flaggedReason": "general"}
     elif participant["purpose"] == "customer":
         more = {"externalOrganizationId": identity(draw)}
-    sessions = [_session(one, participant["purpose"], draw) for one in participant["sessions"]]
+    sessions = [_session(session, participant["purpose"], draw) for session in participant["sessions"]]
     return {**participant, **_some(draw, more), "sessions": sessions}
 
 
@@ -159,7 +159,7 @@ def _session(session: dict[str, Any], purpose: str, draw: random.Random) -> dict
             "extendedDeliveryStatus": "delivered",
             "destinationAddresses": ["deployment-1"],
         }
-    segments = [_segment(one, draw) for one in session["segments"]]
+    segments = [_segment(segment, draw) for segment in session["segments"]]
     return {**session, **_some(draw, more), "segments": segments}
 
 

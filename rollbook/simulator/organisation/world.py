@@ -13,14 +13,14 @@ from typing import Any, Final, TypeVar
 
 from rollbook.simulator.organisation.conversation_kinds import KINDS, LONGEST, STUCK, write
 from rollbook.simulator.organisation.conversation_writer import Cast, Plot
-from rollbook.simulator.organisation.known_when import Life, Told, view
+from rollbook.simulator.organisation.known_when import Conversation, History, view
 from rollbook.simulator.organisation.late_changes import REWRITTEN, aftermath, rewritten
 from rollbook.simulator.organisation.participants import identity
 from rollbook.simulator.organisation.rare_conversations import KINDS as MORE_KINDS
 from rollbook.simulator.organisation.rare_conversations import enriched
 from rollbook.simulator.times import FAR, moment, text, whole
 
-__all__ = ["FAR", "Life", "World", "moment", "text", "view"]
+__all__ = ["FAR", "Conversation", "World", "moment", "text", "view"]
 
 T = TypeVar("T")
 # Seconds until a conversation is in the index, and for how many of a thousand.
@@ -50,80 +50,86 @@ class World:
         flows = [{"id": identity(draw), "name": name} for name in ("Main IVR", "After hours", "Verification")]
         codes = [identity(draw) for _ in range(8)]
         self._cast = Cast(self.queues, self.users, flows, codes)
-        self.wrap_up_codes = [_code(one, number, self.divisions[0], start) for number, one in enumerate(codes)]
-        self.lives: list[Life] = []
+        self.wrap_up_codes = [_code(code, number, self.divisions[0], start) for number, code in enumerate(codes)]
+        self.conversations: list[Conversation] = []
         self.starts: list[datetime] = []
-        self.by_id: dict[str, Life] = {}
-        self._moving: list[Life] = []
+        self.by_id: dict[str, Conversation] = {}
+        self._moving: list[Conversation] = []
         self._moved_to: datetime | None = None
         self._late: tuple[timedelta, Callable[[str], bool]] | None = None
 
     # Which there are
 
-    def grow(self, until: datetime) -> list[Life]:
+    def grow(self, until: datetime) -> list[Conversation]:
         """Make what starts before `until`; answers the new ones."""
         made = []
         while self._per_hour > 0 and self._next < until:
-            life = self._conceive(whole(self._next))
-            self.add(life)
-            self._moving.append(life)
-            made.append(life)
+            conversation = self._conceive(whole(self._next))
+            self.add(conversation)
+            self._moving.append(conversation)
+            made.append(conversation)
             self._next += timedelta(seconds=self._draw.expovariate(self._per_hour / 3600))
         return made
 
-    def add(self, life: Life) -> None:
-        """One more conversation, wherever it starts."""
-        at = bisect.bisect_right(self.starts, life.start)
-        self.starts.insert(at, life.start)
-        self.lives.insert(at, life)
-        self.by_id[life.id] = life
+    def add(self, conversation: Conversation) -> None:
+        """Take in a conversation, wherever it starts."""
+        at = bisect.bisect_right(self.starts, conversation.start)
+        self.starts.insert(at, conversation.start)
+        self.conversations.insert(at, conversation)
+        self.by_id[conversation.id] = conversation
 
     def forget(self, conversation_id: str) -> None:
         """Delete one for good, as a privacy request or the end of retention does. Unknown: nothing happens."""
-        life = self.by_id.pop(conversation_id, None)
-        if life is None:
+        conversation = self.by_id.pop(conversation_id, None)
+        if conversation is None:
             return
-        at = self.lives.index(life, bisect.bisect_left(self.starts, life.start))
-        del self.lives[at], self.starts[at]
+        at = self.conversations.index(conversation, bisect.bisect_left(self.starts, conversation.start))
+        del self.conversations[at], self.starts[at]
 
     def lag(self, now: datetime, more: timedelta, of: Callable[[str], bool]) -> None:
         """From now on it takes so much longer until conversations are in the index. of: which, by their ids."""
         self._late = more, of
-        for life in self.lives:
-            if not life.visible(now) and of(life.id):
-                life.delay(more)
+        for conversation in self.conversations:
+            if not conversation.visible(now) and of(conversation.id):
+                conversation.delay(more)
 
-    def between(self, start: datetime, end: datetime) -> list[Life]:
-        """What starts in [start, end), ascending by start."""
-        return self.lives[bisect.bisect_left(self.starts, start) : bisect.bisect_left(self.starts, end)]
+    def between(self, start: datetime, end: datetime) -> list[Conversation]:
+        """Conversations that start in [start, end), ascending by start."""
+        return self.conversations[bisect.bisect_left(self.starts, start) : bisect.bisect_left(self.starts, end)]
 
-    def changes(self, after: datetime, until: datetime) -> list[tuple[datetime, Life]]:
-        """What happens in (after, until], in the order of time: for telling it live.
+    def changes(self, after: datetime, until: datetime) -> list[tuple[datetime, Conversation]]:
+        """Changes in (after, until], in the order of time: for reporting them live.
 
         Made for a caller whose `after` is its last `until`: conversations that are over by then are looked at no more.
         """
         if self._moved_to is not None and after < self._moved_to:
-            raise ValueError("time was told backwards")
+            raise ValueError("time goes forwards only")
         self._moved_to = after
-        self._moving = [one for one in self._moving if one.start + LONGEST["email"] > after and one.over_by > after]
-        found = [(at, life) for life in self._moving for at in life.changes if after < at <= until]
+        self._moving = [
+            conversation
+            for conversation in self._moving
+            if conversation.start + LONGEST["email"] > after and conversation.over_by > after
+        ]
+        found = [
+            (at, conversation) for conversation in self._moving for at in conversation.changes if after < at <= until
+        ]
         return sorted(found, key=lambda pair: (pair[0], pair[1].id))
 
-    def rewrite_night(self, now: datetime, share: float = REWRITTEN, *, seed: int = 0) -> list[Life]:
+    def rewrite_night(self, now: datetime, share: float = REWRITTEN, *, seed: int = 0) -> list[Conversation]:
         """The nightly reprocessing, at once: rewrites a share of what is at least 48 hours old; answers it.
 
         (A few conversations are rewritten in the first night at which they are old enough, without being asked.)
         """
         draw = random.Random(seed)
         early = self.between(datetime.min.replace(tzinfo=UTC), now - _OLD)
-        old = [life for life in early if life.final <= now - _OLD and draw.random() < share]
-        for life in old:
-            life.revise(now, rewritten(life.view(now), draw))
+        old = [conversation for conversation in early if conversation.final <= now - _OLD and draw.random() < share]
+        for conversation in old:
+            conversation.revise(now, rewritten(conversation.view(now), draw))
         return old
 
     # How a conversation comes to be
 
-    def _conceive(self, start: datetime) -> Life:
+    def _conceive(self, start: datetime) -> Conversation:
         """A conversation that is not written yet."""
         kind = _weighted(self._draw, self._kinds)
         plot = Plot(identity(self._draw), start, kind, self._draw.getrandbits(64), self._draw.random() < STUCK)
@@ -131,10 +137,10 @@ class World:
         if self._late is not None and self._late[1](plot.conversation_id):
             indexed += self._late[0].total_seconds()
         over_by = FAR if plot.stuck else start + LONGEST[kind]
-        return Life.unwritten(plot.conversation_id, start, indexed, self._writer(plot, indexed), over_by)
+        return Conversation.unwritten(plot.conversation_id, start, indexed, self._writer(plot, indexed), over_by)
 
-    def _writer(self, plot: Plot, indexed: float) -> Callable[[], Told]:
-        def told() -> Told:
+    def _writer(self, plot: Plot, indexed: float) -> Callable[[], History]:
+        def write_history() -> History:
             draw = random.Random(~plot.seed)
             written = write(plot, self._cast)
             if self._variety:
@@ -146,9 +152,9 @@ class World:
             if end is not None:
                 known = moment(end) + timedelta(seconds=indexed + 1) + audio + wrap_up
                 revisions = aftermath(written.record, known, self._cast, draw)
-            return Told(*written, audio, wrap_up, revisions)
+            return History(*written, audio, wrap_up, revisions)
 
-        return told
+        return write_history
 
 
 def _weighted(draw: random.Random, weights: Mapping[T, int]) -> T:
@@ -169,13 +175,13 @@ def _organization(draw: random.Random) -> dict[str, Any]:
 
 
 def _division(draw: random.Random, name: str) -> dict[str, Any]:
-    one = identity(draw)
+    division_id = identity(draw)
     return {
-        "id": one,
+        "id": division_id,
         "name": name,
         "description": "",
         "homeDivision": False,
-        "selfUri": f"/api/v2/authorization/divisions/{one}",
+        "selfUri": f"/api/v2/authorization/divisions/{division_id}",
     }
 
 
@@ -187,9 +193,9 @@ def _of(division: dict[str, Any]) -> dict[str, Any]:
 def _queue(
     draw: random.Random, number: int, divisions: list[dict[str, Any]], users: int, start: datetime
 ) -> dict[str, Any]:
-    one, members = identity(draw), min(users, 3 + draw.randrange(30))
+    queue_id, members = identity(draw), min(users, 3 + draw.randrange(30))
     return {
-        "id": one,
+        "id": queue_id,
         "name": f"Queue {number}",
         "division": _of(draw.choice(divisions)),
         "dateCreated": text(start - timedelta(days=400)),
@@ -201,7 +207,7 @@ def _queue(
         "autoAnswerOnly": True,
         "enableTranscription": False,
         "enableManualAssignment": False,
-        "selfUri": f"/api/v2/routing/queues/{one}",
+        "selfUri": f"/api/v2/routing/queues/{queue_id}",
     }
 
 
@@ -229,9 +235,9 @@ def _code(identity: str, number: int, division: dict[str, Any], start: datetime)
 
 
 def _user(draw: random.Random, number: int, divisions: list[dict[str, Any]]) -> dict[str, Any]:
-    one, address = identity(draw), f"agent{number}@simulated.example"
+    user_id, address = identity(draw), f"agent{number}@simulated.example"
     return {
-        "id": one,
+        "id": user_id,
         "name": f"Agent {number}",
         "division": _of(draw.choice(divisions)),
         "email": address,
@@ -240,5 +246,5 @@ def _user(draw: random.Random, number: int, divisions: list[dict[str, Any]]) -> 
         "title": "Agent",
         "version": 1,
         "acdAutoAnswer": False,
-        "selfUri": f"/api/v2/users/{one}",
+        "selfUri": f"/api/v2/users/{user_id}",
     }

@@ -1,4 +1,4 @@
-"""What every answer of the platform has besides its body: headers as recorded, and those that a browser asks for.
+"""Headers of every answer of the platform, as recorded, and those that a browser asks for.
 
 Decides nothing about bodies and statuses. Recorded: a trace in the platform's own blog, March 2021.
 """
@@ -123,7 +123,7 @@ FAMILIES: Final = frozenset(
 
 
 def exists_elsewhere(path: str) -> bool:
-    """Whether the platform may have a resource there, which the simulator has not."""
+    """Say whether the platform may have a resource there that the simulator does not have."""
     parts = path.split("/")
     return len(parts) > 3 and parts[1:3] == ["api", "v2"] and parts[3] in FAMILIES
 
@@ -159,14 +159,14 @@ def preflight(request: web.Request) -> web.Response | None:
 
 
 def context() -> str:
-    """What an error calls this answer: the correlation id that it has in its headers too."""
+    """Correlation id of this answer, which is in its headers and in an error's body."""
     return CONTEXT.get(None) or str(uuid.uuid4())
 
 
 def scheme(request: web.Request) -> str:
     """`https` or `http`: that of the client, which may speak to something in front of the server."""
-    told = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
-    return told if told in ("https", "http") else "https" if request.secure else "http"
+    forwarded = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
+    return forwarded if forwarded in ("https", "http") else "https" if request.secure else "http"
 
 
 def socket_address(request: web.Request) -> str:

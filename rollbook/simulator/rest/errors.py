@@ -1,4 +1,4 @@
-"""How the platform says no: a status, a code and a sentence, as its ErrorBody has them.
+"""Refusals of the platform: a status, a code and a sentence, as its ErrorBody has them.
 
 Texts and codes are those of the platform's published error tables; where no source names one, it is marked as assumed.
 Decides nothing about when to refuse.
@@ -62,7 +62,7 @@ class Refusal(Exception):
 
     def body(self, context: str) -> dict[str, Any]:
         """The ErrorBody. context: the correlation id of the answer."""
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "message": self.message,
             "code": self.code,
             "status": self.status,
@@ -72,11 +72,11 @@ class Refusal(Exception):
             "errors": [],
         }
         if self.status == 429:
-            del told["messageParams"]  # as recorded
-        return told | ({"limit": self.limit} if self.limit else {})
+            del content["messageParams"]  # as recorded
+        return content | ({"limit": self.limit} if self.limit else {})
 
 
-class SignInRefused(Exception):
+class SignInRefusal(Exception):
     """The sign-in's own error body (RFC 6749), which is no ErrorBody."""
 
     def __init__(self, status: int, error: str, description: str) -> None:

@@ -1,4 +1,4 @@
-"""How many requests a token may make in a minute, and what the platform says about it.
+"""Limit of the requests that a token may make in a minute, and the headers that the platform sends about it.
 
 Pure: the time comes in as seconds of any clock that only goes forward. The window is fixed and begins with the first
 request after the last one ended (assumed from a recorded answer: count 1, reset 61).

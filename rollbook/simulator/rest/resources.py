@@ -1,21 +1,41 @@
-"""What a resource is: a request that was let in, an answer, and the route between them.
+"""Parts of a resource: a request that was let in, an answer, and the route between them.
 
-Knows no HTTP library and no resource; which there are is in `rest` and in the modules that it joins.
+Knows no HTTP library and no resource; the resources are in `rest.routes` and in the modules that it joins.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
+from rollbook.simulator.organisation.world import World
+from rollbook.simulator.rest.analytics.details_query import Jitter, Paging
+from rollbook.simulator.rest.analytics.jobs import Jobs
 from rollbook.simulator.rest.errors import Refusal
-from rollbook.simulator.rest.sign_in import Client
+from rollbook.simulator.rest.sign_in import Client, SignInService
 
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
+
+class Organisation(Protocol):
+    """The part of the simulator that handlers use: its truth, its jobs and clients, and how its queries behave.
+
+    hidden: ids of conversations that details queries leave out. draw: the random stream of answers.
+    """
+
+    world: World
+    jobs: Jobs
+    sign_in: SignInService
+    draw: random.Random
+    reading: str
+    jitter: Jitter
+    paging: Paging
+    hidden: set[str]
+
+    def before_details_query(self) -> None:
+        """Let the truth change before a details query is answered."""
 
 
 class Request(NamedTuple):
@@ -31,14 +51,14 @@ class Request(NamedTuple):
     clock: float
 
 
-class Answer(NamedTuple):
-    """What is sent back; `body` is JSON, or empty."""
+class JsonAnswer(NamedTuple):
+    """Answer of a handler; `body` is JSON, or empty."""
 
     status: int
     body: bytes
 
 
-Handler = Callable[["Simulator", Request], Answer]
+Handler = Callable[[Organisation, Request], JsonAnswer]
 
 
 class Route(NamedTuple):
@@ -50,9 +70,9 @@ class Route(NamedTuple):
     handler: Handler
 
 
-def told(value: object, status: int = 200) -> Answer:
+def json_answer(value: object, status: int = 200) -> JsonAnswer:
     """A JSON answer."""
-    return Answer(status, json.dumps(value, separators=(",", ":")).encode())
+    return JsonAnswer(status, json.dumps(value, separators=(",", ":")).encode())
 
 
 def decoded(body: bytes) -> Any:
@@ -63,8 +83,8 @@ def decoded(body: bytes) -> Any:
         raise Refusal(400) from None
 
 
-def sees(client: Client, life: Life) -> bool:
-    """Whether a client's divisions include one of the conversation's, and no part of the index is away that has it."""
-    if client.misses is not None and client.misses(life.id):
+def sees(client: Client, conversation: Conversation) -> bool:
+    """Say whether a client sees a conversation: they share a division, and its part of the index is not away."""
+    if client.misses is not None and client.misses(conversation.id):
         return False
-    return client.divisions is None or not client.divisions.isdisjoint(life.record["divisionIds"])
+    return client.divisions is None or not client.divisions.isdisjoint(conversation.record["divisionIds"])

@@ -7,21 +7,17 @@ library; the organisation's state is the simulator's.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from rollbook.simulator.organisation import current_activity
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.rest import tokens
-from rollbook.simulator.rest.analytics import aggregates_query, details_query
+from rollbook.simulator.rest.analytics import aggregates_query, details_query, observations_query
 from rollbook.simulator.rest.entities import authorization, conversations, routing, users
 from rollbook.simulator.rest.errors import Refusal, bad_request
-from rollbook.simulator.rest.resources import Answer, Request, Route, decoded, sees, told
+from rollbook.simulator.rest.resources import JsonAnswer, Organisation, Request, Route, decoded, json_answer, sees
 from rollbook.simulator.times import text
 
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
-
-__all__ = ["ROUTES", "Answer", "Request", "Route", "sees"]
+__all__ = ["ROUTES", "JsonAnswer", "Request", "Route", "sees"]
 
 MOST_IDS: Final = 100
 _AGGREGATED_DAYS: Final = 31  # how long before the interval a conversation may have started
@@ -33,95 +29,104 @@ _VIEW: Final = ("analytics:conversationDetail:view", "analytics:agentConversatio
 # Conversation details
 
 
-def _query(simulator: Simulator, request: Request) -> Answer:
+def _query(organisation: Organisation, request: Request) -> JsonAnswer:
     query = details_query.parse(decoded(request.body))
-    if simulator.drift is not None:
-        simulator.drift(simulator, simulator.request_counts[f"POST {_DETAILS}/query"])
+    organisation.before_details_query()
 
-    def seen(life: Life) -> bool:
-        return life.id not in simulator.hidden and sees(request.client, life)
+    def seen(conversation: Conversation) -> bool:
+        return conversation.id not in organisation.hidden and sees(request.client, conversation)
 
-    found = details_query.select(simulator.world, query, request.now, reading=simulator.reading, seen=seen)
-    return Answer(
+    found = details_query.select(organisation.world, query, request.now, reading=organisation.reading, seen=seen)
+    return JsonAnswer(
         200,
         details_query.answer(
-            found, query, request.now, jitter=simulator.jitter, draw=simulator.draw, paging=simulator.paging
+            found, query, request.now, jitter=organisation.jitter, draw=organisation.draw, paging=organisation.paging
         ),
     )
 
 
-def _by_ids(simulator: Simulator, request: Request) -> Answer:
-    asked = dict.fromkeys(one for one in request.query.get("id", "").split(",") if one)
+def _by_ids(organisation: Organisation, request: Request) -> JsonAnswer:
+    asked = dict.fromkeys(identity for identity in request.query.get("id", "").split(",") if identity)
     if not asked:
         raise bad_request("At least one conversation id is needed.")
     if len(asked) > MOST_IDS:
         raise bad_request(f"At most {MOST_IDS} conversation ids can be asked for.")
-    found = [life for one in asked if (life := _known(simulator, request, one)) is not None]
+    found = [
+        conversation for identity in asked if (conversation := _known(organisation, request, identity)) is not None
+    ]
     if not found:
-        return Answer(200, b"{}")
-    return Answer(200, b'{"conversations":[%b]}' % b",".join(life.encoded(request.now) for life in found))
+        return JsonAnswer(200, b"{}")
+    return JsonAnswer(
+        200, b'{"conversations":[%b]}' % b",".join(conversation.encoded(request.now) for conversation in found)
+    )
 
 
-def _by_id(simulator: Simulator, request: Request) -> Answer:
-    life = _known(simulator, request, request.ids["id"])
-    if life is None:
+def _by_id(organisation: Organisation, request: Request) -> JsonAnswer:
+    conversation = _known(organisation, request, request.ids["id"])
+    if conversation is None:
         raise Refusal(404)
-    return Answer(200, life.encoded(request.now))
+    return JsonAnswer(200, conversation.encoded(request.now))
 
 
-def _known(simulator: Simulator, request: Request, conversation_id: str) -> Life | None:
-    life = simulator.world.by_id.get(conversation_id)
-    return life if life is not None and life.visible(request.now) and sees(request.client, life) else None
+def _known(organisation: Organisation, request: Request, conversation_id: str) -> Conversation | None:
+    conversation = organisation.world.by_id.get(conversation_id)
+    return (
+        conversation
+        if conversation is not None and conversation.visible(request.now) and sees(request.client, conversation)
+        else None
+    )
 
 
 # Asynchronous jobs
 
 
-def _submit(simulator: Simulator, request: Request) -> Answer:
+def _submit(organisation: Organisation, request: Request) -> JsonAnswer:
     body = decoded(request.body)
-    return told(simulator.jobs.submit(body, request.client.client_id, request.now, request.clock), 202)
+    return json_answer(organisation.jobs.submit(body, request.client.client_id, request.now, request.clock), 202)
 
 
-def _status(simulator: Simulator, request: Request) -> Answer:
-    _advance(simulator, request)
-    return told(simulator.jobs.status(request.ids["id"], request.client.client_id))
+def _status(organisation: Organisation, request: Request) -> JsonAnswer:
+    _advance(organisation, request)
+    return json_answer(organisation.jobs.status(request.ids["id"], request.client.client_id))
 
 
-def _results(simulator: Simulator, request: Request) -> Answer:
-    _advance(simulator, request)
-    return Answer(200, simulator.jobs.results(request.ids["id"], request.client.client_id, request.query))
+def _results(organisation: Organisation, request: Request) -> JsonAnswer:
+    _advance(organisation, request)
+    return JsonAnswer(200, organisation.jobs.results(request.ids["id"], request.client.client_id, request.query))
 
 
-def _cancel(simulator: Simulator, request: Request) -> Answer:
-    _advance(simulator, request)
-    simulator.jobs.cancel(request.ids["id"], request.client.client_id)
-    return Answer(204, b"")
+def _cancel(organisation: Organisation, request: Request) -> JsonAnswer:
+    _advance(organisation, request)
+    organisation.jobs.cancel(request.ids["id"], request.client.client_id)
+    return JsonAnswer(204, b"")
 
 
-def _availability(simulator: Simulator, request: Request) -> Answer:
-    return told({"dataAvailabilityDate": text(simulator.jobs.watermark(request.now))})
+def _availability(organisation: Organisation, request: Request) -> JsonAnswer:
+    return json_answer({"dataAvailabilityDate": text(organisation.jobs.watermark(request.now))})
 
 
-def _advance(simulator: Simulator, request: Request) -> None:
-    def seen(life: Life, owner: str) -> bool:
+def _advance(organisation: Organisation, request: Request) -> None:
+    def seen(conversation: Conversation, owner: str) -> bool:
         mine = owner == request.client.client_id
-        return sees(request.client if mine else simulator.sign_in.client(owner), life)
+        return sees(request.client if mine else organisation.sign_in.client(owner), conversation)
 
-    simulator.jobs.advance(simulator.world, request.now, request.clock, seen)
+    organisation.jobs.advance(organisation.world, request.now, request.clock, seen)
 
 
 # Aggregates
 
 
-def _aggregates(simulator: Simulator, request: Request) -> Answer:
+def _aggregates(organisation: Organisation, request: Request) -> JsonAnswer:
     query = aggregates_query.parse(decoded(request.body))
     first = query.start - timedelta(days=_AGGREGATED_DAYS)
-    lives = [
-        life
-        for life in simulator.world.between(first, query.end)
-        if life.visible(request.now) and life.goes_on(query.start, request.now) and sees(request.client, life)
+    found = [
+        conversation
+        for conversation in organisation.world.between(first, query.end)
+        if conversation.visible(request.now)
+        and conversation.goes_on(query.start, request.now)
+        and sees(request.client, conversation)
     ]
-    return told(aggregates_query.answer(lives, query, request.now))
+    return json_answer(aggregates_query.answer(found, query, request.now))
 
 
 ROUTES: Final = (
@@ -130,7 +135,7 @@ ROUTES: Final = (
     *users.ROUTES,
     *tokens.ROUTES,
     *conversations.ROUTES,
-    *current_activity.ROUTES,
+    *observations_query.ROUTES,
     Route("POST", f"{_DETAILS}/query", _VIEW, _query),
     Route("POST", "/api/v2/analytics/conversations/aggregates/query", _AGGREGATE, _aggregates),
     Route("GET", _DETAILS, _VIEW, _by_ids),

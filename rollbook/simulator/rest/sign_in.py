@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from rollbook.simulator.rest.errors import Refusal, SignInRefused
+from rollbook.simulator.rest.errors import Refusal, SignInRefusal
 
 
 class Client(NamedTuple):
@@ -27,11 +27,11 @@ class Client(NamedTuple):
     misses: Callable[[str], bool] | None = None
 
 
-class SignIn:
+class SignInService:
     """The clients and their tokens. lifetime: seconds that a token holds."""
 
     def __init__(self, clients: list[Client], lifetime: float = 86_400) -> None:
-        self._clients = {one.client_id: one for one in clients}
+        self._clients = {client.client_id: client for client in clients}
         self.lifetime = lifetime
         self._tokens: dict[str, tuple[str, float]] = {}  # token: client id, when it ends
 
@@ -44,16 +44,16 @@ class SignIn:
         self._clients[client.client_id] = client
 
     def sign_in(self, form: Mapping[str, Any], authorization: str | None, now: float) -> dict[str, Any]:
-        """`POST /oauth/token`. authorization: the header, if there is one. Raises SignInRefused."""
+        """`POST /oauth/token`. authorization: the header, if there is one. Raises SignInRefusal."""
         name, secret = _given(form, authorization)
         client = self._clients.get(name)
         if client is None or not secrets.compare_digest(client.secret.encode(), secret.encode()):
-            raise SignInRefused(400, "invalid_client", "authentication failed")
+            raise SignInRefusal(400, "invalid_client", "authentication failed")
         grant = form.get("grant_type")
         if not grant:
-            raise SignInRefused(400, "invalid_request", "missing grant_type")
+            raise SignInRefusal(400, "invalid_request", "missing grant_type")
         if grant != "client_credentials":
-            raise SignInRefused(400, "unsupported_grant_type", f"unsupported grant type: {grant}")
+            raise SignInRefusal(400, "unsupported_grant_type", f"unsupported grant type: {grant}")
         token = secrets.token_urlsafe(48)
         self.admit(token, name, now)
         return {"access_token": token, "token_type": "bearer", "expires_in": int(self.lifetime)}
@@ -91,11 +91,11 @@ def _given(form: Mapping[str, Any], authorization: str | None) -> tuple[str, str
     """Client id and secret: from the header if there is one, else from the form."""
     if authorization is None:
         return str(form.get("client_id", "")), str(form.get("client_secret", ""))
-    kind, _, told = authorization.partition(" ")
+    kind, _, encoded = authorization.partition(" ")
     try:
-        name, colon, secret = base64.b64decode(told, validate=True).decode().partition(":")
+        name, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         colon = ""
     if kind.lower() != "basic" or not colon:
-        raise SignInRefused(400, "invalid_client", "authentication failed")
+        raise SignInRefusal(400, "invalid_client", "authentication failed")
     return name, secret

@@ -1,4 +1,4 @@
-"""How a request may spell a value: words in small letters or capitals, numbers and truth values as JSON or as text.
+"""Spellings of a value in a request: words in small letters or capitals, numbers and truth values as JSON or as text.
 
 The platform's own samples use both spellings and its SDKs compare words without regard to case, so one reader serves
 bodies and query parameters alike. Knows no resource.

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from rollbook.simulator.rest.resources import Answer, Request, Route, told
-
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
+from rollbook.simulator.rest.resources import JsonAnswer, Organisation, Request, Route, json_answer
 
 _ME: Final = "/api/v2/tokens/me"
 
 
-def _what(simulator: Simulator, request: Request) -> Answer:
-    whose = {name: simulator.world.organization[name] for name in ("id", "name")}
+def _what(organisation: Organisation, request: Request) -> JsonAnswer:
+    whose = {name: organisation.world.organization[name] for name in ("id", "name")}
     client = {"id": request.client.client_id, "name": "A connector", "organization": whose}
-    return told({"organization": whose, "homeOrganization": whose, "authorizedScope": [], "OAuthClient": client})
+    return json_answer({"organization": whose, "homeOrganization": whose, "authorizedScope": [], "OAuthClient": client})
 
 
-def _holds(_: Simulator, __: Request) -> Answer:
-    return Answer(200, b"")
+def _holds(_: Organisation, __: Request) -> JsonAnswer:
+    return JsonAnswer(200, b"")
 
 
-def _end(simulator: Simulator, request: Request) -> Answer:
-    simulator.sign_in.revoke(request.token)
-    return Answer(200, b"")
+def _end(organisation: Organisation, request: Request) -> JsonAnswer:
+    organisation.sign_in.revoke(request.token)
+    return JsonAnswer(200, b"")
 
 
 ROUTES: Final = (

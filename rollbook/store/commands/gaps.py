@@ -40,12 +40,12 @@ def gaps(
         start, end = period.moment("--since", since), period.moment("--until", until)
         with Book.open(settings.store_path, mode="ro") as book:
             found = book.gaps(since=start or "", until=end or "9", kind=kind)
-        found = [one for one in found if cause in (None, one.cause) and not (unfilled and one.filled_at)]
+        found = [gap for gap in found if cause in (None, gap.cause) and not (unfilled and gap.filled_at)]
         shown = found[:limit]
         left_out = len(found) - len(shown)
         console.show(
             as_json,
-            lambda: {"gaps": [one._asdict() for one in shown], "left_out": left_out},
+            lambda: {"gaps": [gap._asdict() for gap in shown], "left_out": left_out},
             lambda: gap_lines(shown, left_out=left_out),
         )
 
@@ -55,15 +55,15 @@ def gaps(
 def gap_lines(found: list[Gap], *, left_out: int = 0) -> Iterator[str]:
     """A line a gap below its window, with a ! where it was not filled; then how many there are of each sort."""
     start = ""
-    for one in found:
-        if one.window_start != start:
-            start = one.window_start
+    for gap in found:
+        if gap.window_start != start:
+            start = gap.window_start
             yield f"{start[:10]} {start[11:16]} UTC"
-        yield f"{' ' if one.filled_at else '!'} {one.conversation_id:<36} {one.kind.replace('_', ' '):<9} {one.cause}"
+        yield f"{' ' if gap.filled_at else '!'} {gap.conversation_id:<36} {gap.kind.replace('_', ' '):<9} {gap.cause}"
     if not found:
         yield "no gaps"
         return
-    counts = Counter((one.kind, one.cause) for one in found)
+    counts = Counter((gap.kind, gap.cause) for gap in found)
     for (kind, cause), number in counts.most_common():
         yield f"{number:>8,} {kind.replace('_', ' ')}: {cause}"
     if left_out:

@@ -140,8 +140,8 @@ def _gaps(found: list[dict[str, Any]], sums: dict[str, Any]) -> Iterator[str]:
     if not found:
         yield _field("gaps", "none")
         return
-    told = f"{sums['detected']:,} detected, {sums['recovered']:,} recovered, {sums['failed']:,} failed"
-    yield _field("gaps", f"{told} (`rollbook gaps` lists them)")
+    counted = f"{sums['detected']:,} detected, {sums['recovered']:,} recovered, {sums['failed']:,} failed"
+    yield _field("gaps", f"{counted} (`rollbook gaps` lists them)")
     for gap in found[:8]:
         yield _field("", f"{gap['detected']:>7,} {gap['kind'].replace('_', ' ')}: {gap['cause']}")
 

@@ -127,17 +127,17 @@ def _runs(book: Book, row: WindowRow) -> list[dict[str, Any]]:
 
 def _plain(run: dict[str, Any]) -> dict[str, Any]:
     """A run as JSON: what is kept as JSON text is part of it, the digest is in hexadecimal."""
-    told = dict(run)
+    shown = dict(run)
     for name, plain in (("passes_json", "read"), ("query_json", "query"), ("divisions_json", "divisions")):
-        text = told.pop(name)
-        told[plain] = None if text is None else json.loads(text)
-    digest = told["id_digest"]
-    told["id_digest"] = digest.hex() if isinstance(digest, bytes) else None
-    return told
+        text = shown.pop(name)
+        shown[plain] = None if text is None else json.loads(text)
+    digest = shown["id_digest"]
+    shown["id_digest"] = digest.hex() if isinstance(digest, bytes) else None
+    return shown
 
 
 def proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
-    """Why a window has its verdict, run by run."""
+    """The reasons for a window's verdict, run by run."""
     return fitted(_proof_lines(row, runs), indent=14)
 
 
@@ -178,6 +178,7 @@ def _run_lines(run: dict[str, Any]) -> Iterator[str]:
     yield f"  reading     {rule.get(run['reading'], 'not known')}; {_number(run['requests'])} requests"
     seen = run["divisions"]
     yield f"  saw         {'divisions not known' if seen is None else f'{len(seen)} divisions: ' + ', '.join(seen)}"
-    for one in run["read"] or ():
-        moved = f"; moved: {'; '.join(one['moved'])}" if one.get("moved") else ""
-        yield f"  pass {one['pass']:<6} {one['pages']} pages, {one['rows']} rows, {one['duplicates']} twice{moved}"
+    for reading in run["read"] or ():
+        moved = f"; moved: {'; '.join(reading['moved'])}" if reading.get("moved") else ""
+        figures = f"{reading['pages']} pages, {reading['rows']} rows, {reading['duplicates']} twice"
+        yield f"  pass {reading['pass']:<6} {figures}{moved}"

@@ -1,4 +1,4 @@
-"""Which process checkpoints the write-ahead log: one of those that write, and another when it has died."""
+"""The choice of the process that checkpoints the write-ahead log: one of those that write, another when it has died."""
 
 from __future__ import annotations
 

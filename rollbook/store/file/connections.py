@@ -1,4 +1,4 @@
-"""Opening the file: who may, how it is made, what every connection is told. Knows no table but by asking the schema."""
+"""Opening the file: who may, how it is made, how every connection is set. Knows no table but by asking the schema."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SMALLEST: Final = 512
 
 
 def sqlite_race(version: str) -> str:
-    """What to know about this SQLite: versions with a race between a checkpoint and another connection's write.
+    """The warning for an SQLite version that has a race between a checkpoint and another connection's write, else "".
 
     Mended in 3.51.3, and in 3.50.7 and 3.44.6 of their lines.
     Ours has one connection that checkpoints, which avoids it.
@@ -220,7 +220,7 @@ def connect(path: Path, *, journal: str, timeout: float) -> sqlite3.Connection:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file. Raises StoreUnwritable where it is a folder, or this user may not look."""
+    """Tell whether there is a file. Raises StoreUnwritable where it is a folder, or this user may not look."""
     _must_be_a_file(path)
     return path.exists()
 

@@ -1,4 +1,4 @@
-"""What can go wrong with the store, split by what the person does next.
+"""The errors of the store, split by what the person does next.
 
     StoreError
     ├── StoreUnwritable   mend the path or its permissions

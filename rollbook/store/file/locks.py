@@ -1,4 +1,4 @@
-"""Who works on what: locks on ranges of a file beside the store, which die with the process that holds them.
+"""Locks on ranges of a file beside the store, for who works on what. They end with the process that has them.
 
 A window is locked as the range of milliseconds that it covers, so that any two intervals that overlap exclude each
 other whatever their ends are. Roles (the daemon, the one connection that checkpoints, the migration) are single bytes
@@ -49,13 +49,13 @@ class LockFile:
                     " or delete it while no rollbook uses the store"
                 )
             raise StoreUnwritable(f"{path}: {wrong}") from None
-        self._held: dict[Range, str] = {}
+        self._holders: dict[Range, str] = {}
         self._guard = threading.Lock()
 
     def try_lock(self, span: Range, command: str) -> str | None:
         """Take `span` now. None if taken, else who holds it, in words."""
         with self._guard:
-            for (start, end), holder in self._held.items():
+            for (start, end), holder in self._holders.items():
                 if start < span[1] and span[0] < end:
                     return f"this process ({holder})"
             try:
@@ -64,13 +64,13 @@ class LockFile:
                 if error.errno in (errno.EACCES, errno.EAGAIN):
                     return self._holder(span)
                 raise StoreUnwritable(f"{self.path}: this file system has no locks ({error.strerror})") from None
-            self._held[span] = command
+            self._holders[span] = command
         return None
 
     def unlock(self, span: Range) -> None:
         """Give `span` back."""
         with self._guard:
-            if self._held.pop(span, None) is not None:
+            if self._holders.pop(span, None) is not None:
                 fcntl.lockf(self._fd, fcntl.LOCK_UN, span[1] - span[0], span[0], os.SEEK_SET)
 
     def _holder(self, span: Range) -> str:
@@ -99,7 +99,7 @@ _files_guard = threading.Lock()
 
 
 def lock_file(store: Path) -> LockFile:
-    """The one lock file of `store` in this process: `<store>-lock`, readable by its owner only."""
+    """The lock file of `store` in this process: `<store>-lock`, readable by its owner only."""
     path = Path(f"{store.resolve()}-lock")
     with _files_guard:
         known = _files.get(path)

@@ -26,11 +26,11 @@ class Patience:
 
     @property
     def step(self) -> float:
-        """How long a connection may wait by itself, seconds."""
+        """Seconds for which a connection may wait by itself."""
         return min(self.busy, STEP)
 
     def spend_on(self, work: Callable[[], T]) -> T:
-        """What `work` answers; it is done again while another program holds the file.
+        """Do `work`, again while another program uses the file; answers what it answers.
 
         Whatever it began has to be undone when it raises. Raises what it raises at last.
         """

@@ -67,7 +67,7 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait (approximate)."""
+        """The number of jobs that wait (approximate)."""
         return self._jobs.qsize()
 
     def close(self) -> None:
@@ -113,8 +113,8 @@ class Writer:
         try:
             values = self._patience.spend_on(lambda: _transaction(connection, [job for job, _ in group]))
         except _OneOfSeveral:
-            for one in group:
-                self._commit(connection, [one])
+            for job_and_future in group:
+                self._commit(connection, [job_and_future])
         except Exception as error:
             failure = translate(error, self._path) if isinstance(error, sqlite3.Error) else error
             for _, future in group:
@@ -129,7 +129,7 @@ class _OneOfSeveral(Exception):
 
 
 def _transaction(connection: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
-    """What the jobs answer, once it is durable. Raises what a job raises, and then nothing of any is written."""
+    """Run the jobs in a transaction; answers what they answer. Raises what a job raises: nothing is written then."""
     values = []
     try:
         connection.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""When each conversation was last asked for by its id, and what came of it. SQL only.
+"""The last time that each conversation was asked for by its id, and what came of it. SQL only.
 
 An answer by id that lacks a conversation is one witness. That the platform no longer knows it is believed when a later
 answer, some time apart, lacks it too. A look that is limited asks first for what was asked for longest ago.
@@ -24,7 +24,7 @@ _REFUSED = (
 
 
 def found(connection: sqlite3.Connection, going_on: Sequence[str], ended: Sequence[str], at: str) -> None:
-    """These came with an answer at `at`. Of one that has ended nothing needs to be remembered."""
+    """Note that an answer at `at` had these. Nothing needs to be remembered of a conversation that has ended."""
     connection.executemany(_ASKED, [(conversation_id, at) for conversation_id in going_on])
     connection.executemany(
         "DELETE FROM asked_by_id WHERE conversation_id = ?", [(conversation_id,) for conversation_id in ended]
@@ -32,19 +32,21 @@ def found(connection: sqlite3.Connection, going_on: Sequence[str], ended: Sequen
 
 
 def absent(connection: sqlite3.Connection, ids: Sequence[str], at: str, since: str) -> list[str]:
-    """These were not in an answer at `at`; those of them that have been absent since `since` or earlier."""
+    """Note that an answer at `at` lacked these; answers those that have been absent since `since` or earlier."""
     connection.executemany(_ABSENT, [(conversation_id, at) for conversation_id in ids])
     query = "SELECT 1 FROM asked_by_id WHERE conversation_id = ? AND absent_since <= ?"
-    return [one for one in ids if connection.execute(query, (one, since)).fetchone()]
+    return [
+        conversation_id for conversation_id in ids if connection.execute(query, (conversation_id, since)).fetchone()
+    ]
 
 
 def refused(connection: sqlite3.Connection, ids: Sequence[tuple[str, str]], at: str) -> None:
-    """The platform refuses to be asked for these, each alone: (id, why)."""
+    """Note that the platform refuses to be asked for these, each alone: (id, why)."""
     connection.executemany(_REFUSED, [(conversation_id, at, why) for conversation_id, why in ids])
 
 
 def undecided(connection: sqlite3.Connection, ids: Sequence[str], at: str) -> None:
-    """These were asked for, and the answer says nothing of them."""
+    """Note that these were asked for, and that the answer says nothing of them."""
     connection.executemany(
         "INSERT INTO asked_by_id (conversation_id, asked_at) VALUES (?, ?)"
         " ON CONFLICT DO UPDATE SET asked_at = excluded.asked_at",

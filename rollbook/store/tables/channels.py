@@ -10,12 +10,12 @@ from collections.abc import Iterable
 
 
 def keep(connection: sqlite3.Connection, until: Iterable[str]) -> None:
-    """These are all. until: API text, for each."""
+    """Replace what is kept by these. until: API text, for each."""
     connection.execute("DELETE FROM channels")
-    connection.executemany("INSERT INTO channels (expires_at) VALUES (?)", [(one,) for one in until])
+    connection.executemany("INSERT INTO channels (expires_at) VALUES (?)", [(expires_at,) for expires_at in until])
 
 
 def left(connection: sqlite3.Connection, at: str) -> list[str]:
-    """Those that still live at that moment, the soonest to end first."""
+    """The ends of the channels that still live at that moment, the soonest first."""
     query = "SELECT expires_at FROM channels WHERE expires_at > ? ORDER BY expires_at"
     return [row[0] for row in connection.execute(query, (at,))]

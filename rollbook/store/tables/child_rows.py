@@ -31,7 +31,7 @@ _INT64: Final = 2**63
 
 
 class Plan(NamedTuple):
-    """How objects with one set of keys become rows of one table."""
+    """The way in which objects with one set of keys become rows of a table."""
 
     sql: str
     take: Callable[[Mapping[str, Any]], Row]  # the values of the fields that have a column

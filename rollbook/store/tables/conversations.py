@@ -35,7 +35,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class PageOutcome:
-    """What a page of details meant for the store.
+    """The result of a page of details for the store.
 
     classes: each conversation that this run had not seen before, judged against the store as the run found it.
     content: the conversations inserted or whose content changed; for each, whether it has ended and capture never
@@ -54,17 +54,17 @@ class PageOutcome:
 
     @property
     def written(self) -> int:
-        """How many conversations were inserted or have other content now."""
+        """The number of conversations that were inserted or have other content now."""
         return len(self.content)
 
 
 def unheard_end(stored: StoredConversation | None, row: DetailRow) -> bool:
-    """Whether a conversation has ended, and capture never heard that."""
+    """Tell whether a conversation has ended, and capture never received that."""
     return row.end is not None and (stored is None or stored.heard_end is None)
 
 
 class StoredConversation(NamedTuple):
-    """What the store says of a conversation before a read of it is written."""
+    """A conversation as the store has it before a read of it is written."""
 
     provenance: str
     first_seen_at: str
@@ -79,7 +79,7 @@ class StoredConversation(NamedTuple):
 
 
 def same_content(stored: StoredConversation | None, row: DetailRow) -> bool:
-    """Whether a read says what stands already. Key order, number formats and participant attributes do not matter.
+    """Tell whether a read says what is stored. Key order, number formats and participant attributes do not matter.
 
     The bytes are compared first: an unchanged record nearly always comes as the same bytes, and a digest of every
     record that is inserted would cost a tenth of the whole write.
@@ -98,7 +98,7 @@ FUTURE: Final = timedelta(minutes=5)
 def judge(
     stored: StoredConversation | None, same: bool, as_of: str, *, latest: str = "9", indexed_until: str | None = None
 ) -> Action:
-    """What a read as old as `as_of`, which says the same as what stands or not, does to it.
+    """Decide what a read as old as `as_of` does to what is stored. same: they say the same.
 
     latest: no read that is believed can be later than this (API text). indexed_until: an event that is later may not be
     in the read yet, for the platform's index is behind (None: it is not).
@@ -121,7 +121,7 @@ def judge(
 
 
 def classify(stored: StoredConversation | None, same: bool, row: DetailRow, run_started_at: str) -> Comparison:
-    """How a read compares with the store as it stood when the run began (CONTRACT, "What a report says")."""
+    """Compare a read with the store as it was when the run began (CONTRACT, "What a report says")."""
     if stored is None or stored.first_seen_at > run_started_at:
         return Comparison.MISSING
     if stored.details is None:
@@ -136,7 +136,7 @@ _STORED: Final = (
 
 
 def stored_conversations(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, StoredConversation]:
-    """What stands of these conversations, those that the store knows."""
+    """The stored ones of these conversations, by id."""
     found = {}
     for at in range(0, len(ids), 500):
         part = ids[at : at + 500]
@@ -177,7 +177,7 @@ _ATTRIBUTES_AT: Final = "UPDATE conversations SET attributes_at = ? WHERE conver
 
 @dataclass(slots=True)
 class PlannedWrites:
-    """What one transaction is going to write."""
+    """The rows that a transaction is going to write."""
 
     inserts: list[tuple[Any, ...]] = field(default_factory=list)
     updates: list[tuple[Any, ...]] = field(default_factory=list)
@@ -192,7 +192,7 @@ class PlannedWrites:
 
 
 class Read(NamedTuple):
-    """How a page was read. Times are API text.
+    """The circumstances of reading a page. Times are API text.
 
     as_of: how old the read is. at: the time now. already: the ids that this run has classified. lag: how far the
     platform's index may be behind: the read proves nothing about an event that is younger than event + lag.
@@ -206,7 +206,7 @@ class Read(NamedTuple):
 
     @property
     def indexed_until(self) -> str:
-        """What happened before is in the read, as API text."""
+        """The time before which everything that happened is in the read, as API text."""
         return to_text(from_text(self.as_of) - self.lag)
 
 
@@ -249,7 +249,7 @@ class _Judged(NamedTuple):
 def _judge_page(
     connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read
 ) -> tuple[PageOutcome, list[_Judged]]:
-    """What a page of details means, for who writes it and for who only wants to know."""
+    """Judge a page of details, for a caller that writes it or only compares it."""
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
     known = stored_conversations(connection, list(named))
     latest, indexed_until = to_text(from_text(read.at) + FUTURE), read.indexed_until
@@ -286,14 +286,14 @@ def _add_attributes(
 
 
 def _gap_kind(stored: StoredConversation | None, row: DetailRow, action: Action) -> GapKind | None:
-    """What capture missed: the conversation, or how it ended. Judged once, when the read that shows it is written."""
+    """The kind of what capture missed: conversation or end. Judged once, when the read that shows it is written."""
     if action == "insert":
         return GapKind.MISSING
     if action not in ("fill", "replace") or stored is None or row.end is None:
         return None
     first_end = action == "fill" or stored.conversation_end is None
-    heard = stored.provenance != Provenance.RECONCILED
-    return GapKind.CHANGED if first_end and heard and stored.heard_end is None else None
+    by_capture = stored.provenance != Provenance.RECONCILED
+    return GapKind.CHANGED if first_end and by_capture and stored.heard_end is None else None
 
 
 def _fill(
@@ -387,7 +387,7 @@ def _execute(connection: sqlite3.Connection, page: PlannedWrites) -> None:
 
 
 def compare(connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read) -> PageOutcome:
-    """What `write` would answer, but for the causes: writes nothing, files nothing."""
+    """Compare a page with the store: the answer of `write` without the causes. Writes nothing, files nothing."""
     return _judge_page(connection, details, read)[0]
 
 
@@ -410,7 +410,7 @@ _ASKED: Final = (
 
 
 def open_conversations(connection: sqlite3.Connection, limit: int) -> list[OpenConversation]:
-    """Those that go on (neither stuck nor gone) or were heard of since they were read; asked longest ago first.
+    """Conversations that go on (neither stuck nor gone) or had events since they were read; asked longest ago first.
 
     By when they were asked for, not by when they were read: an answer that says nothing new changes nothing of the
     latter, and the first `limit` would be asked for for ever.
@@ -443,7 +443,7 @@ _ABSENT_AT_ALL: Final = timedelta(days=30)
 def nobody_will_read(
     connection: sqlite3.Connection, first_seen: str, asked_before: tuple[str, str], now: str, limit: int
 ) -> list[OpenConversation]:
-    """Those that only capture knows, seen first before `first_seen`, and that no window that waits will bring.
+    """Conversations that only capture knows, seen first before `first_seen`, and that no waiting window will bring.
 
     They began before the beginning, or were heard of after their window had been proven. asked_before: since when they
     were not asked for, and the same for those that were absent for days. now: what was asked for later, a clock that
@@ -492,7 +492,7 @@ def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:
 
 
 def ongoing_starts(connection: sqlite3.Connection) -> list[str]:
-    """When the reconciled conversations that go on started, in order; stuck and gone ones do not count."""
+    """The starts of the reconciled conversations that go on, in order; stuck and gone ones do not count."""
     query = (
         "SELECT conversation_start FROM conversations WHERE details_open = 1 AND conversation_start IS NOT NULL"
         " AND followed IS NULL ORDER BY conversation_start"
@@ -511,7 +511,7 @@ def owned_counts(connection: sqlite3.Connection, start: str, end: str) -> tuple[
 
 
 def last_ended(connection: sqlite3.Connection, start: str, end: str) -> str | None:
-    """When the last of the reconciled conversations that started in [start, end) ended."""
+    """The last end of a reconciled conversation that started in [start, end)."""
     query = (
         "SELECT max(conversation_end) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
         " AND details IS NOT NULL"
@@ -555,9 +555,9 @@ def a_listed_id(connection: sqlite3.Connection, but: Sequence[str] = ()) -> str 
     ):
         query = f"SELECT conversation_id FROM conversations WHERE {those}{newest}"
         known = (row[0] for row in connection.execute(query, (len(but) + _ODD_IDS,)))
-        able = (one for one in known if one not in but and may_be_asked_for(one))
-        if (found := next(able, None)) is not None:
-            return str(found)
+        for conversation_id in known:
+            if conversation_id not in but and may_be_asked_for(conversation_id):
+                return str(conversation_id)
     return None
 
 
@@ -582,5 +582,5 @@ def details_of(connection: sqlite3.Connection, start: str, end: str) -> dict[str
 
 
 def count_child_rows(connection: sqlite3.Connection) -> int:
-    """How many rows the child tables have together."""
+    """The number of rows of the child tables together."""
     return sum(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in CHILD_TABLES)

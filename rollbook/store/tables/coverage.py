@@ -1,4 +1,4 @@
-"""When capture was really listening, to what, and why it stopped. SQL only.
+"""The times at which capture was really listening, to what, and why it stopped. SQL only.
 
 A span without an end is being listened to now, or its process was killed: `alive_at` is its last sign of life, at most
 a few seconds old, and becomes its end when the next process finds it.
@@ -28,7 +28,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Span(NamedTuple):
-    """One stretch of listening. Times are API text; `ended_at` is None while it goes on."""
+    """A stretch of listening. Times are API text; `ended_at` is None while it goes on."""
 
     source: str
     scope: str
@@ -74,22 +74,22 @@ def alive(connection: sqlite3.Connection, spans: Iterable[int], at: str) -> None
 
 def note_call(connection: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> None:
     """A function was called by events at `at`: its span goes on; or begins, if none had come for too long."""
-    standing = connection.execute(
+    going_on = connection.execute(
         "SELECT coverage_id, alive_at FROM coverage WHERE ended_at IS NULL AND source = ? AND scope = ?"
         " ORDER BY coverage_id DESC LIMIT 1",
         (source, scope),
     ).fetchone()
-    if standing is None:
+    if going_on is None:
         begin(connection, source, scope, topics, at)
-    elif from_text(at) - from_text(standing[1]) <= SILENT_FUNCTION:
-        alive(connection, [standing[0]], at)
+    elif from_text(at) - from_text(going_on[1]) <= SILENT_FUNCTION:
+        alive(connection, [going_on[0]], at)
     else:
-        end(connection, standing[0], standing[1], EndReason.NO_EVENTS)
+        end(connection, going_on[0], going_on[1], EndReason.NO_EVENTS)
         begin(connection, source, scope, topics, at)
 
 
 def is_silent(span: Span, now: datetime) -> bool:
-    """Whether a span that has not ended has lost its process."""
+    """Tell whether a span that has not ended has lost its process."""
     patience = SILENT_FUNCTION if span.scope == FUNCTION else SILENT
     return span.ended_at is None and span.alive_at < to_text(now - patience)
 
@@ -114,7 +114,7 @@ def overlapping(connection: sqlite3.Connection, start: str, until: str) -> list[
     )
     found = connection.execute(query, (until, start)).fetchall()
     # Spans of one line share their topics, here too: a thousand names are 200 KB, and a month has hundreds of spans.
-    topics = {one: _topics(connection, one) for one in {row[2] for row in found}}
+    topics = {topic_set: _topics(connection, topic_set) for topic_set in {row[2] for row in found}}
     return [Span(row[0], row[1], topics[row[2]], *row[3:]) for row in found]
 
 
@@ -124,7 +124,7 @@ def _topics(connection: sqlite3.Connection, topic_set: int | None) -> tuple[str,
 
 
 def since(connection: sqlite3.Connection) -> str | None:
-    """When capture first listened."""
+    """The time at which capture first listened."""
     first: str | None = connection.execute("SELECT min(started_at) FROM coverage").fetchone()[0]
     return first
 

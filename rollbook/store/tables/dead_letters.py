@@ -1,4 +1,4 @@
-"""What could not be understood, looked at again: listed, shown, dropped. SQL only; `events.py` keeps them."""
+"""Dead letters, looked at again: listed, shown, dropped. SQL only; `events.py` keeps them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ _COLUMNS: Final = "dead_letter_id, source, error, received_at, payload"
 
 
 class Letter(NamedTuple):
-    """One dead letter. received_at: API text; payload: as it came, bytes that are no UTF-8 spelled `\\xff`."""
+    """A payload that could not be understood. received_at: API text.
+
+    payload: as it came; bytes that are no UTF-8 are spelled `\\xff`.
+    """
 
     dead_letter_id: int
     source: str
@@ -36,5 +39,7 @@ def find(connection: sqlite3.Connection, number: int) -> Letter | None:
 
 def drop(connection: sqlite3.Connection, numbers: Sequence[int]) -> int:
     """Delete these; answers how many there were."""
-    cursor = connection.executemany("DELETE FROM dead_letters WHERE dead_letter_id = ?", [(one,) for one in numbers])
+    cursor = connection.executemany(
+        "DELETE FROM dead_letters WHERE dead_letter_id = ?", [(number,) for number in numbers]
+    )
     return cursor.rowcount

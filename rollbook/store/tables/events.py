@@ -43,7 +43,7 @@ _LETTER_BITS: Final = 0x1F_FFFF_FFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a batch: distinct notifications that were new, those known already, those not understood."""
+    """The counts of a stored batch: distinct notifications that were new, those known already, those not understood."""
 
     events_new: int
     events_repeated: int
@@ -114,15 +114,15 @@ def _letter_id(item: Unreadable) -> int:
     return int.from_bytes(digest(item.source.encode(), item.once.encode())) & _LETTER_BITS
 
 
-def _merge(connection: sqlite3.Connection, heard: dict[str, live_picture.LiveFactsOf], lag: timedelta) -> None:
-    known = _known(connection, list(heard))
+def _merge(connection: sqlite3.Connection, said: dict[str, live_picture.LiveFactsOf], lag: timedelta) -> None:
+    known = _known(connection, list(said))
     new, changed = [], []
-    for conversation_id, entry in heard.items():
-        standing = known.get(conversation_id)
-        if standing is None:
+    for conversation_id, entry in said.items():
+        stored = known.get(conversation_id)
+        if stored is None:
             new.append((conversation_id, entry.first_seen_at, *live_picture.first(entry)))
         else:
-            after = live_picture.merge(standing, entry, lag)
+            after = live_picture.merge(stored, entry, lag)
             if after is not None:
                 changed.append((*after, conversation_id))
     if new:

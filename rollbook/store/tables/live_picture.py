@@ -25,7 +25,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class LiveFactsOf:
-    """What a batch of events says of one conversation."""
+    """The facts that a batch of events tells of a conversation."""
 
     first_seen_at: str
     started_at: str | None = None
@@ -51,7 +51,7 @@ class LiveFactsOf:
 
 
 class StoredPicture(NamedTuple):
-    """What the store says of a conversation before a batch of events is added."""
+    """A conversation as the store has it before a batch of events is added."""
 
     conversation_start: str | None
     conversation_end: str | None
@@ -93,15 +93,15 @@ def greatest(a: str | None, b: str | None) -> str | None:
 
 
 def gather(notifications: list[Notification]) -> dict[str, LiveFactsOf]:
-    """What a batch says, conversation by conversation."""
-    heard: dict[str, LiveFactsOf] = {}
+    """The facts of a batch, conversation by conversation."""
+    found: dict[str, LiveFactsOf] = {}
     for event in notifications:
         if event.conversation_id is not None and event.facts is not None:
-            entry = heard.get(event.conversation_id)
+            entry = found.get(event.conversation_id)
             if entry is None:
-                entry = heard[event.conversation_id] = LiveFactsOf(event.received_at)
+                entry = found[event.conversation_id] = LiveFactsOf(event.received_at)
             entry.add(event.facts, event.received_at)
-    return heard
+    return found
 
 
 # What is remembered is short, as the media and divisions of a conversation are; what is not, fills no memory.
@@ -128,17 +128,17 @@ def _write_members(members: frozenset[str]) -> str:
     return _encode(sorted(members)).decode()
 
 
-def first(heard: LiveFactsOf) -> tuple[Any, ...]:
+def first(facts: LiveFactsOf) -> tuple[Any, ...]:
     """The values of `COLUMNS` for a conversation that the store did not know."""
     return (
-        heard.started_at,
-        heard.ended_at,
-        heard.direction,
-        _listed(heard.media_types),
-        _listed(heard.division_ids),
+        facts.started_at,
+        facts.ended_at,
+        facts.direction,
+        _listed(facts.media_types),
+        _listed(facts.division_ids),
         Provenance.LIVE,
-        heard.ended_at,
-        heard.last_at,
+        facts.ended_at,
+        facts.last_at,
         0,
         None,
     )
@@ -152,19 +152,19 @@ def shown_by(read_at: str | None, lag: timedelta) -> str:
     return to_text(from_text(read_at) - lag) if read_at and lag else read_at or ""
 
 
-def merge(known: StoredPicture, heard: LiveFactsOf, lag: timedelta = timedelta(0)) -> tuple[Any, ...] | None:
-    """The values of `COLUMNS` after `heard`; None if it says nothing new. lag: as `shown_by` takes it."""
-    heard_end = greatest(known.heard_end, heard.ended_at)
-    last_heard = greatest(known.last_heard, heard.last_at)
+def merge(known: StoredPicture, facts: LiveFactsOf, lag: timedelta = timedelta(0)) -> tuple[Any, ...] | None:
+    """The values of `COLUMNS` after `facts`; None if it says nothing new. lag: as `shown_by` takes it."""
+    heard_end = greatest(known.heard_end, facts.ended_at)
+    last_heard = greatest(known.last_heard, facts.last_at)
     if known.has_details:
         after = _beside_details(known, heard_end, last_heard, shown_by(known.read_at, lag))
     else:
         after = (
-            least(known.conversation_start, heard.started_at),
-            greatest(known.conversation_end, heard.ended_at),
-            least(known.originating_direction, heard.direction),
-            _listed(_members(known.media_types) | heard.media_types),
-            _listed(_members(known.division_ids) | heard.division_ids),
+            least(known.conversation_start, facts.started_at),
+            greatest(known.conversation_end, facts.ended_at),
+            least(known.originating_direction, facts.direction),
+            _listed(_members(known.media_types) | facts.media_types),
+            _listed(_members(known.division_ids) | facts.division_ids),
             known.provenance,
             heard_end,
             last_heard,

@@ -1,4 +1,4 @@
-"""How often each metric was emitted, by media type: what the platform's aggregates are held against. SQL only."""
+"""Counts of each metric, by media type, to be compared with the platform's aggregates. SQL only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far an unfinished reading has come: entries in order, kept until the reading is filed. SQL only.
+"""The progress of unfinished readings: entries in order, kept until the reading is filed. SQL only.
 
 What an entry says is the reader's business. An entry is written after the rows that it speaks of, by the one writer,
 so that whatever survives a crash is the truth about the rows that survived it.

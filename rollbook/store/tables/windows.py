@@ -98,7 +98,7 @@ class RunRecord:
 
 
 class LedgerView(NamedTuple):
-    """What of the windows of one filter can matter to what is due, however many years the ledger holds.
+    """The windows of a filter that matter to what is due, however many years are in the ledger.
 
     rows: those that wait, failed or are complete, those that started today or claim a read that is still to come, the
     proofs that they took over, and the newest query and the newest whole day; in order of their start.
@@ -148,7 +148,7 @@ def listed(
 
 
 def ledger_view(connection: sqlite3.Connection, filter: str, at: str) -> LedgerView:
-    """What can matter to what is due at `at`. One moment of the file: a window is in both parts, or in none."""
+    """The windows that matter to what is due at `at`. Read at one moment: a window is in both parts, or in none."""
     connection.execute("BEGIN")
     try:
         return LedgerView(_that_matter(connection, filter, at), covered(connection, filter))
@@ -174,7 +174,10 @@ def _that_matter(connection: sqlite3.Connection, filter: str, at: str) -> list[W
 
 
 def covered(connection: sqlite3.Connection, filter: str) -> list[tuple[str, str]]:
-    """Where the windows' time begins and ends. SQLite walks them: as rows here, years of them stop everything else."""
+    """Each stretch of proven time, as (start, end).
+
+    SQLite walks the windows: as rows here, years of them would stop everything else.
+    """
     query = (
         'SELECT start, before FROM (SELECT start, max("end") OVER'
         ' (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before'
@@ -444,13 +447,13 @@ def inherit(
 
 
 def last_run_finished(connection: sqlite3.Connection) -> str | None:
-    """When the run ended that was filed last."""
+    """The end of the run that was filed last."""
     found = connection.execute("SELECT finished_at FROM window_runs ORDER BY run_id DESC LIMIT 1").fetchone()
     return None if found is None else str(found[0])
 
 
 def proven_divisions(connection: sqlite3.Connection, start: str, end: str, filter: str) -> list[str]:
-    """What the clients saw that have proven windows which touch [start, end): the divisions of each, as JSON, once.
+    """The divisions that clients saw which have proven windows that touch [start, end): as JSON, each once.
 
     Also where the proof does not stand any more: what somebody has seen is there.
     """
@@ -462,7 +465,7 @@ def proven_divisions(connection: sqlite3.Connection, start: str, end: str, filte
 
 
 def sees_less(eyes: str | None, than: str | None) -> bool:
-    """Whether a client that sees the divisions `eyes` (JSON; None: it could not be asked) may lack some of `than`."""
+    """Tell whether a client that sees the divisions `eyes` (JSON; None: not known) may lack some of `than`."""
     if than is None:
         return False
     return eyes is None or not set(json.decode(than)) <= set(json.decode(eyes))
@@ -482,6 +485,6 @@ def runs(
 
 
 def by_verdict(connection: sqlite3.Connection, *, since: str = "", filter: str | None = None) -> dict[str, int]:
-    """How many windows have each verdict, of those that end after `since`. filter None: those of every filter."""
+    """The number of windows for each verdict, of those that end after `since`. filter None: those of every filter."""
     query = 'SELECT verdict, count(*) FROM windows WHERE "end" > ?1 AND (?2 IS NULL OR filter = ?2) GROUP BY verdict'
     return dict(connection.execute(query, (since, filter)).fetchall())

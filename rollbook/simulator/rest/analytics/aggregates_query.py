@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.rest import spelling
 from rollbook.simulator.rest.analytics import dimensions, filters
 from rollbook.simulator.rest.analytics.details_query import interval, known_fields
@@ -57,7 +57,7 @@ _KNOWN: Final = frozenset(
 _MOST_BUCKETS: Final = 10_000
 
 
-class Query(NamedTuple):
+class AggregatesQuery(NamedTuple):
     """An aggregates query that is in order."""
 
     start: datetime
@@ -70,7 +70,7 @@ class Query(NamedTuple):
 
 
 class Emitted(NamedTuple):
-    """One metric that happened, with what it may be grouped by."""
+    """Value of a metric at its time, with the dimensions that it may be grouped by."""
 
     name: str
     at: datetime
@@ -78,29 +78,29 @@ class Emitted(NamedTuple):
     row: Mapping[str, Any]
 
 
-def parse(body: object) -> Query:
+def parse(body: object) -> AggregatesQuery:
     """Read a query's JSON. Raises Refusal (400)."""
-    told = known_fields(body, _KNOWN)
+    fields = known_fields(body, _KNOWN)
     for name, plain in _PLAIN.items():
-        if told.get(name) is not None and told[name] not in plain:
+        if fields.get(name) is not None and fields[name] not in plain:
             raise not_simulated(f"{name} of an aggregates query")
-    start, end = interval(told.get("interval"))
-    metrics = [spelling.word(one, METRICS) for one in _texts(told, "metrics")]
+    start, end = interval(fields.get("interval"))
+    metrics = [spelling.word(name, METRICS) for name in _texts(fields, "metrics")]
     if not metrics or None in metrics:
         raise bad_request("metrics must be names of metrics, at least one.")
-    group_by = [_group(one) for one in _texts(told, "groupBy")]
-    step = _step(told["granularity"]) if told.get("granularity") else end - start
+    group_by = [_group(name) for name in _texts(fields, "groupBy")]
+    step = _step(fields["granularity"]) if fields.get("granularity") else end - start
     if (end - start) / step > _MOST_BUCKETS:
         raise bad_request("The granularity is too fine for the interval.")
-    where = filters.parse_filter(told["filter"], _GRAMMAR) if told.get("filter") else None
-    return Query(
+    where = filters.parse_filter(fields["filter"], _GRAMMAR) if fields.get("filter") else None
+    return AggregatesQuery(
         start,
         end,
         step,
-        frozenset(one for one in metrics if one is not None),
-        ("mediaType", *(one for one in dict.fromkeys(group_by) if one != "mediaType")),
+        frozenset(metric for metric in metrics if metric is not None),
+        ("mediaType", *(group for group in dict.fromkeys(group_by) if group != "mediaType")),
         where,
-        spelling.truth(told.get("flattenMultivaluedDimensions") or False, "flattenMultivaluedDimensions"),
+        spelling.truth(fields.get("flattenMultivaluedDimensions") or False, "flattenMultivaluedDimensions"),
     )
 
 
@@ -114,34 +114,34 @@ def _group(name: str) -> str:
 
 
 def _texts(body: Mapping[str, Any], name: str) -> list[str]:
-    told = body.get(name) or []
-    if not isinstance(told, list) or not all(isinstance(one, str) for one in told):
+    names = body.get(name) or []
+    if not isinstance(names, list) or not all(isinstance(entry, str) for entry in names):
         raise bad_request(f"{name} must be a list of names.")
-    return told
+    return names
 
 
-def _step(told: object) -> timedelta:
-    found = re.fullmatch(r"P(?:(\d{1,4})([WD])|T(\d{1,6})([HMS]))", str(told), re.IGNORECASE)
-    if found is None and re.fullmatch(r"P(\d+[YM])+(\d+[DW])?|P\d+DT.+|PT(\d+[HMS]){2,}", str(told), re.IGNORECASE):
-        raise not_simulated(f"the granularity {told}")
+def _step(value: object) -> timedelta:
+    found = re.fullmatch(r"P(?:(\d{1,4})([WD])|T(\d{1,6})([HMS]))", str(value), re.IGNORECASE)
+    if found is None and re.fullmatch(r"P(\d+[YM])+(\d+[DW])?|P\d+DT.+|PT(\d+[HMS]){2,}", str(value), re.IGNORECASE):
+        raise not_simulated(f"the granularity {value}")
     if found is None or not int(found[1] or found[3]):
-        raise bad_request(f"Invalid granularity: {told}")
+        raise bad_request(f"Invalid granularity: {value}")
     return timedelta(seconds=int(found[1] or found[3]) * _PARTS[(found[2] or found[4]).upper()])
 
 
-def answer(lives: Iterable[Life], query: Query, now: datetime) -> dict[str, Any]:
-    """The results. lives: those that may have had something in the interval."""
+def answer(conversations: Iterable[Conversation], query: AggregatesQuery, now: datetime) -> dict[str, Any]:
+    """The results. conversations: those that may have had something in the interval."""
     groups: dict[tuple[str, ...], dict[int, dict[str, list[int]]]] = {}
-    for life in lives:
-        for one in _emitted(life.view(now), query):
-            bucket = (one.at - query.start) // query.step
-            for group in _groups(one.row, query):
+    for conversation in conversations:
+        for emitted in _emitted(conversation.view(now), query):
+            bucket = (emitted.at - query.start) // query.step
+            for group in _groups(emitted.row, query):
                 stats = groups.setdefault(group, {}).setdefault(bucket, {})
-                stats.setdefault(one.name, []).append(one.value)
+                stats.setdefault(emitted.name, []).append(emitted.value)
     return {"results": [_result(group, buckets, query) for group, buckets in sorted(groups.items())]}
 
 
-def _emitted(record: dict[str, Any], query: Query) -> Iterator[Emitted]:
+def _emitted(record: dict[str, Any], query: AggregatesQuery) -> Iterator[Emitted]:
     start, end = text(query.start), text(query.end)
     above = {
         "conversationId": record["conversationId"],
@@ -155,19 +155,21 @@ def _emitted(record: dict[str, Any], query: Query) -> Iterator[Emitted]:
             yield Emitted("nConversations", moment(record["conversationStart"]), 1, row)
     for participant in record["participants"]:
         for session in participant["sessions"]:
-            queue = next((one["queueId"] for one in session["segments"] if "queueId" in one), None)
+            queue = next((segment["queueId"] for segment in session["segments"] if "queueId" in segment), None)
             row = above | {**participant, **session, "queueId": queue}
-            metrics = [one for one in session["metrics"] if one["name"] in query.metrics]
-            found = [one for one in metrics if start <= one["emitDate"] < end]
+            metrics = [metric for metric in session["metrics"] if metric["name"] in query.metrics]
+            found = [metric for metric in metrics if start <= metric["emitDate"] < end]
             if found and _wanted(query, row):
-                yield from (Emitted(one["name"], moment(one["emitDate"]), one["value"], row) for one in found)
+                yield from (
+                    Emitted(metric["name"], moment(metric["emitDate"]), metric["value"], row) for metric in found
+                )
 
 
-def _wanted(query: Query, row: Mapping[str, Any]) -> bool:
+def _wanted(query: AggregatesQuery, row: Mapping[str, Any]) -> bool:
     return query.filter is None or filters.row_matches(query.filter, row)
 
 
-def _groups(row: Mapping[str, Any], query: Query) -> Iterator[tuple[str, ...]]:
+def _groups(row: Mapping[str, Any], query: AggregatesQuery) -> Iterator[tuple[str, ...]]:
     """The groups of a row: one, or several where a dimension has several values; none where it has none.
 
     A row without a medium, of which there should be none, has no `mediaType` in its group.
@@ -183,21 +185,23 @@ def _groups(row: Mapping[str, Any], query: Query) -> Iterator[tuple[str, ...]]:
     yield from found
 
 
-def _result(group: tuple[str, ...], buckets: dict[int, dict[str, list[int]]], query: Query) -> dict[str, Any]:
+def _result(group: tuple[str, ...], buckets: dict[int, dict[str, list[int]]], query: AggregatesQuery) -> dict[str, Any]:
     data = []
     for bucket, stats in sorted(buckets.items()):
         begins = query.start + bucket * query.step
         data.append(
             {
                 "interval": f"{text(begins)}/{text(min(begins + query.step, query.end))}",
-                "metrics": [{"metric": name, "stats": _stats(name, told)} for name, told in sorted(stats.items())],
+                "metrics": [
+                    {"metric": name, "stats": _stats(name, numbers)} for name, numbers in sorted(stats.items())
+                ],
             }
         )
     named = {name: value for name, value in zip(query.group_by, group, strict=True) if value}
     return {"group": named, "data": data}
 
 
-def _stats(name: str, told: list[int]) -> dict[str, int]:
+def _stats(name: str, numbers: list[int]) -> dict[str, int]:
     if name.startswith("n"):
-        return {"count": sum(told)}
-    return {"count": len(told), "sum": sum(told), "min": min(told), "max": max(told)}
+        return {"count": sum(numbers)}
+    return {"count": len(numbers), "sum": sum(numbers), "min": min(numbers), "max": max(numbers)}

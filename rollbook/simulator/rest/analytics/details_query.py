@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.rest import spelling
 from rollbook.simulator.rest.analytics import filters
 from rollbook.simulator.rest.analytics.dimensions import CONVERSATION, Facts
@@ -39,7 +39,7 @@ _TOO_FAR: Final = (
 )
 
 
-class Query(NamedTuple):
+class DetailsQuery(NamedTuple):
     """A details query that is in order."""
 
     start: datetime
@@ -52,23 +52,25 @@ class Query(NamedTuple):
     facets: tuple[Mapping[str, Any], ...]
 
 
-class Lives(Protocol):
+class ConversationSource(Protocol):
     """Where conversations are kept."""
 
-    def between(self, start: datetime, end: datetime) -> list[Life]:
-        """What starts in [start, end), ascending by start."""
+    def between(self, start: datetime, end: datetime) -> list[Conversation]:
+        """Conversations that start in [start, end), ascending by start."""
 
 
 class Jitter(NamedTuple):
-    """How `totalHits` errs while the interval includes recent data: by so many hits at most. 0: it does not."""
+    """Error of `totalHits` while the interval includes recent data: by so many hits at most. 0: it does not."""
 
     most: int = 0
     recent: timedelta = timedelta(minutes=1)
 
 
 class Paging(NamedTuple):
-    """What is not documented of pages. most_rows: of one, however many are asked for. counts_nothing: an answer without
-    conversations has `totalHits`, otherwise it is `{}`."""
+    """Undocumented behaviour of pages. most_rows: of a page, however many are asked for.
+
+    counts_nothing: an answer without conversations has `totalHits`, otherwise it is `{}`.
+    """
 
     most_rows: int = LARGEST_PAGE
     counts_nothing: bool = False
@@ -77,23 +79,25 @@ class Paging(NamedTuple):
 # Reading a query
 
 
-def parse(body: object) -> Query:
+def parse(body: object) -> DetailsQuery:
     """Read a query's JSON. Raises Refusal (400)."""
-    told = known_fields(body, _KNOWN)
-    start, end = interval(told.get("interval"))
-    wanted = filters.parse(told)
+    fields = known_fields(body, _KNOWN)
+    start, end = interval(fields.get("interval"))
+    wanted = filters.parse(fields)
     check_width(start, end, filtered=bool(wanted))
-    size, number = _paging(told.get("paging"))
-    order, order_by = ordering(told)
-    return Query(start, end, wanted, order, order_by, size, number, _read_facets(told.get("aggregations") or []))
+    size, number = _paging(fields.get("paging"))
+    order, order_by = ordering(fields)
+    return DetailsQuery(
+        start, end, wanted, order, order_by, size, number, _read_facets(fields.get("aggregations") or [])
+    )
 
 
-def _read_facets(told: object) -> tuple[Mapping[str, Any], ...]:
-    if not isinstance(told, list):
+def _read_facets(value: object) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(value, list):
         raise bad_request("aggregations must be a list.")
     found = []
-    for one in told:
-        facet = known_fields(one, _FACETS)
+    for entry in value:
+        facet = known_fields(entry, _FACETS)
         kind = spelling.chosen(facet.get("type"), ("termFrequency", "numericRange"), "type of an aggregation")
         if kind == "numericRange":
             raise not_simulated("an aggregation numericRange")
@@ -113,16 +117,16 @@ def known_fields(body: object, known: frozenset[str]) -> Mapping[str, Any]:
     return body
 
 
-def interval(told: object) -> tuple[datetime, datetime]:
+def interval(value: object) -> tuple[datetime, datetime]:
     """An ISO-8601 interval `start/end`; without an offset UTC. Raises Refusal (400)."""
-    parts = told.split("/") if isinstance(told, str) else []
+    parts = value.split("/") if isinstance(value, str) else []
     try:
         start, end = (moment(part) for part in parts)
     except (ValueError, OverflowError):
-        raise bad_request(f"Invalid interval: {told}") from None
+        raise bad_request(f"Invalid interval: {value}") from None
     # Python reads a bare date and other spellings that the platform's parser is not known to take.
     if not all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d", part) for part in parts) or end <= start:
-        raise bad_request(f"Invalid interval: {told}")
+        raise bad_request(f"Invalid interval: {value}")
     return start, end
 
 
@@ -133,16 +137,16 @@ def check_width(start: datetime, end: datetime, *, filtered: bool) -> None:
         raise bad_request(f"You must specify a search interval as part of your query that does not exceed {days} days.")
 
 
-def ordering(told: Mapping[str, Any]) -> tuple[str, str]:
+def ordering(fields: Mapping[str, Any]) -> tuple[str, str]:
     """`order` and `orderBy`, with their defaults."""
-    order, order_by = told.get("order") or "asc", told.get("orderBy") or "conversationStart"
+    order, order_by = fields.get("order") or "asc", fields.get("orderBy") or "conversationStart"
     return spelling.chosen(order, _ORDERS, "order"), spelling.chosen(order_by, _ORDER_BY, "orderBy")
 
 
-def _paging(told: object) -> tuple[int, int]:
-    if told is None:
+def _paging(value: object) -> tuple[int, int]:
+    if value is None:
         return DEFAULT_PAGE, 1
-    paging = known_fields(told, frozenset({"pageSize", "pageNumber"}))
+    paging = known_fields(value, frozenset({"pageSize", "pageNumber"}))
     size, number = (spelling.positive(paging.get(name), f"paging.{name}") for name in ("pageSize", "pageNumber"))
     if size > LARGEST_PAGE:
         raise bad_request(f"paging.pageSize may not exceed {LARGEST_PAGE}.")
@@ -155,59 +159,77 @@ def _paging(told: object) -> tuple[int, int]:
 
 
 def select(
-    lives: Lives, query: Query, now: datetime, *, reading: str, seen: Callable[[Life], bool] = lambda _: True
-) -> list[Life]:
+    conversations: ConversationSource,
+    query: DetailsQuery,
+    now: datetime,
+    *,
+    reading: str,
+    seen: Callable[[Conversation], bool] = lambda _: True,
+) -> list[Conversation]:
     """Every conversation that the query means at `now`, in its order. seen: whether the client may see one."""
     if reading == "overlap":
-        touched = [*_going_on(lives, query, now), *lives.between(query.start, query.end)]
+        touched = [*_going_on(conversations, query, now), *conversations.between(query.start, query.end)]
     else:
-        touched = lives.between(midnight(query.start), midnight(query.end - timedelta(microseconds=1)) + DAY)
-    found = [one for one in touched if one.known_from <= now and seen(one)]
+        touched = conversations.between(midnight(query.start), midnight(query.end - timedelta(microseconds=1)) + DAY)
+    found = [conversation for conversation in touched if conversation.known_from <= now and seen(conversation)]
     if query.filters:
-        found = [one for one in found if holds(one, query.filters, now)]
+        found = [conversation for conversation in found if holds(conversation, query.filters, now)]
     return arrange(found, query.order, query.order_by, now)
 
 
-def _going_on(lives: Lives, query: Query, now: datetime) -> Iterable[Life]:
-    """What started earlier on the first day and, as far as is known, goes on into the interval."""
-    return (life for life in lives.between(midnight(query.start), query.start) if life.goes_on(query.start, now))
+def _going_on(conversations: ConversationSource, query: DetailsQuery, now: datetime) -> Iterable[Conversation]:
+    """Conversations that started earlier on the first day and, as far as is known, go on into the interval."""
+    return (
+        conversation
+        for conversation in conversations.between(midnight(query.start), query.start)
+        if conversation.goes_on(query.start, now)
+    )
 
 
-def known_facts(life: Life, now: datetime) -> Facts:
-    """A life as filters see it."""
-    return life.derived(now, Facts, lambda: Facts(life.view(now)))
+def known_facts(conversation: Conversation, now: datetime) -> Facts:
+    """A conversation as filters see it."""
+    return conversation.derived(now, Facts, lambda: Facts(conversation.view(now)))
 
 
-def holds(life: Life, wanted: Filters, now: datetime) -> bool:
-    """Whether it is among those that filters ask for."""
-    return life.derived(now, wanted.text, lambda: filters.holds(wanted, known_facts(life, now)))
+def holds(conversation: Conversation, wanted: Filters, now: datetime) -> bool:
+    """Say whether filters ask for the conversation."""
+    return conversation.derived(now, wanted.text, lambda: filters.holds(wanted, known_facts(conversation, now)))
 
 
-def arrange(lives: Iterable[Life], order: str, order_by: str, now: datetime) -> list[Life]:
+def arrange(conversations: Iterable[Conversation], order: str, order_by: str, now: datetime) -> list[Conversation]:
     """In order; what came ascending by start stays so among equals."""
-    found = list(lives)
+    found = list(conversations)
     if order_by != "conversationStart":
-        found.sort(key=lambda one: _rank(one, order_by, now))
+        found.sort(key=lambda conversation: _rank(conversation, order_by, now))
     if order == "desc":
         found.reverse()
     return found
 
 
-def _rank(life: Life, order_by: str, now: datetime) -> str:
-    record = life.view(now)
+def _rank(conversation: Conversation, order_by: str, now: datetime) -> str:
+    record = conversation.view(now)
     if order_by == "conversationEnd":
         return str(record.get("conversationEnd", FAR.year))
     segments = [
-        one for told in record["participants"] for session in told["sessions"] for one in session.get("segments", ())
+        segment
+        for participant in record["participants"]
+        for session in participant["sessions"]
+        for segment in session.get("segments", ())
     ]
-    found = [one[order_by] for one in segments if order_by in one]
+    found = [segment[order_by] for segment in segments if order_by in segment]
     return min(found) if order_by == "segmentStart" and found else max(found, default=str(FAR.year))
 
 
 def answer(
-    found: list[Life], query: Query, now: datetime, *, jitter: Jitter, draw: random.Random, paging: Paging | None = None
+    found: list[Conversation],
+    query: DetailsQuery,
+    now: datetime,
+    *,
+    jitter: Jitter,
+    draw: random.Random,
+    paging: Paging | None = None,
 ) -> bytes:
-    """One page, as JSON. Past the last page, and where nothing is found, it has no conversations."""
+    """Write a page as JSON. Past the last page, and where nothing is found, it has no conversations."""
     paging = paging or Paging()
     size = min(query.size, paging.most_rows)
     page = found[(query.number - 1) * size : query.number * size]
@@ -216,24 +238,26 @@ def answer(
     total = len(found)
     if jitter.most and query.end > now - jitter.recent:
         total = max(len(page), total + draw.randint(-jitter.most, jitter.most))
-    rows = b",".join(life.encoded(now) for life in page)
+    rows = b",".join(conversation.encoded(now) for conversation in page)
     more = b',"aggregations":%b' % _json(_facets(found, query, now)) if query.facets else b""
     return b'{"conversations":[%b]%b,"totalHits":%d}' % (rows, more, total)
 
 
-def _json(told: object) -> bytes:
-    return json.dumps(told, separators=(",", ":")).encode()
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _facets(found: list[Life], query: Query, now: datetime) -> list[dict[str, Any]]:
-    told = []
+def _facets(found: list[Conversation], query: DetailsQuery, now: datetime) -> list[dict[str, Any]]:
+    answered = []
     for facet in query.facets:
         counts: dict[str, int] = {}
-        for life in found:
-            for value in known_facts(life, now).conversation.get(facet["dimension"], ()):
+        for conversation in found:
+            for value in known_facts(conversation, now).conversation.get(facet["dimension"], ()):
                 counts[value] = counts.get(value, 0) + 1
-        results = [{"value": value, "count": count} for value, count in sorted(counts.items(), key=lambda one: -one[1])]
-        told.append(
+        results = [
+            {"value": value, "count": count} for value, count in sorted(counts.items(), key=lambda pair: -pair[1])
+        ]
+        answered.append(
             {
                 "type": "termFrequency",
                 "dimension": facet["dimension"],
@@ -241,4 +265,4 @@ def _facets(found: list[Life], query: Query, now: datetime) -> list[dict[str, An
                 "results": results[: facet["size"]],
             }
         )
-    return told
+    return answered

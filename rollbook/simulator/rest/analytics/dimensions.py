@@ -1,4 +1,4 @@
-"""What a details query may ask about: the names of dimensions and metrics, and where a record has their values.
+"""Dimensions and metrics that a details query may ask about: their names, and where a record has their values.
 
 Names are those of the API's own models. Knows no filter and no clock.
 """
@@ -12,8 +12,8 @@ from typing import Any, Final
 Values = frozenset[str]
 
 
-def _names(told: str) -> frozenset[str]:
-    return frozenset(told.split())
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 CONVERSATION: Final = _names(
@@ -101,9 +101,9 @@ def spelled(value: object) -> str:
 
 
 def values(row: Mapping[str, Any], dimension: str) -> Values:
-    """What a row has for a dimension."""
+    """Values that a row has for a dimension."""
     if dimension == "scoredAgentId":
-        return frozenset(one["scoredAgentId"] for one in row.get("scoredAgents", ()))
+        return frozenset(agent["scoredAgentId"] for agent in row.get("scoredAgents", ()))
     found = row.get(_LISTS.get(dimension, dimension))
     if found is None:
         return frozenset()
@@ -122,8 +122,8 @@ def _metrics(record: dict[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for participant in record["participants"]:
         for session in participant["sessions"]:
-            for one in session.get("metrics", ()):
-                found[one["name"]] = found.get(one["name"], 0) + one["value"]
+            for metric in session.get("metrics", ()):
+                found[metric["name"]] = found.get(metric["name"], 0) + metric["value"]
     return found
 
 

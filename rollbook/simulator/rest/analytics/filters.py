@@ -42,7 +42,7 @@ _OF_PREDICATE: Final = frozenset(
 
 
 class Grammar(NamedTuple):
-    """What a list of filters may name. absent: what the platform has besides, and the simulator has not."""
+    """Names that a list of filters may use. absent: names that the platform has and the simulator has not."""
 
     dimensions: frozenset[str]
     metrics: frozenset[str]
@@ -59,7 +59,7 @@ GRAMMARS: Final[Mapping[str, Grammar]] = {
 
 
 class Predicate(NamedTuple):
-    """One condition. kind: dimension, metric or property."""
+    """Condition of a filter. kind: dimension, metric or property."""
 
     kind: str
     name: str
@@ -90,51 +90,51 @@ def parse(body: Mapping[str, Any]) -> Filters:
     """Read a query's filters. Raises Refusal (400)."""
     lists = {}
     for key, grammar in GRAMMARS.items():
-        if told := body.get(key):
-            if not isinstance(told, list):
+        if listed := body.get(key):
+            if not isinstance(listed, list):
                 raise bad_request(f"{key} must be a list of filters.")
-            lists[key] = tuple(_filter(one, grammar, clauses=True) for one in told)
+            lists[key] = tuple(_filter(entry, grammar, clauses=True) for entry in listed)
     return Filters(lists, json.dumps({key: body[key] for key in lists}, sort_keys=True))
 
 
-def parse_filter(told: object, grammar: Grammar) -> Filter:
+def parse_filter(value: object, grammar: Grammar) -> Filter:
     """Read a single filter. Raises Refusal (400)."""
-    return _filter(told, grammar, clauses=True)
+    return _filter(value, grammar, clauses=True)
 
 
-def _filter(told: object, grammar: Grammar, *, clauses: bool) -> Filter:
-    if not isinstance(told, dict):
+def _filter(value: object, grammar: Grammar, *, clauses: bool) -> Filter:
+    if not isinstance(value, dict):
         raise bad_request("A filter must be an object.")
-    _refuse_strange(told, _OF_FILTER)
-    kind = spelling.chosen(told.get("type") or "and", ("and", "or"), "filter type")
-    if told.get("clauses") and not clauses:
+    _refuse_strange(value, _OF_FILTER)
+    kind = spelling.chosen(value.get("type") or "and", ("and", "or"), "filter type")
+    if value.get("clauses") and not clauses:
         raise bad_request("Filters may be nested to two levels only.")
-    inner = tuple(_filter(one, grammar, clauses=False) for one in _listed(told, "clauses"))
-    predicates = tuple(_predicate(one, grammar) for one in _listed(told, "predicates"))
+    inner = tuple(_filter(entry, grammar, clauses=False) for entry in _listed(value, "clauses"))
+    predicates = tuple(_predicate(entry, grammar) for entry in _listed(value, "predicates"))
     if not inner and not predicates:
         raise bad_request("A filter must have at least one predicate or clause.")
     return Filter(kind == "or", predicates, inner)
 
 
-def _refuse_strange(told: Mapping[str, Any], known: frozenset[str]) -> None:
-    if strange := told.keys() - known:
+def _refuse_strange(body: Mapping[str, Any], known: frozenset[str]) -> None:
+    if strange := body.keys() - known:
         raise spelling.unknown_field(min(strange))
 
 
-def _listed(told: Mapping[str, Any], key: str) -> list[object]:
-    listed = told.get(key) or []
+def _listed(body: Mapping[str, Any], key: str) -> list[object]:
+    listed = body.get(key) or []
     if not isinstance(listed, list):
         raise bad_request(f"{key} must be a list.")
     return listed
 
 
-def _predicate(told: object, grammar: Grammar) -> Predicate:
-    if not isinstance(told, dict):
+def _predicate(body: object, grammar: Grammar) -> Predicate:
+    if not isinstance(body, dict):
         raise bad_request("A predicate must be an object.")
-    _refuse_strange(told, _OF_PREDICATE)
-    operator = spelling.chosen(told.get("operator") or "matches", _OPERATORS, "predicate operator")
-    kind, name = _subject(told, grammar)
-    value, bounds = told.get("value"), told.get("range")
+    _refuse_strange(body, _OF_PREDICATE)
+    operator = spelling.chosen(body.get("operator") or "matches", _OPERATORS, "predicate operator")
+    kind, name = _subject(body, grammar)
+    value, bounds = body.get("value"), body.get("range")
     if operator == "matches" and value is None and bounds is None:
         raise bad_request(f"A predicate on {name} must have a value or a range.")
     if bounds is not None and name in ("conversationStart", "conversationEnd"):
@@ -143,12 +143,12 @@ def _predicate(told: object, grammar: Grammar) -> Predicate:
     return Predicate(kind, name, operator, None if value is None else dimensions.spelled(value), _range(bounds))
 
 
-def _subject(told: Mapping[str, Any], grammar: Grammar) -> tuple[str, str]:
+def _subject(body: Mapping[str, Any], grammar: Grammar) -> tuple[str, str]:
     for kind, known in (("dimension", grammar.dimensions), ("metric", grammar.metrics), ("property", None)):
-        name = told.get(kind)
+        name = body.get(kind)
         if name is None:
             continue
-        meant = spelling.chosen(told.get("type") or kind, ("dimension", "metric", "property"), "predicate type")
+        meant = spelling.chosen(body.get("type") or kind, ("dimension", "metric", "property"), "predicate type")
         found = name if known is None and isinstance(name, str) else spelling.word(name, known or ())
         if found is None and name in grammar.absent:
             raise not_simulated(f"a filter by {name} here")
@@ -158,21 +158,21 @@ def _subject(told: Mapping[str, Any], grammar: Grammar) -> tuple[str, str]:
     raise bad_request("A predicate must have a dimension, a metric or a property.")
 
 
-def _range(told: object) -> Mapping[str, float] | None:
-    if told is None:
+def _range(value: object) -> Mapping[str, float] | None:
+    if value is None:
         return None
-    if not isinstance(told, dict) or not told or not told.keys() <= _RANGES.keys():
+    if not isinstance(value, dict) or not value or not value.keys() <= _RANGES.keys():
         raise bad_request("A range has gt, gte, lt and lte only.")
-    bounds = {name: _number(bound) for name, bound in told.items() if bound is not None}
+    bounds = {name: _number(bound) for name, bound in value.items() if bound is not None}
     if not bounds:
         raise bad_request("A range must have a bound.")
     return bounds
 
 
-def _number(told: object) -> float:
+def _number(value: object) -> float:
     """A bound, as JSON or as text."""
     try:
-        found = float(told) if isinstance(told, int | float | str) and not isinstance(told, bool) else math.nan
+        found = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         found = math.nan
     if math.isnan(found):
@@ -181,25 +181,25 @@ def _number(told: object) -> float:
 
 
 def holds(filters: Filters, facts: Facts) -> bool:
-    """Whether a record is among those asked for."""
-    return all(_one_holds(key, one, facts) for key, several in filters.lists.items() for one in several)
+    """Say whether filters ask for a record."""
+    return all(_row_holds(key, wanted, facts) for key, several in filters.lists.items() for wanted in several)
 
 
-def row_matches(one: Filter, row: Row) -> bool:
-    """Whether a row is among those that a filter asks for."""
-    return _matches(one, lambda predicate: _row(predicate, row))
+def row_matches(wanted: Filter, row: Row) -> bool:
+    """Say whether a filter asks for a row."""
+    return _matches(wanted, lambda predicate: _row(predicate, row))
 
 
-def _one_holds(key: str, one: Filter, facts: Facts) -> bool:
+def _row_holds(key: str, wanted: Filter, facts: Facts) -> bool:
     if key == "conversationFilters":
-        return _matches(one, lambda predicate: _conversation(predicate, facts))
+        return _matches(wanted, lambda predicate: _conversation(predicate, facts))
     rows: list[Row] = getattr(facts, key.removesuffix("Filters") + "s")
-    return any(row_matches(one, row) for row in rows)
+    return any(row_matches(wanted, row) for row in rows)
 
 
-def _matches(one: Filter, test: Callable[[Predicate], bool]) -> bool:
-    parts = [test(predicate) for predicate in one.predicates] + [_matches(clause, test) for clause in one.clauses]
-    return any(parts) if one.any else all(parts)
+def _matches(wanted: Filter, test: Callable[[Predicate], bool]) -> bool:
+    parts = [test(predicate) for predicate in wanted.predicates] + [_matches(clause, test) for clause in wanted.clauses]
+    return any(parts) if wanted.any else all(parts)
 
 
 def _conversation(predicate: Predicate, facts: Facts) -> bool:
@@ -211,7 +211,7 @@ def _conversation(predicate: Predicate, facts: Facts) -> bool:
 
 def _row(predicate: Predicate, row: Row) -> bool:
     if predicate.kind == "property":
-        found = [one["value"] for one in row.get("properties", ()) if one["property"] == predicate.name]
+        found = [entry["value"] for entry in row.get("properties", ()) if entry["property"] == predicate.name]
         return _judge(predicate, frozenset(found))
     if predicate.name == "tSegmentDuration":
         return _judge(predicate, _duration(row))

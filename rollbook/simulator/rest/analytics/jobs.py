@@ -14,10 +14,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from rollbook.simulator.organisation.known_when import Life
+from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.rest import spelling
 from rollbook.simulator.rest.analytics import filters
-from rollbook.simulator.rest.analytics.details_query import Lives, arrange, holds, interval, known_fields, ordering
+from rollbook.simulator.rest.analytics.details_query import (
+    ConversationSource,
+    arrange,
+    holds,
+    interval,
+    known_fields,
+    ordering,
+)
 from rollbook.simulator.rest.analytics.filters import Filters
 from rollbook.simulator.rest.errors import Refusal, bad_request
 from rollbook.simulator.times import midnight, text
@@ -28,8 +35,8 @@ _OVER: Final = frozenset({"FULFILLED", "FAILED", "CANCELLED", "EXPIRED"})
 _LONGEST_LIFE: Final = timedelta(days=400)  # what started earlier is not looked at
 
 
-class Rules(NamedTuple):
-    """How the jobs behave. lag: of the lake. seconds: least time until a job is done. Others are assumed limits."""
+class JobRules(NamedTuple):
+    """Behaviour of the jobs. lag: of the lake. seconds: least time until a job is done. Others are assumed limits."""
 
     lag: timedelta = timedelta(hours=6)
     step: timedelta = timedelta(minutes=1)  # the watermark moves by steps
@@ -39,7 +46,7 @@ class Rules(NamedTuple):
     at_once: int = 10
 
 
-class Asked(NamedTuple):
+class JobQuery(NamedTuple):
     """A job's query that is in order."""
 
     start: datetime
@@ -53,37 +60,37 @@ class Asked(NamedTuple):
 
 @dataclass
 class Job:
-    """One job. owner: the client that may see it. began: seconds of the forward clock."""
+    """Asynchronous job. owner: the client that may see it. began: seconds of the forward clock."""
 
     job_id: str
     owner: str
-    asked: Asked
+    asked: JobQuery
     submitted: datetime
     began: float
     state: str = "QUEUED"
     completed: datetime | None = None
     error: str | None = None
     watermark: datetime | None = None
-    found: list[Life] = field(default_factory=list)
+    found: list[Conversation] = field(default_factory=list)
 
 
-def parse(body: object, rules: Rules) -> Asked:
+def parse(body: object, rules: JobRules) -> JobQuery:
     """Read a job's JSON. Raises Refusal (400)."""
-    told = known_fields(body, _KNOWN)
-    start, end = interval(told.get("interval"))
+    fields = known_fields(body, _KNOWN)
+    start, end = interval(fields.get("interval"))
     if end - start > timedelta(days=rules.most_days):
         raise bad_request(
             f"You must specify a search interval as part of your query that does not exceed {rules.most_days} days."
         )
-    limit = None if told.get("limit") is None else spelling.positive(told["limit"], "limit")
-    from_start = spelling.truth(told.get("startOfDayIntervalMatching") or False, "startOfDayIntervalMatching")
-    return Asked(start, end, filters.parse(told), *ordering(told), limit, from_start)
+    limit = None if fields.get("limit") is None else spelling.positive(fields["limit"], "limit")
+    from_start = spelling.truth(fields.get("startOfDayIntervalMatching") or False, "startOfDayIntervalMatching")
+    return JobQuery(start, end, filters.parse(fields), *ordering(fields), limit, from_start)
 
 
 class Jobs:
     """The jobs of an organisation. identity: makes an id."""
 
-    def __init__(self, rules: Rules, identity: Callable[[], str]) -> None:
+    def __init__(self, rules: JobRules, identity: Callable[[], str]) -> None:
         self.rules = rules
         self._identity = identity
         self._jobs: dict[str, Job] = {}
@@ -91,7 +98,7 @@ class Jobs:
         self.doomed: list[tuple[datetime, datetime, str]] = []  # every job whose interval touches it fails, and says so
 
     def watermark(self, now: datetime) -> datetime:
-        """What happened before is in the lake."""
+        """Time before which everything is in the lake."""
         behind = now - self.rules.lag
         return behind - (behind - midnight(behind)) % self.rules.step
 
@@ -109,7 +116,9 @@ class Jobs:
         self._jobs[job.job_id] = job
         return {"jobId": job.job_id}
 
-    def advance(self, lives: Lives, now: datetime, clock: float, seen: Callable[[Life, str], bool]) -> None:
+    def advance(
+        self, conversations: ConversationSource, now: datetime, clock: float, seen: Callable[[Conversation, str], bool]
+    ) -> None:
         """Let every job get as far as it is by now. seen: whether an owner may see a conversation."""
         for job in self._jobs.values():
             spent = clock - job.began
@@ -117,11 +126,13 @@ class Jobs:
                 if spent < self.rules.seconds:
                     job.state = "QUEUED" if spent < self.rules.seconds / 3 else "PENDING"
                 else:
-                    self._finish(job, lives, now, lambda life, owner=job.owner: seen(life, owner))  # type: ignore[misc]
+                    self._finish(job, conversations, now, seen)
             elif job.state == "FULFILLED" and now >= self._expires(job):
                 job.state, job.found = "EXPIRED", []
 
-    def _finish(self, job: Job, lives: Lives, now: datetime, seen: Callable[[Life], bool]) -> None:
+    def _finish(
+        self, job: Job, conversations: ConversationSource, now: datetime, seen: Callable[[Conversation, str], bool]
+    ) -> None:
         job.completed = now
         if self.failing:
             job.state, job.error = "FAILED", self.failing.pop(0)
@@ -131,7 +142,7 @@ class Jobs:
                 job.state, job.error = "FAILED", message
                 return
         job.state, job.watermark = "FULFILLED", self.watermark(now)
-        job.found = select(lives, job.asked, job.watermark, seen)
+        job.found = select(conversations, job.asked, job.watermark, lambda found: seen(found, job.owner))
 
     def _expires(self, job: Job) -> datetime:
         return (job.completed or job.submitted) + self.rules.kept
@@ -143,14 +154,14 @@ class Jobs:
         return job
 
     def status(self, job_id: str, owner: str) -> dict[str, str]:
-        """How far a job is. Raises Refusal (404)."""
+        """Say how far a job is. Raises Refusal (404)."""
         job = self._find(job_id, owner)
-        told = {"state": job.state, "submissionDate": text(job.submitted)}
+        body = {"state": job.state, "submissionDate": text(job.submitted)}
         if job.completed is not None:
-            told["completionDate"] = text(job.completed)
+            body["completionDate"] = text(job.completed)
         if job.state in ("FULFILLED", "EXPIRED"):
-            told["expirationDate"] = text(self._expires(job))
-        return told | ({"errorMessage": job.error} if job.error else {})
+            body["expirationDate"] = text(self._expires(job))
+        return body | ({"errorMessage": job.error} if job.error else {})
 
     def results(self, job_id: str, owner: str, query: Mapping[str, str]) -> bytes:
         """A page of results, as JSON; the last has no cursor. Raises Refusal."""
@@ -158,11 +169,11 @@ class Jobs:
         if job.state != "FULFILLED" or job.watermark is None:
             raise bad_request(f"The results of a job are available while it is FULFILLED. It is {job.state}.")
         size, first = _size(query.get("pageSize")), position(query.get("cursor"), job.job_id)
-        page = [_encoded(life, job.watermark) for life in job.found[first : first + size]]
-        told = b'{"conversations":[%b],"dataAvailabilityDate":"%b"' % (b",".join(page), text(job.watermark).encode())
+        page = [_encoded(conversation, job.watermark) for conversation in job.found[first : first + size]]
+        body = b'{"conversations":[%b],"dataAvailabilityDate":"%b"' % (b",".join(page), text(job.watermark).encode())
         if first + size < len(job.found):
-            told += b',"cursor":"%b"' % cursor(first + size, job.job_id)
-        return told + b"}"
+            body += b',"cursor":"%b"' % cursor(first + size, job.job_id)
+        return body + b"}"
 
     def cancel(self, job_id: str, owner: str) -> None:
         """Take a job back: from now on it has no results, whether or not it was done. Raises Refusal (404)."""
@@ -171,33 +182,35 @@ class Jobs:
             job.state, job.found = "CANCELLED", []
 
 
-def select(lives: Lives, asked: Asked, known: datetime, seen: Callable[[Life], bool]) -> list[Life]:
-    """Every conversation whose life, as the lake knows it at `known`, overlaps the interval; in order."""
+def select(
+    conversations: ConversationSource, asked: JobQuery, known: datetime, seen: Callable[[Conversation], bool]
+) -> list[Conversation]:
+    """Every conversation that, as the lake knows it at `known`, overlaps the interval; in order."""
     first = midnight(asked.start) if asked.from_start_of_day else asked.start - _LONGEST_LIFE
     found = (
-        life
-        for life in lives.between(first, asked.end)
-        if life.visible(known)
-        and life.goes_on(asked.start, known)
-        and seen(life)
-        and (not asked.filters or holds(life, asked.filters, known))
+        conversation
+        for conversation in conversations.between(first, asked.end)
+        if conversation.visible(known)
+        and conversation.goes_on(asked.start, known)
+        and seen(conversation)
+        and (not asked.filters or holds(conversation, asked.filters, known))
     )
     return arrange(found, asked.order, asked.order_by, known)[: asked.limit]
 
 
-def _encoded(life: Life, known: datetime) -> bytes:
-    return json.dumps(life.with_attributes(known), separators=(",", ":")).encode()
+def _encoded(conversation: Conversation, known: datetime) -> bytes:
+    return json.dumps(conversation.with_attributes(known), separators=(",", ":")).encode()
 
 
-def _size(told: str | None) -> int:
-    size = DEFAULT_PAGE if told is None else spelling.positive(told, "pageSize")
+def _size(value: str | None) -> int:
+    size = DEFAULT_PAGE if value is None else spelling.positive(value, "pageSize")
     if size > LARGEST_PAGE:
         raise bad_request(f"pageSize must be a number from 1 to {LARGEST_PAGE}.")
     return size
 
 
 def cursor(position: int, job_id: str) -> bytes:
-    """How a place in a job's results is named."""
+    """Name for a place in a job's results."""
     return base64.urlsafe_b64encode(f"{job_id}:{position}".encode())
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rollbook.simulator.notifications.topics import EVERYTHING
 from rollbook.simulator.rest import spelling
 from rollbook.simulator.rest.entities import entity_pages
-from rollbook.simulator.rest.entities.entity_pages import Entity, Listing
-from rollbook.simulator.rest.resources import Answer, Request, Route, told
+from rollbook.simulator.rest.entities.entity_pages import Entity, ListRules
+from rollbook.simulator.rest.resources import JsonAnswer, Organisation, Request, Route, json_answer
 
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
-
-_DIVISIONS: Final = Listing(
+_DIVISIONS: Final = ListRules(
     {"id": entity_pages.has_id, "name": entity_pages.has_in_name},
     sort_by=("name", "id"),
     absent=("expand", "nextPage", "previousPage"),
@@ -39,39 +36,39 @@ _OF_RESOURCES: Final = frozenset(
 PERMISSIONS: Final = EVERYTHING | _OF_RESOURCES
 _ROLES: Final[Mapping[str, frozenset[str]]] = {
     "employee": frozenset({"directory:user:view"}),
-    "supervisor": frozenset(one for one in PERMISSIONS if not one.startswith("authorization:")),
+    "supervisor": frozenset(permission for permission in PERMISSIONS if not permission.startswith("authorization:")),
     "admin": PERMISSIONS,
 }
 
 
-def _organization(simulator: Simulator, _: Request) -> Answer:
-    return told(simulator.world.organization)
+def _organization(organisation: Organisation, _: Request) -> JsonAnswer:
+    return json_answer(organisation.world.organization)
 
 
-def _divisions(simulator: Simulator, request: Request) -> Answer:
+def _divisions(organisation: Organisation, request: Request) -> JsonAnswer:
     seen = request.client.divisions
-    known = [one for one in simulator.world.divisions if seen is None or one["id"] in seen]
+    known = [division for division in organisation.world.divisions if seen is None or division["id"] in seen]
     found: list[Entity] = entity_pages.chosen(known, request.query, _DIVISIONS)
     if request.query.get("objectCount") and spelling.truth(request.query["objectCount"], "objectCount"):
-        found = [{**one, "objectCounts": _objects(simulator, str(one["id"]))} for one in found]
-    return told(entity_pages.page(found, request.query, request.path))
+        found = [{**division, "objectCounts": _objects(organisation, str(division["id"]))} for division in found]
+    return json_answer(entity_pages.page(found, request.query, request.path))
 
 
-def _objects(simulator: Simulator, division: str) -> dict[str, int]:
-    world = simulator.world
+def _objects(organisation: Organisation, division: str) -> dict[str, int]:
+    world = organisation.world
     kinds = {"QUEUE": world.queues, "USER": world.users, "WRAPUPCODE": world.wrap_up_codes}
-    return {kind: sum(one["division"]["id"] == division for one in every) for kind, every in kinds.items()}
+    return {kind: sum(entity["division"]["id"] == division for entity in every) for kind, every in kinds.items()}
 
 
-def _has_permission(one: Entity, given: str) -> bool:
-    return not set(given.split(",")).isdisjoint(one["permissions"])
+def _has_permission(role: Entity, given: str) -> bool:
+    return not set(given.split(",")).isdisjoint(role["permissions"])
 
 
-def _of_default(one: Entity, given: str) -> bool:
-    return one["defaultRoleId"] in given.split(",")
+def _of_default(role: Entity, given: str) -> bool:
+    return role["defaultRoleId"] in given.split(",")
 
 
-_LISTED_ROLES: Final = Listing(
+_LISTED_ROLES: Final = ListRules(
     {
         "id": entity_pages.has_id,
         "name": entity_pages.has_in_name,
@@ -83,16 +80,16 @@ _LISTED_ROLES: Final = Listing(
 )
 
 
-def _roles(simulator: Simulator, request: Request) -> Answer:
+def _roles(organisation: Organisation, request: Request) -> JsonAnswer:
     every = [
-        _role(simulator.world.organization["id"], name, len(simulator.world.users), permissions)
+        _role(organisation.world.organization["id"], name, len(organisation.world.users), permissions)
         for name, permissions in _ROLES.items()
     ]
     found: list[Entity] = entity_pages.chosen(every, request.query, _LISTED_ROLES)
     counted = request.query.get("userCount")
     if counted and not spelling.truth(counted, "userCount"):
-        found = [{name: value for name, value in one.items() if name != "userCount"} for one in found]
-    return told(entity_pages.page(found, request.query, request.path))
+        found = [{name: value for name, value in role.items() if name != "userCount"} for role in found]
+    return json_answer(entity_pages.page(found, request.query, request.path))
 
 
 def _role(organization: str, name: str, users: int, permissions: frozenset[str]) -> dict[str, Any]:
@@ -114,7 +111,7 @@ def _role(organization: str, name: str, users: int, permissions: frozenset[str])
 
 def _policies(permissions: frozenset[str]) -> list[dict[str, Any]]:
     actions: dict[tuple[str, str], list[str]] = {}
-    for domain, entity, action in sorted(one.split(":") for one in permissions):
+    for domain, entity, action in sorted(permission.split(":") for permission in permissions):
         actions.setdefault((domain, entity), []).append(action)
     return [
         {"domain": domain, "entityName": entity, "actionSet": found, "allowConditions": False}
@@ -125,7 +122,7 @@ def _policies(permissions: frozenset[str]) -> list[dict[str, Any]]:
 @cache
 def _collections() -> list[Entity]:
     domains: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for domain, entity, action in sorted(one.split(":") for one in PERMISSIONS):
+    for domain, entity, action in sorted(permission.split(":") for permission in PERMISSIONS):
         domains.setdefault(domain, {}).setdefault(entity, []).append(
             {
                 "domain": domain,
@@ -147,15 +144,15 @@ def _collections() -> list[Entity]:
     ]
 
 
-def _permissions(_: Simulator, request: Request) -> Answer:
+def _permissions(_: Organisation, request: Request) -> JsonAnswer:
     kind = spelling.chosen(request.query.get("queryType") or "domain", ("domain", "permission"), "queryType")
-    wanted = [one for one in request.query.get("query", "").split(",") if one]
+    wanted = [name for name in request.query.get("query", "").split(",") if name]
     found = _collections()
     if wanted and kind == "domain":
-        found = [one for one in found if one["domain"] in wanted]
+        found = [domain for domain in found if domain["domain"] in wanted]
     elif wanted:
-        found = [one for one in found if any(each.partition(":")[0] == one["domain"] for each in wanted)]
-    return told(entity_pages.page(found, request.query, request.path))
+        found = [domain for domain in found if any(each.partition(":")[0] == domain["domain"] for each in wanted)]
+    return json_answer(entity_pages.page(found, request.query, request.path))
 
 
 ROUTES: Final = (

@@ -1,24 +1,21 @@
-"""One conversation as `GET /api/v2/conversations/{id}` answers it: as it stands now, whether or not it is indexed yet.
+"""A conversation as `GET /api/v2/conversations/{id}` answers it: as it stands now, whether or not it is indexed yet.
 
-Made from the same scene as the snapshots of the notifications, with what only REST tells: when it and its participants
-began, names of queues, addresses of entities, the segments of each communication. Segments are told as recorded
-answers spell them.
+Made from the same scene as the snapshots of the notifications, with what only REST has: when it and its participants
+began, names of queues, addresses of entities, the segments of each communication. Segments are spelled as in
+recorded answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from rollbook.simulator.notifications.session_state import DISCONNECTS, Leg
+from rollbook.simulator.notifications.session_state import DISCONNECTS, SessionState
 from rollbook.simulator.notifications.session_state import seen as as_it_stood
 from rollbook.simulator.notifications.snapshots import LISTS, Party, Scene, scene, snapshot
 from rollbook.simulator.rest.errors import Refusal
-from rollbook.simulator.rest.resources import Answer, Request, Route, sees, told
+from rollbook.simulator.rest.resources import JsonAnswer, Organisation, Request, Route, json_answer, sees
 from rollbook.simulator.times import text
-
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
 
 _LISTS: Final = tuple(LISTS.values())
 # What the conversation model of notifications has, and that of REST has not.
@@ -26,15 +23,15 @@ _NOT_HERE: Final = ("wrapupExpected",)
 _TYPES: Final = {"alert": "Alert", "interact": "Interact", "hold": "Hold", "wrapup": "Wrapup", "scheduled": "Scheduled"}
 
 
-def _conversation(simulator: Simulator, request: Request) -> Answer:
-    life = simulator.world.by_id.get(request.ids["id"])
-    if life is None or life.start > request.now or not sees(request.client, life):
+def _conversation(organisation: Organisation, request: Request) -> JsonAnswer:
+    conversation = organisation.world.by_id.get(request.ids["id"])
+    if conversation is None or conversation.start > request.now or not sees(request.client, conversation):
         raise Refusal(404)
-    names = {one["id"]: one["name"] for one in (*simulator.world.queues, *simulator.world.users)}
-    return told(conversation(scene(life.record, text(request.now)), names))
+    names = {entity["id"]: entity["name"] for entity in (*organisation.world.queues, *organisation.world.users)}
+    return json_answer(conversation_body(scene(conversation.record, text(request.now)), names))
 
 
-def conversation(now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
+def conversation_body(now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
     """The body. names: of queues and users."""
     body = snapshot(now)
     path = f"/api/v2/conversations/{body['id']}"
@@ -44,8 +41,7 @@ def conversation(now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
         "startTime": now.record["conversationStart"],
         **({"endTime": end} if end is not None and end <= now.at else {}),
         "participants": [
-            _participant(told_one, party, now, names)
-            for told_one, party in zip(body["participants"], now.parties, strict=True)
+            _participant(part, party, now, names) for part, party in zip(body["participants"], now.parties, strict=True)
         ],
         "recordingState": body["recordingState"].upper(),
         "selfUri": path,
@@ -54,24 +50,27 @@ def conversation(now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
 
 def _participant(body: dict[str, Any], party: Party, now: Scene, names: Mapping[str, str]) -> dict[str, Any]:
     made = {name: value for name, value in body.items() if name not in (*_NOT_HERE, *_LISTS)}
-    made["startTime"] = min(one.started for one in party.legs)
+    made["startTime"] = min(leg.started for leg in party.legs)
     if user := body.get("userId"):
         made |= {"userUri": f"/api/v2/users/{user}", "name": names.get(user, body.get("name", ""))}
     if queue := body.get("queueId"):
         made["queueName"] = names.get(queue, "")
     if routing := made.get("conversationRoutingData"):
         made["conversationRoutingData"] = {"skills": [], "scoredAgents": [], **routing}
-    legs = {one.session["sessionId"]: one for one in party.legs}
+    legs = {leg.session["sessionId"]: leg for leg in party.legs}
     for name in _LISTS:
-        made[name] = [{**one, "segments": list(_segments(legs[one["id"]], now.at))} for one in body.get(name, ())]
+        made[name] = [
+            {**communication, "segments": list(_segments(legs[communication["id"]], now.at))}
+            for communication in body.get(name, ())
+        ]
     return made
 
 
-def _segments(leg: Leg, at: str) -> Iterable[dict[str, Any]]:
-    for one in leg.session.get("segments", ()):
-        if one["segmentStart"] > at or one["segmentType"] == "wrapup":
+def _segments(leg: SessionState, at: str) -> Iterable[dict[str, Any]]:
+    for segment in leg.session.get("segments", ()):
+        if segment["segmentStart"] > at or segment["segmentType"] == "wrapup":
             continue
-        part = as_it_stood(one, at)
+        part = as_it_stood(segment, at)
         kind = part["segmentType"]
         yield {
             "startTime": part["segmentStart"],

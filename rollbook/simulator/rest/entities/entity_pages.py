@@ -1,6 +1,6 @@
 """Lists of entities: which of them a request asks for, in which order, and one page of them. Knows no entity.
 
-Every parameter that the platform's SDK documents for a list is applied, or refused with a word: `Listing` says which
+Every parameter that the platform's SDK documents for a list is applied, or refused with a word: `ListRules` says which
 there are. Others are ignored, as the platform ignores them.
 """
 
@@ -20,8 +20,8 @@ _FIRST: Final = 1
 _DESCENDING: Final = {"asc": False, "ascending": False, "desc": True, "descending": True}
 
 
-class Listing(NamedTuple):
-    """How a list answers.
+class ListRules(NamedTuple):
+    """Parameters that a list knows.
 
     filters: parameter and what it asks of an entity. sort: the field that orders the list; None: it has the order in
     which it was made until `sortOrder` or `sortBy` is given. sort_by: fields that `sortBy` may name. absent: parameters
@@ -35,7 +35,7 @@ class Listing(NamedTuple):
 
 
 def page(entities: Sequence[Entity], query: Mapping[str, str], path: str) -> dict[str, Any]:
-    """One page of a list, with the addresses of its neighbours. Raises Refusal (400)."""
+    """Write a page of a list, with the addresses of its neighbours. Raises Refusal (400)."""
     size, number = (_number(query, name, default) for name, default in (("pageSize", DEFAULT_PAGE), ("pageNumber", 1)))
     if size > LARGEST_PAGE:
         raise bad_request(f"pageSize may not exceed {LARGEST_PAGE}.")
@@ -44,7 +44,7 @@ def page(entities: Sequence[Entity], query: Mapping[str, str], path: str) -> dic
     def address(at: int) -> str:
         return f"{path}?{urlencode({**query, 'pageSize': size, 'pageNumber': at})}"
 
-    told: dict[str, Any] = {
+    body: dict[str, Any] = {
         "entities": list(entities[(number - 1) * size : number * size]),
         "pageSize": size,
         "pageNumber": number,
@@ -55,13 +55,13 @@ def page(entities: Sequence[Entity], query: Mapping[str, str], path: str) -> dic
         "lastUri": address(count),
     }
     if number < count:
-        told["nextUri"] = address(number + 1)
+        body["nextUri"] = address(number + 1)
     if number > _FIRST:
-        told["previousUri"] = address(number - 1)
-    return told
+        body["previousUri"] = address(number - 1)
+    return body
 
 
-def chosen(entities: Iterable[Entity], query: Mapping[str, str], listing: Listing) -> list[Entity]:
+def chosen(entities: Iterable[Entity], query: Mapping[str, str], listing: ListRules) -> list[Entity]:
     """Those that a request asks for, in its order. Raises Refusal."""
     for name in listing.absent:
         if query.get(name):
@@ -69,40 +69,40 @@ def chosen(entities: Iterable[Entity], query: Mapping[str, str], listing: Listin
     found = list(entities)
     for name, test in listing.filters.items():
         if given := query.get(name):
-            found = [one for one in found if test(one, given)]
+            found = [entity for entity in found if test(entity, given)]
     return _ordered(found, query, listing)
 
 
-def _ordered(found: list[Entity], query: Mapping[str, str], listing: Listing) -> list[Entity]:
+def _ordered(found: list[Entity], query: Mapping[str, str], listing: ListRules) -> list[Entity]:
     order, by = query.get("sortOrder"), query.get("sortBy")
     descending = bool(order) and _DESCENDING[spelling.chosen(order, _DESCENDING, "sortOrder")]
     field = spelling.chosen(by, listing.sort_by, "sortBy") if by and listing.sort_by else listing.sort
     if field is None and not order:
         return found
-    return sorted(found, key=lambda one: str(one.get(field or "name", "")).lower(), reverse=descending)
+    return sorted(found, key=lambda entity: str(entity.get(field or "name", "")).lower(), reverse=descending)
 
 
 def in_divisions(entities: Iterable[Entity], divisions: frozenset[str] | None) -> list[Entity]:
     """Those of some divisions; None: all."""
-    return [one for one in entities if divisions is None or one["division"]["id"] in divisions]
+    return [entity for entity in entities if divisions is None or entity["division"]["id"] in divisions]
 
 
 # What a parameter may ask of an entity
 
 
-def has_id(one: Entity, given: str) -> bool:
+def has_id(entity: Entity, given: str) -> bool:
     """Its id is among those given, which are separated by commas."""
-    return one["id"] in given.split(",")
+    return entity["id"] in given.split(",")
 
 
-def in_division(one: Entity, given: str) -> bool:
+def in_division(entity: Entity, given: str) -> bool:
     """Its division is among those given."""
-    return one["division"]["id"] in given.split(",")
+    return entity["division"]["id"] in given.split(",")
 
 
-def named(one: Entity, given: str) -> bool:
+def named(entity: Entity, given: str) -> bool:
     """Its name is the given one, whatever the case; an asterisk at the beginning or the end stands for anything."""
-    name, wanted = str(one["name"]).lower(), given.lower()
+    name, wanted = str(entity["name"]).lower(), given.lower()
     middle = wanted.strip("*")
     if wanted.startswith("*") and wanted.endswith("*"):
         return middle in name
@@ -111,9 +111,9 @@ def named(one: Entity, given: str) -> bool:
     return name.startswith(middle) if wanted.endswith("*") else name == wanted
 
 
-def has_in_name(one: Entity, given: str) -> bool:
+def has_in_name(entity: Entity, given: str) -> bool:
     """Its name contains the given term."""
-    return given.lower() in str(one["name"]).lower()
+    return given.lower() in str(entity["name"]).lower()
 
 
 def nothing(_: Entity, __: str) -> bool:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rollbook.simulator.rest import spelling
 from rollbook.simulator.rest.entities import entity_pages
-from rollbook.simulator.rest.entities.entity_pages import Entity, Listing
+from rollbook.simulator.rest.entities.entity_pages import Entity, ListRules
 from rollbook.simulator.rest.errors import Refusal, not_simulated
-from rollbook.simulator.rest.resources import Answer, Request, Route, told
-
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
+from rollbook.simulator.rest.resources import JsonAnswer, Organisation, Request, Route, json_answer
 
 
 def _without_peer(_: Entity, given: str) -> bool:
@@ -19,7 +16,7 @@ def _without_peer(_: Entity, given: str) -> bool:
     return not spelling.truth(given, "hasPeer")
 
 
-_QUEUES: Final = Listing(
+_QUEUES: Final = ListRules(
     {
         "name": entity_pages.named,
         "id": entity_pages.has_id,
@@ -31,41 +28,43 @@ _QUEUES: Final = Listing(
     sort="name",
     absent=("expand",),
 )
-_CODES: Final = Listing(
+_CODES: Final = ListRules(
     {"name": entity_pages.named, "id": entity_pages.has_id, "divisionId": entity_pages.in_division},
     sort="name",
     sort_by=("name", "id", "dateCreated", "dateModified"),
 )
 
 
-def _queues(simulator: Simulator, request: Request) -> Answer:
-    seen = entity_pages.in_divisions(simulator.world.queues, request.client.divisions)
-    return told(entity_pages.page(entity_pages.chosen(seen, request.query, _QUEUES), request.query, request.path))
+def _queues(organisation: Organisation, request: Request) -> JsonAnswer:
+    seen = entity_pages.in_divisions(organisation.world.queues, request.client.divisions)
+    return json_answer(
+        entity_pages.page(entity_pages.chosen(seen, request.query, _QUEUES), request.query, request.path)
+    )
 
 
-def _queue(simulator: Simulator, request: Request) -> Answer:
+def _queue(organisation: Organisation, request: Request) -> JsonAnswer:
     if request.query.get("expand"):
         raise not_simulated("the parameter expand of a queue")
-    return told(one_of(simulator.world.queues, request))
+    return json_answer(find_entity(organisation.world.queues, request))
 
 
-def one_of(every: list[dict[str, object]], request: Request) -> Entity:
+def find_entity(every: list[dict[str, object]], request: Request) -> Entity:
     """The entity that a request names. Raises Refusal (404)."""
-    for one in entity_pages.in_divisions(every, request.client.divisions):
-        if one["id"] == request.ids["id"]:
-            return one
+    for entity in entity_pages.in_divisions(every, request.client.divisions):
+        if entity["id"] == request.ids["id"]:
+            return entity
     raise Refusal(404)
 
 
-def _codes(simulator: Simulator, request: Request) -> Answer:
-    seen = entity_pages.in_divisions(simulator.world.wrap_up_codes, request.client.divisions)
+def _codes(organisation: Organisation, request: Request) -> JsonAnswer:
+    seen = entity_pages.in_divisions(organisation.world.wrap_up_codes, request.client.divisions)
     # The SDK: sortBy is ignored unless a name is given.
     query = request.query if request.query.get("name") else {**request.query, "sortBy": ""}
-    return told(entity_pages.page(entity_pages.chosen(seen, query, _CODES), request.query, request.path))
+    return json_answer(entity_pages.page(entity_pages.chosen(seen, query, _CODES), request.query, request.path))
 
 
-def _code(simulator: Simulator, request: Request) -> Answer:
-    return told(one_of(simulator.world.wrap_up_codes, request))
+def _code(organisation: Organisation, request: Request) -> JsonAnswer:
+    return json_answer(find_entity(organisation.world.wrap_up_codes, request))
 
 
 ROUTES: Final = (

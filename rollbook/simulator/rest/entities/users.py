@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rollbook.simulator.organisation.current_activity import presence, routing_status, summary, tasks
 from rollbook.simulator.rest import spelling
 from rollbook.simulator.rest.analytics import details_query
 from rollbook.simulator.rest.entities import entity_pages, routing
-from rollbook.simulator.rest.entities.entity_pages import Entity, Listing
+from rollbook.simulator.rest.entities.entity_pages import Entity, ListRules
 from rollbook.simulator.rest.errors import bad_request, not_simulated
-from rollbook.simulator.rest.resources import Answer, Request, Route, decoded, told
-
-if TYPE_CHECKING:
-    from rollbook.simulator.server import Simulator
+from rollbook.simulator.rest.resources import JsonAnswer, Organisation, Request, Route, decoded, json_answer
 
 _STATES: Final = ("active", "inactive", "deleted", "any")
-_LISTED: Final = Listing({"id": entity_pages.has_id, "jabberId": entity_pages.nothing}, sort="name")
+_LISTED: Final = ListRules({"id": entity_pages.has_id, "jabberId": entity_pages.nothing}, sort="name")
 _EXPANDS: Final = (
     "routingStatus",
     "presence",
@@ -90,27 +87,27 @@ _SIMULATED: Final = frozenset(_TYPES[:7])
 
 def _of_state(every: Sequence[Entity], query: Mapping[str, str]) -> list[Entity]:
     state = spelling.chosen(query.get("state") or "active", _STATES, "state")
-    return [one for one in every if state in ("any", one["state"])]
+    return [user for user in every if state in ("any", user["state"])]
 
 
-def _expanded(simulator: Simulator, request: Request, one: Entity, wanted: Sequence[str]) -> Entity:
+def _expanded(organisation: Organisation, request: Request, user: Entity, wanted: Sequence[str]) -> Entity:
     """A user with what `expand` asks for; the SDK says that not everything asked for is answered."""
     more: dict[str, Any] = {}
     if "presence" in wanted:
-        there = presence(str(one["id"]), request.now)
+        there = presence(str(user["id"]), request.now)
         words = there["presenceDefinition"]["systemPresence"].replace("_", " ").title()  # as REST spells them
         more["presence"] = there | {"presenceDefinition": {**there["presenceDefinition"], "systemPresence": words}}
     if "routingStatus" in wanted:
-        more["routingStatus"] = routing_status(simulator.world, str(one["id"]), request.now)
+        more["routingStatus"] = routing_status(organisation.world, str(user["id"]), request.now)
     if "conversationSummary" in wanted:
-        more["conversationSummary"] = summary(str(one["id"]), tasks(simulator.world, request.now))
-    return {**one, **more}
+        more["conversationSummary"] = summary(str(user["id"]), tasks(organisation.world, request.now))
+    return {**user, **more}
 
 
 def _wanted(query: Mapping[str, str]) -> list[str]:
-    """What `expand` asks for. Raises Refusal."""
-    given = [one.strip() for one in query.get("expand", "").split(",")]
-    wanted = [spelling.chosen(one, _EXPANDS, "expand") for one in given if one]
+    """Parts that `expand` asks for. Raises Refusal."""
+    given = [name.strip() for name in query.get("expand", "").split(",")]
+    wanted = [spelling.chosen(name, _EXPANDS, "expand") for name in given if name]
     if "presence" in wanted and query.get("integrationPresenceSource"):
         raise not_simulated("the presence of an integration")
     if "customAttributes" in wanted:
@@ -118,22 +115,24 @@ def _wanted(query: Mapping[str, str]) -> list[str]:
     return wanted
 
 
-def _list(simulator: Simulator, request: Request) -> Answer:
+def _list(organisation: Organisation, request: Request) -> JsonAnswer:
     if request.query.get("id") and request.query.get("jabberId"):
         raise bad_request("jabberId cannot be used with id.")
-    seen = _of_state(entity_pages.in_divisions(simulator.world.users, request.client.divisions), request.query)
+    seen = _of_state(entity_pages.in_divisions(organisation.world.users, request.client.divisions), request.query)
     found = entity_pages.page(entity_pages.chosen(seen, request.query, _LISTED), request.query, request.path)
     wanted = _wanted(request.query)
-    return told(found | {"entities": [_expanded(simulator, request, one, wanted) for one in found["entities"]]})
+    return json_answer(
+        found | {"entities": [_expanded(organisation, request, user, wanted) for user in found["entities"]]}
+    )
 
 
-def _one(simulator: Simulator, request: Request) -> Answer:
-    one = routing.one_of(simulator.world.users, request)
-    _of_state([one], request.query)
-    return told(_expanded(simulator, request, one, _wanted(request.query)))
+def _user(organisation: Organisation, request: Request) -> JsonAnswer:
+    user = routing.find_entity(organisation.world.users, request)
+    _of_state([user], request.query)
+    return json_answer(_expanded(organisation, request, user, _wanted(request.query)))
 
 
-def _me(_: Simulator, __: Request) -> Answer:
+def _me(_: Organisation, __: Request) -> JsonAnswer:
     raise bad_request(
         "This request requires a user context. Client credentials cannot be used for requests that require a user"
         " context."
@@ -143,7 +142,7 @@ def _me(_: Simulator, __: Request) -> Answer:
 # Search
 
 
-def _search(simulator: Simulator, request: Request) -> Answer:
+def _search(organisation: Organisation, request: Request) -> JsonAnswer:
     body = details_query.known_fields(decoded(request.body), _SEARCH)
     if body.get("sort"):
         raise not_simulated("several fields to sort by")
@@ -152,19 +151,19 @@ def _search(simulator: Simulator, request: Request) -> Answer:
     if size > entity_pages.LARGEST_PAGE:
         raise bad_request(f"pageSize may not exceed {entity_pages.LARGEST_PAGE}.")
     criteria = _criteria(body.get("query"))
-    seen = entity_pages.in_divisions(simulator.world.users, request.client.divisions)
-    found = [one for one in seen if _all_hold(criteria, one)]
+    seen = entity_pages.in_divisions(organisation.world.users, request.client.divisions)
+    found = [user for user in seen if _all_hold(criteria, user)]
     order = spelling.chosen(body.get("sortOrder") or "SCORE", ("ASC", "DESC", "SCORE"), "sortOrder")
     if order != "SCORE" or body.get("sortBy"):
         by = str(body.get("sortBy") or "name")
-        found.sort(key=lambda one: str(one.get(by, "")).lower(), reverse=order == "DESC")
+        found.sort(key=lambda user: str(user.get(by, "")).lower(), reverse=order == "DESC")
     expand = body.get("expand") or []
-    if not isinstance(expand, list) or not all(isinstance(one, str) for one in expand):
+    if not isinstance(expand, list) or not all(isinstance(name, str) for name in expand):
         raise bad_request("expand must be a list of names.")
     source = str(body.get("integrationPresenceSource") or "")
     wanted = _wanted({"expand": ",".join(expand), "integrationPresenceSource": source})
-    rows = [_expanded(simulator, request, one, wanted) for one in found[(number - 1) * size : number * size]]
-    return told(
+    rows = [_expanded(organisation, request, user, wanted) for user in found[(number - 1) * size : number * size]]
+    return json_answer(
         {
             "total": len(found),
             "pageCount": max(1, -(-len(found) // size)),
@@ -176,15 +175,15 @@ def _search(simulator: Simulator, request: Request) -> Answer:
     )
 
 
-def _criteria(told_criteria: object) -> list[Mapping[str, Any]]:
+def _criteria(criteria: object) -> list[Mapping[str, Any]]:
     """Criteria that are in order. Raises Refusal."""
-    if told_criteria is None:
+    if criteria is None:
         return []
-    if not isinstance(told_criteria, list):
+    if not isinstance(criteria, list):
         raise bad_request("query must be a list of criteria.")
     found: list[Mapping[str, Any]] = []
-    for one in told_criteria:
-        given = dict(details_query.known_fields(one, _CRITERION))
+    for criterion in criteria:
+        given = dict(details_query.known_fields(criterion, _CRITERION))
         given["group"] = _criteria(given.get("group"))
         given["operator"] = spelling.chosen(given.get("operator") or "AND", ("AND", "OR", "NOT"), "operator")
         if not given["group"]:
@@ -195,20 +194,20 @@ def _criteria(told_criteria: object) -> list[Mapping[str, Any]]:
     return found
 
 
-def _all_hold(criteria: Sequence[Mapping[str, Any]], one: Entity) -> bool:
+def _all_hold(criteria: Sequence[Mapping[str, Any]], user: Entity) -> bool:
     """Those joined by AND and NOT all hold, and of those joined by OR at least one does."""
-    every = [(each["operator"], _holds(each, one)) for each in criteria]
-    either = [held for operator, held in every if operator == "OR"]
-    return all(held != (operator == "NOT") for operator, held in every if operator != "OR") and (
+    every = [(each["operator"], _holds(each, user)) for each in criteria]
+    either = [fits for operator, fits in every if operator == "OR"]
+    return all(fits != (operator == "NOT") for operator, fits in every if operator != "OR") and (
         not either or any(either)
     )
 
 
-def _holds(criterion: Mapping[str, Any], one: Entity) -> bool:
+def _holds(criterion: Mapping[str, Any], user: Entity) -> bool:
     if criterion["group"]:
-        return _all_hold(criterion["group"], one)
+        return _all_hold(criterion["group"], user)
     kind, fields = criterion["type"], criterion.get("fields") or ()
-    found = [str(one[name]).lower() for name in fields if one.get(name) is not None]
+    found = [str(user[name]).lower() for name in fields if user.get(name) is not None]
     if kind == "MATCH_ALL":
         return True
     if kind == "REQUIRED_FIELDS":
@@ -229,5 +228,5 @@ ROUTES: Final = (
     Route("GET", "/api/v2/users", ("directory:user:view",), _list),
     Route("GET", "/api/v2/users/me", (), _me),
     Route("POST", "/api/v2/users/search", ("directory:user:view",), _search),
-    Route("GET", "/api/v2/users/{id}", ("directory:user:view",), _one),
+    Route("GET", "/api/v2/users/{id}", ("directory:user:view",), _user),
 )

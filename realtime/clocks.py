@@ -1,7 +1,7 @@
-"""Whether this machine's clock can be believed: its jumps against monotonic time, and its distance from the platform.
+"""Clocks: jumps of this machine's clock, its distance from the platform's, standstills, counts of an hour.
 
-Pure: readings come in as numbers. A clock that jumps makes windows close too early or too late and spans of coverage
-that overlap or gape, so it is said, once for each jump, and for an hour in `/healthz`.
+Pure: readings come in as numbers. If a clock jumps, windows close too early or too late and spans of coverage overlap
+or leave holes, so each jump is logged once, and shown for an hour in `/healthz`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-# Seconds between the two clocks that are no drift and no slow answer.
+# Seconds between the two clocks that are too many for drift or a slow answer.
 FAR: Final = 30.0
 HOUR: Final = 3_600.0
 _STEADY: Final = 300.0
@@ -25,7 +25,7 @@ class Jumps:
     _last: tuple[float, float] | None = None  # when, on the monotonic clock, and by how much
 
     def tick(self, wall: float, monotonic: float) -> float | None:
-        """Take a reading of both; answers by how many seconds the wall clock has jumped since the last one, if it has.
+        """Take a reading of both; answers by how many seconds the wall clock has jumped since the last, if it has.
 
         A machine that slept counts: its monotonic clock stood still meanwhile.
         """
@@ -45,9 +45,9 @@ class Jumps:
 
 @dataclass(slots=True)
 class Awake:
-    """Whether this process goes on, or stood still: the machine slept, the process was stopped, or had too much to do.
+    """Notices that this process stood still: the machine slept, the process was stopped, or had too much to do.
 
-    most: seconds between two looks that are no standing still.
+    most: seconds between two looks that are no standstill.
     """
 
     most: float
@@ -68,7 +68,7 @@ class Awake:
 class Skew:
     """By how many seconds our clock is ahead of the platform's, without the spikes that slow answers make.
 
-    Of the readings of some minutes the smallest counts; `forget` them when the clock has been set.
+    The smallest of the readings of some minutes counts; `forget` them when the clock has been set.
     """
 
     steady: float | None = None
@@ -80,10 +80,10 @@ class Skew:
             self._readings.append((monotonic, skew))
         while self._readings and self._readings[0][0] < monotonic - _STEADY:
             self._readings.popleft()
-        self.steady = min((one for _, one in self._readings), key=abs, default=None)
+        self.steady = min((reading for _, reading in self._readings), key=abs, default=None)
 
     def forget(self) -> None:
-        """What was read before says nothing any more."""
+        """Forget the readings: the clock has been set."""
         self._readings.clear()
 
 
@@ -94,7 +94,7 @@ def corrected(now: datetime, skew: float | None) -> datetime:
 
 @dataclass(slots=True)
 class LastHour:
-    """How much a counter has grown within the last hour, to the minute."""
+    """Growth of a counter within the last hour, to the minute."""
 
     _readings: deque[tuple[float, int]] = field(default_factory=lambda: deque([(-HOUR, 0)]))
 
