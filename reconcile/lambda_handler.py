@@ -94,6 +94,7 @@ def _partial(done: list[Report]) -> DueReport:
 
 async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dict[str, Any]:
     from reconcile.reading.query import Stopped
+    from reconcile.run.options import RunOptions
     from reconcile.run.runner import reconcile_window
     from rollbook.genesys.api.client import Api
     from rollbook.genesys.times import check_ended
@@ -102,7 +103,12 @@ async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dic
         check_ended(interval, api.now() + timedelta(seconds=2))
         try:
             report = await reconcile_window(
-                book, api, interval, settings=settings, now=api.now, command="lambda", wait=0.0, stop=stop
+                book,
+                api,
+                interval,
+                settings=settings,
+                now=api.now,
+                options=RunOptions(command="lambda", wait=0.0, stop=stop),
             )
         except Stopped:
             raise _out_of_time() from None

@@ -15,7 +15,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from aiohttp import web
 from organisation import START, Clock, Organisation, Record, at
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
+from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import DetailsJob, Entity
 from rollbook.genesys.errors import ApiError, RollbookError, Unavailable
@@ -229,15 +230,15 @@ class Scene:
 
     async def by_hand(self, window: Interval, **more: Any) -> Report:
         """One window, as `--window` reads it."""
-        more.setdefault("settings", self.settings)
+        narrowed = {name: more.pop(name) for name in ("filter", "ended_only") if name in more}
+        wanted = replace(more.pop("settings", self.settings), **narrowed)
         return await reconcile_window(
             self.book,
             self.org,
             window,
+            settings=wanted,
             now=self.clock.now,
-            sleep=self.clock.sleep,
-            wait=0,
-            **more,  # type: ignore[arg-type]
+            options=RunOptions(sleep=self.clock.sleep, wait=0, **more),  # type: ignore[arg-type]
         )
 
     async def try_by_hand(self, window: Interval, **more: Any) -> Report | None:

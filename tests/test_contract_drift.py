@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.program.settings import load
@@ -51,7 +52,7 @@ async def run(book: Book, simulator: Simulator, window: Interval) -> dict[str, A
     async with Api(load(env=simulator.env, cwd=Path("/")), sleep=at_once) as api:
         settings = load(env=simulator.env, cwd=Path("/"))
         report = await reconcile_window(
-            book, api, window, settings=settings, now=simulator.now, command="manual", sleep=at_once
+            book, api, window, settings=settings, now=simulator.now, options=RunOptions(sleep=at_once)
         )
         return report.as_dict()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconcile.due.rounds import AT_ONCE, Round, run_due
+from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import Unavailable
@@ -244,7 +245,12 @@ async def read_by_job(month: Month, book: Book, day: int, verdict: str) -> None:
     """
     whole = Interval(START + day * DAY, START + (day + 1) * DAY)
     report = await reconcile_window(
-        book, month.api, whole, settings=month.settings, now=month.simulator.now, via="job", sleep=at_once
+        book,
+        month.api,
+        whole,
+        settings=month.settings,
+        now=month.simulator.now,
+        options=RunOptions(via="job", sleep=at_once),
     )
     assert (report.verdict, report.missing) == (verdict, 0), report
     hold_a_day(month, book, day, without_attributes)

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from reconcile.commands import reconcile
+from reconcile.due.rounds import Round
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval
@@ -43,7 +44,7 @@ async def test_what_was_found_stands_below_the_bar(
     monkeypatch.setattr(sys, "stdout", terminal)
     settings = load(env=organisation.env, cwd=tmp_path)
     settings = replace(settings, store_path=tmp_path / "rollbook.db", since=NOW - timedelta(hours=1))
-    words = reconcile.CommandLine(window=window, settings=settings, via="query", dry_run=False, wait=0, as_json=False)
+    words = reconcile.CommandLine(window=window, settings=settings, options=Round(wait=0), as_json=False)
     assert await reconcile._work(words) == 0
     shown = terminal.getvalue()
     assert shown.rindex("\x1b") < shown.index("missing")

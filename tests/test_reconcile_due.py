@@ -17,6 +17,7 @@ from organisation import START, Clock, Organisation, at, dump, ended, only, reco
 from reconcile.due.rounds import Round, run_due
 from reconcile.due.schedule import Schedule
 from reconcile.report import DueReport, Report
+from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import ConnectionLost, NotAuthenticated, RequestRefused, Unavailable, UsageError
 from rollbook.genesys.times import Interval, from_text, to_text
@@ -69,9 +70,7 @@ class Scene:
             window,
             settings=settings(),
             now=self.clock.now,
-            sleep=self.clock.sleep,
-            wait=0,
-            **more,  # type: ignore[arg-type]
+            options=RunOptions(sleep=self.clock.sleep, wait=0, **more),  # type: ignore[arg-type]
         )
 
     def ledger(self) -> dict[str, str]:
@@ -398,8 +397,7 @@ async def test_a_window_that_somebody_has_read_meanwhile_is_left_alone(scene: Sc
             half_hour(30),
             settings=settings(),
             now=scene.clock.now,
-            sleep=scene.clock.sleep,
-            wait=0,  # type: ignore[arg-type]
+            options=RunOptions(sleep=scene.clock.sleep, wait=0),  # type: ignore[arg-type]
         )
         return await scene.org.query_details(body)
 

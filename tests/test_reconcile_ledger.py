@@ -17,7 +17,7 @@ from reconcile.due.plan import Due, DueRules
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport
 from reconcile.run import by_id
-from reconcile.run.options import Progress
+from reconcile.run.options import Progress, RunOptions
 from reconcile.run.progress import Meter
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
@@ -89,8 +89,7 @@ async def _read(book: Book, org: Organisation, clock: Clock) -> Any:
         half_hour(0),
         settings=settings(),
         now=clock.now,
-        sleep=clock.sleep,
-        wait=0,  # type: ignore[arg-type]
+        options=RunOptions(sleep=clock.sleep, wait=0),  # type: ignore[arg-type]
     )
 
 

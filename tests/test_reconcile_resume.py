@@ -18,7 +18,7 @@ from reconcile.reading import resume
 from reconcile.reading.query import DetailsQuery, read_pages
 from reconcile.reading.reader import Reader
 from reconcile.report import Report
-from reconcile.run.options import RunTask
+from reconcile.run.options import RunOptions, RunTask
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import ConnectionLost
 from rollbook.genesys.messages.details import DetailsPage
@@ -66,9 +66,7 @@ async def run(path: Path, org: Mortal, clock: Clock, **more: Any) -> Report:
             WINDOW,
             settings=settings(),
             now=clock.now,
-            sleep=clock.sleep,
-            wait=0,
-            **more,  # type: ignore[arg-type]
+            options=RunOptions(sleep=clock.sleep, wait=0, **more),  # type: ignore[arg-type]
         )
 
 
@@ -261,7 +259,7 @@ def test_progress_is_kept_by_what_is_read_and_how() -> None:
     keys = {
         one.journal_key,
         RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW, via="job").journal_key,
-        RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW, ended_only=True).journal_key,
+        RunTask(windows=[WINDOW], settings=settings(ended_only=True), now=lambda: NOW).journal_key,
         RunTask(windows=[Interval(START, NOW)], settings=settings(), now=lambda: NOW).journal_key,
     }
     assert len(keys) == 4

@@ -34,6 +34,7 @@ from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
 from reconcile.report import Report
 from reconcile.run import by_id, follow_up
+from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.messages.notification import LiveFacts, Notification
@@ -55,16 +56,15 @@ class Scene:
 
     async def run(self, window: Interval = WINDOW, *, dry_run: bool = False, **more: Any) -> Report:
         """One run, as the command makes it."""
-        more.setdefault("settings", settings())
+        narrowed = {name: more.pop(name) for name in ("filter", "ended_only") if name in more}
+        wanted = more.pop("settings", None) or settings(**narrowed)
         return await reconcile_window(
             self.book,
             self.org,
             window,
+            settings=wanted,
             now=self.clock.now,
-            sleep=self.clock.sleep,
-            dry_run=dry_run,
-            wait=0,
-            **more,  # type: ignore[arg-type]
+            options=RunOptions(sleep=self.clock.sleep, dry_run=dry_run, wait=0, **more),  # type: ignore[arg-type]
         )
 
     async def follow(self, **changed: Any) -> dict[str, int]:
@@ -508,8 +508,7 @@ async def test_a_dry_run_without_a_store_finds_everything_missing(tmp_path: Path
         WINDOW,
         settings=settings(),
         now=clock.now,
-        sleep=clock.sleep,
-        dry_run=True,  # type: ignore[arg-type]
+        options=RunOptions(sleep=clock.sleep, dry_run=True),  # type: ignore[arg-type]
     )
     assert figures(report, *COMPARED, "verdict") == {
         "owned": 2,
@@ -918,8 +917,7 @@ async def test_a_lock_that_is_given_back_is_taken(scene: Scene) -> None:
         WINDOW,
         settings=settings(),
         now=scene.clock.now,
-        sleep=sleep,
-        wait=60,  # type: ignore[arg-type]
+        options=RunOptions(sleep=sleep, wait=60),  # type: ignore[arg-type]
     )
     assert waited.is_set()
     assert report.verdict == "complete"

@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from organisation import START, Clock, Organisation, Record, dump
 from reconcile.due.rounds import Round, run_due
+from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.messages.notification import Notification, parse_frame
@@ -254,9 +255,7 @@ class Story(RuleBasedStateMachine):
                 Interval(START, until),
                 settings=self.settings,
                 now=self.clock.now,  # type: ignore[arg-type]
-                sleep=self.clock.sleep,
-                via="job" if by_job else "query",
-                wait=0,
+                options=RunOptions(sleep=self.clock.sleep, via="job" if by_job else "query", wait=0),
             )
         )
 

@@ -26,6 +26,7 @@ from aiohttp import web
 from organisation import START, Clock, Record
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
+from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api import http
 from rollbook.genesys.api.client import Api
@@ -435,9 +436,7 @@ class Scene:
             window,
             settings=self.settings,
             now=self.clock.now,
-            sleep=self.clock.sleep,
-            wait=0,
-            **more,
+            options=RunOptions(sleep=self.clock.sleep, wait=0, **more),
         )
 
     def later(self, **much: float) -> None:

@@ -37,6 +37,7 @@ if __name__ == "__main__":
 
 from realtime.clocks import corrected
 from reconcile.due.rounds import Round, run_due
+from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
@@ -780,13 +781,9 @@ class World:
             book,
             api,
             Interval(first, last),
-            settings=settings,
+            settings=replace(settings, ended_only=step.only == "ended", filter=only or settings.filter),
             now=now,
-            via=via,
-            wait=0,
-            sleep=self.sleep,
-            ended_only=step.only == "ended",
-            filter=only,
+            options=RunOptions(via=via, wait=0, sleep=self.sleep),
         )
         return ""
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -51,9 +51,7 @@ class CommandLine:
 
     window: Interval | None
     settings: Settings
-    via: Via
-    dry_run: bool
-    wait: float
+    options: Round
     as_json: bool
 
 
@@ -115,9 +113,7 @@ def reconcile(
             # Whether it has ended is the platform's to say; what is a day ahead has not, whatever this clock is worth.
             window=None if interval is None else parse_interval(interval, now=datetime.now(UTC) + timedelta(days=1)),
             settings=narrowed(settings, ended_only=ended_only, filter=_filter(filter_file)),
-            via=via,
-            dry_run=dry_run,
-            wait=wait,
+            options=Round(command="due" if due else "manual", via=via, dry_run=dry_run, wait=wait, at_once=AT_ONCE),
             as_json=as_json,
         )
         words.settings.require_platform()
@@ -145,7 +141,7 @@ async def _work(words: CommandLine) -> int:
 
 
 def _interrupted(words: CommandLine) -> Interrupted:
-    return Interrupted("interrupted" if words.dry_run else "interrupted; run it again to go on where it was")
+    return Interrupted("interrupted" if words.options.dry_run else "interrupted; run it again to go on where it was")
 
 
 async def _read(words: CommandLine) -> int:
@@ -183,21 +179,14 @@ async def _window(
         words.window,
         settings=words.settings,
         now=api.now,
-        dry_run=words.dry_run,
-        via=words.via,
-        progress=lambda at: show(meter.of_the_whole(at)),
-        wait=words.wait,
-        stop=stop,
-        spent=spent,
+        options=replace(words.options, progress=lambda at: show(meter.of_the_whole(at)), stop=stop, spent=spent),
     )
 
 
 async def _due(
     words: CommandLine, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int
 ) -> DueReport:
-    how = Round(
-        via=words.via, dry_run=words.dry_run, wait=words.wait, progress=show, stop=stop, at_once=AT_ONCE, spent=spent
-    )
+    how = replace(words.options, progress=show, stop=stop, spent=spent)
     return await run_due(book, api, words.settings, now=api.now, how=how)
 
 
@@ -227,7 +216,7 @@ async def _book(words: CommandLine, api: Api) -> AsyncIterator[Book | None]:
     if words.window is not None:
         check_ended(words.window, api.now() + _WHOLE_SECONDS)
     path = words.settings.store_path
-    if words.dry_run:
+    if words.options.dry_run:
         if not is_there(path):
             yield None
             return

@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 from reconcile.due import plan
 from reconcile.due.plan import Due, DueRules
-from reconcile.patience import QuestionPatience, Sleep
+from reconcile.patience import QuestionPatience
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
@@ -27,7 +27,7 @@ from reconcile.reading.visible_divisions import Eyes
 from reconcile.report import DueReport, Report, title
 from reconcile.run.book_calls import committed
 from reconcile.run.follow_up import FollowUpCounts, follow
-from reconcile.run.options import Command, RunTask, Show
+from reconcile.run.options import Command, RunOptions, RunTask
 from reconcile.run.progress import Meter
 from reconcile.run.runner import OF_EVERY_WINDOW, run
 from reconcile.window import WRONG_CLOCK, check_kept, filter_key, hull, is_late_enough
@@ -62,26 +62,18 @@ _TOO_SLOW_FOR_ALL: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class Round(RunOptions):
     """Options of a round over what is due.
 
-    at_once: how many windows are read at a time. wait: seconds to wait for another run over the same time. rest: open
-    conversations that were read more lately than that are not asked for again. many: the most windows to read; the rest
-    is left for the next round.
+    at_once: how many windows are read at a time. rest: open conversations that were read more lately than that are not
+    asked for again. many: the most windows to read; the rest is left for the next round.
     """
 
     command: Command = "due"
-    via: Via = "query"
-    dry_run: bool = False
-    wait: float = 60.0
     rest: timedelta = timedelta(0)
     many: int | None = None
     at_once: int = 1
-    spent: int = 0  # API requests that were made for the round before it
-    progress: Show = lambda _: None
     on_report: Callable[[Report], None] = lambda _: None
-    sleep: Sleep = asyncio.sleep
-    stop: asyncio.Event | None = None
 
 
 @dataclass(slots=True)
@@ -260,14 +252,8 @@ async def _read_group(group: list[Due], state: _RoundState) -> None:
         windows=windows,
         settings=state.settings,
         now=state.now,
-        command=how.command,
+        options=replace(how, progress=lambda at: how.progress(state.meter.of_the_whole(at)), spent=0),
         via=state.via(group),
-        dry_run=how.dry_run,
-        filter=state.settings.filter,
-        ended_only=state.settings.ended_only,
-        progress=lambda at: how.progress(state.meter.of_the_whole(at)),
-        sleep=how.sleep,
-        stop=how.stop,
         counted_before=state.counted_before,
         eyes=state.eyes,
         patience=state.patience,
@@ -278,7 +264,6 @@ async def _read_group(group: list[Due], state: _RoundState) -> None:
             task,
             state.book,
             state.api,
-            wait=how.wait,
             wanted=lambda: _unread_since(state.book, windows, task.key, state.rows),
             settle=group[0].why == "settle",
         )

@@ -40,20 +40,35 @@ Show = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Options of a run, or of the runs of a round.
+
+    wait: seconds to wait for another run over the same time. progress: called after each page. stop: set to end after
+    the page under way. spent: API requests that were made for the run before it began.
+    """
+
+    command: Command = "manual"
+    via: Literal["query", "job", "auto"] = "query"
+    dry_run: bool = False
+    wait: float = 60.0
+    progress: Show = lambda _: None
+    sleep: Sleep = asyncio.sleep
+    stop: asyncio.Event | None = None
+    spent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunTask:
-    """The work of a run. windows: neighbours in order; each gets a report and a row in the ledger."""
+    """The work of a run.
+
+    windows: neighbours in order; each gets a report and a row in the ledger. via: how they are read, decided.
+    """
 
     windows: Sequence[Interval]
     settings: Settings
     now: Callable[[], datetime]
-    command: Command = "manual"
+    options: RunOptions = RunOptions()
     via: Via = "query"
-    filter: Mapping[str, Any] | None = None
-    ended_only: bool = False
-    dry_run: bool = False
-    progress: Show = lambda _: None
-    sleep: Sleep = asyncio.sleep
-    stop: asyncio.Event | None = None
     # id → how it compares with the store as the round found it, for what another window of the round has read before.
     counted_before: dict[str, str] = field(default_factory=dict)
     # What the client sees, as the round last asked; None: the run asks for itself.
@@ -61,8 +76,6 @@ class RunTask:
     # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
     patience: QuestionPatience = field(default_factory=QuestionPatience)
     by_id: QuestionPatience = field(default_factory=QuestionPatience)
-    # API requests that were made for this run before it.
-    spent: int = 0
 
     @property
     def interval(self) -> Interval:
@@ -72,7 +85,7 @@ class RunTask:
     @property
     def key(self) -> str:
         """The ledger's name of the filter."""
-        return filter_key(self.filter, ended_only=self.ended_only)
+        return filter_key(self.settings.filter, ended_only=self.settings.ended_only)
 
     @property
     def journal_key(self) -> tuple[str, str, str, str]:

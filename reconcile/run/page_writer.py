@@ -85,7 +85,7 @@ class PageWriter:
             if row.broken:
                 self._keep(row, "a record of details that cannot be decoded")
         for batch in self.tally.batches(rows):
-            if self._task.dry_run:
+            if self._task.options.dry_run:
                 self._compare(batch, as_of)
             else:
                 page.waiting.append((batch, self._write(batch, as_of)))
@@ -141,7 +141,7 @@ class PageWriter:
 
     def _keep(self, row: DetailRow, why: str) -> None:
         """Keep the bytes of a record among the dead letters, once however often it comes."""
-        if self._book is None or self._task.dry_run:
+        if self._book is None or self._task.options.dry_run:
             return
         once = f"details {digest(row.raw).hex()}"
         letter = Unreadable("details", row.raw, why, to_text(self._task.now()), once)
@@ -155,7 +155,7 @@ class PageWriter:
         resume.restore(self.tally, entries)
 
     def _note(self, entry: Entry | None) -> None:
-        if entry is None or self._book is None or self._task.dry_run:
+        if entry is None or self._book is None or self._task.options.dry_run:
             return
         resume.complete(entry, self.tally, began=self.began, spent=self._spent())
         noted = self._book.note_progress(self._task.journal_key, self._entries, resume.encode(entry))
@@ -205,7 +205,7 @@ class PageWriter:
             content = dict.fromkeys(ours, False) | content
         if counted_before:
             classes = {id_: counted_before.get(id_, kind) for id_, kind in classes.items()}
-            if self._task.dry_run:
+            if self._task.options.dry_run:
                 content = {id_: ended for id_, ended in content.items() if id_ not in counted_before}
         self.tally.filed(batch, classes, content, outcome.drifted)
         for row in batch.rows:
@@ -214,7 +214,7 @@ class PageWriter:
             if (
                 id_
                 and kind != Comparison.UNCHANGED
-                and (self._task.dry_run or not (row.start and owned.contains(row.start)))
+                and (self._task.options.dry_run or not (row.start and owned.contains(row.start)))
             ):
                 counted_before.setdefault(id_, kind)
 

@@ -6,15 +6,14 @@ and what is due are decided elsewhere.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -29,7 +28,7 @@ from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, start
 from reconcile.report import Report
 from reconcile.run import by_id
 from reconcile.run.book_calls import committed, listening_around
-from reconcile.run.options import Command, Progress, ReadResult, RunTask, Show
+from reconcile.run.options import Progress, ReadResult, RunOptions, RunTask
 from reconcile.run.page_writer import PageWriter
 from reconcile.window import (
     check_kept,
@@ -89,42 +88,21 @@ async def reconcile_window(
     *,
     settings: Settings,
     now: Callable[[], datetime],
-    dry_run: bool = False,
-    via: Literal["query", "job", "auto"] = "query",
-    ended_only: bool | None = None,
-    filter: Mapping[str, Any] | None = None,
-    command: Command = "manual",
-    progress: Show = lambda _: None,
-    sleep: Sleep = asyncio.sleep,
-    wait: float = 60.0,
-    stop: asyncio.Event | None = None,
-    spent: int = 0,
+    options: RunOptions | None = None,
 ) -> Report:
     """Read one interval until it is consistent, fill the book, and say what was found.
 
-    book: None only for a dry run without a store. ended_only, filter: None takes the settings'. wait: seconds to wait
-    for another run over the same time. spent: API requests that were made for this run already. Raises LockHeld,
-    UsageError (the platform refuses the filter), PastWatermark, ApiError and its kinds, StoreError and its kinds,
-    Stopped.
+    book: None only for a dry run without a store. Raises LockHeld, UsageError (the platform refuses the filter),
+    PastWatermark, ApiError and its kinds, StoreError and its kinds, Stopped.
     """
+    options = options or RunOptions()
+    via = options.via
     with counting() as count:
         if via == "auto":
             via = await jobs.better_way(api, interval, settings.lag)
-    task = RunTask(
-        windows=[interval],
-        settings=settings,
-        now=now,
-        command=command,
-        via=via,
-        dry_run=dry_run,
-        progress=progress,
-        sleep=sleep,
-        stop=stop,
-        spent=spent + count.requests,
-        filter=settings.filter if filter is None else filter,
-        ended_only=settings.ended_only if ended_only is None else ended_only,
-    )
-    return (await run(task, book, api, wait=wait))[0]
+    options = replace(options, spent=options.spent + count.requests)
+    task = RunTask(windows=[interval], settings=settings, now=now, options=options, via=via)
+    return (await run(task, book, api))[0]
 
 
 async def run(
@@ -132,7 +110,6 @@ async def run(
     book: Book | None,
     api: Api,
     *,
-    wait: float,
     wanted: Callable[[], bool] = lambda: True,
     settle: bool = False,
 ) -> list[Report]:
@@ -141,9 +118,9 @@ async def run(
     wanted: asked once the lock is held; if somebody else has done the work meanwhile, there is no report. settle: it is
     a second look at what was proven; where the first one was late enough already, a total that agrees is enough.
     """
-    if book is None or task.dry_run:
+    if book is None or task.options.dry_run:
         return await Run(task, book, api).reports()
-    async with locked(book, task.interval, wait=wait, sleep=task.sleep):
+    async with locked(book, task.interval, wait=task.options.wait, sleep=task.options.sleep):
         if not wanted():
             return []
         work = Run(task, book, api)
@@ -233,7 +210,7 @@ class Run:
         began = next((entry.began for entry in self._kept if entry.began), None) or self._begins(to_text(self._started))
         listening = Listening(()) if book is None else listening_around(book, task.interval, self._started)
         self._count = Count()
-        self._spent = task.spent  # requests before this run, or before it was cut short
+        self._spent = task.options.spent  # requests before this run, or before it was cut short
         self._writing = PageWriter(
             task,
             book,
@@ -243,7 +220,7 @@ class Run:
         )
         self._ended: set[str] = set()  # asked for by id after the reading, and ended by then
         self._live_only: list[int] = [0] * len(task.windows)
-        self._query = DetailsQuery(query_filters(task.filter, ended_only=task.ended_only))
+        self._query = DetailsQuery(query_filters(task.settings.filter, ended_only=task.settings.ended_only))
         self._all_have_ended = True
         self._sees_less = False
         self._seconds = time.monotonic()
@@ -252,7 +229,7 @@ class Run:
         """Do it. Raises Apart where several windows could not be proven together, and what reading raises."""
         task = self._task
         with counting() as self._count:
-            before = visible_divisions.Sight(None) if task.dry_run else await self._eyes.before()
+            before = visible_divisions.Sight(None) if task.options.dry_run else await self._eyes.before()
             self._started = task.now()  # by the platform's clock, now that it has answered
             self._writing.divisions = before.divisions or ""
             self._forget_other_eyes(before)
@@ -274,19 +251,19 @@ class Run:
             if found.consistent and self._looks_over_midnight:
                 reason = await self._look_over_midnight(found.rows)
                 found.consistent, found.reason = reason is None, reason
-            if not task.dry_run:
+            if not task.options.dry_run:
                 self._hold_against_sight(found, before, await self._eyes.look())
             if not found.consistent and len(task.windows) > 1 and found.reading != "day":
                 await self._forget_progress()
                 raise Apart(found.reason or "not consistent")
             aged = is_aged(task.interval.end, self._started, task.settings.settle_after)
-            if task.ended_only and found.consistent and aged:
+            if task.settings.ended_only and found.consistent and aged:
                 self._all_have_ended = await self._nothing_is_left_out(found)
             await self._writing.drain()
         reports = []
         for position, window in enumerate(task.windows):
             report = await self._judge(found, position, window)
-            if not task.dry_run:
+            if not task.options.dry_run:
                 await self._file(report, found, before.divisions)
             reports.append(report)
         await self._forget_progress()
@@ -298,7 +275,7 @@ class Run:
         No report where that cannot be said by a total alone: then it is read again.
         """
         task, now = self._task, self._task.now()
-        if self._book is None or task.dry_run or task.ended_only or len(task.windows) > 1:
+        if self._book is None or task.options.dry_run or task.settings.ended_only or len(task.windows) > 1:
             return []
         window = task.windows[0]
         row = self._book.window(to_text(window.start), to_text(window.end), task.key)
@@ -414,7 +391,7 @@ class Run:
     def _looks_over_midnight(self) -> bool:
         task = self._task
         first_of_a_day = any(window.start == day_of(window.start) for window in task.windows)
-        return first_of_a_day and not task.dry_run and not self._query.members and self._book is not None
+        return first_of_a_day and not task.options.dry_run and not self._query.members and self._book is not None
 
     async def _look_over_midnight(self, known: Mapping[str, int]) -> str | None:
         """Read what started in the last minutes of the day before; why nothing is proven, or None.
@@ -449,10 +426,10 @@ class Run:
 
     async def _nothing_is_left_out(self, found: ReadResult) -> bool:
         """True where there are no more conversations without the filter on ends than with it."""
-        everything = DetailsQuery(query_filters(self._task.filter, ended_only=False))
+        everything = DetailsQuery(query_filters(self._task.settings.filter, ended_only=False))
         as_of = to_text(self._task.now())
         page = await self._api.query_details(everything.body(Part(self._task.interval, size=1), 1))
-        if not self._task.dry_run:
+        if not self._task.options.dry_run:
             await self._writing.take(page.rows, as_of)
         return (page.total_hits or 0) <= len(found.rows)
 
@@ -460,7 +437,7 @@ class Run:
 
     def _kept_entries(self) -> list[resume.Entry]:
         """The journal of a run that was cut short, oldest entry first."""
-        if self._book is None or self._task.dry_run:
+        if self._book is None or self._task.options.dry_run:
             return []
         since = to_text(self._task.now() - resume.KEPT)
         return resume.decode(self._book.progress(self._task.journal_key, since=since))
@@ -516,7 +493,7 @@ class Run:
         return failures_in_a_row([run for run in runs if run["verdict"] != Verdict.FAILED or run["as_of"] is None])
 
     async def _forget_progress(self) -> None:
-        if self._book is not None and not self._task.dry_run:
+        if self._book is not None and not self._task.options.dry_run:
             older = to_text(self._task.now() - resume.KEPT)
             await committed(self._book.drop_progress(self._task.journal_key, older_than=older))
 
@@ -592,13 +569,15 @@ class Run:
             reader,
             self._query,
             now=task.now,
-            sleep=task.sleep,
-            stop=task.stop,
+            sleep=task.options.sleep,
+            stop=task.options.stop,
             patience=task.patience,
         )
         async with contextlib.aclosing(pages):
             async for read in pages:
-                task.progress(Progress(task.interval, len(reader.passes), reader.rows_read, read.page.total_hits))
+                task.options.progress(
+                    Progress(task.interval, len(reader.passes), reader.rows_read, read.page.total_hits)
+                )
                 *refusals, entry = read.entries
                 for refusal in refusals:
                     await self._writing.take((), read.as_of, refusal)
@@ -612,7 +591,7 @@ class Run:
             self._go_on()
 
         async def on_page(rows: Sequence[DetailRow], as_of: str, entry: resume.Entry | None) -> None:
-            task.progress(Progress(task.interval, 1, len(result.rows), None))
+            task.options.progress(Progress(task.interval, 1, len(result.rows), None))
             await self._writing.take(rows, as_of, entry if keep else None)
 
         await jobs.read(
@@ -620,9 +599,9 @@ class Run:
             task.interval,
             self._query.members,
             now=task.now,
-            sleep=task.sleep,
+            sleep=task.options.sleep,
             on_page=on_page,
-            stop=task.stop,
+            stop=task.options.stop,
             result=result,
         )
         if result.consistent and not self._query.members:
@@ -672,13 +651,13 @@ class Run:
             self._api,
             missing,
             now=self._task.now,
-            sleep=self._task.sleep,
+            sleep=self._task.options.sleep,
             on_answer=on_answer,
-            stop=self._task.stop,
+            stop=self._task.options.stop,
             known=self._control(rows, missing),
             patience=self._task.by_id,
         )
-        if self._task.stop is not None and self._task.stop.is_set():
+        if self._task.options.stop is not None and self._task.options.stop.is_set():
             raise Stopped
         lacking.starts = {
             row.conversation_id: row.start
@@ -707,7 +686,7 @@ class Run:
 
     async def _gone(self, absent: Sequence[str], as_of: str) -> list[str]:
         """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""
-        if not absent or self._book is None or self._task.dry_run or self._sees_less:
+        if not absent or self._book is None or self._task.options.dry_run or self._sees_less:
             return []
         since = to_text(from_text(as_of) - by_id.APART)
         gone = await committed(self._book.absent_by_id(absent, as_of, since=since))
@@ -723,7 +702,7 @@ class Run:
             by_window.setdefault(live_only[id_], []).append(id_)
         for position, ids in by_window.items():
             self._live_only[position] = len(ids)
-            if self._book is not None and not self._task.dry_run:
+            if self._book is not None and not self._task.options.dry_run:
                 start = to_text(self._task.windows[position].start)
                 at = as_of or to_text(self._task.now())
                 await committed(self._book.mark_live_only(ids, window_start=start, cause="unknown", at=at))
@@ -732,7 +711,7 @@ class Run:
         """Ask once more for what went on when its page was read, several passes ago: it may have ended since."""
         ongoing = [id_ for id_, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
         task = self._task
-        async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.stop, patience=task.by_id):
+        async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.options.stop, patience=task.by_id):
             await self._writing.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
 
@@ -770,7 +749,7 @@ class Run:
             proof_requests=found.proof_requests,
             drift=share.drift,
             stuck=stuck,
-            dry_run=task.dry_run,
+            dry_run=task.options.dry_run,
             causes=dict(share.causes),
         )
 
@@ -798,7 +777,7 @@ class Run:
         ]
         limit = self._task.now() - self._task.settings.stuck_after
         stuck = [known for known, start in open_ids if start < limit]
-        if self._book is None or self._task.dry_run:
+        if self._book is None or self._task.options.dry_run:
             return len(open_ids) - len(stuck), len(stuck)
         if stuck:
             await committed(self._book.mark_stuck(stuck, to_text(self._task.now())))
@@ -817,7 +796,7 @@ class Run:
             start=start,
             end=end,
             filter=task.key,
-            command=task.command,
+            command=task.options.command,
             via=found.via,
             started_at=self._writing.began,
             finished_at=to_text(now),
@@ -845,7 +824,7 @@ class Run:
 
     async def file_failure(self, error: Exception) -> None:
         """File that the windows could not be read: an attempt each, with the reason, and when it is tried again."""
-        if self._book is None or self._task.dry_run:
+        if self._book is None or self._task.options.dry_run:
             return
         task, now = self._task, self._task.now()
         reason = str(error) if isinstance(error, RollbookError) else f"unforeseen trouble: {type(error).__name__}"
@@ -855,7 +834,7 @@ class Run:
                 start=start,
                 end=end,
                 filter=task.key,
-                command=task.command,
+                command=task.options.command,
                 via=task.via,
                 started_at=self._writing.began,
                 finished_at=to_text(now),

@@ -324,6 +324,7 @@ def rollbook(port: int, path: str, via: Any = "query") -> float:
     """The command itself, without the start of the interpreter. via: as `reconcile --via` takes it."""
     import dataclasses
 
+    from reconcile.run.options import RunOptions
     from reconcile.run.runner import reconcile_window
     from rollbook.genesys.api.client import Api
     from rollbook.genesys.program.process_memory import tune_collector
@@ -343,7 +344,7 @@ def rollbook(port: int, path: str, via: Any = "query") -> float:
                 began = time.perf_counter()
                 interval = parse_interval(INTERVAL, now=datetime.now(UTC))
                 report = await reconcile_window(
-                    book, api, interval, settings=settings, now=lambda: datetime.now(UTC), via=via
+                    book, api, interval, settings=settings, now=lambda: datetime.now(UTC), options=RunOptions(via=via)
                 )
                 seconds = time.perf_counter() - began
                 assert report.verdict in ("complete", "settled"), report
