@@ -112,8 +112,8 @@ def _setting(title: str, field: str, variable: str | None = None) -> str:
     from rollbook.genesys.program.settings import ABOUT, Settings
 
     about = ABOUT[field]
-    default = about.unset or f"`{_toml(getattr(Settings(), field))}`"
-    facts = [f"{about.kind}; default: {default}", *([f"variable `{variable}`"] if variable else [])]
+    default = about.unset or f"default: `{_toml(getattr(Settings(), field))}`"
+    facts = [about.kind, default, *([f"variable `{variable}`"] if variable else [])]
     return f"### {title}\n\n{_wrapped(about.meaning)}\n\n{_wrapped('*' + '; '.join(facts) + '*')}\n"
 
 
@@ -217,7 +217,9 @@ def new_store() -> sqlite3.Connection:
 def tables() -> dict[str, dict[str, str]]:
     """table → column → its type, of a new store; without what SQLite and the migrations keep for themselves."""
     connection = new_store()
-    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    names = [
+        name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    ]
     return {
         name: {column: kind for _, column, kind, *_ in connection.execute(f'PRAGMA table_info("{name}")')}
         for name in names
@@ -227,10 +229,14 @@ def tables() -> dict[str, dict[str, str]]:
 
 def columns() -> str:
     """Every table with its columns."""
-    return "\n".join(
-        _wrapped(f"- **`{table}`**: {', '.join(f'`{column}` {kind}' for column, kind in found.items())}", "  ") + "\n"
-        for table, found in tables().items()
-    ).rstrip("\n") + "\n"
+    return (
+        "\n".join(
+            _wrapped(f"- **`{table}`**: {', '.join(f'`{column}` {kind}' for column, kind in found.items())}", "  ")
+            + "\n"
+            for table, found in tables().items()
+        ).rstrip("\n")
+        + "\n"
+    )
 
 
 def metric_families() -> list[tuple[str, str, tuple[str, ...], str]]:

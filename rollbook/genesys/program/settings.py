@@ -261,7 +261,7 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
 
 
 class About(NamedTuple):
-    """A setting in words, for docs/settings.md. unset: says what counts where nothing sets it; None: the default."""
+    """A setting in words, for docs/settings.md. unset: what counts where nothing sets it; None: the default."""
 
     kind: str
     meaning: str
@@ -275,9 +275,11 @@ ABOUT: Final[Mapping[str, About]] = {
         "The region of your organisation, such as eu-central-1, or its domain, such as mypurecloud.de.",
         "needed, unless the address of the API is set",
     ),
-    "api_url": About("address", "The address of the API, for a proxy or a simulator.", "the region's"),
+    "api_url": About("address", "The address of the API, for a proxy or a simulator.", "default: the region's"),
     "login_url": About(
-        "address", "The address of the sign-in, for a proxy or a simulator.", "the region's, or derived from `api_url`"
+        "address",
+        "The address of the sign-in, for a proxy or a simulator.",
+        "default: the region's, or derived from `api_url`",
     ),
     "client_id": About("text", "The id of the OAuth client, whose grant type is Client Credentials.", "needed"),
     "client_secret": About(
@@ -287,7 +289,9 @@ ABOUT: Final[Mapping[str, About]] = {
         "needed",
     ),
     "access_token": About(
-        "text", "A token to use in place of the client's id and secret; it is not renewed when it ends.", "none"
+        "text",
+        "A token to use in place of the client's id and secret; it is not renewed when it ends.",
+        "default: none",
     ),
     "largest_answer": About(
         "number",
@@ -297,7 +301,7 @@ ABOUT: Final[Mapping[str, About]] = {
     "journal": About(
         "text",
         'The journal of the file: "wal", or "delete" for a network file system and a single writer.',
-        "the file system decides",
+        "default: the file system decides",
     ),
     "websocket": About("true or false", "Listen by WebSocket; false listens to the queue of [realtime.sqs] alone."),
     "topics": About(
@@ -308,9 +312,13 @@ ABOUT: Final[Mapping[str, About]] = {
         "true or false", "Subscribe also the detail events of each conversation that is heard, until it ends."
     ),
     "health": About(
-        "text", "HOST:PORT at which the daemon answers /healthz and /metrics; it asks nobody who they are.", "off"
+        "text",
+        "HOST:PORT at which the daemon answers /healthz and /metrics; it asks nobody who they are.",
+        "default: off",
     ),
-    "sqs_queue_url": About("address", "The SQS queue that brings the events of EventBridge to the daemon.", "none"),
+    "sqs_queue_url": About(
+        "address", "The SQS queue that brings the events of EventBridge to the daemon.", "default: none"
+    ),
     "sqs_topics": About(
         "list of texts", "The detail events that the queue's rule lets through, which is what coverage then claims."
     ),
@@ -331,9 +339,9 @@ ABOUT: Final[Mapping[str, About]] = {
     "filter": About(
         "table, or JSON text",
         "Read only what this filter lets through: conversationFilters and segmentFilters, as the API takes them.",
-        "none: everything is read",
+        "default: none, and everything is read",
     ),
-    "since": About("time", "The start of the first window that is read.", "when capture listened first"),
+    "since": About("time", "The start of the first window that is read.", "default: when capture listened first"),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.
 OTHER_VARIABLES: Final[Mapping[str, str]] = {
