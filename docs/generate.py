@@ -31,8 +31,8 @@ EXIT_STATUSES: Final = {
     2: "The command or a setting is wrong. Trying again does not help until somebody has changed it.",
     3: "It ran, and what it found does not agree: a window could not be read consistently (`reconcile`), the counts"
     " differ (`verify`), a conversation is missing from the store (`demo`).",
-    130: "It was interrupted (SIGINT or SIGTERM). `reconcile` goes on where it was when it is run again. (`run` is ended"
-    " in this way and answers 0.)",
+    130: "It was interrupted (SIGINT or SIGTERM). `reconcile` goes on where it was when it is run again. (`run` is"
+    " ended in this way and answers 0.)",
 }
 
 
@@ -89,8 +89,8 @@ def settings_page() -> str:
             _wrapped(
                 "A command's options win over environment variables, and these win over the settings file, which is"
                 " `rollbook.toml` in the working directory, or the file that `--config` or `ROLLBOOK_CONFIG` names."
-                " Everything has a default but the region and the credentials. An unknown key is an error that names it."
-                " A secret has no key: it does not belong in a file that people copy."
+                " Everything has a default but the region and the credentials. An unknown key is an error that names"
+                " it. A secret has no key: it does not belong in a file that people copy."
             ),
             "",
             _wrapped(

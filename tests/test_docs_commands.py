@@ -3,13 +3,12 @@
 import ast
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import click
 
-from docs_pages import DOCS, ROOT, all_pages, command_lines, generator, spans
 from rollbook.genesys import errors
 from rollbook.store.file import errors as store_errors
+from tests.docs_pages import DOCS, ROOT, all_pages, command_lines, generator, spans
 
 PAGE = DOCS / "commands.md"
 # Where commands answer with a number that is no error's.
@@ -95,11 +94,7 @@ def answered() -> set[int]:
     found: set[int] = {0, *(kind.exit_status for kind in kinds(errors.RollbookError))}  # type: ignore[attr-defined]
     for path in ANSWERS:
         tree = ast.parse(path.read_text())
-        names: dict[str, Any] = {}
-        for node in tree.body:
-            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-            if isinstance(target, ast.Name) and isinstance(getattr(node, "value", None), ast.Constant):
-                names[target.id] = node.value.value  # type: ignore[attr-defined]
+        names = dict(_constants(tree))
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and _answers(function):
                 for node in ast.walk(function):
@@ -108,20 +103,33 @@ def answered() -> set[int]:
     return found
 
 
+def _constants(tree: ast.Module) -> Iterator[tuple[str, object]]:
+    """(name, value) of each constant that a module defines."""
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            target, value = statement.targets[0], statement.value
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            target, value = statement.target, statement.value
+        else:
+            continue
+        if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
+            yield target.id, value.value
+
+
 def _answers(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether what a function returns is an exit status, by its type and its name."""
     returns = ast.unparse(function.returns) if function.returns else ""
     return returns == "int" and (function.name in ("work", "_work", "exit_status") or "demo" in function.name)
 
 
-def _numbers(node: ast.expr, names: dict[str, Any]) -> Iterator[int]:
+def _numbers(node: ast.expr, names: dict[str, object]) -> Iterator[int]:
     if isinstance(node, ast.IfExp):
         yield from _numbers(node.body, names)
         yield from _numbers(node.orelse, names)
     elif isinstance(node, ast.Constant) and isinstance(node.value, int):
         yield node.value
-    elif isinstance(node, ast.Name) and isinstance(names.get(node.id), int):
-        yield names[node.id]
+    elif isinstance(node, ast.Name) and isinstance(number := names.get(node.id), int):
+        yield number
 
 
 def test_each_exit_status_is_in_the_page() -> None:
@@ -135,7 +143,9 @@ def test_each_exit_status_that_a_page_names_exists() -> None:
     """A sentence about an exit status names one that there is."""
     found = 0
     for page, text in all_pages().items():
-        for number in re.findall(r"(?:exit status|exits|answers with status)(?: is)? (\d+)", " ".join(text.split()), re.I):
+        for number in re.findall(
+            r"(?:exit status|exits|answers with status)(?: is)? (\d+)", " ".join(text.split()), re.I
+        ):
             found += 1
             assert int(number) in answered(), f"{page.relative_to(ROOT)}: {number}"
     assert found > 3

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from docs_pages import DOCS, ROOT, Fence, all_pages, fences, generator, spans
 from rollbook.genesys.program.settings import ABOUT, ENVIRONMENT, KEYS, OTHER_VARIABLES, Settings, load
+from tests.docs_pages import DOCS, ROOT, Fence, all_pages, fences, generator, spans
 
 PAGE = DOCS / "settings.md"
 VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
@@ -59,7 +59,7 @@ def test_each_variable_that_the_code_reads_is_in_the_page() -> None:
     """Whatever variable the product looks at has its line in docs/settings.md."""
     page = PAGE.read_text(encoding="utf-8")
     named = {*ENVIRONMENT, *OTHER_VARIABLES}
-    read = dict((name, path) for path, name in read_variables())
+    read = {name: path for path, name in read_variables()}
     assert {"ROLLBOOK_CONFIG", "NOTIFY_SOCKET"} <= set(read), "the search finds nothing"
     assert not {name: path for name, path in read.items() if name not in named}
     for name in named:
