@@ -13,10 +13,12 @@ import re
 import sqlite3
 import sys
 import textwrap
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCS: Final = ROOT / "docs"
@@ -243,22 +245,11 @@ def metric_families() -> list[tuple[str, str, tuple[str, ...], str]]:
     """(name, type, labels, meaning) of every metric, in the order of /metrics."""
     from prometheus_client.core import CounterMetricFamily
 
-    from realtime.aws.sqs_consumer import QueueFigures
     from realtime.daemon import http_port
-    from realtime.daemon.health import Figures, Line
 
-    line = Line(number=0, phase="listening", topics=1, details=1, connects=1, losses=1)
-    figures = Figures(
-        lines=(line,),
-        sqs=QueueFigures(),
-        by_template={"topic": 1},
-        windows={"complete": 1},
-        latency=({"+Inf": 1}, 1.0),
-        last_event_at=_some_time(),
-        **dict.fromkeys(("looked_ago", "rounds_ago", "quiet_for", "budget_left", "clock_skew"), 1.0),  # type: ignore[arg-type]
-    )
+    (figures,) = (kind for name, kind in get_type_hints(http_port.metrics).items() if name != "return")
     families = []
-    for family in http_port.metrics(figures):
+    for family in http_port.metrics(_filled(figures)):
         # The exposition adds `_total` to a counter's name.
         name = f"{family.name}_total" if isinstance(family, CounterMetricFamily) else family.name
         labels = dict.fromkeys(label for sample in family.samples for label in sample.labels if label != "le")
@@ -266,10 +257,22 @@ def metric_families() -> list[tuple[str, str, tuple[str, ...], str]]:
     return families
 
 
-def _some_time() -> Any:
-    from datetime import UTC, datetime
-
-    return datetime(2026, 3, 2, tzinfo=UTC)
+def _filled(kind: Any) -> Any:
+    """A value of a type in which nothing is None or empty, so that no metric is left out."""
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        return kind(**{member.name: _filled(hints[member.name]) for member in fields(kind) if member.init})
+    origin, inner = get_origin(kind), [argument for argument in get_args(kind) if argument not in (type(None), ...)]
+    if origin in (Union, UnionType):
+        return _filled(inner[0])
+    if origin is tuple:
+        return tuple(_filled(argument) for argument in inner)
+    if origin is not None and issubclass(origin, Mapping):
+        return {"+Inf": _filled(inner[1])}
+    if kind is datetime:
+        return datetime(2026, 3, 2, tzinfo=UTC)
+    # A text that is also the bound of a histogram's bucket.
+    return {int: 1, float: 1.0, str: "+Inf", bool: True}[kind]
 
 
 def metrics() -> str:

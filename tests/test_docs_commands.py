@@ -170,7 +170,7 @@ def test_each_metric_that_a_page_names_exists() -> None:
 def test_each_family_of_metrics_is_asked_for() -> None:
     """The figures that the page is made from leave no metric out: each name in the module comes."""
     names = {name.removesuffix("_total") for name, *_ in generator().metric_families()}
-    source = (ROOT / "realtime" / "daemon" / "http_port.py").read_text()
+    source = "".join(path.read_text() for path in sorted((ROOT / "realtime" / "daemon").glob("*.py")))
     written = set(re.findall(r'MetricFamily\(\s*"(rollbook_\w+)"', source))
     written |= {f"rollbook_{name}" for name in re.findall(r'yield "(\w+)", ', source)}
     assert written == names
