@@ -73,8 +73,9 @@ def paths_in(page: Path, text: str) -> Iterator[str]:
 
 
 def is_there(page: Path, path: str) -> bool:
-    """Whether a path leads somewhere from the top, from the page, from deploy/, or (a bare name) from anywhere."""
-    if any((home / path).exists() for home in (ROOT, page.parent, ROOT / "deploy")):
+    """Whether a path leads somewhere from the top, the page, deploy/, the simulator (in its own pages), or (a bare name) from anywhere."""
+    inner = [ROOT / "rollbook" / "simulator"] if page.name.startswith("simulator") else []
+    if any((home / path).exists() for home in (ROOT, page.parent, ROOT / "deploy", *inner)):
         return True
     return "/" not in path and any(
         found
