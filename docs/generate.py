@@ -141,7 +141,7 @@ def _duration(value: timedelta) -> str:
 
 
 def commands_page() -> str:
-    """What `--help` says of each command, at 80 columns."""
+    """Each command with the text of its `--help`, at 80 columns."""
     texts = [f"## {' '.join(words)}\n\n```text\n{text}\n```\n" for words, text in help_texts()]
     statuses = [_wrapped(f"- **{status}**: {meaning}", "  ") for status, meaning in EXIT_STATUSES.items()]
     return "\n".join(
@@ -166,7 +166,7 @@ def commands_page() -> str:
 
 
 def help_texts() -> Iterator[tuple[list[str], str]]:
-    """(the words of a command, its help) for each command and each command below one."""
+    """(the words of a command, its help) for each command, those below a command included."""
     for words, command in commands():
         yield words, _help(words, command)
 

@@ -21,7 +21,7 @@ def commands() -> dict[str, click.Command]:
 
 
 def options(command: click.Command) -> set[str]:
-    """How a command's options are written."""
+    """The options of a command, as people type them."""
     found = {"-h", "--help"}
     for parameter in command.params:
         if isinstance(parameter, click.Option):
@@ -45,7 +45,7 @@ def test_each_command_and_option_is_in_the_page() -> None:
 
 
 def test_no_line_of_help_is_wider_than_a_terminal() -> None:
-    """What a command says of itself fits into 80 columns."""
+    """The help of each command fits into 80 columns."""
     for _, text in generator().help_texts():
         assert max(map(len, text.splitlines())) <= 80
 
@@ -117,7 +117,7 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, object]]:
 
 
 def _answers(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether what a function returns is an exit status, by its type and its name."""
+    """Say whether a function returns an exit status, by its type and its name."""
     returns = ast.unparse(function.returns) if function.returns else ""
     return returns == "int" and (function.name in ("work", "_work", "exit_status") or "demo" in function.name)
 
@@ -140,7 +140,7 @@ def test_each_exit_status_is_in_the_page() -> None:
 
 
 def test_each_exit_status_that_a_page_names_exists() -> None:
-    """A sentence about an exit status names one that there is."""
+    """A sentence about an exit status names a status that there is."""
     found = 0
     for page, text in all_pages().items():
         for number in re.findall(

@@ -56,7 +56,7 @@ def read_variables() -> Iterator[tuple[Path, str]]:
 
 
 def test_each_variable_that_the_code_reads_is_in_the_page() -> None:
-    """Whatever variable the product looks at has its line in docs/settings.md."""
+    """Each variable that the product looks at has its line in docs/settings.md."""
     page = PAGE.read_text(encoding="utf-8")
     named = {*ENVIRONMENT, *OTHER_VARIABLES}
     read = {name: path for path, name in read_variables()}

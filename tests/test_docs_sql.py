@@ -125,7 +125,7 @@ def test_each_table_dot_column_that_a_page_names_exists() -> None:
 
 
 def _is_a_module(name: str, member: str) -> bool:
-    """Whether a name is also that of a module of the product, which defines the member."""
+    """Say whether a module of the store has that name and defines the member."""
     return any(
         re.search(rf"^(?:async )?def {member}\b", path.read_text(), re.MULTILINE)
         for path in (ROOT / "rollbook" / "store").rglob(f"{name}.py")
