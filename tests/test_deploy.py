@@ -15,7 +15,7 @@ import yaml
 from cfnlint.decode import decode
 
 from rollbook.genesys.errors import SettingsError
-from rollbook.genesys.program.settings import _ENVIRONMENT
+from rollbook.genesys.program.settings import ENVIRONMENT
 from rollbook.genesys.topics import DETAIL_MEMBERS
 
 ROOT = Path(__file__).parent.parent
@@ -76,7 +76,7 @@ def test_one_call_at_a_time_writes_the_mounted_file() -> None:
     given_up_after = queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
     assert 20 * 3600 <= given_up_after < queue["MessageRetentionPeriod"]
     variables = function["Environment"]["Variables"]
-    assert set(variables) <= set(_ENVIRONMENT)
+    assert set(variables) <= set(ENVIRONMENT)
     assert variables["ROLLBOOK_DB"].startswith(function["FileSystemConfigs"][0]["LocalMountPath"] + "/")
 
 

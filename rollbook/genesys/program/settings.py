@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from rollbook.genesys import topics
@@ -249,7 +249,7 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("reconcile", "filter"): ("filter", _filter),
     ("reconcile", "since"): ("since", _moment),
 }
-_ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
+ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "GENESYSCLOUD_REGION": ("region", _text),
     "GENESYSCLOUD_API_URL": ("api_url", _address),
     "GENESYSCLOUD_LOGIN_URL": ("login_url", _address),
@@ -262,10 +262,112 @@ _ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
 }
 
 
+class About(NamedTuple):
+    """A setting in words, for docs/settings.md. unset: what counts where nothing sets it; None: the default."""
+
+    kind: str
+    meaning: str
+    unset: str | None = None
+
+
+# field → the one place that says in words what it sets. A test holds it to the keys and variables above.
+ABOUT: Final[Mapping[str, About]] = {
+    "region": About(
+        "text",
+        "The region of your organisation, such as eu-central-1, or its domain, such as mypurecloud.de.",
+        "needed, unless the address of the API is set",
+    ),
+    "api_url": About("address", "The address of the API, for a proxy or a simulator.", "default: the region's"),
+    "login_url": About(
+        "address",
+        "The address of the sign-in, for a proxy or a simulator.",
+        "default: the region's, or derived from `api_url`",
+    ),
+    "client_id": About("text", "The id of the OAuth client, whose grant type is Client Credentials.", "needed"),
+    "client_secret": About(
+        "text",
+        "The secret of the OAuth client, or where it is: secretsmanager:NAME, ssm:NAME or file:PATH (NAME#KEY is one"
+        " member of a JSON object).",
+        "needed",
+    ),
+    "access_token": About(
+        "text",
+        "A token to use in place of the client's id and secret; it is not renewed when it ends.",
+        "default: none",
+    ),
+    "largest_answer": About(
+        "number",
+        "The size in bytes, unpacked, beyond which an answer of the API is given up; between 1000000 and 1000000000.",
+    ),
+    "store_path": About("path", "The file of the store."),
+    "journal": About(
+        "text",
+        'The journal of the file: "wal", or "delete" for a network file system and a single writer.',
+        "default: the file system decides",
+    ),
+    "websocket": About("true or false", "Listen by WebSocket; false listens to the queue of [realtime.sqs] alone."),
+    "topics": About(
+        "list of texts", "The templates of the topics to listen to; {id} stands for every queue, or every user."
+    ),
+    "users": About("true or false", "Listen also to v2.users.{id}.conversations for every user."),
+    "follow_details": About(
+        "true or false", "Subscribe also the detail events of each conversation that is heard, until it ends."
+    ),
+    "health": About(
+        "text",
+        "HOST:PORT at which the daemon answers /healthz and /metrics; it asks nobody who they are.",
+        "default: off",
+    ),
+    "sqs_queue_url": About(
+        "address", "The SQS queue that brings the events of EventBridge to the daemon.", "default: none"
+    ),
+    "sqs_topics": About(
+        "list of texts", "The detail events that the queue's rule lets through, which is what coverage then claims."
+    ),
+    "sqs_receivers": About("number", "How many long polls wait for messages of the queue at a time, from 1 to 64."),
+    "width": About("duration", "The length of a window, from PT1S to P7D."),
+    "lag": About("duration", "The time after the end of a window at which it is read."),
+    "settle_after": About(
+        "duration",
+        "The time after which a window that is complete is read once more, because the platform reprocesses at night.",
+    ),
+    "stuck_after": About(
+        "duration",
+        "The time after its start at which a conversation without an end is called stuck, and not waited for any more.",
+    ),
+    "ended_only": About(
+        "true or false", "Ask only for conversations that have ended (the filter conversationEnd exists)."
+    ),
+    "filter": About(
+        "table, or JSON text",
+        "Read only what this filter lets through: conversationFilters and segmentFilters, as the API takes them.",
+        "default: none, and everything is read",
+    ),
+    "since": About("time", "The start of the first window that is read.", "default: when capture listened first"),
+}
+# Variables that are no setting's: where the file of settings is, and what other programs define.
+OTHER_VARIABLES: Final[Mapping[str, str]] = {
+    "ROLLBOOK_CONFIG": "The settings file; without it, rollbook.toml in the working directory.",
+    "HTTPS_PROXY": "The proxy for https.",
+    "HTTP_PROXY": "The proxy for http.",
+    "ALL_PROXY": "The proxy for both, where they have none of their own.",
+    "NO_PROXY": "The hosts that are reached without a proxy.",
+    "SSL_CERT_FILE": "A file of certificate authorities to believe in place of the usual ones.",
+    "SSL_CERT_DIR": "A folder of such files.",
+    "AWS_PROFILE": "The profile of AWS' own settings whose credentials are used for SQS, S3 and named secrets.",
+    "AWS_REGION": "The region of AWS, where neither the queue's address nor the profile names one.",
+    "AWS_ENDPOINT_URL": "An address in place of AWS' own, for a stand-in such as LocalStack.",
+    "AWS_LAMBDA_FUNCTION_NAME": "Set by AWS Lambda: the function's name, by which its metrics are filed.",
+    "NOTIFY_SOCKET": "Set by systemd: the socket that the daemon tells how it is.",
+    "WATCHDOG_USEC": "Set by systemd: the time within which it wants a sign of life.",
+    "WATCHDOG_PID": "Set by systemd: the process of which it wants them.",
+}
+
+
 def written(name: str) -> str:
     """A field of the settings as people write it: `[store] path`, or a variable's name."""
     keys = [f"[{section}] {key}" for (section, key), (target, _) in KEYS.items() if target == name]
-    return next(iter([*keys, *(variable for variable, (target, _) in _ENVIRONMENT.items() if target == name)]), name)
+    return next(iter([*keys, *(variable for variable, (target, _) in ENVIRONMENT.items() if target == name)]), name)
 
 
 def load(
@@ -279,7 +381,7 @@ def load(
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     config = _config_path(given.pop("config", None), env, cwd)
     values: dict[str, Any] = _read_file(config) if config else {}
-    for name, (target, read) in _ENVIRONMENT.items():
+    for name, (target, read) in ENVIRONMENT.items():
         if env.get(name):
             values[target] = _value(name, read, env[name])
     values |= given
