@@ -245,11 +245,11 @@ def metric_families() -> list[tuple[str, str, tuple[str, ...], str]]:
     """(name, type, labels, meaning) of every metric, in the order of /metrics."""
     from prometheus_client.core import CounterMetricFamily
 
-    from realtime.daemon import http_port
+    from realtime.daemon import metrics as daemon_metrics
 
-    (figures,) = (kind for name, kind in get_type_hints(http_port.metrics).items() if name != "return")
+    (figures,) = (kind for name, kind in get_type_hints(daemon_metrics.metrics).items() if name != "return")
     families = []
-    for family in http_port.metrics(_filled(figures)):
+    for family in daemon_metrics.metrics(_filled(figures)):
         # The exposition adds `_total` to a counter's name.
         name = f"{family.name}_total" if isinstance(family, CounterMetricFamily) else family.name
         labels = dict.fromkeys(label for sample in family.samples for label in sample.labels if label != "le")

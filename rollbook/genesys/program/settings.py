@@ -262,7 +262,7 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
 }
 
 
-class About(NamedTuple):
+class KeyDescription(NamedTuple):
     """A setting in words, for docs/settings.md. unset: what counts where nothing sets it; None: the default."""
 
     kind: str
@@ -271,79 +271,89 @@ class About(NamedTuple):
 
 
 # field → the one place that says in words what it sets. A test holds it to the keys and variables above.
-ABOUT: Final[Mapping[str, About]] = {
-    "region": About(
+ABOUT: Final[Mapping[str, KeyDescription]] = {
+    "region": KeyDescription(
         "text",
         "The region of your organisation, such as eu-central-1, or its domain, such as mypurecloud.de.",
         "needed, unless the address of the API is set",
     ),
-    "api_url": About("address", "The address of the API, for a proxy or a simulator.", "default: the region's"),
-    "login_url": About(
+    "api_url": KeyDescription(
+        "address", "The address of the API, for a proxy or a simulator.", "default: the region's"
+    ),
+    "login_url": KeyDescription(
         "address",
         "The address of the sign-in, for a proxy or a simulator.",
         "default: the region's, or derived from `api_url`",
     ),
-    "client_id": About("text", "The id of the OAuth client, whose grant type is Client Credentials.", "needed"),
-    "client_secret": About(
+    "client_id": KeyDescription(
+        "text", "The id of the OAuth client, whose grant type is Client Credentials.", "needed"
+    ),
+    "client_secret": KeyDescription(
         "text",
         "The secret of the OAuth client, or where it is: secretsmanager:NAME, ssm:NAME or file:PATH (NAME#KEY is one"
         " member of a JSON object).",
         "needed",
     ),
-    "access_token": About(
+    "access_token": KeyDescription(
         "text",
         "A token to use in place of the client's id and secret; it is not renewed when it ends.",
         "default: none",
     ),
-    "largest_answer": About(
+    "largest_answer": KeyDescription(
         "number",
         "The size in bytes, unpacked, beyond which an answer of the API is given up; between 1000000 and 1000000000.",
     ),
-    "store_path": About("path", "The file of the store."),
-    "journal": About(
+    "store_path": KeyDescription("path", "The file of the store."),
+    "journal": KeyDescription(
         "text",
         'The journal of the file: "wal", or "delete" for a network file system and a single writer.',
         "default: the file system decides",
     ),
-    "websocket": About("true or false", "Listen by WebSocket; false listens to the queue of [realtime.sqs] alone."),
-    "topics": About(
+    "websocket": KeyDescription(
+        "true or false", "Listen by WebSocket; false listens to the queue of [realtime.sqs] alone."
+    ),
+    "topics": KeyDescription(
         "list of texts", "The templates of the topics to listen to; {id} stands for every queue, or every user."
     ),
-    "users": About("true or false", "Listen also to v2.users.{id}.conversations for every user."),
-    "follow_details": About(
+    "users": KeyDescription("true or false", "Listen also to v2.users.{id}.conversations for every user."),
+    "follow_details": KeyDescription(
         "true or false", "Subscribe also the detail events of each conversation that is heard, until it ends."
     ),
-    "health": About(
+    "health": KeyDescription(
         "text",
         "HOST:PORT at which the daemon answers /healthz and /metrics; it asks nobody who they are.",
         "default: off",
     ),
-    "sqs_queue_url": About(
+    "sqs_queue_url": KeyDescription(
         "address", "The SQS queue that brings the events of EventBridge to the daemon.", "default: none"
     ),
-    "sqs_topics": About(
+    "sqs_topics": KeyDescription(
         "list of texts", "The detail events that the queue's rule lets through, which is what coverage then claims."
     ),
-    "sqs_receivers": About("number", "How many long polls wait for messages of the queue at a time, from 1 to 64."),
-    "width": About("duration", "The length of a window, from PT1S to P7D."),
-    "lag": About("duration", "The time after the end of a window at which it is read."),
-    "settle_after": About(
+    "sqs_receivers": KeyDescription(
+        "number", "How many long polls wait for messages of the queue at a time, from 1 to 64."
+    ),
+    "width": KeyDescription("duration", "The length of a window, from PT1S to P7D."),
+    "lag": KeyDescription("duration", "The time after the end of a window at which it is read."),
+    "settle_after": KeyDescription(
         "duration",
         "The time after which a window that is complete is read once more, because the platform reprocesses at night.",
     ),
-    "stuck_after": About(
+    "stuck_after": KeyDescription(
         "duration",
         "The time after its start at which a conversation without an end is called stuck, and not waited for any more.",
     ),
-    "ended_only": About(
+    "ended_only": KeyDescription(
         "true or false", "Ask only for conversations that have ended (the filter conversationEnd exists)."
     ),
-    "filter": About(
+    "filter": KeyDescription(
         "table, or JSON text",
         "Read only what this filter lets through: conversationFilters and segmentFilters, as the API takes them.",
         "default: none, and everything is read",
     ),
-    "since": About("time", "The start of the first window that is read.", "default: when capture listened first"),
+    "since": KeyDescription(
+        "time", "The start of the first window that is read.", "default: when capture listened first"
+    ),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.
 OTHER_VARIABLES: Final[Mapping[str, str]] = {
