@@ -16,9 +16,6 @@ from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.vocabulary import Verdict
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# A failed window is tried again after this, then after twice as long, and so on.
-FIRST_RETRY: Final = timedelta(minutes=10)
-LONGEST_RETRY: Final = timedelta(days=1)
 # The longest that an organisation can keep conversations (reference, section 5: 90 days to five years).
 RETENTION: Final = timedelta(days=5 * 365 + 2)
 
@@ -121,22 +118,6 @@ def check_kept(interval: Interval, now: datetime, *, since: bool = False) -> Non
             f"{what} lies before the platform's retention: it keeps conversations for five years at most (now since"
             f" {to_text(oldest)[:10]}), so an empty answer would prove nothing; choose a later one"
         )
-
-
-def next_try(failures: int, failed_at: datetime) -> datetime:
-    """When a window that has failed `failures` times in a row is tried again: pauses double, up to a day."""
-    pause: timedelta = FIRST_RETRY * (1 << min(max(failures, 1) - 1, 12))
-    return failed_at + min(pause, LONGEST_RETRY)
-
-
-def failures_in_a_row(runs: Sequence[Mapping[str, Any]]) -> int:
-    """The number of the newest runs of a window (oldest first) that failed in a row."""
-    count = 0
-    for run in reversed(runs):
-        if run["verdict"] != Verdict.FAILED:
-            break
-        count += 1
-    return count
 
 
 def filter_key(filter: Mapping[str, Any] | None, *, ended_only: bool) -> str:

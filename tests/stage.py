@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from realtime.storing.inbox import Inbox
+from realtime.websocket.back_off import BackOff
 from realtime.websocket.channel_states import Timings
 from realtime.websocket.supervisor import Supervisor
 from rollbook.genesys.api.client import Entity, NotificationChannel, TopicState
@@ -29,7 +30,7 @@ QUEUES = [f"a1b2c3d4-1111-4222-8333-{number:012d}" for number in range(30_000)]
 HEARTBEAT = '{"topicName":"channel.metadata","eventBody":{"message":"WebSocket Heartbeat"}}'
 PONG = '{"topicName":"channel.metadata","eventBody":{"message":"pong"}}'
 CLOSING = '{"topicName":"v2.system.socket_closing","eventBody":{"message":"Websocket closing soon"}}'
-QUICK = Timings(first_step=0.02, longest_step=0.1)
+QUICK = Timings(back_off=BackOff(0.02, 0.1))
 
 
 def now() -> datetime:

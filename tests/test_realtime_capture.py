@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from realtime.storing.inbox import Inbox
+from realtime.websocket.back_off import BackOff
 from realtime.websocket.channel_states import Timings
 from rollbook.genesys.api.client import Entity
 from rollbook.genesys.program.settings import Settings
@@ -96,7 +97,7 @@ async def test_a_message_about_the_channel_may_be_long(tmp_path: Path, message: 
 
 async def test_a_channel_that_was_gone_before_it_was_replaced_is_a_hole(tmp_path: Path) -> None:
     """A socket may outlast its channel: asked a last time, it does not answer, and is claimed until its last event."""
-    quick = Timings(first_step=0.02, confirm_within=0.2)
+    quick = Timings(back_off=BackOff(0.02), confirm_within=0.2)
     async with Stage() as stage, capture(stage, tmp_path, timings=quick) as running:
         await stage.send(snapshot(1))
         await running.until(lambda: running.events() == 1)
@@ -110,7 +111,7 @@ async def test_a_channel_that_was_gone_before_it_was_replaced_is_a_hole(tmp_path
 @pytest.mark.parametrize(("answers", "reason"), [(True, "stopped"), (False, "channel lost")])
 async def test_a_stop_asks_whether_the_channel_was_there(tmp_path: Path, answers: bool, reason: str) -> None:
     """What is stopped is claimed until its channel's last answer, and is waited for only for as long as that may take."""
-    quick = Timings(first_step=0.02, confirm_within=0.2)
+    quick = Timings(back_off=BackOff(0.02), confirm_within=0.2)
     async with Stage() as stage:
         async with capture(stage, tmp_path, timings=quick) as running:
             asked = running.supervisor.now()
@@ -148,7 +149,7 @@ async def test_an_evicted_channel_is_replaced(tmp_path: Path) -> None:
 
 async def test_silence_is_noticed(tmp_path: Path) -> None:
     """A socket on which nothing comes and no ping is answered is given up, and the span ends at the last sign of life."""
-    quick = Timings(first_step=0.02, ping_every=0.05, pong_within=0.05, silent_after=60)
+    quick = Timings(back_off=BackOff(0.02), ping_every=0.05, pong_within=0.05, silent_after=60)
     async with Stage() as stage:
         stage.answer_pings = False
         async with capture(stage, tmp_path, timings=quick) as running:
@@ -159,7 +160,7 @@ async def test_silence_is_noticed(tmp_path: Path) -> None:
 
 async def test_a_server_that_hangs_up_is_not_stormed(tmp_path: Path) -> None:
     """Against a server that accepts and closes, attempts follow the steps of the back-off."""
-    steps = Timings(first_step=0.2, longest_step=10)
+    steps = Timings(back_off=BackOff(0.2, 10))
     async with Stage() as stage, capture(stage, tmp_path, timings=steps) as running:
         stage.hang_up = True
         stage.drop()
@@ -275,7 +276,7 @@ async def test_a_full_channel_takes_a_queue_in_anothers_place(
 ) -> None:
     """What is let go is off the list before what is new is asked for; if that goes astray, it is seen at the next look."""
     monkeypatch.setattr("realtime.websocket.supervisor._ASK_AGAIN", 1_000_000)
-    quick = Timings(first_step=0.02, pong_within=0.1)
+    quick = Timings(back_off=BackOff(0.02), pong_within=0.1)
     async with Stage(queues=1_000) as stage, capture(stage, tmp_path, timings=quick, rediscover=0.3) as running:
         stage.lose_unsubscribes = lost
         stage.queue_ids = [*stage.queue_ids[1:], QUEUES[2_000]]

@@ -846,7 +846,7 @@ def test_three_days_without_faults_have_no_hole() -> None:
 def test_steps_double_and_stay_bounded() -> None:
     """The back-off grows from half a second to a minute and no further."""
     timings = Timings()
-    steps = [timings.back_off(failures, 0.999) for failures in range(1, 40)]
+    steps = [timings.back_off.seconds(failures, 0.999) for failures in range(1, 40)]
     assert steps[0] < 0.5
     assert steps == sorted(steps)
     assert steps[-1] <= 60

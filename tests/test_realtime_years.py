@@ -183,7 +183,7 @@ def test_an_hour_of_flapping_costs_one_attempt_a_step() -> None:
         gaps = [later - sooner for sooner, later in itertools.pairwise(platform.attempts)]
         timings = Timings()
         for failures, gap in enumerate(gaps[:-1], start=1):
-            assert gap >= timings.back_off(failures, 0.0)
+            assert gap >= timings.back_off.seconds(failures, 0.0)
         assert len(platform.attempts) < 7 + 2 * 60
         assert len(platform.creations) <= len(platform.attempts) / 3 + 1
 

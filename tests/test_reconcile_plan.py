@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from reconcile import failed_windows
 from reconcile import window as windows
 from reconcile.due import plan as planning
 from reconcile.due.plan import Due, DueRules, plan
@@ -82,9 +83,9 @@ def test_two_witnesses_are_an_hour_apart() -> None:
 
 def test_a_failed_window_is_tried_again_after_growing_pauses() -> None:
     """Ten minutes, twenty, and so on, up to a day."""
-    pauses = [(windows.next_try(n, NOW) - NOW).total_seconds() / 60 for n in (1, 2, 3, 8, 9, 500)]
+    pauses = [(failed_windows.next_try(n, NOW) - NOW).total_seconds() / 60 for n in (1, 2, 3, 8, 9, 500)]
     assert pauses == [10, 20, 40, 1280, 1440, 1440]
-    assert windows.failures_in_a_row([{"verdict": v} for v in ("failed", "open", "failed", "failed")]) == 2
+    assert failed_windows.failures_in_a_row([{"verdict": v} for v in ("failed", "open", "failed", "failed")]) == 2
 
 
 def test_filters_have_one_name_however_they_are_written() -> None:

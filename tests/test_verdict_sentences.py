@@ -15,7 +15,7 @@ import pytest
 from liar import Answer, Liar, Scene, runs, scene_at
 
 from organisation import START, WINDOW, page, record
-from reconcile import window
+from reconcile import failed_windows, window
 from reconcile.due import plan
 from reconcile.due.rounds import Round, run_due
 from reconcile.reading import job_proof, jobs, reader, resume, scan
@@ -590,7 +590,7 @@ FIGURES: Final[Mapping[str, bool]] = {
     "the lag ago (ten minutes)": Settings().lag == timedelta(minutes=10),
     "`settle_after` is five days": Settings().settle_after == timedelta(days=5),
     "10, 20, 40 minutes …, once a day": (timedelta(minutes=10), timedelta(days=1))
-    == (window.FIRST_RETRY, window.LONGEST_RETRY),
+    == (failed_windows.FIRST_RETRY, failed_windows.LONGEST_RETRY),
     "an hour after the first one": timedelta(hours=1) == window.SECOND_WITNESS,
     "from twelve hours before its last": timedelta(hours=12) == window.LATE_END,
     "a hundred a page": scan.PAGE_SIZE == 100,

@@ -188,7 +188,7 @@ class LineChannels:
 
     def _wait(self, channel: ChannelState, then: Phase, moment: Moment, *, at_least: float | None = None) -> None:
         channel.failures += 1
-        delay = max(self.timings.back_off(channel.failures, moment.draw), at_least or 0.0)
+        delay = max(self.timings.back_off.seconds(channel.failures, moment.draw), at_least or 0.0)
         channel.phase, channel.next_phase, channel.ticket = Phase.WAITING, then, 0
         channel.phase_ends_at = moment.tick + delay
 

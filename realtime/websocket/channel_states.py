@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from realtime.websocket.back_off import BackOff
+
 
 class Phase(StrEnum):
     """Phase of a channel's life."""
@@ -157,16 +159,10 @@ class Timings:
     confirm_within: float = 2.0  # for the last answer; a daemon that must stop has not many seconds
     beats_every: float = 35.0  # the platform's 30 s, and some patience
     silent_after: float = 65.0  # two heartbeats missed, whatever the pings say
-    first_step: float = 0.5
-    longest_step: float = 60.0
+    back_off: BackOff = field(default_factory=BackOff)
     steady_after: float = 15.0  # of listening: failures are forgotten
     step_timeout: float = 90.0  # for an answer that never comes, to each request of a step
     life: float = 86_400.0
     renew_share: float = 0.5  # of its life, after which a channel is renewed
     refused_for: float = 3_600.0  # of refused handshakes, after which another channel is tried, if one is free
     reconnects: int = 3  # sockets in a row that did not last, after which their channel is given up
-
-    def back_off(self, failures: int, draw: float) -> float:
-        """Seconds to wait after the n-th failure in a row: half to all of a step that doubles."""
-        step: float = min(self.longest_step, self.first_step * 2 ** min(max(failures, 1) - 1, 20))
-        return step * (0.5 + draw / 2)

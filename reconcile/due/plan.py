@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from reconcile.window import LONGEST_RETRY, WRONG_CLOCK, grid_window, is_aged, is_closed, is_second_witness
+from reconcile.failed_windows import LONGEST_RETRY
+from reconcile.window import WRONG_CLOCK, grid_window, is_aged, is_closed, is_second_witness
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables.windows import WindowRow
 from rollbook.store.vocabulary import PROVEN, WAITING, Verdict

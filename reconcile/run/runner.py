@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from reconcile.causes import Listening, explainer
+from reconcile.failed_windows import failures_in_a_row, next_try
 from reconcile.patience import Sleep
 from reconcile.reading import jobs, resume, visible_divisions
 from reconcile.reading.jobs import PastWatermark
@@ -32,11 +33,9 @@ from reconcile.run.options import Progress, ReadResult, RunOptions, RunTask
 from reconcile.run.page_writer import PageWriter
 from reconcile.window import (
     check_kept,
-    failures_in_a_row,
     is_aged,
     is_late_enough,
     is_second_witness,
-    next_try,
     query_filters,
     verdict_of,
     windows_inside,

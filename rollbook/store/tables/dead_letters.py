@@ -1,4 +1,4 @@
-"""Dead letters, looked at again: listed, shown, dropped. SQL only; `events.py` keeps them."""
+"""Dead letters: kept once, however often they are delivered; listed, shown, dropped. SQL only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from rollbook.genesys.canonical_json import digest
+from rollbook.genesys.messages.notification import Unreadable
+
+_INSERT: Final = "INSERT INTO dead_letters (dead_letter_id, source, payload, error, received_at) VALUES (?, ?, ?, ?, ?)"
+_SAME: Final = "SELECT 1 FROM dead_letters WHERE dead_letter_id = ? AND payload = ?"
 _COLUMNS: Final = "dead_letter_id, source, error, received_at, payload"
+# A payload that nobody can read is kept whole up to here: the most that AWS delivers is 1 MiB.
+_PAYLOAD_BYTES: Final = 1_100_000
+# Ids that are made of what is delivered again stay below 2**53, so that JSON's readers keep them exact.
+_LETTER_BITS: Final = 0x1F_FFFF_FFFF_FFFF
 
 
 class Letter(NamedTuple):
@@ -20,6 +29,26 @@ class Letter(NamedTuple):
     error: str
     received_at: str
     payload: str
+
+
+def keep(connection: sqlite3.Connection, item: Unreadable) -> bool:
+    """Keep a dead letter, unless it is the repeat of one; whether it was new.
+
+    The id of one that may be delivered again is made of its delivery, so that a repeat needs no index to be found.
+    """
+    payload = item.payload[:_PAYLOAD_BYTES].decode(errors="backslashreplace")
+    number = _letter_id(item) if item.once else None
+    if number is not None:
+        if connection.execute(_SAME, (number, payload)).fetchone():
+            return False
+        if connection.execute("SELECT 1 FROM dead_letters WHERE dead_letter_id = ?", (number,)).fetchone():
+            number = None  # another letter has this id: one in 10**15
+    connection.execute(_INSERT, (number, item.source, payload, item.error, item.received_at))
+    return True
+
+
+def _letter_id(item: Unreadable) -> int:
+    return int.from_bytes(digest(item.source.encode(), item.once.encode())) & _LETTER_BITS
 
 
 def listed(connection: sqlite3.Connection, source: str | None, limit: int) -> list[Letter]:

@@ -10,19 +10,14 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable
-from rollbook.store.tables import live_picture
+from rollbook.store.tables import dead_letters, live_picture
 
 _EVENT: Final = (
     "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-_DEAD_LETTER: Final = (
-    "INSERT INTO dead_letters (dead_letter_id, source, payload, error, received_at) VALUES (?, ?, ?, ?, ?)"
-)
-_SAME_LETTER: Final = "SELECT 1 FROM dead_letters WHERE dead_letter_id = ? AND payload = ?"
 _NEW: Final = (
     f"INSERT INTO conversations (conversation_id, first_seen_at, {', '.join(live_picture.COLUMNS)})"
     f" VALUES ({', '.join('?' * (2 + len(live_picture.COLUMNS)))})"
@@ -35,10 +30,6 @@ _KNOWN: Final = (
     " provenance, heard_end, last_heard, look_again, read_at, followed, details IS NOT NULL FROM conversations"
     " WHERE conversation_id IN "
 )
-# A payload that nobody can read is kept whole up to here: the most that AWS delivers is 1 MiB.
-_PAYLOAD_BYTES: Final = 1_100_000
-# Ids that are made of what is delivered again stay below 2**53, so that JSON's readers keep them exact.
-_LETTER_BITS: Final = 0x1F_FFFF_FFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +54,7 @@ def record(
         some_repeated = new < len(notifications)
         first = _as_they_came_first(connection, notifications) if some_repeated else notifications
         _merge(connection, live_picture.gather(first), lag)
-    letters = sum(_keep_letter(connection, item) for item in unreadable)
+    letters = sum(dead_letters.keep(connection, item) for item in unreadable)
     return Recorded(new, len(notifications) - new, letters)
 
 
@@ -92,26 +83,6 @@ def _event_row(event: Notification) -> tuple[Any, ...]:
         event.body.decode(),
         event.identity,
     )
-
-
-def _keep_letter(connection: sqlite3.Connection, item: Unreadable) -> bool:
-    """Keep a dead letter, unless it is the repeat of one; whether it was new.
-
-    The id of one that may be delivered again is made of its delivery, so that a repeat needs no index to be found.
-    """
-    payload = item.payload[:_PAYLOAD_BYTES].decode(errors="backslashreplace")
-    number = _letter_id(item) if item.once else None
-    if number is not None:
-        if connection.execute(_SAME_LETTER, (number, payload)).fetchone():
-            return False
-        if connection.execute("SELECT 1 FROM dead_letters WHERE dead_letter_id = ?", (number,)).fetchone():
-            number = None  # another letter has this id: one in 10**15
-    connection.execute(_DEAD_LETTER, (number, item.source, payload, item.error, item.received_at))
-    return True
-
-
-def _letter_id(item: Unreadable) -> int:
-    return int.from_bytes(digest(item.source.encode(), item.once.encode())) & _LETTER_BITS
 
 
 def _merge(connection: sqlite3.Connection, said: dict[str, live_picture.LiveFactsOf], lag: timedelta) -> None:
