@@ -9,6 +9,7 @@ after a change). Whole pages: settings.md and commands.md. In pages that people 
 from __future__ import annotations
 
 import ast
+import copy
 import re
 import sqlite3
 import sys
@@ -193,6 +194,9 @@ def _below(words: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:
 def _help(words: list[str], command: Any) -> str:
     import click
 
+    # click keeps the help option that a command had in its first context, which may have been a test's.
+    command = copy.copy(command)
+    command._help_option = None
     # As the umbrella command gives it to those below: what -h is, and 80 columns whatever the terminal is.
     context = click.Context(
         command,
