@@ -2,9 +2,11 @@
 
 import asyncio
 import base64
+import gc
 import json
 import re
 import signal
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -587,3 +589,13 @@ def test_other_modules_may_add_kinds() -> None:
         assert load('[{"kind": "test_only", "at": 1, "word": "x"}]')[0].parameters == {"word": "x"}
     finally:
         del script.KINDS["test_only"]
+
+
+async def test_an_organisation_that_has_ended_is_forgotten() -> None:
+    """A suite that starts many organisations keeps none of them: the server's library caches whom a request went to."""
+    async with Simulator() as organisation, httpx.AsyncClient() as client:
+        assert (await client.get(f"{organisation.api_url}/api/v2/organizations/me")).status_code == 401
+        left = weakref.ref(organisation)
+    del organisation
+    gc.collect()
+    assert left() is None

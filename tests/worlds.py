@@ -48,7 +48,7 @@ from rollbook.simulator.faults.answer_faults import falls
 from rollbook.simulator.faults.script import KINDS, Fault, Script
 from rollbook.simulator.organisation.late_changes import rewritten
 from rollbook.simulator.rest.analytics.jobs import JobRules
-from rollbook.simulator.server import Simulator
+from rollbook.simulator.server import Simulator, forget_handlers
 from rollbook.simulator.times import moment, text
 from rollbook.store.book import Book
 from rollbook.store.file import locks
@@ -828,6 +828,8 @@ def play(plan: Plan) -> Outcome:
             asyncio.run(world.play())
         except Exception as error:
             raise RuntimeError(f"the world of seed {plan.seed} cannot be played: {error!r}") from error
+        finally:
+            forget_handlers()
         return world.outcome
 
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Final, Self
 
-from aiohttp import web
+from aiohttp import web, web_app
 
 from rollbook.simulator.certificates import Certificate
 from rollbook.simulator.clock import Clock
@@ -208,6 +208,7 @@ class Simulator:
             await self._playing
         await self.notifications.stop()
         await self._runner.cleanup()
+        forget_handlers()
 
     # Letting requests in
 
@@ -428,3 +429,14 @@ def _refused(request: web.Request, error: web.HTTPException) -> Refusal:
 def _there(request: web.Request) -> bool:
     """Say whether the client is still there."""
     return request.transport is not None and not request.transport.is_closing()
+
+
+def forget_handlers() -> None:
+    """Let aiohttp forget the handlers of servers that have ended.
+
+    It keeps those of its last thousand routes in a cache for the whole process, and with each handler its organisation:
+    a suite of tests that starts many organisations grew by megabytes with each.
+    """
+    clear = getattr(getattr(web_app, "_cached_build_middleware", None), "cache_clear", None)
+    if clear is not None:
+        clear()
