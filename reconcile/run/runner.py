@@ -788,24 +788,18 @@ class Run:
         self, report: Report, found: ReadResult, divisions: str | None, *, id_digest: bytes | None = None
     ) -> None:
         assert self._book is not None
-        task, now = self._task, self._task.now()
+        now = self._task.now()
         start, end = to_text(report.window.start), to_text(report.window.end)
         failed = report.verdict == Verdict.FAILED
-        record = RunRecord(
-            start=start,
-            end=end,
-            filter=task.key,
-            command=task.options.command,
+        record = replace(
+            self._attempt(report.window, now),
             via=found.via,
-            started_at=self._writing.began,
-            finished_at=to_text(now),
             as_of=found.as_of,
             verdict=report.verdict,
             reason=report.reason,
             reading=found.reading,
             passes_json=_encode(found.passes).decode(),
             id_digest=id_digest or digest_of_ids(started_in(found.rows, report.window)),
-            query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
             divisions_json=divisions,
             seconds=report.seconds,
             drift=report.drift,
@@ -815,6 +809,29 @@ class Run:
             keeps_proof=found.keeps_proof,
         )
         await committed(self._book.finish_run(record))
+
+    def _attempt(self, window: Interval, now: datetime) -> RunRecord:
+        """A record of this run over a window, of which nothing could be read."""
+        task = self._task
+        return RunRecord(
+            start=to_text(window.start),
+            end=to_text(window.end),
+            filter=task.key,
+            command=task.options.command,
+            via=task.via,
+            started_at=self._writing.began,
+            finished_at=to_text(now),
+            as_of=None,
+            verdict=Verdict.FAILED,
+            reason=None,
+            reading=None,
+            passes_json="[]",
+            id_digest=None,
+            query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
+            divisions_json=None,
+            seconds=time.monotonic() - self._seconds,
+            figures={"requests": self._requests},
+        )
 
     def _next_try(self, start: str, end: str, now: datetime) -> str:
         assert self._book is not None
@@ -829,26 +846,8 @@ class Run:
         reason = str(error) if isinstance(error, RollbookError) else f"unforeseen trouble: {type(error).__name__}"
         for window in task.windows:
             start, end = to_text(window.start), to_text(window.end)
-            record = RunRecord(
-                start=start,
-                end=end,
-                filter=task.key,
-                command=task.options.command,
-                via=task.via,
-                started_at=self._writing.began,
-                finished_at=to_text(now),
-                as_of=None,
-                verdict=Verdict.FAILED,
-                reason=reason,
-                reading=None,
-                passes_json="[]",
-                id_digest=None,
-                query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
-                divisions_json=None,
-                seconds=time.monotonic() - self._seconds,
-                figures={"requests": self._requests},
-                next_try_at=self._next_try(start, end, now),
-                keeps_proof=True,
+            record = replace(
+                self._attempt(window, now), reason=reason, next_try_at=self._next_try(start, end, now), keeps_proof=True
             )
             await committed(self._book.finish_run(record))
 

@@ -79,11 +79,6 @@ class TransportError(Exception):
         super().__init__(message)
         self.trouble = trouble
 
-    @property
-    def unreachable(self) -> bool:
-        """Tell whether there was not even a connection."""
-        return self.trouble is Trouble.UNREACHABLE
-
 
 # The library's errors, the most special first: what to say, and what it means.
 _ERRORS: Final[Mapping[type[Exception], tuple[str, Trouble]]] = {
