@@ -24,6 +24,8 @@ _COMMANDS: Final = {
     "gaps": ("rollbook.store.commands.gaps", "gaps", "List what capture missed or had wrong, and why."),
     "verify": ("reconcile.commands.verify", "verify", "Hold the platform's own counts against what is stored."),
     "rebuild": ("rollbook.store.commands.rebuild", "rebuild", "Make all rows again from details and events."),
+    "backup": ("rollbook.store.commands.backup", "backup", "Copy the store, whole and checked, beside a daemon."),
+    "restore": ("rollbook.store.commands.backup", "restore", "Put a backup in the place of the store."),
     "doctor": ("realtime.commands.doctor", "doctor", "Check everything that a run needs, and say how to mend it."),
     "ingest": ("realtime.commands.ingest", "ingest", "Read events from files or S3, as if they had been heard."),
     "dead-letters": (

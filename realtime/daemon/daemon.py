@@ -21,6 +21,8 @@ from typing import Any, Final, TypeVar
 
 from realtime.aws.sqs_consumer import Queue, SqsConsumer
 from realtime.clocks import corrected
+from realtime.daemon.daily_backup import LOOK_EVERY as BACKUP_LOOKS
+from realtime.daemon.daily_backup import BackupKeeper
 from realtime.daemon.health import Vitals, hearing
 from realtime.daemon.http_port import HttpPort
 from realtime.daemon.systemd import Notifier
@@ -143,6 +145,7 @@ class Daemon:
         self.supervisor: Supervisor | None = None
         self.sqs_consumer: SqsConsumer | None = None
         self.reconcile_failing: str | None = None
+        self._backups: BackupKeeper | None = None
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
@@ -299,6 +302,8 @@ class Daemon:
             starting_for=starting,
             sqs=sqs,
             reconcile_failing=self.reconcile_failing,
+            backup_failing=None if self._backups is None else self._backups.failing,
+            backup_ago=None if self._backups is None else self._backups.age(self.now()),
             windows_by_verdict=known.verdicts,
             due_windows=known.due,
             ledger_failing=ledger if isinstance(ledger, str) else None,
@@ -363,6 +368,11 @@ class Daemon:
         if self._options.reconcile:
             schedule.start()
             closing.append(asyncio.create_task(self._end_schedule(schedule)))
+        if self.settings.backup is not None:
+            self._backups = BackupKeeper(book.path, self.settings.backup, now=self.now)
+            daily = Schedule(self._backups.look, BACKUP_LOOKS)
+            daily.start()
+            closing.append(asyncio.create_task(self._end_backups(self._backups, daily)))
         self._listens = not self._stop.is_set()
         try:
             await (self._stop.wait() if self.supervisor is None else self.supervisor.run(self._stop))
@@ -394,6 +404,12 @@ class Daemon:
             await asyncio.wait_for(schedule.stop(), _ROUND_ENDS_WITHIN)
         except TimeoutError:
             log.warning("a reconciliation was interrupted; it will be run again")
+
+    async def _end_backups(self, keeper: BackupKeeper, daily: Schedule) -> None:
+        await self._stop.wait()
+        keeper.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(daily.stop(), _ROUND_ENDS_WITHIN)
 
     async def _reconcile(self, api: Api, book: Book) -> None:
         """Run a round over the ledger. An error is logged, and the next round tries again."""

@@ -109,6 +109,8 @@ class Book(Captured, Ledger):
                 raise translate(error, path) from None
         try:
             reader = connections.connect_reader(path, timeout=busy)
+            if writer is not None:
+                locks.must_not_be_restored(path, command, unless=reader.close)
         except BaseException:
             if writer is not None:
                 writer.close()

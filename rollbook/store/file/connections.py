@@ -170,12 +170,18 @@ def _check(connection: sqlite3.Connection, path: Path, journal: str) -> None:
         raise StoreUnwritable(f"{path}: this file system cannot keep a {journal} journal (it is in {mode} mode)")
 
 
-def recognise(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise StoreForeign unless the file is empty, or a store of this version or an older one."""
-    application, version, empty = schema.version_of(connection)
+def must_be_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreForeign unless the file is empty, or a store of any version."""
+    application, _, empty = schema.version_of(connection)
     if application != schema.APPLICATION_ID and not (empty and application == 0):
         # Between two steps of its own creation a store is neither empty nor marked: the step is one transaction.
         raise StoreForeign(f"{path} is an SQLite file of another program; choose another path with --db")
+
+
+def recognise(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreForeign unless the file is empty, or a store of this version or an older one."""
+    must_be_ours(connection, path)
+    version = schema.version_of(connection)[1]
     if version > schema.VERSION:
         raise StoreForeign(f"{path} was written by a newer rollbook; update this one (pip install -U rollbook)")
 
@@ -233,15 +239,18 @@ def must_be_there(path: Path) -> None:
         )
 
 
-def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """A connection that cannot write. Raises StoreUnwritable where there is no file, StoreForeign if it is not ours."""
+def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS, older: bool = False) -> sqlite3.Connection:
+    """A connection that cannot write. older: a store that an earlier version wrote will do.
+
+    Raises StoreUnwritable where there is no file, StoreForeign if it is not ours.
+    """
     must_be_there(path)
     if not os.access(path, os.R_OK):
         raise StoreUnwritable(f"{path} cannot be read by this user; run this as {owner_of(path)}")
     _look_at_size(path)
     try:
         try:
-            return _reading(path, "mode=ro", timeout)
+            return _reading(path, "mode=ro", timeout, older)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
                 raise
@@ -252,7 +261,7 @@ def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Conn
                     f"{path} cannot be read by a user who may not write in {path.resolve().parent} while its log holds"
                     f" something; run this as {owner_of(path)}"
                 ) from None
-            return _reading(path, "mode=ro&immutable=1", timeout)
+            return _reading(path, "mode=ro&immutable=1", timeout, older)
     except sqlite3.Error as error:
         raise translate(error, path) from None
 
@@ -262,7 +271,7 @@ def _has_log(path: Path) -> bool:
     return any(log.exists() and log.stat().st_size > 0 for log in logs)
 
 
-def _reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
+def _reading(path: Path, how: str, timeout: float, older: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(path.resolve()))}?{how}",
         uri=True,
@@ -271,7 +280,7 @@ def _reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
-        _must_be_readable(connection, path)
+        _must_be_readable(connection, path, older)
     except BaseException:
         connection.close()
         raise
@@ -279,12 +288,12 @@ def _reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def _must_be_readable(connection: sqlite3.Connection, path: Path) -> None:
+def _must_be_readable(connection: sqlite3.Connection, path: Path, older: bool) -> None:
     recognise(connection, path)
     _, version, empty = schema.version_of(connection)
     if empty:
         raise StoreForeign(f"{path} is empty; `rollbook run` or `reconcile` fill it, --db names another")
-    if version < schema.VERSION:
+    if version < schema.VERSION and not older:
         raise StoreUnwritable(
             f"{path} was written by an earlier version of rollbook, and this one reads more of it than is there;"
             " `rollbook run`, `reconcile` or `rollbook rebuild` bring it up to date"
