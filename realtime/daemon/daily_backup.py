@@ -12,7 +12,8 @@ from typing import Final
 from realtime.websocket.tasks import apart
 from rollbook.genesys.errors import Interrupted, RollbookError
 from rollbook.genesys.program.settings import DailyBackup
-from rollbook.store.file.copying import Manner, shown_size
+from rollbook.genesys.program.terminal import shown_size
+from rollbook.store.file.copying import Manner
 from rollbook.store.upkeep.backups import back_up, backups_of, is_due, let_go
 
 log = logging.getLogger(__name__)

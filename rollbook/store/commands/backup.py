@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from rollbook.genesys.program import console
+from rollbook.genesys.program.progress import bytes_shown
 from rollbook.genesys.program.settings import Settings
-from rollbook.genesys.program.terminal import count
+from rollbook.genesys.program.terminal import count, shown_size
 from rollbook.genesys.times import to_text
-from rollbook.store.commands.progress import shown
-from rollbook.store.file.copying import Copied, Manner, shown_size
+from rollbook.store.file.copying import Copied, Manner
 from rollbook.store.upkeep.backups import back_up
 from rollbook.store.upkeep.restoring import restore as put_back
 
@@ -34,7 +34,7 @@ def backup(settings: Settings, as_json: bool, to: Path) -> None:
 
     def work() -> None:
         at, began = datetime.now(UTC), time.monotonic()
-        with shown("copied") as progress:
+        with bytes_shown("copied") as progress:
             copied = back_up(settings.store_path, to, at=at, how=Manner(progress=progress))
         seconds = time.monotonic() - began
         console.show(
@@ -60,7 +60,7 @@ def restore(settings: Settings, as_json: bool, origin: Path) -> None:
 
     def work() -> None:
         at, began = datetime.now(UTC), time.monotonic()
-        with shown("restored") as progress:
+        with bytes_shown("restored") as progress:
             restored = put_back(origin, settings.store_path, at=at, how=Manner(progress=progress, full=True))
         seconds = time.monotonic() - began
         kept = f"; the store that was there is {restored.kept}" if restored.kept else ""

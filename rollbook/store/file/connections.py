@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
+from rollbook.store.file import upgrade
 from rollbook.store.file.errors import StoreForeign, StoreUnwritable, owner_of, translate
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
@@ -162,9 +163,9 @@ def _look_at_size(path: Path) -> None:
 
 def _check(connection: sqlite3.Connection, path: Path, journal: str) -> None:
     recognise(connection, path)
-    if schema.version_of(connection)[1] < schema.VERSION:
+    if upgrade.is_needed(connection, path):
         with locked(lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS):
-            schema.migrate(connection)
+            upgrade.bring_up_to_date(connection, path, lambda: connect_reader(path, older=True))
     mode = connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0]
     if mode != journal:
         raise StoreUnwritable(f"{path}: this file system cannot keep a {journal} journal (it is in {mode} mode)")
@@ -183,7 +184,11 @@ def recognise(connection: sqlite3.Connection, path: Path) -> None:
     must_be_ours(connection, path)
     version = schema.version_of(connection)[1]
     if version > schema.VERSION:
-        raise StoreForeign(f"{path} was written by a newer rollbook; update this one (pip install -U rollbook)")
+        needs = f" and needs rollbook {needed} or newer" if (needed := schema.needed_version(connection)) else ""
+        ours = f", which is {known}" if (known := schema.our_version()) else ""
+        raise StoreForeign(
+            f"{path} was written by a newer rollbook{needs}; update this one{ours} (pip install -U rollbook)"
+        )
 
 
 def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[str, str]) -> None:

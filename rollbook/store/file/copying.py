@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from rollbook.genesys.errors import Interrupted
+from rollbook.genesys.program.terminal import shown_size
 from rollbook.store.file.errors import StoreDamaged, StoreFull, StoreUnwritable, owner_of, translate
 
 # A step of a copy: 8 MB with our pages, some hundredths of a second.
@@ -55,14 +56,6 @@ class Copied:
     size: int
     organization: tuple[str, str] | None
     counts: dict[str, int]
-
-
-def shown_size(size: float) -> str:
-    """A number of bytes as people read it."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{size / factor:,.1f} {unit}"
-    return f"{size:.0f} bytes"
 
 
 def size_of(connection: sqlite3.Connection) -> int:
@@ -141,7 +134,7 @@ def _lives(process: int) -> bool:
 def _fill(source: sqlite3.Connection, origin: Path, partial: Path, target: Path, how: Manner) -> Copied:
     # One read transaction for all steps and counts: without it, each commit of others would begin the copy again.
     source.execute("BEGIN")
-    counts = _counts(source)
+    counts = counted_rows(source)
     need_room(target.parent, size_of(source), f"a copy of {origin}")
     os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     with closing(sqlite3.connect(partial, isolation_level=None, check_same_thread=False)) as made:
@@ -154,7 +147,7 @@ def _fill(source: sqlite3.Connection, origin: Path, partial: Path, target: Path,
         made.execute("PRAGMA synchronous = FULL")
         made.execute("PRAGMA journal_mode = DELETE")  # one file, also where it is opened from a read-only disk
         check(made, origin, how)
-        if (found := _counts(made)) != counts:
+        if (found := counted_rows(made)) != counts:
             raise StoreDamaged(f"the copy of {origin} has other rows than it ({found} for {counts}); try again")
         size, whose = size_of(made), organization_of(made)
     # Nobody has the file open through SQLite any more, whose locks this would drop.
@@ -192,7 +185,8 @@ def check(connection: sqlite3.Connection, origin: Path, how: Manner) -> None:
         raise StoreDamaged(f"{origin}: the file is damaged ({' '.join(str(found[0]).split())}); restore a backup")
 
 
-def _counts(connection: sqlite3.Connection) -> dict[str, int]:
+def counted_rows(connection: sqlite3.Connection) -> dict[str, int]:
+    """The number of rows of each table that is counted, and is there."""
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
     return {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in COUNTED if name in there}
 
