@@ -26,7 +26,7 @@ from rollbook.store.file.errors import translate
 from rollbook.store.file.waiting import Patience
 from rollbook.store.file.writer import Writer
 from rollbook.store.ledger import Ledger
-from rollbook.store.tables import asked_by_id, conversations, gaps, metric_counts, windows
+from rollbook.store.tables import asked_by_id, conversations, gaps, metric_counts, notes, windows
 from rollbook.store.tables.conversations import Cause, OpenConversation, PageOutcome, Read
 from rollbook.store.vocabulary import GapKind, SetAside
 
@@ -101,7 +101,8 @@ class Book(Captured, Ledger):
                     lambda: connections.connect(path, journal=journal, timeout=patience.step),
                     path,
                     patience=patience,
-                    after_commit=role or (lambda: None),
+                    after_commit=role or (lambda _: None),
+                    before_close=notes.settle,
                 )
                 if role is not None:
                     role.use(writer)

@@ -49,8 +49,11 @@ def backup(settings: Settings, as_json: bool, to: Path) -> None:
 @click.command()
 @console.settings_options
 @console.json_option
+@click.option(
+    "--as-it-is", is_flag=True, help="Take a plain copy of a store that was in use, though it lacks what came last."
+)
 @click.argument("origin", metavar="FROM", type=click.Path(path_type=Path, readable=False))
-def restore(settings: Settings, as_json: bool, origin: Path) -> None:
+def restore(settings: Settings, as_json: bool, as_it_is: bool, origin: Path) -> None:
     """Put a copy of the backup FROM, or of the newest one in the folder FROM, in the place of the store.
 
     The backup is checked first, every index of it too. The store that is there is kept beside it. Refused while
@@ -61,7 +64,8 @@ def restore(settings: Settings, as_json: bool, origin: Path) -> None:
     def work() -> None:
         at, began = datetime.now(UTC), time.monotonic()
         with bytes_shown("restored") as progress:
-            restored = put_back(origin, settings.store_path, at=at, how=Manner(progress=progress, full=True))
+            how = Manner(progress=progress, full=True)
+            restored = put_back(origin, settings.store_path, at=at, how=how, as_it_is=as_it_is)
         seconds = time.monotonic() - began
         kept = f"; the store that was there is {restored.kept}" if restored.kept else ""
         console.show(

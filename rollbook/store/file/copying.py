@@ -22,6 +22,7 @@ from typing import Final
 from rollbook.genesys.errors import Interrupted
 from rollbook.genesys.program.terminal import shown_size
 from rollbook.store.file.errors import StoreDamaged, StoreFull, StoreUnwritable, owner_of, translate
+from rollbook.store.tables import notes
 
 # A step of a copy: 8 MB with our pages, some hundredths of a second.
 _PAGES: Final = 1_000
@@ -146,6 +147,8 @@ def _fill(source: sqlite3.Connection, origin: Path, partial: Path, target: Path,
     with closing(sqlite3.connect(partial, isolation_level=None, check_same_thread=False)) as made:
         made.execute("PRAGMA synchronous = FULL")
         made.execute("PRAGMA journal_mode = DELETE")  # one file, also where it is opened from a read-only disk
+        if notes.read(made, notes.IN_LOG) == "1":
+            notes.write(made, notes.IN_LOG, "0")
         check(made, origin, how)
         if (found := counted_rows(made)) != counts:
             raise StoreDamaged(f"the copy of {origin} has other rows than it ({found} for {counts}); try again")

@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from rollbook.store.tables import notes
+
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
@@ -56,15 +58,6 @@ def version_of(connection: sqlite3.Connection) -> tuple[int, int, bool]:
     return application, version, empty
 
 
-def needed_version(connection: sqlite3.Connection) -> str | None:
-    """The version of rollbook that a store says it needs; None where it says nothing."""
-    try:
-        found = connection.execute("SELECT value FROM store_notes WHERE name = 'needs'").fetchone()
-    except sqlite3.OperationalError:
-        return None  # the table is not there, or is another one by then
-    return str(found[0]) if found else None
-
-
 def our_version() -> str | None:
     """The version of rollbook that runs; None where it runs without being installed."""
     from importlib import metadata  # slow, and seldom asked for
@@ -97,7 +90,7 @@ def _step(file: str, version: int, name: str, on_step: Callable[[int, str], None
             db.execute(statement)
         if version >= _NOTES and (ours := our_version()) is not None:
             # What an earlier rollbook says when it meets this store.
-            db.execute("INSERT OR REPLACE INTO store_notes (name, value) VALUES ('needs', ?)", [ours])
+            notes.write(db.conn, notes.NEEDS, ours)
         db.execute(f"PRAGMA user_version = {version}")
 
     return apply

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,9 +36,18 @@ class Restored:
     kept: Path | None
 
 
-def restore(origin: Path, store: Path, *, at: datetime, how: Manner, command: str = "rollbook restore") -> Restored:
+def restore(
+    origin: Path,
+    store: Path,
+    *,
+    at: datetime,
+    how: Manner,
+    command: str = "rollbook restore",
+    as_it_is: bool = False,
+) -> Restored:
     """Put a copy of `origin` (or of the newest backup in the folder `origin`) in the place of `store`.
 
+    as_it_is: a plain copy of a store that was in use will do, which lacks what was committed last.
     Raises StoreError, UsageError, and LockHeld while anybody works on the store.
     """
     store = store.resolve()
@@ -52,10 +62,10 @@ def restore(origin: Path, store: Path, *, at: datetime, how: Manner, command: st
         state="is in use by",
         remedy="stop it, then run this again",
     ):
-        there = _look(store, origin)
+        there = _look(store, lambda: connections.connect_reader(origin, older=True, as_it_is=as_it_is))
         # Under a name of its own until what was there is aside.
         arrived = store.with_name(f".{store.name}.restored")
-        copied = copy(lambda: connections.connect_reader(origin, older=True), origin, arrived, how)
+        copied = copy(lambda: connections.connect_reader(origin, older=True, as_it_is=as_it_is), origin, arrived, how)
         try:
             kept = _set_aside(store, _kept_name(store, at)) if there else None
             _give_to_owner(arrived, kept or store.parent)
@@ -79,8 +89,8 @@ def _origin(origin: Path, store: Path) -> Path:
     return origin
 
 
-def _look(store: Path, origin: Path) -> bool:
-    """Say whether a store is there. Raises StoreForeign where it is not one that `origin` may replace."""
+def _look(store: Path, connect: Callable[[], sqlite3.Connection]) -> bool:
+    """Say whether a store is there. Raises StoreForeign where it is not one that what `connect` opens may replace."""
     if not connections.is_there(store):
         return False
     if not os.access(store, os.R_OK | os.W_OK):
@@ -99,11 +109,11 @@ def _look(store: Path, origin: Path) -> bool:
         if isinstance(found, StoreBusy):
             raise found from None
         return True
-    with closing(connections.connect_reader(origin, older=True)) as db:
+    with closing(connect()) as db:
         theirs = organization_of(db)
     if ours is not None and theirs is not None and ours[0] != theirs[0]:
         raise StoreForeign(
-            f"{origin} belongs to the organisation {theirs[1]} ({theirs[0]}), and {store} to {ours[1]} ({ours[0]});"
+            f"the backup belongs to the organisation {theirs[1]} ({theirs[0]}), and {store} to {ours[1]} ({ours[0]});"
             " give each organisation a file of its own with --db"
         )
     return True
