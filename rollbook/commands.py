@@ -1,4 +1,7 @@
-"""The umbrella command: puts the rooms' commands together, and imports a room only when its command is called."""
+"""The umbrella command: puts the rooms' commands together, and imports a room only when its command is called.
+
+A room's `commands/options.py` is imported first, which is enough for help; it imports the work when that is to be done.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,10 @@ class _Rooms(click.Group):
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        module, attribute, _line = _COMMANDS[name]
+        module, attribute, line = _COMMANDS[name]
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
+        command.short_help = line  # so that a shell that completes words shows the same
         return command
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:

@@ -461,21 +461,3 @@ def test_a_schedule_is_no_coverage(path: Path) -> None:
         (span,) = book.coverage("0", "9")
     (known,) = as_known([span], from_text(span.alive_at) + timedelta(minutes=30))
     assert (known.ended_at, known.end_reason) == (span.alive_at, "no events")
-
-
-# What it imports
-
-
-def test_importing_the_handler_brings_nothing_that_capture_does_not_need() -> None:
-    """No HTTP, no AWS library, no scheduler, no terminal; neither handler at import, nor capture when it works."""
-    program = (
-        "import json, sys, realtime.lambda_handler, reconcile.lambda_handler\n"
-        "heavy = {'boto3', 'botocore', 'httpx', 'websockets', 'apscheduler', 'aiohttp', 'rich', 'click', 'sqlite_utils',"
-        " 'prometheus_client', 'tomllib', 'simulator', 'asyncio'}\n"
-        "first = sorted(heavy & set(sys.modules) - {'asyncio'})\n"
-        "print(json.dumps(first))\n"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
-    )
-    assert ran.stdout.strip() == "[]", ran.stdout + ran.stderr
