@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from liar import ERROR_BODIES, LyingSimulator
 
 from realtime.storing.inbox import Inbox
 from realtime.websocket.supervisor import Supervisor
@@ -20,9 +19,10 @@ from rollbook.genesys.api.client import Api, Entity
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
-from tests import virtual
-from tests.virtual import Platform
-from whole import finish, rollbook, rows, start, until
+from tests.helpers import virtual
+from tests.helpers.liar import ERROR_BODIES, LyingSimulator
+from tests.helpers.virtual import Platform
+from tests.helpers.whole import finish, rollbook, rows, start, until
 
 # 24
 

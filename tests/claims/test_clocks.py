@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from liar import Scene, scene_at
 
-from organisation import START, WINDOW, record
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
+from tests.helpers.liar import Scene, scene_at
+from tests.helpers.organisation import START, WINDOW, record
 
 DAY = 1440.0
 HALF_DAY = timedelta(hours=12)

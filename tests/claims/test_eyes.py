@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from liar import Liar, Scene, runs, scene_at, stopped
 
-from organisation import START, WINDOW, ended, record
 from rollbook.genesys.errors import PermissionRefused, Unavailable
 from rollbook.genesys.times import Interval, to_text
+from tests.helpers.liar import Liar, Scene, runs, scene_at, stopped
+from tests.helpers.organisation import START, WINDOW, ended, record
 
 NARROW = frozenset({"d1"})
 MONTH = Interval(START - timedelta(days=21), START)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from liar import EMPTY, Lie, Scene, scene_at, stopped
 
-from organisation import START, WINDOW, at, ended, record
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.times import Interval, to_text
+from tests.helpers.liar import EMPTY, Lie, Scene, scene_at, stopped
+from tests.helpers.organisation import START, WINDOW, at, ended, record
 
 DAY = 1440.0
 HALF_DAY = timedelta(hours=12)

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from liar import scene_at
 
-from organisation import START, at, only, record
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.commands import status
+from tests.helpers.liar import scene_at
+from tests.helpers.organisation import START, at, only, record
 
 DAY = timedelta(days=1)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from liar import Liar, scene_at, stopped
 
-from organisation import NOW, START, WINDOW, record
 from rollbook.genesys.errors import RequestRefused, Unavailable
 from rollbook.genesys.times import Interval, to_text
+from tests.helpers.liar import Liar, scene_at, stopped
+from tests.helpers.organisation import NOW, START, WINDOW, record
 
 DAY = 1440.0
 SECOND = Interval(START, START + timedelta(seconds=1))

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from liar import EMPTY, ERROR_BODIES, Lie, nothing, scene_at, without
 
-from organisation import START, WINDOW, record
 from rollbook.genesys.times import Interval, to_text
+from tests.helpers.liar import EMPTY, ERROR_BODIES, Lie, nothing, scene_at, without
+from tests.helpers.organisation import START, WINDOW, record
 
 HOURS = Interval(START - timedelta(hours=10), START + timedelta(hours=14))  # a day
 # What is no error at first sight: a page of a job's results that lacks rows.

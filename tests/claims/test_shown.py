@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from liar import Scene, scene_at, without
 
-from organisation import START, WINDOW, record
 from reconcile.reading.query import Stopped
 from reconcile.run import by_id
 from reconcile.run.options import RunOptions, RunTask
@@ -21,6 +19,8 @@ from reconcile.run.runner import run
 from rollbook.genesys.api import request
 from rollbook.genesys.messages.details import DetailRow, parse_page
 from rollbook.genesys.times import Interval, to_text
+from tests.helpers.liar import Scene, scene_at, without
+from tests.helpers.organisation import START, WINDOW, record
 
 HOURS = timedelta(hours=1)
 MIDNIGHT = 14 * 60.0  # minutes after ten

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rollbook.simulator import Simulator
-from whole import rollbook
+from tests.helpers.whole import rollbook
 
 pytestmark = pytest.mark.process
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

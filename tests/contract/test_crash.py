@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rollbook.simulator import Simulator
-from whole import assert_store_is, finish, rollbook, rows_of, start, until
+from tests.helpers.whole import assert_store_is, finish, rollbook, rows_of, start, until
 
 pytestmark = pytest.mark.process
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=2)

@@ -19,7 +19,7 @@ from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
-from whole import assert_store_is, rows_of
+from tests.helpers.whole import assert_store_is, rows_of
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 QUERY = "POST /api/v2/analytics/conversations/details/query"

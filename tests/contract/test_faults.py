@@ -16,8 +16,8 @@ from rollbook.simulator import Simulator
 from rollbook.simulator.faults.script import KINDS
 from rollbook.simulator.times import text
 from tests import faults
-from tests import unfriendly_faults as unfriendly
-from tests.unfriendly_faults import Behaviour
+from tests.helpers import unfriendly_faults as unfriendly
+from tests.helpers.unfriendly_faults import Behaviour
 
 pytestmark = pytest.mark.process
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)

@@ -26,7 +26,7 @@ from rollbook.simulator import Simulator
 from rollbook.simulator.faults.script import Fault
 from rollbook.simulator.rest.analytics.jobs import JobRules
 from rollbook.store.book import Book
-from whole import assert_rows_are
+from tests.helpers.whole import assert_rows_are
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 30

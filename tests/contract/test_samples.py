@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rollbook.simulator import Simulator
-from whole import expected_rows, rollbook
+from tests.helpers.whole import expected_rows, rollbook
 
 pytestmark = pytest.mark.process
 

@@ -18,10 +18,10 @@ import pytest
 from rollbook.genesys.times import to_text
 from rollbook.simulator.server import Simulator
 from rollbook.store.book import Book
-from tests.whole import start, until
+from tests.helpers.paths import ROOT
+from tests.helpers.whole import start, until
 
 pytestmark = pytest.mark.process
-ROOT = Path(__file__).parent.parent
 
 
 def free_port() -> int:

@@ -18,7 +18,6 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from organisation import START, Clock, Organisation, Record, dump
 from reconcile.due.rounds import Round, run_due
 from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
@@ -27,7 +26,8 @@ from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
-from whole import assert_rows_are
+from tests.helpers.organisation import START, Clock, Organisation, Record, dump
+from tests.helpers.whole import assert_rows_are
 
 # What changes later than this the settling read cannot see.
 CHANGEABLE = timedelta(days=3)

@@ -20,8 +20,8 @@ from rollbook.simulator.faults.script import Fault, Script
 from rollbook.simulator.rest.analytics import details_query
 from rollbook.simulator.times import text
 from tests import worlds
-from tests.oracle import Oracle
-from tests.wire import Organisation, Shown
+from tests.helpers.oracle import Oracle
+from tests.helpers.wire import Organisation, Shown
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers.paths import ROOT
+
 DOCS = ROOT / "docs"
 
 

@@ -23,7 +23,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from organisation import START, Clock, Organisation, Record, at
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.run.options import RunOptions
@@ -36,6 +35,7 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
+from tests.helpers.organisation import START, Clock, Organisation, Record, at
 
 Answer = dict[str, Any]
 # What is said instead of an honest answer: made from it, or None where it stays.

@@ -35,7 +35,7 @@ from rollbook.simulator.organisation.world import World
 from rollbook.simulator.rest.analytics import details_query
 from rollbook.simulator.server import Simulator
 from rollbook.simulator.times import moment
-from tests.wire import Shown
+from tests.helpers.wire import Shown
 
 PROVEN: Final = ("open", "complete", "settled")
 # A `Date` has whole seconds, and a clock is compared by it.

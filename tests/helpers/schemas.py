@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 
-_FILE = Path(__file__).parent / "data" / "schemas" / "notifications.json"
+from tests.helpers.paths import DATA
+
+_FILE = DATA / "schemas" / "notifications.json"
 
 
 @cache

@@ -23,7 +23,6 @@ from typing import Any, Literal
 import pytest
 from aiohttp import web
 
-from organisation import START, Clock, Record
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.run.options import RunOptions
@@ -37,6 +36,7 @@ from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables.windows import WindowRow
 from rollbook.store.vocabulary import PROVEN
+from tests.helpers.organisation import START, Clock, Record
 
 HALF = timedelta(minutes=30)
 QUEUE = "a1b2c3d4-1111-4222-8333-000000000001"

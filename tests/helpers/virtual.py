@@ -25,7 +25,7 @@ from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.file.errors import StoreBusy
 from rollbook.store.tables.events import Recorded
-from tests.stage import CLOSING, HEARTBEAT, PONG, QUEUES, conversation, snapshot
+from tests.helpers.stage import CLOSING, HEARTBEAT, PONG, QUEUES, conversation, snapshot
 
 START = datetime(2026, 8, 3, tzinfo=UTC)
 DAY = 86_400.0

@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers.paths import ROOT
+
 # Root may write everything; without these capabilities it may not.
 AS_ANYBODY = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 MAY_BE_ANYBODY = not AS_ANYBODY or shutil.which("setpriv") is not None

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers.paths import ROOT
+
 # From the ground up. `rollbook` alone is the umbrella command: the files directly below rollbook/.
 FLOORS = ["rollbook/genesys", "rollbook/store", "reconcile", "realtime", "rollbook"]
 ROOMS = [*FLOORS[:-1], "rollbook/simulator"]

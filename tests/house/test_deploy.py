@@ -17,8 +17,8 @@ from cfnlint.decode import decode
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.program.settings import ENVIRONMENT
 from rollbook.genesys.topics import DETAIL_MEMBERS
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 TEMPLATE = DEPLOY / "aws" / "template.yaml"
 

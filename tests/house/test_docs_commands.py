@@ -8,7 +8,8 @@ import click
 
 from rollbook.genesys import errors
 from rollbook.store.file import errors as store_errors
-from tests.docs_pages import DOCS, ROOT, all_pages, command_lines, generator, spans
+from tests.helpers.docs_pages import DOCS, all_pages, command_lines, generator, spans
+from tests.helpers.paths import ROOT
 
 PAGE = DOCS / "commands.md"
 # Where commands answer with a number that is no error's.

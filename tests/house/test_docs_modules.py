@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs_pages import DOCS, ROOT, all_pages, by_hand, generator, spans
+from tests.helpers.docs_pages import DOCS, all_pages, by_hand, generator, spans
+from tests.helpers.paths import ROOT
 
 ARCHITECTURE = DOCS / "architecture.md"
 TASKS = DOCS / "where_to_change.md"

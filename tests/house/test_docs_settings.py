@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rollbook.genesys.program.settings import ABOUT, ENVIRONMENT, KEYS, OTHER_VARIABLES, Settings, load
-from tests.docs_pages import DOCS, ROOT, Fence, all_pages, fences, generator, spans
+from tests.helpers.docs_pages import DOCS, Fence, all_pages, fences, generator, spans
+from tests.helpers.paths import ROOT
 
 PAGE = DOCS / "settings.md"
 VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
@@ -69,7 +70,7 @@ def test_each_variable_that_the_code_reads_is_in_the_page() -> None:
 def test_each_variable_that_a_page_names_exists() -> None:
     """A page names no variable of ours that nothing reads (tests and the simulator's own output included)."""
     known = {*ENVIRONMENT, *OTHER_VARIABLES}
-    for path in (ROOT / "tests").glob("*.py"):
+    for path in (ROOT / "tests").rglob("*.py"):
         if not path.name.startswith("test_docs_"):
             known |= set(re.findall(r"ROLLBOOK_[A-Z_]+", path.read_text()))
     for page, text in all_pages().items():

@@ -12,11 +12,12 @@ from typing import NamedTuple
 import pytest
 
 from rollbook.simulator import Simulator
-from tests.docs_pages import DOCS, ROOT, all_pages, by_hand, fences, generator, spans
-from tests.whole import rollbook
+from tests.helpers.docs_pages import DOCS, all_pages, by_hand, fences, generator, spans
+from tests.helpers.paths import EXAMPLES, ROOT
+from tests.helpers.whole import rollbook
 
 PAGE = DOCS / "store.md"
-EVENTS = ROOT / "tests" / "data" / "examples" / "eventbridge_detail_events.jsonl"
+EVENTS = EXAMPLES / "eventbridge_detail_events.jsonl"
 
 
 class Statement(NamedTuple):

@@ -4,7 +4,6 @@ import ast
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from reconcile.causes import Lifetime, Listening, as_known, explain, life_of
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.store.tables.coverage import Span
 from rollbook.store.vocabulary import EndReason
+from tests.helpers.paths import ROOT
 
 QUEUE, USER = "v2.routing.queues.q1.conversations", "v2.users.u1.conversations"
 
@@ -69,7 +69,6 @@ def test_coverage_explains_a_loss(spans: list[Span], lived: Lifetime, cause: str
     assert explain(lived, sorted(spans, key=lambda one: one.started_at)) == cause
 
 
-ROOT = Path(__file__).parent.parent
 # Calls that end a span, or have it ended, and the assignments of a channel that is let go.
 ENDING = {"ChannelCommand", "CoverageEnd", "end_coverage", "end", "_end_coverage", "_let_go", "_socket_died"}
 

@@ -19,7 +19,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
-from whole import finish, start, until
+from tests.helpers.whole import finish, start, until
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 FIRST = Interval(NOW - timedelta(minutes=90), NOW - timedelta(minutes=60))

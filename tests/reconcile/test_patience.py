@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from organisation import START, Clock, Organisation, record
 from reconcile.due.rounds import Round, run_due
 from reconcile.patience import FEW_TRIES, QuestionPatience
 from reconcile.reading.reader import Finished, Pause, Reader
@@ -20,6 +19,7 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, parse_interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.vocabulary import PROVEN
+from tests.helpers.organisation import START, Clock, Organisation, record
 
 FAR = START + timedelta(days=1)
 GATEWAY = Unavailable("a gateway gave up", status=504)

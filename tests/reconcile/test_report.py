@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organisation import START, WINDOW
 from reconcile.report import DueReport, Report, due_lines, lines, title
 from rollbook.genesys.times import Interval
+from tests.helpers.organisation import START, WINDOW
 
 KEYS = {
     "window",

@@ -24,8 +24,9 @@ from rollbook.simulator import Simulator
 from rollbook.simulator.eventbridge.aws import to_bus, to_queue
 from rollbook.simulator.eventbridge.delivery import DeliveryTrouble, EventBridge
 from rollbook.simulator.notifications.emitter import Event
-from tests.aws import Aws, aws, aws_server
-from tests.whole import assert_store_is, finish, rollbook, rows, start, until
+from tests.helpers.aws import Aws, aws, aws_server
+from tests.helpers.paths import EXAMPLES
+from tests.helpers.whole import assert_store_is, finish, rollbook, rows, start, until
 
 __all__ = ["aws", "aws_server"]
 
@@ -51,9 +52,7 @@ def test_an_event_is_what_the_bus_carries() -> None:
     bridge.take(replace(event(8), template="v2.routing.queues.{id}.conversations"))
     (text,) = bridge.messages()
     told = json.loads(text)
-    recorded = json.loads(
-        (Path(__file__).parent / "data/examples/eventbridge_detail_events.jsonl").read_text().splitlines()[0]
-    )
+    recorded = json.loads((EXAMPLES / "eventbridge_detail_events.jsonl").read_text().splitlines()[0])
     assert set(told) == set(recorded)
     assert set(told["detail"]) == set(recorded["detail"])
     assert told["detail-type"] == "v2.detail.events.conversation.{id}.acw"

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from test_simulator_rest import DETAILS, HOUR, NOON, QUEUES, START, Guest, Seconds, refusal
 
 from rollbook.simulator import Simulator
 from rollbook.simulator.faults.broken_bytes import BYTES, ODD
@@ -20,7 +19,8 @@ from rollbook.simulator.faults.partial_answers import ERRORS_WITH_200, TOTALS
 from rollbook.simulator.faults.script import KINDS, Fault, ScriptError, load
 from rollbook.simulator.faults.slow_answers import CURSORS
 from rollbook.simulator.rest.analytics.jobs import JobRules
-from whole import start
+from tests.helpers.whole import start
+from tests.simulator.test_rest import DETAILS, HOUR, NOON, QUEUES, START, Guest, Seconds, refusal
 
 QUERY = "POST */details/query"
 RESULTS = "GET */results"

@@ -21,7 +21,8 @@ from rollbook.simulator.faults import script
 from rollbook.simulator.faults.organisation_faults import ACTS
 from rollbook.simulator.faults.script import Fault, Script, ScriptError, load
 from rollbook.simulator.rest.analytics.jobs import JobRules
-from whole import rollbook, start
+from tests.helpers.paths import ROOT
+from tests.helpers.whole import rollbook, start
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NOON = START + timedelta(hours=12)
@@ -509,7 +510,7 @@ def test_a_script_that_cannot_be_played(text: str, words: str) -> None:
 
 def test_every_kind_is_played_and_written_down() -> None:
     """Each kind either spoils an answer or has an act; the manual has a row for each."""
-    manual = (Path(__file__).parent.parent / "docs" / "simulator.md").read_text()
+    manual = (ROOT / "docs" / "simulator.md").read_text()
     for name, kind in script.KINDS.items():
         assert kind.spoils != (name in ACTS), name
         assert f"| `{name}` |" in manual, name

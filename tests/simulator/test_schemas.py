@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from schemas import body_of, described
 
 from rollbook.simulator.notifications.detail_events import events
 from rollbook.simulator.notifications.frames import envelope
@@ -16,6 +15,7 @@ from rollbook.simulator.notifications.snapshots import Scene, flattened, passes,
 from rollbook.simulator.notifications.topics import DETAIL_MEMBERS, MEDIA_SUFFIX
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.times import text
+from tests.helpers.schemas import body_of, described
 
 START = datetime(2026, 8, 3, 14, tzinfo=UTC)
 SIDES = ("v2.routing.queues.{id}.conversations", "v2.users.{id}.conversations")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from organisation import dump
 from reconcile import verify
 from reconcile.run.runner import reconcile_window
 from rollbook.commands import cli
@@ -22,6 +21,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.commands.windows import window_lines
+from tests.helpers.organisation import dump
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOUR = Interval(START, START + timedelta(hours=1))

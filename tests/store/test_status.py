@@ -17,7 +17,7 @@ from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.commands import status as shown_status
 from rollbook.store.tables.coverage import Span
-from whole import AS_ANYBODY, MAY_BE_ANYBODY, environment
+from tests.helpers.whole import AS_ANYBODY, MAY_BE_ANYBODY, environment
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 END = START + timedelta(days=1)

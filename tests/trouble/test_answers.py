@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unfriendly import (
+
+from rollbook.genesys.times import Interval
+from rollbook.store.vocabulary import PROVEN
+from tests.helpers.organisation import START, WINDOW, Record, record
+from tests.helpers.unfriendly import (
     Answer,
     Asked,
     Scene,
@@ -28,10 +32,6 @@ from unfriendly import (
     too_large,
     when,
 )
-
-from organisation import START, WINDOW, Record, record
-from rollbook.genesys.times import Interval
-from rollbook.store.vocabulary import PROVEN
 
 TOO_LARGE = refusal(400, "response.entity.too.large", "The response is over the size limit; reduce the page size.")
 

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unfriendly import (
+
+from realtime.daemon.daemon import Daemon, Options
+from realtime.daemon.health import judge
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.times import Interval
+from rollbook.store.vocabulary import PROVEN
+from tests.helpers.organisation import START, WINDOW, record
+from tests.helpers.unfriendly import (
     Answer,
     Asked,
     Scene,
@@ -31,15 +39,7 @@ from unfriendly import (
     scene,
     when,
 )
-
-from organisation import START, WINDOW, record
-from realtime.daemon.daemon import Daemon, Options
-from realtime.daemon.health import judge
-from rollbook.genesys.api.client import Api
-from rollbook.genesys.errors import RollbookError
-from rollbook.genesys.times import Interval
-from rollbook.store.vocabulary import PROVEN
-from whole import finish, start, until
+from tests.helpers.whole import finish, start, until
 
 MEGABYTE = 1 << 20
 # Seconds after which a test calls a thing endless: many times what the limits below allow.

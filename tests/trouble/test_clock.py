@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from unfriendly import HALF, Unfriendly, conversation, environment
 
-from organisation import Record
 from reconcile.lambda_handler import handler
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.vocabulary import PROVEN
-from whole import rollbook, rows
+from tests.helpers.organisation import Record
+from tests.helpers.unfriendly import HALF, Unfriendly, conversation, environment
+from tests.helpers.whole import rollbook, rows
 
 LAG = timedelta(minutes=10)
 # By how much this machine's clock is ahead of the platform's.

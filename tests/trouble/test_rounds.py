@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unfriendly import (
+
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.messages.notification import Notification, parse_envelope
+from rollbook.genesys.times import Interval, to_text
+from tests.helpers.organisation import START, WINDOW, at, record
+from tests.helpers.unfriendly import (
     HALF,
     Answer,
     Asked,
@@ -28,12 +33,7 @@ from unfriendly import (
     snapshot,
     when,
 )
-
-from organisation import START, WINDOW, at, record
-from rollbook.genesys.errors import RollbookError
-from rollbook.genesys.messages.notification import Notification, parse_envelope
-from rollbook.genesys.times import Interval, to_text
-from whole import rollbook, rows
+from tests.helpers.whole import rollbook, rows
 
 # Twenty-four hours before the first window that is due: what goes on there began another day.
 YESTERDAY = Interval(START - timedelta(days=1), START - timedelta(days=1) + HALF)

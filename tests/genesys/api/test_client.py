@@ -43,8 +43,9 @@ from rollbook.genesys.errors import (
     Unavailable,
 )
 from rollbook.genesys.program.settings import Secret, Settings
+from tests.helpers.paths import DATA
 
-TLS = Path(__file__).parent / "data" / "tls"
+TLS = DATA / "tls"
 SECRET = "hunter2-very-secret"
 ME = "/api/v2/organizations/me"
 Handler = Callable[[web.Request], web.StreamResponse]

@@ -1,7 +1,6 @@
 """What an event says for certain: when a conversation began, that it ended, and the latest time that it bears."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollbook.genesys.messages.live_facts import facts_of
+from tests.helpers.paths import EXAMPLES
 
 QUEUE = "v2.routing.queues.q1.conversations"
 DETAIL = "v2.detail.events.conversation.c1"
-MESSAGES = json.loads((Path(__file__).parent / "data" / "examples" / "ws_messages.json").read_text())
+MESSAGES = json.loads((EXAMPLES / "ws_messages.json").read_text())
 
 
 def at(second: int) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +21,8 @@ from rollbook.genesys.messages.notification import (
     parse_frame,
 )
 from rollbook.genesys.times import normalize
+from tests.helpers.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).parent / "data" / "examples"
 MESSAGES: dict[str, dict[str, Any]] = json.loads((EXAMPLES / "ws_messages.json").read_text())
 ENVELOPES = [line.encode() for line in (EXAMPLES / "eventbridge_detail_events.jsonl").read_text().splitlines()]
 FRAMES = (EXAMPLES / "ws_detail_events.jsonl").read_text().splitlines()

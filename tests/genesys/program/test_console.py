@@ -16,8 +16,7 @@ import pytest
 from rollbook.genesys.errors import ApiError, ConnectionLost, PermissionRefused, RollbookError, UsageError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
-
-ROOT = Path(__file__).parent.parent
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture(autouse=True)

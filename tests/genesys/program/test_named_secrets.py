@@ -17,7 +17,8 @@ from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import ConnectionLost, RollbookError, SettingsError, SignInRefused
 from rollbook.genesys.program import named_secrets
 from rollbook.genesys.program.settings import Secret, Settings, load
-from tests.aws import Aws, aws, aws_server
+from tests.helpers.aws import Aws, aws, aws_server
+from tests.helpers.paths import ROOT
 
 __all__ = ["aws", "aws_server"]
 
@@ -184,7 +185,7 @@ def test_boto3_is_imported_for_aws_only(tmp_path: Path) -> None:
     file = tmp_path / "s"
     file.write_text("x")
     program = f"import sys; from rollbook.genesys.program import named_secrets; named_secrets.resolve('file:{file}'); print('boto3' in sys.modules)"
-    env: dict[str, Any] = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    env: dict[str, Any] = os.environ | {"PYTHONPATH": str(ROOT)}
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env)
     assert ran.stdout.strip() == "False", ran.stderr
 

@@ -28,10 +28,10 @@ from rollbook.genesys.topics import DETAIL_MEMBERS, detail_member
 from rollbook.store.book import Book
 from rollbook.store.file.connections import choose_journal, network_file_system
 from rollbook.store.file.errors import StoreUnwritable
-from tests.whole import AS_ANYBODY, MAY_BE_ANYBODY, rows
+from tests.helpers.paths import EXAMPLES, ROOT
+from tests.helpers.whole import AS_ANYBODY, MAY_BE_ANYBODY, rows
 
-ROOT = Path(__file__).parent.parent
-LINES = (ROOT / "tests/data/examples/eventbridge_detail_events.jsonl").read_text().splitlines()
+LINES = (EXAMPLES / "eventbridge_detail_events.jsonl").read_text().splitlines()
 EVENTS: list[dict[str, Any]] = [json.loads(line) for line in LINES]
 EVERY = list(DETAIL_MEMBERS)
 
@@ -96,7 +96,7 @@ def test_every_member_of_the_detail_events_is_stored(path: Path) -> None:
 
 def test_an_event_as_it_was_recorded_on_a_bus(path: Path) -> None:
     """The envelope of a live capture: a topic that rollbook asks for nowhere, its template, `timestamp` inside."""
-    message = json.loads((ROOT / "tests/data/examples/ws_messages.json").read_text())["transcription"]
+    message = json.loads((EXAMPLES / "ws_messages.json").read_text())["transcription"]
     conversation = "97b9dcb3-c182-4d1f-8123-76a4b5cf1f5a"
     event = {
         "version": "0",

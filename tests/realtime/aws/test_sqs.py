@@ -33,13 +33,14 @@ from rollbook.genesys.errors import RollbookError, SettingsError
 from rollbook.genesys.topics import DETAIL_MEMBERS, DETAIL_TEMPLATES
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
-from tests.aws import Aws, aws, aws_server
-from tests.stand_in import StandIn
-from tests.whole import finish, rollbook, rows, start, until
+from tests.helpers.aws import Aws, aws, aws_server
+from tests.helpers.paths import EXAMPLES
+from tests.helpers.stand_in import StandIn
+from tests.helpers.whole import finish, rollbook, rows, start, until
 
 __all__ = ["aws", "aws_server"]
 
-LINES = (Path(__file__).parent / "data/examples/eventbridge_detail_events.jsonl").read_text().splitlines()
+LINES = (EXAMPLES / "eventbridge_detail_events.jsonl").read_text().splitlines()
 BUS = "aws.partner/genesys.com/cloud/3f1c7d52-0b2e-4f6e-9a44-6d1b2f0c9e10/rollbook"
 
 

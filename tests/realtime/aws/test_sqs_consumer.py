@@ -23,9 +23,10 @@ from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.topics import DETAIL_TEMPLATES
 from rollbook.store.book import Book
-from tests.stand_in import StandIn
+from tests.helpers.paths import EXAMPLES
+from tests.helpers.stand_in import StandIn
 
-LINES = (Path(__file__).parent / "data/examples/eventbridge_detail_events.jsonl").read_text().splitlines()
+LINES = (EXAMPLES / "eventbridge_detail_events.jsonl").read_text().splitlines()
 
 
 def numbered(number: int) -> str:

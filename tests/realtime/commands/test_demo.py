@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from organisation import dump
 from realtime.commands import demo
 from reconcile.report import Report
 from rollbook.genesys.errors import RollbookError
@@ -18,6 +17,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
+from tests.helpers.organisation import dump
 
 
 @pytest.mark.parametrize("organization", [None, ("o1", "Acme")])

@@ -22,12 +22,13 @@ from realtime.commands.ingest import _unpacked, ingest
 from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.messages.payloads import parse_all, parse_stream, pieces
 from rollbook.store.book import Book
-from tests.aws import Aws, aws, aws_server
-from tests.whole import environment, rollbook
+from tests.helpers.aws import Aws, aws, aws_server
+from tests.helpers.paths import EXAMPLES
+from tests.helpers.whole import environment, rollbook
 
 __all__ = ["aws", "aws_server"]
 
-LINES = (Path(__file__).parent / "data/examples/eventbridge_detail_events.jsonl").read_text().splitlines()
+LINES = (EXAMPLES / "eventbridge_detail_events.jsonl").read_text().splitlines()
 EVENTS = [json.loads(line) for line in LINES]
 
 SHAPES: dict[str, Callable[[], bytes]] = {

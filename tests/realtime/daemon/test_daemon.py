@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand_in import StandIn
 
 from realtime.aws.sqs_consumer import About, Queue
 from realtime.daemon import daemon as daemon_module
@@ -45,6 +44,7 @@ from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreUnwritable
 from rollbook.store.tables.windows import RunRecord
+from tests.helpers.stand_in import StandIn
 
 
 class Manager(Notifier):

@@ -13,7 +13,7 @@ from realtime.storing.inbox import CoverageBegin, Inbox
 from realtime.storing.store_frames import FrameStore
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
-from tests.stage import now, topic
+from tests.helpers.stage import now, topic
 
 
 async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,10 @@ from realtime.websocket.channel_states import ChannelEvent, CommandKind, EventKi
 from realtime.websocket.supervisor import Supervisor
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
-from tests import virtual
-from tests.stage import conversation, snapshot, topic
-from tests.test_realtime_channel import START, at, does, listening
-from tests.virtual import Platform
+from tests.helpers import virtual
+from tests.helpers.stage import conversation, snapshot, topic
+from tests.helpers.virtual import Platform
+from tests.realtime.websocket.test_channel import START, at, does, listening
 
 NO_LONGER = '{"topicName":"v2.system.no_longer_subscribed.x","eventBody":{"systemTopicType":"no_longer_subscribed"}}'
 

@@ -14,10 +14,11 @@ import pytest
 from realtime.storing.store_frames import OTHER, TEMPLATES, Stored
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.store.book import Book
-from tests.stage import Stage, capture, snapshot, topic
+from tests.helpers.paths import EXAMPLES
+from tests.helpers.stage import Stage, capture, snapshot, topic
 
 AT = "2026-08-03T14:00:00.000Z"
-MESSAGES = json.loads((Path(__file__).parent / "data/examples/ws_messages.json").read_text())
+MESSAGES = json.loads((EXAMPLES / "ws_messages.json").read_text())
 WRONG: list[Any] = [
     None,
     True,

@@ -18,7 +18,7 @@ from rollbook.genesys.api.client import Entity
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import expand
-from tests.stage import CLOSING, QUEUES, QUICK, Capture, Stage, capture, conversation, snapshot, topic
+from tests.helpers.stage import CLOSING, QUEUES, QUICK, Capture, Stage, capture, conversation, snapshot, topic
 
 SPANS = "SELECT scope, started_at, ended_at, end_reason FROM coverage ORDER BY coverage_id"
 

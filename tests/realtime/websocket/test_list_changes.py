@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stage import QUEUES, Stage, capture
 
 from realtime.websocket.list_changes import Believed, Doubt, weigh
 from reconcile.causes import Lifetime, explain
 from rollbook.genesys.errors import ConnectionLost, PermissionRefused, RollbookError, TooSlow, Unavailable
 from rollbook.store.tables.coverage import Span
+from tests.helpers.stage import QUEUES, Stage, capture
 
 IDS = st.lists(st.sampled_from("abcdefgh"), max_size=8, unique=True).map(tuple)
 

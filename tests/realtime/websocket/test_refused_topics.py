@@ -15,7 +15,7 @@ from realtime.websocket.subscriptions import Unasked
 from rollbook.genesys.api.client import TopicState
 from rollbook.genesys.topics import expand
 from rollbook.store.book import Book
-from tests.stage import Stage, capture, topic
+from tests.helpers.stage import Stage, capture, topic
 
 NOW = datetime(2026, 8, 3, tzinfo=UTC)
 BOTH = "v2.users.u1?calls&chats"

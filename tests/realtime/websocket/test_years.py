@@ -17,9 +17,9 @@ from realtime.storing.inbox import Inbox
 from realtime.websocket.channel_states import Timings
 from realtime.websocket.supervisor import Supervisor
 from rollbook.genesys.program.settings import Settings
-from tests import virtual
-from tests.stage import topic
-from tests.virtual import DAY, Platform
+from tests.helpers import virtual
+from tests.helpers.stage import topic
+from tests.helpers.virtual import DAY, Platform
 
 
 async def live(

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from organisation import START, Clock, Organisation, at, ended, record, settings
 from reconcile import window
 from reconcile.commands.reconcile import pace
 from reconcile.due import plan
@@ -24,6 +23,7 @@ from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables.windows import WindowRow
+from tests.helpers.organisation import START, Clock, Organisation, at, ended, record, settings
 
 HALF = timedelta(minutes=30)
 RULES = DueRules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4), since=START)

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 
-from organisation import START, Clock, Organisation, at, dump, ended, only, record, settings
 from reconcile.due.rounds import Round, run_due
 from reconcile.due.schedule import Schedule
 from reconcile.report import DueReport, Report
@@ -24,6 +23,7 @@ from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld, StoreFull
 from rollbook.store.tables.windows import LedgerView, WindowRow
+from tests.helpers.organisation import START, Clock, Organisation, at, dump, ended, only, record, settings
 
 HALF = timedelta(minutes=30)
 # Ten minutes' lag after 12:00: the windows from 10:00 to 12:00 are closed, the one from 12:00 is not.

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organisation import START, WINDOW, at, page, record
 from reconcile.reading import job_proof
 from reconcile.reading.job_proof import CursorTrail, Group, agrees, counted, groups, narrower, smaller
 from reconcile.reading.scan import Part, packed
 from rollbook.genesys.times import Interval
+from tests.helpers.organisation import START, WINDOW, at, page, record
 
 CURSORS = st.text("ab", min_size=1, max_size=2)
 

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organisation import START, WINDOW, Clock, Organisation, Record, at, only, page, record
 from reconcile.reading import job_proof, jobs, resume
 from reconcile.reading.jobs import Result
 from reconcile.reading.query import Stopped
@@ -22,6 +21,7 @@ from rollbook.genesys.api.client import DetailsJob
 from rollbook.genesys.errors import ApiError, ConnectionLost, RequestRefused, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
 from rollbook.genesys.times import Interval, from_text
+from tests.helpers.organisation import START, WINDOW, Clock, Organisation, Record, at, only, page, record
 
 WATERMARK = "2026-03-20T00:00:00.000Z"
 BARE = parse_page(b"{}")

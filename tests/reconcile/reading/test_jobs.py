@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from organisation import START, WINDOW, Clock, at, only, page, record
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark, Result
 from reconcile.reading.query import Stopped
@@ -16,6 +15,7 @@ from rollbook.genesys.api.client import DetailsJob
 from rollbook.genesys.errors import RequestRefused, Unavailable, UsageError
 from rollbook.genesys.messages.details import DetailRow, DetailsPage
 from rollbook.genesys.times import Interval
+from tests.helpers.organisation import START, WINDOW, Clock, at, only, page, record
 
 END = at(30)
 LATER = at(90)

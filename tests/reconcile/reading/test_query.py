@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from organisation import START, WINDOW, Clock, Organisation, at, only, page, record
 from reconcile.reading.query import DetailsQuery, Stopped, read_pages
 from reconcile.reading.reader import MOST_REFUSALS, PAUSES, SECOND_LOOK, Finished, Reader
 from reconcile.reading.scan import PAGE_SIZE, Part
@@ -22,6 +21,7 @@ from rollbook.genesys.errors import (
 )
 from rollbook.genesys.messages.details import DetailsPage, parse_page
 from rollbook.genesys.times import Interval
+from tests.helpers.organisation import START, WINDOW, Clock, Organisation, at, only, page, record
 
 SLOW = Unavailable("too slow", status=504)
 DEEP = RequestRefused("Pagination may not exceed 100000 results", status=400, code="bad.request")

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organisation import NOW, START, WINDOW, Clock, Organisation, at, dump, ended, record, settings
 from reconcile.reading import resume
 from reconcile.reading.query import DetailsQuery, read_pages
 from reconcile.reading.reader import Reader
@@ -26,6 +25,7 @@ from rollbook.genesys.times import Interval
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreFull
 from rollbook.store.tables import conversations
+from tests.helpers.organisation import NOW, START, WINDOW, Clock, Organisation, at, dump, ended, record, settings
 
 
 class Crash(ConnectionLost):

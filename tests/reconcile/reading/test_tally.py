@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organisation import WINDOW, at, page, record
 from reconcile.reading.scan import packed
 from reconcile.reading.tally import RowBatch, Tally
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval
+from tests.helpers.organisation import WINDOW, at, page, record
 
 NEXT = Interval(WINDOW.end, WINDOW.end + timedelta(minutes=30))
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from organisation import START, Clock, page, record, settings
 from reconcile.reading import resume
 from reconcile.run.book_calls import committed
 from reconcile.run.options import RunTask
@@ -22,6 +21,7 @@ from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreFull
 from rollbook.store.tables import conversations
 from rollbook.store.tables import unfinished_readings as kept
+from tests.helpers.organisation import START, Clock, page, record, settings
 
 AT = to_text(START + timedelta(days=1))
 

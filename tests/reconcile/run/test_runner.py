@@ -15,7 +15,18 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from organisation import (
+from reconcile.reading.jobs import PastWatermark
+from reconcile.reading.query import Stopped
+from reconcile.report import Report
+from reconcile.run import by_id, follow_up
+from reconcile.run.options import RunOptions
+from reconcile.run.runner import reconcile_window
+from rollbook.genesys.errors import RequestRefused, UsageError
+from rollbook.genesys.messages.notification import LiveFacts, Notification
+from rollbook.genesys.times import Interval, from_text, to_text
+from rollbook.store.book import Book
+from rollbook.store.file.errors import LockHeld
+from tests.helpers.organisation import (
     NOW,
     START,
     WINDOW,
@@ -30,17 +41,6 @@ from organisation import (
     record,
     settings,
 )
-from reconcile.reading.jobs import PastWatermark
-from reconcile.reading.query import Stopped
-from reconcile.report import Report
-from reconcile.run import by_id, follow_up
-from reconcile.run.options import RunOptions
-from reconcile.run.runner import reconcile_window
-from rollbook.genesys.errors import RequestRefused, UsageError
-from rollbook.genesys.messages.notification import LiveFacts, Notification
-from rollbook.genesys.times import Interval, from_text, to_text
-from rollbook.store.book import Book
-from rollbook.store.file.errors import LockHeld
 
 BEFORE = to_text(START - timedelta(hours=1))
 

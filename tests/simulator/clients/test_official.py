@@ -24,7 +24,7 @@ from rollbook.simulator.certificates import LOOPBACK, PARTS, Certificate, Certif
 from rollbook.simulator.faults.script import Fault
 from rollbook.simulator.rest.analytics.details_query import Paging
 from rollbook.simulator.rest.analytics.jobs import JobRules
-from whole import finish, rollbook, start
+from tests.helpers.whole import finish, rollbook, start
 
 with warnings.catch_warnings():
     # Its generated modules hold invalid escape sequences, which Python warns of when it compiles them.

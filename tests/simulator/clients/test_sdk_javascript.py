@@ -23,7 +23,7 @@ from rollbook.simulator.rest.analytics.jobs import JobRules
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOURS = "2026-03-02T08:00:00.000Z/2026-03-02T11:00:00.000Z"
-SCRIPT = Path(__file__).parent / "javascript" / "client.js"
+SCRIPT = Path(__file__).parent / "client.js"
 PACKAGES = ("purecloud-platform-client-v2@262.0.0", "ws@8")
 
 

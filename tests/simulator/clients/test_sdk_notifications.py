@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from schemas import model
 
 from rollbook.simulator import Simulator
+from tests.helpers.schemas import model
 
 with warnings.catch_warnings():
     # Its generated modules hold invalid escape sequences, which Python warns of when it compiles them.
