@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import click
-
 from rollbook.genesys.program import console
 from rollbook.genesys.program.progress import bytes_shown
 from rollbook.genesys.program.settings import Settings
@@ -20,16 +18,8 @@ from rollbook.store.upkeep.backups import back_up
 from rollbook.store.upkeep.restoring import restore as put_back
 
 
-@click.command()
-@console.settings_options
-@console.json_option
-@click.argument("to", type=click.Path(path_type=Path, readable=False))
 def backup(settings: Settings, as_json: bool, to: Path) -> None:
-    """Copy the store to the file TO, or into the folder TO under a dated name.
-
-    The copy is the store of one moment, whatever is written meanwhile; it is checked before it gets its name. An
-    earlier backup of that name is replaced.
-    """
+    """Run the command as its options say, and end with its exit status."""
     _end_by_signal()
 
     def work() -> None:
@@ -46,19 +36,8 @@ def backup(settings: Settings, as_json: bool, to: Path) -> None:
     console.run(work, as_json=as_json)
 
 
-@click.command()
-@console.settings_options
-@console.json_option
-@click.option(
-    "--as-it-is", is_flag=True, help="Take a plain copy of a store that was in use, though it lacks what came last."
-)
-@click.argument("origin", metavar="FROM", type=click.Path(path_type=Path, readable=False))
 def restore(settings: Settings, as_json: bool, as_it_is: bool, origin: Path) -> None:
-    """Put a copy of the backup FROM, or of the newest one in the folder FROM, in the place of the store.
-
-    The backup is checked first, every index of it too. The store that is there is kept beside it. Refused while
-    anything works on the store: stop the daemon first.
-    """
+    """Run the command as its options say, and end with its exit status."""
     _end_by_signal()
 
     def work() -> None:

@@ -1,7 +1,8 @@
 """Bringing an older store up to date: room first, a copy of it as it was, the steps, and a look at what came of it.
 
 Each step is one transaction, so that a kill leaves the store at the step before, and the next opening goes on there.
-The copy is removed once the store is whole and has every row that the copy has.
+The copy is removed once the store is whole and has every row that the copy has. What does the work is imported where
+there is any: each opening asks this module if there is.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from rollbook.genesys.program.progress import bytes_shown, shown
 from rollbook.store.file import locks
-from rollbook.store.file.copying import Manner, check, copy, counted_rows, need_room, size_of
 from rollbook.store.file.errors import StoreDamaged
 from rollbook.store.tables import schema
 
@@ -46,6 +45,8 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path, reader: Connect
 
     Raises StoreFull, LockHeld, StoreDamaged; the store is then as it was, or at a later step, and the copy is there.
     """
+    from rollbook.store.file.copying import counted_rows
+
     _, version, empty = schema.version_of(connection)
     if empty or (version == 0 and not counted_rows(connection)):
         # A new file, or a creation that was cut short: there is nothing that could be lost.
@@ -70,6 +71,9 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path, reader: Connect
 
 def _copy(connection: sqlite3.Connection, path: Path, before: Path, version: int, reader: Connect) -> None:
     """Keep the store as it is before the first step. A copy of an earlier try stays where a step was taken since."""
+    from rollbook.genesys.program.progress import bytes_shown
+    from rollbook.store.file.copying import Manner, copy, need_room, size_of
+
     if before.exists() and _version_in(before) < version:
         log.warning("%s: going on with bringing it up to date; the copy from before is %s", path, before)
         return
@@ -86,6 +90,8 @@ def _version_in(before: Path) -> int:
 
 
 def _take_steps(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    from rollbook.genesys.program.progress import shown
+
     began, last = time.monotonic(), schema.VERSION
     with shown() as show:
         now = [version, ""]
@@ -108,6 +114,8 @@ def _take_steps(connection: sqlite3.Connection, path: Path, version: int) -> Non
 
 def _look(connection: sqlite3.Connection, path: Path, before: Path) -> None:
     """Raise StoreDamaged unless the store is whole and has the rows that the copy has."""
+    from rollbook.store.file.copying import Manner, check, counted_rows
+
     if not before.exists():
         return
     check(connection, path, Manner())

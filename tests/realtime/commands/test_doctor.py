@@ -1,0 +1,117 @@
+"""What `rollbook doctor` finds, check by check."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from realtime.commands import doctor, options
+from rollbook.genesys.program.settings import Secret, Settings
+from rollbook.store.book import Book
+
+
+def test_what_was_refused_is_looked_at(tmp_path: Path) -> None:
+    """Topics that the daemon was refused are told with what they lack; without any there is nothing to tell."""
+    path = tmp_path / "rollbook.db"
+    assert doctor._refused(path) is None
+    with Book.open(path) as book:
+        assert doctor._refused(path) is None
+        lacks = ["conversation:communication:view"]
+        rows = [{"topic": f"v2.{letter}", "missing_permissions": lacks} for letter in "ab"]
+        book.reject_topics(rows, "2026-08-03T14:00:00.000Z").result(10)
+    check = doctor._refused(path)
+    assert check is not None
+    assert (check.state, check.mend) == ("warn", "give the OAuth client's role conversation:communication:view")
+    assert check.found == "2 topics, when they were last asked for (2026-08-03 14:00 UTC)"
+
+
+SET = Settings(api_url="http://127.0.0.1:9", login_url="http://127.0.0.1:9", client_id="c", client_secret=Secret("s"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        (Settings(), "GENESYSCLOUD_REGION"),
+        (replace(SET, websocket=False), "nothing to listen to"),
+        (replace(SET, health="127.0.0.1"), "HOST:PORT"),
+    ],
+)
+async def test_settings_with_which_a_run_cannot_start(settings: Settings, word: str, tmp_path: Path) -> None:
+    """What `rollbook run` would refuse is a failed row, and the store is looked at all the same."""
+    checks: list[doctor.Check] = []
+    await doctor.examine(replace(settings, store_path=tmp_path / "rollbook.db"), checks.append)
+    assert [(check.name, check.state) for check in checks] == [("settings", "fail"), ("store", "ok")]
+    assert word in checks[0].mend
+
+
+def test_without_any_setting_the_status_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The help promises it, in JSON too."""
+    monkeypatch.chdir(tmp_path)
+    for name in [variable for variable in os.environ if variable.startswith(("GENESYS", "ROLLBOOK"))]:
+        monkeypatch.delenv(name)
+    ran = CliRunner().invoke(options.doctor, ["--json"])
+    assert ran.exit_code == 1
+    assert json.loads(ran.output)["ok"] is False
+
+
+def full(_: int) -> None:
+    """A disk without room."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_store_that_cannot_be_written(exists: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is not ours to write, a full disk: whether the store is there already or not."""
+    path = tmp_path / "rollbook.db"
+    if exists:
+        Book.open(path).close()
+    assert doctor._store_file(path).state == "ok"
+    assert list(tmp_path.glob("tmp*")) == []
+    monkeypatch.setattr(os, "fsync", full)
+    check = doctor._store_file(path)
+    assert (check.state, "No space left" in check.found) == ("fail", True)
+    # Nobody can write there, root neither.
+    assert doctor._store_file(Path("/proc/self/rollbook.db")).state == "fail"
+
+
+async def test_a_host_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It accepts and says nothing: the check gives up, and names whom it waited for."""
+    monkeypatch.setattr(doctor, "_WITHIN", 0.05)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    over = asyncio.Event()
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    checks: list[doctor.Check] = []
+    try:
+        await doctor.examine(
+            replace(SET, api_url=host, login_url=host, store_path=tmp_path / "rollbook.db"), checks.append
+        )
+    finally:
+        over.set()
+        server.close()
+    assert (checks[-1].name, checks[-1].state) == ("sign-in", "fail")
+    assert host in checks[-1].mend
+
+
+def test_all_is_not_well_where_something_is_to_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run can start all the same, so the status is 0."""
+
+    async def examine(_: Settings, tell: Callable[[doctor.Check], None]) -> None:
+        tell(doctor.Check("refused", "warn", "6 topics"))
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    ran = CliRunner().invoke(options.doctor, [])
+    assert (ran.exit_code, ran.output.splitlines()[-1]) == (0, "1 to look at; `rollbook run` can start.")
