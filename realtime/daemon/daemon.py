@@ -25,6 +25,8 @@ from realtime.daemon.daily_backup import LOOK_EVERY as BACKUP_LOOKS
 from realtime.daemon.daily_backup import BackupKeeper
 from realtime.daemon.health import Vitals, hearing
 from realtime.daemon.http_port import HttpPort
+from realtime.daemon.size_keeper import LOOK_EVERY as SIZE_LOOKS
+from realtime.daemon.size_keeper import SizeKeeper
 from realtime.daemon.systemd import Notifier
 from realtime.figures import DaemonFigures, LedgerFigures
 from realtime.websocket.channel_states import Timings
@@ -146,6 +148,7 @@ class Daemon:
         self.sqs_consumer: SqsConsumer | None = None
         self.reconcile_failing: str | None = None
         self._backups: BackupKeeper | None = None
+        self._sizes: SizeKeeper | None = None
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
@@ -302,6 +305,7 @@ class Daemon:
             starting_for=starting,
             sqs=sqs,
             reconcile_failing=self.reconcile_failing,
+            growth=None if self._sizes is None else self._sizes.growth,
             backup_failing=None if self._backups is None else self._backups.failing,
             backup_ago=None if self._backups is None else self._backups.age(self.now()),
             windows_by_verdict=known.verdicts,
@@ -372,7 +376,11 @@ class Daemon:
             self._backups = BackupKeeper(book.path, self.settings.backup, now=self.now)
             daily = Schedule(self._backups.look, BACKUP_LOOKS)
             daily.start()
-            closing.append(asyncio.create_task(self._end_backups(self._backups, daily)))
+            closing.append(asyncio.create_task(self._end_upkeep(self._backups, daily)))
+        self._sizes = SizeKeeper(book.path, now=self.now)
+        hourly = Schedule(self._sizes.look, SIZE_LOOKS)
+        hourly.start()
+        closing.append(asyncio.create_task(self._end_upkeep(self._sizes, hourly)))
         self._listens = not self._stop.is_set()
         try:
             await (self._stop.wait() if self.supervisor is None else self.supervisor.run(self._stop))
@@ -405,11 +413,11 @@ class Daemon:
         except TimeoutError:
             log.warning("a reconciliation was interrupted; it will be run again")
 
-    async def _end_backups(self, keeper: BackupKeeper, daily: Schedule) -> None:
+    async def _end_upkeep(self, keeper: BackupKeeper | SizeKeeper, schedule: Schedule) -> None:
         await self._stop.wait()
         keeper.stop()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(daily.stop(), _ROUND_ENDS_WITHIN)
+            await asyncio.wait_for(schedule.stop(), _ROUND_ENDS_WITHIN)
 
     async def _reconcile(self, api: Api, book: Book) -> None:
         """Run a round over the ledger. An error is logged, and the next round tries again."""

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from realtime.daemon.health import judge
 from realtime.figures import DaemonFigures, QueueFigures
 from realtime.websocket.channel_states import Phase
+from rollbook.store.upkeep.growth import Growth
 
 
 def metrics(figures: DaemonFigures) -> Iterator[Metric]:
@@ -35,6 +36,8 @@ def metrics(figures: DaemonFigures) -> Iterator[Metric]:
         latency = HistogramMetricFamily("rollbook_api_latency_seconds", "How long the API took to answer.")
         latency.add_metric([], [(bound, float(count)) for bound, count in counts.items()], seconds)
         yield latency
+    if figures.growth is not None:
+        yield from _of_store(figures.growth)
     for name, text, value in _gauges(figures):
         if value is not None:
             yield GaugeMetricFamily(f"rollbook_{name}", text, value=value)
@@ -75,6 +78,23 @@ def _of_queue(queue: QueueFigures) -> Iterator[Metric]:
     yield GaugeMetricFamily("rollbook_sqs_listening", "Whether the queue answers.", value=queue.is_listening)
     yield GaugeMetricFamily("rollbook_sqs_in_hand", "Messages received and not deleted yet.", value=queue.in_hand)
     yield GaugeMetricFamily("rollbook_sqs_oldest_seconds", "Age of the oldest of them.", value=queue.oldest)
+
+
+def _of_store(growth: Growth) -> Iterator[Metric]:
+    sizes = growth.now
+    yield GaugeMetricFamily("rollbook_store_bytes", "Size of the store's file.", value=sizes.file)
+    yield GaugeMetricFamily("rollbook_store_unused_bytes", "Bytes of it that nothing uses.", value=sizes.unused)
+    yield GaugeMetricFamily("rollbook_store_log_bytes", "Size of its write-ahead log.", value=sizes.log)
+    yield GaugeMetricFamily("rollbook_disk_free_bytes", "Bytes that are free on its disk.", value=sizes.disk_free)
+    if growth.a_day is not None:
+        yield GaugeMetricFamily("rollbook_store_growth_bytes", "Bytes that come to it a day.", value=growth.a_day)
+    if growth.full_in is not None:
+        seconds = growth.full_in.total_seconds()
+        yield GaugeMetricFamily("rollbook_disk_full_seconds", "Until its disk is full at this rate.", value=seconds)
+    parts = GaugeMetricFamily("rollbook_store_part_bytes", "Bytes by table and index, once a day.", labels=["part"])
+    for name, size in (sizes.parts or {}).items():
+        parts.add_metric([name], size)
+    yield parts
 
 
 def _gauges(figures: DaemonFigures) -> Iterator[tuple[str, str, float | None]]:
