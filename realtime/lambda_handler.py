@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from realtime.aws.lambda_events import Call, CallItem, Delivery, LambdaContext, ToReconcile, understand
+from realtime.aws.lambda_events import CallItem, Delivery, LambdaContext, ToReconcile, understand
 from realtime.storing.store_batch import BatchOutcome, Incoming, store_batch
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
@@ -40,7 +40,7 @@ _NO_HURRY: Final = 60.0
 _CLOSING: Final = 1.0
 
 
-def handler(event: Call, context: LambdaContext | None = None) -> dict[str, Any]:
+def handler(event: Any, context: LambdaContext | None = None) -> dict[str, Any]:
     """Answer a call, as above; raises StoreError for a single event that cannot be stored now."""
     until = time.monotonic() + _seconds_left(context)
     call = understand(event)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from realtime.websocket import topic_placement
 from realtime.websocket.topic_placement import CHANNELS_A_CLIENT
 from rollbook.genesys.api.client import Api, NotificationChannel
 from rollbook.genesys.errors import NotFound, PermissionRefused
@@ -77,7 +76,7 @@ class ChannelPlaces:
     @property
     def others(self) -> int:
         """Count of the client's channels that are other programs'."""
-        return topic_placement.others(self.in_use, len(self.ours) + len(self.left_until))
+        return max(self.in_use - len(self.ours) - len(self.left_until), 0)
 
     def lines(self, present: int) -> int:
         """Count of lines that there may be: of the channels that other programs leave, at least 1.
@@ -88,8 +87,11 @@ class ChannelPlaces:
         return max(left, min(present, left + self.being_created), 1)
 
     def free(self, used: int) -> int:
-        """Count of channels that could be created without taking another program's, if our lines use so many."""
-        return topic_placement.free(self.in_use, len(self.ours) + len(self.left_until), used)
+        """Count of channels that could be created without taking another program's, if our lines use so many.
+
+        Those of ours that no line uses any more count as free: without a connection, the platform evicts them first.
+        """
+        return max(CHANNELS_A_CLIENT - self.others - used, 0)
 
     def until(self) -> list[str]:
         """Ends of life of all channels that are known to be ours, of this run and earlier runs."""

@@ -52,7 +52,6 @@ class Following:
 
     on_line: OrderedDict[str, int] = field(default_factory=OrderedDict)
     ending: dict[str, ConversationEnd] = field(default_factory=dict)
-    gave_way: int = 0
 
     def choose(
         self,
@@ -87,7 +86,6 @@ class Following:
                     if subscribe.pop(oldest, None) is None:
                         unsubscribe.append(dropped)
                     taken[line] -= 1
-                    self.gave_way += 1
                 if line is not None:
                     self.on_line[conversation_id] = subscribe[conversation_id] = line
                     taken[line] = taken.get(line, 0) + 1
