@@ -16,17 +16,16 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from realtime.aws.lambda_events import CallItem, Delivery, LambdaContext, ToReconcile, understand
-from realtime.storing.store_batch import BatchOutcome, Incoming, store_batch
+from realtime.storing.store_batch import BatchOutcome, parse_items, store_batch
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
-from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program import cloudwatch
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
@@ -63,14 +62,14 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
     settings = load(env=os.environ, cwd=Path.cwd())
     at = to_text(datetime.now(UTC))
     source = "sqs" if call.shape == "sqs" else "eventbridge"
-    parsed, owners = _read(call.items, source, at)
+    parsed, owners = parse_items(((item.payload, item.name or "") for item in call.items), source=source, at=at)
     try:
         book = _shelf.book(settings, until)
         record = partial(book.record_call, source=source, topics=settings.sqs_topics, at=at)
         outcome = store_batch(record, parsed, within=until - time.monotonic())
     except StoreError as error:
-        outcome = BatchOutcome(failed=dict.fromkeys(range(len(parsed)), str(error)))
-    failed = {owners[position]: why for position, why in outcome.failed.items()}
+        outcome = BatchOutcome(failed=dict.fromkeys(range(len(parsed)), error))
+    failed = {owners[position]: str(error) for position, error in outcome.failed.items()}
     if failed:
         _shelf.put_away()
         log.error("%d of %d could not be stored: %s", len(failed), len(call.items), next(iter(failed.values())))
@@ -79,17 +78,6 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
         log.warning("%d dead letters (table dead_letters); the first: %s", outcome.dead_letters, why)
         cloudwatch.count(DeadLetters=outcome.dead_letters)
     return outcome, failed
-
-
-def _read(items: Sequence[CallItem], source: str, at: str) -> tuple[list[Incoming], list[int]]:
-    """Read the items; answers their events, and for each event the position of its item."""
-    parsed: list[Incoming] = []
-    owners: list[int] = []
-    for position, item in enumerate(items):
-        found = parse_all(item.payload, source=source, received_at=at, once=item.name or "")
-        parsed += found
-        owners += [position] * len(found)
-    return parsed, owners
 
 
 def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[int, str]) -> dict[str, Any]:
@@ -106,7 +94,7 @@ def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[i
         # A single event, or a message without an id: no name to report its failure, so the whole call must come again.
         raise StoreError(next(iter(failed.values())))
     if call.shape == "event":
-        return {"events_new": outcome.new, "events_repeated": outcome.repeated, "dead_letters": outcome.dead_letters}
+        return {name: getattr(outcome, name) for name in ("events_new", "events_repeated", "dead_letters")}
     return {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
 
 

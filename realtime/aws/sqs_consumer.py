@@ -20,10 +20,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from realtime.figures import QueueFigures
-from realtime.storing.store_batch import BatchOutcome, Incoming, store_batch
+from realtime.storing.store_batch import BatchOutcome, Incoming, log_change, parse_items, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError
 from rollbook.genesys.messages.notification import Unreadable
-from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -256,41 +255,31 @@ class SqsConsumer:
         return batch, True
 
     def _store_batch(self, batch: list[_MessageInHand]) -> None:
-        parsed: list[Incoming] = []
-        owners: list[int] = []
-        poison: dict[int, str] = {}
-        at = to_text(batch[0].received_at)
-        for position, in_hand in enumerate(batch):
-            body = in_hand.message.body.encode(errors="surrogatepass")
-            found = parse_all(body, source="sqs", received_at=at, once=in_hand.message.id)
-            poison.update((position, item.error) for item in found if isinstance(item, Unreadable))
-            parsed += found
-            owners += [position] * len(found)
+        messages = [in_hand.message for in_hand in batch]
+        bodies = ((message.body.encode(errors="surrogatepass"), message.id) for message in messages)
+        parsed, owners = parse_items(bodies, source="sqs", at=to_text(batch[0].received_at))
+        unread = zip(owners, parsed, strict=True)
+        poison = {position: item.error for position, item in unread if isinstance(item, Unreadable)}
         failed = {owners[number] for number in self._insist(parsed)}
         self._settle(batch, poison, failed)
         self._say(last_at=batch[-1].received_at)
 
-    def _insist(self, parsed: list[Incoming]) -> set[int]:
+    def _insist(self, parsed: list[Incoming]) -> list[int]:
         """Store; again, for as long as waiting may mend it. Answers the positions of what cannot be stored."""
-        waiting = dict(enumerate(parsed))
-        failed: set[int] = set()
-        while waiting:
-            outcome = store_batch(self._book.record, list(waiting.values()))
+        left = list(range(len(parsed)))
+        while left:
+            outcome = store_batch(self._book.record, [parsed[position] for position in left])
             self._count(outcome)
-            names = list(waiting)
-            waiting = {names[number]: waiting[names[number]] for number in outcome.failed}
-            if waiting and (not outcome.is_file_failing or self._stopping.wait(self._retry)):
-                failed, waiting = set(waiting), {}
-        return failed
+            left = [left[number] for number in outcome.failed]
+            if not outcome.is_file_failing or self._stopping.wait(self._retry):
+                break
+        return left
 
     def _count(self, outcome: BatchOutcome) -> None:
-        self._add(new=outcome.new, repeated=outcome.repeated, dead_letters=outcome.dead_letters)
-        failing = next(iter(outcome.failed.values()), None)
-        if failing is not None and self._numbers.store_failing is None:
-            log.error("cannot store what is heard, will keep trying: %s", failing)
-        elif failing is None and self._numbers.store_failing is not None:
-            log.info("storing again")
-        if failing != self._numbers.store_failing:
+        self._add(new=outcome.events_new, repeated=outcome.events_repeated, dead_letters=outcome.dead_letters)
+        before, failing = self._numbers.store_failing, None if outcome.error is None else str(outcome.error)
+        log_change(before, failing)
+        if failing != before:
             self._say(store_failing=failing)
 
     def _settle(self, batch: list[_MessageInHand], poison: Mapping[int, str], failed: set[int]) -> None:
