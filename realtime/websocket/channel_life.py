@@ -93,51 +93,6 @@ class LineChannels:
             found += self.apply(ChannelEvent(EventKind.STOP, channel.serial), moment)
         return found
 
-    def frame_came(self, serial: int, moment: Moment, *, is_unprompted: bool = True) -> None:
-        """Note a frame. is_unprompted: the platform sent it of its own accord (a pong is not)."""
-        channel = self.channel(serial)
-        if channel is not None:
-            channel.last_frame_at, channel.last_frame_wall_at = moment.tick, moment.wall
-            channel.unanswered_ping_at = None
-            if is_unprompted:
-                channel.last_unprompted_frame_at = moment.tick
-
-    def proof_came(self, serial: int, wall: float) -> None:
-        """Note that an event or an answer came at that moment: the channel was there."""
-        channel = self.channel(serial)
-        if channel is not None and wall <= channel.unproven_after:
-            channel.last_proof_at = wall  # the newest, though the clock may have been set back
-        elif channel is not None:
-            channel.last_proof_at = max(channel.last_proof_at, channel.unproven_after)
-
-    def frames_lay_unread(self, serial: int, since: float, moment: Moment) -> None:
-        """Note that frames read from now on may have lain there since that moment of the wall clock."""
-        channel = self.channel(serial)
-        if channel is not None and channel.phase in (Phase.LISTENING, Phase.LEAVING):
-            channel.unproven_after, channel.reading_again_at = min(channel.unproven_after, since), moment.tick
-
-    def ping_sent(self, serial: int, moment: Moment) -> None:
-        """Note that a ping goes out."""
-        channel = self.channel(serial)
-        if channel is None:
-            return
-        pings = channel.unanswered_pings
-        if pings and channel.reading_again_at <= pings[-1].tick <= moment.tick - self.timings.pong_within:
-            pings.clear()  # all frames were read meanwhile: there will be no answer to these
-        pings.append(moment)
-
-    def pong_came(self, serial: int, moment: Moment) -> None:
-        """Note the answer to a ping. Answers come in order; each shows that the channel was there after its ping."""
-        channel = self.channel(serial)
-        if channel is None:
-            return
-        ping = channel.unanswered_pings.popleft() if channel.unanswered_pings else None
-        if ping is not None and ping.tick >= channel.reading_again_at:
-            channel.unproven_after = math.inf
-        elif ping is not None and channel.unproven_after < ping.wall:
-            channel.unproven_after = ping.wall
-        self.proof_came(serial, moment.wall)
-
     @property
     def sure_until(self) -> float:
         """Moment of the wall clock after which coverage may not be claimed yet; inf: there is no such moment."""

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
-from realtime.websocket.channel_life import LineChannels
-from realtime.websocket.channel_states import ChannelCommand, ChannelEvent, EventKind, Moment
+from realtime.websocket.channel_states import ChannelCommand, ChannelEvent, ChannelState, EventKind, Moment, Phase
 from realtime.websocket.socket import PING
 from realtime.websocket.subscriptions import SubscribedTopics, message
 from rollbook.genesys.api.client import NotificationChannel, TopicState
@@ -58,18 +57,15 @@ class Desk(Protocol):
 
 @dataclass(slots=True, eq=False)
 class ChannelSession:
-    """A channel of ours with its socket, and the news that its state does not have yet."""
+    """A channel of ours with its socket. state: what its life is decided by."""
 
-    serial: int
+    state: ChannelState
     channel: NotificationChannel | None = None
     socket: ChannelSocket | None = None
     step: asyncio.Task[None] | None = None
     connection: int = 0  # counts the sockets, so that the end of an old one is not taken for that of the new one
     ended_connection: int = 0  # the connection that ended last
     subscribed: SubscribedTopics = field(default_factory=SubscribedTopics)
-    new_frame_at: tuple[float, datetime] | None = None  # newest frame that was not reported yet: tick, and when
-    new_unprompted_frame_at: tuple[float, datetime] | None = None  # the same, without answers to our pings
-    new_proof_at: datetime | None = None  # newest unreported frame of those that come only to a channel that is there
     ping_answered: asyncio.Event = field(default_factory=asyncio.Event)
     awaited_replies: dict[str, asyncio.Future[Reply | None]] = field(default_factory=dict)  # by correlation id
     requests: int = 0  # sent over the socket; numbers the correlation ids
@@ -79,23 +75,18 @@ class ChannelSession:
     verified_at: datetime | None = None  # when the platform's list was last known to be ours
     is_doubted: bool = False  # whether the platform's list may be another by now
     verify_again_at: float | None = None  # the tick of the next try, if the last one failed
-    unproven_since: str | None = (
-        None  # since when its socket listens, if it is not proven yet that its topics are there
-    )
+    unproven_since: str | None = None  # since when its socket listens, while nothing proves that its topics are there
     proven_connection: int = 0  # the connection for which the platform's list is known to be ours
 
-    def report_to(self, line: LineChannels) -> None:
-        """Report to the line's state the frames that came since the last report."""
-        if self.new_frame_at is not None:
-            tick, at = self.new_frame_at
-            if self.new_unprompted_frame_at is not None:
-                earlier, then = self.new_unprompted_frame_at
-                line.frame_came(self.serial, Moment(earlier, then.timestamp()))
-            line.frame_came(self.serial, Moment(tick, at.timestamp()), is_unprompted=False)
-            self.new_frame_at = self.new_unprompted_frame_at = None
-        if self.new_proof_at is not None:
-            line.proof_came(self.serial, self.new_proof_at.timestamp())
-            self.new_proof_at = None
+    @property
+    def serial(self) -> int:
+        """The channel's number."""
+        return self.state.serial
+
+    @property
+    def listens(self) -> bool:
+        """Its socket hears the channel's topics."""
+        return self.state.phase is Phase.LISTENING
 
     def shorten(self, text: str | None) -> str:
         """The platform's words about itself, for a line of the log, without what lets anybody listen."""
