@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 # many cost a sixth of the rate, twice as many gained a twentieth (bench_notifications.py).
 BATCH: Final = 256
 RETRY: Final = 1.0
+_SOURCE: Final = "websocket"
 # A queue's topic comes again and again; the topics of conversations pass.
 _template: Final = lru_cache(maxsize=4_096)(template_of)
 # Topics are counted by template; after so many templates the rest count as OTHER.
@@ -67,13 +68,11 @@ class FrameStore:
         inbox: Inbox,
         *,
         now: Callable[[], datetime],
-        source: str = "websocket",
         on_notifications: OnNotifications | None = None,
     ) -> None:
         self._book = book
         self._inbox = inbox
         self._now = now
-        self._source = source
         self._on_notifications = on_notifications
         self._taken: list[Frame] = []  # from the inbox, and not durable yet
         self._spans: dict[int, dict[int, CoverageBegin]] = {}  # by channel, then by the span's id in the ledger
@@ -121,8 +120,8 @@ class FrameStore:
             self._stamp = (frame.received_at, to_text(frame.received_at))
         at = self._stamp[1]
         if frame.fault is not None:
-            return Unreadable(self._source, frame.payload, frame.fault, at)
-        parsed = parse_frame(frame.payload, source=self._source, received_at=at)
+            return Unreadable(_SOURCE, frame.payload, frame.fault, at)
+        parsed = parse_frame(frame.payload, source=_SOURCE, received_at=at)
         if isinstance(parsed, Notification):
             self.stored.count(parsed.topic)
             return parsed
@@ -154,7 +153,7 @@ class FrameStore:
 
     async def _begin(self, note: CoverageBegin) -> None:
         # In a thread, because the book answers after its commit, which may take long on a slow disk.
-        begin = partial(self._book.begin_coverage, self._source, note.scope, note.topics, note.at)
+        begin = partial(self._book.begin_coverage, _SOURCE, note.scope, note.topics, note.at)
         span = await self._insist(lambda: asyncio.to_thread(begin))
         self._spans.setdefault(note.serial, {})[span] = note
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
 from realtime.websocket.channel_states import ChannelCommand, ChannelEvent, ChannelState, EventKind, Moment, Phase
+from realtime.websocket.client_channels import ClientChannels
+from realtime.websocket.refused_topics import RefusedTopics
 from realtime.websocket.socket import PING
-from realtime.websocket.subscriptions import SubscribedTopics, message
-from rollbook.genesys.api.client import NotificationChannel, TopicState
+from realtime.websocket.subscriptions import SubscribedTopics, ask, message
+from rollbook.genesys.api.client import Api, NotificationChannel, TopicState
 from rollbook.genesys.errors import ApiError, NotFound, RollbookError
 from rollbook.genesys.messages.notification import Control, Notification, Reply, Unreadable, parse_frame
 from rollbook.genesys.times import from_text
@@ -43,16 +45,16 @@ Opener = Callable[..., Awaitable[ChannelSocket]]
 
 
 class Desk(Protocol):
-    """The part of the supervisor that a listener needs."""
+    """The part of the supervisor that a listener needs: what all lines share."""
+
+    api: Api
+    client_channels: ClientChannels
+    refused_topics: RefusedTopics
 
     def moment(self) -> Moment: ...
     def now(self) -> datetime: ...
     def wake(self) -> None: ...
-    def channel_created(self, channel: NotificationChannel) -> None: ...
-    def topics_answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None: ...
-    def line_listens(self, scope: str, subscribed: SubscribedTopics) -> None: ...
     def look_awake(self) -> None: ...
-    def refused_members(self) -> Collection[str]: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -105,6 +107,17 @@ class ChannelSession:
     def share_channel(self, other: ChannelSession) -> None:
         """Use the channel of another session, with the topics that it has."""
         self.channel, self.subscribed, self.verified_at = other.channel, other.subscribed.copy(), other.verified_at
+
+    async def subscribe(
+        self, desk: Desk, topics: Sequence[str], *, replace: bool, on_answer: Callable[[], None] = lambda: None
+    ) -> list[TopicState]:
+        """Subscribe by REST, as `ask` does; all lines learn which topics are refused, and that the channel lives on."""
+        assert self.channel is not None
+        spoils = self.subscribed.spoils
+        states = await ask(desk.api, self.channel, topics, replace=replace, spoils=spoils, on_answer=on_answer)
+        desk.client_channels.prolong(self.channel)
+        desk.refused_topics.take_answer(states)
+        return states
 
     async def send(self, text: str) -> None:
         """Send, if there is a socket."""

@@ -7,6 +7,7 @@ many were left and for how long they live. Nobody uses those, so the platform ta
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
@@ -110,12 +111,13 @@ class ClientChannels:
         self.places = ChannelPlaces(book.channels_left())
         self._kept: Sequence[str] = ()
         self._logged_others: int | None = None
+        self.crowded = asyncio.Event()  # a new channel may have taken a place that is in use
 
-    def made(self, channel: NotificationChannel) -> bool:
-        """Note a new channel; answers whether it may have taken the place of a channel that is in use."""
-        crowded = self.places.made(self._lives_from_now(channel))
+    def made(self, channel: NotificationChannel) -> None:
+        """Note a new channel."""
+        if self.places.made(self._lives_from_now(channel)):
+            self.crowded.set()
         self._keep()
-        return crowded
 
     def prolong(self, channel: NotificationChannel) -> None:
         """Note that a channel was subscribed, which prolongs its life."""

@@ -39,9 +39,8 @@ from realtime.websocket.channel_states import (
 )
 from realtime.websocket.detail_events import DetailSubscriptions
 from realtime.websocket.socket import PING, Socket, SocketRefused
-from realtime.websocket.subscriptions import SubscribedTopics, ask
+from realtime.websocket.subscriptions import SubscribedTopics
 from realtime.websocket.tasks import Background
-from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import NotFound, RollbookError
 from rollbook.genesys.messages.notification import (
     Control,
@@ -73,7 +72,6 @@ class Listener:
         number: int,
         topics: Sequence[str],
         *,
-        api: Api,
         inbox: Inbox,
         desk: Desk,
         serials: Iterator[int],
@@ -84,15 +82,13 @@ class Listener:
         self.topics = tuple(topics)
         self.line = LineChannels(timings, serials)
         self.connects = self.losses = 0
-        self._api, self._inbox, self._desk, self._open = api, inbox, desk, opener
+        self._inbox, self._desk, self._open = inbox, desk, opener
         self._sessions: dict[int, ChannelSession] = {}
         self._background = Background(self.scope)
         self._spawn = self._background.spawn
         self._ticks = asyncio.get_running_loop().time
         self.silence = Silence(self._ticks())
-        self.details = DetailSubscriptions(
-            self.scope, api=api, desk=desk, spawn=self._spawn, within=timings.pong_within
-        )
+        self.details = DetailSubscriptions(self.scope, desk=desk, spawn=self._spawn, within=timings.pong_within)
         self._stamp = (Moment(-1.0, 0.0), desk.now())  # a reading of the clocks for the frames that come together
         self._aligning = False
         self._ask_again = False
@@ -257,7 +253,7 @@ class Listener:
         """Compare the platform's list with ours: coverage of lost topics ends when they were last seen there."""
         assert session.channel is not None
         at, connection = self._desk.now(), session.connection
-        listed = await self._api.subscriptions(session.channel)
+        listed = await self._desk.api.subscriptions(session.channel)
         lost = session.subscribed.lost(listed)
         if session.connection != connection or not session.listens:
             return  # the list says nothing of the socket that is there by now
@@ -280,17 +276,13 @@ class Listener:
         self, session: ChannelSession, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
     ) -> None:
         """Subscribe base topics and those of details; keep the answer. Raises NotFound, RollbookError."""
-        assert session.channel is not None
         listed = [*topics, *(topic for followed in details.values() for topic in followed)]
         goes_on = partial(self._apply, ChannelEvent(EventKind.GOES_ON, session.serial))
-        states = await ask(
-            self._api, session.channel, listed, replace=replace, spoils=session.subscribed.spoils, on_answer=goes_on
-        )
+        states = await session.subscribe(self._desk, listed, replace=replace, on_answer=goes_on)
         session.subscribed.take_answer(topics, states)
         if replace:
             session.subscribed.details = dict(details)
             session.verified_at = self._desk.now()
-        self._desk.topics_answered(session.channel, states)
 
     # Commands of the channel's life
 
@@ -391,9 +383,9 @@ class Listener:
             self._connected(session)
 
     async def _create(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
-        session.channel = await self._api.create_channel()
+        session.channel = await self._desk.api.create_channel()
         session.subscribed = SubscribedTopics()
-        self._desk.channel_created(session.channel)
+        self._desk.client_channels.made(session.channel)
         return command.answer(EventKind.CREATED, expires_at=ends(session.channel, self._desk.now()))
 
     async def _subscribe_all(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
@@ -423,7 +415,7 @@ class Listener:
 
     def _connected(self, session: ChannelSession) -> None:
         self.connects += 1
-        self._desk.line_listens(self.scope, session.subscribed)
+        self._desk.refused_topics.log_hearing(self.scope, session.subscribed)
         if session.ended_connection == session.connection:
             # The socket closed in the moment in which it opened.
             self._apply(ChannelEvent(EventKind.LOST, session.serial))
