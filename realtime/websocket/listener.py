@@ -443,7 +443,6 @@ class Listener:
                 return
             if not isinstance(parsed, Notification):
                 payload = session.without_secrets(payload)
-        session.state.frame_came(moment)
         if self._inbox.crowded() and session.socket is not None and self._inbox.pause(session):
             session.state.frames_lay_unread(moment.wall, Moment(tick, moment.wall))
         if not self._inbox.put(Frame(payload, now, session.serial, fault)) and not session.is_dropping:
@@ -451,7 +450,10 @@ class Listener:
             log.error("%s: the queue is full, what comes is dropped", self.scope)
             # This frame came and is dropped, so coverage ends at the last frame before it.
             self._inbox.note(CoverageEnd(session.serial, self._last_proof(session), EndReason.QUEUE_FULL))
-        session.state.proof_came(moment.wall)
+        # A frame that was too large is reported at the end of its socket, and what came between the two was not read.
+        if payload or fault is None:
+            session.state.frame_came(moment)
+            session.state.proof_came(moment.wall)
 
     def _control(self, session: ChannelSession, control: Control, moment: Moment) -> None:
         if isinstance(control, Reply):
