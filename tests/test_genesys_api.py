@@ -670,7 +670,7 @@ async def test_a_job_from_its_creation_to_its_last_page(api: Api, platform: Plat
     assert job == "j/1"
     assert await api.job(job) == DetailsJob("j/1", "FAILED", "why")
     assert (await api.job_results(job)).cursor == "next"
-    assert (await api.job_results(job, "next", page_size=10)).cursor is None
+    assert (await api.job_results(job, "next", size=10)).cursor is None
     await api.cancel_job(job)
     assert await api.data_availability() == "2026-03-02T07:12:00.000Z"
     assert await api.data_availability() is None

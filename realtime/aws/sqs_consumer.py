@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from realtime.figures import QueueFigures
 from realtime.storing.store_batch import BatchOutcome, Incoming, log_change, parse_items, store_batch
@@ -29,6 +29,7 @@ from rollbook.store.book import Book
 from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Messages of a commit. A queue gives ten messages a call; many receivers bring so many while a batch is written.
 BATCH: Final = 256
@@ -112,7 +113,7 @@ class SqsConsumer:
         self._ended = threading.Event()
         self._lock = threading.Condition()
         self._hand: dict[str, _MessageInHand] = {}
-        self._arrived: queue.SimpleQueue[list[_MessageInHand] | None] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[_MessageInHand | None] = queue.SimpleQueue()
         self._stored: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._about = About(30.0, redrives=True)
         self._numbers = QueueFigures(name=source.name)
@@ -229,30 +230,17 @@ class SqsConsumer:
             self._hand.update((in_hand.message.handle, in_hand) for in_hand in taken)
         if taken:
             self._add(received=len(taken))
-            self._arrived.put(taken)
+            for in_hand in taken:
+                self._arrived.put(in_hand)
 
     # Storing
 
     def _store(self) -> None:
         ended = False
         while not ended:
-            batch, ended = self._next()
+            batch, ended = _taken(self._arrived, BATCH)
             if batch:
                 self._store_batch(batch)
-
-    def _next(self) -> tuple[list[_MessageInHand], bool]:
-        """Wait for messages, then take what else is there."""
-        batch: list[_MessageInHand] = []
-        item = self._arrived.get()
-        while item is not None:
-            batch += item
-            if len(batch) >= BATCH:
-                return batch, False
-            try:
-                item = self._arrived.get_nowait()
-            except queue.Empty:
-                return batch, False
-        return batch, True
 
     def _store_batch(self, batch: list[_MessageInHand]) -> None:
         messages = [in_hand.message for in_hand in batch]
@@ -311,18 +299,7 @@ class SqsConsumer:
     def _delete(self) -> None:
         ended = False
         while not ended:
-            handle = self._stored.get()
-            handles = [] if handle is None else [handle]
-            ended = handle is None
-            while handles and not ended and len(handles) < _CALL:
-                try:
-                    handle = self._stored.get_nowait()
-                except queue.Empty:
-                    break
-                if handle is None:
-                    ended = True
-                else:
-                    handles.append(handle)
+            handles, ended = _taken(self._stored, _CALL)
             if handles:
                 self._delete_now(handles)
 
@@ -396,6 +373,21 @@ class SqsConsumer:
             first = next(iter(self._hand.values()), None)
             moments = [self._reached_at or self._now()]
         return min([*moments, first.received_at] if first else moments)
+
+
+def _taken(items: queue.SimpleQueue[T | None], most: int) -> tuple[list[T], bool]:
+    """Wait for an item, then take what else is there; also answers whether the end (None) was among it."""
+    found: list[T] = []
+    item = items.get()
+    while item is not None:
+        found.append(item)
+        if len(found) >= most:
+            return found, False
+        try:
+            item = items.get_nowait()
+        except queue.Empty:
+            return found, False
+    return found, True
 
 
 def _join(threads: Sequence[threading.Thread], within: float) -> None:

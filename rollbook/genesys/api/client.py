@@ -191,15 +191,14 @@ class Api(Rest):
         job_id: str,
         cursor: str | None = None,
         *,
-        size: int | None = None,
+        size: int = 1000,
         tries: int | None = None,
-        page_size: int = 1000,
     ) -> DetailsPage:
         """Read a page of a job's results, its rows decoded when they are looked at; the last has no cursor.
 
-        size (or page_size): rows a page.
+        size: rows a page.
         """
-        params: dict[str, Any] = {"pageSize": size or page_size} | ({"cursor": cursor} if cursor else {})
+        params: dict[str, Any] = {"pageSize": size} | ({"cursor": cursor} if cursor else {})
         return await self.call(
             "GET",
             f"{_CONVERSATIONS}/details/jobs/{{jobId}}/results",
