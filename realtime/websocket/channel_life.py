@@ -230,13 +230,11 @@ def _lives_until(line: LineChannels, channel: ChannelState, event: ChannelEvent,
     channel.renew_at = moment.wall + max((channel.expires_at - moment.wall) * line.timings.renew_share, _SOONEST)
 
 
-def _subscribed(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _subscribed(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     yield from line._begin(channel, Phase.CONNECTING, moment)
 
 
-def _connected(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _connected(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     channel.phase, channel.phase_ends_at = Phase.LISTENING, math.inf
     channel.is_stable, channel.has_listened = False, True
     channel.listening_since = channel.last_frame_at = moment.tick
@@ -266,8 +264,7 @@ def _refused(line: LineChannels, channel: ChannelState, event: ChannelEvent, mom
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _gone(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _gone(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     if channel.is_stable:
         # The platform answers again, after whatever it cost to learn that: the steps begin anew, and only once, because
         # the new channel has to hear for a while first.
@@ -281,9 +278,8 @@ def _gone(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _goes_on(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+def _goes_on(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     # If a slow step were begun again, twenty lines that share the rate limit would never end it.
-    del event
     overdue = moment.tick + line.timings.step_timeout
     if channel.phase is Phase.SUBSCRIBING:
         channel.phase_ends_at = overdue
@@ -297,8 +293,7 @@ def _overdue(line: LineChannels, channel: ChannelState, event: ChannelEvent, mom
         yield from _refused(line, channel, event, moment)
 
 
-def _resume(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _resume(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     if moment.tick >= channel.phase_ends_at:
         yield from line._begin(channel, channel.next_phase, moment)
 
@@ -331,8 +326,7 @@ def _evicted(line: LineChannels, channel: ChannelState, event: ChannelEvent, mom
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _roll_over(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _roll_over(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     if line.successor is not None or channel is not line.current:
         return
     line._forget_failures(channel, moment)
@@ -382,8 +376,7 @@ def _renewed(line: LineChannels, channel: ChannelState, event: ChannelEvent, mom
     yield from ()
 
 
-def _renew_later(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del line
+def _renew_later(_line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     channel.renewal_ends_at = math.inf
     channel.renew_at = moment.wall + max(_renew_pause(channel, moment), event.retry_after or 0.0)
     yield from ()
@@ -394,8 +387,7 @@ def _renew_pause(channel: ChannelState, moment: Moment) -> float:
     return max(60.0, (channel.expires_at - moment.wall) / 20)
 
 
-def _stop(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _stop(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     if channel is line.successor:
         line.successor = None
     elif channel is line.current:

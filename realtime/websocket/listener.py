@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from realtime.figures import LineFigures
 from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
 from realtime.websocket.channel_life import LineChannels
 from realtime.websocket.channel_session import (
@@ -87,7 +88,7 @@ class Listener:
         self._background = Background(self.scope)
         self._spawn = self._background.spawn
         self._ticks = asyncio.get_running_loop().time
-        self.silence = Silence(self._ticks())
+        self._silence = Silence(self._ticks())
         self.details = DetailSubscriptions(self.scope, desk=desk, spawn=self._spawn, within=timings.pong_within)
         self._stamp = (Moment(-1.0, 0.0), desk.now())  # a reading of the clocks for the frames that come together
         self._aligning = False
@@ -113,17 +114,22 @@ class Listener:
         session = self._sessions.get(state.serial)
         return state.same_channel_as is None and (session is None or session.channel is None)
 
-    @property
-    def phase(self) -> str:
-        """The phase of the channel that serves the line."""
-        return (self.line.current.phase if self.line.current else Phase.DONE).value
-
-    @property
-    def heard_topics(self) -> int:
-        """Count of topics that coverage claims now."""
-        session = self._serving()
+    def figures(self) -> LineFigures:
+        """Figures of the line."""
+        tick, session = self._ticks(), self._serving()
         claims = session is not None and session.unproven_since is None and not session.is_dropping
-        return len(session.subscribed.heard_topics()) if session is not None and claims else 0
+        return LineFigures(
+            number=self.number,
+            phase=(self.line.current.phase if self.line.current else Phase.DONE).value,
+            topics=len(self.topics),
+            details=len(self.details),
+            connects=self.connects,
+            losses=self.losses,
+            heard_topics=len(session.subscribed.heard_topics()) if session is not None and claims else 0,
+            unheard_for=self._silence.seconds(tick),
+            down_for=self._silence.now(tick),
+            loss_reason=self._silence.reason,
+        )
 
     def start(self) -> None:
         """Begin to listen."""
@@ -296,11 +302,11 @@ class Listener:
             if session is None:
                 continue  # closed before its first step
             if command.kind is CommandKind.BEGIN_COVERAGE:
-                self.silence.end(self._ticks())
+                self._silence.end(self._ticks())
                 self._begin(session, to_text(datetime.fromtimestamp(command.at, UTC)))
             elif command.kind is CommandKind.END_COVERAGE:
                 if not self.line.is_listening:
-                    self.silence.begin(self._ticks(), command.reason)
+                    self._silence.begin(self._ticks(), command.reason)
                 self._end(session, command)
             elif command.kind is CommandKind.PING:
                 session.state.ping_sent(self._desk.moment(), self.line.timings.pong_within)

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from realtime.clocks import Awake
-from realtime.figures import DaemonFigures, LineFigures
+from realtime.figures import DaemonFigures
 from realtime.storing.inbox import Inbox
 from realtime.storing.store_frames import FrameStore
 from realtime.websocket import topic_placement
@@ -39,7 +39,7 @@ from rollbook.genesys.messages.notification import Notification
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
-from rollbook.genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
+from rollbook.genesys.topics import DETAIL_TEMPLATES, USER_CONVERSATIONS, combined, plain, topics_for
 from rollbook.store.book import Book
 from rollbook.store.vocabulary import EndReason
 
@@ -87,7 +87,7 @@ class Supervisor:
         opener: Opener = Socket.open,
         draw: random.Random | None = None,
     ) -> None:
-        self.api, self._now = api, now
+        self.api, self.now = api, now
         self._alive, self._awake_every = alive, awake
         self._awake = Awake(2 * awake)
         self._settings = settings
@@ -127,15 +127,11 @@ class Supervisor:
 
     def moment(self) -> Moment:
         """Now, on both clocks."""
-        return Moment(self._ticks(), self._now().timestamp(), self._random.random(), self.free)
-
-    def now(self) -> datetime:
-        """Now, on the organisation's clock."""
-        return self._now()
+        return Moment(self._ticks(), self.now().timestamp(), self._random.random(), self.free)
 
     def look_awake(self) -> None:
         """Check that this process did not stand still: frames that are read after a standstill may have lain there."""
-        since = self._awake.look(self._ticks(), time.time(), self._now())
+        since = self._awake.look(self._ticks(), time.time(), self.now())
         if since is not None:
             log.debug("nothing was read since %s", to_text(since))
             doubted = [listener.doubt_since(since) for listener in self._all()]
@@ -159,23 +155,9 @@ class Supervisor:
     def figures(self) -> DaemonFigures:
         """Figures of live capture."""
         stored, waiting = self.frame_store.stored, self.inbox
-        ticks, late = self._ticks(), (self._now() - self.frame_store.stored_until()).total_seconds()
+        ticks, late = self._ticks(), (self.now() - self.frame_store.stored_until()).total_seconds()
         return DaemonFigures(
-            lines=tuple(
-                LineFigures(
-                    number=listener.number,
-                    phase=listener.phase,
-                    topics=len(listener.topics),
-                    details=len(listener.details),
-                    connects=listener.connects,
-                    losses=listener.losses,
-                    heard_topics=listener.heard_topics,
-                    unheard_for=listener.silence.seconds(ticks),
-                    down_for=listener.silence.now(ticks),
-                    loss_reason=listener.silence.reason,
-                )
-                for listener in self._listeners.values()
-            ),
+            lines=tuple(listener.figures() for listener in self._listeners.values()),
             silent_for=0.0
             if any(listener.line.is_listening for listener in self._listeners.values())
             else ticks - self._listening_at,
@@ -288,18 +270,16 @@ class Supervisor:
 
     async def _keep_discovering(self) -> None:
         while True:
+            # A second look at a doubted list comes soon: only then are topics let go.
+            until_next_look = self._lists.apart if self._lists.doubted else self._rediscover
             # Not `wait_for`: if a cancellation comes together with the event, it loses the cancellation (Python 3.11).
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._until_next_look()):
+                async with asyncio.timeout(until_next_look):
                     await self._look_now.wait()
             self._look_now.clear()
             self.discovery_failing = await attempt(
                 "look for queues", self._discover, within=self._look_within, before=self.discovery_failing
             )
-
-    def _until_next_look(self) -> float:
-        """Seconds until the next look. A second look at a doubted list comes soon: only then are topics let go."""
-        return self._lists.apart if self._lists.doubted else self._rediscover
 
     async def _first_look(self) -> None:
         """Look until there is a list. Raises RollbookError for what does not pass by itself."""
@@ -343,7 +323,7 @@ class Supervisor:
         await self.client_channels.count(self._creating)
         templates = self._settings.topics
         if self._settings.users:
-            templates = (*templates, "v2.users.{id}.conversations")
+            templates = (*templates, USER_CONVERSATIONS)
         by_queue = any(".queues." in template and "{id}" in template for template in templates)
         by_user = any(".users." in template and "{id}" in template for template in templates)
         queues = await self._listed("queues", self.api.queues, wanted=by_queue)
