@@ -20,9 +20,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from realtime.aws.lambda_events import CallItem, Delivery, LambdaContext, ToReconcile, understand
+from realtime.aws.lambda_events import CallItem, Delivery, ToReconcile, understand
 from realtime.storing.store_batch import BatchOutcome, parse_items, store_batch
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
@@ -30,6 +30,9 @@ from rollbook.genesys.program import cloudwatch
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
+
+if TYPE_CHECKING:
+    from reconcile.lambda_handler import FunctionContext
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ _NO_HURRY: Final = 60.0
 _CLOSING: Final = 1.0
 
 
-def handler(event: Any, context: LambdaContext | None = None) -> dict[str, Any]:
+def handler(event: Any, context: FunctionContext | None = None) -> dict[str, Any]:
     """Answer a call, as above; raises StoreError for a single event that cannot be stored now."""
     until = time.monotonic() + _seconds_left(context)
     call = understand(event)
@@ -51,7 +54,7 @@ def handler(event: Any, context: LambdaContext | None = None) -> dict[str, Any]:
     return _answer(call, event, *_store(call, until))
 
 
-def _seconds_left(context: LambdaContext | None) -> float:
+def _seconds_left(context: FunctionContext | None) -> float:
     if context is None or not hasattr(context, "get_remaining_time_in_millis"):
         return _NO_HURRY
     return max(context.get_remaining_time_in_millis() / 1000 - _TO_ANSWER, 0.1)
@@ -83,11 +86,9 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
 def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[int, str]) -> dict[str, Any]:
     """Answer to the caller, in the form that its kind expects."""
     if call.shape == "firehose":
+        pairs = zip(call.items, event["records"], strict=True)
         return {
-            "records": [
-                _looked_through(*numbered, failed)
-                for numbered in enumerate(zip(call.items, event["records"], strict=True))
-            ]
+            "records": [_looked_through(*pair, failed=position in failed) for position, pair in enumerate(pairs)],
         }
     names = [call.items[position].name for position in sorted(failed)]
     if None in names:
@@ -98,11 +99,10 @@ def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[i
     return {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
 
 
-def _looked_through(position: int, pair: tuple[CallItem, Any], failed: Mapping[int, str]) -> dict[str, Any]:
+def _looked_through(item: CallItem, record: object, *, failed: bool) -> dict[str, Any]:
     """A Firehose's record, handed on as it was."""
-    item, record = pair
     data = record.get("data") if isinstance(record, Mapping) else None
-    return {"recordId": item.name, "result": "ProcessingFailed" if position in failed else "Ok", "data": data}
+    return {"recordId": item.name, "result": "ProcessingFailed" if failed else "Ok", "data": data}
 
 
 class _Shelf:

@@ -12,20 +12,13 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 import msgspec
 
 from rollbook.genesys.canonical_json import canonical
 
 _encode: Final = msgspec.json.Encoder().encode
-
-
-class LambdaContext(Protocol):
-    """The part of Lambda's context that is used."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until AWS ends the function."""
 
 
 Shape = Literal["event", "sqs", "kinesis", "firehose"]

@@ -14,10 +14,11 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from realtime.figures import QueueFigures
 from realtime.storing.store_batch import BatchOutcome, Incoming, log_change, parse_items, store_batch
@@ -116,7 +117,9 @@ class SqsConsumer:
         self._arrived: queue.SimpleQueue[_MessageInHand | None] = queue.SimpleQueue()
         self._stored: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._about = About(30.0, redrives=True)
-        self._numbers = QueueFigures(name=source.name)
+        self._counts: Counter[str] = Counter()  # by the names of the figures
+        self._store_failing: str | None = None
+        self._last_at: datetime | None = None  # when what was stored last was received
         self._failing: dict[int, str] = {}  # receiver → why it hears nothing
         self._reached_at: datetime | None = None
         self._reached_tick = time.monotonic()
@@ -171,8 +174,11 @@ class SqsConsumer:
         with self._lock:
             first = next(iter(self._hand.values()), None)
             lost = len(self._failing) >= len(self._receivers)
-            return replace(
-                self._numbers,
+            return QueueFigures(
+                **self._counts,
+                name=self._queue.name,
+                store_failing=self._store_failing,
+                last_at=self._last_at,
                 is_listening=self._span is not None and not lost,
                 silent_for=time.monotonic() - self._reached_tick if lost else 0.0,
                 in_hand=len(self._hand),
@@ -180,14 +186,9 @@ class SqsConsumer:
                 failing=next(iter(self._failing.values())) if lost else None,
             )
 
-    def _say(self, **what: Any) -> None:
-        with self._lock:
-            self._numbers = replace(self._numbers, **what)
-
     def _add(self, **more: int) -> None:
         with self._lock:
-            counts = {name: getattr(self._numbers, name) + number for name, number in more.items()}
-            self._numbers = replace(self._numbers, **counts)
+            self._counts.update(more)
 
     # Receiving
 
@@ -250,7 +251,7 @@ class SqsConsumer:
         poison = {position: item.error for position, item in unread if isinstance(item, Unreadable)}
         failed = {owners[number] for number in self._insist(parsed)}
         self._settle(batch, poison, failed)
-        self._say(last_at=batch[-1].received_at)
+        self._last_at = batch[-1].received_at
 
     def _insist(self, parsed: list[Incoming]) -> list[int]:
         """Store; again, for as long as waiting may mend it. Answers the positions of what cannot be stored."""
@@ -265,10 +266,8 @@ class SqsConsumer:
 
     def _count(self, outcome: BatchOutcome) -> None:
         self._add(new=outcome.events_new, repeated=outcome.events_repeated, dead_letters=outcome.dead_letters)
-        before, failing = self._numbers.store_failing, None if outcome.error is None else str(outcome.error)
-        log_change(before, failing)
-        if failing != before:
-            self._say(store_failing=failing)
+        before, self._store_failing = self._store_failing, None if outcome.error is None else str(outcome.error)
+        log_change(before, self._store_failing)
 
     def _settle(self, batch: list[_MessageInHand], poison: Mapping[int, str], failed: set[int]) -> None:
         """Have deleted what is durable; leave the rest to be delivered again, or to the redrive policy."""

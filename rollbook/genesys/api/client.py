@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
 from rollbook.genesys.api.answers import known, object_of
-from rollbook.genesys.api.listing import Entities, Entity, Listing, first_page, later_page, whole_list
+from rollbook.genesys.api.listing import Entities, Entity, Listing, list_page, whole_list
 from rollbook.genesys.api.request import Count, Latency, Rest, counting
 from rollbook.genesys.lenient_json import objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
@@ -132,7 +133,7 @@ class Api(Rest):
         listing.begin()
         while (number := listing.next) is not None:
             params = {"pageSize": _PAGE_SIZE, "pageNumber": number}
-            parse = first_page if number == 1 else later_page
+            parse = partial(list_page, first=number == 1)
             page = await self.call("GET", listing.path, parse=parse, params=params, needs=needs)
             if listing.doubts(page):
                 page = await self.call("GET", listing.path, parse=parse, params=params, needs=needs)
