@@ -29,7 +29,7 @@ class FunctionContext(Protocol):
     """The part of Lambda's context that is used here."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Until the function is ended."""
+        """Milliseconds until AWS ends the function."""
 
 
 # Without a context (a test, a shell) a run may take as long as a function may at most.

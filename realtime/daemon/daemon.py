@@ -86,14 +86,8 @@ def _log_window(book: Book, report: Report) -> None:
         again = f"; tried again from {row.next_try_at}" if row is not None and row.next_try_at else ""
         log.warning("%s: failed, %s%s", title(report.window), report.reason or "no reason kept", again)
         return
-    log.info(
-        "%s: %s, %d owned, %d missing, %d changed",
-        title(report.window),
-        report.verdict,
-        report.owned,
-        report.missing,
-        report.changed,
-    )
+    counts = (report.owned, report.missing, report.changed)
+    log.info("%s: %s, %d owned, %d missing, %d changed", title(report.window), report.verdict, *counts)
 
 
 def _sqs(settings: Settings) -> Queue:

@@ -193,8 +193,8 @@ async def test_a_count_of_channels_that_fails_is_told(tmp_path: Path) -> None:
             raise ConnectionLost("no route")
 
         stage.channels = lost  # type: ignore[assignment, method-assign]
-        running.supervisor._crowded.set()
+        running.supervisor.client_channels.crowded.set()
         await running.until(lambda: "no route" in (running.supervisor.figures().counting_failing or ""))
         del stage.channels  # type: ignore[method-assign]
-        running.supervisor._crowded.set()
+        running.supervisor.client_channels.crowded.set()
         await running.until(lambda: running.supervisor.figures().counting_failing is None)
