@@ -117,3 +117,16 @@ def restore(**options: Any) -> None:
     from rollbook.store.commands.backup import restore as work
 
     work(**options)
+
+
+@click.command()
+@console.settings_options
+@console.json_option
+def compact(**options: Any) -> None:
+    """Give pages that nothing uses back to the disk, a few at a time; a daemon goes on meanwhile.
+
+    A store that was made before version 0.2 is written anew once, which needs room for it, and nobody else at work.
+    """
+    from rollbook.store.commands.compact import compact as work
+
+    work(**options)
