@@ -230,8 +230,8 @@ def _insert(
 
 def _put(connection: sqlite3.Connection, values: Mapping[str, Any], merged: Mapping[str, str]) -> None:
     """Make a window's row say these values. merged: column → SQL, where it is not simply overwritten."""
-    changes = {name: f'excluded."{name}"' for name in values if name not in ("start", "end", "filter")} | merged
-    settings = ", ".join(f'"{name}" = {sql}' for name, sql in changes.items())
+    new = {name: f'excluded."{name}"' for name in values if name not in ("start", "end", "filter")}
+    settings = ", ".join(f'"{name}" = {sql}' for name, sql in (new | dict(merged)).items())
     _insert(connection, "windows", values, f'ON CONFLICT (start, "end", filter) DO UPDATE SET {settings}')
 
 
