@@ -596,7 +596,7 @@ class Run:
         await jobs.read(
             self._api,
             task.interval,
-            self._query.members,
+            self._query,
             now=task.now,
             sleep=task.options.sleep,
             on_page=on_page,
