@@ -68,7 +68,7 @@ class WindowRow:
 class RunRecord:
     """A run over a window, as it goes into the ledger.
 
-    figures: the report's keys (`schema.FIGURES`). as_of: how old the read is; None where nothing was read.
+    figures: the report's keys (`schema.FIGURES`). as_of: how old the read is; None where nothing could be read.
     consistent reads have a verdict of `PROVEN`, those within the lag are pending again. next_try_at: when a failed
     one is tried again. keeps_proof: the run says nothing against a proof that is there (the platform did not answer, or
     another client saw less): the window's verdict and figures stay, its attempt and its reason are noted.
@@ -81,14 +81,14 @@ class RunRecord:
     via: str
     started_at: str
     finished_at: str
-    as_of: str | None
+    as_of: str | None = None
     verdict: Verdict
-    reason: str | None
-    reading: str | None
-    passes_json: str
-    id_digest: bytes | None
+    reason: str | None = None
+    reading: str | None = None
+    passes_json: str = "[]"
+    id_digest: bytes | None = None
     query_json: str
-    divisions_json: str | None
+    divisions_json: str | None = None
     seconds: float
     next_try_at: str | None = None
     settled: bool = False
