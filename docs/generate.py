@@ -3,7 +3,7 @@
 It stands beside what it writes: it is neither a part of the product (it imports all of it) nor a test (people run it
 after a change). Whole pages: settings.md and commands.md. In pages that people write, the lines between
 `<!-- generated: NAME -->` and `<!-- end -->`: every table and column (store.md), every metric (daemon.md), every module
-(architecture.md). `tests/test_docs_*.py` fail where a page differs from what is written here.
+(architecture.md). `tests/house/test_docs_*.py` fail where a page differs from what is written here.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     python tests/faults.py 1 --seed 17 -v    that one again, with what the daemon said
 
 A script is made from its seed alone: what goes wrong, when, and how, and how unfriendly the platform is meanwhile
-(tests/unfriendly.py: it refuses, lacks, repeats, trickles, errs, and its clock may be another). While it runs, conversations go on; the daemon
+(tests/helpers/unfriendly.py: it refuses, lacks, repeats, trickles, errs, and its clock may be another). While it runs, conversations go on; the daemon
 captures and reconciles, is killed, stopped and started. Then it is stopped, the rest is reconciled, and the store is
 held against the truth: every conversation and child row once, none missing, none double. Beyond that, no event that was
 sent while coverage claims to have listened may be missing, no window that the daemon called better than failed may
@@ -41,9 +41,9 @@ from rollbook.simulator.faults.live_faults import FAULTS
 from rollbook.simulator.faults.organisation_faults import ACTS
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.server import Simulator
-from tests import unfriendly_faults as unfriendly
-from tests.unfriendly_faults import Behaviour
-from tests.whole import Ran, assert_store_is, finish, rollbook, start, until
+from tests.helpers import unfriendly_faults as unfriendly
+from tests.helpers.unfriendly_faults import Behaviour
+from tests.helpers.whole import Ran, assert_store_is, finish, rollbook, start, until
 
 SECONDS = 5.0  # that a script lasts
 PER_HOUR = 14_000  # conversations

@@ -23,8 +23,8 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests import unfriendly_faults as unfriendly
 from tests.faults import Run, script
+from tests.helpers import unfriendly_faults as unfriendly
 
 COLUMNS = ("seconds", "rss_mb", "files", "threads", "wal_mb", "store_mb")
 EVERY = 5.0

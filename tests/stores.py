@@ -1,10 +1,14 @@
 """Stores of earlier schemas as text: `python tests/stores.py` makes the dump of today's schema from the one before it."""
 
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from rollbook.store.book import Book
 from rollbook.store.tables.schema import VERSION

@@ -52,8 +52,8 @@ from rollbook.simulator.server import Simulator, forget_handlers
 from rollbook.simulator.times import moment, text
 from rollbook.store.book import Book
 from rollbook.store.file import locks
-from tests.oracle import EXCUSES, PROVEN, Oracle
-from tests.wire import Organisation, Wire
+from tests.helpers.oracle import EXCUSES, PROVEN, Oracle
+from tests.helpers.wire import Organisation, Wire
 
 MOST_REQUESTS: Final = 1_500  # of one step: more is no end
 MOST_SHOWN: Final = 6

@@ -20,8 +20,9 @@ from rollbook.genesys.messages.details import ids_of
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
-from rollbook.store.tables.conversations import OpenConversation
-from rollbook.store.vocabulary import GapKind
+from rollbook.store.tables import asked_by_id, conversations, gaps, windows
+from rollbook.store.tables.conversations import OpenConversation, Read
+from rollbook.store.vocabulary import GapKind, SetAside
 
 # How long a conversation that was heard, and is not listed, is asked for again and again.
 ANOMALY: Final = timedelta(days=2)
@@ -70,7 +71,7 @@ async def follow(
     work = _FollowUp(book, api, settings, now, stop, sees, patience or QuestionPatience())
     await work.of_the_due(rest)
     await work.of_anomalies()
-    work.counts.windows = await committed(book.refresh_verdicts(to_text(now())))
+    work.counts.windows = await committed(book.write(windows.refresh, to_text(now())))
     return work.counts
 
 
@@ -94,12 +95,12 @@ class _FollowUp:
     async def of_the_due(self, rest: timedelta) -> None:
         """Ask for what goes on, was heard of, or was set aside. rest: as `follow` takes it."""
         began = self.now()
-        wanted = self._due(began, rest)
+        wanted = await self._due(began, rest)
         if not wanted:
             return
         started = [from_text(row.conversation_start) for row in wanted if row.conversation_start]
         around = Interval(max(min([*started, began]), began - _HEARD_FOR) - timedelta(minutes=1), began)
-        known = self.book.a_listed_id()
+        known = await self.book.read(conversations.a_listed_id)
         read_before = {row.conversation_id: row.division_ids for row in wanted if row.read_at is not None}
         ids = [row.conversation_id for row in wanted]
         async for answer in self._answers(ids, around, began, known=known):
@@ -111,7 +112,7 @@ class _FollowUp:
         around, recent = Interval(began - 2 * ANOMALY, began), to_text(began - ANOMALY)
         found = [
             gap.conversation_id
-            for gap in self.book.gaps(since=to_text(around.start), kind=GapKind.LIVE_ONLY)
+            for gap in await self.book.read(gaps.listed, since=to_text(around.start), kind=GapKind.LIVE_ONLY)
             if gap.filled_at is None and gap.detected_at >= recent
         ]
         if found:
@@ -125,23 +126,17 @@ class _FollowUp:
 
         known: as `by_id.ask` takes it.
         """
-        cause = explainer(await asyncio.to_thread(listening_around, self.book, around, began), began)
+        cause = explainer(await listening_around(self.book, around, began), began)
         async for answer in ask(self.api, ids, now=self.now, stop=self.stop, known=known, patience=self.patience):
-            outcome = await committed(
-                self.book.write_details(
-                    answer.rows,
-                    as_of=answer.as_of,
-                    run_started_at=to_text(began),
-                    window=None,
-                    already={},
-                    cause=cause,
-                )
+            read = Read(answer.as_of, to_text(self.now()), to_text(began), {}, self.settings.lag)
+            writing = self.book.write(
+                windows.write_details, answer.rows, read, window=None, width=self.settings.width, cause=cause
             )
+            self.counts.written += (await committed(writing)).written
             self.counts.asked += len(answer.asked)
-            self.counts.written += outcome.written
             yield answer
 
-    def _due(self, now: datetime, rest: timedelta) -> list[OpenConversation]:
+    async def _due(self, now: datetime, rest: timedelta) -> list[OpenConversation]:
         """The conversations that should be asked for by id now, each once."""
         lag = self.settings.lag
         at, before, latest = to_text(now), to_text(now - rest), to_text(now + WRONG_CLOCK)
@@ -152,20 +147,20 @@ class _FollowUp:
 
         wanted = {
             row.conversation_id: row
-            for row in self.book.open_conversations()
+            for row in await self.book.read(conversations.open_conversations)
             if max(past(row.asked_at), past(row.read_at)) <= before
             or (row.look_again and past(row.asked_at) <= before and (row.last_heard or "") <= to_text(now - lag))
         }
-        aside = self.book.set_aside(asked_before=to_text(now - NOW_AND_THEN), now=at)
-        asked_before = (to_text(now - HEARD_AGAIN), to_text(now - NOW_AND_THEN))
-        aside += self.book.nobody_will_read(first_seen=to_text(now - lag), asked_before=asked_before, now=at)
+        often, seldom = to_text(now - HEARD_AGAIN), to_text(now - NOW_AND_THEN)
+        aside = await self.book.read(conversations.set_aside, seldom, at)
+        aside += await self.book.read(conversations.nobody_will_read, to_text(now - lag), (often, seldom), at)
         for row in aside:
             wanted.setdefault(row.conversation_id, row)
         return list(wanted.values())
 
     async def _settle(self, answer: AnswerById, began: datetime, read_before: Mapping[str, str | None]) -> None:
         """Note of each id what an answer says. read_before: id → divisions, of those with details."""
-        book, counts, at = self.book, self.counts, to_text(began)
+        book, counts = self.book, self.counts
         open_rows = [row for row in answer.rows if row.end is None]
         ended = [row for row in answer.rows if row.end is not None]
         # The open ones that began too long ago to be waited for.
@@ -173,17 +168,18 @@ class _FollowUp:
         stuck = ids_of([row for row in open_rows if row.start is not None and row.start < limit])
         counts.ended += len(ended)
         counts.going_on += len(open_rows) - len(stuck)
-        await committed(book.found_by_id(ids_of(open_rows), ids_of(ended), answer.as_of))
+        await committed(book.write(asked_by_id.found, ids_of(open_rows), ids_of(ended), answer.as_of))
         if stuck:
-            counts.stuck += await committed(book.mark_stuck(stuck, at))
+            counts.stuck += await committed(book.write(conversations.mark, stuck, SetAside.STUCK))
         if answer.refused is not None:
-            await committed(book.refused_by_id([answer.refused], answer.as_of))
+            await committed(book.write(asked_by_id.refused, [answer.refused], answer.as_of))
         # Who sees less says nothing of what it does not see.
         absent = [id_ for id_ in answer.absent if self.sees(read_before.get(id_))]
         unseen = [id_ for id_ in (*answer.absent, *answer.undecided) if id_ not in absent]
         if unseen:
-            await committed(book.undecided_by_id(unseen, answer.as_of))
+            await committed(book.write(asked_by_id.undecided, unseen, answer.as_of))
         if absent:
             since = to_text(from_text(answer.as_of) - APART)
-            twice = await committed(book.absent_by_id(absent, answer.as_of, since=since))
-            counts.gone += await committed(book.mark_gone([id_ for id_ in twice if id_ in read_before], at))
+            twice = await committed(book.write(asked_by_id.absent, absent, answer.as_of, since))
+            gone = [id_ for id_ in twice if id_ in read_before]
+            counts.gone += await committed(book.write(conversations.mark, gone, SetAside.GONE))

@@ -104,7 +104,7 @@ class Interval:
 
     @property
     def texts(self) -> tuple[str, str]:
-        """(start, end) as the API's text."""
+        """Start and end, each as the API's text."""
         return to_text(self.start), to_text(self.end)
 
     @property

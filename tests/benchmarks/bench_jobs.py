@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent.parent)]
-import bench_reconcile  # noqa: E402 (a script beside this one)
-from bench_reconcile import PAGE, conversation  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.benchmarks import bench_reconcile
+from tests.benchmarks.bench_reconcile import PAGE, conversation
 
 JOB_PAGE = 1000
 WATERMARK = "2026-03-09T00:00:00.000Z"

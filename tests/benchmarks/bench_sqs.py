@@ -25,15 +25,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]
-
-import bare_events  # noqa: E402 (a script beside this one)
+sys.path.insert(0, str(ROOT))
 
 from realtime.aws.sqs_consumer import SqsConsumer  # noqa: E402
 from rollbook.genesys.program.process_memory import tune_collector  # noqa: E402
 from rollbook.genesys.topics import DETAIL_MEMBERS, DETAIL_TEMPLATES  # noqa: E402
 from rollbook.store.book import Book  # noqa: E402
-from tests.stand_in import StandIn  # noqa: E402
+from tests.benchmarks import bare_events  # noqa: E402
+from tests.helpers.stand_in import StandIn  # noqa: E402
 
 
 def body(index: int) -> str:

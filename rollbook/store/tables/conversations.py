@@ -12,14 +12,14 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, content_digest
-from rollbook.genesys.times import from_text, to_text
+from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables import child_rows, gaps
 from rollbook.store.tables.detail_columns import CHILD_TABLES
 from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
@@ -88,6 +88,7 @@ def same_content(stored: StoredConversation | None, row: DetailRow) -> bool:
     return content_digest(msgspec.json.decode(stored.details)) == content_digest(row.record)
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A read that claims to be this much later than now was made while the clock was wrong.
 FUTURE: Final = timedelta(minutes=5)
 
@@ -196,7 +197,8 @@ def _planned() -> child_rows.RowsByStatement:
 class Read(NamedTuple):
     """The circumstances of reading a page. Times are API text.
 
-    as_of: how old the read is. at: the time now. already: the ids that this run has classified. lag: how far the
+    as_of: how old the read is. at: the time now. already: the ids that this run has classified; it must not change
+    until the page is written. lag: how far the
     platform's index may be behind: the read proves nothing about an event that is younger than event + lag.
     """
 
@@ -204,7 +206,7 @@ class Read(NamedTuple):
     at: str
     run_started_at: str
     already: Mapping[str, Any]
-    lag: timedelta = timedelta(0)
+    lag: timedelta
 
     @property
     def indexed_until(self) -> str:
@@ -217,15 +219,14 @@ def write(
     details: Iterable[DetailRow],
     read: Read,
     *,
-    window_start: Callable[[DetailRow], str],
+    window: Interval | None,
+    width: timedelta,
     cause: Cause,
 ) -> PageOutcome:
-    """Write a page of details with its child rows and its gaps. Runs inside the caller's transaction.
-
-    window_start: the start of the window that a conversation's gap is filed under.
-    """
+    """Write a page of details with its child rows and its gaps: a part of `windows.write_details`."""
     outcome, judged = _judge_page(connection, details, read)
     planned, found, indexed_until = _planned(), [], read.indexed_until
+    bounds = window.texts if window else None
     for each in judged:
         if each.action in _NEW_CONTENT:
             _fill(planned, each, read, indexed_until)
@@ -233,13 +234,25 @@ def write(
             planned[_CONFIRM].append((read.as_of, each.row.end, each.conversation_id, indexed_until))
         _add_attributes(planned, each, read.as_of)
         if kind := outcome.gaps.get(each.conversation_id):
-            start, why = window_start(each.row), cause(each.row, kind)
+            start, why = _filed_under(each.row, bounds, width, read.at), cause(each.row, kind)
             found.append(gaps.Gap(each.conversation_id, start, kind, why, read.at, read.at))
     for statement, rows in planned.items():
         if rows:
             connection.executemany(statement, rows)
     gaps.add(connection, found)
     return replace(outcome, causes=Counter(gap.cause for gap in found))
+
+
+def _filed_under(row: DetailRow, window: tuple[str, str] | None, width: timedelta, at: str) -> str:
+    """The start of the window that a conversation's gap is filed under: the run's own window, else of the grid."""
+    if row.start is None:
+        return window[0] if window else at
+    if window is not None and window[0] <= row.start < window[1]:
+        return window[0]
+    try:
+        return to_text(_EPOCH + (from_text(row.start) - _EPOCH) // width * width)
+    except (ValueError, OverflowError):
+        return row.start
 
 
 class _Judged(NamedTuple):
@@ -349,7 +362,7 @@ _ASKED: Final = (
 )
 
 
-def open_conversations(connection: sqlite3.Connection, limit: int) -> list[OpenConversation]:
+def open_conversations(connection: sqlite3.Connection, limit: int = 10_000) -> list[OpenConversation]:
     """Conversations that go on (neither stuck nor gone) or had events since they were read; asked longest ago first.
 
     By when they were asked for, not by when they were read: an answer that says nothing new changes nothing of the
@@ -362,7 +375,7 @@ def open_conversations(connection: sqlite3.Connection, limit: int) -> list[OpenC
     return [_open(row) for row in connection.execute(query, (limit,))]
 
 
-def set_aside(connection: sqlite3.Connection, asked_before: str, now: str, limit: int) -> list[OpenConversation]:
+def set_aside(connection: sqlite3.Connection, asked_before: str, now: str, limit: int = 200) -> list[OpenConversation]:
     """The stuck and the gone ones that were not asked for since `asked_before`; asked longest ago first.
 
     now: what was asked for later than that, a clock that ran ahead has noted.
@@ -381,7 +394,7 @@ _ABSENT_AT_ALL: Final = timedelta(days=30)
 
 
 def nobody_will_read(
-    connection: sqlite3.Connection, first_seen: str, asked_before: tuple[str, str], now: str, limit: int
+    connection: sqlite3.Connection, first_seen: str, asked_before: tuple[str, str], now: str, limit: int = 1_000
 ) -> list[OpenConversation]:
     """Conversations that only capture knows, seen first before `first_seen`, and that no waiting window will bring.
 

@@ -1,0 +1,178 @@
+"""What any answer shows exists, whatever the question was for: it is stored, and an answer that lacks it proves nothing.
+
+The questions here are the small ones beside a reading: what started just before midnight, a total, the first page of a
+job's interval, the last page of a run that was cut short. By id it is otherwise: what nobody asked for is no answer.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconcile.reading.query import Stopped
+from reconcile.run import by_id
+from reconcile.run.options import RunOptions, RunTask
+from reconcile.run.runner import run
+from rollbook.genesys.api import request
+from rollbook.genesys.messages.details import DetailRow, parse_page
+from rollbook.genesys.times import Interval, to_text
+from tests.helpers.liar import Scene, scene_at, without
+from tests.helpers.organisation import START, WINDOW, record
+
+HOURS = timedelta(hours=1)
+MIDNIGHT = 14 * 60.0  # minutes after ten
+DAY = 1440.0
+
+
+def task(scene: Scene, window: Interval) -> RunTask:
+    """The task of a round that settles a window."""
+    return RunTask(
+        windows=[window],
+        settings=scene.settings,
+        now=scene.clock.now,
+        options=RunOptions(command="due", wait=0, sleep=scene.clock.sleep),
+    )
+
+
+def listed(scene: Scene) -> None:
+    """The list and the answers by id have everything from now on."""
+    scene.org.unlisted.clear()
+    scene.org.unknown.clear()
+
+
+@pytest.mark.parametrize("reading", ["overlap", "day"])
+async def test_what_a_look_over_midnight_shows_takes_a_proof_whenever_it_started(tmp_path: Path, reading: str) -> None:
+    """Asked for what started just before midnight, the platform shows a call that began before: nobody lists it yet."""
+    evening = Interval(START + 8 * HOURS, START + 14 * HOURS)
+    long_call = record("long", MIDNIGHT - 50, MIDNIGHT - 2)
+    with scene_at(tmp_path, long_call, reading=reading, since=evening.start, width=6 * HOURS) as scene:
+        scene.org.unlisted = scene.org.unknown = {"long"}
+        await scene.rounds(MIDNIGHT + 10.5, judged=False)
+        assert (scene.verdict(evening), "long" in scene.stored()) == ("complete", False)
+        listed(scene)
+        await scene.rounds(MIDNIGHT + 6 * 60 + 10.5)
+        assert "long" in scene.stored()
+        await scene.rounds(MIDNIGHT + 6 * 60 + 30)
+        assert scene.verdict(evening) == "complete"
+
+
+async def test_a_window_is_not_proven_against_what_its_look_over_midnight_has_shown(tmp_path: Path) -> None:
+    """The answer to what started before midnight has a call of the morning, which the morning's own answer lacks."""
+    morning = Interval(START + 14 * HOURS, START + 20 * HOURS)
+    with scene_at(tmp_path, record("early", MIDNIGHT + 3, MIDNIGHT + 5), width=6 * HOURS) as scene:
+        scene.clock.at = morning.end + HOURS
+        early = scene.org.truth["early"]
+
+        def shows(body: Mapping[str, Any], _honest: Any) -> Any:
+            return {"conversations": [early], "totalHits": 1} if body["order"] == "desc" else {}
+
+        scene.org.each_page = shows
+        report = await scene.by_hand(morning)
+        assert (report.verdict, "early" in scene.stored()) == ("failed", True)
+        assert "midnight" in (report.reason or "")
+
+
+async def test_what_is_shown_with_a_total_must_be_known_before_it_settles(tmp_path: Path) -> None:
+    """The total is what it was, and its page shows another conversation: stored, and no total settles the window."""
+    with scene_at(tmp_path, record("a", 3), record("b", 7), since=START) as scene:
+        scene.org.unlisted = scene.org.unknown = {"a"}
+        scene.clock.at = START + timedelta(days=6)
+        assert (await scene.by_hand(WINDOW)).verdict == "complete"
+        listed(scene)
+        scene.org.unlisted = {"b"}
+        scene.clock.at += 2 * HOURS
+        before = len(scene.org.bodies)
+        scene.org.always = lambda _: request._count_one()
+        [report] = await run(task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
+        assert (report.verdict, sorted(scene.stored())) == ("failed", ["a", "b"])
+        assert report.requests == len(scene.org.bodies) - before
+        listed(scene)
+        await scene.rounds(6 * DAY + 600)
+        assert scene.verdict(WINDOW) == "settled"
+
+
+async def test_a_record_that_is_shown_with_a_total_is_stored_as_it_is_now(tmp_path: Path) -> None:
+    """A newer read is a newer read, though the window is settled by the total alone."""
+    with scene_at(tmp_path, record("a", 3), since=START) as scene:
+        scene.clock.at = START + timedelta(days=6)
+        await scene.by_hand(WINDOW)
+        scene.org.put(record("a", 3, mediaStatsMinConversationMos=1.0))
+        scene.clock.at += 2 * HOURS
+        [report] = await run(task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
+        assert (report.verdict, report.passes, report.written) == ("settled", 0, 1)
+        assert scene.stored() == scene.org.truth
+
+
+async def test_what_the_total_of_a_job_has_shown_is_not_forgotten(tmp_path: Path) -> None:
+    """The first page of the same time has a conversation that the job lacks; a moment later nobody has it any more."""
+    with scene_at(tmp_path, *(record(f"c{number}", 2 * number + 1) for number in range(4)), size=10) as scene:
+        scene.org.watermark = to_text(scene.clock.at)
+        scene.org.results[1] = without("c0")
+        asked = 0
+
+        def less(body: Mapping[str, Any], honest: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                return None
+            rows = [one for _, one in sorted(scene.org.truth.items()) if one["conversationId"] != "c0"]
+            first = (body["paging"]["pageNumber"] - 1) * body["paging"]["pageSize"]
+            return {"conversations": rows[first : first + body["paging"]["pageSize"]], "totalHits": 3}
+
+        scene.org.each_page = less
+        report = await scene.by_hand(WINDOW, via="job")
+        assert (report.verdict, "c0" in scene.stored()) == ("failed", True)
+        assert "known to exist" in (report.reason or "")
+
+
+async def test_what_the_last_page_of_a_cut_run_shows_is_held_against_the_new_reading(tmp_path: Path) -> None:
+    """Asked for again, the last page has another one; the reading that begins anew lacks it: not proven without it."""
+    rows = [record(f"c{number}", 2 * number + 1) for number in range(5)]
+    with scene_at(tmp_path, *rows, size=2) as scene:
+        scene.org.unlisted = {"c3"}
+        stop = asyncio.Event()
+        scene.org.always = lambda org: stop.set() if len(org.bodies) == 2 else None
+        with pytest.raises(Stopped):
+            await scene.by_hand(WINDOW, stop=stop)
+        assert "c3" not in scene.stored()
+        again = len(scene.org.bodies) + 1
+        scene.org.always = lambda org: org.unlisted.clear() if len(org.bodies) == again else org.unlisted.add("c3")
+        report = await scene.by_hand(WINDOW)
+        assert (report.verdict, "c3" in scene.stored()) == ("failed", True)
+
+
+async def test_what_a_count_without_the_filter_shows_is_stored(tmp_path: Path) -> None:
+    """The count beside a reading of finished conversations shows one that nobody had: its window loses its proof."""
+    with scene_at(tmp_path, record("a", 3, None), record("b", 7), since=START) as scene:
+        scene.org.unlisted = scene.org.unknown = {"a"}
+        assert (await scene.by_hand(WINDOW)).verdict == "complete"
+        listed(scene)
+        scene.clock.at = START + timedelta(days=6)
+        await scene.by_hand(WINDOW, ended_only=True)
+        assert (scene.verdict(WINDOW), sorted(scene.stored())) == ("failed", ["a", "b"])
+
+
+class _ById:
+    """Answers every question with the same rows."""
+
+    def __init__(self, *ids: str) -> None:
+        page = b",".join(b'{"conversationId":"%b"}' % one.encode() for one in ids)
+        self._rows = list(parse_page(b'{"conversations":[%b]}' % page).rows)
+
+    async def details_by_id(self, _ids: Any, /) -> list[DetailRow]:
+        """The rows."""
+        return self._rows
+
+
+@pytest.mark.parametrize(
+    ("came", "knows"), [((), False), (("x",), False), (("a",), True), (("k",), True), (("k", "x"), True)]
+)
+async def test_an_answer_with_nothing_that_was_asked_for_knows_nothing(came: tuple[str, ...], knows: bool) -> None:
+    """Only what was asked for, the known conversation beside it included, makes an answer one to these ids."""
+    [answer] = [one async for one in by_id.ask(_ById(*came), ["a", "b"], now=lambda: START, known="k")]
+    assert answer.knows is knows
+    assert [row.conversation_id for row in answer.rows] == [one for one in came if one == "a"]
+    assert bool(answer.absent) is knows

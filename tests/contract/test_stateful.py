@@ -1,0 +1,314 @@
+"""Any interleaving of capture, crash, reconciling, late changes and repeated delivery ends in the truth's tables.
+
+Hypothesis writes the stories. ROLLBOOK_STORIES says how many (a few by default; hundreds take minutes).
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from reconcile.due.rounds import Round, run_due
+from reconcile.run.options import RunOptions
+from reconcile.run.runner import reconcile_window
+from rollbook.genesys.messages.details import DetailsPage
+from rollbook.genesys.messages.notification import Notification, parse_frame
+from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.times import Interval, to_text
+from rollbook.store.book import Book
+from tests.helpers.organisation import START, Clock, Organisation, Record, dump
+from tests.helpers.whole import assert_rows_are
+
+# What changes later than this the settling read cannot see.
+CHANGEABLE = timedelta(days=3)
+
+
+class Crash(BaseException):
+    """The process died."""
+
+
+class Dying(Organisation):
+    """It can kill whoever asks."""
+
+    dies_at: int | None = None
+
+    async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
+        if self.dies_at is not None and len(self.bodies) >= self.dies_at:
+            raise Crash
+        return await super().query_details(body)
+
+
+class Story(RuleBasedStateMachine):
+    """An organisation, a daemon that listens when it does, and a store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.clock = Clock(START)
+        self.org = Dying(size=3)
+        self.late: dict[str, int] = {}  # not indexed yet
+        self.frames: list[str] = []
+        self.delivered: set[str] = set()
+        self.listens: int | None = None
+        self.deleted: dict[str, Record] = {}
+        self.number = 0
+        self.settings = Settings(since=START, width=timedelta(hours=6), stuck_after=timedelta(days=6))
+        self.book = self._open()
+
+    def _open(self) -> Book:
+        return Book.open(self.folder / "rollbook.db", now=self.clock.now, organization=("o", "Organisation"))
+
+    def teardown(self) -> None:
+        try:
+            self._end()
+        finally:
+            self.book.close()
+            shutil.rmtree(self.folder)
+
+    @initialize(reading=st.sampled_from(["overlap", "day"]))
+    def begin(self, reading: str) -> None:
+        self.org.reading = reading
+        self.listen()
+        self.start(late=False, back=0, count=3)
+
+    # What happens in the organisation
+
+    def _pick(self, index: int, *, ended: bool | None = None, young: bool = False) -> str | None:
+        since = to_text(self.clock.at - CHANGEABLE)
+        found = [
+            one
+            for one, row in self.org.truth.items()
+            if ended in (None, "conversationEnd" in row) and (not young or row["conversationStart"] >= since)
+        ]
+        return found[index % len(found)] if found else None
+
+    @rule(late=st.booleans(), back=st.integers(0, 40), count=st.integers(1, 4))
+    def start(self, late: bool, back: int, count: int) -> None:
+        """Conversations begin (or did, a while ago, and are seen only now)."""
+        for _ in range(count):
+            one = f"c{self.number}"
+            self.number += 1
+            begun = to_text(max(self.clock.now() - timedelta(minutes=back), START))
+            segment = {"segmentStart": begun, "segmentType": "interact", "queueId": "q1"}
+            session = {"sessionId": f"s-{one}", "mediaType": "voice", "segments": [segment], "metrics": []}
+            participant = {"participantId": f"p-{one}", "purpose": "customer", "sessions": [session]}
+            self.org.put(
+                {
+                    "conversationId": one,
+                    "conversationStart": begun,
+                    "originatingDirection": "inbound",
+                    "participants": [participant],
+                }
+            )
+            if late:
+                self.org.unlisted.add(one)
+                self.org.unknown.add(one)
+            self._tell(one)
+
+    @rule(index=st.integers(0, 50))
+    def end(self, index: int) -> None:
+        """One ends."""
+        if one := self._pick(index, ended=False):
+            row = json.loads(json.dumps(self.org.truth[one]))
+            row["conversationEnd"] = to_text(self.clock.at)
+            row["participants"][0]["sessions"][0]["segments"][-1]["segmentEnd"] = to_text(self.clock.at)
+            self.org.put(row)
+            self._tell(one)
+
+    @rule(index=st.integers(0, 50))
+    def seem_to_end(self, index: int) -> None:
+        """Capture hears of an end that analytics does not know (yet, or ever: the customer has gone, the work has not)."""
+        if one := self._pick(index, ended=False):
+            self._tell(one, left=True)
+
+    @rule(index=st.integers(0, 50))
+    def change(self, index: int) -> None:
+        """A finished one is corrected: audio measured late, the nightly rewrite."""
+        if one := self._pick(index, ended=True, young=True):
+            row = json.loads(json.dumps(self.org.truth[one]))
+            metrics = row["participants"][0]["sessions"][0]["metrics"]
+            metrics.append({"name": "tAcw", "value": len(metrics), "emitDate": row["conversationEnd"]})
+            row["mediaStatsMinConversationMos"] = 4.5 - len(metrics) / 10
+            self.org.put(row)
+
+    @rule(index=st.integers(0, 50))
+    def resume(self, index: int) -> None:
+        """A message thread goes on: what had ended has not."""
+        if one := self._pick(index, ended=True, young=True):
+            row = json.loads(json.dumps(self.org.truth[one]))
+            del row["conversationEnd"]
+            segments = row["participants"][0]["sessions"][0]["segments"]
+            segments.append({"segmentStart": to_text(self.clock.at), "segmentType": "interact", "queueId": "q1"})
+            self.org.put(row)
+            self._tell(one)
+
+    @rule()
+    def index(self) -> None:
+        """What was not indexed yet is now."""
+        self.org.unlisted.clear()
+        self.org.unknown.clear()
+
+    @rule(index=st.integers(0, 50))
+    def delete(self, index: int) -> None:
+        """A privacy request: one is gone for good. Never the last: where nothing is left, no absence is known."""
+        if len(self.org.truth) > 1 and (one := self._pick(index)):
+            self.deleted[one] = self.org.truth.pop(one)
+
+    # Capture
+
+    def _tell(self, one: str, *, left: bool = False) -> None:
+        row = self.org.truth[one]
+        segments = row["participants"][0]["sessions"][0]["segments"]
+        participant = {"id": f"p-{one}", "purpose": "customer", "connectedTime": segments[-1]["segmentStart"]}
+        if left or "conversationEnd" in row:
+            participant["endTime"] = to_text(self.clock.at) if left else row["conversationEnd"]
+        body = {"id": one, "participants": [participant]}
+        self.frames.append(json.dumps({"topicName": "v2.routing.queues.q1.conversations", "eventBody": body}))
+        if self.listens is not None:
+            self._deliver(self.frames[-1])
+
+    def _deliver(self, frame: str) -> None:
+        heard = parse_frame(frame, source="websocket", received_at=to_text(self.clock.now()))
+        assert isinstance(heard, Notification)
+        self.book.record([heard]).result()
+        self.delivered.add(frame)
+
+    @precondition(lambda self: self.listens is None)
+    @rule()
+    def listen(self) -> None:
+        """The daemon starts."""
+        self.book.close_stale_coverage()
+        topics = ["v2.routing.queues.q1.conversations"]
+        self.listens = self.book.begin_coverage("websocket", "1", topics, to_text(self.clock.now()))
+
+    @precondition(lambda self: self.listens is not None)
+    @rule()
+    def lose(self) -> None:
+        """The connection is lost."""
+        self.book.end_coverage(self.listens or 0, to_text(self.clock.now()), "disconnected").result()
+        self.listens = None
+
+    @precondition(lambda self: self.frames)
+    @rule(index=st.integers(0, 200))
+    def again(self, index: int) -> None:
+        """A notification comes again, or late, or out of order."""
+        self._deliver(self.frames[index % len(self.frames)])
+
+    # Time, crashes and the reconciler
+
+    @rule(minutes=st.sampled_from([15, 130, 390, 720, 1440]), reconciled=st.booleans())
+    def wait(self, minutes: int, reconciled: bool) -> None:
+        """Time passes; as a rule somebody looks at the ledger meanwhile."""
+        self.clock.at += timedelta(minutes=minutes)
+        if reconciled:
+            self._round()
+
+    @rule()
+    def crash(self) -> None:
+        """Everything of ours dies, and comes back later."""
+        self.listens = None
+        self.book.close()
+        self.book = self._open()
+
+    def _round(self, *, at_once: int = 1) -> None:
+        how = Round(command="daemon", wait=0, sleep=self.clock.sleep, at_once=at_once)
+        asyncio.run(run_due(self.book, self.org, self.settings, now=self.clock.now, how=how))  # type: ignore[arg-type]
+
+    @rule(at_once=st.sampled_from([1, 4]))
+    def reconcile(self, at_once: int) -> None:
+        """A look at the ledger."""
+        self._round(at_once=at_once)
+
+    @rule(queries=st.integers(0, 8), at_once=st.sampled_from([1, 4]))
+    def reconcile_and_die(self, queries: int, at_once: int) -> None:
+        """The process dies in the middle of it."""
+        self.org.dies_at = len(self.org.bodies) + queries
+        try:
+            self._round(at_once=at_once)
+        except Crash:
+            self.crash()
+        finally:
+            self.org.dies_at = None
+
+    @rule(queries=st.integers(1, 8), by_job=st.booleans())
+    def by_hand(self, queries: int, by_job: bool) -> None:
+        """Somebody reads everything until now as one interval; a job's data is a day old."""
+        now = self.clock.now()
+        until = now - (timedelta(days=1) if by_job else timedelta(0))
+        self.org.watermark = to_text(until)
+        if until <= START:
+            return
+        asyncio.run(
+            reconcile_window(
+                self.book,
+                self.org,
+                Interval(START, until),
+                settings=self.settings,
+                now=self.clock.now,  # type: ignore[arg-type]
+                options=RunOptions(sleep=self.clock.sleep, via="job" if by_job else "query", wait=0),
+            )
+        )
+
+    # The end of every story
+
+    def _end(self) -> None:
+        self.index()
+        for days in (0.3, 1.5, 5.5, 5.5, 6, 1):
+            self.clock.at += timedelta(days=days)
+            self._round()
+            self.clock.at += timedelta(hours=1.5)
+            self._round()
+            self.clock.at += timedelta(hours=1.5)
+            self._round()
+        verdicts = Counter(row.verdict for row in self.book.windows() if self._is_old(row.end))
+        assert set(verdicts) <= {"settled"}, verdicts
+        truth = self.org.truth
+        stored = {
+            one: json.loads(text) for one, text in self.book.details_of("", "9").items() if one not in self.deleted
+        }
+        assert stored == truth
+        assert_rows_are(self.book.path, truth)
+        self._live(truth)
+        before = dump(self.book.path)
+        assert self.book.rebuild()[1] == 0
+        assert dump(self.book.path) == before
+
+    def _is_old(self, end: str) -> bool:
+        return end <= to_text(self.clock.at - timedelta(days=5, hours=12))
+
+    def _live(self, truth: Mapping[str, Record]) -> None:
+        def ask(query: str) -> list[tuple[Any, ...]]:
+            return self.book.read(lambda db: db.execute(query).fetchall())
+
+        assert ask("SELECT count(*) FROM events") == [(len(self.delivered),)]
+        heard = {json.loads(frame)["eventBody"]["id"] for frame in self.delivered}
+        for one, provenance, end, followed in ask(
+            "SELECT conversation_id, provenance, conversation_end, followed FROM conversations"
+        ):
+            if one in self.deleted:
+                assert followed == "gone" or provenance == "live", one
+                continue
+            assert provenance == ("both" if one in heard else "reconciled"), one
+            assert end == truth[one].get("conversationEnd"), one
+            assert followed == (None if end else "stuck"), one
+        twice = ask("SELECT conversation_id FROM gaps GROUP BY conversation_id, kind HAVING count(*) > 1")
+        assert twice == []
+
+
+Story.TestCase.settings = profile(
+    max_examples=int(os.environ.get("ROLLBOOK_STORIES", "15")),
+    stateful_step_count=25,
+    deadline=None,
+    print_blob=True,
+)
+TestAnyStoryEndsInTheTruth = Story.TestCase

@@ -1,0 +1,130 @@
+"""What `rollbook demo` makes room for, and what it leaves alone."""
+
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from realtime.commands import demo
+from reconcile.report import Report
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.program import console
+from rollbook.genesys.times import Interval
+from rollbook.simulator import Simulator
+from rollbook.store.book import Book
+from tests.helpers.organisation import dump
+
+
+@pytest.mark.parametrize("organization", [None, ("o1", "Acme")])
+def test_a_store_that_no_demo_has_made_is_left_alone(tmp_path: Path, organization: tuple[str, str] | None) -> None:
+    """The store of another organisation, or of one that is not known yet (events were ingested), is refused by name."""
+    path = tmp_path / "ours.db"
+    with Book.open(path, organization=organization):
+        pass
+    before = dump(path)
+    with pytest.raises(RollbookError, match=r"ours\.db is .+ --db"):
+        demo._make_room(path, 1)
+    assert dump(path) == before
+
+
+def test_an_earlier_demos_store_is_replaced(tmp_path: Path) -> None:
+    """It goes with everything beside it, whatever the earlier demo's seed was."""
+    organization = Simulator(seed=2, per_hour=0).world.organization
+    with Book.open(tmp_path / "demo.db", organization=(organization["id"], organization["name"])):
+        pass
+    demo._make_room(tmp_path / "demo.db", 1)
+    assert not list(tmp_path.iterdir())
+
+
+GAPS = st.lists(
+    st.tuples(
+        st.sampled_from(["missing", "changed"]), st.sampled_from([*demo._WHY]), st.integers(1, 90), st.integers(0, 90)
+    ).map(lambda drawn: demo.Gaps(drawn[0], drawn[1], drawn[2], min(drawn[2], drawn[3]))),
+    max_size=8,
+    unique_by=lambda gap: (gap.kind, gap.cause),
+)
+
+
+def _found(gaps: list[demo.Gaps], heard_well: int = 20) -> demo.DemoResult:
+    missing, changed = (sum(gap.number for gap in gaps if gap.kind == kind) for kind in ("missing", "changed"))
+    start = datetime(2026, 3, 2, 10, tzinfo=UTC)
+    counts = (
+        "passes",
+        "requests",
+        "unique",
+        "duplicates",
+        "owned",
+        "missing",
+        "changed",
+        "unchanged",
+        "ongoing",
+        "live_only",
+        "written",
+    )
+    report = Report(
+        window=Interval(start, start + timedelta(minutes=30)),
+        verdict="open",
+        initial_total_hits=1,
+        final_total_hits=1,
+        seconds=1.0,
+        reason=None,
+        **dict.fromkeys(counts, 9),
+    )
+    happened = missing + changed + heard_well
+    return demo.DemoResult(
+        happened=happened,
+        heard_live=changed + heard_well,
+        report=report,
+        gaps=sorted(gaps),
+        equal=happened,
+        different=0,
+        child_rows=9,
+        truth=frozenset(),
+        stored=frozenset(),
+    )
+
+
+@given(GAPS)
+def test_the_numbers_of_the_demo_add_up(gaps: list[demo.Gaps]) -> None:
+    """What is indented adds up to the line above it; what was missed is what is filled in and what is not."""
+    found = _found(gaps)
+    group, parts, sums = 0, 0, []
+    for number, words in demo._figures(found):
+        value = int(number.replace(",", "")) if number else None
+        if value is not None and words.startswith("  "):
+            parts += value
+        elif words.startswith("  "):
+            filled, left = (re.search(rf"([\d,]+) {what}", words) for what in ("of them", "are not"))
+            done = group if filled is None else int(filled[1])
+            assert done + (0 if left is None else int(left[1])) == group
+        elif words.endswith(":") and value is not None:
+            sums.append((group, parts))
+            group, parts = value, 0
+    sums.append((group, parts))
+    assert all(whole == added for whole, added in sums)
+    assert len(sums) == 2 + len({gap.kind for gap in gaps})
+
+
+def test_the_demo_fits_a_terminal_and_says_each_number_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """80 columns, no line broken; 148 gaps of which two were not filled are told as such."""
+    out = io.StringIO()
+    monkeypatch.setattr(console, "out", Console(file=out, width=80))
+    gaps = [
+        demo.Gaps("changed", "disconnected", 60, 58),
+        demo.Gaps("missing", "disconnected", 63, 63),
+        demo.Gaps("missing", "not heard by this transport", 23, 23),
+        demo.Gaps("changed", "unknown", 2, 2),
+    ]
+    demo._show([], _found(gaps), Path("x.db"), 1.0)
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    words = [" ".join(line.split()) for line in lines]
+    assert "86 were never heard:" in words
+    assert "all of them are filled in by now" in words
+    assert "62 were heard, but not how they ended:" in words
+    assert "60 of them are filled in by now, 2 are not" in words

@@ -1,0 +1,122 @@
+"""Rows on their way into the book: how many may wait, whoever reads them."""
+
+import asyncio
+import gc
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconcile.reading import resume
+from reconcile.run.book_calls import committed
+from reconcile.run.options import RunTask
+from reconcile.run.page_writer import PageWriter
+from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.times import Interval, to_text
+from rollbook.store.book import Book
+from rollbook.store.file.errors import StoreFull
+from rollbook.store.tables import conversations
+from rollbook.store.tables import unfinished_readings as kept
+from tests.helpers.organisation import START, Clock, page, record, settings
+
+AT = to_text(START + timedelta(days=1))
+
+
+def writing(book: Book, hour: int) -> PageWriter:
+    """A run over an hour of its own."""
+    window = Interval(START + timedelta(hours=hour), START + timedelta(hours=hour + 1))
+    task = RunTask(windows=[window], settings=settings(), now=Clock(START + timedelta(days=2)).now)
+    return PageWriter(task, book, began=AT, cause=lambda _row, _kind: "unknown", spent=lambda: 0)
+
+
+def rows(run: int, number: int) -> Sequence[DetailRow]:
+    """A page of a hundred conversations that nobody has read yet."""
+    return page([record(f"{run}-{number}-{one}") for one in range(100)]).rows
+
+
+async def test_what_waits_is_bounded_for_all_runs_together(tmp_path: Path) -> None:
+    """Six runs read side by side while the disk is slow: what they hold is what one alone would, and a page each."""
+    with Book.open(tmp_path / "rollbook.db") as book:
+        slow: Future[None] = Future()
+        book._write(lambda _db: slow.result(60))
+        taken = [0] * 6
+
+        async def read(run: int) -> None:
+            one = writing(book, run)
+            for number in range(10):
+                await one.take(rows(run, number), AT)
+                taken[run] += 1
+            await one.drain()
+
+        runs = [asyncio.create_task(read(run)) for run in range(6)]
+        while book.details_waiting <= 800 or sum(taken) < 8:
+            await asyncio.sleep(0)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert 800 < book.details_waiting <= 800 + 600
+        slow.set_result(None)
+        await asyncio.gather(*runs)
+        assert (taken, book.details_waiting) == ([10] * 6, 0)
+        assert book.read(lambda db: db.execute("SELECT count(*) FROM conversations").fetchone()) == (6000,)
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[dict[str, Any]]]:
+    """What asyncio complains of: errors of futures that nobody has looked at."""
+    found: list[dict[str, Any]] = []
+    yield found
+    gc.collect()
+    assert found == []
+
+
+def failing(write: Callable[..., Any], *, when: Callable[..., bool]) -> Callable[..., Any]:
+    """A function of the store's, for which the disk is full when it is given such."""
+
+    def fails(db: sqlite3.Connection, *given: Any, **named: Any) -> Any:
+        if when(*given):
+            raise sqlite3.DatabaseError("database or disk is full")
+        return write(db, *given, **named)
+
+    return fails
+
+
+@pytest.mark.parametrize("failed", [("0-0-", "0-1-", "0-2-"), ("0-0-",)])
+async def test_behind_a_write_that_failed_nothing_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaints: list[dict[str, Any]], failed: tuple[str, ...]
+) -> None:
+    """Its error is raised once and asyncio has none to tell; pages behind it are read again, be they written or not."""
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    full = failing(conversations.write, when=lambda details, _: details[0].conversation_id.startswith(failed))
+    monkeypatch.setattr(conversations, "write", full)
+    with Book.open(tmp_path / "rollbook.db") as book:
+        slow: Future[None] = Future()
+        book._write(lambda _db: slow.result(60))
+        one = writing(book, 0)
+        for number in range(3):
+            await one.take(rows(0, number), AT, resume.Entry("page"))
+        slow.set_result(None)
+        with pytest.raises(StoreFull):
+            await one.drain()
+        await one.drain()
+        remembered = resume.decode(book.progress(one._task.journal_key, since=AT[:10]))
+    assert [entry.kind for entry in remembered] == ["begin"]
+
+
+async def test_a_step_that_could_not_be_remembered_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the ones after it could, and all rows are written."""
+    monkeypatch.setattr(kept, "append", failing(kept.append, when=lambda _key, number, *_: number == 0))
+    with Book.open(tmp_path / "rollbook.db") as book:
+        one = writing(book, 0)
+
+        async def read() -> None:
+            for number in range(3):
+                await one.take(rows(0, number), AT, resume.Entry("page"))
+                await committed(book._write(lambda _db: None))
+            await one.drain()
+
+        with pytest.raises(StoreFull):
+            await read()

@@ -1,0 +1,215 @@
+"""What `rollbook status` says: the arithmetic of coverage, and the words."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollbook.genesys.times import to_text
+from rollbook.store import status
+from rollbook.store.book import Book
+from rollbook.store.commands import status as shown_status
+from rollbook.store.tables.coverage import Span
+from tests.helpers.whole import AS_ANYBODY, MAY_BE_ANYBODY, environment
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+END = START + timedelta(days=1)
+
+
+def moment(minutes: int) -> datetime:
+    """So many minutes after the start."""
+    return START + timedelta(minutes=minutes)
+
+
+def span(first: int, last: int | None, topics: tuple[str, ...] = ("a",), reason: str | None = "disconnected") -> Span:
+    """A stretch of listening, in minutes after the start."""
+    ended = None if last is None else to_text(moment(last))
+    return Span(
+        "websocket", "queues", topics, to_text(moment(first)), ended, ended or to_text(END), reason if ended else None
+    )
+
+
+STRETCHES = st.lists(
+    st.tuples(st.integers(0, 1440), st.integers(0, 1440)).map(lambda pair: (min(pair), max(pair))), max_size=8
+)
+
+
+@given(STRETCHES)
+def test_heard_and_holes_make_up_the_whole_day(stretches: list[tuple[int, int]]) -> None:
+    """Every minute was either listened to or is a hole, and the share is that of the minutes."""
+    listened = {minute for first, last in stretches for minute in range(first, last)}
+    found = status.listened([span(first, last) for first, last in stretches], START, END, END)
+    if not stretches:
+        assert found["share"] is None
+        return
+    assert found["share"] == pytest.approx(len(listened) / 1440)
+    gone = sum(
+        (datetime.fromisoformat(hole["end"]) - datetime.fromisoformat(hole["start"])).total_seconds()
+        for hole in found["holes"]
+    )
+    assert gone / 60 == pytest.approx(1440 - len(listened))
+
+
+def test_one_channel_of_three_costs_a_third() -> None:
+    """A share is one of topic-time: what one deaf channel carried counts for its topics only."""
+    spans = [span(0, None, ("a",)), span(0, None, ("b",)), span(0, 0, ("c",))]
+    found = status.listened(spans, START, END, END)
+    assert found["share"] == pytest.approx(2 / 3)
+    assert [(hole["topics"], hole["reason"]) for hole in found["holes"]] == [(1, "disconnected")]
+
+
+def test_a_hole_bears_the_reason_of_what_ended() -> None:
+    """What ended the listening before a hole is the hole's reason."""
+    found = status.listened([span(0, 600), span(610, None)], START, END, END)
+    assert [hole["reason"] for hole in found["holes"]] == ["disconnected"]
+    assert found["holes"][0]["start"] == to_text(moment(600))
+
+
+def test_a_span_whose_daemon_is_silent_ends_at_its_last_sign_of_life() -> None:
+    """An open span without a sign of life for half a minute is not listening now."""
+    quiet = Span("websocket", "queues", ("a",), to_text(START), None, to_text(moment(60)), None)
+    found = status.listened([quiet], START, moment(120), moment(120))
+    assert found["share"] == pytest.approx(0.5)
+
+
+def test_what_goes_on_leaves_no_hole_before_now() -> None:
+    """A daemon's sign of life is a few seconds old, and now is no whole millisecond: still it listens until now."""
+    now = moment(120) + timedelta(microseconds=456)
+    going = Span("websocket", "queues", ("a",), to_text(START), None, to_text(now - timedelta(seconds=4)), None)
+    found = status.listened([going], START, now, now)
+    assert (found["share"], found["holes"]) == (1.0, [])
+
+
+def test_overlapping_channels_are_not_counted_twice() -> None:
+    """Two channels that carry the same topic while one takes over from the other are one listening."""
+    found = status.listened([span(0, 700), span(690, None)], START, END, END)
+    assert (found["share"], found["holes"]) == (1.0, [])
+
+
+def test_all_of_it_and_nearly_all_of_it_look_different() -> None:
+    """Nothing short of everything is called 100 %."""
+    assert shown_status._percent(1.0) == "100 %"
+    assert shown_status._percent(0.999999) == "99.99 %"
+    assert shown_status._percent(0.5) == "50.0 %"
+    assert shown_status._percent(None) == "–"
+
+
+def test_an_empty_store_is_described_without_a_figure_that_means_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has run: the words say so, within 80 columns, and the JSON agrees."""
+    monkeypatch.chdir(tmp_path)
+    with Book.open(tmp_path / "rollbook.db", organization=("o1", "Acme")):
+        pass
+    shown = CliRunner().invoke(shown_status.status, [])
+    assert shown.exit_code == 0, shown.output
+    assert "has never run" in shown.output
+    assert max(len(line) for line in shown.output.splitlines()) <= 80
+    with Book.open(tmp_path / "rollbook.db") as book:
+        lacks = ["conversation:communication:view"]
+        book.reject_topics([{"topic": "v2.a", "missing_permissions": lacks}], to_text(START)).result(10)
+    refused = CliRunner().invoke(shown_status.status, []).output
+    assert "has run, and has heard nothing yet" in refused
+    assert lacks[0] in refused
+    told = json.loads(CliRunner().invoke(shown_status.status, ["--json"]).output)
+    assert told["organization"] == {"id": "o1", "name": "Acme"}
+    assert (told["capture"]["since"], told["windows"]["by_verdict"]) == (None, {})
+
+
+def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:
+    """Nothing is cut: a long reason and the long line of the gaps are whole, below their field, within 80 columns."""
+    with Book.open(tmp_path / "rollbook.db") as book:
+        found = book.read(lambda db: status.collect(db, END))
+    reason = " ".join(f"the total moved from {number} to {number + 1}," for number in range(9))
+    found["windows"]["by_verdict"] = {"failed": 1}
+    found["windows"]["failed"] = [{"start": to_text(START), "end": to_text(END), "reason": reason, "next_try_at": None}]
+    found["gaps"] = [{"kind": "missing", "cause": "not running", "detected": 101, "filled": 101}]
+    found["sums"] |= {"detected": 101, "recovered": 101}
+    shown = list(shown_status.lines(found))
+    assert max(len(line) for line in shown) <= 80
+    told = " ".join(" ".join(shown).split())
+    assert reason in told
+    assert "(`rollbook gaps` lists them)" in told
+    assert "`rollbook window START`" in told
+    assert {line[:15] for line in shown} >= {"failed".ljust(15), "gaps".ljust(15), " " * 15}
+
+
+def as_anybody(command: str, path: Path, **env: str) -> tuple[int, str]:
+    """What a command on a store answers to somebody who has no more rights than the files give: its first line."""
+    ran = subprocess.run(
+        [*AS_ANYBODY, sys.executable, "-m", "rollbook", command, "--db", str(path)],
+        capture_output=True,
+        text=True,
+        env=environment(env),
+        cwd=path.parent.parent,
+    )
+    assert "Traceback" not in ran.stderr
+    return ran.returncode, (ran.stdout or ran.stderr).splitlines()[0]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Path]:
+    """A store in a folder of its own, with nothing beside it."""
+    path = tmp_path / "kept" / "rollbook.db"
+    path.parent.mkdir()
+    Book.open(path, organization=("o1", "Acme")).close()
+    for beside in ("-wal", "-shm", "-lock"):
+        Path(f"{path}{beside}").unlink(missing_ok=True)
+    yield path
+    path.parent.chmod(0o755)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not MAY_BE_ANYBODY, reason="root may do everything")
+def test_a_store_is_read_where_nothing_may_be_written(kept: Path) -> None:
+    """In a folder that may only be read a store is shown; while its log holds something, it is said whom to be."""
+    kept.parent.chmod(0o555)
+    assert as_anybody("status", kept) == (0, "organisation    Acme (o1)")
+    kept.parent.chmod(0o755)
+    Path(f"{kept}-wal").write_bytes(b"something that is not in the file yet")
+    kept.parent.chmod(0o555)
+    status, line = as_anybody("status", kept)
+    assert (status, f"write in {kept.parent} while" in line, f"run this as {kept.owner()}" in line) == (1, True, True)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not MAY_BE_ANYBODY, reason="root may do everything")
+@pytest.mark.parametrize("command", ["status", "rebuild"])
+def test_whoever_may_not_use_a_store_is_told_who_may(kept: Path, command: str) -> None:
+    """A file, a lock or a folder that this user may not open: status 1, which one, and whose it is."""
+    kept.chmod(0o000)
+    status, line = as_anybody(command, kept)
+    assert (status, line.startswith(f"rollbook: {kept} cannot be read")) == (1, True)
+    assert f"run this as {kept.owner()}" in line
+    kept.parent.chmod(0o000)
+    status, line = as_anybody(command, kept)
+    assert (status, line.startswith(f"rollbook: {kept}: this user may not look into {kept.parent}")) == (1, True)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not MAY_BE_ANYBODY, reason="root may do everything")
+def test_a_lock_of_somebody_else_is_named(kept: Path) -> None:
+    """A lock file that may not be opened is not said to be missing: whose it is, and what to do."""
+    lock = Path(f"{kept}-lock")
+    lock.touch(0o000)
+    status, line = as_anybody("rebuild", kept)
+    assert (status, line.startswith(f"rollbook: {lock}: cannot be opened")) == (1, True)
+    assert f"run this as {lock.owner()}" in line
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not MAY_BE_ANYBODY, reason="root may do everything")
+def test_a_folder_that_one_may_not_look_into_is_named(kept: Path, tmp_path: Path) -> None:
+    """The demo's store, or the settings file: one line with the folder, and the status of what is wrong."""
+    kept.parent.chmod(0o000)
+    status, line = as_anybody("demo", kept)
+    assert (status, f"this user may not look into {kept.parent}" in line) == (1, True)
+    status, line = as_anybody("status", tmp_path / "any.db", ROLLBOOK_CONFIG=str(kept.parent / "rollbook.toml"))
+    assert (status, f"this user may not look into {kept.parent}" in line) == (2, True)
