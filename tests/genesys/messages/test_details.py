@@ -179,7 +179,7 @@ def test_a_record_with_bad_bytes_is_mended(parse: Callable[[bytes], DetailsPage]
     assert ids_of(read.rows) == ["a1", "bad", "z"]
     assert [(row.broken, row.mended) for row in read.rows] == [(False, False), (False, True), (False, False)]
     assert read.rows[1].record == json.loads(mended)
-    assert (read.total_hits, read.cursor, read.bare) == (3, "c", False)
+    assert (read.total_hits, read.cursor) == (3, "c")
 
 
 @pytest.mark.parametrize("parse", [parse_page, parse_results])
@@ -280,23 +280,6 @@ def test_the_body_of_an_error_is_no_page(parse: Callable[[bytes], DetailsPage], 
 def test_members_that_nobody_knows_are_no_error(body: Any) -> None:
     """The platform may add some; and an error that is empty is none."""
     assert len(parse_page(json.dumps(body).encode()).rows) == len(body["conversations"])
-
-
-@pytest.mark.parametrize(
-    ("body", "bare"),
-    [
-        (b"{}", True),
-        (b'{"conversations":null}', True),
-        (b'{"aggregations":[]}', True),
-        (b'{"cursor":"c"}', True),
-        (b'{"conversations":[]}', False),
-        (b'{"totalHits":0}', False),
-        (b'{"conversations":[{}]}', False),
-    ],
-)
-def test_a_page_that_says_nothing_says_so(body: bytes, bare: bool) -> None:
-    """Neither rows nor how many there are: who expects some asks again."""
-    assert parse_page(body).bare == parse_results(body).bare == bare
 
 
 def test_an_id_in_capitals_is_the_same_conversation() -> None:

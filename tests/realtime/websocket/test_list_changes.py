@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.websocket.list_changes import Believed, Doubt, weigh
-from reconcile.causes import Lifetime, explain
+from reconcile.causes import Lifetime, Listening
 from rollbook.genesys.errors import ConnectionLost, PermissionRefused, RollbookError, TooSlow, Unavailable
 from rollbook.store.tables.coverage import Span
 from tests.helpers.stage import QUEUES, Stage, capture
@@ -96,7 +96,7 @@ def test_what_was_let_go_was_not_heard_by_this_transport() -> None:
         "websocket", "line 1", topics, "2026-03-02T10:00:00.000Z", "2026-03-02T10:05:00.000Z", "", "topics let go"
     )
     life = Lifetime("2026-03-02T10:06:00.000Z", "2026-03-02T10:07:00.000Z", frozenset({QUEUES[0]}))
-    assert explain(life, [span]) == "not heard by this transport"
+    assert Listening([span]).cause(life) == "not heard by this transport"
 
 
 async def test_a_look_that_hangs_is_given_up_and_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
