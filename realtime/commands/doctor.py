@@ -110,7 +110,7 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
             return
         tell(Check("sign-in", "ok", f"organisation {organization.name}"))
         tell(_clock(api.clock_skew))
-        tell(await asyncio.to_thread(_store_owner, settings.store_path, (organization.id, organization.name)))
+        tell(await asyncio.to_thread(_store_owner, settings.store_path, organization))
         if (refused := await asyncio.to_thread(_refused, settings.store_path)) is not None:
             tell(refused)
         tell(await _try("details", "analytics:conversationDetail:view", lambda: _details(api)))

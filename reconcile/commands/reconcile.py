@@ -10,8 +10,6 @@ import contextlib
 import json
 import logging
 import signal
-import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
@@ -29,14 +27,14 @@ from reconcile.run import options, runner
 from reconcile.run.options import Show
 from reconcile.run.progress import Meter
 from rollbook.genesys.api.client import Api
-from rollbook.genesys.api.request import Count, counting
-from rollbook.genesys.errors import Interrupted, RollbookError, UsageError
+from rollbook.genesys.api.request import counting
+from rollbook.genesys.errors import Interrupted, UsageError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings, check_filter
 from rollbook.genesys.times import Interval, check_ended, parse_interval
 from rollbook.store.book import Book
 from rollbook.store.file.connections import is_there
-from rollbook.store.tables import schema
+from rollbook.store.organization_book import book_of
 
 Via = Literal["query", "job", "auto"]
 # The platform's time is known in whole seconds, and to the time that an answer takes.
@@ -146,10 +144,10 @@ def _interrupted(words: CommandLine) -> Interrupted:
 
 
 async def _read(words: CommandLine) -> int:
-    async with _stop() as stop, Api(words.settings, now=_now) as api, _asked(words, api) as (book, count):
+    async with _stop() as stop, Api(words.settings, now=_now) as api, _asked(words, api) as (book, spent):
         stop.heeded = True
         with _progress(shown=not words.as_json and console.err.is_terminal) as show:
-            report = await (_due if words.window is None else _window)(words, api, book, stop, show, count.requests)
+            report = await (_due if words.window is None else _window)(words, api, book, stop, show, spent)
         # Once the bar has gone: it leaves the cursor at its own end, and a report would begin there.
         _tell(report, as_json=words.as_json)
         if words.window is None and stop.is_set():
@@ -192,21 +190,13 @@ async def _due(
 
 
 @contextlib.asynccontextmanager
-async def _asked(words: CommandLine, api: Api) -> AsyncIterator[tuple[Book | None, Count]]:
-    """The store of the organisation that the token belongs to, and how many requests it took to know that."""
+async def _asked(words: CommandLine, api: Api) -> AsyncIterator[tuple[Book | None, int]]:
+    """The store of the organisation that the token belongs to, and how many requests it took to know that.
+
+    It is made if need be; a dry run opens it for reading, and does without if there is none.
+    """
     with counting() as count:
-        opening = _book(words, api)
-        book = await opening.__aenter__()
-    try:
-        yield book, count
-    finally:
-        await opening.__aexit__(*sys.exc_info())
-
-
-@contextlib.asynccontextmanager
-async def _book(words: CommandLine, api: Api) -> AsyncIterator[Book | None]:
-    """The store, made if need be; a dry run opens it for reading, and does without if there is none."""
-    organization = await api.organization()
+        organization = await api.organization()
     if api.clock_skew is not None and abs(api.clock_skew) > _WRONG:
         ahead = "ahead of" if api.clock_skew > 0 else "behind"
         log.warning(
@@ -216,35 +206,12 @@ async def _book(words: CommandLine, api: Api) -> AsyncIterator[Book | None]:
         )
     if words.window is not None:
         check_ended(words.window, api.now() + _WHOLE_SECONDS)
-    path = words.settings.store_path
-    if words.options.dry_run:
-        if not is_there(path):
-            yield None
-            return
-        book = await asyncio.to_thread(Book.open, path, mode="ro", lag=words.settings.lag)
-        known = await book.read(schema.organization)
-        if known is not None and known[0] != organization.id:
-            await asyncio.to_thread(book.close)
-            raise RollbookError(f"{path} belongs to the organisation {known[1]}; name another file with --db")
-    else:
-        hurry = threading.Event()
-        try:
-            book = await asyncio.to_thread(
-                Book.open,
-                path,
-                organization=(organization.id, organization.name),
-                command="reconcile",
-                lag=words.settings.lag,
-                journal=words.settings.journal,
-                hurry=hurry,
-            )
-        except asyncio.CancelledError:
-            hurry.set()
-            raise
-    try:
-        yield book
-    finally:
-        await asyncio.to_thread(book.close)
+    dry_run = words.options.dry_run
+    if dry_run and not is_there(words.settings.store_path):
+        yield None, count.requests
+        return
+    async with book_of(organization, words.settings, command="reconcile", mode="ro" if dry_run else "rw") as book:
+        yield book, count.requests
 
 
 class _Stop(asyncio.Event):

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from rollbook.genesys.api.answers import known, object_of
 from rollbook.genesys.api.http import Limits
@@ -46,8 +46,7 @@ _SUBSCRIPTIONS: Final = f"{_CHANNELS}/{{channelId}}/subscriptions"
 _PAGE_SIZE: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Organization:
+class Organization(NamedTuple):
     """The organisation that the token belongs to."""
 
     id: str
