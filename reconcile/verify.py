@@ -8,7 +8,7 @@ Pure but for `verify`, which asks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
 from rollbook.genesys.errors import RequestRefused, UsageError
@@ -70,16 +70,7 @@ class Verified:
         return {
             "window": {"start": to_text(self.interval.start), "end": to_text(self.interval.end)},
             "equal": self.equal,
-            "counts": [
-                {
-                    "media_type": line.media_type,
-                    "metric": line.metric,
-                    "platform": line.platform,
-                    "stored": line.stored,
-                    "difference": line.stored - line.platform,
-                }
-                for line in self.lines
-            ],
+            "counts": [asdict(line) | {"difference": line.stored - line.platform} for line in self.lines],
         }
 
 

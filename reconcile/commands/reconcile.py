@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import click
 from rich.progress import BarColumn, Progress, TextColumn
@@ -24,7 +24,7 @@ from reconcile.due.rounds import AT_ONCE, Round, narrowed, run_due
 from reconcile.reading.query import Stopped
 from reconcile.report import DueReport, Report, due_lines, lines, title
 from reconcile.run import options, runner
-from reconcile.run.options import Show
+from reconcile.run.options import AskedVia, Show
 from reconcile.run.progress import Meter
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import counting
@@ -36,7 +36,6 @@ from rollbook.store.book import Book
 from rollbook.store.file.connections import is_there
 from rollbook.store.organization_book import book_of
 
-Via = Literal["query", "job", "auto"]
 # The platform's time is known in whole seconds, and to the time that an answer takes.
 _WHOLE_SECONDS: Final = timedelta(seconds=2)
 # Seconds by which this machine's clock may differ from the platform's without a word.
@@ -89,7 +88,7 @@ def reconcile(
     interval: str | None,
     due: bool,
     dry_run: bool,
-    via: Via,
+    via: AskedVia,
     ended_only: bool,
     filter_file: Path | None,
     wait: float,
@@ -147,7 +146,7 @@ async def _read(words: CommandLine) -> int:
     async with _stop() as stop, Api(words.settings, now=_now) as api, _asked(words, api) as (book, spent):
         stop.heeded = True
         with _progress(shown=not words.as_json and console.err.is_terminal) as show:
-            report = await (_due if words.window is None else _window)(words, api, book, stop, show, spent)
+            report = await _run(words, api, book, stop, show, spent)
         # Once the bar has gone: it leaves the cursor at its own end, and a report would begin there.
         _tell(report, as_json=words.as_json)
         if words.window is None and stop.is_set():
@@ -167,26 +166,15 @@ def _tell(report: Report | DueReport, *, as_json: bool) -> None:
         click.echo("\n".join(lines(report) if isinstance(report, Report) else due_lines(report)))
 
 
-async def _window(
+async def _run(
     words: CommandLine, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int
-) -> Report:
-    assert words.window is not None
-    meter = Meter(1, time.monotonic, api.requests_left)
-    return await runner.reconcile_window(
-        book,
-        api,
-        words.window,
-        settings=words.settings,
-        now=api.now,
-        options=replace(words.options, progress=lambda at: show(meter.of_the_whole(at)), stop=stop, spent=spent),
-    )
-
-
-async def _due(
-    words: CommandLine, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int
-) -> DueReport:
+) -> Report | DueReport:
     how = replace(words.options, progress=show, stop=stop, spent=spent)
-    return await run_due(book, api, words.settings, now=api.now, how=how)
+    if words.window is None:
+        return await run_due(book, api, words.settings, now=api.now, how=how)
+    meter = Meter(1, time.monotonic, api.requests_left)
+    how = replace(how, progress=lambda at: show(meter.of_the_whole(at)))
+    return await runner.reconcile_window(book, api, words.window, settings=words.settings, now=api.now, options=how)
 
 
 @contextlib.asynccontextmanager

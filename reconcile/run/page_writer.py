@@ -107,7 +107,7 @@ class PageWriter:
 
     def _too_many(self) -> bool:
         """True where so much waits, here or in all runs together, that no more should be read."""
-        return max(self._rows, self._task.rows_waiting.count) > _ROWS_WAITING
+        return max(self._rows, self._task.memory.rows_waiting.count) > _ROWS_WAITING
 
     async def _file_one(self) -> None:
         """Wait for the commit of the page that waits longest."""
@@ -123,7 +123,6 @@ class PageWriter:
             except Exception:
                 self._pages.clear()  # of what comes after a hole nothing is remembered: the next run reads it again
                 raise
-            self.tally.shares[batch.window].causes.update(outcome.causes)
             self._filed(batch, outcome)
         self._note(page.entry)
 
@@ -137,7 +136,6 @@ class PageWriter:
                 self.not_stored += 1
                 self._keep(row, f"a record of details that the store cannot take: {type(error).__name__}")
             else:
-                self.tally.shares[batch.window].causes.update(outcome.causes)
                 self._filed(alone, outcome)
 
     def _keep(self, row: DetailRow, why: str) -> None:
@@ -178,8 +176,8 @@ class PageWriter:
             width=self._task.settings.width,
             cause=self._cause,
         )
-        self._task.rows_waiting.add(len(batch.rows))
-        written.add_done_callback(lambda _: self._task.rows_waiting.add(-len(batch.rows)))
+        self._task.memory.rows_waiting.add(len(batch.rows))
+        written.add_done_callback(lambda _: self._task.memory.rows_waiting.add(-len(batch.rows)))
         return written
 
     def _read(self, batch: RowBatch, as_of: str) -> Read:
@@ -203,7 +201,7 @@ class PageWriter:
 
     def _filed(self, batch: RowBatch, outcome: PageOutcome) -> None:
         """Count what the store said; what another window of this round has read before counts as it did then."""
-        counted_before, owned = self._task.counted_before, self._task.windows[batch.window]
+        counted_before, owned = self._task.memory.counted_before, self._task.windows[batch.window]
         classes: Mapping[str, str] = outcome.classes
         content = outcome.content
         if self._resumed:
@@ -214,6 +212,7 @@ class PageWriter:
             classes = {id_: counted_before.get(id_, kind) for id_, kind in classes.items()}
             if self._task.options.dry_run:
                 content = {id_: ended for id_, ended in content.items() if id_ not in counted_before}
+        self.tally.shares[batch.window].causes.update(outcome.causes)
         self.tally.filed(batch, classes, content, outcome.drifted)
         for row in batch.rows:
             id_ = row.conversation_id

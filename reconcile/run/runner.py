@@ -226,7 +226,7 @@ class Run:
         self._book = book
         self._into = None if task.options.dry_run else book  # the book, where the run writes
         self._api = api
-        self._eyes = task.eyes or visible_divisions.Eyes(api)
+        self._eyes = task.memory.eyes or visible_divisions.Eyes(api)
         self._kept = kept
         self._started = started
         self._count = Count()
@@ -567,7 +567,7 @@ class Run:
             now=task.now,
             sleep=task.options.sleep,
             stop=task.options.stop,
-            patience=task.patience,
+            patience=task.memory.patience,
         )
         async with contextlib.aclosing(pages):
             async for read in pages:
@@ -651,7 +651,7 @@ class Run:
             on_answer=lambda answer: self._writing.take(answer.rows, answer.as_of),
             stop=self._task.options.stop,
             known=await self._control(rows, missing),
-            patience=self._task.by_id,
+            patience=self._task.memory.by_id,
         )
         if self._task.options.stop is not None and self._task.options.stop.is_set():
             raise Stopped
@@ -705,7 +705,8 @@ class Run:
         """Ask once more for what went on when its page was read, several passes ago: it may have ended since."""
         ongoing = [id_ for id_, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
         task = self._task
-        async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.options.stop, patience=task.by_id):
+        patience = task.memory.by_id
+        async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.options.stop, patience=patience):
             await self._writing.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
 
