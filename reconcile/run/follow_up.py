@@ -128,7 +128,7 @@ class _FollowUp:
         """
         cause = explainer(await listening_around(self.book, around, began), began)
         async for answer in ask(self.api, ids, now=self.now, stop=self.stop, known=known, patience=self.patience):
-            read = Read(answer.as_of, to_text(self.now()), to_text(began), {}, self.settings.lag)
+            read = Read(answer.as_of, to_text(self.now()), to_text(began), frozenset(), self.settings.lag)
             writing = self.book.write(
                 windows.write_details, answer.rows, read, window=None, width=self.settings.width, cause=cause
             )

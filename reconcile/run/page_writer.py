@@ -20,7 +20,7 @@ from reconcile.reading.tally import RowBatch, Tally
 from reconcile.run.book_calls import committed
 from reconcile.run.options import RunTask
 from rollbook.genesys.canonical_json import digest
-from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.messages.details import DetailRow, ids_of
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -181,15 +181,14 @@ class PageWriter:
         return written
 
     def _read(self, batch: RowBatch, as_of: str) -> Read:
-        classified = {row.conversation_id: True for row in batch.rows if row.conversation_id} if batch.again else {}
+        classified = frozenset(ids_of(batch.rows) if batch.again else ())
         return Read(as_of, to_text(self._task.now()), self.began, classified, self._task.settings.lag)
 
     async def _compare(self, batch: RowBatch, as_of: str) -> None:
         if self._book is None:
-            ids = [row.conversation_id for row in batch.rows if row.conversation_id]
-            outcome = PageOutcome(
-                {} if batch.again else dict.fromkeys(ids, Comparison.MISSING), dict.fromkeys(ids, False)
-            )
+            ids = ids_of(batch.rows)
+            classes = dict.fromkeys(() if batch.again else ids, Comparison.MISSING)
+            outcome = PageOutcome(classes, dict.fromkeys(ids, False))
         else:
             outcome = await self._book.read(conversations.compare, batch.rows, self._read(batch, as_of))
         for row in batch.rows:
@@ -215,11 +214,8 @@ class PageWriter:
         self.tally.shares[batch.window].causes.update(outcome.causes)
         self.tally.filed(batch, classes, content, outcome.drifted)
         for row in batch.rows:
-            id_ = row.conversation_id
-            kind = outcome.classes.get(id_ or "", Comparison.UNCHANGED)
-            if (
-                id_
-                and kind != Comparison.UNCHANGED
-                and (self._task.options.dry_run or not (row.start and owned.contains(row.start)))
-            ):
+            id_ = row.conversation_id or ""
+            kind = outcome.classes.get(id_, Comparison.UNCHANGED)
+            is_others = self._task.options.dry_run or not (row.start and owned.contains(row.start))
+            if id_ and kind != Comparison.UNCHANGED and is_others:
                 counted_before.setdefault(id_, kind)

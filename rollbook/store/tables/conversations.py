@@ -10,7 +10,7 @@ import itertools
 import sqlite3
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -197,15 +197,14 @@ def _planned() -> child_rows.RowsByStatement:
 class Read(NamedTuple):
     """The circumstances of reading a page. Times are API text.
 
-    as_of: how old the read is. at: the time now. already: the ids that this run has classified; it must not change
-    until the page is written. lag: how far the
-    platform's index may be behind: the read proves nothing about an event that is younger than event + lag.
+    as_of: how old the read is. at: the time now. classified_before: the ids that this run has classified. lag: how far
+    the platform's index may be behind: the read proves nothing about an event that is younger than event + lag.
     """
 
     as_of: str
     at: str
     run_started_at: str
-    already: Mapping[str, Any]
+    classified_before: frozenset[str]
     lag: timedelta
 
     @property
@@ -276,7 +275,7 @@ def _judge_page(
     for conversation_id, row in named.items():
         stored = known.get(conversation_id)
         same = same_content(stored, row)
-        if conversation_id not in read.already:
+        if conversation_id not in read.classified_before:
             outcome.classes[conversation_id] = classify(stored, same, row, read.run_started_at)
         action = judge(stored, same, read.as_of, latest=latest, indexed_until=indexed_until)
         came_back = stored is not None and stored.followed == SetAside.GONE and action in ("replace", "confirm")
