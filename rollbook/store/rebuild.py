@@ -146,19 +146,8 @@ def _of_events(facts: LiveFactsOf | None, stood: tuple[_Kept, _Derived] | None) 
     if facts is None:
         return None if stood is None else stood[1]
     start, end, direction, media, divisions, provenance, heard_end, last_heard, *_ = live_picture.first(facts)
-    return _Derived(
-        start,
-        end,
-        direction,
-        media,
-        divisions,
-        None,
-        None,
-        provenance,
-        heard_end,
-        last_heard,
-        stood[1].look_again if stood else 0,
-    )
+    look_again = stood[1].look_again if stood else 0
+    return _Derived(start, end, direction, media, divisions, None, None, provenance, heard_end, last_heard, look_again)
 
 
 def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, facts: LiveFactsOf | None, shown: str) -> _Derived:
