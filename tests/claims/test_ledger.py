@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.times import Interval, to_text
@@ -18,6 +17,7 @@ from rollbook.store.commands import status
 from rollbook.store.tables import schema, windows
 from tests.helpers.liar import scene_at
 from tests.helpers.organisation import START, at, only, record
+from tests.helpers.peek import command
 
 DAY = timedelta(days=1)
 
@@ -135,9 +135,9 @@ async def test_a_failed_row_of_another_width_covers_no_time(tmp_path: Path) -> N
 def summary(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, dict[str, Any]]:
     """What `rollbook status` says, in words and as an object."""
     monkeypatch.chdir(path)
-    words = CliRunner().invoke(status.status, [])
+    words = command(status.status, [])
     assert words.exit_code == 0, words.output
-    return words.output, json.loads(CliRunner().invoke(status.status, ["--json"]).output)
+    return words.output, json.loads(command(status.status, ["--json"]).output)
 
 
 def stretches(said: Any) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,15 +97,15 @@ async def running(
             yield daemon, manager, task
 
 
-async def test_the_width_of_windows_can_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGHUP with another `[reconcile] width`: gaps found by id are filed under that grid at once."""
-    used: list[timedelta] = []
-    monkeypatch.setattr(Book, "use_width", lambda _, width, lag: used.append(width))
+async def test_the_width_and_the_lag_can_be_changed(tmp_path: Path) -> None:
+    """SIGHUP with another `[reconcile] width` and `lag`: rounds and what is heard use them from then on."""
     hour = timedelta(hours=1)
-    async with running(tmp_path, StandIn(), reread=lambda read: replace(read, width=hour)) as (daemon, _, _):
+    reread = partial(replace, width=hour, lag=hour)
+    async with running(tmp_path, StandIn(), reread=reread) as (daemon, _, _):
         await daemon.ready.wait()
         daemon.reload()
-        assert used == [hour]
+        assert daemon._book is not None
+        assert (daemon.settings.width, daemon._book.lag) == (hour, hour)
 
 
 async def test_a_reload_says_what_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
