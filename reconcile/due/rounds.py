@@ -24,12 +24,12 @@ from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.report import DueReport, Report, title
-from reconcile.run.book_calls import committed
+from reconcile.run.book_calls import came_late_enough, committed
 from reconcile.run.follow_up import FollowUpCounts, follow
 from reconcile.run.options import Command, RoundMemory, RunOptions, RunTask, Via
 from reconcile.run.progress import Meter
 from reconcile.run.runner import OF_EVERY_WINDOW, run
-from reconcile.window import WRONG_CLOCK, check_kept, filter_key, hull, is_late_enough
+from reconcile.window import WRONG_CLOCK, check_kept, filter_key, hull
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError, TooSlow, UsageError
@@ -38,7 +38,7 @@ from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
-from rollbook.store.tables import conversations, coverage, windows
+from rollbook.store.tables import coverage, windows
 from rollbook.store.tables.windows import WindowRow
 
 log = logging.getLogger(__name__)
@@ -172,8 +172,11 @@ async def run_due(
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
             round_.watermark = await api.data_availability()
+    after = settings.settle_after
     due = [
-        item for item in planned.due if item.why != "settle" or await _may_settle(book, item.window, now(), settings)
+        item
+        for item in planned.due
+        if item.why != "settle" or book is None or await came_late_enough(book, item.window, now(), after)
     ]
     round_.order = {item.window.start: place for place, item in enumerate(due)}
     round_.arrange(due)
@@ -202,12 +205,6 @@ async def _ledger_view(book: Book | None, key: str, now: datetime) -> tuple[list
         return [], []
     rows, covered = await book.read(windows.ledger_view, key, to_text(now))
     return rows, [Interval(from_text(start), from_text(end)) for start, end in covered]
-
-
-async def _may_settle(book: Book | None, window: Interval, now: datetime, settings: Settings) -> bool:
-    """True where the last of a window's conversations ended long enough ago."""
-    last = None if book is None else await book.read(conversations.last_ended, *window.texts)
-    return is_late_enough(window.end, from_text(last) if last else None, now, settings.settle_after)
 
 
 async def _read_all(state: _RoundState) -> None:

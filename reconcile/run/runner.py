@@ -28,7 +28,7 @@ from reconcile.reading.reader import id_digest as digest_of_ids
 from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, started_in
 from reconcile.report import Report
 from reconcile.run import by_id
-from reconcile.run.book_calls import committed, listening_around
+from reconcile.run.book_calls import came_late_enough, committed, listening_around
 from reconcile.run.options import Progress, ReadResult, RunOptions, RunTask
 from reconcile.run.page_writer import PageWriter
 from reconcile.window import (
@@ -349,9 +349,7 @@ class Run:
     async def _is_total_enough(self, book: Book, row: WindowRow, window: Interval, now: datetime) -> bool:
         if row.verdict != Verdict.COMPLETE or row.reading != "interval" or row.last_read_at is None:
             return False
-        read_at, settle_after = from_text(row.last_read_at), self._task.settings.settle_after
-        ended = await book.read(conversations.last_ended, *window.texts)
-        late = is_late_enough(window.end, from_text(ended) if ended else None, read_at, settle_after)
+        late = await came_late_enough(book, window, from_text(row.last_read_at), self._task.settings.settle_after)
         is_witness = is_second_witness(row.last_read_at, now)
         return late and is_witness and row.final_total_hits is not None and row.final_total_hits > 0
 
