@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rollbook.genesys.program.terminal import WIDTH, count, fitted
 from rollbook.genesys.times import Interval, to_text
+from rollbook.store.tables.schema import FIGURES
 from rollbook.store.vocabulary import Verdict
 
 # Verdict → exit status (CONTRACT, "Commands").
@@ -47,6 +48,7 @@ class Report:
     stuck: int = 0
     dry_run: bool = False
     causes: Mapping[str, int] = field(default_factory=dict)
+    next_try_at: str | None = None  # for the log; the ledger shows it, a report does not
 
     @property
     def exit_status(self) -> int:
@@ -55,7 +57,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as a JSON object: the contract's keys, and more behind them."""
-        names = [name for name in self.__slots__ if name != "window"]
+        names = [name for name in self.__slots__ if name not in ("window", "next_try_at")]
         shown: dict[str, Any] = {
             "window": {"start": to_text(self.window.start), "end": to_text(self.window.end)},
         }
@@ -67,21 +69,7 @@ class Report:
 
     def figures(self) -> dict[str, int | None]:
         """The figures that the ledger keeps."""
-        return {
-            "passes": self.passes,
-            "requests": self.requests,
-            "initial_total_hits": self.initial_total_hits,
-            "final_total_hits": self.final_total_hits,
-            "unique": self.unique,
-            "duplicates": self.duplicates,
-            "owned": self.owned,
-            "missing": self.missing,
-            "changed": self.changed,
-            "unchanged": self.unchanged,
-            "ongoing": self.ongoing,
-            "live_only": self.live_only,
-            "written": self.written,
-        }
+        return {name: getattr(self, name) for name in FIGURES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from rollbook.genesys.program.terminal import count, wrapped
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
+from rollbook.store.tables import coverage, schema
 from rollbook.store.upkeep import growth
 
 State = Literal["ok", "warn", "fail"]
@@ -105,8 +106,8 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
             return
         tell(Check("sign-in", "ok", f"organisation {organization.name}"))
         tell(_clock(api.clock_skew))
-        tell(_store_owner(settings.store_path, (organization.id, organization.name)))
-        if (refused := _refused(settings.store_path)) is not None:
+        tell(await asyncio.to_thread(_store_owner, settings.store_path, organization))
+        if (refused := await asyncio.to_thread(_refused, settings.store_path)) is not None:
             tell(refused)
         tell(await _try("details", "analytics:conversationDetail:view", lambda: _details(api)))
         queues: list[str] = []
@@ -273,7 +274,7 @@ def _store_size(path: Path) -> Check | None:
         if not is_there(path):
             return None
         with Book.open(path, mode="ro") as book:
-            found = book.read(lambda db: growth.counted(db, path, datetime.now(UTC)))
+            found = book.read_now(growth.counted, path, datetime.now(UTC))
     except (RollbookError, OSError):
         return None  # what is wrong with the store has been said
     mend = growth.largest(found.now.parts) if found.now.parts else ""
@@ -304,7 +305,7 @@ def _store_owner(path: Path, organization: tuple[str, str]) -> Check:
         if not is_there(path):
             return Check("owner", "ok", f"the store will belong to {organization[1]}")
         with Book.open(path, mode="ro") as book:
-            known = book.organization
+            known = book.read_now(schema.organization)
     except RollbookError as error:
         return Check("owner", "fail", "the store cannot be read", str(error))
     if known is not None and known[0] != organization[0]:
@@ -317,7 +318,7 @@ def _refused(path: Path) -> Check | None:
     """Check of the topics that the platform refused when a daemon asked for them last, by the store."""
     try:
         with Book.open(path, mode="ro") as book:
-            topics = book.rejected_topics()
+            topics = book.read_now(coverage.rejected)
     except RollbookError:
         return None  # what is wrong with the store has been said
     if not topics:

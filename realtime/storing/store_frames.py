@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache, partial
-from typing import Final, TypeVar
+from functools import lru_cache
+from typing import Final, ParamSpec, TypeVar
 
 from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
 from realtime.storing.store_batch import OF_THE_FILE, BatchOutcome, Incoming, StoredCounts, log_change, whole
@@ -24,7 +24,8 @@ from rollbook.genesys.messages.notification import Notification, Unreadable, par
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import LONGEST, template_of
-from rollbook.store.book import Book
+from rollbook.store.book import Book, Fn
+from rollbook.store.tables import coverage, events
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ _template: Final = lru_cache(maxsize=4_096)(template_of)
 TEMPLATES: Final = 200
 OTHER: Final = "other"
 
+P = ParamSpec("P")
 T = TypeVar("T")
 OnNotifications = Callable[[Sequence[Notification]], None]
 
@@ -133,7 +135,7 @@ class FrameStore:
         while parts:
             part = parts.pop()
             try:
-                recorded = await asyncio.wrap_future(self._book.record(part[1]))
+                recorded = await asyncio.wrap_future(self._book.write(events.record, part[1], self._book.lag))
             except Exception as error:
                 parts += outcome.take_error(part, error)
             else:
@@ -152,9 +154,7 @@ class FrameStore:
     # Coverage
 
     async def _begin(self, note: CoverageBegin) -> None:
-        # In a thread, because the book answers after its commit, which may take long on a slow disk.
-        begin = partial(self._book.begin_coverage, _SOURCE, note.scope, note.topics, note.at)
-        span = await self._insist(lambda: asyncio.to_thread(begin))
+        span = await self._insist(coverage.begin, _SOURCE, note.scope, note.topics, note.at)
         self._spans.setdefault(note.serial, {})[span] = note
 
     async def _end(self, note: CoverageEnd) -> None:
@@ -167,16 +167,13 @@ class FrameStore:
             if left:
                 # A loss that is noticed late may have happened before the span began.
                 await self._begin(replace(begun, topics=left, at=max(note.at, begun.at)))
-            await self._insist(partial(self._end_span, span, note.at, note.reason))
+            await self._insist(coverage.end, span, note.at, note.reason)
 
-    async def _end_span(self, span: int, at: str, reason: str) -> None:
-        await asyncio.wrap_future(self._book.end_coverage(span, at, reason))
-
-    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
+    async def _insist(self, fn: Fn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Write about coverage; again, for as long as waiting may mend an error."""
         while True:
             try:
-                answer = await write()
+                answer = await asyncio.wrap_future(self._book.write(fn, *args, **kwargs))
             except StoreError as error:
                 await self._settle(error)
             else:
@@ -194,7 +191,8 @@ class FrameStore:
         try:
             ours = [span for spans in self._spans.values() for span in spans]
             until = self.stored_until()
-            self._alive = self._book.alive(to_text(until if sure_until is None else min(until, sure_until)), ours)
+            until = until if sure_until is None else min(until, sure_until)
+            self._alive = self._book.write(coverage.alive, ours, to_text(until))
         except StoreError as error:
             log.warning("cannot note a sign of life: %s", error)
 

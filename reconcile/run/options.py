@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,9 +13,10 @@ from reconcile.patience import QuestionPatience, Sleep
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.window import filter_key, hull
 from rollbook.genesys.program.settings import Settings
-from rollbook.genesys.times import Interval, to_text
+from rollbook.genesys.times import Interval
 
 Via = Literal["query", "job"]
+AskedVia = Literal["query", "job", "auto"]
 Command = Literal["manual", "due", "daemon", "lambda"]
 
 
@@ -48,13 +50,40 @@ class RunOptions:
     """
 
     command: Command = "manual"
-    via: Literal["query", "job", "auto"] = "query"
+    via: AskedVia = "query"
     dry_run: bool = False
     wait: float = 60.0
     progress: Show = lambda _: None
     sleep: Sleep = asyncio.sleep
     stop: asyncio.Event | None = None
     spent: int = 0
+
+
+class RowsWaiting:
+    """The number of rows that wait for their commit, of all runs that share it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()  # the writer's thread counts down
+
+    def add(self, number: int) -> None:
+        """Count so many more, or fewer."""
+        with self._lock:
+            self.count += number
+
+
+@dataclass(slots=True, kw_only=True)
+class RoundMemory:
+    """Memory that the runs of a round share."""
+
+    # id → how it compares with the store as the round found it, for what another window of the round has read before.
+    counted_before: dict[str, str] = field(default_factory=dict)
+    # What the client sees, as the round last asked; None: the run asks for itself.
+    eyes: Eyes | None = None
+    # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
+    patience: QuestionPatience = field(default_factory=QuestionPatience)
+    by_id: QuestionPatience = field(default_factory=QuestionPatience)
+    rows_waiting: RowsWaiting = field(default_factory=RowsWaiting)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +98,7 @@ class RunTask:
     now: Callable[[], datetime]
     options: RunOptions = RunOptions()
     via: Via = "query"
-    # id → how it compares with the store as the round found it, for what another window of the round has read before.
-    counted_before: dict[str, str] = field(default_factory=dict)
-    # What the client sees, as the round last asked; None: the run asks for itself.
-    eyes: Eyes | None = None
-    # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
-    patience: QuestionPatience = field(default_factory=QuestionPatience)
-    by_id: QuestionPatience = field(default_factory=QuestionPatience)
+    memory: RoundMemory = field(default_factory=RoundMemory)
 
     @property
     def interval(self) -> Interval:
@@ -90,7 +113,7 @@ class RunTask:
     @property
     def journal_key(self) -> tuple[str, str, str, str]:
         """Under what its progress is kept."""
-        return to_text(self.interval.start), to_text(self.interval.end), self.key, self.via
+        return *self.interval.texts, self.key, self.via
 
 
 @dataclass(slots=True)

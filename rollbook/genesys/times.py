@@ -100,7 +100,12 @@ class Interval:
     @property
     def text(self) -> str:
         """As the API takes it: `start/end`."""
-        return f"{to_text(self.start)}/{to_text(self.end)}"
+        return "/".join(self.texts)
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """Start and end, each as the API's text."""
+        return to_text(self.start), to_text(self.end)
 
     @property
     def length(self) -> timedelta:

@@ -47,6 +47,11 @@ def made(path: Path, *, letters: int = 3, size: int = 100, organization: tuple[s
     return path
 
 
+def run(db: sqlite3.Connection, sql: str, *values: str) -> None:
+    """Execute a statement."""
+    db.execute(sql, values)
+
+
 def letters(path: Path) -> int:
     """The number of dead letters of a file, opened by SQLite alone."""
     with closing(sqlite3.connect(path)) as db:
@@ -86,7 +91,7 @@ def test_a_backup_has_what_is_in_the_log_alone(tmp_path: Path) -> None:
     """What was committed and not yet taken into the file is in the copy, which is one file without a log."""
     store = made(tmp_path / "rollbook.db")
     with Book.open(store) as book:
-        book._write(lambda db: db.execute(LETTER, ("in the log",))).result(10)
+        book.write(run, LETTER, "in the log").result(10)
         assert Path(f"{store}-wal").stat().st_size > 0
         back_up(store, tmp_path / "copy.db", at=AT, how=Manner())
     assert names(tmp_path) == {"rollbook.db", "copy.db"}
@@ -300,7 +305,7 @@ def test_what_was_there_is_kept_whole(tmp_path: Path) -> None:
     assert store.stat().st_nlink == restored.kept.stat().st_nlink == 1
     assert names(tmp_path) == {"rollbook.db", "copy.db", restored.kept.name}
     with Book.open(store, organization=OURS) as book:
-        book._write(lambda db: db.execute(LETTER, ("new",))).result(10)
+        book.write(run, LETTER, "new").result(10)
     assert (letters(store), letters(restored.kept)) == (4, 4)
 
 

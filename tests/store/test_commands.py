@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from reconcile import verify
 from reconcile.run.runner import reconcile_window
@@ -21,7 +21,9 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.commands.windows import window_lines
+from rollbook.store.tables import events, windows
 from tests.helpers.organisation import dump
+from tests.helpers.peek import command
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOUR = Interval(START, START + timedelta(hours=1))
@@ -38,9 +40,11 @@ async def store(tmp_path: Path) -> AsyncIterator[tuple[Path, Simulator]]:
         settings = load(env=simulator.env, cwd=tmp_path)
         simulator.world.grow(simulator.now())
         simulator.world._per_hour = 0
-        with Book.open(path, now=simulator.now, organization=("o", "Organisation")) as book:
-            book.record([_heard(life.id, life.start) for life in simulator.world.conversations[:10]]).result()
-            book.record([_heard("nobody-lists-it", START + timedelta(minutes=5))]).result()
+        with Book.open(path, organization=("o", "Organisation")) as book:
+            book.write(
+                events.record, [_heard(life.id, life.start) for life in simulator.world.conversations[:10]], book.lag
+            ).result()
+            book.write(events.record, [_heard("nobody-lists-it", START + timedelta(minutes=5))], book.lag).result()
             async with Api(settings, now=simulator.now) as api:
                 for window in (HOUR, Interval(START, START + HALF)):
                     await reconcile_window(book, api, window, settings=settings, now=simulator.now)
@@ -57,7 +61,7 @@ def _heard(one: str, at: datetime) -> Notification:
 
 def run(path: Path, *words: str) -> Result:
     """A command on the store."""
-    return CliRunner().invoke(cli, [*words, "--db", str(path)], env={"ROLLBOOK_CONFIG": "", "COLUMNS": "80"})
+    return command(cli, [*words, "--db", str(path)], env={"ROLLBOOK_CONFIG": "", "COLUMNS": "80"})
 
 
 def told(path: Path, *words: str) -> Any:
@@ -119,13 +123,13 @@ async def test_a_windows_proof_is_shown(store: tuple[Path, Simulator]) -> None:
 def test_a_window_that_nobody_has_read_has_no_runs(tmp_path: Path) -> None:
     """It says so, and nothing of what came after them."""
     with Book.open(tmp_path / "rollbook.db") as book:
-        book.note_windows([(to_text(HOUR.start), to_text(HOUR.end), "due")], "").result()
+        book.write(windows.note, [(to_text(HOUR.start), to_text(HOUR.end), "due")], "").result()
     assert fits(run(tmp_path / "rollbook.db", "window", to_text(START)).output)[-1].split() == ["runs", "none", "yet"]
 
 
 def test_the_list_of_commands_is_not_cut() -> None:
     """Each command's line is a whole one."""
-    shown = CliRunner().invoke(cli, ["dead-letters", "--help"], env={"COLUMNS": "80"}).output
+    shown = command(cli, ["dead-letters", "--help"], env={"COLUMNS": "80"}).output
     assert "..." not in shown.partition("\n")[2]  # the first line is the usage
 
 
@@ -218,7 +222,7 @@ async def test_the_platforms_own_counts_are_the_same(store: tuple[Path, Simulato
     settings = load(env=simulator.env, cwd=tmp_path)
     async with Api(settings, now=simulator.now) as api:
         day = Interval(START - timedelta(hours=10), START + timedelta(days=9))
-        with Book.open(path, now=simulator.now) as book:
+        with Book.open(path) as book:
             await reconcile_window(book, api, day, settings=settings, now=simulator.now)
         with Book.open(path, mode="ro") as book:
             found = await verify.verify(api, book, day)

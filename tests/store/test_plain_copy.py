@@ -30,8 +30,13 @@ PLAIN = r"is a plain copy of a store in use: what was committed last is not in i
 
 def add(book: Book, size: int = 10) -> None:
     """Commit a dead letter of so many bytes, and see what follows the commit done."""
-    book._write(lambda db: db.execute(LETTER, ("x" * size,))).result(10)
-    book._write(lambda db: db.execute("SELECT 1")).result(10)
+    book.write(run, LETTER, "x" * size).result(10)
+    book.write(run, "SELECT 1").result(10)
+
+
+def run(db: sqlite3.Connection, sql: str, *values: str) -> None:
+    """Execute a statement."""
+    db.execute(sql, values)
 
 
 def letters(path: Path) -> int:
@@ -100,8 +105,8 @@ def killing(connection, value):
 if sys.argv[2] != "-":
     checkpointer.mark = killing
 book = Book.open(sys.argv[1])
-book._write(lambda db: db.execute(sys.argv[3], ("x",))).result(10)
-book._write(lambda db: db.execute("SELECT 1")).result(10)
+book.write(lambda db: db.execute(sys.argv[3], ("x",)) and None).result(10)
+book.write(lambda db: None).result(10)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from rollbook.genesys.api.answers import known, object_of
 from rollbook.genesys.api.listing import Entities, Entity, Listing, list_page, whole_list
@@ -42,8 +42,7 @@ _SUBSCRIPTIONS: Final = f"{_CHANNELS}/{{channelId}}/subscriptions"
 _PAGE_SIZE: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Organization:
+class Organization(NamedTuple):
     """The organisation that the token belongs to."""
 
     id: str

@@ -91,7 +91,6 @@ class PageBody(msgspec.Struct):
     totalHits: Any = None
     cursor: Any = None
     dataAvailabilityDate: Any = None
-    aggregations: Any = None
     error: Any = None
     errors: Any = None
     errorCode: Any = None

@@ -32,8 +32,8 @@ def status(settings: Settings, as_json: bool) -> None:
     def work() -> None:
         with Book.open(settings.store_path, mode="ro") as book:
             now = datetime.now(UTC)
-            found = book.read(lambda db: state.collect(db, now, width=settings.width, since_setting=settings.since))
-            grown = book.read(lambda db: growth.look(db, settings.store_path, now))
+            found = book.read_now(state.collect, now, width=settings.width, since_setting=settings.since)
+            grown = book.read_now(growth.look, settings.store_path, now)
             found["store"] = {**growth.report(grown), "words": grown.words, "is_short": grown.is_short}
         console.show(as_json, lambda: found, lambda: lines(found))
 

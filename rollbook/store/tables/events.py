@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable
-from rollbook.store.tables import dead_letters, live_picture
+from rollbook.store.tables import coverage, dead_letters, live_picture
 
 _EVENT: Final = (
     "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
@@ -26,8 +26,7 @@ _UPDATE: Final = (
     f"UPDATE conversations SET {', '.join(f'{name} = ?' for name in live_picture.COLUMNS)} WHERE conversation_id = ?"
 )
 _KNOWN: Final = (
-    "SELECT conversation_id, conversation_start, conversation_end, originating_direction, media_types, division_ids,"
-    " provenance, heard_end, last_heard, look_again, read_at, followed, details IS NOT NULL FROM conversations"
+    f"SELECT conversation_id, {', '.join(live_picture.COLUMNS)}, read_at, details IS NOT NULL FROM conversations"
     " WHERE conversation_id IN "
 )
 
@@ -41,9 +40,7 @@ class Recorded:
     dead_letters: int
 
 
-def record(
-    connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta = timedelta(0)
-) -> Recorded:
+def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta) -> Recorded:
     """Write a batch inside the caller's transaction. lag: how far the platform's index may be behind its events."""
     notifications = [item for item in batch if isinstance(item, Notification)]
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
@@ -56,6 +53,28 @@ def record(
         _merge(connection, live_picture.gather(first), lag)
     letters = sum(dead_letters.keep(connection, item) for item in unreadable)
     return Recorded(new, len(notifications) - new, letters)
+
+
+def record_call(
+    connection: sqlite3.Connection,
+    batch: Sequence[Notification | Unreadable],
+    lag: timedelta,
+    *,
+    source: str,
+    topics: Sequence[str],
+    at: str,
+) -> Recorded:
+    """Write what a call of a function brought, and that it listened."""
+    coverage.note_call(connection, source, coverage.FUNCTION, topics, at)
+    return record(connection, batch, lag)
+
+
+def record_in_place(
+    connection: sqlite3.Connection, number: int, batch: Sequence[Notification | Unreadable], lag: timedelta
+) -> Recorded:
+    """Put what a dead letter turned out to be in its place."""
+    dead_letters.drop(connection, [number])
+    return record(connection, batch, lag)
 
 
 def _as_they_came_first(connection: sqlite3.Connection, batch: list[Notification]) -> list[Notification]:

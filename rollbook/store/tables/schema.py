@@ -58,6 +58,12 @@ def version_of(connection: sqlite3.Connection) -> tuple[int, int, bool]:
     return application, version, empty
 
 
+def organization(connection: sqlite3.Connection) -> tuple[str, str] | None:
+    """(id, name) of the organisation that the store belongs to, once it is known."""
+    found: tuple[str, str] | None = connection.execute("SELECT id, name FROM organization").fetchone()
+    return found
+
+
 def our_version() -> str | None:
     """The version of rollbook that runs; None where it runs without being installed."""
     from importlib import metadata  # slow, and seldom asked for

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.websocket.list_changes import Believed, Doubt, weigh
-from reconcile.causes import Lifetime, explain
+from reconcile.causes import Lifetime, Listening
 from rollbook.genesys.errors import ConnectionLost, PermissionRefused, RollbookError, TooSlow, Unavailable
+from rollbook.store.tables import coverage
 from rollbook.store.tables.coverage import Span
+from tests.helpers.peek import peek
 from tests.helpers.stage import QUEUES, Stage, capture
 
 IDS = st.lists(st.sampled_from("abcdefgh"), max_size=8, unique=True).map(tuple)
@@ -80,12 +82,12 @@ async def test_one_short_list_lets_nothing_go(tmp_path: Path, seen: int, caplog:
         looks = running.supervisor._looks
         await running.until(lambda: running.supervisor._looks >= looks + 2)
         assert len(stage.heard_by_all()) == 5
-        assert [span.ended_at for span in running.book.coverage("0", "9")] == [None]
+        assert [span.ended_at for span in await running.book.read(coverage.overlapping, "0", "9")] == [None]
         assert "are heard on until a second look agrees" in caplog.text
         stage.queue_ids = QUEUES[:seen]
         await running.until(lambda: len(stage.heard_by_all()) == seen)
-        await running.until(lambda: any(span.ended_at for span in running.book.coverage("0", "9")))
-        ended = [span.end_reason for span in running.book.coverage("0", "9") if span.ended_at]
+        await running.until(lambda: any(span.ended_at for span in peek(running.book, coverage.overlapping, "0", "9")))
+        ended = [span.end_reason for span in await running.book.read(coverage.overlapping, "0", "9") if span.ended_at]
         assert ended == ["topics let go"]
 
 
@@ -96,7 +98,7 @@ def test_what_was_let_go_was_not_heard_by_this_transport() -> None:
         "websocket", "line 1", topics, "2026-03-02T10:00:00.000Z", "2026-03-02T10:05:00.000Z", "", "topics let go"
     )
     life = Lifetime("2026-03-02T10:06:00.000Z", "2026-03-02T10:07:00.000Z", frozenset({QUEUES[0]}))
-    assert explain(life, [span]) == "not heard by this transport"
+    assert Listening([span]).cause(life) == "not heard by this transport"
 
 
 async def test_a_look_that_hangs_is_given_up_and_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
