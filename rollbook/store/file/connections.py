@@ -234,9 +234,6 @@ def connect(path: Path, *, journal: str, timeout: float) -> sqlite3.Connection:
         path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=1024
     )
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file; an existing one keeps its own
-    # Of a new file, too: a map of its pages, by which `rollbook compact` gives some back beside a daemon. It costs a
-    # twentieth of the time of SQLite's part in writing (docs/performance.md).
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")

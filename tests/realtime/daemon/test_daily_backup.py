@@ -21,6 +21,7 @@ from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.program.settings import DailyBackup, load
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
+from rollbook.store.tables import schema
 from rollbook.store.upkeep import backups
 from tests.helpers.stand_in import StandIn
 
@@ -156,7 +157,7 @@ async def test_the_daemon_makes_it_and_goes_on(there: bool, tmp_path: Path, capl
     assert (figures.backup_failing is None) is there
     if there:
         (made,) = backups.backups_of(tmp_path / "rollbook.db", folder)
-        with Book.open(made.path, mode="ro") as book:
-            assert book.organization is not None
+        async with Book.open(made.path, mode="ro") as book:
+            assert await book.read(schema.organization) is not None
     else:
         assert "no backup was made" in caplog.text
