@@ -65,8 +65,13 @@ class Step:
 
 def _draws(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
     """Each thing that can happen, and how it is drawn."""
-    minutes = lambda most: round(draw.uniform(0.005, most / 60), 4)  # noqa: E731 (of the organisation's clock)
-    share = lambda: round(draw.uniform(0.1, 0.9), 2)  # noqa: E731
+
+    def minutes(most: float) -> float:
+        return round(draw.uniform(0.005, most / 60), 4)  # of the organisation's clock
+
+    def share() -> float:
+        return round(draw.uniform(0.1, 0.9), 2)
+
     return {
         "cut": lambda: {"minutes": minutes(2)},
         "drop": dict,

@@ -229,8 +229,9 @@ def bare(port: int, path: str) -> float:
     database = sqlite3.connect(path, isolation_level=None, cached_statements=1024)
     database.execute("PRAGMA journal_mode = wal")
     database.execute("PRAGMA synchronous = FULL")
-    for statement in (*schema._TABLES, *schema._child_tables()):
-        database.execute(statement)
+    for _, file in schema.STEPS:
+        for statement in schema.statements(file):
+            database.execute(statement)
     where = ["conversation_id", "participant_position", "session_position", "position", "participant_id", "session_id"]
     statements = {
         "conversations": _statement(
@@ -314,8 +315,8 @@ def bare(port: int, path: str) -> float:
                     if flow:
                         rows["flows"].append((key, at, place, owner, named, *flow.values()))
         database.execute("BEGIN IMMEDIATE")
-        for table, values in rows.items():
-            database.executemany(statements[table], values)
+        for table, found in rows.items():
+            database.executemany(statements[table], found)
         database.execute("COMMIT")
         number += 1
 

@@ -162,7 +162,7 @@ class _ById:
         page = b",".join(b'{"conversationId":"%b"}' % one.encode() for one in ids)
         self._rows = list(parse_page(b'{"conversations":[%b]}' % page).rows)
 
-    async def details_by_id(self, _ids: Any, /) -> list[DetailRow]:
+    async def details_by_id(self, _ids: Any, /, *, tries: int | None = None) -> list[DetailRow]:
         """The rows."""
         return self._rows
 

@@ -90,7 +90,7 @@ def has_events(path: Path, least: int) -> bool:
         return False
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        return connection.execute("SELECT count(*) FROM events").fetchone()[0] >= least
+        return bool(connection.execute("SELECT count(*) FROM events").fetchone()[0] >= least)
     except sqlite3.OperationalError:
         return False  # its tables are not there yet
     finally:

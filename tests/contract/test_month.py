@@ -96,8 +96,8 @@ class Month:
             self.span = None
         elif self.span is not None:
             self.book.alive(to_text(now)).result()
-            for at in range(0, len(heard), 500):
-                self.book.record(heard[at : at + 500]).result()
+            for first in range(0, len(heard), 500):
+                self.book.record(heard[first : first + 500]).result()
 
     def _heard(self, now: datetime) -> Iterator[Notification]:
         while self.coming and self.coming[0][0] <= now:

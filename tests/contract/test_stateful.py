@@ -19,14 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from reconcile.due.rounds import Round, run_due
-from reconcile.run.options import RunOptions
-from reconcile.run.runner import reconcile_window
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
-from tests.helpers.organisation import START, Clock, Organisation, Record, dump
+from tests.helpers.organisation import START, Clock, Organisation, Record, dump, read_window
 from tests.helpers.whole import assert_rows_are
 
 # What changes later than this the settling read cannot see.
@@ -249,13 +247,8 @@ class Story(RuleBasedStateMachine):
         if until <= START:
             return
         asyncio.run(
-            reconcile_window(
-                self.book,
-                self.org,
-                Interval(START, until),
-                settings=self.settings,
-                now=self.clock.now,  # type: ignore[arg-type]
-                options=RunOptions(sleep=self.clock.sleep, via="job" if by_job else "query", wait=0),
+            read_window(
+                self.book, self.org, Interval(START, until), self.clock, self.settings, via="job" if by_job else "query"
             )
         )
 

@@ -81,7 +81,9 @@ def test_spellings_are_equal_if_and_only_if_the_content_is(one: Any, other: Any)
 def test_any_change_of_one_place_matters(data: st.DataObject, record: dict[str, Any]) -> None:
     """Another value anywhere in a record is another record."""
     changed = json.loads(json.dumps(record))
-    place, parent, key = changed, None, None
+    place: Any = changed
+    parent: Any = None
+    key: Any = None
     while isinstance(place, dict | list) and place:
         parent, key = place, data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
         place = place[key]

@@ -25,8 +25,6 @@ from aiohttp import web
 
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
-from reconcile.run.options import RunOptions
-from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import DetailsJob, Entity
 from rollbook.genesys.errors import ApiError, RollbookError, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
@@ -35,7 +33,7 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
-from tests.helpers.organisation import START, Clock, Organisation, Record, at
+from tests.helpers.organisation import START, Clock, Organisation, Record, at, read_window
 
 Answer = dict[str, Any]
 # What is said instead of an honest answer: made from it, or None where it stays.
@@ -98,7 +96,7 @@ class Liar(Organisation):
         self.each_page: Callable[[Mapping[str, Any], Answer], Any] = lambda _body, _honest: None
         self.each_lookup: Callable[[Sequence[str], Answer], Any] = lambda _ids, _honest: None
         self.sees: frozenset[str] | None = None
-        self.divisions_there = ("d1", "d2", "d3")
+        self.divisions_there: tuple[str, ...] = ("d1", "d2", "d3")
         self.hides: dict[int, ApiError] = {}
         self.listed: set[str] = set()
         self.before_lookup: dict[int, Callable[[Liar], None]] = {}
@@ -153,7 +151,7 @@ class Liar(Organisation):
         self.bodies.append(body)
         query = len(self.bodies)
         self.refuse(body, query)
-        self.moves.get(query, lambda _: None)(self)
+        self.move(query)
         self.always(self)
         rows = self._matching(body)
         size = min(self.size, body["paging"]["pageSize"])
@@ -170,7 +168,8 @@ class Liar(Organisation):
     def _by_id(self, ids: Sequence[str]) -> Any:
         self.asked += ids
         self.looked_up += 1
-        self.before_lookup.get(self.looked_up, lambda _: None)(self)
+        if move := self.before_lookup.get(self.looked_up):
+            move(self)
         self.refuse_ids(ids)
         known = [self.truth[asked] for asked in ids if asked in self.truth and asked not in self.unknown]
         honest: Answer = {"conversations": [row for row in known if self._seen(row)]}
@@ -232,14 +231,7 @@ class Scene:
         """One window, as `--window` reads it."""
         narrowed = {name: more.pop(name) for name in ("filter", "ended_only") if name in more}
         wanted = replace(more.pop("settings", self.settings), **narrowed)
-        return await reconcile_window(
-            self.book,
-            self.org,
-            window,
-            settings=wanted,
-            now=self.clock.now,
-            options=RunOptions(sleep=self.clock.sleep, wait=0, **more),  # type: ignore[arg-type]
-        )
+        return await read_window(self.book, self.org, window, self.clock, wanted, **more)
 
     async def try_by_hand(self, window: Interval, **more: Any) -> Report | None:
         """The same; None where the run ends with an error that the command would tell."""
@@ -297,7 +289,7 @@ class Scene:
             conversation_id=conversation_id,
             event_time=at(last),
             received_at=at(last if received is None else received),
-            source=source,  # type: ignore[arg-type]
+            source=source,
             facts=LiveFacts(
                 started_at=None if started is None else at(started),
                 ended_at=None if ended is None else at(ended),

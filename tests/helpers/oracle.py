@@ -149,7 +149,8 @@ class Oracle:
                 self._removed.append((now(), life))
             forget(conversation_id)
 
-        world.add, world.forget = added, forgotten  # type: ignore[method-assign]
+        world.add = added  # type: ignore[method-assign, assignment]
+        world.forget = forgotten  # type: ignore[method-assign]
 
     def followed(self, at: datetime, events: Iterable[tuple[str, datetime]]) -> None:
         """A round without any trouble began at `at`, after these events had been heard."""

@@ -12,10 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from reconcile.report import Report
+from reconcile.run.options import RunOptions
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import DetailsJob, Entity
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
+from rollbook.store.book import Book
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 WINDOW = Interval(START, START + timedelta(minutes=30))
@@ -141,7 +145,7 @@ class Organisation:
         self.bodies.append(body)
         query = len(self.bodies)
         self.refuse(body, query)
-        self.moves.get(query, lambda _: None)(self)
+        self.move(query)
         self.always(self)
         rows = self._matching(body)
         first = (body["paging"]["pageNumber"] - 1) * self.size
@@ -174,8 +178,13 @@ class Organisation:
     async def job_results(self, job_id: str, cursor: str | None = None) -> DetailsPage:
         """A page of its rows."""
         rows, first = self._matching(self._jobs[job_id]), int(cursor or 0)
-        more = {"cursor": str(first + self.size)} if first + self.size < len(rows) else {}
+        more: dict[str, Any] = {"cursor": str(first + self.size)} if first + self.size < len(rows) else {}
         return page(rows[first : first + self.size], dataAvailabilityDate=self.watermark, **more)
+
+    def move(self, query: int) -> None:
+        """Let happen what happens before this query."""
+        if move := self.moves.get(query):
+            move(self)
 
     async def cancel_job(self, job_id: str) -> None:
         """Take it back."""
@@ -189,13 +198,24 @@ def _matches(row: Record, one: Mapping[str, Any]) -> bool:
 def _holds(row: Record, predicate: Mapping[str, Any]) -> bool:
     value = row.get(predicate["dimension"])
     if predicate.get("operator", "matches") == "matches":
-        return value is not None and value == predicate["value"]
-    return (value is not None) == (predicate["operator"] == "exists")
+        return bool(value is not None and value == predicate["value"])
+    return bool((value is not None) == (predicate["operator"] == "exists"))
 
 
 def settings(**changed: Any) -> Settings:
     """The settings of a run."""
     return Settings(**changed)
+
+
+async def read_window(
+    book: Book | None, org: Any, window: Interval, clock: Clock, wanted: Settings | None = None, **options: Any
+) -> Report:
+    """Run over a window as the programs do, in the clock's time; org answers as the API does.
+
+    A window that somebody else reads is not waited for.
+    """
+    how = RunOptions(**{"sleep": clock.sleep, "wait": 0, **options})
+    return await reconcile_window(book, org, window, settings=wanted or settings(), now=clock.now, options=how)
 
 
 def only(dimension: str, value: str) -> dict[str, Any]:

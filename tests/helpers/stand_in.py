@@ -66,7 +66,7 @@ class StandIn:
             if not self.waiting:
                 self._lock.wait(0.02)
                 self._show()
-            found = []
+            found: list[Message] = []
             now = time.monotonic()
             while self.waiting and len(found) < 10:
                 message = self.waiting.popleft()

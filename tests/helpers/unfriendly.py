@@ -329,8 +329,8 @@ def _page(rows: list[Record], number: int, size: int) -> dict[str, Any]:
 def _holds(row: Record, predicate: Mapping[str, Any]) -> bool:
     value = row.get(predicate["dimension"])
     if predicate.get("operator", "matches") == "matches":
-        return value is not None and value == predicate["value"]
-    return (value is not None) == (predicate["operator"] == "exists")
+        return bool(value is not None and value == predicate["value"])
+    return bool((value is not None) == (predicate["operator"] == "exists"))
 
 
 def listing(entities: list[dict[str, Any]], *, page: int, pages: int | None, total: int | None) -> dict[str, Any]:
@@ -535,6 +535,6 @@ def environment(url: str) -> dict[str, str]:
     }
 
 
-def limit_answers(patch: pytest.MonkeyPatch, **limits: float) -> None:
+def limit_answers(patch: pytest.MonkeyPatch, **limits: Any) -> None:
     """Give every request limits that a test can wait for, whoever makes it: the members of `rollbook.genesys.api.http.Limits`."""
     patch.setattr("rollbook.genesys.api.request.Http", lambda *_: Http(http.Limits(**limits)))

@@ -41,11 +41,22 @@ MEMORY = 250  # MB that the daemon may have, whatever it is sent
 
 def kinds(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
     """Each behaviour, and how it is drawn: a line of a script without its time."""
-    share = lambda most=0.5: round(draw.uniform(0.05, most), 2)  # noqa: E731
-    few = lambda: draw.choice((1, 1, 2, 5, None))  # noqa: E731 (None: for as long as it lasts)
-    how = lambda: {"status": draw.choice(STATUSES), "body": draw.choice(BODIES), "count": None}  # noqa: E731
-    any_path = lambda: {"path": draw.choice(ANY), "count": few()}  # noqa: E731
-    rows_path = lambda: {"path": draw.choice((QUERY, BY_ID)), "count": few()}  # noqa: E731
+
+    def share(most: float = 0.5) -> float:
+        return round(draw.uniform(0.05, most), 2)
+
+    def few() -> int | None:
+        return draw.choice((1, 1, 2, 5, None))  # None: for as long as it lasts
+
+    def how() -> dict[str, Any]:
+        return {"status": draw.choice(STATUSES), "body": draw.choice(BODIES), "count": None}
+
+    def any_path() -> dict[str, Any]:
+        return {"path": draw.choice(ANY), "count": few()}
+
+    def rows_path() -> dict[str, Any]:
+        return {"path": draw.choice((QUERY, BY_ID)), "count": few()}
+
     measures: dict[str, Callable[[], float]] = {
         "rows": lambda: draw.randrange(5, 30),
         "beyond": lambda: draw.randrange(5, 30),

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from realtime.websocket.socket import SocketRefused
@@ -60,7 +61,10 @@ class Loop(asyncio.SelectorEventLoop):
         # Nothing takes no time at all: what is due within the loop's resolution would be looked at for ever.
         self._virtual += max(seconds, 1e-9)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    # Typed as it is used: the real method's variables of types say nothing here.
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = self.create_future()
         try:
             done.set_result(func(*args))
@@ -326,7 +330,7 @@ class Platform:
             former.end(clean=True, why="kicked")
         loop.call_later(30, self._beat, chan.line)
         if self._fails("flap"):
-            loop.call_later(0.01, lambda line=chan.line: line.end(clean=True))
+            loop.call_later(0.01, partial(chan.line.end, clean=True))
         return chan.line
 
     def _beat(self, line: Line) -> None:
@@ -425,7 +429,7 @@ def closing(platform: Platform) -> None:
     for chan in list(platform.chans.values()):
         if (line := chan.line) is not None:
             line.give(CLOSING)
-            asyncio.get_running_loop().call_later(60, lambda line=line: line.end(clean=True))
+            asyncio.get_running_loop().call_later(60, partial(line.end, clean=True))
 
 
 def gone(platform: Platform) -> None:

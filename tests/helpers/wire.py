@@ -121,10 +121,7 @@ class Organisation:
 
 def lost() -> TransportError:
     """The error of a connection that was lost in the middle of an answer."""
-    try:
-        return TransportError("the connection was lost", unreachable=False)
-    except TypeError:
-        return TransportError("the connection was lost")
+    return TransportError("the connection was lost")
 
 
 class Wire:

@@ -48,7 +48,7 @@ def modules(*rooms: str) -> Iterator[Path]:
 
 def imports(path: Path) -> set[str]:
     """The modules that a file imports, anywhere in it: dotted names."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)

@@ -11,30 +11,15 @@ from hypothesis import strategies as st
 
 from reconcile.report import DueReport, Report, due_lines, lines, title
 from rollbook.genesys.times import Interval
+from rollbook.store.vocabulary import Verdict
 from tests.helpers.organisation import START, WINDOW
+from tests.helpers.reports import FIGURES
 
-KEYS = {
-    "window",
-    "verdict",
-    "passes",
-    "requests",
-    "initial_total_hits",
-    "final_total_hits",
-    "unique",
-    "duplicates",
-    "owned",
-    "missing",
-    "changed",
-    "unchanged",
-    "ongoing",
-    "live_only",
-    "written",
-    "seconds",
-}
+KEYS = {"window", "verdict", *FIGURES, "seconds"}
 VERDICTS = ["open", "complete", "settled", "failed"]
 PLAIN = Report(
     window=WINDOW,
-    verdict="complete",
+    verdict=Verdict.COMPLETE,
     passes=1,
     requests=4,
     initial_total_hits=3,
@@ -72,7 +57,7 @@ def test_a_jobs_total_hits_are_null() -> None:
 @pytest.mark.parametrize(("verdict", "status"), [("open", 0), ("complete", 0), ("settled", 0), ("failed", 3)])
 def test_the_exit_status_follows_from_the_verdict(verdict: str, status: int) -> None:
     """0 where the window was read consistently, 3 where it could not be."""
-    assert replace(PLAIN, verdict=verdict).exit_status == status
+    assert replace(PLAIN, verdict=Verdict(verdict)).exit_status == status
 
 
 @pytest.mark.parametrize(
@@ -88,7 +73,7 @@ def test_the_exit_status_follows_from_the_verdict(verdict: str, status: int) -> 
 )
 def test_a_rounds_exit_status_is_the_worst_of_its_windows(verdicts: list[str], errors: int, status: int) -> None:
     """What could not run counts as 1, what could not be proven as 3."""
-    windows = [replace(PLAIN, verdict=verdict) for verdict in verdicts]
+    windows = [replace(PLAIN, verdict=Verdict(verdict)) for verdict in verdicts]
     report = DueReport(windows=windows, errors=[(WINDOW, "held by process 7")] * errors)
     assert report.exit_status == status
     told = json.loads(json.dumps(report.as_dict()))
@@ -192,7 +177,7 @@ def test_people_are_told_what_the_figures_are() -> None:
 def test_a_failure_says_why_and_a_filter_says_for_what() -> None:
     """The reason is in the words; a filtered window claims its filter only."""
     text = " ".join(
-        "\n".join(lines(replace(PLAIN, verdict="failed", reason="rows came twice", filter='{"a":1}'))).split()
+        "\n".join(lines(replace(PLAIN, verdict=Verdict.FAILED, reason="rows came twice", filter='{"a":1}'))).split()
     )
     assert "not proven: rows came twice" in text
     assert 'only what matches {"a":1}' in text

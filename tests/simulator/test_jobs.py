@@ -49,7 +49,8 @@ class Office:
         """Everything that a job answers."""
         job = self.submit(body)
         self.clock += 10
-        found, more = [], {}
+        found: list[dict[str, Any]] = []
+        more: dict[str, Any] = {}
         while True:
             page = self.page(job, pageSize=str(size), **more)
             found += page["conversations"]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -219,7 +219,7 @@ async def test_emptiness_comes_once_and_on_a_page(guest: Guest) -> None:
     await guest.get(done)
     strike(guest, "empty", QUERY, count=1, page=2)
     assert [found(await guest.query(**page(number))) == set() for number in (1, 2, 2)] == [False, True, False]
-    for ask in (
+    asked: list[Callable[[], Coroutine[Any, Any, httpx.Response]]] = [
         lambda: by_id(guest, *everything[:3]),
         lambda: guest.get(f"{done}/results"),
         lambda: guest.get(QUEUES),
@@ -227,7 +227,8 @@ async def test_emptiness_comes_once_and_on_a_page(guest: Guest) -> None:
         lambda: guest.get("/api/v2/authorization/divisions"),
         lambda: guest.get("/api/v2/users"),
         lambda: guest.get("/api/v2/notifications/channels"),
-    ):
+    ]
+    for ask in asked:
         strike(guest, "empty", count=1)
         assert [(await ask()).content == b"{}" for _ in range(2)] == [True, False]
 
@@ -341,7 +342,7 @@ async def test_rows_shift_between_pages(guest: Guest, how: str) -> None:
     answers = [await guest.query(**page(number)) for number in range(1, 12)]
     assert len({answer.json()["totalHits"] for answer in answers if "totalHits" in answer.json()}) == 1
     there = set(guest.simulator.truth(START, NOON)) & before
-    assert len(there - set.union(*map(found, answers))) == 1
+    assert len(there - set[str]().union(*map(found, answers))) == 1
 
 
 # No progress, and no end

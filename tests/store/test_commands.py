@@ -21,6 +21,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.commands.windows import window_lines
+from rollbook.store.vocabulary import Verdict
 from tests.helpers.organisation import dump
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -119,7 +120,7 @@ async def test_a_windows_proof_is_shown(store: tuple[Path, Simulator]) -> None:
 def test_a_window_that_nobody_has_read_has_no_runs(tmp_path: Path) -> None:
     """It says so, and nothing of what came after them."""
     with Book.open(tmp_path / "rollbook.db") as book:
-        book.note_windows([(to_text(HOUR.start), to_text(HOUR.end), "due")], "").result()
+        book.note_windows([(to_text(HOUR.start), to_text(HOUR.end), Verdict.DUE)], "").result()
     assert fits(run(tmp_path / "rollbook.db", "window", to_text(START)).output)[-1].split() == ["runs", "none", "yet"]
 
 

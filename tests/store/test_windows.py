@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from reconcile.due import plan as planning
 from reconcile.due.plan import DueRules, plan
+from reconcile.window import grid_window
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables import schema, windows
 from rollbook.store.tables.windows import WindowRow
-from rollbook.store.vocabulary import PROVEN, WAITING
+from rollbook.store.vocabulary import PROVEN, WAITING, Verdict
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 STEP, HALF = timedelta(minutes=10), timedelta(minutes=30)
@@ -78,7 +79,8 @@ def ledgers(draw: st.DrawFn) -> list[WindowRow]:
             replace(first, start=to_text(begin + HALF * number), end=to_text(begin + HALF * (number + 1)))
             for number in range(many)
         ]
-    proven = st.none() | st.sampled_from([f"{row.start}/{row.end}" for row in rows] or [None])
+    intervals = [f"{row.start}/{row.end}" for row in rows]
+    proven = st.none() | st.sampled_from(intervals) if intervals else st.none()
     return [replace(row, proven_by=draw(proven)) if row.verdict == "complete" else row for row in rows]
 
 
@@ -152,7 +154,7 @@ def test_a_proof_that_was_taken_over_settles_with_the_wider_one(wider: str | Non
             "next_try_at": None,
         }
     )
-    child = replace(wide, end=to_text(OLDEST + HALF), verdict="complete", proven_by=f"{start}/{end}")
+    child = replace(wide, end=to_text(OLDEST + HALF), verdict=Verdict.COMPLETE, proven_by=f"{start}/{end}")
     with ledger([child] if wider is None else [wide, child]) as db:
         narrow, _ = windows.ledger_view(db, "", to_text(NOW))
     due = plan(narrow, NOW, DueRules(width=HALF, lag=STEP, settle_after=HALF)).due
@@ -198,12 +200,12 @@ def test_what_is_not_covered_is_what_no_window_covers(rows: list[WindowRow], rul
     proven = [row for row in read if row.verdict in PROVEN]
     minutes = {from_text(row.start) + STEP * number for row in proven for number in range(_steps(row))}
     walked = []
-    window = planning.grid_window(begin, rules.width)
+    window = grid_window(begin, rules.width)
     while window.end + rules.lag <= now:
         covered = minutes.issuperset(window.start + STEP * number for number in range(rules.width // STEP))
         if not covered and not _has_a_row(window, read):
             walked.append(window)
-        window = planning.grid_window(window.end, rules.width)
+        window = grid_window(window.end, rules.width)
     assert sorted(missing) == walked
 
 
@@ -245,4 +247,4 @@ def _refreshed(row: WindowRow, ongoing: list[str]) -> str:
         return row.verdict
     if going_on:
         return "open"
-    return "complete" if row.verdict == "open" else row.verdict
+    return Verdict.COMPLETE if row.verdict is Verdict.OPEN else row.verdict

@@ -116,9 +116,10 @@ def stuck_at(page: int) -> Spoil:
     """A query that answers this page whatever later page is asked for."""
 
     def what(asked: Asked, honest: Answer) -> Answer:
-        return (
-            Answer(body=kept[0]) if asked.page > page and kept else (kept.clear(), kept.append(honest.body), honest)[2]
-        )
+        if asked.page > page and kept:
+            return Answer(body=kept[0])
+        kept[:] = [honest.body]
+        return honest
 
     kept: list[Any] = []
     return what

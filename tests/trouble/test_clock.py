@@ -43,7 +43,8 @@ class Elsewhere:
 
     def until(self, end: datetime) -> list[Record]:
         """Every conversation that began before a moment."""
-        found, begin = [], self.since + timedelta(minutes=1)
+        found: list[Record] = []
+        begin = self.since + timedelta(minutes=1)
         while begin < end:
             start, over = to_text(begin), to_text(begin + timedelta(seconds=20))
             segment = {"segmentStart": start, "segmentEnd": over, "segmentType": "interact"}

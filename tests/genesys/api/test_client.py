@@ -966,7 +966,7 @@ async def test_without_a_new_token_the_old_one_serves(platform: Platform, api: A
 async def test_budget_and_latency_are_told(platform: Platform, api: Api, clock: Clock) -> None:
     """What is left of the minute's requests, all of them again when it is over; how long answers took."""
     headers = {"inin_ratelimit_count": "40", "inin_ratelimit_allowed": "300", "inin_ratelimit_reset": "30"}
-    platform.answers.append(answer(body={"id": "o"}, **headers))
+    platform.answers.append(answer(200, {"id": "o"}, **headers))
     await api.organization()
     assert api.requests_left() == 260
     clock.now += 31

@@ -324,7 +324,8 @@ def test_a_jobs_page_has_a_cursor_and_a_watermark() -> None:
 
 def test_totals_that_are_no_numbers_are_unknown() -> None:
     """A total of another type is not guessed at."""
-    assert [page(ROW, totalHits=total).total_hits for total in ("1", True, None, 1.5, [])] == [None] * 5
+    odd: tuple[object, ...] = ("1", True, None, 1.5, [])
+    assert [page(ROW, totalHits=total).total_hits for total in odd] == [None] * 5
 
 
 def test_a_record_that_is_no_object_has_no_id() -> None:

@@ -27,7 +27,6 @@ from realtime.daemon.systemd import Notifier
 from realtime.figures import DaemonFigures
 from realtime.storing.inbox import Frame, Inbox
 from realtime.storing.store_frames import FrameStore
-from reconcile.report import Report
 from rollbook.genesys.api.client import Api, Entity, Organization
 from rollbook.genesys.errors import (
     ConnectionLost,
@@ -44,6 +43,8 @@ from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreUnwritable
 from rollbook.store.tables.windows import RunRecord
+from rollbook.store.vocabulary import Verdict
+from tests.helpers.reports import report
 from tests.helpers.stand_in import StandIn
 
 
@@ -108,7 +109,7 @@ async def test_the_width_of_windows_can_be_changed(tmp_path: Path, monkeypatch: 
 
 async def test_a_reload_says_what_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """By the names that the file has, now or from the next start; and nothing more once the file is as it was."""
-    files = [
+    files: list[dict[str, Any]] = [
         {"width": timedelta(hours=1), "store_path": Path("other.db"), "client_id": "other"},
         {"width": timedelta(hours=1)},
         {},
@@ -342,31 +343,7 @@ async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, mo
 def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The log has the reason, and when it is tried again; one that is proven is told with its figures."""
     window = Interval(datetime(2026, 8, 3, 14, tzinfo=UTC), datetime(2026, 8, 3, 14, 30, tzinfo=UTC))
-    figures = dict.fromkeys(
-        (
-            "passes",
-            "requests",
-            "unique",
-            "duplicates",
-            "owned",
-            "missing",
-            "changed",
-            "unchanged",
-            "ongoing",
-            "live_only",
-            "written",
-        ),
-        9,
-    )
-    report = Report(
-        window=window,
-        verdict="failed",
-        initial_total_hits=9,
-        final_total_hits=8,
-        seconds=1.0,
-        reason="the total moved",
-        **figures,
-    )
+    failure = report(Verdict.FAILED, window=window, initial_total_hits=9, final_total_hits=8, reason="the total moved")
     start, end, again = (f"2026-08-03T{time_of_day}:00.000Z" for time_of_day in ("14:00", "14:30", "15:10"))
     record = RunRecord(
         start=start,
@@ -377,8 +354,8 @@ def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCapt
         started_at=end,
         finished_at=end,
         as_of=end,
-        verdict="failed",
-        reason=report.reason,
+        verdict=Verdict.FAILED,
+        reason=failure.reason,
         reading=None,
         passes_json="[]",
         id_digest=None,
@@ -389,8 +366,8 @@ def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCapt
     )
     with Book.open(tmp_path / "rollbook.db") as book, caplog.at_level(logging.INFO):
         book.finish_run(record).result(10)
-        daemon_module._log_window(book, report)
-        daemon_module._log_window(book, replace(report, verdict="complete"))
+        daemon_module._log_window(book, failure)
+        daemon_module._log_window(book, replace(failure, verdict=Verdict.COMPLETE))
     failed, complete = caplog.records
     assert (failed.levelname, complete.levelname) == ("WARNING", "INFO")
     assert failed.getMessage().endswith(f"failed, the total moved; tried again from {again}")

@@ -16,14 +16,14 @@ from reconcile.due.plan import Due, DueRules
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport
 from reconcile.run import by_id
-from reconcile.run.options import Progress, RunOptions
+from reconcile.run.options import Progress
 from reconcile.run.progress import Meter
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables.windows import WindowRow
-from tests.helpers.organisation import START, Clock, Organisation, at, ended, record, settings
+from tests.helpers.organisation import START, Clock, Organisation, at, ended, read_window, record, settings
 
 HALF = timedelta(minutes=30)
 RULES = DueRules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4), since=START)
@@ -83,14 +83,7 @@ async def test_a_read_from_the_future_does_not_stand_in_the_way(tmp_path: Path) 
 
 
 async def _read(book: Book, org: Organisation, clock: Clock) -> Any:
-    return await reconcile_window(
-        book,
-        org,
-        half_hour(0),
-        settings=settings(),
-        now=clock.now,
-        options=RunOptions(sleep=clock.sleep, wait=0),  # type: ignore[arg-type]
-    )
+    return await read_window(book, org, half_hour(0), clock)
 
 
 # Days
@@ -176,14 +169,14 @@ async def test_what_a_long_absence_left_is_read_by_jobs_a_day_each(tmp_path: Pat
 
 async def test_windows_are_read_several_at_a_time(tmp_path: Path) -> None:
     """While one waits for its answer the others go on; no more at a time than asked for."""
-    under_way, most = 0, 0
+    under_way, at_most = 0, 0
 
     class Slow(Organisation):
         async def query_details(self, body: Mapping[str, Any], **_: Any) -> Any:
-            nonlocal under_way, most
+            nonlocal under_way, at_most
             under_way += 1
-            most = max(most, under_way)
-            for _ in range(5):
+            at_most = max(at_most, under_way)
+            for _turn in range(5):
                 await asyncio.sleep(0)
             under_way -= 1
             return await super().query_details(body)
@@ -191,7 +184,7 @@ async def test_windows_are_read_several_at_a_time(tmp_path: Path) -> None:
     clock, org = Clock(NOON), Slow(*(record(f"c{number}", number * 12) for number in range(10)))
     with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
         report = await _due(book, org, clock, at_once=3)
-    assert most == 3
+    assert at_most == 3
     assert [one.verdict for one in report.windows] == ["complete"] * 4
 
 

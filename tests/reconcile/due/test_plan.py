@@ -17,6 +17,7 @@ from reconcile.due import plan as planning
 from reconcile.due.plan import Due, DueRules, plan
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables.windows import WindowRow
+from rollbook.store.vocabulary import Verdict
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 HALF = timedelta(minutes=30)
@@ -180,7 +181,7 @@ def test_a_wide_window_that_waits_hides_nothing() -> None:
     found = plan([week], NOW, RULES, capture_since=to_text(NOW - timedelta(hours=2)))
     assert found.superseded == ((week.start, week.end),)
     assert starts(found.due)[:3] == ["11:00", "10:30", "10:00"]
-    failed = replace(week, verdict="failed", attempts=1, next_try_at=to_text(NOW + HALF))
+    failed = replace(week, verdict=Verdict.FAILED, attempts=1, next_try_at=to_text(NOW + HALF))
     assert starts(plan([failed], NOW, RULES, capture_since=to_text(NOW - timedelta(hours=1))).due) == ["11:00"]
 
 
@@ -189,7 +190,7 @@ def test_a_proof_taken_over_from_a_wider_interval_settles_with_it() -> None:
     start = (NOW - timedelta(days=6)).replace(hour=0, minute=0)
     day = row(start, "complete", width=timedelta(days=1), last_read_at=LONG_AGO)
     inside = row(start, "complete", proven_by=f"{day.start}/{day.end}", last_read_at=LONG_AGO)
-    open_day = replace(day, verdict="open")
+    open_day = replace(day, verdict=Verdict.OPEN)
     assert [one.window.length for one in plan([open_day, inside], NOW, RULES).due if one.why == "settle"] == [HALF]
     stuck_day = replace(day, next_try_at=to_text(NOW + HALF))
     assert [one.window.length for one in plan([stuck_day, inside], NOW, RULES).due if one.why == "settle"] == [HALF]

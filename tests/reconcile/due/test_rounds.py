@@ -16,14 +16,12 @@ from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 from reconcile.due.rounds import Round, run_due
 from reconcile.due.schedule import Schedule
 from reconcile.report import DueReport, Report
-from reconcile.run.options import RunOptions
-from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import ConnectionLost, NotAuthenticated, RequestRefused, Unavailable, UsageError
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld, StoreFull
 from rollbook.store.tables.windows import LedgerView, WindowRow
-from tests.helpers.organisation import START, Clock, Organisation, at, dump, ended, only, record, settings
+from tests.helpers.organisation import START, Clock, Organisation, at, dump, ended, only, read_window, record, settings
 
 HALF = timedelta(minutes=30)
 # Ten minutes' lag after 12:00: the windows from 10:00 to 12:00 are closed, the one from 12:00 is not.
@@ -64,14 +62,7 @@ class Scene:
 
     async def by_hand(self, window: Interval, **more: Any) -> Report:
         """One window, as `--window` reads it."""
-        return await reconcile_window(
-            self.book,
-            self.org,
-            window,
-            settings=settings(),
-            now=self.clock.now,
-            options=RunOptions(sleep=self.clock.sleep, wait=0, **more),  # type: ignore[arg-type]
-        )
+        return await read_window(self.book, self.org, window, self.clock, **more)
 
     def ledger(self) -> dict[str, str]:
         """Start → verdict."""
@@ -301,7 +292,7 @@ async def test_what_the_platform_does_not_answer_is_that_windows_trouble(scene: 
         if start < at(90) and end > bad:
             raise DOWN
 
-    async def no_job(_body: Mapping[str, Any]) -> str:
+    async def no_job(body: Mapping[str, Any]) -> str:
         raise DOWN
 
     scene.org.refuse = refuse
@@ -358,7 +349,7 @@ async def test_trouble_while_following_keeps_the_reports(scene: Scene) -> None:
     async def by_id(_ids: Any) -> Any:
         raise NotAuthenticated("down")
 
-    scene.org.details_by_id = by_id  # type: ignore[method-assign]
+    scene.org.details_by_id = by_id  # type: ignore[method-assign, assignment]
     report = await scene.due()
     assert (len(report.windows), report.exit_status) == (4, 1)
     assert "down" in report.errors[0][1]
@@ -390,18 +381,11 @@ async def test_a_window_that_somebody_has_read_meanwhile_is_left_alone(scene: Sc
     other = Organisation(*scene.org.truth.values())
 
     async def first_query(body: Mapping[str, Any]) -> Any:
-        del scene.org.query_details  # type: ignore[attr-defined]
-        await reconcile_window(
-            scene.book,
-            other,
-            half_hour(30),
-            settings=settings(),
-            now=scene.clock.now,
-            options=RunOptions(sleep=scene.clock.sleep, wait=0),  # type: ignore[arg-type]
-        )
+        del scene.org.query_details
+        await read_window(scene.book, other, half_hour(30), scene.clock)
         return await scene.org.query_details(body)
 
-    scene.org.query_details = first_query  # type: ignore[method-assign]
+    scene.org.query_details = first_query  # type: ignore[method-assign, assignment]
     report = await scene.due()
     assert starts(report) == [at(90), at(60), at(0)]
     assert (report.exit_status, report.left) == (0, 0)

@@ -43,7 +43,8 @@ class Jobs:
 
     async def data_availability(self) -> str | None:
         self.log.append("availability")
-        return _next(self.watermarks)
+        watermark: str | None = _next(self.watermarks)
+        return watermark
 
     async def create_job(self, body: Mapping[str, Any]) -> str:
         self.log.append("create")
@@ -76,7 +77,8 @@ def _next(answers: list[Any]) -> Any:
 
 def results(*records: Mapping[str, Any], cursor: str | None = None, date: str | None = LATER) -> DetailsPage:
     """A page of a job's results, which has no totalHits."""
-    told = page(records, **({"cursor": cursor} if cursor else {}), **({"dataAvailabilityDate": date} if date else {}))
+    more: dict[str, Any] = ({"cursor": cursor} if cursor else {}) | ({"dataAvailabilityDate": date} if date else {})
+    told = page(records, **more)
     return DetailsPage(told.rows, None, told.cursor, told.data_availability_date)
 
 

@@ -361,7 +361,9 @@ def test_long_intervals_are_asked_for_in_parts_that_the_platform_takes(
     assert parts[-1].interval.end == window.end
     assert all(a.interval.end == b.interval.start for a, b in itertools.pairwise(parts))
     draw = random.Random(offset)
-    rows = {f"c{n}": (at := offset + draw.random() * days * 1440, at + 30) for n in range(300)}
+    rows: dict[str, tuple[float, float | None]] = {
+        f"c{n}": (at := offset + draw.random() * days * 1440, at + 30) for n in range(300)
+    }
     platform = Platform(whole_days, rows=rows)
     run = read(platform, window)
     assert run.finished.consistent
@@ -463,7 +465,8 @@ def test_times_survive_packing(when: datetime) -> None:
 def test_a_record_that_no_answer_may_hold_costs_a_bounded_number_of_questions(rows: int, lost: int) -> None:
     """Of few rows it is found out alone; of many, its page is left out: the rest is read, and nothing is proven."""
     window = Interval(WINDOW.start, WINDOW.start + timedelta(seconds=1))
-    reader, spoilt, seen, asked = Reader(window, longest=WEEK), rows // 2, set(), 0
+    reader, spoilt, asked = Reader(window, longest=WEEK), rows // 2, 0
+    seen: set[int] = set()
     while not isinstance(step := reader.step(to_text(DAY)), Finished):
         if isinstance(step, Pause):
             continue

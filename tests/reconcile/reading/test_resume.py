@@ -17,15 +17,26 @@ from reconcile.reading import resume
 from reconcile.reading.query import DetailsQuery, read_pages
 from reconcile.reading.reader import Reader
 from reconcile.report import Report
-from reconcile.run.options import RunOptions, RunTask
-from reconcile.run.runner import reconcile_window
+from reconcile.run.options import RunTask
 from rollbook.genesys.errors import ConnectionLost
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import Interval
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreFull
 from rollbook.store.tables import conversations
-from tests.helpers.organisation import NOW, START, WINDOW, Clock, Organisation, at, dump, ended, record, settings
+from tests.helpers.organisation import (
+    NOW,
+    START,
+    WINDOW,
+    Clock,
+    Organisation,
+    at,
+    dump,
+    ended,
+    read_window,
+    record,
+    settings,
+)
 
 
 class Crash(ConnectionLost):
@@ -60,14 +71,7 @@ def organisation() -> Mortal:
 async def run(path: Path, org: Mortal, clock: Clock, **more: Any) -> Report:
     """One run, in a process of its own as far as the store is concerned."""
     with Book.open(path, now=clock.now) as book:
-        return await reconcile_window(
-            book,
-            org,
-            WINDOW,
-            settings=settings(),
-            now=clock.now,
-            options=RunOptions(sleep=clock.sleep, wait=0, **more),  # type: ignore[arg-type]
-        )
+        return await read_window(book, org, WINDOW, clock, **more)
 
 
 NAMES = ("verdict", "unique", "owned", "missing", "changed", "unchanged", "ongoing", "written", "duplicates", "causes")
@@ -190,7 +194,7 @@ async def test_a_job_that_is_no_more_is_begun_again(tmp_path: Path) -> None:
     org.dies_at = None
 
     async def expired(job_id: str) -> Any:
-        del org.job  # type: ignore[attr-defined]
+        del org.job
         from rollbook.genesys.api.client import DetailsJob
 
         return DetailsJob(job_id, "EXPIRED", None)
@@ -230,7 +234,8 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
     def new() -> Reader:
         return Reader(WINDOW, longest=timedelta(days=7))
 
-    first, told = new(), []
+    first = new()
+    told: list[resume.Entry] = []
     whole = moving()
     finished = asyncio.run(read_on(first, whole, told))
     kept = [resume.decode([resume.encode(one)])[0] for one in told[:cut]]

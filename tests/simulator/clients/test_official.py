@@ -19,7 +19,7 @@ import httpx
 import pytest
 import websockets
 
-from rollbook.simulator import Simulator, certificates
+from rollbook.simulator import Simulator
 from rollbook.simulator.certificates import LOOPBACK, PARTS, Certificate, CertificateError, make
 from rollbook.simulator.faults.script import Fault
 from rollbook.simulator.rest.analytics.details_query import Paging
@@ -564,7 +564,7 @@ async def test_https_and_wss(certificate: Certificate) -> None:
 
 def test_a_certificate_needs_openssl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the program, and with files that are no certificate, one line says what is wrong."""
-    monkeypatch.setattr(certificates.shutil, "which", lambda _: None)
+    monkeypatch.setattr("rollbook.simulator.certificates.shutil.which", lambda _: None)
     with pytest.raises(CertificateError, match="openssl is needed"):
         make(tmp_path, LOOPBACK)
     with pytest.raises(CertificateError, match="no certificate and its key"):

@@ -56,7 +56,7 @@ async def client(sdk: Any, organisation: Simulator) -> Any:
 
 def error_of(failed: pytest.ExceptionInfo[Any]) -> dict[str, Any]:
     """The ErrorBody of an ApiException."""
-    body = json.loads(failed.value.body)
+    body: dict[str, Any] = json.loads(failed.value.body)
     assert body["status"] == failed.value.status
     assert re.fullmatch(r"[0-9a-f-]{36}", body["contextId"])
     return body
@@ -106,7 +106,8 @@ async def test_queues_and_users_are_paged(sdk: Any, client: Any, organisation: S
 
 async def test_the_details_query_to_its_last_page(sdk: Any, client: Any, organisation: Simulator) -> None:
     """All conversations of the hour come once; the page past the last has no conversations."""
-    api, found, number = sdk.AnalyticsApi(client), {}, 1
+    api, number = sdk.AnalyticsApi(client), 1
+    found: dict[str, Any] = {}
     while True:
         body = sdk.ConversationQuery()
         body.interval, body.order, body.order_by = HOUR, "asc", "conversationStart"
@@ -178,7 +179,7 @@ async def test_a_job_to_its_end(sdk: Any, client: Any, organisation: Simulator) 
     assert (status.state, status.error_message) == ("FULFILLED", None)
     found, cursor = [], None
     while True:
-        more = {"cursor": cursor} if cursor else {}
+        more: dict[str, Any] = {"cursor": cursor} if cursor else {}
         page = await asyncio.to_thread(api.get_analytics_conversations_details_job_results, job, page_size=50, **more)
         found += page.conversations
         cursor = page.cursor
