@@ -448,8 +448,12 @@ class Listener:
         if tick - self._stamp[0] >= _STAMP:
             self._desk.look_awake()
             self._stamp = (tick, self._desk.now())
-        session.new_frame_at = moment = self._stamp
+        moment = self._stamp
         now = moment[1]
+        # A frame that was too large is reported at the end of its socket, and what came between the two was not read.
+        was_read = bool(payload) or fault is None
+        if was_read:
+            session.new_frame_at = moment
         if fault is not None or not is_event(payload):
             parsed = read_at_once(payload) if fault is None else None
             if isinstance(parsed, Control):
@@ -465,7 +469,8 @@ class Listener:
             log.error("%s: the queue is full, what comes is dropped", self.scope)
             # This frame came and is dropped, so coverage ends at the last frame before it.
             self._inbox.note(CoverageEnd(session.serial, self._last_proof(session), EndReason.QUEUE_FULL))
-        session.new_unprompted_frame_at, session.new_proof_at = moment, now
+        if was_read:
+            session.new_unprompted_frame_at, session.new_proof_at = moment, now
 
     def _control(self, session: ChannelSession, control: Control) -> None:
         if isinstance(control, Reply):

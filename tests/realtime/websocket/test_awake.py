@@ -245,3 +245,30 @@ def test_what_lay_in_a_socket_that_was_not_read_claims_nothing_of_that_time() ->
         assert platform.claimed_and_missed() == []
 
     virtual.run(work())
+
+
+def test_a_frame_that_was_too_large_claims_nothing_of_the_time_until_its_socket_has_ended() -> None:
+    """The socket is closed because of its size; until it has ended, what the platform sends on it is not read."""
+
+    async def work() -> None:
+        platform = Platform(1, queues=1)
+
+        def happens() -> None:
+            line = platform.some_line()
+            assert line is not None
+            line.give(sends(platform))
+
+            def ends() -> None:
+                line.on_frame(b"", "frame of more than 8388608 bytes; the connection had to be closed")
+                line.end(clean=False)
+
+            loop = asyncio.get_running_loop()
+            loop.call_later(1, sends, platform)  # nobody reads it
+            loop.call_later(2, ends)
+
+        await listens(platform, 60, happens)
+        assert platform.ledger.stored[conversation(0)]
+        assert platform.claimed_and_missed() == []
+        assert platform.covered() > 0.8
+
+    virtual.run(work())
