@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +30,7 @@ from rollbook.genesys.program import cloudwatch
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
+from rollbook.store.tables import events
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,12 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
     parsed, owners = _read(call.items, source, at)
     try:
         book = _shelf.book(settings, until)
-        record = partial(book.record_call, source=source, topics=settings.sqs_topics, at=at)
-        outcome = store_batch(record, parsed, within=until - time.monotonic())
+        topics = settings.sqs_topics
+        outcome = store_batch(
+            lambda part: book.write(events.record_call, part, book.lag, source=source, topics=topics, at=at),
+            parsed,
+            within=until - time.monotonic(),
+        )
     except StoreError as error:
         outcome = BatchOutcome(failed=dict.fromkeys(range(len(parsed)), str(error)))
     failed = {owners[position]: why for position, why in outcome.failed.items()}
@@ -132,7 +136,7 @@ class _Shelf:
         if self._book is None:
             # A program that keeps the file locked must not make this call wait until AWS ends the function.
             busy = max((until - time.monotonic()) / 3, 0.1)
-            self._book = Book.open(path, command="lambda", width=settings.width, journal=settings.journal, busy=busy)
+            self._book = Book.open(path, command="lambda", journal=settings.journal, busy=busy)
             self._file = _identity(path)
         return self._book
 

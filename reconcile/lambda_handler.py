@@ -134,8 +134,6 @@ async def _opened(settings: Settings, api: Any) -> AsyncIterator[Any]:
         settings.store_path,
         organization=(organization.id, organization.name),
         command="lambda",
-        now=api.now,
-        width=settings.width,
         lag=settings.lag,
         journal=settings.journal,
     )

@@ -47,6 +47,7 @@ class Report:
     stuck: int = 0
     dry_run: bool = False
     causes: Mapping[str, int] = field(default_factory=dict)
+    next_try_at: str | None = None  # for the log; the ledger shows it, a report does not
 
     @property
     def exit_status(self) -> int:
@@ -55,7 +56,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as a JSON object: the contract's keys, and more behind them."""
-        names = [name for name in self.__slots__ if name != "window"]
+        names = [name for name in self.__slots__ if name not in ("window", "next_try_at")]
         shown: dict[str, Any] = {
             "window": {"start": to_text(self.window.start), "end": to_text(self.window.end)},
         }

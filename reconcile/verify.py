@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
+from rollbook.store.tables import metric_counts
 
 # Metrics that details and aggregates both have by the same name. What begins with n is a count, what begins with t a
 # time, of which it is counted how many there are.
@@ -88,7 +89,7 @@ async def verify(api: Aggregates, book: Book, interval: Interval) -> Verified:
         platform = counted(await api.aggregates(body))
     except RequestRefused as error:
         raise UsageError(f"the platform does not count this interval: {error}") from None
-    stored = book.metric_counts(interval, METRICS)
+    stored = await book.read(metric_counts.by_media, *interval.texts, METRICS)
     return Verified(interval, side_by_side(platform, stored))
 
 

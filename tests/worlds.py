@@ -52,6 +52,7 @@ from rollbook.simulator.server import Simulator, forget_handlers
 from rollbook.simulator.times import moment, text
 from rollbook.store.book import Book
 from rollbook.store.file import locks
+from rollbook.store.tables import events
 from tests.helpers.oracle import EXCUSES, PROVEN, Oracle
 from tests.helpers.wire import Organisation, Wire
 
@@ -480,7 +481,7 @@ class World:
                 self._heard.append((one, at))
         if heard:
             with contextlib.suppress(RollbookError):
-                self.book.record(heard)
+                self.book.write(events.record, heard, self.book.lag)
 
     def _ours(self, at: datetime) -> datetime:
         return at + timedelta(seconds=self._offset)
@@ -540,13 +541,7 @@ class World:
 
     def _open(self, api: Api) -> Book:
         settings, organization = self.settings, self.simulator.world.organization
-        return Book.open(
-            self.path,
-            now=api.now,
-            organization=(organization["id"], organization["name"]),
-            width=settings.width,
-            lag=settings.lag,
-        )
+        return Book.open(self.path, organization=(organization["id"], organization["name"]), lag=settings.lag)
 
     def _connection(self) -> Api:
         """A program's connection to the organisation. It asks whose token it has before all else."""
@@ -662,7 +657,7 @@ class World:
     async def _settle(self) -> None:
         """Wait until everything that was heard is stored."""
         with contextlib.suppress(RollbookError):
-            await asyncio.wrap_future(self.book.alive(to_text(self.simulator.now()), ()))
+            await asyncio.wrap_future(self.book.write(lambda _db: None))
 
     def _odd(self) -> None:
         for line in self._script:

@@ -15,6 +15,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
@@ -27,6 +28,8 @@ from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
+from rollbook.store.tables import coverage, events
+from rollbook.store.tables.events import Recorded
 from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
@@ -275,13 +278,16 @@ class SqsConsumer:
         waiting = dict(enumerate(parsed))
         failed: set[int] = set()
         while waiting:
-            outcome = store_batch(self._book.record, list(waiting.values()))
+            outcome = store_batch(self._record, list(waiting.values()))
             self._count(outcome)
             names = list(waiting)
             waiting = {names[number]: waiting[names[number]] for number in outcome.failed}
             if waiting and (not outcome.is_file_failing or self._stopping.wait(self._retry)):
                 failed, waiting = set(waiting), {}
         return failed
+
+    def _record(self, batch: Sequence[Incoming]) -> Future[Recorded]:
+        return self._book.write(events.record, batch, self._book.lag)
 
     def _count(self, outcome: BatchOutcome) -> None:
         self._add(new=outcome.new, repeated=outcome.repeated, dead_letters=outcome.dead_letters)
@@ -365,7 +371,7 @@ class SqsConsumer:
         with contextlib.suppress(StoreError):
             self._cover()
             if self._span is not None:
-                self._book.end_coverage(self._span, to_text(self._heard_until()), EndReason.STOPPED).result(_STORING)
+                self._uncover(self._span, EndReason.STOPPED)
 
     def _hide_on(self) -> None:
         """Hide messages again that were in hand for a third of their time: the queue must not deliver them again."""
@@ -394,12 +400,15 @@ class SqsConsumer:
         if self._span is None:
             if reached is not None and not lost:
                 at = to_text(reached)
-                self._span = self._book.begin_coverage("sqs", self._queue.name, self._topics, at)
+                self._span = self._book.write(coverage.begin, "sqs", self._queue.name, self._topics, at).result()
         elif lost:
-            self._book.end_coverage(self._span, to_text(self._heard_until()), EndReason.DISCONNECTED).result(_STORING)
+            self._uncover(self._span, EndReason.DISCONNECTED)
             self._span = None
         else:
-            self._book.alive(to_text(self._heard_until()), [self._span])
+            self._book.write(coverage.alive, [self._span], to_text(self._heard_until()))
+
+    def _uncover(self, span: int, reason: EndReason) -> None:
+        self._book.write(coverage.end, span, to_text(self._heard_until()), reason).result(_STORING)
 
     def _heard_until(self) -> datetime:
         """Everything that was received before this is durable."""

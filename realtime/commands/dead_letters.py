@@ -17,7 +17,9 @@ from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
+from rollbook.store.tables import dead_letters as table
 from rollbook.store.tables.dead_letters import Letter
+from rollbook.store.tables.events import record_in_place
 
 _SHOWN: Final = 60
 
@@ -32,7 +34,6 @@ def _book(settings: Settings, *, write: bool = False) -> Book:
         settings.store_path,
         mode="r+" if write else "ro",
         command="dead-letters",
-        width=settings.width,
         journal=settings.journal,
     )
 
@@ -47,7 +48,7 @@ def listing(*, source: str | None, limit: int, settings: Settings, as_json: bool
 
     def work() -> None:
         with _book(settings) as book:
-            found = book.dead_letters(source=source, limit=limit)
+            found = book.read_now(table.listed, source=source, limit=limit)
         if as_json:
             console.answer({"dead_letters": [letter._asdict() for letter in found]})
             return
@@ -84,7 +85,7 @@ def show(*, number: int, settings: Settings, as_json: bool) -> None:
 
 
 def _letter(book: Book, number: int) -> Letter:
-    found = book.dead_letter(number)
+    found = book.read_now(table.find, number)
     if found is None:
         raise UsageError(f"there is no dead letter {number}; `rollbook dead-letters list` shows which there are")
     return found
@@ -93,7 +94,7 @@ def _letter(book: Book, number: int) -> Letter:
 def _chosen(book: Book, numbers: Sequence[int], *, every: bool) -> list[Letter]:
     if bool(numbers) == every:
         raise UsageError("name dead letters by their ids, or all of them by --all")
-    return book.dead_letters() if every else [_letter(book, number) for number in numbers]
+    return book.read_now(table.listed) if every else [_letter(book, number) for number in numbers]
 
 
 def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,7 +133,7 @@ def _again(book: Book, letter: Letter, counts: dict[str, int]) -> None:
     if found and all(isinstance(item, Unreadable) for item in found):
         counts["left"] += 1
         return
-    answer = book.answer_dead_letter(letter.dead_letter_id, found).result()
+    answer = book.write(record_in_place, letter.dead_letter_id, found, book.lag).result()
     counts["events_new"] += answer.events_new
     counts["events_repeated"] += answer.events_repeated
     counts["left"] += answer.dead_letters
@@ -157,7 +158,7 @@ def drop(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json: 
     def work() -> None:
         with _book(settings, write=True) as book:
             chosen = [letter.dead_letter_id for letter in _chosen(book, numbers, every=every)]
-            dropped = book.drop_dead_letters(chosen).result() if chosen else 0
+            dropped = book.write(table.drop, chosen).result() if chosen else 0
         if as_json:
             console.answer({"dropped": dropped})
         else:

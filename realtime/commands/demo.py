@@ -32,6 +32,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.connections import is_there
+from rollbook.store.tables import conversations, gaps, schema
 from rollbook.store.vocabulary import GapKind
 
 # Simulated time: the window; when and for how long the connection is cut; how long after its end it is read.
@@ -106,7 +107,7 @@ def demo(*, path: Path, seed: int, as_json: bool) -> None:
     logging.getLogger("realtime").setLevel(logging.ERROR)
 
     async def work() -> int:
-        _make_room(path, seed)
+        await asyncio.to_thread(_make_room, path, seed)
         began = time.monotonic()
         tell: Callable[[str], object] = (lambda _: None) if as_json else console.out.print
         tell(f"[bold]A simulated Genesys Cloud organisation[/bold], its clock {RATE:.0f} times as fast as yours.\n")
@@ -126,7 +127,7 @@ def _make_room(path: Path, seed: int) -> None:
         return
     ours = Simulator(seed=seed, per_hour=0).world.organization["name"]
     with Book.open(path, mode="ro") as book:
-        organization = book.organization
+        organization = book.read_now(schema.organization)
     if organization is None or organization[1] != ours:
         whose = "not an earlier demo's" if organization is None else f"the store of {organization[1]}"
         raise RollbookError(f"{path} is {whose}; give the demo a file of its own with --db")
@@ -159,12 +160,12 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
                 simulator.clock.set_rate(1)
                 await simulator.notifications.settle()
                 tell("  reconciling it with what the platform says happened\n")
-                with Book.open(path, now=simulator.now) as book:
+                async with await asyncio.to_thread(Book.open, path) as book:
                     report = await reconcile_window(book, api, window, settings=settings, now=simulator.now)
                     # Time stands still, so that the store and a truth that moves can be compared at one moment.
                     simulator.clock.set_rate(0)
                     await follow(book, api, settings, now=simulator.now)
-                    found = _compare(book, window, report, simulator.truth(window.start, window.end))
+                    found = await _compare(book, window, report, simulator.truth(window.start, window.end))
     experiments.append(_ours(report, frozenset(found.stored)))
     return [replace(experiment, absent=len(found.truth - experiment.seen)) for experiment in experiments], found
 
@@ -243,14 +244,15 @@ def _ours(report: Report, seen: frozenset[str]) -> Experiment:
 # What was found
 
 
-def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, Any]) -> DemoResult:
-    stored = book.details_of(to_text(window.start), to_text(window.end))
+async def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, Any]) -> DemoResult:
+    start, end = window.texts
+    stored = await book.read(conversations.details_of, start, end)
     equal = sum(
         msgspec.json.decode(stored.get(conversation_id, "null")) == record for conversation_id, record in truth.items()
     )
-    gaps = book.gaps(since=to_text(window.start), until=to_text(window.end))
+    found = await book.read(gaps.listed, since=start, until=end)
     counted: dict[tuple[str, str], Gaps] = {}
-    for gap in gaps:
+    for gap in found:
         if gap.conversation_id in truth:
             before = counted.get((gap.kind, gap.cause), Gaps(gap.kind, gap.cause, 0, 0))
             filled = before.filled + (gap.filled_at is not None)
@@ -262,7 +264,7 @@ def _compare(book: Book, window: Interval, report: Report, truth: Mapping[str, A
         gaps=[counted[key] for key in sorted(counted)],
         equal=equal,
         different=len(set(truth) | set(stored)) - equal,
-        child_rows=book.child_rows(),
+        child_rows=await book.read(conversations.count_child_rows),
         truth=frozenset(truth),
         stored=frozenset(stored),
     )

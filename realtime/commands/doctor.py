@@ -27,6 +27,7 @@ from rollbook.genesys.program.terminal import count, wrapped
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
+from rollbook.store.tables import coverage, schema
 
 State = Literal["ok", "warn", "fail"]
 _MARKS: Final[dict[State, str]] = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}
@@ -109,8 +110,8 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
             return
         tell(Check("sign-in", "ok", f"organisation {organization.name}"))
         tell(_clock(api.clock_skew))
-        tell(_store_owner(settings.store_path, (organization.id, organization.name)))
-        if (refused := _refused(settings.store_path)) is not None:
+        tell(await asyncio.to_thread(_store_owner, settings.store_path, (organization.id, organization.name)))
+        if (refused := await asyncio.to_thread(_refused, settings.store_path)) is not None:
             tell(refused)
         tell(await _try("details", "analytics:conversationDetail:view", lambda: _details(api)))
         queues: list[str] = []
@@ -311,7 +312,7 @@ def _store_owner(path: Path, organization: tuple[str, str]) -> Check:
         if not is_there(path):
             return Check("owner", "ok", f"the store will belong to {organization[1]}")
         with Book.open(path, mode="ro") as book:
-            known = book.organization
+            known = book.read_now(schema.organization)
     except RollbookError as error:
         return Check("owner", "fail", "the store cannot be read", str(error))
     if known is not None and known[0] != organization[0]:
@@ -325,7 +326,7 @@ def _refused(path: Path) -> Check | None:
     """Check of the topics that the platform refused when a daemon asked for them last, by the store."""
     try:
         with Book.open(path, mode="ro") as book:
-            topics = book.rejected_topics()
+            topics = book.read_now(coverage.rejected)
     except RollbookError:
         return None  # what is wrong with the store has been said
     if not topics:

@@ -27,6 +27,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
+from rollbook.store.tables import events
 
 if TYPE_CHECKING:
     from realtime.aws.s3 import Readable
@@ -87,7 +88,7 @@ def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None
 
     def work() -> int:
         origins = list(_origins(paths))
-        with Book.open(settings.store_path, command="ingest", width=settings.width, journal=settings.journal) as book:
+        with Book.open(settings.store_path, command="ingest", journal=settings.journal) as book:
             shown = not as_json and console.err.is_terminal
             with _progress(sum(origin.size for origin in origins), shown=shown) as advance:
                 result = read_all(origins, book, advance=advance)
@@ -147,7 +148,7 @@ def _read(raw: Iterator[bytes], book: Book, result: Ingested) -> None:
 
 
 def _store(book: Book, batch: Sequence[Incoming], result: Ingested) -> None:
-    stored = store_batch(book.record, batch)
+    stored = store_batch(lambda part: book.write(events.record, part, book.lag), batch)
     result.events_new += stored.new
     result.events_repeated += stored.repeated
     result.dead_letters += stored.dead_letters

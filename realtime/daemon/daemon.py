@@ -16,7 +16,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final, TypeVar
 
 from realtime.aws.sqs_consumer import Queue, SqsConsumer
@@ -40,6 +39,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
+from rollbook.store.tables import coverage, windows
 from rollbook.store.vocabulary import Verdict
 
 log = logging.getLogger(__name__)
@@ -76,10 +76,9 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _log_window(book: Book, report: Report) -> None:
+def _log_window(report: Report) -> None:
     if report.verdict == Verdict.FAILED:
-        row = book.window(to_text(report.window.start), to_text(report.window.end), report.filter)
-        again = f"; tried again from {row.next_try_at}" if row is not None and row.next_try_at else ""
+        again = f"; tried again from {report.next_try_at}" if report.next_try_at else ""
         log.warning("%s: failed, %s%s", title(report.window), report.reason or "no reason kept", again)
         return
     log.info(
@@ -187,7 +186,7 @@ class Daemon:
         # Settings that hold from the next start are not among them.
         self.settings = replace(self.settings, **now)
         if self._book is not None:
-            self._book.use_width(self.settings.width, self.settings.lag)
+            self._book.lag = self.settings.lag
         if self.supervisor is not None:
             self.supervisor.use(self.settings)
         changed = ", ".join(f"{written(name)} is {value}" for name, value in now.items())
@@ -245,8 +244,6 @@ class Daemon:
             self.settings.store_path,
             organization=organization,
             command="rollbook run",
-            now=self._options.now,
-            width=self.settings.width,
             lag=self.settings.lag,
             journal=self.settings.journal,
             hurry=self._hurry,
@@ -320,26 +317,27 @@ class Daemon:
     async def _ledger(self, book: Book) -> LedgerFigures | str:
         """Counts of windows by verdict, and of windows that wait; or an error's text. Never two reads at a time."""
         since = to_text(self._options.now() - timedelta(days=31))
-        due = partial(status.oldest_due, width=self.settings.width, since=self.settings.since)
+        width, begin = self.settings.width, self.settings.since
 
-        def look() -> LedgerFigures | str:
+        async def look() -> LedgerFigures | str:
             try:
-                return LedgerFigures(book.verdicts(since=since), *book.read(due))
+                verdicts = await book.read(windows.by_verdict, since=since, filter="")
+                return LedgerFigures(verdicts, *await book.read(status.oldest_due, width=width, since=begin))
             except StoreError as error:
                 return str(error)
 
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(apart(look))
+            self._looking = asyncio.create_task(look())
         looking = self._looking
         await asyncio.wait({looking}, timeout=_LOOKS_WITHIN)
         return looking.result() if looking.done() else f"no answer for {_LOOKS_WITHIN:.0f} s"
 
     async def _work(self, api: Api, book: Book) -> None:
-        killed = await asyncio.to_thread(book.close_stale_coverage)
+        killed = await asyncio.wrap_future(book.write(coverage.close_stale, to_text(self._options.now())))
         if killed:
             spans = count(killed, "span of coverage ends", "spans of coverage end")
             log.warning("an earlier run was killed: %s at its last sign of life", spans)
-        self._vitals.last_event = await asyncio.to_thread(book.read, status.last_event)
+        self._vitals.last_event = await book.read(status.last_event)
         if self.settings.websocket:
             self.supervisor = Supervisor(
                 api,
@@ -401,7 +399,7 @@ class Daemon:
             command="daemon",
             wait=0.0,
             rest=FOLLOW_EVERY,
-            on_report=partial(self._note_window, book),
+            on_report=self._note_window,
             stop=self._stop,
             at_once=AT_ONCE,
         )
@@ -424,11 +422,11 @@ class Daemon:
         self.reconcile_failing = failing
         await asyncio.to_thread(give_back)
 
-    def _note_window(self, book: Book, report: Report) -> None:
+    def _note_window(self, report: Report) -> None:
         """Note that a window of the round was read, so that the round makes progress."""
         if report.verdict != Verdict.FAILED:
             self._vitals.round_at = time.monotonic()
-        _log_window(book, report)
+        _log_window(report)
 
     async def _watch_clocks(self) -> None:
         """Notice jumps of this machine's clock, and keep the counts of the last hour even if nobody asks for them."""

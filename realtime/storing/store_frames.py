@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache, partial
-from typing import Final, TypeVar
+from functools import lru_cache
+from typing import Final, ParamSpec, TypeVar
 
 from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
 from realtime.storing.store_batch import Incoming, is_last_resort, unstorable
@@ -24,8 +24,9 @@ from rollbook.genesys.messages.notification import Notification, Unreadable, par
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import LONGEST, template_of
-from rollbook.store.book import Book
+from rollbook.store.book import Book, Fn
 from rollbook.store.file.errors import StoreBusy, StoreFull, StoreUnwritable
+from rollbook.store.tables import coverage, events
 from rollbook.store.tables.events import Recorded
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ _template: Final = lru_cache(maxsize=4_096)(template_of)
 TEMPLATES: Final = 200
 OTHER: Final = "other"
 
+P = ParamSpec("P")
 T = TypeVar("T")
 OnNotifications = Callable[[Sequence[Notification]], None]
 
@@ -120,7 +122,7 @@ class FrameStore:
                 unreadable[0].error,
             )
         if batch:
-            self._count(await self._answer(batch, self._book.record(batch)))
+            self._count(await self._answer(batch, self._record(batch)))
         self._taken = []
         self.stored.last_at = frames[-1].received_at
 
@@ -136,6 +138,9 @@ class FrameStore:
             return parsed
         return parsed if isinstance(parsed, Unreadable) else None
 
+    def _record(self, batch: list[Incoming]) -> Future[Recorded]:
+        return self._book.write(events.record, batch, self._book.lag)
+
     async def _answer(self, batch: list[Incoming], future: Future[Recorded]) -> Recorded | None:
         """The book's answer for a batch; offers it again for as long as waiting may mend it."""
         while True:
@@ -143,7 +148,7 @@ class FrameStore:
                 answer = await asyncio.wrap_future(future)
             except StoreError as error:
                 await self._wait_for_it(error)
-                future = self._book.record(batch)
+                future = self._record(batch)
                 continue
             except Exception as error:
                 return await self._one_by_one(batch, error)
@@ -169,13 +174,13 @@ class FrameStore:
         if len(batch) > 1:
             middle = len(batch) // 2
             for part in (batch[:middle], batch[middle:]):
-                self._count(await self._answer(part, self._book.record(part)))
+                self._count(await self._answer(part, self._record(part)))
             return None
         (item,) = batch
         if is_last_resort(item):
             raise error
         letter = unstorable(item, error)
-        return await self._answer([letter], self._book.record([letter]))
+        return await self._answer([letter], self._record([letter]))
 
     def _count(self, answer: Recorded | None) -> None:
         if answer is not None:
@@ -192,9 +197,7 @@ class FrameStore:
             await self._end(note)
 
     async def _begin(self, serial: int, scope: str, topics: tuple[str, ...], at: str) -> None:
-        # In a thread, because the book answers after its commit, which may take long on a slow disk.
-        begin = partial(self._book.begin_coverage, self._source, scope, topics, at)
-        span = await self._insist(lambda: asyncio.to_thread(begin))
+        span = await self._insist(coverage.begin, self._source, scope, topics, at)
         self._spans.setdefault(serial, []).append(_Span(span, scope, topics, at))
 
     async def _end(self, note: CoverageEnd) -> None:
@@ -208,16 +211,13 @@ class FrameStore:
             if left:
                 # A loss that is noticed late may have happened before the span began.
                 await self._begin(note.serial, span.scope, left, max(note.at, span.at))
-            await self._insist(partial(self._end_span, span.id, note.at, note.reason))
+            await self._insist(coverage.end, span.id, note.at, note.reason)
 
-    async def _end_span(self, span: int, at: str, reason: str) -> None:
-        await asyncio.wrap_future(self._book.end_coverage(span, at, reason))
-
-    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
+    async def _insist(self, fn: Fn[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Write about coverage; again, for as long as waiting may mend an error."""
         while True:
             try:
-                answer = await write()
+                answer = await asyncio.wrap_future(self._book.write(fn, *args, **kwargs))
             except StoreError as error:
                 await self._wait_for_it(error)
             else:
@@ -235,7 +235,8 @@ class FrameStore:
         try:
             ours = [span.id for spans in self._spans.values() for span in spans]
             until = self.stored_until()
-            self._alive = self._book.alive(to_text(until if sure_until is None else min(until, sure_until)), ours)
+            until = until if sure_until is None else min(until, sure_until)
+            self._alive = self._book.write(coverage.alive, ours, to_text(until))
         except StoreError as error:
             log.warning("cannot note a sign of life: %s", error)
 

@@ -20,6 +20,7 @@ from rollbook.genesys.api.client import Api, NotificationChannel
 from rollbook.genesys.errors import NotFound, PermissionRefused
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
+from rollbook.store.tables import channels
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class ChannelPlaces:
 
 
 class ClientChannels:
-    """Counts the channels, and notes those of this run for the next run.
+    """Counts the channels, and notes those of this run for the next run. `load` once, before the first channel.
 
     life: seconds for which a channel lives since it was made or subscribed.
     """
@@ -105,9 +106,13 @@ class ClientChannels:
     def __init__(self, api: Api, book: Book, *, now: Callable[[], datetime], life: float) -> None:
         self._api, self._book, self._now = api, book, now
         self._life = timedelta(seconds=life)
-        self.places = ChannelPlaces(book.channels_left())
+        self.places = ChannelPlaces()
         self._kept: Sequence[str] = ()
         self._logged_others: int | None = None
+
+    async def load(self) -> None:
+        """Load the ends of life of the channels that earlier runs left. Raises StoreError."""
+        self.places.left_until = await self._book.read(channels.left, to_text(self._now()))
 
     def made(self, channel: NotificationChannel) -> bool:
         """Note a new channel; answers whether it may have taken the place of a channel that is in use."""
@@ -160,7 +165,7 @@ class ClientChannels:
         until = self.places.until()
         if until != self._kept:
             self._kept = until
-            self._book.keep_channels(until).add_done_callback(_look)
+            self._book.write(channels.keep, until).add_done_callback(_look)
 
 
 def _look(done: Future[Any]) -> None:

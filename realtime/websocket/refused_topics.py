@@ -7,7 +7,6 @@ because there are thousands of conversations. This module knows no channel.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -21,6 +20,7 @@ from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import DETAIL_EVENTS, detail_member, expand
 from rollbook.store.book import Book
+from rollbook.store.tables import coverage
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class RefusedTopics:
 
     async def load(self) -> None:
         """Load the refusals of earlier runs from the book. Raises StoreError."""
-        self._kept.update(row["topic"] for row in await asyncio.to_thread(self._book.rejected_topics))
+        self._kept.update(row["topic"] for row in await self._book.read(coverage.rejected))
 
     def take_answer(self, states: Sequence[TopicState]) -> None:
         """Note that the platform took topics, or refused them. A named part of a combined topic counts."""
@@ -85,7 +85,7 @@ class RefusedTopics:
                 {"topic": name, "reason": state.reason, "missing_permissions": list(state.missing_permissions)}
                 for name, state in refused.items()
             ]
-            self._write(self._book.reject_topics(rows, to_text(self._now())))
+            self._write(self._book.write(coverage.reject, rows, to_text(self._now())))
 
     @staticmethod
     def _say(refused: Mapping[str, TopicState]) -> None:
@@ -114,7 +114,7 @@ class RefusedTopics:
             del self._topics[name]
         if gone := self._kept & names:
             self._kept -= gone
-            self._write(self._book.accept_topics(sorted(gone)), gone)
+            self._write(self._book.write(coverage.accept, sorted(gone)), gone)
 
     def _write(self, future: Future[Any], still: Collection[str] = ()) -> None:
         """Log a write that fails. still: the topics that the book has then, as before."""

@@ -236,6 +236,7 @@ class Supervisor:
         Raises RollbookError if the topics may not be listed at the start, or the book is lost for good. An error
         that passes by itself is waited for.
         """
+        await self._client_channels.load()
         await self.refused_topics.load()
         stopping = asyncio.create_task(stop.wait())
         first = asyncio.create_task(self._first_look())

@@ -36,6 +36,7 @@ from rollbook.genesys.program.settings import Settings, check_filter
 from rollbook.genesys.times import Interval, check_ended, parse_interval
 from rollbook.store.book import Book
 from rollbook.store.file.connections import is_there
+from rollbook.store.tables import schema
 
 Via = Literal["query", "job", "auto"]
 # The platform's time is known in whole seconds, and to the time that an answer takes.
@@ -220,10 +221,10 @@ async def _book(words: CommandLine, api: Api) -> AsyncIterator[Book | None]:
         if not is_there(path):
             yield None
             return
-        book = Book.open(path, mode="ro", now=api.now, width=words.settings.width, lag=words.settings.lag)
-        known = book.organization
+        book = await asyncio.to_thread(Book.open, path, mode="ro", lag=words.settings.lag)
+        known = await book.read(schema.organization)
         if known is not None and known[0] != organization.id:
-            book.close()
+            await asyncio.to_thread(book.close)
             raise RollbookError(f"{path} belongs to the organisation {known[1]}; name another file with --db")
     else:
         hurry = threading.Event()
@@ -233,8 +234,6 @@ async def _book(words: CommandLine, api: Api) -> AsyncIterator[Book | None]:
                 path,
                 organization=(organization.id, organization.name),
                 command="reconcile",
-                now=api.now,
-                width=words.settings.width,
                 lag=words.settings.lag,
                 journal=words.settings.journal,
                 hurry=hurry,

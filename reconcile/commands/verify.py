@@ -15,6 +15,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import parse_interval
 from rollbook.store.book import Book
+from rollbook.store.tables import schema
 
 # As a window that could not be read consistently: it ran, and the two do not agree.
 DIFFERENT = 3
@@ -36,16 +37,13 @@ def verify(interval: str, settings: Settings, as_json: bool) -> None:
         settings.require_platform()
         async with Api(settings) as api:
             organization = await api.organization()
-            book = await asyncio.to_thread(Book.open, settings.store_path, mode="ro")
-            try:
-                known = book.organization
+            async with await asyncio.to_thread(Book.open, settings.store_path, mode="ro") as book:
+                known = await book.read(schema.organization)
                 if known is not None and known[0] != organization.id:
                     raise RollbookError(
                         f"{settings.store_path} belongs to the organisation {known[1]}; name another file with --db"
                     )
                 found = await compare(api, book, wanted)
-            finally:
-                book.close()
         if as_json:
             console.answer(found.as_dict())
         else:

@@ -27,7 +27,7 @@ from reconcile.reading.visible_divisions import Eyes
 from reconcile.report import DueReport, Report, title
 from reconcile.run.book_calls import committed
 from reconcile.run.follow_up import FollowUpCounts, follow
-from reconcile.run.options import Command, RunOptions, RunTask
+from reconcile.run.options import Command, RowsWaiting, RunOptions, RunTask
 from reconcile.run.progress import Meter
 from reconcile.run.runner import OF_EVERY_WINDOW, run
 from reconcile.window import WRONG_CLOCK, check_kept, filter_key, hull, is_late_enough
@@ -45,6 +45,7 @@ from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
+from rollbook.store.tables import conversations, coverage, windows
 from rollbook.store.tables.windows import WindowRow
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class _RoundState:
     too_slow: int = 0  # windows in a row whose answers did not come in time
     patience: QuestionPatience = field(default_factory=QuestionPatience)
     by_id: QuestionPatience = field(default_factory=QuestionPatience)
+    rows_waiting: RowsWaiting = field(default_factory=RowsWaiting)
     eyes: Eyes = field(init=False)
     meter: Meter = field(init=False)
 
@@ -171,17 +173,19 @@ async def run_due(
         rows,
         now(),
         rules_of(settings),
-        capture_since=book.capture_since() if book is not None else None,
+        capture_since=await book.read(coverage.since) if book is not None else None,
         covered=covered,
     )
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
-        waiting = [(to_text(window.start), to_text(window.end), verdict) for window, verdict in planned.waiting]
-        await committed(book.note_windows(waiting, key, planned.superseded))
+        waiting = [(*window.texts, verdict) for window, verdict in planned.waiting]
+        await committed(book.write(windows.note, waiting, key, planned.superseded))
     round_ = _RoundState(book, api, settings, now, how, rows, plan.answers_days(rows))
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
             round_.watermark = await api.data_availability()
-    due = [item for item in planned.due if item.why != "settle" or _may_settle(book, item.window, now(), settings)]
+    due = [
+        item for item in planned.due if item.why != "settle" or await _may_settle(book, item.window, now(), settings)
+    ]
     round_.order = {item.window.start: place for place, item in enumerate(due)}
     round_.arrange(due)
     round_.left = len(due)
@@ -198,22 +202,22 @@ async def run_due(
 
 
 async def _forget_the_future(book: Book, now: datetime) -> None:
-    taken = await committed(book.forget_the_future(to_text(now + WRONG_CLOCK)))
+    taken = await committed(book.write(windows.forget_the_future, to_text(now + WRONG_CLOCK)))
     if taken:
         log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
 
 
 async def _ledger_view(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:
-    """Read the ledger's rows that matter and the time that it covers, in a thread: an old ledger takes a while."""
+    """Read the ledger's rows that matter and the time that it covers: of an old ledger that takes a while."""
     if book is None:
         return [], []
-    rows, covered = await asyncio.to_thread(book.ledger_view, key, to_text(now))
+    rows, covered = await book.read(windows.ledger_view, key, to_text(now))
     return rows, [Interval(from_text(start), from_text(end)) for start, end in covered]
 
 
-def _may_settle(book: Book | None, window: Interval, now: datetime, settings: Settings) -> bool:
+async def _may_settle(book: Book | None, window: Interval, now: datetime, settings: Settings) -> bool:
     """True where the last of a window's conversations ended long enough ago."""
-    last = None if book is None else book.last_ended(window)
+    last = None if book is None else await book.read(conversations.last_ended, *window.texts)
     return is_late_enough(window.end, from_text(last) if last else None, now, settings.settle_after)
 
 
@@ -246,10 +250,10 @@ async def _read_group(group: list[Due], state: _RoundState) -> None:
 
     What could not be read together is read window by window, so that only the one whose trouble it is fails.
     """
-    windows, how = [due.window for due in group], state.how
-    interval = hull(windows)
+    group_windows, how = [due.window for due in group], state.how
+    interval = hull(group_windows)
     task = RunTask(
-        windows=windows,
+        windows=group_windows,
         settings=state.settings,
         now=state.now,
         options=replace(how, progress=lambda at: how.progress(state.meter.of_the_whole(at)), spent=0),
@@ -258,13 +262,14 @@ async def _read_group(group: list[Due], state: _RoundState) -> None:
         eyes=state.eyes,
         patience=state.patience,
         by_id=state.by_id,
+        rows_waiting=state.rows_waiting,
     )
     try:
         reports = await run(
             task,
             state.book,
             state.api,
-            wanted=lambda: _unread_since(state.book, windows, task.key, state.rows),
+            wanted=lambda: _unread_since(state.book, group_windows, task.key, state.rows),
             settle=group[0].why == "settle",
         )
     except Stopped:
@@ -323,15 +328,14 @@ def _notice_days(state: _RoundState, reports: Sequence[Report]) -> None:
         state.arrange([due for group in state.groups for due in group])
 
 
-def _unread_since(book: Book | None, windows: Sequence[Interval], key: str, rows: Sequence[WindowRow]) -> bool:
+async def _unread_since(book: Book | None, due: Sequence[Interval], key: str, rows: Sequence[WindowRow]) -> bool:
     """True while no other run has read these windows since the plan was made."""
     if book is None:
         return True
     planned = {(row.start, row.end): row.last_run_at for row in rows}
-    for window in windows:
-        start, end = to_text(window.start), to_text(window.end)
-        row = book.window(start, end, key)
-        if row is not None and row.last_run_at != planned.get((start, end)):
+    for window in due:
+        row = await book.read(windows.find, *window.texts, key)
+        if row is not None and row.last_run_at != planned.get(window.texts):
             return False
     return True
 

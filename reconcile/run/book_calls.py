@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from reconcile.causes import Listening, as_known
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
+from rollbook.store.tables import coverage
 
 T = TypeVar("T")
 _LONG_BEFORE: Final = timedelta(days=2)
@@ -20,7 +21,8 @@ async def committed(future: Future[T]) -> T:
     return await asyncio.wrap_future(future)
 
 
-def listening_around(book: Book, interval: Interval, now: datetime) -> Listening:
+async def listening_around(book: Book, interval: Interval, now: datetime) -> Listening:
     """Coverage around an interval, to explain what capture missed of it."""
-    spans = book.coverage(to_text(interval.start - _LONG_BEFORE), to_text(max(now, interval.end)))
-    return Listening(as_known(spans, now), [topic["topic"] for topic in book.rejected_topics()])
+    since, until = to_text(interval.start - _LONG_BEFORE), to_text(max(now, interval.end))
+    spans = await book.read(coverage.overlapping, since, until)
+    return Listening(as_known(spans, now), [topic["topic"] for topic in await book.read(coverage.rejected)])

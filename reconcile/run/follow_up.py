@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -21,8 +20,9 @@ from rollbook.genesys.messages.details import DetailRow, ids_of
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
-from rollbook.store.tables.conversations import OpenConversation, PageOutcome
-from rollbook.store.vocabulary import GapKind
+from rollbook.store.tables import asked_by_id, conversations, gaps, windows
+from rollbook.store.tables.conversations import OpenConversation, PageOutcome, Read
+from rollbook.store.vocabulary import GapKind, SetAside
 
 # How long a conversation that was heard, and is not listed, is asked for again and again.
 ANOMALY: Final = timedelta(days=2)
@@ -70,18 +70,18 @@ async def follow(
     """
     began, patience = now(), patience or QuestionPatience()
     result = FollowUpCounts()
-    wanted = _due_by_id(book, began, rest, settings.lag)
+    wanted = await _due_by_id(book, began, rest, settings.lag)
     if wanted:
         started = [from_text(row.conversation_start) for row in wanted if row.conversation_start]
         around = Interval(max(min([*started, began]), began - _HEARD_FOR) - timedelta(minutes=1), began)
-        cause = explainer(await asyncio.to_thread(listening_around, book, around, began), began)
-        known = book.a_listed_id()
+        cause = explainer(await listening_around(book, around, began), began)
+        known = await book.read(conversations.a_listed_id)
         read_before = {row.conversation_id: row.division_ids for row in wanted if row.read_at is not None}
         ids = [row.conversation_id for row in wanted]
         async for answer in ask(api, ids, now=now, stop=stop, known=known, patience=patience):
-            await _take(book, answer, result, settings, cause, began, read_before, sees=sees)
-    await _anomalies(book, api, result, now=now, stop=stop, patience=patience)
-    result.windows = await committed(book.refresh_verdicts(to_text(now())))
+            await _take(book, answer, result, settings, cause, began, read_before, now=now, sees=sees)
+    await _anomalies(book, api, result, settings, now=now, stop=stop, patience=patience)
+    result.windows = await committed(book.write(windows.refresh, to_text(now())))
     return result
 
 
@@ -89,7 +89,7 @@ async def follow(
 _HEARD_FOR: Final = timedelta(days=31)
 
 
-def _due_by_id(book: Book, now: datetime, rest: timedelta, lag: timedelta) -> list[OpenConversation]:
+async def _due_by_id(book: Book, now: datetime, rest: timedelta, lag: timedelta) -> list[OpenConversation]:
     """The conversations that should be asked for by id now, each once."""
     at, before, latest = to_text(now), to_text(now - rest), to_text(now + WRONG_CLOCK)
 
@@ -99,14 +99,13 @@ def _due_by_id(book: Book, now: datetime, rest: timedelta, lag: timedelta) -> li
 
     wanted = {
         row.conversation_id: row
-        for row in book.open_conversations()
+        for row in await book.read(conversations.open_conversations)
         if max(past(row.asked_at), past(row.read_at)) <= before
         or (row.look_again and past(row.asked_at) <= before and (row.last_heard or "") <= to_text(now - lag))
     }
-    aside = book.set_aside(asked_before=to_text(now - NOW_AND_THEN), now=at)
-    aside += book.nobody_will_read(
-        first_seen=to_text(now - lag), asked_before=(to_text(now - HEARD_AGAIN), to_text(now - NOW_AND_THEN)), now=at
-    )
+    often, seldom = to_text(now - HEARD_AGAIN), to_text(now - NOW_AND_THEN)
+    aside = await book.read(conversations.set_aside, seldom, at)
+    aside += await book.read(conversations.nobody_will_read, to_text(now - lag), (often, seldom), at)
     for row in aside:
         wanted.setdefault(row.conversation_id, row)
     return list(wanted.values())
@@ -118,52 +117,50 @@ async def _take(
     result: FollowUpCounts,
     settings: Settings,
     cause: Callable[[DetailRow, str], str],
-    now: datetime,
+    began: datetime,
     read_before: Mapping[str, str | None],
     *,
+    now: Callable[[], datetime],
     sees: Callable[[str | None], bool],
 ) -> None:
     """Write an answer, and note of each id what it says. read_before: id → divisions, of those with details."""
-    at = to_text(now)
-    outcome = await committed(write(book, answer, run_started_at=at, cause=cause))
+    outcome = await _write(book, answer, settings, cause, began, now())
     result.asked += len(answer.asked)
     result.written += outcome.written
     open_rows = [row for row in answer.rows if row.end is None]
     result.ended += len(answer.rows) - len(open_rows)
-    stuck = stuck_ids(open_rows, now, settings.stuck_after)
+    stuck = stuck_ids(open_rows, began, settings.stuck_after)
     result.going_on += len(open_rows) - len(stuck)
-    await committed(
-        book.found_by_id(ids_of(open_rows), ids_of([row for row in answer.rows if row.end is not None]), answer.as_of)
-    )
+    ended = ids_of([row for row in answer.rows if row.end is not None])
+    await committed(book.write(asked_by_id.found, ids_of(open_rows), ended, answer.as_of))
     if stuck:
-        result.stuck += await committed(book.mark_stuck(stuck, at))
+        result.stuck += await committed(book.write(conversations.mark, stuck, SetAside.STUCK))
     if answer.refused is not None:
-        await committed(book.refused_by_id([answer.refused], answer.as_of))
+        await committed(book.write(asked_by_id.refused, [answer.refused], answer.as_of))
     # Who sees less says nothing of what it does not see.
     absent = [id_ for id_ in answer.absent if sees(read_before.get(id_))]
     unseen = [id_ for id_ in (*answer.absent, *answer.undecided) if id_ not in absent]
     if unseen:
-        await committed(book.undecided_by_id(unseen, answer.as_of))
+        await committed(book.write(asked_by_id.undecided, unseen, answer.as_of))
     if absent:
-        twice = await committed(book.absent_by_id(absent, answer.as_of, since=to_text(from_text(answer.as_of) - APART)))
-        result.gone += await committed(book.mark_gone([id_ for id_ in twice if id_ in read_before], at))
+        since = to_text(from_text(answer.as_of) - APART)
+        twice = await committed(book.write(asked_by_id.absent, absent, answer.as_of, since))
+        gone = [id_ for id_ in twice if id_ in read_before]
+        result.gone += await committed(book.write(conversations.mark, gone, SetAside.GONE))
 
 
-def write(
+async def _write(
     book: Book,
     answer: AnswerById,
-    *,
-    run_started_at: str,
+    settings: Settings,
     cause: Callable[[DetailRow, str], str],
-) -> Future[PageOutcome]:
+    began: datetime,
+    now: datetime,
+) -> PageOutcome:
     """Write what an answer by id brought."""
-    return book.write_details(
-        answer.rows,
-        as_of=answer.as_of,
-        run_started_at=run_started_at,
-        window=None,
-        already={},
-        cause=cause,
+    read = Read(answer.as_of, to_text(now), to_text(began), {}, settings.lag)
+    return await committed(
+        book.write(windows.write_details, answer.rows, read, window=None, width=settings.width, cause=cause)
     )
 
 
@@ -177,6 +174,7 @@ async def _anomalies(
     book: Book,
     api: ById,
     result: FollowUpCounts,
+    settings: Settings,
     *,
     now: Callable[[], datetime],
     stop: asyncio.Event | None,
@@ -187,15 +185,15 @@ async def _anomalies(
     recent = to_text(began - ANOMALY)
     found = [
         gap.conversation_id
-        for gap in book.gaps(since=to_text(began - 2 * ANOMALY), kind=GapKind.LIVE_ONLY)
+        for gap in await book.read(gaps.listed, since=to_text(began - 2 * ANOMALY), kind=GapKind.LIVE_ONLY)
         if gap.filled_at is None and gap.detected_at >= recent
     ]
     if not found:
         return
     around = Interval(began - 2 * ANOMALY, began)
-    cause = explainer(await asyncio.to_thread(listening_around, book, around, began), began)
+    cause = explainer(await listening_around(book, around, began), began)
     async for answer in ask(api, found, now=now, stop=stop, patience=patience):
-        outcome = await committed(write(book, answer, run_started_at=to_text(began), cause=cause))
+        outcome = await _write(book, answer, settings, cause, began, now())
         result.asked += len(answer.asked)
         result.written += outcome.written
         result.explained += len(answer.rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,6 +58,19 @@ class RunOptions:
     spent: int = 0
 
 
+class RowsWaiting:
+    """The number of rows that wait for their commit, of all runs that share it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()  # the writer's thread counts down
+
+    def add(self, number: int) -> None:
+        """Count so many more, or fewer."""
+        with self._lock:
+            self.count += number
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTask:
     """The work of a run.
@@ -76,6 +90,7 @@ class RunTask:
     # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
     patience: QuestionPatience = field(default_factory=QuestionPatience)
     by_id: QuestionPatience = field(default_factory=QuestionPatience)
+    rows_waiting: RowsWaiting = field(default_factory=RowsWaiting)
 
     @property
     def interval(self) -> Interval:

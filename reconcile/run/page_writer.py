@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from reconcile.reading import resume
 from reconcile.reading.resume import Entry
@@ -24,7 +24,8 @@ from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
-from rollbook.store.tables.conversations import PageOutcome
+from rollbook.store.tables import conversations, events, unfinished_readings, windows
+from rollbook.store.tables.conversations import PageOutcome, Read
 from rollbook.store.tables.events import Recorded
 from rollbook.store.vocabulary import Comparison
 
@@ -86,7 +87,7 @@ class PageWriter:
                 self._keep(row, "a record of details that cannot be decoded")
         for batch in self.tally.batches(rows):
             if self._task.options.dry_run:
-                self._compare(batch, as_of)
+                await self._compare(batch, as_of)
             else:
                 page.waiting.append((batch, self._write(batch, as_of)))
                 page.rows += len(batch.rows)
@@ -106,7 +107,7 @@ class PageWriter:
 
     def _too_many(self) -> bool:
         """True where so much waits, here or in all runs together, that no more should be read."""
-        return max(self._rows, self._book.details_waiting if self._book is not None else 0) > _ROWS_WAITING
+        return max(self._rows, self._task.rows_waiting.count) > _ROWS_WAITING
 
     async def _file_one(self) -> None:
         """Wait for the commit of the page that waits longest."""
@@ -145,7 +146,7 @@ class PageWriter:
             return
         once = f"details {digest(row.raw).hex()}"
         letter = Unreadable("details", row.raw, why, to_text(self._task.now()), once)
-        self._kept.append(self._book.record([letter]))
+        self._kept.append(self._book.write(events.record, [letter], self._task.settings.lag))
 
     # How far it has come
 
@@ -158,7 +159,8 @@ class PageWriter:
         if entry is None or self._book is None or self._task.options.dry_run:
             return
         resume.complete(entry, self.tally, began=self.began, spent=self._spent())
-        noted = self._book.note_progress(self._task.journal_key, self._entries, resume.encode(entry))
+        key, at = self._task.journal_key, to_text(self._task.now())
+        noted = self._book.write(unfinished_readings.append, key, self._entries, at, resume.encode(entry))
         self._entries += 1
         while self._noted and self._noted[0].done():
             self._noted.popleft().result()
@@ -168,25 +170,30 @@ class PageWriter:
 
     def _write(self, batch: RowBatch, as_of: str) -> Future[PageOutcome]:
         assert self._book is not None
-        return self._book.write_details(
+        written = self._book.write(
+            windows.write_details,
             batch.rows,
-            as_of=as_of,
-            run_started_at=self.began,
+            self._read(batch, as_of),
             window=self._task.windows[batch.window],
-            already=_classified_before(batch),
+            width=self._task.settings.width,
             cause=self._cause,
         )
+        self._task.rows_waiting.add(len(batch.rows))
+        written.add_done_callback(lambda _: self._task.rows_waiting.add(-len(batch.rows)))
+        return written
 
-    def _compare(self, batch: RowBatch, as_of: str) -> None:
+    def _read(self, batch: RowBatch, as_of: str) -> Read:
+        classified = {row.conversation_id: True for row in batch.rows if row.conversation_id} if batch.again else {}
+        return Read(as_of, to_text(self._task.now()), self.began, classified, self._task.settings.lag)
+
+    async def _compare(self, batch: RowBatch, as_of: str) -> None:
         if self._book is None:
             ids = [row.conversation_id for row in batch.rows if row.conversation_id]
             outcome = PageOutcome(
                 {} if batch.again else dict.fromkeys(ids, Comparison.MISSING), dict.fromkeys(ids, False)
             )
         else:
-            outcome = self._book.compare_details(
-                batch.rows, as_of=as_of, run_started_at=self.began, already=_classified_before(batch)
-            )
+            outcome = await self._book.read(conversations.compare, batch.rows, self._read(batch, as_of))
         for row in batch.rows:
             kind = outcome.gaps.get(row.conversation_id or "")
             if kind and row.conversation_id not in self._blamed:
@@ -217,7 +224,3 @@ class PageWriter:
                 and (self._task.options.dry_run or not (row.start and owned.contains(row.start)))
             ):
                 counted_before.setdefault(id_, kind)
-
-
-def _classified_before(batch: RowBatch) -> Mapping[str, Any]:
-    return {row.conversation_id: True for row in batch.rows if row.conversation_id} if batch.again else {}

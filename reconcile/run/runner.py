@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -60,8 +60,10 @@ from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
+from rollbook.store.tables import asked_by_id, conversations, gaps, unfinished_readings, windows
+from rollbook.store.tables.gaps import Gap
 from rollbook.store.tables.windows import RunRecord, WindowRow, sees_less
-from rollbook.store.vocabulary import Verdict
+from rollbook.store.vocabulary import GapKind, SetAside, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +111,7 @@ async def run(
     book: Book | None,
     api: Api,
     *,
-    wanted: Callable[[], bool] = lambda: True,
+    wanted: Callable[[], Awaitable[bool]] | None = None,
     settle: bool = False,
 ) -> list[Report]:
     """Do a task under its lock: a report for each of its windows, in their order. Raises as `reconcile_window` does.
@@ -118,11 +120,11 @@ async def run(
     a second look at what was proven; where the first one was late enough already, a total that agrees is enough.
     """
     if book is None or task.options.dry_run:
-        return await Run(task, book, api).reports()
+        return await (await Run.begin(task, book, api)).reports()
     async with locked(book, task.interval, wait=task.options.wait, sleep=task.options.sleep):
-        if not wanted():
+        if wanted is not None and not await wanted():
             return []
-        work = Run(task, book, api)
+        work = await Run.begin(task, book, api)
         try:
             reports = (await work.settle_by_total() if settle else []) or await work.reports()
         except _OF_NO_WINDOW:
@@ -142,7 +144,7 @@ async def run(
             await _inherit(book, task)
         if any(report.written for report in reports):
             # It may have brought details of other windows, too: of one that goes on again, say.
-            await committed(book.refresh_verdicts(to_text(task.now())))
+            await committed(book.write(windows.refresh, to_text(task.now())))
     return reports
 
 
@@ -190,24 +192,42 @@ async def locked(book: Book, interval: Interval, *, wait: float, sleep: Sleep) -
 async def _inherit(book: Book, task: RunTask) -> None:
     """Whole windows of the grid inside an interval given by hand take over its proof."""
     inside = windows_inside(task.interval, task.settings.width)
-    children = [(to_text(window.start), to_text(window.end)) for window in inside if window != task.interval]
+    children = [window.texts for window in inside if window != task.interval]
     if children:
-        start, end = to_text(task.interval.start), to_text(task.interval.end)
-        await committed(book.inherit(start, end, task.key, children, at=to_text(task.now())))
+        parent = (*task.interval.texts, task.key)
+        await committed(book.write(windows.inherit, parent, children, at=to_text(task.now())))
+
+
+def _begins(now: datetime, last: str | None) -> str:
+    """The beginning of a run, by the times that the store has: no earlier than `last`, when the last run has ended.
+
+    Two programs know the platform's time to a second each, and not the same second; what the one has written just
+    now would be later than the beginning of the other. More than a few seconds are of a wrong clock.
+    """
+    begins = to_text(now)
+    return max(begins, last) if last is not None and last <= to_text(now + _A_FEW_SECONDS) else begins
 
 
 class Run:
     """A run over neighbouring windows (mostly one): a single reading, a report for each window."""
 
-    def __init__(self, task: RunTask, book: Book | None, api: Api) -> None:
+    def __init__(
+        self,
+        task: RunTask,
+        book: Book | None,
+        api: Api,
+        *,
+        kept: list[resume.Entry],
+        started: datetime,
+        began: str,
+        listening: Listening,
+    ) -> None:
         self._task = task
         self._book = book
         self._api = api
         self._eyes = task.eyes or visible_divisions.Eyes(api)
-        self._kept = self._kept_entries()
-        self._started = task.now()
-        began = next((entry.began for entry in self._kept if entry.began), None) or self._begins(to_text(self._started))
-        listening = Listening(()) if book is None else listening_around(book, task.interval, self._started)
+        self._kept = kept
+        self._started = started
         self._count = Count()
         self._spent = task.options.spent  # requests before this run, or before it was cut short
         self._writing = PageWriter(
@@ -224,6 +244,20 @@ class Run:
         self._sees_less = False
         self._seconds = time.monotonic()
 
+    @classmethod
+    async def begin(cls, task: RunTask, book: Book | None, api: Api) -> Self:
+        """A run, with what the book knows: the journal of a run that was cut short, and who listened."""
+        started = task.now()
+        kept, last, listening = list[resume.Entry](), None, Listening(())
+        if book is not None:
+            if not task.options.dry_run:
+                since = to_text(started - resume.KEPT)
+                kept = resume.decode(await book.read(unfinished_readings.entries, task.journal_key, since))
+            last = await book.read(windows.last_run_finished)
+            listening = await listening_around(book, task.interval, started)
+        began = next((entry.began for entry in kept if entry.began), None) or _begins(started, last)
+        return cls(task, book, api, kept=kept, started=started, began=began, listening=listening)
+
     async def reports(self) -> list[Report]:
         """Do it. Raises Apart where several windows could not be proven together, and what reading raises."""
         task = self._task
@@ -232,7 +266,7 @@ class Run:
             self._started = task.now()  # by the platform's clock, now that it has answered
             self._writing.divisions = before.divisions or ""
             self._forget_other_eyes(before)
-            self._sees_less = self._is_less_than_was_seen(before)
+            self._sees_less = await self._is_less_than_was_seen(before)
             try:
                 found = await self._read()
             except Exception:
@@ -251,7 +285,7 @@ class Run:
                 reason = await self._look_over_midnight(found.rows)
                 found.consistent, found.reason = reason is None, reason
             if not task.options.dry_run:
-                self._hold_against_sight(found, before, await self._eyes.look())
+                await self._hold_against_sight(found, before, await self._eyes.look())
             if not found.consistent and len(task.windows) > 1 and found.reading != "day":
                 await self._forget_progress()
                 raise Apart(found.reason or "not consistent")
@@ -263,7 +297,7 @@ class Run:
         for position, window in enumerate(task.windows):
             report = await self._judge(found, position, window)
             if not task.options.dry_run:
-                await self._file(report, found, before.divisions)
+                report = await self._file(report, found, before.divisions)
             reports.append(report)
         await self._forget_progress()
         return reports
@@ -277,8 +311,8 @@ class Run:
         if self._book is None or task.options.dry_run or task.settings.ended_only or len(task.windows) > 1:
             return []
         window = task.windows[0]
-        row = self._book.window(to_text(window.start), to_text(window.end), task.key)
-        if not self._is_total_enough(row, window, now):
+        row = await self._book.read(windows.find, *window.texts, task.key)
+        if not await self._is_total_enough(row, window, now):
             return []
         assert row is not None
         with counting() as self._count:
@@ -286,7 +320,7 @@ class Run:
             page = await self._api.query_details(self._query.body(Part(window, size=1), 1))
             # What is proven is what was read then: a total says nothing of what the records say now.
             found = ReadResult({}, True, None, row.last_read_at or "", reading="interval", via="query")
-            self._hold_against_sight(found, before, await self._eyes.look())
+            await self._hold_against_sight(found, before, await self._eyes.look())
             unknown = await self._take_what_a_total_shows(page.rows, window)
         if page.total_hits != row.final_total_hits or not found.consistent or unknown:
             self._spent += self._count.requests
@@ -312,40 +346,30 @@ class Run:
             filter=task.key,
             as_of=found.as_of,
         )
-        await self._file(report, found, before.divisions, id_digest=self._last_digest(row))
-        return [report]
+        return [await self._file(report, found, before.divisions, id_digest=await self._last_digest(row))]
 
     async def _take_what_a_total_shows(self, rows: Sequence[DetailRow], window: Interval) -> bool:
         """Write the rows of the page that was asked for its total, and say whether the window has not had them."""
         assert self._book is not None
-        known = set(self._book.reconciled_ids(window))
+        known = set(await self._book.read(conversations.reconciled_ids, *window.texts))
         await self._writing.take(rows, to_text(self._task.now()))
         await self._writing.drain()
         return any(row.start and window.contains(row.start) and row.conversation_id not in known for row in rows)
 
-    def _is_total_enough(self, row: WindowRow | None, window: Interval, now: datetime) -> bool:
+    async def _is_total_enough(self, row: WindowRow | None, window: Interval, now: datetime) -> bool:
         if row is None or row.verdict != Verdict.COMPLETE or row.reading != "interval" or row.last_read_at is None:
             return False
         read_at, settle_after = from_text(row.last_read_at), self._task.settings.settle_after
         assert self._book is not None
-        ended = self._book.last_ended(window)
+        ended = await self._book.read(conversations.last_ended, *window.texts)
         late = is_late_enough(window.end, from_text(ended) if ended else None, read_at, settle_after)
         is_witness = is_second_witness(row.last_read_at, now)
         return late and is_witness and row.final_total_hits is not None and row.final_total_hits > 0
 
-    def _last_digest(self, row: WindowRow) -> bytes | None:
+    async def _last_digest(self, row: WindowRow) -> bytes | None:
         assert self._book is not None
-        runs = self._book.runs_of(row.start, row.end, row.filter)
+        runs = await self._book.read(windows.runs, row.start, row.end, row.filter)
         return next((run["id_digest"] for run in reversed(runs) if run["id_digest"] is not None), None)
-
-    def _begins(self, now: str) -> str:
-        """When this run begins, by the times that the store has: no earlier than the last run has ended.
-
-        Two programs know the platform's time to a second each, and not the same second; what the one has written just
-        now would be later than the beginning of the other. More than a few seconds are of a wrong clock.
-        """
-        last = None if self._book is None else self._book.last_run_finished()
-        return max(now, last) if last is not None and last <= to_text(self._started + _A_FEW_SECONDS) else now
 
     @property
     def _requests(self) -> int:
@@ -366,22 +390,21 @@ class Run:
         if self._kept and self._kept[0].divisions != (sight.divisions or ""):
             self._kept = []
 
-    def _hold_against_sight(
+    async def _hold_against_sight(
         self, found: ReadResult, before: visible_divisions.Sight, after: visible_divisions.Sight
     ) -> None:
         """Take the proof from a reading of which it is not known who saw it, or which somebody made who sees less."""
         reason = visible_divisions.trouble(before, after)
-        if reason is None and (self._sees_less or self._is_less_than_was_seen(after)):
+        if reason is None and (self._sees_less or await self._is_less_than_was_seen(after)):
             reason = "this client sees fewer divisions than the one that proved it before; read it with that one"
         if reason is not None:
             found.consistent, found.reason, found.keeps_proof = False, reason, True
 
-    def _is_less_than_was_seen(self, sight: visible_divisions.Sight) -> bool:
+    async def _is_less_than_was_seen(self, sight: visible_divisions.Sight) -> bool:
         """True where somebody has proven a part of the interval who saw more than this client does now."""
         if self._book is None:
             return False
-        start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
-        proofs = self._book.proven_divisions(start, end, self._task.key)
+        proofs = await self._book.read(windows.proven_divisions, *self._task.interval.texts, self._task.key)
         return any(sees_less(sight.divisions, proof) for proof in proofs)
 
     # Just before the day
@@ -434,13 +457,6 @@ class Run:
 
     # Going on where a run was cut short
 
-    def _kept_entries(self) -> list[resume.Entry]:
-        """The journal of a run that was cut short, oldest entry first."""
-        if self._book is None or self._task.options.dry_run:
-            return []
-        since = to_text(self._task.now() - resume.KEPT)
-        return resume.decode(self._book.progress(self._task.journal_key, since=since))
-
     async def _resumed(self) -> Reader:
         """A reader, which stands where the one of a run that was cut short stood.
 
@@ -448,19 +464,19 @@ class Run:
         """
         while self._kept and self._kept[-1].kind == "refused":
             self._kept.pop()
-        reader = self._reader()
+        reader = await self._reader()
         *before, last = self._kept or [resume.Entry("begin")]
         if not self._kept or not resume.replay(reader, before):
-            return self._reader()
+            return await self._reader()
         if last.kind == "page":
             step = reader.step(last.at)
             while isinstance(step, Pause):
                 step = reader.step(last.at)
             if not isinstance(step, Fetch) or not await self._is_unmoved(step, last):
                 log.info("%s: what a run was cut short in has moved since: read anew", self._task.interval.text)
-                return self._reader()
+                return await self._reader()
         if not resume.replay(reader, [last]):
-            return self._reader()
+            return await self._reader()
         self._go_on()
         return reader
 
@@ -479,22 +495,22 @@ class Run:
         self._writing.resume(self._kept)
         self._spent += self._kept[-1].spent
 
-    def _reader(self) -> Reader:
+    async def _reader(self) -> Reader:
         longest = LONGEST_FILTERED if self._query.members else LONGEST
-        return Reader(self._task.interval, longest=longest, pieces=1 << min(2 * self._could_not_be_had(), 6))
+        pieces = 1 << min(2 * await self._could_not_be_had(), 6)
+        return Reader(self._task.interval, longest=longest, pieces=pieces)
 
-    def _could_not_be_had(self) -> int:
+    async def _could_not_be_had(self) -> int:
         """The number of times in a row that the window could not be had: the more, the smaller the pieces."""
         if self._book is None or len(self._task.windows) > 1:
             return 0
-        start, end = to_text(self._task.interval.start), to_text(self._task.interval.end)
-        runs = self._book.runs_of(start, end, self._task.key, last=_LAST_RUNS)
+        runs = await self._book.read(windows.runs, *self._task.interval.texts, self._task.key, last=_LAST_RUNS)
         return failures_in_a_row([run for run in runs if run["verdict"] != Verdict.FAILED or run["as_of"] is None])
 
     async def _forget_progress(self) -> None:
         if self._book is not None and not self._task.options.dry_run:
             older = to_text(self._task.now() - resume.KEPT)
-            await committed(self._book.drop_progress(self._task.journal_key, older_than=older))
+            await committed(self._book.write(unfinished_readings.drop_with_older, self._task.journal_key, older))
 
     # Reading
 
@@ -635,9 +651,12 @@ class Run:
         read_before = self._writing.tally.seen() - rows.keys()
         live_only: dict[str, int] = {}
         if self._book is not None:
-            read_before |= {id_ for id_ in self._book.reconciled_ids(self._task.interval) if id_ not in rows}
+            read = self._book.read
+            known_ids = await read(conversations.reconciled_ids, *self._task.interval.texts)
+            read_before |= {id_ for id_ in known_ids if id_ not in rows}
             for position, window in enumerate(self._task.windows):
-                live_only |= {known: position for known in self._book.live_only_ids(window) if known not in rows}
+                by_capture = await read(conversations.live_only_ids, *window.texts)
+                live_only |= {id_: position for id_ in by_capture if id_ not in rows}
         lacking = Lacking()
         missing = read_before | live_only.keys()
         if not missing:
@@ -653,7 +672,7 @@ class Run:
             sleep=self._task.options.sleep,
             on_answer=on_answer,
             stop=self._task.options.stop,
-            known=self._control(rows, missing),
+            known=await self._control(rows, missing),
             patience=self._task.by_id,
         )
         if self._task.options.stop is not None and self._task.options.stop.is_set():
@@ -676,11 +695,11 @@ class Run:
         await self._note_live_only(live_only, {*asked.absent, *asked.undecided, *never} & live_only.keys(), asked.as_of)
         return lacking
 
-    def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
+    async def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
         """A conversation that certainly exists: an ended one at best; of a time when all go on, any of the answer."""
         able = [id_ for id_ in rows if may_be_asked_for(id_)]
         ended = next((id_ for id_ in able if end_of(rows[id_]) >= 0), None)
-        known = ended or (None if self._book is None else self._book.a_listed_id(list(but)))
+        known = ended or (None if self._book is None else await self._book.read(conversations.a_listed_id, list(but)))
         return known or next(iter(able), None)
 
     async def _gone(self, absent: Sequence[str], as_of: str) -> list[str]:
@@ -688,9 +707,9 @@ class Run:
         if not absent or self._book is None or self._task.options.dry_run or self._sees_less:
             return []
         since = to_text(from_text(as_of) - by_id.APART)
-        gone = await committed(self._book.absent_by_id(absent, as_of, since=since))
+        gone = await committed(self._book.write(asked_by_id.absent, absent, as_of, since))
         if gone:
-            await committed(self._book.mark_gone(gone, as_of))
+            await committed(self._book.write(conversations.mark, gone, SetAside.GONE))
         return gone
 
     async def _note_live_only(self, live_only: Mapping[str, int], absent: Iterable[str], as_of: str) -> None:
@@ -704,7 +723,8 @@ class Run:
             if self._book is not None and not self._task.options.dry_run:
                 start = to_text(self._task.windows[position].start)
                 at = as_of or to_text(self._task.now())
-                await committed(self._book.mark_live_only(ids, window_start=start, cause="unknown", at=at))
+                found = [Gap(id_, start, GapKind.LIVE_ONLY, "unknown", at, None) for id_ in ids]
+                await committed(self._book.write(gaps.add, found))
 
     async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
         """Ask once more for what went on when its page was read, several passes ago: it may have ended since."""
@@ -725,7 +745,7 @@ class Run:
             consistent=found.consistent,
             going_on=going_on,
             within_lag=window.end + task.settings.lag > self._started,
-            may_settle=self._may_settle(found, window, read_at),
+            may_settle=await self._may_settle(found, window, read_at),
         )
         return Report(
             window=window,
@@ -750,9 +770,10 @@ class Run:
             stuck=stuck,
             dry_run=task.options.dry_run,
             causes=dict(share.causes),
+            next_try_at=None,  # known when it is filed
         )
 
-    def _may_settle(self, found: ReadResult, window: Interval, read_at: datetime) -> bool:
+    async def _may_settle(self, found: ReadResult, window: Interval, read_at: datetime) -> bool:
         """True where this reading came after the platform's reprocessing, and another one well before this."""
         ended = max(map(end_of, started_in(found.rows, window).values()), default=-1)
         late = is_late_enough(
@@ -760,11 +781,9 @@ class Run:
         )
         if not late or not self._all_have_ended:
             return False
-        row = (
-            None
-            if self._book is None
-            else self._book.window(to_text(window.start), to_text(window.end), self._task.key)
-        )
+        if self._book is None:
+            return False
+        row = await self._book.read(windows.find, *window.texts, self._task.key)
         return row is not None and is_second_witness(row.first_read_at, read_at)
 
     async def _going_on(self, found: ReadResult, window: Interval) -> tuple[int, int]:
@@ -779,18 +798,19 @@ class Run:
         if self._book is None or self._task.options.dry_run:
             return len(open_ids) - len(stuck), len(stuck)
         if stuck:
-            await committed(self._book.mark_stuck(stuck, to_text(self._task.now())))
+            await committed(self._book.write(conversations.mark, stuck, SetAside.STUCK))
         if self._query.members:
             return len(open_ids) - len(stuck), len(stuck)
-        return self._book.ongoing_count(window), len(stuck)
+        return await self._book.read(conversations.ongoing_count, *window.texts), len(stuck)
 
     async def _file(
         self, report: Report, found: ReadResult, divisions: str | None, *, id_digest: bytes | None = None
-    ) -> None:
+    ) -> Report:
+        """File what was found; the report says with it when the window is tried again."""
         assert self._book is not None
         now = self._task.now()
-        start, end = to_text(report.window.start), to_text(report.window.end)
-        failed = report.verdict == Verdict.FAILED
+        again = report.verdict == Verdict.FAILED or not self._all_have_ended
+        next_try_at = await self._next_try(report.window, now) if again else None
         record = replace(
             self._attempt(report.window, now),
             via=found.via,
@@ -804,11 +824,12 @@ class Run:
             seconds=report.seconds,
             drift=report.drift,
             figures=report.figures(),
-            next_try_at=self._next_try(start, end, now) if failed or not self._all_have_ended else None,
+            next_try_at=next_try_at,
             settled=report.verdict == Verdict.SETTLED,
             keeps_proof=found.keeps_proof,
         )
-        await committed(self._book.finish_run(record))
+        await committed(self._book.write(windows.finish, record))
+        return replace(report, next_try_at=next_try_at)
 
     def _attempt(self, window: Interval, now: datetime) -> RunRecord:
         """A record of this run over a window, of which nothing could be read."""
@@ -833,10 +854,10 @@ class Run:
             figures={"requests": self._requests},
         )
 
-    def _next_try(self, start: str, end: str, now: datetime) -> str:
+    async def _next_try(self, window: Interval, now: datetime) -> str:
         assert self._book is not None
-        failures = failures_in_a_row(self._book.runs_of(start, end, self._task.key, last=_LAST_RUNS)) + 1
-        return to_text(next_try(failures, now))
+        runs = await self._book.read(windows.runs, *window.texts, self._task.key, last=_LAST_RUNS)
+        return to_text(next_try(failures_in_a_row(runs) + 1, now))
 
     async def file_failure(self, error: Exception) -> None:
         """File that the windows could not be read: an attempt each, with the reason, and when it is tried again."""
@@ -845,11 +866,9 @@ class Run:
         task, now = self._task, self._task.now()
         reason = str(error) if isinstance(error, RollbookError) else f"unforeseen trouble: {type(error).__name__}"
         for window in task.windows:
-            start, end = to_text(window.start), to_text(window.end)
-            record = replace(
-                self._attempt(window, now), reason=reason, next_try_at=self._next_try(start, end, now), keeps_proof=True
-            )
-            await committed(self._book.finish_run(record))
+            next_try_at = await self._next_try(window, now)
+            record = replace(self._attempt(window, now), reason=reason, next_try_at=next_try_at, keeps_proof=True)
+            await committed(self._book.write(windows.finish, record))
 
 
 @dataclass(slots=True)

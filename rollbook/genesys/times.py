@@ -103,6 +103,11 @@ class Interval:
         return f"{to_text(self.start)}/{to_text(self.end)}"
 
     @property
+    def texts(self) -> tuple[str, str]:
+        """Start and end, each as the API's text."""
+        return to_text(self.start), to_text(self.end)
+
+    @property
     def length(self) -> timedelta:
         """end - start."""
         return self.end - self.start

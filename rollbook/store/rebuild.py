@@ -8,7 +8,7 @@ read is, participants' attributes, which only some answers have) stays. On a sto
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -20,6 +20,7 @@ from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.lenient_json import number, text_or_none, texts
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
+from rollbook.store.book import Book
 from rollbook.store.tables import child_rows, live_picture
 from rollbook.store.tables.detail_columns import CHILD_TABLES
 from rollbook.store.tables.live_picture import LiveFactsOf, greatest
@@ -69,7 +70,18 @@ class Rebuilt:
     corrected: int
 
 
-def step(connection: sqlite3.Connection, after: str, lag: timedelta = timedelta(0)) -> Rebuilt:
+def rebuild(book: Book, on_step: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
+    """Make everything that is derived again; answers (conversations, those that were not as they are now)."""
+    after: str | None = ""
+    done = corrected = 0
+    while after is not None:
+        made = book.write(step, after, book.lag).result()
+        after, done, corrected = made.last, done + made.conversations, corrected + made.corrected
+        on_step(done)
+    return done, corrected
+
+
+def step(connection: sqlite3.Connection, after: str, lag: timedelta) -> Rebuilt:
     """Make the next conversations again, in the order of their ids. Runs inside the caller's transaction.
 
     lag: how far the platform's index may be behind its events.

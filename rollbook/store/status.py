@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rollbook.genesys.times import from_text, to_text
-from rollbook.store.tables import channels, coverage, gaps, windows
+from rollbook.store.tables import channels, coverage, gaps, schema, windows
 from rollbook.store.tables.coverage import Span
 from rollbook.store.vocabulary import Provenance, Verdict
 
@@ -85,7 +85,7 @@ def collect(
     db: sqlite3.Connection, now: datetime, *, width: timedelta = _HALF_HOUR, since_setting: datetime | None = None
 ) -> dict[str, Any]:
     """Everything that `rollbook status` says, as one JSON object. width, since_setting: the settings' own."""
-    organization = db.execute("SELECT id, name FROM organization").fetchone()
+    organization = schema.organization(db)
     since = coverage.since(db)
     return {
         "organization": {"id": organization[0], "name": organization[1]} if organization else None,

@@ -8,6 +8,7 @@ import pytest
 
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
+from rollbook.store.tables import windows
 from tests.helpers.liar import Scene, scene_at
 from tests.helpers.organisation import START, WINDOW, record
 
@@ -119,7 +120,7 @@ async def test_what_a_wrong_clock_wrote_is_cleared(tmp_path: Path, ahead: timede
         scene.clock.at = START + timedelta(minutes=170)
         await scene.due()
         assert scene.wrong() == []
-        row = scene.book.window(to_text(MORNING.start), to_text(MORNING.end))
+        row = await scene.book.read(windows.find, to_text(MORNING.start), to_text(MORNING.end))
         assert row is not None
         assert (row.verdict, row.settled_at) == ("complete", None)
         # The nights rewrite what was there, and the days bring more.

@@ -12,6 +12,7 @@ import pytest
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.times import Interval, to_text
+from rollbook.store.tables import coverage, events
 from tests.helpers.liar import EMPTY, Lie, Scene, scene_at, stopped
 from tests.helpers.organisation import START, WINDOW, at, ended, record
 
@@ -297,7 +298,9 @@ async def test_what_is_heard_and_lies_in_no_window_is_asked_for_by_id(tmp_path: 
     """28: emails of yesterday go on when the daemon is installed: they are read by id, and followed to their ends."""
     rows = [record(f"e{number}", -DAY + number, None) for number in range(5)]
     with scene_at(tmp_path, *rows, reading="day") as scene:
-        scene.book.begin_coverage("websocket", "line 1", ["v2.routing.queues.q1.conversations"], to_text(START))
+        scene.book.write(
+            coverage.begin, "websocket", "line 1", ["v2.routing.queues.q1.conversations"], to_text(START)
+        ).result(10)
         for row in rows:
             scene.hear(row["conversationId"], started=-DAY, minute=20)
         await scene.rounds(61, 95, 150)
@@ -312,7 +315,9 @@ async def test_what_ended_before_the_beginning_and_is_heard_of_later_is_read(tmp
     """28, K9: a conversation of last week ended before the daemon came; its wrap-up code is set today, and that is all
     that is heard of it."""
     with scene_at(tmp_path, record("old", -7 * DAY, -7 * DAY + 9)) as scene:
-        scene.book.begin_coverage("websocket", "line 1", ["v2.routing.queues.q1.conversations"], to_text(START))
+        scene.book.write(
+            coverage.begin, "websocket", "line 1", ["v2.routing.queues.q1.conversations"], to_text(START)
+        ).result(10)
         scene.hear("old", started=-7 * DAY, ended=-7 * DAY + 9, minute=20)
         await scene.rounds(61, 95, 150)
         assert scene.stored() == scene.org.truth
@@ -386,7 +391,7 @@ async def test_capture_and_the_list_may_spell_an_id_in_two_ways(tmp_path: Path) 
         frame = json.dumps({"topicName": "v2.routing.queues.q1.conversations", "eventBody": event})
         observation = parse_frame(frame, source="websocket", received_at=at(21))
         assert isinstance(observation, Notification)
-        scene.book.record([observation]).result(10)
+        scene.book.write(events.record, [observation], scene.book.lag).result(10)
         scene.org.each_lookup = lambda ids, honest: {"conversations": [scene.org.truth[known]] if ids else []}
         await scene.by_hand(WINDOW)
         assert len(scene.rows("SELECT conversation_id FROM conversations")) == 1

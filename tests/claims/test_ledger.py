@@ -4,7 +4,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.commands import status
+from rollbook.store.tables import schema, windows
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.liar import scene_at
 from tests.helpers.organisation import START, at, only, record
@@ -73,7 +74,7 @@ async def test_trouble_that_nobody_foresaw_is_that_windows_failure(tmp_path: Pat
         await scene.rounds(221)
         assert [scene.verdict(half(number)) for number in (0, 1, 2, 4, 5, 6)] == ["open", *["complete"] * 5]
         assert scene.verdict(half(3)) == "failed"
-        row = scene.book.window(at(90), at(120))
+        row = await scene.book.read(windows.find, at(90), at(120))
         assert row is not None
         assert row.reason
         assert row.next_try_at
@@ -197,7 +198,7 @@ async def test_the_summary_leaves_out_what_lies_between(
             scene.org.totals = lambda total, query: total + query
             assert (await scene.by_hand(half(1))).verdict == "failed"
         elif between == "due":
-            scene.book.note_windows([(at(30), at(60), Verdict.DUE)], "").result(10)
+            scene.book.write(windows.note, [(at(30), at(60), Verdict.DUE)], "").result(10)
     words, said = summary(tmp_path, monkeypatch)
     allowed = {(to_text(window.start), to_text(window.end)) for window in (half(0), half(2))}
     assert set(stretches(said["windows"])) <= allowed
@@ -213,10 +214,10 @@ def test_an_organisation_without_an_id_binds_no_store(tmp_path: Path) -> None:
     path = tmp_path / "rollbook.db"
     with contextlib.suppress(RollbookError):
         Book.open(path, organization=("", "")).close()
-    with Book.open(path, organization=("6d8f2a1e", "Acme"), now=lambda: datetime(2026, 3, 2, tzinfo=UTC)) as book:
-        assert book.organization == ("6d8f2a1e", "Acme")
+    with Book.open(path, organization=("6d8f2a1e", "Acme")) as book:
+        assert book.read_now(schema.organization) == ("6d8f2a1e", "Acme")
     for nobody in (("", ""), ("", "Acme")):
         with contextlib.suppress(RollbookError):
             Book.open(path, organization=nobody).close()
     with Book.open(path, mode="ro") as book:
-        assert book.organization == ("6d8f2a1e", "Acme")
+        assert book.read_now(schema.organization) == ("6d8f2a1e", "Acme")

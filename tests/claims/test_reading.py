@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rollbook.genesys.times import Interval, to_text
+from rollbook.store.tables import windows
 from tests.helpers.liar import EMPTY, ERROR_BODIES, Lie, nothing, scene_at, without
 from tests.helpers.organisation import START, WINDOW, record
 
@@ -257,7 +258,7 @@ async def test_one_odd_row_makes_no_whole_days(tmp_path: Path) -> None:
     with scene_at(tmp_path, *eight(), record("odd", 6, -20)) as scene:
         scene.org.listed.add("odd")
         await scene.try_by_hand(WINDOW)
-        row = scene.book.window(to_text(WINDOW.start), to_text(WINDOW.end))
+        row = await scene.book.read(windows.find, to_text(WINDOW.start), to_text(WINDOW.end))
         assert row is not None
         assert row.reading == "interval"
         assert scene.wrong() == []

@@ -23,6 +23,8 @@ from reconcile.run.runner import run
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, Unavailable
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
+from rollbook.store.tables import windows
+from rollbook.store.tables.conversations import Read
 from tests.helpers.liar import Answer, Liar, Scene, runs, scene_at
 from tests.helpers.oracle import EXCUSES
 from tests.helpers.organisation import START, WINDOW, page, record
@@ -721,7 +723,7 @@ async def test_what_a_total_settles_is_as_old_as_its_reading(tmp_path: Path) -> 
         scene.clock.at += timedelta(hours=2)
         scene.org.put(record("c", 5, mediaStatsMinConversationMos=1.0))
         await run(_task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
-        row = scene.book.window(to_text(WINDOW.start), to_text(WINDOW.end))
+        row = await scene.book.read(windows.find, to_text(WINDOW.start), to_text(WINDOW.end))
         assert row is not None
         assert (row.verdict, row.last_read_at) == ("settled", first.as_of)
 
@@ -768,7 +770,7 @@ async def test_a_second_reading_that_is_not_consistent_fails(tmp_path: Path) -> 
         scene.org.totals = lambda total, _: total + 1
         await scene.by_hand(WINDOW)
         assert scene.verdict(WINDOW) == "failed"
-        row = scene.book.window(to_text(WINDOW.start), to_text(WINDOW.end))
+        row = await scene.book.read(windows.find, to_text(WINDOW.start), to_text(WINDOW.end))
         assert row is not None
         assert "totalHits" in (row.reason or "")
 
@@ -780,12 +782,11 @@ async def test_a_wide_interval_is_not_read_again_at_once(tmp_path: Path) -> None
         await scene.by_hand(day)
         late = list(page([record("late", -100, -90)]).rows)
         at = to_text(scene.clock.now())
-        wrote = scene.book.write_details(
-            late, as_of=at, run_started_at=at, window=None, already={}, cause=lambda _row, _kind: "unknown"
-        )
-        wrote.result(10)
+        read = Read(at, at, at, {}, scene.book.lag)
+        grid: dict[str, Any] = {"window": None, "width": timedelta(minutes=30), "cause": lambda _row, _kind: "unknown"}
+        scene.book.write(windows.write_details, late, read, **grid).result(10)
         half = Interval(START - timedelta(minutes=120), START - timedelta(minutes=90))
-        rows = [scene.book.window(to_text(one.start), to_text(one.end)) for one in (day, half)]
+        rows = [await scene.book.read(windows.find, to_text(one.start), to_text(one.end)) for one in (day, half)]
         waits = []
         for row in rows:
             assert row is not None
@@ -807,7 +808,7 @@ async def test_an_answer_that_does_not_come_takes_no_proof(tmp_path: Path) -> No
         scene.org.refuse = refuse
         scene.org.watermark = None
         await scene.rounds(5.1 * DAY, judged=False)
-        row = scene.book.window(to_text(WINDOW.start), to_text(WINDOW.end))
+        row = await scene.book.read(windows.find, to_text(WINDOW.start), to_text(WINDOW.end))
         assert row is not None
         assert (row.verdict, row.attempts, row.settled_at) == ("complete", 2, None)
         assert "The service is down" in (row.reason or "")
@@ -907,7 +908,7 @@ async def test_a_division_that_was_deleted_settles_no_window(tmp_path: Path) -> 
         await scene.rounds(131)
         scene.org.divisions_there = ("d1", "d2")
         await scene.rounds(*(day * DAY for day in (0.7, 5.2, 5.8, 7.3, 9.6, 20)))
-        row = scene.book.window(to_text(morning.start), to_text(morning.end))
+        row = await scene.book.read(windows.find, to_text(morning.start), to_text(morning.end))
         assert row is not None
         assert (row.verdict, row.settled_at) == ("complete", None)
         assert "fewer divisions" in (row.reason or "")

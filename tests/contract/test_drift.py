@@ -19,6 +19,7 @@ from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
+from rollbook.store.tables import conversations
 from tests.helpers.whole import assert_store_is, rows_of
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -71,7 +72,7 @@ async def test_five_thousand_moving_conversations_end_exact(reading: str, tmp_pa
         simulator.hidden.update(life.id for life in draw.sample(simulator.world.conversations, 40))
         window = Interval(START, START + timedelta(hours=2))
         simulator.clock.advance(timedelta(minutes=30))
-        with Book.open(path, now=simulator.now) as book:
+        with Book.open(path) as book:
             report = await run(book, simulator, window)
             assert report["verdict"] in ("open", "complete"), report
             rows = len(simulator.world.between(START, simulator.now())) if reading == "day" else report["unique"]
@@ -109,12 +110,14 @@ async def test_what_ends_while_it_is_read_is_followed(reading: str, tmp_path: Pa
     async with simulator:
         window = Interval(START, START + timedelta(hours=1))
         simulator.clock.advance(timedelta(hours=1, minutes=10))
-        with Book.open(path, now=simulator.now) as book:
+        with Book.open(path) as book:
             report = await run(book, simulator, window)
             truth = simulator.truth(window.start, window.end)
             assert report["verdict"] in ("open", "complete"), report
             assert report["owned"] == len(truth)
-            assert set(book.details_of("2026-03-02T10:00:00.000Z", "2026-03-02T11:00:00.000Z")) == set(truth)
+            assert set(
+                await book.read(conversations.details_of, "2026-03-02T10:00:00.000Z", "2026-03-02T11:00:00.000Z")
+            ) == set(truth)
             simulator.clock.advance(timedelta(minutes=1))
             later = await run(book, simulator, window)
             assert later["missing"] == 0

@@ -26,6 +26,9 @@ from rollbook.simulator import Simulator
 from rollbook.simulator.faults.script import Fault
 from rollbook.simulator.rest.analytics.jobs import JobRules
 from rollbook.store.book import Book
+from rollbook.store.rebuild import rebuild
+from rollbook.store.tables import conversations, coverage, events, gaps, windows
+from tests.helpers.peek import peek
 from tests.helpers.whole import assert_rows_are
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -90,14 +93,14 @@ class Month:
         self.seen = len(lives)
         heard = list(self._heard(now))
         if self.up and self.span is None:
-            self.span = self.book.begin_coverage("websocket", "1", self.topics, to_text(now))
+            self.span = self.book.write(coverage.begin, "websocket", "1", self.topics, to_text(now)).result(10)
         elif not self.up and self.span is not None:
-            self.book.end_coverage(self.span, to_text(now), "stopped").result()
+            self.book.write(coverage.end, self.span, to_text(now), "stopped").result()
             self.span = None
         elif self.span is not None:
-            self.book.alive(to_text(now)).result()
+            self.book.write(coverage.alive, [self.span], to_text(now)).result()
             for first in range(0, len(heard), 500):
-                self.book.record(heard[first : first + 500]).result()
+                self.book.write(events.record, heard[first : first + 500], self.book.lag).result()
 
     def _heard(self, now: datetime) -> Iterator[Notification]:
         while self.coming and self.coming[0][0] <= now:
@@ -178,7 +181,7 @@ async def test_a_month_ends_settled_and_true(tmp_path: Path) -> None:
             },
         )
         began = time.monotonic()
-        with Book.open(path, now=simulator.now, width=WIDTH, organization=("o", "o")) as book:
+        with Book.open(path, organization=("o", "o")) as book:
             async with Api(settings, sleep=at_once, now=simulator.now) as api:
                 month = Month(simulator, book, api, settings)
                 await live_through(month)
@@ -218,16 +221,18 @@ async def live_through(month: Month) -> None:
 async def hold_to_the_truth(month: Month, book: Book) -> None:
     """The ledger, the details, the rows, the gaps; and a last read for what comes months later."""
     end = START + DAYS * DAY
-    verdicts = {row.verdict for row in book.windows(until=to_text(end))}
+    verdicts = {row.verdict for row in await book.read(windows.listed, until=to_text(end))}
     assert verdicts == {"settled"}, [
-        (row.start, row.verdict, row.reason) for row in book.windows(until=to_text(end)) if row.verdict != "settled"
+        (row.start, row.verdict, row.reason)
+        for row in await book.read(windows.listed, until=to_text(end))
+        if row.verdict != "settled"
     ]
     assert not covered_gaps(book, end), "a window was skipped"
-    assert sum(row.drift for row in book.windows()) > 0, "the nightly rewrites were counted as such"
+    assert sum(row.drift for row in await book.read(windows.listed)) > 0, "the nightly rewrites were counted as such"
     assert month.failing > 0
-    ways = book.read(lambda db: db.execute("SELECT DISTINCT via FROM window_runs").fetchall())
+    ways = await book.read(lambda db: db.execute("SELECT DISTINCT via FROM window_runs").fetchall())
     assert {via for (via,) in ways} >= {"query", "job"}, "what an outage left was read by jobs"
-    assert {gap.cause for gap in book.gaps()} >= {"not running"}
+    assert {gap.cause for gap in await book.read(gaps.listed)} >= {"not running"}
     # A day at a time: the records of 200,000 conversations, ours and theirs, are some twenty gigabytes.
     known = sum(hold_a_day(month, book, day, without) for day in range(DAYS))
     assert known > CONVERSATIONS * 0.8
@@ -235,7 +240,7 @@ async def hold_to_the_truth(month: Month, book: Book) -> None:
         await read_by_job(month, book, day, "complete")
     month.simulator.clock.advance(DAY)
     await read_by_job(month, book, 0, "settled")
-    assert book.rebuild()[1] == 0
+    assert rebuild(book)[1] == 0
 
 
 async def read_by_job(month: Month, book: Book, day: int, verdict: str) -> None:
@@ -260,16 +265,20 @@ def hold_a_day(month: Month, book: Book, day: int, part: Callable[[dict[str, Any
     """What started on a day: every conversation of the truth, and beside it only what was deleted; how many."""
     whole = Interval(START + day * DAY, START + (day + 1) * DAY)
     truth = month.simulator.truth(whole.start, whole.end)
-    stored = {one: json.loads(text) for one, text in book.details_of(to_text(whole.start), to_text(whole.end)).items()}
+    stored = {
+        one: json.loads(text)
+        for one, text in peek(book, conversations.details_of, to_text(whole.start), to_text(whole.end)).items()
+    }
     assert stored.keys() - month.deleted == truth.keys()
     for one, record in truth.items():
         assert part(stored[one]) == part(record), one
     followed = dict(
-        book.read(
+        peek(
+            book,
             lambda db: db.execute(
                 "SELECT conversation_id, followed FROM conversations WHERE conversation_start >= ? AND conversation_start < ?",
                 (to_text(whole.start), to_text(whole.end)),
-            ).fetchall()
+            ).fetchall(),
         )
     )
     for one in stored:
@@ -277,7 +286,7 @@ def hold_a_day(month: Month, book: Book, day: int, part: Callable[[dict[str, Any
         assert followed[one] == expected, one
     open_gaps = {
         gap.conversation_id
-        for gap in book.gaps(since=to_text(whole.start), until=to_text(whole.end))
+        for gap in peek(book, gaps.listed, since=to_text(whole.start), until=to_text(whole.end))
         if not gap.filled_at
     }
     assert not open_gaps & truth.keys()
@@ -292,7 +301,7 @@ def hold_a_day(month: Month, book: Book, day: int, part: Callable[[dict[str, Any
 def covered_gaps(book: Book, end: datetime) -> list[str]:
     """Stretches of the month that no window covers."""
     at, holes = to_text(START), []
-    for row in book.windows(until=to_text(end)):
+    for row in peek(book, windows.listed, until=to_text(end)):
         if row.start > at:
             holes.append(f"{at}/{row.start}")
         at = max(at, row.end)

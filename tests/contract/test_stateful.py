@@ -24,7 +24,10 @@ from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
+from rollbook.store.rebuild import rebuild
+from rollbook.store.tables import conversations, coverage, events, windows
 from tests.helpers.organisation import START, Clock, Organisation, Record, dump, read_window
+from tests.helpers.peek import peek
 from tests.helpers.whole import assert_rows_are
 
 # What changes later than this the settling read cannot see.
@@ -64,7 +67,7 @@ class Story(RuleBasedStateMachine):
         self.book = self._open()
 
     def _open(self) -> Book:
-        return Book.open(self.folder / "rollbook.db", now=self.clock.now, organization=("o", "Organisation"))
+        return Book.open(self.folder / "rollbook.db", organization=("o", "Organisation"))
 
     def teardown(self) -> None:
         try:
@@ -178,22 +181,22 @@ class Story(RuleBasedStateMachine):
     def _deliver(self, frame: str) -> None:
         heard = parse_frame(frame, source="websocket", received_at=to_text(self.clock.now()))
         assert isinstance(heard, Notification)
-        self.book.record([heard]).result()
+        self.book.write(events.record, [heard], self.book.lag).result()
         self.delivered.add(frame)
 
     @precondition(lambda self: self.listens is None)
     @rule()
     def listen(self) -> None:
         """The daemon starts."""
-        self.book.close_stale_coverage()
+        self.book.write(coverage.close_stale, to_text(self.clock.now())).result(10)
         topics = ["v2.routing.queues.q1.conversations"]
-        self.listens = self.book.begin_coverage("websocket", "1", topics, to_text(self.clock.now()))
+        self.listens = self.book.write(coverage.begin, "websocket", "1", topics, to_text(self.clock.now())).result(10)
 
     @precondition(lambda self: self.listens is not None)
     @rule()
     def lose(self) -> None:
         """The connection is lost."""
-        self.book.end_coverage(self.listens or 0, to_text(self.clock.now()), "disconnected").result()
+        self.book.write(coverage.end, self.listens or 0, to_text(self.clock.now()), "disconnected").result()
         self.listens = None
 
     @precondition(lambda self: self.frames)
@@ -263,17 +266,19 @@ class Story(RuleBasedStateMachine):
             self._round()
             self.clock.at += timedelta(hours=1.5)
             self._round()
-        verdicts = Counter(row.verdict for row in self.book.windows() if self._is_old(row.end))
+        verdicts = Counter(row.verdict for row in peek(self.book, windows.listed) if self._is_old(row.end))
         assert set(verdicts) <= {"settled"}, verdicts
         truth = self.org.truth
         stored = {
-            one: json.loads(text) for one, text in self.book.details_of("", "9").items() if one not in self.deleted
+            one: json.loads(text)
+            for one, text in peek(self.book, conversations.details_of, "", "9").items()
+            if one not in self.deleted
         }
         assert stored == truth
         assert_rows_are(self.book.path, truth)
         self._live(truth)
         before = dump(self.book.path)
-        assert self.book.rebuild()[1] == 0
+        assert rebuild(self.book)[1] == 0
         assert dump(self.book.path) == before
 
     def _is_old(self, end: str) -> bool:
@@ -281,7 +286,7 @@ class Story(RuleBasedStateMachine):
 
     def _live(self, truth: Mapping[str, Record]) -> None:
         def ask(query: str) -> list[tuple[Any, ...]]:
-            return self.book.read(lambda db: db.execute(query).fetchall())
+            return peek(self.book, lambda db: db.execute(query).fetchall())
 
         assert ask("SELECT count(*) FROM events") == [(len(self.delivered),)]
         heard = {json.loads(frame)["eventBody"]["id"] for frame in self.delivered}

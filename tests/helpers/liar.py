@@ -33,7 +33,9 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
+from rollbook.store.tables import events, windows
 from tests.helpers.organisation import START, Clock, Organisation, Record, at, read_window
+from tests.helpers.peek import peek
 
 Answer = dict[str, Any]
 # What is said instead of an honest answer: made from it, or None where it stays.
@@ -299,13 +301,13 @@ class Scene:
                 division_ids=(),
             ),
         )
-        self.book.record([observation]).result(10)
+        self.book.write(events.record, [observation], self.book.lag).result(10)
 
     # What the store says
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         """An answer of the store."""
-        return self.book.read(lambda db: db.execute(query, values).fetchall())
+        return peek(self.book, lambda db: db.execute(query, values).fetchall())
 
     def stored(self) -> dict[str, Record]:
         """Every conversation that has details."""
@@ -314,7 +316,7 @@ class Scene:
 
     def verdict(self, window: Interval, filter: str = "") -> str | None:
         """What the ledger says of a window."""
-        row = self.book.window(to_text(window.start), to_text(window.end), filter)
+        row = peek(self.book, windows.find, to_text(window.start), to_text(window.end), filter)
         return row.verdict if row else None
 
     def claims(self) -> dict[str, str]:
@@ -366,7 +368,7 @@ def scene_at(path: Path, *records: Record, size: int = 3, reading: str = "overla
     clock = Clock()
     file = path / "rollbook.db"
     settings = Settings(**chosen)
-    with Book.open(file, now=clock.now, width=settings.width) as book:
+    with Book.open(file) as book:
         org = Liar(*records, size=size, reading=reading)
         org.platform = clock.now
         yield Scene(file, book, clock, org, settings)

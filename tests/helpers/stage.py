@@ -25,6 +25,7 @@ from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.topics import expand, template_of
 from rollbook.store.book import Book
+from tests.helpers.peek import peek
 
 QUEUES = [f"a1b2c3d4-1111-4222-8333-{number:012d}" for number in range(30_000)]
 HEARTBEAT = '{"topicName":"channel.metadata","eventBody":{"message":"WebSocket Heartbeat"}}'
@@ -242,7 +243,7 @@ class Capture:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the store says."""
-        return self.book.read(lambda db: db.execute(query).fetchall())
+        return peek(self.book, lambda db: db.execute(query).fetchall())
 
     def events(self) -> int:
         found: int = self.rows("SELECT count(*) FROM events")[0][0]

@@ -34,9 +34,12 @@ from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
+from rollbook.store.tables import events
+from rollbook.store.tables import windows as windows_table
 from rollbook.store.tables.windows import WindowRow
 from rollbook.store.vocabulary import PROVEN
 from tests.helpers.organisation import START, Clock, Record
+from tests.helpers.peek import peek
 
 HALF = timedelta(minutes=30)
 QUEUE = "a1b2c3d4-1111-4222-8333-000000000001"
@@ -448,13 +451,13 @@ class Scene:
         received = to_text(self.clock.now())
         heard = [parse_frame(one, source="websocket", received_at=received) for one in frames]
         assert all(isinstance(one, Notification) for one in heard)
-        self.book.record([one for one in heard if isinstance(one, Notification)]).result()
+        self.book.write(events.record, [one for one in heard if isinstance(one, Notification)], self.book.lag).result()
 
     # What the store says
 
     def row(self, window: Interval) -> WindowRow:
         """A window of the ledger."""
-        found = self.book.window(to_text(window.start), to_text(window.end))
+        found = peek(self.book, windows_table.find, to_text(window.start), to_text(window.end))
         assert found is not None, f"{window.text} is not in the ledger"
         return found
 
@@ -465,13 +468,13 @@ class Scene:
     def stored(self) -> dict[str, Any]:
         """Every conversation that has details: id → its record, or its bytes if they are no JSON."""
         query = "SELECT conversation_id, details FROM conversations WHERE details IS NOT NULL"
-        found: list[tuple[str, Any]] = self.book.read(lambda db: db.execute(query).fetchall())
+        found: list[tuple[str, Any]] = peek(self.book, lambda db: db.execute(query).fetchall())
         return {one: _decoded(details) for one, details in found}
 
     def ends(self) -> dict[str, str | None]:
         """Every conversation that has details: id → when it ended."""
         query = "SELECT conversation_id, conversation_end FROM conversations WHERE details IS NOT NULL"
-        return dict(self.book.read(lambda db: db.execute(query).fetchall()))
+        return dict(peek(self.book, lambda db: db.execute(query).fetchall()))
 
     def assert_failed(self, window: Interval) -> None:
         """The ledger says that a window could not be read: how often it was tried, why, and when it is tried again."""
@@ -480,7 +483,7 @@ class Scene:
         assert row.attempts >= 1
         assert row.reason
         assert row.next_try_at is not None
-        runs = self.book.runs_of(row.start, row.end)
+        runs = peek(self.book, windows_table.runs, row.start, row.end)
         assert runs
         assert runs[-1]["reason"]
 
@@ -512,7 +515,7 @@ async def scene(
         settings = client(platform.url, **({"since": START} | changed))
         ticks = partial(_seconds, clock)
         async with Api(settings, clock=ticks, sleep=clock.sleep, random=_NoDraw(), now=clock.now) as api:
-            with Book.open(path / "rollbook.db", now=clock.now) as book:
+            with Book.open(path / "rollbook.db") as book:
                 yield Scene(path / "rollbook.db", platform, clock, api, book, settings)
 
 

@@ -18,6 +18,7 @@ from rollbook.genesys.messages.details import DetailRow, DetailsPage
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, parse_interval, to_text
 from rollbook.store.book import Book
+from rollbook.store.tables import windows
 from rollbook.store.vocabulary import PROVEN
 from tests.helpers.organisation import START, Clock, Organisation, record
 
@@ -67,7 +68,7 @@ async def test_a_platform_that_refuses_what_is_too_much_is_waited_for_once_in_a_
     """
     clock = Clock(START + timedelta(hours=2, minutes=5))
     org = Gateway(*(record(f"c{number:03}", number / 2) for number in range(240)))
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock)
     assert [one.verdict for one in report.windows] == ["complete"] * 4
     assert len(org.refusals) > 4
@@ -79,9 +80,9 @@ async def test_the_smallest_piece_is_asked_for_with_all_patience(tmp_path: Path)
     """Nothing is answered at first: before a window is called one that cannot be had, its smallest piece is waited for."""
     clock, org = Clock(START + timedelta(minutes=35)), Gateway(record("a", 5), record("b", 20))
     org.most = 0  # anything is too much
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         await _due(book, org, clock)
-        row = book.window("2026-03-02T10:00:00.000Z", "2026-03-02T10:30:00.000Z")
+        row = await book.read(windows.find, "2026-03-02T10:00:00.000Z", "2026-03-02T10:30:00.000Z")
     assert row is not None
     assert row.verdict == "failed"
     assert org.refusals.count(None) == 2
@@ -92,7 +93,7 @@ async def test_nothing_that_is_answered_is_asked_with_less_patience(tmp_path: Pa
     """A platform that refuses nothing is asked as before, in every window."""
     clock, org = Clock(START + timedelta(hours=2, minutes=5)), Gateway(*(record(f"c{n}", n) for n in range(120)))
     org.most = 1_000
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         await _due(book, org, clock)
     assert org.taken
     assert set(org.taken) == {None}
@@ -145,7 +146,7 @@ async def test_a_platform_that_is_slow_for_every_window_ends_the_round(tmp_path:
     """
     clock = Clock(START + timedelta(hours=5, minutes=5))
     org = Slow(*(record(f"c{number}", number * 10) for number in range(30)), until=300)
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock, at_once=at_once)
         tried = {one.start.replace(minute=one.start.minute // 30 * 30, second=0, microsecond=0) for one in org.asked}
         assert len(tried) == most
@@ -159,7 +160,7 @@ async def test_two_slow_windows_keep_none_of_the_others_from_being_proven(tmp_pa
     """The slowness of two neighbours is theirs: the eight others are proven in the same round."""
     clock = Clock(START + timedelta(hours=5, minutes=5))
     org = Slow(*(record(f"c{number}", number * 10) for number in range(30)), until=60)
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock)
     assert [one.verdict for one in report.windows] == ["complete"] * 8
     assert len(report.errors) == 2
@@ -177,9 +178,9 @@ async def test_a_question_of_what_is_seen_that_is_slow_each_time_ends_the_round(
 
     clock = Clock(START + timedelta(hours=5, minutes=5))
     org = Blind(*(record(f"c{number}", number * 10) for number in range(30)))
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock)
-        assert not {row.verdict for row in book.windows()} & set(PROVEN)
+        assert not {row.verdict for row in await book.read(windows.listed)} & set(PROVEN)
     assert looks <= 6
     assert report.left == 7
 

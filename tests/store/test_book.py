@@ -21,13 +21,18 @@ import sqlite_utils
 from rollbook.genesys.messages.details import DetailRow, parse_page
 from rollbook.genesys.messages.notification import LiveFacts, Notification, Unreadable
 from rollbook.genesys.times import Interval
-from rollbook.store import access
 from rollbook.store.book import Book
+from rollbook.store.file import reader as file_reader
 from rollbook.store.file.errors import LockHeld, StoreBusy, StoreError, StoreForeign, StoreUnwritable
+from rollbook.store.tables import channels, conversations, coverage, events, gaps, schema, windows
+from rollbook.store.tables.conversations import PageOutcome, Read
 from rollbook.store.tables.windows import RunRecord
+from rollbook.store.vocabulary import GapKind, SetAside
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 WINDOW = Interval(START, START + timedelta(minutes=30))
+HALF_HOUR = timedelta(minutes=30)
+NOW = "2026-03-02T10:45:00.000Z"  # when everything is written
 RUN_AT = "2026-03-02T10:45:00.000Z"
 
 
@@ -81,14 +86,17 @@ def write(
     already: dict[str, Any] | None = None,
 ) -> Any:
     """Write a page and wait for its commit."""
-    return book.write_details(
-        page(*records),
-        as_of=as_of,
-        run_started_at=run_at,
-        window=window,
-        already=already or {},
-        cause=lambda row, kind: "disconnected",
-    ).result(10)
+    read = Read(as_of, NOW, run_at, already or {}, book.lag)
+    return details(book, page(*records), read, window=window).result(10)
+
+
+def details(
+    book: Book, found: list[DetailRow], read: Read, *, window: Interval | None, width: timedelta = HALF_HOUR
+) -> Future[PageOutcome]:
+    """Write what was found, which capture missed while it was disconnected."""
+    return book.write(
+        windows.write_details, found, read, window=window, width=width, cause=lambda row, kind: "disconnected"
+    )
 
 
 def event(
@@ -135,13 +143,13 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def book(path: Path) -> Any:
     """A new store, opened."""
-    with Book.open(path, now=lambda: START + timedelta(minutes=45)) as opened:
+    with Book.open(path) as opened:
         yield opened
 
 
 def rows(book: Book, table: str, *columns: str) -> list[tuple[Any, ...]]:
     """Some columns of a table."""
-    return book.read(lambda db: db.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall())
+    return book.read_now(lambda db: db.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall())
 
 
 # The file
@@ -156,8 +164,8 @@ def test_the_file_is_its_owners_alone(book: Book, path: Path) -> None:
 
 def test_commits_are_durable_and_readers_do_not_wait(book: Book) -> None:
     """WAL, and synchronous=FULL on the connection that writes."""
-    assert book.read(lambda db: db.execute("PRAGMA journal_mode").fetchone()[0]) == "wal"
-    assert book._write(lambda db: db.execute("PRAGMA synchronous").fetchone()[0]).result(10) == 2
+    assert book.read_now(lambda db: db.execute("PRAGMA journal_mode").fetchone()[0]) == "wal"
+    assert book.write(lambda db: db.execute("PRAGMA synchronous").fetchone()[0]).result(10) == 2
 
 
 def test_the_contracts_tables_and_columns_exist(book: Book) -> None:
@@ -205,11 +213,13 @@ def test_another_programs_database_is_refused(path: Path) -> None:
 
 def test_channels_are_kept_for_the_next_run(book: Book, path: Path) -> None:
     """Until when each of them lives; what was kept before is replaced, and what has ended is not answered."""
-    book.keep_channels(["2999-01-01T00:00:00.000Z"]).result()
-    book.keep_channels(["2999-01-03T00:00:00.000Z", "2001-01-01T00:00:00.000Z", "2999-01-02T00:00:00.000Z"]).result()
+    book.write(channels.keep, ["2999-01-01T00:00:00.000Z"]).result()
+    book.write(
+        channels.keep, ["2999-01-03T00:00:00.000Z", "2001-01-01T00:00:00.000Z", "2999-01-02T00:00:00.000Z"]
+    ).result()
     book.close()
     with Book.open(path) as again:
-        assert again.channels_left() == ["2999-01-02T00:00:00.000Z", "2999-01-03T00:00:00.000Z"]
+        assert again.read_now(channels.left, at(45)) == ["2999-01-02T00:00:00.000Z", "2999-01-03T00:00:00.000Z"]
 
 
 def test_a_newer_store_is_refused(book: Book, path: Path) -> None:
@@ -235,11 +245,11 @@ def test_a_missing_folder_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_store_belongs_to_one_organisation(path: Path) -> None:
     """The first organisation is remembered, another is refused by name, and nothing is written."""
     with Book.open(path, organization=("o1", "Acme")) as book:
-        assert book.organization == ("o1", "Acme")
+        assert book.read_now(schema.organization) == ("o1", "Acme")
     with pytest.raises(StoreForeign, match="belongs to the organisation Acme"):
         Book.open(path, organization=("o2", "Other"))
     with Book.open(path, organization=("o1", "Acme")) as book:
-        assert book.organization == ("o1", "Acme")
+        assert book.read_now(schema.organization) == ("o1", "Acme")
 
 
 def test_a_creation_that_was_cut_short_is_taken_up(path: Path) -> None:
@@ -331,9 +341,8 @@ def test_a_dry_run_answers_the_same_and_writes_nothing(book: Book, path: Path) -
     """Comparing says what writing would say."""
     write(book, record("c1"), record("c2"))
     before = dump(path)
-    told = book.compare_details(
-        page(record("c1"), record("c2", mos=1.5), record("c3")), as_of=at(50), run_started_at=at(50), already={}
-    )
+    found = page(record("c1"), record("c2", mos=1.5), record("c3"))
+    told = book.read_now(conversations.compare, found, Read(at(50), NOW, at(50), {}, book.lag))
     assert dump(path) == before
     did = write(book, record("c1"), record("c2", mos=1.5), record("c3"), as_of=at(50), run_at=at(50))
     assert told == replace(did, causes={})
@@ -354,24 +363,26 @@ def test_a_record_that_cannot_be_placed_is_stored_all_the_same(book: Book) -> No
 
 def test_repeated_notifications_are_one_event(book: Book) -> None:
     """The same topic and content is one row, whatever it arrives by."""
-    first = book.record([event("c1"), event("c1")]).result(10)
-    again = book.record([event("c1", received=at(9))]).result(10)
+    first = book.write(events.record, [event("c1"), event("c1")], book.lag).result(10)
+    again = book.write(events.record, [event("c1", received=at(9))], book.lag).result(10)
     assert (first.events_new, first.events_repeated, again.events_new, again.events_repeated) == (1, 1, 0, 1)
     assert rows(book, "events", "received_at") == [(at(6),)]
 
 
 def test_what_cannot_be_read_is_a_dead_letter(book: Book) -> None:
     """A payload that nobody understands is kept, byte order and all."""
-    told = book.record([Unreadable(source="websocket", payload=b"\xff{", error="not JSON", received_at=at(6))]).result(
-        10
-    )
+    told = book.write(
+        events.record, [Unreadable(source="websocket", payload=b"\xff{", error="not JSON", received_at=at(6))], book.lag
+    ).result(10)
     assert told.dead_letters == 1
     assert rows(book, "dead_letters", "payload", "error") == [("\\xff{", "not JSON")]
 
 
 def test_heard_conversations_are_filled_and_are_no_gap(book: Book) -> None:
     """A conversation heard from start to end is unchanged, is filled in, and has no gap."""
-    book.record([event("c1", started=at(5), ended=at(20), last=at(20), received=at(21))]).result(10)
+    book.write(
+        events.record, [event("c1", started=at(5), ended=at(20), last=at(20), received=at(21))], book.lag
+    ).result(10)
     outcome = write(book, record("c1"))
     assert (outcome.classes, outcome.written) == ({"c1": "unchanged"}, 1)
     assert rows(book, "gaps", "count(*)") == [(0,)]
@@ -380,7 +391,7 @@ def test_heard_conversations_are_filled_and_are_no_gap(book: Book) -> None:
 
 def test_an_end_that_was_not_heard_is_a_gap(book: Book) -> None:
     """A conversation that ended without capture hearing it is changed, with its cause."""
-    book.record([event("c1", started=at(5), last=at(6))]).result(10)
+    book.write(events.record, [event("c1", started=at(5), last=at(6))], book.lag).result(10)
     assert write(book, record("c1")).classes == {"c1": "changed"}
     assert rows(book, "gaps", "conversation_id", "window_start", "kind", "cause") == [
         ("c1", "2026-03-02T10:00:00.000Z", "changed", "disconnected")
@@ -389,7 +400,7 @@ def test_an_end_that_was_not_heard_is_a_gap(book: Book) -> None:
 
 def test_an_end_missed_is_found_when_a_followed_conversation_ends(book: Book) -> None:
     """A conversation that was read while it went on and ended unheard becomes a gap when its end is read."""
-    book.record([event("c1", started=at(5), last=at(6))]).result(10)
+    book.write(events.record, [event("c1", started=at(5), last=at(6))], book.lag).result(10)
     write(book, record("c1", end=None))
     assert rows(book, "gaps", "count(*)") == [(0,)]
     write(book, record("c1", end=at(90)), as_of=at(95), run_at=at(95))
@@ -398,7 +409,7 @@ def test_an_end_missed_is_found_when_a_followed_conversation_ends(book: Book) ->
 
 def test_a_store_is_not_closed_under_a_read(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read in another thread is waited for a while, and then left alone: SQLite would not survive it."""
-    monkeypatch.setattr(access, "_LAST_READ", 0.01)
+    monkeypatch.setattr(file_reader, "_LAST_READ", 0.01)
     reading, closed = threading.Event(), threading.Event()
 
     def read(db: sqlite3.Connection) -> Any:
@@ -407,28 +418,21 @@ def test_a_store_is_not_closed_under_a_read(book: Book, monkeypatch: pytest.Monk
         return db.execute("SELECT 1").fetchone()
 
     with ThreadPoolExecutor(1) as other:
-        answer = other.submit(book.read, read)
+        answer = other.submit(book.read_now, read)
         reading.wait(10)
         book.close()
         closed.set()
         assert answer.result(10) == (1,)
     book.close()
     with pytest.raises(StoreError):
-        book.read(read)
+        book.read_now(read)
 
 
 def test_a_grid_that_changes_holds_from_then_on(book: Book) -> None:
-    """What is read by id is filed under the width that is set now, not under the one that the store was opened with."""
+    """What is read by id is filed under the width that is set now, not under the one of an earlier read."""
     for width, one in ((30, "c1"), (10, "c2")):
-        book.use_width(timedelta(minutes=width))
-        book.write_details(
-            page(record(one, minute=25)),
-            as_of=RUN_AT,
-            run_started_at=RUN_AT,
-            window=None,
-            already={},
-            cause=lambda row, kind: "not running",
-        ).result(10)
+        read = Read(RUN_AT, NOW, RUN_AT, {}, book.lag)
+        details(book, page(record(one, minute=25)), read, window=None, width=timedelta(minutes=width)).result(10)
     assert rows(book, "gaps", "conversation_id", "window_start") == [("c1", at(0)), ("c2", at(20))]
 
 
@@ -444,26 +448,30 @@ def test_an_event_after_the_read_asks_for_another_look(book: Book) -> None:
     A read takes that down only when it is later than the event by more than the lag.
     """
     write(book, record("c1"), record("c2"))
-    book.record([event("c1", last=at(34), received=at(46)), event("c2", last=at(36), received=at(46))]).result(10)
-    assert [one.conversation_id for one in book.open_conversations()] == ["c2"]
-    book.record([event("c1", body=b"{}", last=at(50), received=at(51))]).result(10)
-    assert [one.conversation_id for one in book.open_conversations()] == ["c1", "c2"]
+    book.write(
+        events.record, [event("c1", last=at(34), received=at(46)), event("c2", last=at(36), received=at(46))], book.lag
+    ).result(10)
+    assert [one.conversation_id for one in book.read_now(conversations.open_conversations)] == ["c2"]
+    book.write(events.record, [event("c1", body=b"{}", last=at(50), received=at(51))], book.lag).result(10)
+    assert [one.conversation_id for one in book.read_now(conversations.open_conversations)] == ["c1", "c2"]
     for minute, doubtful in ((55, ["c1"]), (59, ["c1"]), (61, [])):
         write(book, record("c1"), record("c2"), as_of=at(minute), run_at=at(minute))
-        assert [one.conversation_id for one in book.open_conversations()] == doubtful
+        assert [one.conversation_id for one in book.read_now(conversations.open_conversations)] == doubtful
 
 
 def test_seen_first_during_the_run_counts_as_missing(book: Book) -> None:
     """The store as it stood when the run began decides."""
-    book.record([event("c1", started=at(5), ended=at(20), last=at(20), received=at(46))]).result(10)
+    book.write(
+        events.record, [event("c1", started=at(5), ended=at(20), last=at(20), received=at(46))], book.lag
+    ).result(10)
     assert write(book, record("c1")).classes == {"c1": "missing"}
 
 
 def test_live_only_is_filed_and_explained_when_it_turns_up(book: Book) -> None:
     """A conversation that the platform does not list is an anomaly until a read brings it."""
-    book.record([event("c1", started=at(5), last=at(6)), event("c2", body=b"{}")]).result(10)
-    assert book.live_only_ids(WINDOW) == ["c1", "c2"]
-    book.mark_live_only(["c1"], window_start=at(0), cause="unknown", at=at(45)).result(10)
+    book.write(events.record, [event("c1", started=at(5), last=at(6)), event("c2", body=b"{}")], book.lag).result(10)
+    assert book.read_now(conversations.live_only_ids, *WINDOW.texts) == ["c1", "c2"]
+    book.write(gaps.add, [gaps.Gap("c1", at(0), GapKind.LIVE_ONLY, "unknown", at(45), None)]).result(10)
     write(book, record("c1"), as_of=at(50), run_at=at(50))
     assert rows(book, "gaps", "kind", "filled_at IS NOT NULL") == [("live_only", 1), ("changed", 1)] or rows(
         book, "gaps", "kind", "filled_at IS NOT NULL"
@@ -473,23 +481,30 @@ def test_live_only_is_filed_and_explained_when_it_turns_up(book: Book) -> None:
 def test_what_is_asked_for_beside_others_has_ended_if_any_has(book: Book) -> None:
     """The newest that has ended; without one, one that goes on, were it stuck; never one that is gone."""
     write(book, record("c1", end=None), record("c2", end=None))
-    assert book.a_listed_id(["c1", "c2"]) is None
-    book.mark_stuck(["c1"], at(60)).result(10)
-    book.mark_gone(["c2"], at(60)).result(10)
-    assert book.a_listed_id() == "c1"
+    assert book.read_now(conversations.a_listed_id, ["c1", "c2"]) is None
+    book.write(conversations.mark, ["c1"], SetAside.STUCK).result(10)
+    book.write(conversations.mark, ["c2"], SetAside.GONE).result(10)
+    assert book.read_now(conversations.a_listed_id) == "c1"
     write(book, record("c3", minute=1), record("c4", minute=2))
-    assert (book.a_listed_id(), book.a_listed_id(["c4"]), book.a_listed_id(["c3", "c4"])) == ("c4", "c3", "c1")
+    assert (
+        book.read_now(conversations.a_listed_id),
+        book.read_now(conversations.a_listed_id, ["c4"]),
+        book.read_now(conversations.a_listed_id, ["c3", "c4"]),
+    ) == ("c4", "c3", "c1")
 
 
 def test_stuck_and_gone_hold_nothing_up(book: Book) -> None:
     """A conversation that never ends stops counting as ongoing, and is asked for no more, unless it speaks again."""
     write(book, record("c1", end=None), record("c2", end=None))
-    assert book.ongoing_count(WINDOW) == 2
-    book.mark_stuck(["c1"], at(60)).result(10)
-    book.mark_gone(["c2"], at(60)).result(10)
-    assert (book.ongoing_count(WINDOW), book.open_conversations()) == (0, [])
-    book.record([event("c1", last=at(70), received=at(71))]).result(10)
-    assert [one.conversation_id for one in book.open_conversations()] == ["c1"]
+    assert book.read_now(conversations.ongoing_count, *WINDOW.texts) == 2
+    book.write(conversations.mark, ["c1"], SetAside.STUCK).result(10)
+    book.write(conversations.mark, ["c2"], SetAside.GONE).result(10)
+    assert (
+        book.read_now(conversations.ongoing_count, *WINDOW.texts),
+        book.read_now(conversations.open_conversations),
+    ) == (0, [])
+    book.write(events.record, [event("c1", last=at(70), received=at(71))], book.lag).result(10)
+    assert [one.conversation_id for one in book.read_now(conversations.open_conversations)] == ["c1"]
 
 
 # The ledger
@@ -523,40 +538,42 @@ def run(verdict: str = "complete", *, start: datetime = START, minutes: int = 30
 
 def test_the_ledger_keeps_every_run(book: Book) -> None:
     """A window has one row with its last figures, and a row for each run."""
-    book.finish_run(run("failed", reason="moved", next_try_at=at(60))).result(10)
-    book.finish_run(run("complete")).result(10)
-    window = book.window(at(0), at(30))
+    book.write(windows.finish, run("failed", reason="moved", next_try_at=at(60))).result(10)
+    book.write(windows.finish, run("complete")).result(10)
+    window = book.read_now(windows.find, at(0), at(30))
     assert window is not None
     assert (window.verdict, window.attempts, window.unique, window.reason) == ("complete", 2, 2, None)
-    assert [one["verdict"] for one in book.runs_of(at(0), at(30))] == ["failed", "complete"]
+    assert [one["verdict"] for one in book.read_now(windows.runs, at(0), at(30))] == ["failed", "complete"]
 
 
 def test_verdicts_follow_what_follow_up_found(book: Book) -> None:
     """An open window is complete once its last conversation has ended, and open again if one goes on again."""
     write(book, record("c1", end=None))
-    book.finish_run(run("open")).result(10)
-    assert book.refresh_verdicts(at(50)).result(10) == 0
+    book.write(windows.finish, run("open")).result(10)
+    assert book.write(windows.refresh, at(50)).result(10) == 0
     write(book, record("c1"), as_of=at(50), run_at=at(50))
-    assert book.refresh_verdicts(at(51)).result(10) == 1
-    assert book.window(at(0), at(30)).verdict == "complete"  # type: ignore[union-attr]
+    assert book.write(windows.refresh, at(51)).result(10) == 1
+    assert book.read_now(windows.find, at(0), at(30)).verdict == "complete"  # type: ignore[union-attr]
     write(book, record("c1", end=None), as_of=at(55), run_at=at(55))
-    assert book.refresh_verdicts(at(56)).result(10) == 1
-    assert book.window(at(0), at(30)).verdict == "open"  # type: ignore[union-attr]
-    assert len(book.runs_of(at(0), at(30))) == 3
+    assert book.write(windows.refresh, at(56)).result(10) == 1
+    assert book.read_now(windows.find, at(0), at(30)).verdict == "open"  # type: ignore[union-attr]
+    assert len(book.read_now(windows.runs, at(0), at(30))) == 3
 
 
 def test_grid_windows_inherit_a_proof_and_keep_a_better_one(book: Book) -> None:
     """Windows inside an interval that was read take over its proof; a settled one keeps its own."""
     write(book, record("c1"), record("c2", minute=40, end=None), window=Interval(START, START + timedelta(hours=1)))
-    book.finish_run(run("settled", settled=True)).result(10)
-    book.finish_run(run("open", minutes=60)).result(10)
+    book.write(windows.finish, run("settled", settled=True)).result(10)
+    book.write(windows.finish, run("open", minutes=60)).result(10)
     children = [(at(0), at(30)), (at(30), at(60))]
-    assert book.inherit(at(0), at(60), "", children, at=at(70)).result(10) == 1
+    assert book.write(windows.inherit, (at(0), at(60), ""), children, at=at(70)).result(10) == 1
     assert [
-        (w.verdict, w.owned) for w in book.windows(since=at(0), until=at(60)) if w.end != at(60) or w.start == at(30)
+        (w.verdict, w.owned)
+        for w in book.read_now(windows.listed, since=at(0), until=at(60))
+        if w.end != at(60) or w.start == at(30)
     ]
-    assert book.window(*children[0]).verdict == "settled"  # type: ignore[union-attr]
-    assert book.window(*children[1]).verdict == "open"  # type: ignore[union-attr]
+    assert book.read_now(windows.find, *children[0]).verdict == "settled"  # type: ignore[union-attr]
+    assert book.read_now(windows.find, *children[1]).verdict == "open"  # type: ignore[union-attr]
 
 
 # Coverage
@@ -564,25 +581,25 @@ def test_grid_windows_inherit_a_proof_and_keep_a_better_one(book: Book) -> None:
 
 def test_a_killed_daemons_span_ends_at_its_last_sign_of_life(book: Book) -> None:
     """What nobody closed is closed where it was last known to be alive."""
-    span = book.begin_coverage("websocket", "queues", ["t1", "t2"], at(0))
-    book.begin_coverage("websocket", "users", ["t3"], at(0))
-    book.alive(at(10)).result(10)
-    book.end_coverage(span, at(12), "disconnected").result(10)
-    assert book.close_stale_coverage() == 1
-    spans = book.coverage(at(0), at(60))
+    span = book.write(coverage.begin, "websocket", "queues", ["t1", "t2"], at(0)).result(10)
+    other = book.write(coverage.begin, "websocket", "users", ["t3"], at(0)).result(10)
+    book.write(coverage.alive, [span, other], at(10)).result(10)
+    book.write(coverage.end, span, at(12), "disconnected").result(10)
+    assert book.write(coverage.close_stale, NOW).result(10) == 1
+    spans = book.read_now(coverage.overlapping, at(0), at(60))
     assert {(s.topics, s.ended_at, s.end_reason) for s in spans} == {
         (("t1", "t2"), at(12), "disconnected"),
         (("t3",), at(10), "killed"),
     }
-    assert book.capture_since() == at(0)
+    assert book.read_now(coverage.since) == at(0)
 
 
 def test_a_killed_daemons_span_does_not_end_in_the_future(book: Book) -> None:
     """A sign of life that a clock gave before it was set back is no end; nor does a span end before it began."""
     for began, alive in ((10, 50), (48, 55)):
-        span = book.begin_coverage("websocket", "queues", [f"t{began}"], at(began))
-        book.alive(at(alive), [span]).result(10)
-    assert book.close_stale_coverage() == 2
+        span = book.write(coverage.begin, "websocket", "queues", [f"t{began}"], at(began)).result(10)
+        book.write(coverage.alive, [span], at(alive)).result(10)
+    assert book.write(coverage.close_stale, NOW).result(10) == 2
     assert rows(book, "coverage", "ended_at") == [(at(45),), (at(48),)]
 
 
@@ -590,8 +607,9 @@ def test_spans_that_heard_the_same_share_it(book: Book) -> None:
     """A month of a line's spans holds its thousand topics once."""
     for minute in (0, 10):
         for topics in (["t1", "t2"], ["t3"]):
-            book.end_coverage(book.begin_coverage("websocket", "line 1", topics, at(minute)), at(minute + 5), "stopped")
-    first, other, second, another = book.coverage(at(0), at(60))
+            span = book.write(coverage.begin, "websocket", "line 1", topics, at(minute)).result(10)
+            book.write(coverage.end, span, at(minute + 5), "stopped")
+    first, other, second, another = book.read_now(coverage.overlapping, at(0), at(60))
     assert (first.topics, other.topics) == (("t1", "t2"), ("t3",))
     assert first.topics is second.topics
     assert other.topics is another.topics
@@ -599,10 +617,14 @@ def test_spans_that_heard_the_same_share_it(book: Book) -> None:
 
 def test_refused_topics_are_remembered_until_they_are_granted(book: Book) -> None:
     """A topic that was refused is listed with what it lacks."""
-    book.reject_topics([{"topic": "t1", "reason": "not permitted", "missing_permissions": ["a:b:c"]}], at(0)).result(10)
-    assert [(one["topic"], one["missing_permissions"]) for one in book.rejected_topics()] == [("t1", ["a:b:c"])]
-    book.accept_topics(["t1"]).result(10)
-    assert book.rejected_topics() == []
+    book.write(
+        coverage.reject, [{"topic": "t1", "reason": "not permitted", "missing_permissions": ["a:b:c"]}], at(0)
+    ).result(10)
+    assert [(one["topic"], one["missing_permissions"]) for one in book.read_now(coverage.rejected)] == [
+        ("t1", ["a:b:c"])
+    ]
+    book.write(coverage.accept, ["t1"]).result(10)
+    assert book.read_now(coverage.rejected) == []
 
 
 # Writing
@@ -611,10 +633,10 @@ def test_refused_topics_are_remembered_until_they_are_granted(book: Book) -> Non
 def test_a_failing_job_takes_nothing_with_it(book: Book) -> None:
     """What is committed together is still separate: one failure undoes one job."""
     hold: Future[None] = Future()
-    book._write(lambda db: hold.result(10))
-    good = book._write(lambda db: db.execute("INSERT INTO dead_letters VALUES (1, 'a', 'b', 'c', 'd')"))
-    bad = book._write(lambda db: db.execute("INSERT INTO dead_letters VALUES (2, NULL, 'b', 'c', 'd')"))
-    after = book._write(lambda db: db.execute("INSERT INTO dead_letters VALUES (3, 'a', 'b', 'c', 'd')"))
+    book.write(lambda db: hold.result(10))
+    good = book.write(lambda db: db.execute("INSERT INTO dead_letters VALUES (1, 'a', 'b', 'c', 'd')"))
+    bad = book.write(lambda db: db.execute("INSERT INTO dead_letters VALUES (2, NULL, 'b', 'c', 'd')"))
+    after = book.write(lambda db: db.execute("INSERT INTO dead_letters VALUES (3, 'a', 'b', 'c', 'd')"))
     hold.set_result(None)
     good.result(10)
     after.result(10)
@@ -626,16 +648,9 @@ def test_a_failing_job_takes_nothing_with_it(book: Book) -> None:
 def test_a_failing_page_counts_no_cause_twice(book: Book) -> None:
     """A group that is run again, one by one, files and counts every gap once."""
     hold: Future[None] = Future()
-    book._write(lambda db: hold.result(10))
-    wrote = book.write_details(
-        page(record("c1"), record("c2")),
-        as_of=at(50),
-        run_started_at=at(50),
-        window=None,
-        already={},
-        cause=lambda row, kind: "disconnected",
-    )
-    bad = book._write(lambda db: 1 // 0)
+    book.write(lambda db: hold.result(10))
+    wrote = details(book, page(record("c1"), record("c2")), Read(at(50), NOW, at(50), {}, book.lag), window=None)
+    bad = book.write(lambda db: 1 // 0)
     hold.set_result(None)
     assert wrote.result(10).causes == {"disconnected": 2}
     with pytest.raises(ZeroDivisionError):
@@ -646,12 +661,12 @@ def test_a_failing_page_counts_no_cause_twice(book: Book) -> None:
 def test_a_closed_book_is_one_file(path: Path) -> None:
     """After a clean end nothing is left in the write-ahead log: a copy of the one file has everything."""
     with Book.open(path) as book:
-        book.reject_topics([{"topic": "t1", "reason": "r", "missing_permissions": []}], at(0)).result(10)
+        book.write(coverage.reject, [{"topic": "t1", "reason": "r", "missing_permissions": []}], at(0)).result(10)
     assert not Path(f"{path}-wal").exists()
     copy = path.with_name("copy.db")
     copy.write_bytes(path.read_bytes())
     with Book.open(copy, mode="ro") as book:
-        assert [one["topic"] for one in book.rejected_topics()] == ["t1"]
+        assert [one["topic"] for one in book.read_now(coverage.rejected)] == ["t1"]
 
 
 def test_a_closed_book_says_so(path: Path) -> None:
@@ -660,7 +675,7 @@ def test_a_closed_book_says_so(path: Path) -> None:
     book.close()
     book.close()
     with pytest.raises(StoreError, match="closed"):
-        book.record([])
+        book.write(events.record, [], book.lag)
 
 
 def test_a_long_foreign_lock_is_one_clear_line(path: Path) -> None:
@@ -669,10 +684,10 @@ def test_a_long_foreign_lock_is_one_clear_line(path: Path) -> None:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy, match="let it finish"):
-            book.record([event("c1")]).result(10)
+            book.write(events.record, [event("c1")], book.lag).result(10)
         other.execute("ROLLBACK")
         other.close()
-        assert book.record([event("c1")]).result(10).events_new == 1
+        assert book.write(events.record, [event("c1")], book.lag).result(10).events_new == 1
 
 
 def test_two_books_write_to_one_file(path: Path) -> None:
@@ -682,7 +697,11 @@ def test_two_books_write_to_one_file(path: Path) -> None:
 
         def many(book: Book, name: str) -> None:
             for index in range(300):
-                pending.append(book.record([event(f"{name}{index}", body=json.dumps([name, index]).encode())]))
+                pending.append(
+                    book.write(
+                        events.record, [event(f"{name}{index}", body=json.dumps([name, index]).encode())], book.lag
+                    )
+                )
 
         threads = [threading.Thread(target=many, args=(book, name)) for book, name in ((one, "a"), (two, "b"))]
         for thread in threads:
@@ -741,9 +760,10 @@ def test_a_lock_names_its_process_and_dies_with_it(path: Path) -> None:
 VISITOR = """
 import sys
 from rollbook.store.book import Book
+from rollbook.store.tables import windows
 
 with Book.open(sys.argv[1]) as book:
-    book.note_windows([("2026-03-02T10:00:00.000Z", "2026-03-02T10:30:00.000Z", "pending")], "").result()
+    book.write(windows.note, [("2026-03-02T10:00:00.000Z", "2026-03-02T10:30:00.000Z", "pending")], "").result()
 """
 
 
@@ -770,13 +790,13 @@ def test_only_one_book_checkpoints(path: Path) -> None:
     """One connection checkpoints; when it closes, another takes over."""
 
     def pages(book: Book) -> int:
-        return int(book._write(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()[0]).result(10))
+        return int(book.write(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()[0]).result(10))
 
     one, two = Book.open(path), Book.open(path)
     assert (pages(one) > 0, pages(two)) == (True, 0)
     one.close()
     for index in range(70):
-        two.record([event(f"c{index}", body=str(index).encode())]).result(10)
+        two.write(events.record, [event(f"c{index}", body=str(index).encode())], two.lag).result(10)
     assert pages(two) > 0
     two.close()
 
@@ -787,7 +807,7 @@ def test_the_store_is_readable_without_write_permission(book: Book, path: Path) 
     with Book.open(path, mode="ro") as reader:
         assert rows(reader, "conversations", "count(*)") == [(1,)]
         with pytest.raises(StoreUnwritable, match="reading only"):
-            reader.record([])
+            reader.write(events.record, [], reader.lag)
     assert os.access(path, os.R_OK)
 
 
@@ -816,9 +836,9 @@ def test_what_waits_is_written_though_nobody_checkpoints_at_the_end(tmp_path: Pa
         begun.set()
         go_on.wait(20)
 
-    book._write(slow)
+    book.write(slow)
     assert begun.wait(20)
-    waits = book._write(lambda _: 7)
+    waits = book.write(lambda _: 7)
     closing = threading.Thread(target=book.close, daemon=True)
     closing.start()
     while not book._writer._closed:

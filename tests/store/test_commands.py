@@ -3,7 +3,9 @@
 import json
 import sqlite3
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.commands.windows import window_lines
+from rollbook.store.tables import events, windows
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.organisation import dump
 
@@ -39,9 +42,11 @@ async def store(tmp_path: Path) -> AsyncIterator[tuple[Path, Simulator]]:
         settings = load(env=simulator.env, cwd=tmp_path)
         simulator.world.grow(simulator.now())
         simulator.world._per_hour = 0
-        with Book.open(path, now=simulator.now, organization=("o", "Organisation")) as book:
-            book.record([_heard(life.id, life.start) for life in simulator.world.conversations[:10]]).result()
-            book.record([_heard("nobody-lists-it", START + timedelta(minutes=5))]).result()
+        with Book.open(path, organization=("o", "Organisation")) as book:
+            book.write(
+                events.record, [_heard(life.id, life.start) for life in simulator.world.conversations[:10]], book.lag
+            ).result()
+            book.write(events.record, [_heard("nobody-lists-it", START + timedelta(minutes=5))], book.lag).result()
             async with Api(settings, now=simulator.now) as api:
                 for window in (HOUR, Interval(START, START + HALF)):
                     await reconcile_window(book, api, window, settings=settings, now=simulator.now)
@@ -57,8 +62,10 @@ def _heard(one: str, at: datetime) -> Notification:
 
 
 def run(path: Path, *words: str) -> Result:
-    """A command on the store."""
-    return CliRunner().invoke(cli, [*words, "--db", str(path)], env={"ROLLBOOK_CONFIG": "", "COLUMNS": "80"})
+    """A command on the store, in a thread that has no event loop, as a command of a shell has none."""
+    call = partial(CliRunner().invoke, cli, [*words, "--db", str(path)], env={"ROLLBOOK_CONFIG": "", "COLUMNS": "80"})
+    with ThreadPoolExecutor(1) as aside:
+        return aside.submit(call).result()
 
 
 def told(path: Path, *words: str) -> Any:
@@ -120,7 +127,7 @@ async def test_a_windows_proof_is_shown(store: tuple[Path, Simulator]) -> None:
 def test_a_window_that_nobody_has_read_has_no_runs(tmp_path: Path) -> None:
     """It says so, and nothing of what came after them."""
     with Book.open(tmp_path / "rollbook.db") as book:
-        book.note_windows([(to_text(HOUR.start), to_text(HOUR.end), Verdict.DUE)], "").result()
+        book.write(windows.note, [(to_text(HOUR.start), to_text(HOUR.end), Verdict.DUE)], "").result()
     assert fits(run(tmp_path / "rollbook.db", "window", to_text(START)).output)[-1].split() == ["runs", "none", "yet"]
 
 
@@ -219,7 +226,7 @@ async def test_the_platforms_own_counts_are_the_same(store: tuple[Path, Simulato
     settings = load(env=simulator.env, cwd=tmp_path)
     async with Api(settings, now=simulator.now) as api:
         day = Interval(START - timedelta(hours=10), START + timedelta(days=9))
-        with Book.open(path, now=simulator.now) as book:
+        with Book.open(path) as book:
             await reconcile_window(book, api, day, settings=settings, now=simulator.now)
         with Book.open(path, mode="ro") as book:
             found = await verify.verify(api, book, day)

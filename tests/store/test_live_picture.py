@@ -14,7 +14,9 @@ from rollbook.genesys.messages.live_facts import believed, facts_of
 from rollbook.genesys.messages.notification import LiveFacts, Notification, parse_frame
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.book import Book
-from rollbook.store.tables import live_picture
+from rollbook.store.rebuild import rebuild
+from rollbook.store.tables import conversations, live_picture
+from rollbook.store.tables import events as events_table
 
 TIMES = st.integers(0, 59).map(lambda second: f"2026-03-02T10:00:{second:02}.000Z")
 MAYBE = st.none() | TIMES
@@ -123,7 +125,7 @@ def test_a_clock_in_the_future_asks_for_no_endless_looking(tmp_path: Path) -> No
     )
     assert _first(facts).last_heard == ARRIVED
     with Book.open(tmp_path / "b.db") as book:
-        assert book.open_conversations() == []
+        assert book.read_now(conversations.open_conversations) == []
 
 
 CONVERSATION = "7c1f0d6e-52f1-4c1b-9a6c-2b8f1f4f9d21"
@@ -149,7 +151,7 @@ def _snapshot(*participants: dict[str, Any]) -> dict[str, Any]:
 
 def _row(book: Book) -> tuple[Any, ...]:
     columns = "conversation_start, conversation_end, heard_end, last_heard"
-    found = book.read(lambda db: db.execute(f"SELECT {columns} FROM conversations").fetchall())
+    found = book.read_now(lambda db: db.execute(f"SELECT {columns} FROM conversations").fetchall())
     assert len(found) == 1
     return tuple(found[0])
 
@@ -160,7 +162,7 @@ def test_an_end_after_its_arrival_counts_as_of_its_arrival(tmp_path: Path, ahead
     end = _later(ahead)
     gone = {"purpose": "customer", "connectedTime": "2026-03-02T10:00:00.000Z", "endTime": end}
     with Book.open(tmp_path / "b.db") as book:
-        book.record([_event(_snapshot(gone))]).result()
+        book.write(events_table.record, [_event(_snapshot(gone))], book.lag).result()
         assert _row(book) == ("2026-03-02T10:00:00.000Z", ARRIVED, ARRIVED, ARRIVED)
 
 
@@ -170,7 +172,7 @@ def test_an_end_that_cannot_be_is_no_end(tmp_path: Path, end: str) -> None:
     here = {"purpose": "customer", "connectedTime": "2026-03-02T10:00:00.000Z", "endTime": end}
     gone = {"purpose": "agent", "connectedTime": "2026-03-02T10:00:10.000Z", "endTime": "2026-03-02T10:00:20.000Z"}
     with Book.open(tmp_path / "b.db") as book:
-        book.record([_event(_snapshot(here, gone))]).result()
+        book.write(events_table.record, [_event(_snapshot(here, gone))], book.lag).result()
         start, ended, heard_end, last = _row(book)
     assert (start, ended, heard_end) == ("2026-03-02T10:00:00.000Z", None, None)
     assert last <= ARRIVED
@@ -187,8 +189,8 @@ def test_a_start_that_cannot_be_decides_nothing(tmp_path: Path, start: str) -> N
     alone = believed(facts_of(QUEUE_TOPIC, _snapshot(odd)), ARRIVED)
     assert alone.started_at == (ARRIVED if start in NEVER else None)
     with Book.open(tmp_path / "b.db") as book:
-        book.record([_event(_snapshot(odd))]).result()
-        book.record([_event(_snapshot(true))]).result()
+        book.write(events_table.record, [_event(_snapshot(odd))], book.lag).result()
+        book.write(events_table.record, [_event(_snapshot(true))], book.lag).result()
         assert _row(book)[0] == "2026-03-02T10:00:00.000Z"
 
 
@@ -197,7 +199,11 @@ def test_an_events_own_time_is_believed_up_to_its_arrival(tmp_path: Path, event_
     """A detail event of the year 9999 is of its arrival; one of 1970 began nothing."""
     topic = f"v2.detail.events.conversation.{CONVERSATION}.customer.start"
     with Book.open(tmp_path / "b.db") as book:
-        book.record([_event({"conversationId": CONVERSATION, "eventTime": event_time}, topic=topic)]).result()
+        book.write(
+            events_table.record,
+            [_event({"conversationId": CONVERSATION, "eventTime": event_time}, topic=topic)],
+            book.lag,
+        ).result()
         start, ended, _, last = _row(book)
     assert ended is None
     assert (start, last) in ((ARRIVED, ARRIVED), (None, None))
@@ -208,11 +214,11 @@ def test_a_replay_of_an_event_from_ahead_says_nothing_new(tmp_path: Path, ahead:
     """What is delivered again an hour later arrived first when it did: the row stays as it was."""
     body = _snapshot({"connectedTime": "2026-03-02T10:00:00.000Z", "endTime": _later(ahead), "purpose": "customer"})
     with Book.open(tmp_path / "b.db") as book:
-        book.record([_event(body)]).result()
+        book.write(events_table.record, [_event(body)], book.lag).result()
         first = _row(book)
-        book.record([_event(body, _later(3_600)), _event(body, _later(7_200))]).result()
+        book.write(events_table.record, [_event(body, _later(3_600)), _event(body, _later(7_200))], book.lag).result()
         assert _row(book) == first
-        assert book.rebuild() == (1, 0)
+        assert rebuild(book) == (1, 0)
 
 
 @given(FACTS, TIMES, st.sampled_from([*NEVER, *UNSET, None]))
@@ -229,10 +235,10 @@ def test_a_poison_pill_is_an_event_and_no_conversation(tmp_path: Path) -> None:
     odd = ["x" * 9_000, "a,b,c", "no id/at all", "x" * 65]
     with Book.open(tmp_path / "b.db") as book:
         pills = [_event({"id": one, "participants": [{"connectedTime": ARRIVED}]}) for one in odd]
-        assert book.record([*pills, _event(_snapshot())]).result().events_new == 5
-        book.rebuild()
-        ids = book.read(lambda db: db.execute("SELECT conversation_id FROM conversations").fetchall())
-        bodies = book.read(lambda db: db.execute("SELECT body FROM events").fetchall())
+        assert book.write(events_table.record, [*pills, _event(_snapshot())], book.lag).result().events_new == 5
+        rebuild(book)
+        ids = book.read_now(lambda db: db.execute("SELECT conversation_id FROM conversations").fetchall())
+        bodies = book.read_now(lambda db: db.execute("SELECT body FROM events").fetchall())
     assert [row[0] for row in ids] == [CONVERSATION]
     assert sorted(msgspec.json.decode(row[0])["id"] for row in bodies) == sorted([*odd, CONVERSATION])
 
@@ -242,5 +248,5 @@ def test_one_conversation_in_two_spellings_has_one_row(tmp_path: Path) -> None:
     topic = f"v2.detail.events.conversation.{CONVERSATION.upper()}.customer.end"
     ended = {"conversationId": CONVERSATION.upper(), "eventTime": "2026-03-02T10:00:30.000Z"}
     with Book.open(tmp_path / "b.db") as book:
-        book.record([_event(_snapshot()), _event(ended, topic=topic)]).result()
+        book.write(events_table.record, [_event(_snapshot()), _event(ended, topic=topic)], book.lag).result()
         assert _row(book)[1] == "2026-03-02T10:00:30.000Z"

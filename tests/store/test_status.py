@@ -16,6 +16,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.commands import status as shown_status
+from rollbook.store.tables import coverage
 from rollbook.store.tables.coverage import Span
 from tests.helpers.whole import AS_ANYBODY, MAY_BE_ANYBODY, environment
 
@@ -114,7 +115,7 @@ def test_an_empty_store_is_described_without_a_figure_that_means_nothing(
     assert max(len(line) for line in shown.output.splitlines()) <= 80
     with Book.open(tmp_path / "rollbook.db") as book:
         lacks = ["conversation:communication:view"]
-        book.reject_topics([{"topic": "v2.a", "missing_permissions": lacks}], to_text(START)).result(10)
+        book.write(coverage.reject, [{"topic": "v2.a", "missing_permissions": lacks}], to_text(START)).result(10)
     refused = CliRunner().invoke(shown_status.status, []).output
     assert "has run, and has heard nothing yet" in refused
     assert lacks[0] in refused
@@ -126,7 +127,7 @@ def test_an_empty_store_is_described_without_a_figure_that_means_nothing(
 def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:
     """Nothing is cut: a long reason and the long line of the gaps are whole, below their field, within 80 columns."""
     with Book.open(tmp_path / "rollbook.db") as book:
-        found = book.read(lambda db: status.collect(db, END))
+        found = book.read_now(lambda db: status.collect(db, END))
     reason = " ".join(f"the total moved from {number} to {number + 1}," for number in range(9))
     found["windows"]["by_verdict"] = {"failed": 1}
     found["windows"]["failed"] = [{"start": to_text(START), "end": to_text(END), "reason": reason, "next_try_at": None}]

@@ -21,6 +21,7 @@ from realtime.daemon.health import judge
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.times import Interval
+from rollbook.store.tables import windows as windows_table
 from rollbook.store.vocabulary import PROVEN
 from tests.helpers.organisation import START, WINDOW, record
 from tests.helpers.unfriendly import (
@@ -97,7 +98,7 @@ async def test_a_cursor_that_stands_still_comes_to_an_end(world: Scene, cursor: 
     assert (report.verdict, report.unique) == ("complete", 35) or report.verdict == "failed"
     world.assert_not_wrongly_proven(WINDOW)
     assert world.platform.counts["results"] <= 40
-    kept = world.book.read(lambda db: db.execute("SELECT count(*) FROM unfinished_readings").fetchone())
+    kept = await world.book.read(lambda db: db.execute("SELECT count(*) FROM unfinished_readings").fetchone())
     assert kept == (0,)
 
 
@@ -133,7 +134,7 @@ async def test_a_query_whose_pages_stand_still_comes_to_an_end(world: Scene, pag
     async with asyncio.timeout(PATIENCE):
         with contextlib.suppress(RollbookError):
             await world.by_hand(WINDOW)
-    row = world.book.window("2026-03-02T10:00:00.000Z", "2026-03-02T10:30:00.000Z")
+    row = await world.book.read(windows_table.find, "2026-03-02T10:00:00.000Z", "2026-03-02T10:30:00.000Z")
     if row is not None and row.verdict in PROVEN:
         assert row.owned == 250
     assert world.platform.counts["query"] <= 1_000

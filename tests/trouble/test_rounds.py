@@ -15,6 +15,7 @@ import pytest
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.messages.notification import Notification, parse_envelope
 from rollbook.genesys.times import Interval, to_text
+from rollbook.store.tables import events
 from tests.helpers.organisation import START, WINDOW, at, record
 from tests.helpers.unfriendly import (
     HALF,
@@ -294,7 +295,7 @@ async def test_an_event_with_an_id_that_is_none_stops_nothing(odd_platform: Scen
     report = await world.due()
     assert (report.exit_status, world.verdicts(windows)) == (0, ["complete"] * 3)
     assert found(world, followed) == followed
-    assert world.book.read(lambda db: db.execute("SELECT count(*) FROM events").fetchone()) == (len(ids),)
+    assert await world.book.read(lambda db: db.execute("SELECT count(*) FROM events").fetchone()) == (len(ids),)
 
 
 @pytest.mark.parametrize("ids", ODD_IDS.values(), ids=ODD_IDS.keys())
@@ -309,7 +310,7 @@ async def test_an_envelope_with_an_id_that_is_none_stops_nothing(odd_platform: S
         topic = f"v2.detail.events.conversation.{one}.customer.start"
         envelope = json.dumps({"detail": {"topicName": topic, "eventBody": body}}).encode()
         heard.append(parse_envelope(envelope, source="eventbridge", received_at=to_text(world.clock.now())))
-    world.book.record(heard).result()
+    world.book.write(events.record, heard, world.book.lag).result()
     await world.due()
     assert world.verdicts(windows) == ["complete"] * 3
     assert found(world, followed) == followed

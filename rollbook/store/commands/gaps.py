@@ -11,6 +11,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
 from rollbook.store.commands import period
+from rollbook.store.tables import gaps as table
 from rollbook.store.tables.gaps import Gap
 from rollbook.store.vocabulary import GapKind
 
@@ -39,7 +40,7 @@ def gaps(
     def work() -> None:
         start, end = period.moment("--since", since), period.moment("--until", until)
         with Book.open(settings.store_path, mode="ro") as book:
-            found = book.gaps(since=start or "", until=end or "9", kind=kind)
+            found = book.read_now(table.listed, since=start or "", until=end or "9", kind=kind)
         found = [gap for gap in found if cause in (None, gap.cause) and not (unfilled and gap.filled_at)]
         shown = found[:limit]
         left_out = len(found) - len(shown)

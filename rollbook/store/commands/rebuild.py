@@ -7,6 +7,8 @@ import click
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
+from rollbook.store.rebuild import rebuild as rebuild_all
+from rollbook.store.tables.conversations import count_child_rows
 
 
 @click.command()
@@ -19,11 +21,9 @@ def rebuild(settings: Settings, as_json: bool) -> None:
     """
 
     def work() -> None:
-        with Book.open(
-            settings.store_path, mode="r+", command="rollbook rebuild", width=settings.width, journal=settings.journal
-        ) as book:
-            done, corrected = book.rebuild(lambda count: _progress(count) if console.err.is_terminal else None)
-            children = book.child_rows()
+        with Book.open(settings.store_path, mode="r+", command="rollbook rebuild", journal=settings.journal) as book:
+            done, corrected = rebuild_all(book, lambda count: _progress(count) if console.err.is_terminal else None)
+            children = book.read_now(count_child_rows)
         console.show(
             as_json,
             lambda: {"conversations": done, "corrected": corrected, "child_rows": children},

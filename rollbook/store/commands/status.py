@@ -36,7 +36,7 @@ def status(settings: Settings, as_json: bool) -> None:
     def work() -> None:
         with Book.open(settings.store_path, mode="ro") as book:
             now = datetime.now(UTC)
-            found = book.read(lambda db: state.collect(db, now, width=settings.width, since_setting=settings.since))
+            found = book.read_now(state.collect, now, width=settings.width, since_setting=settings.since)
         console.show(as_json, lambda: found, lambda: lines(found))
 
     console.run(work, as_json=as_json)

@@ -18,9 +18,10 @@ from rollbook.genesys.errors import UsageError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import fitted
-from rollbook.genesys.times import Interval, parse_interval, to_text
+from rollbook.genesys.times import Interval, parse_interval
 from rollbook.store.book import Book
 from rollbook.store.commands import period
+from rollbook.store.tables import windows as table
 from rollbook.store.tables.windows import WindowRow
 from rollbook.store.vocabulary import Verdict
 
@@ -43,7 +44,7 @@ def windows(verdict: tuple[str, ...], since: str | None, until: str | None, sett
         start, end = period.moment("--since", since), period.moment("--until", until)
         verdicts = [Verdict(name) for name in verdict] or None
         with Book.open(settings.store_path, mode="ro") as book:
-            rows = book.windows(verdicts=verdicts, since=start, until=end, filter=None)
+            rows = book.read_now(table.listed, verdicts=verdicts, since=start, until=end, filter=None)
         console.show(as_json, lambda: {"windows": [asdict(row) for row in rows]}, lambda: window_lines(rows))
 
     console.run(work, as_json=as_json)
@@ -104,24 +105,23 @@ def window(start: str, settings: Settings, as_json: bool) -> None:
 def _named(book: Book, text: str) -> list[WindowRow]:
     if "/" in text:
         whole = parse_interval(text, now=datetime.max.replace(tzinfo=UTC))
-        return [
-            row for row in _touching(book, whole) if (row.start, row.end) == (to_text(whole.start), to_text(whole.end))
-        ]
+        return [row for row in _touching(book, whole) if (row.start, row.end) == whole.texts]
     at = period.moment("START", text) or ""
-    rows = book.windows(since=at, until=f"{at}~", filter=None)
+    rows = book.read_now(table.listed, since=at, until=f"{at}~", filter=None)
     return [row for row in rows if row.start == at] or rows
 
 
 def _touching(book: Book, interval: Interval) -> list[WindowRow]:
-    return book.windows(since=to_text(interval.start), until=to_text(interval.end), filter=None)
+    since, until = interval.texts
+    return book.read_now(table.listed, since=since, until=until, filter=None)
 
 
 def _runs(book: Book, row: WindowRow) -> list[dict[str, Any]]:
     """The runs over a window, and over the wider interval whose proof it took over."""
-    runs = book.runs_of(row.start, row.end, row.filter)
+    runs = book.read_now(table.runs, row.start, row.end, row.filter)
     if row.proven_by:
         start, _, end = row.proven_by.partition("/")
-        runs = [*book.runs_of(start, end, row.filter), *runs]
+        runs = [*book.read_now(table.runs, start, end, row.filter), *runs]
     return sorted(runs, key=lambda run: int(run["run_id"]))
 
 

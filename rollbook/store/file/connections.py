@@ -189,7 +189,7 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        known = connection.execute("SELECT id, name FROM organization").fetchone()
+        known = schema.organization(connection)
         if known is not None and not known[0]:
             # An answer without an id has bound it once; that is no organisation.
             connection.execute("UPDATE organization SET id = ?, name = ?", (ours, name))

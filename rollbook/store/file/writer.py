@@ -65,11 +65,6 @@ class Writer:
             self._jobs.put((job, future))
         return future
 
-    @property
-    def waiting(self) -> int:
-        """The number of jobs that wait (approximate)."""
-        return self._jobs.qsize()
-
     def close(self) -> None:
         """Finish what waits, then close the connection. May be called twice."""
         with self._lock:

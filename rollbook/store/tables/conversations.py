@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -20,7 +20,7 @@ import msgspec
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.lenient_json import number, text_or_none, texts
 from rollbook.genesys.messages.details import DetailRow, content_digest
-from rollbook.genesys.times import from_text, to_text
+from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables import child_rows, gaps
 from rollbook.store.tables.detail_columns import CHILD_TABLES
 from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
@@ -91,6 +91,7 @@ def same_content(stored: StoredConversation | None, row: DetailRow) -> bool:
     return content_digest(msgspec.json.decode(stored.details)) == content_digest(row.record)
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A read that claims to be this much later than now was made while the clock was wrong.
 FUTURE: Final = timedelta(minutes=5)
 
@@ -195,7 +196,8 @@ class PlannedWrites:
 class Read(NamedTuple):
     """The circumstances of reading a page. Times are API text.
 
-    as_of: how old the read is. at: the time now. already: the ids that this run has classified. lag: how far the
+    as_of: how old the read is. at: the time now. already: the ids that this run has classified; it must not change
+    until the page is written. lag: how far the
     platform's index may be behind: the read proves nothing about an event that is younger than event + lag.
     """
 
@@ -203,7 +205,7 @@ class Read(NamedTuple):
     at: str
     run_started_at: str
     already: Mapping[str, Any]
-    lag: timedelta = timedelta(0)
+    lag: timedelta
 
     @property
     def indexed_until(self) -> str:
@@ -216,15 +218,13 @@ def write(
     details: Iterable[DetailRow],
     read: Read,
     *,
-    window_start: Callable[[DetailRow], str],
+    window: Interval | None,
+    width: timedelta,
     cause: Cause,
 ) -> PageOutcome:
-    """Write a page of details with its child rows and its gaps. Runs inside the caller's transaction.
-
-    window_start: the start of the window that a conversation's gap is filed under.
-    """
+    """Write a page of details with its child rows and its gaps: a part of `windows.write_details`."""
     outcome, judged = _judge_page(connection, details, read)
-    indexed_until = read.indexed_until
+    indexed_until, bounds = read.indexed_until, window.texts if window else None
     page = PlannedWrites()
     for conversation_id, row, stored, action in judged:
         if action in _NEW_CONTENT:
@@ -233,9 +233,22 @@ def write(
             page.confirms.append((read.as_of, row.end, conversation_id, indexed_until))
         _add_attributes(page, conversation_id, row, stored, read.as_of)
         if kind := outcome.gaps.get(conversation_id):
-            page.gaps.append(gaps.Gap(conversation_id, window_start(row), kind, cause(row, kind), read.at, read.at))
+            window_start = _filed_under(row, bounds, width, read.at)
+            page.gaps.append(gaps.Gap(conversation_id, window_start, kind, cause(row, kind), read.at, read.at))
     _execute(connection, page)
     return replace(outcome, causes=Counter(gap.cause for gap in page.gaps))
+
+
+def _filed_under(row: DetailRow, window: tuple[str, str] | None, width: timedelta, at: str) -> str:
+    """The start of the window that a conversation's gap is filed under: the run's own window, else of the grid."""
+    if row.start is None:
+        return window[0] if window else at
+    if window is not None and window[0] <= row.start < window[1]:
+        return window[0]
+    try:
+        return to_text(_EPOCH + (from_text(row.start) - _EPOCH) // width * width)
+    except (ValueError, OverflowError):
+        return row.start
 
 
 class _Judged(NamedTuple):
@@ -410,7 +423,7 @@ _ASKED: Final = (
 )
 
 
-def open_conversations(connection: sqlite3.Connection, limit: int) -> list[OpenConversation]:
+def open_conversations(connection: sqlite3.Connection, limit: int = 10_000) -> list[OpenConversation]:
     """Conversations that go on (neither stuck nor gone) or had events since they were read; asked longest ago first.
 
     By when they were asked for, not by when they were read: an answer that says nothing new changes nothing of the
@@ -423,7 +436,7 @@ def open_conversations(connection: sqlite3.Connection, limit: int) -> list[OpenC
     return [_open(row) for row in connection.execute(query, (limit,))]
 
 
-def set_aside(connection: sqlite3.Connection, asked_before: str, now: str, limit: int) -> list[OpenConversation]:
+def set_aside(connection: sqlite3.Connection, asked_before: str, now: str, limit: int = 200) -> list[OpenConversation]:
     """The stuck and the gone ones that were not asked for since `asked_before`; asked longest ago first.
 
     now: what was asked for later than that, a clock that ran ahead has noted.
@@ -442,7 +455,7 @@ _ABSENT_AT_ALL: Final = timedelta(days=30)
 
 
 def nobody_will_read(
-    connection: sqlite3.Connection, first_seen: str, asked_before: tuple[str, str], now: str, limit: int
+    connection: sqlite3.Connection, first_seen: str, asked_before: tuple[str, str], now: str, limit: int = 1_000
 ) -> list[OpenConversation]:
     """Conversations that only capture knows, seen first before `first_seen`, and that no waiting window will bring.
 

@@ -51,7 +51,7 @@ def _letter_id(item: Unreadable) -> int:
     return int.from_bytes(digest(item.source.encode(), item.once.encode())) & _LETTER_BITS
 
 
-def listed(connection: sqlite3.Connection, source: str | None, limit: int) -> list[Letter]:
+def listed(connection: sqlite3.Connection, source: str | None = None, limit: int = -1) -> list[Letter]:
     """The newest first, of one source or (None) of all."""
     query = (
         f"SELECT {_COLUMNS} FROM dead_letters WHERE ?1 IS NULL OR source = ?1"

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable
-from rollbook.store.tables import dead_letters, live_picture
+from rollbook.store.tables import coverage, dead_letters, live_picture
 
 _EVENT: Final = (
     "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
@@ -41,9 +41,7 @@ class Recorded:
     dead_letters: int
 
 
-def record(
-    connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta = timedelta(0)
-) -> Recorded:
+def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta) -> Recorded:
     """Write a batch inside the caller's transaction. lag: how far the platform's index may be behind its events."""
     notifications = [item for item in batch if isinstance(item, Notification)]
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
@@ -56,6 +54,28 @@ def record(
         _merge(connection, live_picture.gather(first), lag)
     letters = sum(dead_letters.keep(connection, item) for item in unreadable)
     return Recorded(new, len(notifications) - new, letters)
+
+
+def record_call(
+    connection: sqlite3.Connection,
+    batch: Sequence[Notification | Unreadable],
+    lag: timedelta,
+    *,
+    source: str,
+    topics: Sequence[str],
+    at: str,
+) -> Recorded:
+    """Write what a call of a function brought, and that it listened."""
+    coverage.note_call(connection, source, coverage.FUNCTION, topics, at)
+    return record(connection, batch, lag)
+
+
+def record_in_place(
+    connection: sqlite3.Connection, number: int, batch: Sequence[Notification | Unreadable], lag: timedelta
+) -> Recorded:
+    """Put what a dead letter turned out to be in its place."""
+    dead_letters.drop(connection, [number])
+    return record(connection, batch, lag)
 
 
 def _as_they_came_first(connection: sqlite3.Connection, batch: list[Notification]) -> list[Notification]:

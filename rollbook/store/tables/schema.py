@@ -53,6 +53,12 @@ def version_of(connection: sqlite3.Connection) -> tuple[int, int, bool]:
     return application, version, empty
 
 
+def organization(connection: sqlite3.Connection) -> tuple[str, str] | None:
+    """(id, name) of the organisation that the store belongs to, once it is known."""
+    found: tuple[str, str] | None = connection.execute("SELECT id, name FROM organization").fetchone()
+    return found
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file to `VERSION`. Each step is one transaction; a step that fails leaves the file as it was."""
     from sqlite_utils import Database, Migrations

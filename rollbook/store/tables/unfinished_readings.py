@@ -38,8 +38,9 @@ def drop(connection: sqlite3.Connection, key: Key) -> None:
     connection.execute(f"DELETE FROM unfinished_readings WHERE {_WHERE}", key)
 
 
-def drop_older(connection: sqlite3.Connection, than: str) -> None:
-    """Forget readings that nobody has gone on with since `than`."""
+def drop_with_older(connection: sqlite3.Connection, key: Key, than: str) -> None:
+    """Forget a reading, and any that nobody has gone on with since `than`."""
+    drop(connection, key)
     connection.execute(
         'DELETE FROM unfinished_readings WHERE (start, "end", filter, via) IN'
         ' (SELECT start, "end", filter, via FROM unfinished_readings GROUP BY start, "end", filter, via'

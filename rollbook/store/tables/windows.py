@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from msgspec import json
 
-from rollbook.genesys.times import from_text, to_text
+from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables import conversations
+from rollbook.store.tables.conversations import Cause, PageOutcome, Read
 from rollbook.store.tables.schema import FIGURES
 from rollbook.store.vocabulary import PROVEN, Verdict
 
@@ -118,7 +120,7 @@ _SELECT: Final = f"SELECT {_NAMES} FROM windows"
 _QUOTED: Final = ", ".join(f'"{name}"' for name in FIGURES)
 
 
-def find(connection: sqlite3.Connection, start: str, end: str, filter: str) -> WindowRow | None:
+def find(connection: sqlite3.Connection, start: str, end: str, filter: str = "") -> WindowRow | None:
     """The window's row, if the ledger has it."""
     found = connection.execute(f'{_SELECT} WHERE start = ? AND "end" = ? AND filter = ?', (start, end, filter))
     row = found.fetchone()
@@ -133,10 +135,10 @@ def _window(row: tuple[Any, ...]) -> WindowRow:
 def listed(
     connection: sqlite3.Connection,
     *,
-    verdicts: Sequence[Verdict] | None,
-    since: str | None,
-    until: str | None,
-    filter: str | None,
+    verdicts: Sequence[Verdict] | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    filter: str | None = "",
 ) -> list[WindowRow]:
     """The windows that touch [since, until), in order of their start. filter None: those of every filter."""
     query = f'{_SELECT} WHERE "end" > ?1 AND start < ?2 AND (?3 IS NULL OR filter = ?3)'
@@ -279,8 +281,8 @@ def set_verdict(
     filter: str,
     verdict: Verdict,
     *,
-    reason: str | None,
-    ongoing: int | None,
+    reason: str | None = None,
+    ongoing: int | None = None,
     at: str,
 ) -> None:
     """Change a window's verdict without a read of it (its last conversation ended), and keep that on record."""
@@ -364,6 +366,25 @@ def refresh(connection: sqlite3.Connection, at: str) -> int:
     return changed
 
 
+def write_details(
+    connection: sqlite3.Connection,
+    details: Iterable[DetailRow],
+    read: Read,
+    *,
+    window: Interval | None,
+    width: timedelta,
+    cause: Cause,
+) -> PageOutcome:
+    """Write a page of details, and take the proof from the windows whose answers lacked some of it.
+
+    window: what the run owns (None: a read by id). width: of the grid that the gaps of all others are filed under.
+    """
+    outcome = conversations.write(connection, details, read, window=window, width=width, cause=cause)
+    if outcome.first_read:
+        contradict(connection, outcome.first_read, read.at)
+    return outcome
+
+
 def contradict(connection: sqlite3.Connection, starts: Sequence[str], at: str) -> int:
     """Take the proof from every window that these conversations started in; answers how many windows.
 
@@ -378,7 +399,7 @@ def contradict(connection: sqlite3.Connection, starts: Sequence[str], at: str) -
             taken += 1
             reason = f"{lacking} of its conversations were not in the answer that proved it"
             wait = max(from_text(end) - from_text(start) - _NARROW, timedelta(0)) / 24
-            set_verdict(connection, start, end, "", Verdict.FAILED, reason=reason, ongoing=None, at=at)
+            set_verdict(connection, start, end, "", Verdict.FAILED, reason=reason, at=at)
             connection.execute(
                 "UPDATE windows SET next_try_at = ?, proven_by = NULL WHERE start = ? AND \"end\" = ? AND filter = ''",
                 (to_text(from_text(at) + wait), start, end),
@@ -472,7 +493,7 @@ def sees_less(eyes: str | None, than: str | None) -> bool:
 
 
 def runs(
-    connection: sqlite3.Connection, start: str, end: str, filter: str, last: int | None = None
+    connection: sqlite3.Connection, start: str, end: str, filter: str = "", *, last: int | None = None
 ) -> list[dict[str, Any]]:
     """The runs over a window, oldest first, as dicts of the columns of `window_runs`. last: no more than the newest."""
     cursor = connection.execute(

@@ -27,6 +27,7 @@ from rollbook.genesys.topics import DETAIL_MEMBERS, detail_member
 from rollbook.store.book import Book
 from rollbook.store.file.connections import choose_journal, network_file_system
 from rollbook.store.file.errors import StoreUnwritable
+from rollbook.store.tables import coverage, events
 from tests.helpers.paths import EXAMPLES, ROOT
 from tests.helpers.whole import AS_ANYBODY, MAY_BE_ANYBODY, rows
 
@@ -243,7 +244,7 @@ def test_the_same_event_by_every_way_is_one(path: Path) -> None:
     frame = json.dumps({key: value for key, value in EVENTS[0]["detail"].items() if key != "timestamp"})
     with Book.open(path) as book:
         parsed = parse_frame(frame, source="websocket", received_at="2026-08-03T15:00:00.000Z")
-        book.record([parsed]).result()  # type: ignore[list-item]
+        book.write(events.record, [parsed], book.lag).result()  # type: ignore[list-item]
     assert handler(EVENTS[0])["events_repeated"] == 1
     assert handler(sqs(LINES[0])) == {"batchItemFailures": []}
     assert rows(path, "SELECT source FROM events") == [("websocket",)]
@@ -291,7 +292,7 @@ def test_a_full_disk_is_a_reported_failure(path: Path) -> None:
     book = lambda_handler._shelf._book
     assert book is not None
     pages = rows(path, "PRAGMA page_count")[0][0]
-    book._write(lambda db: db.execute(f"PRAGMA max_page_count = {pages}")).result()
+    book.write(lambda db: db.execute(f"PRAGMA max_page_count = {pages}")).result()
     big = EVENTS[0] | {"detail": {"topicName": "v2.x", "eventBody": {"text": "x" * 100_000}}}
     assert handler(sqs(big, big)) == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m1"}]}
     assert handler(sqs(big, big)) == {"batchItemFailures": []}
@@ -327,7 +328,7 @@ def test_a_file_that_turns_read_only_is_a_reported_failure(path: Path) -> None:
     handler(EVENTS[5])
     book = lambda_handler._shelf._book
     assert book is not None
-    book._write(lambda db: None).result()
+    book.write(lambda db: None).result()
     book._writer.submit(lambda db: db.execute("PRAGMA query_only = 1")).result()  # type: ignore[union-attr]
     assert handler(sqs(LINES[0])) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
 
@@ -458,7 +459,7 @@ def test_a_schedule_is_no_coverage(path: Path) -> None:
         asyncio.run(scheduled())
     assert rows(path, "SELECT ended_at, alive_at FROM coverage") == before
     with Book.open(path, mode="ro") as book:
-        (span,) = book.coverage("0", "9")
+        (span,) = book.read_now(coverage.overlapping, "0", "9")
     (known,) = as_known([span], from_text(span.alive_at) + timedelta(minutes=30))
     assert (known.ended_at, known.end_reason) == (span.alive_at, "no events")
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from realtime.commands import doctor
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.store.book import Book
+from rollbook.store.tables import coverage
 
 
 def test_what_was_refused_is_looked_at(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_what_was_refused_is_looked_at(tmp_path: Path) -> None:
         assert doctor._refused(path) is None
         lacks = ["conversation:communication:view"]
         rows = [{"topic": f"v2.{letter}", "missing_permissions": lacks} for letter in "ab"]
-        book.reject_topics(rows, "2026-08-03T14:00:00.000Z").result(10)
+        book.write(coverage.reject, rows, "2026-08-03T14:00:00.000Z").result(10)
     check = doctor._refused(path)
     assert check is not None
     assert (check.state, check.mend) == ("warn", "give the OAuth client's role conversation:communication:view")

@@ -22,6 +22,7 @@ from realtime.commands.ingest import _unpacked, ingest
 from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.messages.payloads import parse_all, parse_stream, pieces
 from rollbook.store.book import Book
+from rollbook.store.tables import events
 from tests.helpers.aws import Aws, aws, aws_server
 from tests.helpers.paths import EXAMPLES
 from tests.helpers.whole import environment, rollbook
@@ -210,7 +211,7 @@ def test_letters_of_every_source_can_be_tried_again(capsys: pytest.CaptureFixtur
         at = "2026-08-03T14:00:00.000Z"
         letter = Unreadable("websocket", frame.encode(), "why not", at)
         pong = Unreadable("websocket", b'{"topicName":"channel.metadata","eventBody":{"message":"pong"}}', "no", at)
-        book.record([letter, unstorable(notification, ValueError("no")), pong]).result()
+        book.write(events.record, [letter, unstorable(notification, ValueError("no")), pong], book.lag).result()
     assert run(dead_letters, "retry", "--all", capsys=capsys)[1]["events_new"] == 2
     assert rows("SELECT count(*) FROM dead_letters") == [(0,)]
     stored = {topic: json.loads(body) for topic, body in rows("SELECT topic, body FROM events")}

@@ -42,6 +42,7 @@ from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreUnwritable
+from rollbook.store.tables import windows
 from rollbook.store.tables.windows import RunRecord
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.reports import report
@@ -365,7 +366,7 @@ def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCapt
         next_try_at=again,
     )
     with Book.open(tmp_path / "rollbook.db") as book, caplog.at_level(logging.INFO):
-        book.finish_run(record).result(10)
+        book.write(windows.finish, record).result(10)
         daemon_module._log_window(book, failure)
         daemon_module._log_window(book, replace(failure, verdict=Verdict.COMPLETE))
     failed, complete = caplog.records

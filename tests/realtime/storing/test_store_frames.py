@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from realtime.storing.inbox import CoverageBegin, Inbox
 from realtime.storing.store_frames import FrameStore
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
+from rollbook.store.tables import coverage
 from tests.helpers.stage import now, topic
 
 
@@ -21,20 +23,20 @@ async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monk
     monkeypatch.setattr(store_frames, "RETRY", 0.0)
     inbox = Inbox()
     with Book.open(tmp_path / "rollbook.db") as book:
-        begin, failing = book.begin_coverage, []
+        begin, failing = coverage.begin, []
         frame_store = FrameStore(book, inbox, now=now)
 
-        def locked(source: str, scope: str, topics: Sequence[str], at: str) -> int:
+        def locked(db: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> int:
             failing.append(frame_store.stored.failing)
             if len(failing) < 3:
                 raise StoreBusy("locked by another program")
-            return begin(source, scope, topics, at)
+            return begin(db, source, scope, topics, at)
 
-        monkeypatch.setattr(book, "begin_coverage", locked)
+        monkeypatch.setattr(coverage, "begin", locked)
         inbox.note(CoverageBegin(1, "line 1", (topic(),), "2026-08-03T14:00:00.000Z"))
         inbox.close()
         async with asyncio.timeout(10):
             await frame_store.run()
         assert failing == [None, "locked by another program", "locked by another program"]
         assert frame_store.stored.failing is None
-        assert len(book.coverage("0", "9")) == 1
+        assert len(await book.read(coverage.overlapping, "0", "9")) == 1

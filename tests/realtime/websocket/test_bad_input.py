@@ -14,6 +14,7 @@ import pytest
 from realtime.storing.store_frames import OTHER, TEMPLATES, Stored
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.store.book import Book
+from rollbook.store.tables import events
 from tests.helpers.paths import EXAMPLES
 from tests.helpers.stage import Stage, capture, snapshot, topic
 
@@ -82,15 +83,15 @@ def test_wrong_types_in_every_field_are_stored(tmp_path: Path) -> None:
                 batch.append(found)
                 seen += 1
             if len(batch) == 500:
-                book.record(batch).result()
+                book.write(events.record, batch, book.lag).result()
                 batch = []
-        recorded = book.record(batch).result()
+        recorded = book.write(events.record, batch, book.lag).result()
         assert recorded is not None
         assert seen > 5_000
-        rows = book.read(lambda db: db.execute("SELECT count(*) FROM events").fetchone()[0])
-        letters = book.read(lambda db: db.execute("SELECT count(*) FROM dead_letters").fetchone()[0])
+        rows = book.read_now(lambda db: db.execute("SELECT count(*) FROM events").fetchone()[0])
+        letters = book.read_now(lambda db: db.execute("SELECT count(*) FROM dead_letters").fetchone()[0])
         assert rows + letters > 0.8 * seen
-        (sound,) = book.read(lambda db: db.execute("PRAGMA integrity_check").fetchone())
+        (sound,) = book.read_now(lambda db: db.execute("PRAGMA integrity_check").fetchone())
         assert sound == "ok"
     finally:
         book.close()
@@ -178,7 +179,7 @@ def test_words_that_are_too_long_are_not_remembered(tmp_path: Path) -> None:
             frame = json.dumps({"topicName": "v2.conversations.x.y", "eventBody": body})
             found = parse_frame(frame, source="websocket", received_at=AT)
             assert isinstance(found, Notification)
-            book.record([found]).result()
+            book.write(events.record, [found], book.lag).result()
         used, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert used < 10_000_000

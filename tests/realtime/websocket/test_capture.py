@@ -18,6 +18,8 @@ from rollbook.genesys.api.client import Entity
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import expand
+from rollbook.store.tables import coverage
+from tests.helpers.peek import peek
 from tests.helpers.stage import CLOSING, QUEUES, QUICK, Capture, Stage, capture, conversation, snapshot, topic
 
 SPANS = "SELECT scope, started_at, ended_at, end_reason FROM coverage ORDER BY coverage_id"
@@ -217,11 +219,11 @@ async def test_a_refused_topic_costs_no_other(tmp_path: Path, caplog: pytest.Log
         stage.refuse[topic(1)] = "routing:queue:view"
         with caplog.at_level(logging.WARNING):
             async with capture(stage, tmp_path) as running:
-                await running.until(lambda: running.book.rejected_topics())
-                (refused,) = running.book.rejected_topics()
+                await running.until(lambda: peek(running.book, coverage.rejected))
+                (refused,) = await running.book.read(coverage.rejected)
                 assert (refused["topic"], refused["missing_permissions"]) == (topic(1), ["routing:queue:view"])
-                await running.until(lambda: running.book.coverage("0", "9"))
-                (span,) = running.book.coverage("0", "9")
+                await running.until(lambda: peek(running.book, coverage.overlapping, "0", "9"))
+                (span,) = await running.book.read(coverage.overlapping, "0", "9")
                 assert set(span.topics) == {topic(0), topic(2)}
     assert "routing:queue:view" in caplog.text
 
@@ -232,8 +234,8 @@ async def test_a_topic_that_spoils_the_request_costs_no_other(tmp_path: Path) ->
         stage.poison.add(topic(6))
         async with capture(stage, tmp_path) as running:
             await running.until(lambda: len(stage.heard_by_all()) == 9)
-            await running.until(lambda: running.book.rejected_topics())
-            assert [row["topic"] for row in running.book.rejected_topics()] == [topic(6)]
+            await running.until(lambda: peek(running.book, coverage.rejected))
+            assert [row["topic"] for row in await running.book.read(coverage.rejected)] == [topic(6)]
 
 
 async def test_queues_that_appear_and_vanish_are_followed(tmp_path: Path) -> None:
@@ -245,7 +247,12 @@ async def test_queues_that_appear_and_vanish_are_followed(tmp_path: Path) -> Non
         await running.until(lambda: stage.heard_by_all() == wanted)
         await running.until(
             lambda: (
-                {name for span in running.book.coverage("0", "9") if not span.ended_at for name in span.topics}
+                {
+                    name
+                    for span in peek(running.book, coverage.overlapping, "0", "9")
+                    if not span.ended_at
+                    for name in span.topics
+                }
                 == wanted
             )
         )
@@ -377,8 +384,8 @@ async def test_a_detail_event_that_is_refused_costs_no_other(
             of_one = {name for name in subscribed if conversation(number) in name}
             assert len(of_one - {WRAPUP.replace("{id}", conversation(number))}) == 15
         assert (len(stage.requests), stage.refused_lists) == (requests, lists)
-        await running.until(lambda: running.book.rejected_topics())
-        assert [row["topic"] for row in running.book.rejected_topics()] == [WRAPUP]
+        await running.until(lambda: peek(running.book, coverage.rejected))
+        assert [row["topic"] for row in await running.book.read(coverage.rejected)] == [WRAPUP]
         assert running.supervisor.figures().refused_topics == 1
         assert caplog.text.count("refused: v2.") == 1
         await stage.send(CLOSING)
@@ -439,7 +446,7 @@ async def test_what_could_not_be_stored_in_time_is_told(
     async with Stage() as stage:
         with caplog.filtering(FreeWhenSaid(free)):
             async with capture(stage, tmp_path) as running:
-                running.book._write(lambda _db: free.wait(10))
+                running.book.write(lambda _db: free.wait(10))
                 for number in range(sent):
                     await stage.send(snapshot(number))
                 intake, inbox = running.supervisor.frame_store, running.supervisor.inbox

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from realtime.websocket.list_changes import Believed, Doubt, weigh
 from reconcile.causes import Lifetime, explain
 from rollbook.genesys.errors import ConnectionLost, PermissionRefused, RollbookError, TooSlow, Unavailable
+from rollbook.store.tables import coverage
 from rollbook.store.tables.coverage import Span
+from tests.helpers.peek import peek
 from tests.helpers.stage import QUEUES, Stage, capture
 
 IDS = st.lists(st.sampled_from("abcdefgh"), max_size=8, unique=True).map(tuple)
@@ -81,12 +83,12 @@ async def test_one_short_list_lets_nothing_go(tmp_path: Path, seen: int, caplog:
         looks = running.supervisor._looks
         await running.until(lambda: running.supervisor._looks >= looks + 2)
         assert len(stage.heard_by_all()) == 5
-        assert [span.ended_at for span in running.book.coverage("0", "9")] == [None]
+        assert [span.ended_at for span in await running.book.read(coverage.overlapping, "0", "9")] == [None]
         assert "are heard on until a second look agrees" in caplog.text
         stage.queue_ids = QUEUES[:seen]
         await running.until(lambda: len(stage.heard_by_all()) == seen)
-        await running.until(lambda: any(span.ended_at for span in running.book.coverage("0", "9")))
-        ended = [span.end_reason for span in running.book.coverage("0", "9") if span.ended_at]
+        await running.until(lambda: any(span.ended_at for span in peek(running.book, coverage.overlapping, "0", "9")))
+        ended = [span.end_reason for span in await running.book.read(coverage.overlapping, "0", "9") if span.ended_at]
         assert ended == ["topics let go"]
 
 

@@ -16,6 +16,8 @@ from realtime.websocket.subscriptions import Unasked
 from rollbook.genesys.api.client import TopicState
 from rollbook.genesys.topics import expand
 from rollbook.store.book import Book
+from rollbook.store.tables import coverage
+from tests.helpers.peek import peek
 from tests.helpers.stage import Stage, capture, topic
 
 NOW = datetime(2026, 8, 3, tzinfo=UTC)
@@ -41,8 +43,8 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 def kept(book: Book) -> list[str]:
     """What the book says is refused, once everything is written."""
-    book.reject_topics([], "").result(10)
-    return [row["topic"] for row in book.rejected_topics()]
+    book.write(coverage.reject, [], "").result(10)
+    return [row["topic"] for row in peek(book, coverage.rejected)]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ async def test_who_hears_nothing_says_so(tmp_path: Path, caplog: pytest.LogCaptu
         stage.refuse = {topic(number): "conversation:communication:view" for number in range(6)}
         with caplog.at_level(logging.INFO):
             async with capture(stage, tmp_path) as running:
-                await running.until(lambda: len(running.book.rejected_topics()) == 6)
+                await running.until(lambda: len(peek(running.book, coverage.rejected)) == 6)
                 figures = running.supervisor.figures()
     needed = "give the OAuth client's role conversation:communication:view"
     assert f"line 1: hears 0 of 6 topics; 6 refused: {needed}" in caplog.messages
@@ -143,10 +145,10 @@ async def test_a_topic_that_is_heard_after_a_restart_is_not_refused(tmp_path: Pa
     async with Stage() as stage:
         stage.refuse[topic(1)] = "routing:queue:view"
         async with capture(stage, tmp_path) as running:
-            await running.until(lambda: running.book.rejected_topics())
+            await running.until(lambda: peek(running.book, coverage.rejected))
         stage.refuse.clear()
         async with capture(stage, tmp_path) as running:
-            await running.until(lambda: not running.book.rejected_topics())
+            await running.until(lambda: not peek(running.book, coverage.rejected))
             assert stage.heard_by_all() == {topic(0), topic(1)}
 
 
@@ -155,8 +157,8 @@ async def test_a_queue_that_is_gone_is_not_refused(tmp_path: Path) -> None:
     async with Stage() as stage:
         stage.refuse[topic(1)] = "routing:queue:view"
         async with capture(stage, tmp_path, rediscover=0.05) as running:
-            await running.until(lambda: running.book.rejected_topics())
+            await running.until(lambda: peek(running.book, coverage.rejected))
             assert running.supervisor.figures().refused_topics == 1
             stage.queue_ids = stage.queue_ids[:1]
-            await running.until(lambda: not running.book.rejected_topics())
+            await running.until(lambda: not peek(running.book, coverage.rejected))
             assert running.supervisor.figures().refused_topics == 0

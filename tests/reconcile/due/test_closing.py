@@ -48,7 +48,7 @@ async def test_a_day_is_closed_as_fast_as_the_limit_allows(tmp_path: Path, share
     async with simulator:
         simulator.clock.advance(DAY + timedelta(hours=1))
         settings = load(env=simulator.env, cwd=tmp_path, flags={"width": timedelta(minutes=width), "since": START})
-        with Book.open(tmp_path / "rollbook.db", now=simulator.now, width=settings.width) as book:
+        with Book.open(tmp_path / "rollbook.db") as book:
             async with Api(settings, clock=clock, sleep=clock.sleep, share=share, now=simulator.now) as api:
                 clock.under_way = lambda: api._rest.budget.in_flight
                 began = clock.now
@@ -87,7 +87,7 @@ async def test_a_quiet_window_costs_its_pages_and_two(tmp_path: Path, rows: int)
             simulator.world.forget(life.id)
         simulator.clock.advance(timedelta(hours=1) + (START + DAY - simulator.now()))
         settings = load(env=simulator.env, cwd=tmp_path, flags={"width": timedelta(days=1), "since": START})
-        with Book.open(tmp_path / "rollbook.db", now=simulator.now, width=DAY) as book:
+        with Book.open(tmp_path / "rollbook.db") as book:
             async with Api(settings, now=simulator.now) as api:
                 report = await run_due(book, api, settings, now=simulator.now)
                 again = simulator.request_counts[QUERY]

@@ -22,8 +22,10 @@ from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
+from rollbook.store.tables import conversations, windows
 from rollbook.store.tables.windows import WindowRow
 from tests.helpers.organisation import START, Clock, Organisation, at, ended, read_window, record, settings
+from tests.helpers.peek import peek
 
 HALF = timedelta(minutes=30)
 RULES = DueRules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4), since=START)
@@ -71,13 +73,15 @@ def test_a_clock_that_went_back_or_a_week_without_anybody_skips_nothing() -> Non
 async def test_a_read_from_the_future_does_not_stand_in_the_way(tmp_path: Path) -> None:
     """What was read with a wrong clock is overwritten by what is read with a right one."""
     clock, org = Clock(NOON), Organisation(record("a", 5, None))
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         clock.at += timedelta(days=30)
         await _read(book, org, clock)
         clock.at -= timedelta(days=30)
         org.put(ended(org.truth["a"]))
         assert (await _read(book, org, clock)).verdict == "complete"
-        [found] = book.read(lambda db: db.execute("SELECT conversation_end, read_at FROM conversations").fetchall())
+        [found] = await book.read(
+            lambda db: db.execute("SELECT conversation_end, read_at FROM conversations").fetchall()
+        )
         assert found[0] == at(25)
         assert found[1] < to_text(clock.at + timedelta(minutes=1))
 
@@ -114,7 +118,7 @@ async def test_a_day_of_a_daemon_costs_a_few_readings(tmp_path: Path) -> None:
     clock = Clock(begin + timedelta(minutes=1))
     org = Organisation(*(record(f"c{hour:02}", hour * 60 - 600 + 7, hour * 60 - 600 + 9) for hour in range(24)))
     everything, org.reading = dict(org.truth), "day"
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         readings = 0
         for _ in range(2 * 25):
             clock.at += HALF
@@ -122,10 +126,10 @@ async def test_a_day_of_a_daemon_costs_a_few_readings(tmp_path: Path) -> None:
             before = [body["paging"]["pageNumber"] for body in org.bodies].count(1)
             await _due(book, org, clock, since=begin)
             readings += [body["paging"]["pageNumber"] for body in org.bodies].count(1) - before
-        rows = book.windows(since=to_text(begin), until=to_text(begin + timedelta(days=1)))
+        rows = await book.read(windows.listed, since=to_text(begin), until=to_text(begin + timedelta(days=1)))
         assert len(rows) == 48
         assert {one.verdict for one in rows} == {"complete"}
-        assert book.details_of("", "9").keys() == everything.keys()
+        assert (await book.read(conversations.details_of, "", "9")).keys() == everything.keys()
         # A dozen of the days, one of what started just before each midnight, a second one of an empty answer, and the
         # first page of a few days again.
         assert readings <= 19, readings
@@ -154,7 +158,7 @@ async def test_what_a_long_absence_left_is_read_by_jobs_a_day_each(tmp_path: Pat
     clock = Clock(START.replace(hour=3) + timedelta(days=3))
     org = ManyJobs(*(record(f"c{hour}", hour * 60 + 3, hour * 60 + 9) for hour in range(60)))
     org.watermark = to_text(START.replace(hour=0) + timedelta(days=2, hours=12))
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock, via="auto", at_once=3)
         assert {one.via for one in report.windows} == {"query", "job"}
         by_job = [one.window for one in report.windows if one.via == "job"]
@@ -182,7 +186,7 @@ async def test_windows_are_read_several_at_a_time(tmp_path: Path) -> None:
             return await super().query_details(body)
 
     clock, org = Clock(NOON), Slow(*(record(f"c{number}", number * 12) for number in range(10)))
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock, at_once=3)
     assert at_most == 3
     assert [one.verdict for one in report.windows] == ["complete"] * 4
@@ -212,7 +216,7 @@ async def test_a_platform_that_takes_fewer_ids_is_asked_for_fewer() -> None:
 async def test_the_daemon_asks_for_what_goes_on_every_few_minutes_only(tmp_path: Path) -> None:
     """An answer that says nothing new is remembered, though it leaves no trace in the store."""
     clock, org = Clock(NOON), Organisation(record("a", 5, None))
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         for _ in range(10):
             await _due(book, org, clock, rest=timedelta(minutes=5))
             clock.at += timedelta(minutes=1)
@@ -225,7 +229,7 @@ async def test_the_daemon_asks_for_what_goes_on_every_few_minutes_only(tmp_path:
 async def test_a_window_settles_when_its_last_conversation_is_old_enough(tmp_path: Path) -> None:
     """The nightly reprocessing takes a conversation days after its own end, not after its window's."""
     clock, org = Clock(NOON), Organisation(record("long", 5, None), record("short", 6, 9))
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         await _due(book, org, clock)
         org.put(ended(org.truth["long"], 60 * 24 * 3))
         clock.at = START + timedelta(days=5, hours=1)
@@ -238,11 +242,11 @@ async def test_a_window_settles_when_its_last_conversation_is_old_enough(tmp_pat
         clock.at = START + timedelta(days=8)
         await _due(book, org, clock)
         assert _verdict(book) == "settled"
-        assert sum(one.drift for one in book.windows()) == 1
+        assert sum(one.drift for one in await book.read(windows.listed)) == 1
 
 
 def _verdict(book: Book) -> str:
-    found = book.window(at(0), at(30))
+    found = peek(book, windows.find, at(0), at(30))
     assert found is not None
     return found.verdict
 
@@ -273,10 +277,10 @@ async def test_an_empty_answer_from_before_the_retention_proves_nothing(tmp_path
     """It is one clear line and no row of the ledger; what the platform still answers of that time is read as ever."""
     clock = Clock(START + timedelta(days=4000))
     old = Interval(START, START + timedelta(hours=1))
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         with pytest.raises(UsageError, match="retention") as refused:
             await reconcile_window(book, Organisation(), old, settings=settings(), now=clock.now)  # type: ignore[arg-type]
-        assert (refused.value.exit_status, book.windows()) == (2, [])
+        assert (refused.value.exit_status, await book.read(windows.listed)) == (2, [])
         kept = Organisation(record("a", 5, 9))
         report = await reconcile_window(book, kept, old, settings=settings(), now=clock.now)  # type: ignore[arg-type]
         assert (report.verdict, report.owned) == ("complete", 1)
@@ -285,5 +289,5 @@ async def test_an_empty_answer_from_before_the_retention_proves_nothing(tmp_path
 async def test_a_beginning_before_the_retention_is_refused(tmp_path: Path) -> None:
     """Its windows would be called proven for being empty."""
     clock = Clock(NOON)
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book, pytest.raises(UsageError, match="since"):
+    with Book.open(tmp_path / "rollbook.db") as book, pytest.raises(UsageError, match="since"):
         await _due(book, Organisation(), clock, since=START - timedelta(days=4000))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +21,10 @@ from rollbook.genesys.errors import ConnectionLost, NotAuthenticated, RequestRef
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld, StoreFull
+from rollbook.store.tables import coverage, windows
 from rollbook.store.tables.windows import LedgerView, WindowRow
 from tests.helpers.organisation import START, Clock, Organisation, at, dump, ended, only, read_window, record, settings
+from tests.helpers.peek import peek
 
 HALF = timedelta(minutes=30)
 # Ten minutes' lag after 12:00: the windows from 10:00 to 12:00 are closed, the one from 12:00 is not.
@@ -66,18 +69,18 @@ class Scene:
 
     def ledger(self) -> dict[str, str]:
         """Start → verdict."""
-        return {row.start: row.verdict for row in self.book.windows()}
+        return {row.start: row.verdict for row in peek(self.book, windows.listed)}
 
     def row(self, minute: float) -> WindowRow:
         """A half hour's row."""
-        found = self.book.window(at(minute), at(minute + 30))
+        found = peek(self.book, windows.find, at(minute), at(minute + 30))
         assert found is not None
         return found
 
     def details(self) -> dict[str, Any]:
         """Every conversation that has details."""
         query = "SELECT conversation_id, details FROM conversations WHERE details IS NOT NULL"
-        found: list[tuple[str, str]] = self.book.read(lambda db: db.execute(query).fetchall())
+        found: list[tuple[str, str]] = peek(self.book, lambda db: db.execute(query).fetchall())
         return {one: json.loads(text) for one, text in found}
 
 
@@ -85,7 +88,7 @@ class Scene:
 def scene(tmp_path: Path) -> Iterator[Scene]:
     """A store and an organisation with a conversation in every half hour from ten to noon."""
     clock = Clock(NOON)
-    with Book.open(tmp_path / "rollbook.db", now=clock.now) as book:
+    with Book.open(tmp_path / "rollbook.db") as book:
         made = Scene(tmp_path / "rollbook.db", book, clock)
         made.org.put(*(record(f"c{minute}", minute + 5, minute + 9) for minute in range(0, 120, 30)))
         yield made
@@ -116,14 +119,14 @@ async def test_everything_due_is_read_once_newest_first(scene: Scene) -> None:
 async def test_the_ledger_is_looked_at_beside_the_loop(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look at years of windows holds no socket up: it is made in a thread, and never as a list of every row."""
     looks: list[bool] = []
-    standing = scene.book.ledger_view
+    standing = windows.ledger_view
 
-    def look(filter: str, at: str) -> LedgerView:
+    def look(db: sqlite3.Connection, filter: str, at: str) -> LedgerView:
         looks.append(threading.current_thread() is threading.main_thread())
-        return standing(filter, at)
+        return standing(db, filter, at)
 
-    monkeypatch.setattr(scene.book, "ledger_view", look)
-    monkeypatch.setattr(scene.book, "windows", None)
+    monkeypatch.setattr(windows, "ledger_view", look)
+    monkeypatch.setattr(windows, "listed", None)
     assert len((await scene.due()).windows) == 4
     assert looks == [False]
 
@@ -167,7 +170,7 @@ async def test_without_a_beginning_the_last_closed_window_is_the_first(scene: Sc
 async def test_what_capture_began_is_the_beginning(scene: Scene) -> None:
     """From capture's first start on every window is due."""
     scene.since = None
-    scene.book.begin_coverage("websocket", "line 1", ["v2.routing.queues.q1.conversations"], at(40))
+    scene.book.write(coverage.begin, "websocket", "line 1", ["v2.routing.queues.q1.conversations"], at(40)).result(10)
     assert starts(await scene.due()) == [at(90), at(60), at(30)]
 
 
@@ -243,7 +246,7 @@ async def test_a_wide_proof_is_settled_with_what_inherited_it(scene: Scene) -> N
     report = await scene.due(since=None, many=5)
     while report.left:
         report = await scene.due(since=None)
-    verdicts = {(row.start, row.end): row.verdict for row in scene.book.windows(until=at(120))}
+    verdicts = {(row.start, row.end): row.verdict for row in await scene.book.read(windows.listed, until=at(120))}
     assert set(verdicts.values()) == {"settled"}
     assert len(verdicts) == 5
 
@@ -362,7 +365,7 @@ async def test_the_stores_trouble_ends_a_round(scene: Scene, monkeypatch: pytest
     def write(*_: Any, **__: Any) -> Any:
         raise full
 
-    monkeypatch.setattr(scene.book, "write_details", write)
+    monkeypatch.setattr(windows, "write_details", write)
     with pytest.raises(StoreFull):
         await scene.due()
     assert len(scene.org.intervals) == 1
@@ -373,7 +376,7 @@ async def test_a_refused_filter_is_a_usage_error(scene: Scene) -> None:
     scene.org.refuse = _down_from(1, RequestRefused("no such dimension", status=400))
     with pytest.raises(UsageError, match="no such dimension"):
         await scene.due(filter=only("color", "red"))
-    assert {row.verdict for row in scene.book.windows(filter=None)} <= {"due", "pending"}
+    assert {row.verdict for row in await scene.book.read(windows.listed, filter=None)} <= {"due", "pending"}
 
 
 async def test_a_window_that_somebody_has_read_meanwhile_is_left_alone(scene: Scene) -> None:

@@ -70,7 +70,7 @@ def organisation() -> Mortal:
 
 async def run(path: Path, org: Mortal, clock: Clock, **more: Any) -> Report:
     """One run, in a process of its own as far as the store is concerned."""
-    with Book.open(path, now=clock.now) as book:
+    with Book.open(path) as book:
         return await read_window(book, org, WINDOW, clock, **more)
 
 
@@ -169,7 +169,7 @@ async def test_what_moved_meanwhile_is_seen(tmp_path: Path) -> None:
     report = await run(path, org, clock)
     assert (report.verdict, report.unique, org.pages) == ("open", 21, 1 + 8)
     with Book.open(path) as book:
-        assert book.details_of("", "9").keys() == org.truth.keys()
+        assert (await book.read(conversations.details_of, "", "9")).keys() == org.truth.keys()
 
 
 async def test_a_dry_run_leaves_and_takes_nothing(tmp_path: Path) -> None:

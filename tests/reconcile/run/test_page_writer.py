@@ -13,23 +13,23 @@ import pytest
 
 from reconcile.reading import resume
 from reconcile.run.book_calls import committed
-from reconcile.run.options import RunTask
+from reconcile.run.options import RowsWaiting, RunTask
 from reconcile.run.page_writer import PageWriter
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreFull
-from rollbook.store.tables import conversations
-from rollbook.store.tables import unfinished_readings as kept
+from rollbook.store.tables import conversations, unfinished_readings
 from tests.helpers.organisation import START, Clock, page, record, settings
 
 AT = to_text(START + timedelta(days=1))
 
 
-def writing(book: Book, hour: int) -> PageWriter:
+def writing(book: Book, hour: int, waiting: RowsWaiting | None = None) -> PageWriter:
     """A run over an hour of its own."""
     window = Interval(START + timedelta(hours=hour), START + timedelta(hours=hour + 1))
-    task = RunTask(windows=[window], settings=settings(), now=Clock(START + timedelta(days=2)).now)
+    clock = Clock(START + timedelta(days=2))
+    task = RunTask(windows=[window], settings=settings(), now=clock.now, rows_waiting=waiting or RowsWaiting())
     return PageWriter(task, book, began=AT, cause=lambda _row, _kind: "unknown", spent=lambda: 0)
 
 
@@ -42,26 +42,26 @@ async def test_what_waits_is_bounded_for_all_runs_together(tmp_path: Path) -> No
     """Six runs read side by side while the disk is slow: what they hold is what one alone would, and a page each."""
     with Book.open(tmp_path / "rollbook.db") as book:
         slow: Future[None] = Future()
-        book._write(lambda _db: slow.result(60))
-        taken = [0] * 6
+        book.write(lambda _db: slow.result(60))
+        taken, waiting = [0] * 6, RowsWaiting()
 
         async def read(run: int) -> None:
-            one = writing(book, run)
+            one = writing(book, run, waiting)
             for number in range(10):
                 await one.take(rows(run, number), AT)
                 taken[run] += 1
             await one.drain()
 
         runs = [asyncio.create_task(read(run)) for run in range(6)]
-        while book.details_waiting <= 800 or sum(taken) < 8:
+        while waiting.count <= 800 or sum(taken) < 8:
             await asyncio.sleep(0)
         for _ in range(100):
             await asyncio.sleep(0)
-        assert 800 < book.details_waiting <= 800 + 600
+        assert 800 < waiting.count <= 800 + 600
         slow.set_result(None)
         await asyncio.gather(*runs)
-        assert (taken, book.details_waiting) == ([10] * 6, 0)
-        assert book.read(lambda db: db.execute("SELECT count(*) FROM conversations").fetchone()) == (6000,)
+        assert (taken, waiting.count) == ([10] * 6, 0)
+        assert await book.read(lambda db: db.execute("SELECT count(*) FROM conversations").fetchone()) == (6000,)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_behind_a_write_that_failed_nothing_is_remembered(
     monkeypatch.setattr(conversations, "write", full)
     with Book.open(tmp_path / "rollbook.db") as book:
         slow: Future[None] = Future()
-        book._write(lambda _db: slow.result(60))
+        book.write(lambda _db: slow.result(60))
         one = writing(book, 0)
         for number in range(3):
             await one.take(rows(0, number), AT, resume.Entry("page"))
@@ -102,20 +102,22 @@ async def test_behind_a_write_that_failed_nothing_is_remembered(
         with pytest.raises(StoreFull):
             await one.drain()
         await one.drain()
-        remembered = resume.decode(book.progress(one._task.journal_key, since=AT[:10]))
+        remembered = resume.decode(await book.read(unfinished_readings.entries, one._task.journal_key, AT[:10]))
     assert [entry.kind for entry in remembered] == ["begin"]
 
 
 async def test_a_step_that_could_not_be_remembered_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though the ones after it could, and all rows are written."""
-    monkeypatch.setattr(kept, "append", failing(kept.append, when=lambda _key, number, *_: number == 0))
+    monkeypatch.setattr(
+        unfinished_readings, "append", failing(unfinished_readings.append, when=lambda _key, number, *_: number == 0)
+    )
     with Book.open(tmp_path / "rollbook.db") as book:
         one = writing(book, 0)
 
         async def read() -> None:
             for number in range(3):
                 await one.take(rows(0, number), AT, resume.Entry("page"))
-                await committed(book._write(lambda _db: None))
+                await committed(book.write(lambda _db: None))
             await one.drain()
 
         with pytest.raises(StoreFull):

@@ -24,6 +24,7 @@ from rollbook.genesys.messages.notification import LiveFacts, Notification
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
+from rollbook.store.tables import events, windows
 from tests.helpers.organisation import (
     NOW,
     START,
@@ -40,6 +41,7 @@ from tests.helpers.organisation import (
     record,
     settings,
 )
+from tests.helpers.peek import peek
 from tests.helpers.reports import FIGURES
 
 BEFORE = to_text(START - timedelta(hours=1))
@@ -87,7 +89,7 @@ class Scene:
                 division_ids=(),
             ),
         )
-        self.book.record([heard]).result(10)
+        self.book.write(events.record, [heard], self.book.lag).result(10)
 
     def stored(self) -> dict[str, Record]:
         """Every conversation that has details."""
@@ -98,18 +100,18 @@ class Scene:
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         """What the store says."""
-        return self.book.read(lambda db: db.execute(query, values).fetchall())
+        return peek(self.book, lambda db: db.execute(query, values).fetchall())
 
     def verdict(self, window: Interval = WINDOW, filter: str = "") -> str | None:
         """What the ledger says of a window."""
-        row = self.book.window(to_text(window.start), to_text(window.end), filter)
+        row = peek(self.book, windows.find, to_text(window.start), to_text(window.end), filter)
         return row.verdict if row else None
 
 
 def scene_at(path: Path, *records: Record, **how: Any) -> Scene:
     """A new store and an organisation with these conversations."""
     clock = Clock()
-    return Scene(path, Book.open(path, now=clock.now), clock, Organisation(*records, **how))
+    return Scene(path, Book.open(path), clock, Organisation(*records, **how))
 
 
 @pytest.fixture
@@ -191,10 +193,10 @@ async def test_the_same_again_writes_nothing(scene: Scene) -> None:
         "written": 0,
     }
     assert dump(scene.path, ledger=False) == before
-    row = scene.book.window(at(0), at(30))
+    row = await scene.book.read(windows.find, at(0), at(30))
     assert row is not None
     assert (row.attempts, row.written, first.written) == (2, 0, 5)
-    assert len(scene.book.runs_of(at(0), at(30))) == 2
+    assert len(await scene.book.read(windows.runs, at(0), at(30))) == 2
 
 
 async def test_missing_changed_and_unchanged(scene: Scene) -> None:
@@ -346,11 +348,11 @@ async def test_a_filter_is_proven_for_itself_only(scene: Scene) -> None:
     assert scene.org.asked == []
     assert set(scene.stored()) == {"out"}
     assert scene.verdict() is None
-    [row] = scene.book.windows(filter=None)
+    [row] = await scene.book.read(windows.listed, filter=None)
     assert (row.verdict, "outbound" in row.filter) == ("complete", True)
     plain = await scene.run()
     assert (plain.owned, plain.missing, plain.live_only) == (2, 1, 1)
-    assert {row.filter == "" for row in scene.book.windows(filter=None)} == {True, False}
+    assert {row.filter == "" for row in await scene.book.read(windows.listed, filter=None)} == {True, False}
 
 
 async def test_ended_only_asks_for_what_has_ended(scene: Scene) -> None:
@@ -378,7 +380,7 @@ async def test_a_filtered_window_is_open_only_for_what_matches(scene: Scene) -> 
     await scene.run(hour)
     report = await scene.run(hour, filter=only("originatingDirection", "outbound"))
     assert report.verdict == "complete"
-    filtered = {row.verdict for row in scene.book.windows(filter=report.filter)}
+    filtered = {row.verdict for row in await scene.book.read(windows.listed, filter=report.filter)}
     assert filtered == {"complete"}
 
 
@@ -389,7 +391,7 @@ async def test_a_filtered_window_counts_only_what_matches(scene: Scene) -> None:
     scene.clock.at += timedelta(hours=1)
     await scene.run(hour)
     report = await scene.run(hour, filter=only("originatingDirection", "outbound"))
-    row = scene.book.window(at(0), at(30), report.filter)
+    row = await scene.book.read(windows.find, at(0), at(30), report.filter)
     assert row is not None
     assert row.owned in (1, None)
 
@@ -636,7 +638,7 @@ async def test_a_late_change_keeps_the_old_version(scene: Scene) -> None:
     scene.org.put(record("b", 2, 30, conferenceStart=at(4)))
     await scene.follow()
     assert scene.verdict() == "complete", "its last end has not been through the platform's reprocessing"
-    history = [run["verdict"] for run in scene.book.runs_of(at(0), at(30))]
+    history = [run["verdict"] for run in await scene.book.read(windows.runs, at(0), at(30))]
     assert history == ["complete", "settled", "open", "complete"]
 
 
@@ -671,7 +673,7 @@ async def test_grid_windows_inherit_a_wider_proof(scene: Scene) -> None:
     scene.org.put(record("a", 1), record("b", 35, None), record("c", 70, 75), record("early", -5, 10))
     report = await scene.run(wide)
     assert report.verdict == "open"
-    rows = {row.start: row for row in scene.book.windows()}
+    rows = {row.start: row for row in await scene.book.read(windows.listed)}
     assert {start: row.verdict for start, row in rows.items()} == {
         to_text(wide.start): "open",
         at(0): "complete",
@@ -682,7 +684,7 @@ async def test_grid_windows_inherit_a_wider_proof(scene: Scene) -> None:
     assert {rows[at(minute)].proven_by for minute in (0, 30, 60)} == {f"{to_text(wide.start)}/{to_text(wide.end)}"}
     scene.org.put(ended(scene.org.truth["b"], 80))
     await scene.follow()
-    assert {row.verdict for row in scene.book.windows()} == {"complete"}
+    assert {row.verdict for row in await scene.book.read(windows.listed)} == {"complete"}
 
 
 async def test_what_cannot_be_proven_fails_and_is_tried_again_later_and_later(scene: Scene) -> None:
@@ -693,7 +695,7 @@ async def test_what_cannot_be_proven_fails_and_is_tried_again_later_and_later(sc
     for _ in range(10):
         report = await scene.run()
         assert (report.verdict, report.exit_status, report.passes) == ("failed", 3, 8)
-        row = scene.book.window(at(0), at(30))
+        row = await scene.book.read(windows.find, at(0), at(30))
         assert row is not None
         assert row.verdict == "failed"
         assert row.reason
@@ -706,7 +708,7 @@ async def test_what_cannot_be_proven_fails_and_is_tried_again_later_and_later(sc
     assert scene.stored() == scene.org.truth
     scene.org.totals = lambda total, _: total
     assert (await scene.run()).exit_status == 0
-    row = scene.book.window(at(0), at(30))
+    row = await scene.book.read(windows.find, at(0), at(30))
     assert row is not None
     assert (row.next_try_at, row.reason) == (None, None)
 
