@@ -505,7 +505,7 @@ class _Claims:
         return any(started <= at < ended for started, ended in self._by_topic.get(topic, ()))
 
 
-async def one(
+async def run_script(
     seed: int, *, seconds: float = SECONDS, also_unfriendly: bool = True
 ) -> tuple[Run, dict[str, Any] | None, str]:
     """Run a script in a folder of its own: (the run, its figures or None, what is wrong)."""
@@ -537,7 +537,7 @@ async def many(seeds: range, *, seconds: float, at_once: int, verbose: bool, als
 
     async def turn(seed: int) -> None:
         async with turns:
-            run, figures, wrong = await one(seed, seconds=seconds, also_unfriendly=also_unfriendly)
+            run, figures, wrong = await run_script(seed, seconds=seconds, also_unfriendly=also_unfriendly)
         faults.update(step.name for step in run.steps)
         faults.update(f"platform: {behaviour.line['kind']}" for behaviour in (*run.behaviours, *run.later))
         totals.update(figures or {})

@@ -192,8 +192,13 @@ def sdk(port: int, path: str) -> float:
         if not found:
             return time.perf_counter() - began
         rows = [
-            (one.conversation_id, str(one.conversation_start), str(one.conversation_end), one.originating_direction)
-            for one in found
+            (
+                conversation.conversation_id,
+                str(conversation.conversation_start),
+                str(conversation.conversation_end),
+                conversation.originating_direction,
+            )
+            for conversation in found
         ]
         database.execute("BEGIN IMMEDIATE")
         database.executemany("INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?)", rows)
@@ -276,26 +281,26 @@ def bare(port: int, path: str) -> float:
         if not found:
             return time.perf_counter() - began
         rows: dict[str, list[Any]] = {table: [] for table in statements}
-        for one in found:
-            key = one["conversationId"]
+        for conversation in found:
+            key = conversation["conversationId"]
             rows["conversations"].append(
                 (
                     key,
-                    one["conversationStart"],
-                    one.get("conversationEnd"),
-                    one["originatingDirection"],
+                    conversation["conversationStart"],
+                    conversation.get("conversationEnd"),
+                    conversation["originatingDirection"],
                     '["voice"]',
-                    dumped(one["divisionIds"]),
-                    one["mediaStatsMinConversationMos"],
-                    one["mediaStatsMinConversationRFactor"],
+                    dumped(conversation["divisionIds"]),
+                    conversation["mediaStatsMinConversationMos"],
+                    conversation["mediaStatsMinConversationRFactor"],
                     "reconciled",
                     "now",
                     "now",
                     "now",
-                    orjson.dumps(one).decode(),
+                    orjson.dumps(conversation).decode(),
                 )
             )
-            for at, participant in enumerate(one["participants"]):
+            for at, participant in enumerate(conversation["participants"]):
                 owner = participant["participantId"]
                 rows["participants"].append(
                     (key, at, owner, participant["participantName"], participant["purpose"], participant["userId"])

@@ -118,7 +118,7 @@ async def test_what_the_total_of_a_job_has_shown_is_not_forgotten(tmp_path: Path
             asked += 1
             if asked == 1:
                 return None
-            rows = [one for _, one in sorted(scene.org.truth.items()) if one["conversationId"] != "c0"]
+            rows = [record for _, record in sorted(scene.org.truth.items()) if record["conversationId"] != "c0"]
             first = (body["paging"]["pageNumber"] - 1) * body["paging"]["pageSize"]
             return {"conversations": rows[first : first + body["paging"]["pageSize"]], "totalHits": 3}
 
@@ -159,7 +159,7 @@ class _ById:
     """Answers every question with the same rows."""
 
     def __init__(self, *ids: str) -> None:
-        page = b",".join(b'{"conversationId":"%b"}' % one.encode() for one in ids)
+        page = b",".join(b'{"conversationId":"%b"}' % conversation_id.encode() for conversation_id in ids)
         self._rows = list(parse_page(b'{"conversations":[%b]}' % page).rows)
 
     async def details_by_id(self, _ids: Any, /, *, tries: int | None = None) -> list[DetailRow]:
@@ -172,7 +172,9 @@ class _ById:
 )
 async def test_an_answer_with_nothing_that_was_asked_for_knows_nothing(came: tuple[str, ...], knows: bool) -> None:
     """Only what was asked for, the known conversation beside it included, makes an answer one to these ids."""
-    [answer] = [one async for one in by_id.ask(_ById(*came), ["a", "b"], now=lambda: START, known="k")]
+    [answer] = [found async for found in by_id.ask(_ById(*came), ["a", "b"], now=lambda: START, known="k")]
     assert answer.knows is knows
-    assert [row.conversation_id for row in answer.rows] == [one for one in came if one == "a"]
+    assert [row.conversation_id for row in answer.rows] == [
+        conversation_id for conversation_id in came if conversation_id == "a"
+    ]
     assert bool(answer.absent) is knows

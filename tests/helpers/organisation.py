@@ -88,7 +88,7 @@ class Organisation:
     """
 
     def __init__(self, *records: Record, reading: str = "overlap", size: int = 3) -> None:
-        self.truth: dict[str, Record] = {one["conversationId"]: one for one in records}
+        self.truth: dict[str, Record] = {record["conversationId"]: record for record in records}
         self.reading, self.size = reading, size
         self.moves: dict[int, Move] = {}
         self.always: Move = lambda _: None
@@ -103,7 +103,7 @@ class Organisation:
 
     def put(self, *records: Record) -> None:
         """Rows appear, or are other than they were."""
-        self.truth |= {one["conversationId"]: one for one in records}
+        self.truth |= {record["conversationId"]: record for record in records}
 
     def now(self) -> datetime:
         """The platform's time: here it is this machine's."""
@@ -120,7 +120,11 @@ class Organisation:
 
     def owned(self, interval: Interval = WINDOW) -> dict[str, Record]:
         """The conversations that started in an interval."""
-        return {one: row for one, row in self.truth.items() if interval.contains(row["conversationStart"])}
+        return {
+            conversation_id: row
+            for conversation_id, row in self.truth.items()
+            if interval.contains(row["conversationStart"])
+        }
 
     def _matching(self, body: Mapping[str, Any]) -> list[Record]:
         start, end = body["interval"].split("/")
@@ -129,13 +133,13 @@ class Organisation:
             start, end = f"{start[:10]}T00:00:00.000Z", f"{last[:10]}T23:59:59.999Z"
         found = [
             row
-            for one, row in self.truth.items()
-            if one not in self.unlisted
+            for conversation_id, row in self.truth.items()
+            if conversation_id not in self.unlisted
             and (row["conversationStart"] <= end if self.reading == "day" else row["conversationStart"] < end)
             and (
                 row["conversationStart"] >= start if self.reading == "day" else row.get("conversationEnd", "9") >= start
             )
-            and all(_matches(row, one) for one in body.get("conversationFilters", ()))
+            and all(_matches(row, condition) for condition in body.get("conversationFilters", ()))
         ]
         return sorted(found, key=lambda row: (row["conversationStart"], row["conversationId"]))
 
@@ -156,7 +160,15 @@ class Organisation:
         """Details by id."""
         await asyncio.sleep(0)
         self.asked += ids
-        return list(page([self.truth[one] for one in ids if one in self.truth and one not in self.unknown]).rows)
+        return list(
+            page(
+                [
+                    self.truth[conversation_id]
+                    for conversation_id in ids
+                    if conversation_id in self.truth and conversation_id not in self.unknown
+                ]
+            ).rows
+        )
 
     async def divisions(self) -> list[Entity]:
         """What the client sees."""
@@ -191,8 +203,8 @@ class Organisation:
         del self._jobs[job_id]
 
 
-def _matches(row: Record, one: Mapping[str, Any]) -> bool:
-    return all(_holds(row, predicate) for predicate in one["predicates"])
+def _matches(row: Record, condition: Mapping[str, Any]) -> bool:
+    return all(_holds(row, predicate) for predicate in condition["predicates"])
 
 
 def _holds(row: Record, predicate: Mapping[str, Any]) -> bool:

@@ -79,7 +79,7 @@ class StandIn:
 
     def _show(self) -> None:
         now = time.monotonic()
-        for handle in [one for one, hidden in self.hidden.items() if hidden.until <= now]:
+        for handle in [handle for handle, hidden in self.hidden.items() if hidden.until <= now]:
             message = self.hidden.pop(handle).message
             if self._about.redrives and self.received[message.id] >= 3:
                 self.redriven.append(message)

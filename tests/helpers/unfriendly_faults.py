@@ -224,7 +224,9 @@ def clock_ahead(seed: int) -> timedelta:
 
 def well_again(organisation: Simulator, given: list[Behaviour]) -> None:
     """What was for a time is over; what is for good stays."""
-    lasting = [one.fault(organisation.now(), organisation.now()) for one in given if one.lasts is None]
+    lasting = [
+        behaviour.fault(organisation.now(), organisation.now()) for behaviour in given if behaviour.lasts is None
+    ]
     organisation.faults = Script(lasting, organisation.now())
     organisation.hidden.clear()
     organisation.jobs.doomed.clear()
@@ -265,7 +267,7 @@ def false_claims(db: sqlite3.Connection, organisation: Simulator, *, given: list
     first_event = dict(
         db.execute("SELECT conversation_id, min(received_at) FROM events WHERE conversation_id > '' GROUP BY 1")
     )
-    used = {str(one.line["kind"]) for one in given}
+    used = {str(behaviour.line["kind"]) for behaviour in given}
     wrong: list[str] = []
     for claim in claims(db):
         for life in organisation.world.between(claim.start, claim.end):

@@ -106,7 +106,11 @@ class Ledger:
 
     def record(self, batch: Sequence[Notification | Unreadable]) -> Future[Recorded]:
         def work() -> Recorded:
-            named = [one.conversation_id for one in batch if isinstance(one, Notification) and one.conversation_id]
+            named = [
+                notification.conversation_id
+                for notification in batch
+                if isinstance(notification, Notification) and notification.conversation_id
+            ]
             self.stored.update(named)
             return Recorded(len(named), 0, len(batch) - len(named))
 
@@ -122,9 +126,9 @@ class Ledger:
 
     def end_coverage(self, span: int, at: str, reason: str) -> Future[None]:
         def work() -> None:
-            one = self.spans[span]
-            if one["end"] is None:
-                one.update(end=max(at, one["start"]), reason=reason)
+            entry = self.spans[span]
+            if entry["end"] is None:
+                entry.update(end=max(at, entry["start"]), reason=reason)
 
         return self._do(work)
 
@@ -141,18 +145,18 @@ class Ledger:
         return self._do(lambda: setattr(self, "left", list(until)))
 
     def channels_left(self) -> list[str]:
-        return [one for one in self.left if one > to_text(now())]
+        return [topic for topic in self.left if topic > to_text(now())]
 
     def reject_topics(self, topics: Iterable[Mapping[str, Any]], at: str) -> Future[None]:
         listed = list(topics)
-        return self._do(lambda: self.refused.update({one["topic"]: one["reason"] for one in listed}))
+        return self._do(lambda: self.refused.update({topic["topic"]: topic["reason"] for topic in listed}))
 
     def rejected_topics(self) -> list[dict[str, Any]]:
-        return [{"topic": one} for one in self.refused]
+        return [{"topic": topic} for topic in self.refused]
 
     def accept_topics(self, topics: Iterable[str]) -> Future[None]:
         listed = list(topics)
-        return self._do(lambda: [self.refused.pop(one, None) for one in listed])
+        return self._do(lambda: [self.refused.pop(topic, None) for topic in listed])
 
 
 class Line:
@@ -241,7 +245,7 @@ class Platform:
 
     async def queues(self) -> list[Entity]:
         await self._answer()
-        return [Entity(QUEUES[one], "q") for one in self.queues_there]
+        return [Entity(QUEUES[queue], "q") for queue in self.queues_there]
 
     async def users(self) -> list[Entity]:
         return []
@@ -249,7 +253,7 @@ class Platform:
     async def channels(self) -> list[NotificationChannel]:
         await self._answer()
         self._expire()
-        named = [self._named(one) for one in self.chans.values() if one.token == self.token]
+        named = [self._named(chan) for chan in self.chans.values() if chan.token == self.token]
         return named + [NotificationChannel(Secret(""), Secret(""), "")] * (len(self.chans) - len(named) + self.others)
 
     def _named(self, chan: Chan) -> NotificationChannel:
@@ -258,7 +262,7 @@ class Platform:
         )
 
     def _expire(self) -> None:
-        for chan in [one for one in self.chans.values() if one.expires <= now()]:
+        for chan in [chan for chan in self.chans.values() if chan.expires <= now()]:
             self._remove(chan)
 
     def _remove(self, chan: Chan) -> None:
@@ -274,7 +278,7 @@ class Platform:
         await self._answer()
         self._expire()
         while len(self.chans) + self.others >= 20:
-            oldest = min(self.chans.values(), key=lambda one: (one.line is not None, one.used))
+            oldest = min(self.chans.values(), key=lambda chan: (chan.line is not None, chan.used))
             self.evicted_in_use += oldest.line is not None
             self._remove(oldest)
         self.made += 1
@@ -310,7 +314,7 @@ class Platform:
         chan.topics.update(topics)
         chan.topics -= self.refused.intersection(topics)
         assert len(chan.topics) <= 1_000
-        return [TopicState(one, one not in self.refused, None, ()) for one in topics]
+        return [TopicState(topic, topic not in self.refused, None, ()) for topic in topics]
 
     # Sockets
 
@@ -362,7 +366,7 @@ class Platform:
             fault(self)
 
     def some_line(self) -> Line | None:
-        lines = [one.line for one in self.chans.values() if one.line is not None]
+        lines = [chan.line for chan in self.chans.values() if chan.line is not None]
         return self.random.choice(lines) if lines else None
 
     def fail(self, what: str, least: float, most: float) -> None:
@@ -471,7 +475,7 @@ def no_longer_subscribed(platform: Platform) -> None:
 
 def intrude(platform: Platform) -> None:
     """Another program connects one more channel, for which the platform takes the oldest unused one away, or of all."""
-    platform._remove(min(platform.chans.values(), key=lambda one: (one.line is not None, one.used)))
+    platform._remove(min(platform.chans.values(), key=lambda chan: (chan.line is not None, chan.used)))
     platform.others += 1
 
 

@@ -177,7 +177,10 @@ async def test_one_job_always_fails(guest: Guest) -> None:
             parameters={"start": "2026-03-02T10:00:00Z", "end": "2026-03-02T10:01:00Z", "message": "No."},
         )
     )
-    states = [(await guest.get(await job(guest, one))).json() for one in (HOUR, HOUR, HOUR.replace("T10:0", "T10:3"))]
+    states = [
+        (await guest.get(await job(guest, interval))).json()
+        for interval in (HOUR, HOUR, HOUR.replace("T10:0", "T10:3"))
+    ]
     assert [state["state"] for state in states] == ["FAILED", "FAILED", "FULFILLED"]
     assert states[0]["errorMessage"] == "No."
 
@@ -283,7 +286,10 @@ async def test_a_replica_answers_from_the_past(guest: Guest) -> None:
     old = {row["conversationId"]: row for row in (await guest.query()).json()["conversations"]}
     new = {row["conversationId"]: row for row in (await guest.query()).json()["conversations"]}
     assert old.keys() < new.keys()
-    assert any("conversationEnd" not in row and "conversationEnd" in new[one] for one, row in old.items())
+    assert any(
+        "conversationEnd" not in row and "conversationEnd" in new[conversation_id]
+        for conversation_id, row in old.items()
+    )
 
 
 async def test_divisions_are_taken_away_for_a_time(guest: Guest) -> None:
@@ -294,7 +300,7 @@ async def test_divisions_are_taken_away_for_a_time(guest: Guest) -> None:
     )
     divisions = (await guest.get("/api/v2/authorization/divisions")).json()["entities"]
     assert len(divisions) == 1
-    assert {one["division"]["id"] for one in (await guest.get(QUEUES)).json()["entities"]} == {divisions[0]["id"]}
+    assert {entity["division"]["id"] for entity in (await guest.get(QUEUES)).json()["entities"]} == {divisions[0]["id"]}
     assert (await guest.get(QUEUES)).json()["total"] < queues
     assert await guest.ids() < everything
     guest.simulator.clock.advance(timedelta(minutes=2))
@@ -306,8 +312,8 @@ async def test_an_empty_page_in_the_middle_of_a_list(guest: Guest) -> None:
     """Its fields are those of every page, and the next one has rows."""
     strike(guest, "empty_page", LISTS, page=2)
     pages = [(await guest.get(QUEUES, pageNumber=number)).json() for number in (1, 2, 3)]
-    assert [len(one["entities"]) for one in pages] == [25, 0, 10]
-    assert {one["pageCount"] for one in pages} == {3}
+    assert [len(page["entities"]) for page in pages] == [25, 0, 10]
+    assert {page["pageCount"] for page in pages} == {3}
     assert "nextUri" in pages[1]
 
 
@@ -370,7 +376,7 @@ async def test_pages_repeat_for_ever(guest: Guest) -> None:
     answers = [await guest.query(**page(number)) for number in (1, 4, 80, 81)]
     assert found(answers[2]) == found(answers[3]) != set()
     lists = [(await guest.get(QUEUES, pageNumber=number)).json() for number in (1, 2, 70)]
-    assert [(one["pageNumber"], one["pageCount"], len(one["entities"])) for one in lists] == [
+    assert [(answer["pageNumber"], answer["pageCount"], len(answer["entities"])) for answer in lists] == [
         (1, 2, 25),
         (2, 3, 25),
         (70, 71, 25),
@@ -482,7 +488,7 @@ async def test_a_date_is_off_absent_or_wrong_once(guest: Guest) -> None:
     strike(guest, "date_off", "GET */users", seconds=-86_400)
     strike(guest, "no_date", LISTS)
     dates = [(await guest.get(path)).headers.get("Date") for path in ("/api/v2/users", "/api/v2/users", QUEUES)]
-    assert [parsedate_to_datetime(one) - NOON if one else None for one in dates] == [
+    assert [parsedate_to_datetime(date) - NOON if date else None for date in dates] == [
         timedelta(hours=-22),
         timedelta(days=-1),
         None,
@@ -579,7 +585,7 @@ async def test_what_a_quirk_leaves_alone_is_not_counted(guest: Guest) -> None:
     narrow = HOUR.replace("11:00", "10:05")
     few = (await guest.query(**page(1, 10, narrow))).json()["totalHits"]
     strike(guest, "too_much", QUERY, count=1, rows=few)
-    statuses = [(await guest.query(**page(1, 10, one))).status_code for one in (narrow, narrow, HOUR, HOUR)]
+    statuses = [(await guest.query(**page(1, 10, interval))).status_code for interval in (narrow, narrow, HOUR, HOUR)]
     assert statuses == [200, 200, 502, 200]
 
 

@@ -99,7 +99,7 @@ async def test_what_is_due_is_read_by_the_platforms_time(elsewhere: Elsewhere, t
     ran = await rollbook("reconcile", "--due", "--json", env=elsewhere.settings(tmp_path), cwd=tmp_path)
     assert ran.status == 0, ran.err
     assert_closed_by(elsewhere, tmp_path / "rollbook.db", before, elsewhere.now())
-    assert [one["verdict"] for one in ran.json["windows"]].count("complete") == len(ran.json["windows"])
+    assert [window["verdict"] for window in ran.json["windows"]].count("complete") == len(ran.json["windows"])
 
 
 @pytest.mark.process

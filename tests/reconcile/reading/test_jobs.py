@@ -35,7 +35,7 @@ class Jobs:
         states: Sequence[str] = ("FULFILLED",),
         refuse: Exception | None = None,
     ) -> None:
-        self.ids = {row.conversation_id for one in pages for row in one.rows}
+        self.ids = {row.conversation_id for page in pages for row in page.rows}
         self.pages, self.watermarks, self.states, self.refuse = list(pages), list(watermarks), list(states), refuse
         self.log: list[str] = []
         self.bodies: list[Mapping[str, Any]] = []
@@ -78,8 +78,8 @@ def _next(answers: list[Any]) -> Any:
 def results(*records: Mapping[str, Any], cursor: str | None = None, date: str | None = LATER) -> DetailsPage:
     """A page of a job's results, which has no totalHits."""
     more: dict[str, Any] = ({"cursor": cursor} if cursor else {}) | ({"dataAvailabilityDate": date} if date else {})
-    told = page(records, **more)
-    return DetailsPage(told.rows, None, told.cursor, told.data_availability_date)
+    answer = page(records, **more)
+    return DetailsPage(answer.rows, None, answer.cursor, answer.data_availability_date)
 
 
 async def go(

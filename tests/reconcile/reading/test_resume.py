@@ -225,24 +225,24 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
         org.moves = {number: move(what, number) for number, what in moves.items()}
         return org
 
-    async def read_on(reader: Reader, org: Organisation, told: list[resume.Entry]) -> Any:
+    async def read_on(reader: Reader, org: Organisation, entries: list[resume.Entry]) -> Any:
         clock = Clock()
         async for read in read_pages(org, reader, DetailsQuery({}), now=clock.now, sleep=clock.sleep):
-            told.extend(read.entries)
+            entries.extend(read.entries)
         return reader.finished
 
     def new() -> Reader:
         return Reader(WINDOW, longest=timedelta(days=7))
 
     first = new()
-    told: list[resume.Entry] = []
+    entries: list[resume.Entry] = []
     whole = moving()
-    finished = asyncio.run(read_on(first, whole, told))
-    kept = [resume.decode([resume.encode(one)])[0] for one in told[:cut]]
+    finished = asyncio.run(read_on(first, whole, entries))
+    kept = [resume.decode([resume.encode(entry)])[0] for entry in entries[:cut]]
     second = new()
     assert resume.replay(second, kept)
     rest = moving()
-    for number in sorted(one for one in rest.moves if one <= len(kept)):
+    for number in sorted(query for query in rest.moves if query <= len(kept)):
         rest.moves[number](rest)
     rest.bodies = whole.bodies[: len(kept)]
     assert asyncio.run(read_on(second, rest, [])) == finished
@@ -260,9 +260,9 @@ def test_what_another_version_kept_is_not_used() -> None:
 
 def test_progress_is_kept_by_what_is_read_and_how() -> None:
     """Another filter, another way, another interval: another reading."""
-    one = RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW)
+    task = RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW)
     keys = {
-        one.journal_key,
+        task.journal_key,
         RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW, via="job").journal_key,
         RunTask(windows=[WINDOW], settings=settings(ended_only=True), now=lambda: NOW).journal_key,
         RunTask(windows=[Interval(START, NOW)], settings=settings(), now=lambda: NOW).journal_key,
