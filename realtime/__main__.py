@@ -1,6 +1,6 @@
 """`python -m realtime` is `rollbook run`."""
 
-from realtime.commands.run import run
+from realtime.commands.options import run
 from rollbook.genesys.program import console
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """`python -m reconcile` is `rollbook reconcile`."""
 
-from reconcile.commands.reconcile import reconcile
+from reconcile.commands.options import reconcile
 from rollbook.genesys.program import console
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The umbrella command: puts the rooms' commands together, and imports a room only when its command is called."""
+"""The umbrella command: puts the rooms' commands together, and imports a room only when its command is called.
+
+A room's `commands/options.py` is imported first, which is enough for help; it imports the work when that is to be done.
+"""
 
 from __future__ import annotations
 
@@ -11,28 +14,28 @@ from rollbook.genesys.program import console
 
 # command → (module, its click command, what it does in a line)
 _COMMANDS: Final = {
-    "demo": ("realtime.commands.demo", "demo", "Capture a simulated organisation, lose some of it, find it again."),
-    "run": ("realtime.commands.run", "run", "Listen, and reconcile what has closed: the daemon."),
+    "demo": ("realtime.commands.options", "demo", "Capture a simulated organisation, lose some of it, find it again."),
+    "run": ("realtime.commands.options", "run", "Listen, and reconcile what has closed: the daemon."),
     "reconcile": (
-        "reconcile.commands.reconcile",
+        "reconcile.commands.options",
         "reconcile",
         "Read a window of time, or all that are due, and fill the gaps.",
     ),
-    "status": ("rollbook.store.commands.status", "status", "Say how capture, coverage and the windows stand."),
-    "windows": ("rollbook.store.commands.windows", "windows", "List the windows, by verdict or date."),
-    "window": ("rollbook.store.commands.windows", "window", "Show a window's proof: every run over it."),
-    "gaps": ("rollbook.store.commands.gaps", "gaps", "List what capture missed or had wrong, and why."),
-    "verify": ("reconcile.commands.verify", "verify", "Hold the platform's own counts against what is stored."),
-    "rebuild": ("rollbook.store.commands.rebuild", "rebuild", "Make all rows again from details and events."),
-    "doctor": ("realtime.commands.doctor", "doctor", "Check everything that a run needs, and say how to mend it."),
-    "ingest": ("realtime.commands.ingest", "ingest", "Read events from files or S3, as if they had been heard."),
+    "status": ("rollbook.store.commands.options", "status", "Say how capture, coverage and the windows stand."),
+    "windows": ("rollbook.store.commands.options", "windows", "List the windows, by verdict or date."),
+    "window": ("rollbook.store.commands.options", "window", "Show a window's proof: every run over it."),
+    "gaps": ("rollbook.store.commands.options", "gaps", "List what capture missed or had wrong, and why."),
+    "verify": ("reconcile.commands.options", "verify", "Hold the platform's own counts against what is stored."),
+    "rebuild": ("rollbook.store.commands.options", "rebuild", "Make all rows again from details and events."),
+    "doctor": ("realtime.commands.options", "doctor", "Check everything that a run needs, and say how to mend it."),
+    "ingest": ("realtime.commands.options", "ingest", "Read events from files or S3, as if they had been heard."),
     "dead-letters": (
-        "realtime.commands.dead_letters",
+        "realtime.commands.options",
         "dead_letters",
         "Look at what could not be understood; try it again.",
     ),
     "simulate": (
-        "rollbook.simulator.commands.simulate",
+        "rollbook.simulator.commands.options",
         "simulate",
         "Run a local Genesys Cloud organisation to test against.",
     ),
@@ -46,9 +49,10 @@ class _Rooms(click.Group):
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        module, attribute, _line = _COMMANDS[name]
+        module, attribute, line = _COMMANDS[name]
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
+        command.short_help = line  # so that a shell that completes words shows the same
         return command
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
@@ -71,6 +75,6 @@ def main() -> NoReturn:
 
 def reconcile_main() -> NoReturn:
     """The command `reconcile`, which is `rollbook reconcile`."""
-    from reconcile.commands.reconcile import reconcile
+    from reconcile.commands.options import reconcile
 
     console.main(reconcile, name="reconcile")

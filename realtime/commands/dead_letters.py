@@ -6,8 +6,8 @@ same transaction that takes the letter away.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import click
 
@@ -24,11 +24,6 @@ from rollbook.store.tables.events import record_in_place
 _SHOWN: Final = 60
 
 
-@click.group()
-def dead_letters() -> None:
-    """Look at what could not be understood, and try it again."""
-
-
 def _book(settings: Settings, *, write: bool = False) -> Book:
     return Book.open(
         settings.store_path,
@@ -38,13 +33,8 @@ def _book(settings: Settings, *, write: bool = False) -> Book:
     )
 
 
-@dead_letters.command("list", short_help="The newest first, with what was wrong with each.")
-@click.option("--source", help="Only those of this source: websocket, eventbridge, sqs.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="The newest so many.")
-@console.settings_options
-@console.json_option
 def listing(*, source: str | None, limit: int, settings: Settings, as_json: bool) -> None:
-    """The newest first: id, when it came, by what, why it was not understood, how it begins."""
+    """Run `rollbook dead-letters list`."""
 
     def work() -> None:
         with _book(settings) as book:
@@ -66,12 +56,8 @@ def _line(payload: str) -> str:
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}… ({len(payload):,} characters)"
 
 
-@dead_letters.command()
-@click.argument("number", metavar="ID", type=int)
-@console.settings_options
-@console.json_option
 def show(*, number: int, settings: Settings, as_json: bool) -> None:
-    """The whole payload of one."""
+    """Run `rollbook dead-letters show`."""
 
     def work() -> None:
         with _book(settings) as book:
@@ -97,18 +83,8 @@ def _chosen(book: Book, numbers: Sequence[int], *, every: bool) -> list[Letter]:
     return book.read_now(table.listed) if every else [_letter(book, number) for number in numbers]
 
 
-def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
-    """ID… or --all."""
-    command = click.option("--all", "every", is_flag=True, help="All of them.")(command)
-    return click.argument("numbers", metavar="ID…", type=int, nargs=-1)(command)
-
-
-@dead_letters.command(short_help="Read them again; what is understood becomes an event.")
-@_choice
-@console.settings_options
-@console.json_option
 def retry(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json: bool) -> None:
-    """Read them again: what can be understood by now becomes an event, the rest stays."""
+    """Run `rollbook dead-letters retry`."""
 
     def work() -> None:
         counts = {"tried": 0, "events_new": 0, "events_repeated": 0, "left": 0}
@@ -148,12 +124,8 @@ def read_again(letter: Letter) -> list[Notification | Unreadable]:
     return [parsed] if isinstance(parsed, Notification | Unreadable) else []
 
 
-@dead_letters.command()
-@_choice
-@console.settings_options
-@console.json_option
 def drop(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json: bool) -> None:
-    """Delete them."""
+    """Run `rollbook dead-letters drop`."""
 
     def work() -> None:
         with _book(settings, write=True) as book:

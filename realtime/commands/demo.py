@@ -16,7 +16,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import click
 import msgspec
 from rich.table import Table
 
@@ -89,19 +88,8 @@ class DemoResult:
     stored: frozenset[str]
 
 
-@click.command()
-@click.option(
-    "--db",
-    "path",
-    type=click.Path(path_type=Path),
-    default=Path("rollbook-demo.db"),
-    show_default=True,
-    help="The demo's own store; the store of an earlier demo is replaced.",
-)
-@click.option("--seed", default=1, show_default=True, help="Another seed is another organisation.")
-@console.json_option
 def demo(*, path: Path, seed: int, as_json: bool) -> None:
-    """Capture a simulated organisation, lose some of it on purpose, reconcile, and show what was found."""
+    """Run the command as its options say, and end with its exit status."""
 
     # The demo cuts the connection itself and says so: warnings about it would only confuse.
     logging.getLogger("realtime").setLevel(logging.ERROR)

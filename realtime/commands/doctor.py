@@ -53,14 +53,8 @@ class Check:
     mend: str = ""
 
 
-@click.command()
-@console.settings_options
-@console.json_option
 def doctor(settings: Settings, as_json: bool) -> None:
-    """Check settings, sign-in, permissions, divisions, topics, clock and store; say how to mend each.
-
-    Exit status 0 if a run can start, 1 if something must be mended first, 2 if a setting cannot be read.
-    """
+    """Run the command as its options say, and end with its exit status."""
 
     async def work() -> int:
         checks: list[Check] = []

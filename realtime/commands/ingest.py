@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from realtime.storing.store_batch import Incoming, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError, UsageError
@@ -70,21 +69,8 @@ class Ingested:
         return {**counts, "errors": [{"file": name, "error": line} for name, line in self.errors]}
 
 
-@click.command()
-@click.argument("paths", metavar="PATH…", nargs=-1, required=True)
-@console.settings_options
-@console.json_option
-@console.verbose_option
 def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None:
-    """Read events from files, folders, standard input (-) or s3://bucket/prefix.
-
-    \b
-    rollbook ingest archive/ more.ndjson.gz
-    rollbook ingest s3://my-bucket/firehose/2026/08/
-
-    EventBridge events, or their `detail` alone, as lines, arrays or one after another, gzip or not. Repeats write
-    nothing. Exit status: 0 everything was read, 1 a file could not be read to its end.
-    """
+    """Run the command as its options say, and end with its exit status."""
 
     def work() -> int:
         origins = list(_origins(paths))
@@ -252,6 +238,9 @@ def _progress(total: int, *, shown: bool) -> Iterator[Callable[[str, int], None]
     if not shown:
         yield lambda _name, _bytes: None
         return
+    # Imported where it is needed: a run that nobody watches is lighter without it.
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console.err, transient=True) as bar:
         row = bar.add_task("reading", total=total or None)

@@ -17,10 +17,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
-from rich.progress import BarColumn, Progress, TextColumn
 
 from reconcile.due.rounds import AT_ONCE, Round, narrowed, run_due
 from reconcile.reading.query import Stopped
@@ -37,6 +36,9 @@ from rollbook.genesys.times import Interval, check_ended, parse_interval
 from rollbook.store.book import Book
 from rollbook.store.file.connections import is_there
 from rollbook.store.tables import schema
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Via = Literal["query", "job", "auto"]
 # The platform's time is known in whole seconds, and to the time that an answer takes.
@@ -56,36 +58,6 @@ class CommandLine:
     as_json: bool
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--window", "interval", metavar="INTERVAL", help="START/END, START/DURATION or DURATION/END, in UTC.")
-@click.option("--due", is_flag=True, help="Whatever the ledger says is due, then what is still open.")
-@click.option("--dry-run", is_flag=True, help="Fetch, compare and report; write nothing.")
-@click.option(
-    "--via",
-    type=click.Choice(["query", "job", "auto"]),
-    default="query",
-    show_default=True,
-    help="Read by the details query, by an asynchronous job, or by what is cheaper.",
-)
-@click.option("--ended-only", is_flag=True, help="Only conversations that have ended.")
-@click.option(
-    "--filter",
-    "filter_file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="JSON: conversationFilters and segmentFilters, as the API takes them.",
-)
-@click.option(
-    "--wait",
-    type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for another run over the same time.",
-)
-@console.settings_options
-@console.json_option
-@console.verbose_option
 def reconcile(
     *,
     interval: str | None,
@@ -98,14 +70,7 @@ def reconcile(
     settings: Settings,
     as_json: bool,
 ) -> None:
-    """Read what happened until it has been read consistently, and fill the gaps.
-
-    \b
-    reconcile --window 2026-03-02T10:00Z/PT30M
-    reconcile --due
-
-    Exit status: 0 read consistently, 1 could not run, 2 a mistake in the command, 3 could not be read consistently.
-    """
+    """Run the command as its options say, and end with its exit status."""
 
     async def work() -> int:
         if (interval is None) == (not due):
@@ -280,6 +245,9 @@ def _progress(*, shown: bool) -> Iterator[Show]:
     if not shown:
         yield lambda _: None
         return
+    # Imported where it is needed: a run that nobody watches is lighter without it.
+    from rich.progress import BarColumn, Progress, TextColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TextColumn("{task.fields[pace]}"))
     with Progress(*columns, console=console.err, transient=True) as bar:
         yield _shower(bar)

@@ -21,16 +21,8 @@ from rollbook.store.tables import schema
 DIFFERENT = 3
 
 
-@click.command()
-@click.argument("interval")
-@console.settings_options
-@console.json_option
-@console.verbose_option
 def verify(interval: str, settings: Settings, as_json: bool) -> None:
-    """Hold the platform's own counts of an INTERVAL against the same counts of what is stored.
-
-    Takes the permission analytics:conversationAggregate:view. Exit status: 0 the same, 3 not.
-    """
+    """Run the command as its options say, and end with its exit status."""
 
     async def work() -> int:
         wanted = parse_interval(interval, now=datetime.now(UTC))

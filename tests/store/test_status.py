@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rollbook.genesys.times import to_text
 from rollbook.store import status
 from rollbook.store.book import Book
+from rollbook.store.commands import options
 from rollbook.store.commands import status as shown_status
 from rollbook.store.tables import coverage
 from rollbook.store.tables.coverage import Span
@@ -109,17 +110,17 @@ def test_an_empty_store_is_described_without_a_figure_that_means_nothing(
     monkeypatch.chdir(tmp_path)
     with Book.open(tmp_path / "rollbook.db", organization=("o1", "Acme")):
         pass
-    shown = CliRunner().invoke(shown_status.status, [])
+    shown = CliRunner().invoke(options.status, [])
     assert shown.exit_code == 0, shown.output
     assert "has never run" in shown.output
     assert max(len(line) for line in shown.output.splitlines()) <= 80
     with Book.open(tmp_path / "rollbook.db") as book:
         lacks = ["conversation:communication:view"]
         book.write(coverage.reject, [{"topic": "v2.a", "missing_permissions": lacks}], to_text(START)).result(10)
-    refused = CliRunner().invoke(shown_status.status, []).output
+    refused = CliRunner().invoke(options.status, []).output
     assert "has run, and has heard nothing yet" in refused
     assert lacks[0] in refused
-    answer = json.loads(CliRunner().invoke(shown_status.status, ["--json"]).output)
+    answer = json.loads(CliRunner().invoke(options.status, ["--json"]).output)
     assert answer["organization"] == {"id": "o1", "name": "Acme"}
     assert (answer["capture"]["since"], answer["windows"]["by_verdict"]) == (None, {})
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import ssl
+import sys
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,9 +19,12 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Self
 
-import httpx
-
 from rollbook.genesys.errors import SettingsError
+
+# httpx is also a program: wherever rich is installed it imports that, and more that only a person at a terminal needs
+# (40 ms and 5 MB), unless it finds its program missing.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+import httpx  # noqa: E402
 
 LARGEST_ANSWER: Final = 64 * 1024 * 1024
 _POOL: Final = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=30.0)

@@ -1,11 +1,11 @@
 """Begin and end of a command: the options that all share, logs, and the one line that an error is.
 
-It knows exit statuses and nothing of what a command does. Programs call `run` once, at their outermost end.
+It knows exit statuses and nothing of what a command does. Programs call `run` once, at their outermost end. Every
+`--help` imports it, so it imports when it runs a command what help can do without.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -14,21 +14,37 @@ from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
-from rich.console import Console
 
 from rollbook.genesys.errors import Interrupted, RollbookError, UsageError
-from rollbook.genesys.program.process_memory import tune_collector
-from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rollbook.genesys.program.settings import Settings
+
+    out: Console
+    err: Console
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
-out: Final = Console(highlight=False, soft_wrap=False)
-err: Final = Console(stderr=True, highlight=False)
+
+def _console(name: str) -> Console:
+    """`out` and `err`, made when they are first used: most commands write plain lines, and rich is slow to import."""
+    if name not in ("out", "err"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rich.console import Console
+
+    made = globals()[name] = Console(stderr=name == "err", highlight=False)
+    return made
+
+
+if not TYPE_CHECKING:  # to a type checker a module with this function has every name that is asked for
+    __getattr__ = _console
 
 
 def say(text: str) -> None:
@@ -64,6 +80,10 @@ def end_with(error: RollbookError, *, as_json: bool) -> NoReturn:
 
 def run(work: Callable[[], int | None] | Coroutine[Any, Any, int | None], *, as_json: bool = False) -> NoReturn:
     """Do a command's work and end with its status (None is 0)."""
+    import asyncio
+
+    from rollbook.genesys.program.process_memory import tune_collector
+
     tune_collector()
     try:
         status = asyncio.run(work) if isinstance(work, Coroutine) else work()
@@ -118,6 +138,8 @@ def settings_options(command: F) -> F:
 
 def read_settings(**flags: Any) -> Settings:
     """The settings of this process: its flags, environment and working directory."""
+    from rollbook.genesys.program.settings import load
+
     return load(flags=flags, env=os.environ, cwd=Path.cwd(), now=datetime.now(UTC))
 
 

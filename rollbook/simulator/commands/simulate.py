@@ -1,6 +1,6 @@
 """`rollbook simulate`: the organisation on its own, for integration tests of any connector.
 
-Owns the options and how addresses and credentials are printed; what is simulated is elsewhere.
+Owns how addresses and credentials are printed; what is simulated is elsewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import json
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,69 +18,14 @@ from typing import Any, NoReturn
 import click
 
 from rollbook.simulator.certificates import LOOPBACK, PARTS, Certificate, CertificateError, make
-from rollbook.simulator.eventbridge.options import OPTIONS, delivering, eventbridge_options
+from rollbook.simulator.eventbridge.delivery import DeliveryTrouble, EventBridge
+from rollbook.simulator.eventbridge.options import OPTIONS
 from rollbook.simulator.faults.script import Fault, ScriptError, load
-from rollbook.simulator.rest.analytics.details_query import LARGEST_PAGE, READINGS, Jitter, Paging
+from rollbook.simulator.rest.analytics.details_query import Jitter, Paging
 from rollbook.simulator.rest.analytics.jobs import JobRules
 from rollbook.simulator.server import Simulator
 
-_POSITIVE = click.IntRange(min=1)
-_NOT_NEGATIVE = click.FloatRange(min=0)
 
-
-@click.command()
-@click.option("--seed", default=1, show_default=True, help="The same seed makes the same queues, users and stories.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0: any free one.")
-@click.option("--rate", type=_NOT_NEGATIVE, default=1.0, show_default=True, help="Simulated seconds in a real one.")
-@click.option("--queues", type=_POSITIVE, default=6, show_default=True)
-@click.option("--users", type=_POSITIVE, default=12, show_default=True)
-@click.option("--per-hour", type=_NOT_NEGATIVE, default=120.0, show_default=True, help="Conversations an hour.")
-@click.option("--days", type=click.FloatRange(0, 400), default=1.0, show_default=True, help="Days of past.")
-@click.option(
-    "--reading",
-    type=click.Choice(READINGS),
-    default="overlap",
-    show_default=True,
-    help="How a details query reads a part of a day.",
-)
-@click.option(
-    "--jitter",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="By how much totalHits errs on the last minute.",
-)
-@click.option("--rate-limit", type=_POSITIVE, default=300, show_default=True, help="Requests a minute.")
-@click.option("--latency", type=_NOT_NEGATIVE, default=0.0, show_default=True, help="Real seconds of every answer.")
-@click.option("--token-lifetime", type=click.FloatRange(min=1), default=86_400, show_default=True, help="Real seconds.")
-@click.option("--job-lag", type=_NOT_NEGATIVE, default=6.0, show_default=True, help="Hours that jobs' data are behind.")
-@click.option(
-    "--ahead", type=float, default=0.0, show_default=True, help="Seconds that its clock is ahead of this one."
-)
-@click.option(
-    "--page-rows",
-    type=click.IntRange(1, LARGEST_PAGE),
-    default=LARGEST_PAGE,
-    show_default=True,
-    help="Rows of a details query's page at most, however many (up to 200) are asked for.",
-)
-@click.option("--count-nothing", is_flag=True, help="A page without rows has totalHits; otherwise it is {}.")
-@click.option("--variety", is_flag=True, help="Chats, video calls and campaigns' calls too.")
-@click.option("--tls", is_flag=True, help="https and wss, with a certificate made for the occasion (needs openssl).")
-@click.option(
-    "--domain",
-    "domains",
-    multiple=True,
-    metavar="NAME",
-    help="The certificate is also for api., login. and streaming. of this domain.",
-)
-@click.option(
-    "--certificate", type=click.Path(dir_okay=False, path_type=Path), help="https and wss with this one (PEM)."
-)
-@click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="The certificate's key (PEM).")
-@click.option("--faults", type=click.Path(dir_okay=False, path_type=Path), help="A script of what goes wrong (JSON).")
-@eventbridge_options
-@click.option("--json", "as_json", is_flag=True, help="Print addresses and credentials as one JSON object.")
 def simulate(
     *,
     days: float,
@@ -97,7 +42,7 @@ def simulate(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Run a local Genesys Cloud organisation until stopped."""
+    """Run the organisation as its options say, until stopped."""
     eventbridge = {name: settings.pop(name) for name in OPTIONS}
     with contextlib.ExitStack() as stack:
         try:
@@ -147,7 +92,7 @@ async def _serve(organisation: Simulator, eventbridge: Mapping[str, Any], *, as_
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with organisation, delivering(organisation, eventbridge):
+    async with organisation, _delivering(organisation, eventbridge):
         if as_json:
             click.echo(json.dumps(organisation.env))
         else:
@@ -156,6 +101,29 @@ async def _serve(organisation: Simulator, eventbridge: Mapping[str, Any], *, as_
                 click.echo(f"export {name}={value}")
             click.echo("\nthen `rollbook doctor`, `rollbook run`. Ctrl-C ends it.")
         await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def _delivering(organisation: Simulator, options: Mapping[str, Any]) -> AsyncIterator[EventBridge | None]:
+    """Deliver the running organisation's detail events by EventBridge, if a queue or a bus is named."""
+    if not options.get("sqs") and not options.get("bus"):
+        yield None
+        return
+    # Imported where it is needed: boto3 is slow to import, and few want it.
+    from rollbook.simulator.eventbridge.aws import deliver, to_bus, to_queue
+
+    send = to_queue(options["sqs"]) if options.get("sqs") else to_bus(options["bus"])
+    names = ("loss", "deaf", "repeats", "reorder", "poison")
+    trouble = DeliveryTrouble(**{name: options[name] for name in names if name in options})
+    bridge = EventBridge(str(organisation.world.organization["id"]), trouble=trouble)
+    organisation.notifications.listen(bridge.take)
+    delivery = asyncio.create_task(deliver(bridge, send))
+    try:
+        yield bridge
+    finally:
+        delivery.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await delivery
 
 
 def _read(path: Path) -> list[Fault]:

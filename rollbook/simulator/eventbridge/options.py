@@ -1,16 +1,11 @@
-"""The options by which `rollbook simulate` also delivers by EventBridge, and the delivery while it runs."""
+"""The options by which `rollbook simulate` also delivers by EventBridge."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
-
-from rollbook.simulator.eventbridge.delivery import DeliveryTrouble, EventBridge
-from rollbook.simulator.server import Simulator
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SHARE: Final = click.FloatRange(0, 1)
@@ -31,26 +26,3 @@ def eventbridge_options(command: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
-
-
-@contextlib.asynccontextmanager
-async def delivering(organisation: Simulator, options: Mapping[str, Any]) -> AsyncIterator[EventBridge | None]:
-    """Deliver the running organisation's detail events by EventBridge, if a queue or a bus is named."""
-    if not options.get("sqs") and not options.get("bus"):
-        yield None
-        return
-    # Imported where it is needed: boto3 is slow to import, and few want it.
-    from rollbook.simulator.eventbridge.aws import deliver, to_bus, to_queue
-
-    send = to_queue(options["sqs"]) if options.get("sqs") else to_bus(options["bus"])
-    names = ("loss", "deaf", "repeats", "reorder", "poison")
-    trouble = DeliveryTrouble(**{name: options[name] for name in names if name in options})
-    bridge = EventBridge(str(organisation.world.organization["id"]), trouble=trouble)
-    organisation.notifications.listen(bridge.take)
-    delivery = asyncio.create_task(deliver(bridge, send))
-    try:
-        yield bridge
-    finally:
-        delivery.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await delivery

@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-import click
-
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
 from rollbook.store.commands import period
 from rollbook.store.tables import gaps as table
 from rollbook.store.tables.gaps import Gap
-from rollbook.store.vocabulary import GapKind
 
 
-@click.command()
-@click.option("--kind", type=click.Choice([kind.value for kind in GapKind]), help="Only of this kind.")
-@click.option("--cause", metavar="WORDS", help='Only with this cause, such as "disconnected".')
-@click.option("--unfilled", is_flag=True, help="Only those that were not filled.")
-@period.since_option
-@period.until_option
-@click.option("--limit", type=click.IntRange(min=1), help="The first so many.")
-@console.settings_options
-@console.json_option
 def gaps(
     kind: str | None,
     cause: str | None,
@@ -35,7 +23,7 @@ def gaps(
     settings: Settings,
     as_json: bool,
 ) -> None:
-    """List what capture missed or had wrong, and why."""
+    """Run the command as its options say, and end with its exit status."""
 
     def work() -> None:
         start, end = period.moment("--since", since), period.moment("--until", until)

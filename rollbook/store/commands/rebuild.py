@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
@@ -11,14 +9,8 @@ from rollbook.store.rebuild import rebuild as rebuild_all
 from rollbook.store.tables.conversations import count_child_rows
 
 
-@click.command()
-@console.settings_options
-@console.json_option
 def rebuild(settings: Settings, as_json: bool) -> None:
-    """Make all rows again from what is kept whole: from details, and live facts from events.
-
-    On a store that is right nothing changes. Others may go on working on it meanwhile.
-    """
+    """Run the command as its options say, and end with its exit status."""
 
     def work() -> None:
         with Book.open(settings.store_path, mode="r+", command="rollbook rebuild", journal=settings.journal) as book:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import click
-
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, fitted
@@ -27,11 +25,8 @@ _ORDER: Final = (
 )
 
 
-@click.command()
-@console.settings_options
-@console.json_option
 def status(settings: Settings, as_json: bool) -> None:
-    """Say how capture, coverage and the windows stand, from the store alone."""
+    """Run the command as its options say, and end with its exit status."""
 
     def work() -> None:
         with Book.open(settings.store_path, mode="ro") as book:

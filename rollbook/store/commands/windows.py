@@ -12,8 +12,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import click
-
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
@@ -26,19 +24,8 @@ from rollbook.store.tables.windows import WindowRow
 from rollbook.store.vocabulary import Verdict
 
 
-@click.command()
-@click.option(
-    "--verdict",
-    multiple=True,
-    type=click.Choice([verdict.value for verdict in Verdict]),
-    help="Only those (may be given several times).",
-)
-@period.since_option
-@period.until_option
-@console.settings_options
-@console.json_option
 def windows(verdict: tuple[str, ...], since: str | None, until: str | None, settings: Settings, as_json: bool) -> None:
-    """List the windows of the ledger with their verdicts and figures."""
+    """Run `rollbook windows`."""
 
     def work() -> None:
         start, end = period.moment("--since", since), period.moment("--until", until)
@@ -75,15 +62,8 @@ def window_lines(rows: list[WindowRow]) -> Iterator[str]:
     yield f"{len(rows):,} windows: {', '.join(f'{counts[name]:,} {name}' for name in Verdict if counts[name])}"
 
 
-@click.command()
-@click.argument("start")
-@console.settings_options
-@console.json_option
 def window(start: str, settings: Settings, as_json: bool) -> None:
-    """Show a window's proof: every run over it. START is when it begins, or an interval.
-
-    A time inside a window shows the windows around it.
-    """
+    """Run `rollbook window`."""
 
     def work() -> None:
         with Book.open(settings.store_path, mode="ro") as book:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from realtime.commands import doctor
+from realtime.commands import doctor, options
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.store.book import Book
 from rollbook.store.tables import coverage
@@ -58,7 +58,7 @@ def test_without_any_setting_the_status_is_one(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     for name in [variable for variable in os.environ if variable.startswith(("GENESYS", "ROLLBOOK"))]:
         monkeypatch.delenv(name)
-    ran = CliRunner().invoke(doctor.doctor, ["--json"])
+    ran = CliRunner().invoke(options.doctor, ["--json"])
     assert ran.exit_code == 1
     assert json.loads(ran.output)["ok"] is False
 
@@ -114,5 +114,5 @@ def test_all_is_not_well_where_something_is_to_be_looked_at(monkeypatch: pytest.
         tell(doctor.Check("refused", "warn", "6 topics"))
 
     monkeypatch.setattr(doctor, "examine", examine)
-    ran = CliRunner().invoke(doctor.doctor, [])
+    ran = CliRunner().invoke(options.doctor, [])
     assert (ran.exit_code, ran.output.splitlines()[-1]) == (0, "1 to look at; `rollbook run` can start.")

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.commands.dead_letters import dead_letters
-from realtime.commands.ingest import _unpacked, ingest
+from realtime.commands.ingest import _unpacked
+from realtime.commands.options import dead_letters, ingest
 from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.messages.payloads import parse_all, parse_stream, pieces
 from rollbook.store.book import Book

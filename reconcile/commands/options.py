@@ -1,0 +1,72 @@
+"""Options and help of `reconcile` and `rollbook verify`.
+
+What does the work is imported when a command is called, so that help and a mistake in a command load nothing else.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rollbook.genesys.program import console
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--window", "interval", metavar="INTERVAL", help="START/END, START/DURATION or DURATION/END, in UTC.")
+@click.option("--due", is_flag=True, help="Whatever the ledger says is due, then what is still open.")
+@click.option("--dry-run", is_flag=True, help="Fetch, compare and report; write nothing.")
+@click.option(
+    "--via",
+    type=click.Choice(["query", "job", "auto"]),
+    default="query",
+    show_default=True,
+    help="Read by the details query, by an asynchronous job, or by what is cheaper.",
+)
+@click.option("--ended-only", is_flag=True, help="Only conversations that have ended.")
+@click.option(
+    "--filter",
+    "filter_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="JSON: conversationFilters and segmentFilters, as the API takes them.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for another run over the same time.",
+)
+@console.settings_options
+@console.json_option
+@console.verbose_option
+def reconcile(**options: Any) -> None:
+    """Read what happened until it has been read consistently, and fill the gaps.
+
+    \b
+    reconcile --window 2026-03-02T10:00Z/PT30M
+    reconcile --due
+
+    Exit status: 0 read consistently, 1 could not run, 2 a mistake in the command, 3 could not be read consistently.
+    """
+    from reconcile.commands.reconcile import reconcile as work
+
+    work(**options)
+
+
+@click.command()
+@click.argument("interval")
+@console.settings_options
+@console.json_option
+@console.verbose_option
+def verify(**options: Any) -> None:
+    """Hold the platform's own counts of an INTERVAL against the same counts of what is stored.
+
+    Takes the permission analytics:conversationAggregate:view. Exit status: 0 the same, 3 not.
+    """
+    from reconcile.commands.verify import verify as work
+
+    work(**options)

@@ -1,0 +1,85 @@
+"""Options and help of the commands that read, or make again, what is stored.
+
+What does the work is imported when a command is called, so that help and a mistake in a command load nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rollbook.genesys.program import console
+from rollbook.store.commands import period
+from rollbook.store.vocabulary import GapKind, Verdict
+
+
+@click.command()
+@console.settings_options
+@console.json_option
+def status(**options: Any) -> None:
+    """Say how capture, coverage and the windows stand, from the store alone."""
+    from rollbook.store.commands.status import status as work
+
+    work(**options)
+
+
+@click.command()
+@click.option(
+    "--verdict",
+    multiple=True,
+    type=click.Choice([verdict.value for verdict in Verdict]),
+    help="Only those (may be given several times).",
+)
+@period.since_option
+@period.until_option
+@console.settings_options
+@console.json_option
+def windows(**options: Any) -> None:
+    """List the windows of the ledger with their verdicts and figures."""
+    from rollbook.store.commands.windows import windows as work
+
+    work(**options)
+
+
+@click.command()
+@click.argument("start")
+@console.settings_options
+@console.json_option
+def window(**options: Any) -> None:
+    """Show a window's proof: every run over it. START is when it begins, or an interval.
+
+    A time inside a window shows the windows around it.
+    """
+    from rollbook.store.commands.windows import window as work
+
+    work(**options)
+
+
+@click.command()
+@click.option("--kind", type=click.Choice([kind.value for kind in GapKind]), help="Only of this kind.")
+@click.option("--cause", metavar="WORDS", help='Only with this cause, such as "disconnected".')
+@click.option("--unfilled", is_flag=True, help="Only those that were not filled.")
+@period.since_option
+@period.until_option
+@click.option("--limit", type=click.IntRange(min=1), help="The first so many.")
+@console.settings_options
+@console.json_option
+def gaps(**options: Any) -> None:
+    """List what capture missed or had wrong, and why."""
+    from rollbook.store.commands.gaps import gaps as work
+
+    work(**options)
+
+
+@click.command()
+@console.settings_options
+@console.json_option
+def rebuild(**options: Any) -> None:
+    """Make all rows again from what is kept whole: from details, and live facts from events.
+
+    On a store that is right nothing changes. Others may go on working on it meanwhile.
+    """
+    from rollbook.store.commands.rebuild import rebuild as work
+
+    work(**options)
