@@ -22,7 +22,7 @@ from rollbook.genesys.times import Interval
 from rollbook.store.file import connections, locks
 from rollbook.store.file.checkpointer import Checkpointer
 from rollbook.store.file.errors import StoreUnwritable, translate
-from rollbook.store.file.reader import Reader
+from rollbook.store.file.read_connection import ReadConnection
 from rollbook.store.file.waiting import Patience
 from rollbook.store.file.writer import Writer
 
@@ -52,7 +52,7 @@ class Book:
         lag: timedelta,
     ) -> None:
         self.path, self.lag = path, lag
-        self._writer, self._reader = writer, Reader(reader, path)
+        self._writer, self._reader = writer, ReadConnection(reader, path)
         self._command = command
         self._role = role
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.times import Interval, to_text
@@ -19,6 +18,7 @@ from rollbook.store.tables import schema, windows
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.liar import scene_at
 from tests.helpers.organisation import START, at, only, record
+from tests.helpers.peek import command
 
 DAY = timedelta(days=1)
 
@@ -136,9 +136,9 @@ async def test_a_failed_row_of_another_width_covers_no_time(tmp_path: Path) -> N
 def summary(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, dict[str, Any]]:
     """What `rollbook status` says, in words and as an object."""
     monkeypatch.chdir(path)
-    words = CliRunner().invoke(options.status, [])
+    words = command(options.status, [])
     assert words.exit_code == 0, words.output
-    return words.output, json.loads(CliRunner().invoke(options.status, ["--json"]).output)
+    return words.output, json.loads(command(options.status, ["--json"]).output)
 
 
 def stretches(said: Any) -> Iterator[tuple[str, str]]:

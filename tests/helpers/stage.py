@@ -71,6 +71,7 @@ class Stage:
         self.refused_lists = 0  # of them
         self.lose_unsubscribes = 0
         self.answer_pings = True
+        self.pongs = 0  # answers to pings of WebSocket itself, which `ping` sends
         self.refuse_handshake: int | None = None
         self.hang_up = False  # accept, then close at once
         self.handshakes = 0
@@ -99,7 +100,7 @@ class Stage:
         name = request.match_info["id"]
         if self.refuse_handshake or name not in self.topics:
             return web.Response(status=self.refuse_handshake or 404)
-        socket = web.WebSocketResponse(compress=False, max_msg_size=0)
+        socket = web.WebSocketResponse(compress=False, max_msg_size=0, autoping=False)
         await socket.prepare(request)
         former = self.sockets.get(name)
         self.sockets[name] = socket
@@ -111,6 +112,11 @@ class Stage:
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 await self._hear(name, socket, json.loads(message.data))
+            elif message.type is WSMsgType.PING:
+                await socket.pong(message.data)
+            elif message.type is WSMsgType.PONG:
+                self.pongs += 1
+                self._change()
         if self.sockets.get(name) is socket:
             del self.sockets[name]
         self._change()
@@ -161,6 +167,13 @@ class Stage:
             if channel in (None, name):
                 with contextlib.suppress(ConnectionError):
                     await (socket.send_bytes(frame) if isinstance(frame, bytes) else socket.send_str(frame))
+
+    async def ping(self) -> None:
+        """Ping every open socket, and wait for their answers."""
+        before = self.pongs
+        for socket in list(self.sockets.values()):
+            await socket.ping()
+        await self.until(lambda: self.pongs >= before + len(self.sockets))
 
     def drop(self) -> None:
         """Cut all connections without a close frame."""

@@ -22,7 +22,7 @@ from rollbook.genesys.messages.details import DetailRow, parse_page
 from rollbook.genesys.messages.notification import LiveFacts, Notification, Unreadable
 from rollbook.genesys.times import Interval
 from rollbook.store.book import Book
-from rollbook.store.file import reader as file_reader
+from rollbook.store.file import read_connection
 from rollbook.store.file.errors import LockHeld, StoreBusy, StoreError, StoreForeign, StoreUnwritable
 from rollbook.store.tables import channels, conversations, coverage, events, gaps, schema, windows
 from rollbook.store.tables.conversations import PageOutcome, Read
@@ -409,7 +409,7 @@ def test_an_end_missed_is_found_when_a_followed_conversation_ends(book: Book) ->
 
 def test_a_store_is_not_closed_under_a_read(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read in another thread is waited for a while, and then left alone: SQLite would not survive it."""
-    monkeypatch.setattr(file_reader, "_LAST_READ", 0.01)
+    monkeypatch.setattr(read_connection, "_LAST_READ", 0.01)
     reading, closed = threading.Event(), threading.Event()
 
     def read(db: sqlite3.Connection) -> Any:

@@ -3,14 +3,12 @@
 import json
 import sqlite3
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from reconcile import verify
 from reconcile.run.runner import reconcile_window
@@ -26,6 +24,7 @@ from rollbook.store.commands.windows import window_lines
 from rollbook.store.tables import events, windows
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.organisation import dump
+from tests.helpers.peek import command
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOUR = Interval(START, START + timedelta(hours=1))
@@ -66,10 +65,8 @@ def _notification(conversation_id: str, at: datetime) -> Notification:
 
 
 def run(path: Path, *words: str) -> Result:
-    """A command on the store, in a thread that has no event loop, as a command of a shell has none."""
-    call = partial(CliRunner().invoke, cli, [*words, "--db", str(path)], env={"ROLLBOOK_CONFIG": "", "COLUMNS": "80"})
-    with ThreadPoolExecutor(1) as aside:
-        return aside.submit(call).result()
+    """A command on the store."""
+    return command(cli, [*words, "--db", str(path)], env={"ROLLBOOK_CONFIG": "", "COLUMNS": "80"})
 
 
 def answer_of(path: Path, *words: str) -> Any:
@@ -144,7 +141,7 @@ def test_a_window_that_nobody_has_read_has_no_runs(tmp_path: Path) -> None:
 
 def test_the_list_of_commands_is_not_cut() -> None:
     """Each command's line is a whole one."""
-    shown = CliRunner().invoke(cli, ["dead-letters", "--help"], env={"COLUMNS": "80"}).output
+    shown = command(cli, ["dead-letters", "--help"], env={"COLUMNS": "80"}).output
     assert "..." not in shown.partition("\n")[2]  # the first line is the usage
 
 

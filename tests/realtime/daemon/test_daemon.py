@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,6 @@ from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreUnwritable
 from rollbook.store.tables import windows
-from rollbook.store.tables.windows import RunRecord
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.reports import report
 from tests.helpers.stand_in import StandIn
@@ -97,15 +97,15 @@ async def running(
             yield daemon, manager, task
 
 
-async def test_the_width_of_windows_can_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGHUP with another `[reconcile] width`: gaps found by id are filed under that grid at once."""
-    used: list[timedelta] = []
-    monkeypatch.setattr(Book, "use_width", lambda _, width, lag: used.append(width))
+async def test_the_width_and_the_lag_can_be_changed(tmp_path: Path) -> None:
+    """SIGHUP with another `[reconcile] width` and `lag`: rounds and what is heard use them from then on."""
     hour = timedelta(hours=1)
-    async with running(tmp_path, StandIn(), reread=lambda read: replace(read, width=hour)) as (daemon, _, _):
+    reread = partial(replace, width=hour, lag=hour)
+    async with running(tmp_path, StandIn(), reread=reread) as (daemon, _, _):
         await daemon.ready.wait()
         daemon.reload()
-        assert used == [hour]
+        assert daemon._book is not None
+        assert (daemon.settings.width, daemon._book.lag) == (hour, hour)
 
 
 async def test_a_reload_says_what_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -294,9 +294,9 @@ def get(port: int, path: str) -> tuple[int, str]:
 async def test_a_ledger_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """/healthz answers with the reason, and /metrics with everything else; both are well again with the file."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    verdicts = Book.verdicts
+    verdicts = windows.by_verdict
 
-    def unreadable(book: Book, *, since: str) -> dict[str, int]:
+    def unreadable(db: Any, *, since: str, filter: str) -> dict[str, int]:
         raise StoreUnwritable("the disk does not answer")
 
     async with running(tmp_path, StandIn()) as (daemon, _, _):
@@ -304,13 +304,13 @@ async def test_a_ledger_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch:
         port = HttpPort(daemon, "127.0.0.1:0")
         await port.start()
         try:
-            monkeypatch.setattr(Book, "verdicts", unreadable)
+            monkeypatch.setattr(windows, "by_verdict", unreadable)
             status, text = await asyncio.to_thread(get, port.port, "/healthz")
             assert (status, json.loads(text)["state"]) == (200, "degraded")
             assert "the ledger cannot be read: the disk does not answer" in json.loads(text)["why"]
             status, text = await asyncio.to_thread(get, port.port, "/metrics")
             assert (status, "rollbook_sqs_in_hand" in text) == (200, True)
-            monkeypatch.setattr(Book, "verdicts", verdicts)
+            monkeypatch.setattr(windows, "by_verdict", verdicts)
             _, text = await asyncio.to_thread(get, port.port, "/healthz")
             assert not any("ledger" in reason for reason in json.loads(text)["why"])
         finally:
@@ -322,14 +322,14 @@ async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, mo
     monkeypatch.setattr(daemon_module, "_LOOKS_WITHIN", 0.01)
     locked, looks = threading.Event(), []
 
-    def slow(book: Book, *, since: str) -> dict[str, int]:
+    def slow(db: Any, *, since: str, filter: str) -> dict[str, int]:
         looks.append(since)
         locked.wait(20)
         return {"due": 3}
 
     async with running(tmp_path, StandIn()) as (daemon, _, _):
         await daemon.ready.wait()
-        monkeypatch.setattr(Book, "verdicts", slow)
+        monkeypatch.setattr(windows, "by_verdict", slow)
         answers = await asyncio.gather(*(daemon.figures() for _ in range(5)))
         assert {(figures.ledger_failing, len(figures.windows_by_verdict)) for figures in answers} == {
             ("no answer for 0 s", 0)
@@ -341,34 +341,21 @@ async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, mo
         assert figures.windows_by_verdict == {"due": 3}
 
 
-def test_a_window_that_fails_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_window_that_fails_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """The log has the reason, and when it is tried again; one that is proven is told with its figures."""
     window = Interval(datetime(2026, 8, 3, 14, tzinfo=UTC), datetime(2026, 8, 3, 14, 30, tzinfo=UTC))
-    failure = report(Verdict.FAILED, window=window, initial_total_hits=9, final_total_hits=8, reason="the total moved")
-    start, end, again = (f"2026-08-03T{time_of_day}:00.000Z" for time_of_day in ("14:00", "14:30", "15:10"))
-    record = RunRecord(
-        start=start,
-        end=end,
-        filter="",
-        command="daemon",
-        via="query",
-        started_at=end,
-        finished_at=end,
-        as_of=end,
-        verdict=Verdict.FAILED,
-        reason=failure.reason,
-        reading=None,
-        passes_json="[]",
-        id_digest=None,
-        query_json="{}",
-        divisions_json=None,
-        seconds=1.0,
+    again = "2026-08-03T15:10:00.000Z"
+    failure = report(
+        Verdict.FAILED,
+        window=window,
+        initial_total_hits=9,
+        final_total_hits=8,
+        reason="the total moved",
         next_try_at=again,
     )
-    with Book.open(tmp_path / "rollbook.db") as book, caplog.at_level(logging.INFO):
-        book.write(windows.finish, record).result(10)
-        daemon_module._log_window(book, failure)
-        daemon_module._log_window(book, replace(failure, verdict=Verdict.COMPLETE))
+    with caplog.at_level(logging.INFO):
+        daemon_module._log_window(failure)
+        daemon_module._log_window(replace(failure, verdict=Verdict.COMPLETE))
     failed, complete = caplog.records
     assert (failed.levelname, complete.levelname) == ("WARNING", "INFO")
     assert failed.getMessage().endswith(f"failed, the total moved; tried again from {again}")

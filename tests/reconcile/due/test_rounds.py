@@ -212,6 +212,7 @@ async def test_a_failed_window_is_tried_again_at_its_time(scene: Scene) -> None:
     assert ([result.verdict for result in first.windows], first.exit_status) == (["failed"], 3)
     next_try = scene.row(90).next_try_at
     assert next_try is not None
+    assert (first.windows[0].next_try_at, "next_try_at" in first.windows[0].as_dict()) == (next_try, False)
     scene.clock.at = from_text(next_try) - timedelta(seconds=1)
     assert starts(await scene.due()) == []
     scene.clock.at = from_text(next_try)

@@ -22,7 +22,7 @@ Job = Callable[[sqlite3.Connection], T]
 _LAST_READ: Final = 1.0
 
 
-class Reader:
+class ReadConnection:
     """Owns one connection, which sees every committed write. `read` and `submit` may be called from any thread."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
