@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from realtime.daemon import daemon as daemon_module
 from realtime.daemon.daemon import Daemon, Options
 from realtime.daemon.http_port import HttpPort
 from reconcile.due.rounds import Round, run_due
