@@ -54,6 +54,7 @@ from rollbook.store.book import Book
 from rollbook.store.file import locks
 from rollbook.store.tables import events
 from tests.helpers.oracle import EXCUSES, PROVEN, Oracle
+from tests.helpers.unfriendly_faults import ODD_RECORDS
 from tests.helpers.wire import Organisation, Wire
 
 MOST_REQUESTS: Final = 1_500  # of one step: more is no end
@@ -267,21 +268,7 @@ _DRAWS: Final[dict[str, Callable[[random.Random, float], _Drawn]]] = {
     "odd_record": lambda draw, _: (
         "",
         {
-            "what": draw.choice(
-                (
-                    "far_end",
-                    "backwards",
-                    "direction",
-                    "no_direction",
-                    "inner_capitals",
-                    "strange",
-                    "nan",
-                    "infinity",
-                    "surrogate",
-                    "nul",
-                    "odd_time",
-                )
-            ),
+            "what": draw.choice(ODD_RECORDS),
             "share": draw.choice((0.05, 0.3)),
             "seed": draw.randrange(50),
         },

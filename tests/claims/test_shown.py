@@ -14,8 +14,6 @@ import pytest
 
 from reconcile.reading.query import Stopped
 from reconcile.run import by_id
-from reconcile.run.options import RunOptions, RunTask
-from reconcile.run.runner import run
 from rollbook.genesys.api import request
 from rollbook.genesys.messages.details import DetailRow, parse_page
 from rollbook.genesys.times import Interval, to_text
@@ -25,16 +23,6 @@ from tests.helpers.organisation import START, WINDOW, record
 HOURS = timedelta(hours=1)
 MIDNIGHT = 14 * 60.0  # minutes after ten
 DAY = 1440.0
-
-
-def task(scene: Scene, window: Interval) -> RunTask:
-    """The task of a round that settles a window."""
-    return RunTask(
-        windows=[window],
-        settings=scene.settings,
-        now=scene.clock.now,
-        options=RunOptions(command="due", wait=0, sleep=scene.clock.sleep),
-    )
 
 
 def listed(scene: Scene) -> None:
@@ -86,7 +74,7 @@ async def test_what_is_shown_with_a_total_must_be_known_before_it_settles(tmp_pa
         scene.clock.at += 2 * HOURS
         before = len(scene.org.bodies)
         scene.org.always = lambda _: request._count_one()
-        [report] = await run(task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
+        [report] = await scene.settle(WINDOW)
         assert (report.verdict, sorted(scene.stored())) == ("failed", ["a", "b"])
         assert report.requests == len(scene.org.bodies) - before
         listed(scene)
@@ -101,7 +89,7 @@ async def test_a_record_that_is_shown_with_a_total_is_stored_as_it_is_now(tmp_pa
         await scene.by_hand(WINDOW)
         scene.org.put(record("a", 3, mediaStatsMinConversationMos=1.0))
         scene.clock.at += 2 * HOURS
-        [report] = await run(task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
+        [report] = await scene.settle(WINDOW)
         assert (report.verdict, report.passes, report.written) == ("settled", 0, 1)
         assert scene.stored() == scene.org.truth
 

@@ -18,8 +18,6 @@ from reconcile.due import plan
 from reconcile.due.rounds import Round, run_due
 from reconcile.reading import job_proof, jobs, reader, resume, scan
 from reconcile.run import by_id, follow_up, runner
-from reconcile.run.options import RunOptions, RunTask
-from reconcile.run.runner import run
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, Unavailable
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
@@ -639,15 +637,6 @@ def test_what_the_judge_of_random_worlds_excuses_is_in_the_page(excuse: str) -> 
     assert any(f"(`{excuse}`)" in sentence for sentence in claims(blind))
 
 
-def _task(scene: Scene, interval: Interval) -> RunTask:
-    return RunTask(
-        windows=[interval],
-        settings=scene.settings,
-        now=scene.clock.now,
-        options=RunOptions(command="due", wait=0, sleep=scene.clock.sleep),
-    )
-
-
 # What no other file tests
 
 
@@ -710,7 +699,7 @@ async def test_a_total_of_none_settles_nothing_by_itself(tmp_path: Path) -> None
             assert (await scene.by_hand(WINDOW)).verdict == "complete"
             asked = len(scene.org.bodies)
             scene.clock.at += timedelta(hours=2)
-            await run(_task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
+            await scene.settle(WINDOW)
             sizes = [body["paging"]["pageSize"] for body in scene.org.bodies[asked:]]
             assert (scene.verdict(WINDOW), sizes) == ("settled", pages)
 
@@ -722,7 +711,7 @@ async def test_what_a_total_settles_is_as_old_as_its_reading(tmp_path: Path) -> 
         first = await scene.by_hand(WINDOW)
         scene.clock.at += timedelta(hours=2)
         scene.org.put(record("c", 5, mediaStatsMinConversationMos=1.0))
-        await run(_task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
+        await scene.settle(WINDOW)
         row = await scene.book.read(windows.find, to_text(WINDOW.start), to_text(WINDOW.end))
         assert row is not None
         assert (row.verdict, row.last_read_at) == ("settled", first.as_of)

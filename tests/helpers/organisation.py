@@ -5,6 +5,7 @@ rows are enough for much paging: what ends a reading is the empty page, never a 
 """
 
 import asyncio
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import DetailsJob, Entity
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
+from rollbook.genesys.messages.notification import LiveFacts, Notification
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
@@ -46,6 +48,37 @@ def record(conversation_id: str, minute: float = 5, end: float | None = 20, **mo
     if end is not None:
         made["conversationEnd"] = segment["segmentEnd"] = at(end)
     return made | more
+
+
+def heard_of(
+    conversation_id: str,
+    *,
+    started: float | None = 5,
+    ended: float | None = None,
+    minute: float = 6,
+    received: float | None = None,
+    source: str = "websocket",
+) -> Notification:
+    """An event of a conversation, as live capture reads it. minute: of the event; received: when it came."""
+    body = json.dumps([conversation_id, started, ended, minute]).encode()
+    last = max(time for time in (started, ended, minute) if time is not None)
+    return Notification(
+        topic="v2.routing.queues.q1.conversations",
+        body=body,
+        identity=hashlib.blake2b(body, digest_size=16).digest(),
+        conversation_id=conversation_id,
+        event_time=at(last),
+        received_at=at(last if received is None else received),
+        source=source,
+        facts=LiveFacts(
+            started_at=None if started is None else at(started),
+            ended_at=None if ended is None else at(ended),
+            last_at=at(last),
+            media_types=("voice",),
+            originating_direction="inbound",
+            division_ids=(),
+        ),
+    )
 
 
 def ended(old: Record, minute: float = 25) -> Record:
@@ -146,15 +179,20 @@ class Organisation:
     async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         """One page of the details query."""
         await asyncio.sleep(0)
+        some, honest = self._queried(body, self.size)
+        return page(honest["conversations"], honest["totalHits"]) if some else parse_page(b"{}")
+
+    def _queried(self, body: Mapping[str, Any], size: int) -> tuple[bool, dict[str, Any]]:
+        """Let happen what a query brings about: (whether any row matches, a page of them with their total)."""
         self.bodies.append(body)
         query = len(self.bodies)
         self.refuse(body, query)
         self.move(query)
         self.always(self)
         rows = self._matching(body)
-        first = (body["paging"]["pageNumber"] - 1) * self.size
-        shown = rows[first : first + self.size]
-        return page(shown, self.totals(len(rows), query)) if rows else parse_page(b"{}")
+        first = (body["paging"]["pageNumber"] - 1) * size
+        total = self.totals(len(rows), query)
+        return bool(rows), {"conversations": rows[first : first + size], "totalHits": total}
 
     async def details_by_id(self, ids: Sequence[str], *, tries: int | None = None) -> list[DetailRow]:
         """Details by id."""

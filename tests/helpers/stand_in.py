@@ -9,10 +9,11 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from realtime.aws.sqs_consumer import About, Message, QueueError
+from realtime.aws.sqs_consumer import About, Message, QueueError, SqsConsumer
 
 
 class Hidden(NamedTuple):
@@ -111,3 +112,14 @@ class StandIn:
     def empty(self) -> bool:
         """Whether nothing is left in it, in hand or not."""
         return not self.waiting and not self.hidden
+
+
+@contextmanager
+def at_work(consumer: SqsConsumer) -> Iterator[None]:
+    """A consumer takes messages meanwhile, and has ended afterwards."""
+    consumer.look()
+    consumer.start()
+    try:
+        yield
+    finally:
+        consumer.stop()

@@ -29,6 +29,20 @@ ANY = (QUERY, QUERY, QUERY, BY_ID, BY_ID, *LISTS, *CHANNELS)
 STATUSES = (400, 408, 413, 500, 502, 503, 504)
 BODIES = ("platform", "html", "json", "text", "empty")
 SPELLINGS = ("platform", "errors", "error", "sign_in", "gateway", "fault", "problem", "html")
+# What an odd record may have, but for what is too long.
+ODD_RECORDS = (
+    "far_end",
+    "backwards",
+    "direction",
+    "no_direction",
+    "inner_capitals",
+    "strange",
+    "nan",
+    "infinity",
+    "surrogate",
+    "nul",
+    "odd_time",
+)
 # After them an answer's rows are other than the truth, or older, though nothing is wrong with the window.
 OTHER_ROWS = frozenset({"strange", "bad_bytes", "stale"})
 # A platform that is so for good: a client that asks for less at once has everything.
@@ -134,22 +148,7 @@ def kinds(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
         "odd_record": lambda: {
             "share": 0.03,
             "seed": draw.randrange(99),
-            "what": draw.choice(
-                (
-                    "far_end",
-                    "backwards",
-                    "direction",
-                    "no_direction",
-                    "inner_capitals",
-                    "strange",
-                    "nan",
-                    "infinity",
-                    "surrogate",
-                    "nul",
-                    "odd_time",
-                    "long_text",
-                )
-            ),
+            "what": draw.choice((*ODD_RECORDS, "long_text")),
         },
         "date_off": lambda: {
             "path": "*",

@@ -17,6 +17,7 @@ from cfnlint.decode import decode
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.program.settings import ENVIRONMENT
 from rollbook.genesys.topics import DETAIL_MEMBERS
+from tests.helpers.docs_pages import script
 from tests.helpers.paths import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -236,11 +237,7 @@ def test_compose_and_image_agree() -> None:
 
 def test_the_package_asks_for_what_the_project_declares() -> None:
     """Its requirements are the project's own, with their bounds."""
-    sys.path.insert(0, str(DEPLOY / "aws"))
-    try:
-        import package  # type: ignore[import-not-found]
-    finally:
-        sys.path.pop(0)
+    package = script(DEPLOY / "aws" / "package.py")
     needed = package.requirements()
     assert len(needed) == len(package.NEEDED)
     assert all(">=" in requirement for requirement in needed)

@@ -12,15 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from rollbook.simulator import Simulator
 from rollbook.simulator.faults.broken_bytes import BYTES, ODD
 from rollbook.simulator.faults.gateways import SPELLINGS
 from rollbook.simulator.faults.partial_answers import ERRORS_WITH_200, TOTALS
 from rollbook.simulator.faults.script import KINDS, Fault, ScriptError, load
 from rollbook.simulator.faults.slow_answers import CURSORS
-from rollbook.simulator.rest.analytics.jobs import JobRules
+from tests.helpers.guest import DETAILS, HOUR, NOON, QUEUES, START, Guest, refusal, signed_in
 from tests.helpers.whole import start
-from tests.simulator.test_rest import DETAILS, HOUR, NOON, QUEUES, START, Guest, Seconds, refusal
 
 QUERY = "POST */details/query"
 RESULTS = "GET */results"
@@ -30,23 +28,8 @@ LISTS = "GET /api/v2/routing/queues"
 @pytest.fixture
 async def guest() -> AsyncIterator[Guest]:
     """Signed in to an organisation of half a day and of 60 queues, whose clock stands."""
-    seconds = Seconds()
-    simulator = Simulator(
-        seed=6,
-        start=START,
-        rate=0,
-        per_hour=40,
-        monotonic=seconds,
-        token_lifetime=600,
-        queues=60,
-        rate_limit=10_000,
-        job_rules=JobRules(lag=timedelta(0)),
-    )
-    simulator.clock.advance(NOON - START)
-    async with simulator, httpx.AsyncClient(base_url=simulator.api_url) as http:
-        signed_in = Guest(http, simulator, seconds)
-        await signed_in.sign_in()
-        yield signed_in
+    async with signed_in(queues=60, rate_limit=10_000) as client:
+        yield client
 
 
 def strike(guest: Guest, kind: str, path: str | None = None, *, count: int | None = None, **parameters: Any) -> None:

@@ -60,6 +60,16 @@ class Manager(Notifier):
         self.states += states
 
 
+def settings_in(organisation: Simulator, path: Path, **more: Any) -> Settings:
+    """The settings of a daemon whose store is in a folder."""
+    return replace(load(env=organisation.env, cwd=path), store_path=path / "rollbook.db", **more)
+
+
+def of_a_queue(organisation: Simulator, path: Path) -> Settings:
+    """Those of a daemon that listens to a queue alone."""
+    return settings_in(organisation, path, websocket=False, sqs_queue_url="http://x/events")
+
+
 @contextlib.asynccontextmanager
 async def at_work(daemon: Daemon) -> AsyncIterator[asyncio.Task[int]]:
     """It runs, and is stopped: that ends it with 0."""
@@ -80,12 +90,7 @@ async def running(
 ) -> AsyncIterator[tuple[Daemon, Manager, asyncio.Task[int]]]:
     """A daemon that listens to a queue alone."""
     async with Simulator(seed=5, per_hour=0) as organisation:
-        settings = replace(
-            load(env=organisation.env, cwd=path),
-            store_path=path / "rollbook.db",
-            websocket=False,
-            sqs_queue_url="http://x/events",
-        )
+        settings = of_a_queue(organisation, path)
         manager = Manager()
         daemon = Daemon(
             settings,
@@ -171,9 +176,7 @@ async def test_the_port_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         port = free.getsockname()[1]
     async with Simulator(seed=5, per_hour=0) as organisation:
         organisation.fail += [503] * 50
-        settings = replace(
-            load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db", health=f"127.0.0.1:{port}"
-        )
+        settings = settings_in(organisation, tmp_path, health=f"127.0.0.1:{port}")
         first = Daemon(settings, notifier=Manager())
         task = asyncio.create_task(first.run())
         try:
@@ -211,7 +214,7 @@ async def _starting(
 
     monkeypatch.setattr(Api, "organization", asked)
     async with Simulator(seed=5, per_hour=0, start=datetime.now(UTC)) as organisation:
-        settings = replace(load(env=organisation.env, cwd=path), store_path=path / "rollbook.db")
+        settings = settings_in(organisation, path)
         daemon = Daemon(settings, notifier=Manager(), options=Options(reconcile=False))
         async with at_work(daemon) as task:
             ready = asyncio.ensure_future(daemon.ready.wait())
@@ -263,7 +266,7 @@ async def test_a_first_look_that_takes_long_is_a_start(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Api, "queues", slow)
     async with Simulator(seed=5, per_hour=0, start=datetime.now(UTC)) as organisation:
-        settings = replace(load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db")
+        settings = settings_in(organisation, tmp_path)
         daemon = Daemon(settings, notifier=Manager(), options=Options(reconcile=False))
         async with at_work(daemon):
             await daemon.ready.wait()
@@ -367,12 +370,7 @@ async def _reconciling(
     """The figures of a daemon whose rounds over the ledger are `run_due`, once they say so."""
     monkeypatch.setattr(daemon_module, "run_due", run_due)
     async with Simulator(seed=5, per_hour=0) as organisation:
-        settings = replace(
-            load(env=organisation.env, cwd=path),
-            store_path=path / "rollbook.db",
-            websocket=False,
-            sqs_queue_url="http://x/events",
-        )
+        settings = of_a_queue(organisation, path)
         options = Options(
             queue=lambda _: StandIn(), look_every=timedelta(seconds=0.02), round_within=timedelta(seconds=0.05)
         )
@@ -432,12 +430,7 @@ async def test_a_round_that_does_not_end_is_not_waited_for_by_a_stop(
 
     monkeypatch.setattr(daemon_module, "run_due", hangs)
     async with Simulator(seed=5, per_hour=0) as organisation:
-        settings = replace(
-            load(env=organisation.env, cwd=tmp_path),
-            store_path=tmp_path / "rollbook.db",
-            websocket=False,
-            sqs_queue_url="http://x/events",
-        )
+        settings = of_a_queue(organisation, tmp_path)
         async with at_work(Daemon(settings, notifier=Manager(), options=Options(queue=lambda _: StandIn()))):
             await begun.wait()
     assert interrupted.is_set()
@@ -451,12 +444,7 @@ async def test_a_clock_that_jumps_is_said(
     monkeypatch.setattr(daemon_module, "_CLOCKS", 0.001)
     offset = 0.0
     async with Simulator(seed=5, per_hour=0) as organisation:
-        settings = replace(
-            load(env=organisation.env, cwd=tmp_path),
-            store_path=tmp_path / "rollbook.db",
-            websocket=False,
-            sqs_queue_url="http://x/events",
-        )
+        settings = of_a_queue(organisation, tmp_path)
         options = Options(queue=lambda _: StandIn(), reconcile=False, wall=lambda: time.monotonic() + offset)
         daemon = Daemon(settings, notifier=Manager(), options=options)
         async with at_work(daemon):

@@ -1,7 +1,6 @@
 """A run over a window against a real store: what it writes, what it says it found, and what it makes of the window."""
 
 import asyncio
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +19,6 @@ from reconcile.reading.query import Stopped
 from reconcile.report import Report
 from reconcile.run import by_id, follow_up
 from rollbook.genesys.errors import RequestRefused, UsageError
-from rollbook.genesys.messages.notification import LiveFacts, Notification
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
@@ -35,6 +33,7 @@ from tests.helpers.organisation import (
     at,
     dump,
     ended,
+    heard_of,
     only,
     page,
     read_window,
@@ -66,30 +65,9 @@ class Scene:
         """Follow up what is open, as `--due` does after its windows."""
         return (await follow_up.follow(self.book, self.org, settings(**changed), now=self.clock.now)).as_dict()
 
-    def hear(
-        self, conversation_id: str, *, started: float | None = 5, ended: float | None = None, at_minute: float = 6
-    ) -> None:
-        """Live capture hears of a conversation."""
-        body = json.dumps([conversation_id, started, ended, at_minute]).encode()
-        last = max(minute for minute in (started, ended, at_minute) if minute is not None)
-        notification = Notification(
-            topic="v2.routing.queues.q1.conversations",
-            body=body,
-            identity=hashlib.blake2b(body, digest_size=16).digest(),
-            conversation_id=conversation_id,
-            event_time=at(last),
-            received_at=at(last),
-            source="websocket",
-            facts=LiveFacts(
-                started_at=None if started is None else at(started),
-                ended_at=None if ended is None else at(ended),
-                last_at=at(last),
-                media_types=("voice",),
-                originating_direction="inbound",
-                division_ids=(),
-            ),
-        )
-        self.book.write(events.record, [notification], self.book.lag).result(10)
+    def hear(self, conversation_id: str, **more: Any) -> None:
+        """Live capture hears of a conversation (`heard_of`)."""
+        self.book.write(events.record, [heard_of(conversation_id, **more)], self.book.lag).result(10)
 
     def stored(self) -> dict[str, Record]:
         """Every conversation that has details."""
@@ -251,7 +229,7 @@ async def test_heard_while_the_run_is_under_way_is_missing(scene: Scene) -> None
     """The store as it stood when the run began did not have it."""
     scene.org.put(*(record(f"c{number}", number) for number in range(7)))
     late = (NOW - START) / timedelta(minutes=1) + 1
-    scene.org.moves[2] = lambda _: scene.hear("c6", started=6, at_minute=late)
+    scene.org.moves[2] = lambda _: scene.hear("c6", started=6, minute=late)
     report = await scene.run()
     assert figures(report, "owned", "missing", "written") == {"owned": 7, "missing": 7, "written": 7}
 
