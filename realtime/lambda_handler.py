@@ -16,21 +16,23 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from realtime.aws.lambda_events import Call, CallItem, Delivery, LambdaContext, ToReconcile, understand
-from realtime.storing.store_batch import BatchOutcome, Incoming, store_batch
+from realtime.aws.lambda_events import CallItem, Delivery, ToReconcile, understand
+from realtime.storing.store_batch import BatchOutcome, parse_items, store_batch
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
-from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program import cloudwatch
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.tables import events
+
+if TYPE_CHECKING:
+    from reconcile.lambda_handler import FunctionContext
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ _NO_HURRY: Final = 60.0
 _CLOSING: Final = 1.0
 
 
-def handler(event: Call, context: LambdaContext | None = None) -> dict[str, Any]:
+def handler(event: Any, context: FunctionContext | None = None) -> dict[str, Any]:
     """Answer a call, as above; raises StoreError for a single event that cannot be stored now."""
     until = time.monotonic() + _seconds_left(context)
     call = understand(event)
@@ -52,7 +54,7 @@ def handler(event: Call, context: LambdaContext | None = None) -> dict[str, Any]
     return _answer(call, event, *_store(call, until))
 
 
-def _seconds_left(context: LambdaContext | None) -> float:
+def _seconds_left(context: FunctionContext | None) -> float:
     if context is None or not hasattr(context, "get_remaining_time_in_millis"):
         return _NO_HURRY
     return max(context.get_remaining_time_in_millis() / 1000 - _TO_ANSWER, 0.1)
@@ -63,7 +65,7 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
     settings = load(env=os.environ, cwd=Path.cwd())
     at = to_text(datetime.now(UTC))
     source = "sqs" if call.shape == "sqs" else "eventbridge"
-    parsed, owners = _read(call.items, source, at)
+    parsed, owners = parse_items(((item.payload, item.name or "") for item in call.items), source=source, at=at)
     try:
         book = _shelf.book(settings, until)
         topics = settings.sqs_topics
@@ -73,8 +75,8 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
             within=until - time.monotonic(),
         )
     except StoreError as error:
-        outcome = BatchOutcome(failed=dict.fromkeys(range(len(parsed)), str(error)))
-    failed = {owners[position]: why for position, why in outcome.failed.items()}
+        outcome = BatchOutcome(failed=dict.fromkeys(range(len(parsed)), error))
+    failed = {owners[position]: str(error) for position, error in outcome.failed.items()}
     if failed:
         _shelf.put_away()
         log.error("%d of %d could not be stored: %s", len(failed), len(call.items), next(iter(failed.values())))
@@ -85,40 +87,26 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
     return outcome, failed
 
 
-def _read(items: Sequence[CallItem], source: str, at: str) -> tuple[list[Incoming], list[int]]:
-    """Read the items; answers their events, and for each event the position of its item."""
-    parsed: list[Incoming] = []
-    owners: list[int] = []
-    for position, item in enumerate(items):
-        found = parse_all(item.payload, source=source, received_at=at, once=item.name or "")
-        parsed += found
-        owners += [position] * len(found)
-    return parsed, owners
-
-
 def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[int, str]) -> dict[str, Any]:
     """Answer to the caller, in the form that its kind expects."""
     if call.shape == "firehose":
+        pairs = zip(call.items, event["records"], strict=True)
         return {
-            "records": [
-                _looked_through(*numbered, failed)
-                for numbered in enumerate(zip(call.items, event["records"], strict=True))
-            ]
+            "records": [_looked_through(*pair, failed=position in failed) for position, pair in enumerate(pairs)],
         }
     names = [call.items[position].name for position in sorted(failed)]
     if None in names:
         # A single event, or a message without an id: no name to report its failure, so the whole call must come again.
         raise StoreError(next(iter(failed.values())))
     if call.shape == "event":
-        return {"events_new": outcome.new, "events_repeated": outcome.repeated, "dead_letters": outcome.dead_letters}
+        return {name: getattr(outcome, name) for name in ("events_new", "events_repeated", "dead_letters")}
     return {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
 
 
-def _looked_through(position: int, pair: tuple[CallItem, Any], failed: Mapping[int, str]) -> dict[str, Any]:
+def _looked_through(item: CallItem, record: object, *, failed: bool) -> dict[str, Any]:
     """A Firehose's record, handed on as it was."""
-    item, record = pair
     data = record.get("data") if isinstance(record, Mapping) else None
-    return {"recordId": item.name, "result": "ProcessingFailed" if position in failed else "Ok", "data": data}
+    return {"recordId": item.name, "result": "ProcessingFailed" if failed else "Ok", "data": data}
 
 
 class _Shelf:

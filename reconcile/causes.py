@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from rollbook.genesys.lenient_json import objects, text_or_none
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import to_text
 from rollbook.store.tables.coverage import FUNCTION, Span, is_silent
@@ -62,19 +63,15 @@ def _entities(conversation_id: str | None, record: Mapping[str, Any]) -> Iterabl
     """The conversation's own id, and those of its queues and users."""
     if conversation_id is not None:
         yield conversation_id
-    for participant in _dicts(record.get("participants")):
-        if isinstance(user := participant.get("userId"), str):
+    for participant in objects(record.get("participants")):
+        if (user := text_or_none(participant.get("userId"))) is not None:
             yield user
         if participant.get("purpose") in _OUTSIDE:
             continue
-        for session in _dicts(participant.get("sessions")):
-            for segment in _dicts(session.get("segments")):
-                if isinstance(queue := segment.get("queueId"), str):
+        for session in objects(participant.get("sessions")):
+            for segment in objects(session.get("segments")):
+                if (queue := text_or_none(segment.get("queueId"))) is not None:
                     yield queue
-
-
-def _dicts(items: object) -> Iterable[dict[str, Any]]:
-    return (item for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
 
 
 # The words of a topic's name that an id follows.
@@ -176,11 +173,6 @@ def _hole(spans: Sequence[Span], life: Lifetime) -> Cause | None:
 
 def _word(end_reason: str | None) -> Cause:
     return _OF_END.get(end_reason or "", "unknown")
-
-
-def explain(life: Lifetime, spans: Sequence[Span], rejected: Iterable[str] = ()) -> Cause:
-    """`Listening.cause` for a single conversation."""
-    return Listening(spans, rejected).cause(life)
 
 
 def explainer(listening: Listening, now: datetime) -> Callable[[DetailRow, str], str]:

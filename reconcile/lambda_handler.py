@@ -22,14 +22,16 @@ from rollbook.store.vocabulary import Verdict
 
 if TYPE_CHECKING:
     from reconcile.report import DueReport, Report
+    from rollbook.genesys.api.client import Api
     from rollbook.genesys.program.settings import Settings
+    from rollbook.store.book import Book
 
 
 class FunctionContext(Protocol):
     """The part of Lambda's context that is used here."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Until the function is ended."""
+        """Milliseconds until AWS ends the function."""
 
 
 # Without a context (a test, a shell) a run may take as long as a function may at most.
@@ -96,10 +98,9 @@ async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dic
     from reconcile.reading.query import Stopped
     from reconcile.run.options import RunOptions
     from reconcile.run.runner import reconcile_window
-    from rollbook.genesys.api.client import Api
     from rollbook.genesys.times import check_ended
 
-    async with Api(settings, now=_now) as api, _opened(settings, api) as book:
+    async with _opened(settings) as (api, book):
         check_ended(interval, api.now() + timedelta(seconds=2))
         try:
             report = await reconcile_window(
@@ -117,30 +118,19 @@ async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dic
 
 async def _due(settings: Settings, done: list[Report], stop: asyncio.Event) -> dict[str, Any]:
     from reconcile.due.rounds import Round, run_due
-    from rollbook.genesys.api.client import Api
 
-    async with Api(settings, now=_now) as api, _opened(settings, api) as book:
+    async with _opened(settings) as (api, book):
         how = Round(command="lambda", wait=0.0, on_report=done.append, stop=stop)
         return (await run_due(book, api, settings, now=api.now, how=how)).as_dict()
 
 
 @contextlib.asynccontextmanager
-async def _opened(settings: Settings, api: Any) -> AsyncIterator[Any]:
-    from rollbook.store.book import Book
+async def _opened(settings: Settings) -> AsyncIterator[tuple[Api, Book]]:
+    from rollbook.genesys.api.client import Api
+    from rollbook.store.organization_book import book_of
 
-    organization = await api.organization()
-    book = await asyncio.to_thread(
-        Book.open,
-        settings.store_path,
-        organization=(organization.id, organization.name),
-        command="lambda",
-        lag=settings.lag,
-        journal=settings.journal,
-    )
-    try:
-        yield book
-    finally:
-        await asyncio.to_thread(book.close)
+    async with Api(settings, now=_now) as api, book_of(await api.organization(), settings, command="lambda") as book:
+        yield api, book
 
 
 def _now() -> datetime:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from rollbook.genesys.program.terminal import WIDTH, count, fitted
 from rollbook.genesys.times import Interval, to_text
+from rollbook.store.tables.schema import FIGURES
 from rollbook.store.vocabulary import Verdict
 
 # Verdict → exit status (CONTRACT, "Commands").
@@ -68,21 +69,7 @@ class Report:
 
     def figures(self) -> dict[str, int | None]:
         """The figures that the ledger keeps."""
-        return {
-            "passes": self.passes,
-            "requests": self.requests,
-            "initial_total_hits": self.initial_total_hits,
-            "final_total_hits": self.final_total_hits,
-            "unique": self.unique,
-            "duplicates": self.duplicates,
-            "owned": self.owned,
-            "missing": self.missing,
-            "changed": self.changed,
-            "unchanged": self.unchanged,
-            "ongoing": self.ongoing,
-            "live_only": self.live_only,
-            "written": self.written,
-        }
+        return {name: getattr(self, name) for name in FIGURES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,11 @@ Pure but for `verify`, which asks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
 from rollbook.genesys.errors import RequestRefused, UsageError
+from rollbook.genesys.lenient_json import as_object, number, objects, text_or_none
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables import metric_counts
@@ -69,16 +70,7 @@ class Verified:
         return {
             "window": {"start": to_text(self.interval.start), "end": to_text(self.interval.end)},
             "equal": self.equal,
-            "counts": [
-                {
-                    "media_type": line.media_type,
-                    "metric": line.metric,
-                    "platform": line.platform,
-                    "stored": line.stored,
-                    "difference": line.stored - line.platform,
-                }
-                for line in self.lines
-            ],
+            "counts": [asdict(line) | {"difference": line.stored - line.platform} for line in self.lines],
         }
 
 
@@ -103,21 +95,15 @@ def side_by_side(platform: Counts, stored: Counts) -> list[MetricCount]:
 def counted(answer: Mapping[str, Any]) -> Counts:
     """The counts of an aggregates answer, summed over its intervals. Empty ones are left out there, not zero."""
     counts: Counts = {}
-    for result in _dicts(answer.get("results")):
-        group = result.get("group")
-        media_type = group.get("mediaType") if isinstance(group, dict) else None
-        for data in _dicts(result.get("data")):
-            for metric in _dicts(data.get("metrics")):
-                stats, name = metric.get("stats"), metric.get("metric")
-                count = stats.get("count") if isinstance(stats, dict) else None
-                if isinstance(name, str) and isinstance(count, int | float) and count:
-                    key = (media_type if isinstance(media_type, str) else "unknown", name)
+    for result in objects(answer.get("results")):
+        media_type = text_or_none(as_object(result.get("group")).get("mediaType"))
+        for data in objects(result.get("data")):
+            for metric in objects(data.get("metrics")):
+                name, count = text_or_none(metric.get("metric")), number(as_object(metric.get("stats")).get("count"))
+                if name is not None and count:
+                    key = ("unknown" if media_type is None else media_type, name)
                     counts[key] = counts.get(key, 0) + int(count)
     return counts
-
-
-def _dicts(items: object) -> Iterator[dict[str, Any]]:
-    return (item for item in items if isinstance(item, dict)) if isinstance(items, list) else iter(())
 
 
 def lines(found: Verified) -> Iterator[str]:

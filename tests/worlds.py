@@ -540,7 +540,7 @@ class World:
             now=self.now,
         )
         wire = Wire(self.platform, self._before)
-        api._rest._http = api._rest._sign_in._http = wire  # type: ignore[assignment]
+        api._http = api._sign_in._http = wire  # type: ignore[assignment]
         return api
 
     async def _before(self, path: str) -> None:

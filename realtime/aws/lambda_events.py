@@ -12,7 +12,7 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NotRequired, Protocol, TypedDict
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -21,96 +21,6 @@ from rollbook.genesys.canonical_json import canonical
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class LambdaContext(Protocol):
-    """The part of Lambda's context that is used."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until AWS ends the function."""
-
-
-EventBridgeEvent = TypedDict(
-    "EventBridgeEvent",
-    {
-        "version": str,
-        "id": str,
-        "detail-type": str,
-        "source": str,
-        "account": str,
-        "time": str,
-        "region": str,
-        "resources": list[str],
-        "detail": dict[str, Any],
-    },
-    total=False,
-)
-
-
-class SqsRecord(TypedDict):
-    """A message of a queue."""
-
-    messageId: str
-    body: str
-    eventSource: NotRequired[str]
-    receiptHandle: NotRequired[str]
-    attributes: NotRequired[dict[str, str]]
-
-
-class KinesisData(TypedDict):
-    """data: base64."""
-
-    data: str
-    sequenceNumber: str
-
-
-class KinesisRecord(TypedDict):
-    """A record of a stream."""
-
-    kinesis: KinesisData
-    eventSource: NotRequired[str]
-
-
-class EventSourceBatch(TypedDict):
-    """Batch that an event source mapping of a queue or a stream hands over."""
-
-    Records: list[SqsRecord] | list[KinesisRecord]
-
-
-class FirehoseRecord(TypedDict):
-    """data: base64, often several objects one after another."""
-
-    recordId: str
-    data: str
-
-
-class FirehoseBatch(TypedDict):
-    """Batch that a Firehose hands over to be looked through before it writes the records."""
-
-    deliveryStreamArn: str
-    records: list[FirehoseRecord]
-
-
-class WindowCall(TypedDict):
-    """Reconcile this interval."""
-
-    window: str
-
-
-class DueCall(TypedDict):
-    """Reconcile whatever is due."""
-
-    due: bool
-
-
-Call = (
-    EventBridgeEvent
-    | EventSourceBatch
-    | FirehoseBatch
-    | WindowCall
-    | DueCall
-    | str
-    | Sequence[EventBridgeEvent]
-    | Sequence[SqsRecord]
-)
 Shape = Literal["event", "sqs", "kinesis", "firehose"]
 
 

@@ -5,6 +5,7 @@ Region, profile, credentials, role and endpoint are those that AWS' own tools wo
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rollbook.genesys.errors import RollbookError, UsageError
+from rollbook.genesys.program.aws_errors import explained
 
 _MEND: Final = {
     "NoSuchBucket": "check the bucket's name",
@@ -46,10 +48,8 @@ class S3Store:
 
     def __init__(self) -> None:
         config = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "max_attempts": 5})
-        try:
+        with _asked_about("s3"):
             self._client = boto3.session.Session().client("s3", config=config)
-        except (BotoCoreError, ValueError) as error:
-            raise _failure("s3", error) from None
 
     def listed(self, address: str) -> Iterator[S3Object]:
         """Every object whose key begins with that of `s3://bucket/prefix`, in order of their keys.
@@ -61,40 +61,35 @@ class S3Store:
             raise UsageError(f"{address} names no bucket; write s3://bucket/prefix")
         # A prefix may hold characters that an address gives a meaning.
         prefix = address.removeprefix(f"s3://{parts.netloc}").removeprefix("/")
-        try:
+        with _asked_about(address):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix):
                 for entry in page.get("Contents", ()):
                     if entry["Size"]:
                         yield S3Object(parts.netloc, entry["Key"], entry["Size"])
-        except (ClientError, BotoCoreError) as error:
-            raise _failure(address, error) from None
 
     def open(self, found: S3Object) -> Readable:
         """Open an object to read its bytes."""
-        try:
-            return _Body(
-                f"s3://{found.bucket}/{found.key}", self._client.get_object(Bucket=found.bucket, Key=found.key)
-            )
-        except (ClientError, BotoCoreError) as error:
-            raise _failure(f"s3://{found.bucket}/{found.key}", error) from None
+        name = f"s3://{found.bucket}/{found.key}"
+        with _asked_about(name):
+            return _Body(name, self._client.get_object(Bucket=found.bucket, Key=found.key)["Body"])
 
 
 class _Body:
     """An answer's body, whose errors are ours."""
 
-    def __init__(self, name: str, answer: dict[str, Any]) -> None:
-        self._name = name
-        self._body = answer["Body"]
+    def __init__(self, name: str, body: Any) -> None:
+        self._name, self._body = name, body
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to so many bytes."""
-        try:
+        with _asked_about(self._name):
             return bytes(self._body.read(None if size < 0 else size))
-        except (ClientError, BotoCoreError, OSError) as error:
-            raise _failure(self._name, error) from None
 
 
-def _failure(what: str, error: Exception) -> ObjectsError:
-    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
-    mend = _MEND.get(code, "check the network and AWS' settings (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL)")
-    return ObjectsError(f"{what}: {' '.join(str(error).split()).rstrip('.')}; {mend}")
+@contextlib.contextmanager
+def _asked_about(what: str) -> Iterator[None]:
+    """Errors of AWS, and of a connection or a profile that fails, as ObjectsError."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, OSError, ValueError) as error:
+        raise ObjectsError(explained(what, error, _MEND)) from None

@@ -1,4 +1,4 @@
-"""Client of Amazon SQS: the four calls that `sqs_consumer.py` needs, by boto3, and AWS' errors as one clear line.
+"""Client of Amazon SQS: the four calls that `sqs_consumer.py` needs, by boto3.
 
 Region, profile, credentials, role and endpoint are those that AWS' own tools would use (`AWS_PROFILE`, `AWS_REGION`,
 `AWS_ENDPOINT_URL`, …); the region in the queue's address wins. It does not know what a message says.
@@ -17,20 +17,17 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from realtime.aws.sqs_consumer import About, Message, QueueError
+from rollbook.genesys.program.aws_errors import explained
 
 WAIT: Final = 20  # seconds of a long poll: the longest, and so the fewest calls
 _HOST: Final = re.compile(r"(?:sqs(?:-fips)?\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.com(?:\.cn)?")
 # Advice, by AWS' error codes.
 _MEND: Final = {
-    "AWS.SimpleQueueService.NonExistentQueue": "check [realtime.sqs] queue_url and the region",
+    "NonExistentQueue": "check [realtime.sqs] queue_url and the region",
     "QueueDoesNotExist": "check [realtime.sqs] queue_url and the region",
     "AccessDenied": "give the role sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and"
     " sqs:GetQueueAttributes on the queue",
-    "AccessDeniedException": "give the role sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and"
-    " sqs:GetQueueAttributes on the queue",
     "KmsAccessDenied": "give the role kms:Decrypt on the queue's key",
-    "InvalidClientTokenId": "check the AWS credentials",
-    "ExpiredToken": "renew the AWS credentials",
 }
 
 
@@ -97,7 +94,4 @@ class SqsQueue:
         return answer
 
     def _failure(self, error: Exception) -> QueueError:
-        """Error with the queue's name, AWS' words, and advice."""
-        code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
-        mend = _MEND.get(code, "check the network and AWS' settings (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL)")
-        return QueueError(f"the queue {self.name}: {' '.join(str(error).split())}; {mend}")
+        return QueueError(explained(f"the queue {self.name}", error, _MEND))

@@ -14,17 +14,17 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from realtime.figures import QueueFigures
-from realtime.storing.store_batch import BatchOutcome, Incoming, store_batch
+from realtime.storing.store_batch import BatchOutcome, Incoming, log_change, parse_items, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError
 from rollbook.genesys.messages.notification import Unreadable
-from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -33,6 +33,7 @@ from rollbook.store.tables.events import Recorded
 from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Messages of a commit. A queue gives ten messages a call; many receivers bring so many while a batch is written.
 BATCH: Final = 256
@@ -116,10 +117,12 @@ class SqsConsumer:
         self._ended = threading.Event()
         self._lock = threading.Condition()
         self._hand: dict[str, _MessageInHand] = {}
-        self._arrived: queue.SimpleQueue[list[_MessageInHand] | None] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[_MessageInHand | None] = queue.SimpleQueue()
         self._stored: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._about = About(30.0, redrives=True)
-        self._numbers = QueueFigures(name=source.name)
+        self._counts: Counter[str] = Counter()  # by the names of the figures
+        self._store_failing: str | None = None
+        self._last_at: datetime | None = None  # when what was stored last was received
         self._failing: dict[int, str] = {}  # receiver → why it hears nothing
         self._reached_at: datetime | None = None
         self._reached_tick = time.monotonic()
@@ -174,8 +177,11 @@ class SqsConsumer:
         with self._lock:
             first = next(iter(self._hand.values()), None)
             lost = len(self._failing) >= len(self._receivers)
-            return replace(
-                self._numbers,
+            return QueueFigures(
+                **self._counts,
+                name=self._queue.name,
+                store_failing=self._store_failing,
+                last_at=self._last_at,
                 is_listening=self._span is not None and not lost,
                 silent_for=time.monotonic() - self._reached_tick if lost else 0.0,
                 in_hand=len(self._hand),
@@ -183,14 +189,9 @@ class SqsConsumer:
                 failing=next(iter(self._failing.values())) if lost else None,
             )
 
-    def _say(self, **what: Any) -> None:
-        with self._lock:
-            self._numbers = replace(self._numbers, **what)
-
     def _add(self, **more: int) -> None:
         with self._lock:
-            counts = {name: getattr(self._numbers, name) + number for name, number in more.items()}
-            self._numbers = replace(self._numbers, **counts)
+            self._counts.update(more)
 
     # Receiving
 
@@ -233,71 +234,46 @@ class SqsConsumer:
             self._hand.update((in_hand.message.handle, in_hand) for in_hand in taken)
         if taken:
             self._add(received=len(taken))
-            self._arrived.put(taken)
+            for in_hand in taken:
+                self._arrived.put(in_hand)
 
     # Storing
 
     def _store(self) -> None:
         ended = False
         while not ended:
-            batch, ended = self._next()
+            batch, ended = _taken(self._arrived, BATCH)
             if batch:
                 self._store_batch(batch)
 
-    def _next(self) -> tuple[list[_MessageInHand], bool]:
-        """Wait for messages, then take what else is there."""
-        batch: list[_MessageInHand] = []
-        item = self._arrived.get()
-        while item is not None:
-            batch += item
-            if len(batch) >= BATCH:
-                return batch, False
-            try:
-                item = self._arrived.get_nowait()
-            except queue.Empty:
-                return batch, False
-        return batch, True
-
     def _store_batch(self, batch: list[_MessageInHand]) -> None:
-        parsed: list[Incoming] = []
-        owners: list[int] = []
-        poison: dict[int, str] = {}
-        at = to_text(batch[0].received_at)
-        for position, in_hand in enumerate(batch):
-            body = in_hand.message.body.encode(errors="surrogatepass")
-            found = parse_all(body, source="sqs", received_at=at, once=in_hand.message.id)
-            poison.update((position, item.error) for item in found if isinstance(item, Unreadable))
-            parsed += found
-            owners += [position] * len(found)
+        messages = [in_hand.message for in_hand in batch]
+        bodies = ((message.body.encode(errors="surrogatepass"), message.id) for message in messages)
+        parsed, owners = parse_items(bodies, source="sqs", at=to_text(batch[0].received_at))
+        unread = zip(owners, parsed, strict=True)
+        poison = {position: item.error for position, item in unread if isinstance(item, Unreadable)}
         failed = {owners[number] for number in self._insist(parsed)}
         self._settle(batch, poison, failed)
-        self._say(last_at=batch[-1].received_at)
+        self._last_at = batch[-1].received_at
 
-    def _insist(self, parsed: list[Incoming]) -> set[int]:
+    def _insist(self, parsed: list[Incoming]) -> list[int]:
         """Store; again, for as long as waiting may mend it. Answers the positions of what cannot be stored."""
-        waiting = dict(enumerate(parsed))
-        failed: set[int] = set()
-        while waiting:
-            outcome = store_batch(self._record, list(waiting.values()))
+        left = list(range(len(parsed)))
+        while left:
+            outcome = store_batch(self._record, [parsed[position] for position in left])
             self._count(outcome)
-            names = list(waiting)
-            waiting = {names[number]: waiting[names[number]] for number in outcome.failed}
-            if waiting and (not outcome.is_file_failing or self._stopping.wait(self._retry)):
-                failed, waiting = set(waiting), {}
-        return failed
+            left = [left[number] for number in outcome.failed]
+            if not outcome.is_file_failing or self._stopping.wait(self._retry):
+                break
+        return left
 
     def _record(self, batch: Sequence[Incoming]) -> Future[Recorded]:
         return self._book.write(events.record, batch, self._book.lag)
 
     def _count(self, outcome: BatchOutcome) -> None:
-        self._add(new=outcome.new, repeated=outcome.repeated, dead_letters=outcome.dead_letters)
-        failing = next(iter(outcome.failed.values()), None)
-        if failing is not None and self._numbers.store_failing is None:
-            log.error("cannot store what is heard, will keep trying: %s", failing)
-        elif failing is None and self._numbers.store_failing is not None:
-            log.info("storing again")
-        if failing != self._numbers.store_failing:
-            self._say(store_failing=failing)
+        self._add(new=outcome.events_new, repeated=outcome.events_repeated, dead_letters=outcome.dead_letters)
+        before, self._store_failing = self._store_failing, None if outcome.error is None else str(outcome.error)
+        log_change(before, self._store_failing)
 
     def _settle(self, batch: list[_MessageInHand], poison: Mapping[int, str], failed: set[int]) -> None:
         """Have deleted what is durable; leave the rest to be delivered again, or to the redrive policy."""
@@ -328,18 +304,7 @@ class SqsConsumer:
     def _delete(self) -> None:
         ended = False
         while not ended:
-            handle = self._stored.get()
-            handles = [] if handle is None else [handle]
-            ended = handle is None
-            while handles and not ended and len(handles) < _CALL:
-                try:
-                    handle = self._stored.get_nowait()
-                except queue.Empty:
-                    break
-                if handle is None:
-                    ended = True
-                else:
-                    handles.append(handle)
+            handles, ended = _taken(self._stored, _CALL)
             if handles:
                 self._delete_now(handles)
 
@@ -416,6 +381,21 @@ class SqsConsumer:
             first = next(iter(self._hand.values()), None)
             moments = [self._reached_at or self._now()]
         return min([*moments, first.received_at] if first else moments)
+
+
+def _taken(items: queue.SimpleQueue[T | None], most: int) -> tuple[list[T], bool]:
+    """Wait for an item, then take what else is there; also answers whether the end (None) was among it."""
+    found: list[T] = []
+    item = items.get()
+    while item is not None:
+        found.append(item)
+        if len(found) >= most:
+            return found, False
+        try:
+            item = items.get_nowait()
+        except queue.Empty:
+            return found, False
+    return found, True
 
 
 def _join(threads: Sequence[threading.Thread], within: float) -> None:

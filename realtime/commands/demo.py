@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -54,14 +54,20 @@ class Experiment:
     """A way of reading the same window, counted as in the platform's article."""
 
     name: str
-    initial: int | None
-    final: int | None
+    initial_total_hits: int | None
+    final_total_hits: int | None
     unique: int
     duplicates: int
     requests: int
     seconds: float
     seen: frozenset[str]
-    absent: int = 0  # conversations of the window that it did not answer
+    not_in_answer: int = 0  # conversations of the window that it did not answer
+
+    def as_dict(self) -> dict[str, Any]:
+        """The experiment as a JSON object."""
+        shown = asdict(self) | {"seconds": round(self.seconds, 3)}
+        del shown["seen"]
+        return shown
 
 
 class Gaps(NamedTuple):
@@ -155,7 +161,7 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
                     await follow(book, api, settings, now=simulator.now)
                     found = await _compare(book, window, report, simulator.truth(window.start, window.end))
     experiments.append(_ours(report, frozenset(found.stored)))
-    return [replace(experiment, absent=len(found.truth - experiment.seen)) for experiment in experiments], found
+    return [replace(experiment, not_in_answer=len(found.truth - experiment.seen)) for experiment in experiments], found
 
 
 @contextlib.asynccontextmanager
@@ -327,16 +333,16 @@ def _experiments(experiments: list[Experiment]) -> Table:
     for name in ("hits\nfirst", "hits\nlast", "differ\nby", "rows\ntwice", "\nrequests", "\nseconds", "not in\nanswer"):
         table.add_column(name, justify="right")
     for experiment in experiments:
-        differ = (experiment.final or 0) - (experiment.initial or 0)
+        differ = (experiment.final_total_hits or 0) - (experiment.initial_total_hits or 0)
         table.add_row(
             experiment.name,
-            f"{experiment.initial:,}",
-            f"{experiment.final:,}",
+            f"{experiment.initial_total_hits:,}",
+            f"{experiment.final_total_hits:,}",
             f"{differ:+,}" if differ else "0",
             f"{experiment.duplicates:,}",
             f"{experiment.requests:,}",
             f"{experiment.seconds:.1f}",
-            f"{experiment.absent:,}",
+            f"{experiment.not_in_answer:,}",
         )
     return table
 
@@ -353,17 +359,5 @@ def _as_dict(experiments: list[Experiment], found: DemoResult, path: Path) -> di
         "different_from_truth": found.different,
         "child_rows": found.child_rows,
         "report": found.report.as_dict(),
-        "experiments": [
-            {
-                "name": experiment.name,
-                "initial_total_hits": experiment.initial,
-                "final_total_hits": experiment.final,
-                "unique": experiment.unique,
-                "duplicates": experiment.duplicates,
-                "requests": experiment.requests,
-                "seconds": round(experiment.seconds, 3),
-                "not_in_answer": experiment.absent,
-            }
-            for experiment in experiments
-        ],
+        "experiments": [experiment.as_dict() for experiment in experiments],
     }

@@ -18,6 +18,7 @@ import click
 
 from realtime.daemon.http_port import split
 from realtime.websocket.refused_topics import remedy
+from realtime.websocket.topic_placement import CHANNELS_A_CLIENT, TOPICS_A_CHANNEL
 from rollbook.genesys import topics
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError
@@ -39,8 +40,6 @@ _WITHIN: Final = 20.0
 _LISTED: Final = 180.0
 # Bytes that are written to see that there is room for a store: more than an empty store takes.
 _ROOM: Final = 1_000_000
-_CHANNELS: Final = 20
-_TOPICS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
             return
         tell(Check("sign-in", "ok", f"organisation {organization.name}"))
         tell(_clock(api.clock_skew))
-        tell(await asyncio.to_thread(_store_owner, settings.store_path, (organization.id, organization.name)))
+        tell(await asyncio.to_thread(_store_owner, settings.store_path, organization))
         if (refused := await asyncio.to_thread(_refused, settings.store_path)) is not None:
             tell(refused)
         tell(await _try("details", "analytics:conversationDetail:view", lambda: _details(api)))
@@ -114,10 +113,12 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
         if settings.users:
             tell(await _try("users", "directory:user:view", lambda: _users(api, users), within=_LISTED))
         tell(await _try("divisions", "authorization:division:view", lambda: _divisions(api), state="warn"))
-        tell(await _try("topics", "", lambda: _topics_of(api, settings, queues, users)))
+        templates = [*settings.topics, *([topics.USER_CONVERSATIONS] if settings.users else [])]
+        wanted = topics.topics_for(templates, queues=queues, users=users)
+        tell(await _try("topics", "", lambda: _topics_of(api, templates, len(wanted))))
         if settings.sqs_queue_url is not None:
             tell(await asyncio.to_thread(_queue, settings.sqs_queue_url))
-        tell(await _try("channels", "", lambda: _channels(api, settings, queues, users), state="warn"))
+        tell(await _try("channels", "", lambda: _channels(api, len(wanted)), state="warn"))
 
 
 def _settings(settings: Settings) -> Check:
@@ -134,12 +135,8 @@ def _settings(settings: Settings) -> Check:
 
 
 def _unanswered(name: str, within: float, what: str) -> Check:
-    return Check(
-        name,
-        "fail",
-        f"no answer within {within:.0f} s",
-        f"waited for {what}: check the network, a proxy or firewall on the way, and that the address is right",
-    )
+    mend = f"waited for {what}: check the network, a proxy or firewall on the way, and that the address is right"
+    return Check(name, "fail", f"no answer within {within:.0f} s", mend)
 
 
 async def _try(
@@ -152,10 +149,8 @@ async def _try(
     except TimeoutError:
         return _unanswered(name, within, "the platform's API")
     except PermissionRefused as error:
-        needed = (
-            f"give the OAuth client's role the permission {permission} in all divisions" if permission else str(error)
-        )
-        return Check(name, state, "the permission is missing", needed)
+        role = f"give the OAuth client's role the permission {permission} in all divisions"
+        return Check(name, state, "the permission is missing", role if permission else str(error))
     except ApiError as error:
         return Check(name, state, "did not work", str(error))
 
@@ -170,11 +165,10 @@ async def _details(api: Api) -> Check:
 
 async def _queues(api: Api, found: list[str]) -> Check:
     found += [queue.id for queue in await api.queues()]
-    if not found:
-        return Check(
-            "queues", "warn", "none are visible", "give the OAuth client's role access to the divisions of the queues"
-        )
-    return Check("queues", "ok", f"{len(found):,} are visible")
+    if found:
+        return Check("queues", "ok", f"{len(found):,} are visible")
+    mend = "give the OAuth client's role access to the divisions of the queues"
+    return Check("queues", "warn", "none are visible", mend)
 
 
 async def _users(api: Api, found: list[str]) -> Check:
@@ -186,27 +180,21 @@ async def _divisions(api: Api) -> Check:
     visible = await api.divisions()
     names = ", ".join(division.name for division in visible[:4])
     more = f" and {len(visible) - 4} more" if len(visible) > 4 else ""
-    return Check(
-        "divisions",
-        "ok",
-        f"{len(visible):,} visible ({names}{more})",
-        "What lies in another division is neither heard nor read: answers are smaller, and agree with themselves.",
-    )
+    look = "What lies in another division is neither heard nor read: answers are smaller, and agree with themselves."
+    return Check("divisions", "ok", f"{len(visible):,} visible ({names}{more})", look)
 
 
-async def _topics_of(api: Api, settings: Settings, queues: list[str], users: list[str]) -> Check:
+async def _topics_of(api: Api, templates: list[str], wanted: int) -> Check:
     known = {topic.id: topic for topic in await api.available_topics()}
-    wanted = [*settings.topics, *([topics.USER_CONVERSATIONS] if settings.users else [])]
-    absent = [template for template in wanted if template not in known]
+    absent = [template for template in templates if template not in known]
     if absent and known:
         return Check("topics", "fail", f"{absent[0]} does not exist", "correct [realtime] topics in the settings file")
-    deaf = [template for template in wanted if not _by_websocket(known.get(template))]
+    deaf = [template for template in templates if not _by_websocket(known.get(template))]
     if deaf:
         return Check("topics", "fail", f"{deaf[0]} is not offered to WebSockets", "take it out of [realtime] topics")
-    count = len(topics.topics_for(wanted, queues=queues, users=users))
-    needed = sorted({name for template in wanted for name in _permissions(known.get(template))})
+    needed = sorted({name for template in templates for name in _permissions(known.get(template))})
     mend = f"needs {', '.join(needed)}; what is refused all the same shows in `rollbook status`" if needed else ""
-    return Check("topics", "ok", f"{count:,} to subscribe", mend)
+    return Check("topics", "ok", f"{wanted:,} to subscribe", mend)
 
 
 def _by_websocket(topic: Any) -> bool:
@@ -217,18 +205,13 @@ def _permissions(topic: Any) -> tuple[str, ...]:
     return () if topic is None else tuple(topic.permissions)
 
 
-async def _channels(api: Api, settings: Settings, queues: list[str], users: list[str]) -> Check:
+async def _channels(api: Api, topics_wanted: int) -> Check:
     used = len(await api.channels())
-    wanted = [*settings.topics, *([topics.USER_CONVERSATIONS] if settings.users else [])]
-    needed = max(1, -(-len(topics.topics_for(wanted, queues=queues, users=users)) // _TOPICS))
-    found = f"{needed} needed, {used} of {_CHANNELS} of this OAuth client exist"
-    if needed + used > _CHANNELS:
-        return Check(
-            "channels",
-            "warn",
-            found,
-            "a 21st channel ends the one that was used longest ago: give rollbook an OAuth client of its own",
-        )
+    needed = max(1, -(-topics_wanted // TOPICS_A_CHANNEL))
+    found = f"{needed} needed, {used} of {CHANNELS_A_CLIENT} of this OAuth client exist"
+    if needed + used > CHANNELS_A_CLIENT:
+        mend = "a 21st channel ends the one that was used longest ago: give rollbook an OAuth client of its own"
+        return Check("channels", "warn", found, mend)
     return Check("channels", "ok", found)
 
 
@@ -267,9 +250,8 @@ def _store_file(path: Path) -> Check:
         folder = path.resolve().parent
         if not folder.is_dir():
             return Check("store", "fail", f"{folder} does not exist", "make the folder, or give --db another path")
-        return _unwritable(path) or Check(
-            "store", "ok", f"{path} will be made (SQLite {version})", sqlite_race(version)
-        )
+        made = Check("store", "ok", f"{path} will be made (SQLite {version})", sqlite_race(version))
+        return _unwritable(path) or made
     try:
         with Book.open(path, mode="ro"):
             pass
@@ -295,9 +277,8 @@ def _unwritable(path: Path) -> Check | None:
             os.fsync(tried.fileno())
     except OSError as error:
         found = f"nothing can be written to {folder} ({error.strerror})"
-        return Check(
-            "store", "fail", found, "check the folder's owner and the room on its disk, or give --db another path"
-        )
+        mend = "check the folder's owner and the room on its disk, or give --db another path"
+        return Check("store", "fail", found, mend)
     return None
 
 
@@ -310,9 +291,8 @@ def _store_owner(path: Path, organization: tuple[str, str]) -> Check:
     except RollbookError as error:
         return Check("owner", "fail", "the store cannot be read", str(error))
     if known is not None and known[0] != organization[0]:
-        return Check(
-            "owner", "fail", f"the store belongs to {known[1]}", "give each organisation a file of its own with --db"
-        )
+        mend = "give each organisation a file of its own with --db"
+        return Check("owner", "fail", f"the store belongs to {known[1]}", mend)
     return Check("owner", "ok", f"the store belongs to {organization[1]}")
 
 
@@ -327,9 +307,5 @@ def _refused(path: Path) -> Check | None:
         return None
     asked = max(topic["rejected_at"] for topic in topics)[:16].replace("T", " ")
     missing = sorted({name for topic in topics for name in topic["missing_permissions"]})
-    return Check(
-        "refused",
-        "warn",
-        f"{len(topics):,} topics, when they were last asked for ({asked} UTC)",
-        remedy(missing) or "see the table rejected_topics",
-    )
+    found = f"{len(topics):,} topics, when they were last asked for ({asked} UTC)"
+    return Check("refused", "warn", found, remedy(missing) or "see the table rejected_topics")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from realtime.storing.store_batch import Incoming, store_batch
+from realtime.storing.store_batch import Incoming, StoredCounts, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError, UsageError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import LONGEST, parse_stream
@@ -52,14 +52,11 @@ class Origin(NamedTuple):
 
 
 @dataclass(slots=True)
-class Ingested:
+class Ingested(StoredCounts):
     """Result of reading files. errors: (file, one line)."""
 
     files: int = 0
     bytes: int = 0
-    events_new: int = 0
-    events_repeated: int = 0
-    dead_letters: int = 0
     errors: list[tuple[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -134,12 +131,10 @@ def _read(raw: Iterator[bytes], book: Book, result: Ingested) -> None:
 
 
 def _store(book: Book, batch: Sequence[Incoming], result: Ingested) -> None:
-    stored = store_batch(lambda part: book.write(events.record, part, book.lag), batch)
-    result.events_new += stored.new
-    result.events_repeated += stored.repeated
-    result.dead_letters += stored.dead_letters
-    if stored.failed:
-        raise StoreError(next(iter(stored.failed.values())))
+    outcome = store_batch(lambda part: book.write(events.record, part, book.lag), batch)
+    result.add(outcome)
+    if outcome.error is not None:
+        raise StoreError(str(outcome.error))
 
 
 def _now() -> str:

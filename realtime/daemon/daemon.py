@@ -39,6 +39,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
+from rollbook.store.organization_book import book_of
 from rollbook.store.tables import coverage, windows
 from rollbook.store.vocabulary import Verdict
 
@@ -81,14 +82,8 @@ def _log_window(report: Report) -> None:
         again = f"; tried again from {report.next_try_at}" if report.next_try_at else ""
         log.warning("%s: failed, %s%s", title(report.window), report.reason or "no reason kept", again)
         return
-    log.info(
-        "%s: %s, %d owned, %d missing, %d changed",
-        title(report.window),
-        report.verdict,
-        report.owned,
-        report.missing,
-        report.changed,
-    )
+    counts = (report.owned, report.missing, report.changed)
+    log.info("%s: %s, %d owned, %d missing, %d changed", title(report.window), report.verdict, *counts)
 
 
 def _sqs(settings: Settings) -> Queue:
@@ -202,7 +197,7 @@ class Daemon:
                 if organization is None:
                     return 0
                 try:
-                    await self._with_book(api, (organization.id, organization.name))
+                    await self._with_book(api, organization)
                 except StoreBusy:
                     if not self._stop.is_set():
                         raise
@@ -238,22 +233,11 @@ class Daemon:
         finally:
             await port.stop()
 
-    async def _with_book(self, api: Api, organization: tuple[str, str]) -> None:
-        book = await asyncio.to_thread(
-            Book.open,
-            self.settings.store_path,
-            organization=organization,
-            command="rollbook run",
-            lag=self.settings.lag,
-            journal=self.settings.journal,
-            hurry=self._hurry,
-        )
-        try:
+    async def _with_book(self, api: Api, organization: Organization) -> None:
+        async with book_of(organization, self.settings, command="rollbook run", hurry=self._hurry) as book:
             with book.lock_daemon(), counting() as self._count:
                 self._api, self._book = api, book
                 await self._work(api, book)
-        finally:
-            await asyncio.to_thread(book.close)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Answer of `work`; None if the daemon is stopped before (tries go on for minutes where nobody answers)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
@@ -26,9 +27,9 @@ class FiguresSource(Protocol):
     async def figures(self) -> DaemonFigures: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Collector:
-    def __init__(self) -> None:
-        self.figures = DaemonFigures()
+    figures: DaemonFigures
 
     def collect(self) -> Iterator[Metric]:
         yield from metrics(self.figures)
@@ -42,9 +43,6 @@ class HttpPort:
         self._address = address
         self._host, self._port = split(address)
         self._runner: web.AppRunner | None = None
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._collector = _Collector()
-        self._registry.register(self._collector)
         self.port = 0
 
     async def start(self) -> None:
@@ -77,8 +75,9 @@ class HttpPort:
         return web.json_response({"state": state, "why": why}, status=503 if state == "dead" else 200)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        self._collector.figures = await self._source.figures()
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Collector(await self._source.figures()))
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def split(address: str) -> tuple[str, int]:

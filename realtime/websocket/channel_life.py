@@ -93,51 +93,6 @@ class LineChannels:
             found += self.apply(ChannelEvent(EventKind.STOP, channel.serial), moment)
         return found
 
-    def frame_came(self, serial: int, moment: Moment, *, is_unprompted: bool = True) -> None:
-        """Note a frame. is_unprompted: the platform sent it of its own accord (a pong is not)."""
-        channel = self.channel(serial)
-        if channel is not None:
-            channel.last_frame_at, channel.last_frame_wall_at = moment.tick, moment.wall
-            channel.unanswered_ping_at = None
-            if is_unprompted:
-                channel.last_unprompted_frame_at = moment.tick
-
-    def proof_came(self, serial: int, wall: float) -> None:
-        """Note that an event or an answer came at that moment: the channel was there."""
-        channel = self.channel(serial)
-        if channel is not None and wall <= channel.unproven_after:
-            channel.last_proof_at = wall  # the newest, though the clock may have been set back
-        elif channel is not None:
-            channel.last_proof_at = max(channel.last_proof_at, channel.unproven_after)
-
-    def frames_lay_unread(self, serial: int, since: float, moment: Moment) -> None:
-        """Note that frames read from now on may have lain there since that moment of the wall clock."""
-        channel = self.channel(serial)
-        if channel is not None and channel.phase in (Phase.LISTENING, Phase.LEAVING):
-            channel.unproven_after, channel.reading_again_at = min(channel.unproven_after, since), moment.tick
-
-    def ping_sent(self, serial: int, moment: Moment) -> None:
-        """Note that a ping goes out."""
-        channel = self.channel(serial)
-        if channel is None:
-            return
-        pings = channel.unanswered_pings
-        if pings and channel.reading_again_at <= pings[-1].tick <= moment.tick - self.timings.pong_within:
-            pings.clear()  # all frames were read meanwhile: there will be no answer to these
-        pings.append(moment)
-
-    def pong_came(self, serial: int, moment: Moment) -> None:
-        """Note the answer to a ping. Answers come in order; each shows that the channel was there after its ping."""
-        channel = self.channel(serial)
-        if channel is None:
-            return
-        ping = channel.unanswered_pings.popleft() if channel.unanswered_pings else None
-        if ping is not None and ping.tick >= channel.reading_again_at:
-            channel.unproven_after = math.inf
-        elif ping is not None and channel.unproven_after < ping.wall:
-            channel.unproven_after = ping.wall
-        self.proof_came(serial, moment.wall)
-
     @property
     def sure_until(self) -> float:
         """Moment of the wall clock after which coverage may not be claimed yet; inf: there is no such moment."""
@@ -275,13 +230,11 @@ def _lives_until(line: LineChannels, channel: ChannelState, event: ChannelEvent,
     channel.renew_at = moment.wall + max((channel.expires_at - moment.wall) * line.timings.renew_share, _SOONEST)
 
 
-def _subscribed(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _subscribed(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     yield from line._begin(channel, Phase.CONNECTING, moment)
 
 
-def _connected(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _connected(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     channel.phase, channel.phase_ends_at = Phase.LISTENING, math.inf
     channel.is_stable, channel.has_listened = False, True
     channel.listening_since = channel.last_frame_at = moment.tick
@@ -311,8 +264,7 @@ def _refused(line: LineChannels, channel: ChannelState, event: ChannelEvent, mom
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _gone(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _gone(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     if channel.is_stable:
         # The platform answers again, after whatever it cost to learn that: the steps begin anew, and only once, because
         # the new channel has to hear for a while first.
@@ -326,9 +278,8 @@ def _gone(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _goes_on(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
+def _goes_on(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     # If a slow step were begun again, twenty lines that share the rate limit would never end it.
-    del event
     overdue = moment.tick + line.timings.step_timeout
     if channel.phase is Phase.SUBSCRIBING:
         channel.phase_ends_at = overdue
@@ -342,8 +293,7 @@ def _overdue(line: LineChannels, channel: ChannelState, event: ChannelEvent, mom
         yield from _refused(line, channel, event, moment)
 
 
-def _resume(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _resume(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     if moment.tick >= channel.phase_ends_at:
         yield from line._begin(channel, channel.next_phase, moment)
 
@@ -376,8 +326,7 @@ def _evicted(line: LineChannels, channel: ChannelState, event: ChannelEvent, mom
     yield ChannelCommand(CommandKind.CLOSE, channel.serial)
 
 
-def _roll_over(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _roll_over(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     if line.successor is not None or channel is not line.current:
         return
     line._forget_failures(channel, moment)
@@ -427,8 +376,7 @@ def _renewed(line: LineChannels, channel: ChannelState, event: ChannelEvent, mom
     yield from ()
 
 
-def _renew_later(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del line
+def _renew_later(_line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
     channel.renewal_ends_at = math.inf
     channel.renew_at = moment.wall + max(_renew_pause(channel, moment), event.retry_after or 0.0)
     yield from ()
@@ -439,8 +387,7 @@ def _renew_pause(channel: ChannelState, moment: Moment) -> float:
     return max(60.0, (channel.expires_at - moment.wall) / 20)
 
 
-def _stop(line: LineChannels, channel: ChannelState, event: ChannelEvent, moment: Moment) -> Commands:
-    del event
+def _stop(line: LineChannels, channel: ChannelState, _event: ChannelEvent, moment: Moment) -> Commands:
     if channel is line.successor:
         line.successor = None
     elif channel is line.current:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
-from realtime.websocket.channel_life import LineChannels
-from realtime.websocket.channel_states import ChannelCommand, ChannelEvent, EventKind, Moment
+from realtime.websocket.channel_states import ChannelCommand, ChannelEvent, ChannelState, EventKind, Moment, Phase
+from realtime.websocket.client_channels import ClientChannels
+from realtime.websocket.refused_topics import RefusedTopics
 from realtime.websocket.socket import PING
-from realtime.websocket.subscriptions import SubscribedTopics, message
-from rollbook.genesys.api.client import NotificationChannel, TopicState
+from realtime.websocket.subscriptions import SubscribedTopics, ask, message
+from rollbook.genesys.api.client import Api, NotificationChannel, TopicState
 from rollbook.genesys.errors import ApiError, NotFound, RollbookError
 from rollbook.genesys.messages.notification import Control, Notification, Reply, Unreadable, parse_frame
 from rollbook.genesys.times import from_text
@@ -44,32 +45,29 @@ Opener = Callable[..., Awaitable[ChannelSocket]]
 
 
 class Desk(Protocol):
-    """The part of the supervisor that a listener needs."""
+    """The part of the supervisor that a listener needs: what all lines share."""
+
+    api: Api
+    client_channels: ClientChannels
+    refused_topics: RefusedTopics
 
     def moment(self) -> Moment: ...
     def now(self) -> datetime: ...
     def wake(self) -> None: ...
-    def channel_created(self, channel: NotificationChannel) -> None: ...
-    def topics_answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None: ...
-    def line_listens(self, scope: str, subscribed: SubscribedTopics) -> None: ...
     def look_awake(self) -> None: ...
-    def refused_members(self) -> Collection[str]: ...
 
 
 @dataclass(slots=True, eq=False)
 class ChannelSession:
-    """A channel of ours with its socket, and the news that its state does not have yet."""
+    """A channel of ours with its socket. state: what its life is decided by."""
 
-    serial: int
+    state: ChannelState
     channel: NotificationChannel | None = None
     socket: ChannelSocket | None = None
     step: asyncio.Task[None] | None = None
     connection: int = 0  # counts the sockets, so that the end of an old one is not taken for that of the new one
     ended_connection: int = 0  # the connection that ended last
     subscribed: SubscribedTopics = field(default_factory=SubscribedTopics)
-    new_frame_at: tuple[float, datetime] | None = None  # newest frame that was not reported yet: tick, and when
-    new_unprompted_frame_at: tuple[float, datetime] | None = None  # the same, without answers to our pings
-    new_proof_at: datetime | None = None  # newest unreported frame of those that come only to a channel that is there
     ping_answered: asyncio.Event = field(default_factory=asyncio.Event)
     awaited_replies: dict[str, asyncio.Future[Reply | None]] = field(default_factory=dict)  # by correlation id
     requests: int = 0  # sent over the socket; numbers the correlation ids
@@ -79,23 +77,18 @@ class ChannelSession:
     verified_at: datetime | None = None  # when the platform's list was last known to be ours
     is_doubted: bool = False  # whether the platform's list may be another by now
     verify_again_at: float | None = None  # the tick of the next try, if the last one failed
-    unproven_since: str | None = (
-        None  # since when its socket listens, if it is not proven yet that its topics are there
-    )
+    unproven_since: str | None = None  # since when its socket listens, while nothing proves that its topics are there
     proven_connection: int = 0  # the connection for which the platform's list is known to be ours
 
-    def report_to(self, line: LineChannels) -> None:
-        """Report to the line's state the frames that came since the last report."""
-        if self.new_frame_at is not None:
-            tick, at = self.new_frame_at
-            if self.new_unprompted_frame_at is not None:
-                earlier, then = self.new_unprompted_frame_at
-                line.frame_came(self.serial, Moment(earlier, then.timestamp()))
-            line.frame_came(self.serial, Moment(tick, at.timestamp()), is_unprompted=False)
-            self.new_frame_at = self.new_unprompted_frame_at = None
-        if self.new_proof_at is not None:
-            line.proof_came(self.serial, self.new_proof_at.timestamp())
-            self.new_proof_at = None
+    @property
+    def serial(self) -> int:
+        """The channel's number."""
+        return self.state.serial
+
+    @property
+    def listens(self) -> bool:
+        """Its socket hears the channel's topics."""
+        return self.state.phase is Phase.LISTENING
 
     def shorten(self, text: str | None) -> str:
         """The platform's words about itself, for a line of the log, without what lets anybody listen."""
@@ -114,6 +107,17 @@ class ChannelSession:
     def share_channel(self, other: ChannelSession) -> None:
         """Use the channel of another session, with the topics that it has."""
         self.channel, self.subscribed, self.verified_at = other.channel, other.subscribed.copy(), other.verified_at
+
+    async def subscribe(
+        self, desk: Desk, topics: Sequence[str], *, replace: bool, on_answer: Callable[[], None] = lambda: None
+    ) -> list[TopicState]:
+        """Subscribe by REST, as `ask` does; all lines learn which topics are refused, and that the channel lives on."""
+        assert self.channel is not None
+        spoils = self.subscribed.spoils
+        states = await ask(desk.api, self.channel, topics, replace=replace, spoils=spoils, on_answer=on_answer)
+        desk.client_channels.prolong(self.channel)
+        desk.refused_topics.take_answer(states)
+        return states
 
     async def send(self, text: str) -> None:
         """Send, if there is a socket."""

@@ -148,6 +148,41 @@ class ChannelState:
     end_reason: str = ""  # (LEAVING) why its span ends
     replaced_by_second_socket: bool = False  # whether a second socket took this one's place on the same channel
 
+    def frame_came(self, moment: Moment, *, is_unprompted: bool = True) -> None:
+        """Note a frame. is_unprompted: the platform sent it of its own accord (a pong is not)."""
+        self.last_frame_at, self.last_frame_wall_at = moment.tick, moment.wall
+        self.unanswered_ping_at = None
+        if is_unprompted:
+            self.last_unprompted_frame_at = moment.tick
+
+    def proof_came(self, wall: float) -> None:
+        """Note that an event or an answer came at that moment: the channel was there."""
+        if wall <= self.unproven_after:
+            self.last_proof_at = wall  # the newest, though the clock may have been set back
+        else:
+            self.last_proof_at = max(self.last_proof_at, self.unproven_after)
+
+    def frames_lay_unread(self, since: float, moment: Moment) -> None:
+        """Note that frames read from now on may have lain there since that moment of the wall clock."""
+        if self.phase in (Phase.LISTENING, Phase.LEAVING):
+            self.unproven_after, self.reading_again_at = min(self.unproven_after, since), moment.tick
+
+    def ping_sent(self, moment: Moment, pong_within: float) -> None:
+        """Note that a ping goes out."""
+        pings = self.unanswered_pings
+        if pings and self.reading_again_at <= pings[-1].tick <= moment.tick - pong_within:
+            pings.clear()  # all frames were read meanwhile: there will be no answer to these
+        pings.append(moment)
+
+    def pong_came(self, moment: Moment) -> None:
+        """Note the answer to a ping. Answers come in order; each shows that the channel was there after its ping."""
+        ping = self.unanswered_pings.popleft() if self.unanswered_pings else None
+        if ping is not None and ping.tick >= self.reading_again_at:
+            self.unproven_after = math.inf
+        elif ping is not None and self.unproven_after < ping.wall:
+            self.unproven_after = ping.wall
+        self.proof_came(moment.wall)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:

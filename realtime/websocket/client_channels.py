@@ -7,6 +7,7 @@ many were left and for how long they live. Nobody uses those, so the platform ta
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
@@ -14,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from realtime.websocket import topic_placement
 from realtime.websocket.topic_placement import CHANNELS_A_CLIENT
 from rollbook.genesys.api.client import Api, NotificationChannel
 from rollbook.genesys.errors import NotFound, PermissionRefused
@@ -78,7 +78,7 @@ class ChannelPlaces:
     @property
     def others(self) -> int:
         """Count of the client's channels that are other programs'."""
-        return topic_placement.others(self.in_use, len(self.ours) + len(self.left_until))
+        return max(self.in_use - len(self.ours) - len(self.left_until), 0)
 
     def lines(self, present: int) -> int:
         """Count of lines that there may be: of the channels that other programs leave, at least 1.
@@ -89,8 +89,11 @@ class ChannelPlaces:
         return max(left, min(present, left + self.being_created), 1)
 
     def free(self, used: int) -> int:
-        """Count of channels that could be created without taking another program's, if our lines use so many."""
-        return topic_placement.free(self.in_use, len(self.ours) + len(self.left_until), used)
+        """Count of channels that could be created without taking another program's, if our lines use so many.
+
+        Those of ours that no line uses any more count as free: without a connection, the platform evicts them first.
+        """
+        return max(CHANNELS_A_CLIENT - self.others - used, 0)
 
     def until(self) -> list[str]:
         """Ends of life of all channels that are known to be ours, of this run and earlier runs."""
@@ -109,16 +112,17 @@ class ClientChannels:
         self.places = ChannelPlaces()
         self._kept: Sequence[str] = ()
         self._logged_others: int | None = None
+        self.crowded = asyncio.Event()  # a new channel may have taken a place that is in use
 
     async def load(self) -> None:
         """Load the ends of life of the channels that earlier runs left. Raises StoreError."""
         self.places.left_until = await self._book.read(channels.left, to_text(self._now()))
 
-    def made(self, channel: NotificationChannel) -> bool:
-        """Note a new channel; answers whether it may have taken the place of a channel that is in use."""
-        crowded = self.places.made(self._lives_from_now(channel))
+    def made(self, channel: NotificationChannel) -> None:
+        """Note a new channel."""
+        if self.places.made(self._lives_from_now(channel)):
+            self.crowded.set()
         self._keep()
-        return crowded
 
     def prolong(self, channel: NotificationChannel) -> None:
         """Note that a channel was subscribed, which prolongs its life."""

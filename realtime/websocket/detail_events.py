@@ -12,8 +12,6 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from realtime.websocket.channel_session import ChannelSession, Desk, words
-from realtime.websocket.subscriptions import ask
-from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.topics import detail_topics
 
@@ -27,9 +25,9 @@ class DetailSubscriptions:
     """
 
     def __init__(
-        self, scope: str, *, api: Api, desk: Desk, spawn: Callable[[Coroutine[Any, Any, None]], object], within: float
+        self, scope: str, *, desk: Desk, spawn: Callable[[Coroutine[Any, Any, None]], object], within: float
     ) -> None:
-        self._scope, self._api, self._desk, self._spawn, self._within = scope, api, desk, spawn, within
+        self._scope, self._desk, self._spawn, self._within = scope, desk, spawn, within
         self._wanted: dict[str, None] = {}
 
     def __len__(self) -> int:
@@ -46,7 +44,7 @@ class DetailSubscriptions:
         return self._topics_of(sorted(self._wanted))
 
     def _topics_of(self, conversations: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        without = self._desk.refused_members()
+        without = self._desk.refused_topics.members
         return {
             conversation_id: tuple(detail_topics(conversation_id, without=without)) for conversation_id in conversations
         }
@@ -75,7 +73,6 @@ class DetailSubscriptions:
             await self._take_by_rest(session, list(fresh))
 
     async def _take_by_rest(self, session: ChannelSession, conversations: list[str]) -> None:
-        assert session.channel is not None
         details = session.subscribed.details
         try:
             # The first conversation shows which members are refused; the others are asked for without them.
@@ -83,10 +80,7 @@ class DetailSubscriptions:
                 fresh = self._topics_of(conversation_id for conversation_id in some if conversation_id in details)
                 details |= fresh
                 if topics := [topic for listed in fresh.values() for topic in listed]:
-                    states = await ask(
-                        self._api, session.channel, topics, replace=False, spoils=session.subscribed.spoils
-                    )
-                    self._desk.topics_answered(session.channel, states)
+                    await session.subscribe(self._desk, topics, replace=False)
         except RollbookError as error:
             log.warning("%s: %d conversations cannot be followed: %s", self._scope, len(conversations), words(error))
             for conversation_id in conversations:

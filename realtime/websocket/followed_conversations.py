@@ -6,7 +6,7 @@ conversation that is followed, what to subscribe and what to let go. It does not
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -52,7 +52,6 @@ class Following:
 
     on_line: OrderedDict[str, int] = field(default_factory=OrderedDict)
     ending: dict[str, ConversationEnd] = field(default_factory=dict)
-    gave_way: int = 0
 
     def choose(
         self,
@@ -69,7 +68,7 @@ class Following:
         unsubscribe = [
             self._drop(conversation_id) for conversation_id in self._forget_ends(now) if conversation_id in self.on_line
         ]
-        taken = self._taken()
+        taken = Counter(self.on_line.values())
         for conversation_id, ended, last_at in seen:
             if ended:
                 until, latest = self.ending.get(conversation_id, ConversationEnd(now + LINGER, ""))
@@ -87,10 +86,9 @@ class Following:
                     if subscribe.pop(oldest, None) is None:
                         unsubscribe.append(dropped)
                     taken[line] -= 1
-                    self.gave_way += 1
                 if line is not None:
                     self.on_line[conversation_id] = subscribe[conversation_id] = line
-                    taken[line] = taken.get(line, 0) + 1
+                    taken[line] += 1
         return FollowChanges(tuple(subscribe.items()), tuple(unsubscribe))
 
     def of(self, line: int) -> list[str]:
@@ -115,16 +113,10 @@ class Following:
     def _drop(self, conversation_id: str) -> tuple[str, int]:
         return conversation_id, self.on_line.pop(conversation_id)
 
-    def _taken(self) -> dict[int, int]:
-        taken: dict[int, int] = {}
-        for line in self.on_line.values():
-            taken[line] = taken.get(line, 0) + 1
-        return taken
-
     @staticmethod
-    def _line_with_room(room: Mapping[int, int], taken: Mapping[int, int]) -> int | None:
-        best = max(room, key=lambda line: room[line] // TOPICS_A_CONVERSATION - taken.get(line, 0), default=None)
-        if best is None or room[best] // TOPICS_A_CONVERSATION <= taken.get(best, 0):
+    def _line_with_room(room: Mapping[int, int], taken: Counter[int]) -> int | None:
+        best = max(room, key=lambda line: room[line] // TOPICS_A_CONVERSATION - taken[line], default=None)
+        if best is None or room[best] // TOPICS_A_CONVERSATION <= taken[best]:
             return None
         return best
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from realtime.figures import LineFigures
 from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
 from realtime.websocket.channel_life import LineChannels
 from realtime.websocket.channel_session import (
@@ -39,9 +40,8 @@ from realtime.websocket.channel_states import (
 )
 from realtime.websocket.detail_events import DetailSubscriptions
 from realtime.websocket.socket import PING, Socket, SocketRefused
-from realtime.websocket.subscriptions import SubscribedTopics, ask
+from realtime.websocket.subscriptions import SubscribedTopics
 from realtime.websocket.tasks import Background
-from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import NotFound, RollbookError
 from rollbook.genesys.messages.notification import (
     Control,
@@ -73,7 +73,6 @@ class Listener:
         number: int,
         topics: Sequence[str],
         *,
-        api: Api,
         inbox: Inbox,
         desk: Desk,
         serials: Iterator[int],
@@ -84,16 +83,14 @@ class Listener:
         self.topics = tuple(topics)
         self.line = LineChannels(timings, serials)
         self.connects = self.losses = 0
-        self._api, self._inbox, self._desk, self._open = api, inbox, desk, opener
+        self._inbox, self._desk, self._open = inbox, desk, opener
         self._sessions: dict[int, ChannelSession] = {}
         self._background = Background(self.scope)
         self._spawn = self._background.spawn
         self._ticks = asyncio.get_running_loop().time
-        self.silence = Silence(self._ticks())
-        self.details = DetailSubscriptions(
-            self.scope, api=api, desk=desk, spawn=self._spawn, within=timings.pong_within
-        )
-        self._stamp = (-1.0, desk.now())
+        self._silence = Silence(self._ticks())
+        self.details = DetailSubscriptions(self.scope, desk=desk, spawn=self._spawn, within=timings.pong_within)
+        self._stamp = (Moment(-1.0, 0.0), desk.now())  # a reading of the clocks for the frames that come together
         self._aligning = False
         self._ask_again = False
         self.is_stopping = False
@@ -117,17 +114,22 @@ class Listener:
         session = self._sessions.get(state.serial)
         return state.same_channel_as is None and (session is None or session.channel is None)
 
-    @property
-    def phase(self) -> str:
-        """The phase of the channel that serves the line."""
-        return (self.line.current.phase if self.line.current else Phase.DONE).value
-
-    @property
-    def heard_topics(self) -> int:
-        """Count of topics that coverage claims now."""
-        session = self._serving()
+    def figures(self) -> LineFigures:
+        """Figures of the line."""
+        tick, session = self._ticks(), self._serving()
         claims = session is not None and session.unproven_since is None and not session.is_dropping
-        return len(session.subscribed.heard_topics()) if session is not None and claims else 0
+        return LineFigures(
+            number=self.number,
+            phase=(self.line.current.phase if self.line.current else Phase.DONE).value,
+            topics=len(self.topics),
+            details=len(self.details),
+            connects=self.connects,
+            losses=self.losses,
+            heard_topics=len(session.subscribed.heard_topics()) if session is not None and claims else 0,
+            unheard_for=self._silence.seconds(tick),
+            down_for=self._silence.now(tick),
+            loss_reason=self._silence.reason,
+        )
 
     def start(self) -> None:
         """Begin to listen."""
@@ -137,7 +139,6 @@ class Listener:
         """Hear no more. `drained` waits for the sockets. reason: in the ledger's words."""
         self.is_stopping = True
         self.line.stop_reason = reason
-        self._report_frames()
         self._act(self.line.stop(self._desk.moment()))
 
     async def drained(self) -> None:
@@ -146,14 +147,13 @@ class Listener:
 
     def tick(self) -> None:
         """Let time pass."""
-        self._report_frames()
         tick = self._ticks()
         for session in self._sessions.values():
             if session.reads_again:
                 self._reads_on(session)
         self._act(self.line.tick(self._desk.moment()))
         for session in self._sessions.values():
-            if session.is_dropping and self._listens(session) and self._inbox.has_room():
+            if session.is_dropping and session.listens and self._inbox.has_room():
                 self._begin(session, to_text(self._desk.now()))
             if session.verify_again_at is not None and tick >= session.verify_again_at:
                 session.verify_again_at = None
@@ -162,15 +162,13 @@ class Listener:
     def _reads_on(self, session: ChannelSession) -> None:
         """Note that a pause is over. When it began, frames that are read from now on were noted as doubtful."""
         session.reads_again = False
-        session.report_to(self.line)
-        self.line.frames_lay_unread(session.serial, math.inf, self._desk.moment())
+        session.state.frames_lay_unread(math.inf, self._desk.moment())
 
     def doubt_since(self, since: datetime) -> bool:
         """Note that frames read from now on may have lain there since then; answers if pings must ask about it."""
-        self._report_frames()
         moment, before = self._desk.moment(), self.line.sure_until
-        for serial in self._sessions:
-            self.line.frames_lay_unread(serial, since.timestamp(), moment)
+        for session in self._sessions.values():
+            session.state.frames_lay_unread(since.timestamp(), moment)
         return before == math.inf != self.line.sure_until
 
     # Topics
@@ -192,11 +190,7 @@ class Listener:
     def _serving(self) -> ChannelSession | None:
         current = self.line.current
         session = self._sessions.get(current.serial) if current else None
-        return session if session is not None and self._listens(session) else None
-
-    def _listens(self, session: ChannelSession) -> bool:
-        channel = self.line.channel(session.serial)
-        return channel is not None and channel.phase is Phase.LISTENING
+        return session if session is not None and session.listens else None
 
     def _align(self) -> None:
         """Send the differences to the platform until its list agrees with ours, never two exchanges at a time."""
@@ -244,7 +238,7 @@ class Listener:
         """Subscribe more topics, or the same again, on a channel that listens; coverage follows the answer."""
         before = session.subscribed.heard_topics()
         await self._subscribe(session, topics, details, replace=False)
-        if not self._listens(session):
+        if not session.listens:
             return
         heard_topics, at = session.subscribed.heard_topics(), self._desk.now()
         if lost := tuple(set(before).difference(heard_topics)):
@@ -259,17 +253,15 @@ class Listener:
                 session.unproven_since = to_text(at)  # all topics are claimed together, later
 
     def _last_proof(self, session: ChannelSession) -> str:
-        self._report_frames()
-        channel, now = self.line.channel(session.serial), self._desk.now()
-        return to_text(min(datetime.fromtimestamp(channel.last_proof_at, UTC), now) if channel else now)
+        return to_text(min(datetime.fromtimestamp(session.state.last_proof_at, UTC), self._desk.now()))
 
     async def _verify(self, session: ChannelSession) -> None:
         """Compare the platform's list with ours: coverage of lost topics ends when they were last seen there."""
         assert session.channel is not None
         at, connection = self._desk.now(), session.connection
-        listed = await self._api.subscriptions(session.channel)
+        listed = await self._desk.api.subscriptions(session.channel)
         lost = session.subscribed.lost(listed)
-        if session.connection != connection or not self._listens(session):
+        if session.connection != connection or not session.listens:
             return  # the list says nothing of the socket that is there by now
         surplus = session.subscribed.surplus(listed)
         if lost:
@@ -290,41 +282,34 @@ class Listener:
         self, session: ChannelSession, topics: Sequence[str], details: Mapping[str, tuple[str, ...]], *, replace: bool
     ) -> None:
         """Subscribe base topics and those of details; keep the answer. Raises NotFound, RollbookError."""
-        assert session.channel is not None
         listed = [*topics, *(topic for followed in details.values() for topic in followed)]
         goes_on = partial(self._apply, ChannelEvent(EventKind.GOES_ON, session.serial))
-        states = await ask(
-            self._api, session.channel, listed, replace=replace, spoils=session.subscribed.spoils, on_answer=goes_on
-        )
+        states = await session.subscribe(self._desk, listed, replace=replace, on_answer=goes_on)
         session.subscribed.take_answer(topics, states)
         if replace:
             session.subscribed.details = dict(details)
             session.verified_at = self._desk.now()
-        self._desk.topics_answered(session.channel, states)
 
     # Commands of the channel's life
 
     def _apply(self, event: ChannelEvent) -> None:
-        self._report_frames()
         self._act(self.line.apply(event, self._desk.moment()))
-
-    def _report_frames(self) -> None:
-        for session in self._sessions.values():
-            session.report_to(self.line)
 
     def _act(self, commands: list[ChannelCommand]) -> None:
         for command in commands:
-            session = self._sessions.setdefault(command.serial, ChannelSession(command.serial))
             log.debug("%s: channel %d: %s %s", self.scope, command.serial, command.kind.value, command.reason)
+            session = self._session(command.serial)
+            if session is None:
+                continue  # closed before its first step
             if command.kind is CommandKind.BEGIN_COVERAGE:
-                self.silence.end(self._ticks())
+                self._silence.end(self._ticks())
                 self._begin(session, to_text(datetime.fromtimestamp(command.at, UTC)))
             elif command.kind is CommandKind.END_COVERAGE:
                 if not self.line.is_listening:
-                    self.silence.begin(self._ticks(), command.reason)
+                    self._silence.begin(self._ticks(), command.reason)
                 self._end(session, command)
             elif command.kind is CommandKind.PING:
-                self.line.ping_sent(session.serial, self._desk.moment())
+                session.state.ping_sent(self._desk.moment(), self.line.timings.pong_within)
                 self._spawn(session.send(PING))
             elif command.kind is CommandKind.CLOSE:
                 self._close(session)
@@ -332,6 +317,12 @@ class Listener:
                 self._begin_step(session, command)
         if commands:
             self._desk.wake()
+
+    def _session(self, serial: int) -> ChannelSession | None:
+        """Session of a channel, from its first step on."""
+        if serial not in self._sessions and (state := self.line.channel(serial)) is not None:
+            self._sessions[serial] = ChannelSession(state)
+        return self._sessions.get(serial)
 
     def _begin(self, session: ChannelSession, at: str) -> None:
         session.is_dropping = False
@@ -364,7 +355,7 @@ class Listener:
         if session.socket is not None:
             self._spawn(session.socket.close())
             session.socket = None
-        if self.line.channel(session.serial) is None:
+        if session.state.phase is Phase.DONE:
             self._sessions.pop(session.serial, None)
 
     def _begin_step(self, session: ChannelSession, command: ChannelCommand) -> None:
@@ -398,9 +389,9 @@ class Listener:
             self._connected(session)
 
     async def _create(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
-        session.channel = await self._api.create_channel()
+        session.channel = await self._desk.api.create_channel()
         session.subscribed = SubscribedTopics()
-        self._desk.channel_created(session.channel)
+        self._desk.client_channels.made(session.channel)
         return command.answer(EventKind.CREATED, expires_at=ends(session.channel, self._desk.now()))
 
     async def _subscribe_all(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
@@ -424,13 +415,13 @@ class Listener:
         return command.answer(EventKind.CONNECTED)
 
     async def _confirm(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
-        self.line.ping_sent(session.serial, self._desk.moment())
+        session.state.ping_sent(self._desk.moment(), self.line.timings.pong_within)
         is_there = await session.answers_ping(self.line.timings.confirm_within)
         return command.answer(EventKind.ANSWERED if is_there else EventKind.REFUSED)
 
     def _connected(self, session: ChannelSession) -> None:
         self.connects += 1
-        self._desk.line_listens(self.scope, session.subscribed)
+        self._desk.refused_topics.log_hearing(self.scope, session.subscribed)
         if session.ended_connection == session.connection:
             # The socket closed in the moment in which it opened.
             self._apply(ChannelEvent(EventKind.LOST, session.serial))
@@ -445,46 +436,40 @@ class Listener:
         if session.reads_again:
             self._reads_on(session)
         tick = self._ticks()
-        if tick - self._stamp[0] >= _STAMP:
+        if tick - self._stamp[0].tick >= _STAMP:
             self._desk.look_awake()
-            self._stamp = (tick, self._desk.now())
-        moment = self._stamp
-        now = moment[1]
-        # A frame that was too large is reported at the end of its socket, and what came between the two was not read.
-        was_read = bool(payload) or fault is None
-        if was_read:
-            session.new_frame_at = moment
+            now = self._desk.now()
+            self._stamp = (Moment(tick, now.timestamp()), now)
+        moment, now = self._stamp
         if fault is not None or not is_event(payload):
             parsed = read_at_once(payload) if fault is None else None
             if isinstance(parsed, Control):
-                self._control(session, parsed)
+                session.state.frame_came(moment, is_unprompted=isinstance(parsed, Heartbeat))
+                self._control(session, parsed, moment)
                 return
             if not isinstance(parsed, Notification):
                 payload = session.without_secrets(payload)
         if self._inbox.crowded() and session.socket is not None and self._inbox.pause(session):
-            session.report_to(self.line)
-            self.line.frames_lay_unread(session.serial, now.timestamp(), Moment(tick, now.timestamp()))
+            session.state.frames_lay_unread(moment.wall, Moment(tick, moment.wall))
         if not self._inbox.put(Frame(payload, now, session.serial, fault)) and not session.is_dropping:
             session.is_dropping = True
             log.error("%s: the queue is full, what comes is dropped", self.scope)
             # This frame came and is dropped, so coverage ends at the last frame before it.
             self._inbox.note(CoverageEnd(session.serial, self._last_proof(session), EndReason.QUEUE_FULL))
-        if was_read:
-            session.new_unprompted_frame_at, session.new_proof_at = moment, now
+        # A frame that was too large is reported at the end of its socket, and what came between the two was not read.
+        if payload or fault is None:
+            session.state.frame_came(moment)
+            session.state.proof_came(moment.wall)
 
-    def _control(self, session: ChannelSession, control: Control) -> None:
+    def _control(self, session: ChannelSession, control: Control, moment: Moment) -> None:
         if isinstance(control, Reply):
             session.take_reply(control)
         match control:
-            case Heartbeat():
-                session.new_unprompted_frame_at = session.new_frame_at
             case Pong():
-                tick, at = session.new_frame_at or self._stamp
-                session.report_to(self.line)
-                self.line.pong_came(session.serial, Moment(tick, at.timestamp()))
+                session.state.pong_came(moment)
                 session.ping_answered.set()
             case Reply(result="200"):
-                session.new_proof_at = session.new_frame_at[1] if session.new_frame_at else None
+                session.state.proof_came(moment.wall)
                 session.ping_answered.set()
             case SocketClosing():
                 log.info("%s: the platform will close the socket", self.scope)

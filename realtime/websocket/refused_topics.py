@@ -49,15 +49,8 @@ class RefusedTopics:
         """Log how many topics a line hears, now that it listens."""
         permitted, refused = len(subscribed.heard_topics()), subscribed.refused
         if refused:
-            to_do = mend(self.missing(refused))
-            log.warning(
-                "%s: hears %d of %d topics; %d refused%s",
-                scope,
-                permitted,
-                permitted + len(refused),
-                len(refused),
-                to_do,
-            )
+            to_do, wanted = mend(self.missing(refused)), permitted + len(refused)
+            log.warning("%s: hears %d of %d topics; %d refused%s", scope, permitted, wanted, len(refused), to_do)
         else:
             log.info("%s: hears %s", scope, count(permitted, "topic"))
 

@@ -52,15 +52,7 @@ class Socket:
         self._connection = connection
 
     @classmethod
-    async def open(
-        cls,
-        address: Secret,
-        *,
-        on_frame: OnFrame,
-        on_closed: OnClosed,
-        open_within: float = 15.0,
-        max_frame: int = MAX_FRAME,
-    ) -> Socket:
+    async def open(cls, address: Secret, *, on_frame: OnFrame, on_closed: OnClosed) -> Socket:
         """Connect. Proxies and certificates come from the usual environment variables.
 
         on_closed is called once, unless this raises. Raises SocketRefused.
@@ -68,7 +60,7 @@ class Socket:
 
         def made(*args: Any, **options: Any) -> _Connection:
             connection = _Connection(*args, **options)
-            connection.on_frame, connection.on_closed, connection.max_frame = on_frame, on_closed, max_frame
+            connection.on_frame, connection.on_closed = on_frame, on_closed
             return connection
 
         try:
@@ -77,9 +69,9 @@ class Socket:
                 address.reveal(),
                 create_connection=made,  # type: ignore[arg-type]
                 compression=None,
-                max_size=max_frame,
+                max_size=MAX_FRAME,
                 ping_interval=None,  # the platform's own ping asks more: whether the channel is there
-                open_timeout=open_within,
+                open_timeout=15,
                 close_timeout=3,
                 logger=_SILENT,
             )
@@ -128,7 +120,6 @@ class _Connection(ClientConnection):
 
     on_frame: OnFrame
     on_closed: OnClosed
-    max_frame: int = MAX_FRAME
     _parts: list[bytes] | None = None
     _binary = False
     _open = False
@@ -172,7 +163,7 @@ class _Connection(ClientConnection):
         self._has_reported = True
         sent = self.protocol.close_sent
         if sent is not None and sent.code == CloseCode.MESSAGE_TOO_BIG:
-            self.on_frame(b"", f"frame of more than {self.max_frame} bytes; the connection had to be closed")
+            self.on_frame(b"", f"frame of more than {MAX_FRAME} bytes; the connection had to be closed")
         received = self.protocol.close_rcvd
         if received is not None:
             words = f"{received.code} {received.reason}".strip()

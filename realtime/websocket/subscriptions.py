@@ -155,8 +155,7 @@ class _Asking:
             return left_out + [_refused(topic, why, Unasked) for topic in topics]
         self._left -= 1
         try:
-            tell = self._api.replace_subscriptions if replace else self._api.add_subscriptions
-            states = await tell(self._channel, topics, ignore_errors=True)
+            states = await self._api.subscribe(self._channel, topics, replace=replace)
         except (RequestRefused, PermissionRefused) as error:
             self._on_answer()
             if len(topics) == 1:

@@ -13,13 +13,13 @@ import logging
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from realtime.clocks import Awake
-from realtime.figures import DaemonFigures, LineFigures
+from realtime.figures import DaemonFigures
 from realtime.storing.inbox import Inbox
 from realtime.storing.store_frames import FrameStore
 from realtime.websocket import topic_placement
@@ -31,16 +31,15 @@ from realtime.websocket.list_changes import APART, Looks
 from realtime.websocket.listener import Listener
 from realtime.websocket.refused_topics import RefusedTopics
 from realtime.websocket.socket import Socket
-from realtime.websocket.subscriptions import SubscribedTopics
 from realtime.websocket.tasks import attempt
-from rollbook.genesys.api.client import Api, Entity, NotificationChannel, TopicState
+from rollbook.genesys.api.client import Api, Entity
 from rollbook.genesys.errors import ConnectionLost, Unavailable
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
-from rollbook.genesys.topics import DETAIL_TEMPLATES, combined, plain, topics_for
+from rollbook.genesys.topics import DETAIL_TEMPLATES, USER_CONVERSATIONS, combined, plain, topics_for
 from rollbook.store.book import Book
 from rollbook.store.vocabulary import EndReason
 
@@ -88,12 +87,12 @@ class Supervisor:
         opener: Opener = Socket.open,
         draw: random.Random | None = None,
     ) -> None:
-        self._api, self._book, self._now = api, book, now
+        self.api, self.now = api, now
         self._alive, self._awake_every = alive, awake
         self._awake = Awake(2 * awake)
         self._settings = settings
         self._timings = timings or Timings()
-        self._client_channels = ClientChannels(api, book, now=now, life=self._timings.life)
+        self.client_channels = ClientChannels(api, book, now=now, life=self._timings.life)
         self._rediscover, self._look_within = rediscover, look_within
         self.inbox = inbox or Inbox()
         self.frame_store = FrameStore(
@@ -117,7 +116,6 @@ class Supervisor:
         self._looked_at = self._ticks()  # when the last good look at the queues was
         self._lists = Looks(min(rediscover, APART))
         self._look_now = asyncio.Event()
-        self._crowded = asyncio.Event()  # a new channel may have taken a place that is in use
         self._topics: Sequence[str] = ()
 
     def use(self, settings: Settings) -> None:
@@ -129,15 +127,11 @@ class Supervisor:
 
     def moment(self) -> Moment:
         """Now, on both clocks."""
-        return Moment(self._ticks(), self._now().timestamp(), self._random.random(), self.free)
-
-    def now(self) -> datetime:
-        """Now, on the organisation's clock."""
-        return self._now()
+        return Moment(self._ticks(), self.now().timestamp(), self._random.random(), self.free)
 
     def look_awake(self) -> None:
         """Check that this process did not stand still: frames that are read after a standstill may have lain there."""
-        since = self._awake.look(self._ticks(), time.time(), self._now())
+        since = self._awake.look(self._ticks(), time.time(), self.now())
         if since is not None:
             log.debug("nothing was read since %s", to_text(since))
             doubted = [listener.doubt_since(since) for listener in self._all()]
@@ -148,59 +142,22 @@ class Supervisor:
         """Wake the loop: something is due earlier than before."""
         self._wake.set()
 
-    def channel_created(self, channel: NotificationChannel) -> None:
-        """Note that a channel was created."""
-        if self._client_channels.made(channel):
-            self._crowded.set()
-
-    def topics_answered(self, channel: NotificationChannel, states: Sequence[TopicState]) -> None:
-        """Note that the platform took topics of a channel, which prolongs its life, or refused them."""
-        self._client_channels.prolong(channel)
-        self.refused_topics.take_answer(states)
-
-    def line_listens(self, scope: str, subscribed: SubscribedTopics) -> None:
-        """Log that a line listens."""
-        self.refused_topics.log_hearing(scope, subscribed)
-
-    def refused_members(self) -> Collection[str]:
-        """Detail events that the platform refuses, by the last word of their topics."""
-        return self.refused_topics.members
-
     @property
     def free(self) -> int:
         """Count of channels that could be created without taking another program's."""
-        return self._client_channels.places.free(sum(listener.places for listener in self._all()))
+        return self.client_channels.places.free(sum(listener.places for listener in self._all()))
 
     @property
     def has_looked(self) -> bool:
         """The topics are known: with thousands of queues the first look takes minutes."""
         return self._looks > 0
 
-    @property
-    def others(self) -> int:
-        """Count of the client's channels that are not ours."""
-        return self._client_channels.places.others
-
     def figures(self) -> DaemonFigures:
         """Figures of live capture."""
         stored, waiting = self.frame_store.stored, self.inbox
-        ticks, late = self._ticks(), (self._now() - self.frame_store.stored_until()).total_seconds()
+        ticks, late = self._ticks(), (self.now() - self.frame_store.stored_until()).total_seconds()
         return DaemonFigures(
-            lines=tuple(
-                LineFigures(
-                    number=listener.number,
-                    phase=listener.phase,
-                    topics=len(listener.topics),
-                    details=len(listener.details),
-                    connects=listener.connects,
-                    losses=listener.losses,
-                    heard_topics=listener.heard_topics,
-                    unheard_for=listener.silence.seconds(ticks),
-                    down_for=listener.silence.now(ticks),
-                    loss_reason=listener.silence.reason,
-                )
-                for listener in self._listeners.values()
-            ),
+            lines=tuple(listener.figures() for listener in self._listeners.values()),
             silent_for=0.0
             if any(listener.line.is_listening for listener in self._listeners.values())
             else ticks - self._listening_at,
@@ -221,7 +178,7 @@ class Supervisor:
             missing_permissions=self.refused_topics.missing(),
             unplaced_topics=len(self.unplaced),
             channels_free=self.free,
-            channels_of_others=self.others,
+            channels_of_others=self.client_channels.places.others,
             last_event_at=stored.last_at,
         )
 
@@ -236,7 +193,7 @@ class Supervisor:
         Raises RollbookError if the topics may not be listed at the start, or the book is lost for good. An error
         that passes by itself is waited for.
         """
-        await self._client_channels.load()
+        await self.client_channels.load()
         await self.refused_topics.load()
         stopping = asyncio.create_task(stop.wait())
         first = asyncio.create_task(self._first_look())
@@ -314,18 +271,16 @@ class Supervisor:
 
     async def _keep_discovering(self) -> None:
         while True:
+            # A second look at a doubted list comes soon: only then are topics let go.
+            until_next_look = self._lists.apart if self._lists.doubted else self._rediscover
             # Not `wait_for`: if a cancellation comes together with the event, it loses the cancellation (Python 3.11).
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._until_next_look()):
+                async with asyncio.timeout(until_next_look):
                     await self._look_now.wait()
             self._look_now.clear()
             self.discovery_failing = await attempt(
                 "look for queues", self._discover, within=self._look_within, before=self.discovery_failing
             )
-
-    def _until_next_look(self) -> float:
-        """Seconds until the next look. A second look at a doubted list comes soon: only then are topics let go."""
-        return self._lists.apart if self._lists.doubted else self._rediscover
 
     async def _first_look(self) -> None:
         """Look until there is a list. Raises RollbookError for what does not pass by itself."""
@@ -348,8 +303,8 @@ class Supervisor:
     async def _keep_counting(self) -> None:
         """Count channels at once where programs take places from each other: it would go on until the next look."""
         while True:
-            await self._crowded.wait()
-            self._crowded.clear()
+            await self.client_channels.crowded.wait()
+            self.client_channels.crowded.clear()
             self.counting_failing = await attempt(
                 "count the client's channels", self._make_way, within=COUNT_WITHIN, before=self.counting_failing
             )
@@ -360,20 +315,20 @@ class Supervisor:
             self.look_awake()
 
     async def _make_way(self) -> None:
-        await self._count_channels()
+        await self.client_channels.count(self._creating)
         if len(self._listeners) > self._lines_allowed():
             self._spread(self._topics)
 
     async def _discover(self) -> None:
         """Find the topics, and let the lines follow."""
-        await self._count_channels()
+        await self.client_channels.count(self._creating)
         templates = self._settings.topics
         if self._settings.users:
-            templates = (*templates, "v2.users.{id}.conversations")
+            templates = (*templates, USER_CONVERSATIONS)
         by_queue = any(".queues." in template and "{id}" in template for template in templates)
         by_user = any(".users." in template and "{id}" in template for template in templates)
-        queues = await self._listed("queues", self._api.queues, wanted=by_queue)
-        users = await self._listed("users", self._api.users, wanted=by_user)
+        queues = await self._listed("queues", self.api.queues, wanted=by_queue)
+        users = await self._listed("users", self.api.users, wanted=by_user)
         self._looked_at = self._ticks()
         topics = combined(topics_for(templates, queues=queues, users=users))
         self._say_unheard(templates)
@@ -400,15 +355,12 @@ class Supervisor:
             if "{id}" in template and ".queues." not in template and ".users." not in template and self._looks == 0:
                 log.error("%s needs a concrete id over WebSocket; only queues and users are filled in", template)
 
-    async def _count_channels(self) -> None:
-        await self._client_channels.count(self._creating)
-
     def _creating(self) -> int:
         channels = [channel for listener in self._all() for channel in (listener.line.current, listener.line.successor)]
         return sum(channel is not None and channel.phase is Phase.CREATING for channel in channels)
 
     def _lines_allowed(self) -> int:
-        return self._client_channels.places.lines(len(self._listeners))
+        return self.client_channels.places.lines(len(self._listeners))
 
     def _spread(self, topics: Sequence[str]) -> None:
         channels = self._lines_allowed()
@@ -440,7 +392,6 @@ class Supervisor:
         listener = Listener(
             number,
             topics,
-            api=self._api,
             inbox=self.inbox,
             desk=self,
             serials=self._serials,
@@ -485,8 +436,3 @@ class Supervisor:
                 [conversation_id for conversation_id, where in chosen.subscribe if where == line],
                 [conversation_id for conversation_id, where in chosen.unsubscribe if where == line],
             )
-
-    @property
-    def followed(self) -> int:
-        """Count of conversations that are followed in detail."""
-        return len(self._following.on_line)

@@ -7,7 +7,7 @@ module does not know what a topic means or how a line is kept alive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,14 +24,6 @@ class Spread:
 
     lines: TopicsByLine
     unplaced: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Change of a line: topics to add and topics to remove."""
-
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
 
 
 def spread(
@@ -70,33 +62,3 @@ def _fill(line: list[str], topics: list[str], per_channel: int) -> list[str]:
     room = max(per_channel - len(line), 0)
     line += topics[:room]
     return topics[room:]
-
-
-def changes(before: TopicsByLine, after: TopicsByLine) -> dict[int, Change]:
-    """Changes by line; all topics of a new line are added, and all of a line that is gone are removed."""
-    found = {}
-    for number in sorted(before.keys() | after.keys()):
-        old, new = before.get(number, ()), after.get(number, ())
-        added, removed = _without(new, old), _without(old, new)
-        if added or removed:
-            found[number] = Change(added, removed)
-    return found
-
-
-def _without(these: Iterable[str], those: Iterable[str]) -> tuple[str, ...]:
-    known = set(those)
-    return tuple(topic for topic in these if topic not in known)
-
-
-def others(in_use: int, ours: int) -> int:
-    """Count of the client's channels that are not ours: another program's, or left by an earlier run."""
-    return max(in_use - ours, 0)
-
-
-def free(in_use: int, ours: int, ours_in_use: int, *, limit: int = CHANNELS_A_CLIENT) -> int:
-    """Count of channels that can be created without taking another program's.
-
-    in_use: what the platform counted; ours: how many of those this process made; ours_in_use: how many it still uses.
-    Those of ours that are not in use any more count as free: without a connection, the platform evicts them first.
-    """
-    return max(limit - others(in_use, ours) - ours_in_use, 0)

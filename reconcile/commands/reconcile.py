@@ -10,14 +10,12 @@ import contextlib
 import json
 import logging
 import signal
-import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -25,22 +23,21 @@ from reconcile.due.rounds import AT_ONCE, Round, narrowed, run_due
 from reconcile.reading.query import Stopped
 from reconcile.report import DueReport, Report, due_lines, lines, title
 from reconcile.run import options, runner
-from reconcile.run.options import Show
+from reconcile.run.options import AskedVia, Show
 from reconcile.run.progress import Meter
 from rollbook.genesys.api.client import Api
-from rollbook.genesys.api.request import Count, counting
-from rollbook.genesys.errors import Interrupted, RollbookError, UsageError
+from rollbook.genesys.api.request import counting
+from rollbook.genesys.errors import Interrupted, UsageError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings, check_filter
 from rollbook.genesys.times import Interval, check_ended, parse_interval
 from rollbook.store.book import Book
 from rollbook.store.file.connections import is_there
-from rollbook.store.tables import schema
+from rollbook.store.organization_book import book_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-Via = Literal["query", "job", "auto"]
 # The platform's time is known in whole seconds, and to the time that an answer takes.
 _WHOLE_SECONDS: Final = timedelta(seconds=2)
 # Seconds by which this machine's clock may differ from the platform's without a word.
@@ -63,7 +60,7 @@ def reconcile(
     interval: str | None,
     due: bool,
     dry_run: bool,
-    via: Via,
+    via: AskedVia,
     ended_only: bool,
     filter_file: Path | None,
     wait: float,
@@ -111,10 +108,10 @@ def _interrupted(words: CommandLine) -> Interrupted:
 
 
 async def _read(words: CommandLine) -> int:
-    async with _stop() as stop, Api(words.settings, now=_now) as api, _asked(words, api) as (book, count):
+    async with _stop() as stop, Api(words.settings, now=_now) as api, _asked(words, api) as (book, spent):
         stop.heeded = True
         with _progress(shown=not words.as_json and console.err.is_terminal) as show:
-            report = await (_due if words.window is None else _window)(words, api, book, stop, show, count.requests)
+            report = await _run(words, api, book, stop, show, spent)
         # Once the bar has gone: it leaves the cursor at its own end, and a report would begin there.
         _tell(report, as_json=words.as_json)
         if words.window is None and stop.is_set():
@@ -134,44 +131,25 @@ def _tell(report: Report | DueReport, *, as_json: bool) -> None:
         click.echo("\n".join(lines(report) if isinstance(report, Report) else due_lines(report)))
 
 
-async def _window(
+async def _run(
     words: CommandLine, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int
-) -> Report:
-    assert words.window is not None
-    meter = Meter(1, time.monotonic, api.requests_left)
-    return await runner.reconcile_window(
-        book,
-        api,
-        words.window,
-        settings=words.settings,
-        now=api.now,
-        options=replace(words.options, progress=lambda at: show(meter.of_the_whole(at)), stop=stop, spent=spent),
-    )
-
-
-async def _due(
-    words: CommandLine, api: Api, book: Book | None, stop: asyncio.Event, show: Show, spent: int
-) -> DueReport:
+) -> Report | DueReport:
     how = replace(words.options, progress=show, stop=stop, spent=spent)
-    return await run_due(book, api, words.settings, now=api.now, how=how)
+    if words.window is None:
+        return await run_due(book, api, words.settings, now=api.now, how=how)
+    meter = Meter(1, time.monotonic, api.requests_left)
+    how = replace(how, progress=lambda at: show(meter.of_the_whole(at)))
+    return await runner.reconcile_window(book, api, words.window, settings=words.settings, now=api.now, options=how)
 
 
 @contextlib.asynccontextmanager
-async def _asked(words: CommandLine, api: Api) -> AsyncIterator[tuple[Book | None, Count]]:
-    """The store of the organisation that the token belongs to, and how many requests it took to know that."""
+async def _asked(words: CommandLine, api: Api) -> AsyncIterator[tuple[Book | None, int]]:
+    """The store of the organisation that the token belongs to, and how many requests it took to know that.
+
+    It is made if need be; a dry run opens it for reading, and does without if there is none.
+    """
     with counting() as count:
-        opening = _book(words, api)
-        book = await opening.__aenter__()
-    try:
-        yield book, count
-    finally:
-        await opening.__aexit__(*sys.exc_info())
-
-
-@contextlib.asynccontextmanager
-async def _book(words: CommandLine, api: Api) -> AsyncIterator[Book | None]:
-    """The store, made if need be; a dry run opens it for reading, and does without if there is none."""
-    organization = await api.organization()
+        organization = await api.organization()
     if api.clock_skew is not None and abs(api.clock_skew) > _WRONG:
         ahead = "ahead of" if api.clock_skew > 0 else "behind"
         log.warning(
@@ -181,35 +159,12 @@ async def _book(words: CommandLine, api: Api) -> AsyncIterator[Book | None]:
         )
     if words.window is not None:
         check_ended(words.window, api.now() + _WHOLE_SECONDS)
-    path = words.settings.store_path
-    if words.options.dry_run:
-        if not is_there(path):
-            yield None
-            return
-        book = await asyncio.to_thread(Book.open, path, mode="ro", lag=words.settings.lag)
-        known = await book.read(schema.organization)
-        if known is not None and known[0] != organization.id:
-            await asyncio.to_thread(book.close)
-            raise RollbookError(f"{path} belongs to the organisation {known[1]}; name another file with --db")
-    else:
-        hurry = threading.Event()
-        try:
-            book = await asyncio.to_thread(
-                Book.open,
-                path,
-                organization=(organization.id, organization.name),
-                command="reconcile",
-                lag=words.settings.lag,
-                journal=words.settings.journal,
-                hurry=hurry,
-            )
-        except asyncio.CancelledError:
-            hurry.set()
-            raise
-    try:
-        yield book
-    finally:
-        await asyncio.to_thread(book.close)
+    dry_run = words.options.dry_run
+    if dry_run and not is_there(words.settings.store_path):
+        yield None, count.requests
+        return
+    async with book_of(organization, words.settings, command="reconcile", mode="ro" if dry_run else "rw") as book:
+        yield book, count.requests
 
 
 class _Stop(asyncio.Event):

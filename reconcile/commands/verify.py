@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 import click
@@ -10,12 +9,10 @@ import click
 from reconcile.verify import lines
 from reconcile.verify import verify as compare
 from rollbook.genesys.api.client import Api
-from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import parse_interval
-from rollbook.store.book import Book
-from rollbook.store.tables import schema
+from rollbook.store.organization_book import book_of
 
 # As a window that could not be read consistently: it ran, and the two do not agree.
 DIFFERENT = 3
@@ -27,15 +24,11 @@ def verify(interval: str, settings: Settings, as_json: bool) -> None:
     async def work() -> int:
         wanted = parse_interval(interval, now=datetime.now(UTC))
         settings.require_platform()
-        async with Api(settings) as api:
-            organization = await api.organization()
-            async with await asyncio.to_thread(Book.open, settings.store_path, mode="ro") as book:
-                known = await book.read(schema.organization)
-                if known is not None and known[0] != organization.id:
-                    raise RollbookError(
-                        f"{settings.store_path} belongs to the organisation {known[1]}; name another file with --db"
-                    )
-                found = await compare(api, book, wanted)
+        async with (
+            Api(settings) as api,
+            book_of(await api.organization(), settings, command="verify", mode="ro") as book,
+        ):
+            found = await compare(api, book, wanted)
         if as_json:
             console.answer(found.as_dict())
         else:

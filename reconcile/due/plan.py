@@ -95,11 +95,7 @@ def plan(
     proven = {(row.start, row.end): row for row in rows if row.verdict in PROVEN}
     cover = _Cover(map(interval_of, proven.values()) if covered is None else covered)
     unproven = {(row.start, row.end) for row in rows} - proven.keys()
-    fresh = [
-        window
-        for window in cover.left_of(grid_window(start, rules.width), now)
-        if (to_text(window.start), to_text(window.end)) not in unproven
-    ]
+    fresh = [window for window in cover.left_of(grid_window(start, rules.width), now) if window.texts not in unproven]
     due = [Due(window, "first") for window in fresh if is_closed(window, now, rules.lag)]
     for row in rows:
         why = _why(row, now, rules)
@@ -122,7 +118,7 @@ def _next_of(cover: _Cover, now: datetime, width: timedelta, rows: Sequence[Wind
     """
     verdicts = {(row.start, row.end): row.verdict for row in rows if row.verdict not in PROVEN}
     for window in cover.left_of(grid_window(now, width), now + _AHEAD):
-        verdict = verdicts.get((to_text(window.start), to_text(window.end)))
+        verdict = verdicts.get(window.texts)
         if verdict != Verdict.FAILED:
             return [window] if verdict is None else []
     return []

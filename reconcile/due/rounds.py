@@ -15,42 +15,34 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from reconcile.due import plan
 from reconcile.due.plan import Due, DueRules
-from reconcile.patience import QuestionPatience
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.report import DueReport, Report, title
-from reconcile.run.book_calls import committed
+from reconcile.run.book_calls import came_late_enough, committed
 from reconcile.run.follow_up import FollowUpCounts, follow
-from reconcile.run.options import Command, RowsWaiting, RunOptions, RunTask
+from reconcile.run.options import Command, RoundMemory, RunOptions, RunTask, Via
 from reconcile.run.progress import Meter
 from reconcile.run.runner import OF_EVERY_WINDOW, run
-from reconcile.window import WRONG_CLOCK, check_kept, filter_key, hull, is_late_enough
+from reconcile.window import WRONG_CLOCK, check_kept, filter_key, hull
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting
-from rollbook.genesys.errors import (
-    ApiError,
-    PermissionRefused,
-    RollbookError,
-    TooSlow,
-    UsageError,
-)
+from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError, TooSlow, UsageError
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
-from rollbook.store.tables import conversations, coverage, windows
+from rollbook.store.tables import coverage, windows
 from rollbook.store.tables.windows import WindowRow
 
 log = logging.getLogger(__name__)
 
-Via = Literal["query", "job", "auto"]
 # Enough that the platform's answers, of half a second and more, do not hold the rate limit back.
 AT_ONCE: Final = 6
 # What concerns one window only: the others are read all the same.
@@ -94,21 +86,18 @@ class _RoundState:
     errors: list[tuple[Interval, str]] = field(default_factory=list)
     failed: BaseException | None = None  # what ended the round
     followed: FollowUpCounts = field(default_factory=FollowUpCounts)
-    counted_before: dict[str, str] = field(default_factory=dict)
     alone: set[Interval] = field(default_factory=set)  # could not be read together with their neighbours
     order: dict[datetime, int] = field(default_factory=dict)
     left: int = 0
     count: Count = field(default_factory=Count)
     refused: int = 0  # windows in a row for which the client lacked a permission
     too_slow: int = 0  # windows in a row whose answers did not come in time
-    patience: QuestionPatience = field(default_factory=QuestionPatience)
-    by_id: QuestionPatience = field(default_factory=QuestionPatience)
-    rows_waiting: RowsWaiting = field(default_factory=RowsWaiting)
+    memory: RoundMemory = field(default_factory=RoundMemory)
     eyes: Eyes = field(init=False)
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
-        self.eyes = Eyes(self.api)
+        self.eyes = self.memory.eyes = Eyes(self.api)
         self.meter = Meter(0, time.monotonic, self.api.requests_left)
 
     @property
@@ -143,7 +132,7 @@ class _RoundState:
             return True
         return self.how.via == "auto" and jobs.worth_a_job(interval, self.watermark, self.settings.lag)
 
-    def via(self, group: Sequence[Due]) -> Literal["query", "job"]:
+    def via(self, group: Sequence[Due]) -> Via:
         """The way in which a group is read."""
         windows = [due.window for due in group]
         return "job" if self._by_job(hull(windows)) and self.alone.isdisjoint(windows) else "query"
@@ -183,8 +172,11 @@ async def run_due(
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
             round_.watermark = await api.data_availability()
+    after = settings.settle_after
     due = [
-        item for item in planned.due if item.why != "settle" or await _may_settle(book, item.window, now(), settings)
+        item
+        for item in planned.due
+        if item.why != "settle" or book is None or await came_late_enough(book, item.window, now(), after)
     ]
     round_.order = {item.window.start: place for place, item in enumerate(due)}
     round_.arrange(due)
@@ -213,12 +205,6 @@ async def _ledger_view(book: Book | None, key: str, now: datetime) -> tuple[list
         return [], []
     rows, covered = await book.read(windows.ledger_view, key, to_text(now))
     return rows, [Interval(from_text(start), from_text(end)) for start, end in covered]
-
-
-async def _may_settle(book: Book | None, window: Interval, now: datetime, settings: Settings) -> bool:
-    """True where the last of a window's conversations ended long enough ago."""
-    last = None if book is None else await book.read(conversations.last_ended, *window.texts)
-    return is_late_enough(window.end, from_text(last) if last else None, now, settings.settle_after)
 
 
 async def _read_all(state: _RoundState) -> None:
@@ -258,11 +244,7 @@ async def _read_group(group: list[Due], state: _RoundState) -> None:
         now=state.now,
         options=replace(how, progress=lambda at: how.progress(state.meter.of_the_whole(at)), spent=0),
         via=state.via(group),
-        counted_before=state.counted_before,
-        eyes=state.eyes,
-        patience=state.patience,
-        by_id=state.by_id,
-        rows_waiting=state.rows_waiting,
+        memory=state.memory,
     )
     try:
         reports = await run(
@@ -353,7 +335,7 @@ async def _follow(state: _RoundState) -> None:
             stop=state.how.stop,
             rest=state.how.rest,
             sees=sight.sees,
-            patience=state.by_id,
+            patience=state.memory.by_id,
         )
     except RollbookError as error:
         if not state.reports and not state.errors:

@@ -13,15 +13,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from reconcile.patience import Sleep
 from reconcile.reading import job_proof
 from reconcile.reading.job_proof import CursorTrail
-from reconcile.reading.query import Stopped
+from reconcile.reading.query import DetailsQuery, Stopped
 from reconcile.reading.resume import Entry, of_results
 from reconcile.reading.scan import Part, RowTimes, packed, spans
 from rollbook.genesys.api.client import Api
@@ -32,9 +32,8 @@ from rollbook.genesys.errors import (
     RequestRefused,
     RollbookError,
     Unavailable,
-    UsageError,
 )
-from rollbook.genesys.messages.details import DetailsPage
+from rollbook.genesys.messages.details import DetailRow, DetailsPage
 from rollbook.genesys.times import Interval, to_text
 
 # The fastest jobs take some three seconds (reference, "States").
@@ -65,6 +64,10 @@ _TOO_MANY: Final = re.compile(
 WORTH_A_JOB: Final = timedelta(hours=6)
 # No limit is documented; others ask for a week (reference, section 7).
 LONGEST_JOB: Final = timedelta(days=7)
+
+
+# Takes rows, how old they are (API text), and what the journal has to know of them, if it has to.
+OnPage = Callable[[Sequence[DetailRow], str, Entry | None], Awaitable[None]]
 
 
 class PastWatermark(RollbookError):
@@ -203,22 +206,21 @@ def worth_a_job(interval: Interval, watermark: str | None, lag: timedelta) -> bo
 async def read(
     api: Api,
     interval: Interval,
-    members: Mapping[str, list[Any]],
+    query: DetailsQuery,
     *,
     now: Callable[[], datetime],
     sleep: Sleep,
-    on_page: Callable[..., Awaitable[None]],
+    on_page: OnPage,
+    result: Result,
     stop: asyncio.Event | None = None,
-    result: Result | None = None,
-) -> Result:
+) -> None:
     """Run a job over the interval (several, one after the other, over a long one) and hand the rows on.
 
-    on_page: called with rows and how old they are; with a `result` (in which a run that was cut short may have left
-    what it had) also with the journal's entry. A job is then kept when the reading is stopped, to be gone on with.
-    Raises PastWatermark, UsageError (the platform refuses the filter), ApiError and its kinds, ConnectionLost, Stopped.
+    result: in which a run that was cut short may have left what it had. A job is kept when the reading is stopped, to
+    be gone on with. Raises PastWatermark, UsageError (the platform refuses the filter), ApiError and its kinds,
+    ConnectionLost, Stopped.
     """
-    reading = _Reading(api, interval, members, result or Result(), now, sleep, on_page, stop, keep=result is not None)
-    result = reading.result
+    reading = _Reading(api, interval, query, result, now, sleep, on_page, stop)
     await reading.look_at_watermark()
     try:
         await reading.parts()
@@ -235,7 +237,6 @@ async def read(
         result.reason = f"{result.unreadable} records of the job cannot be decoded"
     result.as_of = min(result.watermarks)
     result.consistent = result.reason is None
-    return result
 
 
 async def resume(api: Api, result: Result, entries: Sequence[Entry]) -> bool:
@@ -277,13 +278,12 @@ class _Reading:
 
     api: Api
     interval: Interval
-    members: Mapping[str, list[Any]]
+    query: DetailsQuery
     result: Result
     now: Callable[[], datetime]
     sleep: Sleep
-    on_page: Callable[..., Awaitable[None]]
+    on_page: OnPage
     stop: asyncio.Event | None
-    keep: bool
     wasted: timedelta = timedelta(0)  # time that jobs took which brought nothing
 
     @property
@@ -325,8 +325,7 @@ class _Reading:
                 result.halve(part.text)
                 # Smaller pages of less: the next job need not find out again that the largest are too large.
                 result.size = max(result.size, job_proof.SIZES[1])
-                if self.keep:
-                    await self.on_page((), "", Entry("refused", part=part.text))
+                await self.on_page((), "", Entry("refused", part=part.text))
             parts.extendleft(reversed(job_proof.narrower(part)))
 
     async def _part(self, part: Part) -> None:
@@ -346,24 +345,23 @@ class _Reading:
         fulfilled = job_id is not None
         try:
             if job_id is None:
-                job_id = await self._create(part.interval)
+                job_id = await self._create(part)
                 await self._wait_for(job_id)
                 fulfilled = True
                 await self._begin(part.text, job_id, result.size)
             await self._results(job_id)
         except (Stopped, asyncio.CancelledError, ApiError, _Failed) as error:
             over = isinstance(error, _Failed) and error.over
-            if job_id is not None and not over and not (self.keep and fulfilled):
+            if job_id is not None and not over and not fulfilled:
                 await self._cancel(job_id)
             raise
 
     async def _begin(self, part: str, job_id: str, size: int) -> None:
         self.result.begin(part, job_id, size)
-        if self.keep:
-            await self.on_page((), "", Entry("job", part=part, text=job_id, page=size))
+        await self.on_page((), "", Entry("job", part=part, text=job_id, page=size))
 
-    async def _create(self, interval: Interval) -> str:
-        body = {"interval": interval.text, "order": "asc", "orderBy": "conversationStart", **self.members}
+    async def _create(self, part: Part) -> str:
+        body = self.query.job_body(part)
         until, pause = self.now() + CROWDED, FIRST_CROWDED
         while True:
             try:
@@ -377,14 +375,9 @@ class _Reading:
                 elif error.narrower:
                     raise _Failed(f"no job could be begun: {error}", narrower=True) from None
                 else:
-                    raise self._refused(error) from None
+                    raise self.query.as_raised(error) from None
             await self.sleep(pause)
             pause = min(pause * 2, LONGEST_CROWDED)
-
-    def _refused(self, error: ApiError) -> RollbookError:
-        if isinstance(error, RequestRefused) and self.members:
-            return UsageError(f"the platform refuses the filter: {error}")
-        return error
 
     async def _cancel(self, job_id: str) -> None:
         try:
@@ -495,13 +488,13 @@ class _Reading:
             entry = None
             if at + SLICE >= len(page.rows):
                 entry = await self._read(listed, page)
-            await (self.on_page(rows, as_of, entry) if self.keep else self.on_page(rows, as_of))
+            await self.on_page(rows, as_of, entry)
 
     async def _read(self, listed: Sequence[RowTimes], page: DetailsPage) -> Entry | None:
         """Note a whole page; its entry, if the journal has to know it: one that brings nothing new is asked again."""
         result, known = self.result, dict(self.result.doubts)
         new = result.page(listed, page.cursor, None)
-        if self.keep and result.doubts != known:
+        if result.doubts != known:
             await self.on_page((), "", Entry("doubt", part=result.part, text=result.doubts[result.part]))
         if not new and result.job is not None:
             return None
@@ -525,7 +518,7 @@ class _Reading:
                 page = await self._agreeing(part)
             except (Unavailable, RequestRefused) as error:
                 if not (error.narrower and (halves := job_proof.narrower(part))):
-                    raise self._refused(error) from None
+                    raise self.query.as_raised(error) from None
                 parts.extendleft(reversed(halves))
                 continue
             total = job_proof.counted(page)
@@ -541,13 +534,7 @@ class _Reading:
     async def _agreeing(self, part: Part) -> DetailsPage:
         """The query's first page, asked for until it fits the rows. Raises _Failed."""
         found = job_proof.groups(self.result.rows, part.interval)
-        body = {
-            "interval": part.interval.text,
-            "order": "asc",
-            "orderBy": "conversationStart",
-            "paging": {"pageSize": 1, "pageNumber": 1},
-            **self.members,
-        }
+        body = self.query.body(replace(part, size=1), 1)
         for pause in (*CHECK_PAUSES, 0.0):
             if self.stopped:
                 raise Stopped
@@ -556,7 +543,7 @@ class _Reading:
             if job_proof.agrees(found, page, self.result.rows):
                 return page
             # It exists, whatever this job makes of it: stored, it is asked for by id where an answer lacks it.
-            await (self.on_page(page.rows, as_of, None) if self.keep else self.on_page(page.rows, as_of))
+            await self.on_page(page.rows, as_of, None)
             await self.sleep(pause)
         reason = self.result.doubts.get(part.text, "")
         brought = " or ".join(str(group.rows) for group in found)

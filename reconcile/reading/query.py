@@ -16,7 +16,7 @@ from reconcile.patience import QuestionPatience, Sleep
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
 from reconcile.reading.resume import Entry, of_page
 from reconcile.reading.scan import Part, RowTimes
-from rollbook.genesys.errors import ApiError, RequestRefused, TooSlow, Unavailable, UsageError
+from rollbook.genesys.errors import ApiError, RequestRefused, RollbookError, TooSlow, Unavailable, UsageError
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import to_text
 
@@ -47,23 +47,27 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DetailsQuery:
-    """The details query of a run. members: its filters, as the API takes them."""
+    """The details query of a run, or its job. members: its filters, as the API takes them."""
 
     members: Mapping[str, list[Any]]
 
     def body(self, part: Part, page: int) -> dict[str, Any]:
         """The body that asks for one page."""
+        return {**self.job_body(part), "paging": {"pageSize": part.size, "pageNumber": page}}
+
+    def job_body(self, part: Part) -> dict[str, Any]:
+        """The body that asks for a job."""
         members = dict(self.members)
         if part.direction:
             only = {"type": "and", "predicates": [{"type": "dimension", **_DIRECTION[part.direction]}]}
             members["conversationFilters"] = [*members.get("conversationFilters", ()), only]
-        return {
-            "interval": part.interval.text,
-            "order": "asc",
-            "orderBy": "conversationStart",
-            "paging": {"pageSize": part.size, "pageNumber": page},
-            **members,
-        }
+        return {"interval": part.interval.text, "order": "asc", "orderBy": "conversationStart", **members}
+
+    def as_raised(self, error: ApiError) -> RollbookError:
+        """A refusal of the first question, as a run raises it: what is refused is the filter, where there is one."""
+        if isinstance(error, RequestRefused) and self.members:
+            return UsageError(f"the platform refuses the filter: {error}")
+        return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ async def read_pages(
             read = None
         if isinstance(step, Finished):
             if error_before is not None and reader.untouched:
-                raise _as_raised(error_before, query, reader)  # nothing at all could be had
+                raise query.as_raised(error_before)  # nothing at all could be had
             return
         if stop.is_set():
             raise Stopped
@@ -125,7 +129,7 @@ async def read_pages(
             too_long = waits.add(error, time.monotonic() - asked)
             less = error.narrower and not step.probe and not too_long
             if not (less and reader.refused(_words(error), too_large=_large(error))):
-                raise _as_raised(error, query, reader) from None
+                raise (query.as_raised(error) if reader.untouched else error) from None
             patience.refused = True
             error_before = error
             refusals.append(
@@ -168,9 +172,3 @@ def _large(error: ApiError) -> bool:
 def _words(error: ApiError) -> str:
     """An error as the reason of a window keeps it."""
     return f"{error.message} ({error.status})" if error.status else error.message
-
-
-def _as_raised(error: Unavailable | RequestRefused, query: DetailsQuery, reader: Reader) -> Exception:
-    if isinstance(error, RequestRefused) and query.members and reader.untouched:
-        return UsageError(f"the platform refuses the filter: {error}")
-    return error

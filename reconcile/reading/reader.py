@@ -124,7 +124,7 @@ class Reader:
         ]
         self._queue: deque[Part] = deque(self._roots)
         self._scan: Scan | None = None
-        self._proven: list[Scan] = []
+        self.proven: list[Scan] = []  # the readings that the proof is put together from
         self._unproven: list[Scan] = []
         self._earlier: dict[Part, Scan] = {}  # the last reading of a part, under answers of whole days
         self._closing: Literal["", "roots", "leaves"] = ""
@@ -346,7 +346,7 @@ class Reader:
         if self.reading == "day":
             self._earlier[scan.part] = scan
         if scan.judged is not None:
-            self._proven.append(scan)
+            self.proven.append(scan)
 
     def _to_days(self, scan: Scan) -> None:
         """The platform answers with whole days: from here on, days are what is asked for."""
@@ -359,7 +359,7 @@ class Reader:
         whole = Interval(own[0].interval.start, own[-1].interval.end)
         scan.part = replace(scan.part, interval=whole)
         self._queue = deque(part for part in parts if part not in own)
-        self._proven.clear()
+        self.proven.clear()
         self._unproven.clear()
 
     # Another pass
@@ -380,7 +380,7 @@ class Reader:
         """The parts to read next: every unproven part, cut up as far as the requests of the whole proof allow."""
         if self.reading == "day":
             return [day for scan in self._unproven for day in scans.by_days(scan.part)]
-        readings = (*self._proven, *self._unproven)
+        readings = (*self.proven, *self._unproven)
         slack = max(self._bound(readings) - 1 - sum(scan.pages for scan in readings), 0)  # one is for the closing total
         if number == 1:
             slack = math.ceil(slack / 2)  # the rest is for what moves again
@@ -410,7 +410,7 @@ class Reader:
 
     def _is_one_answer(self) -> bool:
         """True where a single reading of a single part is the proof: nothing can have entered it since it was read."""
-        return len(self._proven) == 1 and self._now.number == 1 and not self._directed
+        return len(self.proven) == 1 and self._now.number == 1 and not self._directed
 
     def _ask_again(self) -> None:
         """Plan to ask for the totals of what was proven before the last reading: of each part, or of wider ones.
@@ -418,13 +418,13 @@ class Reader:
         The total of what was split by direction says whether there are conversations of yet another direction.
         """
         self._probes.extend(self._directed)
-        old = [scan for scan in self._proven[:-1] if scan.judged == "strictly"]
+        old = [scan for scan in self.proven[:-1] if scan.judged == "strictly"]
         if self.reading == "day":
             # A day that goes on beyond the window grows, and says nothing by that.
             old = [scan for scan in old if not self._grows(scan.part)]
-        elif len(old) > self._bound(self._proven) - self.proof_requests:
+        elif len(old) > self._bound(self.proven) - self.proof_requests:
             self._closing = "roots"
-            last = self._proven[-1:]
+            last = self.proven[-1:]
             self._probes.extend(root for root in self._roots if self._leaves(root) != last)
             return
         self._closing = "leaves"
@@ -443,7 +443,7 @@ class Reader:
     def _leaves(self, root: Part) -> list[Scan]:
         return [
             scan
-            for scan in self._proven
+            for scan in self.proven
             if root.interval.start <= scan.part.interval.start
             and scan.part.interval.end <= root.interval.end
             and root.direction in ("", scan.part.direction)
@@ -464,7 +464,7 @@ class Reader:
 
     def _take_back(self, leaves: Iterable[Scan]) -> None:
         for scan in list(leaves):
-            self._proven.remove(scan)
+            self.proven.remove(scan)
             self._unproven.append(scan)
 
     def doubt(self, starts: Iterable[str], reason: str) -> None:
@@ -473,8 +473,8 @@ class Reader:
         self._now.moved.append(reason)
         self._end, self._closing, self._doubted = None, "", True
         # Where a start lies in no part, the platform has given it another one since: everything is read again.
-        lacking = [scan for scan in self._proven if any(scan.part.interval.contains(when) for when in times)]
-        self._take_back(lacking or self._proven)
+        lacking = [scan for scan in self.proven if any(scan.part.interval.contains(when) for when in times)]
+        self._take_back(lacking or self.proven)
 
     # What was found
 
@@ -496,26 +496,21 @@ class Reader:
 
     def found(self) -> Mapping[str, int]:
         """id → packed times of every row of the readings that count (of the last ones, if nothing was proven)."""
-        if len(self._proven) == 1 and not self._unproven:
-            return self._proven[0].rows
+        if len(self.proven) == 1 and not self._unproven:
+            return self.proven[0].rows
         rows: dict[str, int] = {}
-        for scan in (*self._proven, *self._unproven):
+        for scan in (*self.proven, *self._unproven):
             rows.update(scan.rows)
         return rows
 
     def as_of(self, otherwise: str) -> str:
         """The time of the proof: when the oldest reading in it began."""
-        return min((scan.at for scan in (*self._proven, *self._unproven)), default=otherwise)
-
-    @property
-    def proven(self) -> Sequence[Scan]:
-        """The readings that the proof is put together from."""
-        return self._proven
+        return min((scan.at for scan in (*self.proven, *self._unproven)), default=otherwise)
 
     @property
     def proof_requests(self) -> int:
         """Pages of the readings that count."""
-        return sum(scan.pages for scan in self._proven)
+        return sum(scan.pages for scan in self.proven)
 
     @property
     def not_had(self) -> bool:
@@ -536,7 +531,7 @@ class Reader:
     def final_total(self) -> int:
         """The last `totalHits` seen: of the whole, or summed over the parts that the platform takes."""
         if len(self._roots) > 1:
-            return sum(scan.last_total or 0 for scan in (*self._proven, *self._unproven))
+            return sum(scan.last_total or 0 for scan in (*self.proven, *self._unproven))
         return self.last_total or 0
 
 

@@ -105,6 +105,13 @@ def _plain(rows: Sequence[RowTimes]) -> list[tuple[str | None, str | None, str |
     return [(row.id, row.start, row.end) for row in rows]
 
 
+def next_question(reader: Reader, at: str) -> Fetch | Finished:
+    """The next thing that a reader wants to know: what it waited for is over."""
+    while isinstance(step := reader.step(at), Pause):
+        pass
+    return step
+
+
 def replay(reader: Reader, entries: Sequence[Entry]) -> bool:
     """Tell a new reader what the entries tell. False if they do not fit: then it must be thrown away."""
     return all(_tell(reader, entry) for entry in entries)
@@ -113,9 +120,7 @@ def replay(reader: Reader, entries: Sequence[Entry]) -> bool:
 def _tell(reader: Reader, entry: Entry) -> bool:
     if entry.kind == "begin":
         return True
-    step = reader.step(entry.at)
-    while isinstance(step, Pause):
-        step = reader.step(entry.at)
+    step = next_question(reader, entry.at)
     if entry.kind == "doubt" and isinstance(step, Finished):
         reader.doubt(entry.starts, entry.text)
         return True

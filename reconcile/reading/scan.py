@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from reconcile.window import EPOCH
-from rollbook.genesys.times import Interval, to_text
+from rollbook.genesys.times import Interval
 
 PAGE_SIZE: Final = 100
 # A reading of so many pages of rows at most is held against the same pages once more.
@@ -140,7 +140,7 @@ class Scan:
         if not rows:
             self.done = True
             return
-        asked, owned, days = _texts(self.part.interval), _texts(self.window), _texts(touched_days(self.part.interval))
+        asked, owned, days = self.part.interval.texts, self.window.texts, touched_days(self.part.interval).texts
         before = len(self.rows)
         if self.pages <= MOST_CHECKED:
             self.first_pages.append(tuple(row.id for row in rows))
@@ -203,11 +203,6 @@ def _lies_beside(row: RowTimes, asked: tuple[str, str], days: tuple[str, str]) -
     if row.start is None or (row.end is not None and row.end < row.start) or not days[0] <= row.start < days[1]:
         return False
     return row.start > asked[1] or (row.end is not None and row.end < asked[0])
-
-
-@lru_cache(maxsize=1024)
-def _texts(interval: Interval) -> tuple[str, str]:
-    return to_text(interval.start), to_text(interval.end)
 
 
 def _ms(interval: Interval) -> tuple[int, int]:

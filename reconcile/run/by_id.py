@@ -186,24 +186,23 @@ async def ask_twice(
     patience: QuestionPatience | None = None,
 ) -> AskedTwice:
     """Ask for ids, and after a pause once more for those that did not come. on_answer: called with rows."""
-    asked, patience = AskedTwice(), patience or QuestionPatience()
-    first: list[str] = []
-    for question in (1, 2):
-        if question == 2 and not first:
-            break
-        wanted, first = (first, []) if question == 2 else (list(ids), first)
-        if question == 2:
+    asked, patience, wanted = AskedTwice(), patience or QuestionPatience(), list(ids)
+    for is_second in (False, True):
+        if is_second:
             await sleep(SECOND_QUESTION)
+        lacking: list[str] = []
         async for answer in ask(api, wanted, now=now, stop=stop, known=known, patience=patience):
             asked.as_of = answer.as_of
             asked.rows += answer.rows
             if answer.rows:
                 await on_answer(answer)
-            if question == 1:
-                first += [*answer.absent, *answer.undecided]
-            else:
-                asked.absent += answer.absent
-                asked.undecided += answer.undecided
             if answer.refused is not None:
                 asked.refused.append(answer.refused[0])
+            if is_second:
+                asked.absent += answer.absent
+                asked.undecided += answer.undecided
+            lacking += [*answer.absent, *answer.undecided]
+        if not lacking:
+            break
+        wanted = lacking
     return asked

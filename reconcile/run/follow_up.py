@@ -6,8 +6,8 @@ It asks and writes; which window a conversation belongs to, and what that makes 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,12 +16,12 @@ from reconcile.patience import QuestionPatience
 from reconcile.run.book_calls import committed, listening_around
 from reconcile.run.by_id import APART, AnswerById, ById, ask
 from reconcile.window import WRONG_CLOCK
-from rollbook.genesys.messages.details import DetailRow, ids_of
+from rollbook.genesys.messages.details import ids_of
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables import asked_by_id, conversations, gaps, windows
-from rollbook.store.tables.conversations import OpenConversation, PageOutcome, Read
+from rollbook.store.tables.conversations import OpenConversation, Read
 from rollbook.store.vocabulary import GapKind, SetAside
 
 # How long a conversation that was heard, and is not listed, is asked for again and again.
@@ -42,11 +42,11 @@ class FollowUpCounts:
     stuck: int = 0
     gone: int = 0
     explained: int = 0
-    windows: int = field(default=0)
+    windows: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """As reports show it."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return asdict(self)
 
 
 async def follow(
@@ -68,132 +68,118 @@ async def follow(
     time. sees: whether the client that asks can see a conversation of these divisions. Raises what is nobody's fault
     alone: ApiError and its kinds.
     """
-    began, patience = now(), patience or QuestionPatience()
-    result = FollowUpCounts()
-    wanted = await _due_by_id(book, began, rest, settings.lag)
-    if wanted:
-        started = [from_text(row.conversation_start) for row in wanted if row.conversation_start]
-        around = Interval(max(min([*started, began]), began - _HEARD_FOR) - timedelta(minutes=1), began)
-        cause = explainer(await listening_around(book, around, began), began)
-        known = await book.read(conversations.a_listed_id)
-        read_before = {row.conversation_id: row.division_ids for row in wanted if row.read_at is not None}
-        ids = [row.conversation_id for row in wanted]
-        async for answer in ask(api, ids, now=now, stop=stop, known=known, patience=patience):
-            await _take(book, answer, result, settings, cause, began, read_before, now=now, sees=sees)
-    await _anomalies(book, api, result, settings, now=now, stop=stop, patience=patience)
-    result.windows = await committed(book.write(windows.refresh, to_text(now())))
-    return result
+    work = _FollowUp(book, api, settings, now, stop, sees, patience or QuestionPatience())
+    await work.of_the_due(rest)
+    await work.of_anomalies()
+    work.counts.windows = await committed(book.write(windows.refresh, to_text(now())))
+    return work.counts
 
 
 # What was listened to longer ago explains no gap of what is only now asked for.
 _HEARD_FOR: Final = timedelta(days=31)
 
 
-async def _due_by_id(book: Book, now: datetime, rest: timedelta, lag: timedelta) -> list[OpenConversation]:
-    """The conversations that should be asked for by id now, each once."""
-    at, before, latest = to_text(now), to_text(now - rest), to_text(now + WRONG_CLOCK)
+@dataclass(slots=True)
+class _FollowUp:
+    """A follow-up: what it asks and writes with, and its counts so far."""
 
-    def past(time: str | None) -> str:
-        """A time, unless a clock that ran ahead has written it."""
-        return time if time is not None and time <= latest else ""
+    book: Book
+    api: ById
+    settings: Settings
+    now: Callable[[], datetime]
+    stop: asyncio.Event | None
+    sees: Callable[[str | None], bool]
+    patience: QuestionPatience
+    counts: FollowUpCounts = field(default_factory=FollowUpCounts)
 
-    wanted = {
-        row.conversation_id: row
-        for row in await book.read(conversations.open_conversations)
-        if max(past(row.asked_at), past(row.read_at)) <= before
-        or (row.look_again and past(row.asked_at) <= before and (row.last_heard or "") <= to_text(now - lag))
-    }
-    often, seldom = to_text(now - HEARD_AGAIN), to_text(now - NOW_AND_THEN)
-    aside = await book.read(conversations.set_aside, seldom, at)
-    aside += await book.read(conversations.nobody_will_read, to_text(now - lag), (often, seldom), at)
-    for row in aside:
-        wanted.setdefault(row.conversation_id, row)
-    return list(wanted.values())
+    async def of_the_due(self, rest: timedelta) -> None:
+        """Ask for what goes on, was heard of, or was set aside. rest: as `follow` takes it."""
+        began = self.now()
+        wanted = await self._due(began, rest)
+        if not wanted:
+            return
+        started = [from_text(row.conversation_start) for row in wanted if row.conversation_start]
+        around = Interval(max(min([*started, began]), began - _HEARD_FOR) - timedelta(minutes=1), began)
+        known = await self.book.read(conversations.a_listed_id)
+        read_before = {row.conversation_id: row.division_ids for row in wanted if row.read_at is not None}
+        ids = [row.conversation_id for row in wanted]
+        async for answer in self._answers(ids, around, began, known=known):
+            await self._settle(answer, began, read_before)
 
+    async def of_anomalies(self) -> None:
+        """Ask again for what capture saw lately and the platform does not list: mostly it is only late with it."""
+        began = self.now()
+        around, recent = Interval(began - 2 * ANOMALY, began), to_text(began - ANOMALY)
+        found = [
+            gap.conversation_id
+            for gap in await self.book.read(gaps.listed, since=to_text(around.start), kind=GapKind.LIVE_ONLY)
+            if gap.filled_at is None and gap.detected_at >= recent
+        ]
+        if found:
+            async for answer in self._answers(found, around, began):
+                self.counts.explained += len(answer.rows)
 
-async def _take(
-    book: Book,
-    answer: AnswerById,
-    result: FollowUpCounts,
-    settings: Settings,
-    cause: Callable[[DetailRow, str], str],
-    began: datetime,
-    read_before: Mapping[str, str | None],
-    *,
-    now: Callable[[], datetime],
-    sees: Callable[[str | None], bool],
-) -> None:
-    """Write an answer, and note of each id what it says. read_before: id → divisions, of those with details."""
-    outcome = await _write(book, answer, settings, cause, began, now())
-    result.asked += len(answer.asked)
-    result.written += outcome.written
-    open_rows = [row for row in answer.rows if row.end is None]
-    result.ended += len(answer.rows) - len(open_rows)
-    stuck = stuck_ids(open_rows, began, settings.stuck_after)
-    result.going_on += len(open_rows) - len(stuck)
-    ended = ids_of([row for row in answer.rows if row.end is not None])
-    await committed(book.write(asked_by_id.found, ids_of(open_rows), ended, answer.as_of))
-    if stuck:
-        result.stuck += await committed(book.write(conversations.mark, stuck, SetAside.STUCK))
-    if answer.refused is not None:
-        await committed(book.write(asked_by_id.refused, [answer.refused], answer.as_of))
-    # Who sees less says nothing of what it does not see.
-    absent = [id_ for id_ in answer.absent if sees(read_before.get(id_))]
-    unseen = [id_ for id_ in (*answer.absent, *answer.undecided) if id_ not in absent]
-    if unseen:
-        await committed(book.write(asked_by_id.undecided, unseen, answer.as_of))
-    if absent:
-        since = to_text(from_text(answer.as_of) - APART)
-        twice = await committed(book.write(asked_by_id.absent, absent, answer.as_of, since))
-        gone = [id_ for id_ in twice if id_ in read_before]
-        result.gone += await committed(book.write(conversations.mark, gone, SetAside.GONE))
+    async def _answers(
+        self, ids: Sequence[str], around: Interval, began: datetime, *, known: str | None = None
+    ) -> AsyncIterator[AnswerById]:
+        """Ask for conversations, and yield each answer once it is written. around: the time that explains their gaps.
 
+        known: as `by_id.ask` takes it.
+        """
+        cause = explainer(await listening_around(self.book, around, began), began)
+        async for answer in ask(self.api, ids, now=self.now, stop=self.stop, known=known, patience=self.patience):
+            read = Read(answer.as_of, to_text(self.now()), to_text(began), frozenset(), self.settings.lag)
+            writing = self.book.write(
+                windows.write_details, answer.rows, read, window=None, width=self.settings.width, cause=cause
+            )
+            self.counts.written += (await committed(writing)).written
+            self.counts.asked += len(answer.asked)
+            yield answer
 
-async def _write(
-    book: Book,
-    answer: AnswerById,
-    settings: Settings,
-    cause: Callable[[DetailRow, str], str],
-    began: datetime,
-    now: datetime,
-) -> PageOutcome:
-    """Write what an answer by id brought."""
-    read = Read(answer.as_of, to_text(now), to_text(began), {}, settings.lag)
-    return await committed(
-        book.write(windows.write_details, answer.rows, read, window=None, width=settings.width, cause=cause)
-    )
+    async def _due(self, now: datetime, rest: timedelta) -> list[OpenConversation]:
+        """The conversations that should be asked for by id now, each once."""
+        lag = self.settings.lag
+        at, before, latest = to_text(now), to_text(now - rest), to_text(now + WRONG_CLOCK)
 
+        def past(time: str | None) -> str:
+            """A time, unless a clock that ran ahead has written it."""
+            return time if time is not None and time <= latest else ""
 
-def stuck_ids(rows: Iterable[DetailRow], now: datetime, stuck_after: timedelta) -> list[str]:
-    """The open conversations that began too long ago to be waited for."""
-    limit = to_text(now - stuck_after)
-    return [row.conversation_id for row in rows if row.conversation_id and row.start is not None and row.start < limit]
+        wanted = {
+            row.conversation_id: row
+            for row in await self.book.read(conversations.open_conversations)
+            if max(past(row.asked_at), past(row.read_at)) <= before
+            or (row.look_again and past(row.asked_at) <= before and (row.last_heard or "") <= to_text(now - lag))
+        }
+        often, seldom = to_text(now - HEARD_AGAIN), to_text(now - NOW_AND_THEN)
+        aside = await self.book.read(conversations.set_aside, seldom, at)
+        aside += await self.book.read(conversations.nobody_will_read, to_text(now - lag), (often, seldom), at)
+        for row in aside:
+            wanted.setdefault(row.conversation_id, row)
+        return list(wanted.values())
 
-
-async def _anomalies(
-    book: Book,
-    api: ById,
-    result: FollowUpCounts,
-    settings: Settings,
-    *,
-    now: Callable[[], datetime],
-    stop: asyncio.Event | None,
-    patience: QuestionPatience,
-) -> None:
-    """Ask again for what capture saw lately and the platform does not list: mostly it is only late with it."""
-    began = now()
-    recent = to_text(began - ANOMALY)
-    found = [
-        gap.conversation_id
-        for gap in await book.read(gaps.listed, since=to_text(began - 2 * ANOMALY), kind=GapKind.LIVE_ONLY)
-        if gap.filled_at is None and gap.detected_at >= recent
-    ]
-    if not found:
-        return
-    around = Interval(began - 2 * ANOMALY, began)
-    cause = explainer(await listening_around(book, around, began), began)
-    async for answer in ask(api, found, now=now, stop=stop, patience=patience):
-        outcome = await _write(book, answer, settings, cause, began, now())
-        result.asked += len(answer.asked)
-        result.written += outcome.written
-        result.explained += len(answer.rows)
+    async def _settle(self, answer: AnswerById, began: datetime, read_before: Mapping[str, str | None]) -> None:
+        """Note of each id what an answer says. read_before: id → divisions, of those with details."""
+        book, counts = self.book, self.counts
+        open_rows = [row for row in answer.rows if row.end is None]
+        ended = [row for row in answer.rows if row.end is not None]
+        # The open ones that began too long ago to be waited for.
+        limit = to_text(began - self.settings.stuck_after)
+        stuck = ids_of([row for row in open_rows if row.start is not None and row.start < limit])
+        counts.ended += len(ended)
+        counts.going_on += len(open_rows) - len(stuck)
+        await committed(book.write(asked_by_id.found, ids_of(open_rows), ids_of(ended), answer.as_of))
+        if stuck:
+            counts.stuck += await committed(book.write(conversations.mark, stuck, SetAside.STUCK))
+        if answer.refused is not None:
+            await committed(book.write(asked_by_id.refused, [answer.refused], answer.as_of))
+        # Who sees less says nothing of what it does not see.
+        absent = [id_ for id_ in answer.absent if self.sees(read_before.get(id_))]
+        unseen = [id_ for id_ in (*answer.absent, *answer.undecided) if id_ not in absent]
+        if unseen:
+            await committed(book.write(asked_by_id.undecided, unseen, answer.as_of))
+        if absent:
+            since = to_text(from_text(answer.as_of) - APART)
+            twice = await committed(book.write(asked_by_id.absent, absent, answer.as_of, since))
+            gone = [id_ for id_ in twice if id_ in read_before]
+            counts.gone += await committed(book.write(conversations.mark, gone, SetAside.GONE))

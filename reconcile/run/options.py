@@ -13,9 +13,10 @@ from reconcile.patience import QuestionPatience, Sleep
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.window import filter_key, hull
 from rollbook.genesys.program.settings import Settings
-from rollbook.genesys.times import Interval, to_text
+from rollbook.genesys.times import Interval
 
 Via = Literal["query", "job"]
+AskedVia = Literal["query", "job", "auto"]
 Command = Literal["manual", "due", "daemon", "lambda"]
 
 
@@ -49,7 +50,7 @@ class RunOptions:
     """
 
     command: Command = "manual"
-    via: Literal["query", "job", "auto"] = "query"
+    via: AskedVia = "query"
     dry_run: bool = False
     wait: float = 60.0
     progress: Show = lambda _: None
@@ -71,6 +72,20 @@ class RowsWaiting:
             self.count += number
 
 
+@dataclass(slots=True, kw_only=True)
+class RoundMemory:
+    """Memory that the runs of a round share."""
+
+    # id → how it compares with the store as the round found it, for what another window of the round has read before.
+    counted_before: dict[str, str] = field(default_factory=dict)
+    # What the client sees, as the round last asked; None: the run asks for itself.
+    eyes: Eyes | None = None
+    # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
+    patience: QuestionPatience = field(default_factory=QuestionPatience)
+    by_id: QuestionPatience = field(default_factory=QuestionPatience)
+    rows_waiting: RowsWaiting = field(default_factory=RowsWaiting)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTask:
     """The work of a run.
@@ -83,14 +98,7 @@ class RunTask:
     now: Callable[[], datetime]
     options: RunOptions = RunOptions()
     via: Via = "query"
-    # id → how it compares with the store as the round found it, for what another window of the round has read before.
-    counted_before: dict[str, str] = field(default_factory=dict)
-    # What the client sees, as the round last asked; None: the run asks for itself.
-    eyes: Eyes | None = None
-    # What the platform has shown the round's windows of what it refuses: pages of the query, and questions by id.
-    patience: QuestionPatience = field(default_factory=QuestionPatience)
-    by_id: QuestionPatience = field(default_factory=QuestionPatience)
-    rows_waiting: RowsWaiting = field(default_factory=RowsWaiting)
+    memory: RoundMemory = field(default_factory=RoundMemory)
 
     @property
     def interval(self) -> Interval:
@@ -105,7 +113,7 @@ class RunTask:
     @property
     def journal_key(self) -> tuple[str, str, str, str]:
         """Under what its progress is kept."""
-        return to_text(self.interval.start), to_text(self.interval.end), self.key, self.via
+        return *self.interval.texts, self.key, self.via
 
 
 @dataclass(slots=True)

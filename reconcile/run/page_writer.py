@@ -20,7 +20,7 @@ from reconcile.reading.tally import RowBatch, Tally
 from reconcile.run.book_calls import committed
 from reconcile.run.options import RunTask
 from rollbook.genesys.canonical_json import digest
-from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.messages.details import DetailRow, ids_of
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -107,7 +107,7 @@ class PageWriter:
 
     def _too_many(self) -> bool:
         """True where so much waits, here or in all runs together, that no more should be read."""
-        return max(self._rows, self._task.rows_waiting.count) > _ROWS_WAITING
+        return max(self._rows, self._task.memory.rows_waiting.count) > _ROWS_WAITING
 
     async def _file_one(self) -> None:
         """Wait for the commit of the page that waits longest."""
@@ -123,7 +123,6 @@ class PageWriter:
             except Exception:
                 self._pages.clear()  # of what comes after a hole nothing is remembered: the next run reads it again
                 raise
-            self.tally.shares[batch.window].causes.update(outcome.causes)
             self._filed(batch, outcome)
         self._note(page.entry)
 
@@ -137,7 +136,6 @@ class PageWriter:
                 self.not_stored += 1
                 self._keep(row, f"a record of details that the store cannot take: {type(error).__name__}")
             else:
-                self.tally.shares[batch.window].causes.update(outcome.causes)
                 self._filed(alone, outcome)
 
     def _keep(self, row: DetailRow, why: str) -> None:
@@ -178,20 +176,19 @@ class PageWriter:
             width=self._task.settings.width,
             cause=self._cause,
         )
-        self._task.rows_waiting.add(len(batch.rows))
-        written.add_done_callback(lambda _: self._task.rows_waiting.add(-len(batch.rows)))
+        self._task.memory.rows_waiting.add(len(batch.rows))
+        written.add_done_callback(lambda _: self._task.memory.rows_waiting.add(-len(batch.rows)))
         return written
 
     def _read(self, batch: RowBatch, as_of: str) -> Read:
-        classified = {row.conversation_id: True for row in batch.rows if row.conversation_id} if batch.again else {}
+        classified = frozenset(ids_of(batch.rows) if batch.again else ())
         return Read(as_of, to_text(self._task.now()), self.began, classified, self._task.settings.lag)
 
     async def _compare(self, batch: RowBatch, as_of: str) -> None:
         if self._book is None:
-            ids = [row.conversation_id for row in batch.rows if row.conversation_id]
-            outcome = PageOutcome(
-                {} if batch.again else dict.fromkeys(ids, Comparison.MISSING), dict.fromkeys(ids, False)
-            )
+            ids = ids_of(batch.rows)
+            classes = dict.fromkeys(() if batch.again else ids, Comparison.MISSING)
+            outcome = PageOutcome(classes, dict.fromkeys(ids, False))
         else:
             outcome = await self._book.read(conversations.compare, batch.rows, self._read(batch, as_of))
         for row in batch.rows:
@@ -203,7 +200,7 @@ class PageWriter:
 
     def _filed(self, batch: RowBatch, outcome: PageOutcome) -> None:
         """Count what the store said; what another window of this round has read before counts as it did then."""
-        counted_before, owned = self._task.counted_before, self._task.windows[batch.window]
+        counted_before, owned = self._task.memory.counted_before, self._task.windows[batch.window]
         classes: Mapping[str, str] = outcome.classes
         content = outcome.content
         if self._resumed:
@@ -214,13 +211,11 @@ class PageWriter:
             classes = {id_: counted_before.get(id_, kind) for id_, kind in classes.items()}
             if self._task.options.dry_run:
                 content = {id_: ended for id_, ended in content.items() if id_ not in counted_before}
+        self.tally.shares[batch.window].causes.update(outcome.causes)
         self.tally.filed(batch, classes, content, outcome.drifted)
         for row in batch.rows:
-            id_ = row.conversation_id
-            kind = outcome.classes.get(id_ or "", Comparison.UNCHANGED)
-            if (
-                id_
-                and kind != Comparison.UNCHANGED
-                and (self._task.options.dry_run or not (row.start and owned.contains(row.start)))
-            ):
+            id_ = row.conversation_id or ""
+            kind = outcome.classes.get(id_, Comparison.UNCHANGED)
+            is_others = self._task.options.dry_run or not (row.start and owned.contains(row.start))
+            if id_ and kind != Comparison.UNCHANGED and is_others:
                 counted_before.setdefault(id_, kind)

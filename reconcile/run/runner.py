@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,12 +23,12 @@ from reconcile.patience import Sleep
 from reconcile.reading import jobs, resume, visible_divisions
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import DetailsQuery, Stopped, read_pages
-from reconcile.reading.reader import Fetch, Finished, Pause, Reader
+from reconcile.reading.reader import Fetch, Finished, Reader
 from reconcile.reading.reader import id_digest as digest_of_ids
 from reconcile.reading.scan import Part, day_of, end_of, moment, start_of, started_in
 from reconcile.report import Report
 from reconcile.run import by_id
-from reconcile.run.book_calls import committed, listening_around
+from reconcile.run.book_calls import came_late_enough, committed, listening_around
 from reconcile.run.options import Progress, ReadResult, RunOptions, RunTask
 from reconcile.run.page_writer import PageWriter
 from reconcile.window import (
@@ -224,8 +224,9 @@ class Run:
     ) -> None:
         self._task = task
         self._book = book
+        self._into = None if task.options.dry_run else book  # the book, where the run writes
         self._api = api
-        self._eyes = task.eyes or visible_divisions.Eyes(api)
+        self._eyes = task.memory.eyes or visible_divisions.Eyes(api)
         self._kept = kept
         self._started = started
         self._count = Count()
@@ -242,7 +243,7 @@ class Run:
         self._query = DetailsQuery(query_filters(task.settings.filter, ended_only=task.settings.ended_only))
         self._all_have_ended = True
         self._sees_less = False
-        self._seconds = time.monotonic()
+        self._began = time.monotonic()
 
     @classmethod
     async def begin(cls, task: RunTask, book: Book | None, api: Api) -> Self:
@@ -265,7 +266,8 @@ class Run:
             before = visible_divisions.Sight(None) if task.options.dry_run else await self._eyes.before()
             self._started = task.now()  # by the platform's clock, now that it has answered
             self._writing.divisions = before.divisions or ""
-            self._forget_other_eyes(before)
+            if self._kept and self._kept[0].divisions != self._writing.divisions:
+                self._kept = []  # somebody has begun that reading who saw something else
             self._sees_less = await self._is_less_than_was_seen(before)
             try:
                 found = await self._read()
@@ -296,8 +298,8 @@ class Run:
         reports = []
         for position, window in enumerate(task.windows):
             report = await self._judge(found, position, window)
-            if not task.options.dry_run:
-                report = await self._file(report, found, before.divisions)
+            if self._into is not None:
+                report = await self._file(self._into, report, found, before.divisions)
             reports.append(report)
         await self._forget_progress()
         return reports
@@ -307,73 +309,57 @@ class Run:
 
         No report where that cannot be said by a total alone: then it is read again.
         """
-        task, now = self._task, self._task.now()
-        if self._book is None or task.options.dry_run or task.settings.ended_only or len(task.windows) > 1:
+        task, book, now = self._task, self._into, self._task.now()
+        if book is None or task.settings.ended_only or len(task.windows) > 1:
             return []
         window = task.windows[0]
-        row = await self._book.read(windows.find, *window.texts, task.key)
-        if not await self._is_total_enough(row, window, now):
+        row = await book.read(windows.find, *window.texts, task.key)
+        if row is None or not await self._is_total_enough(book, row, window, now):
             return []
-        assert row is not None
         with counting() as self._count:
             before = await self._eyes.before()
             page = await self._api.query_details(self._query.body(Part(window, size=1), 1))
             # What is proven is what was read then: a total says nothing of what the records say now.
-            found = ReadResult({}, True, None, row.last_read_at or "", reading="interval", via="query")
+            found = ReadResult({}, True, None, row.last_read_at or "", reading="interval")
+            found.first_total, found.final_total = row.final_total_hits, page.total_hits
             await self._hold_against_sight(found, before, await self._eyes.look())
-            unknown = await self._take_what_a_total_shows(page.rows, window)
+            unknown = await self._take_what_a_total_shows(book, page.rows, window)
         if page.total_hits != row.final_total_hits or not found.consistent or unknown:
             self._spent += self._count.requests
             return []
-        report = Report(
-            window=window,
-            verdict=Verdict.SETTLED,
-            passes=0,
-            requests=self._requests,
-            initial_total_hits=row.final_total_hits,
-            final_total_hits=page.total_hits,
+        report = replace(
+            self._report(found, 0, Verdict.SETTLED),
             unique=row.unique or 0,
-            duplicates=0,
             owned=row.owned or 0,
-            missing=0,
-            changed=0,
             unchanged=row.owned or 0,
             ongoing=row.ongoing or 0,
             live_only=row.live_only or 0,
-            written=self._writing.tally.shares[0].written,
-            seconds=time.monotonic() - self._seconds,
-            reading="interval",
-            filter=task.key,
-            as_of=found.as_of,
         )
-        return [await self._file(report, found, before.divisions, id_digest=await self._last_digest(row))]
+        runs = await book.read(windows.runs, *window.texts, task.key)
+        last = next((run["id_digest"] for run in reversed(runs) if run["id_digest"] is not None), None)
+        return [await self._file(book, report, found, before.divisions, id_digest=last)]
 
-    async def _take_what_a_total_shows(self, rows: Sequence[DetailRow], window: Interval) -> bool:
+    async def _take_what_a_total_shows(self, book: Book, rows: Sequence[DetailRow], window: Interval) -> bool:
         """Write the rows of the page that was asked for its total, and say whether the window has not had them."""
-        assert self._book is not None
-        known = set(await self._book.read(conversations.reconciled_ids, *window.texts))
+        known = set(await book.read(conversations.reconciled_ids, *window.texts))
         await self._writing.take(rows, to_text(self._task.now()))
         await self._writing.drain()
         return any(row.start and window.contains(row.start) and row.conversation_id not in known for row in rows)
 
-    async def _is_total_enough(self, row: WindowRow | None, window: Interval, now: datetime) -> bool:
-        if row is None or row.verdict != Verdict.COMPLETE or row.reading != "interval" or row.last_read_at is None:
+    async def _is_total_enough(self, book: Book, row: WindowRow, window: Interval, now: datetime) -> bool:
+        if row.verdict != Verdict.COMPLETE or row.reading != "interval" or row.last_read_at is None:
             return False
-        read_at, settle_after = from_text(row.last_read_at), self._task.settings.settle_after
-        assert self._book is not None
-        ended = await self._book.read(conversations.last_ended, *window.texts)
-        late = is_late_enough(window.end, from_text(ended) if ended else None, read_at, settle_after)
+        late = await came_late_enough(book, window, from_text(row.last_read_at), self._task.settings.settle_after)
         is_witness = is_second_witness(row.last_read_at, now)
         return late and is_witness and row.final_total_hits is not None and row.final_total_hits > 0
-
-    async def _last_digest(self, row: WindowRow) -> bytes | None:
-        assert self._book is not None
-        runs = await self._book.read(windows.runs, row.start, row.end, row.filter)
-        return next((run["id_digest"] for run in reversed(runs) if run["id_digest"] is not None), None)
 
     @property
     def _requests(self) -> int:
         return self._spent + self._count.requests
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
 
     async def _mistrust_nothing(self) -> None:
         """Raise UsageError for an answer without rows from a time that the platform may have forgotten."""
@@ -384,11 +370,6 @@ class Run:
             raise
 
     # Who reads
-
-    def _forget_other_eyes(self, sight: visible_divisions.Sight) -> None:
-        """A reading that somebody began who saw something else is not gone on with."""
-        if self._kept and self._kept[0].divisions != (sight.divisions or ""):
-            self._kept = []
 
     async def _hold_against_sight(
         self, found: ReadResult, before: visible_divisions.Sight, after: visible_divisions.Sight
@@ -413,7 +394,7 @@ class Run:
     def _looks_over_midnight(self) -> bool:
         task = self._task
         first_of_a_day = any(window.start == day_of(window.start) for window in task.windows)
-        return first_of_a_day and not task.options.dry_run and not self._query.members and self._book is not None
+        return first_of_a_day and not self._query.members and self._into is not None
 
     async def _look_over_midnight(self, known: Mapping[str, int]) -> str | None:
         """Read what started in the last minutes of the day before; why nothing is proven, or None.
@@ -469,9 +450,7 @@ class Run:
         if not self._kept or not resume.replay(reader, before):
             return await self._reader()
         if last.kind == "page":
-            step = reader.step(last.at)
-            while isinstance(step, Pause):
-                step = reader.step(last.at)
+            step = resume.next_question(reader, last.at)
             if not isinstance(step, Fetch) or not await self._is_unmoved(step, last):
                 log.info("%s: what a run was cut short in has moved since: read anew", self._task.interval.text)
                 return await self._reader()
@@ -508,9 +487,9 @@ class Run:
         return failures_in_a_row([run for run in runs if run["verdict"] != Verdict.FAILED or run["as_of"] is None])
 
     async def _forget_progress(self) -> None:
-        if self._book is not None and not self._task.options.dry_run:
+        if self._into is not None:
             older = to_text(self._task.now() - resume.KEPT)
-            await committed(self._book.write(unfinished_readings.drop_with_older, self._task.journal_key, older))
+            await committed(self._into.write(unfinished_readings.drop_with_older, self._task.journal_key, older))
 
     # Reading
 
@@ -586,7 +565,7 @@ class Run:
             now=task.now,
             sleep=task.options.sleep,
             stop=task.options.stop,
-            patience=task.patience,
+            patience=task.memory.patience,
         )
         async with contextlib.aclosing(pages):
             async for read in pages:
@@ -612,7 +591,7 @@ class Run:
         await jobs.read(
             self._api,
             task.interval,
-            self._query.members,
+            self._query,
             now=task.now,
             sleep=task.options.sleep,
             on_page=on_page,
@@ -662,18 +641,15 @@ class Run:
         if not missing:
             return lacking
 
-        async def on_answer(answer: by_id.AnswerById) -> None:
-            await self._writing.take(answer.rows, answer.as_of)
-
         asked = await by_id.ask_twice(
             self._api,
             missing,
             now=self._task.now,
             sleep=self._task.options.sleep,
-            on_answer=on_answer,
+            on_answer=lambda answer: self._writing.take(answer.rows, answer.as_of),
             stop=self._task.options.stop,
             known=await self._control(rows, missing),
-            patience=self._task.by_id,
+            patience=self._task.memory.by_id,
         )
         if self._task.options.stop is not None and self._task.options.stop.is_set():
             raise Stopped
@@ -704,49 +680,50 @@ class Run:
 
     async def _gone(self, absent: Sequence[str], as_of: str) -> list[str]:
         """Of conversations that were read before and are absent now, those that an earlier answer lacked, too."""
-        if not absent or self._book is None or self._task.options.dry_run or self._sees_less:
+        if not absent or self._into is None or self._sees_less:
             return []
         since = to_text(from_text(as_of) - by_id.APART)
-        gone = await committed(self._book.write(asked_by_id.absent, absent, as_of, since))
+        gone = await committed(self._into.write(asked_by_id.absent, absent, as_of, since))
         if gone:
-            await committed(self._book.write(conversations.mark, gone, SetAside.GONE))
+            await committed(self._into.write(conversations.mark, gone, SetAside.GONE))
         return gone
 
-    async def _note_live_only(self, live_only: Mapping[str, int], absent: Iterable[str], as_of: str) -> None:
+    async def _note_live_only(self, live_only: Mapping[str, int], absent: Collection[str], as_of: str) -> None:
         """File what only capture knows and neither the list nor an answer by id has."""
-        self._live_only = [0] * len(self._task.windows)
-        by_window: dict[int, list[str]] = {}
-        for id_ in absent:
-            by_window.setdefault(live_only[id_], []).append(id_)
-        for position, ids in by_window.items():
+        at = as_of or to_text(self._task.now())
+        for position, window in enumerate(self._task.windows):
+            ids = [id_ for id_ in absent if live_only[id_] == position]
             self._live_only[position] = len(ids)
-            if self._book is not None and not self._task.options.dry_run:
-                start = to_text(self._task.windows[position].start)
-                at = as_of or to_text(self._task.now())
+            if ids and self._into is not None:
+                start = to_text(window.start)
                 found = [Gap(id_, start, GapKind.LIVE_ONLY, "unknown", at, None) for id_ in ids]
-                await committed(self._book.write(gaps.add, found))
+                await committed(self._into.write(gaps.add, found))
 
     async def _ask_the_ongoing(self, rows: Mapping[str, int]) -> None:
         """Ask once more for what went on when its page was read, several passes ago: it may have ended since."""
         ongoing = [id_ for id_, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
         task = self._task
-        async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.options.stop, patience=task.by_id):
+        patience = task.memory.by_id
+        async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.options.stop, patience=patience):
             await self._writing.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
 
     # What it means
 
     async def _judge(self, found: ReadResult, position: int, window: Interval) -> Report:
-        task, share = self._task, self._writing.tally.shares[position]
-        figures = self._writing.tally.figures(found.rows, window)
         going_on, stuck = await self._going_on(found, window)
         read_at = max(from_text(found.as_of), window.start)
         verdict = verdict_of(
             consistent=found.consistent,
             going_on=going_on,
-            within_lag=window.end + task.settings.lag > self._started,
+            within_lag=window.end + self._task.settings.lag > self._started,
             may_settle=await self._may_settle(found, window, read_at),
         )
+        return replace(self._report(found, position, verdict), stuck=stuck)
+
+    def _report(self, found: ReadResult, position: int, verdict: Verdict) -> Report:
+        task, tally, window = self._task, self._writing.tally, self._task.windows[position]
+        share = tally.shares[position]
         return Report(
             window=window,
             verdict=verdict,
@@ -756,10 +733,10 @@ class Run:
             final_total_hits=found.final_total,
             unique=len(found.rows),
             duplicates=found.duplicates,
-            **figures,
+            **tally.figures(found.rows, window),
             live_only=self._live_only[position],
             written=share.written,
-            seconds=time.monotonic() - self._seconds,
+            seconds=self._seconds,
             reason=found.reason,
             via=found.via,
             reading=found.reading,
@@ -767,7 +744,6 @@ class Run:
             as_of=found.as_of,
             proof_requests=found.proof_requests,
             drift=share.drift,
-            stuck=stuck,
             dry_run=task.options.dry_run,
             causes=dict(share.causes),
             next_try_at=None,  # known when it is filed
@@ -775,13 +751,10 @@ class Run:
 
     async def _may_settle(self, found: ReadResult, window: Interval, read_at: datetime) -> bool:
         """True where this reading came after the platform's reprocessing, and another one well before this."""
-        ended = max(map(end_of, started_in(found.rows, window).values()), default=-1)
-        late = is_late_enough(
-            window.end, moment(ended) if ended >= 0 else None, read_at, self._task.settings.settle_after
-        )
-        if not late or not self._all_have_ended:
-            return False
-        if self._book is None:
+        last = max(map(end_of, started_in(found.rows, window).values()), default=-1)
+        ended = moment(last) if last >= 0 else None
+        late = is_late_enough(window.end, ended, read_at, self._task.settings.settle_after)
+        if not late or not self._all_have_ended or self._book is None:
             return False
         row = await self._book.read(windows.find, *window.texts, self._task.key)
         return row is not None and is_second_witness(row.first_read_at, read_at)
@@ -795,22 +768,19 @@ class Run:
         ]
         limit = self._task.now() - self._task.settings.stuck_after
         stuck = [known for known, start in open_ids if start < limit]
-        if self._book is None or self._task.options.dry_run:
+        if stuck and self._into is not None:
+            await committed(self._into.write(conversations.mark, stuck, SetAside.STUCK))
+        if self._into is None or self._query.members:
             return len(open_ids) - len(stuck), len(stuck)
-        if stuck:
-            await committed(self._book.write(conversations.mark, stuck, SetAside.STUCK))
-        if self._query.members:
-            return len(open_ids) - len(stuck), len(stuck)
-        return await self._book.read(conversations.ongoing_count, *window.texts), len(stuck)
+        return await self._into.read(conversations.ongoing_count, *window.texts), len(stuck)
 
     async def _file(
-        self, report: Report, found: ReadResult, divisions: str | None, *, id_digest: bytes | None = None
+        self, book: Book, report: Report, found: ReadResult, divisions: str | None, *, id_digest: bytes | None = None
     ) -> Report:
         """File what was found; the report says with it when the window is tried again."""
-        assert self._book is not None
         now = self._task.now()
         again = report.verdict == Verdict.FAILED or not self._all_have_ended
-        next_try_at = await self._next_try(report.window, now) if again else None
+        next_try_at = await self._next_try(book, report.window, now) if again else None
         record = replace(
             self._attempt(report.window, now),
             via=found.via,
@@ -828,47 +798,39 @@ class Run:
             settled=report.verdict == Verdict.SETTLED,
             keeps_proof=found.keeps_proof,
         )
-        await committed(self._book.write(windows.finish, record))
+        await committed(book.write(windows.finish, record))
         return replace(report, next_try_at=next_try_at)
 
     def _attempt(self, window: Interval, now: datetime) -> RunRecord:
         """A record of this run over a window, of which nothing could be read."""
-        task = self._task
+        task, (start, end) = self._task, window.texts
         return RunRecord(
-            start=to_text(window.start),
-            end=to_text(window.end),
+            start=start,
+            end=end,
             filter=task.key,
             command=task.options.command,
             via=task.via,
             started_at=self._writing.began,
             finished_at=to_text(now),
-            as_of=None,
             verdict=Verdict.FAILED,
-            reason=None,
-            reading=None,
-            passes_json="[]",
-            id_digest=None,
             query_json=_encode({"interval": task.interval.text, **self._query.members}).decode(),
-            divisions_json=None,
-            seconds=time.monotonic() - self._seconds,
+            seconds=self._seconds,
             figures={"requests": self._requests},
         )
 
-    async def _next_try(self, window: Interval, now: datetime) -> str:
-        assert self._book is not None
-        runs = await self._book.read(windows.runs, *window.texts, self._task.key, last=_LAST_RUNS)
+    async def _next_try(self, book: Book, window: Interval, now: datetime) -> str:
+        runs = await book.read(windows.runs, *window.texts, self._task.key, last=_LAST_RUNS)
         return to_text(next_try(failures_in_a_row(runs) + 1, now))
 
     async def file_failure(self, error: Exception) -> None:
         """File that the windows could not be read: an attempt each, with the reason, and when it is tried again."""
-        if self._book is None or self._task.options.dry_run:
-            return
-        task, now = self._task, self._task.now()
+        book, now = self._into, self._task.now()
+        assert book is not None
         reason = str(error) if isinstance(error, RollbookError) else f"unforeseen trouble: {type(error).__name__}"
-        for window in task.windows:
-            next_try_at = await self._next_try(window, now)
-            record = replace(self._attempt(window, now), reason=reason, next_try_at=next_try_at, keeps_proof=True)
-            await committed(self._book.write(windows.finish, record))
+        for window in self._task.windows:
+            again = await self._next_try(book, window, now)
+            record = replace(self._attempt(window, now), reason=reason, next_try_at=again, keeps_proof=True)
+            await committed(book.write(windows.finish, record))
 
 
 @dataclass(slots=True)

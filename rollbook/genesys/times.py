@@ -100,7 +100,7 @@ class Interval:
     @property
     def text(self) -> str:
         """As the API takes it: `start/end`."""
-        return f"{to_text(self.start)}/{to_text(self.end)}"
+        return "/".join(self.texts)
 
     @property
     def texts(self) -> tuple[str, str]:

@@ -13,11 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.ids import may_be_asked_for
-from rollbook.genesys.lenient_json import number, text_or_none, texts
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
 from rollbook.store.book import Book
@@ -29,7 +26,6 @@ from rollbook.store.vocabulary import Provenance
 # Conversations in one transaction: other writers wait that long.
 BATCH: Final = 100
 
-_encode: Final = msgspec.json.Encoder().encode
 _IDS: Final = (
     "SELECT conversation_id FROM (SELECT conversation_id FROM conversations WHERE conversation_id > ?1 UNION"
     " SELECT conversation_id FROM events WHERE conversation_id > ?1) ORDER BY 1 LIMIT ?2"
@@ -150,25 +146,14 @@ def _of_events(facts: LiveFactsOf | None, stood: tuple[_Kept, _Derived] | None) 
     if facts is None:
         return None if stood is None else stood[1]
     start, end, direction, media, divisions, provenance, heard_end, last_heard, *_ = live_picture.first(facts)
-    return _Derived(
-        start,
-        end,
-        direction,
-        media,
-        divisions,
-        None,
-        None,
-        provenance,
-        heard_end,
-        last_heard,
-        stood[1].look_again if stood else 0,
-    )
+    look_again = stood[1].look_again if stood else 0
+    return _Derived(start, end, direction, media, divisions, None, None, provenance, heard_end, last_heard, look_again)
 
 
 def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, facts: LiveFactsOf | None, shown: str) -> _Derived:
     """The columns that a read and what was heard before and after it make together (see `live` and `conversations`)."""
-    record, read_at = row.record, kept.read_at or ""
-    direction = text_or_none(record.get("originatingDirection"))
+    read_at = kept.read_at or ""
+    direction, media, divisions, mos, r_factor = child_rows.columns_of(row.record)
     heard_end, last_heard = (facts.ended_at, facts.last_at) if facts else (stood.heard_end, stood.last_heard)
     end = row.end
     if heard_end is not None and heard_end > shown and (end is None or end > read_at):
@@ -177,10 +162,10 @@ def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, facts: LiveFactsOf
         row.start or stood.conversation_start,
         end,
         direction if direction is not None else stood.originating_direction,
-        _encode(child_rows.media_types(record)).decode(),
-        _encode(texts(record.get("divisionIds"))).decode(),
-        number(record.get("mediaStatsMinConversationMos")),
-        number(record.get("mediaStatsMinConversationRFactor")),
+        media,
+        divisions,
+        mos,
+        r_factor,
         Provenance.BOTH if facts else stood.provenance,
         heard_end,
         last_heard,

@@ -193,7 +193,7 @@ def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
 
 
 def _windows(db: sqlite3.Connection, waiting: tuple[int, str | None]) -> dict[str, Any]:
-    failed = windows.listed(db, verdicts=[Verdict.FAILED], since=None, until=None, filter=None)
+    failed = windows.listed(db, verdicts=[Verdict.FAILED], filter=None)
     return {
         "due": {"count": waiting[0], "oldest_end": waiting[1]},
         "last_read_at": _scalar(

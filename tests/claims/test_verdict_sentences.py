@@ -771,7 +771,7 @@ async def test_a_wide_interval_is_not_read_again_at_once(tmp_path: Path) -> None
         await scene.by_hand(day)
         late = list(page([record("late", -100, -90)]).rows)
         at = to_text(scene.clock.now())
-        read = Read(at, at, at, {}, scene.book.lag)
+        read = Read(at, at, at, frozenset(), scene.book.lag)
         grid: dict[str, Any] = {"window": None, "width": timedelta(minutes=30), "cause": lambda _row, _kind: "unknown"}
         scene.book.write(windows.write_details, late, read, **grid).result(10)
         half = Interval(START - timedelta(minutes=120), START - timedelta(minutes=90))

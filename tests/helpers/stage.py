@@ -216,15 +216,11 @@ class Stage:
             raise NotFound("gone", status=404)
         return sorted(topics)
 
-    async def replace_subscriptions(
-        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
+    async def subscribe(
+        self, channel: NotificationChannel, topics: Sequence[str], *, replace: bool
     ) -> list[TopicState]:
-        self.topics[channel.id.reveal()] = set()
-        return await self.add_subscriptions(channel, topics, ignore_errors=ignore_errors)
-
-    async def add_subscriptions(
-        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
-    ) -> list[TopicState]:
+        if replace:
+            self.topics[channel.id.reveal()] = set()
         self.requests.append(("subscribe", len(topics)))
         known = self.topics.get(channel.id.reveal())
         if known is None:

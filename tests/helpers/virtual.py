@@ -297,15 +297,11 @@ class Platform:
         await self._answer()
         return sorted(self._chan(channel).topics)
 
-    async def replace_subscriptions(
-        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
+    async def subscribe(
+        self, channel: NotificationChannel, topics: Sequence[str], *, replace: bool
     ) -> list[TopicState]:
-        self._chan(channel).topics.clear()
-        return await self.add_subscriptions(channel, topics, ignore_errors=ignore_errors)
-
-    async def add_subscriptions(
-        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
-    ) -> list[TopicState]:
+        if replace:
+            self._chan(channel).topics.clear()
         await self._answer()
         chan = self._chan(channel)
         if self.poison.intersection(topics):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.causes import Lifetime, Listening, as_known, explain, life_of
+from reconcile.causes import Lifetime, Listening, as_known, life_of
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.store.tables.coverage import Span
 from rollbook.store.vocabulary import EndReason
@@ -66,7 +66,7 @@ def life(start: int, end: int, *entities: str) -> Lifetime:
 )
 def test_coverage_explains_a_loss(spans: list[Span], lived: Lifetime, cause: str) -> None:
     """The word follows from what could have carried the conversation, and from why that was silent."""
-    assert explain(lived, sorted(spans, key=lambda span: span.started_at)) == cause
+    assert Listening(sorted(spans, key=lambda span: span.started_at)).cause(lived) == cause
 
 
 # Calls that end a span, or have it ended, and the assignments of a channel that is let go.
@@ -97,7 +97,7 @@ def test_an_end_is_written_in_the_words_of_the_vocabulary() -> None:
 
 def test_every_end_that_is_written_has_a_cause() -> None:
     """Whatever ended a span says why what came after it was not heard; "unknown" is for what was heard all the time."""
-    causes = {reason: explain(life(10, 12), [span(0, 5, reason)]) for reason in EndReason}
+    causes = {reason: Listening([span(0, 5, reason)]).cause(life(10, 12)) for reason in EndReason}
     assert {reason for reason, cause in causes.items() if cause == "unknown"} == set()
     assert (causes[EndReason.TOPICS_LOST], causes[EndReason.TOPIC_REJECTED]) == ("channel lost", "topic rejected")
 
@@ -130,7 +130,7 @@ def test_who_could_have_heard_it_is_who_heard_its_topics(
         if any(f".{name}." in topic for topic in span.topics for name in ("{id}", *lived.entities))
     ]
     if any(span.started_at <= lived.end and (span.ended_at or "9") >= lived.start for span in able):
-        assert explain(lived, spans) == explain(lived, able)
+        assert Listening(spans).cause(lived) == Listening(able).cause(lived)
 
 
 def test_a_refused_topic_is_named_before_the_transport() -> None:
@@ -152,8 +152,8 @@ def test_a_changed_conversation_is_judged_by_its_end() -> None:
     row = DetailRow("c1", at(10), at(20), b"", record)
     spans = [span(0, 12, "disconnected"), span(15, 18, "channel lost")]
     assert life_of(row, "changed", now=at(59)) == Lifetime(at(20), at(20), frozenset({"c1", "q1", "u1"}))
-    assert explain(life_of(row, "changed", now=at(59)), spans) == "channel lost"
-    assert explain(life_of(row, "missing", now=at(59)), spans) == "disconnected"
+    assert Listening(spans).cause(life_of(row, "changed", now=at(59))) == "channel lost"
+    assert Listening(spans).cause(life_of(row, "missing", now=at(59))) == "disconnected"
     open_row = DetailRow("c1", at(10), None, b"", record)
     assert life_of(open_row, "missing", now=at(59)).end == at(59)
 
@@ -165,4 +165,4 @@ def test_a_span_whose_process_died_ends_at_its_last_sign_of_life() -> None:
     now = datetime(2026, 3, 2, 10, 29, 20, tzinfo=UTC)
     known = as_known([dead, living], now)
     assert (known[0].ended_at, known[0].end_reason, known[1]) == (at(5), "killed", living)
-    assert explain(life(10, 12), known[:1]) == "not running"
+    assert Listening(known[:1]).cause(life(10, 12)) == "not running"

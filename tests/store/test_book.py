@@ -83,10 +83,10 @@ def write(
     as_of: str = RUN_AT,
     run_at: str = RUN_AT,
     window: Interval = WINDOW,
-    already: dict[str, Any] | None = None,
+    classified_before: frozenset[str] = frozenset(),
 ) -> Any:
     """Write a page and wait for its commit."""
-    read = Read(as_of, NOW, run_at, already or {}, book.lag)
+    read = Read(as_of, NOW, run_at, classified_before, book.lag)
     return details(book, page(*records), read, window=window).result(10)
 
 
@@ -342,7 +342,7 @@ def test_a_dry_run_answers_the_same_and_writes_nothing(book: Book, path: Path) -
     write(book, record("c1"), record("c2"))
     before = dump(path)
     found = page(record("c1"), record("c2", mos=1.5), record("c3"))
-    comparison = book.read_now(conversations.compare, found, Read(at(50), NOW, at(50), {}, book.lag))
+    comparison = book.read_now(conversations.compare, found, Read(at(50), NOW, at(50), frozenset(), book.lag))
     assert dump(path) == before
     did = write(book, record("c1"), record("c2", mos=1.5), record("c3"), as_of=at(50), run_at=at(50))
     assert comparison == replace(did, causes={})
@@ -431,7 +431,7 @@ def test_a_store_is_not_closed_under_a_read(book: Book, monkeypatch: pytest.Monk
 def test_a_grid_that_changes_holds_from_then_on(book: Book) -> None:
     """What is read by id is filed under the width that is set now, not under the one of an earlier read."""
     for width, conversation_id in ((30, "c1"), (10, "c2")):
-        read = Read(RUN_AT, NOW, RUN_AT, {}, book.lag)
+        read = Read(RUN_AT, NOW, RUN_AT, frozenset(), book.lag)
         details(
             book, page(record(conversation_id, minute=25)), read, window=None, width=timedelta(minutes=width)
         ).result(10)
@@ -651,7 +651,9 @@ def test_a_failing_page_counts_no_cause_twice(book: Book) -> None:
     """A group that is run again, one by one, files and counts every gap once."""
     hold: Future[None] = Future()
     book.write(lambda db: hold.result(10))
-    wrote = details(book, page(record("c1"), record("c2")), Read(at(50), NOW, at(50), {}, book.lag), window=None)
+    wrote = details(
+        book, page(record("c1"), record("c2")), Read(at(50), NOW, at(50), frozenset(), book.lag), window=None
+    )
     bad = book.write(lambda db: 1 // 0)
     hold.set_result(None)
     assert wrote.result(10).causes == {"disconnected": 2}

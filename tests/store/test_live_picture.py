@@ -99,7 +99,7 @@ def test_beside_details_only_an_end_after_the_read_is_taken(
     if end is not None and end > read_at:
         end = read_at
     known = live_picture.StoredPicture(
-        "2026-03-02T09:00:00.000Z", end, "inbound", '["voice"]', "[]", "reconciled", None, None, 0, read_at, None, 1
+        "2026-03-02T09:00:00.000Z", end, "inbound", '["voice"]', "[]", "reconciled", None, None, 0, None, read_at, 1
     )
     for event_facts in facts:
         after = _apply(known, _facts_of(event_facts))

@@ -7,22 +7,18 @@ ConnectionLost.
 
 from __future__ import annotations
 
-import asyncio
-import random as randomness
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from rollbook.genesys.api.answers import known, object_of
-from rollbook.genesys.api.http import Limits
-from rollbook.genesys.api.listing import Entities, Entity, Listing, first_page, later_page, whole_list
+from rollbook.genesys.api.listing import Entities, Entity, Listing, list_page, whole_list
 from rollbook.genesys.api.request import Count, Latency, Rest, counting
 from rollbook.genesys.lenient_json import objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
-from rollbook.genesys.program.settings import Secret, Settings
+from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import normalize
 
 __all__ = [
@@ -46,8 +42,7 @@ _SUBSCRIPTIONS: Final = f"{_CHANNELS}/{{channelId}}/subscriptions"
 _PAGE_SIZE: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Organization:
+class Organization(NamedTuple):
     """The organisation that the token belongs to."""
 
     id: str
@@ -95,21 +90,8 @@ class DetailsJob:
     error_message: str | None
 
 
-class Api:
-    """The API of an organisation; an async context manager. Arguments as `Rest` takes them."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: randomness.Random | None = None,
-        share: float = 1.0,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        limits: Limits | None = None,
-    ) -> None:
-        self._rest = Rest(settings, clock=clock, sleep=sleep, random=random, share=share, now=now, limits=limits)
+class Api(Rest):
+    """The API of an organisation; an async context manager. Made as `Rest` is."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -117,36 +99,13 @@ class Api:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._rest.close()
-
-    @property
-    def reached(self) -> bool:
-        """Tell whether the API's host has ever answered: then it is the right one."""
-        return self._rest.reached
-
-    @property
-    def clock_skew(self) -> float | None:
-        """By how many seconds our clock is ahead of the platform's (to about one); None before the first answer."""
-        return self._rest.clock_skew
-
-    def now(self) -> datetime:
-        """The platform's time, to two seconds: our own clock's (`now`) while they agree, or no `Date` is known."""
-        return self._rest.now()
-
-    def requests_left(self) -> int:
-        """Requests that the rate limit has left for us in this minute, as far as is known."""
-        return self._rest.budget_left
-
-    @property
-    def latency(self) -> Latency:
-        """The histogram of how long answers took."""
-        return self._rest.latency
+        await self.close()
 
     # The organisation
 
     async def organization(self) -> Organization:
         """Whose token this is."""
-        return await self._rest.call("GET", "/api/v2/organizations/me", parse=_organization)
+        return await self.call("GET", "/api/v2/organizations/me", parse=_organization)
 
     async def queues(self) -> Entities:
         """Every queue that the client can see."""
@@ -173,17 +132,17 @@ class Api:
         listing.begin()
         while (number := listing.next) is not None:
             params = {"pageSize": _PAGE_SIZE, "pageNumber": number}
-            parse = first_page if number == 1 else later_page
-            page = await self._rest.call("GET", listing.path, parse=parse, params=params, needs=needs)
+            parse = partial(list_page, first=number == 1)
+            page = await self.call("GET", listing.path, parse=parse, params=params, needs=needs)
             if listing.doubts(page):
-                page = await self._rest.call("GET", listing.path, parse=parse, params=params, needs=needs)
+                page = await self.call("GET", listing.path, parse=parse, params=params, needs=needs)
             listing.take(page)
 
     # Conversation details
 
     async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         """A page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
-        return await self._rest.call(
+        return await self.call(
             "POST", f"{_CONVERSATIONS}/details/query", parse=parse_page, body=body, needs=DETAIL_VIEW, tries=tries
         )
 
@@ -194,7 +153,7 @@ class Api:
         """
         if not ids:
             return []
-        page = await self._rest.call(
+        page = await self.call(
             "GET",
             f"{_CONVERSATIONS}/details",
             parse=parse_page,
@@ -206,7 +165,7 @@ class Api:
 
     async def aggregates(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """An aggregates query, decoded. Takes a permission of its own, analytics:conversationAggregate:view."""
-        return await self._rest.call(
+        return await self.call(
             "POST",
             f"{_CONVERSATIONS}/aggregates/query",
             parse=_aggregates,
@@ -218,13 +177,11 @@ class Api:
 
     async def create_job(self, body: Mapping[str, Any]) -> str:
         """Start an asynchronous details query; answers its id. body: `interval`, filters, no `paging`."""
-        return await self._rest.call(
-            "POST", f"{_CONVERSATIONS}/details/jobs", parse=_job_id, body=body, needs=DETAIL_VIEW
-        )
+        return await self.call("POST", f"{_CONVERSATIONS}/details/jobs", parse=_job_id, body=body, needs=DETAIL_VIEW)
 
     async def job(self, job_id: str) -> DetailsJob:
         """The state of a job."""
-        answer = await self._rest.call(
+        answer = await self.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_job, ids={"jobId": job_id}, needs=DETAIL_VIEW
         )
         return DetailsJob(job_id, text(answer.get("state")), text(answer.get("errorMessage")) or None)
@@ -234,16 +191,15 @@ class Api:
         job_id: str,
         cursor: str | None = None,
         *,
-        size: int | None = None,
+        size: int = 1000,
         tries: int | None = None,
-        page_size: int = 1000,
     ) -> DetailsPage:
         """Read a page of a job's results, its rows decoded when they are looked at; the last has no cursor.
 
-        size (or page_size): rows a page.
+        size: rows a page.
         """
-        params: dict[str, Any] = {"pageSize": size or page_size} | ({"cursor": cursor} if cursor else {})
-        return await self._rest.call(
+        params: dict[str, Any] = {"pageSize": size} | ({"cursor": cursor} if cursor else {})
+        return await self.call(
             "GET",
             f"{_CONVERSATIONS}/details/jobs/{{jobId}}/results",
             parse=parse_results,
@@ -255,7 +211,7 @@ class Api:
 
     async def cancel_job(self, job_id: str) -> None:
         """Take a job back."""
-        await self._rest.call(
+        await self.call(
             "DELETE",
             f"{_CONVERSATIONS}/details/jobs/{{jobId}}",
             parse=_nothing,
@@ -265,7 +221,7 @@ class Api:
 
     async def data_availability(self) -> str | None:
         """The jobs' watermark, as API text: what is older is in their data. None where it is not given."""
-        answer = await self._rest.call(
+        answer = await self.call(
             "GET", f"{_CONVERSATIONS}/details/jobs/availability", parse=_availability, needs=DETAIL_VIEW
         )
         return normalize(answer.get("dataAvailabilityDate"))
@@ -283,9 +239,9 @@ class Api:
 
         Whether it outlives its token is not documented, so it is made with one that lasts.
         """
-        await self._rest.freshen()
-        channel = await self._rest.call("POST", _CHANNELS, parse=_new_channel, once=True)
-        return replace(channel, token_lasts=self._rest.token_lasts)
+        await self.freshen()
+        channel = await self.call("POST", _CHANNELS, parse=_new_channel, once=True)
+        return replace(channel, token_lasts=self.token_lasts)
 
     async def channels(self) -> list[NotificationChannel]:
         """Every channel of this OAuth client; those of other tokens without an id."""
@@ -300,32 +256,24 @@ class Api:
 
     async def _listed(self, path: str, **asked: Any) -> list[dict[str, Any]]:
         """The objects of a list that has no pages. `{}` is asked again: two of them are an empty list."""
-        listed = await self._rest.call("GET", path, parse=whole_list, **asked)
+        listed = await self.call("GET", path, parse=whole_list, **asked)
         if listed is None:
-            listed = await self._rest.call("GET", path, parse=whole_list, **asked)
+            listed = await self.call("GET", path, parse=whole_list, **asked)
         return listed or []
 
-    async def replace_subscriptions(
-        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
+    async def subscribe(
+        self, channel: NotificationChannel, topics: Sequence[str], *, replace: bool
     ) -> list[TopicState]:
-        """Make these the channel's topics (1,000 at most), which prolongs its life too. Raises NotFound: it is gone."""
-        return await self._subscribe("PUT", channel, topics, ignore_errors)
+        """Make these the channel's topics (1,000 at most), or add them, which prolongs its life too.
 
-    async def add_subscriptions(
-        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool = True
-    ) -> list[TopicState]:
-        """Add topics to the channel's. Raises NotFound: it is gone."""
-        return await self._subscribe("POST", channel, topics, ignore_errors)
-
-    async def _subscribe(
-        self, method: str, channel: NotificationChannel, topics: Sequence[str], ignore_errors: bool
-    ) -> list[TopicState]:
-        answered = await self._rest.call(
-            method,
+        Raises NotFound: the channel is gone.
+        """
+        answered = await self.call(
+            "PUT" if replace else "POST",
             _SUBSCRIPTIONS,
             parse=whole_list,
             ids={"channelId": channel.id},
-            params={"ignoreErrors": str(ignore_errors).lower()},
+            params={"ignoreErrors": "true"},
             body=[{"id": topic} for topic in topics],
         )
         return [_topic_state(state, channel.id) for state in answered or () if text(state.get("id"))]

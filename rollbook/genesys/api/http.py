@@ -13,7 +13,7 @@ import os
 import ssl
 import sys
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
@@ -292,16 +292,6 @@ class _Gzip:
             if not rest:
                 raise TransportError("the connection was closed in the middle of an answer")
             self._room.add(rest)
-
-
-def unpacked(pieces: Iterable[bytes], largest: int) -> bytes:
-    """A gzip as it comes in pieces, unpacked. Raises TransportError if it is none, is cut, or larger than that."""
-    room = _Room(largest)
-    gzip = _Gzip(room)
-    for piece in pieces:
-        gzip.add(piece)
-    gzip.end()
-    return room.body
 
 
 def _transport_error(error: Exception) -> TransportError:

@@ -67,17 +67,8 @@ class ListPage:
     more: bool  # there is an address of a next page
 
 
-def first_page(body: bytes) -> ListPage:
-    """The first page. Raises ValueError for what is none; `{}` is none."""
-    return _list_page(body, first=True)
-
-
-def later_page(body: bytes) -> ListPage:
-    """Another page, `{}` among them. Raises ValueError for what is none."""
-    return _list_page(body, first=False)
-
-
-def _list_page(body: bytes, *, first: bool) -> ListPage:
+def list_page(body: bytes, *, first: bool) -> ListPage:
+    """A page of a list. Raises ValueError for what is none; `{}` may be a later page, and not the first one."""
     answer = known(body, *_MEMBERS)
     items = answer.get("entities")
     pages, total = count(answer.get("pageCount")), count(answer.get("total"))

@@ -141,7 +141,7 @@ class Rest:
 
     @property
     def clock_skew(self) -> float | None:
-        """Seconds by which our clock was ahead of the platform's when an answer last showed it; None before that."""
+        """By how many seconds our clock is ahead of the platform's (to about one); None before the first answer."""
         return self._platform_clock.skew
 
     def now(self) -> datetime:
@@ -149,9 +149,8 @@ class Rest:
         local = self._local()
         return finer(self._platform_clock.now(at=self._clock(), local=local), local)
 
-    @property
-    def budget_left(self) -> int:
-        """Requests that the rate limit has left for this minute."""
+    def requests_left(self) -> int:
+        """Requests that the rate limit has left for us in this minute, as far as is known."""
         return self.budget.left_at(self._clock())
 
     @property

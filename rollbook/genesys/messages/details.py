@@ -24,7 +24,6 @@ __all__ = [
     "DetailsPage",
     "LazyRows",
     "content_digest",
-    "decode_record",
     "ids_of",
     "parse_page",
     "parse_results",
@@ -77,15 +76,13 @@ class LazyRows(Sequence[DetailRow]):
 class DetailsPage(msgspec.Struct, frozen=True):
     """A page of an answer. No rows: past the last page. total_hits is approximate (None where absent).
 
-    cursor, data_availability_date: of a job's results; no cursor on the last page. bare: the body had neither
-    conversations nor totalHits, as one past the last page may; where rows are expected, it is worth asking again.
+    cursor, data_availability_date: of a job's results; no cursor on the last page.
     """
 
     rows: Sequence[DetailRow]
     total_hits: int | None
     cursor: str | None = None
     data_availability_date: str | None = None
-    bare: bool = False
 
 
 class PageBody(msgspec.Struct):
@@ -94,7 +91,6 @@ class PageBody(msgspec.Struct):
     totalHits: Any = None
     cursor: Any = None
     dataAvailabilityDate: Any = None
-    aggregations: Any = None
     error: Any = None
     errors: Any = None
     errorCode: Any = None
@@ -185,7 +181,6 @@ def _page(page: PageBody, rows: Sequence[DetailRow], body: bytes) -> DetailsPage
         total if total.__class__ is int else None,
         text(page.cursor) or None,
         normalize(page.dataAvailabilityDate),
-        page.conversations is None and total is None,
     )
 
 
@@ -224,20 +219,12 @@ def row_of(raw: bytes) -> DetailRow:
     )
 
 
-def _decoded(raw: bytes | str) -> dict[str, Any]:
+def _decoded(raw: bytes) -> dict[str, Any]:
     try:
         record = decode(raw)
     except UnicodeDecodeError as error:
         raise ValueError(f"the answer is not UTF-8: {error}") from None
     return as_object(record)
-
-
-def decode_record(raw: bytes | str) -> dict[str, Any]:
-    """A kept record, decoded; {} for what is no object, or cannot be decoded (its bytes, its nesting, its numbers)."""
-    try:
-        return _decoded(raw)
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        return {}
 
 
 def content_digest(record: dict[str, Any]) -> bytes:

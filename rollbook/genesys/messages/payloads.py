@@ -46,12 +46,8 @@ class _Piece(NamedTuple):
         return self.raw.strip(_BLANK)
 
 
-def pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The objects of a stream in order, as they were spelled, and whatever is between them and is no object."""
-    return (piece.payload for piece in _pieces(chunks))
-
-
 def _pieces(chunks: Iterable[bytes]) -> Iterator[_Piece]:
+    """The objects of a stream in order, as they were spelled, and whatever is between them and is no object."""
     rest, begins, before, skips = b"", True, b"", False
     for chunk in chunks:
         data = rest + chunk

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from rollbook.genesys.errors import ConnectionLost, RollbookError, SettingsError
+from rollbook.genesys.errors import ConnectionLost, SettingsError
+from rollbook.genesys.program.aws_errors import code_of, words_of
 
 _cache: Final[dict[str, str]] = {}
 _one_at_a_time: Final = threading.Lock()
@@ -99,20 +100,15 @@ def _ask(service: str, reference: str, call: Callable[[Any], dict[str, Any]]) ->
     try:
         return call(boto3.session.Session().client(service, config=config))
     except ClientError as error:
-        raise _refused(service, reference, error.response.get("Error", {}).get("Code", ""), error) from None
+        match code_of(error):
+            case "AccessDenied":
+                line = f"{reference} may not be read; give the role {_PERMISSION[service]} on it"
+            case "ResourceNotFound" | "ParameterNotFound":
+                line = f"{reference}: there is no such secret in this account and region"
+            case _:
+                line = f"{reference} cannot be read: {words_of(error)}"
+        raise SettingsError(line) from None
     except (HTTPClientError, Unreachable) as error:
-        raise ConnectionLost(f"{reference}: AWS cannot be reached ({_line(error)}); check the network") from None
+        raise ConnectionLost(f"{reference}: AWS cannot be reached ({words_of(error)}); check the network") from None
     except (BotoCoreError, ValueError) as error:
-        raise SettingsError(f"{reference}: {_line(error)}; set up AWS (AWS_REGION, AWS_PROFILE, a role)") from None
-
-
-def _refused(service: str, reference: str, code: str, error: Exception) -> RollbookError:
-    if code.startswith("AccessDenied"):
-        return SettingsError(f"{reference} may not be read; give the role {_PERMISSION[service]} on it")
-    if code in ("ResourceNotFoundException", "ParameterNotFound"):
-        return SettingsError(f"{reference}: there is no such secret in this account and region")
-    return SettingsError(f"{reference} cannot be read: {_line(error)}")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
+        raise SettingsError(f"{reference}: {words_of(error)}; set up AWS (AWS_REGION, AWS_PROFILE, a role)") from None

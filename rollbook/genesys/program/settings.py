@@ -5,6 +5,7 @@ It knows every key there is. An unknown one is an error that names it. Nothing i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -157,20 +158,20 @@ def _templates(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def _receivers(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 64:
-        raise ValueError("must be a number between 1 and 64")
+def _number(value: Any, noun: str, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"must be {noun} between {least} and {most}")
     return value
 
 
+def _receivers(value: Any) -> int:
+    return _number(value, "a number", 1, 64)
+
+
 def _largest_answer(value: Any) -> int:
-    try:
-        size = int(value) if isinstance(value, str) else value
-    except ValueError:
-        size = None
-    if not isinstance(size, int) or isinstance(size, bool) or not 1_000_000 <= size <= 1_000_000_000:
-        raise ValueError("must be a number of bytes between 1000000 and 1000000000")
-    return size
+    with contextlib.suppress(ValueError):
+        value = int(value) if isinstance(value, str) else value
+    return _number(value, "a number of bytes", 1_000_000, 1_000_000_000)
 
 
 def _journal(value: Any) -> str:

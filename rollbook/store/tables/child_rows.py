@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from rollbook.genesys.lenient_json import text_or_none
+from rollbook.genesys.lenient_json import number, text_or_none, texts
 from rollbook.genesys.times import normalize
 from rollbook.store.tables.detail_columns import CHILD_TABLES, PARENT_IDS, TIMES, column
 
@@ -141,6 +141,17 @@ def media_types(record: Mapping[str, Any]) -> list[str]:
             if isinstance(media_type, str):
                 found.add(media_type)
     return sorted(found)
+
+
+def columns_of(record: Mapping[str, Any]) -> tuple[str | None, str, str, Any, Any]:
+    """The columns of `conversations` that a record has the values of, from the direction to the R factor."""
+    return (
+        text_or_none(record.get("originatingDirection")),
+        _encode(media_types(record)).decode(),
+        _encode(texts(record.get("divisionIds"))).decode(),
+        number(record.get("mediaStatsMinConversationMos")),
+        number(record.get("mediaStatsMinConversationRFactor")),
+    )
 
 
 def attributes(conversation_id: str, record: Mapping[str, Any]) -> Iterator[Row]:

@@ -10,7 +10,7 @@ import itertools
 import sqlite3
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -18,7 +18,6 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from rollbook.genesys.ids import may_be_asked_for
-from rollbook.genesys.lenient_json import number, text_or_none, texts
 from rollbook.genesys.messages.details import DetailRow, content_digest
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables import child_rows, gaps
@@ -29,8 +28,6 @@ Action = Literal["insert", "fill", "replace", "confirm", "leave"]
 _NEW_CONTENT: Final = ("insert", "fill", "replace")
 # Why capture missed a conversation or had it wrong, from what was read and the kind of gap.
 Cause = Callable[[DetailRow, GapKind], str]
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +144,11 @@ def stored_conversations(connection: sqlite3.Connection, ids: Sequence[str]) -> 
     return found
 
 
-_COLUMNS: Final = (
-    "conversation_id, conversation_start, conversation_end, originating_direction, media_types, division_ids, mos,"
-    " r_factor, provenance, first_seen_at, reconciled_at, read_at, heard_end, last_heard, look_again, followed,"
-    " details, details_open"
+_INSERT: Final = (
+    "INSERT INTO conversations (conversation_id, conversation_start, conversation_end, originating_direction,"
+    " media_types, division_ids, mos, r_factor, provenance, first_seen_at, reconciled_at, read_at, details,"
+    f" details_open) VALUES ({', '.join('?' * 14)})"
 )
-_INSERT: Final = f"INSERT INTO conversations ({_COLUMNS}) VALUES ({', '.join('?' * 18)})"
 _REPLACE: Final = (
     "UPDATE conversations SET conversation_start = coalesce(?, conversation_start), conversation_end = ?,"
     " originating_direction = coalesce(?, originating_direction), media_types = ?, division_ids = ?, mos = ?,"
@@ -177,34 +173,38 @@ _ATTRIBUTES: Final = (
 _ATTRIBUTES_AT: Final = "UPDATE conversations SET attributes_at = ? WHERE conversation_id = ?"
 
 
-@dataclass(slots=True)
-class PlannedWrites:
-    """The rows that a transaction is going to write."""
+_EXPLAINED: Final = "UPDATE gaps SET filled_at = ? WHERE conversation_id = ? AND kind = 'live_only'"
+_FORGET_CHILDREN: Final = tuple(f"DELETE FROM {table} WHERE conversation_id = ?" for table in CHILD_TABLES)
 
-    inserts: list[tuple[Any, ...]] = field(default_factory=list)
-    updates: list[tuple[Any, ...]] = field(default_factory=list)
-    confirms: list[tuple[Any, ...]] = field(default_factory=list)
-    versions: list[tuple[str, str]] = field(default_factory=list)
-    replaced: list[tuple[str]] = field(default_factory=list)
-    attributes: list[tuple[Any, ...]] = field(default_factory=list)
-    attributes_at: list[tuple[str, str]] = field(default_factory=list)
-    gaps: list[gaps.Gap] = field(default_factory=list)
-    explained: list[tuple[str, str]] = field(default_factory=list)
-    children: child_rows.RowsByStatement = field(default_factory=child_rows.child_rows)
+
+def _planned() -> child_rows.RowsByStatement:
+    """No rows yet, under the statements in the order in which they are run; child rows come behind them."""
+    planned = child_rows.child_rows()
+    for statement in (
+        _KEEP_VERSION,
+        _INSERT,
+        _REPLACE,
+        _CONFIRM,
+        *_FORGET_CHILDREN,
+        _ATTRIBUTES,
+        _ATTRIBUTES_AT,
+        _EXPLAINED,
+    ):
+        planned[statement] = []
+    return planned
 
 
 class Read(NamedTuple):
     """The circumstances of reading a page. Times are API text.
 
-    as_of: how old the read is. at: the time now. already: the ids that this run has classified; it must not change
-    until the page is written. lag: how far the
-    platform's index may be behind: the read proves nothing about an event that is younger than event + lag.
+    as_of: how old the read is. at: the time now. classified_before: the ids that this run has classified. lag: how far
+    the platform's index may be behind: the read proves nothing about an event that is younger than event + lag.
     """
 
     as_of: str
     at: str
     run_started_at: str
-    already: Mapping[str, Any]
+    classified_before: frozenset[str]
     lag: timedelta
 
     @property
@@ -224,19 +224,22 @@ def write(
 ) -> PageOutcome:
     """Write a page of details with its child rows and its gaps: a part of `windows.write_details`."""
     outcome, judged = _judge_page(connection, details, read)
-    indexed_until, bounds = read.indexed_until, window.texts if window else None
-    page = PlannedWrites()
-    for conversation_id, row, stored, action in judged:
-        if action in _NEW_CONTENT:
-            _fill(page, conversation_id, row, stored, read, indexed_until)
-        elif action == "confirm":
-            page.confirms.append((read.as_of, row.end, conversation_id, indexed_until))
-        _add_attributes(page, conversation_id, row, stored, read.as_of)
-        if kind := outcome.gaps.get(conversation_id):
-            window_start = _filed_under(row, bounds, width, read.at)
-            page.gaps.append(gaps.Gap(conversation_id, window_start, kind, cause(row, kind), read.at, read.at))
-    _execute(connection, page)
-    return replace(outcome, causes=Counter(gap.cause for gap in page.gaps))
+    planned, found, indexed_until = _planned(), [], read.indexed_until
+    bounds = window.texts if window else None
+    for each in judged:
+        if each.action in _NEW_CONTENT:
+            _fill(planned, each, read, indexed_until)
+        elif each.action == "confirm":
+            planned[_CONFIRM].append((read.as_of, each.row.end, each.conversation_id, indexed_until))
+        _add_attributes(planned, each, read.as_of)
+        if kind := outcome.gaps.get(each.conversation_id):
+            start, why = _filed_under(each.row, bounds, width, read.at), cause(each.row, kind)
+            found.append(gaps.Gap(each.conversation_id, start, kind, why, read.at, read.at))
+    for statement, rows in planned.items():
+        if rows:
+            connection.executemany(statement, rows)
+    gaps.add(connection, found)
+    return replace(outcome, causes=Counter(gap.cause for gap in found))
 
 
 def _filed_under(row: DetailRow, window: tuple[str, str] | None, width: timedelta, at: str) -> str:
@@ -272,7 +275,7 @@ def _judge_page(
     for conversation_id, row in named.items():
         stored = known.get(conversation_id)
         same = same_content(stored, row)
-        if conversation_id not in read.already:
+        if conversation_id not in read.classified_before:
             outcome.classes[conversation_id] = classify(stored, same, row, read.run_started_at)
         action = judge(stored, same, read.as_of, latest=latest, indexed_until=indexed_until)
         came_back = stored is not None and stored.followed == SetAside.GONE and action in ("replace", "confirm")
@@ -287,16 +290,15 @@ def _judge_page(
     return replace(outcome, drifted=drifted, first_read=tuple(first_read)), judged
 
 
-def _add_attributes(
-    page: PlannedWrites, conversation_id: str, row: DetailRow, stored: StoredConversation | None, as_of: str
-) -> None:
+def _add_attributes(planned: child_rows.RowsByStatement, judged: _Judged, as_of: str) -> None:
     """Participant attributes, if the read is no older than the one that those in the store come from."""
-    named = list(child_rows.attributes(conversation_id, row.record))
+    conversation_id, stored = judged.conversation_id, judged.stored
+    named = list(child_rows.attributes(conversation_id, judged.row.record))
     if not named or (stored is not None and as_of < (stored.attributes_at or "")):
         return
-    page.attributes.extend(named)
+    planned[_ATTRIBUTES].extend(named)
     if stored is None or stored.attributes_at != as_of:
-        page.attributes_at.append((as_of, conversation_id))
+        planned[_ATTRIBUTES_AT].append((as_of, conversation_id))
 
 
 def _gap_kind(stored: StoredConversation | None, row: DetailRow, action: Action) -> GapKind | None:
@@ -310,94 +312,30 @@ def _gap_kind(stored: StoredConversation | None, row: DetailRow, action: Action)
     return GapKind.CHANGED if first_end and by_capture and stored.heard_end is None else None
 
 
-def _fill(
-    page: PlannedWrites,
-    conversation_id: str,
-    row: DetailRow,
-    stored: StoredConversation | None,
-    read: Read,
-    indexed_until: str,
-) -> None:
-    record, as_of, at = row.record, read.as_of, read.at
-    shared = (
-        text_or_none(record.get("originatingDirection")),
-        _encode(child_rows.media_types(record)).decode(),
-        _encode(texts(record.get("divisionIds"))).decode(),
-        number(record.get("mediaStatsMinConversationMos")),
-        number(record.get("mediaStatsMinConversationRFactor")),
-    )
-    text, details_open = row.raw.decode(), int(row.end is None)
+def _fill(planned: child_rows.RowsByStatement, judged: _Judged, read: Read, indexed_until: str) -> None:
+    """A conversation whose content is new: its row, its child rows, and the end of what they take the place of."""
+    conversation_id, row, stored, _ = judged
+    as_of, at = read.as_of, read.at
+    shared, details = child_rows.columns_of(row.record), (row.raw.decode(), int(row.end is None))
     if stored is None:
-        page.inserts.append(
-            (
-                conversation_id,
-                row.start,
-                row.end,
-                *shared,
-                Provenance.RECONCILED,
-                at,
-                at,
-                as_of,
-                None,
-                None,
-                0,
-                None,
-                text,
-                details_open,
-            )
-        )
+        times = (at, at, as_of)
+        planned[_INSERT].append((conversation_id, row.start, row.end, *shared, Provenance.RECONCILED, *times, *details))
     else:
         heard_later = stored.last_heard is not None and stored.last_heard > indexed_until
         # An event's end after what the read can show is newer than the read; an earlier one is overruled by the read.
         heard_end = stored.heard_end
         heard_end = heard_end if heard_end is not None and heard_end > indexed_until else None
         by_readings_alone = stored.provenance == Provenance.RECONCILED
-        provenance = Provenance.RECONCILED if by_readings_alone else Provenance.BOTH
-        page.updates.append(
-            (
-                row.start,
-                row.end or heard_end,
-                *shared,
-                provenance,
-                at,
-                as_of,
-                int(heard_later),
-                text,
-                details_open,
-                conversation_id,
-            )
-        )
+        origin = (Provenance.RECONCILED if by_readings_alone else Provenance.BOTH, at, as_of, int(heard_later))
+        planned[_REPLACE].append((row.start, row.end or heard_end, *shared, *origin, *details, conversation_id))
         if stored.details is not None:
-            page.replaced.append((conversation_id,))
+            for statement in _FORGET_CHILDREN:
+                planned[statement].append((conversation_id,))
             if stored.conversation_end is not None:
-                page.versions.append((at, conversation_id))
+                planned[_KEEP_VERSION].append((at, conversation_id))
         if stored.provenance == Provenance.LIVE:
-            page.explained.append((at, conversation_id))
-    child_rows.add_children(page.children, conversation_id, record)
-
-
-def _execute(connection: sqlite3.Connection, page: PlannedWrites) -> None:
-    many = connection.executemany
-    if page.versions:
-        many(_KEEP_VERSION, page.versions)
-    if page.inserts:
-        many(_INSERT, page.inserts)
-    if page.updates:
-        many(_REPLACE, page.updates)
-    if page.confirms:
-        many(_CONFIRM, page.confirms)
-    if page.replaced:
-        for table in CHILD_TABLES:
-            many(f"DELETE FROM {table} WHERE conversation_id = ?", page.replaced)
-    for statement, values in page.children.items():
-        many(statement, values)
-    if page.attributes:
-        many(_ATTRIBUTES, page.attributes)
-    if page.attributes_at:
-        many(_ATTRIBUTES_AT, page.attributes_at)
-    if page.explained:
-        many("UPDATE gaps SET filled_at = ? WHERE conversation_id = ? AND kind = 'live_only'", page.explained)
-    gaps.add(connection, page.gaps)
+            planned[_EXPLAINED].append((at, conversation_id))
+    child_rows.add_children(planned, conversation_id, row.record)
 
 
 def compare(connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read) -> PageOutcome:
@@ -495,41 +433,36 @@ def _open(row: tuple[Any, ...]) -> OpenConversation:
     return OpenConversation(row[0], row[1], row[2], bool(row[3]), *row[4:7])
 
 
+# What an interval owns, by its start and its end.
+_OWNED: Final = "FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
+_GOES_ON: Final = "details_open = 1 AND followed IS NULL"
+
+
 def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:
     """Reconciled conversations that started in [start, end) and go on; stuck and gone ones do not count."""
-    query = (
-        "SELECT count(*) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
-        " AND details_open = 1 AND followed IS NULL"
-    )
-    count: int = connection.execute(query, (start, end)).fetchone()[0]
+    count: int = connection.execute(f"SELECT count(*) {_OWNED} AND {_GOES_ON}", (start, end)).fetchone()[0]
     return count
 
 
 def ongoing_starts(connection: sqlite3.Connection) -> list[str]:
     """The starts of the reconciled conversations that go on, in order; stuck and gone ones do not count."""
     query = (
-        "SELECT conversation_start FROM conversations WHERE details_open = 1 AND conversation_start IS NOT NULL"
-        " AND followed IS NULL ORDER BY conversation_start"
+        f"SELECT conversation_start FROM conversations WHERE {_GOES_ON} AND conversation_start IS NOT NULL"
+        " ORDER BY conversation_start"
     )
     return [row[0] for row in connection.execute(query)]
 
 
 def owned_counts(connection: sqlite3.Connection, start: str, end: str) -> tuple[int, int]:
     """(reconciled conversations that started in [start, end), those of them that go on)."""
-    query = (
-        "SELECT count(*) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
-        " AND details IS NOT NULL"
-    )
+    query = f"SELECT count(*) {_OWNED} AND details IS NOT NULL"
     owned: int = connection.execute(query, (start, end)).fetchone()[0]
     return owned, ongoing_count(connection, start, end)
 
 
 def last_ended(connection: sqlite3.Connection, start: str, end: str) -> str | None:
     """The last end of a reconciled conversation that started in [start, end)."""
-    query = (
-        "SELECT max(conversation_end) FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
-        " AND details IS NOT NULL"
-    )
+    query = f"SELECT max(conversation_end) {_OWNED} AND details IS NOT NULL"
     last: str | None = connection.execute(query, (start, end)).fetchone()[0]
     return last
 
@@ -546,10 +479,7 @@ def live_only_ids(connection: sqlite3.Connection, start: str, end: str) -> list[
 
 def reconciled_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
     """Conversations that started in [start, end) and have been read, but for those that the platform forgot."""
-    query = (
-        "SELECT conversation_id FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
-        " AND details IS NOT NULL AND followed IS NOT 'gone'"
-    )
+    query = f"SELECT conversation_id {_OWNED} AND details IS NOT NULL AND followed IS NOT 'gone'"
     return [row[0] for row in connection.execute(query, (start, end))]
 
 
@@ -588,10 +518,7 @@ def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: SetAside)
 
 def details_of(connection: sqlite3.Connection, start: str, end: str) -> dict[str, str]:
     """The details of the conversations that started in [start, end), by id."""
-    query = (
-        "SELECT conversation_id, details FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
-        " AND details IS NOT NULL"
-    )
+    query = f"SELECT conversation_id, details {_OWNED} AND details IS NOT NULL"
     return dict(connection.execute(query, (start, end)).fetchall())
 
 

@@ -26,8 +26,7 @@ _UPDATE: Final = (
     f"UPDATE conversations SET {', '.join(f'{name} = ?' for name in live_picture.COLUMNS)} WHERE conversation_id = ?"
 )
 _KNOWN: Final = (
-    "SELECT conversation_id, conversation_start, conversation_end, originating_direction, media_types, division_ids,"
-    " provenance, heard_end, last_heard, look_again, read_at, followed, details IS NOT NULL FROM conversations"
+    f"SELECT conversation_id, {', '.join(live_picture.COLUMNS)}, read_at, details IS NOT NULL FROM conversations"
     " WHERE conversation_id IN "
 )
 

@@ -51,7 +51,10 @@ class LiveFactsOf:
 
 
 class StoredPicture(NamedTuple):
-    """A conversation as the store has it before a batch of events is added."""
+    """A conversation as the store has it before a batch of events is added.
+
+    First the columns that live capture may set, in the order in which `merge` answers them.
+    """
 
     conversation_start: str | None
     conversation_end: str | None
@@ -62,24 +65,13 @@ class StoredPicture(NamedTuple):
     heard_end: str | None
     last_heard: str | None
     look_again: int
-    read_at: str | None
     followed: str | None
+    read_at: str | None
     has_details: int
 
 
-# The columns that live capture may set, in the order that `merge` answers them.
-COLUMNS: Final = (
-    "conversation_start",
-    "conversation_end",
-    "originating_direction",
-    "media_types",
-    "division_ids",
-    "provenance",
-    "heard_end",
-    "last_heard",
-    "look_again",
-    "followed",
-)
+# The columns that live capture may set.
+COLUMNS: Final = StoredPicture._fields[:-2]
 
 
 def least(a: str | None, b: str | None) -> str | None:
@@ -171,15 +163,7 @@ def merge(known: StoredPicture, facts: LiveFactsOf, lag: timedelta = timedelta(0
             known.look_again,
             known.followed,
         )
-    before = (
-        *known[:5],
-        known.provenance,
-        known.heard_end,
-        known.last_heard,
-        known.look_again,
-        known.followed,
-    )
-    return None if after == before else after
+    return None if after == known[:-2] else after
 
 
 def _beside_details(known: StoredPicture, heard_end: str | None, last_heard: str | None, shown: str) -> tuple[Any, ...]:
@@ -193,13 +177,4 @@ def _beside_details(known: StoredPicture, heard_end: str | None, last_heard: str
     # Somebody speaks in the conversation after all: it is neither stuck nor gone.
     followed = None if later and last_heard != known.last_heard else known.followed
     provenance = Provenance.BOTH if known.provenance == Provenance.RECONCILED else known.provenance
-    return (
-        known.conversation_start,
-        end,
-        *known[2:5],
-        provenance,
-        heard_end,
-        last_heard,
-        int(later),
-        followed,
-    )
+    return (known.conversation_start, end, *known[2:5], provenance, heard_end, last_heard, int(later), followed)

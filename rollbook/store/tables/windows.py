@@ -70,7 +70,7 @@ class WindowRow:
 class RunRecord:
     """A run over a window, as it goes into the ledger.
 
-    figures: the report's keys (`schema.FIGURES`). as_of: how old the read is; None where nothing was read.
+    figures: the report's keys (`schema.FIGURES`). as_of: how old the read is; None where nothing could be read.
     consistent reads have a verdict of `PROVEN`, those within the lag are pending again. next_try_at: when a failed
     one is tried again. keeps_proof: the run says nothing against a proof that is there (the platform did not answer, or
     another client saw less): the window's verdict and figures stay, its attempt and its reason are noted.
@@ -83,14 +83,14 @@ class RunRecord:
     via: str
     started_at: str
     finished_at: str
-    as_of: str | None
+    as_of: str | None = None
     verdict: Verdict
-    reason: str | None
-    reading: str | None
-    passes_json: str
-    id_digest: bytes | None
+    reason: str | None = None
+    reading: str | None = None
+    passes_json: str = "[]"
+    id_digest: bytes | None = None
     query_json: str
-    divisions_json: str | None
+    divisions_json: str | None = None
     seconds: float
     next_try_at: str | None = None
     settled: bool = False
@@ -117,7 +117,6 @@ _IS_PROVEN: Final = "verdict IN ('open', 'complete', 'settled')"
 _WINDOW_COLUMNS: Final = tuple(WindowRow.__dataclass_fields__)
 _NAMES: Final = ", ".join(f'"{name}"' for name in _WINDOW_COLUMNS)
 _SELECT: Final = f"SELECT {_NAMES} FROM windows"
-_QUOTED: Final = ", ".join(f'"{name}"' for name in FIGURES)
 
 
 def find(connection: sqlite3.Connection, start: str, end: str, filter: str = "") -> WindowRow | None:
@@ -193,36 +192,71 @@ def covered(connection: sqlite3.Connection, filter: str) -> list[tuple[str, str]
     return [(start, end) for (start, _), end in zip(found, ends, strict=False)]
 
 
+# The columns of `window_runs` that a run brings, its figures aside.
+_OF_RUN: Final = tuple(
+    name
+    for name in RunRecord.__dataclass_fields__
+    if name not in ("next_try_at", "settled", "drift", "keeps_proof", "figures")
+)
+# A time that is later than the run's own end was noted by a clock that ran ahead.
+_BELIEVED: Final = "CASE WHEN {0} <= excluded.last_run_at THEN {0} END"
+# What a run changes in its window's row, where that is not simply the new value.
+_MERGED_BY_RUN: Final = {
+    "attempts": "attempts + 1",
+    "reading": "coalesce(excluded.reading, reading)",
+    "drift": "drift + excluded.drift",
+    "first_read_at": f"coalesce({_BELIEVED.format('first_read_at')}, excluded.first_read_at)",
+    "last_read_at": f"coalesce(excluded.last_read_at, {_BELIEVED.format('last_read_at')})",
+    "settled_at": f"coalesce(excluded.settled_at, {_BELIEVED.format('settled_at')})",
+    "divisions_json": "coalesce(excluded.divisions_json, divisions_json)",
+    "proven_by": "NULL",
+}
+# The same for a window that takes over a proof.
+_MERGED_BY_PROOF: Final = {
+    "reading": "reading",
+    "reason": "NULL",
+    "next_try_at": "NULL",
+    "first_read_at": "coalesce(first_read_at, excluded.first_read_at)",
+    "settled_at": "coalesce(excluded.settled_at, settled_at)",
+}
+
+
+def _insert(
+    connection: sqlite3.Connection, table: str, values: Mapping[str, Any], on_conflict: str = ""
+) -> sqlite3.Cursor:
+    """Insert a row: its values by column."""
+    names = ", ".join(f'"{name}"' for name in values)
+    marks = ", ".join("?" * len(values))
+    return connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks}) {on_conflict}", tuple(values.values()))
+
+
+def _put(connection: sqlite3.Connection, values: Mapping[str, Any], merged: Mapping[str, str]) -> None:
+    """Make a window's row say these values. merged: column → SQL, where it is not simply overwritten."""
+    new = {name: f'excluded."{name}"' for name in values if name not in ("start", "end", "filter")}
+    settings = ", ".join(f'"{name}" = {sql}' for name, sql in (new | dict(merged)).items())
+    _insert(connection, "windows", values, f'ON CONFLICT (start, "end", filter) DO UPDATE SET {settings}')
+
+
 def finish(connection: sqlite3.Connection, run: RunRecord) -> int:
-    """File a run, and make the window's row say what it found. Answers the run's id."""
-    figures = [run.figures.get(name) for name in FIGURES]
-    cursor = connection.execute(
-        f'INSERT INTO window_runs (start, "end", filter, command, via, started_at, finished_at, as_of, verdict, reason,'
-        f" reading, seconds, passes_json, id_digest, query_json, divisions_json, {_QUOTED})"
-        f" VALUES ({', '.join('?' * (16 + len(FIGURES)))})",
-        (
-            run.start,
-            run.end,
-            run.filter,
-            run.command,
-            run.via,
-            run.started_at,
-            run.finished_at,
-            run.as_of,
-            run.verdict,
-            run.reason,
-            run.reading,
-            run.seconds,
-            run.passes_json,
-            run.id_digest,
-            run.query_json,
-            run.divisions_json,
-            *figures,
-        ),
-    )
+    """File a run, and make the window's row say what it found. Answers the run's id.
+
+    What bears a time that is still to come is of a wrong clock, and is not kept.
+    """
+    figures = {name: run.figures.get(name) for name in FIGURES}
+    cursor = _insert(connection, "window_runs", {name: getattr(run, name) for name in _OF_RUN} | figures)
     assert cursor.lastrowid is not None
     if not (run.keeps_proof and _note_attempt(connection, run)):
-        _put(connection, run, figures)
+        copied = ("start", "end", "filter", "verdict", "seconds", "reading", "reason", "drift", "next_try_at")
+        proven = run.verdict in PROVEN
+        own = {
+            "attempts": 1,
+            "first_read_at": run.as_of if proven else None,
+            "last_read_at": run.as_of if proven else None,
+            "settled_at": run.finished_at if run.settled else None,
+            "last_run_at": run.finished_at,
+            "divisions_json": run.divisions_json if proven else None,
+        }
+        _put(connection, {name: getattr(run, name) for name in copied} | own | figures, _MERGED_BY_RUN)
     return cursor.lastrowid
 
 
@@ -234,44 +268,6 @@ def _note_attempt(connection: sqlite3.Connection, run: RunRecord) -> bool:
         (run.reason, run.next_try_at, run.finished_at, run.drift, run.start, run.end, run.filter),
     )
     return cursor.rowcount > 0
-
-
-def _put(connection: sqlite3.Connection, run: RunRecord, figures: Sequence[int | None]) -> None:
-    """Make the window's row say what a run found. What bears a time that is still to come is of a wrong clock."""
-    proven = run.verdict in PROVEN
-    connection.execute(
-        f'INSERT INTO windows (start, "end", filter, verdict, attempts, seconds, reading, reason, drift, first_read_at,'
-        f" last_read_at, settled_at, next_try_at, last_run_at, divisions_json, {_QUOTED})"
-        f" VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{', ?' * len(FIGURES)})"
-        ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict, attempts = attempts + 1,'
-        " seconds = excluded.seconds, reading = coalesce(excluded.reading, reading), reason = excluded.reason,"
-        " drift = drift + excluded.drift, first_read_at = coalesce("
-        "CASE WHEN first_read_at <= excluded.last_run_at THEN first_read_at END, excluded.first_read_at),"
-        " last_read_at = coalesce(excluded.last_read_at,"
-        " CASE WHEN last_read_at <= excluded.last_run_at THEN last_read_at END),"
-        " settled_at = coalesce(excluded.settled_at,"
-        " CASE WHEN settled_at <= excluded.last_run_at THEN settled_at END),"
-        " next_try_at = excluded.next_try_at, last_run_at = excluded.last_run_at,"
-        " divisions_json = coalesce(excluded.divisions_json, divisions_json), proven_by = NULL, "
-        + ", ".join(f'"{name}" = excluded."{name}"' for name in FIGURES),
-        (
-            run.start,
-            run.end,
-            run.filter,
-            run.verdict,
-            run.seconds,
-            run.reading,
-            run.reason,
-            run.drift,
-            run.as_of if proven else None,
-            run.as_of if proven else None,
-            run.finished_at if run.settled else None,
-            run.next_try_at,
-            run.finished_at,
-            run.divisions_json if proven else None,
-            *figures,
-        ),
-    )
 
 
 def set_verdict(
@@ -287,15 +283,13 @@ def set_verdict(
 ) -> None:
     """Change a window's verdict without a read of it (its last conversation ended), and keep that on record."""
     connection.execute(
-        'INSERT INTO windows (start, "end", filter, verdict, reason, last_run_at) VALUES (?, ?, ?, ?, ?, ?)'
-        ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict, reason = excluded.reason,'
-        " ongoing = coalesce(?, ongoing)",
-        (start, end, filter, verdict, reason, at, ongoing),
+        "UPDATE windows SET verdict = ?, reason = ?, ongoing = coalesce(?, ongoing)"
+        ' WHERE start = ? AND "end" = ? AND filter = ?',
+        (verdict, reason, ongoing, start, end, filter),
     )
     connection.execute(
         'INSERT INTO window_runs (start, "end", filter, command, via, started_at, finished_at, verdict, reason,'
-        " ongoing)"
-        " VALUES (?, ?, ?, 'follow', 'query', ?, ?, ?, ?, ?)",
+        " ongoing) VALUES (?, ?, ?, 'follow', 'query', ?, ?, ?, ?, ?)",
         (start, end, filter, at, at, verdict, reason, ongoing),
     )
 
@@ -438,32 +432,23 @@ def inherit(
         ):
             continue
         taken += 1
-        connection.execute(
-            'INSERT INTO windows (start, "end", filter, verdict, "unique", owned, ongoing, reading, first_read_at,'
-            " last_read_at, settled_at, last_run_at, proven_by, divisions_json)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            ' ON CONFLICT (start, "end", filter) DO UPDATE SET verdict = excluded.verdict, owned = excluded.owned,'
-            ' "unique" = excluded."unique", ongoing = excluded.ongoing, reason = NULL, next_try_at = NULL,'
-            " first_read_at = coalesce(first_read_at, excluded.first_read_at), last_read_at = excluded.last_read_at,"
-            " settled_at = coalesce(excluded.settled_at, settled_at), last_run_at = excluded.last_run_at,"
-            " proven_by = excluded.proven_by, divisions_json = excluded.divisions_json",
-            (
-                start,
-                end,
-                parent[2],
-                verdict,
-                owned,
-                owned,
-                ongoing,
-                proof.reading,
-                proof.last_read_at,
-                proof.last_read_at,
-                proof.settled_at if verdict == Verdict.SETTLED else None,
-                at,
-                f"{parent[0]}/{parent[1]}",
-                proof.divisions_json,
-            ),
-        )
+        values = {
+            "start": start,
+            "end": end,
+            "filter": parent[2],
+            "verdict": verdict,
+            "unique": owned,
+            "owned": owned,
+            "ongoing": ongoing,
+            "reading": proof.reading,
+            "first_read_at": proof.last_read_at,
+            "last_read_at": proof.last_read_at,
+            "settled_at": proof.settled_at if verdict == Verdict.SETTLED else None,
+            "last_run_at": at,
+            "proven_by": f"{parent[0]}/{parent[1]}",
+            "divisions_json": proof.divisions_json,
+        }
+        _put(connection, values, _MERGED_BY_PROOF)
     return taken
 
 

@@ -673,7 +673,7 @@ async def test_a_job_from_its_creation_to_its_last_page(api: Api, platform: Plat
     assert job == "j/1"
     assert await api.job(job) == DetailsJob("j/1", "FAILED", "why")
     assert (await api.job_results(job)).cursor == "next"
-    assert (await api.job_results(job, "next", page_size=10)).cursor is None
+    assert (await api.job_results(job, "next", size=10)).cursor is None
     await api.cancel_job(job)
     assert await api.data_availability() == "2026-03-02T07:12:00.000Z"
     assert await api.data_availability() is None
@@ -720,8 +720,8 @@ async def test_an_errors_body_with_200_is_no_answer(api: Api, platform: Platform
         (api.channels, {"entities": []}),
         (api.available_topics, {"entities": []}),
         (lambda: api.subscriptions(CHANNEL), {"entities": []}),
-        (lambda: api.replace_subscriptions(CHANNEL, []), {"entities": []}),
-        (lambda: api.add_subscriptions(CHANNEL, []), {"entities": []}),
+        (lambda: api.subscribe(CHANNEL, [], replace=True), {"entities": []}),
+        (lambda: api.subscribe(CHANNEL, [], replace=False), {"entities": []}),
     ):
         for wrong in (ERROR, {"errors": [ERROR]}, {"error": "down"}, {"hello": 1}):
             platform.answers.extend([answer(body=wrong), answer(body=body)])
@@ -797,17 +797,17 @@ async def test_subscriptions_are_told_one_by_one(api: Api, platform: Platform) -
     platform.answers.extend(
         [answer(body={"entities": entities}), answer(body={}), answer(body={"entities": entities}), answer(200)]
     )
-    assert await api.replace_subscriptions(CHANNEL, ["v2.a", "v2.b", "v2.c"]) == [
+    assert await api.subscribe(CHANNEL, ["v2.a", "v2.b", "v2.c"], replace=True) == [
         TopicState("v2.a", True, None, ()),
         TopicState("v2.b", False, "no, ***", ("x:y:z",)),
         TopicState("v2.c", True, None, ()),
     ]
-    assert await api.add_subscriptions(CHANNEL, ["v2.d"], ignore_errors=False) == []
+    assert await api.subscribe(CHANNEL, ["v2.d"], replace=False) == []
     assert await api.subscriptions(CHANNEL) == ["v2.a", "v2.c"]
     path = "/api/v2/notifications/channels/streaming-0-abc/subscriptions"
     assert platform.asked == [
         ("PUT", path, {"ignoreErrors": "true"}, [{"id": "v2.a"}, {"id": "v2.b"}, {"id": "v2.c"}]),
-        ("POST", path, {"ignoreErrors": "false"}, [{"id": "v2.d"}]),
+        ("POST", path, {"ignoreErrors": "true"}, [{"id": "v2.d"}]),
         ("GET", path, {}, None),
     ]
 
@@ -816,7 +816,7 @@ async def test_an_error_about_a_channel_does_not_name_it(api: Api, platform: Pla
     """Neither the path nor the platform's message shows the id."""
     platform.answers.append(answer(404, {"message": "Channel streaming-0-abc was not found.", "code": "not.found"}))
     with pytest.raises(NotFound) as caught:
-        await api.replace_subscriptions(CHANNEL, ["v2.a"])
+        await api.subscribe(CHANNEL, ["v2.a"], replace=True)
     assert "streaming-0" not in str(caught.value) + repr(caught.value) + caught.value.message
     assert "/channels/{channelId}/subscriptions" in str(caught.value)
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbook.genesys.api.http import Answer, Http, Limits, TransportError, Trouble, unpacked
+from rollbook.genesys.api.http import Answer, Http, Limits, TransportError, Trouble, _Gzip, _Room
 
 MIB = 1024 * 1024
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -326,6 +326,16 @@ async def test_a_connection_is_used_again_after_a_whole_answer_only() -> None:
             with pytest.raises(TransportError):
                 await http.request("GET", server.url)
     assert server.asked == 2
+
+
+def unpacked(pieces: list[bytes], largest: int) -> bytes:
+    """A gzip as the body of an answer takes it in, piece by piece."""
+    room = _Room(largest)
+    gzip = _Gzip(room)
+    for piece in pieces:
+        gzip.add(piece)
+    gzip.end()
+    return room.body
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 400), st.integers(0, 2000))

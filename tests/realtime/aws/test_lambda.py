@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ import pytest
 from realtime import lambda_handler
 from reconcile import lambda_handler as reconciler
 from reconcile.causes import as_known
-from rollbook.genesys.api.client import Entity
+from rollbook.genesys.api.client import Api, Organization
 from rollbook.genesys.errors import StoreError
-from rollbook.genesys.program.settings import Settings, load
+from rollbook.genesys.program.settings import Secret, Settings, load
 from rollbook.genesys.times import from_text
 from rollbook.genesys.topics import DETAIL_MEMBERS, detail_member
 from rollbook.store.book import Book
@@ -418,7 +419,7 @@ def test_the_journal_is_a_setting() -> None:
 
 def test_being_called_is_coverage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls close together are one span of their transport; a long silence ends it at the last call."""
-    from datetime import UTC, datetime
+    from datetime import datetime
 
     moments = [datetime(2026, 8, 3, 14, tzinfo=UTC) + timedelta(minutes=minute) for minute in (0, 5, 9, 60)]
 
@@ -439,19 +440,18 @@ def test_being_called_is_coverage(path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(json.loads(topics)) == len(EVERY)
 
 
-def test_a_schedule_is_no_coverage(path: Path) -> None:
+def test_a_schedule_is_no_coverage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rule may be switched off while the schedule goes on: what no event has shown is not claimed."""
 
-    class Organisation:
-        def now(self) -> datetime:
-            return datetime.now(UTC)
-
-        async def organization(self) -> Entity:
-            return Entity("o1", "Acme")
+    async def organization(_api: Api) -> Organization:
+        return Organization("o1", "Acme")
 
     async def scheduled() -> None:
-        async with reconciler._opened(load(env=os.environ, cwd=path.parent), Organisation()):
+        async with reconciler._opened(replace(load(env=os.environ, cwd=path.parent), **platform)):
             pass
+
+    platform: dict[str, Any] = {"api_url": "http://x", "login_url": "http://x", "access_token": Secret("t")}
+    monkeypatch.setattr(Api, "organization", organization)
 
     handler(sqs(LINES[0]))
     before = rows(path, "SELECT ended_at, alive_at FROM coverage")

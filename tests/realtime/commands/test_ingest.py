@@ -8,7 +8,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from realtime.commands.ingest import _unpacked
 from realtime.commands.options import dead_letters, ingest
 from rollbook.genesys.messages.notification import Notification, Unreadable
-from rollbook.genesys.messages.payloads import parse_all, parse_stream, pieces
+from rollbook.genesys.messages.payloads import _pieces, parse_all, parse_stream
 from rollbook.store.book import Book
 from rollbook.store.tables import events
 from tests.helpers.aws import Aws, aws, aws_server
@@ -240,18 +240,22 @@ def streams(draw: st.DrawFn) -> tuple[list[bytes], bytes, list[bytes]]:
     return spelled, stream, [stream[at : at + sizes] for at in range(0, len(stream), sizes)]
 
 
+def pieces(chunks: Iterable[bytes]) -> list[bytes]:
+    return [piece.payload for piece in _pieces(chunks)]
+
+
 @given(streams())
 def test_objects_are_cut_out_as_they_were_spelled(found: tuple[list[bytes], bytes, list[bytes]]) -> None:
     """Whatever stands between them, and wherever the stream is cut."""
     spelled, stream, chunks = found
-    assert list(pieces([stream])) == spelled
-    assert list(pieces(chunks)) == spelled
+    assert pieces([stream]) == spelled
+    assert pieces(chunks) == spelled
 
 
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_any_bytes_end_somewhere(data: bytes, size: int) -> None:
     """Nothing but what separates is lost, whatever comes, and each piece is an event or a dead letter."""
-    found = list(pieces(data[at : at + size] for at in range(0, len(data), size)))
+    found = pieces(data[at : at + size] for at in range(0, len(data), size))
     blank = bytes.maketrans(b"", b"")
     kept = b"".join(found).translate(blank, b" \t\r\n,[]")
     assert kept == data.translate(blank, b" \t\r\n,[]")

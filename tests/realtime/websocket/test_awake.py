@@ -19,7 +19,7 @@ from rollbook.genesys.times import to_text
 from tests.helpers import virtual
 from tests.helpers.stage import conversation, snapshot, topic
 from tests.helpers.virtual import Platform
-from tests.realtime.websocket.test_channel import START, at, does, listening
+from tests.realtime.websocket.test_channel import START, at, does, listening, state_of
 
 NO_LONGER = '{"topicName":"v2.system.no_longer_subscribed.x","eventBody":{"systemTopicType":"no_longer_subscribed"}}'
 
@@ -39,33 +39,33 @@ def test_what_lay_unread_proves_no_later_moment_until_a_ping_is_answered() -> No
     """Events and the answer to an older ping do not; a ping is asked for at once, and its answer does."""
     line, connect = listening()
     serial = connect.serial
-    line.ping_sent(serial, at(15))
-    line.proof_came(serial, START + 20)
-    line.frames_lay_unread(serial, START + 21, at(27))
-    line.proof_came(serial, START + 27)
+    state_of(line, serial).ping_sent(at(15), line.timings.pong_within)
+    state_of(line, serial).proof_came(START + 20)
+    state_of(line, serial).frames_lay_unread(START + 21, at(27))
+    state_of(line, serial).proof_came(START + 27)
     channel = line.channel(serial)
     assert channel is not None
     assert channel.last_proof_at == START + 21
-    line.frame_came(serial, at(27))
+    state_of(line, serial).frame_came(at(27))
     assert line.due() <= 27
     assert does(line.tick(at(27))) == [CommandKind.PING]
-    line.ping_sent(serial, at(27))
-    line.pong_came(serial, at(27.1))
+    state_of(line, serial).ping_sent(at(27), line.timings.pong_within)
+    state_of(line, serial).pong_came(at(27.1))
     assert channel.last_proof_at == START + 21, "that was the answer to the ping before"
     assert line.sure_until == START + 21
-    line.pong_came(serial, at(27.2))
+    state_of(line, serial).pong_came(at(27.2))
     assert (channel.last_proof_at, line.sure_until) == (START + 27.2, math.inf)
-    line.frame_came(serial, at(27.2))
+    state_of(line, serial).frame_came(at(27.2))
     assert line.due() > 40, "asked no more often than ever"
 
 
 def test_an_answer_to_a_ping_between_two_pauses_proves_its_moment() -> None:
     """Of a socket that is read now and then it is known that it was there when the answered ping was sent."""
     line, connect = listening()
-    line.frames_lay_unread(connect.serial, START + 20, at(20))
-    line.ping_sent(connect.serial, at(21))
-    line.frames_lay_unread(connect.serial, START + 22, at(22))
-    line.pong_came(connect.serial, at(23))
+    state_of(line, connect.serial).frames_lay_unread(START + 20, at(20))
+    state_of(line, connect.serial).ping_sent(at(21), line.timings.pong_within)
+    state_of(line, connect.serial).frames_lay_unread(START + 22, at(22))
+    state_of(line, connect.serial).pong_came(at(23))
     assert line.sure_until == START + 21
     (unhear, _) = line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(24))
     assert unhear.at == START + 21
@@ -74,11 +74,11 @@ def test_an_answer_to_a_ping_between_two_pauses_proves_its_moment() -> None:
 def test_pings_that_nobody_answers_do_not_hold_the_next_answer_back() -> None:
     """An answer that never comes is not waited for: after ten seconds the next one belongs to a later ping."""
     line, connect = listening()
-    line.ping_sent(connect.serial, at(15))
-    line.frames_lay_unread(connect.serial, START + 20, at(21))
-    line.ping_sent(connect.serial, at(21))
-    line.ping_sent(connect.serial, at(36))
-    line.pong_came(connect.serial, at(36.1))
+    state_of(line, connect.serial).ping_sent(at(15), line.timings.pong_within)
+    state_of(line, connect.serial).frames_lay_unread(START + 20, at(21))
+    state_of(line, connect.serial).ping_sent(at(21), line.timings.pong_within)
+    state_of(line, connect.serial).ping_sent(at(36), line.timings.pong_within)
+    state_of(line, connect.serial).pong_came(at(36.1))
     assert line.sure_until == math.inf
 
 
@@ -86,16 +86,16 @@ def test_pings_that_nobody_answers_do_not_hold_the_next_answer_back() -> None:
 def test_a_word_of_the_platforms_that_lay_unread_is_no_later_proof(way: str) -> None:
     """That a channel goes, or that another socket took its place, is said at some moment of the time in between."""
     line, connect = listening()
-    line.frame_came(connect.serial, at(20))
-    line.proof_came(connect.serial, START + 20)
+    state_of(line, connect.serial).frame_came(at(20))
+    state_of(line, connect.serial).proof_came(START + 20)
     if way == "evicted":
-        line.frames_lay_unread(connect.serial, START + 20.5, at(26))
+        state_of(line, connect.serial).frames_lay_unread(START + 20.5, at(26))
         (unhear, *_) = line.apply(ChannelEvent(EventKind.EVICTED, connect.serial, is_clean=True), at(26))
     else:
         (step,) = line.apply(ChannelEvent(EventKind.CLOSING, connect.serial), at(20, free=0))
         if way == "left":
             line.apply(ChannelEvent(EventKind.CONNECTED, step.serial, step.ticket), at(20.2))
-        line.frames_lay_unread(connect.serial, START + 20.5, at(26))
+        state_of(line, connect.serial).frames_lay_unread(START + 20.5, at(26))
         (unhear, *_) = line.apply(ChannelEvent(EventKind.LOST, connect.serial, is_clean=True), at(26))
     assert (unhear.kind, unhear.at) == (CommandKind.END_COVERAGE, START + 20.5)
 
@@ -103,7 +103,7 @@ def test_a_word_of_the_platforms_that_lay_unread_is_no_later_proof(way: str) -> 
 def test_a_new_socket_is_not_in_doubt() -> None:
     """What lay unread on the socket before says nothing of the one that took its place."""
     line, connect = listening()
-    line.frames_lay_unread(connect.serial, START + 20, at(26))
+    state_of(line, connect.serial).frames_lay_unread(START + 20, at(26))
     line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(26))
     (again,) = line.tick(at(line.due()))
     line.apply(ChannelEvent(EventKind.CONNECTED, again.serial, again.ticket), at(28))

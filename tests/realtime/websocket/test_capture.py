@@ -29,6 +29,11 @@ def reasons(running: Capture) -> list[str]:
     return [row[3] for row in running.rows(SPANS)]
 
 
+def in_detail(running: Capture) -> int:
+    """Count of conversations that are followed in detail."""
+    return sum(line.details for line in running.supervisor.figures().lines)
+
+
 async def test_what_is_sent_is_stored_once(tmp_path: Path) -> None:
     """Distinct notifications become events, a repeat with another correlation id does not, and the span has ends."""
     async with Stage() as stage, capture(stage, tmp_path) as running:
@@ -188,13 +193,13 @@ async def test_a_channel_that_may_be_gone_is_not_counted_among_those_that_are_th
     async with Stage() as stage:
         stage.others = 19
         async with capture(stage, tmp_path) as running:
-            assert (running.supervisor.others, running.supervisor.free) == (19, 0)
+            assert (running.supervisor.figures().channels_of_others, running.supervisor.free) == (19, 0)
             stage.refuse_handshake = 503
             stage.topics.clear()
             stage.drop()
             await running.until(lambda: stage.handshakes >= 2)
-            await running.supervisor._count_channels()
-            assert (running.supervisor.others, running.supervisor.free) == (19, 0)
+            await running.supervisor.client_channels.count(lambda: 0)
+            assert (running.supervisor.figures().channels_of_others, running.supervisor.free) == (19, 0)
             stage.refuse_handshake = None
 
 
@@ -204,11 +209,11 @@ async def test_what_an_earlier_run_left_is_no_reason_to_warn(tmp_path: Path, cap
         with caplog.at_level(logging.WARNING):
             for run in range(3):
                 async with capture(stage, tmp_path) as running:
-                    assert (len(stage.topics), running.supervisor.others) == (run + 1, 0)
+                    assert (len(stage.topics), running.supervisor.figures().channels_of_others) == (run + 1, 0)
             assert caplog.messages == []
             stage.others = 4
             async with capture(stage, tmp_path) as running:
-                assert running.supervisor.others == 4
+                assert running.supervisor.figures().channels_of_others == 4
     assert [line.partition(" of the ")[0] for line in caplog.messages] == ["4"]
     assert "give rollbook an OAuth client of its own" in caplog.text
 
@@ -327,13 +332,13 @@ async def test_details_of_live_conversations_are_followed(tmp_path: Path) -> Non
         assert all(
             conversation(1) in combined_topic and len(combined_topic) <= 200 for combined_topic in said["topics"]
         )
-        assert running.supervisor.followed == 1
+        assert in_detail(running) == 1
         await stage.send(snapshot(2))  # from before its end
         await stage.send(snapshot(3))
-        await running.until(lambda: running.supervisor.followed == 2)
+        await running.until(lambda: in_detail(running) == 2)
         back = {"id": "p2", "purpose": "customer", "connectedTime": "2026-08-03T14:06:00.000Z"}
         await stage.send(snapshot(2, participants=[back]))
-        await running.until(lambda: running.supervisor.followed == 3)
+        await running.until(lambda: in_detail(running) == 3)
 
 
 @pytest.mark.parametrize(("others", "lines"), [(18, 2), (19, 1)])
@@ -345,7 +350,7 @@ async def test_details_take_no_line_from_queues(tmp_path: Path, others: int, lin
             assert (len(stage.sockets), running.supervisor.unplaced) == (lines, ())
             assert len(running.supervisor.figures().lines) == lines
             await stage.send(snapshot(1))
-            await running.until(lambda: running.supervisor.followed == 1)
+            await running.until(lambda: in_detail(running) == 1)
 
 
 WRAPUP = "v2.detail.events.conversation.{id}.wrapup"
@@ -363,7 +368,7 @@ async def test_a_detail_event_that_is_refused_costs_no_other(
             stage.poison = {WRAPUP.replace("{id}", conversation(number)) for number in range(200)}
 
         async def followed(count: int) -> list[str]:
-            await running.until(lambda: running.supervisor.followed == count)
+            await running.until(lambda: in_detail(running) == count)
             await running.until(
                 lambda: len({combined_topic.split(".")[4].partition("?")[0] for combined_topic in details()}) == count
             )

@@ -19,6 +19,7 @@ from realtime.websocket.channel_life import TABLE, LineChannels
 from realtime.websocket.channel_states import (
     ChannelCommand,
     ChannelEvent,
+    ChannelState,
     CommandKind,
     EventKind,
     Moment,
@@ -47,6 +48,12 @@ def listening(*, free: int = 20) -> tuple[LineChannels, ChannelCommand]:
     return line, connect
 
 
+def state_of(line: LineChannels, serial: int) -> ChannelState:
+    channel = line.channel(serial)
+    assert channel is not None
+    return channel
+
+
 def does(commands: list[ChannelCommand]) -> list[CommandKind]:
     return [command.kind for command in commands]
 
@@ -61,8 +68,8 @@ def test_every_phase_knows_time_and_stop() -> None:
 def test_lost_socket_returns_to_its_channel_within_a_second() -> None:
     """A socket that dies after a while of listening is replaced on the same channel, in less than a second."""
     line, connect = listening()
-    line.frame_came(connect.serial, at(100))
-    line.proof_came(connect.serial, START + 100)
+    state_of(line, connect.serial).frame_came(at(100))
+    state_of(line, connect.serial).proof_came(START + 100)
     commands = line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(100.5))
     assert does(commands) == [CommandKind.END_COVERAGE, CommandKind.CLOSE]
     assert (commands[0].at, commands[0].reason) == (START + 100, "disconnected")
@@ -75,8 +82,8 @@ def test_lost_socket_returns_to_its_channel_within_a_second() -> None:
 def test_a_lost_socket_was_heard_until_its_last_proof(clean: bool) -> None:
     """Heartbeats, and even a close frame, come from a socket whose channel has gone before."""
     line, connect = listening()
-    line.proof_came(connect.serial, START + 80)
-    line.frame_came(connect.serial, at(90))
+    state_of(line, connect.serial).proof_came(START + 80)
+    state_of(line, connect.serial).frame_came(at(90))
     commands = line.apply(ChannelEvent(EventKind.LOST, connect.serial, is_clean=clean), at(100))
     assert (commands[0].at, commands[0].reason) == (START + 80, "disconnected")
 
@@ -85,8 +92,8 @@ def test_a_lost_socket_was_heard_until_its_last_proof(clean: bool) -> None:
 def test_no_span_ends_in_the_future(way: str) -> None:
     """A clock that is set back by an hour: what was proven before it does not end the span after now."""
     line, connect = listening()
-    line.frame_came(connect.serial, at(99))
-    line.proof_came(connect.serial, START + 99)
+    state_of(line, connect.serial).frame_came(at(99))
+    state_of(line, connect.serial).proof_came(START + 99)
     back = Moment(100, START - 3_500)
     if way == "let go":
         line.stop(back)
@@ -101,8 +108,8 @@ def test_no_span_ends_in_the_future(way: str) -> None:
 def test_the_newest_proof_counts_whatever_the_clock_said_before() -> None:
     """After a clock has been set back, a span still ends at the last proof."""
     line, connect = listening()
-    line.proof_came(connect.serial, START + 99)
-    line.proof_came(connect.serial, START - 3_495)
+    state_of(line, connect.serial).proof_came(START + 99)
+    state_of(line, connect.serial).proof_came(START - 3_495)
     (unhear, _) = line.apply(ChannelEvent(EventKind.LOST, connect.serial), Moment(110, START - 3_490))
     assert unhear.at == START - 3_495
 
@@ -120,7 +127,7 @@ def test_socket_closing_makes_before_it_breaks() -> None:
         (CommandKind.BEGIN_COVERAGE, create.serial),
         (CommandKind.CONFIRM_BEFORE_CLOSING, old.serial),
     ]
-    line.proof_came(old.serial, START + 100.4)
+    state_of(line, old.serial).proof_came(START + 100.4)
     commands = line.apply(ChannelEvent(EventKind.ANSWERED, old.serial, commands[1].ticket), at(100.5))
     assert [(command.kind, command.serial, command.reason) for command in commands] == [
         (CommandKind.END_COVERAGE, old.serial, "rolled over"),
@@ -146,8 +153,8 @@ def test_one_that_leaves_was_heard_until_its_last_proof(
 ) -> None:
     """A channel that was gone before another took over was not heard until then, whatever its socket did."""
     line, old = listening()
-    line.proof_came(old.serial, START + 80)
-    line.frame_came(old.serial, at(99))
+    state_of(line, old.serial).proof_came(START + 80)
+    state_of(line, old.serial).frame_came(at(99))
     (step,) = line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(100, free=0 if kicked else 1))
     while step.kind is not CommandKind.CONNECT:
         answer = EventKind.CREATED if step.kind is CommandKind.CREATE else EventKind.SUBSCRIBED
@@ -171,11 +178,11 @@ def test_one_that_leaves_was_heard_until_its_last_proof(
 def test_a_stop_asks_a_last_time() -> None:
     """What is stopped was heard until it answered, and waits two seconds for that, not more."""
     line, connect = listening()
-    line.proof_came(connect.serial, START + 95)
+    state_of(line, connect.serial).proof_came(START + 95)
     (part,) = line.stop(at(100))
     assert part.kind is CommandKind.CONFIRM_BEFORE_CLOSING
     assert line.stop(at(100.5)) == []
-    line.proof_came(connect.serial, START + 100.2)
+    state_of(line, connect.serial).proof_came(START + 100.2)
     unhear, close = line.apply(ChannelEvent(EventKind.ANSWERED, connect.serial, part.ticket), at(100.2))
     assert (unhear.kind, unhear.at, unhear.reason) == (CommandKind.END_COVERAGE, START + 100.2, "stopped")
     assert close.kind is CommandKind.CLOSE
@@ -194,7 +201,7 @@ def test_without_a_free_channel_the_second_socket_takes_the_same_channel() -> No
     line, old = listening()
     (connect,) = line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(100, free=0))
     assert (connect.kind, connect.same_channel_as) == (CommandKind.CONNECT, old.serial)
-    line.frame_came(old.serial, at(100))
+    state_of(line, old.serial).frame_came(at(100))
     kicked = line.apply(ChannelEvent(EventKind.LOST, old.serial, is_clean=True), at(100.1, free=0))
     assert (kicked[0].kind, kicked[0].reason, kicked[0].at) == (CommandKind.END_COVERAGE, "rolled over", START + 100.1)
     commands = line.apply(ChannelEvent(EventKind.CONNECTED, connect.serial, connect.ticket), at(100.2, free=0))
@@ -207,8 +214,8 @@ def test_without_a_free_channel_the_second_socket_takes_the_same_channel() -> No
 def test_a_socket_that_is_lost_while_its_second_one_waits_returns_to_the_channel(clean: bool) -> None:
     """Sent on at once with all channels in use, and lost before the step is over: the channel is kept, no other made."""
     line, old = listening()
-    line.proof_came(old.serial, START + 4)
-    line.frame_came(old.serial, at(5))
+    state_of(line, old.serial).proof_came(START + 4)
+    state_of(line, old.serial).frame_came(at(5))
     assert line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(5, free=0)) == []
     commands = line.apply(ChannelEvent(EventKind.LOST, old.serial, is_clean=clean), at(5.1, free=0))
     assert (commands[0].kind, commands[0].reason, commands[0].at) == (
@@ -226,14 +233,14 @@ def test_renewal_comes_long_before_the_end(free: int) -> None:
     """After half its life a channel is rolled over, or, with none free, subscribed again."""
     line, connect = listening()
     for second in range(0, int(DAY / 2), 30):
-        line.frame_came(connect.serial, at(second))
+        state_of(line, connect.serial).frame_came(at(second))
         assert set(does(line.tick(at(second, free=free)))) <= {CommandKind.PING}
-    line.frame_came(connect.serial, at(DAY / 2))
+    state_of(line, connect.serial).frame_came(at(DAY / 2))
     (command,) = (command for command in line.tick(at(DAY / 2, free=free)) if command.kind is not CommandKind.PING)
     assert command.kind is (CommandKind.CREATE if free else CommandKind.RENEW)
     if not free:
         line.apply(ChannelEvent(EventKind.RENEWED, command.serial, command.ticket), at(DAY / 2 + 1))
-        line.frame_came(connect.serial, at(DAY / 2 + 2))
+        state_of(line, connect.serial).frame_came(at(DAY / 2 + 2))
         assert line.tick(at(DAY / 2 + 2, free=0)) == []
 
 
@@ -242,7 +249,7 @@ def test_renewal_that_fails_is_tried_again_in_time() -> None:
     line, connect = listening()
     tries = 0
     for second in range(0, int(DAY), 30):
-        line.frame_came(connect.serial, at(second))
+        state_of(line, connect.serial).frame_came(at(second))
         for command in line.tick(at(second, free=0)):
             if command.kind is CommandKind.PING:
                 continue
@@ -255,8 +262,8 @@ def test_renewal_that_fails_is_tried_again_in_time() -> None:
 def test_silence_is_death() -> None:
     """A ping every fifteen seconds, and no answer within ten ends the span at the last sign of life."""
     line, connect = listening()
-    line.frame_came(connect.serial, at(10))
-    line.proof_came(connect.serial, START + 10)
+    state_of(line, connect.serial).frame_came(at(10))
+    state_of(line, connect.serial).proof_came(START + 10)
     assert line.tick(at(14)) == []
     assert does(line.tick(at(15))) == [CommandKind.PING]
     assert line.tick(at(24)) == []
@@ -268,11 +275,11 @@ def test_silence_is_death() -> None:
 def test_beats_alone_do_not_keep_a_socket() -> None:
     """A ping behind which nothing but a heartbeat comes is no answer: the next one ends it, at the last proof."""
     line, connect = listening()
-    line.proof_came(connect.serial, START + 7)
+    state_of(line, connect.serial).proof_came(START + 7)
     ends = []
     for second in range(1, 60):
         if second % 30 == 20:
-            line.frame_came(connect.serial, at(second))
+            state_of(line, connect.serial).frame_came(at(second))
         ends += [command for command in line.tick(at(second)) if command.kind is CommandKind.END_COVERAGE]
     assert [command.at for command in ends] == [START + 7]
 
@@ -282,7 +289,7 @@ def test_pongs_alone_do_not_keep_a_socket() -> None:
     line, connect = listening()
     for second in range(15, 64, 15):
         assert does(line.tick(at(second))) == [CommandKind.PING]
-        line.frame_came(connect.serial, at(second + 1), is_unprompted=False)
+        state_of(line, connect.serial).frame_came(at(second + 1), is_unprompted=False)
     assert line.tick(at(64)) == []
     assert CommandKind.END_COVERAGE in does(line.tick(at(65)))
 
@@ -290,7 +297,7 @@ def test_pongs_alone_do_not_keep_a_socket() -> None:
 def test_evicted_channel_is_replaced() -> None:
     """A channel that the platform took away is replaced by a new one, and the hole has its reason."""
     line, connect = listening()
-    line.frame_came(connect.serial, at(99))
+    state_of(line, connect.serial).frame_came(at(99))
     commands = line.apply(ChannelEvent(EventKind.EVICTED, connect.serial, is_clean=True), at(100))
     assert commands[0].at == START + 100
     assert [(command.kind, command.reason) for command in commands] == [
@@ -305,8 +312,8 @@ def test_evicted_channel_is_replaced() -> None:
 def test_a_channel_that_is_gone_under_a_beating_socket_was_heard_until_its_last_proof() -> None:
     """Heartbeats go on, and only a ping finds out: the span ends at the last event or answer, not now."""
     line, connect = listening()
-    line.proof_came(connect.serial, START + 70)
-    line.frame_came(connect.serial, at(99))
+    state_of(line, connect.serial).proof_came(START + 70)
+    state_of(line, connect.serial).frame_came(at(99))
     commands = line.apply(ChannelEvent(EventKind.EVICTED, connect.serial), at(100))
     assert (commands[0].at, commands[0].reason) == (START + 70, "channel lost")
 
@@ -330,10 +337,10 @@ def test_a_step_that_goes_on_is_not_overdue() -> None:
     assert line.due() == 170
     (connect,) = line.apply(ChannelEvent(EventKind.SUBSCRIBED, subscribe.serial, subscribe.ticket), at(169))
     line.apply(ChannelEvent(EventKind.CONNECTED, connect.serial, connect.ticket), at(169))
-    line.frame_came(connect.serial, at(DAY / 2))
+    state_of(line, connect.serial).frame_came(at(DAY / 2))
     assert CommandKind.RENEW in does(line.tick(at(DAY / 2, free=0)))
     line.apply(ChannelEvent(EventKind.GOES_ON, connect.serial), at(DAY / 2 + 80))
-    line.frame_came(connect.serial, at(DAY / 2 + 100))
+    state_of(line, connect.serial).frame_came(at(DAY / 2 + 100))
     assert CommandKind.RENEW not in does(line.tick(at(DAY / 2 + 100, free=0)))
     assert line.current is not None
     assert line.current.renewal_ends_at == DAY / 2 + 170
@@ -365,7 +372,7 @@ def test_a_server_that_accepts_and_closes_is_not_stormed() -> None:
 def gone_after_an_outage() -> tuple[LineChannels, float, list[ChannelCommand]]:
     """A line whose channel, after ten minutes of refused handshakes, is gone; when that was said, and what it does."""
     line, connect = listening()
-    line.frame_came(connect.serial, at(100))
+    state_of(line, connect.serial).frame_came(at(100))
     line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(100))
     now, answer, commands = 100.0, EventKind.REFUSED, list[ChannelCommand]()
     while answer is EventKind.REFUSED:
@@ -472,14 +479,14 @@ def test_a_server_that_takes_every_channel_away_is_not_stormed() -> None:
 def test_a_successor_that_cannot_be_made_is_not_stormed() -> None:
     """While the old socket hears, failing to make its successor costs one attempt a step, too."""
     line, connect = listening()
-    line.frame_came(connect.serial, at(100))
+    state_of(line, connect.serial).frame_came(at(100))
     commands = line.apply(ChannelEvent(EventKind.CLOSING, connect.serial), at(100))
     now, attempts = 100.0, 0
     while now < 1_100:
         for command in commands:
             attempts += command.kind is CommandKind.CREATE
             line.apply(ChannelEvent(EventKind.REFUSED, command.serial, command.ticket), at(now))
-        line.frame_came(connect.serial, at(now))
+        state_of(line, connect.serial).frame_came(at(now))
         now = max(line.due(), now + 0.001)
         commands = line.tick(at(now))
     assert 10 < attempts < 35
@@ -489,11 +496,11 @@ def test_a_successor_that_cannot_be_made_is_not_stormed() -> None:
 def test_a_death_before_the_successor_is_there_returns_to_the_channel() -> None:
     """A socket that dies while its successor cannot be made is replaced on its own channel, within a second."""
     line, old = listening()
-    line.frame_came(old.serial, at(100))
+    state_of(line, old.serial).frame_came(at(100))
     (create,) = line.apply(ChannelEvent(EventKind.CLOSING, old.serial), at(100))
     for second in range(101, 130):
         line.apply(ChannelEvent(EventKind.REFUSED, create.serial, create.ticket), at(second))
-        line.frame_came(old.serial, at(second))
+        state_of(line, old.serial).frame_came(at(second))
         for command in line.tick(at(second)):
             create = command
     commands = line.apply(ChannelEvent(EventKind.LOST, old.serial), at(130))
@@ -537,7 +544,7 @@ def refused_for_an_hour(line: LineChannels, refusal: ChannelEvent | None) -> lis
 def test_a_refused_handshake_costs_no_channel(refusal: ChannelEvent | None) -> None:
     """A handshake that is refused or times out says nothing of the channel: an hour of them, and it is returned to."""
     line, connect = listening()
-    line.frame_came(connect.serial, at(100))
+    state_of(line, connect.serial).frame_came(at(100))
     line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(100))
     assert set(refused_for_an_hour(line, refusal)) <= {CommandKind.CONNECT, CommandKind.CLOSE}
     assert line.current is not None
@@ -584,7 +591,7 @@ def test_a_refused_handshake_between_two_sockets_is_no_socket() -> None:
 def test_a_channel_whose_life_is_over_is_not_returned_to() -> None:
     """Handshakes refused until the channel has ended: then a new one is made, which takes nobody's place."""
     line, connect = listening()
-    line.frame_came(connect.serial, at(DAY - 10))
+    state_of(line, connect.serial).frame_came(at(DAY - 10))
     line.apply(ChannelEvent(EventKind.LOST, connect.serial), at(DAY - 10))
     now, made = 0.0, []
     while now < DAY + 600 and CommandKind.CREATE not in made:
@@ -617,7 +624,7 @@ def test_one_announcement_after_the_other_is_not_stormed() -> None:
         if not commands:
             now = min(line.due(), now + 20)
             if line.current is not None:
-                line.frame_came(line.current.serial, at(now))
+                state_of(line, line.current.serial).frame_came(at(now))
             commands = line.tick(at(now))
     assert 5 < created < 30
 
@@ -751,14 +758,14 @@ class Platform:
 
     def pong(self, serial: int) -> None:
         if serial in self.sockets and serial not in self.muted:
-            self.line.frame_came(serial, self.moment(), is_unprompted=False)
-            self.line.proof_came(serial, START + self.now)
+            state_of(self.line, serial).frame_came(self.moment(), is_unprompted=False)
+            state_of(self.line, serial).proof_came(START + self.now)
             self.signal(EventKind.ANSWERED, serial)
 
     def heartbeat(self, serial: int, generation: int) -> None:
         if self.sockets.get(serial) == generation:
             if serial not in self.muted:
-                self.line.frame_came(serial, self.moment())
+                state_of(self.line, serial).frame_came(self.moment())
             self.later(30, lambda: self.heartbeat(serial, generation))
 
     def close(self, serial: int) -> None:

@@ -43,6 +43,17 @@ def test_one_that_is_gone_is_not_ours() -> None:
     assert (places.others, places.free(1)) == (20, 0)
 
 
+def test_abandoned_channels_of_ours_count_as_free() -> None:
+    """A channel that we made and left is evicted first, so it takes nothing from anybody."""
+    places = ChannelPlaces()
+    for name in "abcde":
+        places.made(channel(name))
+    look(places, "abcde", 3)
+    assert places.free(2) == 15
+    look(places, "ab", 18)
+    assert places.free(2) == 0
+
+
 @pytest.mark.parametrize(("others", "lines"), [(0, 20), (17, 3), (20, 1)])
 def test_lines_are_what_others_leave(others: int, lines: int) -> None:
     """Another program's channels leave so many places for lines, and one line there is always."""

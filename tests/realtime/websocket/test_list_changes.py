@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.websocket.list_changes import Believed, Doubt, weigh
-from reconcile.causes import Lifetime, explain
+from reconcile.causes import Lifetime, Listening
 from rollbook.genesys.errors import ConnectionLost, PermissionRefused, RollbookError, TooSlow, Unavailable
 from rollbook.store.tables import coverage
 from rollbook.store.tables.coverage import Span
@@ -99,7 +99,7 @@ def test_what_was_let_go_was_not_heard_by_this_transport() -> None:
         "websocket", "line 1", topics, "2026-03-02T10:00:00.000Z", "2026-03-02T10:05:00.000Z", "", "topics let go"
     )
     life = Lifetime("2026-03-02T10:06:00.000Z", "2026-03-02T10:07:00.000Z", frozenset({QUEUES[0]}))
-    assert explain(life, [span]) == "not heard by this transport"
+    assert Listening([span]).cause(life) == "not heard by this transport"
 
 
 async def test_a_look_that_hangs_is_given_up_and_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -196,8 +196,8 @@ async def test_a_count_of_channels_that_fails_is_told(tmp_path: Path) -> None:
             raise ConnectionLost("no route")
 
         stage.channels = lost  # type: ignore[assignment, method-assign]
-        running.supervisor._crowded.set()
+        running.supervisor.client_channels.crowded.set()
         await running.until(lambda: "no route" in (running.supervisor.figures().counting_failing or ""))
         del stage.channels
-        running.supervisor._crowded.set()
+        running.supervisor.client_channels.crowded.set()
         await running.until(lambda: running.supervisor.figures().counting_failing is None)

@@ -23,15 +23,11 @@ class Api:
         self.there: set[str] = set()
         self.requests = 0
 
-    async def replace_subscriptions(
-        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool
+    async def subscribe(
+        self, channel: NotificationChannel, topics: Sequence[str], *, replace: bool
     ) -> list[TopicState]:
-        self.there.clear()
-        return await self.add_subscriptions(channel, topics, ignore_errors=ignore_errors)
-
-    async def add_subscriptions(
-        self, channel: NotificationChannel, topics: Sequence[str], *, ignore_errors: bool
-    ) -> list[TopicState]:
+        if replace:
+            self.there.clear()
         self.requests += 1
         if self.gone:
             raise NotFound("gone", status=404)

@@ -119,7 +119,7 @@ def test_what_a_renewal_leaves_is_ours(caplog: pytest.LogCaptureFixture) -> None
         platform = Platform(11, queues=1_200, others=16)
         asyncio.get_running_loop().call_later(0.55 * DAY, virtual.closing, platform)
         supervisor = await live(platform, 0.56 * DAY, fault_every=None, every=60)
-        assert supervisor.others == 16
+        assert supervisor.figures().channels_of_others == 16
         assert len(platform.creations) == 6
         assert platform.evicted_in_use == 0
         assert platform.covered() > 0.9999

@@ -50,12 +50,12 @@ async def test_a_day_is_closed_as_fast_as_the_limit_allows(tmp_path: Path, share
         settings = load(env=simulator.env, cwd=tmp_path, flags={"width": timedelta(minutes=width), "since": START})
         with Book.open(tmp_path / "rollbook.db") as book:
             async with Api(settings, clock=clock, sleep=clock.sleep, share=share, now=simulator.now) as api:
-                clock.under_way = lambda: api._rest.budget.in_flight
+                clock.under_way = lambda: api.budget.in_flight
                 began = clock.now
                 how = Round(at_once=AT_ONCE, sleep=clock.sleep, wait=0)
                 report = await run_due(book, api, settings, now=simulator.now, how=how)
                 seconds = clock.now - began
-                assert api._rest.budget.not_before == 0, "the platform never said 429"
+                assert api.budget.not_before == 0, "the platform never said 429"
         requests = sum(
             count for name, count in simulator.request_counts.items() if name.startswith(("POST /api", "GET"))
         )

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from reconcile.reading import job_proof, jobs, resume
 from reconcile.reading.jobs import Result
-from reconcile.reading.query import Stopped
+from reconcile.reading.query import DetailsQuery, Stopped
 from rollbook.genesys.api.client import Api, DetailsJob
 from rollbook.genesys.errors import ApiError, ConnectionLost, RequestRefused, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
@@ -111,22 +111,22 @@ async def go(
     """Read a window by jobs. entries: gets those of the journal, and so the reading can be gone on with."""
     clock = clock or Clock()
 
-    async def take(_rows: Sequence[DetailRow], _as_of: str, entry: resume.Entry | None = None) -> None:
+    async def take(_rows: Sequence[DetailRow], _as_of: str, entry: resume.Entry | None) -> None:
         if entries is not None and entry is not None:
             entries.append(entry)
 
-    if entries is not None:
-        result = result or Result()
-    return await jobs.read(
+    result = result or Result()
+    await jobs.read(
         cast(Api, org),
         window,
-        members or {},
+        DetailsQuery(members or {}),
         now=clock.now,
         sleep=clock.sleep,
         on_page=take,
         result=result,
         stop=stop,
     )
+    return result
 
 
 # Pages that are none

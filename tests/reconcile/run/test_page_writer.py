@@ -13,7 +13,7 @@ import pytest
 
 from reconcile.reading import resume
 from reconcile.run.book_calls import committed
-from reconcile.run.options import RowsWaiting, RunTask
+from reconcile.run.options import RoundMemory, RowsWaiting, RunTask
 from reconcile.run.page_writer import PageWriter
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval, to_text
@@ -29,7 +29,8 @@ def writing(book: Book, hour: int, waiting: RowsWaiting | None = None) -> PageWr
     """A run over an hour of its own."""
     window = Interval(START + timedelta(hours=hour), START + timedelta(hours=hour + 1))
     clock = Clock(START + timedelta(days=2))
-    task = RunTask(windows=[window], settings=settings(), now=clock.now, rows_waiting=waiting or RowsWaiting())
+    memory = RoundMemory(rows_waiting=waiting or RowsWaiting())
+    task = RunTask(windows=[window], settings=settings(), now=clock.now, memory=memory)
     return PageWriter(task, book, began=AT, cause=lambda _row, _kind: "unknown", spent=lambda: 0)
 
 

@@ -1,0 +1,50 @@
+"""The book of an organisation, opened around its use by whoever has asked the platform whose credentials it has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.program.settings import Settings
+from rollbook.store.book import Book
+from rollbook.store.tables import schema
+
+
+@contextlib.asynccontextmanager
+async def book_of(
+    organization: tuple[str, str],
+    settings: Settings,
+    *,
+    command: str,
+    mode: Literal["rw", "ro"] = "rw",
+    hurry: threading.Event | None = None,
+) -> AsyncIterator[Book]:
+    """The book that the settings name, which must belong to this organisation (id, name) or to none yet.
+
+    It is opened and closed in a thread: both may wait for another program. mode, hurry: as `Book.open` has them; who
+    is cancelled hurries. Raises StoreError and its kinds, RollbookError (a book to be read is another organisation's).
+    """
+    hurry = hurry or threading.Event()
+    try:
+        book = await asyncio.to_thread(
+            Book.open,
+            settings.store_path,
+            mode=mode,
+            organization=organization,
+            command=command,
+            lag=settings.lag,
+            journal=settings.journal,
+            hurry=hurry,
+        )
+    except asyncio.CancelledError:
+        hurry.set()
+        raise
+    async with book:
+        known = await book.read(schema.organization) if mode == "ro" else None
+        if known is not None and known[0] != organization[0]:
+            raise RollbookError(f"{book.path} belongs to the organisation {known[1]}; name another file with --db")
+        yield book
