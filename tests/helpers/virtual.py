@@ -25,6 +25,7 @@ from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.file.errors import StoreBusy
+from rollbook.store.tables import channels, coverage, events
 from rollbook.store.tables.events import Recorded
 from tests.helpers.stage import CLOSING, HEARTBEAT, PONG, QUEUES, conversation, snapshot
 
@@ -95,6 +96,7 @@ class Ledger:
         self.locked = False
         self.unstored: deque[tuple[str, str]] = deque()  # (received at, conversation) that a socket has handed over
         self.alive_at = ""
+        self.lag = timedelta(minutes=10)
 
     def _do(self, work: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
@@ -104,59 +106,51 @@ class Ledger:
             future.set_result(work())
         return future
 
-    def record(self, batch: Sequence[Notification | Unreadable]) -> Future[Recorded]:
-        def work() -> Recorded:
-            named = [
-                notification.conversation_id
-                for notification in batch
-                if isinstance(notification, Notification) and notification.conversation_id
-            ]
-            self.stored.update(named)
-            return Recorded(len(named), 0, len(batch) - len(named))
+    def write(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Write what that function of the store's tables would."""
+        return self._do(lambda: self._doors()[fn](*args))
 
-        return self._do(work)
+    async def read(self, fn: Callable[..., Any], /, *args: Any) -> Any:
+        """Read what that function of the store's tables would."""
+        return self._doors()[fn](*args)
 
-    def begin_coverage(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
-        def work() -> int:
-            self.spans.append({"topics": tuple(topics), "start": at, "end": None, "reason": None})
-            return len(self.spans) - 1
+    def _doors(self) -> Mapping[Callable[..., Any], Callable[..., Any]]:
+        return {
+            events.record: self._record,
+            coverage.begin: self._begin,
+            coverage.end: self._end,
+            coverage.alive: self._note_alive,
+            coverage.reject: lambda topics, at: self.refused.update({row["topic"]: row["reason"] for row in topics}),
+            coverage.accept: lambda topics: [self.refused.pop(topic, None) for topic in topics],
+            coverage.rejected: lambda: [{"topic": topic} for topic in self.refused],
+            channels.keep: lambda until: setattr(self, "left", list(until)),
+            channels.left: lambda at: [until for until in self.left if until > at],
+        }
 
-        found: int = self._do(work).result()
-        return found
+    def _record(self, batch: Sequence[Notification | Unreadable], lag: timedelta) -> Recorded:
+        del lag
+        ids = [item.conversation_id for item in batch if isinstance(item, Notification) and item.conversation_id]
+        self.stored.update(ids)
+        return Recorded(len(ids), 0, len(batch) - len(ids))
 
-    def end_coverage(self, span: int, at: str, reason: str) -> Future[None]:
-        def work() -> None:
-            entry = self.spans[span]
-            if entry["end"] is None:
-                entry.update(end=max(at, entry["start"]), reason=reason)
+    def _begin(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
+        del source, scope
+        self.spans.append({"topics": tuple(topics), "start": at, "end": None, "reason": None})
+        return len(self.spans) - 1
 
-        return self._do(work)
+    def _end(self, number: int, at: str, reason: str) -> None:
+        span = self.spans[number]
+        if span["end"] is None:
+            span.update(end=max(at, span["start"]), reason=reason)
 
-    def alive(self, at: str, spans: Iterable[int] | None = None) -> Future[None]:
-        """What was handed over before that moment must be stored, or a kill now would leave a false claim."""
+    def _note_alive(self, spans: Iterable[int], at: str) -> None:
+        """Hold a sign of life to this: what was handed over before it is stored, or a kill now would leave a lie."""
+        del spans
         while self.unstored and self.stored[self.unstored[0][1]]:
             self.unstored.popleft()
         early = [name for received, name in self.unstored if received < at and not self.stored[name]]
         assert not early, f"alive at {at}, and {len(early)} from before it are not stored"
         self.alive_at = max(self.alive_at, at)
-        return self._do(lambda: None)
-
-    def keep_channels(self, until: Sequence[str]) -> Future[None]:
-        return self._do(lambda: setattr(self, "left", list(until)))
-
-    def channels_left(self) -> list[str]:
-        return [topic for topic in self.left if topic > to_text(now())]
-
-    def reject_topics(self, topics: Iterable[Mapping[str, Any]], at: str) -> Future[None]:
-        listed = list(topics)
-        return self._do(lambda: self.refused.update({topic["topic"]: topic["reason"] for topic in listed}))
-
-    def rejected_topics(self) -> list[dict[str, Any]]:
-        return [{"topic": topic} for topic in self.refused]
-
-    def accept_topics(self, topics: Iterable[str]) -> Future[None]:
-        listed = list(topics)
-        return self._do(lambda: [self.refused.pop(topic, None) for topic in listed])
 
 
 class Line:
