@@ -2,20 +2,20 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import sys
 import threading
 from contextlib import closing
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import pytest
 
 from rollbook.genesys.errors import Interrupted, UsageError
 from rollbook.genesys.times import Interval
 from rollbook.store.book import Book
-from rollbook.store.file import copying
 from rollbook.store.file.copying import Manner
 from rollbook.store.file.errors import (
     LockHeld,
@@ -149,7 +149,7 @@ def test_a_folder_gets_a_dated_name(tmp_path: Path) -> None:
 def test_a_backup_asks_for_room_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the disk has no room for all of it, not a byte is written, and the line says how much is needed."""
     store = made(tmp_path / "rollbook.db")
-    monkeypatch.setattr(copying.shutil, "disk_usage", lambda _: NamedTuple("Usage", [("free", int)])(20_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000))
     with pytest.raises(StoreFull, match=r"a copy of .* needs 32\.\d MB, and 20\.0 MB are free at"):
         back_up(store, tmp_path / "copy.db", at=AT, how=Manner())
     assert names(tmp_path) == {"rollbook.db"}

@@ -11,7 +11,7 @@ from rollbook.genesys.errors import Interrupted
 from rollbook.store.book import Book
 from rollbook.store.file.copying import Manner
 from rollbook.store.file.errors import LockHeld, StoreBusy
-from rollbook.store.tables import sizes
+from rollbook.store.upkeep import sizes
 from rollbook.store.upkeep.compacting import compact
 from tests.helpers.whole import rollbook
 

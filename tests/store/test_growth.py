@@ -1,6 +1,7 @@
 """How large a store is, of what, how it grows, and when its disk is full: said before it hurts."""
 
 import logging
+import shutil
 import sqlite3
 import threading
 from collections import Counter
@@ -16,9 +17,8 @@ from realtime.daemon.size_keeper import SizeKeeper
 from realtime.figures import DaemonFigures, LineFigures
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
-from rollbook.store.tables import sizes
-from rollbook.store.tables.sizes import Sizes
-from rollbook.store.upkeep import growth
+from rollbook.store.upkeep import growth, sizes
+from rollbook.store.upkeep.sizes import Sizes
 from tests.helpers.whole import rollbook
 
 AT = datetime(2026, 3, 9, 12, 0, tzinfo=UTC)
@@ -111,8 +111,8 @@ async def test_the_daemon_notes_and_warns(
     Book.open(path).close()
     with closing(sqlite3.connect(path)) as db, db:
         sizes.note(db, Sizes(to_text(AT - timedelta(days=2)), 0, 0, 0, 0))
-    usage = type(growth.shutil.disk_usage(tmp_path))
-    monkeypatch.setattr(growth.shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 100_000, 100_000))
+    usage = type(shutil.disk_usage(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 100_000, 100_000))
     now = [AT]
     keeper = SizeKeeper(path, now=lambda: now[0])
     for _ in range(26):

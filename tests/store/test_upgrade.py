@@ -2,17 +2,20 @@
 
 import asyncio
 import logging
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from rollbook.store.book import Book
 from rollbook.store.file import copying, locks, upgrade
 from rollbook.store.file.errors import LockHeld, StoreDamaged, StoreForeign, StoreFull
+from rollbook.store.tables import schema
 from rollbook.store.tables.schema import VERSION, our_version
 from tests.helpers.whole import environment, rollbook
 from tests.stores import load
@@ -50,7 +53,7 @@ def test_a_copy_stays_until_the_upgrade_has_ended_well(tmp_path: Path, monkeypat
     """It is there, whole and as the store was, at each step, and gone afterwards."""
     store = old(tmp_path)
     before, seen = rows(store), []
-    migrate = upgrade.schema.migrate
+    migrate = schema.migrate
 
     def watched(connection: sqlite3.Connection, on_step: Any) -> None:
         def step(number: int, name: str) -> None:
@@ -60,7 +63,7 @@ def test_a_copy_stays_until_the_upgrade_has_ended_well(tmp_path: Path, monkeypat
 
         migrate(connection, step)
 
-    monkeypatch.setattr(upgrade.schema, "migrate", watched)
+    monkeypatch.setattr(schema, "migrate", watched)
     Book.open(store).close()
     assert seen == [(number, 2, True) for number in range(3, VERSION + 1)]
     assert rows(store) == before
@@ -78,7 +81,7 @@ def test_an_upgrade_asks_for_room_first(tmp_path: Path, monkeypatch: pytest.Monk
     """Room for the copy and for what the steps write: without it nothing is changed."""
     store = old(tmp_path)
     data = store.read_bytes()
-    monkeypatch.setattr(copying.shutil, "disk_usage", lambda _: NamedTuple("Usage", [("free", int)])(20_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000_000))
     with pytest.raises(StoreFull, match=r"bringing .* up to date needs 32\.\d MB, and 20\.0 MB are free"):
         Book.open(store)
     assert store.read_bytes() == data

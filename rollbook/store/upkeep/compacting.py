@@ -19,7 +19,7 @@ from rollbook.genesys.errors import Interrupted
 from rollbook.store.file import connections, locks
 from rollbook.store.file.copying import Manner, check, counted_rows, need_room, partial_of, size_of, sync_folder
 from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreUnwritable, translate
-from rollbook.store.tables import sizes
+from rollbook.store.upkeep import sizes
 
 # Pages that a transaction gives back: 2 MB with our pages. The daemon waits for it, and has its turn after it.
 _PAGES: Final = 256

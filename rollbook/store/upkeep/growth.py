@@ -16,8 +16,8 @@ from rollbook.genesys.program.terminal import shown_size
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.file import connections
 from rollbook.store.file.errors import translate
-from rollbook.store.tables import sizes
-from rollbook.store.tables.sizes import Sizes
+from rollbook.store.upkeep import sizes
+from rollbook.store.upkeep.sizes import Sizes
 
 # Time over which growth is measured, and the least of it: an hour of a night says nothing of a day.
 _OVER: Final = timedelta(days=7)

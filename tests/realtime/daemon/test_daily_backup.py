@@ -107,8 +107,9 @@ async def test_a_backup_that_fails_is_said_and_tried_again(tmp_path: Path, caplo
     for _ in range(12):
         await looked.look()
         clock.now += timedelta(minutes=5)
-    assert looked.failing is not None
-    assert "there is no folder" in looked.failing
+    failing = looked.failing
+    assert failing is not None
+    assert "there is no folder" in failing
     assert not folder.exists()
     assert looked.age(clock.now) is None
     assert sum("no backup was made" in record.getMessage() for record in caplog.records) == 1
