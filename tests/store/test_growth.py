@@ -92,6 +92,24 @@ def test_parts_are_counted_once_a_day(tmp_path: Path) -> None:
         assert [row.at for row in sizes.since(db, "")] == [to_text(AT + timedelta(hours=hours)) for hours in (0, 1, 24)]
 
 
+def test_parts_of_a_store_that_was_small_are_counted_anew(tmp_path: Path) -> None:
+    """A daemon counts an empty store at its first start: a day later that says nothing of what is in it now."""
+    path, stop = tmp_path / "rollbook.db", threading.Event()
+    Book.open(path).close()
+    growth.note_now(path, AT, stop=stop)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(
+            "INSERT INTO dead_letters (source, payload, error, received_at) VALUES ('', zeroblob(2000000), '', '')"
+        )
+    with Book.open(path, mode="ro"), closing(sqlite3.connect(path)) as db:
+        assert growth.counted(db, path, AT, up_to=0).now.parts is None
+        shown = growth.look(db, path, AT)
+    assert shown.now.parts is not None
+    assert next(iter(shown.now.parts)) == "dead_letters"
+    again = growth.note_now(path, AT + timedelta(hours=1), stop=stop)
+    assert again.parts_at == to_text(AT + timedelta(hours=1))
+
+
 def test_an_sqlite_without_dbstat_has_no_parts() -> None:
     """Its parts are not known, and that is no error."""
 

@@ -25,8 +25,9 @@ _LEAST: Final = timedelta(hours=12)
 _DAY: Final = timedelta(days=1)
 # So long before the disk is full it is said.
 WARN_BEFORE: Final = timedelta(days=14)
-# A store of up to this size is counted by tables and indexes in seconds.
+# A store of up to this size is counted by tables and indexes in seconds, and one of the other at once.
 QUICKLY_COUNTED: Final = 2_000_000_000
+_COUNTED_AT_ONCE: Final = 64_000_000
 _SECONDS: Final = 60.0
 _INSTRUCTIONS: Final = 100_000
 
@@ -105,19 +106,25 @@ def largest(parts: Mapping[str, int], number: int = 4) -> str:
 
 
 def look(db: sqlite3.Connection, path: Path, now: datetime) -> Growth:
-    """The size and growth now. Quick on a store of any size: parts are as they were counted last."""
+    """The size and growth now. Quick on a store of any size: parts of a large one are as they were counted last."""
+    return counted(db, path, now, up_to=_COUNTED_AT_ONCE)
+
+
+def counted(db: sqlite3.Connection, path: Path, now: datetime, *, up_to: int = QUICKLY_COUNTED) -> Growth:
+    """The size and growth now, with parts that are counted now in a store of `up_to` bytes or less."""
     found = growth(measured(db, path, now), sizes.since(db, to_text(now - _OVER)))
-    parts = sizes.last_parts(db)
-    return found if parts is None else replace(found, now=replace(found.now, parts=parts[1]), parts_at=parts[0])
-
-
-def counted(db: sqlite3.Connection, path: Path, now: datetime) -> Growth:
-    """The size and growth now, with parts that are counted now where that takes seconds."""
-    found = look(db, path, now)
-    if found.now.file > QUICKLY_COUNTED:
+    if found.now.file <= up_to:
+        at, parts = found.now.at, sizes.parts(db)
+    else:
+        at, parts = sizes.last_parts(db) or ("", None)
+    if parts is None or is_outgrown(parts, found.now):
         return found
-    parts = sizes.parts(db)
-    return found if parts is None else replace(found, now=replace(found.now, parts=parts), parts_at=found.now.at)
+    return replace(found, now=replace(found.now, parts=parts), parts_at=at)
+
+
+def is_outgrown(parts: Mapping[str, int], now: Sizes) -> bool:
+    """Say whether parts were counted in a store of less than half its size now: they say nothing of it any more."""
+    return sum(parts.values()) * 2 < now.used
 
 
 def measured(db: sqlite3.Connection, path: Path, now: datetime) -> Sizes:
@@ -137,11 +144,12 @@ def note_now(path: Path, now: datetime, *, stop: threading.Event, count_every: t
         with closing(connections.connect_reader(path)) as db:
             last = sizes.last_parts(db)
             here = measured(db, path, now)
-            if last is None or now - from_text(last[0]) >= count_every - timedelta(minutes=5):
+            is_old = last is None or now - from_text(last[0]) >= count_every - timedelta(minutes=5)
+            if is_old or (last is not None and is_outgrown(last[1], here)):
                 db.set_progress_handler(stop.is_set, _INSTRUCTIONS)
                 here = replace(here, parts=sizes.parts(db))
                 db.set_progress_handler(None, 0)
-            found = look(db, path, now)
+            found = counted(db, path, now, up_to=0)
         with closing(connections.connect(path, journal="wal", timeout=_SECONDS)) as db:
             db.execute("BEGIN IMMEDIATE")
             sizes.note(db, here)
