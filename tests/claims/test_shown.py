@@ -227,3 +227,20 @@ async def test_what_is_heard_after_its_window_was_proven_takes_the_proof(
         assert (scene.verdict(WINDOW), "c3" in scene.stored()) == ("complete", True)
         scene.hear("c3", started=started, minute=96)
         assert scene.verdict(WINDOW) == "complete", "it is known by now"
+
+
+async def test_who_could_not_be_had_by_id_once_is_asked_for_again(tmp_path: Path) -> None:
+    """Heard of in a day that no window reads, and a gateway stands before it for a day: its details come all the same."""
+    with scene_at(tmp_path, record("c1", 3, 5), record("old", -2880, -2870), since=START) as scene:
+        scene.hear("old", started=-2880)
+
+        def spoiled(ids: Sequence[str]) -> None:
+            if "old" in ids:
+                raise Unavailable("no answer in time", status=504)
+
+        scene.org.refuse_ids = spoiled
+        await scene.rounds(61, 24 * 60)
+        assert "old" not in scene.stored()
+        scene.org.refuse_ids = lambda _: None
+        await scene.rounds(3 * 24 * 60, 5 * 24 * 60)
+        assert "old" in scene.stored()
