@@ -43,12 +43,9 @@ class Checkpointer:
         self._marked = -_MARK_EVERY
 
     def use(self, writer: Writer) -> None:
-        """Checkpoint through this writer, as soon as nobody else does."""
+        """Checkpoint through this writer, as soon as nobody else does. Waits for nobody's transaction."""
         self._writer = weakref.ref(writer)
         self.take()
-        if self._ours:
-            # A job after the first: it begins when the file is marked, so that nobody meets the mark half made.
-            writer.submit(lambda _: None).result()
 
     def take(self) -> None:
         """Become the one that checkpoints, if nobody is."""

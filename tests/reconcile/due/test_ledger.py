@@ -177,15 +177,17 @@ async def test_what_a_long_absence_left_is_read_by_jobs_a_day_each(tmp_path: Pat
 
 async def test_windows_are_read_several_at_a_time(tmp_path: Path) -> None:
     """While one waits for its answer the others go on; no more at a time than asked for."""
-    under_way, at_most = 0, 0
+    under_way, at_most, together = 0, 0, asyncio.Event()
 
     class Slow(Organisation):
         async def query_details(self, body: Mapping[str, Any], **_: Any) -> Any:
             nonlocal under_way, at_most
             under_way += 1
             at_most = max(at_most, under_way)
-            for _turn in range(5):
-                await asyncio.sleep(0)
+            if under_way == 3:
+                together.set()
+            async with asyncio.timeout(10):
+                await together.wait()
             under_way -= 1
             return await super().query_details(body)
 
