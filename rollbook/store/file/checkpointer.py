@@ -24,6 +24,8 @@ from rollbook.store.tables.notes import mark
 _TRY_EVERY: Final = 64
 # Seconds between two marks: where a reader keeps the log from being taken in whole, each commit takes in a part.
 _MARK_EVERY: Final = 1.0
+# Seconds for which opening a store waits for the first mark.
+_MARKED_WITHIN: Final = 0.5
 
 
 class Checkpointer:
@@ -43,9 +45,14 @@ class Checkpointer:
         self._marked = -_MARK_EVERY
 
     def use(self, writer: Writer) -> None:
-        """Checkpoint through this writer, as soon as nobody else does. Waits for nobody's transaction."""
+        """Checkpoint through this writer, as soon as nobody else does."""
         self._writer = weakref.ref(writer)
         self.take()
+        if self._ours:
+            # A job after the first: it begins when the file is marked, so that nobody meets the mark half made. It is
+            # not waited for behind another program's transaction: the mark comes with the next commit then.
+            with suppress(StoreError, TimeoutError):
+                writer.submit(lambda _: None).result(timeout=_MARKED_WITHIN)
 
     def take(self) -> None:
         """Become the one that checkpoints, if nobody is."""
