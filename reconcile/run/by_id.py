@@ -40,8 +40,7 @@ class AnswerById:
     """The answer to a question for some ids. as_of: API text.
 
     knows: the answer had something that was asked for, so that what it lacks says something. refused: (id, why) of an
-    id that cannot be had, alone too. says_nothing: what came instead was no word of the platform about that id: a
-    gateway's, or an answer that was cut, broken, too slow or too large. The conversation may well be there.
+    id for which the platform itself refuses to answer, alone too.
     """
 
     asked: Sequence[str]
@@ -49,7 +48,6 @@ class AnswerById:
     as_of: str
     knows: bool = True
     refused: tuple[str, str] | None = None
-    says_nothing: bool = False
 
     @property
     def absent(self) -> list[str]:
@@ -105,8 +103,11 @@ async def ask(
             elif len(part) == 1 and isinstance(error, NotFound):
                 # The platform says that it does not know this one; which says something if it knows any at all.
                 yield AnswerById(part, (), as_of, knows=found or bool(beside))
+            elif len(part) == 1 and _says_nothing(error):
+                # A gateway's answer, or one that was cut, broken, too slow or too large: it may well be there.
+                yield AnswerById(part, (), as_of, knows=False)
             elif len(part) == 1:
-                yield AnswerById(part, (), as_of, refused=(part[0], error.message), says_nothing=_says_nothing(error))
+                yield AnswerById(part, (), as_of, refused=(part[0], error.message))
             else:
                 half = len(part) // 2
                 waiting.extendleft((part[half:], part[:half]))
@@ -206,13 +207,12 @@ async def ask_twice(
             asked.rows += answer.rows
             if answer.rows:
                 await on_answer(answer)
-            if answer.refused is not None and not answer.says_nothing:
+            if answer.refused is not None:
                 asked.refused.append(answer.refused[0])
-            undecided = list(answer.asked) if answer.says_nothing else answer.undecided
             if is_second:
                 asked.absent += answer.absent
-                asked.undecided += undecided
-            lacking += [*answer.absent, *undecided]
+                asked.undecided += answer.undecided
+            lacking += [*answer.absent, *answer.undecided]
         if not lacking:
             break
         wanted = lacking

@@ -171,12 +171,11 @@ class _FollowUp:
         await committed(book.write(asked_by_id.found, ids_of(open_rows), ids_of(ended), answer.as_of))
         if stuck:
             counts.stuck += await committed(book.write(conversations.mark, stuck, SetAside.STUCK))
-        if answer.refused is not None and not answer.says_nothing:
+        if answer.refused is not None:
             await committed(book.write(asked_by_id.refused, [answer.refused], answer.as_of))
         # Who sees less says nothing of what it does not see.
         absent = [id_ for id_ in answer.absent if self.sees(read_before.get(id_))]
-        nothing_said = answer.asked if answer.says_nothing else ()
-        unseen = [id_ for id_ in (*answer.absent, *answer.undecided, *nothing_said) if id_ not in absent]
+        unseen = [id_ for id_ in (*answer.absent, *answer.undecided) if id_ not in absent]
         if unseen:
             await committed(book.write(asked_by_id.undecided, unseen, answer.as_of))
         if absent:
