@@ -69,7 +69,7 @@ async def _reconcile(window: Any, time: Time) -> dict[str, Any]:
 
     settings = load(env=os.environ, cwd=Path.cwd())
     settings.require_platform()
-    interval = None if window is None else parse_interval(str(window), now=_now() + timedelta(days=1))
+    interval = None if window is None else parse_interval(str(window), now=datetime.now(UTC) + timedelta(days=1))
     done: list[Report] = []
     async with _asked_to_stop(time.ask) as stop:
         try:
@@ -129,12 +129,8 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[Api, Book]]:
     from rollbook.genesys.api.client import Api
     from rollbook.store.organization_book import book_of
 
-    async with Api(settings, now=_now) as api, book_of(await api.organization(), settings, command="lambda") as book:
+    async with Api(settings) as api, book_of(await api.organization(), settings, command="lambda") as book:
         yield api, book
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @contextlib.asynccontextmanager

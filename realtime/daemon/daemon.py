@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -32,6 +32,7 @@ from reconcile.due.schedule import Schedule
 from reconcile.report import Report, title
 from rollbook.genesys.api.client import Api, Count, Organization, counting
 from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
+from rollbook.genesys.program import console
 from rollbook.genesys.program.process_memory import give_back
 from rollbook.genesys.program.settings import Settings, written
 from rollbook.genesys.program.terminal import count
@@ -191,7 +192,7 @@ class Daemon:
         """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start for good."""
         self.settings.require_platform()
         self.settings.require_source()
-        with self._signals():
+        with console.on_signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload}):
             async with self._port(), Api(self.settings, now=self._options.now, share=SHARE) as api:
                 organization = await self._unless_stopped(self._organization(api))
                 if organization is None:
@@ -443,19 +444,3 @@ class Daemon:
         while self._notifier.watchdog is not None:
             self._notifier.tell(WATCHDOG=1)
             await asyncio.sleep(self._notifier.watchdog)
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        wired = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload}
-        try:
-            for number, act in wired.items():
-                loop.add_signal_handler(number, act)
-        except (RuntimeError, ValueError):
-            # Not in the main thread: the caller stops the daemon by `stop`.
-            wired = {}
-        try:
-            yield
-        finally:
-            for number in wired:
-                loop.remove_signal_handler(number)
