@@ -20,6 +20,7 @@ import msgspec
 from rich.table import Table
 
 from realtime.daemon.daemon import Daemon, Options
+from realtime.websocket.channel_states import Timings
 from reconcile.report import Report
 from reconcile.run.follow_up import follow
 from reconcile.run.runner import reconcile_window
@@ -167,7 +168,7 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
 @contextlib.asynccontextmanager
 async def _listening(settings: Settings, simulator: Simulator) -> AsyncIterator[None]:
     """The daemon, capturing."""
-    daemon = Daemon(settings, options=Options(now=simulator.now, reconcile=False, alive=ALIVE))
+    daemon = Daemon(settings, options=Options(now=simulator.now, reconcile=False, timings=Timings(alive=ALIVE)))
     running = asyncio.create_task(daemon.run())
     ready = asyncio.create_task(daemon.ready.wait())
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)

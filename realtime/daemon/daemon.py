@@ -25,7 +25,7 @@ from realtime.daemon.http_port import HttpPort
 from realtime.daemon.systemd import Notifier
 from realtime.figures import DaemonFigures, LedgerFigures
 from realtime.websocket.channel_states import Timings
-from realtime.websocket.supervisor import ALIVE, REDISCOVER, Supervisor
+from realtime.websocket.supervisor import Supervisor
 from realtime.websocket.tasks import apart
 from reconcile.due.rounds import AT_ONCE, Round, run_due
 from reconcile.due.schedule import Schedule
@@ -106,8 +106,6 @@ class Options:
 
     now: Callable[[], datetime] = _utc_now
     timings: Timings = field(default_factory=Timings)
-    rediscover: float = REDISCOVER
-    alive: float = ALIVE
     look_every: timedelta = LOOK_EVERY
     reconcile: bool = True
     queue: Callable[[Settings], Queue] = _sqs
@@ -324,15 +322,7 @@ class Daemon:
             log.warning("an earlier run was killed: %s at its last sign of life", spans)
         self._vitals.last_event = await book.read(status.last_event)
         if self.settings.websocket:
-            self.supervisor = Supervisor(
-                api,
-                book,
-                self.settings,
-                now=self.now,
-                timings=self._options.timings,
-                rediscover=self._options.rediscover,
-                alive=self._options.alive,
-            )
+            self.supervisor = Supervisor(api, book, self.settings, now=self.now, timings=self._options.timings)
         if self.settings.sqs_queue_url is not None:
             consumer = await self._unless_stopped(apart(lambda: self._open_queue(book)))
             if consumer is None:

@@ -51,7 +51,6 @@ def test_from_something_to_nothing_needs_a_second_look(empty: tuple[int, ...]) -
             platform.ledger,  # type: ignore[arg-type]
             Settings(),
             now=virtual.now,
-            rediscover=300.0,
             inbox=Inbox(frames=12),
             opener=platform.opened,
             draw=random.Random(1),

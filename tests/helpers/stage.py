@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -281,9 +282,7 @@ async def capture(
         book,
         settings,
         now=now,
-        timings=timings,
-        rediscover=rediscover,
-        look_within=look_within,
+        timings=replace(timings, rediscover=rediscover, look_within=look_within),
         inbox=inbox,
     )
     stop = asyncio.Event()
