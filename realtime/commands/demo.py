@@ -21,6 +21,7 @@ from rich.table import Table
 
 from realtime.daemon.daemon import Daemon, Options
 from realtime.websocket.channel_states import Timings
+from reconcile.patience import RunClock
 from reconcile.report import Report
 from reconcile.run.follow_up import follow
 from reconcile.run.runner import reconcile_window
@@ -159,7 +160,7 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
                     report = await reconcile_window(book, api, window, settings=settings, now=simulator.now)
                     # Time stands still, so that the store and a truth that moves can be compared at one moment.
                     simulator.clock.set_rate(0)
-                    await follow(book, api, settings, now=simulator.now)
+                    await follow(book, api, settings, RunClock(simulator.now))
                     found = await _compare(book, window, report, simulator.truth(window.start, window.end))
     experiments.append(_ours(report, frozenset(found.stored)))
     return [replace(experiment, not_in_answer=len(found.truth - experiment.seen)) for experiment in experiments], found

@@ -19,6 +19,7 @@ from typing import Final
 
 from reconcile.due import plan
 from reconcile.due.plan import Due, DueRules
+from reconcile.patience import RunClock
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
@@ -331,8 +332,7 @@ async def _follow(state: _RoundState) -> None:
             state.book,
             state.api,
             state.settings,
-            now=state.now,
-            stop=state.how.stop,
+            RunClock(state.now, stop=state.how.stop),
             rest=state.how.rest,
             sees=sight.sees,
             patience=state.memory.by_id,

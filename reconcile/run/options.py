@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from reconcile.patience import QuestionPatience, Sleep
+from reconcile.patience import QuestionPatience, RunClock, Sleep
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.window import filter_key, hull
 from rollbook.genesys.program.settings import Settings
@@ -104,6 +104,11 @@ class RunTask:
     def interval(self) -> Interval:
         """The interval that is read."""
         return hull(self.windows)
+
+    @property
+    def clock(self) -> RunClock:
+        """The time by which it runs."""
+        return RunClock(self.now, self.options.sleep, self.options.stop)
 
     @property
     def key(self) -> str:

@@ -558,15 +558,7 @@ class Run:
     async def _read_pages(self, reader: Reader) -> None:
         """Read until the reader has finished: each page is stored while the next page is on its way."""
         task = self._task
-        pages = read_pages(
-            self._api,
-            reader,
-            self._query,
-            now=task.now,
-            sleep=task.options.sleep,
-            stop=task.options.stop,
-            patience=task.memory.patience,
-        )
+        pages = read_pages(self._api, reader, self._query, task.clock, patience=task.memory.patience)
         async with contextlib.aclosing(pages):
             async for read in pages:
                 task.options.progress(
@@ -588,16 +580,7 @@ class Run:
             task.options.progress(Progress(task.interval, 1, len(result.rows), None))
             await self._writing.take(rows, as_of, entry if keep else None)
 
-        await jobs.read(
-            self._api,
-            task.interval,
-            self._query,
-            now=task.now,
-            sleep=task.options.sleep,
-            on_page=on_page,
-            stop=task.options.stop,
-            result=result,
-        )
+        await jobs.read(self._api, task.interval, self._query, task.clock, on_page=on_page, result=result)
         if result.consistent and not self._query.members:
             lacking = await self._lacking(result.rows)
             if lacking.starts:
@@ -644,14 +627,12 @@ class Run:
         asked = await by_id.ask_twice(
             self._api,
             missing,
-            now=self._task.now,
-            sleep=self._task.options.sleep,
+            self._task.clock,
             on_answer=lambda answer: self._writing.take(answer.rows, answer.as_of),
-            stop=self._task.options.stop,
             known=await self._control(rows, missing),
             patience=self._task.memory.by_id,
         )
-        if self._task.options.stop is not None and self._task.options.stop.is_set():
+        if self._task.clock.stopped:
             raise Stopped
         lacking.starts = {
             row.conversation_id: row.start
@@ -703,8 +684,7 @@ class Run:
         """Ask once more for what went on when its page was read, several passes ago: it may have ended since."""
         ongoing = [id_ for id_, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
         task = self._task
-        patience = task.memory.by_id
-        async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.options.stop, patience=patience):
+        async for answer in by_id.ask(self._api, ongoing, task.clock, patience=task.memory.by_id):
             await self._writing.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
 

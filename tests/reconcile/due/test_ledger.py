@@ -14,6 +14,7 @@ from reconcile.commands.reconcile import pace
 from reconcile.due import plan
 from reconcile.due.plan import Due, DueRules
 from reconcile.due.rounds import Round, run_due
+from reconcile.patience import RunClock
 from reconcile.report import DueReport
 from reconcile.run import by_id
 from reconcile.run.options import Progress, RunOptions
@@ -215,7 +216,7 @@ async def test_a_platform_that_takes_fewer_ids_is_asked_for_fewer() -> None:
             return await org.details_by_id(ids)
 
     clock = Clock()
-    answers = [one async for one in by_id.ask(Small(), org.truth, now=clock.now)]
+    answers = [one async for one in by_id.ask(Small(), org.truth, RunClock(clock.now))]
     assert sum(len(one.rows) for one in answers) == 230
     assert asked == [100, 50, 50, 50, 50, 30]
 
