@@ -30,7 +30,8 @@ from realtime.websocket.tasks import apart
 from reconcile.due.rounds import AT_ONCE, Round, run_due
 from reconcile.due.schedule import Schedule
 from reconcile.report import Report, title
-from rollbook.genesys.api.client import Api, Count, Organization, counting
+from rollbook.genesys.api.client import Api, Organization
+from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
 from rollbook.genesys.program import console
 from rollbook.genesys.program.process_memory import give_back

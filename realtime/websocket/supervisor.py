@@ -32,7 +32,8 @@ from realtime.websocket.listener import Listener
 from realtime.websocket.refused_topics import RefusedTopics
 from realtime.websocket.socket import Socket
 from realtime.websocket.tasks import attempt
-from rollbook.genesys.api.client import Api, Entity
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import ConnectionLost, Unavailable
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification

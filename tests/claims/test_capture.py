@@ -15,7 +15,8 @@ import pytest
 
 from realtime.storing.inbox import Inbox
 from realtime.websocket.supervisor import Supervisor
-from rollbook.genesys.api.client import Api, Entity
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text

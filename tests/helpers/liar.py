@@ -27,7 +27,8 @@ from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
-from rollbook.genesys.api.client import DetailsJob, Entity
+from rollbook.genesys.api.client import DetailsJob
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import ApiError, RollbookError, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
 from rollbook.genesys.messages.notification import LiveFacts, Notification

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rollbook.genesys.api.client import DetailsJob, Entity
+from rollbook.genesys.api.client import DetailsJob
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text

@@ -21,7 +21,8 @@ from realtime.storing.inbox import Inbox
 from realtime.websocket.back_off import BackOff
 from realtime.websocket.channel_states import Timings
 from realtime.websocket.supervisor import Supervisor
-from rollbook.genesys.api.client import Entity, NotificationChannel, TopicState
+from rollbook.genesys.api.client import NotificationChannel, TopicState
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.topics import expand, template_of

@@ -20,7 +20,7 @@ from realtime import lambda_handler
 from realtime.lambda_handler import handler
 from reconcile import lambda_handler as reconciler
 from reconcile.causes import as_known
-from rollbook.genesys.api.client import Entity
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import from_text

@@ -29,7 +29,8 @@ from realtime.figures import DaemonFigures
 from realtime.storing.inbox import Frame, Inbox
 from realtime.storing.store_frames import FrameStore
 from reconcile.report import Report
-from rollbook.genesys.api.client import Api, Entity, Organization
+from rollbook.genesys.api.client import Api, Organization
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import (
     ConnectionLost,
     NotAuthenticated,
