@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -246,18 +247,14 @@ async def _compare(book: Book, window: Interval, report: Report, truth: Mapping[
     equal = sum(
         msgspec.json.decode(stored.get(conversation_id, "null")) == record for conversation_id, record in truth.items()
     )
-    found = await book.read(gaps.listed, since=start, until=end)
-    counted: dict[tuple[str, str], Gaps] = {}
-    for gap in found:
-        if gap.conversation_id in truth:
-            before = counted.get((gap.kind, gap.cause), Gaps(gap.kind, gap.cause, 0, 0))
-            filled = before.filled + (gap.filled_at is not None)
-            counted[gap.kind, gap.cause] = before._replace(number=before.number + 1, filled=filled)
+    found = [gap for gap in await book.read(gaps.listed, since=start, until=end) if gap.conversation_id in truth]
+    counted = Counter((gap.kind, gap.cause) for gap in found)
+    filled = Counter((gap.kind, gap.cause) for gap in found if gap.filled_at is not None)
     return DemoResult(
         happened=len(truth),
-        heard_live=len(truth) - sum(counts.number for counts in counted.values() if counts.kind == GapKind.MISSING),
+        heard_live=len(truth) - sum(gap.kind == GapKind.MISSING for gap in found),
         report=report,
-        gaps=[counted[key] for key in sorted(counted)],
+        gaps=[Gaps(*key, counted[key], filled[key]) for key in sorted(counted)],
         equal=equal,
         different=len(set(truth) | set(stored)) - equal,
         child_rows=await book.read(conversations.count_child_rows),

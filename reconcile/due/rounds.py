@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconcile.due import plan
-from reconcile.due.plan import Due, DueRules
+from reconcile.due.plan import Due
 from reconcile.patience import RunClock
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark
@@ -139,11 +139,6 @@ class _RoundState:
         return "job" if self._by_job(hull(windows)) and self.alone.isdisjoint(windows) else "query"
 
 
-def rules_of(settings: Settings) -> DueRules:
-    """The settings that decide what is due."""
-    return DueRules(width=settings.width, lag=settings.lag, settle_after=settings.settle_after, since=settings.since)
-
-
 async def run_due(
     book: Book | None, api: Api, settings: Settings, *, now: Callable[[], datetime], how: Round | None = None
 ) -> DueReport:
@@ -159,13 +154,8 @@ async def run_due(
     if book is not None and not how.dry_run:
         await _forget_the_future(book, now())
     rows, covered = await _ledger_view(book, key, now())
-    planned = plan.plan(
-        rows,
-        now(),
-        rules_of(settings),
-        capture_since=await book.read(coverage.since) if book is not None else None,
-        covered=covered,
-    )
+    capture_since = await book.read(coverage.since) if book is not None else None
+    planned = plan.plan(rows, now(), settings, capture_since=capture_since, covered=covered)
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
         waiting = [(*window.texts, verdict) for window, verdict in planned.waiting]
         await committed(book.write(windows.note, waiting, key, planned.superseded))

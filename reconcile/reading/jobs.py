@@ -219,14 +219,13 @@ async def read(
         await reading.look_at_watermark()
         if result.duplicates:
             raise _Failed(f"{result.duplicates} rows of the job came twice")
-        if not (result.nameless or result.unreadable):
-            await reading.check_totals()
+        if result.nameless:
+            raise _Failed(f"{result.nameless} rows of the job have no id")
+        if result.unreadable:
+            raise _Failed(f"{result.unreadable} records of the job cannot be decoded")
+        await reading.check_totals()
     except _Failed as failed:
         result.reason = failed.reason
-    if result.reason is None and result.nameless:
-        result.reason = f"{result.nameless} rows of the job have no id"
-    if result.reason is None and result.unreadable:
-        result.reason = f"{result.unreadable} records of the job cannot be decoded"
     result.as_of = min(result.watermarks)
     result.consistent = result.reason is None
 

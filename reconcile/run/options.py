@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from reconcile.patience import QuestionPatience, RunClock, Sleep
+from reconcile.reading.reader import Pass
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.window import filter_key, hull
 from rollbook.genesys.program.settings import Settings
@@ -129,7 +130,7 @@ class ReadResult:
     consistent: bool
     reason: str | None
     as_of: str
-    passes: list[dict[str, Any]] = field(default_factory=list)
+    passes: Sequence[Pass | Mapping[str, Any]] = ()
     reading: str | None = None
     first_total: int | None = None
     final_total: int | None = None

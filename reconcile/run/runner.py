@@ -546,7 +546,7 @@ class Run:
             finished.consistent,
             finished.reason,
             reader.as_of(self._writing.began),
-            [p.as_dict() for p in reader.passes],
+            reader.passes,
             reader.reading,
             reader.first_total,
             reader.final_total,
