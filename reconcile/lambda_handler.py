@@ -21,7 +21,7 @@ from rollbook.genesys.program import cloudwatch
 from rollbook.store.vocabulary import Verdict
 
 if TYPE_CHECKING:
-    from reconcile.report import DueReport, Report
+    from reconcile.report import Report
     from rollbook.genesys.api.client import Api
     from rollbook.genesys.program.settings import Settings
     from rollbook.store.book import Book
@@ -78,7 +78,9 @@ async def _reconcile(window: Any, time: Time) -> dict[str, Any]:
         except TimeoutError:
             if interval is not None:
                 raise _out_of_time() from None
-            return _partial(done).as_dict()
+            from reconcile.report import DueReport
+
+            return DueReport(windows=tuple(done), left=1).as_dict()
 
 
 def _out_of_time() -> RollbookError:
@@ -86,12 +88,6 @@ def _out_of_time() -> RollbookError:
         "stopped before the function's deadline; what was read is stored: give the function more time, or a narrower"
         " window"
     )
-
-
-def _partial(done: list[Report]) -> DueReport:
-    from reconcile.report import DueReport
-
-    return DueReport(windows=tuple(done), left=1)
 
 
 async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dict[str, Any]:
@@ -102,15 +98,9 @@ async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dic
 
     async with _opened(settings) as (api, book):
         check_ended(interval, api.now() + timedelta(seconds=2))
+        options = RunOptions(command="lambda", wait=0.0, stop=stop)
         try:
-            report = await reconcile_window(
-                book,
-                api,
-                interval,
-                settings=settings,
-                now=api.now,
-                options=RunOptions(command="lambda", wait=0.0, stop=stop),
-            )
+            report = await reconcile_window(book, api, interval, settings=settings, now=api.now, options=options)
         except Stopped:
             raise _out_of_time() from None
         return report.as_dict()

@@ -207,13 +207,11 @@ def _objects(address: str) -> Iterator[Origin]:
     # Imported where it is needed: boto3 is slow to import.
     from realtime.aws.s3 import S3Store
 
-    store = S3Store()
-    none = True
+    store, found = S3Store(), None
     for found in store.listed(address):
-        none = False
         name = f"s3://{found.bucket}/{found.key}"
         yield Origin(name, found.size, lambda found=found: contextlib.nullcontext(store.open(found)))  # type: ignore[misc]
-    if none:
+    if found is None:
         raise UsageError(f"{address}: no object has a key that begins like this")
 
 

@@ -24,7 +24,7 @@ class DetailSubscriptions:
     scope: the line's name. spawn: begins work in the background.
     """
 
-    def __init__(self, scope: str, *, desk: Desk, spawn: Callable[[Coroutine[Any, Any, None]], object]) -> None:
+    def __init__(self, scope: str, *, desk: Desk, spawn: Callable[[Coroutine[Any, Any, Any]], object]) -> None:
         self._scope, self._desk, self._spawn = scope, desk, spawn
         self._wanted: dict[str, None] = {}
 
@@ -56,12 +56,9 @@ class DetailSubscriptions:
         fresh = self._topics_of(sorted(wanted - details.keys()))
         details |= fresh
         if gone:
-            self._spawn(self._let_go(session, gone))
+            self._spawn(session.request("unsubscribe", gone, self._desk.timings.pong_within))
         if any(fresh.values()):
             self._spawn(self._take(session, fresh))
-
-    async def _let_go(self, session: ChannelSession, topics: list[str]) -> None:
-        await session.request("unsubscribe", topics, self._desk.timings.pong_within)
 
     async def _take(self, session: ChannelSession, fresh: dict[str, tuple[str, ...]]) -> None:
         reply = await session.request(

@@ -53,12 +53,7 @@ class Following:
     on_line: OrderedDict[str, int] = field(default_factory=OrderedDict)
     ending: dict[str, ConversationEnd] = field(default_factory=dict)
 
-    def choose(
-        self,
-        seen: Iterable[ConversationSeen],
-        room: Mapping[int, int],
-        now: float,
-    ) -> FollowChanges:
+    def choose(self, seen: Iterable[ConversationSeen], room: Mapping[int, int], now: float) -> FollowChanges:
         """Take the conversations heard now.
 
         room: for each line that listens, how many topics a channel could take beside its base topics, those of

@@ -78,7 +78,10 @@ def reconcile(
             as_json=as_json,
         )
         words.settings.require_platform()
-        return await _work(words)
+        try:
+            return await _read(words)
+        except (Stopped, asyncio.CancelledError):
+            raise _interrupted(words) from None
 
     console.run(work(), as_json=as_json)
 
@@ -92,13 +95,6 @@ def _filter(path: Path | None) -> dict[str, Any] | None:
         raise UsageError(f"--filter {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--filter {path}: {error}") from None
-
-
-async def _work(words: CommandLine) -> int:
-    try:
-        return await _read(words)
-    except (Stopped, asyncio.CancelledError):
-        raise _interrupted(words) from None
 
 
 def _interrupted(words: CommandLine) -> Interrupted:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
@@ -530,16 +530,16 @@ class Run:
             rows = reader.found()
             if not finished.consistent or self._query.members:
                 break
-            lacking = await self._lacking(rows)
-            if not lacking.starts:
-                if lacking.reason is not None:
-                    finished = Finished(False, lacking.reason)
+            starts, why = await self._lacking(rows)
+            if not starts:
+                if why is not None:
+                    finished = Finished(False, why)
                 elif len(reader.passes) > 1:
                     await self._ask_the_ongoing(rows)
                 break
-            reason = f"{len(lacking.starts)} conversations that are known to exist were not in the answer"
-            reader.doubt(lacking.starts.values(), reason)
-            doubt = resume.Entry("doubt", starts=list(lacking.starts.values()), text=reason)
+            reason = f"{len(starts)} conversations that are known to exist were not in the answer"
+            reader.doubt(starts, reason)
+            doubt = resume.Entry("doubt", starts=starts, text=reason)
             await self._writing.take((), "", doubt)
         return ReadResult(
             rows,
@@ -582,13 +582,11 @@ class Run:
 
         await jobs.read(self._api, task.interval, self._query, task.clock, on_page=on_page, result=result)
         if result.consistent and not self._query.members:
-            lacking = await self._lacking(result.rows)
-            if lacking.starts:
-                lacking.reason = (
-                    f"{len(lacking.starts)} conversations that are known to exist were not in the job's answer"
-                )
-            if lacking.reason is not None:
-                result.consistent, result.reason = False, lacking.reason
+            starts, why = await self._lacking(result.rows)
+            if starts:
+                why = f"{len(starts)} conversations that are known to exist were not in the job's answer"
+            if why is not None:
+                result.consistent, result.reason = False, why
         return ReadResult(
             result.rows,
             result.consistent,
@@ -602,12 +600,12 @@ class Run:
 
     # What the answer does not have
 
-    async def _lacking(self, rows: Mapping[str, int]) -> Lacking:
+    async def _lacking(self, rows: Mapping[str, int]) -> tuple[list[str], str | None]:
         """Ask by id for known conversations that the answer lacks, twice for those that do not come.
 
         That is what an earlier pass or an earlier run read, and what only capture knows. Nothing is asked where nothing
         is lacking. What the platform no longer knows is gone, once two answers some time apart have said so; until then
-        nothing is proven.
+        nothing is proven. Answers the starts of those that exist, and why nothing is proven, or None.
         """
         await self._writing.drain()
         read_before = self._writing.tally.seen() - rows.keys()
@@ -619,10 +617,9 @@ class Run:
             for position, window in enumerate(self._task.windows):
                 by_capture = await read(conversations.live_only_ids, *window.texts)
                 live_only |= {id_: position for id_ in by_capture if id_ not in rows}
-        lacking = Lacking()
         missing = read_before | live_only.keys()
         if not missing:
-            return lacking
+            return [], None
 
         asked = await by_id.ask_twice(
             self._api,
@@ -634,7 +631,7 @@ class Run:
         )
         if self._task.clock.stopped:
             raise Stopped
-        lacking.starts = {
+        starts = {
             row.conversation_id: row.start
             for row in asked.rows
             if row.conversation_id and row.start and self._task.interval.contains(row.start)
@@ -644,13 +641,12 @@ class Run:
         absent = [id_ for id_ in asked.absent if id_ in read_before]
         gone = await self._gone(absent, asked.as_of)
         unsure = {id_ for id_ in (*absent, *asked.undecided, *asked.refused) if id_ not in never and id_ not in gone}
-        if unsure:
-            lacking.reason = (
-                f"{len(unsure)} conversations that are known were neither in the answer nor found by id;"
-                " they count as gone when a later answer lacks them too"
-            )
+        why = (
+            f"{len(unsure)} conversations that are known were neither in the answer nor found by id;"
+            " they count as gone when a later answer lacks them too"
+        )
         await self._note_live_only(live_only, {*asked.absent, *asked.undecided, *never} & live_only.keys(), asked.as_of)
-        return lacking
+        return list(starts.values()), why if unsure else None
 
     async def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
         """A conversation that certainly exists: an ended one at best; of a time when all go on, any of the answer."""
@@ -811,11 +807,3 @@ class Run:
             again = await self._next_try(book, window, now)
             record = replace(self._attempt(window, now), reason=reason, next_try_at=again, keeps_proof=True)
             await committed(book.write(windows.finish, record))
-
-
-@dataclass(slots=True)
-class Lacking:
-    """Known conversations that an answer lacked. starts: id → start, of what exists. reason: why nothing is proven."""
-
-    starts: dict[str, str] = field(default_factory=dict)
-    reason: str | None = None

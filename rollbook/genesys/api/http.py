@@ -292,8 +292,6 @@ class _Gzip:
 
 
 def _transport_error(error: Exception) -> TransportError:
-    for kind, (text, trouble) in _ERRORS.items():
-        if isinstance(error, kind):
-            because = f": {error}" if isinstance(error, _TELLING) and str(error) else ""
-            return TransportError(f"{text}{because}", trouble=trouble)
-    raise error  # cannot happen: only these kinds are caught
+    text, trouble = next(meaning for kind, meaning in _ERRORS.items() if isinstance(error, kind))
+    because = f": {error}" if isinstance(error, _TELLING) and str(error) else ""
+    return TransportError(f"{text}{because}", trouble=trouble)
