@@ -65,8 +65,6 @@ def reconcile(
     settings: Settings,
     as_json: bool,
 ) -> None:
-    """Run the command as its options say, and end with its exit status."""
-
     async def work() -> int:
         if (interval is None) == (not due):
             raise UsageError("give either --window INTERVAL or --due")

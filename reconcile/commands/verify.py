@@ -17,8 +17,6 @@ DIFFERENT = 3
 
 
 def verify(interval: str, settings: Settings, as_json: bool) -> None:
-    """Run the command as its options say, and end with its exit status."""
-
     async def work() -> int:
         wanted = parse_interval(interval, now=datetime.now(UTC))
         settings.require_platform()

@@ -152,7 +152,9 @@ async def run_due(
         check_kept(Interval(settings.since, max(now(), settings.since)), now(), since=True)
     key = filter_key(settings.filter, ended_only=settings.ended_only)
     if book is not None and not how.dry_run:
-        await _forget_the_future(book, now())
+        taken = await committed(book.write(windows.forget_the_future, to_text(now() + WRONG_CLOCK)))
+        if taken:
+            log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
     rows, covered = await _ledger_view(book, key, now())
     capture_since = await book.read(coverage.since) if book is not None else None
     planned = plan.plan(rows, now(), settings, capture_since=capture_since, covered=covered)
@@ -182,12 +184,6 @@ async def run_due(
         if book is not None and not how.dry_run and not round_.over:
             await _follow(round_)
     return round_.report()
-
-
-async def _forget_the_future(book: Book, now: datetime) -> None:
-    taken = await committed(book.write(windows.forget_the_future, to_text(now + WRONG_CLOCK)))
-    if taken:
-        log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
 
 
 async def _ledger_view(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:
@@ -264,7 +260,10 @@ async def _read_group(group: list[Due], state: _RoundState) -> None:
         for report in reports:
             state.reports.append(report)
             how.on_report(report)
-        _notice_days(state, reports)
+        if not state.days and any(report.reading == "day" for report in reports):
+            # The platform has turned out to answer with whole days: what is left is read by days.
+            state.days = True
+            state.arrange([due for group in state.groups for due in group])
 
 
 def _note_trouble(state: _RoundState, interval: Interval, error: RollbookError) -> None:
@@ -292,13 +291,6 @@ def _notice_slowness(state: _RoundState, *, slow: bool) -> None:
         log.warning("%s: %s", title(hull(left)), why)
         state.errors.append((hull(left), why))
         state.groups.clear()
-
-
-def _notice_days(state: _RoundState, reports: Sequence[Report]) -> None:
-    """The platform has turned out to answer with whole days: what is left is read by days."""
-    if not state.days and any(report.reading == "day" for report in reports):
-        state.days = True
-        state.arrange([due for group in state.groups for due in group])
 
 
 async def _unread_since(book: Book | None, due: Sequence[Interval], key: str, rows: Sequence[WindowRow]) -> bool:

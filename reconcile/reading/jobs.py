@@ -25,14 +25,7 @@ from reconcile.reading.query import DetailsQuery, Stopped
 from reconcile.reading.resume import Entry, of_results
 from reconcile.reading.scan import Part, RowTimes, packed, spans
 from rollbook.genesys.api.client import Api
-from rollbook.genesys.errors import (
-    ApiError,
-    ConnectionLost,
-    NotFound,
-    RequestRefused,
-    RollbookError,
-    Unavailable,
-)
+from rollbook.genesys.errors import ApiError, ConnectionLost, NotFound, RequestRefused, RollbookError, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage
 from rollbook.genesys.times import Interval, to_text
 

@@ -162,5 +162,4 @@ def _large(error: ApiError) -> bool:
 
 
 def _words(error: ApiError) -> str:
-    """An error as the reason of a window keeps it."""
     return f"{error.message} ({error.status})" if error.status else error.message

@@ -143,7 +143,6 @@ async def _by_id(api: ById, ids: Sequence[str], patience: QuestionPatience) -> l
 
 
 async def _comes(api: ById, conversation_id: str, patience: QuestionPatience) -> bool:
-    """True where a conversation comes when it is asked for alone."""
     try:
         return bool(await _by_id(api, [conversation_id], patience))
     except ApiError as error:

@@ -157,14 +157,7 @@ class Apart(RollbookError):
 
 
 # Trouble that every window would meet: there is no use in reading another one now.
-OF_EVERY_WINDOW: Final = (
-    ConnectionLost,
-    Interrupted,
-    NotAuthenticated,
-    SignInRefused,
-    StoreError,
-    UsageError,
-)
+OF_EVERY_WINDOW: Final = (ConnectionLost, Interrupted, NotAuthenticated, SignInRefused, StoreError, UsageError)
 # Trouble that is no window's own: nothing is filed for it, and what was due stays due.
 _OF_NO_WINDOW: Final = (*OF_EVERY_WINDOW, Apart, PastWatermark, Stopped)
 
@@ -173,20 +166,16 @@ _OF_NO_WINDOW: Final = (*OF_EVERY_WINDOW, Apart, PastWatermark, Stopped)
 async def locked(book: Book, interval: Interval, *, wait: float, sleep: Sleep) -> AsyncIterator[None]:
     """Exclude other runs over the same time. Waits without blocking anything; raises LockHeld, naming the holder."""
     until = time.monotonic() + wait
-    while True:
-        lock = book.lock_window(interval, wait=0)
-        try:
-            lock.__enter__()
-        except LockHeld as error:
-            if time.monotonic() >= until:
-                raise LockHeld(f"{error}{f' (waited {wait:.0f} s)' if wait >= 1 else ''}") from None
+    with contextlib.ExitStack() as locks:
+        while True:
+            try:
+                locks.enter_context(book.lock_window(interval, wait=0))
+                break
+            except LockHeld as error:
+                if time.monotonic() >= until:
+                    raise LockHeld(f"{error}{f' (waited {wait:.0f} s)' if wait >= 1 else ''}") from None
             await sleep(_LOCK_PAUSE)
-        else:
-            break
-    try:
         yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 async def _inherit(book: Book, task: RunTask) -> None:
@@ -541,19 +530,11 @@ class Run:
             reader.doubt(starts, reason)
             doubt = resume.Entry("doubt", starts=starts, text=reason)
             await self._writing.take((), "", doubt)
-        return ReadResult(
-            rows,
-            finished.consistent,
-            finished.reason,
-            reader.as_of(self._writing.began),
-            reader.passes,
-            reader.reading,
-            reader.first_total,
-            reader.final_total,
-            reader.duplicates,
-            reader.proof_requests,
-            not_had=reader.not_had,
-        )
+        found = ReadResult(rows, finished.consistent, finished.reason, reader.as_of(self._writing.began))
+        found.passes, found.reading, found.duplicates = reader.passes, reader.reading, reader.duplicates
+        found.first_total, found.final_total = reader.first_total, reader.final_total
+        found.proof_requests, found.not_had = reader.proof_requests, reader.not_had
+        return found
 
     async def _read_pages(self, reader: Reader) -> None:
         """Read until the reader has finished: each page is stored while the next page is on its way."""
@@ -587,16 +568,9 @@ class Run:
                 why = f"{len(starts)} conversations that are known to exist were not in the job's answer"
             if why is not None:
                 result.consistent, result.reason = False, why
-        return ReadResult(
-            result.rows,
-            result.consistent,
-            result.reason,
-            result.as_of,
-            result.passes,
-            "job",
-            duplicates=result.duplicates,
-            via="job",
-        )
+        found = ReadResult(result.rows, result.consistent, result.reason, result.as_of, via="job")
+        found.passes, found.reading, found.duplicates = result.passes, "job", result.duplicates
+        return found
 
     # What the answer does not have
 
