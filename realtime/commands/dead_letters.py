@@ -7,7 +7,7 @@ same transaction that takes the letter away.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
@@ -23,17 +23,11 @@ _SHOWN: Final = 60
 
 
 def _book(settings: Settings, *, write: bool = False) -> Book:
-    return Book.open(
-        settings.store_path,
-        mode="r+" if write else "ro",
-        command="dead-letters",
-        journal=settings.journal,
-    )
+    mode: Literal["r+", "ro"] = "r+" if write else "ro"
+    return Book.open(settings.store_path, mode=mode, command="dead-letters", journal=settings.journal)
 
 
 def listing(*, source: str | None, limit: int, settings: Settings, as_json: bool) -> None:
-    """Run `rollbook dead-letters list`."""
-
     def work() -> None:
         with _book(settings) as book:
             found = book.read_now(table.listed, source=source, limit=limit)
@@ -56,8 +50,6 @@ def _line(payload: str) -> str:
 
 
 def show(*, number: int, settings: Settings, as_json: bool) -> None:
-    """Run `rollbook dead-letters show`."""
-
     def work() -> None:
         with _book(settings) as book:
             found = _letter(book, number)
@@ -80,8 +72,6 @@ def _chosen(book: Book, numbers: Sequence[int], *, every: bool) -> list[Letter]:
 
 
 def retry(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json: bool) -> None:
-    """Run `rollbook dead-letters retry`."""
-
     def work() -> None:
         counts = {"tried": 0, "events_new": 0, "events_repeated": 0, "left": 0}
         with _book(settings, write=True) as book:
@@ -116,8 +106,6 @@ def read_again(letter: Letter) -> list[Notification | Unreadable]:
 
 
 def drop(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json: bool) -> None:
-    """Run `rollbook dead-letters drop`."""
-
     def work() -> None:
         with _book(settings, write=True) as book:
             chosen = [letter.dead_letter_id for letter in _chosen(book, numbers, every=every)]

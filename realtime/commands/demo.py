@@ -98,8 +98,6 @@ class DemoResult:
 
 
 def demo(*, path: Path, seed: int, as_json: bool) -> None:
-    """Run the command as its options say, and end with its exit status."""
-
     # The demo cuts the connection itself and says so: warnings about it would only confuse.
     logging.getLogger("realtime").setLevel(logging.ERROR)
 
@@ -169,7 +167,6 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
 
 @contextlib.asynccontextmanager
 async def _listening(settings: Settings, simulator: Simulator) -> AsyncIterator[None]:
-    """The daemon, capturing."""
     daemon = Daemon(settings, options=Options(now=simulator.now, reconcile=False, timings=Timings(alive=ALIVE)))
     running = asyncio.create_task(daemon.run())
     ready = asyncio.create_task(daemon.ready.wait())
@@ -226,16 +223,8 @@ async def _recommended(api: Api, window: Interval, simulator: Simulator) -> Expe
 
 
 def _ours(report: Report, seen: frozenset[str]) -> Experiment:
-    return Experiment(
-        "rollbook: closed",
-        report.initial_total_hits,
-        report.final_total_hits,
-        report.unique,
-        report.duplicates,
-        report.requests,
-        report.seconds,
-        seen,
-    )
+    totals, rows = (report.initial_total_hits, report.final_total_hits), (report.unique, report.duplicates)
+    return Experiment("rollbook: closed", *totals, *rows, report.requests, report.seconds, seen)
 
 
 # What was found

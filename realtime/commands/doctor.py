@@ -53,8 +53,6 @@ class Check:
 
 
 def doctor(settings: Settings, as_json: bool) -> None:
-    """Run the command as its options say, and end with its exit status."""
-
     async def work() -> int:
         checks: list[Check] = []
 

@@ -65,8 +65,6 @@ class Ingested(StoredCounts):
 
 
 def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None:
-    """Run the command as its options say, and end with its exit status."""
-
     def work() -> int:
         origins = list(_origins(paths))
         with Book.open(settings.store_path, command="ingest", journal=settings.journal) as book:

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -192,7 +192,13 @@ class Daemon:
         self.settings.require_platform()
         self.settings.require_source()
         with console.on_signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload}):
-            async with self._port(), Api(self.settings, now=self._options.now, share=SHARE) as api:
+            async with contextlib.AsyncExitStack() as opened:
+                if self.settings.health is not None:
+                    # It opens first, so that it shows a start, too; a port that is in use prevents the start.
+                    port = HttpPort(self, self.settings.health)
+                    await port.start()
+                    opened.push_async_callback(port.stop)
+                api = await opened.enter_async_context(Api(self.settings, now=self._options.now, share=SHARE))
                 organization = await self._unless_stopped(self._organization(api))
                 if organization is None:
                     return 0
@@ -219,19 +225,6 @@ class Daemon:
                     log.warning("cannot start now, will try again: %s", why)
                 said = why
             await asyncio.sleep(_START_AGAIN)
-
-    @contextlib.asynccontextmanager
-    async def _port(self) -> AsyncIterator[None]:
-        """The HTTP port. It opens first, so that it shows a start, too; a port that is in use prevents the start."""
-        if self.settings.health is None:
-            yield
-            return
-        port = HttpPort(self, self.settings.health)
-        await port.start()
-        try:
-            yield
-        finally:
-            await port.stop()
 
     async def _with_book(self, api: Api, organization: Organization) -> None:
         async with book_of(organization, self.settings, command="rollbook run", hurry=self._hurry) as book:
@@ -371,16 +364,9 @@ class Daemon:
 
     async def _reconcile(self, api: Api, book: Book) -> None:
         """Run a round over the ledger. An error is logged, and the next round tries again."""
-        how = Round(
-            command="daemon",
-            wait=0.0,
-            rest=FOLLOW_EVERY,
-            on_report=self._note_window,
-            stop=self._stop,
-            at_once=AT_ONCE,
-        )
-        unforeseen = None
-        within = self._options.round_within
+        note, stop = self._note_window, self._stop
+        how = Round(command="daemon", wait=0.0, rest=FOLLOW_EVERY, on_report=note, stop=stop, at_once=AT_ONCE)
+        unforeseen, within = None, self._options.round_within
         try:
             async with asyncio.timeout(within.total_seconds()):
                 report = await run_due(book, api, self.settings, now=self._platform_now(api), how=how)

@@ -99,7 +99,6 @@ class Following:
         return gone
 
     def _forget_ends(self, now: float) -> list[str]:
-        """The conversations whose time after the end is over."""
         over = list(takewhile(lambda conversation_id: self.ending[conversation_id].until <= now, self.ending))
         for conversation_id in over:
             del self.ending[conversation_id]

@@ -307,7 +307,6 @@ class Listener:
             self._desk.wake()
 
     def _session(self, serial: int) -> ChannelSession | None:
-        """Session of a channel, from its first step on."""
         if serial not in self._sessions and (state := self.line.channel(serial)) is not None:
             self._sessions[serial] = ChannelSession(state)
         return self._sessions.get(serial)

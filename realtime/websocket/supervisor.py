@@ -243,18 +243,14 @@ class Supervisor:
             async with asyncio.timeout(STORING):
                 await frame_store
         except TimeoutError:
-            self._log_lost(self.inbox.frames + self.frame_store.in_flight)
-
-    @staticmethod
-    def _log_lost(notifications: int) -> None:
-        if notifications:
-            log.error(
-                "%s could not be stored in time and will not come again: coverage does not claim them, and the next"
-                " reconciliation finds their conversations",
-                count(notifications, "notification"),
-            )
-        else:
-            log.warning("the end of coverage could not be stored in time: it ends at the last sign of life")
+            if lost := self.inbox.frames + self.frame_store.in_flight:
+                log.error(
+                    "%s could not be stored in time and will not come again: coverage does not claim them, and the next"
+                    " reconciliation finds their conversations",
+                    count(lost, "notification"),
+                )
+            else:
+                log.warning("the end of coverage could not be stored in time: it ends at the last sign of life")
 
     # Topics
 
@@ -310,7 +306,6 @@ class Supervisor:
             self._spread(self._topics)
 
     async def _discover(self) -> None:
-        """Find the topics, and let the lines follow."""
         await self.client_channels.count(self._creating)
         templates = self._settings.topics
         if self._settings.users:
