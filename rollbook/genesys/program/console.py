@@ -135,10 +135,7 @@ def settings_options(command: F) -> F:
 
     # Whether the file may be read is the store's to say, and whose it is.
     @click.option(
-        "--db",
-        "store_path",
-        type=click.Path(path_type=Path, readable=False),
-        help="The store (default: rollbook.db).",
+        "--db", "store_path", type=click.Path(path_type=Path, readable=False), help="The store (default: rollbook.db)."
     )
     @click.option("--config", type=click.Path(path_type=Path), help="The settings file (default: rollbook.toml).")
     @click.option("--region", help="The platform's region, e.g. us-east-1, or its domain.")
