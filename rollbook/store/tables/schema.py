@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from rollbook.store.tables import notes
+
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
@@ -40,9 +42,12 @@ STEPS: Final = (
     ("2 unfinished readings", "2_unfinished_readings.sql"),
     ("3 channels", "3_channels.sql"),
     ("4 open details, what the client sees, what is asked for by id", "4_open_details.sql"),
+    ("5 notes of the store, its sizes", "5_upkeep.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)
+# The first version that notes which rollbook it needs.
+_NOTES: Final = 5
 
 
 def version_of(connection: sqlite3.Connection) -> tuple[int, int, bool]:
@@ -59,22 +64,39 @@ def organization(connection: sqlite3.Connection) -> tuple[str, str] | None:
     return found
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to `VERSION`. Each step is one transaction; a step that fails leaves the file as it was."""
+def our_version() -> str | None:
+    """The version of rollbook that runs; None where it runs without being installed."""
+    from importlib import metadata  # slow, and seldom asked for
+
+    try:
+        return metadata.version("rollbook")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def migrate(connection: sqlite3.Connection, on_step: Callable[[int, str], None] = lambda *_: None) -> None:
+    """Bring the file to `VERSION`. Each step is one transaction; a step that fails leaves the file as it was.
+
+    on_step: called with the number and the name of each step that is taken.
+    """
     from sqlite_utils import Database, Migrations
 
     # First of all, so that a creation that was cut short is still recognised as ours.
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     steps = Migrations("rollbook")
     for version, (name, file) in enumerate(STEPS, 1):
-        steps(name=name)(_step(file, version))
+        steps(name=name)(_step(file, version, name, on_step))
     steps.apply(Database(connection, execute_plugins=False))
 
 
-def _step(file: str, version: int) -> Callable[[Database], None]:
+def _step(file: str, version: int, name: str, on_step: Callable[[int, str], None]) -> Callable[[Database], None]:
     def apply(db: Database) -> None:
+        on_step(version, name)
         for statement in statements(file):
             db.execute(statement)
+        if version >= _NOTES and (ours := our_version()) is not None:
+            # What an earlier rollbook says when it meets this store.
+            notes.write(db.conn, notes.NEEDS, ours)
         db.execute(f"PRAGMA user_version = {version}")
 
     return apply
