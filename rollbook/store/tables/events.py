@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable
-from rollbook.store.tables import coverage, dead_letters, live_picture
+from rollbook.store.tables import coverage, dead_letters, live_picture, windows
 
 _EVENT: Final = (
     "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
@@ -106,7 +106,7 @@ def _event_row(event: Notification) -> tuple[Any, ...]:
 
 def _merge(connection: sqlite3.Connection, said: dict[str, live_picture.LiveFactsOf], lag: timedelta) -> None:
     known = _known(connection, list(said))
-    new, changed = [], []
+    new, changed, overlooked = [], [], []
     for conversation_id, entry in said.items():
         stored = known.get(conversation_id)
         if stored is None:
@@ -115,10 +115,15 @@ def _merge(connection: sqlite3.Connection, said: dict[str, live_picture.LiveFact
             after = live_picture.merge(stored, entry, lag)
             if after is not None:
                 changed.append((*after, conversation_id))
+        if live_picture.is_overlooked(stored, entry, lag):
+            overlooked.append(entry)
     if new:
         connection.executemany(_NEW, new)
     if changed:
         connection.executemany(_UPDATE, changed)
+    if overlooked:
+        starts = [entry.started_at for entry in overlooked if entry.started_at is not None]
+        windows.contradict(connection, starts, max(entry.first_seen_at for entry in overlooked))
 
 
 def _known(connection: sqlite3.Connection, ids: list[str]) -> dict[str, live_picture.StoredPicture]:
