@@ -104,7 +104,7 @@ async def ask(
                 # The platform says that it does not know this one; which says something if it knows any at all.
                 yield AnswerById(part, (), as_of, knows=found or bool(beside))
             elif len(part) == 1:
-                yield AnswerById(part, (), as_of, refused=(part[0], error.message), says_nothing=error.narrower)
+                yield AnswerById(part, (), as_of, refused=(part[0], error.message), says_nothing=_says_nothing(error))
             else:
                 half = len(part) // 2
                 waiting.extendleft((part[half:], part[:half]))
@@ -156,6 +156,14 @@ async def _comes(api: ById, conversation_id: str, patience: QuestionPatience) ->
 def _of_one(error: ApiError) -> bool:
     """True for an error that may be the fault of one of the ids that were asked for."""
     return isinstance(error, NotFound | PermissionRefused | RequestRefused) or error.narrower
+
+
+def _says_nothing(error: ApiError) -> bool:
+    """True for an error that is no word of the platform about the id: one that a question for less might not meet.
+
+    The platform's own code for what it does not know is such a word, whatever the status is.
+    """
+    return error.narrower and error.code != "not.found"
 
 
 @dataclass(slots=True)

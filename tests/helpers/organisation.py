@@ -279,7 +279,9 @@ def dump(path: Path, *, ledger: bool = True) -> dict[str, list[tuple[Any, ...]]]
     """Every row of every table of a store; ledger: also of the tables that record runs."""
     connection = sqlite3.connect(path)
     try:
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        # What the file notes of itself (whether its log holds more) changes with each opening.
+        query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'store_notes'"
+        names = [row[0] for row in connection.execute(query)]
         wanted = [name for name in names if ledger or name not in ("windows", "window_runs")]
         return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in wanted}
     finally:

@@ -201,7 +201,7 @@ def rows_of(path: Path, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
         names = tables or tuple(
             row[0]
             for row in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('windows', 'window_runs')"
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('windows', 'window_runs', 'store_notes')"
             )
         )
         return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
