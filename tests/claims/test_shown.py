@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reconcile.patience import RunClock
 from reconcile.reading.query import Stopped
 from reconcile.run import by_id
 from rollbook.genesys.api import request
@@ -161,7 +162,7 @@ class _ById:
 )
 async def test_an_answer_with_nothing_that_was_asked_for_knows_nothing(came: tuple[str, ...], knows: bool) -> None:
     """Only what was asked for, the known conversation beside it included, makes an answer one to these ids."""
-    [answer] = [found async for found in by_id.ask(_ById(*came), ["a", "b"], now=lambda: START, known="k")]
+    [answer] = [found async for found in by_id.ask(_ById(*came), ["a", "b"], RunClock(lambda: START), known="k")]
     assert answer.knows is knows
     assert [row.conversation_id for row in answer.rows] == [
         conversation_id for conversation_id in came if conversation_id == "a"

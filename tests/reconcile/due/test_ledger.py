@@ -12,14 +12,16 @@ import pytest
 from reconcile import window
 from reconcile.commands.reconcile import pace
 from reconcile.due import plan
-from reconcile.due.plan import Due, DueRules
+from reconcile.due.plan import Due
 from reconcile.due.rounds import Round, run_due
+from reconcile.patience import RunClock
 from reconcile.report import DueReport
 from reconcile.run import by_id
 from reconcile.run.options import Progress
 from reconcile.run.progress import Meter
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
+from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables import conversations, windows
@@ -28,7 +30,7 @@ from tests.helpers.organisation import START, Clock, Organisation, at, ended, re
 from tests.helpers.peek import peek
 
 HALF = timedelta(minutes=30)
-RULES = DueRules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4), since=START)
+RULES = Settings(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4), since=START)
 NOON = START + timedelta(hours=2, minutes=10)
 
 
@@ -214,7 +216,7 @@ async def test_a_platform_that_takes_fewer_ids_is_asked_for_fewer() -> None:
             return await org.details_by_id(ids)
 
     clock = Clock()
-    answers = [found async for found in by_id.ask(Small(), org.truth, now=clock.now)]
+    answers = [found async for found in by_id.ask(Small(), org.truth, RunClock(clock.now))]
     assert sum(len(answer.rows) for answer in answers) == 230
     assert asked == [100, 50, 50, 50, 50, 30]
 
