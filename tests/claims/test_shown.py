@@ -118,6 +118,20 @@ async def test_what_the_total_of_a_job_has_shown_is_not_forgotten(tmp_path: Path
         assert "known to exist" in (report.reason or "")
 
 
+async def test_a_job_that_ends_within_the_lag_and_is_counted_by_nobody_proves_nothing(tmp_path: Path) -> None:
+    """K1, K6: the jobs' data end five minutes after the window and lack what was indexed later; no total says so."""
+    with scene_at(tmp_path, *(record(f"c{number}", 2 * number + 1) for number in range(4)), size=10) as scene:
+        scene.org.results = {number: without("c0") for number in range(1, 40)}
+
+        def uncounted(_body: Mapping[str, Any], honest: Any) -> Any:
+            return {"conversations": [row for row in honest["conversations"] if row["conversationId"] != "c0"]}
+
+        scene.org.each_page = uncounted
+        scene.org.watermark = to_text(WINDOW.end + timedelta(minutes=5))
+        assert (await scene.by_hand(WINDOW, via="job")).verdict == "failed"
+        assert scene.wrong() == []
+
+
 async def test_what_the_last_page_of_a_cut_run_shows_is_held_against_the_new_reading(tmp_path: Path) -> None:
     """Asked for again, the last page has another one; the reading that begins anew lacks it: not proven without it."""
     rows = [record(f"c{number}", 2 * number + 1) for number in range(5)]

@@ -366,11 +366,12 @@ class Oracle:
         return "unlisted" if by_id else None
 
     def _is_misdated(self, life: Conversation, heard_start: str | None) -> bool:
-        """Whether it was heard of by a clock that was wrong, in an event without a time: it is filed elsewhere."""
+        """Whether it was heard of by a clock that was wrong: it is filed where that clock was when it was heard of."""
         if heard_start is None:
             return False
-        error = moment(heard_start) - life.start
-        return any(abs(error - wrong) <= SECONDS for wrong in self.clock_errors if wrong)
+        events = [life.start, life.end, *(at for pair in life.breaks for at in pair)]
+        errors = [moment(heard_start) - at for at in events]
+        return any(abs(error - wrong) <= SECONDS for error in errors for wrong in self.clock_errors if wrong)
 
     def _covers(self, shown: Shown, life: Conversation) -> bool:
         start, end = details_query.interval(shown.asked["interval"])
