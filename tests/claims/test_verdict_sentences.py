@@ -224,6 +224,8 @@ HOLDS: Final[Mapping[str, str]] = {
     " itself answers, the window of what was heard is `failed`.": (
         "claims/test_shown.py::test_an_answer_by_id_that_cannot_be_had_denies_nothing"
     ),
+    "A refusal says nothing of an id where the platform refuses what it has listed as well, or the client lacks the "
+    "permission to ask by id.": "claims/test_shown.py::test_a_refusal_of_every_id_denies_nothing",
     "What is first heard of after its window was proven takes that proof back.": (
         "claims/test_shown.py::test_what_is_heard_after_its_window_was_proven_takes_the_proof"
     ),
