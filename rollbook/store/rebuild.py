@@ -18,7 +18,7 @@ from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
 from rollbook.store.book import Book
-from rollbook.store.tables import child_rows, live_picture
+from rollbook.store.tables import child_rows, live_picture, packing
 from rollbook.store.tables.detail_columns import CHILD_TABLES
 from rollbook.store.tables.live_picture import LiveFactsOf, greatest
 from rollbook.store.vocabulary import Provenance
@@ -121,7 +121,7 @@ def _live_facts(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str,
     found: dict[str, LiveFactsOf] = {}
     query = f"SELECT conversation_id, topic, body, received_at FROM events WHERE conversation_id IN {_marks(ids)}"
     for conversation_id, topic, body, received_at in connection.execute(query, ids):
-        event = decode(body)
+        event = decode(packing.text(connection, body))
         if isinstance(event, dict):
             facts = found.setdefault(conversation_id, LiveFactsOf(received_at))
             facts.add(facts_of(topic, event), received_at)
