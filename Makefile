@@ -18,10 +18,10 @@ hooks: setup ## check what changes, before each commit
 	$(RUN)/pre-commit install
 
 test: setup ## run every test (a few minutes)
-	$(RUN)/python -m pytest -q
+	$(RUN)/python -m pytest -q -n auto
 
 quick: setup ## run the tests that start no whole process
-	$(RUN)/python -m pytest -q -m 'not process'
+	$(RUN)/python -m pytest -q -n auto -m 'not process'
 
 lint: setup ## run ruff and mypy, as CI does
 	$(RUN)/ruff check .

@@ -1,4 +1,6 @@
-"""What every test gets: Hypothesis without timings (a slow machine is no failure)."""
+"""What every test gets: Hypothesis without timings (a slow machine is no failure), and its share of the cores."""
+
+import os
 
 from hypothesis import HealthCheck, settings
 
@@ -6,3 +8,8 @@ settings.register_profile(
     "rollbook", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 settings.load_profile("rollbook")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Number of processes for `-n auto`: one more than there are cores, because many tests wait for a program."""
+    return (os.cpu_count() or 1) + 1

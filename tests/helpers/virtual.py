@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from realtime.websocket.socket import SocketRefused
@@ -24,6 +25,7 @@ from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.file.errors import StoreBusy
+from rollbook.store.tables import channels, coverage, events
 from rollbook.store.tables.events import Recorded
 from tests.helpers.stage import CLOSING, HEARTBEAT, PONG, QUEUES, conversation, snapshot
 
@@ -60,7 +62,10 @@ class Loop(asyncio.SelectorEventLoop):
         # Nothing takes no time at all: what is due within the loop's resolution would be looked at for ever.
         self._virtual += max(seconds, 1e-9)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    # Typed as it is used: the real method's variables of types say nothing here.
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = self.create_future()
         try:
             done.set_result(func(*args))
@@ -91,6 +96,7 @@ class Ledger:
         self.locked = False
         self.unstored: deque[tuple[str, str]] = deque()  # (received at, conversation) that a socket has handed over
         self.alive_at = ""
+        self.lag = timedelta(minutes=10)
 
     def _do(self, work: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
@@ -100,55 +106,51 @@ class Ledger:
             future.set_result(work())
         return future
 
-    def record(self, batch: Sequence[Notification | Unreadable]) -> Future[Recorded]:
-        def work() -> Recorded:
-            named = [one.conversation_id for one in batch if isinstance(one, Notification) and one.conversation_id]
-            self.stored.update(named)
-            return Recorded(len(named), 0, len(batch) - len(named))
+    def write(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Write what that function of the store's tables would."""
+        return self._do(lambda: self._doors()[fn](*args))
 
-        return self._do(work)
+    async def read(self, fn: Callable[..., Any], /, *args: Any) -> Any:
+        """Read what that function of the store's tables would."""
+        return self._doors()[fn](*args)
 
-    def begin_coverage(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
-        def work() -> int:
-            self.spans.append({"topics": tuple(topics), "start": at, "end": None, "reason": None})
-            return len(self.spans) - 1
+    def _doors(self) -> Mapping[Callable[..., Any], Callable[..., Any]]:
+        return {
+            events.record: self._record,
+            coverage.begin: self._begin,
+            coverage.end: self._end,
+            coverage.alive: self._note_alive,
+            coverage.reject: lambda topics, at: self.refused.update({row["topic"]: row["reason"] for row in topics}),
+            coverage.accept: lambda topics: [self.refused.pop(topic, None) for topic in topics],
+            coverage.rejected: lambda: [{"topic": topic} for topic in self.refused],
+            channels.keep: lambda until: setattr(self, "left", list(until)),
+            channels.left: lambda at: [until for until in self.left if until > at],
+        }
 
-        found: int = self._do(work).result()
-        return found
+    def _record(self, batch: Sequence[Notification | Unreadable], lag: timedelta) -> Recorded:
+        del lag
+        ids = [item.conversation_id for item in batch if isinstance(item, Notification) and item.conversation_id]
+        self.stored.update(ids)
+        return Recorded(len(ids), 0, len(batch) - len(ids))
 
-    def end_coverage(self, span: int, at: str, reason: str) -> Future[None]:
-        def work() -> None:
-            one = self.spans[span]
-            if one["end"] is None:
-                one.update(end=max(at, one["start"]), reason=reason)
+    def _begin(self, source: str, scope: str, topics: Sequence[str], at: str) -> int:
+        del source, scope
+        self.spans.append({"topics": tuple(topics), "start": at, "end": None, "reason": None})
+        return len(self.spans) - 1
 
-        return self._do(work)
+    def _end(self, number: int, at: str, reason: str) -> None:
+        span = self.spans[number]
+        if span["end"] is None:
+            span.update(end=max(at, span["start"]), reason=reason)
 
-    def alive(self, at: str, spans: Iterable[int] | None = None) -> Future[None]:
-        """What was handed over before that moment must be stored, or a kill now would leave a false claim."""
+    def _note_alive(self, spans: Iterable[int], at: str) -> None:
+        """Hold a sign of life to this: what was handed over before it is stored, or a kill now would leave a lie."""
+        del spans
         while self.unstored and self.stored[self.unstored[0][1]]:
             self.unstored.popleft()
         early = [name for received, name in self.unstored if received < at and not self.stored[name]]
         assert not early, f"alive at {at}, and {len(early)} from before it are not stored"
         self.alive_at = max(self.alive_at, at)
-        return self._do(lambda: None)
-
-    def keep_channels(self, until: Sequence[str]) -> Future[None]:
-        return self._do(lambda: setattr(self, "left", list(until)))
-
-    def channels_left(self) -> list[str]:
-        return [one for one in self.left if one > to_text(now())]
-
-    def reject_topics(self, topics: Iterable[Mapping[str, Any]], at: str) -> Future[None]:
-        listed = list(topics)
-        return self._do(lambda: self.refused.update({one["topic"]: one["reason"] for one in listed}))
-
-    def rejected_topics(self) -> list[dict[str, Any]]:
-        return [{"topic": one} for one in self.refused]
-
-    def accept_topics(self, topics: Iterable[str]) -> Future[None]:
-        listed = list(topics)
-        return self._do(lambda: [self.refused.pop(one, None) for one in listed])
 
 
 class Line:
@@ -237,7 +239,7 @@ class Platform:
 
     async def queues(self) -> list[Entity]:
         await self._answer()
-        return [Entity(QUEUES[one], "q") for one in self.queues_there]
+        return [Entity(QUEUES[queue], "q") for queue in self.queues_there]
 
     async def users(self) -> list[Entity]:
         return []
@@ -245,7 +247,7 @@ class Platform:
     async def channels(self) -> list[NotificationChannel]:
         await self._answer()
         self._expire()
-        named = [self._named(one) for one in self.chans.values() if one.token == self.token]
+        named = [self._named(chan) for chan in self.chans.values() if chan.token == self.token]
         return named + [NotificationChannel(Secret(""), Secret(""), "")] * (len(self.chans) - len(named) + self.others)
 
     def _named(self, chan: Chan) -> NotificationChannel:
@@ -254,7 +256,7 @@ class Platform:
         )
 
     def _expire(self) -> None:
-        for chan in [one for one in self.chans.values() if one.expires <= now()]:
+        for chan in [chan for chan in self.chans.values() if chan.expires <= now()]:
             self._remove(chan)
 
     def _remove(self, chan: Chan) -> None:
@@ -270,7 +272,7 @@ class Platform:
         await self._answer()
         self._expire()
         while len(self.chans) + self.others >= 20:
-            oldest = min(self.chans.values(), key=lambda one: (one.line is not None, one.used))
+            oldest = min(self.chans.values(), key=lambda chan: (chan.line is not None, chan.used))
             self.evicted_in_use += oldest.line is not None
             self._remove(oldest)
         self.made += 1
@@ -302,7 +304,7 @@ class Platform:
         chan.topics.update(topics)
         chan.topics -= self.refused.intersection(topics)
         assert len(chan.topics) <= 1_000
-        return [TopicState(one, one not in self.refused, None, ()) for one in topics]
+        return [TopicState(topic, topic not in self.refused, None, ()) for topic in topics]
 
     # Sockets
 
@@ -322,7 +324,7 @@ class Platform:
             former.end(clean=True, why="kicked")
         loop.call_later(30, self._beat, chan.line)
         if self._fails("flap"):
-            loop.call_later(0.01, lambda line=chan.line: line.end(clean=True))
+            loop.call_later(0.01, partial(chan.line.end, clean=True))
         return chan.line
 
     def _beat(self, line: Line) -> None:
@@ -354,7 +356,7 @@ class Platform:
             fault(self)
 
     def some_line(self) -> Line | None:
-        lines = [one.line for one in self.chans.values() if one.line is not None]
+        lines = [chan.line for chan in self.chans.values() if chan.line is not None]
         return self.random.choice(lines) if lines else None
 
     def fail(self, what: str, least: float, most: float) -> None:
@@ -421,7 +423,7 @@ def closing(platform: Platform) -> None:
     for chan in list(platform.chans.values()):
         if (line := chan.line) is not None:
             line.give(CLOSING)
-            asyncio.get_running_loop().call_later(60, lambda line=line: line.end(clean=True))
+            asyncio.get_running_loop().call_later(60, partial(line.end, clean=True))
 
 
 def gone(platform: Platform) -> None:
@@ -463,7 +465,7 @@ def no_longer_subscribed(platform: Platform) -> None:
 
 def intrude(platform: Platform) -> None:
     """Another program connects one more channel, for which the platform takes the oldest unused one away, or of all."""
-    platform._remove(min(platform.chans.values(), key=lambda one: (one.line is not None, one.used)))
+    platform._remove(min(platform.chans.values(), key=lambda chan: (chan.line is not None, chan.used)))
     platform.others += 1
 
 

@@ -40,7 +40,8 @@ async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monk
         inbox.close()
         async with asyncio.timeout(10):
             await frame_store.run()
-        assert failing == [None, "locked by another program", "locked by another program"]
+        # The writer asks again alone for what failed within a group, so a try may be seen twice.
+        assert (failing[0], failing[-1]) == (None, "locked by another program")
         assert frame_store.stored.failing is None
         assert len(await book.read(coverage.overlapping, "0", "9")) == 1
 
