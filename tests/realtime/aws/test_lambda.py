@@ -345,14 +345,14 @@ def test_one_item_that_breaks_the_write_takes_no_other_with_it(path: Path, monke
     """An item that the book can never take becomes a dead letter; the others are stored."""
     from rollbook.store.tables import events
 
-    real = events._event_row
+    real = events.general
 
-    def breaks(event: Any) -> Any:
-        if event.topic.endswith("acd.start"):
+    def breaks(topic: str, conversation_id: str | None) -> str | None:
+        if topic.endswith("acd.start"):
             raise ValueError("cannot be bound")
-        return real(event)
+        return real(topic, conversation_id)
 
-    monkeypatch.setattr(events, "_event_row", breaks)
+    monkeypatch.setattr(events, "general", breaks)
     bad = sum(event["detail"]["topicName"].endswith("acd.start") for event in EVENTS)
     assert bad
     for _ in range(2):
