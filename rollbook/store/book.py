@@ -25,6 +25,7 @@ from rollbook.store.file.errors import StoreUnwritable, translate
 from rollbook.store.file.read_connection import ReadConnection
 from rollbook.store.file.waiting import Patience
 from rollbook.store.file.writer import Writer
+from rollbook.store.tables import notes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -91,7 +92,8 @@ class Book:
                     lambda: connections.connect(path, journal=journal, timeout=patience.step),
                     path,
                     patience=patience,
-                    after_commit=role or (lambda: None),
+                    after_commit=role or (lambda _: None),
+                    before_close=notes.settle,
                 )
                 if role is not None:
                     role.use(writer)
@@ -99,6 +101,8 @@ class Book:
                 raise translate(error, path) from None
         try:
             reader = connections.connect_reader(path, timeout=busy)
+            if writer is not None:
+                locks.must_not_be_restored(path, command, unless=reader.close)
         except BaseException:
             if writer is not None:
                 writer.close()

@@ -38,12 +38,14 @@ class Writer:
         path: Path,
         *,
         patience: Patience,
-        after_commit: Callable[[], None] = lambda: None,
+        after_commit: Callable[[sqlite3.Connection], None] = lambda _: None,
+        before_close: Callable[[sqlite3.Connection], None] = lambda _: None,
     ) -> None:
         self._connect = connect
         self._path = path
         self._patience = patience
         self._after_commit = after_commit
+        self._before_close = before_close
         self._jobs: queue.SimpleQueue[tuple[Job, Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
@@ -85,7 +87,8 @@ class Writer:
             group, stop = self._take()
             if group:
                 self._commit(connection, group)
-                self._after_commit()
+                self._after_commit(connection)
+        self._before_close(connection)
         connection.close()
 
     def _take(self) -> tuple[list[tuple[Job, Future[Any]]], bool]:
