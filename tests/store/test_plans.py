@@ -67,7 +67,9 @@ def test_a_view_has_the_columns_that_the_table_had(view: str, tmp_path: Path) ->
     old = sqlite3.connect(path)
     listed = f"PRAGMA table_info({view})"
     now = made()
-    assert [row[1] for row in now.execute(listed)] == [row[1] for row in old.execute(listed)]
+    # Datasette asks a view for a rowid where it has BLOBs.
+    found = [row[1] for row in now.execute(listed) if row[1] != "rowid"]
+    assert found == [row[1] for row in old.execute(listed)]
     old.close()
     now.close()
 
