@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from rollbook.store.file.errors import StoreUnwritable
+
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
@@ -40,9 +42,13 @@ STEPS: Final = (
     ("2 unfinished readings", "2_unfinished_readings.sql"),
     ("3 channels", "3_channels.sql"),
     ("4 open details, what the client sees, what is asked for by id", "4_open_details.sql"),
+    ("5 numbers for conversations", "5_numbers.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)
+# The step that is taken in place only where there is nothing yet; what has rows is moved to a new file.
+_FOR_EMPTY_STORES: Final = 5
+_HAS_ROWS: Final = "SELECT 1 FROM conversations UNION SELECT 1 FROM events UNION SELECT 1 FROM gaps"
 
 
 def version_of(connection: sqlite3.Connection) -> tuple[int, int, bool]:
@@ -73,6 +79,8 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 def _step(file: str, version: int) -> Callable[[Database], None]:
     def apply(db: Database) -> None:
+        if version == _FOR_EMPTY_STORES and db.execute(_HAS_ROWS).fetchone():
+            raise StoreUnwritable("a store of an earlier version that has rows has to be moved to a new file")
         for statement in statements(file):
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {version}")
