@@ -24,11 +24,10 @@ class TextIds(dict[str, int]):
         self._connection = connection
 
     def __missing__(self, text: str) -> int:
-        ask = self._connection.execute
-        found = ask("SELECT text_id FROM texts WHERE text = ?", (text,)).fetchone()
-        number = found[0] if found else ask("INSERT INTO texts (text) VALUES (?)", (text,)).lastrowid
+        found = self._connection.execute("SELECT text_id FROM texts WHERE text = ?", (text,)).fetchone()
+        number: int = found[0] if found else _new(self._connection, text)
         self[text] = number
-        return int(number)
+        return number
 
     def of_topic(self, topic: str, conversation_id: str | None) -> int:
         """The number that an event's row has for its topic: below zero where {id} stands for the conversation's.
@@ -38,6 +37,12 @@ class TextIds(dict[str, int]):
         """
         pattern = general(topic, conversation_id)
         return self[topic] if pattern is None else -self[pattern]
+
+
+def _new(connection: sqlite3.Connection, text: str) -> int:
+    number = connection.execute("INSERT INTO texts (text) VALUES (?)", (text,)).lastrowid
+    assert number is not None
+    return number
 
 
 def general(topic: str, conversation_id: str | None) -> str | None:
