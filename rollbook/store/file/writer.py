@@ -13,7 +13,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -38,7 +38,7 @@ class Writer:
         path: Path,
         *,
         patience: Patience,
-        after_commit: Callable[[], None] = lambda: None,
+        after_commit: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._connect = connect
         self._path = path
@@ -85,7 +85,8 @@ class Writer:
             group, stop = self._take()
             if group:
                 self._commit(connection, group)
-                self._after_commit()
+                for step in self._after_commit:
+                    step()
         connection.close()
 
     def _take(self) -> tuple[list[tuple[Job, Future[Any]]], bool]:
