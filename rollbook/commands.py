@@ -25,8 +25,11 @@ _COMMANDS: Final = {
     "windows": ("rollbook.store.commands.options", "windows", "List the windows, by verdict or date."),
     "window": ("rollbook.store.commands.options", "window", "Show a window's proof: every run over it."),
     "gaps": ("rollbook.store.commands.options", "gaps", "List what capture missed or had wrong, and why."),
+    "events": ("rollbook.store.commands.options", "events", "List notifications as they came, oldest first."),
+    "show": ("rollbook.store.commands.options", "show", "Show a conversation's whole life."),
     "verify": ("reconcile.commands.options", "verify", "Hold the platform's own counts against what is stored."),
     "rebuild": ("rollbook.store.commands.options", "rebuild", "Make all rows again from details and events."),
+    "pack": ("rollbook.store.commands.options", "pack", "Pack or unpack the bodies that are stored."),
     "doctor": ("realtime.commands.options", "doctor", "Check everything that a run needs, and say how to mend it."),
     "ingest": ("realtime.commands.options", "ingest", "Read events from files or S3, as if they had been heard."),
     "dead-letters": (

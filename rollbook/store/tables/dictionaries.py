@@ -83,3 +83,10 @@ def sample(connection: sqlite3.Connection, kind: Kind) -> list[str | bytes]:
         at = row[0] + 1
         found.append(row[1])
     return found
+
+
+def are_in(connection: sqlite3.Connection, schema: str) -> bool:
+    """Tell whether a file that is attached under this name has dictionaries."""
+    name = schema.replace('"', '""')
+    query = f"SELECT 1 FROM \"{name}\".sqlite_master WHERE type = 'table' AND name = 'dictionaries'"
+    return connection.execute(query).fetchone() is not None

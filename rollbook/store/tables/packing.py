@@ -8,7 +8,7 @@ must never name one that a rollback has taken back.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from rollbook.store.file.errors import StoreDamaged
@@ -63,29 +63,26 @@ def text(connection: sqlite3.Connection, value: str | bytes) -> str:
 
 
 def text_of_frame(
-    connection: sqlite3.Connection, frame: bytes, unpackers: dict[int, frames.Unpacker], schema: str = "main"
+    connection: sqlite3.Connection,
+    frame: bytes,
+    unpackers: dict[int, frames.Unpacker],
+    content_of: Callable[[sqlite3.Connection, int], bytes | None] = dictionaries.body,
 ) -> str:
     """The body that a frame holds. unpackers: those that were made already; what is missing is added.
 
-    schema: the name under which the store is attached.
+    content_of: finds the dictionary of a number.
     """
     number = frames.dictionary_of(frame)
     unpack = unpackers.get(number)
     if unpack is None:
-        unpack = unpackers[number] = frames.unpacker(_dictionary(connection, number, schema))
+        content = content_of(connection, number) if number else None
+        if number and content is None:
+            raise StoreDamaged(
+                f"a body is packed with the dictionary {number}, which the table dictionaries does not have; the file"
+                " is damaged: restore a copy"
+            )
+        unpack = unpackers[number] = frames.unpacker(content)
     try:
         return unpack(frame).decode()
     except UnicodeDecodeError:
         raise frames.damaged("it is no UTF-8") from None
-
-
-def _dictionary(connection: sqlite3.Connection, number: int, schema: str) -> bytes | None:
-    if number == 0:
-        return None
-    found = dictionaries.body(connection, number, schema)
-    if found is None:
-        raise StoreDamaged(
-            f"a body is packed with the dictionary {number}, which the table dictionaries does not have; the file is"
-            " damaged: restore a copy"
-        )
-    return found
