@@ -120,7 +120,7 @@ def oldest_due(db: sqlite3.Connection, *, width: timedelta, since: datetime | No
 
 def last_event(db: sqlite3.Connection) -> str | None:
     """The arrival of the newest of the events that were stored last."""
-    query = "SELECT max(received_at) FROM (SELECT received_at FROM events ORDER BY event_id DESC LIMIT 1000)"
+    query = "SELECT max(received_at) FROM (SELECT received_at FROM event_rows ORDER BY event_id DESC LIMIT 1000)"
     last: str | None = db.execute(query).fetchone()[0]
     return last
 
@@ -154,7 +154,7 @@ def _capture(db: sqlite3.Connection, since: str | None, now: datetime) -> dict[s
         "listening": bool(listening),
         "sources": sorted({span.source for span in listening}),
         "last_event_at": last_event(db),
-        "events": _scalar(db, "SELECT count(*) FROM events"),
+        "events": _scalar(db, "SELECT count(*) FROM event_rows"),
         "last_day": {
             "from": to_text(start) if since else None,
             "share": day["share"],

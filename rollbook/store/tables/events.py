@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -12,22 +12,31 @@ from msgspec.structs import replace
 
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable
-from rollbook.store.tables import coverage, dead_letters, live_picture
+from rollbook.store.tables import coverage, dead_letters, live_picture, numbers
+from rollbook.store.tables.packing import pack
+from rollbook.store.tables.statements import in_parts
+from rollbook.store.tables.texts import TextIds, general
 
+# sqlite3 binds None, and bytes, through its protocol of adapters, which takes longer than the rest of the row: what is
+# absent is bound as a number that no column holds, and bytes as a bytearray.
+_ABSENT: Final = -(2**63)
+_OR_NULL: Final = f"nullif(?, {_ABSENT})"
 _EVENT: Final = (
-    "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT OR IGNORE INTO event_rows (topic, number, event_time, received_at, source, body, identity)"
+    f" VALUES (?, {_OR_NULL}, {_OR_NULL}, ?, ?, ?, ?)"
 )
+_ARRIVALS: Final = "SELECT identity, received_at FROM event_rows WHERE identity IN "
 _NEW: Final = (
-    f"INSERT INTO conversations (conversation_id, first_seen_at, {', '.join(live_picture.COLUMNS)})"
+    f"INSERT INTO conversation_rows (number, first_seen_at, {', '.join(live_picture.COLUMNS)})"
     f" VALUES ({', '.join('?' * (2 + len(live_picture.COLUMNS)))})"
 )
 _UPDATE: Final = (
-    f"UPDATE conversations SET {', '.join(f'{name} = ?' for name in live_picture.COLUMNS)} WHERE conversation_id = ?"
+    f"UPDATE conversation_rows SET {', '.join(f'{name} = ?' for name in live_picture.COLUMNS)} WHERE number = ?"
 )
+# Of an id that has a number and no row (no event has said anything about it), all but the first two are null.
 _KNOWN: Final = (
-    f"SELECT conversation_id, {', '.join(live_picture.COLUMNS)}, read_at, details IS NOT NULL FROM conversations"
-    " WHERE conversation_id IN "
+    f"SELECT conversation_id, number, {', '.join(live_picture.COLUMNS)}, read_at, read_at IS NOT NULL"
+    " FROM conversation_ids LEFT JOIN conversation_rows USING (number) WHERE conversation_id IN "
 )
 
 
@@ -44,13 +53,7 @@ def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unread
     """Write a batch inside the caller's transaction. lag: how far the platform's index may be behind its events."""
     notifications = [item for item in batch if isinstance(item, Notification)]
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
-    new = 0
-    if notifications:
-        cursor = connection.executemany(_EVENT, [_event_row(event) for event in notifications])
-        new = cursor.rowcount
-        some_repeated = new < len(notifications)
-        first = _as_they_came_first(connection, notifications) if some_repeated else notifications
-        _merge(connection, live_picture.gather(first), lag)
+    new = _record_events(connection, notifications, lag) if notifications else 0
     letters = sum(dead_letters.keep(connection, item) for item in unreadable)
     return Recorded(new, len(notifications) - new, letters)
 
@@ -77,13 +80,52 @@ def record_in_place(
     return record(connection, batch, lag)
 
 
+def _record_events(connection: sqlite3.Connection, batch: list[Notification], lag: timedelta) -> int:
+    """Write events and what they say; answers how many were new."""
+    ids = dict.fromkeys(event.conversation_id for event in batch if event.conversation_id is not None)
+    known = {row[0]: row[1:] for row in in_parts(connection, _KNOWN, ids)}
+    numbered: dict[str, int] = {conversation_id: row[0] for conversation_id, row in known.items()}
+    if len(known) < len(ids):
+        numbers.add(connection, [conversation_id for conversation_id in ids if conversation_id not in known], numbered)
+    new: int = connection.executemany(_EVENT, _event_rows(connection, batch, numbered)).rowcount
+    first = batch if new == len(batch) else _as_they_came_first(connection, batch)
+    pictures = {
+        conversation_id: live_picture.StoredPicture(*row[1:])
+        for conversation_id, row in known.items()
+        if row[_PROVENANCE] is not None
+    }
+    _merge(connection, live_picture.gather(first), pictures, numbered, lag)
+    return new
+
+
+# Never null in a row of conversations. The number stands before the picture's columns.
+_PROVENANCE: Final = 1 + live_picture.COLUMNS.index("provenance")
+
+
+def _event_rows(
+    connection: sqlite3.Connection, batch: list[Notification], numbered: Mapping[str, int]
+) -> list[tuple[Any, ...]]:
+    """The values of `_EVENT`."""
+    patterns = [general(event.topic, event.conversation_id) for event in batch]
+    topics = [event.topic if pattern is None else pattern for event, pattern in zip(batch, patterns, strict=True)]
+    texts = TextIds(connection, [*topics, *{event.source for event in batch}])
+    return [
+        (
+            texts[topic] if pattern is None else -texts[topic],
+            _ABSENT if event.conversation_id is None else numbered[event.conversation_id],
+            _ABSENT if event.event_time is None else event.event_time,
+            event.received_at,
+            texts[event.source],
+            pack(connection, "events", event.body),
+            bytearray(event.identity),
+        )
+        for event, topic, pattern in zip(batch, topics, patterns, strict=True)
+    ]
+
+
 def _as_they_came_first(connection: sqlite3.Connection, batch: list[Notification]) -> list[Notification]:
     """The same with their first arrival, where it decides about a time in them: a replay must say nothing new."""
-    arrivals: dict[bytes, str] = {}
-    for at in range(0, len(batch), 500):
-        part = [event.identity for event in batch[at : at + 500]]
-        query = f"SELECT identity, received_at FROM events WHERE identity IN ({', '.join('?' * len(part))})"
-        arrivals.update(connection.execute(query, part).fetchall())
+    arrivals: dict[bytes, str] = dict(in_parts(connection, _ARRIVALS, [bytearray(event.identity) for event in batch]))
     found = []
     for event in batch:
         first = arrivals.get(event.identity, event.received_at)
@@ -92,39 +134,23 @@ def _as_they_came_first(connection: sqlite3.Connection, batch: list[Notification
     return found
 
 
-def _event_row(event: Notification) -> tuple[Any, ...]:
-    return (
-        event.topic,
-        event.conversation_id,
-        event.event_time,
-        event.received_at,
-        event.source,
-        event.body.decode(),
-        event.identity,
-    )
-
-
-def _merge(connection: sqlite3.Connection, said: dict[str, live_picture.LiveFactsOf], lag: timedelta) -> None:
-    known = _known(connection, list(said))
+def _merge(
+    connection: sqlite3.Connection,
+    said: Mapping[str, live_picture.LiveFactsOf],
+    pictures: Mapping[str, live_picture.StoredPicture],
+    numbered: Mapping[str, int],
+    lag: timedelta,
+) -> None:
     new, changed = [], []
     for conversation_id, entry in said.items():
-        stored = known.get(conversation_id)
+        number, stored = numbered[conversation_id], pictures.get(conversation_id)
         if stored is None:
-            new.append((conversation_id, entry.first_seen_at, *live_picture.first(entry)))
+            new.append((number, entry.first_seen_at, *live_picture.first(entry)))
         else:
             after = live_picture.merge(stored, entry, lag)
             if after is not None:
-                changed.append((*after, conversation_id))
+                changed.append((*after, number))
     if new:
         connection.executemany(_NEW, new)
     if changed:
         connection.executemany(_UPDATE, changed)
-
-
-def _known(connection: sqlite3.Connection, ids: list[str]) -> dict[str, live_picture.StoredPicture]:
-    found = {}
-    for at in range(0, len(ids), 500):
-        part = ids[at : at + 500]
-        for row in connection.execute(f"{_KNOWN}({', '.join('?' * len(part))})", part):
-            found[row[0]] = live_picture.StoredPicture(*row[1:])
-    return found
