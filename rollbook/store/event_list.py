@@ -32,12 +32,12 @@ class Wanted(NamedTuple):
 
 
 def pattern(text: str) -> str:
-    """What people write for topics, as a pattern of SQLite's GLOB: `*` and `{id}` stand for anything, all else for itself."""
+    """A pattern of topics as people write it, for SQLite's GLOB: `*` and `{id}` stand for anything."""
     return text.replace("{id}", "*").replace("[", "[[]").replace("?", "[?]")
 
 
 def page(connection: sqlite3.Connection, wanted: Wanted, after: tuple[str, int] | None, count: int) -> list[Event]:
-    """The next notifications in the order in which they were received. after: (received_at, event_id) of the last one."""
+    """The next notifications in the order in which they came. after: (received_at, event_id) of the last one."""
     conditions, values = ["(received_at, event_id) > (?, ?)"], list[object](after or (wanted.since, -1))
     if wanted.conversation_id is not None:
         conditions.append("conversation_id = ?")
@@ -50,4 +50,4 @@ def page(connection: sqlite3.Connection, wanted: Wanted, after: tuple[str, int] 
         " ORDER BY received_at, event_id LIMIT ?"
     )
     rows = connection.execute(query, (*values, count)).fetchall()
-    return [Event(*row[:-1], packing.text(connection, row[-1])) for row in rows]
+    return [Event(*row)._replace(body=packing.text(connection, row[-1])) for row in rows]

@@ -15,8 +15,10 @@ _OF_SESSIONS: Final = ("segments", "metrics", "flows", "flow_outcomes", "media_e
 _OF_CONVERSATIONS: Final = ("evaluations", "surveys", "resolutions")
 # Columns that say which row this is, and are said by its place in what is answered.
 _PLACES: Final = ("conversation_id", "participant_position", "session_position", "position")
-# Members of two versions that are compared one by one; what lies deeper is compared as a whole.
+# Places at which two versions differ: the first so many.
 _CHANGES: Final = 200
+# In place of a member that only one of them has.
+_NOTHING: Final = object()
 
 
 def collect(connection: sqlite3.Connection, conversation_id: str) -> dict[str, Any] | None:
@@ -85,9 +87,7 @@ def _legs(connection: sqlite3.Connection, conversation_id: str) -> list[dict[str
     return found
 
 
-def _without_ids(
-    rows: list[dict[str, Any]], *names: str
-) -> list[dict[str, Any]]:
+def _without_ids(rows: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
     """The rows without the ids that the rows above them have, and without their places."""
     left_out = names or ("participant_id", "session_id")
     return [
@@ -108,7 +108,7 @@ def _events(connection: sqlite3.Connection, conversation_id: str) -> list[dict[s
 
 
 def _versions(connection: sqlite3.Connection, conversation_id: str, newest: Any) -> list[dict[str, Any]]:
-    """What the details were before they were rewritten, the oldest first; `changes` names what the next one has other."""
+    """The details before they were rewritten, the oldest first; `changes` says where the next ones differ."""
     rows = _rows(connection, "conversation_versions", conversation_id)
     found = []
     for row in sorted(rows, key=lambda row: (row["replaced_at"], row["read_at"])):
@@ -132,17 +132,15 @@ def _windows(connection: sqlite3.Connection, start: str | None) -> list[dict[str
 
 def changes(before: Any, after: Any, path: str = "") -> list[str]:
     """Where two JSON values differ: `participants[0].sessions[1].metrics`, the first few hundred places."""
-    if type(before) is type(after):
-        if isinstance(before, dict):
-            names = [*before, *(name for name in after if name not in before)]
-            inner = [
-                changes(before[name], after[name], f"{path}.{name}" if path else name)
-                if name in before and name in after
-                else [f"{path}.{name}" if path else name]
-                for name in names
-            ]
-            return [place for places in inner for place in places][:_CHANGES]
-        if isinstance(before, list) and len(before) == len(after):
-            inner = [changes(old, new, f"{path}[{at}]") for at, (old, new) in enumerate(zip(before, after, strict=True))]
-            return [place for places in inner for place in places][:_CHANGES]
-    return [] if before == after and type(before) is type(after) else [path or "everything"]
+    if isinstance(before, dict) and isinstance(after, dict):
+        dot = f"{path}." if path else ""
+        names = [*before, *(name for name in after if name not in before)]
+        pairs = [(before.get(name, _NOTHING), after.get(name, _NOTHING), f"{dot}{name}") for name in names]
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = [(old, new, f"{path}[{at}]") for at, (old, new) in enumerate(zip(before, after, strict=True))]
+    else:
+        return [] if before == after and type(before) is type(after) else [path or "everything"]
+    found: list[str] = []
+    for old, new, place in pairs:
+        found += changes(old, new, place)
+    return found[:_CHANGES]

@@ -47,7 +47,7 @@ PARTS: Final = (
 
 @dataclass(slots=True)
 class Counts:
-    """The rows of a part: looked at, packed, unpacked, impossible to unpack; and the bytes of those that were changed."""
+    """The rows of a part: looked at, packed, unpacked, not readable; and the bytes of those that were changed."""
 
     rows: int = 0
     packed: int = 0
@@ -129,9 +129,7 @@ def _last(connection: sqlite3.Connection, part: Part) -> int:
     return found
 
 
-def _step(
-    connection: sqlite3.Connection, part: Part, after: int, pack_with: _With | None
-) -> tuple[int | None, Counts]:
+def _step(connection: sqlite3.Connection, part: Part, after: int, pack_with: _With | None) -> tuple[int | None, Counts]:
     """Bring the next rows in line; answers the key to go on after (None at the end), and what was done."""
     _, _, table, key, column = part
     look = (

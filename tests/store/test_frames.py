@@ -3,7 +3,6 @@
 import importlib
 import random
 import re
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import assume, given
@@ -36,7 +35,7 @@ FIRST, SECOND = learnt(1), learnt(2)
 
 
 @pytest.fixture
-def no_zstd(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_zstd(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Python that has no zstd."""
     monkeypatch.setattr(frames._Zstd, "module", None)
     monkeypatch.setattr(frames._Zstd, "sought", False)
@@ -45,7 +44,6 @@ def no_zstd(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise ImportError(name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    yield
 
 
 @given(st.binary(max_size=5_000), st.sampled_from([frames.QUICK, frames.SMALL]))

@@ -116,7 +116,7 @@ def events(**options: Any) -> None:
 
 @click.command()
 @click.argument("conversation_id", metavar="ID")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page for a browser to this file.")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page for a browser to FILE.")
 @console.settings_options
 @console.json_option
 def show(**options: Any) -> None:

@@ -140,9 +140,8 @@ def title(participant: dict[str, Any]) -> str:
 def leg(session: dict[str, Any]) -> str:
     """The medium of a session, its direction, and the addresses at its ends."""
     words = [str(session.get("media_type", "session")), str(session.get("direction", ""))]
-    for name in ("ani", "dnis", "address_from", "address_to", "remote"):
-        if name in session:
-            words.append(f"{name.removeprefix('address_')} {session[name]}")
+    addresses = ("ani", "dnis", "address_from", "address_to", "remote")
+    words += [f"{name.removeprefix('address_')} {session[name]}" for name in addresses if name in session]
     return " ".join(word for word in words if word)
 
 

@@ -1,4 +1,4 @@
-"""The page of `rollbook show --html`: a conversation on one page that needs nothing else, for light and dark screens."""
+"""The page of `rollbook show --html`: a conversation on one page that needs nothing else, on light or dark screens."""
 
 from __future__ import annotations
 
@@ -134,7 +134,8 @@ def _versions(found: dict[str, Any]) -> Iterator[str]:
     for version in found["versions"]:
         places = ", ".join(version["changes"]) or "nothing"
         yield from _json(
-            f"as of {version['read_at']}, rewritten {version['replaced_at']}; then changed: {places}", version["details"]
+            f"as of {version['read_at']}, rewritten {version['replaced_at']}; then changed: {places}",
+            version["details"],
         )
 
 

@@ -1,4 +1,4 @@
-"""zstd frames: bodies packed and unpacked with a dictionary, and a dictionary learnt. The door to zstd; bytes in and out.
+"""zstd frames: bodies packed and unpacked with a dictionary, and a dictionary learnt. The door to zstd. Pure.
 
 Python has zstd since 3.14; before, the package backports.zstd is the same. Where there is none (a build of Python
 without it), nothing is packed, and what is packed cannot be read. It is imported when a body needs it.
@@ -94,18 +94,18 @@ def damaged(why: str) -> StoreDamaged:
 
 
 def packer(dictionary: bytes, level: int) -> Packer:
-    """A function that packs a body with this dictionary. Every frame says how large its body is and names the dictionary.
+    """A function that packs a body with this dictionary. A frame says how large its body is, and names the dictionary.
 
     Raises StoreDamaged for what is no dictionary.
     """
     zstd = _needed()
     made = zstd.ZstdCompressor(level=level, zstd_dict=_dictionary(zstd, dictionary).as_digested_dict)
     compress, whole = made.compress, made.FLUSH_FRAME
-    return lambda raw: compress(raw, whole)  # type: ignore[no-any-return]
+    return lambda raw: compress(raw, whole)
 
 
 def unpacker(dictionary: bytes | None) -> Unpacker:
-    """A function that gives back the body that was packed with this dictionary, or with none. It raises StoreDamaged."""
+    """A function that gives back a body that was packed with this dictionary, or with none. It raises StoreDamaged."""
     zstd = _needed()
     learnt = None if dictionary is None else _dictionary(zstd, dictionary).as_digested_dict
     options = {zstd.DecompressionParameter.window_log_max: _WINDOW_BITS}
