@@ -65,8 +65,13 @@ class Step:
 
 def _draws(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
     """Each thing that can happen, and how it is drawn."""
-    minutes = lambda most: round(draw.uniform(0.005, most / 60), 4)  # noqa: E731 (of the organisation's clock)
-    share = lambda: round(draw.uniform(0.1, 0.9), 2)  # noqa: E731
+
+    def minutes(most: float) -> float:
+        return round(draw.uniform(0.005, most / 60), 4)  # of the organisation's clock
+
+    def share() -> float:
+        return round(draw.uniform(0.1, 0.9), 2)
+
     return {
         "cut": lambda: {"minutes": minutes(2)},
         "drop": dict,
@@ -500,7 +505,7 @@ class _Claims:
         return any(started <= at < ended for started, ended in self._by_topic.get(topic, ()))
 
 
-async def one(
+async def run_script(
     seed: int, *, seconds: float = SECONDS, also_unfriendly: bool = True
 ) -> tuple[Run, dict[str, Any] | None, str]:
     """Run a script in a folder of its own: (the run, its figures or None, what is wrong)."""
@@ -532,7 +537,7 @@ async def many(seeds: range, *, seconds: float, at_once: int, verbose: bool, als
 
     async def turn(seed: int) -> None:
         async with turns:
-            run, figures, wrong = await one(seed, seconds=seconds, also_unfriendly=also_unfriendly)
+            run, figures, wrong = await run_script(seed, seconds=seconds, also_unfriendly=also_unfriendly)
         faults.update(step.name for step in run.steps)
         faults.update(f"platform: {behaviour.line['kind']}" for behaviour in (*run.behaviours, *run.later))
         totals.update(figures or {})

@@ -68,8 +68,8 @@ def slope(rows: list[tuple[float, ...]]) -> float:
     """Megabytes of memory an hour, by least squares."""
     times, values = [row[0] / 3_600 for row in rows], [row[1] for row in rows]
     middle, mean = sum(times) / len(times), sum(values) / len(values)
-    spread = sum((one - middle) ** 2 for one in times)
-    return sum((one - middle) * (value - mean) for one, value in zip(times, values, strict=True)) / spread
+    spread = sum((moment - middle) ** 2 for moment in times)
+    return sum((moment - middle) * (value - mean) for moment, value in zip(times, values, strict=True)) / spread
 
 
 async def soak(

@@ -54,6 +54,7 @@ from rollbook.store.book import Book
 from rollbook.store.file import locks
 from rollbook.store.tables import events
 from tests.helpers.oracle import EXCUSES, PROVEN, Oracle
+from tests.helpers.unfriendly_faults import ODD_RECORDS
 from tests.helpers.wire import Organisation, Wire
 
 MOST_REQUESTS: Final = 1_500  # of one step: more is no end
@@ -103,7 +104,7 @@ class Plan:
     job_lag: float
     late: float
     late_by: float
-    heard: float
+    share_heard: float
     latency: float
     offset: float  # by how much this machine's clock is ahead
     faults: tuple[Fault, ...]
@@ -115,12 +116,12 @@ class Plan:
             f" {timedelta(seconds=self.width)} from {self.start:%Y-%m-%d %H:%M}; lag {timedelta(seconds=self.lag)},"
             f" settled after {timedelta(seconds=self.settle_after)}, reading {self.reading}, pages of {self.page},"
             f" jobs {timedelta(seconds=self.job_lag)} behind, {self.late:.0%} late by {timedelta(seconds=self.late_by)},"
-            f" {self.heard:.0%} heard, clock {self.offset:+.1f} s"
+            f" {self.share_heard:.0%} heard, clock {self.offset:+.1f} s"
         ]
-        for one in self.faults:
-            more = {name: getattr(one, name) for name in ("path", "after", "count", "at", "until")}
+        for fault in self.faults:
+            more = {name: getattr(fault, name) for name in ("path", "after", "count", "at", "until")}
             shown = {name: value for name, value in more.items() if value not in (None, 0)}
-            lines.append(f"  fault {one.kind} {json.dumps(shown)} {json.dumps(dict(one.parameters))}")
+            lines.append(f"  fault {fault.kind} {json.dumps(shown)} {json.dumps(dict(fault.parameters))}")
         return "\n".join([*lines, *(f"  {number}. {step}" for number, step in enumerate(self.steps, 1))])
 
 
@@ -144,9 +145,9 @@ def plan(seed: int, draw: random.Random | None = None) -> Plan:
     faults = [fault for _ in range(draw.choice((0, 1, 1, 2, 2, 3, 4))) for fault in _fault(draw, lasts, width)]
     offset = draw.choice((0.0, 0.0, 0.0, 0.0, 1.5, -8.0, 20.0, 720.0, -720.0, 2700.0, -HOUR, min(5 * DAY, 20 * width)))
     steps = _steps(draw, width, windows, settle_after)
-    if any(one.kind == "no_date" for one in faults):
+    if any(fault.kind == "no_date" for fault in faults):
         # Without a Date nobody can know that a clock is wrong.
-        offset, steps = 0.0, [one for one in steps if one.name != "clock"]
+        offset, steps = 0.0, [step for step in steps if step.name != "clock"]
     return Plan(
         seed=seed,
         start=datetime(2026, 3, 2, tzinfo=UTC) + timedelta(minutes=30 * draw.randrange(48)),
@@ -160,7 +161,7 @@ def plan(seed: int, draw: random.Random | None = None) -> Plan:
         job_lag=draw.choice((10 * MINUTE, HOUR, 6 * HOUR)),
         late=draw.choice((0.0, 0.0, 0.1, 0.3)),
         late_by=draw.choice((MINUTE, 10 * MINUTE, HOUR, 6 * HOUR)),
-        heard=draw.choice((0.0, 0.3, 0.8, 1.0)),
+        share_heard=draw.choice((0.0, 0.3, 0.8, 1.0)),
         latency=draw.choice((0.05, 0.3, 3.0)),
         offset=offset,
         faults=tuple(faults),
@@ -189,7 +190,7 @@ def _step(draw: random.Random, width: float) -> Step:
     crash = None
     if draw.random() < 0.25:
         crash = draw.choice((1, 2, 3, 5, 8, 13, 30)), draw.choice(("kill", "cancel"))
-    one = Step(
+    step = Step(
         name,
         via=via,
         at_once=draw.choice((1, 1, 3, 6)),
@@ -198,10 +199,10 @@ def _step(draw: random.Random, width: float) -> Step:
         crash=crash,
     )
     if name == "due":
-        return one
+        return step
     first, last = sorted((draw.choice((0.0, 0.0, 0.25, 0.5, 0.8)), draw.choice((0.3, 0.6, 0.9, 1.0, 1.0))))
     only = draw.choice(("", "", "", "", "ended", "inbound"))
-    return replace(one, interval=(first, last if last > first else 1.0), only=only)
+    return replace(step, interval=(first, last if last > first else 1.0), only=only)
 
 
 def _fault(draw: random.Random, lasts: float, width: float) -> list[Fault]:
@@ -267,21 +268,7 @@ _DRAWS: Final[dict[str, Callable[[random.Random, float], _Drawn]]] = {
     "odd_record": lambda draw, _: (
         "",
         {
-            "what": draw.choice(
-                (
-                    "far_end",
-                    "backwards",
-                    "direction",
-                    "no_direction",
-                    "inner_capitals",
-                    "strange",
-                    "nan",
-                    "infinity",
-                    "surrogate",
-                    "nul",
-                    "odd_time",
-                )
-            ),
+            "what": draw.choice(ODD_RECORDS),
             "share": draw.choice((0.05, 0.3)),
             "seed": draw.randrange(50),
         },
@@ -376,7 +363,7 @@ class Outcome:
 
     seed: int
     verdicts: Counter[str] = field(default_factory=Counter)  # of proofs and failures, each once
-    standing: Counter[str] = field(default_factory=Counter)  # at the end
+    verdict_counts: Counter[str] = field(default_factory=Counter)  # at the end
     wrong: list[str] = field(default_factory=list)
     wrongly: Counter[str] = field(default_factory=Counter)  # how
     excused: Counter[str] = field(default_factory=Counter)
@@ -412,7 +399,7 @@ class World:
         )
         self._lives = list(self.simulator.world.conversations)
         self._to_hear = self._notifications()
-        self._heard: list[tuple[str, datetime]] = []
+        self._events: list[tuple[str, datetime]] = []
         self.oracle = Oracle(
             self.simulator,
             self.platform.shown,
@@ -461,7 +448,7 @@ class World:
 
         def noted(struck: Any) -> None:
             faults = list(struck)
-            moved.extend((self.simulator.now(), one.kind) for one in faults)
+            moved.extend((self.simulator.now(), fault.kind) for fault in faults)
             act(faults)
 
         self.simulator._act = noted  # type: ignore[method-assign]
@@ -472,16 +459,16 @@ class World:
         """Time goes on, and what is heard meanwhile is stored."""
         self._passed += seconds
         self.simulator.clock.advance(timedelta(seconds=seconds))
-        now, heard = self.simulator.now(), []
+        now, notifications = self.simulator.now(), []
         while self._to_hear and self._to_hear[-1][0] <= now:
-            at, one, frame = self._to_hear.pop()
+            at, conversation_id, frame = self._to_hear.pop()
             observed = parse_frame(frame, source="websocket", received_at=to_text(self._stamped(at)))
             if isinstance(observed, Notification):
-                heard.append(observed)
-                self._heard.append((one, at))
-        if heard:
+                notifications.append(observed)
+                self._events.append((conversation_id, at))
+        if notifications:
             with contextlib.suppress(RollbookError):
-                self.book.write(events.record, heard, self.book.lag)
+                self.book.write(events.record, notifications, self.book.lag)
 
     def _ours(self, at: datetime) -> datetime:
         return at + timedelta(seconds=self._offset)
@@ -499,10 +486,10 @@ class World:
         self._local.setdefault(to_text(ours), at)
         return ours
 
-    def _moment_of(self, told: str) -> datetime:
+    def _moment_of(self, stamp: str) -> datetime:
         """When it was, by the organisation's clock, that the ledger calls so: by this machine's clock, or by theirs."""
-        known = self._local.get(told)
-        return known if known is not None else moment(told) - timedelta(seconds=2)
+        known = self._local.get(stamp)
+        return known if known is not None else moment(stamp) - timedelta(seconds=2)
 
     async def sleep(self, seconds: float) -> None:
         """A pause."""
@@ -515,13 +502,13 @@ class World:
         """(when, conversation, frame) of all that will be heard, the last first."""
         plan, found = self.plan, []
         for life in self._lives:
-            if not falls(life.id, plan.heard, "heard"):
+            if not falls(life.id, plan.share_heard, "heard"):
                 continue
             start, end = text(life.start), life.record.get("conversationEnd")
-            told: list[tuple[datetime, str | None]] = [(life.start, None)]
-            told += [one for ended, resumed in life.breaks for one in ((ended, text(ended)), (resumed, None))]
-            told += [(life.end, end)] if end is not None and life.end < moment("2030-01-01T00:00:00.000Z") else []
-            for at, ended in told:
+            events: list[tuple[datetime, str | None]] = [(life.start, None)]
+            events += [pair for ended, resumed in life.breaks for pair in ((ended, text(ended)), (resumed, None))]
+            events += [(life.end, end)] if end is not None and life.end < moment("2030-01-01T00:00:00.000Z") else []
+            for at, ended in events:
                 if self._draw.random() < 0.15:
                     continue
                 participant = {
@@ -611,8 +598,8 @@ class World:
             _forget_locks(self._folder)
             outcome, oracle = self.outcome, self.oracle
             outcome.verdicts = Counter(oracle.judged.values())
-            outcome.standing = Counter(oracle.standing)
-            outcome.wrong = [str(one) for one in oracle.wrong]
+            outcome.verdict_counts = Counter(oracle.verdict_counts)
+            outcome.wrong = [str(mistake) for mistake in oracle.wrong]
             outcome.wrongly, outcome.excused = Counter(oracle.wrongly.values()), oracle.excused
             for line in self._script:
                 outcome.struck[line.fault.kind] += line.struck
@@ -647,10 +634,10 @@ class World:
         self.oracle.judge(self.path, self._step, eyes)
         self.outcome.said.append(
             f"{self._step}. {step} -> {self.simulator.now():%d %H:%M:%S}, {self.outcome.requests - asked} requests,"
-            f" {dict(self.oracle.standing)}{said and ': ' + said}"
+            f" {dict(self.oracle.verdict_counts)}{said and ': ' + said}"
         )
         wrong = self.oracle.wrong[before:]
-        self.outcome.said += [f"    WRONG {one}" for one in wrong[:MOST_SHOWN]]
+        self.outcome.said += [f"    WRONG {mistake}" for mistake in wrong[:MOST_SHOWN]]
         if len(wrong) > MOST_SHOWN:
             self.outcome.said.append(f"    and {len(wrong) - MOST_SHOWN} more")
 
@@ -661,11 +648,13 @@ class World:
 
     def _odd(self) -> None:
         for line in self._script:
-            told = line.fault.parameters
+            parameters = line.fault.parameters
             if line.struck and line.fault.kind == "bad_bytes":
                 self.oracle.odd_bytes = True
             elif line.struck and line.fault.kind == "odd_record":
-                self.oracle.odd |= {one.id for one in self._lives if falls(one.id, told["share"], told["seed"])}
+                self.oracle.odd |= {
+                    life.id for life in self._lives if falls(life.id, parameters["share"], parameters["seed"])
+                }
 
     def _wait(self, step: Step) -> None:
         left = step.seconds
@@ -691,7 +680,7 @@ class World:
 
     async def _reconcile(self, step: Step) -> str:
         self._asked = 0
-        began, heard = self.simulator.now(), list(self._heard)
+        began, events = self.simulator.now(), list(self._events)
         struck = self._struck()
         if step.name == "both":
             works = [
@@ -701,9 +690,9 @@ class World:
         else:
             works = [self._work(step)]
         tasks = []
-        for number, one in enumerate(works):
+        for number, work in enumerate(works):
             _PROGRAM.set(number)
-            tasks.append(asyncio.create_task(one))
+            tasks.append(asyncio.create_task(work))
         _PROGRAM.set(0)
         if step.crash is not None:
             how = "cancel" if step.name == "both" else step.crash[1]
@@ -712,7 +701,7 @@ class World:
         came = await asyncio.gather(*tasks, return_exceptions=True)
         self._dies = None
         await _cancel_the_rest()
-        said = [self._came(one) for one in came]
+        said = [self._came(end) for end in came]
         if self._copies > copies:
             self.book.close()
             self.path = self._folder / f"{self._copies}.db"
@@ -720,27 +709,27 @@ class World:
             self.book = self._open(self.api)
         clean = said == [""] and step.name == "due" and not step.narrow and step.crash is None
         if clean and struck == self._struck() and self.plan.offset == 0 and not self._clocks_jump:
-            self.oracle.followed(began, heard)
-        return "; ".join(one for one in said if one)
+            self.oracle.followed(began, events)
+        return "; ".join(line for line in said if line)
 
     @property
     def _clocks_jump(self) -> bool:
-        return any(one.name == "clock" and one.seconds for one in self.plan.steps)
+        return any(step.name == "clock" and step.seconds for step in self.plan.steps)
 
     def _struck(self) -> int:
         return sum(line.struck for line in self.simulator.faults._lines)
 
-    def _came(self, one: BaseException | str) -> str:
-        if not isinstance(one, BaseException):
-            return one
-        name = type(one).__name__
-        if isinstance(one, Exception) and not isinstance(one, RollbookError):
+    def _came(self, end: BaseException | str) -> str:
+        if not isinstance(end, BaseException):
+            return end
+        name = type(end).__name__
+        if isinstance(end, Exception) and not isinstance(end, RollbookError):
             name = f"unforeseen {name}"
-            where = traceback.extract_tb(one.__traceback__)[-1]
+            where = traceback.extract_tb(end.__traceback__)[-1]
             self.outcome.errors[f"{name} ({Path(where.filename).name}:{where.lineno})"] += 1
-            return f"{name} in {Path(where.filename).name}:{where.lineno}: {str(one)[:200]}"
+            return f"{name} in {Path(where.filename).name}:{where.lineno}: {str(end)[:200]}"
         self.outcome.errors[name] += 1
-        return f"{name}: {str(one)[:200]}"
+        return f"{name}: {str(end)[:200]}"
 
     async def _work(self, step: Step) -> str:
         """What a program does: the one that runs for long, or one of its own."""
@@ -760,9 +749,9 @@ class World:
         if step.name == "due":
             how = Round(command="daemon", via=via, wait=0, sleep=self.sleep, at_once=step.at_once)
             report = await run_due(book, api, settings, now=now, how=how)
-            for _, told in report.errors:
+            for _, error in report.errors:
                 self.outcome.errors["of a window"] += 1
-                return str(told)[:200]
+                return str(error)[:200]
             return ""
         passed = int((now() - self.plan.start).total_seconds() - 5)
         first, last = (self.plan.start + timedelta(seconds=int(passed * part)) for part in step.interval)
@@ -785,9 +774,9 @@ class World:
 
 async def _cancel_the_rest() -> None:
     """What a step left running is over: its process is."""
-    rest = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
-    for one in rest:
-        one.cancel()
+    rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in rest:
+        task.cancel()
     if rest:
         await asyncio.gather(*rest, return_exceptions=True)
 
@@ -811,7 +800,7 @@ def _memory() -> Path | None:
 
 def _forget_locks(folder: Path) -> None:
     """A process keeps the lock file of each store open for as long as it lives: thousands are too many."""
-    for path in [one for one in locks._files if folder in one.parents]:
+    for path in [path for path in locks._files if folder in path.parents]:
         os.close(locks._files.pop(path)._fd)
 
 
@@ -831,17 +820,17 @@ def play(plan: Plan) -> Outcome:
 # Many
 
 
-def _one(seed: int) -> Outcome:
+def _play_seed(seed: int) -> Outcome:
     logging.disable(logging.CRITICAL)
     return play(plan(seed))
 
 
 def _outcomes(seeds: range, at_once: int) -> Iterator[Outcome]:
     if at_once == 1 or len(seeds) == 1:
-        yield from map(_one, seeds)
+        yield from map(_play_seed, seeds)
         return
     with multiprocessing.Pool(at_once, maxtasksperchild=200) as pool:
-        yield from pool.imap_unordered(_one, seeds)
+        yield from pool.imap_unordered(_play_seed, seeds)
 
 
 @dataclass
@@ -850,39 +839,39 @@ class Totals:
 
     worlds: int = 0
     proven: Counter[str] = field(default_factory=Counter)
-    standing: Counter[str] = field(default_factory=Counter)
+    verdict_counts: Counter[str] = field(default_factory=Counter)
     wrongly: Counter[str] = field(default_factory=Counter)
     excused: Counter[str] = field(default_factory=Counter)
     struck: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     requests: int = 0
 
-    def add(self, one: Outcome) -> None:
+    def add(self, outcome: Outcome) -> None:
         """One more."""
         self.worlds += 1
-        self.requests += one.requests
+        self.requests += outcome.requests
         for mine, theirs in (
-            (self.proven, one.verdicts),
-            (self.standing, one.standing),
-            (self.excused, one.excused),
-            (self.struck, one.struck),
-            (self.errors, one.errors),
-            (self.wrongly, one.wrongly),
+            (self.proven, outcome.verdicts),
+            (self.verdict_counts, outcome.verdict_counts),
+            (self.excused, outcome.excused),
+            (self.struck, outcome.struck),
+            (self.errors, outcome.errors),
+            (self.wrongly, outcome.wrongly),
         ):
             mine.update(theirs)
 
     def lines(self, seconds: float) -> list[str]:
         """As they are printed."""
         failed = self.proven["failed"]
-        proven = sum(self.proven[one] for one in PROVEN)
-        said = ", ".join(f"{self.proven[one]} {one}" for one in PROVEN)
+        proven = sum(self.proven[verdict] for verdict in PROVEN)
+        said = ", ".join(f"{self.proven[verdict]} {verdict}" for verdict in PROVEN)
         excused = [f"  excused {count}: {name} ({EXCUSES[name]})" for name, count in self.excused.most_common()]
         return [
             f"{self.worlds} worlds, {self.requests} requests, {seconds:.0f} s"
             f" ({seconds / max(self.worlds, 1):.2f} s a world)",
             f"windows proven {proven} ({said}), failed {failed}, PROVEN WRONGLY {self.wrongly.total()}",
             *(f"  {count} {how}" for how, count in self.wrongly.most_common()),
-            f"at the end: {dict(self.standing.most_common())}",
+            f"at the end: {dict(self.verdict_counts.most_common())}",
             *excused,
             f"faults that struck: {dict(self.struck.most_common())}",
             f"runs that ended with an error: {dict(self.errors.most_common())}",
@@ -898,12 +887,12 @@ def main() -> None:
     parser.add_argument("-v", "--verbose", action="store_true")
     given = parser.parse_args()
     began, totals = time.monotonic(), Totals()
-    for one in _outcomes(range(given.seed, given.seed + given.count), given.at_once):
-        totals.add(one)
-        if one.wrong:
-            print(f"seed {one.seed}: {one.wrongly.total()} proven wrongly; {one.wrong[0]}", flush=True)
+    for outcome in _outcomes(range(given.seed, given.seed + given.count), given.at_once):
+        totals.add(outcome)
+        if outcome.wrong:
+            print(f"seed {outcome.seed}: {outcome.wrongly.total()} proven wrongly; {outcome.wrong[0]}", flush=True)
         if given.verbose:
-            print(plan(one.seed), *one.said, sep="\n", flush=True)
+            print(plan(outcome.seed), *outcome.said, sep="\n", flush=True)
         elif totals.worlds % 500 == 0:
             print(f"... {totals.worlds} worlds, {totals.wrongly.total()} proven wrongly", flush=True)
     print("\n".join(totals.lines(time.monotonic() - began)))

@@ -69,9 +69,9 @@ class Server:
         self._beating.cancel()
         await self._runner.cleanup()
 
-    def _fixed(self, told: dict[str, Any]) -> Any:
+    def _fixed(self, answer: dict[str, Any]) -> Any:
         async def handler(_: web.Request) -> web.Response:
-            return web.json_response(told)
+            return web.json_response(answer)
 
         return handler
 
@@ -91,7 +91,7 @@ class Server:
         name = f"c{self.requests['channels created']}"
         self.topics[name] = set()
         if len(self.topics) > 20:
-            del self.topics[next(one for one in self.topics if one not in self.sockets)]
+            del self.topics[next(topic for topic in self.topics if topic not in self.sockets)]
         address = f"ws{self.base[4:]}/channels/{name}"
         return web.json_response({"id": name, "connectUri": address, "expires": "2099-01-01T00:00:00.000Z"})
 
@@ -101,11 +101,11 @@ class Server:
             return web.json_response({"message": "no such channel", "code": "not.found", "status": 404}, status=404)
         if request.method == "GET":
             self.requests["topic lists"] += 1
-            return web.json_response({"entities": [{"id": one} for one in self.topics[name]]})
+            return web.json_response({"entities": [{"id": topic} for topic in self.topics[name]]})
         self.requests["subscriptions"] += 1
-        asked = [one["id"] for one in await request.json()]
+        asked = [entry["id"] for entry in await request.json()]
         self.topics[name] |= set(asked)
-        return web.json_response({"entities": [{"id": one, "state": "Permitted"} for one in asked]})
+        return web.json_response({"entities": [{"id": topic, "state": "Permitted"} for topic in asked]})
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         self.handshakes.append(time.monotonic())
@@ -133,7 +133,7 @@ class Server:
             with contextlib.suppress(ConnectionError):
                 await socket.send_str(frame)
 
-    def heard(self) -> int:
+    def topics_in_reach(self) -> int:
         """How many topics an open socket hears."""
         return sum(len(self.topics.get(name, ())) for name in self.sockets)
 
@@ -209,7 +209,7 @@ async def subscribing_and_idle(queues: int, seconds: float) -> None:
         async with Server(queues) as server:
             began = time.monotonic()
             async with Process(server.base, Path(folder)) as daemon:
-                await server.until(lambda: server.heard() == queues, within=120)
+                await server.until(lambda: server.topics_in_reach() == queues, within=120)
                 took = time.monotonic() - began
                 print(f"subscribing  {queues:,} queues in {took:.1f} s from its start: {dict(server.requests)}")
                 await asyncio.sleep(10)  # what starting costs is not what being idle costs
@@ -225,7 +225,7 @@ async def rolling(rate: int, seconds: float, *, lines: int = 3) -> None:
     queues = lines * 1_000
     with tempfile.TemporaryDirectory() as folder:
         async with Server(queues) as server, Process(server.base, Path(folder)) as daemon:
-            await server.until(lambda: server.heard() >= queues, within=120)
+            await server.until(lambda: server.topics_in_reach() >= queues, within=120)
             await asyncio.sleep(1)
             sent = announced = 0
             began, next_closing = time.monotonic(), 2.0
@@ -268,7 +268,7 @@ async def killed(server: Server) -> None:
         transport.abort()  # type: ignore[union-attr]
         await server.until(lambda count=count: len(server.handshakes) > count, within=10)  # type: ignore[misc]
         waits.append(server.handshakes[-1] - began)
-    print(f"killed       the next handshake came after {', '.join(f'{one:.2f}' for one in waits)} s (bar: 1 s)")
+    print(f"killed       the next handshake came after {', '.join(f'{wait:.2f}' for wait in waits)} s (bar: 1 s)")
 
 
 async def flapping(server: Server) -> None:

@@ -36,7 +36,7 @@ def serve(total: int, port: Any) -> None:
     from aiohttp import web
 
     rows = [json.dumps(conversation(index, total)) for index in range(total)]
-    told = [json.dumps(with_attributes(conversation(index, total))) for index in range(total)]
+    rows_of_jobs = [json.dumps(with_attributes(conversation(index, total))) for index in range(total)]
     pages = [
         f'{{"conversations":[{",".join(rows[at : at + PAGE])}],"totalHits":{total}}}'.encode()
         for at in range(0, total, PAGE)
@@ -44,7 +44,7 @@ def serve(total: int, port: Any) -> None:
     results = []
     for at in range(0, total, JOB_PAGE):
         cursor = f'"cursor":"{at // JOB_PAGE + 1}",' if at + JOB_PAGE < total else ""
-        listed = ",".join(told[at : at + JOB_PAGE])
+        listed = ",".join(rows_of_jobs[at : at + JOB_PAGE])
         results.append(f'{{{cursor}"dataAvailabilityDate":"{WATERMARK}","conversations":[{listed}]}}'.encode())
     limits = {"inin-ratelimit-count": "1", "inin-ratelimit-allowed": "1000000", "inin-ratelimit-reset": "60"}
 

@@ -109,9 +109,9 @@ def warm(batches: list[list[str]]) -> float:
     for batch in batches:
         call: Any = {"Records": [{"messageId": str(at), "body": text} for at, text in enumerate(batch)]}
         began = time.perf_counter()
-        told = handler(call)
+        answer = handler(call)
         took.append((time.perf_counter() - began) * 1000)
-        assert told == {"batchItemFailures": []}
+        assert answer == {"batchItemFailures": []}
     return statistics.median(took)
 
 
@@ -120,7 +120,7 @@ def main() -> None:
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     # What -S leaves out: where the dependencies are.
     folders = os.pathsep.join([str(ROOT), *(path for path in sys.path if path.endswith("-packages"))])
-    batches = [[event(at * 10 + one) for one in range(10)] for at in range(300)]
+    batches = [[event(at * 10 + number) for number in range(10)] for at in range(300)]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ROLLBOOK_DB"] = f"{folder}/a.db"
         os.environ.pop("ROLLBOOK_CONFIG", None)
@@ -136,7 +136,7 @@ def main() -> None:
         for program in programs.values():
             started(program, 1, env)
         found = {name: started(program, times, env) for name, program in programs.items()}
-        told = subprocess.run(
+        ran = subprocess.run(
             [
                 sys.executable,
                 "-S",
@@ -156,7 +156,7 @@ def main() -> None:
     )
     print(f"import over sqlite3      {found['handler'] - found['sqlite']:>8.2f} ms")
     print(f"warm 10 over bare 10     {found['warm 10'] / found['bare 10']:>8.2f} x")
-    print(f"heavy modules imported   {told.stdout.strip()}")
+    print(f"heavy modules imported   {ran.stdout.strip()}")
 
 
 if __name__ == "__main__":

@@ -231,7 +231,7 @@ def main() -> None:
             rates[name].append(rate)
             costs[name].append(cost)
     for name, found in rates.items():
-        each = ", ".join(f"{one:,.0f}" for one in found)
+        each = ", ".join(f"{rate:,.0f}" for rate in found)
         print(f"{name:<10} {max(found):>8,.0f} frames/s   {min(costs[name]):>4.0f} µs of CPU each   (of {each})")
     print(f"ratio      {max(rates['rollbook']) / max(rates['bare']):>8.2f}")
     server.terminate()

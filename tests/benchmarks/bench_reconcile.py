@@ -192,8 +192,13 @@ def sdk(port: int, path: str) -> float:
         if not found:
             return time.perf_counter() - began
         rows = [
-            (one.conversation_id, str(one.conversation_start), str(one.conversation_end), one.originating_direction)
-            for one in found
+            (
+                conversation.conversation_id,
+                str(conversation.conversation_start),
+                str(conversation.conversation_end),
+                conversation.originating_direction,
+            )
+            for conversation in found
         ]
         database.execute("BEGIN IMMEDIATE")
         database.executemany("INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?)", rows)
@@ -229,8 +234,9 @@ def bare(port: int, path: str) -> float:
     database = sqlite3.connect(path, isolation_level=None, cached_statements=1024)
     database.execute("PRAGMA journal_mode = wal")
     database.execute("PRAGMA synchronous = FULL")
-    for statement in (*schema._TABLES, *schema._child_tables()):
-        database.execute(statement)
+    for _, file in schema.STEPS:
+        for statement in schema.statements(file):
+            database.execute(statement)
     where = ["conversation_id", "participant_position", "session_position", "position", "participant_id", "session_id"]
     statements = {
         "conversations": _statement(
@@ -275,26 +281,26 @@ def bare(port: int, path: str) -> float:
         if not found:
             return time.perf_counter() - began
         rows: dict[str, list[Any]] = {table: [] for table in statements}
-        for one in found:
-            key = one["conversationId"]
+        for conversation in found:
+            key = conversation["conversationId"]
             rows["conversations"].append(
                 (
                     key,
-                    one["conversationStart"],
-                    one.get("conversationEnd"),
-                    one["originatingDirection"],
+                    conversation["conversationStart"],
+                    conversation.get("conversationEnd"),
+                    conversation["originatingDirection"],
                     '["voice"]',
-                    dumped(one["divisionIds"]),
-                    one["mediaStatsMinConversationMos"],
-                    one["mediaStatsMinConversationRFactor"],
+                    dumped(conversation["divisionIds"]),
+                    conversation["mediaStatsMinConversationMos"],
+                    conversation["mediaStatsMinConversationRFactor"],
                     "reconciled",
                     "now",
                     "now",
                     "now",
-                    orjson.dumps(one).decode(),
+                    orjson.dumps(conversation).decode(),
                 )
             )
-            for at, participant in enumerate(one["participants"]):
+            for at, participant in enumerate(conversation["participants"]):
                 owner = participant["participantId"]
                 rows["participants"].append(
                     (key, at, owner, participant["participantName"], participant["purpose"], participant["userId"])
@@ -314,8 +320,8 @@ def bare(port: int, path: str) -> float:
                     if flow:
                         rows["flows"].append((key, at, place, owner, named, *flow.values()))
         database.execute("BEGIN IMMEDIATE")
-        for table, values in rows.items():
-            database.executemany(statements[table], values)
+        for table, found in rows.items():
+            database.executemany(statements[table], found)
         database.execute("COMMIT")
         number += 1
 

@@ -81,9 +81,9 @@ def bare(queue: StandIn, path: str) -> float:
     database = bare_events.opened(path, page_bytes=8192)
     began = time.perf_counter()
     while not queue.empty:
-        messages = [one for _ in range(10) for one in queue.receive()]
-        bare_events.write(database, (one.body for one in messages))
-        handles = [one.handle for one in messages]
+        messages = [message for _ in range(10) for message in queue.receive()]
+        bare_events.write(database, (message.body for message in messages))
+        handles = [message.handle for message in messages]
         for at in range(0, len(handles), 10):
             queue.delete(handles[at : at + 10])
     took = time.perf_counter() - began
@@ -120,7 +120,7 @@ def main() -> None:
                 assert database.execute("SELECT count(*) FROM events").fetchone() == (many,)
                 database.close()
     for name, found in rates.items():
-        print(f"{name:<10} {max(found):>8,.0f} events/s   (of {', '.join(f'{one:,.0f}' for one in found)})")
+        print(f"{name:<10} {max(found):>8,.0f} events/s   (of {', '.join(f'{rate:,.0f}' for rate in found)})")
     print(f"ratio      {max(rates['rollbook']) / max(rates['bare']):>8.2f}")
 
 

@@ -86,7 +86,7 @@ async def test_a_page_of_a_list_that_says_nothing_does_not_end_it(tmp_path: Path
             here = request.path == "/api/v2/routing/queues" and request.query.get("pageNumber") == str(page)
             return said if here and next(times) == 0 else None
 
-        organisation.says = lie  # type: ignore[method-assign]
+        organisation.says = lie
         settings = load(env=organisation.env, cwd=tmp_path)
 
         async def no_time(_seconds: float) -> None:
@@ -120,7 +120,7 @@ async def elsewhere(path: Path, differs: timedelta) -> AsyncIterator[LyingSimula
 def proven(path: Path) -> list[tuple[str, str]]:
     """The windows that the ledger calls proven."""
     query = "SELECT start, \"end\" FROM windows WHERE verdict IN ('open', 'complete', 'settled') ORDER BY start"
-    return rows(path / "rollbook.db", query)  # type: ignore[return-value]
+    return rows(path / "rollbook.db", query)
 
 
 def assert_true(path: Path, organisation: LyingSimulator) -> None:
@@ -213,7 +213,7 @@ async def test_an_answer_that_names_no_organisation_binds_no_store(tmp_path: Pat
         def lie(request: Any) -> Any:
             return said if request.path == "/api/v2/organizations/me" and next(times) == 0 else None
 
-        organisation.says = lie  # type: ignore[method-assign]
+        organisation.says = lie
         first = await rollbook("reconcile", "--due", "--json", env=organisation.env, cwd=tmp_path)
         assert first.status in (0, 1)
         assert first.status == 0 or list(json.loads(first.out)) == ["error"]

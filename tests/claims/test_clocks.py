@@ -130,8 +130,8 @@ async def test_what_a_wrong_clock_wrote_is_cleared(tmp_path: Path, ahead: timede
             scene.clock.at = START + timedelta(days=day + 0.5)
             await scene.due()
             assert scene.wrong() == []
-        for day in (6, 6.5, 7, 9, 12, 12.5):
-            scene.clock.at = START + timedelta(days=day)
+        for later in (6, 6.5, 7, 9, 12, 12.5):
+            scene.clock.at = START + timedelta(days=later)
             await scene.due()
             assert scene.wrong(content=True, only=["settled"]) == []
         assert scene.verdict(MORNING) == "settled"

@@ -128,7 +128,7 @@ async def test_the_eyes_change_while_a_month_is_read(tmp_path: Path, late: bool)
 
         scene.org.always = widen
         await scene.try_by_hand(MONTH)
-        assert scene.org.sees is None
+        assert len(asked) >= (3 if late else 2), "the role has not been widened"
         assert scene.wrong() == []
         scene.org.always = lambda _: None
         await scene.by_hand(MONTH)
@@ -145,7 +145,10 @@ async def test_each_proof_says_what_was_seen_when_it_was_made(tmp_path: Path) ->
         scene.org.sees = NARROW
         await scene.rounds(161, judged=False)
         seen = {run["start"]: eyes(run) for run in runs(scene.path)}
-        half = lambda number: to_text(START + timedelta(minutes=30 * number))  # noqa: E731
+
+        def half(number: int) -> str:
+            return to_text(START + timedelta(minutes=30 * number))
+
         assert seen[half(0)] == {"d1", "d2", "d3"}
         assert seen[half(1)] == {"d1", "d2"}
         assert seen[half(3)] == {"d1"}

@@ -15,6 +15,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.commands import options
 from rollbook.store.tables import schema, windows
+from rollbook.store.vocabulary import Verdict
 from tests.helpers.liar import scene_at
 from tests.helpers.organisation import START, at, only, record
 from tests.helpers.peek import command
@@ -197,7 +198,7 @@ async def test_the_summary_leaves_out_what_lies_between(
             scene.org.totals = lambda total, query: total + query
             assert (await scene.by_hand(half(1))).verdict == "failed"
         elif between == "due":
-            scene.book.write(windows.note, [(at(30), at(60), "due")], "").result(10)
+            scene.book.write(windows.note, [(at(30), at(60), Verdict.DUE)], "").result(10)
     words, said = summary(tmp_path, monkeypatch)
     allowed = {(to_text(window.start), to_text(window.end)) for window in (half(0), half(2))}
     assert set(stretches(said["windows"])) <= allowed

@@ -148,7 +148,7 @@ async def test_a_shift_while_nobody_reads_is_seen(tmp_path: Path) -> None:
     """32: the same between the stop and the next run: a resumed reading asks for a page again."""
     with scene_at(tmp_path, *quarter(), size=100) as scene:
         stop = asyncio.Event()
-        scene.org.always = lambda org: stop.set() if org.bodies[-1]["paging"]["pageNumber"] == 1 else None  # type: ignore[assignment]
+        scene.org.always = lambda org: stop.set() if org.bodies[-1]["paging"]["pageNumber"] == 1 else None
         await stopped(scene.by_hand(WINDOW, stop=stop))
         assert scene.claims() == {}
         scene.org.always = lambda _: None

@@ -14,8 +14,6 @@ import pytest
 
 from reconcile.reading.query import Stopped
 from reconcile.run import by_id
-from reconcile.run.options import RunOptions, RunTask
-from reconcile.run.runner import run
 from rollbook.genesys.api import request
 from rollbook.genesys.messages.details import DetailRow, parse_page
 from rollbook.genesys.times import Interval, to_text
@@ -25,16 +23,6 @@ from tests.helpers.organisation import START, WINDOW, record
 HOURS = timedelta(hours=1)
 MIDNIGHT = 14 * 60.0  # minutes after ten
 DAY = 1440.0
-
-
-def task(scene: Scene, window: Interval) -> RunTask:
-    """The task of a round that settles a window."""
-    return RunTask(
-        windows=[window],
-        settings=scene.settings,
-        now=scene.clock.now,
-        options=RunOptions(command="due", wait=0, sleep=scene.clock.sleep),
-    )
 
 
 def listed(scene: Scene) -> None:
@@ -86,7 +74,7 @@ async def test_what_is_shown_with_a_total_must_be_known_before_it_settles(tmp_pa
         scene.clock.at += 2 * HOURS
         before = len(scene.org.bodies)
         scene.org.always = lambda _: request._count_one()
-        [report] = await run(task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
+        [report] = await scene.settle(WINDOW)
         assert (report.verdict, sorted(scene.stored())) == ("failed", ["a", "b"])
         assert report.requests == len(scene.org.bodies) - before
         listed(scene)
@@ -101,7 +89,7 @@ async def test_a_record_that_is_shown_with_a_total_is_stored_as_it_is_now(tmp_pa
         await scene.by_hand(WINDOW)
         scene.org.put(record("a", 3, mediaStatsMinConversationMos=1.0))
         scene.clock.at += 2 * HOURS
-        [report] = await run(task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
+        [report] = await scene.settle(WINDOW)
         assert (report.verdict, report.passes, report.written) == ("settled", 0, 1)
         assert scene.stored() == scene.org.truth
 
@@ -118,7 +106,7 @@ async def test_what_the_total_of_a_job_has_shown_is_not_forgotten(tmp_path: Path
             asked += 1
             if asked == 1:
                 return None
-            rows = [one for _, one in sorted(scene.org.truth.items()) if one["conversationId"] != "c0"]
+            rows = [record for _, record in sorted(scene.org.truth.items()) if record["conversationId"] != "c0"]
             first = (body["paging"]["pageNumber"] - 1) * body["paging"]["pageSize"]
             return {"conversations": rows[first : first + body["paging"]["pageSize"]], "totalHits": 3}
 
@@ -159,10 +147,10 @@ class _ById:
     """Answers every question with the same rows."""
 
     def __init__(self, *ids: str) -> None:
-        page = b",".join(b'{"conversationId":"%b"}' % one.encode() for one in ids)
+        page = b",".join(b'{"conversationId":"%b"}' % conversation_id.encode() for conversation_id in ids)
         self._rows = list(parse_page(b'{"conversations":[%b]}' % page).rows)
 
-    async def details_by_id(self, _ids: Any, /) -> list[DetailRow]:
+    async def details_by_id(self, _ids: Any, /, *, tries: int | None = None) -> list[DetailRow]:
         """The rows."""
         return self._rows
 
@@ -172,7 +160,9 @@ class _ById:
 )
 async def test_an_answer_with_nothing_that_was_asked_for_knows_nothing(came: tuple[str, ...], knows: bool) -> None:
     """Only what was asked for, the known conversation beside it included, makes an answer one to these ids."""
-    [answer] = [one async for one in by_id.ask(_ById(*came), ["a", "b"], now=lambda: START, known="k")]
+    [answer] = [found async for found in by_id.ask(_ById(*came), ["a", "b"], now=lambda: START, known="k")]
     assert answer.knows is knows
-    assert [row.conversation_id for row in answer.rows] == [one for one in came if one == "a"]
+    assert [row.conversation_id for row in answer.rows] == [
+        conversation_id for conversation_id in came if conversation_id == "a"
+    ]
     assert bool(answer.absent) is knows

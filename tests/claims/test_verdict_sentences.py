@@ -18,8 +18,6 @@ from reconcile.due import plan
 from reconcile.due.rounds import Round, run_due
 from reconcile.reading import job_proof, jobs, reader, resume, scan
 from reconcile.run import by_id, follow_up, runner
-from reconcile.run.options import RunOptions, RunTask
-from reconcile.run.runner import run
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, Unavailable
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
@@ -569,21 +567,21 @@ def test_every_claim_of_the_page_is_in_the_table_and_every_line_of_the_table_in_
     """A sentence that is changed, added or taken away is changed here as well."""
     said = claims(PAGE.read_text())
     assert len(said) == len(set(said)), "a sentence stands twice in the page"
-    assert [one for one in said if one not in HOLDS] == [], "no test is named for these"
-    assert [one for one in HOLDS if one not in said] == [], "the page does not say these"
+    assert [sentence for sentence in said if sentence not in HOLDS] == [], "no test is named for these"
+    assert [sentence for sentence in HOLDS if sentence not in said] == [], "the page does not say these"
 
 
 def test_every_test_that_is_named_exists() -> None:
     """By file and name: a test that is renamed or taken away is missed here."""
     there = existing()
-    assert {one: test for one, test in HOLDS.items() if test not in there} == {}
+    assert {sentence: test for sentence, test in HOLDS.items() if test not in there} == {}
 
 
 def test_a_claim_is_one_sentence() -> None:
     """So that one test can hold it."""
-    for one in claims(PAGE.read_text()):
-        assert one.endswith("."), one
-        assert not re.search(r"[.!?] +[A-Z*`]", one), one
+    for sentence in claims(PAGE.read_text()):
+        assert sentence.endswith("."), sentence
+        assert not re.search(r"[.!?] +[A-Z*`]", sentence), sentence
 
 
 def test_the_page_is_found_whole() -> None:
@@ -636,16 +634,7 @@ def test_the_figures_of_the_page_are_those_of_the_code(words: str) -> None:
 def test_what_the_judge_of_random_worlds_excuses_is_in_the_page(excuse: str) -> None:
     """By its name, and among what the page does not show."""
     _, _, blind = PAGE.read_text().partition("## What it does not show")
-    assert any(f"(`{excuse}`)" in one for one in claims(blind))
-
-
-def _task(scene: Scene, interval: Interval) -> RunTask:
-    return RunTask(
-        windows=[interval],
-        settings=scene.settings,
-        now=scene.clock.now,
-        options=RunOptions(command="due", wait=0, sleep=scene.clock.sleep),
-    )
+    assert any(f"(`{excuse}`)" in sentence for sentence in claims(blind))
 
 
 # What no other file tests
@@ -710,7 +699,7 @@ async def test_a_total_of_none_settles_nothing_by_itself(tmp_path: Path) -> None
             assert (await scene.by_hand(WINDOW)).verdict == "complete"
             asked = len(scene.org.bodies)
             scene.clock.at += timedelta(hours=2)
-            await run(_task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
+            await scene.settle(WINDOW)
             sizes = [body["paging"]["pageSize"] for body in scene.org.bodies[asked:]]
             assert (scene.verdict(WINDOW), sizes) == ("settled", pages)
 
@@ -722,7 +711,7 @@ async def test_what_a_total_settles_is_as_old_as_its_reading(tmp_path: Path) -> 
         first = await scene.by_hand(WINDOW)
         scene.clock.at += timedelta(hours=2)
         scene.org.put(record("c", 5, mediaStatsMinConversationMos=1.0))
-        await run(_task(scene, WINDOW), scene.book, scene.org, settle=True)  # type: ignore[arg-type]
+        await scene.settle(WINDOW)
         row = await scene.book.read(windows.find, to_text(WINDOW.start), to_text(WINDOW.end))
         assert row is not None
         assert (row.verdict, row.last_read_at) == ("settled", first.as_of)
@@ -783,10 +772,13 @@ async def test_a_wide_interval_is_not_read_again_at_once(tmp_path: Path) -> None
         late = list(page([record("late", -100, -90)]).rows)
         at = to_text(scene.clock.now())
         read = Read(at, at, at, frozenset(), scene.book.lag)
-        grid = {"window": None, "width": timedelta(minutes=30), "cause": lambda _row, _kind: "unknown"}
+        grid: dict[str, Any] = {"window": None, "width": timedelta(minutes=30), "cause": lambda _row, _kind: "unknown"}
         scene.book.write(windows.write_details, late, read, **grid).result(10)
         half = Interval(START - timedelta(minutes=120), START - timedelta(minutes=90))
-        rows = [await scene.book.read(windows.find, to_text(one.start), to_text(one.end)) for one in (day, half)]
+        rows = [
+            await scene.book.read(windows.find, to_text(interval.start), to_text(interval.end))
+            for interval in (day, half)
+        ]
         waits = []
         for row in rows:
             assert row is not None

@@ -183,9 +183,9 @@ async def test_a_broken_filter_file_is_a_usage_error(organisation: Simulator, tm
 
 async def test_both_names_of_the_reconciler_are_one(tmp_path: Path) -> None:
     """`python -m reconcile` is `rollbook reconcile`, and every command explains itself."""
-    one = await rollbook("--help", env={}, cwd=tmp_path, program=("-m", "reconcile"))
-    assert one.status == 0
-    assert "--window" in one.out
+    as_module = await rollbook("--help", env={}, cwd=tmp_path, program=("-m", "reconcile"))
+    assert as_module.status == 0
+    assert "--window" in as_module.out
     for words in (["reconcile"], ["run"], ["demo"], ["status"], ["simulate"], ["doctor"]):
         ran = await rollbook(*words, "--help", env={}, cwd=tmp_path)
         assert ran.status == 0, words

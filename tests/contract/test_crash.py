@@ -63,9 +63,9 @@ async def test_two_reconciles_of_one_window_take_turns(organisation: Simulator, 
     both = [
         await start("reconcile", "--window", WINDOW, "--json", env=organisation.env, cwd=tmp_path) for _ in range(2)
     ]
-    ran = [await finish(one) for one in both]
-    assert [one.status for one in ran] == [0, 0], ran
-    assert sorted(one.json["written"] for one in ran) == [0, len(hour_of(organisation))]
+    ran = [await finish(process) for process in both]
+    assert [result.status for result in ran] == [0, 0], ran
+    assert sorted(result.json["written"] for result in ran) == [0, len(hour_of(organisation))]
     assert_store_is(tmp_path / "rollbook.db", hour_of(organisation))
 
 
@@ -90,7 +90,7 @@ def has_events(path: Path, least: int) -> bool:
         return False
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        return connection.execute("SELECT count(*) FROM events").fetchone()[0] >= least
+        return bool(connection.execute("SELECT count(*) FROM events").fetchone()[0] >= least)
     except sqlite3.OperationalError:
         return False  # its tables are not there yet
     finally:
@@ -106,18 +106,18 @@ async def test_a_daemon_that_is_killed_and_started_again_ends_exact(tmp_path: Pa
         seed=5, start=begun - timedelta(minutes=5), per_hour=20_000, rate_limit=100_000
     ) as organisation:
         organisation.clock.advance(datetime.now(UTC) - organisation.now())
-        heard = 0
+        stored_events = 0
         for _ in range(2):
             process = await start("run", env=organisation.env, cwd=tmp_path)
-            await until(partial(has_events, path, heard + 20))
+            await until(partial(has_events, path, stored_events + 20))
             process.kill()
             await process.communicate()
             connection = sqlite3.connect(path)
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            heard = connection.execute("SELECT count(*) FROM events").fetchone()[0]
+            stored_events = connection.execute("SELECT count(*) FROM events").fetchone()[0]
             connection.close()
         process = await start("run", env=organisation.env, cwd=tmp_path)
-        await until(partial(has_events, path, heard + 20))
+        await until(partial(has_events, path, stored_events + 20))
         manual = await rollbook(
             "reconcile",
             "--window",

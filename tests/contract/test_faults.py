@@ -39,12 +39,12 @@ async def test_whatever_goes_wrong_the_store_ends_as_the_truth() -> None:
     """After each script and a reconcile: every conversation and row once, coverage kept its word, SIGTERM ended well."""
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def one(seed: int) -> str:
+    async def play(seed: int) -> str:
         async with turns:
-            run, _, wrong = await faults.one(seed, seconds=3.0)
+            run, _, wrong = await faults.run_script(seed, seconds=3.0)
         return f"seed {seed}: {wrong}\n" + "\n".join(map(str, run.steps)) if wrong else ""
 
-    wrong = [told for told in await asyncio.gather(*map(one, range(1, SCRIPTS + 1))) if told]
+    wrong = [outcome for outcome in await asyncio.gather(*map(play, range(1, SCRIPTS + 1))) if outcome]
     assert not wrong, "\n".join(wrong)
 
 
@@ -55,7 +55,7 @@ def test_an_unfriendly_platform_is_made_of_the_seed_and_every_kind_is_drawn() ->
     """The same seed behaves the same; each line can be played; every kind that is no old one comes up."""
     drawn = {seed: unfriendly.behaviours(seed, seconds=5) for seed in range(300)}
     assert drawn[7] == unfriendly.behaviours(7, seconds=5) != unfriendly.behaviours(7, seconds=5, scene="due")
-    played = {one.fault(START, START).kind for each in drawn.values() for one in each}
+    played = {fault.fault(START, START).kind for each in drawn.values() for fault in each}
     new = {name for name, kind in KINDS.items() if kind.chooses} | {
         "odd_record",
         "index_lag",
@@ -98,7 +98,7 @@ def ledger(organisation: Simulator) -> Iterator[sqlite3.Connection]:
 def test_a_true_claim_stands(ledger: sqlite3.Connection, organisation: Simulator) -> None:
     """What is stored as it is, or was at some moment after the window, is no false claim."""
     assert unfriendly.false_claims(ledger, organisation, given=[]) == []
-    late = next(one for one in organisation.world.conversations if one.stage(START + timedelta(hours=1)) >= 0)
+    late = next(life for life in organisation.world.conversations if life.stage(START + timedelta(hours=1)) >= 0)
     between = late.final - timedelta(milliseconds=1)
     ledger.execute(
         "UPDATE conversations SET details = ? WHERE conversation_id = ?", (json.dumps(late.view(between)), late.id)
@@ -118,7 +118,7 @@ def test_a_false_claim_falls(ledger: sqlite3.Connection, organisation: Simulator
         (endless,),
     )
     wrong = " ".join(unfriendly.false_claims(ledger, organisation, given=[]))
-    assert all(one in wrong for one in (missing, never, endless))
+    assert all(trouble in wrong for trouble in (missing, never, endless))
     ledger.execute("UPDATE windows SET verdict = 'failed'")
     assert unfriendly.false_claims(ledger, organisation, given=[]) == []
 

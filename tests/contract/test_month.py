@@ -48,15 +48,23 @@ AFTERWARDS = ("evaluations", "surveys", "resolutions")
 def snapshot(record: dict[str, Any], at: datetime) -> str | None:
     """What a queue's topic tells of a conversation at a moment."""
     now, participants, queue = to_text(at), [], None
-    for one in record["participants"]:
-        segments = [part for session in one["sessions"] for part in session["segments"] if part["segmentStart"] <= now]
+    for participant in record["participants"]:
+        segments = [
+            part for session in participant["sessions"] for part in session["segments"] if part["segmentStart"] <= now
+        ]
         if not segments:
             continue
-        told = {"id": one["participantId"], "purpose": one["purpose"], "connectedTime": segments[0]["segmentStart"]}
+        shown = {
+            "id": participant["participantId"],
+            "purpose": participant["purpose"],
+            "connectedTime": segments[0]["segmentStart"],
+        }
         queue = next((part["queueId"] for part in segments if "queueId" in part), queue)
-        if all(part.get("segmentEnd", "9") <= now for session in one["sessions"] for part in session["segments"]):
-            told["endTime"] = max(part["segmentEnd"] for part in segments)
-        participants.append(told)
+        if all(
+            part.get("segmentEnd", "9") <= now for session in participant["sessions"] for part in session["segments"]
+        ):
+            shown["endTime"] = max(part["segmentEnd"] for part in segments)
+        participants.append(shown)
     if queue is None:
         return None
     body = {"id": record["conversationId"], "participants": participants}
@@ -91,7 +99,7 @@ class Month:
             for at in {life.changes[0], life.changes[len(life.changes) // 2], life.changes[-1]}:
                 heapq.heappush(self.coming, (at, life.id))
         self.seen = len(lives)
-        heard = list(self._heard(now))
+        notifications = list(self._notifications(now))
         if self.up and self.span is None:
             self.span = self.book.write(coverage.begin, "websocket", "1", self.topics, to_text(now)).result(10)
         elif not self.up and self.span is not None:
@@ -99,13 +107,13 @@ class Month:
             self.span = None
         elif self.span is not None:
             self.book.write(coverage.alive, [self.span], to_text(now)).result()
-            for at in range(0, len(heard), 500):
-                self.book.write(events.record, heard[at : at + 500], self.book.lag).result()
+            for first in range(0, len(notifications), 500):
+                self.book.write(events.record, notifications[first : first + 500], self.book.lag).result()
 
-    def _heard(self, now: datetime) -> Iterator[Notification]:
+    def _notifications(self, now: datetime) -> Iterator[Notification]:
         while self.coming and self.coming[0][0] <= now:
-            at, one = heapq.heappop(self.coming)
-            life = self.simulator.world.by_id.get(one)
+            at, conversation_id = heapq.heappop(self.coming)
+            life = self.simulator.world.by_id.get(conversation_id)
             frame = snapshot(life.record, at) if life is not None else None
             if frame is not None:
                 found = parse_frame(frame, source="websocket", received_at=to_text(at))
@@ -266,12 +274,14 @@ def hold_a_day(month: Month, book: Book, day: int, part: Callable[[dict[str, Any
     whole = Interval(START + day * DAY, START + (day + 1) * DAY)
     truth = month.simulator.truth(whole.start, whole.end)
     stored = {
-        one: json.loads(text)
-        for one, text in peek(book, conversations.details_of, to_text(whole.start), to_text(whole.end)).items()
+        conversation_id: json.loads(text)
+        for conversation_id, text in peek(
+            book, conversations.details_of, to_text(whole.start), to_text(whole.end)
+        ).items()
     }
     assert stored.keys() - month.deleted == truth.keys()
-    for one, record in truth.items():
-        assert part(stored[one]) == part(record), one
+    for conversation_id, record in truth.items():
+        assert part(stored[conversation_id]) == part(record), conversation_id
     followed = dict(
         peek(
             book,
@@ -281,9 +291,15 @@ def hold_a_day(month: Month, book: Book, day: int, part: Callable[[dict[str, Any
             ).fetchall(),
         )
     )
-    for one in stored:
-        expected = "gone" if one in month.deleted else None if "conversationEnd" in truth[one] else "stuck"
-        assert followed[one] == expected, one
+    for conversation_id in stored:
+        expected = (
+            "gone"
+            if conversation_id in month.deleted
+            else None
+            if "conversationEnd" in truth[conversation_id]
+            else "stuck"
+        )
+        assert followed[conversation_id] == expected, conversation_id
     open_gaps = {
         gap.conversation_id
         for gap in peek(book, gaps.listed, since=to_text(whole.start), until=to_text(whole.end))
@@ -293,7 +309,9 @@ def hold_a_day(month: Month, book: Book, day: int, part: Callable[[dict[str, Any
     if part is without_attributes:
         ids = list(truth)
         for at in range(0, len(ids), 500):
-            assert_rows_are(book.path, {one: truth[one] for one in ids[at : at + 500]})
+            assert_rows_are(
+                book.path, {conversation_id: truth[conversation_id] for conversation_id in ids[at : at + 500]}
+            )
     month.drop(whole)
     return len(truth)
 
@@ -314,5 +332,7 @@ def without(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_attributes(record: dict[str, Any]) -> dict[str, Any]:
-    participants = [{k: v for k, v in one.items() if k != "attributes"} for one in record["participants"]]
+    participants = [
+        {k: v for k, v in participant.items() if k != "attributes"} for participant in record["participants"]
+    ]
     return record | {"participants": participants}

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.process
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def get(port: int, path: str) -> str:
@@ -50,14 +50,14 @@ async def test_a_service_manager_is_told_and_nobody_is_told_a_secret(tmp_path: P
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, contextlib.ExitStack() as cleanup:
         manager.bind(str(tmp_path / "notify"))
         manager.setblocking(False)
-        heard: list[str] = []
+        messages: list[str] = []
 
-        def told(word: str) -> bool:
+        def has_said(word: str) -> bool:
             while True:
                 try:
-                    heard.append(manager.recv(4_096).decode())
+                    messages.append(manager.recv(4_096).decode())
                 except BlockingIOError:
-                    return any(word in one for one in heard)
+                    return any(word in message for message in messages)
 
         async with Simulator(seed=5, start=begun, per_hour=3_600, rate_limit=100_000) as organisation:
             organisation.clock.advance(datetime.now(UTC) - organisation.now())
@@ -65,9 +65,9 @@ async def test_a_service_manager_is_told_and_nobody_is_told_a_secret(tmp_path: P
             process = await start("run", "--log-format", "json", "-vv", env=env, cwd=tmp_path)
             cleanup.callback(end, process)
             reading = asyncio.create_task(process.communicate())
-            await until(lambda: told("READY=1"), within=30)
-            assert any(one.endswith("STATUS=6 topics on 1 line") for one in heard)
-            await until(lambda: told("WATCHDOG=1"))
+            await until(lambda: has_said("READY=1"), within=30)
+            assert any(message.endswith("STATUS=6 topics on 1 line") for message in messages)
+            await until(lambda: has_said("WATCHDOG=1"))
             health = json.loads(await asyncio.to_thread(get, port, "/healthz"))
             assert health["state"] in ("well", "degraded"), health
             await until(lambda: organisation.emitted.total() > 3)
@@ -82,20 +82,20 @@ async def test_a_service_manager_is_told_and_nobody_is_told_a_secret(tmp_path: P
                 assert f"rollbook_{name}" in metrics
             (tmp_path / "rollbook.toml").write_text(f'[realtime]\nhealth = "127.0.0.1:{port}"\nusers = true\n')
             process.send_signal(signal.SIGHUP)
-            await until(lambda: told("RELOADING=1"))
-            await until(lambda: any(len(one.topics) > 6 for one in organisation.channels.every()))
-            secrets = [one.id for one in organisation.channels.every()] + organisation.sign_in.tokens
+            await until(lambda: has_said("RELOADING=1"))
+            await until(lambda: any(len(channel.topics) > 6 for channel in organisation.channels.every()))
+            secrets = [channel.id for channel in organisation.channels.every()] + organisation.sign_in.tokens
             secrets.append(organisation.client_secret)
             process.terminate()
             began = time.monotonic()
             out, err = await asyncio.wait_for(reading, 15)
             assert time.monotonic() - began < 10
             assert process.returncode == 0
-            assert told("STOPPING=1")
+            assert has_said("STOPPING=1")
     lines = err.decode().splitlines()
     assert all(json.loads(line)["message"] for line in lines)
     assert len(secrets) >= 3
-    kept = b"".join(one.read_bytes() for one in tmp_path.glob("rollbook.db*"))
+    kept = b"".join(path.read_bytes() for path in tmp_path.glob("rollbook.db*"))
     for secret in secrets:
         assert secret not in err.decode() + out.decode() + metrics
         assert secret.encode() not in kept
@@ -154,8 +154,8 @@ async def test_it_ends_while_another_program_holds_the_store(tmp_path: Path) -> 
         await until(lambda: path.exists() and organisation.emitted.total() > 3, within=30)
         holder = cleanup.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10)))
         holder.execute("BEGIN IMMEDIATE")
-        held_at, heard = to_text(datetime.now(UTC)), organisation.emitted.total()
-        await until(lambda: organisation.emitted.total() > heard + 3)
+        held_at, emitted = to_text(datetime.now(UTC)), organisation.emitted.total()
+        await until(lambda: organisation.emitted.total() > emitted + 3)
         err = await stopped(process, reading)
         assert b"coverage does not claim them, and the next reconciliation finds" in err
         holder.execute("ROLLBACK")

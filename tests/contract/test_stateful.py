@@ -19,8 +19,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from reconcile.due.rounds import Round, run_due
-from reconcile.run.options import RunOptions
-from reconcile.run.runner import reconcile_window
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.program.settings import Settings
@@ -28,7 +26,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.rebuild import rebuild
 from rollbook.store.tables import conversations, coverage, events, windows
-from tests.helpers.organisation import START, Clock, Organisation, Record, dump
+from tests.helpers.organisation import START, Clock, Organisation, Record, dump, read_window
 from tests.helpers.peek import peek
 from tests.helpers.whole import assert_rows_are
 
@@ -89,8 +87,8 @@ class Story(RuleBasedStateMachine):
     def _pick(self, index: int, *, ended: bool | None = None, young: bool = False) -> str | None:
         since = to_text(self.clock.at - CHANGEABLE)
         found = [
-            one
-            for one, row in self.org.truth.items()
+            conversation_id
+            for conversation_id, row in self.org.truth.items()
             if ended in (None, "conversationEnd" in row) and (not young or row["conversationStart"] >= since)
         ]
         return found[index % len(found)] if found else None
@@ -99,46 +97,46 @@ class Story(RuleBasedStateMachine):
     def start(self, late: bool, back: int, count: int) -> None:
         """Conversations begin (or did, a while ago, and are seen only now)."""
         for _ in range(count):
-            one = f"c{self.number}"
+            conversation_id = f"c{self.number}"
             self.number += 1
             begun = to_text(max(self.clock.now() - timedelta(minutes=back), START))
             segment = {"segmentStart": begun, "segmentType": "interact", "queueId": "q1"}
-            session = {"sessionId": f"s-{one}", "mediaType": "voice", "segments": [segment], "metrics": []}
-            participant = {"participantId": f"p-{one}", "purpose": "customer", "sessions": [session]}
+            session = {"sessionId": f"s-{conversation_id}", "mediaType": "voice", "segments": [segment], "metrics": []}
+            participant = {"participantId": f"p-{conversation_id}", "purpose": "customer", "sessions": [session]}
             self.org.put(
                 {
-                    "conversationId": one,
+                    "conversationId": conversation_id,
                     "conversationStart": begun,
                     "originatingDirection": "inbound",
                     "participants": [participant],
                 }
             )
             if late:
-                self.org.unlisted.add(one)
-                self.org.unknown.add(one)
-            self._tell(one)
+                self.org.unlisted.add(conversation_id)
+                self.org.unknown.add(conversation_id)
+            self._tell(conversation_id)
 
     @rule(index=st.integers(0, 50))
     def end(self, index: int) -> None:
         """One ends."""
-        if one := self._pick(index, ended=False):
-            row = json.loads(json.dumps(self.org.truth[one]))
+        if conversation_id := self._pick(index, ended=False):
+            row = json.loads(json.dumps(self.org.truth[conversation_id]))
             row["conversationEnd"] = to_text(self.clock.at)
             row["participants"][0]["sessions"][0]["segments"][-1]["segmentEnd"] = to_text(self.clock.at)
             self.org.put(row)
-            self._tell(one)
+            self._tell(conversation_id)
 
     @rule(index=st.integers(0, 50))
     def seem_to_end(self, index: int) -> None:
         """Capture hears of an end that analytics does not know (yet, or ever: the customer has gone, the work has not)."""
-        if one := self._pick(index, ended=False):
-            self._tell(one, left=True)
+        if conversation_id := self._pick(index, ended=False):
+            self._tell(conversation_id, left=True)
 
     @rule(index=st.integers(0, 50))
     def change(self, index: int) -> None:
         """A finished one is corrected: audio measured late, the nightly rewrite."""
-        if one := self._pick(index, ended=True, young=True):
-            row = json.loads(json.dumps(self.org.truth[one]))
+        if conversation_id := self._pick(index, ended=True, young=True):
+            row = json.loads(json.dumps(self.org.truth[conversation_id]))
             metrics = row["participants"][0]["sessions"][0]["metrics"]
             metrics.append({"name": "tAcw", "value": len(metrics), "emitDate": row["conversationEnd"]})
             row["mediaStatsMinConversationMos"] = 4.5 - len(metrics) / 10
@@ -147,13 +145,13 @@ class Story(RuleBasedStateMachine):
     @rule(index=st.integers(0, 50))
     def resume(self, index: int) -> None:
         """A message thread goes on: what had ended has not."""
-        if one := self._pick(index, ended=True, young=True):
-            row = json.loads(json.dumps(self.org.truth[one]))
+        if conversation_id := self._pick(index, ended=True, young=True):
+            row = json.loads(json.dumps(self.org.truth[conversation_id]))
             del row["conversationEnd"]
             segments = row["participants"][0]["sessions"][0]["segments"]
             segments.append({"segmentStart": to_text(self.clock.at), "segmentType": "interact", "queueId": "q1"})
             self.org.put(row)
-            self._tell(one)
+            self._tell(conversation_id)
 
     @rule()
     def index(self) -> None:
@@ -164,26 +162,30 @@ class Story(RuleBasedStateMachine):
     @rule(index=st.integers(0, 50))
     def delete(self, index: int) -> None:
         """A privacy request: one is gone for good. Never the last: where nothing is left, no absence is known."""
-        if len(self.org.truth) > 1 and (one := self._pick(index)):
-            self.deleted[one] = self.org.truth.pop(one)
+        if len(self.org.truth) > 1 and (conversation_id := self._pick(index)):
+            self.deleted[conversation_id] = self.org.truth.pop(conversation_id)
 
     # Capture
 
-    def _tell(self, one: str, *, left: bool = False) -> None:
-        row = self.org.truth[one]
+    def _tell(self, conversation_id: str, *, left: bool = False) -> None:
+        row = self.org.truth[conversation_id]
         segments = row["participants"][0]["sessions"][0]["segments"]
-        participant = {"id": f"p-{one}", "purpose": "customer", "connectedTime": segments[-1]["segmentStart"]}
+        participant = {
+            "id": f"p-{conversation_id}",
+            "purpose": "customer",
+            "connectedTime": segments[-1]["segmentStart"],
+        }
         if left or "conversationEnd" in row:
             participant["endTime"] = to_text(self.clock.at) if left else row["conversationEnd"]
-        body = {"id": one, "participants": [participant]}
+        body = {"id": conversation_id, "participants": [participant]}
         self.frames.append(json.dumps({"topicName": "v2.routing.queues.q1.conversations", "eventBody": body}))
         if self.listens is not None:
             self._deliver(self.frames[-1])
 
     def _deliver(self, frame: str) -> None:
-        heard = parse_frame(frame, source="websocket", received_at=to_text(self.clock.now()))
-        assert isinstance(heard, Notification)
-        self.book.write(events.record, [heard], self.book.lag).result()
+        notification = parse_frame(frame, source="websocket", received_at=to_text(self.clock.now()))
+        assert isinstance(notification, Notification)
+        self.book.write(events.record, [notification], self.book.lag).result()
         self.delivered.add(frame)
 
     @precondition(lambda self: self.listens is None)
@@ -252,13 +254,8 @@ class Story(RuleBasedStateMachine):
         if until <= START:
             return
         asyncio.run(
-            reconcile_window(
-                self.book,
-                self.org,
-                Interval(START, until),
-                settings=self.settings,
-                now=self.clock.now,  # type: ignore[arg-type]
-                options=RunOptions(sleep=self.clock.sleep, via="job" if by_job else "query", wait=0),
+            read_window(
+                self.book, self.org, Interval(START, until), self.clock, self.settings, via="job" if by_job else "query"
             )
         )
 
@@ -277,9 +274,9 @@ class Story(RuleBasedStateMachine):
         assert set(verdicts) <= {"settled"}, verdicts
         truth = self.org.truth
         stored = {
-            one: json.loads(text)
-            for one, text in peek(self.book, conversations.details_of, "", "9").items()
-            if one not in self.deleted
+            conversation_id: json.loads(text)
+            for conversation_id, text in peek(self.book, conversations.details_of, "", "9").items()
+            if conversation_id not in self.deleted
         }
         assert stored == truth
         assert_rows_are(self.book.path, truth)
@@ -296,16 +293,16 @@ class Story(RuleBasedStateMachine):
             return peek(self.book, lambda db: db.execute(query).fetchall())
 
         assert ask("SELECT count(*) FROM events") == [(len(self.delivered),)]
-        heard = {json.loads(frame)["eventBody"]["id"] for frame in self.delivered}
-        for one, provenance, end, followed in ask(
+        delivered = {json.loads(frame)["eventBody"]["id"] for frame in self.delivered}
+        for conversation_id, provenance, end, followed in ask(
             "SELECT conversation_id, provenance, conversation_end, followed FROM conversations"
         ):
-            if one in self.deleted:
-                assert followed == "gone" or provenance == "live", one
+            if conversation_id in self.deleted:
+                assert followed == "gone" or provenance == "live", conversation_id
                 continue
-            assert provenance == ("both" if one in heard else "reconciled"), one
-            assert end == truth[one].get("conversationEnd"), one
-            assert followed == (None if end else "stuck"), one
+            assert provenance == ("both" if conversation_id in delivered else "reconciled"), conversation_id
+            assert end == truth[conversation_id].get("conversationEnd"), conversation_id
+            assert followed == (None if end else "stuck"), conversation_id
         twice = ask("SELECT conversation_id FROM gaps GROUP BY conversation_id, kind HAVING count(*) > 1")
         assert twice == []
 

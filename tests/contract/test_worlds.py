@@ -45,8 +45,8 @@ def test_a_world_is_made_of_its_seed() -> None:
     """The same seed is the same world with the same end, another seed is another."""
     assert worlds.plan(7) == worlds.plan(7)
     assert worlds.plan(7) != worlds.plan(8)
-    one, other = worlds.play(worlds.plan(7)), worlds.play(worlds.plan(7))
-    assert (one.requests, one.verdicts, one.wrong) == (other.requests, other.verdicts, other.wrong)
+    first, other = worlds.play(worlds.plan(7)), worlds.play(worlds.plan(7))
+    assert (first.requests, first.verdicts, first.wrong) == (other.requests, other.verdicts, other.wrong)
 
 
 def test_the_judge_counts_what_there_was_when_an_answer_was_given() -> None:
@@ -59,7 +59,10 @@ def test_the_judge_counts_what_there_was_when_an_answer_was_given() -> None:
     first, last = start + timedelta(minutes=30), start + timedelta(minutes=45)
     asked = {"interval": f"{text(first)}/{text(last)}", "paging": {"pageSize": 100, "pageNumber": 1}}
     found = details_query.select(simulator.world, details_query.parse(asked), simulator.now(), reading="overlap")
-    left_out, before = next(one for one in found if one.start >= first), next(one for one in found if one.start < first)
+    left_out, before = (
+        next(line for line in found if line.start >= first),
+        next(line for line in found if line.start < first),
+    )
 
     def admits(total: int) -> bool:
         shown = Shown(at, 1, "query", asked, b'{"totalHits":%d}' % total, None)
@@ -72,12 +75,14 @@ def test_the_judge_counts_what_there_was_when_an_answer_was_given() -> None:
     assert (admits(len(found)), admits(len(found) - 1)) == (True, False)
 
 
-@pytest.mark.parametrize(("kind", "told"), [("cut", {"part": 0.5}), ("no_date", {}), ("date_off", {"seconds": 600.0})])
-def test_what_is_below_an_answer_strikes_in_a_world_too(kind: str, told: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "parameters"), [("cut", {"part": 0.5}), ("no_date", {}), ("date_off", {"seconds": 600.0})]
+)
+def test_what_is_below_an_answer_strikes_in_a_world_too(kind: str, parameters: dict[str, float]) -> None:
     """There are no sockets here, and still a connection is lost, and an answer's `Date` is absent or another."""
     start = datetime(2026, 3, 2, 6, tzinfo=UTC)
     simulator = Simulator(seed=1, start=start, rate=0)
-    simulator.faults = Script((Fault(kind, path="GET */me", count=1, parameters=told),), start)
+    simulator.faults = Script((Fault(kind, path="GET */me", count=1, parameters=parameters),), start)
     organisation = Organisation(simulator, page=100)
 
     async def dates() -> list[str | None]:

@@ -49,16 +49,16 @@ def respelled(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def same(one: Any, other: Any) -> bool:
+def same(value: Any, other: Any) -> bool:
     """Equal as JSON: like Python's equality, but `true` is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return (type(one) in (int, float) and type(other) in (int, float) and one == other) or (
-        type(one) is type(other) and one == other
+    if isinstance(value, bool) or isinstance(other, bool):
+        return value is other
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(same(value[name], other[name]) for name in value)
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(same, value, other))
+    return (type(value) in (int, float) and type(other) in (int, float) and value == other) or (
+        type(value) is type(other) and value == other
     )
 
 
@@ -72,16 +72,18 @@ def test_order_of_keys_and_spelling_of_numbers_do_not_matter(value: Any, seed: i
 
 
 @given(values, values)
-def test_spellings_are_equal_if_and_only_if_the_content_is(one: Any, other: Any) -> None:
+def test_spellings_are_equal_if_and_only_if_the_content_is(value: Any, other: Any) -> None:
     """No change of the content keeps the spelling."""
-    assert (canonical(one) == canonical(other)) == same(one, other)
+    assert (canonical(value) == canonical(other)) == same(value, other)
 
 
 @given(st.data(), records)
 def test_any_change_of_one_place_matters(data: st.DataObject, record: dict[str, Any]) -> None:
     """Another value anywhere in a record is another record."""
     changed = json.loads(json.dumps(record))
-    place, parent, key = changed, None, None
+    place: Any = changed
+    parent: Any = None
+    key: Any = None
     while isinstance(place, dict | list) and place:
         parent, key = place, data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
         place = place[key]
@@ -140,9 +142,9 @@ def test_participant_attributes_are_no_content(record: dict[str, Any], attribute
 
 
 @given(records, records)
-def test_records_are_equal_if_and_only_if_their_digests_are(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_records_are_equal_if_and_only_if_their_digests_are(value: dict[str, Any], other: dict[str, Any]) -> None:
     """Without participants' attributes, the digest is the content."""
-    assert (content_digest(one) == content_digest(other)) == same(one, other)
+    assert (content_digest(value) == content_digest(other)) == same(value, other)
 
 
 @given(st.text(max_size=20))

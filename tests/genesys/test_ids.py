@@ -10,11 +10,11 @@ from rollbook.genesys.ids import conversation_id, may_be_asked_for
 
 
 @given(st.uuids(), st.randoms())
-def test_a_uuid_is_the_same_in_capitals(one: uuid.UUID, random: object) -> None:
+def test_a_uuid_is_the_same_in_capitals(value: uuid.UUID, random: object) -> None:
     """However its letters are written, it is one id, and may be asked for."""
-    written = "".join(random.choice((letter.upper(), letter)) for letter in str(one))  # type: ignore[attr-defined]
-    assert conversation_id(written) == str(one)
-    assert may_be_asked_for(str(one))
+    written = "".join(random.choice((letter.upper(), letter)) for letter in str(value))  # type: ignore[attr-defined]
+    assert conversation_id(written) == str(value)
+    assert may_be_asked_for(str(value))
 
 
 @given(st.text(min_size=1))

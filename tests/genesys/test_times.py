@@ -38,10 +38,10 @@ def test_text_is_24_characters_and_reads_back(moment: datetime) -> None:
 
 
 @given(moments, moments)
-def test_text_sorts_as_time(one: datetime, other: datetime) -> None:
+def test_text_sorts_as_time(moment: datetime, other: datetime) -> None:
     """Comparing texts is comparing moments."""
-    if one <= other:
-        assert to_text(one) <= to_text(other)
+    if moment <= other:
+        assert to_text(moment) <= to_text(other)
 
 
 @given(moments)

@@ -60,16 +60,20 @@ def test_detail_topics_are_two_and_stand_for_all_members() -> None:
     combined = topics.detail_topics(ID)
     assert len(combined) == 2
     assert all(len(topic) <= 200 for topic in combined)
-    expanded = [one for topic in combined for one in topics.expand(topic)]
-    assert sorted(expanded) == sorted(f"v2.detail.events.conversation.{ID}.{one}" for one in topics.DETAIL_MEMBERS)
-    assert {topics.detail_member(one) for one in expanded} == set(topics.DETAIL_MEMBERS)
+    expanded = [part for topic in combined for part in topics.expand(topic)]
+    assert sorted(expanded) == sorted(
+        f"v2.detail.events.conversation.{ID}.{member}" for member in topics.DETAIL_MEMBERS
+    )
+    assert {topics.detail_member(part) for part in expanded} == set(topics.DETAIL_MEMBERS)
 
 
 @given(st.lists(st.from_regex(r"[a-z]{1,60}(\.[a-z]{1,60})?", fullmatch=True), unique=True))
 def test_combined_topics_expand_to_what_they_were_made_of(suffixes: list[str]) -> None:
     """Nothing is lost, nothing repeated, the order kept, and no combination longer than the limit."""
     combined = topics.combine(f"v2.users.{ID}", suffixes)
-    assert [one for topic in combined for one in topics.expand(topic)] == [f"v2.users.{ID}.{one}" for one in suffixes]
+    assert [part for topic in combined for part in topics.expand(topic)] == [
+        f"v2.users.{ID}.{suffix}" for suffix in suffixes
+    ]
     assert all(len(topic) <= topics.LONGEST or "?" not in topic for topic in combined)
 
 

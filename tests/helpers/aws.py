@@ -43,8 +43,8 @@ class Aws:
     def left(self, url: str) -> int:
         """Messages in a queue, in hand or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        told = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        return sum(int(value) for value in told.values())
+        attributes = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return sum(int(value) for value in attributes.values())
 
     def bus(self, name: str, queue_url: str) -> None:
         """An event bus whose rule sends what the partner's source says to the queue.
@@ -79,10 +79,10 @@ def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Aws:
     import urllib.request
 
     urllib.request.urlopen(urllib.request.Request(f"{aws_server}/moto-api/reset", method="POST")).close()
-    one = Aws(aws_server)
+    service = Aws(aws_server)
     for name in list(os.environ):
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)
-    for name, value in one.env.items():
+    for name, value in service.env.items():
         monkeypatch.setenv(name, value)
-    return one
+    return service

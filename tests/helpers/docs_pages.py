@@ -24,15 +24,20 @@ class Fence(NamedTuple):
 
 
 @cache
-def generator() -> ModuleType:
-    """docs/generate.py, which is no part of any package."""
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+def script(path: Path) -> ModuleType:
+    """A script that is no part of any package, as a module."""
+    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def generator() -> ModuleType:
+    """docs/generate.py."""
+    return script(DOCS / "generate.py")
 
 
 @cache

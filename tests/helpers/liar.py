@@ -10,7 +10,6 @@ works.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,24 +18,23 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
-from reconcile.run.options import RunOptions
-from reconcile.run.runner import reconcile_window
-from rollbook.genesys.api.client import DetailsJob, Entity
+from reconcile.run.options import RunOptions, RunTask
+from reconcile.run.runner import run
+from rollbook.genesys.api.client import Api, DetailsJob, Entity
 from rollbook.genesys.errors import ApiError, RollbookError, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
-from rollbook.genesys.messages.notification import LiveFacts, Notification
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.tables import events, windows
-from tests.helpers.organisation import START, Clock, Organisation, Record, at
+from tests.helpers.organisation import START, Clock, Organisation, Record, heard_of, read_window
 from tests.helpers.peek import peek
 
 Answer = dict[str, Any]
@@ -100,7 +98,7 @@ class Liar(Organisation):
         self.each_page: Callable[[Mapping[str, Any], Answer], Any] = lambda _body, _honest: None
         self.each_lookup: Callable[[Sequence[str], Answer], Any] = lambda _ids, _honest: None
         self.sees: frozenset[str] | None = None
-        self.divisions_there = ("d1", "d2", "d3")
+        self.divisions_there: tuple[str, ...] = ("d1", "d2", "d3")
         self.hides: dict[int, ApiError] = {}
         self.listed: set[str] = set()
         self.before_lookup: dict[int, Callable[[Liar], None]] = {}
@@ -152,17 +150,10 @@ class Liar(Organisation):
         return await self._said(lambda: self._page_of(body), parse_page, tries)
 
     def _page_of(self, body: Mapping[str, Any]) -> Any:
-        self.bodies.append(body)
+        some, honest = self._queried(body, min(self.size, body["paging"]["pageSize"]))
         query = len(self.bodies)
-        self.refuse(body, query)
-        self.moves.get(query, lambda _: None)(self)
-        self.always(self)
-        rows = self._matching(body)
-        size = min(self.size, body["paging"]["pageSize"])
-        first = (body["paging"]["pageNumber"] - 1) * size
-        honest: Answer = {"conversations": rows[first : first + size], "totalHits": self.totals(len(rows), query)}
         said = self.pages[query](honest) if query in self.pages else self.each_page(body, honest)
-        return said if said is not None else honest if rows else {}
+        return said if said is not None else honest if some else {}
 
     async def details_by_id(self, ids: Sequence[str], tries: int | None = None, **_: Any) -> list[DetailRow]:
         """Details by id."""
@@ -172,7 +163,8 @@ class Liar(Organisation):
     def _by_id(self, ids: Sequence[str]) -> Any:
         self.asked += ids
         self.looked_up += 1
-        self.before_lookup.get(self.looked_up, lambda _: None)(self)
+        if move := self.before_lookup.get(self.looked_up):
+            move(self)
         self.refuse_ids(ids)
         known = [self.truth[asked] for asked in ids if asked in self.truth and asked not in self.unknown]
         honest: Answer = {"conversations": [row for row in known if self._seen(row)]}
@@ -234,14 +226,7 @@ class Scene:
         """One window, as `--window` reads it."""
         narrowed = {name: more.pop(name) for name in ("filter", "ended_only") if name in more}
         wanted = replace(more.pop("settings", self.settings), **narrowed)
-        return await reconcile_window(
-            self.book,
-            self.org,
-            window,
-            settings=wanted,
-            now=self.clock.now,
-            options=RunOptions(sleep=self.clock.sleep, wait=0, **more),  # type: ignore[arg-type]
-        )
+        return await read_window(self.book, self.org, window, self.clock, wanted, **more)
 
     async def try_by_hand(self, window: Interval, **more: Any) -> Report | None:
         """The same; None where the run ends with an error that the command would tell."""
@@ -279,37 +264,19 @@ class Scene:
             if judged:
                 assert self.wrong() == [], f"after the round at minute {minute}"
 
-    def hear(
-        self,
-        conversation_id: str,
-        *,
-        started: float | None = 5,
-        ended: float | None = None,
-        minute: float = 6,
-        received: float | None = None,
-        source: str = "websocket",
-    ) -> None:
-        """Live capture hears of a conversation. minute: of the event; received: when it came."""
-        body = json.dumps([conversation_id, started, ended, minute]).encode()
-        last = max(time for time in (started, ended, minute) if time is not None)
-        observation = Notification(
-            topic="v2.routing.queues.q1.conversations",
-            body=body,
-            identity=hashlib.blake2b(body, digest_size=16).digest(),
-            conversation_id=conversation_id,
-            event_time=at(last),
-            received_at=at(last if received is None else received),
-            source=source,  # type: ignore[arg-type]
-            facts=LiveFacts(
-                started_at=None if started is None else at(started),
-                ended_at=None if ended is None else at(ended),
-                last_at=at(last),
-                media_types=("voice",),
-                originating_direction="inbound",
-                division_ids=(),
-            ),
+    def hear(self, conversation_id: str, **more: Any) -> None:
+        """Live capture hears of a conversation (`heard_of`)."""
+        self.book.write(events.record, [heard_of(conversation_id, **more)], self.book.lag).result(10)
+
+    async def settle(self, window: Interval) -> list[Report]:
+        """The reading of a round that settles a window."""
+        task = RunTask(
+            windows=[window],
+            settings=self.settings,
+            now=self.clock.now,
+            options=RunOptions(command="due", wait=0, sleep=self.clock.sleep),
         )
-        self.book.write(events.record, [observation], self.book.lag).result(10)
+        return await run(task, self.book, cast(Api, self.org), settle=True)
 
     # What the store says
 

@@ -101,8 +101,8 @@ class _Then(NamedTuple):
 
     def between(self, start: datetime, end: datetime) -> list[Conversation]:
         """What starts in [start, end), ascending by start."""
-        lives = [*self.now.between(start, end), *(one for one in self.deleted if start <= one.start < end)]
-        return sorted(lives, key=lambda one: one.start)
+        lives = [*self.now.between(start, end), *(life for life in self.deleted if start <= life.start < end)]
+        return sorted(lives, key=lambda life: life.start)
 
 
 @dataclass
@@ -119,7 +119,7 @@ class Oracle:
     excused: Counter[str] = field(default_factory=Counter)
     judged: dict[tuple[str, str, str, str], str] = field(default_factory=dict)  # proof or failure -> verdict
     wrongly: dict[tuple[str, str, str, str], str] = field(default_factory=dict)  # proof -> how
-    standing: Counter[str] = field(default_factory=Counter)
+    verdict_counts: Counter[str] = field(default_factory=Counter)
     moved: list[tuple[datetime, str]] = field(default_factory=list)  # what the faults did to the organisation
     odd: frozenset[str] = frozenset()  # conversations whose record is odd by itself
     odd_bytes: bool = False  # some answer's bytes were spoiled
@@ -129,7 +129,7 @@ class Oracle:
         self._last: dict[tuple[str, str], tuple[str | None, str | None]] = {}
         self._born: dict[str, datetime] = {}
         self._removed: list[tuple[datetime, Conversation]] = []
-        self._heard: dict[str, datetime] = {}
+        self._events: dict[str, datetime] = {}
         self._parsed: dict[str, tuple[str, Any]] = {}
         self._rows_of: list[tuple[Shown, dict[str, Any]]] = []
         self._excused: set[tuple[str, ...]] = set()
@@ -149,13 +149,14 @@ class Oracle:
                 self._removed.append((now(), life))
             forget(conversation_id)
 
-        world.add, world.forget = added, forgotten  # type: ignore[method-assign]
+        world.add = added  # type: ignore[method-assign, assignment]
+        world.forget = forgotten  # type: ignore[method-assign]
 
     def followed(self, at: datetime, events: Iterable[tuple[str, datetime]]) -> None:
         """A round without any trouble began at `at`, after these events had been heard."""
-        for one, when in events:
+        for conversation_id, when in events:
             if when + self.lag <= at:
-                self._heard[one] = max(self._heard.get(one, when), when + self.lag)
+                self._events[conversation_id] = max(self._events.get(conversation_id, when), when + self.lag)
 
     # Judging
 
@@ -167,10 +168,12 @@ class Oracle:
             )
             rows = [_Row(*row) for row in db.execute(query)]
             stored = {
-                one.lower(): (text, followed)
-                for one, text, followed in db.execute("SELECT conversation_id, details, followed FROM conversations")
+                conversation_id.lower(): (text, followed)
+                for conversation_id, text, followed in db.execute(
+                    "SELECT conversation_id, details, followed FROM conversations"
+                )
             }
-            self.standing = Counter(row.verdict for row in rows)
+            self.verdict_counts = Counter(row.verdict for row in rows)
             for row in rows:
                 self._note(db, row, step, eyes)
         for row in rows:
@@ -202,12 +205,16 @@ class Oracle:
         now, proofs = self.simulator.now(), self._proofs[row.start, row.end]
         start, end = moment(row.start), moment(row.end)
         for life in self.simulator.world.between(start, end):
-            proof = next((one for one in reversed(proofs) if _sees(one.eyes, life)), None)
+            proof = next((proof for proof in reversed(proofs) if _sees(proof.eyes, life)), None)
             if proof is None:
                 continue
             if row.verdict == "settled":
                 # A total, an hour later, settles what was first read at that age: its content is that of the first.
-                aged = [one for one in proofs if one.at >= end + self.settle_after - SECONDS and _sees(one.eyes, life)]
+                aged = [
+                    proof
+                    for proof in proofs
+                    if proof.at >= end + self.settle_after - SECONDS and _sees(proof.eyes, life)
+                ]
                 proof = aged[0] if aged else proof
             since = max(proof.at, end + self.lag - SECONDS)
             if row.verdict == "settled":
@@ -241,7 +248,7 @@ class Oracle:
         if not early and row.verdict == "settled" and proof.at < moment(row.end) + self.settle_after - SECONDS:
             early = "settled early, "
         if text is None:
-            excuse = self._excuse_missing(row, life, proof, heard=known is not None)
+            excuse = self._excuse_missing(row, life, proof, was_heard=known is not None)
             self._file(
                 row,
                 life,
@@ -253,7 +260,7 @@ class Oracle:
             return
         if proof.via == "job" and row.verdict != "settled":
             since = min(since, proof.at)  # its content is as old as its watermark; who belongs to it, the total tells
-        since, now = max(since, self._heard.get(life.id, since)), self.simulator.now()
+        since, now = max(since, self._events.get(life.id, since)), self.simulator.now()
         record = self._record(life, text)
         if not self._is_true(life, text, record, since, now):
             shown = [at for at in self._stages(life, life.known_from, since) if _same(record, life.view(at))]
@@ -281,7 +288,7 @@ class Oracle:
                 self._excused.add((*key, life.id, excuse))
                 self.excused[excuse] += 1
             return
-        if key not in self.wrongly or all(one.conversation != life.id for one in self.wrong):
+        if key not in self.wrongly or all(mistake.conversation != life.id for mistake in self.wrong):
             self.wrong.append(Wrong(step, row.start, row.end, row.verdict, kind, life.id, "".join(text)))
         self.wrongly.setdefault(key, f"{row.verdict}: {kind}")
 
@@ -307,64 +314,71 @@ class Oracle:
 
     # Excuses
 
-    def _excuse_missing(self, row: _Row, life: Conversation, proof: _Proof, *, heard: bool) -> str | None:
+    def _excuse_missing(self, row: _Row, life: Conversation, proof: _Proof, *, was_heard: bool) -> str | None:
         if self._ever_shown(life.id):
             return None
-        every = [one for one in self.shown if one.way == "query" and self._covers(one, life)]
+        every = [shown for shown in self.shown if shown.way == "query" and self._covers(shown, life)]
         first = timedelta(seconds=1)
         of_proof = [
-            one
-            for one in every
-            if one.step == proof.step or (proof.via != "job" and proof.at - first <= one.at and one.step <= proof.step)
+            shown
+            for shown in every
+            if shown.step == proof.step
+            or (proof.via != "job" and proof.at - first <= shown.at and shown.step <= proof.step)
         ]
-        if any(self._admits(one, life) for one in of_proof):
+        if any(self._admits(shown, life) for shown in of_proof):
             return "slid" if self._slid(of_proof) and self._is_too_long_to_check(of_proof) else None
-        asked = [one for one in of_proof if one.asked["paging"]["pageNumber"] == 1]
+        asked = [shown for shown in of_proof if shown.asked["paging"]["pageNumber"] == 1]
         if not asked:
             return None
-        if not any(b'"conversations":[{' in one.body for one in of_proof) and len(asked) < 2:
+        if not any(b'"conversations":[{' in shown.body for shown in of_proof) and len(asked) < 2:
             return None
         if row.verdict == "settled":
             denials = [
-                one.at for one in every if one.asked["paging"]["pageNumber"] == 1 and not self._admits(one, life)
+                shown.at
+                for shown in every
+                if shown.asked["paging"]["pageNumber"] == 1 and not self._admits(shown, life)
             ]
             # One look again is enough for a window that had been proven before (CONTRACT, "Verdicts of a window").
-            looks = [one.at for one in self._proofs[row.start, row.end] if one.at < proof.at] + denials
+            looks = [
+                other_proof.at for other_proof in self._proofs[row.start, row.end] if other_proof.at < proof.at
+            ] + denials
             if max(denials) - min(looks) < WITNESSES_APART:
                 return None
-        if not heard:
+        if not was_heard:
             return "denied"
         # (What had been shown by id would have been found above.)
         by_id = [
-            one for one in self.shown if one.way == "ids" and proof.step == one.step and life.id in one.asked["id"]
+            shown
+            for shown in self.shown
+            if shown.way == "ids" and proof.step == shown.step and life.id in shown.asked["id"]
         ]
         return "unlisted" if by_id else None
 
-    def _covers(self, one: Shown, life: Conversation) -> bool:
-        start, end = details_query.interval(one.asked["interval"])
-        return start <= life.start < end and self._known(life) <= one.at
+    def _covers(self, shown: Shown, life: Conversation) -> bool:
+        start, end = details_query.interval(shown.asked["interval"])
+        return start <= life.start < end and self._known(life) <= shown.at
 
-    def _admits(self, one: Shown, life: Conversation) -> bool:
+    def _admits(self, shown: Shown, life: Conversation) -> bool:
         """Whether the total of an answer counts the conversation: it is all of what there was."""
-        then = _Then(self.simulator.world, [other for at, other in self._removed if at > one.at])
+        then = _Then(self.simulator.world, [other for at, other in self._removed if at > shown.at])
         honest = details_query.select(
             then,
-            details_query.parse(dict(one.asked)),
-            one.at,
+            details_query.parse(dict(shown.asked)),
+            shown.at,
             reading=self.simulator.reading,
-            seen=lambda other: _sees(one.divisions, other) and self._born.get(other.id, one.at) <= one.at,
+            seen=lambda other: _sees(shown.divisions, other) and self._born.get(other.id, shown.at) <= shown.at,
         )
-        total = _object(one.body).get("totalHits", 0)
+        total = _object(shown.body).get("totalHits", 0)
         return life in honest and isinstance(total, int) and total >= len(honest)
 
     @staticmethod
     def _is_too_long_to_check(of_proof: list[Shown]) -> bool:
         """Whether some reading had more pages with rows than are asked for again."""
-        pages = [one.asked["paging"]["pageNumber"] for one in of_proof if b'"conversations":[{' in one.body]
+        pages = [shown.asked["paging"]["pageNumber"] for shown in of_proof if b'"conversations":[{' in shown.body]
         return max(pages, default=0) > PAGES_CHECKED
 
     def _slid(self, of_proof: list[Shown]) -> bool:
-        first, last = min(one.at for one in of_proof), max(one.at for one in of_proof)
+        first, last = min(shown.at for shown in of_proof), max(shown.at for shown in of_proof)
         acts = [kind for at, kind in self.moved if first <= at <= last]
         entered = any(first < self._known(life) <= last for life in self.simulator.world.conversations)
         left = any(kind in ("hide", "forget", "shift") for kind in acts)
@@ -375,25 +389,25 @@ class Oracle:
 
     def _rows(self) -> list[tuple[Shown, dict[str, Any]]]:
         """What every answer had: id -> record."""
-        for one in self.shown[len(self._rows_of) :]:
-            found = _object(one.body).get("conversations")
+        for shown in self.shown[len(self._rows_of) :]:
+            found = _object(shown.body).get("conversations")
             listed = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-            self._rows_of.append((one, {str(row.get("conversationId")).lower(): row for row in listed}))
+            self._rows_of.append((shown, {str(row.get("conversationId")).lower(): row for row in listed}))
         return self._rows_of
 
     def _excuse_content(self, life: Conversation, record: Any, proof: _Proof) -> str | None:
         if life.id in self.odd:
             return "odd bytes"
-        for one, found in self._rows():
-            if one.at < proof.at:
+        for shown, found in self._rows():
+            if shown.at < proof.at:
                 continue
             row = found.get(life.id)
             if row is None:
-                if not found and life.id.encode() in one.body:
+                if not found and life.id.encode() in shown.body:
                     return "odd bytes"
                 continue
             # A job's rows are of its watermark: they are true of some moment before.
-            times = self._stages(life, life.known_from, one.at) if one.way == "job" else [one.at]
+            times = self._stages(life, life.known_from, shown.at) if shown.way == "job" else [shown.at]
             lies = not any(_same(_bare(row), life.view(at)) for at in times)
             if lies and _same(_bare(row), record):
                 return "a lie"
@@ -403,9 +417,9 @@ class Oracle:
 
     def _excuse_gone(self, life: Conversation) -> str | None:
         denials = [
-            one.at
-            for one, found in self._rows()
-            if one.way == "ids" and life.id in one.asked["id"] and life.id not in found and life.visible(one.at)
+            shown.at
+            for shown, found in self._rows()
+            if shown.way == "ids" and life.id in shown.asked["id"] and life.id not in found and life.visible(shown.at)
         ]
         apart = len(denials) > 1 and max(denials) - min(denials) >= timedelta(minutes=1)
         return "denied by id" if apart else None
@@ -434,18 +448,20 @@ def _bare(record: Any) -> Any:
     """Without what only jobs tell."""
     participants = record.get("participants") if isinstance(record, dict) else None
     if not isinstance(participants, list) or not any(
-        isinstance(one, dict) and "attributes" in one for one in participants
+        isinstance(participant, dict) and "attributes" in participant for participant in participants
     ):
         return record
     bare = [
-        {name: value for name, value in one.items() if name != "attributes"} if isinstance(one, dict) else one
-        for one in participants
+        {name: value for name, value in participant.items() if name != "attributes"}
+        if isinstance(participant, dict)
+        else participant
+        for participant in participants
     ]
     return {**record, "participants": bare}
 
 
-def _same(one: Any, other: Any) -> bool:
-    return one == other or repr(one) == repr(other)  # what is not a number is not equal to itself
+def _same(value: Any, other: Any) -> bool:
+    return value == other or repr(value) == repr(other)  # what is not a number is not equal to itself
 
 
 def _clock(at: datetime) -> str:

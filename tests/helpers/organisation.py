@@ -5,6 +5,7 @@ rows are enough for much paging: what ends a reading is the empty page, never a 
 """
 
 import asyncio
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +13,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from reconcile.report import Report
+from reconcile.run.options import RunOptions
+from reconcile.run.runner import reconcile_window
 from rollbook.genesys.api.client import DetailsJob, Entity
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
+from rollbook.genesys.messages.notification import LiveFacts, Notification
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
+from rollbook.store.book import Book
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 WINDOW = Interval(START, START + timedelta(minutes=30))
@@ -42,6 +48,37 @@ def record(conversation_id: str, minute: float = 5, end: float | None = 20, **mo
     if end is not None:
         made["conversationEnd"] = segment["segmentEnd"] = at(end)
     return made | more
+
+
+def heard_of(
+    conversation_id: str,
+    *,
+    started: float | None = 5,
+    ended: float | None = None,
+    minute: float = 6,
+    received: float | None = None,
+    source: str = "websocket",
+) -> Notification:
+    """An event of a conversation, as live capture reads it. minute: of the event; received: when it came."""
+    body = json.dumps([conversation_id, started, ended, minute]).encode()
+    last = max(time for time in (started, ended, minute) if time is not None)
+    return Notification(
+        topic="v2.routing.queues.q1.conversations",
+        body=body,
+        identity=hashlib.blake2b(body, digest_size=16).digest(),
+        conversation_id=conversation_id,
+        event_time=at(last),
+        received_at=at(last if received is None else received),
+        source=source,
+        facts=LiveFacts(
+            started_at=None if started is None else at(started),
+            ended_at=None if ended is None else at(ended),
+            last_at=at(last),
+            media_types=("voice",),
+            originating_direction="inbound",
+            division_ids=(),
+        ),
+    )
 
 
 def ended(old: Record, minute: float = 25) -> Record:
@@ -84,7 +121,7 @@ class Organisation:
     """
 
     def __init__(self, *records: Record, reading: str = "overlap", size: int = 3) -> None:
-        self.truth: dict[str, Record] = {one["conversationId"]: one for one in records}
+        self.truth: dict[str, Record] = {record["conversationId"]: record for record in records}
         self.reading, self.size = reading, size
         self.moves: dict[int, Move] = {}
         self.always: Move = lambda _: None
@@ -99,7 +136,7 @@ class Organisation:
 
     def put(self, *records: Record) -> None:
         """Rows appear, or are other than they were."""
-        self.truth |= {one["conversationId"]: one for one in records}
+        self.truth |= {record["conversationId"]: record for record in records}
 
     def now(self) -> datetime:
         """The platform's time: here it is this machine's."""
@@ -116,7 +153,11 @@ class Organisation:
 
     def owned(self, interval: Interval = WINDOW) -> dict[str, Record]:
         """The conversations that started in an interval."""
-        return {one: row for one, row in self.truth.items() if interval.contains(row["conversationStart"])}
+        return {
+            conversation_id: row
+            for conversation_id, row in self.truth.items()
+            if interval.contains(row["conversationStart"])
+        }
 
     def _matching(self, body: Mapping[str, Any]) -> list[Record]:
         start, end = body["interval"].split("/")
@@ -125,34 +166,47 @@ class Organisation:
             start, end = f"{start[:10]}T00:00:00.000Z", f"{last[:10]}T23:59:59.999Z"
         found = [
             row
-            for one, row in self.truth.items()
-            if one not in self.unlisted
+            for conversation_id, row in self.truth.items()
+            if conversation_id not in self.unlisted
             and (row["conversationStart"] <= end if self.reading == "day" else row["conversationStart"] < end)
             and (
                 row["conversationStart"] >= start if self.reading == "day" else row.get("conversationEnd", "9") >= start
             )
-            and all(_matches(row, one) for one in body.get("conversationFilters", ()))
+            and all(_matches(row, condition) for condition in body.get("conversationFilters", ()))
         ]
         return sorted(found, key=lambda row: (row["conversationStart"], row["conversationId"]))
 
     async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         """One page of the details query."""
         await asyncio.sleep(0)
+        some, honest = self._queried(body, self.size)
+        return page(honest["conversations"], honest["totalHits"]) if some else parse_page(b"{}")
+
+    def _queried(self, body: Mapping[str, Any], size: int) -> tuple[bool, dict[str, Any]]:
+        """Let happen what a query brings about: (whether any row matches, a page of them with their total)."""
         self.bodies.append(body)
         query = len(self.bodies)
         self.refuse(body, query)
-        self.moves.get(query, lambda _: None)(self)
+        self.move(query)
         self.always(self)
         rows = self._matching(body)
-        first = (body["paging"]["pageNumber"] - 1) * self.size
-        shown = rows[first : first + self.size]
-        return page(shown, self.totals(len(rows), query)) if rows else parse_page(b"{}")
+        first = (body["paging"]["pageNumber"] - 1) * size
+        total = self.totals(len(rows), query)
+        return bool(rows), {"conversations": rows[first : first + size], "totalHits": total}
 
     async def details_by_id(self, ids: Sequence[str], *, tries: int | None = None) -> list[DetailRow]:
         """Details by id."""
         await asyncio.sleep(0)
         self.asked += ids
-        return list(page([self.truth[one] for one in ids if one in self.truth and one not in self.unknown]).rows)
+        return list(
+            page(
+                [
+                    self.truth[conversation_id]
+                    for conversation_id in ids
+                    if conversation_id in self.truth and conversation_id not in self.unknown
+                ]
+            ).rows
+        )
 
     async def divisions(self) -> list[Entity]:
         """What the client sees."""
@@ -174,28 +228,44 @@ class Organisation:
     async def job_results(self, job_id: str, cursor: str | None = None) -> DetailsPage:
         """A page of its rows."""
         rows, first = self._matching(self._jobs[job_id]), int(cursor or 0)
-        more = {"cursor": str(first + self.size)} if first + self.size < len(rows) else {}
+        more: dict[str, Any] = {"cursor": str(first + self.size)} if first + self.size < len(rows) else {}
         return page(rows[first : first + self.size], dataAvailabilityDate=self.watermark, **more)
+
+    def move(self, query: int) -> None:
+        """Let happen what happens before this query."""
+        if move := self.moves.get(query):
+            move(self)
 
     async def cancel_job(self, job_id: str) -> None:
         """Take it back."""
         del self._jobs[job_id]
 
 
-def _matches(row: Record, one: Mapping[str, Any]) -> bool:
-    return all(_holds(row, predicate) for predicate in one["predicates"])
+def _matches(row: Record, condition: Mapping[str, Any]) -> bool:
+    return all(_holds(row, predicate) for predicate in condition["predicates"])
 
 
 def _holds(row: Record, predicate: Mapping[str, Any]) -> bool:
     value = row.get(predicate["dimension"])
     if predicate.get("operator", "matches") == "matches":
-        return value is not None and value == predicate["value"]
-    return (value is not None) == (predicate["operator"] == "exists")
+        return bool(value is not None and value == predicate["value"])
+    return bool((value is not None) == (predicate["operator"] == "exists"))
 
 
 def settings(**changed: Any) -> Settings:
     """The settings of a run."""
     return Settings(**changed)
+
+
+async def read_window(
+    book: Book | None, org: Any, window: Interval, clock: Clock, wanted: Settings | None = None, **options: Any
+) -> Report:
+    """Run over a window as the programs do, in the clock's time; org answers as the API does.
+
+    A window that somebody else reads is not waited for.
+    """
+    how = RunOptions(**{"sleep": clock.sleep, "wait": 0, **options})
+    return await reconcile_window(book, org, window, settings=wanted or settings(), now=clock.now, options=how)
 
 
 def only(dimension: str, value: str) -> dict[str, Any]:

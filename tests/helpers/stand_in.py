@@ -9,10 +9,11 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from realtime.aws.sqs_consumer import About, Message, QueueError
+from realtime.aws.sqs_consumer import About, Message, QueueError, SqsConsumer
 
 
 class Hidden(NamedTuple):
@@ -66,7 +67,7 @@ class StandIn:
             if not self.waiting:
                 self._lock.wait(0.02)
                 self._show()
-            found = []
+            found: list[Message] = []
             now = time.monotonic()
             while self.waiting and len(found) < 10:
                 message = self.waiting.popleft()
@@ -79,7 +80,7 @@ class StandIn:
 
     def _show(self) -> None:
         now = time.monotonic()
-        for handle in [one for one, hidden in self.hidden.items() if hidden.until <= now]:
+        for handle in [handle for handle, hidden in self.hidden.items() if hidden.until <= now]:
             message = self.hidden.pop(handle).message
             if self._about.redrives and self.received[message.id] >= 3:
                 self.redriven.append(message)
@@ -111,3 +112,14 @@ class StandIn:
     def empty(self) -> bool:
         """Whether nothing is left in it, in hand or not."""
         return not self.waiting and not self.hidden
+
+
+@contextmanager
+def at_work(consumer: SqsConsumer) -> Iterator[None]:
+    """A consumer takes messages meanwhile, and has ended afterwards."""
+    consumer.look()
+    consumer.start()
+    try:
+        yield
+    finally:
+        consumer.stop()

@@ -81,7 +81,7 @@ class Asked:
     @property
     def ids(self) -> list[str]:
         """The ids that details are asked for."""
-        return [one for one in self.query.get("id", "").split(",") if one]
+        return [conversation_id for conversation_id in self.query.get("id", "").split(",") if conversation_id]
 
 
 @dataclass(slots=True)
@@ -133,7 +133,7 @@ class Unfriendly:
 
     def put(self, *records: Record) -> None:
         """Records appear, or are other than they were."""
-        self.truth |= {one["conversationId"]: one for one in records}
+        self.truth |= {record["conversationId"]: record for record in records}
 
     def spoil(self, kind: str, what: Spoil) -> None:
         """Change the answers of a kind from now on: sign_in, organization, query, by_id, job, state, results, …"""
@@ -150,11 +150,15 @@ class Unfriendly:
 
     def of(self, kind: str) -> list[Asked]:
         """The requests of a kind."""
-        return [one for one in self.asked if one.kind == kind]
+        return [asked for asked in self.asked if asked.kind == kind]
 
     def records(self, interval: Interval) -> dict[str, Record]:
         """What started in an interval."""
-        return {one: row for one, row in self.truth.items() if interval.contains(row["conversationStart"])}
+        return {
+            conversation_id: row
+            for conversation_id, row in self.truth.items()
+            if interval.contains(row["conversationStart"])
+        }
 
     # The server
 
@@ -265,7 +269,7 @@ class Unfriendly:
                 paging = asked.body["paging"]
                 return Answer(body=_page(self._matching(asked.body), paging["pageNumber"], paging["pageSize"]))
             case "by_id":
-                found = [self.truth[one] for one in asked.ids if one in self.truth]
+                found = [self.truth[conversation_id] for conversation_id in asked.ids if conversation_id in self.truth]
                 return Answer(body={"conversations": found} if found else {})
             case "one":
                 row = self.truth.get(path.split("/")[-2])
@@ -295,8 +299,8 @@ class Unfriendly:
         start, end = to_text(interval.start), to_text(interval.end)
         found = [
             row
-            for one, row in self.truth.items()
-            if one not in self.unlisted
+            for conversation_id, row in self.truth.items()
+            if conversation_id not in self.unlisted
             and row["conversationStart"] < end
             and (
                 row["conversationStart"] >= start
@@ -332,14 +336,18 @@ def _page(rows: list[Record], number: int, size: int) -> dict[str, Any]:
 def _holds(row: Record, predicate: Mapping[str, Any]) -> bool:
     value = row.get(predicate["dimension"])
     if predicate.get("operator", "matches") == "matches":
-        return value is not None and value == predicate["value"]
-    return (value is not None) == (predicate["operator"] == "exists")
+        return bool(value is not None and value == predicate["value"])
+    return bool((value is not None) == (predicate["operator"] == "exists"))
 
 
 def listing(entities: list[dict[str, Any]], *, page: int, pages: int | None, total: int | None) -> dict[str, Any]:
     """A page of a list, as the platform writes it; None: it does not say."""
     counts = {"pageCount": pages, "total": total}
-    return {"entities": entities, "pageNumber": page, **{name: one for name, one in counts.items() if one is not None}}
+    return {
+        "entities": entities,
+        "pageNumber": page,
+        **{name: count for name, count in counts.items() if count is not None},
+    }
 
 
 def missing(what: str) -> Answer:
@@ -449,9 +457,13 @@ class Scene:
     def hear(self, *frames: str) -> None:
         """Store notifications, as live capture does."""
         received = to_text(self.clock.now())
-        heard = [parse_frame(one, source="websocket", received_at=received) for one in frames]
-        assert all(isinstance(one, Notification) for one in heard)
-        self.book.write(events.record, [one for one in heard if isinstance(one, Notification)], self.book.lag).result()
+        notifications = [parse_frame(frame, source="websocket", received_at=received) for frame in frames]
+        assert all(isinstance(notification, Notification) for notification in notifications)
+        self.book.write(
+            events.record,
+            [notification for notification in notifications if isinstance(notification, Notification)],
+            self.book.lag,
+        ).result()
 
     # What the store says
 
@@ -463,13 +475,13 @@ class Scene:
 
     def verdicts(self, windows: Iterable[Interval]) -> list[str]:
         """Their verdicts."""
-        return [self.row(one).verdict for one in windows]
+        return [self.row(window).verdict for window in windows]
 
     def stored(self) -> dict[str, Any]:
         """Every conversation that has details: id → its record, or its bytes if they are no JSON."""
         query = "SELECT conversation_id, details FROM conversations WHERE details IS NOT NULL"
         found: list[tuple[str, Any]] = peek(self.book, lambda db: db.execute(query).fetchall())
-        return {one: _decoded(details) for one, details in found}
+        return {conversation_id: _decoded(details) for conversation_id, details in found}
 
     def ends(self) -> dict[str, str | None]:
         """Every conversation that has details: id → when it ended."""
@@ -492,7 +504,7 @@ class Scene:
         if self.row(window).verdict in PROVEN:
             owned = self.platform.records(window)
             stored = self.stored()
-            assert {one: stored.get(one) for one in owned} == owned
+            assert {conversation_id: stored.get(conversation_id) for conversation_id in owned} == owned
             assert self.row(window).owned == len(owned)
         else:
             self.assert_failed(window)
@@ -538,6 +550,6 @@ def environment(url: str) -> dict[str, str]:
     }
 
 
-def limit_answers(patch: pytest.MonkeyPatch, **limits: float) -> None:
+def limit_answers(patch: pytest.MonkeyPatch, **limits: Any) -> None:
     """Give every request limits that a test can wait for, whoever makes it: the members of `rollbook.genesys.api.http.Limits`."""
     patch.setattr("rollbook.genesys.api.request.Http", lambda *_: Http(http.Limits(**limits)))

@@ -29,6 +29,20 @@ ANY = (QUERY, QUERY, QUERY, BY_ID, BY_ID, *LISTS, *CHANNELS)
 STATUSES = (400, 408, 413, 500, 502, 503, 504)
 BODIES = ("platform", "html", "json", "text", "empty")
 SPELLINGS = ("platform", "errors", "error", "sign_in", "gateway", "fault", "problem", "html")
+# What an odd record may have, but for what is too long.
+ODD_RECORDS = (
+    "far_end",
+    "backwards",
+    "direction",
+    "no_direction",
+    "inner_capitals",
+    "strange",
+    "nan",
+    "infinity",
+    "surrogate",
+    "nul",
+    "odd_time",
+)
 # After them an answer's rows are other than the truth, or older, though nothing is wrong with the window.
 OTHER_ROWS = frozenset({"strange", "bad_bytes", "stale"})
 # A platform that is so for good: a client that asks for less at once has everything.
@@ -41,11 +55,22 @@ MEMORY = 250  # MB that the daemon may have, whatever it is sent
 
 def kinds(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
     """Each behaviour, and how it is drawn: a line of a script without its time."""
-    share = lambda most=0.5: round(draw.uniform(0.05, most), 2)  # noqa: E731
-    few = lambda: draw.choice((1, 1, 2, 5, None))  # noqa: E731 (None: for as long as it lasts)
-    how = lambda: {"status": draw.choice(STATUSES), "body": draw.choice(BODIES), "count": None}  # noqa: E731
-    any_path = lambda: {"path": draw.choice(ANY), "count": few()}  # noqa: E731
-    rows_path = lambda: {"path": draw.choice((QUERY, BY_ID)), "count": few()}  # noqa: E731
+
+    def share(most: float = 0.5) -> float:
+        return round(draw.uniform(0.05, most), 2)
+
+    def few() -> int | None:
+        return draw.choice((1, 1, 2, 5, None))  # None: for as long as it lasts
+
+    def how() -> dict[str, Any]:
+        return {"status": draw.choice(STATUSES), "body": draw.choice(BODIES), "count": None}
+
+    def any_path() -> dict[str, Any]:
+        return {"path": draw.choice(ANY), "count": few()}
+
+    def rows_path() -> dict[str, Any]:
+        return {"path": draw.choice((QUERY, BY_ID)), "count": few()}
+
     measures: dict[str, Callable[[], float]] = {
         "rows": lambda: draw.randrange(5, 30),
         "beyond": lambda: draw.randrange(5, 30),
@@ -123,22 +148,7 @@ def kinds(draw: random.Random) -> dict[str, Callable[[], dict[str, Any]]]:
         "odd_record": lambda: {
             "share": 0.03,
             "seed": draw.randrange(99),
-            "what": draw.choice(
-                (
-                    "far_end",
-                    "backwards",
-                    "direction",
-                    "no_direction",
-                    "inner_capitals",
-                    "strange",
-                    "nan",
-                    "infinity",
-                    "surrogate",
-                    "nul",
-                    "odd_time",
-                    "long_text",
-                )
-            ),
+            "what": draw.choice((*ODD_RECORDS, "long_text")),
         },
         "date_off": lambda: {
             "path": "*",
@@ -213,7 +223,9 @@ def clock_ahead(seed: int) -> timedelta:
 
 def well_again(organisation: Simulator, given: list[Behaviour]) -> None:
     """What was for a time is over; what is for good stays."""
-    lasting = [one.fault(organisation.now(), organisation.now()) for one in given if one.lasts is None]
+    lasting = [
+        behaviour.fault(organisation.now(), organisation.now()) for behaviour in given if behaviour.lasts is None
+    ]
     organisation.faults = Script(lasting, organisation.now())
     organisation.hidden.clear()
     organisation.jobs.doomed.clear()
@@ -254,7 +266,7 @@ def false_claims(db: sqlite3.Connection, organisation: Simulator, *, given: list
     first_event = dict(
         db.execute("SELECT conversation_id, min(received_at) FROM events WHERE conversation_id > '' GROUP BY 1")
     )
-    used = {str(one.line["kind"]) for one in given}
+    used = {str(behaviour.line["kind"]) for behaviour in given}
     wrong: list[str] = []
     for claim in claims(db):
         for life in organisation.world.between(claim.start, claim.end):

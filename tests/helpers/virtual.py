@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from realtime.websocket.socket import SocketRefused
@@ -61,7 +62,10 @@ class Loop(asyncio.SelectorEventLoop):
         # Nothing takes no time at all: what is due within the loop's resolution would be looked at for ever.
         self._virtual += max(seconds, 1e-9)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    # Typed as it is used: the real method's variables of types say nothing here.
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = self.create_future()
         try:
             done.set_result(func(*args))
@@ -235,7 +239,7 @@ class Platform:
 
     async def queues(self) -> list[Entity]:
         await self._answer()
-        return [Entity(QUEUES[one], "q") for one in self.queues_there]
+        return [Entity(QUEUES[queue], "q") for queue in self.queues_there]
 
     async def users(self) -> list[Entity]:
         return []
@@ -243,7 +247,7 @@ class Platform:
     async def channels(self) -> list[NotificationChannel]:
         await self._answer()
         self._expire()
-        named = [self._named(one) for one in self.chans.values() if one.token == self.token]
+        named = [self._named(chan) for chan in self.chans.values() if chan.token == self.token]
         return named + [NotificationChannel(Secret(""), Secret(""), "")] * (len(self.chans) - len(named) + self.others)
 
     def _named(self, chan: Chan) -> NotificationChannel:
@@ -252,7 +256,7 @@ class Platform:
         )
 
     def _expire(self) -> None:
-        for chan in [one for one in self.chans.values() if one.expires <= now()]:
+        for chan in [chan for chan in self.chans.values() if chan.expires <= now()]:
             self._remove(chan)
 
     def _remove(self, chan: Chan) -> None:
@@ -268,7 +272,7 @@ class Platform:
         await self._answer()
         self._expire()
         while len(self.chans) + self.others >= 20:
-            oldest = min(self.chans.values(), key=lambda one: (one.line is not None, one.used))
+            oldest = min(self.chans.values(), key=lambda chan: (chan.line is not None, chan.used))
             self.evicted_in_use += oldest.line is not None
             self._remove(oldest)
         self.made += 1
@@ -300,7 +304,7 @@ class Platform:
         chan.topics.update(topics)
         chan.topics -= self.refused.intersection(topics)
         assert len(chan.topics) <= 1_000
-        return [TopicState(one, one not in self.refused, None, ()) for one in topics]
+        return [TopicState(topic, topic not in self.refused, None, ()) for topic in topics]
 
     # Sockets
 
@@ -320,7 +324,7 @@ class Platform:
             former.end(clean=True, why="kicked")
         loop.call_later(30, self._beat, chan.line)
         if self._fails("flap"):
-            loop.call_later(0.01, lambda line=chan.line: line.end(clean=True))
+            loop.call_later(0.01, partial(chan.line.end, clean=True))
         return chan.line
 
     def _beat(self, line: Line) -> None:
@@ -352,7 +356,7 @@ class Platform:
             fault(self)
 
     def some_line(self) -> Line | None:
-        lines = [one.line for one in self.chans.values() if one.line is not None]
+        lines = [chan.line for chan in self.chans.values() if chan.line is not None]
         return self.random.choice(lines) if lines else None
 
     def fail(self, what: str, least: float, most: float) -> None:
@@ -419,7 +423,7 @@ def closing(platform: Platform) -> None:
     for chan in list(platform.chans.values()):
         if (line := chan.line) is not None:
             line.give(CLOSING)
-            asyncio.get_running_loop().call_later(60, lambda line=line: line.end(clean=True))
+            asyncio.get_running_loop().call_later(60, partial(line.end, clean=True))
 
 
 def gone(platform: Platform) -> None:
@@ -461,7 +465,7 @@ def no_longer_subscribed(platform: Platform) -> None:
 
 def intrude(platform: Platform) -> None:
     """Another program connects one more channel, for which the platform takes the oldest unused one away, or of all."""
-    platform._remove(min(platform.chans.values(), key=lambda one: (one.line is not None, one.used)))
+    platform._remove(min(platform.chans.values(), key=lambda chan: (chan.line is not None, chan.used)))
     platform.others += 1
 
 

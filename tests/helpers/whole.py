@@ -140,12 +140,12 @@ def assert_store_is(
 
     without: ids that are looked at on neither side.
     """
-    truth = {one: record for one, record in truth.items() if one not in without}
+    truth = {conversation_id: record for conversation_id, record in truth.items() if conversation_id not in without}
     connection = sqlite3.connect(path)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         owned = "SELECT conversation_id FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
-        owned += f" AND conversation_id NOT IN ({', '.join(repr(one) for one in without)})"
+        owned += f" AND conversation_id NOT IN ({', '.join(repr(name) for name in without)})"
         stored = {
             row[0]: json.loads(row[1])
             for row in connection.execute(

@@ -78,12 +78,12 @@ class Organisation:
         if not isinstance(answer, web.Response):
             raise lost()
         body = answer.body if isinstance(answer.body, bytes) else b""
-        told: CIMultiDict[str] = CIMultiDict(answer.headers)
+        headers_sent: CIMultiDict[str] = CIMultiDict(answer.headers)
         if (off := _DATE_OFF.get()) is not None:
-            told["Date"] = format_datetime(self.simulator.now() + timedelta(seconds=off), usegmt=True)
+            headers_sent["Date"] = format_datetime(self.simulator.now() + timedelta(seconds=off), usegmt=True)
         if answer.status == 200:
             self._keep(method, URL(target), fewer, body)
-        return Answer(answer.status, told, body)
+        return Answer(answer.status, headers_sent, body)
 
     def _cut(self) -> None:
         """Lose the connection where an answer is cut while it is sent: here is nothing that it could be sent over."""
@@ -121,10 +121,7 @@ class Organisation:
 
 def lost() -> TransportError:
     """The error of a connection that was lost in the middle of an answer."""
-    try:
-        return TransportError("the connection was lost", unreachable=False)
-    except TypeError:
-        return TransportError("the connection was lost")
+    return TransportError("the connection was lost")
 
 
 class Wire:
@@ -148,13 +145,13 @@ class Wire:
         """One request, one answer. Raises TransportError."""
         parts = urlsplit(url)
         await self._before(parts.path)
-        told = dict(headers or {})
+        sent = dict(headers or {})
         if auth is not None:
-            told["Authorization"] = BasicAuth(*auth).encode()
+            sent["Authorization"] = BasicAuth(*auth).encode()
         if form is not None:
-            content, told["Content-Type"] = urlencode(form).encode(), "application/x-www-form-urlencoded"
+            content, sent["Content-Type"] = urlencode(form).encode(), "application/x-www-form-urlencoded"
         query = f"?{urlencode(params, doseq=True)}" if params else ""
-        return await self._organisation.answer(method, f"{parts.path}{query}", told, content or b"")
+        return await self._organisation.answer(method, f"{parts.path}{query}", sent, content or b"")
 
     async def close(self) -> None:
         """There is nothing to close."""

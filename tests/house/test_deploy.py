@@ -17,6 +17,7 @@ from cfnlint.decode import decode
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.program.settings import ENVIRONMENT
 from rollbook.genesys.topics import DETAIL_MEMBERS
+from tests.helpers.docs_pages import script
 from tests.helpers.paths import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -34,9 +35,9 @@ def resources() -> dict[str, Any]:
 def every(value: Any) -> list[Any]:
     """Every object and text in a value."""
     if isinstance(value, dict):
-        return [value, *(one for inner in value.values() for one in every(inner))]
+        return [value, *(part for inner in value.values() for part in every(inner))]
     if isinstance(value, list):
-        return [one for inner in value for one in every(inner)]
+        return [part for inner in value for part in every(inner)]
     return [value]
 
 
@@ -64,7 +65,7 @@ def test_cfn_lint_would_find_what_is_wrong(tmp_path: Path) -> None:
 def test_one_call_at_a_time_writes_the_mounted_file() -> None:
     """One function, one call; the queue hides a message for six of its timeouts, and does not give it up for a day."""
     found = resources()
-    functions = [one for one in found.values() if one["Type"] == "AWS::Serverless::Function"]
+    functions = [resource for resource in found.values() if resource["Type"] == "AWS::Serverless::Function"]
     assert len(functions) == 1
     function = functions[0]["Properties"]
     assert function["ReservedConcurrentExecutions"] == 1
@@ -83,9 +84,9 @@ def test_one_call_at_a_time_writes_the_mounted_file() -> None:
 def test_what_is_stored_is_encrypted_and_the_store_outlives_the_stack() -> None:
     """Queues, file system; a deletion or a replacement keeps the file system."""
     found = resources()
-    for one in found.values():
-        if one["Type"] == "AWS::SQS::Queue":
-            assert one["Properties"]["SqsManagedSseEnabled"] is True
+    for resource in found.values():
+        if resource["Type"] == "AWS::SQS::Queue":
+            assert resource["Properties"]["SqsManagedSseEnabled"] is True
     assert found["Files"]["Properties"]["Encrypted"] is True
     assert (found["Files"]["DeletionPolicy"], found["Files"]["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
@@ -93,14 +94,14 @@ def test_what_is_stored_is_encrypted_and_the_store_outlives_the_stack() -> None:
 def test_no_star_stands_where_a_name_can() -> None:
     """One statement has a star for its resource: interfaces of a VPC, which have no names. No action has one."""
     statements = [
-        one for value in resources().values() for one in every(value) if isinstance(one, dict) and "Effect" in one
+        part for value in resources().values() for part in every(value) if isinstance(part, dict) and "Effect" in part
     ]
     assert len(statements) >= 8
-    starred = [one.get("Sid") for one in statements if "*" in str(one.get("Resource", ""))]
+    starred = [statement.get("Sid") for statement in statements if "*" in str(statement.get("Resource", ""))]
     assert starred == ["JoinTheVpc"]
-    for one in statements:
-        assert "*" not in str(one["Action"]), one
-        assert "*" not in str(one.get("Principal", "")), one
+    for statement in statements:
+        assert "*" not in str(statement["Action"]), statement
+        assert "*" not in str(statement.get("Principal", "")), statement
     text = "".join(path.read_text() for path in (DEPLOY / "terraform").glob("*.tf"))
     assert len(re.findall(r'resources\s*=\s*\["\*"\]', text)) == 1
     assert not re.search(r"actions\s*=\s*\[[^\]]*\*", text)
@@ -119,9 +120,11 @@ def test_no_star_stands_where_a_name_can() -> None:
 )
 def test_there_is_an_alarm_on(metric: str) -> None:
     """Age, depth of the dead-letter queue, no events, failed windows: in both templates."""
-    alarms = [one["Properties"] for one in resources().values() if one["Type"] == "AWS::CloudWatch::Alarm"]
-    assert metric in {one["MetricName"] for one in alarms}
-    assert all(one["AlarmActions"] for one in alarms)
+    alarms = [
+        resource["Properties"] for resource in resources().values() if resource["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    assert metric in {alarm["MetricName"] for alarm in alarms}
+    assert all(alarm["AlarmActions"] for alarm in alarms)
     assert f'"{metric}"' in (DEPLOY / "terraform" / "alarms.tf").read_text()
 
 
@@ -145,7 +148,7 @@ def test_the_functions_own_metrics_are_those_that_alarms_look_at(
     for line in (windows, letters):
         (metric,) = line["_aws"]["CloudWatchMetrics"]
         assert (metric["Namespace"], metric["Dimensions"]) == ("rollbook", [["FunctionName"]])
-        assert {one["Name"] for one in metric["Metrics"]} <= set(line)
+        assert {shown["Name"] for shown in metric["Metrics"]} <= set(line)
 
 
 # Terraform
@@ -234,14 +237,10 @@ def test_compose_and_image_agree() -> None:
 
 def test_the_package_asks_for_what_the_project_declares() -> None:
     """Its requirements are the project's own, with their bounds."""
-    sys.path.insert(0, str(DEPLOY / "aws"))
-    try:
-        import package  # type: ignore[import-not-found]
-    finally:
-        sys.path.pop(0)
+    package = script(DEPLOY / "aws" / "package.py")
     needed = package.requirements()
     assert len(needed) == len(package.NEEDED)
-    assert all(">=" in one for one in needed)
+    assert all(">=" in requirement for requirement in needed)
 
 
 def unit(name: str) -> dict[str, str]:
@@ -257,9 +256,9 @@ def test_a_wrong_setting_is_not_tried_for_ever() -> None:
     daemon, due = unit("rollbook.service"), unit("rollbook-due.service")
     assert daemon["RestartPreventExitStatus"] == str(SettingsError.exit_status)
     assert daemon["TimeoutStartSec"] == "infinity"
-    for one in (daemon, due):
-        assert "--config" not in one["ExecStart"]
-        assert one["WorkingDirectory"] == "/etc/rollbook"
+    for service in (daemon, due):
+        assert "--config" not in service["ExecStart"]
+        assert service["WorkingDirectory"] == "/etc/rollbook"
 
 
 def test_both_units_may_do_as_little() -> None:

@@ -66,7 +66,7 @@ def life(start: int, end: int, *entities: str) -> Lifetime:
 )
 def test_coverage_explains_a_loss(spans: list[Span], lived: Lifetime, cause: str) -> None:
     """The word follows from what could have carried the conversation, and from why that was silent."""
-    assert Listening(sorted(spans, key=lambda one: one.started_at)).cause(lived) == cause
+    assert Listening(sorted(spans, key=lambda span: span.started_at)).cause(lived) == cause
 
 
 # Calls that end a span, or have it ended, and the assignments of a channel that is let go.
@@ -122,12 +122,14 @@ def test_who_could_have_heard_it_is_who_heard_its_topics(
     spans: list[Span], start: int, length: int, entities: set[str]
 ) -> None:
     """Where spans that name the conversation touch it, the others say nothing, however many sets of topics there are."""
-    spans.sort(key=lambda one: one.started_at)
+    spans.sort(key=lambda span: span.started_at)
     lived = life(start, start + length, *(entities or {"c1"}))
     able = [
-        one for one in spans if any(f".{name}." in topic for topic in one.topics for name in ("{id}", *lived.entities))
+        span
+        for span in spans
+        if any(f".{name}." in topic for topic in span.topics for name in ("{id}", *lived.entities))
     ]
-    if any(one.started_at <= lived.end and (one.ended_at or "9") >= lived.start for one in able):
+    if any(span.started_at <= lived.end and (span.ended_at or "9") >= lived.start for span in able):
         assert Listening(spans).cause(lived) == Listening(able).cause(lived)
 
 

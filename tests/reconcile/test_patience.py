@@ -70,7 +70,7 @@ async def test_a_platform_that_refuses_what_is_too_much_is_waited_for_once_in_a_
     org = Gateway(*(record(f"c{number:03}", number / 2) for number in range(240)))
     with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock)
-    assert [one.verdict for one in report.windows] == ["complete"] * 4
+    assert [result.verdict for result in report.windows] == ["complete"] * 4
     assert len(org.refusals) > 4
     assert org.refusals.count(None) == 1
     assert set(org.refusals[1:]) == {FEW_TRIES}
@@ -102,8 +102,8 @@ async def test_nothing_that_is_answered_is_asked_with_less_patience(tmp_path: Pa
 async def test_ids_that_are_too_many_are_waited_for_once() -> None:
     """A hundred ids in halves down to ten: the first batch is asked for as often as is sensible, its halves twice."""
     org = Gateway(*(record(f"c{number:03}", 1) for number in range(230)))
-    answers = [one async for one in by_id.ask(org, org.truth, now=Clock().now)]
-    assert sum(len(one.rows) for one in answers) == 230
+    answers = [found async for found in by_id.ask(org, org.truth, now=Clock().now)]
+    assert sum(len(answer.rows) for answer in answers) == 230
     assert org.refusals[0] is None
     assert set(org.refusals[1:]) == {FEW_TRIES}
 
@@ -113,7 +113,8 @@ async def test_what_was_refused_before_is_known_to_the_next_question_by_id() -> 
     org, patience = Gateway(*(record(f"c{number:03}", 1) for number in range(100))), QuestionPatience()
     for _ in range(2):
         assert (
-            sum([len(one.rows) async for one in by_id.ask(org, org.truth, now=Clock().now, patience=patience)]) == 100
+            sum([len(found.rows) async for found in by_id.ask(org, org.truth, now=Clock().now, patience=patience)])
+            == 100
         )
     assert org.refusals.count(None) == 1
 
@@ -148,7 +149,10 @@ async def test_a_platform_that_is_slow_for_every_window_ends_the_round(tmp_path:
     org = Slow(*(record(f"c{number}", number * 10) for number in range(30)), until=300)
     with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock, at_once=at_once)
-        tried = {one.start.replace(minute=one.start.minute // 30 * 30, second=0, microsecond=0) for one in org.asked}
+        tried = {
+            interval.start.replace(minute=interval.start.minute // 30 * 30, second=0, microsecond=0)
+            for interval in org.asked
+        }
         assert len(tried) == most
         assert any("too slow for 3 windows in a row" in why for _, why in report.errors)
         assert report.left == 10 - most
@@ -162,7 +166,7 @@ async def test_two_slow_windows_keep_none_of_the_others_from_being_proven(tmp_pa
     org = Slow(*(record(f"c{number}", number * 10) for number in range(30)), until=60)
     with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock)
-    assert [one.verdict for one in report.windows] == ["complete"] * 8
+    assert [result.verdict for result in report.windows] == ["complete"] * 8
     assert len(report.errors) == 2
 
 

@@ -11,30 +11,15 @@ from hypothesis import strategies as st
 
 from reconcile.report import DueReport, Report, due_lines, lines, title
 from rollbook.genesys.times import Interval
+from rollbook.store.vocabulary import Verdict
 from tests.helpers.organisation import START, WINDOW
+from tests.helpers.reports import FIGURES
 
-KEYS = {
-    "window",
-    "verdict",
-    "passes",
-    "requests",
-    "initial_total_hits",
-    "final_total_hits",
-    "unique",
-    "duplicates",
-    "owned",
-    "missing",
-    "changed",
-    "unchanged",
-    "ongoing",
-    "live_only",
-    "written",
-    "seconds",
-}
+KEYS = {"window", "verdict", *FIGURES, "seconds"}
 VERDICTS = ["open", "complete", "settled", "failed"]
 PLAIN = Report(
     window=WINDOW,
-    verdict="complete",
+    verdict=Verdict.COMPLETE,
     passes=1,
     requests=4,
     initial_total_hits=3,
@@ -54,25 +39,25 @@ PLAIN = Report(
 
 def test_json_has_at_least_the_contracts_keys() -> None:
     """One JSON object with every key of the contract, the window as start and end."""
-    told = json.loads(json.dumps(PLAIN.as_dict()))
-    assert told.keys() >= KEYS
-    assert told["window"] == {"start": "2026-03-02T10:00:00.000Z", "end": "2026-03-02T10:30:00.000Z"}
-    assert {name: told[name] for name in KEYS - {"window", "seconds"}} == {
+    shown = json.loads(json.dumps(PLAIN.as_dict()))
+    assert shown.keys() >= KEYS
+    assert shown["window"] == {"start": "2026-03-02T10:00:00.000Z", "end": "2026-03-02T10:30:00.000Z"}
+    assert {name: shown[name] for name in KEYS - {"window", "seconds"}} == {
         name: getattr(PLAIN, name) for name in KEYS - {"window", "seconds"}
     }
-    assert told["seconds"] == pytest.approx(PLAIN.seconds, abs=0.001)
+    assert shown["seconds"] == pytest.approx(PLAIN.seconds, abs=0.001)
 
 
 def test_a_jobs_total_hits_are_null() -> None:
     """A job has no totalHits: the keys are there and null."""
-    told = json.loads(json.dumps(replace(PLAIN, via="job", initial_total_hits=None, final_total_hits=None).as_dict()))
-    assert (told["initial_total_hits"], told["final_total_hits"]) == (None, None)
+    shown = json.loads(json.dumps(replace(PLAIN, via="job", initial_total_hits=None, final_total_hits=None).as_dict()))
+    assert (shown["initial_total_hits"], shown["final_total_hits"]) == (None, None)
 
 
 @pytest.mark.parametrize(("verdict", "status"), [("open", 0), ("complete", 0), ("settled", 0), ("failed", 3)])
 def test_the_exit_status_follows_from_the_verdict(verdict: str, status: int) -> None:
     """0 where the window was read consistently, 3 where it could not be."""
-    assert replace(PLAIN, verdict=verdict).exit_status == status
+    assert replace(PLAIN, verdict=Verdict(verdict)).exit_status == status
 
 
 @pytest.mark.parametrize(
@@ -88,12 +73,12 @@ def test_the_exit_status_follows_from_the_verdict(verdict: str, status: int) -> 
 )
 def test_a_rounds_exit_status_is_the_worst_of_its_windows(verdicts: list[str], errors: int, status: int) -> None:
     """What could not run counts as 1, what could not be proven as 3."""
-    windows = [replace(PLAIN, verdict=verdict) for verdict in verdicts]
+    windows = [replace(PLAIN, verdict=Verdict(verdict)) for verdict in verdicts]
     report = DueReport(windows=windows, errors=[(WINDOW, "held by process 7")] * errors)
     assert report.exit_status == status
-    told = json.loads(json.dumps(report.as_dict()))
-    assert [one["verdict"] for one in told["windows"]] == verdicts
-    assert [one["error"] for one in told["errors"]] == ["held by process 7"] * errors
+    shown = json.loads(json.dumps(report.as_dict()))
+    assert [window["verdict"] for window in shown["windows"]] == verdicts
+    assert [error["error"] for error in shown["errors"]] == ["held by process 7"] * errors
 
 
 FIGURE = st.integers(0, 3) | st.integers(0, 10**12)
@@ -164,11 +149,11 @@ def test_no_line_of_a_round_is_wider_than_a_terminal(
 
 def test_the_usual_line_of_a_round_fits() -> None:
     """A half-hour window with small figures is one line."""
-    told = list(due_lines(DueReport(windows=[PLAIN])))
-    assert len(told) == 1
-    assert len(told[0]) <= 80
-    assert "2 owned" in told[0]
-    assert "1 missing" in told[0]
+    shown = list(due_lines(DueReport(windows=[PLAIN])))
+    assert len(shown) == 1
+    assert len(shown[0]) <= 80
+    assert "2 owned" in shown[0]
+    assert "1 missing" in shown[0]
 
 
 def test_what_was_followed_is_told_in_words() -> None:
@@ -192,7 +177,7 @@ def test_people_are_told_what_the_figures_are() -> None:
 def test_a_failure_says_why_and_a_filter_says_for_what() -> None:
     """The reason is in the words; a filtered window claims its filter only."""
     text = " ".join(
-        "\n".join(lines(replace(PLAIN, verdict="failed", reason="rows came twice", filter='{"a":1}'))).split()
+        "\n".join(lines(replace(PLAIN, verdict=Verdict.FAILED, reason="rows came twice", filter='{"a":1}'))).split()
     )
     assert "not proven: rows came twice" in text
     assert 'only what matches {"a":1}' in text

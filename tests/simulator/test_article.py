@@ -66,7 +66,7 @@ async def api(simulator: Simulator) -> Any:
 
 def query(start: datetime, end: datetime, *dimensions: str) -> dict[str, Any]:
     """The article's body; its interval has whole seconds."""
-    predicates = [{"dimension": one, "operator": "exists"} for one in dimensions]
+    predicates = [{"dimension": dimension, "operator": "exists"} for dimension in dimensions]
     return {
         "interval": f"{start:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}",
         "conversationFilters": [{"type": "and", "predicates": predicates}],
@@ -84,11 +84,11 @@ async def collect(analytics: Any, body: dict[str, Any]) -> Run:
         if answer.conversations is None:
             return run
         run.pages.append(len(answer.conversations))
-        for one in answer.conversations:
-            if one.conversation_id in run.mos:
+        for conversation in answer.conversations:
+            if conversation.conversation_id in run.mos:
                 run.duplicates += 1
             else:
-                run.mos[one.conversation_id] = one.media_stats_min_conversation_mos
+                run.mos[conversation.conversation_id] = conversation.media_stats_min_conversation_mos
         body["paging"]["pageNumber"] += 1
 
 
@@ -114,7 +114,7 @@ async def test_the_experiment_shows_what_the_article_shows(busy: Simulator) -> N
     assert recommended.announced < naive.announced, "the article: the total hits are smaller"
     assert 0 < recommended.more < naive.more, "and nearer to what comes"
     assert recommended.duplicates > 0, "the article: there were duplicates in both cases"
-    stale = [changed(busy, one) for one in (naive, recommended)]
+    stale = [changed(busy, result) for result in (naive, recommended)]
     assert stale[0] > 10 * stale[1] > 0, "calls that went on: their lowest MOS fell afterwards"
 
 

@@ -131,7 +131,7 @@ def test_one_unauthorized_topic_fails_the_batch_unless_errors_are_ignored() -> N
     assert (error.status, error.code, error.about) == (403, "notification.unauthorized.topic", (detail,))
     channel = channels.create("t", "c", NOW)
     answer = channels.add(channel, [topic(1), detail], NOW, ignore=True)
-    assert [(one["id"], one["state"]) for one in answer] == [(topic(1), "Permitted"), (detail, "Rejected")]
+    assert [(entity["id"], entity["state"]) for entity in answer] == [(topic(1), "Permitted"), (detail, "Rejected")]
     assert answer[1]["missingPermissions"] == ["analytics:conversationDetail:view"]
     assert list(channel.topics) == [topic(1)]
     assert not channels.watched
@@ -143,7 +143,7 @@ def test_part_of_a_combined_topic_can_be_rejected() -> None:
     channels.refused["v2.users.u.presence"] = "presence:view"
     channel = channels.create("t", "c", NOW)
     answer = channels.add(channel, ["v2.users.u?presence&activity"], NOW, ignore=True)
-    assert [(one["id"], one["state"]) for one in answer] == [
+    assert [(entity["id"], entity["state"]) for entity in answer] == [
         ("v2.users.u?presence&activity", "Permitted"),
         ("v2.users.u.presence", "Rejected"),
     ]
@@ -155,7 +155,7 @@ def test_an_error_body_is_the_platforms() -> None:
     body = refusal(some(), ["nonsense"]).body("context-1")
     assert body["message"] == "The subscription topic is not valid."
     assert (body["code"], body["status"], body["contextId"]) == ("notification.invalid.topic", 400, "context-1")
-    assert [one["entityId"] for one in body["details"]] == ["nonsense"]
+    assert [detail["entityId"] for detail in body["details"]] == ["nonsense"]
 
 
 names = st.sampled_from(
@@ -184,18 +184,18 @@ def test_who_hears_what_is_what_the_subscriptions_say(steps: list[tuple[int, str
             channels.clear(channel)
         else:
             channels.remove(channel, "test")
-    wanted = {(one, each.id) for each in channels.every() for asked in each.topics for one in expand(asked)}
-    assert {(one, name) for one, hearers in channels.subscribers.items() for name in hearers} == wanted
+    wanted = {(topic, each.id) for each in channels.every() for asked in each.topics for topic in expand(asked)}
+    assert {(topic, name) for topic, hearers in channels.subscribers.items() for name in hearers} == wanted
 
 
 def test_watched_conversations_are_those_whose_detail_events_are_heard() -> None:
     """A conversation is watched from the first subscription to its detail events to the last's end."""
     channels = some()
-    one, two = (channels.create("t", "c", NOW) for _ in range(2))
-    channels.add(one, ["v2.detail.events.conversation.c1?acw&wrapup"], NOW, ignore=False)
+    first, two = (channels.create("t", "c", NOW) for _ in range(2))
+    channels.add(first, ["v2.detail.events.conversation.c1?acw&wrapup"], NOW, ignore=False)
     channels.add(two, ["v2.detail.events.conversation.c1.acw"], NOW, ignore=False)
     assert channels.newly_watched == ["c1"]
-    channels.clear(one)
+    channels.clear(first)
     assert "c1" in channels.watched
     channels.remove(two, "test")
     assert not channels.watched

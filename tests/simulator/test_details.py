@@ -77,8 +77,8 @@ def test_an_interval_means_days_and_perhaps_overlap(times: list[datetime], now: 
     def meant(life: Conversation) -> bool:
         if not life.visible(now) or life.start.date() not in days or life.start.date() > last:
             return False
-        told = life.view(now).get("conversationEnd")
-        return reading == "day" or (life.start < end and (told is None or moment(told) >= start))
+        end_shown = life.view(now).get("conversationEnd")
+        return reading == "day" or (life.start < end and (end_shown is None or moment(end_shown) >= start))
 
     body = {"interval": f"{text(start)}/{text(end)}"}
     assert ids(body, now=now, reading=reading) == [life.id for life in WORLD.conversations if meant(life)]
@@ -120,13 +120,16 @@ def test_descending_is_ascending_backwards(order_by: str, size: int) -> None:
     number = 0
     while page := ask({**body, "paging": {"pageSize": size, "pageNumber": (number := number + 1)}}):
         assert page["totalHits"] == len(up)
-        pages += [one["conversationId"] for one in page["conversations"]]
+        pages += [conversation["conversationId"] for conversation in page["conversations"]]
     assert pages == up
 
 
 def test_an_order_is_that_of_the_named_time() -> None:
     """Ascending by end is ascending by end; what has none comes last."""
-    ends = [WORLD.by_id[one].known_end(NOW) or "9" for one in ids({"interval": HOUR, "orderBy": "conversationEnd"})]
+    ends = [
+        WORLD.by_id[conversation_id].known_end(NOW) or "9"
+        for conversation_id in ids({"interval": HOUR, "orderBy": "conversationEnd"})
+    ]
     assert ends == sorted(ends)
     assert ids({"interval": HOUR}) == ids({"interval": HOUR, "order": "asc", "orderBy": "conversationStart"})
 
@@ -149,7 +152,7 @@ def test_totals_err_on_recent_data_only() -> None:
         query = details_query.parse({"interval": f"{text(NOW - timedelta(hours=5))}/{text(end)}"})
         found = details_query.select(WORLD, query, NOW, reading="overlap")
         answers = [json.loads(details_query.answer(found, query, NOW, jitter=jitter, draw=draw)) for _ in range(40)]
-        totals[text(end)] = {one["totalHits"] - len(found) for one in answers}
+        totals[text(end)] = {answer["totalHits"] - len(found) for answer in answers}
     assert totals[text(NOW)] == set(range(-5, 6))
     assert totals[text(NOW - timedelta(minutes=2))] == {0}
 
@@ -295,7 +298,7 @@ def test_an_aggregation_counts_the_whole_result() -> None:
     facet = {"type": "termFrequency", "dimension": "originatingDirection"}
     page = ask({"interval": "2026-03-02T00:00Z/2026-03-03T00:00Z", "aggregations": [facet]})
     ((found,)) = page["aggregations"]
-    assert sum(one["count"] for one in found["results"]) == page["totalHits"]
+    assert sum(result["count"] for result in found["results"]) == page["totalHits"]
 
 
 # Refusals

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -51,13 +51,16 @@ def test_an_event_is_what_the_bus_carries() -> None:
     bridge.take(event(7))
     bridge.take(replace(event(8), template="v2.routing.queues.{id}.conversations"))
     (text,) = bridge.messages()
-    told = json.loads(text)
+    event_sent = json.loads(text)
     recorded = json.loads((EXAMPLES / "eventbridge_detail_events.jsonl").read_text().splitlines()[0])
-    assert set(told) == set(recorded)
-    assert set(told["detail"]) == set(recorded["detail"])
-    assert told["detail-type"] == "v2.detail.events.conversation.{id}.acw"
-    assert told["source"] == f"aws.partner/genesys.com/cloud/{ORGANIZATION}/simulated"
-    assert (told["time"], told["detail"]["timestamp"]) == ("2026-08-03T14:00:07Z", "2026-08-03T14:00:07.350Z")
+    assert set(event_sent) == set(recorded)
+    assert set(event_sent["detail"]) == set(recorded["detail"])
+    assert event_sent["detail-type"] == "v2.detail.events.conversation.{id}.acw"
+    assert event_sent["source"] == f"aws.partner/genesys.com/cloud/{ORGANIZATION}/simulated"
+    assert (event_sent["time"], event_sent["detail"]["timestamp"]) == (
+        "2026-08-03T14:00:07Z",
+        "2026-08-03T14:00:07.350Z",
+    )
 
 
 def test_the_same_seed_has_the_same_trouble() -> None:
@@ -83,7 +86,7 @@ def test_the_same_seed_has_the_same_trouble() -> None:
     assert set(numbers) == {json.loads(body)["n"] for _, body in delivered.sent}
     assert max(Counter(numbers).values()) == 2
     assert numbers != sorted(numbers)
-    whole = Counter(one.conversation for one in delivered.lost)
+    whole = Counter(event.conversation for event in delivered.lost)
     assert any(count == 10 for count in whole.values())
 
 
@@ -142,16 +145,16 @@ async def test_from_the_organisation_to_the_truth(aws: Aws, tmp_path: Path, way:
         if way == "queue":
             assert rows(path, "SELECT count(*) FROM dead_letters")[0][0] > 0
         truth = simulator.truth(HOUR, END)
-        heard = {topic.split(".")[4] for topic, _ in stored}
+        stored_ids = {topic.split(".")[4] for topic, _ in stored}
         ran = await rollbook("reconcile", "--window", WINDOW, "--json", env=simulator.env, cwd=tmp_path)
         assert ran.status == 0, ran.err
-        assert ran.json["missing"] == len(set(truth) - heard) > 0
+        assert ran.json["missing"] == len(set(truth) - stored_ids) > 0
         again = await rollbook("reconcile", "--window", WINDOW, "--json", env=simulator.env, cwd=tmp_path)
         assert (again.json["missing"], again.json["written"]) == (0, 0)
         truth = simulator.truth(HOUR, END)
     assert_store_is(path, truth, start=f"{HOUR:%Y-%m-%dT%H}:00:00.000Z", end=f"{END:%Y-%m-%dT%H}:00:00.000Z")
     missed = rows(path, "SELECT conversation_id FROM gaps WHERE kind = 'missing'")
-    assert {one for (one,) in missed} >= set(truth) - heard
+    assert {conversation_id for (conversation_id,) in missed} >= set(truth) - stored_ids
 
 
 async def test_the_function_ends_at_the_truth_too(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,13 +177,13 @@ async def test_the_function_ends_at_the_truth_too(aws: Aws, tmp_path: Path, monk
             if calls == 3:
                 other = sqlite3.connect(path, isolation_level=None)
                 other.execute("BEGIN IMMEDIATE")
-            told = lambda_handler.handler({"Records": batch}, Hurry() if other else None)  # type: ignore[typeddict-item]
+            answer = lambda_handler.handler(cast(Any, {"Records": batch}), Hurry() if other else None)
             if other is not None:
                 other.execute("ROLLBACK")
                 other.close()
-                assert len(told["batchItemFailures"]) == len(batch)
-            failed = {one["itemIdentifier"] for one in told["batchItemFailures"]}
-            waiting += [one for one in batch if one["messageId"] in failed]
+                assert len(answer["batchItemFailures"]) == len(batch)
+            failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+            waiting += [record for record in batch if record["messageId"] in failed]
         assert rows(path, "SELECT count(*) FROM events")[0][0] == len(bridge.delivered.sent)
         for name, value in simulator.env.items():
             monkeypatch.setenv(name, value)

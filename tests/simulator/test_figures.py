@@ -52,7 +52,7 @@ class Listener:
 
     async def subscribe(self, *topics: str, **params: Any) -> httpx.Response:
         path = f"/api/v2/notifications/channels/{self.channel}/subscriptions"
-        return await self.http.post(path, json=[{"id": one} for one in topics], params=params)
+        return await self.http.post(path, json=[{"id": topic} for topic in topics], params=params)
 
     async def hear(self, *steps: timedelta) -> dict[str, list[Any]]:
         """Bodies by topic, of what comes while time goes on by steps."""
@@ -63,10 +63,10 @@ class Listener:
                 await self.simulator.notifications.emitter.settle()
             await socket.send('{"message":"ping"}')
             async for frame in socket:
-                told = json.loads(frame)
-                if told["topicName"] == "channel.metadata":
+                message = json.loads(frame)
+                if message["topicName"] == "channel.metadata":
                     return found
-                found.setdefault(told["topicName"], []).append(told["eventBody"])
+                found.setdefault(message["topicName"], []).append(message["eventBody"])
         return found
 
 
@@ -83,7 +83,7 @@ async def listener() -> AsyncIterator[Listener]:
 
 def test_every_such_topic_is_tried() -> None:
     """The topics that tell what goes on are those of this page."""
-    assert {one.id for one in TOPICS.values() if one.figure} == MODELS.keys()
+    assert {topic.id for topic in TOPICS.values() if topic.figure} == MODELS.keys()
 
 
 @pytest.mark.parametrize("template", MODELS)
@@ -93,9 +93,9 @@ async def test_a_topic_that_is_permitted_has_events(listener: Listener, template
     owner = world.users[0]["id"] if ".users." in template else world.queues[0]["id"]
     topic = template.replace("{id}", owner)
     assert (await listener.subscribe(topic)).json()["entities"][0]["state"] == "Permitted"
-    heard = await listener.hear(*[timedelta(minutes=5)] * 26)
-    assert heard.keys() == {topic}
-    bodies = heard[topic]
+    bodies_of = await listener.hear(*[timedelta(minutes=5)] * 26)
+    assert bodies_of.keys() == {topic}
+    bodies = bodies_of[topic]
     assert len(bodies) > 1
     assert all(before != after for before, after in pairwise(bodies))
     known = set(getattr(sdk, MODELS[template])().attribute_map.values())
@@ -110,9 +110,9 @@ async def test_a_user_is_busy_while_a_conversation_is(listener: Listener) -> Non
     user = world.users[0]["id"]
     status, summary = f"v2.users.{user}.routingStatus", f"v2.users.{user}.conversationsummary"
     await listener.subscribe(f"v2.users.{user}?routingStatus&conversationsummary")
-    heard = await listener.hear(*[timedelta(minutes=2)] * 30)
-    states = [one["routingStatus"] for one in heard[status]]
-    assert {one["status"] for one in states} >= {"INTERACTING", "IDLE"}
+    bodies_of = await listener.hear(*[timedelta(minutes=2)] * 30)
+    states = [state["routingStatus"] for state in bodies_of[status]]
+    assert {state["status"] for state in states} >= {"INTERACTING", "IDLE"}
     starts = {
         segment["segmentStart"]
         for life in world.by_id.values()
@@ -121,13 +121,15 @@ async def test_a_user_is_busy_while_a_conversation_is(listener: Listener) -> Non
         for session in who["sessions"]
         for segment in session["segments"]
     }
-    assert {one["startTime"] for one in states if one["status"] == "INTERACTING"} <= starts
-    active = [sum(side["active"] for side in medium.values()) for one in heard[summary] for medium in [one["call"]]]
+    assert {state["startTime"] for state in states if state["status"] == "INTERACTING"} <= starts
+    active = [
+        sum(side["active"] for side in medium.values()) for state in bodies_of[summary] for medium in [state["call"]]
+    ]
     assert 0 in active
     assert max(active) > 0
 
 
-@pytest.mark.parametrize("template", [one.id for one in TOPICS.values() if one.silent])
+@pytest.mark.parametrize("template", [topic.id for topic in TOPICS.values() if topic.silent])
 async def test_a_topic_without_events_is_refused_with_a_word(listener: Listener, template: str) -> None:
     """A topic of the platform that would stay silent here is refused, with its name; alone or among others."""
     topic = template.replace("{id}", listener.simulator.world.queues[0]["id"])
@@ -135,7 +137,7 @@ async def test_a_topic_without_events_is_refused_with_a_word(listener: Listener,
     for asked in ([topic], [good, topic]):
         answer = await listener.subscribe(*asked, ignoreErrors="TRUE")
         assert (answer.status_code, answer.json()["code"]) == (501, "not.simulated")
-        assert [one["entityId"] for one in answer.json()["details"]] == [topic]
+        assert [detail["entityId"] for detail in answer.json()["details"]] == [topic]
     path = f"/api/v2/notifications/channels/{listener.channel}/subscriptions"
     assert (await listener.http.get(path)).json() == {"entities": []}
 
@@ -152,7 +154,7 @@ async def snapshots(**more: Any) -> list[dict[str, Any]]:
         for _ in range(18):
             simulator.clock.advance(timedelta(minutes=10))
             await simulator.notifications.emitter.settle()
-    return [json.loads(one.body) for one in found if one.template == "v2.routing.queues.{id}.conversations"]
+    return [json.loads(event.body) for event in found if event.template == "v2.routing.queues.{id}.conversations"]
 
 
 async def test_snapshots_are_shaped_as_recorded() -> None:
@@ -168,11 +170,11 @@ async def test_snapshots_are_shaped_as_recorded() -> None:
                 assert routing["queue"] == {"id": who["queueId"]}
             elif who["purpose"] == "agent" and routing:
                 assert routing["queue"] == {}
-            for one in who.get("callbacks", ()):
+            for callback in who.get("callbacks", ()):
                 callbacks += 1
-                assert "direction" not in one
-                assert one["scriptId"]
-                assert one["callerIdName"] == one["callbackUserName"]
+                assert "direction" not in callback
+                assert callback["scriptId"]
+                assert callback["callerIdName"] == callback["callbackUserName"]
     assert purposes >= {"acd", "agent", "customer", "ivr"}
     assert callbacks > 10
 
@@ -183,10 +185,10 @@ async def test_a_scheduled_callback_is_in_its_queue_from_the_beginning() -> None
     for body in await snapshots():
         first.setdefault(body["id"], body)
     found = [
-        one["callbacks"][0]["initialState"]
+        participant["callbacks"][0]["initialState"]
         for body in first.values()
-        for one in body["participants"]
-        if one.get("callbacks")
+        for participant in body["participants"]
+        if participant.get("callbacks")
     ]
     assert len(found) > 5
     assert set(found) == {"scheduled"}
@@ -212,17 +214,19 @@ async def test_variety() -> None:
         simulator = Simulator(seed=3, start=START, rate=0, per_hour=100, variety=variety)
         simulator.clock.advance(timedelta(hours=5))
         truth = simulator.truth(START, START + timedelta(hours=5))
-        sessions = [one for record in truth.values() for who in record["participants"] for one in who["sessions"]]
-        media = {one["mediaType"] for one in sessions}
+        sessions = [
+            session for record in truth.values() for who in record["participants"] for session in who["sessions"]
+        ]
+        media = {session["mediaType"] for session in sessions}
         assert {"chat", "video"} <= media if variety else media == {"voice", "message", "email", "callback"}
-        assert any("outboundCampaignId" in one for one in sessions) == variety
+        assert any("outboundCampaignId" in session for session in sessions) == variety
         fields[variety] = set()
         for record in truth.values():
             _walk(record, sdk.AnalyticsConversationWithoutAttributes(), fields[variety])
     assert fields[False] < fields[True]
     assert len(fields[True]) > len(fields[False]) + 40
     bodies = await snapshots(variety=True)
-    assert any(who.get("chats") for one in bodies for who in one["participants"])
+    assert any(who.get("chats") for body in bodies for who in body["participants"])
 
 
 def _walk(value: dict[str, Any], model: Any, found: set[str]) -> None:
@@ -234,8 +238,8 @@ def _walk(value: dict[str, Any], model: Any, found: set[str]) -> None:
         kind = model.swagger_types[names[field]]
         name = kind.removeprefix("list[").removesuffix("]")
         if hasattr(sdk, name):
-            for one in inner if kind.startswith("list[") else [inner]:
-                _walk(one, getattr(sdk, name)(), found)
+            for item in inner if kind.startswith("list[") else [inner]:
+                _walk(item, getattr(sdk, name)(), found)
         else:
             setattr(model, names[field], inner)
             assert getattr(model, names[field]) == inner, f"{field} may not be {inner}"

@@ -49,7 +49,8 @@ class Office:
         """Everything that a job answers."""
         job = self.submit(body)
         self.clock += 10
-        found, more = [], {}
+        found: list[dict[str, Any]] = []
+        more: dict[str, Any] = {}
         while True:
             page = self.page(job, pageSize=str(size), **more)
             found += page["conversations"]
@@ -168,16 +169,19 @@ def test_a_job_answers_what_was_active_as_the_lake_knows_it(first: int, hours: i
     def meant(life: Conversation) -> bool:
         if not life.visible(known) or life.start >= end:
             return False
-        told = life.view(known).get("conversationEnd")
-        return told is None or moment(told) >= start
+        end_shown = life.view(known).get("conversationEnd")
+        return end_shown is None or moment(end_shown) >= start
 
     office = Office(lag=timedelta(hours=lag))
     found = office.rows({"interval": f"{text(start)}/{text(end)}"})
     expected = {life.id: life.view(known) for life in WORLD.conversations if meant(life)}
-    assert [one["conversationId"] for one in found] == list(expected)
-    for one in found:
-        bare = [{key: value for key, value in told.items() if key != "attributes"} for told in one["participants"]]
-        assert {**one, "participants": bare} == expected[one["conversationId"]]
+    assert [record["conversationId"] for record in found] == list(expected)
+    for record in found:
+        bare = [
+            {key: value for key, value in participant.items() if key != "attributes"}
+            for participant in record["participants"]
+        ]
+        assert {**record, "participants": bare} == expected[record["conversationId"]]
 
 
 def test_past_the_watermark_rows_are_missing_without_a_word() -> None:
@@ -193,9 +197,9 @@ def test_past_the_watermark_rows_are_missing_without_a_word() -> None:
 
 def test_jobs_alone_tell_attributes() -> None:
     """Every participant has them, the customer's with content."""
-    for one in Office(lag=timedelta(0)).rows()[:20]:
-        assert all("attributes" in told for told in one["participants"])
-        assert one["participants"][0]["attributes"]
+    for record in Office(lag=timedelta(0)).rows()[:20]:
+        assert all("attributes" in participant for participant in record["participants"])
+        assert record["participants"][0]["attributes"]
 
 
 def test_from_the_start_of_the_day() -> None:
@@ -204,7 +208,7 @@ def test_from_the_start_of_the_day() -> None:
     body = {"interval": "2026-03-03T06:00:00Z/2026-03-03T07:00:00Z"}
     everyone = office.rows(body)
     found = office.rows({**body, "startOfDayIntervalMatching": True})
-    assert found == [one for one in everyone if one["conversationStart"] >= "2026-03-03"]
+    assert found == [record for record in everyone if record["conversationStart"] >= "2026-03-03"]
     assert len(found) < len(everyone)
     assert found[0]["conversationStart"] < "2026-03-03T06"
 
@@ -214,8 +218,8 @@ def test_pages_by_cursor_are_one_list() -> None:
     office = Office(lag=timedelta(0))
     whole = office.rows()
     assert office.rows(size=7) == whole
-    assert [one["conversationId"] for one in office.rows({**DAY, "limit": 5, "order": "desc"})] == [
-        one["conversationId"] for one in whole[-1:-6:-1]
+    assert [record["conversationId"] for record in office.rows({**DAY, "limit": 5, "order": "desc"})] == [
+        record["conversationId"] for record in whole[-1:-6:-1]
     ]
 
 
@@ -235,4 +239,4 @@ def test_filters_work_as_in_queries() -> None:
     office = Office(lag=timedelta(0))
     predicate = {"dimension": "originatingDirection", "value": "outbound"}
     found = office.rows({**DAY, "conversationFilters": [{"type": "and", "predicates": [predicate]}]})
-    assert found == [one for one in office.rows() if one["originatingDirection"] == "outbound"]
+    assert found == [record for record in office.rows() if record["originatingDirection"] == "outbound"]

@@ -34,19 +34,19 @@ class Client:
         self.sim, self.http = sim, http
 
     async def channel(self) -> dict[str, Any]:
-        told: dict[str, Any] = (await self.http.post(f"{PATH}/channels")).json()
-        return told
+        answer: dict[str, Any] = (await self.http.post(f"{PATH}/channels")).json()
+        return answer
 
     async def subscribe(
         self, channel: dict[str, Any], *topics: str, method: str = "POST", **query: str
     ) -> httpx.Response:
-        body = [{"id": one} for one in topics]
+        body = [{"id": topic} for topic in topics]
         return await self.http.request(
             method, f"{PATH}/channels/{channel['id']}/subscriptions", json=body, params=query
         )
 
     def queues(self) -> list[str]:
-        return [f"v2.routing.queues.{one['id']}.conversations" for one in self.sim.world.queues]
+        return [f"v2.routing.queues.{queue['id']}.conversations" for queue in self.sim.world.queues]
 
     async def listening(self, *topics: str) -> tuple[dict[str, Any], ClientConnection]:
         """A channel with topics (the queues', if none are told) and an open socket."""
@@ -86,20 +86,25 @@ def signed_in(sim: Simulator, token: str = "token-1") -> httpx.AsyncClient:
 
 async def receive(socket: ClientConnection) -> dict[str, Any]:
     async with asyncio.timeout(5):
-        told: dict[str, Any] = json.loads(await socket.recv())
-    return told
+        message: dict[str, Any] = json.loads(await socket.recv())
+    return message
 
 
 async def everything(socket: ClientConnection) -> list[dict[str, Any]]:
     """What has been sent to a socket by now: all before the answer to a ping."""
     await socket.send('{"message":"ping"}')
     found = []
-    while (told := await receive(socket)) != PONG:
-        found.append(told)
+    while (frame := await receive(socket)) != PONG:
+        found.append(frame)
     return found
 
 
 PONG = {"topicName": "channel.metadata", "eventBody": {"message": "pong"}}
+
+
+def code_of(closed: ConnectionClosed) -> int | None:
+    """The code of the close frame that came; None where none did."""
+    return closed.rcvd.code if closed.rcvd else None
 
 
 async def ended(socket: ClientConnection) -> ConnectionClosed:
@@ -133,11 +138,11 @@ async def test_channels_of_other_tokens_are_told_without_an_id(client: Client) -
     mine = await client.channel()
     async with signed_in(client.sim, "token-2") as other:
         await other.post(f"{PATH}/channels")
-        assert [one["id"] for one in (await client.http.get(f"{PATH}/channels")).json()["entities"]] == [mine["id"]]
+        assert [topic["id"] for topic in (await client.http.get(f"{PATH}/channels")).json()["entities"]] == [mine["id"]]
         every = (await client.http.get(f"{PATH}/channels", params={"includechannels": "oauthclient"})).json()[
             "entities"
         ]
-        assert [one.get("id") for one in every] == [mine["id"], None]
+        assert [channel.get("id") for channel in every] == [mine["id"], None]
     bad = await client.http.get(f"{PATH}/channels", params={"includechannels": "all"})
     assert (bad.status_code, bad.json()["code"]) == (400, "invalid.query.param.value")
 
@@ -155,8 +160,8 @@ async def test_subscriptions_are_added_replaced_listed_and_removed(client: Clien
 
 
 async def listed(client: Client, channel: dict[str, Any]) -> list[str]:
-    told = (await client.http.get(f"{PATH}/channels/{channel['id']}/subscriptions")).json()
-    return [one["id"] for one in told["entities"]]
+    answer = (await client.http.get(f"{PATH}/channels/{channel['id']}/subscriptions")).json()
+    return [topic["id"] for topic in answer["entities"]]
 
 
 @pytest.mark.parametrize("body", ["", "{", "{}", "[1]", '[{"id":1}]', "[[]]"])
@@ -170,9 +175,9 @@ async def test_a_body_that_is_no_list_of_topics_is_refused(client: Client, body:
 async def test_available_topics_tell_what_is_asked(client: Client) -> None:
     """Transports and permissions are there if expanded; an unknown expansion is refused."""
     answer = await client.http.get(f"{PATH}/availabletopics", params={"expand": ["transports", "requiresPermissions"]})
-    told = {one["id"]: one for one in answer.json()["entities"]}
-    assert told["v2.routing.queues.{id}.conversations"]["transports"] == ["Websocket"]
-    assert "v2.detail.events.conversation.{id}.customer.end" in told
+    topics_by_id = {topic["id"]: topic for topic in answer.json()["entities"]}
+    assert topics_by_id["v2.routing.queues.{id}.conversations"]["transports"] == ["Websocket"]
+    assert "v2.detail.events.conversation.{id}.customer.end" in topics_by_id
     assert (await client.http.get(f"{PATH}/availabletopics", params={"expand": "colour"})).status_code == 400
 
 
@@ -220,7 +225,7 @@ async def test_a_second_socket_takes_the_place_of_the_first(client: Client) -> N
     """The first is closed with a close frame; events go to the second, and the topics stay."""
     channel, first = await client.listening()
     second = await opened(channel)
-    assert (await ended(first)).rcvd.code == 1000
+    assert code_of(await ended(first)) == 1000
     await client.pass_(minutes=5)
     assert await everything(second)
     await second.close()
@@ -240,7 +245,7 @@ async def test_heartbeats_come_every_thirty_seconds_of_the_clock() -> None:
 
 
 def states(frames: list[dict[str, Any]], conversation: str) -> list[str]:
-    return [json.dumps(one["eventBody"]) for one in frames if one["eventBody"]["id"] == conversation]
+    return [json.dumps(frame["eventBody"]) for frame in frames if frame["eventBody"]["id"] == conversation]
 
 
 async def test_events_come_in_the_order_of_time_and_tell_each_change_once(client: Client) -> None:
@@ -249,13 +254,13 @@ async def test_events_come_in_the_order_of_time_and_tell_each_change_once(client
     await client.pass_(minutes=25)
     frames = await everything(socket)
     log = list(client.sim.notifications.log)  # the last two thousand
-    assert ids(frames)[-len(log) :] == [one.correlation_id for one in log]
-    assert [one.at for one in log] == sorted(one.at for one in log)
+    assert ids(frames)[-len(log) :] == [entry.correlation_id for entry in log]
+    assert [entry.at for entry in log] == sorted(entry.at for entry in log)
     assert client.sim.emitted == {"v2.routing.queues.{id}.conversations": len(frames)}
     assert len(frames) > 500
     for life in client.sim.world.conversations[:20]:
         moments = [scene(life.record, text(at)) for at in life.changes if START < at < client.sim.now() - DELAY]
-        expected = {json.dumps(snapshot(one)) for one in moments if one.queue_ids(former=True)}
+        expected = {json.dumps(snapshot(moment)) for moment in moments if moment.queue_ids(former=True)}
         assert expected <= set(states(frames, life.id))
     await socket.close()
 
@@ -266,9 +271,9 @@ async def test_a_clock_that_runs_is_followed() -> None:
         _, socket = await Client(sim, http).listening()
         frames = [await receive(socket) for _ in range(50)]
         sim.clock.set_rate(0)
-        assert all(one["topicName"] == "channel.metadata" or one["version"] == "2" for one in frames)
+        assert all(frame["topicName"] == "channel.metadata" or frame["version"] == "2" for frame in frames)
         log = list(sim.notifications.log)
-        assert [one.at for one in log] == sorted(one.at for one in log)
+        assert [entry.at for entry in log] == sorted(entry.at for entry in log)
         await socket.close()
 
 
@@ -298,8 +303,8 @@ async def test_nothing_is_told_of_before_the_subscription_or_while_no_socket_is_
     after = await everything(again)
     assert before
     assert after
-    told = {one["metadata"]["CorrelationId"] for one in (*before, *after)}
-    assert len(told) < len(client.sim.notifications.log)
+    correlations = {frame["metadata"]["CorrelationId"] for frame in (*before, *after)}
+    assert len(correlations) < len(client.sim.notifications.log)
     await again.close()
 
 
@@ -309,12 +314,12 @@ async def test_users_media_and_detail_events_are_told_on_their_topics(client: Cl
     await client.pass_(minutes=10)
     first, last = (text(client.sim.now() + timedelta(minutes=minutes)) for minutes in (0, 55))
     life = next(
-        one
-        for one in client.sim.world.conversations
+        life
+        for life in client.sim.world.conversations
         if (
             worked := [
                 part
-                for party in one.record["participants"]
+                for party in life.record["participants"]
                 if party["purpose"] == "agent"
                 for session in party["sessions"]
                 for part in session["segments"]
@@ -327,11 +332,11 @@ async def test_users_media_and_detail_events_are_told_on_their_topics(client: Cl
     _, socket = await client.listening(f"v2.users.{user}?conversations", f"v2.users.{user}.conversations.calls", detail)
     await client.pass_(hours=1)
     frames = await everything(socket)
-    kinds = {one["topicName"].partition(".conversation")[2].removeprefix(f".{life.id}") for one in frames}
+    kinds = {frame["topicName"].partition(".conversation")[2].removeprefix(f".{life.id}") for frame in frames}
     assert {"s", "s.calls", ".user.start", ".acw"} <= kinds <= {"s", "s.calls", ".user.start", ".acw", ".customer.end"}
-    calls = [one["eventBody"] for one in frames if one["topicName"].endswith(".calls")]
+    calls = [frame["eventBody"] for frame in frames if frame["topicName"].endswith(".calls")]
     assert all("state" in who for body in calls for who in body["participants"])
-    times = [one["eventBody"]["eventTime"] for one in frames if "detail" in one["topicName"]]
+    times = [frame["eventBody"]["eventTime"] for frame in frames if "detail" in frame["topicName"]]
     assert times == sorted(times)
     await socket.close()
 
@@ -343,21 +348,21 @@ async def test_detail_events_of_a_conversation_that_is_yet_to_come(client: Clien
         name = twin.world.conversations[-1].id
     _, socket = await client.listening(f"v2.detail.events.conversation.{name}.customer.start")
     await client.pass_(minutes=30)
-    assert [one["eventBody"]["conversationId"] for one in await everything(socket)] == [name]
+    assert [frame["eventBody"]["conversationId"] for frame in await everything(socket)] == [name]
     await socket.close()
 
 
 async def test_a_listener_hears_the_whole_organisation(client: Client) -> None:
     """Without any channel a listener is told of every event: what an event bus is fed with."""
-    heard: list[Event] = []
-    client.sim.notifications.listen(heard.append)
+    frames_of_all: list[Event] = []
+    client.sim.notifications.listen(frames_of_all.append)
     await client.pass_(minutes=30)
-    templates = {one.template for one in heard}
+    templates = {event.template for event in frames_of_all}
     assert {"v2.routing.queues.{id}.conversations", "v2.detail.events.conversation.{id}.customer.end"} <= templates
     settled = {
         life.id for life in client.sim.world.conversations if life.start < client.sim.now() - timedelta(minutes=5)
     }
-    assert settled <= {one.conversation for one in heard}
+    assert settled <= {event.conversation for event in frames_of_all}
 
 
 async def test_a_client_that_does_not_read_holds_up_nobody() -> None:
@@ -387,14 +392,14 @@ def fault(client: Client, name: str, **parameters: Any) -> None:
 
 
 def ids(frames: list[dict[str, Any]]) -> list[str]:
-    return [one["metadata"]["CorrelationId"] for one in frames]
+    return [frame["metadata"]["CorrelationId"] for frame in frames]
 
 
 async def test_a_cut_drops_every_socket_and_accepts_none_for_a_time(client: Client) -> None:
     """No close frame; 503 until the minutes have passed; then the channel has its topics still."""
     channel, socket = await client.listening()
     fault(client, "cut", minutes=5)
-    assert (await ended(socket)).rcvd is None
+    assert code_of(await ended(socket)) is None
     with pytest.raises(InvalidStatus) as caught:
         await opened(channel)
     assert caught.value.response.status_code == 503
@@ -414,14 +419,14 @@ async def test_sockets_end(client: Client, name: str, code: int | None) -> None:
     _, socket = await client.listening()
     fault(client, name)
     error = await ended(socket)
-    assert (error.rcvd.code if error.rcvd else None) == code
+    assert code_of(error) == code
 
 
 async def test_flapping_accepts_and_closes(client: Client) -> None:
     """Handshakes succeed and the socket is closed at once, until the minutes have passed."""
     channel = await client.channel()
     fault(client, "flap", minutes=1)
-    assert (await ended(await opened(channel))).rcvd.code == 1001
+    assert code_of(await ended(await opened(channel))) == 1001
     await client.pass_(minutes=1)
     socket = await opened(channel)
     assert await everything(socket) == []
@@ -448,7 +453,7 @@ async def test_a_closing_socket_is_announced_and_closed_a_minute_later(client: C
     await client.pass_(seconds=59)
     assert await everything(socket) == []
     await client.pass_(seconds=2)
-    assert (await ended(socket)).rcvd.code == 1001
+    assert code_of(await ended(socket)) == 1001
     assert await everything(staying) == []
     await staying.close()
 
@@ -489,9 +494,9 @@ async def test_the_twenty_first_channel_ends_a_socket(client: Client) -> None:
     sockets = [await opened(await client.channel()) for _ in range(19)]
     await client.channel()
     assert (await receive(socket))["result"] == "404"
-    assert (await ended(socket)).rcvd.code == 1001
-    for one in sockets:
-        await one.close()
+    assert code_of(await ended(socket)) == 1001
+    for other in sockets:
+        await other.close()
 
 
 async def test_a_channel_expires_with_its_socket(quiet: Client) -> None:
@@ -499,7 +504,7 @@ async def test_a_channel_expires_with_its_socket(quiet: Client) -> None:
     _, socket = await quiet.listening("v2.users.u.presence")
     await quiet.pass_(hours=24)
     assert (await receive(socket))["result"] == "404"
-    assert (await ended(socket)).rcvd.code == 1001
+    assert code_of(await ended(socket)) == 1001
 
 
 async def test_a_revoked_token_ends_its_channels_and_no_others(client: Client) -> None:
@@ -508,9 +513,9 @@ async def test_a_revoked_token_ends_its_channels_and_no_others(client: Client) -
     async with signed_in(client.sim, "token-2") as http:
         _, staying = await Client(client.sim, http).listening()
     fault(client, "revoke_token", token="token-1")
-    told = await receive(socket)
-    assert told["topicName"] == f"v2.system.token_revoked.{channel['id']}"
-    assert told["eventBody"]["systemTopicType"] == "token_revoked"
+    message = await receive(socket)
+    assert message["topicName"] == f"v2.system.token_revoked.{channel['id']}"
+    assert message["eventBody"]["systemTopicType"] == "token_revoked"
     await ended(socket)
     assert (await client.http.get(f"{PATH}/channels")).status_code == 401
     assert await everything(staying) == []
@@ -533,9 +538,9 @@ async def test_topics_and_permissions_can_be_taken_away_and_given_back(client: C
     fault(client, "reject", topic=queue, permission="a:b:view")
     answer = await client.subscribe(channel, *client.queues())
     assert (answer.status_code, answer.json()["code"]) == (403, "notification.unauthorized.topic")
-    told = (await client.subscribe(channel, *client.queues(), ignoreErrors="true")).json()["entities"]
-    assert [one["state"] for one in told] == ["Rejected", "Permitted", "Permitted"]
-    assert told[0]["missingPermissions"] == ["a:b:view"]
+    entities = (await client.subscribe(channel, *client.queues(), ignoreErrors="true")).json()["entities"]
+    assert [topic["state"] for topic in entities] == ["Rejected", "Permitted", "Permitted"]
+    assert entities[0]["missingPermissions"] == ["a:b:view"]
     fault(client, "forbid", permission="conversation:communication:view")
     assert (await client.subscribe(channel, client.queues()[1])).status_code == 403
     fault(client, "permit")
@@ -570,15 +575,15 @@ async def test_duplicates_have_the_same_id_or_a_new_one(client: Client, same: bo
     frames = await everything(socket)
     pairs = list(zip(frames[::2], frames[1::2], strict=True))
     assert pairs
-    assert all(one["eventBody"] == two["eventBody"] for one, two in pairs)
-    assert all((one == two) is same for one, two in pairs)
+    assert all(first["eventBody"] == two["eventBody"] for first, two in pairs)
+    assert all((first == two) is same for first, two in pairs)
     await socket.close()
 
 
 def order(frames: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
     """(conversation, how much of its life a snapshot tells): grows, if in order."""
-    for one in frames:
-        body = one["eventBody"]
+    for frame in frames:
+        body = frame["eventBody"]
         yield body["id"], len(body["participants"])
 
 
@@ -591,9 +596,9 @@ async def test_reordered_events_change_places_within_their_conversation(client: 
     frames = await everything(socket)
     latest: dict[str, int] = {}
     back = 0
-    for conversation, told in order(frames):
-        back += told < latest.get(conversation, 0)
-        latest[conversation] = told
+    for conversation, people in order(frames):
+        back += people < latest.get(conversation, 0)
+        latest[conversation] = people
     assert back > 3
     assert len(frames) == len(set(ids(frames))) == sum(client.sim.emitted.values())
     await socket.close()
@@ -627,7 +632,7 @@ async def test_strange_events_are_strange_and_still_json(
     fault(client, name, share=1, **parameters)
     await client.pass_(minutes=2)
     frames = await everything(socket)
-    assert any(sign in json.dumps(one) for one in frames)
+    assert any(sign in json.dumps(frame) for frame in frames)
     await socket.close()
 
 
@@ -636,9 +641,9 @@ async def test_the_times_of_events_are_ahead(client: Client) -> None:
     _, socket = await client.listening()
     fault(client, "ahead", seconds=600)
     await client.pass_(minutes=2)
-    frames = [json.dumps(one) for one in await everything(socket)]
+    frames = [json.dumps(frame) for frame in await everything(socket)]
     now = text(client.sim.now())
-    assert any(now < at for one in frames for at in re.findall(r'"(\d{4}-[^"]*Z)"', one))
+    assert any(now < at for frame in frames for at in re.findall(r'"(\d{4}-[^"]*Z)"', frame))
     truth = client.sim.truth(START, START + timedelta(days=1)).values()
     assert all(record["conversationStart"] <= now for record in truth)
     await socket.close()
@@ -650,7 +655,7 @@ async def test_events_of_conversations_whose_id_is_none(client: Client, what: st
     _, socket = await client.listening()
     fault(client, "odd_id", what=what, share=1)
     await client.pass_(minutes=2)
-    bodies = [one["eventBody"] for one in await everything(socket) if "conversations" in one["topicName"]]
+    bodies = [frame["eventBody"] for frame in await everything(socket) if "conversations" in frame["topicName"]]
     ids = {body["id"] for body in bodies if "id" in body}
     known = ids & client.sim.world.by_id.keys()
     assert known

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -12,15 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from rollbook.simulator import Simulator
 from rollbook.simulator.faults.broken_bytes import BYTES, ODD
 from rollbook.simulator.faults.gateways import SPELLINGS
 from rollbook.simulator.faults.partial_answers import ERRORS_WITH_200, TOTALS
 from rollbook.simulator.faults.script import KINDS, Fault, ScriptError, load
 from rollbook.simulator.faults.slow_answers import CURSORS
-from rollbook.simulator.rest.analytics.jobs import JobRules
+from tests.helpers.guest import DETAILS, HOUR, NOON, QUEUES, START, Guest, refusal, signed_in
 from tests.helpers.whole import start
-from tests.simulator.test_rest import DETAILS, HOUR, NOON, QUEUES, START, Guest, Seconds, refusal
 
 QUERY = "POST */details/query"
 RESULTS = "GET */results"
@@ -30,23 +28,8 @@ LISTS = "GET /api/v2/routing/queues"
 @pytest.fixture
 async def guest() -> AsyncIterator[Guest]:
     """Signed in to an organisation of half a day and of 60 queues, whose clock stands."""
-    seconds = Seconds()
-    simulator = Simulator(
-        seed=6,
-        start=START,
-        rate=0,
-        per_hour=40,
-        monotonic=seconds,
-        token_lifetime=600,
-        queues=60,
-        rate_limit=10_000,
-        job_rules=JobRules(lag=timedelta(0)),
-    )
-    simulator.clock.advance(NOON - START)
-    async with simulator, httpx.AsyncClient(base_url=simulator.api_url) as http:
-        signed_in = Guest(http, simulator, seconds)
-        await signed_in.sign_in()
-        yield signed_in
+    async with signed_in(queues=60, rate_limit=10_000) as client:
+        yield client
 
 
 def strike(guest: Guest, kind: str, path: str | None = None, *, count: int | None = None, **parameters: Any) -> None:
@@ -177,7 +160,10 @@ async def test_one_job_always_fails(guest: Guest) -> None:
             parameters={"start": "2026-03-02T10:00:00Z", "end": "2026-03-02T10:01:00Z", "message": "No."},
         )
     )
-    states = [(await guest.get(await job(guest, one))).json() for one in (HOUR, HOUR, HOUR.replace("T10:0", "T10:3"))]
+    states = [
+        (await guest.get(await job(guest, interval))).json()
+        for interval in (HOUR, HOUR, HOUR.replace("T10:0", "T10:3"))
+    ]
     assert [state["state"] for state in states] == ["FAILED", "FAILED", "FULFILLED"]
     assert states[0]["errorMessage"] == "No."
 
@@ -219,7 +205,7 @@ async def test_emptiness_comes_once_and_on_a_page(guest: Guest) -> None:
     await guest.get(done)
     strike(guest, "empty", QUERY, count=1, page=2)
     assert [found(await guest.query(**page(number))) == set() for number in (1, 2, 2)] == [False, True, False]
-    for ask in (
+    asked: list[Callable[[], Coroutine[Any, Any, httpx.Response]]] = [
         lambda: by_id(guest, *everything[:3]),
         lambda: guest.get(f"{done}/results"),
         lambda: guest.get(QUEUES),
@@ -227,7 +213,8 @@ async def test_emptiness_comes_once_and_on_a_page(guest: Guest) -> None:
         lambda: guest.get("/api/v2/authorization/divisions"),
         lambda: guest.get("/api/v2/users"),
         lambda: guest.get("/api/v2/notifications/channels"),
-    ):
+    ]
+    for ask in asked:
         strike(guest, "empty", count=1)
         assert [(await ask()).content == b"{}" for _ in range(2)] == [True, False]
 
@@ -282,7 +269,10 @@ async def test_a_replica_answers_from_the_past(guest: Guest) -> None:
     old = {row["conversationId"]: row for row in (await guest.query()).json()["conversations"]}
     new = {row["conversationId"]: row for row in (await guest.query()).json()["conversations"]}
     assert old.keys() < new.keys()
-    assert any("conversationEnd" not in row and "conversationEnd" in new[one] for one, row in old.items())
+    assert any(
+        "conversationEnd" not in row and "conversationEnd" in new[conversation_id]
+        for conversation_id, row in old.items()
+    )
 
 
 async def test_divisions_are_taken_away_for_a_time(guest: Guest) -> None:
@@ -293,7 +283,7 @@ async def test_divisions_are_taken_away_for_a_time(guest: Guest) -> None:
     )
     divisions = (await guest.get("/api/v2/authorization/divisions")).json()["entities"]
     assert len(divisions) == 1
-    assert {one["division"]["id"] for one in (await guest.get(QUEUES)).json()["entities"]} == {divisions[0]["id"]}
+    assert {entity["division"]["id"] for entity in (await guest.get(QUEUES)).json()["entities"]} == {divisions[0]["id"]}
     assert (await guest.get(QUEUES)).json()["total"] < queues
     assert await guest.ids() < everything
     guest.simulator.clock.advance(timedelta(minutes=2))
@@ -305,8 +295,8 @@ async def test_an_empty_page_in_the_middle_of_a_list(guest: Guest) -> None:
     """Its fields are those of every page, and the next one has rows."""
     strike(guest, "empty_page", LISTS, page=2)
     pages = [(await guest.get(QUEUES, pageNumber=number)).json() for number in (1, 2, 3)]
-    assert [len(one["entities"]) for one in pages] == [25, 0, 10]
-    assert {one["pageCount"] for one in pages} == {3}
+    assert [len(page["entities"]) for page in pages] == [25, 0, 10]
+    assert {page["pageCount"] for page in pages} == {3}
     assert "nextUri" in pages[1]
 
 
@@ -341,7 +331,7 @@ async def test_rows_shift_between_pages(guest: Guest, how: str) -> None:
     answers = [await guest.query(**page(number)) for number in range(1, 12)]
     assert len({answer.json()["totalHits"] for answer in answers if "totalHits" in answer.json()}) == 1
     there = set(guest.simulator.truth(START, NOON)) & before
-    assert len(there - set.union(*map(found, answers))) == 1
+    assert len(there - set[str]().union(*map(found, answers))) == 1
 
 
 # No progress, and no end
@@ -369,7 +359,7 @@ async def test_pages_repeat_for_ever(guest: Guest) -> None:
     answers = [await guest.query(**page(number)) for number in (1, 4, 80, 81)]
     assert found(answers[2]) == found(answers[3]) != set()
     lists = [(await guest.get(QUEUES, pageNumber=number)).json() for number in (1, 2, 70)]
-    assert [(one["pageNumber"], one["pageCount"], len(one["entities"])) for one in lists] == [
+    assert [(answer["pageNumber"], answer["pageCount"], len(answer["entities"])) for answer in lists] == [
         (1, 2, 25),
         (2, 3, 25),
         (70, 71, 25),
@@ -481,7 +471,7 @@ async def test_a_date_is_off_absent_or_wrong_once(guest: Guest) -> None:
     strike(guest, "date_off", "GET */users", seconds=-86_400)
     strike(guest, "no_date", LISTS)
     dates = [(await guest.get(path)).headers.get("Date") for path in ("/api/v2/users", "/api/v2/users", QUEUES)]
-    assert [parsedate_to_datetime(one) - NOON if one else None for one in dates] == [
+    assert [parsedate_to_datetime(date) - NOON if date else None for date in dates] == [
         timedelta(hours=-22),
         timedelta(days=-1),
         None,
@@ -578,7 +568,7 @@ async def test_what_a_quirk_leaves_alone_is_not_counted(guest: Guest) -> None:
     narrow = HOUR.replace("11:00", "10:05")
     few = (await guest.query(**page(1, 10, narrow))).json()["totalHits"]
     strike(guest, "too_much", QUERY, count=1, rows=few)
-    statuses = [(await guest.query(**page(1, 10, one))).status_code for one in (narrow, narrow, HOUR, HOUR)]
+    statuses = [(await guest.query(**page(1, 10, interval))).status_code for interval in (narrow, narrow, HOUR, HOUR)]
     assert statuses == [200, 200, 502, 200]
 
 

@@ -20,84 +20,16 @@ from rollbook.simulator import Simulator
 from rollbook.simulator.faults import script
 from rollbook.simulator.faults.organisation_faults import ACTS
 from rollbook.simulator.faults.script import Fault, Script, ScriptError, load
-from rollbook.simulator.rest.analytics.jobs import JobRules
+from tests.helpers.guest import DETAILS, HOUR, NOON, QUEUES, START, Guest, refusal, signed_in
 from tests.helpers.paths import ROOT
 from tests.helpers.whole import rollbook, start
-
-START = datetime(2026, 3, 2, tzinfo=UTC)
-NOON = START + timedelta(hours=12)
-HOUR = "2026-03-02T10:00:00.000Z/2026-03-02T11:00:00.000Z"
-DETAILS = "/api/v2/analytics/conversations/details"
-QUEUES = "/api/v2/routing/queues"
-
-
-class Seconds:
-    """A forward clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.at = 50.0
-
-    def __call__(self) -> float:
-        return self.at
-
-
-class Guest:
-    """A client over HTTP."""
-
-    def __init__(self, http: httpx.AsyncClient, simulator: Simulator, seconds: Seconds) -> None:
-        self.http, self.simulator, self.seconds = http, simulator, seconds
-        self.headers: dict[str, str] = {}
-
-    async def sign_in(self, **form: str) -> httpx.Response:
-        """With the right credentials, and what a test adds to the form."""
-        auth = (self.simulator.client_id, self.simulator.client_secret)
-        answer = await self.http.post("/oauth/token", data={"grant_type": "client_credentials", **form}, auth=auth)
-        if answer.status_code == 200:
-            self.headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-        return answer
-
-    async def get(self, path: str, **params: Any) -> httpx.Response:
-        return await self.http.get(path, params=params or None, headers=self.headers)
-
-    async def query(self, **body: Any) -> httpx.Response:
-        paging = {"pageSize": 100, "pageNumber": 1}
-        return await self.http.post(
-            f"{DETAILS}/query", json={"interval": HOUR, "paging": paging, **body}, headers=self.headers
-        )
-
-    async def ids(self) -> set[str]:
-        """The conversations of the hour."""
-        return {one["conversationId"] for one in (await self.query()).json().get("conversations", ())}
 
 
 @pytest.fixture
 async def guest() -> AsyncIterator[Guest]:
     """Signed in to an organisation of half a day, whose clock stands."""
-    seconds = Seconds()
-    simulator = Simulator(
-        seed=6,
-        start=START,
-        rate=0,
-        per_hour=40,
-        monotonic=seconds,
-        token_lifetime=600,
-        job_rules=JobRules(lag=timedelta(0)),
-    )
-    simulator.clock.advance(NOON - START)
-    async with simulator, httpx.AsyncClient(base_url=simulator.api_url) as http:
-        one = Guest(http, simulator, seconds)
-        await one.sign_in()
-        yield one
-
-
-def refusal(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """An ErrorBody, whole and consistent with its headers."""
-    body: dict[str, Any] = answer.json()
-    assert (answer.status_code, body["status"], body["code"]) == (status, status, code), answer.text
-    assert {"message", "contextId", "details", "errors"} <= body.keys()
-    assert ("messageParams" in body) == (status != 429)
-    assert body["contextId"] == answer.headers["ININ-Correlation-Id"]
-    return body
+    async with signed_in() as client:
+        yield client
 
 
 # Sign-in
@@ -112,9 +44,9 @@ async def test_signing_in_by_header_or_by_form(guest: Guest) -> None:
         "client_secret": simulator.client_secret,
     }
     answers = [await guest.sign_in(), await guest.http.post("/oauth/token", data=form)]
-    told = [one.json() for one in answers]
-    assert [(one["token_type"], one["expires_in"]) for one in told] == [("bearer", 600)] * 2
-    assert told[0]["access_token"] != told[1]["access_token"]
+    bodies = [answer.json() for answer in answers]
+    assert [(body["token_type"], body["expires_in"]) for body in bodies] == [("bearer", 600)] * 2
+    assert bodies[0]["access_token"] != bodies[1]["access_token"]
 
 
 @pytest.mark.parametrize(
@@ -139,9 +71,9 @@ async def test_a_sign_in_that_is_refused(guest: Guest, form: dict[str, str], hea
     headers = {"Authorization": header.replace("right", right)} if header else {}
     answer = await guest.http.post("/oauth/token", data=form, headers=headers)
     assert answer.status_code == 400
-    told = answer.json()
-    assert told["error"] == error
-    assert told["description"] == told["error_description"]
+    body = answer.json()
+    assert body["error"] == error
+    assert body["description"] == body["error_description"]
 
 
 async def test_tokens_end(guest: Guest) -> None:
@@ -236,10 +168,12 @@ async def test_details_by_id_are_those_of_the_query(guest: Guest) -> None:
     """Batches and single ones answer the same records; what does not exist is silently absent, or 404 alone."""
     truth = guest.simulator.truth(START + timedelta(hours=10), START + timedelta(hours=11))
     answer = await guest.get(DETAILS, id=",".join([*truth, "nothing", *truth]))
-    assert {one["conversationId"]: one for one in answer.json()["conversations"]} == truth
+    assert {conversation["conversationId"]: conversation for conversation in answer.json()["conversations"]} == truth
     assert len(answer.json()["conversations"]) == len(truth)
-    one = next(iter(truth))
-    assert (await guest.get(f"/api/v2/analytics/conversations/{one}/details")).json() == truth[one]
+    conversation_id = next(iter(truth))
+    assert (await guest.get(f"/api/v2/analytics/conversations/{conversation_id}/details")).json() == truth[
+        conversation_id
+    ]
     refusal(await guest.get("/api/v2/analytics/conversations/nothing/details"), 404, "not.found")
     assert (await guest.get(DETAILS, id="nothing")).text == "{}"
     assert truth.keys() <= await guest.ids()
@@ -252,17 +186,17 @@ async def test_a_client_of_some_divisions_sees_less_without_a_word(guest: Guest)
     simulator.visible_divisions = [division]
     seen = await guest.ids()
     assert set() < seen < everything
-    assert all(division in simulator.world.by_id[one].record["divisionIds"] for one in seen)
+    assert all(division in simulator.world.by_id[item].record["divisionIds"] for item in seen)
     assert simulator.truth(START + timedelta(hours=10), START + timedelta(hours=11)).keys() <= seen
     other = next(iter(everything - seen))
     refusal(await guest.get(f"/api/v2/analytics/conversations/{other}/details"), 404, "not.found")
     assert (await guest.get(DETAILS, id=other)).text == "{}"
-    assert {one["division"]["id"] for one in (await guest.get(QUEUES)).json()["entities"]} == {division}
+    assert {entity["division"]["id"] for entity in (await guest.get(QUEUES)).json()["entities"]} == {division}
     assert (await guest.get("/api/v2/authorization/divisions")).json()["total"] == 1
     job = (await guest.http.post(f"{DETAILS}/jobs", json={"interval": HOUR}, headers=guest.headers)).json()["jobId"]
     guest.seconds.at += 5
     rows = (await guest.get(f"{DETAILS}/jobs/{job}/results")).json()["conversations"]
-    assert all(division in one["divisionIds"] for one in rows)
+    assert all(division in row["divisionIds"] for row in rows)
 
 
 async def test_what_is_forgotten_is_gone_everywhere(guest: Guest) -> None:
@@ -276,16 +210,16 @@ async def test_what_is_forgotten_is_gone_everywhere(guest: Guest) -> None:
 
 async def test_rows_move_between_pages(guest: Guest) -> None:
     """Before each query the test's hook is called with its number, and may hide rows or move the clock."""
-    heard: list[int] = []
+    numbers: list[int] = []
 
     def drift(simulator: Simulator, queries: int) -> None:
-        heard.append(queries)
+        numbers.append(queries)
         simulator.hidden = {simulator.world.conversations[-1].id} if queries % 2 else set()
 
     guest.simulator.drift = drift
     day = {"interval": "2026-03-02T00:00Z/2026-03-03T00:00Z"}
     totals = [(await guest.query(**day)).json()["totalHits"] for _ in range(4)]
-    assert heard == [1, 2, 3, 4]
+    assert numbers == [1, 2, 3, 4]
     assert totals[1] - totals[0] == totals[3] - totals[2] == 1
 
 
@@ -329,7 +263,7 @@ async def test_aggregates_are_what_the_details_say(guest: Guest) -> None:
     answer = (await guest.http.post(url, json=body, headers=guest.headers)).json()
     expected = Counter[tuple[str, str]]()
     for record in guest.simulator.truth(START, NOON).values():
-        for session in (one for told in record["participants"] for one in told["sessions"]):
+        for session in (session for participant in record["participants"] for session in participant["sessions"]):
             for metric in session["metrics"]:
                 if metric["name"] in body["metrics"] and "2026-03-02T10" <= metric["emitDate"] < "2026-03-02T11":
                     expected[session["mediaType"], metric["name"]] += 1
@@ -341,19 +275,20 @@ async def test_aggregates_are_what_the_details_say(guest: Guest) -> None:
                 found[result["group"]["mediaType"], metric["metric"]] += metric["stats"]["count"]
     assert found == expected
     assert len({kind for kind, _ in found}) == 4
-    for wrong in (
+    odd: tuple[Any, ...] = (
         {"metrics": []},
         {"metrics": ["x"]},
         {"groupBy": ["shoeSize"]},
         {"granularity": "PT"},
         {"interval": "x"},
-    ):
+    )
+    for wrong in odd:
         refusal(await guest.http.post(url, json=body | wrong, headers=guest.headers), 400, "bad.request")
     agent = {"type": "and", "predicates": [{"dimension": "purpose", "value": "agent"}]}
     answer = (await guest.http.post(url, json=body | {"filter": agent}, headers=guest.headers)).json()
-    assert {metric["metric"] for one in answer["results"] for data in one["data"] for metric in data["metrics"]} == {
-        "tHandle"
-    }
+    assert {
+        metric["metric"] for result in answer["results"] for data in result["data"] for metric in data["metrics"]
+    } == {"tHandle"}
 
 
 # Faults
@@ -411,13 +346,13 @@ async def test_a_missing_permission_and_a_revoked_token(guest: Guest) -> None:
 async def test_things_happen_at_their_moment(guest: Guest) -> None:
     """Rows are hidden and come back, totals begin to err, tokens end: each when the organisation's clock gets there."""
     simulator, everything = guest.simulator, await guest.ids()
-    one = sorted(everything)[0]
+    conversation_id = sorted(everything)[0]
     elapsed = (simulator.now() - START).total_seconds()
-    simulator.faults.add(Fault("hide", at=elapsed + 60, parameters={"ids": [one]}))
+    simulator.faults.add(Fault("hide", at=elapsed + 60, parameters={"ids": [conversation_id]}))
     simulator.faults.add(Fault("unhide", at=NOON + timedelta(seconds=120)))
     simulator.faults.add(Fault("jitter", at=elapsed + 120, parameters={"most": 3, "recent": 10 * 86_400}))
     simulator.faults.add(Fault("rate_limit", at=elapsed + 180, parameters={"allowed": 2}))
-    for expected in (everything, everything - {one}, everything):
+    for expected in (everything, everything - {conversation_id}, everything):
         assert await guest.ids() == expected
         simulator.clock.advance(timedelta(minutes=1))
     assert (await guest.query()).status_code == 429
@@ -451,7 +386,10 @@ async def test_acts_on_the_truth(guest: Guest) -> None:
     before = simulator.truth(START, NOON)
     simulator.faults.add(Fault("rewrite", path="GET *"))
     await guest.get(QUEUES)
-    assert sum(before[one] != record for one, record in simulator.truth(START, NOON).items()) > len(before) / 2
+    assert (
+        sum(before[conversation_id] != record for conversation_id, record in simulator.truth(START, NOON).items())
+        > len(before) / 2
+    )
 
 
 async def test_the_short_way_to_an_error(guest: Guest) -> None:
@@ -474,13 +412,13 @@ def test_a_script_is_read() -> None:
             ]
         )
     )
-    assert [one.kind for one in script] == ["status", "revoke", "hide", "broken"]
+    assert [fault.kind for fault in script] == ["status", "revoke", "hide", "broken"]
     assert script[0].parameters == {"status": 503, "retry_after": 2}
     played = Script(script, START)
     assert played.next_moment() == START + timedelta(seconds=90)
-    assert [one.kind for one in played.due(START + timedelta(hours=11))] == ["hide", "revoke"]
+    assert [fault.kind for fault in played.due(START + timedelta(hours=11))] == ["hide", "revoke"]
     assert played.due(START + timedelta(hours=12)) == []
-    struck = [[one.kind for one in played.strike("GET /x", START + timedelta(seconds=at))] for at in (9, 10, 11)]
+    struck = [[fault.kind for fault in played.strike("GET /x", START + timedelta(seconds=at))] for at in (9, 10, 11)]
     assert struck == [[], ["broken"], []]
 
 
@@ -521,12 +459,12 @@ async def test_a_script_reaches_the_live_side() -> None:
     """A fault of channels, sockets or events happens at its time; one that there is not is refused before it starts."""
     script = load('[{"kind": "live", "at": 60, "fault": "cut", "with": {"minutes": 5}}]')
     async with Simulator(rate=0, per_hour=0, faults=script) as simulator:
-        assert simulator.down_until is None
+        before = simulator.down_until
         simulator.clock.advance(timedelta(seconds=61))
         async with asyncio.timeout(10):
             while simulator.down_until is None:
                 await asyncio.sleep(0)
-        assert simulator.down_until > simulator.now() + timedelta(minutes=4)
+        assert (before, simulator.down_until > simulator.now() + timedelta(minutes=4)) == (None, True)
     for text in ('{"fault": "flood"}', '{"fault": "cut", "with": {"hours": 1}}', '{"fault": "cut", "with": [1]}'):
         with pytest.raises(ScriptError, match=r"flood|hours|object"):
             Simulator(faults=load(f'[{{"kind": "live", "at": 1, {text[1:-1]}}}]'))
@@ -563,18 +501,18 @@ async def test_the_command_serves_until_it_is_stopped(how: signal.Signals, tmp_p
 
 @pytest.mark.process
 @pytest.mark.parametrize(
-    ("words", "status", "told"),
+    ("words", "status", "message"),
     [
         (["--faults", "absent.json"], 2, "absent.json"),
         (["--per-hour", "-1"], 2, "per-hour"),
         (["--reading", "both"], 2, "reading"),
     ],
 )
-async def test_bad_input_is_one_line(words: list[str], status: int, told: str, tmp_path: Path) -> None:
+async def test_bad_input_is_one_line(words: list[str], status: int, message: str, tmp_path: Path) -> None:
     """No traceback, and the option or the file is named."""
     ran = await rollbook("simulate", *words, env={}, cwd=tmp_path)
     assert ran.status == status
-    assert told in ran.err
+    assert message in ran.err
 
 
 def test_a_wrong_reading_is_refused() -> None:

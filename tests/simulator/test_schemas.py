@@ -58,11 +58,11 @@ def test_every_detail_event_is_one_of_the_models(world: World) -> None:
     """Every event of every conversation is valid, in the order of time, and as late as what it tells."""
     for life in world.conversations:
         listed = events(life.record)
-        assert [one.at for one in listed] == sorted(one.at for one in listed)
-        for one in listed:
-            body_of(DETAIL + one.member).validate(one.body)
-            assert one.body["eventTime"] == round(one.at.timestamp() * 1000)
-            assert one.body["conversationId"] == life.id
+        assert [event.at for event in listed] == sorted(event.at for event in listed)
+        for event in listed:
+            body_of(DETAIL + event.member).validate(event.body)
+            assert event.body["eventTime"] == round(event.at.timestamp() * 1000)
+            assert event.body["conversationId"] == life.id
 
 
 def at(seconds: float) -> str:
@@ -224,30 +224,30 @@ def everything() -> dict[str, Any]:
 
 
 def moments(record: dict[str, Any]) -> list[datetime]:
-    told = {
-        one[name]
+    times = {
+        segment[name]
         for who in record["participants"]
         for each in who["sessions"]
-        for one in each["segments"]
+        for segment in each["segments"]
         for name in ("segmentStart", "segmentEnd")
-        if name in one
+        if name in segment
     }
-    return sorted(datetime.fromisoformat(one) for one in told)
+    return sorted(datetime.fromisoformat(time) for time in times)
 
 
 def test_all_sixteen_members_are_told() -> None:
     """A conversation in which everything happens is told with each member, and each is valid."""
     found = events(everything())
-    for one in found:
-        body_of(DETAIL + one.member).validate(one.body)
-    assert {one.member for one in found} == set(DETAIL_MEMBERS)
-    ended = {one.body["userId"]: one.body for one in found if one.member == "user.end"}
+    for event in found:
+        body_of(DETAIL + event.member).validate(event.body)
+    assert {event.member for event in found} == set(DETAIL_MEMBERS)
+    ended = {event.body["userId"]: event.body for event in found if event.member == "user.end"}
     assert ended["u1"]["disconnectType"] in ("NO_ANSWER_TRANSFER", "ENDPOINT")
     lengths = {name: value for name, value in ended["u2"].items() if name.endswith("DurationMs")}
     assert len(lengths) == 6  # all six, with zeros
-    acd = next(one.body for one in found if one.member == "acd.end")
+    acd = next(event.body for event in found if event.member == "acd.end")
     assert (acd["acdOutcome"], acd["answeredUserId"]) == ("ANSWERED", "u2")
-    voice = next(one.body for one in found if one.member == "user.end" and one.body["sessionId"] == "s5")
+    voice = next(event.body for event in found if event.member == "user.end" and event.body["sessionId"] == "s5")
     assert (voice["interactingDurationMs"], voice["heldDurationMs"], voice["alertingDurationMs"]) == (
         120_000,
         40_000,
@@ -279,15 +279,15 @@ def test_every_end_has_a_word_in_every_medium(word: str, medium: str) -> None:
     now = scene(record, at(9))
     body_of(SIDES[0]).validate(snapshot(now))
     body_of(f"{SIDES[0]}.{MEDIA_SUFFIX[medium]}").validate(flattened(now, medium, {}))
-    for one in events(record):
-        body_of(DETAIL + one.member).validate(one.body)
+    for event in events(record):
+        body_of(DETAIL + event.member).validate(event.body)
 
 
 # What snapshots say and when
 
 
 def agent(body: dict[str, Any]) -> dict[str, Any]:
-    found = [one for one in body["participants"] if one["id"] == "p5"]
+    found = [participant for participant in body["participants"] if participant["id"] == "p5"]
     return found[0]["calls"][0] if found else {}
 
 
@@ -295,8 +295,8 @@ def test_a_snapshot_goes_back_to_an_earlier_state_byte_for_byte() -> None:
     """Held, not held: the second is told in the bytes of before; it bears no time of its own."""
     record = everything()
     record["participants"] = record["participants"][:5]
-    talking, held, again = (json.dumps(snapshot(scene(record, at(second)))) for second in (40, 100, 120))
-    assert talking == again != held
+    talking, on_hold, again = (json.dumps(snapshot(scene(record, at(second)))) for second in (40, 100, 120))
+    assert talking == again != on_hold
 
 
 def test_participants_accumulate() -> None:
@@ -304,7 +304,7 @@ def test_participants_accumulate() -> None:
     record = everything()
     former: list[str] = []
     for now in scenes(record, moments(record)):
-        ids = [one["id"] for one in snapshot(now)["participants"]]
+        ids = [participant["id"] for participant in snapshot(now)["participants"]]
         assert set(former) <= set(ids)
         former = ids
     assert former == ["p1", "p2", "p3", "p4", "p5", "p6", "p7"]
@@ -327,7 +327,7 @@ def test_a_disconnection_with_work_to_do_is_told_twice() -> None:
 def test_who_never_answered_has_an_end_and_no_connection() -> None:
     """An unanswered alert leaves an ended participant without a connectedTime."""
     body = snapshot(scene(everything(), at(300)))
-    unanswered = next(one for one in body["participants"] if one["id"] == "p4")
+    unanswered = next(participant for participant in body["participants"] if participant["id"] == "p4")
     assert unanswered["endTime"] == at(30)
     assert "connectedTime" not in unanswered
     assert unanswered["calls"][0]["disconnectType"] == "transfer.noanswer"
@@ -337,9 +337,9 @@ def test_a_snapshot_tells_nothing_that_lies_ahead() -> None:
     """No time in a snapshot is after its moment, callbacks' appointments excepted."""
     record = everything()
     for now in scenes(record, moments(record)):
-        told = json.dumps(snapshot(now)).replace(at(3600), "")
-        times = [part for part in told.split('"') if part.startswith("2026-") and part.endswith("Z")]
-        assert all(one <= now.at for one in times)
+        text = json.dumps(snapshot(now)).replace(at(3600), "")
+        times = [part for part in text.split('"') if part.startswith("2026-") and part.endswith("Z")]
+        assert all(time <= now.at for time in times)
 
 
 def test_a_queue_that_is_left_may_hear_on_or_not() -> None:
@@ -359,7 +359,7 @@ def test_a_queue_that_is_left_may_hear_on_or_not() -> None:
 
 def test_an_envelope_is_eventbridges() -> None:
     """detail-type is the template, time has whole seconds, detail.timestamp milliseconds."""
-    told = envelope(
+    event = envelope(
         DETAIL + "acw",
         "v2.detail.events.conversation.c9.acw",
         {"eventTime": 1},
@@ -368,17 +368,17 @@ def test_an_envelope_is_eventbridges() -> None:
         correlation_id="d1ab36e9",
         organization="org",
     )
-    assert list(told) == ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"]
-    assert told["detail-type"] == "v2.detail.events.conversation.{id}.acw"
-    assert told["source"] == "aws.partner/genesys.com/cloud/org/simulated"
-    assert (told["time"], told["detail"]["timestamp"]) == ("2026-08-03T14:00:00Z", "2026-08-03T14:00:00.128Z")
-    assert told["detail"]["metadata"] == {"CorrelationId": "d1ab36e9"}
-    assert told["detail"]["version"] == "2"
+    assert list(event) == ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"]
+    assert event["detail-type"] == "v2.detail.events.conversation.{id}.acw"
+    assert event["source"] == "aws.partner/genesys.com/cloud/org/simulated"
+    assert (event["time"], event["detail"]["timestamp"]) == ("2026-08-03T14:00:00Z", "2026-08-03T14:00:00.128Z")
+    assert event["detail"]["metadata"] == {"CorrelationId": "d1ab36e9"}
+    assert event["detail"]["version"] == "2"
 
 
 def test_the_schemas_cover_what_is_emitted() -> None:
     """There is a schema for each topic that conversations of this world are told on."""
-    told = {
+    emitted = {
         side + ending for side in SIDES for ending in ("", ".calls", ".callbacks", ".emails", ".messages", ".chats")
     }
-    assert told | {DETAIL + member for member in DETAIL_MEMBERS} <= described()
+    assert emitted | {DETAIL + member for member in DETAIL_MEMBERS} <= described()

@@ -52,11 +52,11 @@ def media(life: Conversation) -> str:
 
 def test_the_same_seed_is_the_same_organisation() -> None:
     """Everything repeats, whatever order it is looked at in; another seed is another organisation."""
-    one, two = world(5), world(5)
+    first, two = world(5), world(5)
     backwards = [life.record for life in reversed(two.conversations)]
-    assert [life.record for life in one.conversations] == backwards[::-1]
-    assert (one.queues, one.users, one.organization) == (two.queues, two.users, two.organization)
-    assert world(6).conversations[0].id != one.conversations[0].id
+    assert [life.record for life in first.conversations] == backwards[::-1]
+    assert (first.queues, first.users, first.organization) == (two.queues, two.users, two.organization)
+    assert world(6).conversations[0].id != first.conversations[0].id
 
 
 def test_growing_in_steps_is_growing_at_once() -> None:
@@ -79,14 +79,14 @@ def test_every_kind_of_conversation_and_every_turn_is_there() -> None:
     """Media, directions, transfers, unanswered alerts, holds, abandons, consults, outbound: all in half a day."""
     records = [life.record for life in LIVES]
     assert {media(life) for life in LIVES} == {"voice", "message", "email", "callback"}
-    assert {one["originatingDirection"] for one in records} == {"inbound", "outbound"}
-    metrics = {metric["name"] for one in records for session in sessions(one) for metric in session["metrics"]}
+    assert {record["originatingDirection"] for record in records} == {"inbound", "outbound"}
+    metrics = {metric["name"] for record in records for session in sessions(record) for metric in session["metrics"]}
     turns = (
         "tIvr tAcd tAbandon tNotResponding tHeld tAcw tHandle nTransferred nBlindTransferred nConsult nOutbound tPark"
     )
     assert set(turns.split()) <= metrics
     segments = {
-        segment["segmentType"] for one in records for session in sessions(one) for segment in session["segments"]
+        segment["segmentType"] for record in records for session in sessions(record) for segment in session["segments"]
     }
     assert {
         "ivr",
@@ -107,9 +107,9 @@ def test_a_voice_conversation_has_its_real_size() -> None:
     voice = [
         life.record for life in LIVES if media(life) == "voice" and life.record["originatingDirection"] == "inbound"
     ]
-    size = sum(len(json.dumps(one)) for one in voice) / len(voice)
+    size = sum(len(json.dumps(record)) for record in voice) / len(voice)
     assert 13_000 < size < 20_000
-    assert 30 < sum(sum(rows(one).values()) for one in voice) / len(voice) < 60
+    assert 30 < sum(sum(rows(record).values()) for record in voice) / len(voice) < 60
 
 
 @given(CHOSEN)
@@ -123,10 +123,10 @@ def test_a_record_holds_together(life: Conversation) -> None:
     if "conversationEnd" in record:
         assert record["conversationEnd"] == max(segment["segmentEnd"] for segment in segments)
         assert moment(record["conversationEnd"]) <= life.over_by
-    assert abs(moment(min(one["segmentStart"] for one in segments)) - life.start) <= timedelta(milliseconds=13)
-    stats = [one for session in sessions(record) for one in session.get("mediaEndpointStats", ())]
-    assert record.get("mediaStatsMinConversationMos") == min((one["minMos"] for one in stats), default=None)
-    assert record.get("mediaStatsMinConversationRFactor") == min((one["minRFactor"] for one in stats), default=None)
+    assert abs(moment(min(segment["segmentStart"] for segment in segments)) - life.start) <= timedelta(milliseconds=13)
+    stats = [stat for session in sessions(record) for stat in session.get("mediaEndpointStats", ())]
+    assert record.get("mediaStatsMinConversationMos") == min((stat["minMos"] for stat in stats), default=None)
+    assert record.get("mediaStatsMinConversationRFactor") == min((stat["minRFactor"] for stat in stats), default=None)
     ids = [session["sessionId"] for session in sessions(record)]
     assert len(set(ids)) == len(ids)
     assert {session["peerId"] for session in sessions(record) if "peerId" in session} <= set(ids)
@@ -139,7 +139,7 @@ def test_few_conversations_never_end() -> None:
     stuck = [life for life in world(1, hours=30, per_hour=200).conversations if life.over_by == FAR]
     assert 5 < len(stuck) < 60
     assert all("conversationEnd" not in life.view(FAR - timedelta(days=900)) for life in stuck)
-    done = [all("segmentEnd" in one for s in sessions(life.record) for one in s["segments"]) for life in stuck]
+    done = [all("segmentEnd" in segment for s in sessions(life.record) for segment in s["segments"]) for life in stuck]
     assert len(set(done)) == 2
 
 
@@ -171,7 +171,7 @@ def test_a_moment_is_told_without_the_future(life: Conversation, offset: int) ->
             assert segment.get("segmentEnd", "") <= known
             assert "segmentEnd" in segment or not {"disconnectType", "wrapUpCode"} & segment.keys()
         assert all(metric["emitDate"] <= known for metric in session["metrics"])
-        assert all(one["eventTime"] <= known for one in session.get("mediaEndpointStats", ()))
+        assert all(stat["eventTime"] <= known for stat in session.get("mediaEndpointStats", ()))
 
 
 @given(CHOSEN, st.integers(0, 3 * 86_400_000))
@@ -279,15 +279,15 @@ def test_conversations_are_kept_in_the_order_of_their_starts() -> None:
 @pytest.mark.parametrize("step", [7, 90])
 def test_what_happens_is_told_once_and_in_order(step: int) -> None:
     """Step by step, every change of every conversation comes once, in the order of time."""
-    made, told, last = World(8, START, 60, queues=3, users=5), [], START
+    made, changes, last = World(8, START, 60, queues=3, users=5), [], START
     for minute in range(step, 600, step):
         now = START + timedelta(minutes=minute)
         made.grow(now)
-        told += made.changes(last, now)
+        changes += made.changes(last, now)
         last = now
     expected = [(at, life) for life in made.conversations for at in life.changes if START < at <= last]
-    assert sorted(told, key=lambda one: (one[0], one[1].id)) == told
-    assert Counter(told) == Counter(expected)
+    assert sorted(changes, key=lambda change: (change[0], change[1].id)) == changes
+    assert Counter(changes) == Counter(expected)
 
 
 def test_a_record_given_by_hand_is_seen_like_any_other() -> None:

@@ -103,7 +103,7 @@ def event(
     conversation_id: str | None, *, body: bytes = b'{"a":1}', received: str = at(6), **facts: Any
 ) -> Notification:
     """A notification."""
-    told = LiveFacts(
+    live_facts = LiveFacts(
         started_at=facts.get("started"),
         ended_at=facts.get("ended"),
         last_at=facts.get("last"),
@@ -120,7 +120,7 @@ def event(
         event_time=facts.get("last"),
         received_at=received,
         source="websocket",
-        facts=told,
+        facts=live_facts,
     )
 
 
@@ -342,12 +342,12 @@ def test_a_dry_run_answers_the_same_and_writes_nothing(book: Book, path: Path) -
     write(book, record("c1"), record("c2"))
     before = dump(path)
     found = page(record("c1"), record("c2", mos=1.5), record("c3"))
-    told = book.read_now(conversations.compare, found, Read(at(50), NOW, at(50), frozenset(), book.lag))
+    comparison = book.read_now(conversations.compare, found, Read(at(50), NOW, at(50), frozenset(), book.lag))
     assert dump(path) == before
     did = write(book, record("c1"), record("c2", mos=1.5), record("c3"), as_of=at(50), run_at=at(50))
-    assert told == replace(did, causes={})
+    assert comparison == replace(did, causes={})
     assert sum(did.causes.values()) == len(did.gaps) == 1
-    assert told.classes == {"c1": "unchanged", "c2": "changed", "c3": "missing"}
+    assert comparison.classes == {"c1": "unchanged", "c2": "changed", "c3": "missing"}
 
 
 def test_a_record_that_cannot_be_placed_is_stored_all_the_same(book: Book) -> None:
@@ -371,10 +371,10 @@ def test_repeated_notifications_are_one_event(book: Book) -> None:
 
 def test_what_cannot_be_read_is_a_dead_letter(book: Book) -> None:
     """A payload that nobody understands is kept, byte order and all."""
-    told = book.write(
+    counts = book.write(
         events.record, [Unreadable(source="websocket", payload=b"\xff{", error="not JSON", received_at=at(6))], book.lag
     ).result(10)
-    assert told.dead_letters == 1
+    assert counts.dead_letters == 1
     assert rows(book, "dead_letters", "payload", "error") == [("\\xff{", "not JSON")]
 
 
@@ -430,9 +430,11 @@ def test_a_store_is_not_closed_under_a_read(book: Book, monkeypatch: pytest.Monk
 
 def test_a_grid_that_changes_holds_from_then_on(book: Book) -> None:
     """What is read by id is filed under the width that is set now, not under the one of an earlier read."""
-    for width, one in ((30, "c1"), (10, "c2")):
+    for width, conversation_id in ((30, "c1"), (10, "c2")):
         read = Read(RUN_AT, NOW, RUN_AT, frozenset(), book.lag)
-        details(book, page(record(one, minute=25)), read, window=None, width=timedelta(minutes=width)).result(10)
+        details(
+            book, page(record(conversation_id, minute=25)), read, window=None, width=timedelta(minutes=width)
+        ).result(10)
     assert rows(book, "gaps", "conversation_id", "window_start") == [("c1", at(0)), ("c2", at(20))]
 
 
@@ -451,12 +453,12 @@ def test_an_event_after_the_read_asks_for_another_look(book: Book) -> None:
     book.write(
         events.record, [event("c1", last=at(34), received=at(46)), event("c2", last=at(36), received=at(46))], book.lag
     ).result(10)
-    assert [one.conversation_id for one in book.read_now(conversations.open_conversations)] == ["c2"]
+    assert [row.conversation_id for row in book.read_now(conversations.open_conversations)] == ["c2"]
     book.write(events.record, [event("c1", body=b"{}", last=at(50), received=at(51))], book.lag).result(10)
-    assert [one.conversation_id for one in book.read_now(conversations.open_conversations)] == ["c1", "c2"]
+    assert [row.conversation_id for row in book.read_now(conversations.open_conversations)] == ["c1", "c2"]
     for minute, doubtful in ((55, ["c1"]), (59, ["c1"]), (61, [])):
         write(book, record("c1"), record("c2"), as_of=at(minute), run_at=at(minute))
-        assert [one.conversation_id for one in book.read_now(conversations.open_conversations)] == doubtful
+        assert [row.conversation_id for row in book.read_now(conversations.open_conversations)] == doubtful
 
 
 def test_seen_first_during_the_run_counts_as_missing(book: Book) -> None:
@@ -504,7 +506,7 @@ def test_stuck_and_gone_hold_nothing_up(book: Book) -> None:
         book.read_now(conversations.open_conversations),
     ) == (0, [])
     book.write(events.record, [event("c1", last=at(70), received=at(71))], book.lag).result(10)
-    assert [one.conversation_id for one in book.read_now(conversations.open_conversations)] == ["c1"]
+    assert [row.conversation_id for row in book.read_now(conversations.open_conversations)] == ["c1"]
 
 
 # The ledger
@@ -543,7 +545,7 @@ def test_the_ledger_keeps_every_run(book: Book) -> None:
     window = book.read_now(windows.find, at(0), at(30))
     assert window is not None
     assert (window.verdict, window.attempts, window.unique, window.reason) == ("complete", 2, 2, None)
-    assert [one["verdict"] for one in book.read_now(windows.runs, at(0), at(30))] == ["failed", "complete"]
+    assert [run["verdict"] for run in book.read_now(windows.runs, at(0), at(30))] == ["failed", "complete"]
 
 
 def test_verdicts_follow_what_follow_up_found(book: Book) -> None:
@@ -620,7 +622,7 @@ def test_refused_topics_are_remembered_until_they_are_granted(book: Book) -> Non
     book.write(
         coverage.reject, [{"topic": "t1", "reason": "not permitted", "missing_permissions": ["a:b:c"]}], at(0)
     ).result(10)
-    assert [(one["topic"], one["missing_permissions"]) for one in book.read_now(coverage.rejected)] == [
+    assert [(topic["topic"], topic["missing_permissions"]) for topic in book.read_now(coverage.rejected)] == [
         ("t1", ["a:b:c"])
     ]
     book.write(coverage.accept, ["t1"]).result(10)
@@ -668,7 +670,7 @@ def test_a_closed_book_is_one_file(path: Path) -> None:
     copy = path.with_name("copy.db")
     copy.write_bytes(path.read_bytes())
     with Book.open(copy, mode="ro") as book:
-        assert [one["topic"] for one in book.read_now(coverage.rejected)] == ["t1"]
+        assert [topic["topic"] for topic in book.read_now(coverage.rejected)] == ["t1"]
 
 
 def test_a_closed_book_says_so(path: Path) -> None:
@@ -694,7 +696,7 @@ def test_a_long_foreign_lock_is_one_clear_line(path: Path) -> None:
 
 def test_two_books_write_to_one_file(path: Path) -> None:
     """Two writers at once, thousands of transactions, nothing lost and nothing locked."""
-    with Book.open(path) as one, Book.open(path) as two:
+    with Book.open(path) as first, Book.open(path) as two:
         pending: list[Future[Any]] = []
 
         def many(book: Book, name: str) -> None:
@@ -705,14 +707,14 @@ def test_two_books_write_to_one_file(path: Path) -> None:
                     )
                 )
 
-        threads = [threading.Thread(target=many, args=(book, name)) for book, name in ((one, "a"), (two, "b"))]
+        threads = [threading.Thread(target=many, args=(book, name)) for book, name in ((first, "a"), (two, "b"))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         for future in pending:
             future.result(30)
-        assert rows(one, "events", "count(*)") == [(600,)]
+        assert rows(first, "events", "count(*)") == [(600,)]
         assert rows(two, "conversations", "count(*)") == [(600,)]
 
 
@@ -794,9 +796,9 @@ def test_only_one_book_checkpoints(path: Path) -> None:
     def pages(book: Book) -> int:
         return int(book.write(lambda db: db.execute("PRAGMA wal_autocheckpoint").fetchone()[0]).result(10))
 
-    one, two = Book.open(path), Book.open(path)
-    assert (pages(one) > 0, pages(two)) == (True, 0)
-    one.close()
+    first, two = Book.open(path), Book.open(path)
+    assert (pages(first) > 0, pages(two)) == (True, 0)
+    first.close()
     for index in range(70):
         two.write(events.record, [event(f"c{index}", body=str(index).encode())], two.lag).result(10)
     assert pages(two) > 0

@@ -22,6 +22,7 @@ from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.commands.windows import window_lines
 from rollbook.store.tables import events, windows
+from rollbook.store.vocabulary import Verdict
 from tests.helpers.organisation import dump
 from tests.helpers.peek import command
 
@@ -42,17 +43,21 @@ async def store(tmp_path: Path) -> AsyncIterator[tuple[Path, Simulator]]:
         simulator.world._per_hour = 0
         with Book.open(path, organization=("o", "Organisation")) as book:
             book.write(
-                events.record, [_heard(life.id, life.start) for life in simulator.world.conversations[:10]], book.lag
+                events.record,
+                [_notification(life.id, life.start) for life in simulator.world.conversations[:10]],
+                book.lag,
             ).result()
-            book.write(events.record, [_heard("nobody-lists-it", START + timedelta(minutes=5))], book.lag).result()
+            book.write(
+                events.record, [_notification("nobody-lists-it", START + timedelta(minutes=5))], book.lag
+            ).result()
             async with Api(settings, now=simulator.now) as api:
                 for window in (HOUR, Interval(START, START + HALF)):
                     await reconcile_window(book, api, window, settings=settings, now=simulator.now)
         yield path, simulator
 
 
-def _heard(one: str, at: datetime) -> Notification:
-    body = {"id": one, "participants": [{"id": "p", "purpose": "customer", "connectedTime": to_text(at)}]}
+def _notification(conversation_id: str, at: datetime) -> Notification:
+    body = {"id": conversation_id, "participants": [{"id": "p", "purpose": "customer", "connectedTime": to_text(at)}]}
     frame = json.dumps({"topicName": "v2.routing.queues.q.conversations", "eventBody": body})
     found = parse_frame(frame, source="websocket", received_at=to_text(at))
     assert isinstance(found, Notification)
@@ -64,7 +69,7 @@ def run(path: Path, *words: str) -> Result:
     return command(cli, [*words, "--db", str(path)], env={"ROLLBOOK_CONFIG": "", "COLUMNS": "80"})
 
 
-def told(path: Path, *words: str) -> Any:
+def answer_of(path: Path, *words: str) -> Any:
     """Its one JSON object."""
     ran = run(path, *words, "--json")
     assert ran.exit_code == 0, ran.output
@@ -81,17 +86,17 @@ def fits(text: str) -> list[str]:
 async def test_windows_are_listed_and_filtered(store: tuple[Path, Simulator]) -> None:
     """By verdict and by date; the wider interval stands beside the grid's windows that took over its proof."""
     path, _ = store
-    rows = told(path, "windows")["windows"]
+    rows = answer_of(path, "windows")["windows"]
     assert [(row["start"][11:16], row["end"][11:16]) for row in rows] == [
         ("10:00", "10:30"),
         ("10:00", "11:00"),
         ("10:30", "11:00"),
     ]
     verdict = rows[1]["verdict"]
-    assert {row["verdict"] for row in told(path, "windows", "--verdict", verdict)["windows"]} == {verdict}
-    assert told(path, "windows", "--verdict", "failed")["windows"] == []
-    assert len(told(path, "windows", "--since", "2026-03-02T10:30Z")["windows"]) == 2
-    assert len(told(path, "windows", "--until", "2026-03-02T10:30")["windows"]) == 2
+    assert {row["verdict"] for row in answer_of(path, "windows", "--verdict", verdict)["windows"]} == {verdict}
+    assert answer_of(path, "windows", "--verdict", "failed")["windows"] == []
+    assert len(answer_of(path, "windows", "--since", "2026-03-02T10:30Z")["windows"]) == 2
+    assert len(answer_of(path, "windows", "--until", "2026-03-02T10:30")["windows"]) == 2
     lines = fits(run(path, "windows").output)
     assert len(lines) == 5
     assert lines[-1].startswith("3 windows: ")
@@ -101,29 +106,36 @@ async def test_windows_are_listed_and_filtered(store: tuple[Path, Simulator]) ->
 async def test_a_windows_proof_is_shown(store: tuple[Path, Simulator]) -> None:
     """Every run with its passes, query, digest of ids, divisions and reading; an heir shows whose proof it has."""
     path, simulator = store
-    [whole, half] = sorted(told(path, "window", "2026-03-02T10:00:00Z")["windows"], key=lambda row: row["end"])[::-1]
+    [whole, half] = sorted(answer_of(path, "window", "2026-03-02T10:00:00Z")["windows"], key=lambda row: row["end"])[
+        ::-1
+    ]
     assert (whole["end"], half["end"]) == ("2026-03-02T11:00:00.000Z", "2026-03-02T10:30:00.000Z")
-    [one] = whole["runs"]
-    assert one["unique"] == one["owned"] == len(simulator.truth(HOUR.start, HOUR.end))
-    assert one["query"] == {"interval": HOUR.text}
-    assert len(one["id_digest"]) == 32
-    assert len(one["divisions"]) == 3
-    assert one["read"][0]["pages"] >= 2
-    assert (one["reading"], one["via"], one["command"]) == ("interval", "query", "manual")
-    [heir] = told(path, "window", "2026-03-02T10:30Z/PT30M")["windows"]
+    [run_shown] = whole["runs"]
+    assert run_shown["unique"] == run_shown["owned"] == len(simulator.truth(HOUR.start, HOUR.end))
+    assert run_shown["query"] == {"interval": HOUR.text}
+    assert len(run_shown["id_digest"]) == 32
+    assert len(run_shown["divisions"]) == 3
+    assert run_shown["read"][0]["pages"] >= 2
+    assert (run_shown["reading"], run_shown["via"], run_shown["command"]) == ("interval", "query", "manual")
+    [heir] = answer_of(path, "window", "2026-03-02T10:30Z/PT30M")["windows"]
     assert heir["proven_by"] == HOUR.text
     assert heir["runs"] == whole["runs"]
     shown = run(path, "window", "2026-03-02T10:30Z/PT30M").output
-    assert one["id_digest"] in shown
+    assert run_shown["id_digest"] in shown
     assert "proven by" in shown
-    assert {word.strip(",") for line in fits(shown) for word in line.split()} >= {*one["divisions"], one["as_of"]}
-    assert len(told(path, "window", "2026-03-02T10:45Z")["windows"]) == 2, "a time within shows the windows around it"
+    assert {word.strip(",") for line in fits(shown) for word in line.split()} >= {
+        *run_shown["divisions"],
+        run_shown["as_of"],
+    }
+    assert len(answer_of(path, "window", "2026-03-02T10:45Z")["windows"]) == 2, (
+        "a time within shows the windows around it"
+    )
 
 
 def test_a_window_that_nobody_has_read_has_no_runs(tmp_path: Path) -> None:
     """It says so, and nothing of what came after them."""
     with Book.open(tmp_path / "rollbook.db") as book:
-        book.write(windows.note, [(to_text(HOUR.start), to_text(HOUR.end), "due")], "").result()
+        book.write(windows.note, [(to_text(HOUR.start), to_text(HOUR.end), Verdict.DUE)], "").result()
     assert fits(run(tmp_path / "rollbook.db", "window", to_text(START)).output)[-1].split() == ["runs", "none", "yet"]
 
 
@@ -144,22 +156,24 @@ async def test_a_window_that_is_not_there_is_one_line(store: tuple[Path, Simulat
 async def test_gaps_are_listed_with_their_causes(store: tuple[Path, Simulator]) -> None:
     """What was not heard, what was heard and is not listed; by kind, cause, and whether it was filled."""
     path, simulator = store
-    found = told(path, "gaps")["gaps"]
+    found = answer_of(path, "gaps")["gaps"]
     truth = simulator.truth(HOUR.start, HOUR.end)
     missing = {gap["conversation_id"] for gap in found if gap["kind"] == "missing"}
     assert missing == truth.keys() - {life.id for life in simulator.world.conversations[:10]}
-    assert [gap["conversation_id"] for gap in told(path, "gaps", "--kind", "live_only")["gaps"]] == ["nobody-lists-it"]
-    assert [gap["conversation_id"] for gap in told(path, "gaps", "--unfilled")["gaps"]] == ["nobody-lists-it"]
-    assert len(told(path, "gaps", "--cause", "not running")["gaps"]) == len(missing) + sum(
+    assert [gap["conversation_id"] for gap in answer_of(path, "gaps", "--kind", "live_only")["gaps"]] == [
+        "nobody-lists-it"
+    ]
+    assert [gap["conversation_id"] for gap in answer_of(path, "gaps", "--unfilled")["gaps"]] == ["nobody-lists-it"]
+    assert len(answer_of(path, "gaps", "--cause", "not running")["gaps"]) == len(missing) + sum(
         gap["kind"] == "changed" for gap in found
     )
-    three = told(path, "gaps", "--limit", "3")
+    three = answer_of(path, "gaps", "--limit", "3")
     assert (len(three["gaps"]), three["left_out"]) == (3, len(found) - 3)
     assert fits(run(path, "gaps", "--limit", "3").output)[-1].split()[:2] == [str(len(found) - 3), "more"]
     assert "more" not in run(path, "gaps").output
-    assert told(path, "gaps", "--until", "2026-03-02T10:00Z")["gaps"] == []
+    assert answer_of(path, "gaps", "--until", "2026-03-02T10:00Z")["gaps"] == []
     assert fits(run(path, "gaps").output)[-1].strip()[0].isdigit()
-    sums = told(path, "status")["sums"]
+    sums = answer_of(path, "status")["sums"]
     assert (sums["detected"], sums["failed"]) == (len(found), 1)
     assert 0 < sums["share_heard_live"] < 1
     assert "detected" in run(path, "status").output
@@ -169,7 +183,7 @@ async def test_everything_can_be_made_again(store: tuple[Path, Simulator]) -> No
     """On a store that is right nothing changes; what was spoilt or lost comes back as it was."""
     path, _ = store
     before = dump(path)
-    assert told(path, "rebuild")["corrected"] == 0
+    assert answer_of(path, "rebuild")["corrected"] == 0
     assert dump(path) == before
     with sqlite3.connect(path) as connection:
         connection.execute(
@@ -186,7 +200,7 @@ async def test_everything_can_be_made_again(store: tuple[Path, Simulator]) -> No
             "UPDATE conversations SET provenance = 'reconciled', last_heard = NULL WHERE provenance = 'both'"
         )
     connection.close()
-    assert told(path, "rebuild")["corrected"] == len(before["conversations"])
+    assert answer_of(path, "rebuild")["corrected"] == len(before["conversations"])
     assert dump(path) == before
     assert "were different before" in run(path, "rebuild").output
 

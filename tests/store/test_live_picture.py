@@ -32,22 +32,22 @@ FACTS = st.builds(
 ARRIVED = "2026-03-02T10:01:00.000Z"
 
 
-def _apply(known: live_picture.StoredPicture, heard: live_picture.LiveFactsOf) -> live_picture.StoredPicture:
-    after = live_picture.merge(known, heard)
+def _apply(known: live_picture.StoredPicture, gathered: live_picture.LiveFactsOf) -> live_picture.StoredPicture:
+    after = live_picture.merge(known, gathered)
     if after is None:
         return known
     values = dict(zip(live_picture.COLUMNS, after, strict=True))
     return known._replace(**values)
 
 
-def _heard(facts: LiveFacts) -> live_picture.LiveFactsOf:
+def _facts_of(facts: LiveFacts) -> live_picture.LiveFactsOf:
     entry = live_picture.LiveFactsOf(ARRIVED)
     entry.add(facts, ARRIVED)
     return entry
 
 
 def _first(facts: LiveFacts) -> live_picture.StoredPicture:
-    values = dict(zip(live_picture.COLUMNS, live_picture.first(_heard(facts)), strict=True))
+    values = dict(zip(live_picture.COLUMNS, live_picture.first(_facts_of(facts)), strict=True))
     return live_picture.StoredPicture(**values, read_at=None, has_details=0)
 
 
@@ -60,7 +60,7 @@ def test_order_and_repetition_do_not_matter(facts: list[LiveFacts], draw: random
     def picture(events: list[LiveFacts]) -> live_picture.StoredPicture:
         known = _first(events[0])
         for event in events[1:]:
-            known = _apply(known, _heard(event))
+            known = _apply(known, _facts_of(event))
         return known
 
     assert picture(facts) == picture(again)
@@ -70,7 +70,7 @@ def test_order_and_repetition_do_not_matter(facts: list[LiveFacts], draw: random
 def test_batches_do_not_matter(facts: list[LiveFacts], cut: int) -> None:
     """Events gathered in one batch say what they say one by one."""
 
-    def event(one: LiveFacts) -> Notification:
+    def event(facts_of_event: LiveFacts) -> Notification:
         return Notification(
             topic="t",
             body=b"{}",
@@ -79,15 +79,15 @@ def test_batches_do_not_matter(facts: list[LiveFacts], cut: int) -> None:
             event_time=None,
             received_at=ARRIVED,
             source="s",
-            facts=one,
+            facts=facts_of_event,
         )
 
-    whole = live_picture.gather([event(one) for one in facts])["c"]
+    whole = live_picture.gather([event(event_facts) for event_facts in facts])["c"]
     values = dict(zip(live_picture.COLUMNS, live_picture.first(whole), strict=True))
     together = live_picture.StoredPicture(**values, read_at=None, has_details=0)
     known = _first(facts[0])
-    for one in facts[1:]:
-        known = _apply(known, _heard(one))
+    for event_facts in facts[1:]:
+        known = _apply(known, _facts_of(event_facts))
     assert together == known
 
 
@@ -101,8 +101,8 @@ def test_beside_details_only_an_end_after_the_read_is_taken(
     known = live_picture.StoredPicture(
         "2026-03-02T09:00:00.000Z", end, "inbound", '["voice"]', "[]", "reconciled", None, None, 0, None, read_at, 1
     )
-    for one in facts:
-        after = _apply(known, _heard(one))
+    for event_facts in facts:
+        after = _apply(known, _facts_of(event_facts))
         assert after[0] == known[0]
         assert after[2:5] == known[2:5]
         assert end is None or after.conversation_end == end
@@ -224,8 +224,8 @@ def test_a_replay_of_an_event_from_ahead_says_nothing_new(tmp_path: Path, ahead:
 @given(FACTS, TIMES, st.sampled_from([*NEVER, *UNSET, None]))
 def test_nothing_is_believed_to_lie_ahead(facts: LiveFacts, arrived: str, odd: str | None) -> None:
     """Whatever an event says, no time is later than its arrival, and believing twice changes nothing."""
-    told = msgspec.structs.replace(facts, ended_at=odd, started_at=odd or facts.started_at)
-    found = believed(told, arrived)
+    odd_facts = msgspec.structs.replace(facts, ended_at=odd, started_at=odd or facts.started_at)
+    found = believed(odd_facts, arrived)
     assert all(time is None or "2000" < time <= arrived for time in (found.started_at, found.ended_at, found.last_at))
     assert believed(found, arrived) is found
 
@@ -234,7 +234,7 @@ def test_a_poison_pill_is_an_event_and_no_conversation(tmp_path: Path) -> None:
     """Ids that are none are stored with their events and make no row that is asked for, not even by a rebuild."""
     odd = ["x" * 9_000, "a,b,c", "no id/at all", "x" * 65]
     with Book.open(tmp_path / "b.db") as book:
-        pills = [_event({"id": one, "participants": [{"connectedTime": ARRIVED}]}) for one in odd]
+        pills = [_event({"id": time, "participants": [{"connectedTime": ARRIVED}]}) for time in odd]
         assert book.write(events_table.record, [*pills, _event(_snapshot())], book.lag).result().events_new == 5
         rebuild(book)
         ids = book.read_now(lambda db: db.execute("SELECT conversation_id FROM conversations").fetchall())

@@ -120,9 +120,9 @@ def test_an_empty_store_is_described_without_a_figure_that_means_nothing(
     refused = CliRunner().invoke(options.status, []).output
     assert "has run, and has heard nothing yet" in refused
     assert lacks[0] in refused
-    told = json.loads(CliRunner().invoke(options.status, ["--json"]).output)
-    assert told["organization"] == {"id": "o1", "name": "Acme"}
-    assert (told["capture"]["since"], told["windows"]["by_verdict"]) == (None, {})
+    answer = json.loads(CliRunner().invoke(options.status, ["--json"]).output)
+    assert answer["organization"] == {"id": "o1", "name": "Acme"}
+    assert (answer["capture"]["since"], answer["windows"]["by_verdict"]) == (None, {})
 
 
 def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:
@@ -136,10 +136,10 @@ def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:
     found["sums"] |= {"detected": 101, "recovered": 101}
     shown = list(shown_status.lines(found))
     assert max(len(line) for line in shown) <= 80
-    told = " ".join(" ".join(shown).split())
-    assert reason in told
-    assert "(`rollbook gaps` lists them)" in told
-    assert "`rollbook window START`" in told
+    shown_text = " ".join(" ".join(shown).split())
+    assert reason in shown_text
+    assert "(`rollbook gaps` lists them)" in shown_text
+    assert "`rollbook window START`" in shown_text
     assert {line[:15] for line in shown} >= {"failed".ljust(15), "gaps".ljust(15), " " * 15}
 
 

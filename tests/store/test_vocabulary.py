@@ -62,7 +62,11 @@ def _literals(source: str) -> list[str]:
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.JoinedStr):
-            found.append("".join(part.value for part in node.values if isinstance(part, ast.Constant)))
+            found.append(
+                "".join(
+                    part.value for part in node.values if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                )
+            )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.append(node.value)
     return found

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from reconcile.due import plan as planning
 from reconcile.due.plan import DueRules, plan
+from reconcile.window import grid_window
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables import schema, windows
 from rollbook.store.tables.windows import WindowRow
-from rollbook.store.vocabulary import PROVEN, WAITING
+from rollbook.store.vocabulary import PROVEN, WAITING, Verdict
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 STEP, HALF = timedelta(minutes=10), timedelta(minutes=30)
@@ -52,7 +53,7 @@ texts = st.none() | moments.map(to_text)
 def any_row(draw: st.DrawFn) -> WindowRow:
     """A window, on the grid or not."""
     start = draw(moments)
-    told = NOTHING | {
+    fields = NOTHING | {
         "start": to_text(start),
         "end": to_text(start + draw(st.sampled_from([STEP, HALF, 2 * HALF, 12 * HALF, 48 * HALF]))),
         "filter": draw(st.sampled_from(["", "", "", "other"])),
@@ -65,7 +66,7 @@ def any_row(draw: st.DrawFn) -> WindowRow:
         "next_try_at": draw(texts),
         "settled_at": draw(texts),
     }
-    return WindowRow(**told)
+    return WindowRow(**fields)
 
 
 @st.composite
@@ -78,7 +79,8 @@ def ledgers(draw: st.DrawFn) -> list[WindowRow]:
             replace(first, start=to_text(begin + HALF * number), end=to_text(begin + HALF * (number + 1)))
             for number in range(many)
         ]
-    proven = st.none() | st.sampled_from([f"{row.start}/{row.end}" for row in rows] or [None])
+    intervals = [f"{row.start}/{row.end}" for row in rows]
+    proven = st.none() | st.sampled_from(intervals) if intervals else st.none()
     return [replace(row, proven_by=draw(proven)) if row.verdict == "complete" else row for row in rows]
 
 
@@ -112,7 +114,7 @@ def test_a_narrow_reading_plans_what_the_whole_ledger_plans(
     groups = planning.by_days(planned.due)
     for later in (now, now + timedelta(minutes=5)):
         assert planning.put_off(groups, narrow, later, rules.lag) == planning.put_off(groups, whole, later, rules.lag)
-    keys = {(to_text(one.window.start), to_text(one.window.end)) for one in planned.due}
+    keys = {(to_text(due_window.window.start), to_text(due_window.window.end)) for due_window in planned.due}
     assert [row for row in narrow if (row.start, row.end) in keys] == [
         row for row in whole if (row.start, row.end) in keys
     ]
@@ -152,11 +154,11 @@ def test_a_proof_that_was_taken_over_settles_with_the_wider_one(wider: str | Non
             "next_try_at": None,
         }
     )
-    child = replace(wide, end=to_text(OLDEST + HALF), verdict="complete", proven_by=f"{start}/{end}")
+    child = replace(wide, end=to_text(OLDEST + HALF), verdict=Verdict.COMPLETE, proven_by=f"{start}/{end}")
     with ledger([child] if wider is None else [wide, child]) as db:
         narrow, _ = windows.ledger_view(db, "", to_text(NOW))
     due = plan(narrow, NOW, DueRules(width=HALF, lag=STEP, settle_after=HALF)).due
-    assert [one.window.length for one in due if one.why == "settle"] == settles
+    assert [due_window.window.length for due_window in due if due_window.why == "settle"] == settles
 
 
 def test_the_newest_query_counts_however_settled_its_window_is() -> None:
@@ -193,17 +195,19 @@ def test_what_is_not_covered_is_what_no_window_covers(rows: list[WindowRow], rul
     read = [row for row in rows if row.verdict not in WAITING]
     begin = planning.beginning(read, now, rules, None)
     missing = [
-        one.window for one in plan(read, now, rules).due if one.why == "first" and not _has_a_row(one.window, read)
+        due_window.window
+        for due_window in plan(read, now, rules).due
+        if due_window.why == "first" and not _has_a_row(due_window.window, read)
     ]
     proven = [row for row in read if row.verdict in PROVEN]
     minutes = {from_text(row.start) + STEP * number for row in proven for number in range(_steps(row))}
     walked = []
-    window = planning.grid_window(begin, rules.width)
+    window = grid_window(begin, rules.width)
     while window.end + rules.lag <= now:
         covered = minutes.issuperset(window.start + STEP * number for number in range(rules.width // STEP))
         if not covered and not _has_a_row(window, read):
             walked.append(window)
-        window = planning.grid_window(window.end, rules.width)
+        window = grid_window(window.end, rules.width)
     assert sorted(missing) == walked
 
 
@@ -229,20 +233,20 @@ def test_refreshing_changes_what_looking_at_every_window_would(
         before = windows.listed(db, verdicts=None, since=None, until=None, filter=None)
         changed = windows.refresh(db, to_text(NOW))
         after = {row: row.verdict for row in before} | {
-            one: new.verdict
-            for one, new in zip(
+            old: new.verdict
+            for old, new in zip(
                 before, windows.listed(db, verdicts=None, since=None, until=None, filter=None), strict=True
             )
         }
-    expected = {row: _refreshed(row, [to_text(one) for one in ongoing]) for row in before}
+    expected = {row: _refreshed(row, [to_text(moment) for moment in ongoing]) for row in before}
     assert after == expected
     assert changed == sum(row.verdict != verdict for row, verdict in expected.items())
 
 
 def _refreshed(row: WindowRow, ongoing: list[str]) -> str:
-    going_on = any(row.start <= one < row.end for one in ongoing)
+    going_on = any(row.start <= moment < row.end for moment in ongoing)
     if row.verdict not in PROVEN or (going_on and row.filter):
         return row.verdict
     if going_on:
         return "open"
-    return "complete" if row.verdict == "open" else row.verdict
+    return Verdict.COMPLETE if row.verdict is Verdict.OPEN else row.verdict

@@ -150,7 +150,7 @@ async def test_details_by_id_are_asked_in_smaller_batches(world: Scene, answer: 
     going_on = many(30, end=None)
     world.platform.put(*going_on)
     assert (await world.by_hand(WINDOW)).verdict == "open"
-    world.platform.put(*(one | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for one in going_on))
+    world.platform.put(*(row | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for row in going_on))
     world.platform.spoil("by_id", when(lambda asked: len(asked.ids) > 4, answer))
     world.later(minutes=20)
     await world.due()
@@ -243,7 +243,7 @@ async def test_a_body_that_is_no_page_marks_nobody_as_gone(world: Scene, body: A
     going_on = many(6, end=None)
     world.platform.put(*going_on)
     await world.by_hand(WINDOW)
-    world.platform.put(*(one | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for one in going_on))
+    world.platform.put(*(row | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for row in going_on))
     world.platform.spoil("by_id", first(Answer(body=body)))
     for _ in range(3):
         world.later(minutes=20)
@@ -252,7 +252,9 @@ async def test_a_body_that_is_no_page_marks_nobody_as_gone(world: Scene, body: A
     assert world.row(WINDOW).verdict == "complete"
 
 
-@pytest.mark.parametrize("body", [one for one in NO_PAGE.values() if not isinstance(one, list | str | None)], ids=str)
+@pytest.mark.parametrize(
+    "body", [body for body in NO_PAGE.values() if not isinstance(body, list | str | None)], ids=str
+)
 async def test_a_body_that_is_no_list_ends_no_list(world: Scene, body: dict[str, Any]) -> None:
     """The same in place of the second page of queues."""
     world.platform.lists["queues"] = queues(330)
@@ -271,9 +273,9 @@ async def test_a_body_that_is_no_list_ends_no_list(world: Scene, body: dict[str,
 # Empty, or fewer, for a moment
 
 
-def heard(number: int) -> list[str]:
+def notifications_of(number: int) -> list[str]:
     """Notifications of the first so many conversations of `many(40)`."""
-    return [snapshot(one["conversationId"], connected=one["conversationStart"]) for one in many(40)[:number]]
+    return [snapshot(record["conversationId"], connected=record["conversationStart"]) for record in many(40)[:number]]
 
 
 def shard(rows: int) -> Spoil:
@@ -295,7 +297,7 @@ def replace_body(honest: Answer, body: Any) -> Answer:
 async def test_one_empty_answer_is_not_believed(world: Scene, number: int) -> None:
     """The query answers `{}` once: that there is nothing needs a second witness."""
     world.platform.put(*many(40))
-    world.hear(*heard(number))
+    world.hear(*notifications_of(number))
     world.platform.spoil("query", first(Answer(body={})))
     report = await world.by_hand(WINDOW)
     assert report.verdict == "failed" or report.unique == 40
@@ -320,7 +322,7 @@ async def test_a_list_without_what_exists_proves_nothing(world: Scene, rows: int
     (Narrower intervals may bring out what a wide one hides, as long as there is something to be seen at all.)
     """
     world.platform.put(*many(40))
-    world.hear(*heard(40))
+    world.hear(*notifications_of(40))
     world.platform.spoil("query", shard(rows))
     report = await world.by_hand(WINDOW)
     assert report.verdict == "failed" or (rows > 0 and report.unique == 40)
@@ -330,7 +332,7 @@ async def test_a_list_without_what_exists_proves_nothing(world: Scene, rows: int
 async def test_a_job_without_what_exists_proves_nothing(world: Scene) -> None:
     """The same by a job."""
     world.platform.put(*many(40))
-    world.hear(*heard(40))
+    world.hear(*notifications_of(40))
     world.platform.spoil("results", lambda _, honest: replace_body(honest, honest.body | {"conversations": []}))
     await world.by_hand(WINDOW, via="job")
     world.assert_not_wrongly_proven(WINDOW)
@@ -339,7 +341,7 @@ async def test_a_job_without_what_exists_proves_nothing(world: Scene) -> None:
 async def test_a_list_that_has_them_again_proves(world: Scene) -> None:
     """A window that failed for a silent shard is read again at its time, and then proven with all that there is."""
     world.platform.put(*many(40))
-    world.hear(*heard(35))
+    world.hear(*notifications_of(35))
     world.platform.poison(WINDOW, Answer(body={}))
     assert (await world.due()).exit_status in (1, 3)
     world.assert_failed(WINDOW)
@@ -380,7 +382,7 @@ async def test_one_empty_answer_by_id_marks_nobody_as_gone(world: Scene, body: A
     await world.due()
     assert world.row(WINDOW).verdict == "open"
     assert list(world.ends().values()).count(None) == 6
-    world.platform.put(*(one | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for one in going_on))
+    world.platform.put(*(row | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for row in going_on))
     world.later(minutes=20)
     await world.due()
     assert world.row(WINDOW).verdict == "complete"
@@ -400,7 +402,7 @@ async def test_a_blip_by_id_marks_nobody_as_gone(world: Scene) -> None:
         await world.due()
         world.later(seconds=5)
     assert world.row(WINDOW).verdict == "open"
-    world.platform.put(*(one | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for one in going_on))
+    world.platform.put(*(row | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for row in going_on))
     world.later(minutes=20)
     await world.due()
     assert world.row(WINDOW).verdict == "complete"
@@ -437,7 +439,7 @@ async def test_a_partial_answer_by_id_marks_nobody_as_gone(world: Scene) -> None
     world.platform.spoil("by_id", first(Answer(body={"conversations": going_on[:2]})))
     world.later(minutes=1)
     await world.due()
-    world.platform.put(*(one | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for one in going_on))
+    world.platform.put(*(row | {"conversationEnd": "2026-03-02T11:05:00.000Z"} for row in going_on))
     world.later(minutes=20)
     await world.due()
     assert world.row(WINDOW).verdict == "complete"
@@ -480,9 +482,13 @@ async def test_one_bad_record_costs_no_other(world: Scene, bad: bytes, via: Any)
         world.platform.spoil(kind, with_bad_bytes(conversation(3), bad))
     world.later(minutes=30)
     await world.due(via=via)
-    good = {one: row for one, row in world.platform.truth.items() if one != conversation(3)}
+    good = {
+        conversation_id: row
+        for conversation_id, row in world.platform.truth.items()
+        if conversation_id != conversation(3)
+    }
     stored = world.stored()
-    assert {one: stored.get(one) for one in good} == good
+    assert {conversation_id: stored.get(conversation_id) for conversation_id in good} == good
     if conversation(3) in stored:
         assert world.row(WINDOW).verdict == "complete"
         assert world.row(WINDOW).owned == 5
@@ -501,7 +507,7 @@ async def test_one_bad_record_by_id_costs_no_other(world: Scene, bad: bytes) -> 
     world.platform.spoil("by_id", with_bad_bytes(conversation(3), bad))
     world.later(minutes=20)
     await world.due()
-    found = [one for one, end in world.ends().items() if end is not None]
+    found = [conversation_id for conversation_id, end in world.ends().items() if end is not None]
     assert set(found) >= {conversation(at) for at in (0, 1, 2, 4)}
 
 

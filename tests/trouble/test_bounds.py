@@ -109,17 +109,18 @@ async def test_a_standing_cursor_stops_no_other_window(world: Scene) -> None:
     async with asyncio.timeout(PATIENCE):
         report = await world.due(via="job")
     assert report.exit_status in (0, 1, 3)
-    for one in windows:
-        world.assert_not_wrongly_proven(one)
+    for window in windows:
+        world.assert_not_wrongly_proven(window)
 
 
 def stuck_at(page: int) -> Spoil:
     """A query that answers this page whatever later page is asked for."""
 
     def what(asked: Asked, honest: Answer) -> Answer:
-        return (
-            Answer(body=kept[0]) if asked.page > page and kept else (kept.clear(), kept.append(honest.body), honest)[2]
-        )
+        if asked.page > page and kept:
+            return Answer(body=kept[0])
+        kept[:] = [honest.body]
+        return honest
 
     kept: list[Any] = []
     return what
@@ -208,8 +209,8 @@ async def test_whatever_trickles_in_a_round_is_given_up(world: Scene, kind: str)
     async with asyncio.timeout(PATIENCE):
         report = await world.due(via="query" if kind == "by_id" else "job")
     assert report.exit_status in (0, 1, 3)
-    for one in windows[1:]:
-        world.assert_not_wrongly_proven(one)
+    for window in windows[1:]:
+        world.assert_not_wrongly_proven(window)
 
 
 @pytest.mark.parametrize("kind", ["sign_in", "queues", "users"])
@@ -226,7 +227,7 @@ async def test_a_list_or_a_sign_in_that_trickles_is_given_up(world: Scene, kind:
             await look()
     world.platform.behave()
     async with asyncio.timeout(PATIENCE):
-        assert [one.id for one in await look()] == ["q1"]
+        assert [queue.id for queue in await look()] == ["q1"]
 
 
 @pytest.fixture
@@ -241,7 +242,7 @@ async def is_told(daemon: Daemon, *words: str) -> None:
     async with asyncio.timeout(PATIENCE):
         while True:
             why = " ".join(judge(await daemon.figures())[1])
-            if any(one in why for one in words):
+            if any(word in why for word in words):
                 return
             await asyncio.sleep(0.05)
 
@@ -390,28 +391,28 @@ def events() -> Iterator[bytes]:
 @pytest.mark.process
 async def test_a_packed_file_that_explodes_fills_no_memory(tmp_path: Path) -> None:
     """`rollbook ingest` of two events with 400 MB of spaces between them, a few hundred kilobytes packed: both are stored."""
-    one, other = events()
+    first, other = events()
     with gzip.open(tmp_path / "events.gz", "wb", compresslevel=6) as file:
-        file.write(one)
+        file.write(first)
         for _ in range(400):
             file.write(b" " * MEGABYTE)
         file.write(b"\n" + other)
-    status, peak, told = await measured("ingest", "events.gz", "--json", env={}, cwd=tmp_path)
-    assert (status, json.loads(told.splitlines()[0])["events_new"]) == (0, 2)
+    status, peak, output = await measured("ingest", "events.gz", "--json", env={}, cwd=tmp_path)
+    assert (status, json.loads(output.splitlines()[0])["events_new"]) == (0, 2)
     assert peak < MOST
 
 
 @pytest.mark.process
 async def test_an_endless_text_in_a_packed_file_fills_no_memory(tmp_path: Path) -> None:
     """The same with one text of 400 MB: it is told or kept as unreadable, and the event before it is stored."""
-    one, _ = events()
+    first, _ = events()
     with gzip.open(tmp_path / "events.gz", "wb", compresslevel=6) as file:
-        file.write(one + b'{"detail": {"topicName": "')
+        file.write(first + b'{"detail": {"topicName": "')
         for _ in range(400):
             file.write(b"x" * MEGABYTE)
-    status, peak, told = await measured("ingest", "events.gz", "--json", env={}, cwd=tmp_path)
+    status, peak, output = await measured("ingest", "events.gz", "--json", env={}, cwd=tmp_path)
     assert status in (0, 1)
-    assert json.loads(told.splitlines()[0])["events_new"] == 1
+    assert json.loads(output.splitlines()[0])["events_new"] == 1
     assert peak < MOST
 
 

@@ -43,7 +43,8 @@ class Elsewhere:
 
     def until(self, end: datetime) -> list[Record]:
         """Every conversation that began before a moment."""
-        found, begin = [], self.since + timedelta(minutes=1)
+        found: list[Record] = []
+        begin = self.since + timedelta(minutes=1)
         while begin < end:
             start, over = to_text(begin), to_text(begin + timedelta(seconds=20))
             segment = {"segmentStart": start, "segmentEnd": over, "segmentType": "interact"}
@@ -98,7 +99,7 @@ async def test_what_is_due_is_read_by_the_platforms_time(elsewhere: Elsewhere, t
     ran = await rollbook("reconcile", "--due", "--json", env=elsewhere.settings(tmp_path), cwd=tmp_path)
     assert ran.status == 0, ran.err
     assert_closed_by(elsewhere, tmp_path / "rollbook.db", before, elsewhere.now())
-    assert [one["verdict"] for one in ran.json["windows"]].count("complete") == len(ran.json["windows"])
+    assert [window["verdict"] for window in ran.json["windows"]].count("complete") == len(ran.json["windows"])
 
 
 @pytest.mark.process

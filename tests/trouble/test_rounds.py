@@ -52,9 +52,9 @@ async def follow_five(world: Scene) -> list[str]:
     """Five conversations of yesterday, proven as going on, that have ended since; their ids."""
     began = [conversation(900 + number) for number in range(5)]
     day = -24 * 60
-    world.platform.put(*(record(one, day + 5 + place, None) for place, one in enumerate(began)))
+    world.platform.put(*(record(conversation_id, day + 5 + place, None) for place, conversation_id in enumerate(began)))
     assert (await world.by_hand(YESTERDAY)).verdict == "open"
-    world.platform.put(*(record(one, day + 5 + place, -30) for place, one in enumerate(began)))
+    world.platform.put(*(record(conversation_id, day + 5 + place, -30) for place, conversation_id in enumerate(began)))
     return began
 
 
@@ -73,7 +73,7 @@ def populate(world: Scene, number: int) -> list[Interval]:
 def found(world: Scene, ids: list[str]) -> list[str]:
     """Those of which the end was found."""
     ends = world.ends()
-    return [one for one in ids if ends.get(one) is not None]
+    return [conversation_id for conversation_id in ids if ends.get(conversation_id) is not None]
 
 
 # One window
@@ -103,7 +103,7 @@ async def test_one_window_that_cannot_be_read_stops_no_other(
     world.platform.poison(windows[poison], answer)
     report = await world.due(at_once=at_once)
     assert report.exit_status in (1, 3)
-    others = [one for one in windows if one != windows[poison]]
+    others = [window for window in windows if window != windows[poison]]
     assert world.verdicts(others) == ["complete"] * 6
     assert found(world, followed) == followed
     world.assert_failed(windows[poison])
@@ -134,16 +134,16 @@ async def test_one_window_that_cannot_be_read_is_seen_in_the_exit_status(tmp_pat
     begin = now.replace(minute=now.minute // 30 * 30, second=0, microsecond=0) - timedelta(hours=3)
     windows = [Interval(begin + place * HALF, begin + (place + 1) * HALF) for place in range(5)]
     async with Unfriendly(now=lambda: datetime.now(UTC)).served() as platform:
-        for place, one in enumerate(windows):
-            start, end = to_text(one.start + timedelta(minutes=5)), to_text(one.start + timedelta(minutes=9))
+        for place, window in enumerate(windows):
+            start, end = to_text(window.start + timedelta(minutes=5)), to_text(window.start + timedelta(minutes=9))
             platform.put(record(conversation(place)) | {"conversationStart": start, "conversationEnd": end})
         newest = Interval(windows[-1].start, begin + timedelta(days=1))
         platform.poison(newest, refusal(400, "bad.request"))
         (tmp_path / "rollbook.toml").write_text(f'[reconcile]\nsince = "{to_text(begin)}"\n')
         ran = await rollbook("reconcile", "--due", "--json", env=environment(platform.url), cwd=tmp_path)
     assert ran.status in (1, 3)
-    told = {one["window"]["start"]: one["verdict"] for one in ran.json["windows"]}
-    assert [told.get(to_text(one.start)) for one in windows[:-1]] == ["complete"] * 4
+    verdicts = {window["window"]["start"]: window["verdict"] for window in ran.json["windows"]}
+    assert [verdicts.get(to_text(window.start)) for window in windows[:-1]] == ["complete"] * 4
     query = f"SELECT verdict, reason IS NOT NULL FROM windows WHERE start = '{to_text(windows[-1].start)}'"
     assert rows(tmp_path / "rollbook.db", query) == [("failed", 1)]
 
@@ -168,8 +168,8 @@ async def test_divisions_that_cannot_be_listed_stop_no_round(world: Scene) -> No
     windows = populate(world, 3)
     world.platform.spoil("divisions", first(refusal(500), times=20))
     await world.due()
-    for one in windows:
-        world.assert_not_wrongly_proven(one)
+    for window in windows:
+        world.assert_not_wrongly_proven(window)
     assert found(world, followed) == followed
 
 
@@ -192,7 +192,7 @@ async def test_one_id_that_cannot_be_answered_hides_no_other(world: Scene, answe
     world.clock.at = START + timedelta(minutes=75)
     report = await world.due()
     assert report.exit_status in (0, 1, 3)
-    assert found(world, followed) == [one for one in followed if one != poison]
+    assert found(world, followed) == [conversation_id for conversation_id in followed if conversation_id != poison]
 
 
 async def test_an_erased_id_is_at_last_no_trouble_any_more(world: Scene) -> None:
@@ -207,7 +207,7 @@ async def test_an_erased_id_is_at_last_no_trouble_any_more(world: Scene) -> None
         world.later(days=1)
         statuses.append((await world.due()).exit_status)
     assert statuses[-1] == 0
-    assert found(world, followed) == [one for one in followed if one != poison]
+    assert found(world, followed) == [conversation_id for conversation_id in followed if conversation_id != poison]
     assert world.row(YESTERDAY).verdict == "complete"
 
 
@@ -215,9 +215,9 @@ async def test_an_erased_id_is_at_last_no_trouble_any_more(world: Scene) -> None
 async def test_one_unknown_id_that_was_heard_costs_no_window(world: Scene, status: int) -> None:
     """The same for what capture alone knows: one of five was erased, four were indexed late; no wrong proof, no end."""
     ids = [conversation(number) for number in range(5)]
-    world.platform.put(*(record(one, 5 + place, 9 + place) for place, one in enumerate(ids)))
+    world.platform.put(*(record(conversation_id, 5 + place, 9 + place) for place, conversation_id in enumerate(ids)))
     world.platform.put(record(conversation(50), 20, 21))
-    world.hear(*(snapshot(one, connected=at(5 + place)) for place, one in enumerate(ids)))
+    world.hear(*(snapshot(conversation_id, connected=at(5 + place)) for place, conversation_id in enumerate(ids)))
     del world.platform.truth[ids[2]]
     world.platform.unlisted |= set(ids)
     for kind in ("by_id", "one"):
@@ -236,9 +236,9 @@ async def test_one_unknown_id_that_was_heard_costs_no_window(world: Scene, statu
 async def test_addresses_that_are_too_long_are_cut(world: Scene, status: int) -> None:
     """A gateway takes addresses of two kilobytes only: thirty conversations are followed in smaller batches."""
     ids = [conversation(number) for number in range(90)]
-    world.platform.put(*(record(one, place / 10, None) for place, one in enumerate(ids)))
+    world.platform.put(*(record(conversation_id, place / 10, None) for place, conversation_id in enumerate(ids)))
     assert (await world.by_hand(WINDOW)).verdict == "open"
-    world.platform.put(*(record(one, place / 10, 40) for place, one in enumerate(ids)))
+    world.platform.put(*(record(conversation_id, place / 10, 40) for place, conversation_id in enumerate(ids)))
     world.platform.spoil("by_id", when(lambda asked: len(asked.target) > 2_000, gateway(status)))
     await world.due()
     assert found(world, ids) == ids
@@ -270,7 +270,7 @@ ODD_IDS = {
 
 def frames(ids: list[str], minute: float) -> list[str]:
     """A notification of each."""
-    return [snapshot(one, connected=at(minute)) for one in ids]
+    return [snapshot(conversation_id, connected=at(minute)) for conversation_id in ids]
 
 
 @pytest.fixture
@@ -278,7 +278,10 @@ def odd_platform(world: Scene) -> Scene:
     """A platform that refuses a batch in which an id is not of its form, as the real one does."""
 
     def malformed(asked: Asked) -> bool:
-        return any(len(one) != 36 or not all(sign in "0123456789abcdef-" for sign in one) for one in asked.ids)
+        return any(
+            len(conversation_id) != 36 or not all(sign in "0123456789abcdef-" for sign in conversation_id)
+            for conversation_id in asked.ids
+        )
 
     for kind in ("by_id", "one"):
         world.platform.spoil(kind, when(malformed, refusal(400, "bad.request", "An id is not valid.")))
@@ -304,17 +307,22 @@ async def test_an_envelope_with_an_id_that_is_none_stops_nothing(odd_platform: S
     world = odd_platform
     followed = await follow_five(world)
     windows = populate(world, 3)
-    heard = []
-    for one in ids:
-        body = {"conversationId": one, "eventTime": 1772447700000, "participantId": "p", "mediaType": "VOICE"}
-        topic = f"v2.detail.events.conversation.{one}.customer.start"
+    notifications = []
+    for conversation_id in ids:
+        body = {
+            "conversationId": conversation_id,
+            "eventTime": 1772447700000,
+            "participantId": "p",
+            "mediaType": "VOICE",
+        }
+        topic = f"v2.detail.events.conversation.{conversation_id}.customer.start"
         envelope = json.dumps({"detail": {"topicName": topic, "eventBody": body}}).encode()
-        heard.append(parse_envelope(envelope, source="eventbridge", received_at=to_text(world.clock.now())))
-    world.book.write(events.record, heard, world.book.lag).result()
+        notifications.append(parse_envelope(envelope, source="eventbridge", received_at=to_text(world.clock.now())))
+    world.book.write(events.record, notifications, world.book.lag).result()
     await world.due()
     assert world.verdicts(windows) == ["complete"] * 3
     assert found(world, followed) == followed
-    assert all(isinstance(one, Notification) for one in heard)
+    assert all(isinstance(notification, Notification) for notification in notifications)
 
 
 async def test_six_such_events_in_the_newest_windows_leave_the_others_readable(odd_platform: Scene) -> None:
@@ -428,8 +436,8 @@ async def test_a_settled_window_is_looked_at_again_too(world: Scene) -> None:
     await world.by_hand(WINDOW)
     world.later(hours=2)
     assert (await world.by_hand(WINDOW)).verdict == "settled"
-    heard = to_text(world.clock.at)
-    world.hear(taken_up_again(heard)["snapshot"])
+    heard_at = to_text(world.clock.at)
+    world.hear(taken_up_again(heard_at)["snapshot"])
     world.later(seconds=5)
     await world.due(since=world.clock.at - timedelta(hours=1))
     new = NEW | {"conversationEnd": to_text(world.clock.at + timedelta(minutes=2))}

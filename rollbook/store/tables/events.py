@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -29,9 +30,6 @@ _ARRIVALS: Final = "SELECT identity, received_at FROM event_rows WHERE identity 
 _NEW: Final = (
     f"INSERT INTO conversation_rows (number, first_seen_at, {', '.join(live_picture.COLUMNS)})"
     f" VALUES ({', '.join('?' * (2 + len(live_picture.COLUMNS)))})"
-)
-_UPDATE: Final = (
-    f"UPDATE conversation_rows SET {', '.join(f'{name} = ?' for name in live_picture.COLUMNS)} WHERE number = ?"
 )
 # Of an id that has a number and no row (no event has said anything about it), all but the first two are null.
 _KNOWN: Final = (
@@ -141,7 +139,8 @@ def _merge(
     numbered: Mapping[str, int],
     lag: timedelta,
 ) -> None:
-    new, changed = [], []
+    new: list[tuple[Any, ...]] = []
+    changed: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
     for conversation_id, entry in said.items():
         number, stored = numbered[conversation_id], pictures.get(conversation_id)
         if stored is None:
@@ -149,8 +148,18 @@ def _merge(
         else:
             after = live_picture.merge(stored, entry, lag)
             if after is not None:
-                changed.append((*after, number))
+                columns = tuple(
+                    name for name, now, was in zip(live_picture.COLUMNS, after, stored, strict=False) if now != was
+                )
+                values = (now for now, was in zip(after, stored, strict=False) if now != was)
+                changed.setdefault(columns, []).append((*values, number))
     if new:
         connection.executemany(_NEW, new)
-    if changed:
-        connection.executemany(_UPDATE, changed)
+    for columns, rows in changed.items():
+        connection.executemany(_update(columns), rows)
+
+
+# Mostly a later time alone. A column that is set is written to its indexes anew, whatever it was.
+@lru_cache(maxsize=64)
+def _update(columns: tuple[str, ...]) -> str:
+    return f"UPDATE conversation_rows SET {', '.join(f'{name} = ?' for name in columns)} WHERE number = ?"

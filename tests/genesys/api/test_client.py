@@ -138,10 +138,10 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def platform() -> AsyncIterator[Platform]:
     """A platform that answers."""
-    one = Platform()
-    async with served(one.handle) as url:
-        one.url = url
-        yield one
+    server = Platform()
+    async with served(server.handle) as url:
+        server.url = url
+        yield server
 
 
 @pytest.fixture
@@ -159,8 +159,8 @@ def settings_for(url: str, **more: Any) -> Settings:
 @pytest.fixture
 async def api(platform: Platform, clock: Clock) -> AsyncIterator[Api]:
     """An API client of the platform."""
-    async with client(platform.url, clock) as one:
-        yield one
+    async with client(platform.url, clock) as made:
+        yield made
 
 
 def client(url: str, clock: Clock, **more: Any) -> Api:
@@ -420,10 +420,10 @@ async def test_a_refusal_is_an_error_at_once(status: int, kind: type[ApiError], 
 
 async def test_a_missing_permission_is_named(api: Api, platform: Platform) -> None:
     """The platform's word for it; where it has none, the one that the request takes."""
-    told = (
+    message = (
         "Unable to perform the requested action. You are missing the following permission(s): analytics:x:view, y:z:add"
     )
-    platform.answers.append(answer(403, {"message": told, "code": "missing.permissions"}, ININ_Correlation_Id="c-2"))
+    platform.answers.append(answer(403, {"message": message, "code": "missing.permissions"}, ININ_Correlation_Id="c-2"))
     with pytest.raises(PermissionRefused) as caught:
         await api.queues()
     assert "give the OAuth client's role the permission analytics:x:view, y:z:add" in str(caught.value)
@@ -516,7 +516,9 @@ async def test_the_clocks_are_compared(platform: Platform, clock: Clock) -> None
 
 def listed(*ids: str, **more: Any) -> web.Response:
     """A page of a list."""
-    return answer(body={"entities": [{"id": one, "name": one.upper()} for one in ids]} | more)
+    return answer(
+        body={"entities": [{"id": conversation_id, "name": conversation_id.upper()} for conversation_id in ids]} | more
+    )
 
 
 async def test_lists_are_read_to_the_last_page(api: Api, platform: Platform) -> None:
@@ -543,7 +545,7 @@ async def test_a_list_without_a_page_count_ends_when_it_is_empty(api: Api, platf
 async def test_an_empty_page_without_a_word_is_asked_again(empty: Any, api: Api, platform: Platform) -> None:
     """One emptiness in the middle of a list is not its end."""
     platform.answers.extend([listed("a"), answer(body=empty), listed("b"), answer(body=empty), answer(body=empty)])
-    assert [one.id for one in await api.queues()] == ["a", "b"]
+    assert [queue.id for queue in await api.queues()] == ["a", "b"]
 
 
 async def test_an_empty_page_does_not_end_a_list_that_counts_its_pages(api: Api, platform: Platform) -> None:
@@ -551,14 +553,14 @@ async def test_an_empty_page_does_not_end_a_list_that_counts_its_pages(api: Api,
     platform.answers.extend(
         [listed("a", pageCount=4), listed(pageCount=4), listed(pageCount=1), listed("b", "c", pageCount=4)]
     )
-    assert [one.id for one in await api.queues()] == ["a", "b", "c"]
+    assert [queue.id for queue in await api.queues()] == ["a", "b", "c"]
     assert len(platform.asked) == 4
 
 
 async def test_a_list_may_name_its_next_page_instead(api: Api, platform: Platform) -> None:
     """The last page is the one without a next; short and empty pages before it are no end."""
     platform.answers.extend([listed("a", nextUri="/x?2"), listed(nextUri="/x?3", total=2), listed("b")])
-    assert [one.id for one in await api.queues()] == ["a", "b"]
+    assert [queue.id for queue in await api.queues()] == ["a", "b"]
     assert len(platform.asked) == 3
 
 
@@ -602,10 +604,10 @@ async def test_a_list_that_lacks_what_it_counts_is_read_again(api: Api, platform
     short, other = listed("a", "b", pageCount=1, total=3), listed("b", "c", pageCount=1, total=3)
     platform.answers.extend([short, other])
     found = await api.queues()
-    assert ([one.id for one in found], found.complete, len(platform.asked)) == (["a", "b", "c"], True, 2)
+    assert ([entity.id for entity in found], found.complete, len(platform.asked)) == (["a", "b", "c"], True, 2)
     platform.answers.extend([listed("a", pageCount=1, total=3), listed("a", pageCount=1, total=3)])
     found = await api.queues()
-    assert ([one.id for one in found], found.complete, len(platform.asked)) == (["a"], False, 4)
+    assert ([entity.id for entity in found], found.complete, len(platform.asked)) == (["a"], False, 4)
     platform.answers.append(answer(body={"entities": [{"id": "a"}, {"name": "x"}, 5], "total": 3, "pageCount": 1}))
     assert (await api.queues()).complete
 
@@ -892,7 +894,7 @@ async def test_an_answer_is_freed_as_soon_as_nobody_holds_it(clock: Clock) -> No
     """Bodies of megabytes do not wait for the cycle collector, which commands let look rarely."""
 
     def responses() -> int:
-        return sum(isinstance(one, httpx.Response) for one in gc.get_objects())
+        return sum(isinstance(thing, httpx.Response) for thing in gc.get_objects())
 
     platform = Platform()
     async with served(platform.handle) as url, client(url, clock) as api:
@@ -966,7 +968,7 @@ async def test_without_a_new_token_the_old_one_serves(platform: Platform, api: A
 async def test_budget_and_latency_are_told(platform: Platform, api: Api, clock: Clock) -> None:
     """What is left of the minute's requests, all of them again when it is over; how long answers took."""
     headers = {"inin_ratelimit_count": "40", "inin_ratelimit_allowed": "300", "inin_ratelimit_reset": "30"}
-    platform.answers.append(answer(body={"id": "o"}, **headers))
+    platform.answers.append(answer(200, {"id": "o"}, **headers))
     await api.organization()
     assert api.requests_left() == 260
     clock.now += 31

@@ -254,8 +254,8 @@ async def test_the_default_size_stays_within_a_small_machine() -> None:
         running = await asyncio.create_subprocess_exec(
             sys.executable, "-c", program, exploding.url, without_end.url, stdout=asyncio.subprocess.PIPE
         )
-        told, _ = await running.communicate()
-    *troubles, kilobytes = told.decode().split()
+        output, _ = await running.communicate()
+    *troubles, kilobytes = output.decode().split()
     assert troubles == ["LARGE", "LARGE"]
     assert int(kilobytes) < 250 * 1000
 
@@ -341,7 +341,7 @@ def unpacked(pieces: list[bytes], largest: int) -> bytes:
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 400), st.integers(0, 2000))
 def test_unpacking_in_pieces_is_unpacking(parts: list[bytes], length: int, largest: int) -> None:
     """However it is cut into pieces: the body, or too large exactly if it is larger."""
-    body, packed = b"".join(parts), b"".join(gzip.compress(one) for one in parts)
+    body, packed = b"".join(parts), b"".join(gzip.compress(part) for part in parts)
     pieces = [packed[at : at + length] for at in range(0, len(packed), length)]
     if len(body) <= largest:
         assert unpacked(pieces, largest) == body

@@ -82,13 +82,13 @@ def test_two_strange_dates_in_a_row_are_believed(strange: int, pause: float) -> 
 
 
 @given(st.integers(100, 10_000), st.integers(100, 10_000))
-def test_strange_dates_that_differ_are_two_single_ones(one: int, other: int) -> None:
+def test_strange_dates_that_differ_are_two_single_ones(first: int, other: int) -> None:
     """They do not bear each other out."""
-    if abs(one - other) <= 6:
+    if abs(first - other) <= 6:
         return
     clock = PlatformClock()
     clock.take(after(0), at=0, local=after(0))
-    clock.take(after(one), at=1, local=after(0))
+    clock.take(after(first), at=1, local=after(0))
     clock.take(after(other), at=2, local=after(0))
     assert abs((clock.now(at=2, local=after(0)) - after(2)).total_seconds()) < 1
 
@@ -112,8 +112,8 @@ def test_no_time_is_made_up(offsets: list[int]) -> None:
     for number, offset in enumerate(offsets):
         clock.take(after(number + offset), at=float(number), local=after(number))
         now = clock.now(at=float(number), local=after(number))
-        known = [after(number + one) for one in offsets[: number + 1]] + [after(number)]
-        assert min(abs((now - one).total_seconds()) for one in known) < 1
+        known = [after(number + offset) for offset in offsets[: number + 1]] + [after(number)]
+        assert min(abs((now - moment).total_seconds()) for moment in known) < 1
 
 
 def test_a_date_that_is_a_little_late_is_corrected_by_two() -> None:

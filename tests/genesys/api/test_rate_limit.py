@@ -90,7 +90,7 @@ def test_headers_are_read_leniently(headers: dict[str, str], expected: Figures) 
     st.booleans(),
 )
 def test_a_server_that_counts_by_fixed_minutes_never_refuses(
-    allowed: int, share: float, steps: list[tuple[float, float]], told: bool
+    allowed: int, share: float, steps: list[tuple[float, float]], has_headers: bool
 ) -> None:
     """Whatever the pauses and delays, no minute of the server's has more requests than our share of what it allows.
 
@@ -103,7 +103,7 @@ def test_a_server_that_counts_by_fixed_minutes_never_refuses(
     def answer_until(moment: float) -> None:
         while flying and flying[0][0] <= moment:
             answered, what = flying.popleft()
-            budget.answered(answered, what if told else Figures())
+            budget.answered(answered, what if has_headers else Figures())
 
     for pause, delay in steps:
         now += pause
@@ -117,7 +117,7 @@ def test_a_server_that_counts_by_fixed_minutes_never_refuses(
         if now >= began + MINUTE:
             began, count = now, 0
         count += 1
-        assert count <= max(1, int(allowed * share)) * (1 if told else 2)
+        assert count <= max(1, int(allowed * share)) * (1 if has_headers else 2)
         at = max(now + delay, flying[-1][0]) if flying else now + delay
         flying.append((at, Figures(count, allowed, max(0.0, began + MINUTE - at))))
 
@@ -143,8 +143,8 @@ def test_the_waits_of_a_request_are_bounded(after: list[float | None], seed: int
     """However the platform answers, six tries and five minutes are the end."""
     draw, waited, attempt = random.Random(seed).random, 0.0, 1
     while (wait := retry.wait(attempt, retry_after=after[attempt - 1], draw=draw, waited=waited)) is not None:
-        told = after[attempt - 1]
-        assert told is None or wait >= told
+        asked = after[attempt - 1]
+        assert asked is None or wait >= asked
         waited += wait
         attempt += 1
     assert attempt <= retry.TRIES

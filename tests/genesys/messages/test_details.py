@@ -218,7 +218,7 @@ def test_a_record_that_cannot_be_mended_keeps_its_bytes(
 @given(st.lists(junk.map(lambda x: {"conversationId": "c", "x": x}), min_size=1, max_size=5), st.data())
 def test_a_bad_record_among_good_ones_costs_none(records: list[Any], data: st.DataObject) -> None:
     """Whatever the records hold, and wherever the bad one stands."""
-    raws = [json.dumps(one, ensure_ascii=data.draw(st.booleans())).encode() for one in records]
+    raws = [json.dumps(record, ensure_ascii=data.draw(st.booleans())).encode() for record in records]
     raws.insert(data.draw(st.integers(0, len(raws))), b'{"conversationId":"bad","x":NaN}')
     read = parse_page(b'{"a":{"b":[",]"]},"conversations":[' + b" , ".join(raws) + b'],"totalHits":1}')
     assert len(read.rows) == len(raws)
@@ -306,7 +306,8 @@ def test_a_jobs_page_has_a_cursor_and_a_watermark() -> None:
 
 def test_totals_that_are_no_numbers_are_unknown() -> None:
     """A total of another type is not guessed at."""
-    assert [page(ROW, totalHits=total).total_hits for total in ("1", True, None, 1.5, [])] == [None] * 5
+    odd: tuple[object, ...] = ("1", True, None, 1.5, [])
+    assert [page(ROW, totalHits=total).total_hits for total in odd] == [None] * 5
 
 
 def test_a_record_that_is_no_object_has_no_id() -> None:
@@ -332,7 +333,9 @@ def _raw(row: DetailRow) -> bytes:
 
 def test_a_jobs_page_is_in_the_order_of_its_ids() -> None:
     """Rows that are neighbours in the tables are handed on together."""
-    rows = [ROW | {"conversationId": one, "conversationStart": None} for one in ("c", "a", "d", "b")]
+    rows = [
+        ROW | {"conversationId": conversation_id, "conversationStart": None} for conversation_id in ("c", "a", "d", "b")
+    ]
     assert ids_of(parse_results(json.dumps({"conversations": rows}).encode()).rows) == ["a", "b", "c", "d"]
 
 

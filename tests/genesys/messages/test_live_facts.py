@@ -96,14 +96,14 @@ def test_media_direction_and_divisions_of_a_snapshot() -> None:
 
 def test_a_flattened_snapshot() -> None:
     """Of one medium: participants hold the communication themselves, and `messages` are messages, not another medium."""
-    one = {
+    participant = {
         "startTime": at(5),
         "connectedTime": at(8),
         "state": "connected",
         "direction": "Inbound",
         "purpose": "customer",
     }
-    facts = snapshot(one | {"messages": [{"messageTime": at(44)}]}, topic=f"{QUEUE}.emails")
+    facts = snapshot(participant | {"messages": [{"messageTime": at(44)}]}, topic=f"{QUEUE}.emails")
     assert (facts.media_types, facts.originating_direction) == (("email",), "inbound")
     assert (facts.started_at, facts.last_at) == (at(5), at(44))
 

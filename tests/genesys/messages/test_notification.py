@@ -204,45 +204,45 @@ def test_any_field_of_any_type_is_an_event(topic: str, body: dict[str, Any], par
     if found.facts is not None:
         for time in (found.facts.started_at, found.facts.ended_at, found.facts.last_at, found.event_time):
             assert time is None or normalize(time) == time
-        assert all(isinstance(one, str) for one in (*found.facts.media_types, *found.facts.division_ids))
+        assert all(isinstance(word, str) for word in (*found.facts.media_types, *found.facts.division_ids))
 
 
 @given(junk, junk)
-def test_identity_is_topic_and_content(one: Any, other: Any) -> None:
+def test_identity_is_topic_and_content(body: Any, other: Any) -> None:
     """Correlation id, envelope, order of keys and number formats make no other event; topic and content do."""
-    first = event("v2.a", one, metadata={"CorrelationId": "1"})
+    first = event("v2.a", body, metadata={"CorrelationId": "1"})
     again = read(
         json.dumps(
-            {"metadata": {"CorrelationId": "2"}, "eventBody": one, "topicName": "v2.a"}, sort_keys=True, indent=1
+            {"metadata": {"CorrelationId": "2"}, "eventBody": body, "topicName": "v2.a"}, sort_keys=True, indent=1
         )
     )
     assert isinstance(again, Notification)
     assert again.identity == first.identity
-    assert event("v2.b", one).identity != first.identity
+    assert event("v2.b", body).identity != first.identity
     bridged = parse_envelope(
-        json.dumps({"id": "x", "detail": {"topicName": "v2.a", "eventBody": one, "timestamp": AT}}).encode(),
+        json.dumps({"id": "x", "detail": {"topicName": "v2.a", "eventBody": body, "timestamp": AT}}).encode(),
         source="eventbridge",
         received_at="2026-08-03T16:00:00.000Z",
     )
     assert isinstance(bridged, Notification)
     assert bridged.identity == first.identity
-    assert event("v2.a", [one, other]).identity != first.identity
+    assert event("v2.a", [body, other]).identity != first.identity
 
 
 def test_the_same_event_comes_over_either_transport() -> None:
     """The socket's and EventBridge's copies of the sixteen detail events agree in all but the source."""
     assert len(FRAMES) == len(ENVELOPES) == 18
     for frame, envelope in zip(FRAMES, ENVELOPES, strict=True):
-        heard = read(frame)
+        over_socket = read(frame)
         bridged = parse_envelope(envelope, source="eventbridge", received_at=AT)
-        assert isinstance(heard, Notification)
+        assert isinstance(over_socket, Notification)
         assert isinstance(bridged, Notification)
         assert (bridged.topic, bridged.identity, bridged.conversation_id, bridged.event_time, bridged.facts) == (
-            heard.topic,
-            heard.identity,
-            heard.conversation_id,
-            heard.event_time,
-            heard.facts,
+            over_socket.topic,
+            over_socket.identity,
+            over_socket.conversation_id,
+            over_socket.event_time,
+            over_socket.facts,
         )
 
 

@@ -24,8 +24,8 @@ print(before, resident())
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's heap")
 def test_what_is_free_between_what_is_used_is_given_back() -> None:
     """A heap with holes, as a round leaves it: nine tenths of it go back to the system."""
-    told = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
-    before, after = map(int, told.stdout.split())
+    ran = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    before, after = map(int, ran.stdout.split())
     assert before > 100
     assert after < before / 2
 
@@ -41,7 +41,7 @@ print(before, gc.get_threshold()[0], gc.get_freeze_count())
 
 def test_the_collector_looks_rarely() -> None:
     """In a process of its own, because it is a setting of the process."""
-    told = subprocess.run([sys.executable, "-c", COLLECTOR], capture_output=True, text=True, check=True)
-    before, after, frozen = map(int, told.stdout.split())
+    ran = subprocess.run([sys.executable, "-c", COLLECTOR], capture_output=True, text=True, check=True)
+    before, after, frozen = map(int, ran.stdout.split())
     assert after >= 100 * before
     assert frozen > 1_000

@@ -272,6 +272,7 @@ def test_a_secret_that_no_header_takes_is_refused_without_being_shown(value: str
 def test_a_filter_must_be_as_the_api_takes_it() -> None:
     """Objects in lists under the two names that can be sent."""
     assert check_filter(FILTER) == FILTER
-    for wrong in (None, [], {}, {"filters": []}, {"conversationFilters": {}}, {"conversationFilters": [5]}):
+    odd: tuple[Any, ...] = (None, [], {}, {"filters": []}, {"conversationFilters": {}}, {"conversationFilters": [5]})
+    for wrong in odd:
         with pytest.raises(ValueError, match=r"conversationFilters|list"):
             check_filter(wrong)

@@ -35,7 +35,7 @@ from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from tests.helpers.aws import Aws, aws, aws_server
 from tests.helpers.paths import EXAMPLES
-from tests.helpers.stand_in import StandIn
+from tests.helpers.stand_in import StandIn, at_work
 from tests.helpers.whole import finish, rollbook, rows, start, until
 
 __all__ = ["aws", "aws_server"]
@@ -105,12 +105,8 @@ def consuming(url: str, path: Path) -> Iterator[SqsConsumer]:
         consumer = SqsConsumer(
             queue, book, now=lambda: datetime.now(UTC), topics=DETAIL_TEMPLATES, receivers=2, tick=0.1
         )
-        consumer.look()
-        consumer.start()
-        try:
+        with at_work(consumer):
             yield consumer
-        finally:
-            consumer.stop()
 
 
 def test_what_is_put_on_the_bus_is_stored_and_the_queue_is_empty(aws: Aws, tmp_path: Path) -> None:

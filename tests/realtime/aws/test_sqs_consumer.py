@@ -24,7 +24,7 @@ from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.topics import DETAIL_TEMPLATES
 from rollbook.store.book import Book
 from tests.helpers.paths import EXAMPLES
-from tests.helpers.stand_in import StandIn
+from tests.helpers.stand_in import StandIn, at_work
 
 LINES = (EXAMPLES / "eventbridge_detail_events.jsonl").read_text().splitlines()
 
@@ -49,12 +49,8 @@ def consuming(queue: StandIn, path: Path, *, tick: float = 0.02, receivers: int 
             retry=0.02,
             receivers=receivers,
         )
-        consumer.look()
-        consumer.start()
-        try:
+        with at_work(consumer):
             yield consumer
-        finally:
-            consumer.stop()
 
 
 def until(condition: Callable[[], object], *, within: float = 10.0) -> None:

@@ -2,7 +2,6 @@
 
 import io
 import re
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from realtime.commands import demo
-from reconcile.report import Report
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program import console
-from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
+from rollbook.store.vocabulary import Verdict
 from tests.helpers.organisation import dump
+from tests.helpers.reports import report
 
 
 @pytest.mark.parametrize("organization", [None, ("o1", "Acme")])
@@ -52,34 +51,11 @@ GAPS = st.lists(
 
 def _found(gaps: list[demo.Gaps], heard_well: int = 20) -> demo.DemoResult:
     missing, changed = (sum(gap.number for gap in gaps if gap.kind == kind) for kind in ("missing", "changed"))
-    start = datetime(2026, 3, 2, 10, tzinfo=UTC)
-    counts = (
-        "passes",
-        "requests",
-        "unique",
-        "duplicates",
-        "owned",
-        "missing",
-        "changed",
-        "unchanged",
-        "ongoing",
-        "live_only",
-        "written",
-    )
-    report = Report(
-        window=Interval(start, start + timedelta(minutes=30)),
-        verdict="open",
-        initial_total_hits=1,
-        final_total_hits=1,
-        seconds=1.0,
-        reason=None,
-        **dict.fromkeys(counts, 9),
-    )
     happened = missing + changed + heard_well
     return demo.DemoResult(
         happened=happened,
         heard_live=changed + heard_well,
-        report=report,
+        report=report(Verdict.OPEN),
         gaps=sorted(gaps),
         equal=happened,
         different=0,

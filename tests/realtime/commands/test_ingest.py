@@ -163,9 +163,9 @@ def test_dead_letters_are_listed_shown_tried_again_and_dropped(
 ) -> None:
     """What a mended reader understands becomes an event, at the time at which it came; the rest stays until dropped."""
     from rollbook.genesys.messages import payloads
-    from rollbook.genesys.messages.notification import Unreadable
+    from rollbook.genesys.messages.notification import Unreadable, parse_envelope
 
-    real = payloads.parse_envelope
+    real = parse_envelope
 
     def worse(payload: bytes, *, source: str, received_at: str) -> Any:
         if b"acd.start" in payload:

@@ -28,7 +28,6 @@ from realtime.daemon.systemd import Notifier
 from realtime.figures import DaemonFigures
 from realtime.storing.inbox import Frame, Inbox
 from realtime.storing.store_frames import FrameStore
-from reconcile.report import Report
 from rollbook.genesys.api.client import Api, Entity, Organization
 from rollbook.genesys.errors import (
     ConnectionLost,
@@ -45,6 +44,8 @@ from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreUnwritable
 from rollbook.store.tables import windows
+from rollbook.store.vocabulary import Verdict
+from tests.helpers.reports import report
 from tests.helpers.stand_in import StandIn
 
 
@@ -57,6 +58,16 @@ class Manager(Notifier):
 
     def tell(self, **states: str | int) -> None:
         self.states += states
+
+
+def settings_in(organisation: Simulator, path: Path, **more: Any) -> Settings:
+    """The settings of a daemon whose store is in a folder."""
+    return replace(load(env=organisation.env, cwd=path), store_path=path / "rollbook.db", **more)
+
+
+def of_a_queue(organisation: Simulator, path: Path) -> Settings:
+    """Those of a daemon that listens to a queue alone."""
+    return settings_in(organisation, path, websocket=False, sqs_queue_url="http://x/events")
 
 
 @contextlib.asynccontextmanager
@@ -79,12 +90,7 @@ async def running(
 ) -> AsyncIterator[tuple[Daemon, Manager, asyncio.Task[int]]]:
     """A daemon that listens to a queue alone."""
     async with Simulator(seed=5, per_hour=0) as organisation:
-        settings = replace(
-            load(env=organisation.env, cwd=path),
-            store_path=path / "rollbook.db",
-            websocket=False,
-            sqs_queue_url="http://x/events",
-        )
+        settings = of_a_queue(organisation, path)
         manager = Manager()
         daemon = Daemon(
             settings,
@@ -109,7 +115,7 @@ async def test_the_width_and_the_lag_can_be_changed(tmp_path: Path) -> None:
 
 async def test_a_reload_says_what_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """By the names that the file has, now or from the next start; and nothing more once the file is as it was."""
-    files = [
+    files: list[dict[str, Any]] = [
         {"width": timedelta(hours=1), "store_path": Path("other.db"), "client_id": "other"},
         {"width": timedelta(hours=1)},
         {},
@@ -170,9 +176,7 @@ async def test_the_port_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         port = free.getsockname()[1]
     async with Simulator(seed=5, per_hour=0) as organisation:
         organisation.fail += [503] * 50
-        settings = replace(
-            load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db", health=f"127.0.0.1:{port}"
-        )
+        settings = settings_in(organisation, tmp_path, health=f"127.0.0.1:{port}")
         first = Daemon(settings, notifier=Manager())
         task = asyncio.create_task(first.run())
         try:
@@ -210,7 +214,7 @@ async def _starting(
 
     monkeypatch.setattr(Api, "organization", asked)
     async with Simulator(seed=5, per_hour=0, start=datetime.now(UTC)) as organisation:
-        settings = replace(load(env=organisation.env, cwd=path), store_path=path / "rollbook.db")
+        settings = settings_in(organisation, path)
         daemon = Daemon(settings, notifier=Manager(), options=Options(reconcile=False))
         async with at_work(daemon) as task:
             ready = asyncio.ensure_future(daemon.ready.wait())
@@ -262,7 +266,7 @@ async def test_a_first_look_that_takes_long_is_a_start(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(Api, "queues", slow)
     async with Simulator(seed=5, per_hour=0, start=datetime.now(UTC)) as organisation:
-        settings = replace(load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db")
+        settings = settings_in(organisation, tmp_path)
         daemon = Daemon(settings, notifier=Manager(), options=Options(reconcile=False))
         async with at_work(daemon):
             await daemon.ready.wait()
@@ -343,36 +347,18 @@ async def test_a_ledger_that_does_not_answer_holds_nothing_up(tmp_path: Path, mo
 def test_a_window_that_fails_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """The log has the reason, and when it is tried again; one that is proven is told with its figures."""
     window = Interval(datetime(2026, 8, 3, 14, tzinfo=UTC), datetime(2026, 8, 3, 14, 30, tzinfo=UTC))
-    figures = dict.fromkeys(
-        (
-            "passes",
-            "requests",
-            "unique",
-            "duplicates",
-            "owned",
-            "missing",
-            "changed",
-            "unchanged",
-            "ongoing",
-            "live_only",
-            "written",
-        ),
-        9,
-    )
     again = "2026-08-03T15:10:00.000Z"
-    report = Report(
+    failure = report(
+        Verdict.FAILED,
         window=window,
-        verdict="failed",
         initial_total_hits=9,
         final_total_hits=8,
-        seconds=1.0,
         reason="the total moved",
         next_try_at=again,
-        **figures,
     )
     with caplog.at_level(logging.INFO):
-        daemon_module._log_window(report)
-        daemon_module._log_window(replace(report, verdict="complete"))
+        daemon_module._log_window(failure)
+        daemon_module._log_window(replace(failure, verdict=Verdict.COMPLETE))
     failed, complete = caplog.records
     assert (failed.levelname, complete.levelname) == ("WARNING", "INFO")
     assert failed.getMessage().endswith(f"failed, the total moved; tried again from {again}")
@@ -384,12 +370,7 @@ async def _reconciling(
     """The figures of a daemon whose rounds over the ledger are `run_due`, once they say so."""
     monkeypatch.setattr(daemon_module, "run_due", run_due)
     async with Simulator(seed=5, per_hour=0) as organisation:
-        settings = replace(
-            load(env=organisation.env, cwd=path),
-            store_path=path / "rollbook.db",
-            websocket=False,
-            sqs_queue_url="http://x/events",
-        )
+        settings = of_a_queue(organisation, path)
         options = Options(
             queue=lambda _: StandIn(), look_every=timedelta(seconds=0.02), round_within=timedelta(seconds=0.05)
         )
@@ -449,12 +430,7 @@ async def test_a_round_that_does_not_end_is_not_waited_for_by_a_stop(
 
     monkeypatch.setattr(daemon_module, "run_due", hangs)
     async with Simulator(seed=5, per_hour=0) as organisation:
-        settings = replace(
-            load(env=organisation.env, cwd=tmp_path),
-            store_path=tmp_path / "rollbook.db",
-            websocket=False,
-            sqs_queue_url="http://x/events",
-        )
+        settings = of_a_queue(organisation, tmp_path)
         async with at_work(Daemon(settings, notifier=Manager(), options=Options(queue=lambda _: StandIn()))):
             await begun.wait()
     assert interrupted.is_set()
@@ -468,12 +444,7 @@ async def test_a_clock_that_jumps_is_said(
     monkeypatch.setattr(daemon_module, "_CLOCKS", 0.001)
     offset = 0.0
     async with Simulator(seed=5, per_hour=0) as organisation:
-        settings = replace(
-            load(env=organisation.env, cwd=tmp_path),
-            store_path=tmp_path / "rollbook.db",
-            websocket=False,
-            sqs_queue_url="http://x/events",
-        )
+        settings = of_a_queue(organisation, tmp_path)
         options = Options(queue=lambda _: StandIn(), reconcile=False, wall=lambda: time.monotonic() + offset)
         daemon = Daemon(settings, notifier=Manager(), options=options)
         async with at_work(daemon):

@@ -20,6 +20,7 @@ import pytest
 
 from realtime.daemon import daemon as daemon_module
 from realtime.daemon.daemon import Daemon, Options
+from realtime.daemon.http_port import HttpPort
 from reconcile.due.rounds import Round, run_due
 from reconcile.verify import verify
 from rollbook.genesys.program.settings import load
@@ -101,13 +102,13 @@ async def test_health_answers_while_the_store_is_read(tmp_path: Path, monkeypatc
             options=Options(now=organisation.now, look_every=timedelta(hours=1)),
         )
         ports: list[int] = []
-        started = daemon_module.HttpPort.start
+        started = HttpPort.start
 
         async def start(port: Any) -> None:
             await started(port)
             ports.append(port.port)
 
-        monkeypatch.setattr(daemon_module.HttpPort, "start", start)
+        monkeypatch.setattr(HttpPort, "start", start)
         answers: list[str] = []
 
         async def ask() -> None:
@@ -131,7 +132,7 @@ async def test_health_answers_while_the_store_is_read(tmp_path: Path, monkeypatc
 def _get(port: int) -> str:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
-            return answer.read().decode()
+            return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         return error.read().decode()
 

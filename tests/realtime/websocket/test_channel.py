@@ -8,6 +8,8 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -433,13 +435,14 @@ def test_a_new_channel_that_is_gone_at_once_waits() -> None:
             now = line.due()
             commands = line.tick(at(now))
             while commands:
-                (step, *_) = [
+                steps = [
                     command
                     for command in commands
                     if command.kind not in (CommandKind.CLOSE, CommandKind.BEGIN_COVERAGE, CommandKind.END_COVERAGE)
-                ] or [None]
-                if step is None:
+                ]
+                if not steps:
                     break
+                step = steps[0]
                 made += step.kind is CommandKind.CREATE
                 answer = {CommandKind.CREATE: EventKind.CREATED, CommandKind.SUBSCRIBE: EventKind.SUBSCRIBED}.get(
                     step.kind, EventKind.GONE
@@ -637,7 +640,7 @@ SIGNALS = st.tuples(
 
 
 @given(st.lists(SIGNALS, max_size=60))
-def test_any_order_of_events_leaves_a_way_out_and_closed_coverage(script: list[tuple]) -> None:
+def test_any_order_of_events_leaves_a_way_out_and_closed_coverage(script: list[tuple[Any, ...]]) -> None:
     """Whatever comes in whatever order: time leads on, and spans and listening sockets agree."""
     line, connect = listening()
     hearing = {connect.serial}
@@ -693,7 +696,7 @@ class Platform:
         self.now, self.free, self.order = 0.0, free, 0
         self.queue: list[Due] = []
         self.line = LineChannels()
-        self.sockets: dict[int, float] = {}  # serial -> its generation
+        self.sockets: dict[int, int] = {}  # serial -> its generation
         self.generation = 0
         self.muted: set[int] = set()
         self.spans: list[list[float]] = []
@@ -719,12 +722,12 @@ class Platform:
             if command.kind in (CommandKind.CREATE, CommandKind.SUBSCRIBE, CommandKind.CONNECT, CommandKind.RENEW):
                 if command.kind is not CommandKind.RENEW:
                     self.attempts.append(self.now)
-                self.later(delay, lambda command=command, refused=refused: self.answer(command, refused))
+                self.later(delay, partial(self.answer, command, refused))
             elif command.kind is CommandKind.CLOSE:
                 self.close(command.serial)
             elif command.kind in (CommandKind.PING, CommandKind.CONFIRM_BEFORE_CLOSING):
                 if command.serial in self.sockets and command.serial not in self.muted:
-                    self.later(0.1, lambda command=command: self.pong(command.serial))
+                    self.later(0.1, partial(self.pong, command.serial))
             elif command.kind is CommandKind.BEGIN_COVERAGE:
                 self.open[command.serial] = [command.at - START, math.inf]
             elif command.kind is CommandKind.END_COVERAGE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -71,14 +72,14 @@ async def test_one_short_list_lets_nothing_go(tmp_path: Path, seen: int, caplog:
     async with Stage(queues=5) as stage, capture(stage, tmp_path, rediscover=0.3) as running:
         asked = 0
 
-        async def once() -> list[object]:
+        async def once() -> Sequence[object]:
             nonlocal asked
             asked += 1
             return [] if seen == 0 else (await Stage.queues(stage))[:1]
 
         stage.queues = once  # type: ignore[assignment, method-assign]
         await running.until(lambda: asked == 1)
-        del stage.queues  # type: ignore[method-assign]
+        del stage.queues
         looks = running.supervisor._looks
         await running.until(lambda: running.supervisor._looks >= looks + 2)
         assert len(stage.heard_by_all()) == 5
@@ -119,7 +120,7 @@ async def test_a_look_that_hangs_is_given_up_and_made_again(tmp_path: Path, capl
         assert figures.looked_ago is not None
         assert figures.looked_ago > 0.1
         assert len(stage.heard_by_all()) == 2
-        del stage.queues  # type: ignore[method-assign]
+        del stage.queues
         stage.queue_ids = QUEUES[:3]
         await running.until(lambda: len(stage.heard_by_all()) == 3)
         await running.until(lambda: running.supervisor.figures().discovery_failing is None)
@@ -197,6 +198,6 @@ async def test_a_count_of_channels_that_fails_is_told(tmp_path: Path) -> None:
         stage.channels = lost  # type: ignore[assignment, method-assign]
         running.supervisor.client_channels.crowded.set()
         await running.until(lambda: "no route" in (running.supervisor.figures().counting_failing or ""))
-        del stage.channels  # type: ignore[method-assign]
+        del stage.channels
         running.supervisor.client_channels.crowded.set()
         await running.until(lambda: running.supervisor.figures().counting_failing is None)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def kept(book: Book) -> list[str]:
         ([[refused(BOTH)], [refused(CALLS), taken(BOTH)]], [CALLS]),
     ],
 )
-def test_each_topic_of_a_combination_has_its_own_answer(book: Book, answers: list, left: list[str]) -> None:
+def test_each_topic_of_a_combination_has_its_own_answer(book: Book, answers: list[Any], left: list[str]) -> None:
     """What stands for several topics is permitted or refused for each of them that is not named alone."""
     refused_topics = RefusedTopics(book, now=lambda: NOW)
     for states in answers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,7 +122,8 @@ def test_an_ended_conversation_is_never_begun() -> None:
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans(), st.floats(0, 50)), max_size=80), st.integers(0, 5))
 def test_followed_conversations_fit_their_line(script: list[tuple[int, bool, float]], lines: int) -> None:
     """Two topics a conversation never exceed the room, and what is subscribed is what is followed."""
-    following, live, now = Following(), {}, 0.0
+    following, now = Following(), 0.0
+    live: dict[str, Any] = {}
     room = {line: 2 + line * 2 for line in range(lines)}
     for step, (name, ended, seconds) in enumerate(script):
         now += seconds

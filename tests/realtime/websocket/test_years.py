@@ -18,7 +18,7 @@ from realtime.websocket.channel_states import Timings
 from realtime.websocket.supervisor import Supervisor
 from rollbook.genesys.program.settings import Settings
 from tests.helpers import virtual
-from tests.helpers.stage import topic
+from tests.helpers.stage import QUEUES, topic
 from tests.helpers.virtual import DAY, Platform
 
 
@@ -249,7 +249,7 @@ def test_a_topic_that_is_refused_at_a_renewal_is_claimed_no_longer() -> None:
 
     async def work() -> None:
         platform = Platform(11, queues=3, others=19)
-        lost = f"v2.routing.queues.{virtual.QUEUES[1]}.conversations"
+        lost = f"v2.routing.queues.{QUEUES[1]}.conversations"
         loop = asyncio.get_running_loop()
         loop.call_later(0.4 * DAY, platform.refused.add, lost)
         loop.call_later(0.6 * DAY, platform.refused.clear)

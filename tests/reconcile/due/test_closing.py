@@ -65,7 +65,7 @@ async def test_a_day_is_closed_as_fast_as_the_limit_allows(tmp_path: Path, share
         print(f"{requests} requests of {300 * share:.0f} a minute: {seconds:.0f} s, at least {least} s")
         assert least >= 120, "more than a few minutes' worth"
         assert seconds <= least * 1.05
-        owned = sum(one.owned for one in report.windows)
+        owned = sum(result.owned for result in report.windows)
         assert owned == len(simulator.truth(START, report.windows[0].window.end))
         assert simulator.request_counts[QUERY] <= 2 * len(report.windows) + owned / 100 + AT_ONCE
 

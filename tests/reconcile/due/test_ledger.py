@@ -16,7 +16,7 @@ from reconcile.due.plan import Due, DueRules
 from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport
 from reconcile.run import by_id
-from reconcile.run.options import Progress, RunOptions
+from reconcile.run.options import Progress
 from reconcile.run.progress import Meter
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
@@ -24,7 +24,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables import conversations, windows
 from rollbook.store.tables.windows import WindowRow
-from tests.helpers.organisation import START, Clock, Organisation, at, ended, record, settings
+from tests.helpers.organisation import START, Clock, Organisation, at, ended, read_window, record, settings
 from tests.helpers.peek import peek
 
 HALF = timedelta(minutes=30)
@@ -53,7 +53,7 @@ def test_what_was_read_while_the_clock_ran_ahead_is_read_again() -> None:
     due = plan.plan(rows, NOON, RULES).due
     assert due == (Due(half_hour(90), "first"),), "the one from 12:00 has not closed yet"
     due = plan.plan(rows, START + timedelta(minutes=161), RULES).due
-    assert {one.window for one in due} == {half_hour(90), half_hour(120)}
+    assert {due_window.window for due_window in due} == {half_hour(90), half_hour(120)}
 
 
 def test_a_clock_that_went_back_or_a_week_without_anybody_skips_nothing() -> None:
@@ -61,11 +61,11 @@ def test_a_clock_that_went_back_or_a_week_without_anybody_skips_nothing() -> Non
     rows = [row(0), row(30)]
     for minutes in (45, 7 * 24 * 60):
         now = START + timedelta(minutes=minutes)
-        due = {one.window for one in plan.plan(rows, now, RULES).due if one.why == "first"}
+        due = {due_window.window for due_window in plan.plan(rows, now, RULES).due if due_window.why == "first"}
         expected = {
-            one
-            for one in window.grid_windows(START, now, HALF)
-            if one.end + RULES.lag <= now and one not in (half_hour(0), half_hour(30))
+            window_
+            for window_ in window.grid_windows(START, now, HALF)
+            if window_.end + RULES.lag <= now and window_ not in (half_hour(0), half_hour(30))
         }
         assert due == expected
 
@@ -87,14 +87,7 @@ async def test_a_read_from_the_future_does_not_stand_in_the_way(tmp_path: Path) 
 
 
 async def _read(book: Book, org: Organisation, clock: Clock) -> Any:
-    return await reconcile_window(
-        book,
-        org,
-        half_hour(0),
-        settings=settings(),
-        now=clock.now,
-        options=RunOptions(sleep=clock.sleep, wait=0),  # type: ignore[arg-type]
-    )
+    return await read_window(book, org, half_hour(0), clock)
 
 
 # Days
@@ -129,13 +122,17 @@ async def test_a_day_of_a_daemon_costs_a_few_readings(tmp_path: Path) -> None:
         readings = 0
         for _ in range(2 * 25):
             clock.at += HALF
-            org.truth = {one: row for one, row in everything.items() if row["conversationStart"] <= to_text(clock.at)}
+            org.truth = {
+                conversation_id: row
+                for conversation_id, row in everything.items()
+                if row["conversationStart"] <= to_text(clock.at)
+            }
             before = [body["paging"]["pageNumber"] for body in org.bodies].count(1)
             await _due(book, org, clock, since=begin)
             readings += [body["paging"]["pageNumber"] for body in org.bodies].count(1) - before
         rows = await book.read(windows.listed, since=to_text(begin), until=to_text(begin + timedelta(days=1)))
         assert len(rows) == 48
-        assert {one.verdict for one in rows} == {"complete"}
+        assert {row.verdict for row in rows} == {"complete"}
         assert (await book.read(conversations.details_of, "", "9")).keys() == everything.keys()
         # A dozen of the days, one of what started just before each midnight, a second one of an empty answer, and the
         # first page of a few days again.
@@ -155,9 +152,9 @@ class ManyJobs(Organisation):
     """Each job has an id of its own."""
 
     async def create_job(self, body: Mapping[str, Any]) -> str:
-        one = f"job-{len(self._jobs)}"
-        self._jobs[one] = body
-        return one
+        job_id = f"job-{len(self._jobs)}"
+        self._jobs[job_id] = body
+        return job_id
 
 
 async def test_what_a_long_absence_left_is_read_by_jobs_a_day_each(tmp_path: Path) -> None:
@@ -167,27 +164,27 @@ async def test_what_a_long_absence_left_is_read_by_jobs_a_day_each(tmp_path: Pat
     org.watermark = to_text(START.replace(hour=0) + timedelta(days=2, hours=12))
     with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock, via="auto", at_once=3)
-        assert {one.via for one in report.windows} == {"query", "job"}
-        by_job = [one.window for one in report.windows if one.via == "job"]
-        assert max(one.end for one in by_job) <= START.replace(hour=0) + timedelta(days=2)
+        assert {result.via for result in report.windows} == {"query", "job"}
+        by_job = [result.window for result in report.windows if result.via == "job"]
+        assert max(result.end for result in by_job) <= START.replace(hour=0) + timedelta(days=2)
         assert len(by_job) == 2 * 14 + 48
-        assert sum(one.owned for one in report.windows) == sum(one.missing for one in report.windows) == 60
+        assert sum(result.owned for result in report.windows) == sum(result.missing for result in report.windows) == 60
         assert report.left == 0
-        starts = [one.window.start for one in report.windows]
+        starts = [result.window.start for result in report.windows]
         assert starts == sorted(starts, reverse=True), "in the order of the plan, whatever ended first"
         assert not (await _due(book, org, clock, via="auto")).windows
 
 
 async def test_windows_are_read_several_at_a_time(tmp_path: Path) -> None:
     """While one waits for its answer the others go on; no more at a time than asked for."""
-    under_way, most = 0, 0
+    under_way, at_most = 0, 0
 
     class Slow(Organisation):
         async def query_details(self, body: Mapping[str, Any], **_: Any) -> Any:
-            nonlocal under_way, most
+            nonlocal under_way, at_most
             under_way += 1
-            most = max(most, under_way)
-            for _ in range(5):
+            at_most = max(at_most, under_way)
+            for _turn in range(5):
                 await asyncio.sleep(0)
             under_way -= 1
             return await super().query_details(body)
@@ -195,8 +192,8 @@ async def test_windows_are_read_several_at_a_time(tmp_path: Path) -> None:
     clock, org = Clock(NOON), Slow(*(record(f"c{number}", number * 12) for number in range(10)))
     with Book.open(tmp_path / "rollbook.db") as book:
         report = await _due(book, org, clock, at_once=3)
-    assert most == 3
-    assert [one.verdict for one in report.windows] == ["complete"] * 4
+    assert at_most == 3
+    assert [result.verdict for result in report.windows] == ["complete"] * 4
 
 
 # Asking by id
@@ -215,8 +212,8 @@ async def test_a_platform_that_takes_fewer_ids_is_asked_for_fewer() -> None:
             return await org.details_by_id(ids)
 
     clock = Clock()
-    answers = [one async for one in by_id.ask(Small(), org.truth, now=clock.now)]
-    assert sum(len(one.rows) for one in answers) == 230
+    answers = [found async for found in by_id.ask(Small(), org.truth, now=clock.now)]
+    assert sum(len(answer.rows) for answer in answers) == 230
     assert asked == [100, 50, 50, 50, 50, 30]
 
 
@@ -249,7 +246,7 @@ async def test_a_window_settles_when_its_last_conversation_is_old_enough(tmp_pat
         clock.at = START + timedelta(days=8)
         await _due(book, org, clock)
         assert _verdict(book) == "settled"
-        assert sum(one.drift for one in await book.read(windows.listed)) == 1
+        assert sum(row.drift for row in await book.read(windows.listed)) == 1
 
 
 def _verdict(book: Book) -> str:
@@ -271,8 +268,8 @@ def test_progress_says_windows_rate_requests_and_time() -> None:
     second = meter.of_the_whole(Progress(half_hour(30), 1, 100, None))
     assert (second.done, second.rate, second.to_go) == (1, 30.0, 60.0)
     assert pace(second) == "30/s, 77 requests left, 0:01:00 to go"
-    one = Meter(1, iter([0.0, 10.0]).__next__)
-    alone = one.of_the_whole(Progress(half_hour(0), 1, 200, 600))
+    single = Meter(1, iter([0.0, 10.0]).__next__)
+    alone = single.of_the_whole(Progress(half_hour(0), 1, 200, 600))
     assert (alone.rate, alone.to_go) == (20.0, 20.0)
     assert pace(alone) == "20/s, 0:00:20 to go"
 

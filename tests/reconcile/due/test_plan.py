@@ -17,6 +17,7 @@ from reconcile.due import plan as planning
 from reconcile.due.plan import Due, DueRules, plan
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables.windows import WindowRow
+from rollbook.store.vocabulary import Verdict
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 HALF = timedelta(minutes=30)
@@ -40,7 +41,7 @@ def row(start: datetime, verdict: str, *, width: timedelta = HALF, **more: Any) 
 
 def starts(due: Iterable[Due], why: str = "first") -> list[str]:
     """When the due windows start, as HH:MM."""
-    return [f"{one.window.start:%H:%M}" for one in due if one.why == why]
+    return [f"{due_window.window.start:%H:%M}" for due_window in due if due_window.why == why]
 
 
 def test_the_grid_begins_with_the_epoch() -> None:
@@ -48,7 +49,7 @@ def test_the_grid_begins_with_the_epoch() -> None:
     assert windows.grid_window(NOW, HALF) == Interval(NOW.replace(minute=0), NOW.replace(minute=30))
     assert windows.grid_window(NOW.replace(minute=0), HALF).start == NOW.replace(minute=0)
     inside = windows.windows_inside(Interval(NOW, NOW + timedelta(hours=1)), HALF)
-    assert [f"{one.start:%H:%M}" for one in inside] == ["12:30"]
+    assert [f"{row.start:%H:%M}" for row in inside] == ["12:30"]
 
 
 @pytest.mark.parametrize(
@@ -90,9 +91,9 @@ def test_a_failed_window_is_tried_again_after_growing_pauses() -> None:
 
 def test_filters_have_one_name_however_they_are_written() -> None:
     """The ledger's key of a filter does not depend on the order of keys; no filter is nothing."""
-    one = {"conversationFilters": [{"type": "and", "predicates": []}], "segmentFilters": []}
+    spelling = {"conversationFilters": [{"type": "and", "predicates": []}], "segmentFilters": []}
     other = {"conversationFilters": [{"predicates": [], "type": "and"}]}
-    assert windows.filter_key(one, ended_only=False) == windows.filter_key(other, ended_only=False) != ""
+    assert windows.filter_key(spelling, ended_only=False) == windows.filter_key(other, ended_only=False) != ""
     assert windows.filter_key(None, ended_only=False) == windows.filter_key({}, ended_only=False) == ""
     assert windows.filter_key(None, ended_only=True) == '{"endedOnly":true}'
     both = windows.query_filters(other, ended_only=True)["conversationFilters"]
@@ -143,8 +144,8 @@ def test_failures_wait_for_their_time_and_settling_for_its_age() -> None:
         row(NOW - 2 * day + HALF, "failed", next_try_at=to_text(NOW + HALF)),
     ]
     found = plan(rows, NOW, RULES).due
-    assert [one.why for one in found] == ["first", "again", "settle", "settle"]
-    assert [one.window.start for one in found[2:]] == [NOW - 6 * day, NOW - 5 * day]
+    assert [due_window.why for due_window in found] == ["first", "again", "settle", "settle"]
+    assert [due_window.window.start for due_window in found[2:]] == [NOW - 6 * day, NOW - 5 * day]
 
 
 def test_windows_of_another_width_count_by_the_time_that_they_cover() -> None:
@@ -154,8 +155,8 @@ def test_windows_of_another_width_count_by_the_time_that_they_cover() -> None:
     rows = [row(ten, "complete"), *waiting]
     quarter = plan(rows, NOW, replace(RULES, width=timedelta(minutes=15)), capture_since=to_text(ten))
     assert starts(quarter.due) == ["11:30", "11:15", "11:00", "10:45", "10:30"]
-    assert {one.window.length for one in quarter.due} == {timedelta(minutes=15)}
-    assert quarter.superseded == tuple((one.start, one.end) for one in waiting)
+    assert {due_window.window.length for due_window in quarter.due} == {timedelta(minutes=15)}
+    assert quarter.superseded == tuple((due_window.start, due_window.end) for due_window in waiting)
     wider = plan(rows, NOW, replace(RULES, width=timedelta(hours=1)), capture_since=to_text(ten))
     assert (starts(wider.due), wider.superseded) == (["10:00"], quarter.superseded)
 
@@ -168,7 +169,9 @@ def test_the_beginning_outlives_a_clock_that_ran_ahead() -> None:
     found = plan([read, ahead], NOW, replace(RULES, width=timedelta(minutes=15), since=None))
     assert found.superseded == ((ahead.start, ahead.end),)
     waiting = [row(w.start, v, width=w.length, attempts=0) for w, v in found.waiting if w.start >= noon]
-    assert [(f"{from_text(one.start):%H:%M}", one.verdict) for one in waiting] == [("12:30", "pending")]
+    assert [(f"{from_text(due_window.start):%H:%M}", due_window.verdict) for due_window in waiting] == [
+        ("12:30", "pending")
+    ]
     later = plan([read, *waiting], noon + timedelta(hours=2, minutes=10), replace(RULES, width=timedelta(minutes=15)))
     assert starts(later.due) == ["13:45", "13:30", "13:15", "13:00", "12:45", "12:30"]
 
@@ -180,7 +183,7 @@ def test_a_wide_window_that_waits_hides_nothing() -> None:
     found = plan([week], NOW, RULES, capture_since=to_text(NOW - timedelta(hours=2)))
     assert found.superseded == ((week.start, week.end),)
     assert starts(found.due)[:3] == ["11:00", "10:30", "10:00"]
-    failed = replace(week, verdict="failed", attempts=1, next_try_at=to_text(NOW + HALF))
+    failed = replace(week, verdict=Verdict.FAILED, attempts=1, next_try_at=to_text(NOW + HALF))
     assert starts(plan([failed], NOW, RULES, capture_since=to_text(NOW - timedelta(hours=1))).due) == ["11:00"]
 
 
@@ -189,12 +192,22 @@ def test_a_proof_taken_over_from_a_wider_interval_settles_with_it() -> None:
     start = (NOW - timedelta(days=6)).replace(hour=0, minute=0)
     day = row(start, "complete", width=timedelta(days=1), last_read_at=LONG_AGO)
     inside = row(start, "complete", proven_by=f"{day.start}/{day.end}", last_read_at=LONG_AGO)
-    open_day = replace(day, verdict="open")
-    assert [one.window.length for one in plan([open_day, inside], NOW, RULES).due if one.why == "settle"] == [HALF]
+    open_day = replace(day, verdict=Verdict.OPEN)
+    assert [
+        due_window.window.length
+        for due_window in plan([open_day, inside], NOW, RULES).due
+        if due_window.why == "settle"
+    ] == [HALF]
     stuck_day = replace(day, next_try_at=to_text(NOW + HALF))
-    assert [one.window.length for one in plan([stuck_day, inside], NOW, RULES).due if one.why == "settle"] == [HALF]
-    assert [one.window.length for one in plan([day, inside], NOW, RULES).due if one.why == "settle"] == [timedelta(1)]
-    assert len([one for one in plan([inside], NOW, RULES).due if one.why == "settle"]) == 1
+    assert [
+        due_window.window.length
+        for due_window in plan([stuck_day, inside], NOW, RULES).due
+        if due_window.why == "settle"
+    ] == [HALF]
+    assert [
+        due_window.window.length for due_window in plan([day, inside], NOW, RULES).due if due_window.why == "settle"
+    ] == [timedelta(1)]
+    assert len([due_window for due_window in plan([inside], NOW, RULES).due if due_window.why == "settle"]) == 1
 
 
 @given(seed=st.integers(0, 10**6), by_capture=st.booleans())
@@ -216,16 +229,16 @@ def test_no_window_is_ever_skipped(seed: int, by_capture: bool) -> None:
         for window, verdict in found.waiting:
             waits = row(window.start, verdict, width=window.length, attempts=0)
             ledger[to_text(window.start), to_text(window.end)] = waits
-        for one in found.due:
-            first_start = min(first_start or one.window.start, one.window.start)
+        for due_window in found.due:
+            first_start = min(first_start or due_window.window.start, due_window.window.start)
             if draw.random() > share:
                 continue  # a crash, a deadline: it was not read
-            key = to_text(one.window.start), to_text(one.window.end)
+            key = to_text(due_window.window.start), to_text(due_window.window.end)
             failed = draw.random() > share
             ledger[key] = row(
-                one.window.start,
+                due_window.window.start,
                 "failed" if failed else draw.choice(["complete", "open", "settled"]),
-                width=one.window.length,
+                width=due_window.window.length,
                 next_try_at=to_text(now + timedelta(minutes=10)) if failed else None,
             )
 
@@ -240,10 +253,10 @@ def test_no_window_is_ever_skipped(seed: int, by_capture: bool) -> None:
     now += timedelta(hours=1)
     run(1.0)
     unread = [
-        one for one in ledger.values() if one.verdict in ("due", "failed") and from_text(one.end) + RULES.lag <= now
+        row for row in ledger.values() if row.verdict in ("due", "failed") and from_text(row.end) + RULES.lag <= now
     ]
     assert unread == []
-    covered = sorted((from_text(one.start), from_text(one.end)) for one in ledger.values())
+    covered = sorted((from_text(row.start), from_text(row.end)) for row in ledger.values())
     reached = min(begin, first_start or begin) if by_capture else first_start
     assert reached is not None
     for start, end in covered:
@@ -257,9 +270,11 @@ def test_windows_of_a_day_are_read_together_where_answers_are_whole_days() -> No
     midnight = NOW.replace(hour=0, minute=0)
     due = [Due(Interval(midnight + n * HALF, midnight + (n + 1) * HALF), "first") for n in (5, 4, 3, 1, 0, -1)]
     groups = planning.by_days(due)
-    assert [[f"{one.window.start:%H:%M}" for one in group] for group in groups] == [
+    assert [[f"{due_window.window.start:%H:%M}" for due_window in group] for group in groups] == [
         ["01:30", "02:00", "02:30"],
         ["00:00", "00:30"],
         ["23:30"],
     ]
-    assert windows.hull([one.window for one in groups[0]]) == Interval(midnight + 3 * HALF, midnight + 6 * HALF)
+    assert windows.hull([due_window.window for due_window in groups[0]]) == Interval(
+        midnight + 3 * HALF, midnight + 6 * HALF
+    )

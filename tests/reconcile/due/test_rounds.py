@@ -17,15 +17,13 @@ from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 from reconcile.due.rounds import Round, run_due
 from reconcile.due.schedule import Schedule
 from reconcile.report import DueReport, Report
-from reconcile.run.options import RunOptions
-from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import ConnectionLost, NotAuthenticated, RequestRefused, Unavailable, UsageError
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld, StoreFull
 from rollbook.store.tables import coverage, windows
 from rollbook.store.tables.windows import LedgerView, WindowRow
-from tests.helpers.organisation import START, Clock, Organisation, at, dump, ended, only, record, settings
+from tests.helpers.organisation import START, Clock, Organisation, at, dump, ended, only, read_window, record, settings
 from tests.helpers.peek import peek
 
 HALF = timedelta(minutes=30)
@@ -57,24 +55,17 @@ class Scene:
         many: int | None = None,
         wait: float = 0,
         stop: asyncio.Event | None = None,
-        told: Callable[[Report], None] = lambda _: None,
+        on_report: Callable[[Report], None] = lambda _: None,
         **changed: Any,
     ) -> DueReport:
         """One round, as `--due` makes it."""
-        how = Round(dry_run=dry_run, many=many, wait=wait, stop=stop, on_report=told, sleep=self.clock.sleep)
+        how = Round(dry_run=dry_run, many=many, wait=wait, stop=stop, on_report=on_report, sleep=self.clock.sleep)
         wanted = settings(**({"since": self.since} | changed))
         return await run_due(self.book, self.org, wanted, now=self.clock.now, how=how)  # type: ignore[arg-type]
 
     async def by_hand(self, window: Interval, **more: Any) -> Report:
         """One window, as `--window` reads it."""
-        return await reconcile_window(
-            self.book,
-            self.org,
-            window,
-            settings=settings(),
-            now=self.clock.now,
-            options=RunOptions(sleep=self.clock.sleep, wait=0, **more),  # type: ignore[arg-type]
-        )
+        return await read_window(self.book, self.org, window, self.clock, **more)
 
     def ledger(self) -> dict[str, str]:
         """Start → verdict."""
@@ -90,7 +81,7 @@ class Scene:
         """Every conversation that has details."""
         query = "SELECT conversation_id, details FROM conversations WHERE details IS NOT NULL"
         found: list[tuple[str, str]] = peek(self.book, lambda db: db.execute(query).fetchall())
-        return {one: json.loads(text) for one, text in found}
+        return {conversation_id: json.loads(text) for conversation_id, text in found}
 
 
 @pytest.fixture
@@ -105,7 +96,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 def starts(report: DueReport) -> list[str]:
     """The windows of a report."""
-    return [to_text(one.window.start) for one in report.windows]
+    return [to_text(result.window.start) for result in report.windows]
 
 
 # What is read
@@ -113,10 +104,10 @@ def starts(report: DueReport) -> list[str]:
 
 async def test_everything_due_is_read_once_newest_first(scene: Scene) -> None:
     """Every closed window since the beginning, a report each, told one by one; then nothing is due."""
-    told: list[str] = []
-    report = await scene.due(told=lambda one: told.append(to_text(one.window.start)))
-    assert starts(report) == told == [at(90), at(60), at(30), at(0)]
-    assert [one.verdict for one in report.windows] == ["complete"] * 4
+    reported: list[str] = []
+    report = await scene.due(on_report=lambda result: reported.append(to_text(result.window.start)))
+    assert starts(report) == reported == [at(90), at(60), at(30), at(0)]
+    assert [result.verdict for result in report.windows] == ["complete"] * 4
     assert (report.exit_status, report.left, report.errors) == (0, 0, ())
     assert scene.details() == scene.org.truth
     queries = len(scene.org.bodies)
@@ -128,11 +119,11 @@ async def test_everything_due_is_read_once_newest_first(scene: Scene) -> None:
 async def test_the_ledger_is_looked_at_beside_the_loop(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look at years of windows holds no socket up: it is made in a thread, and never as a list of every row."""
     looks: list[bool] = []
-    standing = windows.ledger_view
+    ledger_view = windows.ledger_view
 
     def look(db: sqlite3.Connection, filter: str, at: str) -> LedgerView:
         looks.append(threading.current_thread() is threading.main_thread())
-        return standing(db, filter, at)
+        return ledger_view(db, filter, at)
 
     monkeypatch.setattr(windows, "ledger_view", look)
     monkeypatch.setattr(windows, "listed", None)
@@ -143,9 +134,9 @@ async def test_the_ledger_is_looked_at_beside_the_loop(scene: Scene, monkeypatch
 async def test_the_answer_is_one_object_with_every_report(scene: Scene) -> None:
     """`--due --json`: {"windows": [report, …]}."""
     report = await scene.due()
-    told = json.loads(json.dumps(report.as_dict()))
-    assert [one["window"]["start"] for one in told["windows"]] == [at(90), at(60), at(30), at(0)]
-    assert all(one["verdict"] == "complete" for one in told["windows"])
+    answer = json.loads(json.dumps(report.as_dict()))
+    assert [result["window"]["start"] for result in answer["windows"]] == [at(90), at(60), at(30), at(0)]
+    assert all(result["verdict"] == "complete" for result in answer["windows"])
 
 
 async def test_the_ledger_shows_what_waits(scene: Scene) -> None:
@@ -193,7 +184,7 @@ async def test_what_is_open_is_followed(scene: Scene) -> None:
     """After the windows come the conversations that still go on; their windows close without another reading."""
     scene.org.put(record("long", 7, None))
     report = await scene.due()
-    assert {to_text(one.window.start): one.verdict for one in report.windows}[at(0)] == "open"
+    assert {to_text(result.window.start): result.verdict for result in report.windows}[at(0)] == "open"
     scene.org.put(ended(scene.org.truth["long"], 125))
     queries = len(scene.org.bodies)
     report = await scene.due()
@@ -206,7 +197,7 @@ async def test_a_filter_has_its_own_ledger(scene: Scene) -> None:
     await scene.due()
     report = await scene.due(filter=only("originatingDirection", "outbound"))
     assert len(report.windows) == 4
-    assert {one.filter == "" for one in report.windows} == {False}
+    assert {result.filter == "" for result in report.windows} == {False}
     assert set(scene.ledger().values()) <= {"complete", "pending"}
 
 
@@ -218,7 +209,7 @@ async def test_a_failed_window_is_tried_again_at_its_time(scene: Scene) -> None:
     scene.org.totals = lambda total, query: total + query
     scene.since = START + timedelta(minutes=90)
     first = await scene.due()
-    assert ([one.verdict for one in first.windows], first.exit_status) == (["failed"], 3)
+    assert ([result.verdict for result in first.windows], first.exit_status) == (["failed"], 3)
     next_try = scene.row(90).next_try_at
     assert next_try is not None
     assert (first.windows[0].next_try_at, "next_try_at" in first.windows[0].as_dict()) == (next_try, False)
@@ -305,7 +296,7 @@ async def test_what_the_platform_does_not_answer_is_that_windows_trouble(scene: 
         if start < at(90) and end > bad:
             raise DOWN
 
-    async def no_job(_body: Mapping[str, Any]) -> str:
+    async def no_job(body: Mapping[str, Any]) -> str:
         raise DOWN
 
     scene.org.refuse = refuse
@@ -336,7 +327,7 @@ async def test_what_no_query_can_have_a_job_brings(scene: Scene) -> None:
 
     scene.org.refuse = refuse
     report = await scene.due()
-    assert [(to_text(one.window.start), one.verdict, one.via) for one in report.windows] == [
+    assert [(to_text(result.window.start), result.verdict, result.via) for result in report.windows] == [
         (at(90), "complete", "query"),
         (at(60), "complete", "job"),
         (at(30), "complete", "query"),
@@ -362,7 +353,7 @@ async def test_trouble_while_following_keeps_the_reports(scene: Scene) -> None:
     async def by_id(_ids: Any) -> Any:
         raise NotAuthenticated("down")
 
-    scene.org.details_by_id = by_id  # type: ignore[method-assign]
+    scene.org.details_by_id = by_id  # type: ignore[method-assign, assignment]
     report = await scene.due()
     assert (len(report.windows), report.exit_status) == (4, 1)
     assert "down" in report.errors[0][1]
@@ -394,18 +385,11 @@ async def test_a_window_that_somebody_has_read_meanwhile_is_left_alone(scene: Sc
     other = Organisation(*scene.org.truth.values())
 
     async def first_query(body: Mapping[str, Any]) -> Any:
-        del scene.org.query_details  # type: ignore[attr-defined]
-        await reconcile_window(
-            scene.book,
-            other,
-            half_hour(30),
-            settings=settings(),
-            now=scene.clock.now,
-            options=RunOptions(sleep=scene.clock.sleep, wait=0),  # type: ignore[arg-type]
-        )
+        del scene.org.query_details
+        await read_window(scene.book, other, half_hour(30), scene.clock)
         return await scene.org.query_details(body)
 
-    scene.org.query_details = first_query  # type: ignore[method-assign]
+    scene.org.query_details = first_query  # type: ignore[method-assign, assignment]
     report = await scene.due()
     assert starts(report) == [at(90), at(60), at(0)]
     assert (report.exit_status, report.left) == (0, 0)
@@ -416,7 +400,7 @@ async def test_a_window_that_somebody_has_read_meanwhile_is_left_alone(scene: Sc
 async def test_stopped_it_begins_no_other_window(scene: Scene) -> None:
     """The window under way is finished or given up; the rest is left, and still due."""
     stop = asyncio.Event()
-    report = await scene.due(stop=stop, told=lambda _: stop.set())
+    report = await scene.due(stop=stop, on_report=lambda _: stop.set())
     assert (starts(report), report.left) == ([at(90)], 3)
     assert starts(await scene.due()) == [at(60), at(30), at(0)]
 
@@ -443,8 +427,8 @@ async def test_a_dry_round_writes_nothing(scene: Scene) -> None:
     real = await scene.due()
     assert starts(dry) == starts(real)
     names = ("owned", "missing", "changed", "unchanged", "ongoing", "live_only", "unique", "verdict")
-    for one, other in zip(dry.windows, real.windows, strict=True):
-        assert [getattr(one, name) for name in names] == [getattr(other, name) for name in names]
+    for result, other in zip(dry.windows, real.windows, strict=True):
+        assert [getattr(result, name) for name in names] == [getattr(other, name) for name in names]
     scene.org.put(ended(scene.org.truth["long"], 125))
     before = dump(scene.path)
     await scene.due(dry_run=True)
@@ -455,20 +439,20 @@ async def test_a_dry_round_writes_nothing(scene: Scene) -> None:
 async def test_a_round_counts_what_was_missing_when_it_began(scene: Scene, dry_run: bool) -> None:
     """A conversation that later windows overlap is written with them, and is missing in the window that owns it."""
     scene.org.put(record("long", 7, None))
-    told = {to_text(one.window.start): one for one in (await scene.due(dry_run=dry_run)).windows}
-    assert {start: (one.owned, one.missing) for start, one in told.items()} == {
+    results = {to_text(result.window.start): result for result in (await scene.due(dry_run=dry_run)).windows}
+    assert {start: (result.owned, result.missing) for start, result in results.items()} == {
         at(0): (2, 2),
         at(30): (1, 1),
         at(60): (1, 1),
         at(90): (1, 1),
     }
-    assert sum(one.written for one in told.values()) == 5
+    assert sum(result.written for result in results.values()) == 5
 
 
 async def test_a_dry_round_without_a_store(scene: Scene) -> None:
     """Nothing is known, so the last closed window is what would be read."""
     report = await run_due(None, scene.org, settings(), now=scene.clock.now, how=Round(dry_run=True))  # type: ignore[arg-type]
-    assert [(to_text(one.window.start), one.missing) for one in report.windows] == [(at(90), 1)]
+    assert [(to_text(result.window.start), result.missing) for result in report.windows] == [(at(90), 1)]
 
 
 # Whole days
@@ -481,7 +465,7 @@ async def test_windows_of_a_day_are_read_together_where_days_are_answered(scene:
     queries = len(scene.org.bodies)
     report = await scene.due()
     assert sorted(starts(report)) == [at(0), at(30), at(60)]
-    assert [(one.owned, one.missing, one.verdict) for one in report.windows] == [(1, 0, "complete")] * 3, (
+    assert [(result.owned, result.missing, result.verdict) for result in report.windows] == [(1, 0, "complete")] * 3, (
         "the first reading has brought the whole day"
     )
     assert len(scene.org.bodies) - queries <= 4, "one reading of four rows, not three"
@@ -494,11 +478,11 @@ async def test_a_days_windows_have_their_own_figures(scene: Scene) -> None:
     await scene.by_hand(half_hour(90))
     scene.org.put(record("new", 31, 33), record("open", 61, None))
     report = await scene.due()
-    told = {
-        to_text(one.window.start): (one.owned, one.missing, one.ongoing, one.written, one.verdict)
-        for one in report.windows
+    figures_of = {
+        to_text(result.window.start): (result.owned, result.missing, result.ongoing, result.written, result.verdict)
+        for result in report.windows
     }
-    assert told == {
+    assert figures_of == {
         at(0): (1, 0, 0, 0, "complete"),
         at(30): (2, 1, 0, 1, "complete"),
         at(60): (2, 1, 1, 1, "open"),

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from reconcile.reading import job_proof, jobs, resume
 from reconcile.reading.jobs import Result
 from reconcile.reading.query import DetailsQuery, Stopped
-from rollbook.genesys.api.client import DetailsJob
+from rollbook.genesys.api.client import Api, DetailsJob
 from rollbook.genesys.errors import ApiError, ConnectionLost, RequestRefused, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
 from rollbook.genesys.times import Interval, from_text
@@ -84,7 +84,7 @@ class Odd(Organisation):
         start, end = map(from_text, body["interval"].split("/"))
         rows = [row for row in self._matching(body) if row["conversationId"] not in self.lost]
         many = min(size or 1000, self.rows_a_page)
-        more = {"cursor": str(first + many)} if first + many < len(rows) else {}
+        more: dict[str, Any] = {"cursor": str(first + many)} if first + many < len(rows) else {}
         asked = Asked(len(self.results) + 1, cursor, first, size or 1000, len(rows), Interval(start, end))
         self.results.append(asked)
         return self.spoil(asked, page(rows[first : first + many], dataAvailabilityDate=self.watermark, **more))
@@ -117,14 +117,14 @@ async def go(
 
     result = result or Result()
     await jobs.read(
-        org,
+        cast(Api, org),
         window,
         DetailsQuery(members or {}),
         now=clock.now,
         sleep=clock.sleep,
         on_page=take,
         result=result,
-        stop=stop,  # type: ignore[arg-type]
+        stop=stop,
     )
     return result
 
@@ -664,7 +664,7 @@ async def test_a_reading_that_stood_still_is_gone_on_with_as_strictly(cut: int, 
         resume.Entry("page", part=WINDOW.text, page=1),
         resume.Entry("doubt", text="of a query", doubted=["a"]),
         resume.Entry("job", part=WINDOW.text),
-        resume.Entry("split"),
+        resume.Entry("split"),  # type: ignore[arg-type]
     ],
     ids=lambda entry: entry.kind,
 )

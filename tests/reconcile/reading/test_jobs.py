@@ -36,7 +36,7 @@ class Jobs:
         states: Sequence[str] = ("FULFILLED",),
         refuse: Exception | None = None,
     ) -> None:
-        self.ids = {row.conversation_id for one in pages for row in one.rows}
+        self.ids = {row.conversation_id for page in pages for row in page.rows}
         self.pages, self.watermarks, self.states, self.refuse = list(pages), list(watermarks), list(states), refuse
         self.log: list[str] = []
         self.bodies: list[Mapping[str, Any]] = []
@@ -44,7 +44,8 @@ class Jobs:
 
     async def data_availability(self) -> str | None:
         self.log.append("availability")
-        return _next(self.watermarks)
+        watermark: str | None = _next(self.watermarks)
+        return watermark
 
     async def create_job(self, body: Mapping[str, Any]) -> str:
         self.log.append("create")
@@ -77,8 +78,9 @@ def _next(answers: list[Any]) -> Any:
 
 def results(*records: Mapping[str, Any], cursor: str | None = None, date: str | None = LATER) -> DetailsPage:
     """A page of a job's results, which has no totalHits."""
-    told = page(records, **({"cursor": cursor} if cursor else {}), **({"dataAvailabilityDate": date} if date else {}))
-    return DetailsPage(told.rows, None, told.cursor, told.data_availability_date)
+    more: dict[str, Any] = ({"cursor": cursor} if cursor else {}) | ({"dataAvailabilityDate": date} if date else {})
+    answer = page(records, **more)
+    return DetailsPage(answer.rows, None, answer.cursor, answer.data_availability_date)
 
 
 async def go(

@@ -46,7 +46,11 @@ class Platform:
             alive = self.whole_days or (start <= last and (end is None or end >= first))
             return alive and touched[0] <= start < touched[1]
 
-        return [one for one, life in sorted(rows.items(), key=lambda item: (item[1][0], item[0])) if matches(*life)]
+        return [
+            conversation_id
+            for conversation_id, life in sorted(rows.items(), key=lambda item: (item[1][0], item[0]))
+            if matches(*life)
+        ]
 
     @staticmethod
     def _minutes(when: datetime) -> float:
@@ -60,14 +64,18 @@ class Platform:
             self.history.append(dict(self.rows))
         ids = self.matching(self.rows, interval)
         if direction:
-            ids = [one for one in ids if hash(one) % 3 == ("inbound", "outbound", "none").index(direction)]
-        found = [self._row(one) for one in ids[(number - 1) * 100 : number * 100]]
+            ids = [
+                conversation_id
+                for conversation_id in ids
+                if hash(conversation_id) % 3 == ("inbound", "outbound", "none").index(direction)
+            ]
+        found = [self._row(conversation_id) for conversation_id in ids[(number - 1) * 100 : number * 100]]
         return found, None if not found and self.bare_end else len(ids)
 
-    def _row(self, one: str) -> RowTimes:
-        start, end = self.rows[one]
+    def _row(self, conversation_id: str) -> RowTimes:
+        start, end = self.rows[conversation_id]
         text = [None if minute is None else to_text(DAY + timedelta(minutes=minute)) for minute in (start, end)]
-        return RowTimes(one, text[0], text[1])
+        return RowTimes(conversation_id, text[0], text[1])
 
 
 @dataclass
@@ -183,11 +191,14 @@ def mover(draw: random.Random, chance: float, until: int, kinds: str) -> Callabl
             start = 600 + draw.random() * 30
             platform.rows[f"late{next(counter)}"] = (start, start + 3)
         elif platform.rows:
-            one = draw.choice(list(platform.rows))
+            conversation_id = draw.choice(list(platform.rows))
             if kind == "r":
-                del platform.rows[one]
+                del platform.rows[conversation_id]
             else:  # it ends
-                platform.rows[one] = (platform.rows[one][0], platform.rows[one][0] + 60)
+                platform.rows[conversation_id] = (
+                    platform.rows[conversation_id][0],
+                    platform.rows[conversation_id][0] + 60,
+                )
 
     return move
 
@@ -234,15 +245,15 @@ def test_it_converges_once_movement_stops(count: int, seed: int, until: int, who
     run = read(platform)
     assert run.finished.consistent
     if platform.requests > until:
-        owned = {one for one, (start, _) in platform.rows.items() if 600 <= start < 630}
+        owned = {conversation_id for conversation_id, (start, _) in platform.rows.items() if 600 <= start < 630}
         assert owned <= set(run.reader.found())
 
 
 def spread(count: int, seed: int) -> dict[str, tuple[float, float | None]]:
     """Conversations over a whole day, most of them short."""
     return {
-        one: (start - 600, None if end is None else end - 600)
-        for one, (start, end) in lives(count, seed, minutes=1439, long=0.02).items()
+        conversation_id: (start - 600, None if end is None else end - 600)
+        for conversation_id, (start, end) in lives(count, seed, minutes=1439, long=0.02).items()
     }
 
 
@@ -332,7 +343,7 @@ def test_whole_days_are_recognised_and_not_cut_up() -> None:
     run = read(platform)
     assert run.finished.consistent
     assert run.reader.reading == "day"
-    assert [one.parts for one in run.reader.passes] == [[WINDOW.text]] * 2
+    assert [reading_pass.parts for reading_pass in run.reader.passes] == [[WINDOW.text]] * 2
     assert [scan.judged for scan in run.reader.proven] == ["twice alike"]
 
 
@@ -361,7 +372,9 @@ def test_long_intervals_are_asked_for_in_parts_that_the_platform_takes(
     assert parts[-1].interval.end == window.end
     assert all(a.interval.end == b.interval.start for a, b in itertools.pairwise(parts))
     draw = random.Random(offset)
-    rows = {f"c{n}": (at := offset + draw.random() * days * 1440, at + 30) for n in range(300)}
+    rows: dict[str, tuple[float, float | None]] = {
+        f"c{n}": (at := offset + draw.random() * days * 1440, at + 30) for n in range(300)
+    }
     platform = Platform(whole_days, rows=rows)
     run = read(platform, window)
     assert run.finished.consistent
@@ -463,7 +476,8 @@ def test_times_survive_packing(when: datetime) -> None:
 def test_a_record_that_no_answer_may_hold_costs_a_bounded_number_of_questions(rows: int, lost: int) -> None:
     """Of few rows it is found out alone; of many, its page is left out: the rest is read, and nothing is proven."""
     window = Interval(WINDOW.start, WINDOW.start + timedelta(seconds=1))
-    reader, spoilt, seen, asked = Reader(window, longest=WEEK), rows // 2, set(), 0
+    reader, spoilt, asked = Reader(window, longest=WEEK), rows // 2, 0
+    seen: set[int] = set()
     while not isinstance(step := reader.step(to_text(DAY)), Finished):
         if isinstance(step, Pause):
             continue

@@ -17,15 +17,26 @@ from reconcile.reading import resume
 from reconcile.reading.query import DetailsQuery, read_pages
 from reconcile.reading.reader import Reader
 from reconcile.report import Report
-from reconcile.run.options import RunOptions, RunTask
-from reconcile.run.runner import reconcile_window
+from reconcile.run.options import RunTask
 from rollbook.genesys.errors import ConnectionLost
 from rollbook.genesys.messages.details import DetailsPage
 from rollbook.genesys.times import Interval
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreFull
 from rollbook.store.tables import conversations
-from tests.helpers.organisation import NOW, START, WINDOW, Clock, Organisation, at, dump, ended, record, settings
+from tests.helpers.organisation import (
+    NOW,
+    START,
+    WINDOW,
+    Clock,
+    Organisation,
+    at,
+    dump,
+    ended,
+    read_window,
+    record,
+    settings,
+)
 
 
 class Crash(ConnectionLost):
@@ -60,14 +71,7 @@ def organisation() -> Mortal:
 async def run(path: Path, org: Mortal, clock: Clock, **more: Any) -> Report:
     """One run, in a process of its own as far as the store is concerned."""
     with Book.open(path) as book:
-        return await reconcile_window(
-            book,
-            org,
-            WINDOW,
-            settings=settings(),
-            now=clock.now,
-            options=RunOptions(sleep=clock.sleep, wait=0, **more),  # type: ignore[arg-type]
-        )
+        return await read_window(book, org, WINDOW, clock, **more)
 
 
 NAMES = ("verdict", "unique", "owned", "missing", "changed", "unchanged", "ongoing", "written", "duplicates", "causes")
@@ -190,7 +194,7 @@ async def test_a_job_that_is_no_more_is_begun_again(tmp_path: Path) -> None:
     org.dies_at = None
 
     async def expired(job_id: str) -> Any:
-        del org.job  # type: ignore[attr-defined]
+        del org.job
         from rollbook.genesys.api.client import DetailsJob
 
         return DetailsJob(job_id, "EXPIRED", None)
@@ -221,23 +225,24 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
         org.moves = {number: move(what, number) for number, what in moves.items()}
         return org
 
-    async def read_on(reader: Reader, org: Organisation, told: list[resume.Entry]) -> Any:
+    async def read_on(reader: Reader, org: Organisation, entries: list[resume.Entry]) -> Any:
         clock = Clock()
         async for read in read_pages(org, reader, DetailsQuery({}), now=clock.now, sleep=clock.sleep):
-            told.extend(read.entries)
+            entries.extend(read.entries)
         return reader.finished
 
     def new() -> Reader:
         return Reader(WINDOW, longest=timedelta(days=7))
 
-    first, told = new(), []
+    first = new()
+    entries: list[resume.Entry] = []
     whole = moving()
-    finished = asyncio.run(read_on(first, whole, told))
-    kept = [resume.decode([resume.encode(one)])[0] for one in told[:cut]]
+    finished = asyncio.run(read_on(first, whole, entries))
+    kept = [resume.decode([resume.encode(entry)])[0] for entry in entries[:cut]]
     second = new()
     assert resume.replay(second, kept)
     rest = moving()
-    for number in sorted(one for one in rest.moves if one <= len(kept)):
+    for number in sorted(query for query in rest.moves if query <= len(kept)):
         rest.moves[number](rest)
     rest.bodies = whole.bodies[: len(kept)]
     assert asyncio.run(read_on(second, rest, [])) == finished
@@ -255,9 +260,9 @@ def test_what_another_version_kept_is_not_used() -> None:
 
 def test_progress_is_kept_by_what_is_read_and_how() -> None:
     """Another filter, another way, another interval: another reading."""
-    one = RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW)
+    task = RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW)
     keys = {
-        one.journal_key,
+        task.journal_key,
         RunTask(windows=[WINDOW], settings=settings(), now=lambda: NOW, via="job").journal_key,
         RunTask(windows=[WINDOW], settings=settings(ended_only=True), now=lambda: NOW).journal_key,
         RunTask(windows=[Interval(START, NOW)], settings=settings(), now=lambda: NOW).journal_key,

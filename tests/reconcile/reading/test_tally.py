@@ -29,7 +29,7 @@ def packed_of(*records: Mapping[str, Any]) -> dict[str, int]:
 
 def shown(batches: Sequence[RowBatch]) -> list[tuple[int, list[str | None], bool]]:
     """Batches, briefly."""
-    return [(one.window, [row.conversation_id for row in one.rows], one.again) for one in batches]
+    return [(batch.window, [row.conversation_id for row in batch.rows], batch.again) for batch in batches]
 
 
 def test_a_row_is_handed_on_once_and_again_only_if_it_is_other_than_it_was() -> None:
@@ -48,7 +48,7 @@ def test_twice_in_one_page_is_once_and_then_again() -> None:
     """A page that has a conversation twice, with different content, hands on both in their order."""
     first, second = Tally([WINDOW]).batches(rows(record("a", end=None), record("a")))
     assert (first.again, second.again) == (False, True)
-    assert [one.rows[0].end for one in (first, second)] == [None, at(20)]
+    assert [tally.rows[0].end for tally in (first, second)] == [None, at(20)]
 
 
 def test_a_row_without_an_id_is_not_handed_on() -> None:
@@ -70,7 +70,7 @@ def test_a_row_without_a_start_is_owned_by_none() -> None:
     [batch] = tally.batches(rows(nameless))
     tally.filed(batch, {"a": "missing"}, {"a": False})
     assert batch.window == 0
-    assert [tally.figures(packed_of(nameless), one)["owned"] for one in (WINDOW, NEXT)] == [0, 0]
+    assert [tally.figures(packed_of(nameless), window)["owned"] for window in (WINDOW, NEXT)] == [0, 0]
     assert tally.shares[0].written == 1
 
 
@@ -87,7 +87,9 @@ def test_figures_are_of_the_owned_rows_of_the_pass_that_counted() -> None:
     ]
     [batch] = tally.batches(rows(*read))
     kinds = {"a": "missing", "b": "changed", "c": "unchanged", "before": "missing", "after": "missing", "x": "missing"}
-    tally.filed(batch, kinds, {one: False for one, kind in kinds.items() if kind != "unchanged"})
+    tally.filed(
+        batch, kinds, {conversation_id: False for conversation_id, kind in kinds.items() if kind != "unchanged"}
+    )
     counted = packed_of(*read[:-1])
     assert tally.figures(counted, WINDOW) == {
         "owned": 3,
@@ -108,7 +110,7 @@ def test_a_second_look_changes_only_what_was_written() -> None:
     tally.filed(batch, {"same": "unchanged", "new": "missing", "stood": "unchanged"}, {"new": True})
     [again] = tally.batches(rows(dict(reversed(record("same").items())), record("new"), record("stood", end=21)))
     tally.filed(again, {}, {"new": True, "stood": True})
-    assert [tally.kind(one) for one in ("same", "new", "stood")] == ["unchanged", "missing", "changed"]
+    assert [tally.kind(kind) for kind in ("same", "new", "stood")] == ["unchanged", "missing", "changed"]
     assert tally.shares[0].written == 2, "what was written twice counts once"
 
 
@@ -137,14 +139,18 @@ def test_every_owned_row_is_counted_in_one_window_and_one_kind(
 ) -> None:
     """Over any rows: owned = missing + changed + unchanged in each window, and the windows share what they own."""
     tally = Tally([WINDOW, NEXT])
-    records = [record(one, start, end) for one, (start, end, _) in found.items()]
+    records = [record(conversation_id, start, end) for conversation_id, (start, end, _) in found.items()]
     for first in range(0, len(records), size):
         for batch in tally.batches(rows(*records[first : first + size])):
             ids = [row.conversation_id for row in batch.rows if row.conversation_id]
-            tally.filed(batch, {one: found[one][2] for one in ids}, dict.fromkeys(ids, False))
+            tally.filed(
+                batch,
+                {conversation_id: found[conversation_id][2] for conversation_id in ids},
+                dict.fromkeys(ids, False),
+            )
     for window, low in ((WINDOW, 0), (NEXT, 30)):
         own = [(start, end, kind) for start, end, kind in found.values() if low <= start < low + 30]
-        expected = {kind: sum(one[2] == kind for one in own) for kind in ("missing", "changed", "unchanged")}
+        expected = {kind: sum(row[2] == kind for row in own) for kind in ("missing", "changed", "unchanged")}
         figures = tally.figures(packed_of(*records), window)
         assert figures == {"owned": len(own), **expected, "ongoing": sum(end is None for _, end, _ in own)}
     assert sum(share.written for share in tally.shares) == len(found)

@@ -36,7 +36,7 @@ def writing(book: Book, hour: int, waiting: RowsWaiting | None = None) -> PageWr
 
 def rows(run: int, number: int) -> Sequence[DetailRow]:
     """A page of a hundred conversations that nobody has read yet."""
-    return page([record(f"{run}-{number}-{one}") for one in range(100)]).rows
+    return page([record(f"{run}-{number}-{nth}") for nth in range(100)]).rows
 
 
 async def test_what_waits_is_bounded_for_all_runs_together(tmp_path: Path) -> None:
@@ -47,11 +47,11 @@ async def test_what_waits_is_bounded_for_all_runs_together(tmp_path: Path) -> No
         taken, waiting = [0] * 6, RowsWaiting()
 
         async def read(run: int) -> None:
-            one = writing(book, run, waiting)
+            writer = writing(book, run, waiting)
             for number in range(10):
-                await one.take(rows(run, number), AT)
+                await writer.take(rows(run, number), AT)
                 taken[run] += 1
-            await one.drain()
+            await writer.drain()
 
         runs = [asyncio.create_task(read(run)) for run in range(6)]
         while waiting.count <= 800 or sum(taken) < 8:
@@ -96,14 +96,14 @@ async def test_behind_a_write_that_failed_nothing_is_remembered(
     with Book.open(tmp_path / "rollbook.db") as book:
         slow: Future[None] = Future()
         book.write(lambda _db: slow.result(60))
-        one = writing(book, 0)
+        writer = writing(book, 0)
         for number in range(3):
-            await one.take(rows(0, number), AT, resume.Entry("page"))
+            await writer.take(rows(0, number), AT, resume.Entry("page"))
         slow.set_result(None)
         with pytest.raises(StoreFull):
-            await one.drain()
-        await one.drain()
-        remembered = resume.decode(await book.read(unfinished_readings.entries, one._task.journal_key, AT[:10]))
+            await writer.drain()
+        await writer.drain()
+        remembered = resume.decode(await book.read(unfinished_readings.entries, writer._task.journal_key, AT[:10]))
     assert [entry.kind for entry in remembered] == ["begin"]
 
 
@@ -113,13 +113,13 @@ async def test_a_step_that_could_not_be_remembered_is_told(tmp_path: Path, monke
         unfinished_readings, "append", failing(unfinished_readings.append, when=lambda _key, number, *_: number == 0)
     )
     with Book.open(tmp_path / "rollbook.db") as book:
-        one = writing(book, 0)
+        writer = writing(book, 0)
 
         async def read() -> None:
             for number in range(3):
-                await one.take(rows(0, number), AT, resume.Entry("page"))
+                await writer.take(rows(0, number), AT, resume.Entry("page"))
                 await committed(book.write(lambda _db: None))
-            await one.drain()
+            await writer.drain()
 
         with pytest.raises(StoreFull):
             await read()

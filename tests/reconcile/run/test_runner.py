@@ -1,7 +1,6 @@
 """A run over a window against a real store: what it writes, what it says it found, and what it makes of the window."""
 
 import asyncio
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,10 +18,7 @@ from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
 from reconcile.report import Report
 from reconcile.run import by_id, follow_up
-from reconcile.run.options import RunOptions
-from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
-from rollbook.genesys.messages.notification import LiveFacts, Notification
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
@@ -37,12 +33,15 @@ from tests.helpers.organisation import (
     at,
     dump,
     ended,
+    heard_of,
     only,
     page,
+    read_window,
     record,
     settings,
 )
 from tests.helpers.peek import peek
+from tests.helpers.reports import FIGURES
 
 BEFORE = to_text(START - timedelta(hours=1))
 
@@ -60,50 +59,22 @@ class Scene:
         """One run, as the command makes it."""
         narrowed = {name: more.pop(name) for name in ("filter", "ended_only") if name in more}
         wanted = more.pop("settings", None) or settings(**narrowed)
-        return await reconcile_window(
-            self.book,
-            self.org,
-            window,
-            settings=wanted,
-            now=self.clock.now,
-            options=RunOptions(sleep=self.clock.sleep, dry_run=dry_run, wait=0, **more),  # type: ignore[arg-type]
-        )
+        return await read_window(self.book, self.org, window, self.clock, wanted, dry_run=dry_run, **more)
 
     async def follow(self, **changed: Any) -> dict[str, int]:
         """Follow up what is open, as `--due` does after its windows."""
         return (await follow_up.follow(self.book, self.org, settings(**changed), now=self.clock.now)).as_dict()
 
-    def hear(
-        self, conversation_id: str, *, started: float | None = 5, ended: float | None = None, at_minute: float = 6
-    ) -> None:
-        """Live capture hears of a conversation."""
-        body = json.dumps([conversation_id, started, ended, at_minute]).encode()
-        last = max(minute for minute in (started, ended, at_minute) if minute is not None)
-        heard = Notification(
-            topic="v2.routing.queues.q1.conversations",
-            body=body,
-            identity=hashlib.blake2b(body, digest_size=16).digest(),
-            conversation_id=conversation_id,
-            event_time=at(last),
-            received_at=at(last),
-            source="websocket",
-            facts=LiveFacts(
-                started_at=None if started is None else at(started),
-                ended_at=None if ended is None else at(ended),
-                last_at=at(last),
-                media_types=("voice",),
-                originating_direction="inbound",
-                division_ids=(),
-            ),
-        )
-        self.book.write(events.record, [heard], self.book.lag).result(10)
+    def hear(self, conversation_id: str, **more: Any) -> None:
+        """Live capture hears of a conversation (`heard_of`)."""
+        self.book.write(events.record, [heard_of(conversation_id, **more)], self.book.lag).result(10)
 
     def stored(self) -> dict[str, Record]:
         """Every conversation that has details."""
         found: list[tuple[str, str]] = self.rows(
             "SELECT conversation_id, details FROM conversations WHERE details IS NOT NULL"
         )
-        return {one: json.loads(text) for one, text in found}
+        return {conversation_id: json.loads(text) for conversation_id, text in found}
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         """What the store says."""
@@ -131,25 +102,10 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 def figures(report: Report, *names: str) -> dict[str, Any]:
     """Figures of a report by name."""
-    told = report.as_dict()
-    return {name: told[name] for name in names or FIGURES}
+    shown = report.as_dict()
+    return {name: shown[name] for name in names or (*FIGURES, "verdict") if name != "requests"}
 
 
-FIGURES = (
-    "initial_total_hits",
-    "final_total_hits",
-    "unique",
-    "duplicates",
-    "owned",
-    "missing",
-    "changed",
-    "unchanged",
-    "ongoing",
-    "live_only",
-    "written",
-    "passes",
-    "verdict",
-)
 COMPARED = ("owned", "missing", "changed", "unchanged", "ongoing", "live_only", "written")
 
 
@@ -182,7 +138,9 @@ async def test_a_first_run_into_an_empty_store(scene: Scene) -> None:
         "passes": 1,
         "verdict": "open",
     }
-    assert scene.stored() == {one: row for one, row in scene.org.truth.items() if one != "after"}
+    assert scene.stored() == {
+        conversation_id: row for conversation_id, row in scene.org.truth.items() if conversation_id != "after"
+    }
     gaps = scene.rows("SELECT conversation_id, kind, window_start, filled_at IS NOT NULL FROM gaps ORDER BY 1")
     half_hour_before = to_text(START - timedelta(minutes=30))
     assert gaps == [
@@ -271,7 +229,7 @@ async def test_heard_while_the_run_is_under_way_is_missing(scene: Scene) -> None
     """The store as it stood when the run began did not have it."""
     scene.org.put(*(record(f"c{number}", number) for number in range(7)))
     late = (NOW - START) / timedelta(minutes=1) + 1
-    scene.org.moves[2] = lambda _: scene.hear("c6", started=6, at_minute=late)
+    scene.org.moves[2] = lambda _: scene.hear("c6", started=6, minute=late)
     report = await scene.run()
     assert figures(report, "owned", "missing", "written") == {"owned": 7, "missing": 7, "written": 7}
 
@@ -300,8 +258,8 @@ async def test_heard_live_and_found_by_id(scene: Scene) -> None:
 async def test_heard_live_and_never_listed(scene: Scene) -> None:
     """Not in the answer and not found by id: counted, kept as a gap, and nothing of it is deleted."""
     scene.org.put(record("a", 1))
-    for one in ("ghost", "outside"):
-        scene.hear(one, started=6 if one == "ghost" else 40)
+    for conversation_id in ("ghost", "outside"):
+        scene.hear(conversation_id, started=6 if conversation_id == "ghost" else 40)
     report = await scene.run()
     assert figures(report, "unique", "live_only", "written", "verdict") == {
         "unique": 1,
@@ -311,7 +269,11 @@ async def test_heard_live_and_never_listed(scene: Scene) -> None:
     }
     gaps = scene.rows("SELECT conversation_id, window_start, kind, filled_at FROM gaps WHERE kind = 'live_only'")
     assert gaps == [("ghost", at(0), "live_only", None)]
-    assert {one for (one,) in scene.rows("SELECT conversation_id FROM conversations")} == {"a", "ghost", "outside"}
+    assert {conversation_id for (conversation_id,) in scene.rows("SELECT conversation_id FROM conversations")} == {
+        "a",
+        "ghost",
+        "outside",
+    }
     scene.org.put(record("ghost", 6))
     later = await scene.run()
     assert figures(later, "live_only", "changed", "written") == {"live_only": 0, "changed": 1, "written": 1}
@@ -470,8 +432,8 @@ def lively_later(scene: Scene) -> None:
         record("other", -5, 11),
     )
     scene.org.unlisted.add("by-id")
-    for one in ("live", "live-open", "by-id", "ghost"):
-        scene.hear(one)
+    for conversation_id in ("live", "live-open", "by-id", "ghost"):
+        scene.hear(conversation_id)
     scene.hear("live-heard", started=7, ended=20)
 
 
@@ -504,14 +466,7 @@ async def test_a_dry_run_tells_what_a_real_one_would_and_writes_nothing(scene: S
 async def test_a_dry_run_without_a_store_finds_everything_missing(tmp_path: Path) -> None:
     """And makes no file."""
     clock, org = Clock(), Organisation(record("a", 1), record("b", -5, 10), record("c", 2, None))
-    report = await reconcile_window(
-        None,
-        org,
-        WINDOW,
-        settings=settings(),
-        now=clock.now,
-        options=RunOptions(sleep=clock.sleep, dry_run=True),  # type: ignore[arg-type]
-    )
+    report = await read_window(None, org, WINDOW, clock, dry_run=True)
     assert figures(report, *COMPARED, "verdict") == {
         "owned": 2,
         "missing": 2,
@@ -641,11 +596,11 @@ async def test_open_is_followed_until_it_ends(scene: Scene) -> None:
     scene.org.put(record("a", 1), record("b", 2, None))
     assert (await scene.run()).verdict == "open"
     queries = len(scene.org.bodies)
-    told = await scene.follow()
-    assert (told["asked"], told["going_on"], scene.verdict()) == (1, 1, "open")
+    followed = await scene.follow()
+    assert (followed["asked"], followed["going_on"], scene.verdict()) == (1, 1, "open")
     scene.org.put(ended(scene.org.truth["b"]))
-    told = await scene.follow()
-    assert (told["written"], told["ended"], scene.verdict()) == (1, 1, "complete")
+    followed = await scene.follow()
+    assert (followed["written"], followed["ended"], scene.verdict()) == (1, 1, "complete")
     assert len(scene.org.bodies) == queries
     assert scene.stored() == scene.org.truth
 
@@ -663,7 +618,7 @@ async def test_a_late_change_keeps_the_old_version(scene: Scene) -> None:
     assert figures(report, "changed", "written", "verdict") == {"changed": 1, "written": 1, "verdict": "open"}
     assert scene.stored()["b"] == scene.org.truth["b"]
     versions = scene.rows("SELECT conversation_id, details FROM conversation_versions")
-    assert [(one, json.loads(text)) for one, text in versions] == [("b", first)]
+    assert [(conversation_id, json.loads(text)) for conversation_id, text in versions] == [("b", first)]
     scene.org.put(record("b", 2, 30, conferenceStart=at(4)))
     await scene.follow()
     assert scene.verdict() == "complete", "its last end has not been through the platform's reprocessing"
@@ -785,7 +740,7 @@ def when_asked(org: Organisation, move: Callable[[Organisation], None]) -> None:
         move(org)
         return await answer(ids)
 
-    org.details_by_id = by_id  # type: ignore[method-assign]
+    org.details_by_id = by_id  # type: ignore[method-assign, assignment]
 
 
 async def test_a_row_that_vanishes_and_still_exists_is_looked_for(scene: Scene) -> None:
@@ -812,7 +767,11 @@ async def test_a_row_that_is_never_listed_again_is_kept(scene: Scene) -> None:
 async def test_a_row_that_is_gone_is_kept(scene: Scene) -> None:
     """Nothing is deleted because an answer lacks it; what the platform no longer knows holds nothing open."""
     scene.org.put(*(record(f"c{number}", number, None if number == 1 else 20) for number in range(8)))
-    scene.org.moves[2] = lambda org: org.truth.pop("c1") and None
+
+    def vanish(org: Organisation) -> None:
+        del org.truth["c1"]
+
+    scene.org.moves[2] = vanish
     report = await scene.run()
     assert figures(report, "unique", "ongoing", "verdict") == {"unique": 7, "ongoing": 0, "verdict": "failed"}
     assert "count as gone when a later answer lacks them too" in str(report.reason)
@@ -828,11 +787,11 @@ async def test_one_that_is_gone_later_is_kept_and_not_asked_for_for_ever(scene: 
     scene.org.put(record("a", 1, None), record("b", 2))
     assert (await scene.run()).verdict == "open"
     del scene.org.truth["a"]
-    told = await scene.follow()
-    assert (told["asked"], told["gone"], scene.verdict()) == (1, 0, "open"), "one answer is one witness"
+    followed = await scene.follow()
+    assert (followed["asked"], followed["gone"], scene.verdict()) == (1, 0, "open"), "one answer is one witness"
     scene.clock.at += by_id.APART
-    told = await scene.follow()
-    assert (told["asked"], told["gone"], scene.verdict()) == (1, 1, "complete")
+    followed = await scene.follow()
+    assert (followed["asked"], followed["gone"], scene.verdict()) == (1, 1, "complete")
     assert (await scene.follow())["asked"] == 0
     assert set(scene.stored()) == {"a", "b"}
     scene.clock.at += follow_up.NOW_AND_THEN
@@ -905,22 +864,15 @@ async def test_one_run_at_a_time_over_the_same_time(scene: Scene) -> None:
 
 async def test_a_lock_that_is_given_back_is_taken(scene: Scene) -> None:
     """A run that waits blocks nothing, and goes on when the other has ended."""
-    held = scene.book.lock_window(WINDOW, wait=0)
-    held.__enter__()
+    lock = scene.book.lock_window(WINDOW, wait=0)
+    lock.__enter__()
     waited = asyncio.Event()
 
     async def sleep(_seconds: float) -> None:
-        held.__exit__(None, None, None)
+        lock.__exit__(None, None, None)
         waited.set()
 
-    report = await reconcile_window(
-        scene.book,
-        scene.org,
-        WINDOW,
-        settings=settings(),
-        now=scene.clock.now,
-        options=RunOptions(sleep=sleep, wait=60),  # type: ignore[arg-type]
-    )
+    report = await read_window(scene.book, scene.org, WINDOW, scene.clock, sleep=sleep, wait=60)
     assert waited.is_set()
     assert report.verdict == "complete"
 
@@ -961,18 +913,18 @@ def made(number: int, end: float | None = None) -> Record:
 def apply(org: Organisation, moves: list[tuple[str, int]]) -> None:
     """Let things happen."""
     for what, number in moves:
-        one = f"c{number}"
+        conversation_id = f"c{number}"
         if what == "appear":
-            org.truth.setdefault(one, made(number))
+            org.truth.setdefault(conversation_id, made(number))
         elif what == "vanish":
-            org.unlisted.add(one)
+            org.unlisted.add(conversation_id)
         elif what == "return":
-            org.unlisted.discard(one)
-        elif one in org.truth:
+            org.unlisted.discard(conversation_id)
+        elif conversation_id in org.truth:
             org.put(
-                ended(org.truth[one], 40)
+                ended(org.truth[conversation_id], 40)
                 if what == "end"
-                else {**org.truth[one], "conferenceStart": at(len(org.bodies))}
+                else {**org.truth[conversation_id], "conferenceStart": at(len(org.bodies))}
             )
 
 
@@ -999,7 +951,9 @@ async def rehearse(path: Path, reading: str, plot: tuple[int, dict[int, list[tup
         assert (report.owned, report.live_only) == (len(owned), 0)
         assert report.ongoing == sum("conversationEnd" not in row for row in owned.values())
         assert report.missing + report.changed + report.unchanged == report.owned
-        assert {one: row for one, row in scene.stored().items() if one in owned} == owned
+        assert {
+            conversation_id: row for conversation_id, row in scene.stored().items() if conversation_id in owned
+        } == owned
         before = dump(path, ledger=False)
         dry = await scene.run(dry_run=True)
         again = await scene.run()

@@ -19,7 +19,7 @@ import httpx
 import pytest
 import websockets
 
-from rollbook.simulator import Simulator, certificates
+from rollbook.simulator import Simulator
 from rollbook.simulator.certificates import LOOPBACK, PARTS, Certificate, CertificateError, make
 from rollbook.simulator.faults.script import Fault
 from rollbook.simulator.rest.analytics.details_query import Paging
@@ -67,7 +67,7 @@ class Program:
         return await self.post(QUERY, {"interval": HOURS, "paging": {"pageSize": size, "pageNumber": number}, **body})
 
     async def names(self, path: str, **params: Any) -> list[str]:
-        return [one["name"] for one in (await self.get(path, pageSize=100, **params))["entities"]]
+        return [entity["name"] for entity in (await self.get(path, pageSize=100, **params))["entities"]]
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ async def test_two_hundred_rows_a_page(program: Program) -> None:
     assert len((await program.query(200))["conversations"]) == 200
     program.simulator.paging = Paging(most_rows=100)
     first, second = [await program.query(200, number) for number in (1, 2)]
-    assert [len(one["conversations"]) for one in (first, second)] == [100, 100]
-    ids = {one["conversationId"] for page in (first, second) for one in page["conversations"]}
+    assert [len(page["conversations"]) for page in (first, second)] == [100, 100]
+    ids = {conversation["conversationId"] for page in (first, second) for conversation in page["conversations"]}
     assert len(ids) == 200
     refused = await program.post(QUERY, {"interval": HOURS, "paging": {"pageSize": 201, "pageNumber": 1}}, 400)
     assert "may not exceed 200" in refused["message"]
@@ -109,8 +109,8 @@ async def test_a_value_may_be_spelled_in_either_way(program: Program) -> None:
     """Numbers as text and words in capitals mean the same as numbers and small letters."""
 
     def asked(*, loud: bool) -> dict[str, Any]:
-        def word(told: str) -> str:
-            return told.upper() if loud else told
+        def word(text: str) -> str:
+            return text.upper() if loud else text
 
         predicates = [
             {"type": word("dimension"), "dimension": "conversationEnd", "operator": word("exists")},
@@ -174,17 +174,17 @@ async def test_every_group_names_its_medium(program: Program) -> None:
     body = {"interval": HOURS, "metrics": ["nOffered", "tTalk"]}
     for asked in ([], ["queueId"], ["queueId", "mediaType"], ["QUEUEID"]):
         results = (await program.post(AGGREGATES, {**body, "groupBy": asked}))["results"]
-        names = {tuple(one["group"]) for one in results}
+        names = {tuple(result["group"]) for result in results}
         assert names == {("mediaType", "queueId") if asked else ("mediaType",)}
         offered = sum(
             metric["stats"]["count"]
-            for one in results
-            for data in one["data"]
+            for result in results
+            for data in result["data"]
             for metric in data["metrics"]
             if metric["metric"] == "nOffered"
         )
         counted = await program.post(AGGREGATES, {**body, "metrics": ["nOffered"], "groupBy": ["conversationId"]})
-        assert offered == sum(one["data"][0]["metrics"][0]["stats"]["count"] for one in counted["results"]) > 100
+        assert offered == sum(result["data"][0]["metrics"][0]["stats"]["count"] for result in counted["results"]) > 100
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_no_id_is_given_twice(program: Program) -> None:
     made = [(await program.post("/api/v2/analytics/conversations/details/jobs", job, 202))["jobId"] for _ in range(10)]
     world = program.simulator.world
     entities = [world.organization, *world.divisions, *world.queues, *world.users, *world.wrap_up_codes]
-    every = [*made, *(one["id"] for one in entities), *world.by_id]
+    every = [*made, *(entity["id"] for entity in entities), *world.by_id]
     assert len(set(every)) == len(every)
 
 
@@ -233,10 +233,10 @@ async def test_a_correlation_id_is_the_same_wherever_an_answer_has_it(program: P
         await program.http.get("/channels/nothing"),
         await program.http.get(CHANNELS, params={"includechannels": "all"}),
     ]
-    for one in answers:
-        assert one.status_code >= 400
-        if one.content:
-            assert one.json()["contextId"] == one.headers["ININ-Correlation-Id"], one.request.url
+    for answer in answers:
+        assert answer.status_code >= 400
+        if answer.content:
+            assert answer.json()["contextId"] == answer.headers["ININ-Correlation-Id"], answer.request.url
 
 
 # Lists
@@ -245,18 +245,20 @@ async def test_a_correlation_id_is_the_same_wherever_an_answer_has_it(program: P
 async def test_queues_are_listed_as_asked(program: Program) -> None:
     """By name, whole or with asterisks, ids, divisions, peers; sorted by name, up or down."""
     queues = program.simulator.world.queues
-    path, names = "/api/v2/routing/queues", sorted(one["name"] for one in queues)
+    path, names = "/api/v2/routing/queues", sorted(entity["name"] for entity in queues)
     assert await program.names(path) == names
     assert await program.names(path, sortOrder="DESC") == names[::-1]
     assert await program.names(path, name="queue 1") == ["Queue 1"], "the name, not a part of it"
-    assert await program.names(path, name="Queue 1*") == [one for one in names if one.startswith("Queue 1")]
+    assert await program.names(path, name="Queue 1*") == [name for name in names if name.startswith("Queue 1")]
     assert await program.names(path, name="*2") == ["Queue 12", "Queue 2"]
     assert await program.names(path, name="*EUE 3*") == ["Queue 3"]
     two = [queues[3], queues[5]]
-    assert await program.names(path, id=[one["id"] for one in two]) == sorted(one["name"] for one in two)
-    assert await program.names(path, id=",".join(one["id"] for one in two)) == sorted(one["name"] for one in two)
+    assert await program.names(path, id=[entity["id"] for entity in two]) == sorted(entity["name"] for entity in two)
+    assert await program.names(path, id=",".join(entity["id"] for entity in two)) == sorted(
+        entity["name"] for entity in two
+    )
     division = queues[0]["division"]["id"]
-    mine = sorted(one["name"] for one in queues if one["division"]["id"] == division)
+    mine = sorted(entity["name"] for entity in queues if entity["division"]["id"] == division)
     assert await program.names(path, divisionId=division) == mine != names
     assert await program.names(path, hasPeer="true") == await program.names(path, peerId=division) == []
     assert await program.names(path, hasPeer="false") == names
@@ -266,17 +268,17 @@ async def test_users_are_listed_as_asked(program: Program) -> None:
     """By id and state, sorted up or down, with presence and routing status if `expand` asks for them."""
     users, path = program.simulator.world.users, "/api/v2/users"
     users[2]["state"] = "inactive"
-    names = sorted(one["name"] for one in users if one["state"] == "active")
+    names = sorted(entity["name"] for entity in users if entity["state"] == "active")
     assert await program.names(path) == names
     assert await program.names(path, sortOrder="descending") == sorted(names, reverse=True)
     assert await program.names(path, state="INACTIVE") == [users[2]["name"]]
     assert await program.names(path, state="any", id=[users[1]["id"], users[2]["id"]]) == ["Agent 2", "Agent 3"]
-    one = (await program.get(path, expand="presence, routingStatus,conversationSummary,skills", pageSize=1))[
+    user = (await program.get(path, expand="presence, routingStatus,conversationSummary,skills", pageSize=1))[
         "entities"
     ][0]
-    assert one["presence"]["presenceDefinition"]["systemPresence"] in ("On Queue", "Break")
-    assert one["routingStatus"]["status"] in ("IDLE", "INTERACTING", "OFF_QUEUE")
-    assert one["conversationSummary"]["call"]["contactCenter"].keys() == {"active", "acw"}
+    assert user["presence"]["presenceDefinition"]["systemPresence"] in ("On Queue", "Break")
+    assert user["routingStatus"]["status"] in ("IDLE", "INTERACTING", "OFF_QUEUE")
+    assert user["conversationSummary"]["call"]["contactCenter"].keys() == {"active", "acw"}
     for wrong in ({"state": "asleep"}, {"sortOrder": "upwards"}, {"id": "x", "jabberId": "y"}, {"expand": "presense"}):
         assert (await program.http.get(path, params=wrong)).status_code == 400
     asked = {"expand": "presence", "integrationPresenceSource": "ZoomPhone"}
@@ -291,13 +293,13 @@ async def test_divisions_roles_and_permissions_are_listed_as_asked(program: Prog
     assert await program.names(path, id=world.divisions[1]["id"]) == ["Sales"]
     assert await program.names(path, sortBy="name", sortOrder="desc") == ["Service", "Sales", "Home"]
     counted = (await program.get(path, objectCount="true"))["entities"]
-    assert sum(one["objectCounts"]["QUEUE"] for one in counted) == 12
+    assert sum(result["objectCounts"]["QUEUE"] for result in counted) == 12
     path = "/api/v2/authorization/roles"
     assert await program.names(path) == ["employee", "supervisor", "admin"]
     assert await program.names(path, permission="authorization:role:view") == ["admin"]
     assert await program.names(path, name="super") == ["supervisor"]
     domains = (await program.get("/api/v2/authorization/permissions", query="analytics,routing"))["entities"]
-    assert [one["domain"] for one in domains] == ["analytics", "routing"]
+    assert [domain["domain"] for domain in domains] == ["analytics", "routing"]
     assert domains[1]["permissionMap"]["queue"][0]["action"] == "view"
 
 
@@ -319,7 +321,7 @@ async def test_a_parameter_that_is_not_simulated_is_refused(program: Program, pa
 
 async def test_wrap_up_codes_are_those_of_the_conversations(program: Program) -> None:
     """Every code that a record names is in the list, with a name."""
-    listed = {one["id"]: one["name"] for one in (await program.get("/api/v2/routing/wrapupcodes"))["entities"]}
+    listed = {entity["id"]: entity["name"] for entity in (await program.get("/api/v2/routing/wrapupcodes"))["entities"]}
     truth = program.simulator.truth(START, START + timedelta(hours=12))
     used = {
         segment["wrapUpCode"]
@@ -342,8 +344,8 @@ async def test_a_conversation_that_goes_on(program: Program) -> None:
     client.access_token = program.http.headers["Authorization"].removeprefix("Bearer ")
     conversations, now = sdk.ConversationsApi(client), program.simulator.now()
     lives = program.simulator.world.between(now - timedelta(hours=1), now)
-    open_one = next(one for one in lives if one.end > now)
-    over = next(one for one in lives if one.end < now)
+    open_one = next(life for life in lives if life.end > now)
+    over = next(life for life in lives if life.end < now)
     found = await asyncio.to_thread(conversations.get_conversation, open_one.id)
     assert (found.id, found.start_time, found.end_time) == (open_one.id, open_one.start.replace(tzinfo=UTC), None)
     assert found.participants[0].purpose in ("customer", "agent")
@@ -386,13 +388,20 @@ async def test_queue_observations(program: Program) -> None:
             break
     found, results = await _observed(program, busy["id"])
     assert results[0]["group"] == {"queueId": busy["id"]}
-    assert sum(one["stats"]["count"] for one in results[0]["data"]) == busy["memberCount"]
+    assert sum(result["stats"]["count"] for result in results[0]["data"]) == busy["memberCount"]
     truth = program.simulator.world.by_id
-    for one in found:
-        record = truth[one["conversationId"]].view(program.simulator.now())
+    for result in found:
+        record = truth[result["conversationId"]].view(program.simulator.now())
         users = {who["userId"] for who in record["participants"] if "userId" in who}
-        assert one["userId"] in users
-    assert {one["group"].get("mediaType") for one in results} == {None, "voice", "callback", "chat", "email", "message"}
+        assert result["userId"] in users
+    assert {result["group"].get("mediaType") for result in results} == {
+        None,
+        "voice",
+        "callback",
+        "chat",
+        "email",
+        "message",
+    }
 
 
 async def _observed(program: Program, queue: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -404,8 +413,8 @@ async def _observed(program: Program, queue: str) -> tuple[list[dict[str, Any]],
         "metrics": ["oUserRoutingStatuses"],
     }
     results = (await program.post("/api/v2/analytics/queues/observations/query", body))["results"]
-    found = [each for one in results for data in one["data"] for each in data.get("observations", ())]
-    counts = [data["stats"]["count"] for one in results[1:] for data in one["data"]]
+    found = [each for result in results for data in result["data"] for each in data.get("observations", ())]
+    counts = [data["stats"]["count"] for result in results[1:] for data in result["data"]]
     assert sum(counts) == len(found)
     return found, results
 
@@ -415,7 +424,7 @@ async def test_users_are_searched(program: Program) -> None:
     path = "/api/v2/users/search"
 
     async def search(*criteria: dict[str, Any], **more: Any) -> list[str]:
-        return [one["name"] for one in (await program.post(path, {"query": list(criteria), **more}))["results"]]
+        return [result["name"] for result in (await program.post(path, {"query": list(criteria), **more}))["results"]]
 
     exact = {"type": "EXACT", "fields": ["email"], "value": "AGENT2@simulated.example"}
     starts = {"type": "STARTS_WITH", "fields": ["name"], "value": "Agent 1"}
@@ -434,9 +443,9 @@ async def test_users_are_searched(program: Program) -> None:
 
 async def test_the_token_and_its_user(program: Program) -> None:
     """`tokens/me` tells the client and its organisation; `users/me` is 400, because a client has no user."""
-    told = await program.get("/api/v2/tokens/me")
-    assert told["organization"]["id"] == program.simulator.world.organization["id"]
-    assert told["OAuthClient"]["id"] == program.simulator.client_id
+    about_token = await program.get("/api/v2/tokens/me")
+    assert about_token["organization"]["id"] == program.simulator.world.organization["id"]
+    assert about_token["OAuthClient"]["id"] == program.simulator.client_id
     answer = await program.http.head("/api/v2/tokens/me")
     assert (answer.status_code, answer.content) == (200, b"")
     answer = await program.http.get("/api/v2/users/me")
@@ -457,11 +466,11 @@ async def test_headers_are_as_recorded(program: Program) -> None:
         await program.http.post(f"{CHANNELS}/{made['id']}/subscriptions", json=[]),
         await program.http.post("/oauth/token", data={}),
     ]
-    for one in answers:
-        assert one.headers["Content-Type"] == "application/json", one.request.url
-        assert one.headers["Strict-Transport-Security"] == "max-age=600; includeSubDomains"
-        assert one.headers["Cache-Control"].startswith("no-")
-        assert "Server" not in one.headers
+    for answer in answers:
+        assert answer.headers["Content-Type"] == "application/json", answer.request.url
+        assert answer.headers["Strict-Transport-Security"] == "max-age=600; includeSubDomains"
+        assert answer.headers["Cache-Control"].startswith("no-")
+        assert "Server" not in answer.headers
 
 
 @pytest.mark.parametrize("after", [None, 7, 240])
@@ -564,7 +573,7 @@ async def test_https_and_wss(certificate: Certificate) -> None:
 
 def test_a_certificate_needs_openssl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the program, and with files that are no certificate, one line says what is wrong."""
-    monkeypatch.setattr(certificates.shutil, "which", lambda _: None)
+    monkeypatch.setattr("rollbook.simulator.certificates.shutil.which", lambda _: None)
     with pytest.raises(CertificateError, match="openssl is needed"):
         make(tmp_path, LOOPBACK)
     with pytest.raises(CertificateError, match="no certificate and its key"):
@@ -578,10 +587,10 @@ async def test_the_command_makes_a_certificate(tmp_path: Path) -> None:
     words = ("simulate", "--tls", "--domain", "mypurecloud.com", "--days", "0", "--per-hour", "0", "--json")
     process = await start(*words, env={}, cwd=tmp_path)
     assert process.stdout is not None
-    told = json.loads(await process.stdout.readline())
-    file = Path(told["SSL_CERT_FILE"])
+    answer = json.loads(await process.stdout.readline())
+    file = Path(answer["SSL_CERT_FILE"])
     trusting = ssl.create_default_context(cafile=str(file))
-    async with httpx.AsyncClient(base_url=told["GENESYSCLOUD_API_URL"], verify=trusting) as http:
+    async with httpx.AsyncClient(base_url=answer["GENESYSCLOUD_API_URL"], verify=trusting) as http:
         assert str(http.base_url).startswith("https://")
         assert (await http.get("/api/v2/users")).status_code == 401
     process.send_signal(signal.SIGTERM)
@@ -619,4 +628,4 @@ async def test_nobody_hears_of_a_client_that_left(program: Program, caplog: pyte
             await asyncio.sleep(0)
         writer.transport.abort()
         assert (await program.http.get("/api/v2/users")).status_code == 200
-    assert not [one for one in caplog.records if one.exc_info or one.levelno >= logging.ERROR]
+    assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]

@@ -56,7 +56,7 @@ async def client(sdk: Any, organisation: Simulator) -> Any:
 
 def error_of(failed: pytest.ExceptionInfo[Any]) -> dict[str, Any]:
     """The ErrorBody of an ApiException."""
-    body = json.loads(failed.value.body)
+    body: dict[str, Any] = json.loads(failed.value.body)
     assert body["status"] == failed.value.status
     assert re.fullmatch(r"[0-9a-f-]{36}", body["contextId"])
     return body
@@ -65,9 +65,9 @@ def error_of(failed: pytest.ExceptionInfo[Any]) -> dict[str, Any]:
 def same(value: Any) -> Any:
     """JSON with its times as times, so that two spellings of one are equal."""
     if isinstance(value, dict):
-        return {key: same(one) for key, one in value.items()}
+        return {key: same(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [same(one) for one in value]
+        return [same(part) for part in value]
     if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\dT", value):
         return datetime.fromisoformat(value)
     return value
@@ -86,8 +86,8 @@ async def test_queues_and_users_are_paged(sdk: Any, client: Any, organisation: S
     """Every queue and every user comes once, over several pages, with their divisions, in the order of names."""
     routing, users = sdk.RoutingApi(client), sdk.UsersApi(client)
     for ask, entities in (
-        (routing.get_routing_queues, sorted(organisation.world.queues, key=lambda one: one["name"])),
-        (users.get_users, sorted(organisation.world.users, key=lambda one: one["name"])),
+        (routing.get_routing_queues, sorted(organisation.world.queues, key=lambda entity: entity["name"])),
+        (users.get_users, sorted(organisation.world.users, key=lambda entity: entity["name"])),
     ):
         found, number = [], 1
         while True:
@@ -96,8 +96,8 @@ async def test_queues_and_users_are_paged(sdk: Any, client: Any, organisation: S
             if number == page.page_count:
                 break
             number += 1
-        assert [one.id for one in found] == [one["id"] for one in entities]
-        assert all(one.division.name for one in found)
+        assert [entity.id for entity in found] == [entity["id"] for entity in entities]
+        assert all(entity.division.name for entity in found)
         assert page.total == 30
     assert (await asyncio.to_thread(sdk.ObjectsApi(client).get_authorization_divisions)).total == 3
     organization = await asyncio.to_thread(sdk.OrganizationApi(client).get_organizations_me)
@@ -106,7 +106,8 @@ async def test_queues_and_users_are_paged(sdk: Any, client: Any, organisation: S
 
 async def test_the_details_query_to_its_last_page(sdk: Any, client: Any, organisation: Simulator) -> None:
     """All conversations of the hour come once; the page past the last has no conversations."""
-    api, found, number = sdk.AnalyticsApi(client), {}, 1
+    api, number = sdk.AnalyticsApi(client), 1
+    found: dict[str, Any] = {}
     while True:
         body = sdk.ConversationQuery()
         body.interval, body.order, body.order_by = HOUR, "asc", "conversationStart"
@@ -115,7 +116,7 @@ async def test_the_details_query_to_its_last_page(sdk: Any, client: Any, organis
         if not answer.conversations:
             break
         assert answer.total_hits >= len(answer.conversations)
-        found |= {one.conversation_id: one for one in answer.conversations}
+        found |= {conversation.conversation_id: conversation for conversation in answer.conversations}
         number += 1
     assert number > 2
     assert answer.conversations is None
@@ -128,18 +129,24 @@ async def test_the_sdk_knows_every_field_and_every_value(sdk: Any, client: Any, 
     organisation.clock.advance(timedelta(days=40))
     organisation.world._per_hour = 0
     truth = organisation.truth(START, START + timedelta(hours=10))
-    late = [one for one in truth.values() if {"evaluations", "surveys", "resolutions"} & one.keys()]
-    chosen = [*late, *(one for one in truth.values() if one not in late)][:200]
+    late = [
+        conversation
+        for conversation in truth.values()
+        if {"evaluations", "surveys", "resolutions"} & conversation.keys()
+    ]
+    chosen = [*late, *(conversation for conversation in truth.values() if conversation not in late)][:200]
     assert len(late) > 5
     api = sdk.AnalyticsApi(client)
     kinds = set()
     for at in range(0, len(chosen), 100):
         batch = chosen[at : at + 100]
-        ids = ",".join(one["conversationId"] for one in batch)
+        ids = ",".join(conversation["conversationId"] for conversation in batch)
         answer = await asyncio.to_thread(api.get_analytics_conversations_details, id=ids)
-        for one, record in zip(answer.conversations, batch, strict=True):
-            assert same(client.sanitize_for_serialization(one)) == same(record)
-            kinds |= {session["mediaType"] for told in record["participants"] for session in told["sessions"]}
+        for sent, record in zip(answer.conversations, batch, strict=True):
+            assert same(client.sanitize_for_serialization(sent)) == same(record)
+            kinds |= {
+                session["mediaType"] for participant in record["participants"] for session in participant["sessions"]
+            }
     assert kinds == {"voice", "message", "email", "callback"}
     for model, entity in ((sdk.Queue, organisation.world.queues[0]), (sdk.User, organisation.world.users[0])):
         assert entity.keys() <= set(model().attribute_map.values())
@@ -160,10 +167,12 @@ def test_filters_may_name_what_the_sdk_names(sdk: Any, filters: str) -> None:
 async def test_details_by_id(sdk: Any, client: Any, organisation: Simulator) -> None:
     """One that exists is answered; one that does not is a 404 with the platform's error body."""
     api = sdk.AnalyticsApi(client)
-    one = next(iter(organisation.truth(START, START + timedelta(hours=1))))
-    assert (await asyncio.to_thread(api.get_analytics_conversation_details, one)).conversation_id == one
+    conversation_id = next(iter(organisation.truth(START, START + timedelta(hours=1))))
+    assert (
+        await asyncio.to_thread(api.get_analytics_conversation_details, conversation_id)
+    ).conversation_id == conversation_id
     with pytest.raises(sdk.rest.ApiException) as failed:
-        await asyncio.to_thread(api.get_analytics_conversation_details, one[::-1])
+        await asyncio.to_thread(api.get_analytics_conversation_details, conversation_id[::-1])
     assert (failed.value.status, error_of(failed)["code"]) == (404, "not.found")
     assert failed.value.headers["ININ-Correlation-Id"] == error_of(failed)["contextId"]
 
@@ -178,7 +187,7 @@ async def test_a_job_to_its_end(sdk: Any, client: Any, organisation: Simulator) 
     assert (status.state, status.error_message) == ("FULFILLED", None)
     found, cursor = [], None
     while True:
-        more = {"cursor": cursor} if cursor else {}
+        more: dict[str, Any] = {"cursor": cursor} if cursor else {}
         page = await asyncio.to_thread(api.get_analytics_conversations_details_job_results, job, page_size=50, **more)
         found += page.conversations
         cursor = page.cursor
@@ -186,8 +195,8 @@ async def test_a_job_to_its_end(sdk: Any, client: Any, organisation: Simulator) 
         if not cursor:
             break
     truth = organisation.truth(START + timedelta(hours=10), START + timedelta(hours=11))
-    assert truth.keys() <= {one.conversation_id for one in found}
-    assert len({one.conversation_id for one in found}) == len(found)
+    assert truth.keys() <= {conversation.conversation_id for conversation in found}
+    assert len({conversation.conversation_id for conversation in found}) == len(found)
     assert found[0].participants[0].attributes
     available = await asyncio.to_thread(api.get_analytics_conversations_details_jobs_availability)
     assert available.data_availability_date == organisation.now()

@@ -37,7 +37,7 @@ def modules(request: pytest.FixtureRequest) -> Path:
         pytest.skip("the SDK for JavaScript is not tried: pytest keeps no cache")
     folder = Path(request.config.cache.mkdir("javascript")).resolve()
     found = folder / "node_modules"
-    if not all((found / one.rpartition("@")[0] / "package.json").exists() for one in PACKAGES):
+    if not all((found / package.rpartition("@")[0] / "package.json").exists() for package in PACKAGES):
         command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", "--no-save"]
         try:
             done = subprocess.run([*command, *PACKAGES], cwd=folder, capture_output=True, text=True, timeout=180)
@@ -73,8 +73,8 @@ async def steps(process: asyncio.subprocess.Process, until: str) -> dict[str, An
     while until not in found:
         line = await asyncio.wait_for(process.stdout.readline(), 120)
         assert line, f"it ended before it came to {until}"
-        told = json.loads(line)
-        found[told.pop("step")] = told
+        step = json.loads(line)
+        found[step.pop("step")] = step
         assert "error" not in found, found["error"]
     return found
 
@@ -91,28 +91,30 @@ async def test_the_sdk_for_javascript_does_here_what_it_does_there(
         "node", str(SCRIPT), *asked, env=environment, stdout=asyncio.subprocess.PIPE, limit=2**24
     )
     try:
-        told = await steps(process, "listening")
+        said = await steps(process, "listening")
         assert organisation.api_url.startswith("https://")
         world = organisation.world
         for listed, entities in (("queues", world.queues), ("users", world.users)):
-            assert told[listed]["ids"] == [one["id"] for one in sorted(entities, key=lambda one: one["name"])]
+            assert said[listed]["ids"] == [
+                entity["id"] for entity in sorted(entities, key=lambda entity: entity["name"])
+            ]
         truth = organisation.truth(START + timedelta(hours=8), START + timedelta(hours=11))
-        found = told["details"]["ids"]
+        found = said["details"]["ids"]
         assert truth.keys() <= set(found)
         assert len(found) == len(set(found))
-        assert told["details"]["pages"] == -(-len(found) // 200) + 1 >= 3
-        assert truth.keys() <= set(told["job"]["ids"])
-        assert (told["job"]["state"], told["job"]["after"]) == ("FULFILLED", "CANCELLED")
-        assert {tuple(one["group"]) for one in told["aggregates"]["results"]} == {("mediaType", "queueId")}
-        assert told["token"]["OAuthClient"]["id"] == organisation.client_id
-        assert told["missing"] == {"status": 404, "code": "not.found"}
-        assert told["listening"]["uri"].startswith(f"wss://127.0.0.1:{port}/channels/streaming-")
-        assert told["listening"]["states"] == ["Permitted"] * 7
-        assert told["listening"]["listed"] == 7
+        assert said["details"]["pages"] == -(-len(found) // 200) + 1 >= 3
+        assert truth.keys() <= set(said["job"]["ids"])
+        assert (said["job"]["state"], said["job"]["after"]) == ("FULFILLED", "CANCELLED")
+        assert {tuple(result["group"]) for result in said["aggregates"]["results"]} == {("mediaType", "queueId")}
+        assert said["token"]["OAuthClient"]["id"] == organisation.client_id
+        assert said["missing"] == {"status": 404, "code": "not.found"}
+        assert said["listening"]["uri"].startswith(f"wss://127.0.0.1:{port}/channels/streaming-")
+        assert said["listening"]["states"] == ["Permitted"] * 7
+        assert said["listening"]["listed"] == 7
         organisation.clock.advance(timedelta(minutes=30))
-        told |= await steps(process, "events")
-        assert len({one["conversation"] for one in told["events"]["events"]}) > 3
-        assert all(one["topic"].startswith("v2.routing.queues.") for one in told["events"]["events"])
+        said |= await steps(process, "events")
+        assert len({event["conversation"] for event in said["events"]["events"]}) > 3
+        assert all(event["topic"].startswith("v2.routing.queues.") for event in said["events"]["events"])
         assert await asyncio.wait_for(process.wait(), 30) == 0
     finally:
         if process.returncode is None:

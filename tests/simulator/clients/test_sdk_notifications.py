@@ -44,7 +44,7 @@ class Sdk:
         return error
 
     def topics(self) -> list[Any]:
-        return [topic(one["id"]) for one in self.sim.world.queues]
+        return [topic(queue["id"]) for queue in self.sim.world.queues]
 
 
 def topic(queue: str) -> Any:
@@ -66,7 +66,7 @@ async def test_the_sdk_creates_lists_and_verifies_channels(client: Sdk) -> None:
     assert channel.connect_uri == f"ws{client.sim.api_url[4:]}/channels/{channel.id}"
     assert channel.expires == START + timedelta(days=1)
     listed = await client.call(client.api.get_notifications_channels, includechannels="oauthclient")
-    assert [one.id for one in listed.entities] == [channel.id]
+    assert [entity.id for entity in listed.entities] == [channel.id]
     await client.call(client.api.head_notifications_channel, channel.id)
 
 
@@ -75,10 +75,10 @@ async def test_the_sdk_manages_subscriptions(client: Sdk) -> None:
     api, topics = client.api, client.topics()
     channel = (await client.call(api.post_notifications_channels)).id
     added = await client.call(api.post_notifications_channel_subscriptions, channel, topics[:1])
-    assert [(one.id, one.state) for one in added.entities] == [(topics[0].id, "Permitted")]
+    assert [(entity.id, entity.state) for entity in added.entities] == [(topics[0].id, "Permitted")]
     await client.call(api.put_notifications_channel_subscriptions, channel, topics[1:])
     listed = await client.call(api.get_notifications_channel_subscriptions, channel)
-    assert [one.id for one in listed.entities] == [one.id for one in topics[1:]]
+    assert [entity.id for entity in listed.entities] == [topic.id for topic in topics[1:]]
     await client.call(api.delete_notifications_channel_subscriptions, channel)
     assert not (await client.call(api.get_notifications_channel_subscriptions, channel)).entities
 
@@ -88,10 +88,10 @@ async def test_the_sdk_reads_rejections(client: Sdk) -> None:
     api, topics = client.api, client.topics()
     client.sim.channels.refused[topics[0].id] = "a:b:view"
     channel = (await client.call(api.post_notifications_channels)).id
-    told = await client.call(api.put_notifications_channel_subscriptions, channel, topics, ignore_errors=True)
-    assert [one.state for one in told.entities] == ["Rejected", "Permitted", "Permitted"]
-    assert told.entities[0].missing_permissions == ["a:b:view"]
-    assert told.entities[0].rejection_reason == "Not authorized for this topic."
+    answer = await client.call(api.put_notifications_channel_subscriptions, channel, topics, ignore_errors=True)
+    assert [entity.state for entity in answer.entities] == ["Rejected", "Permitted", "Permitted"]
+    assert answer.entities[0].missing_permissions == ["a:b:view"]
+    assert answer.entities[0].rejection_reason == "Not authorized for this topic."
 
 
 async def test_the_sdk_reads_error_bodies(client: Sdk) -> None:
@@ -125,8 +125,8 @@ async def test_the_sdk_reads_available_topics(client: Sdk) -> None:
         "permissionDetails",
         "topicParameters",
     ]
-    told = await client.call(client.api.get_notifications_availabletopics, expand=wanted)
-    found = {one.id: one for one in told.entities}
+    answer = await client.call(client.api.get_notifications_availabletopics, expand=wanted)
+    found = {entity.id: entity for entity in answer.entities}
     queue = found["v2.routing.queues.{id}.conversations"]
     assert queue.requires_permissions == ["conversation:communication:view"]
     assert queue.permission_details[0].type == "requiresPermissions"
