@@ -34,7 +34,7 @@ def collect(connection: sqlite3.Connection, conversation_id: str) -> dict[str, A
     conversation = known[0] if known else {}
     details = conversation.pop("details", None)
     if details is not None:
-        details = json.loads(packing.text(connection, details))
+        details = _json(packing.text(connection, details))
     return {
         "conversation_id": conversation_id,
         "conversation": conversation,
@@ -61,6 +61,14 @@ def _rows(connection: sqlite3.Connection, table: str, conversation_id: str) -> l
 
 def _bare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name not in _PLACES} for row in rows]
+
+
+def _json(text: str) -> Any:
+    """The value of a body; the text itself where it is nested too deep for Python."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _legs(connection: sqlite3.Connection, conversation_id: str) -> list[dict[str, Any]]:
@@ -102,7 +110,7 @@ def _events(connection: sqlite3.Connection, conversation_id: str) -> list[dict[s
     while rows := event_list.page(connection, Wanted(conversation_id), after, event_list.PAGE):
         for event in rows:
             fields = {name: getattr(event, name) for name in ("topic", "event_time", "received_at", "source")}
-            found.append({**fields, "body": json.loads(event.body)})
+            found.append({**fields, "body": _json(event.body)})
         after = (rows[-1].received_at, rows[-1].event_id)
     return found
 
@@ -112,7 +120,7 @@ def _versions(connection: sqlite3.Connection, conversation_id: str, newest: Any)
     rows = _rows(connection, "conversation_versions", conversation_id)
     found = []
     for row in sorted(rows, key=lambda row: (row["replaced_at"], row["read_at"])):
-        details = json.loads(packing.text(connection, row["details"]))
+        details = _json(packing.text(connection, row["details"]))
         found.append({"read_at": row["read_at"], "replaced_at": row["replaced_at"], "details": details})
     for number, version in enumerate(found):
         after = found[number + 1]["details"] if number + 1 < len(found) else newest
