@@ -40,7 +40,12 @@ def heard(
     conversation_id: str, at: datetime, topic: str = "v2.routing.queues.q.conversations", **more: Any
 ) -> Notification:
     """A notification about a conversation."""
-    body = {"id": conversation_id, "participants": [{"id": "p", "connectedTime": to_text(at)}], **more}
+    body = {
+        "id": conversation_id,
+        "conversationId": conversation_id,
+        "participants": [{"id": "p", "connectedTime": to_text(at)}],
+        **more,
+    }
     frame = json.dumps({"topicName": topic, "eventBody": body})
     found = parse_frame(frame, source="websocket", received_at=to_text(at))
     assert isinstance(found, Notification)
@@ -196,7 +201,9 @@ def test_a_conversations_life_is_one_object(filled: tuple[Path, Any]) -> None:
             for session in participant["sessions"]
             for segment in session.get("segments", ())
         ]
-        assert [window["start"] for window in found["windows"]] == [to_text(HOUR.start)]
+        start = found["conversation"]["conversation_start"]
+        assert (to_text(HOUR.start), to_text(HOUR.end)) in {(own["start"], own["end"]) for own in found["windows"]}
+        assert all(own["start"] <= start < own["end"] for own in found["windows"])
     kinds = [gap["kind"] for each in truth for gap in answered(path, "show", each)[0]["gaps"]]
     assert "missing" in kinds
 
