@@ -223,7 +223,8 @@ def test_a_conversations_life_fits_a_terminal(filled: tuple[Path, Any]) -> None:
             for session in participant["sessions"]
             for segment in session.get("segments", ())
         ]
-        assert sum(" to " in line and line.startswith("      ") for line in lines) == len(segments)
+        assert sum(bool(re.match(r" {6}\d\d:\d\d:\d\d  ", line)) for line in lines) == len(segments)
+        assert all(segment.get("queueId", "") in text for segment in segments)
         assert "2026-03-02 10:00 to 2026-03-02 11:00 UTC" in " ".join(text.split())
 
 

@@ -17,6 +17,7 @@ from rollbook.store import life
 from rollbook.store.book import Book
 
 _NAME: Final = 12  # columns of a field's name
+_INDENT: Final = 15  # columns of what goes on on the next line
 # Changes of a version that are named; there may be many.
 _NAMED: Final = 5
 
@@ -47,7 +48,8 @@ def _write_page(path: Path, found: dict[str, Any]) -> None:
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
     """The report, line by line."""
-    return fitted(_lines(found), indent=_NAME + 3)
+    for line in _lines(found):
+        yield from fitted([line], indent=_INDENT) if line else [""]
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
@@ -87,7 +89,8 @@ def facts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for gap in found["gaps"]:
         filled = f"filled {_time(gap['filled_at'])}" if "filled_at" in gap else "not filled"
         yield "gap", f"{gap['kind'].replace('_', ' ')}: {gap['cause']}"
-        yield "", f"detected {_time(gap['detected_at'])}, {filled}"
+        yield "", f"detected {_time(gap['detected_at'])}"
+        yield "", filled
 
 
 def _provenance(known: dict[str, Any], events: list[dict[str, Any]]) -> str:
@@ -127,8 +130,12 @@ def _legs(found: dict[str, Any]) -> Iterator[str]:
         yield f"  {title(participant)}"
         for session in participant["sessions"]:
             yield f"    {leg(session)}"
+            queue = None
             for segment in session.get("segments", ()):
-                yield f"      {span(segment):<26} {did(segment)}"
+                if segment.get("queue_id") != queue and "queue_id" in segment:
+                    queue = segment["queue_id"]
+                    yield f"    queue {queue}"
+                yield f"      {_clock(found, segment.get('segment_start'))}  {lasted(segment):>11}  {did(segment)}"
 
 
 def title(participant: dict[str, Any]) -> str:
@@ -145,31 +152,24 @@ def leg(session: dict[str, Any]) -> str:
     return " ".join(word for word in words if word)
 
 
-def span(segment: dict[str, Any]) -> str:
-    """From when to when a segment was, as times of day; a day that is not the first is not named."""
-    start, end = segment.get("segment_start"), segment.get("segment_end")
-    lasted = _lasted(start, end)
-    return f"{_clock(start)} to {_clock(end) if end else 'now'}{f' {lasted}' if lasted else ''}"
+def lasted(segment: dict[str, Any]) -> str:
+    """The length of a segment."""
+    end = segment.get("segment_end")
+    return _lasted(segment.get("segment_start"), end) if end else "going on"
 
 
 def did(segment: dict[str, Any]) -> str:
-    """What a segment was: its type, its queue, and how it ended."""
+    """The type of a segment, and how it ended."""
     words = [str(segment.get("segment_type", "segment"))]
-    for name, shown in (
-        ("queue_id", "queue"),
-        ("disconnect_type", "ended by"),
-        ("wrap_up_code", "wrap-up"),
-        ("error_code", "error"),
-    ):
-        if name in segment:
-            words.append(f"{shown} {segment[name]}")
+    names = (("disconnect_type", "ended by"), ("wrap_up_code", "wrap-up"), ("error_code", "error"))
+    words += [f"{shown} {segment[name]}" for name, shown in names if name in segment]
     return ", ".join(words)
 
 
 def _events(found: dict[str, Any]) -> Iterator[str]:
     for event in found["events"]:
         topic = event["topic"].replace(found["conversation_id"], "{id}")
-        yield f"  {_clock(event['received_at'])}  {event['source']}  {topic}"
+        yield f"  {_clock(found, event['received_at'])}  {event['source']}  {topic}"
 
 
 def _versions(found: dict[str, Any]) -> Iterator[str]:
@@ -193,8 +193,12 @@ def _minute(text: str) -> str:
     return f"{text[:10]} {text[11:16]}"
 
 
-def _clock(text: str | None) -> str:
-    return text[11:19] if text and text[10:11] == "T" else text or "?"
+def _clock(found: dict[str, Any], text: str | None) -> str:
+    """The time of day, with the day where it is another than that of the conversation's start."""
+    if not text or text[10:11] != "T":
+        return text or "?"  # a time that cannot be read as one is kept as it came
+    first = found["conversation"].get("conversation_start") or text
+    return text[11:19] if text[:10] == first[:10] else f"{text[:10]} {text[11:19]}"
 
 
 def _after(start: str | None, end: str) -> str:

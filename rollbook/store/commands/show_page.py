@@ -81,7 +81,10 @@ def _legs(found: dict[str, Any]) -> Iterator[str]:
         for session in participant["sessions"]:
             yield f'<div class="soft">{escape(show.leg(session))}</div>'
             for segment in session.get("segments", ()):
-                words = f"{show.span(segment)} · {show.did(segment)}"
+                at = (segment.get("segment_start") or "?").replace("T", " ").removesuffix("Z")
+                words = f"{at} · {show.lasted(segment)} · {show.did(segment)}"
+                if "queue_id" in segment:
+                    words += f" · queue {segment['queue_id']}"
                 yield f'<div class="row"><span>{escape(words)}</span>{scale.bar(segment)}</div>'
         yield "</section>"
 
