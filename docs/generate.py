@@ -275,6 +275,8 @@ def _filled(kind: Any) -> Any:
         return {"+Inf": _filled(inner[1])}
     if kind is datetime:
         return datetime(2026, 3, 2, tzinfo=UTC)
+    if kind is timedelta:
+        return timedelta(days=1)
     # A text that is also the bound of a histogram's bucket.
     return {int: 1, float: 1.0, str: "+Inf", bool: True}[kind]
 

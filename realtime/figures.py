@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rollbook.store.upkeep.growth import Growth
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueFigures:
@@ -84,6 +86,9 @@ class DaemonFigures:
     up_for: float = 0.0
     quiet_for: float | None = None  # seconds since the last event, of this run or of earlier ones; None: there is none
     reconcile_failing: str | None = None
+    growth: Growth | None = None
+    backup_failing: str | None = None
+    backup_ago: float | None = None  # seconds since the last good daily backup; None: there is none, or none is wanted
     ledger_failing: str | None = None  # why the windows cannot be counted
     refused_topics: int = 0
     missing_permissions: tuple[str, ...] = ()  # those that the refused topics lack

@@ -29,6 +29,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
 from rollbook.store.tables import coverage, schema
+from rollbook.store.upkeep import growth
 
 State = Literal["ok", "warn", "fail"]
 _MARKS: Final[dict[State, str]] = {"ok": "ok  ", "warn": "look", "fail": "FAIL"}
@@ -89,6 +90,8 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
     checked = _settings(settings)
     tell(checked)
     tell(_store_file(settings.store_path))
+    if (size := await asyncio.to_thread(_store_size, settings.store_path)) is not None:
+        tell(size)
     if checked.state == "fail":
         return
     async with Api(settings) as api:
@@ -263,6 +266,21 @@ def _store_file(path: Path) -> Check:
     if mode:
         return Check("store", "warn", f"{path} can be read by others", f"chmod 600 {path}")
     return Check("store", "ok", f"{path} (SQLite {version})", sqlite_race(version))
+
+
+def _store_size(path: Path) -> Check | None:
+    """Check of the size of a store that can be read, of its parts, and of how long its disk lasts."""
+    try:
+        if not is_there(path):
+            return None
+        with Book.open(path, mode="ro") as book:
+            found = book.read_now(growth.counted, path, datetime.now(UTC))
+    except (RollbookError, OSError):
+        return None  # what is wrong with the store has been said
+    mend = growth.largest(found.now.parts) if found.now.parts else ""
+    if found.is_short:
+        return Check("size", "warn", found.words, "give the disk room, or keep less (docs/backup.md)")
+    return Check("size", "ok", found.words, mend)
 
 
 def _unwritable(path: Path) -> Check | None:

@@ -20,8 +20,12 @@ from typing import Any, Final, TypeVar
 
 from realtime.aws.sqs_consumer import Queue, SqsConsumer
 from realtime.clocks import corrected
+from realtime.daemon.daily_backup import LOOK_EVERY as BACKUP_LOOKS
+from realtime.daemon.daily_backup import BackupKeeper
 from realtime.daemon.health import Vitals, hearing
 from realtime.daemon.http_port import HttpPort
+from realtime.daemon.size_keeper import LOOK_EVERY as SIZE_LOOKS
+from realtime.daemon.size_keeper import SizeKeeper
 from realtime.daemon.systemd import Notifier
 from realtime.figures import DaemonFigures, LedgerFigures
 from realtime.websocket.channel_states import Timings
@@ -137,6 +141,8 @@ class Daemon:
         self.supervisor: Supervisor | None = None
         self.sqs_consumer: SqsConsumer | None = None
         self.reconcile_failing: str | None = None
+        self._backups: BackupKeeper | None = None
+        self._sizes: SizeKeeper | None = None
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
@@ -280,6 +286,9 @@ class Daemon:
             starting_for=starting,
             sqs=sqs,
             reconcile_failing=self.reconcile_failing,
+            growth=None if self._sizes is None else self._sizes.growth,
+            backup_failing=None if self._backups is None else self._backups.failing,
+            backup_ago=None if self._backups is None else self._backups.age(self.now()),
             windows_by_verdict=known.verdicts,
             due_windows=known.due,
             ledger_failing=ledger if isinstance(ledger, str) else None,
@@ -345,6 +354,15 @@ class Daemon:
         if self._options.reconcile:
             schedule.start()
             closing.append(asyncio.create_task(self._end_schedule(schedule)))
+        if self.settings.backup is not None:
+            self._backups = BackupKeeper(book.path, self.settings.backup, now=self.now)
+            daily = Schedule(self._backups.look, BACKUP_LOOKS)
+            daily.start()
+            closing.append(asyncio.create_task(self._end_upkeep(self._backups, daily)))
+        self._sizes = SizeKeeper(book.path, now=self.now)
+        hourly = Schedule(self._sizes.look, SIZE_LOOKS)
+        hourly.start()
+        closing.append(asyncio.create_task(self._end_upkeep(self._sizes, hourly)))
         self._listens = not self._stop.is_set()
         try:
             await (self._stop.wait() if self.supervisor is None else self.supervisor.run(self._stop))
@@ -376,6 +394,12 @@ class Daemon:
             await asyncio.wait_for(schedule.stop(), _ROUND_ENDS_WITHIN)
         except TimeoutError:
             log.warning("a reconciliation was interrupted; it will be run again")
+
+    async def _end_upkeep(self, keeper: BackupKeeper | SizeKeeper, schedule: Schedule) -> None:
+        await self._stop.wait()
+        keeper.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(schedule.stop(), _ROUND_ENDS_WITHIN)
 
     async def _reconcile(self, api: Api, book: Book) -> None:
         """Run a round over the ledger. An error is logged, and the next round tries again."""

@@ -26,6 +26,8 @@ _LOOK_LATE: Final = 1_200.0
 _ROUND_LATE: Final = 3_600.0
 # A window is read some minutes after its end; every four hours where the platform answers with whole days.
 _DUE_LATE: Final = 6 * 3_600.0
+# A backup is made once a day; the next is tried for hours.
+_BACKUP_LATE: Final = 2 * 86_400.0
 _SKEW: Final = 30.0
 # Dead letters of the last hour: a few are no reason to wake anybody. (A dropped notification always is: it is a hole.)
 _LETTERS: Final = 10
@@ -123,6 +125,8 @@ def judge(figures: DaemonFigures) -> tuple[str, list[str]]:
         degraded.append(f"queues cannot be listed: {figures.discovery_failing}")
     if figures.reconcile_failing:
         degraded.append(f"cannot reconcile, will try again: {figures.reconcile_failing}")
+    if figures.backup_failing:
+        degraded.append(f"no backup was made, will try again: {figures.backup_failing}")
     _judge_ages(figures, degraded)
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
@@ -147,6 +151,8 @@ def _judge_ages(figures: DaemonFigures, degraded: list[str]) -> None:
         degraded.append(f"the last good look for queues was {_long(figures.looked_ago)} ago")
     if figures.rounds_ago is not None and figures.rounds_ago > _ROUND_LATE:
         degraded.append(f"no window has been read and no round has ended well for {_long(figures.rounds_ago)}")
+    if figures.backup_ago is not None and figures.backup_ago > _BACKUP_LATE:
+        degraded.append(f"the last good backup is {_long(figures.backup_ago)} old")
     if figures.oldest_due is not None and figures.oldest_due > _DUE_LATE:
         degraded.append(
             f"{count(figures.due_windows, 'window is due and not', 'windows are due and not')} read; the oldest ended"

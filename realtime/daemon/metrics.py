@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from realtime.daemon.health import judge
 from realtime.figures import DaemonFigures, QueueFigures
 from realtime.websocket.channel_states import Phase
+from rollbook.store.upkeep.growth import Growth
 
 
 def metrics(figures: DaemonFigures) -> Iterator[Metric]:
@@ -35,6 +36,8 @@ def metrics(figures: DaemonFigures) -> Iterator[Metric]:
         latency = HistogramMetricFamily("rollbook_api_latency_seconds", "How long the API took to answer.")
         latency.add_metric([], [(bound, float(count)) for bound, count in counts.items()], seconds)
         yield latency
+    if figures.growth is not None:
+        yield from _of_store(figures.growth)
     for name, text, value in _gauges(figures):
         if value is not None:
             yield GaugeMetricFamily(f"rollbook_{name}", text, value=value)
@@ -77,6 +80,23 @@ def _of_queue(queue: QueueFigures) -> Iterator[Metric]:
     yield GaugeMetricFamily("rollbook_sqs_oldest_seconds", "Age of the oldest of them.", value=queue.oldest)
 
 
+def _of_store(growth: Growth) -> Iterator[Metric]:
+    sizes = growth.now
+    yield GaugeMetricFamily("rollbook_store_bytes", "Size of the store's file.", value=sizes.file)
+    yield GaugeMetricFamily("rollbook_store_unused_bytes", "Bytes of it that nothing uses.", value=sizes.unused)
+    yield GaugeMetricFamily("rollbook_store_log_bytes", "Size of its write-ahead log.", value=sizes.log)
+    yield GaugeMetricFamily("rollbook_disk_free_bytes", "Bytes that are free on its disk.", value=sizes.disk_free)
+    if growth.a_day is not None:
+        yield GaugeMetricFamily("rollbook_store_growth_bytes", "Bytes that come to it a day.", value=growth.a_day)
+    if growth.full_in is not None:
+        seconds = growth.full_in.total_seconds()
+        yield GaugeMetricFamily("rollbook_disk_full_seconds", "Until its disk is full at this rate.", value=seconds)
+    parts = GaugeMetricFamily("rollbook_store_part_bytes", "Bytes by table and index, once a day.", labels=["part"])
+    for name, size in (sizes.parts or {}).items():
+        parts.add_metric([name], size)
+    yield parts
+
+
 def _gauges(figures: DaemonFigures) -> Iterator[tuple[str, str, float | None]]:
     yield "queue_depth", "Notifications heard and not taken yet.", figures.waiting_frames
     yield "queue_bytes", "Bytes of them.", figures.waiting_bytes
@@ -90,6 +110,7 @@ def _gauges(figures: DaemonFigures) -> Iterator[tuple[str, str, float | None]]:
     yield "clock_jump_seconds", "How far our clock jumped within the last hour.", figures.clock_jump or 0.0
     yield "last_look_age_seconds", "Age of the last good look for queues.", figures.looked_ago
     yield "last_round_age_seconds", "Age of the last good round over the ledger.", figures.rounds_ago
+    yield "last_backup_age_seconds", "Age of the last good daily backup.", figures.backup_ago
     yield "due_windows", "Windows that are due and not read.", figures.due_windows
     yield "oldest_due_window_age_seconds", "Since the end of the oldest of them; 0: none.", figures.oldest_due or 0.0
     yield "dead_letters_last_hour", "What could not be understood within the last hour.", figures.letters_of_hour

@@ -26,7 +26,7 @@ from rollbook.store.file.learner import Learner
 from rollbook.store.file.read_connection import ReadConnection
 from rollbook.store.file.waiting import Patience
 from rollbook.store.file.writer import Writer
-from rollbook.store.tables import packing
+from rollbook.store.tables import notes, packing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -97,6 +97,7 @@ class Book:
                     path,
                     patience=patience,
                     after_commit=[learner, role] if role else [learner],
+                    before_close=notes.settle,
                 )
                 learner.use(writer)
                 if role is not None:
@@ -105,6 +106,8 @@ class Book:
                 raise translate(error, path) from None
         try:
             reader = connections.connect_reader(path, timeout=busy)
+            if writer is not None:
+                locks.must_not_be_restored(path, command, unless=reader.close)
         except BaseException:
             if writer is not None:
                 writer.close()

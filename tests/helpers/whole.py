@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.helpers.organisation import read_by_people
 from tests.helpers.paths import ROOT
 
 # Root may write everything; without these capabilities it may not.
@@ -198,12 +199,7 @@ def rows_of(path: Path, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of some tables (all but the ledger's, if none is named)."""
     connection = sqlite3.connect(path)
     try:
-        names = tables or tuple(
-            row[0]
-            for row in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('windows', 'window_runs')"
-            )
-        )
+        names = tables or [name for name in read_by_people(connection) if name not in ("windows", "window_runs")]
         return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
     finally:
         connection.close()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreDamaged
 from rollbook.store.tables import dictionaries, frames, packing
-from rollbook.store.tables.dictionaries import SAMPLES, Dictionary
+from rollbook.store.tables.dictionaries import SAMPLES, Dictionary, Kind
 from rollbook.store.tables.packing import Mode, PackingConnection
 from tests.store.test_frames import FIRST, SECOND, bodies
 
@@ -113,10 +113,15 @@ def test_the_setting_says_what_is_packed(tmp_path: Path, mode: Mode, packed: set
         dictionaries.keep(other, "details", dictionary(SECOND), AT, before=None)
     raw = bodies(3)[0]
     with Book.open(path, pack=mode) as book:
-        kinds = ("events", "details")
+        kinds: tuple[Kind, ...] = ("events", "details")
         values = {kind: book.write(packing.pack, kind, raw).result() for kind in kinds}
         assert {kind for kind, value in values.items() if isinstance(value, bytearray)} == packed
-        assert {book.read_now(packing.text, value).encode() for value in values.values()} == {raw}
+        assert {book.read_now(packing.text, _bound(value)).encode() for value in values.values()} == {raw}
+
+
+def _bound(value: str | bytearray) -> str | bytes:
+    """The value as SQLite gives it back."""
+    return value if isinstance(value, str) else bytes(value)
 
 
 def test_plain_rows_and_rows_of_two_dictionaries_are_read_alike(connection: PackingConnection) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -50,6 +50,18 @@ class Secret:
         return bool(self._value)
 
 
+@dataclass(frozen=True, slots=True)
+class DailyBackup:
+    """The daemon's daily backup. to: a folder; keep: how many stay in it; at: the time of day, UTC."""
+
+    to: Path
+    keep: int
+    at: time
+
+    def __str__(self) -> str:
+        return f"to {self.to} at {self.at:%H:%M}, {self.keep} kept"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set. Addresses have no slash at their end; `api_url` is None where no region is set."""
@@ -64,6 +76,7 @@ class Settings:
     store_path: Path = Path("rollbook.db")
     journal: Literal["wal", "delete"] | None = None
     pack: Literal["none", "events", "all"] = "events"
+    backup: DailyBackup | None = None
     topics: tuple[str, ...] = (topics.QUEUE_CONVERSATIONS,)
     users: bool = False
     follow_details: bool = False
@@ -191,6 +204,30 @@ def _path(value: Any) -> Path:
     return Path(_text(value)).expanduser()
 
 
+_BACKUP_EXAMPLE: Final = '"/var/backups/rollbook", or { to = "/var/backups/rollbook", keep = 7, at = "02:00" }'
+
+
+def _backup(value: Any) -> DailyBackup:
+    if isinstance(value, str):
+        value = {"to": value}
+    if not isinstance(value, dict) or "to" not in value:
+        raise ValueError(f"must be a folder: {_BACKUP_EXAMPLE}")
+    for name in value:
+        if name not in ("to", "keep", "at"):
+            raise ValueError(f"knows to, keep and at, not {name!r}")
+    keep, at = value.get("keep", 7), value.get("at", "02:00")
+    if not isinstance(keep, int) or isinstance(keep, bool) or not 1 <= keep <= 1_000:
+        raise ValueError("keep must be a number between 1 and 1000")
+    if isinstance(at, str):
+        try:
+            at = time.fromisoformat(at)
+        except ValueError:
+            at = None
+    if not isinstance(at, time) or at.tzinfo is not None:
+        raise ValueError('at must be a time of day, in UTC, such as "02:00"')
+    return DailyBackup(_path(value["to"]), keep, at)
+
+
 FILTER_KEYS: Final = ("conversationFilters", "segmentFilters")
 
 
@@ -242,6 +279,7 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("store", "path"): ("store_path", _path),
     ("store", "journal"): ("journal", _journal),
     ("store", "pack"): ("pack", _pack),
+    ("store", "backup"): ("backup", _backup),
     ("realtime", "websocket"): ("websocket", _flag),
     ("realtime", "topics"): ("topics", _topics),
     ("realtime", "users"): ("users", _flag),
@@ -269,6 +307,7 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "ROLLBOOK_DB": ("store_path", _path),
     "ROLLBOOK_JOURNAL": ("journal", _journal),
     "ROLLBOOK_PACK": ("pack", _pack),
+    "ROLLBOOK_BACKUP": ("backup", _backup),
 }
 
 
@@ -323,6 +362,12 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         "text",
         'The bodies that are packed when they are written: "none", "events", or "all", which is details too. All are'
         " read, and `rollbook pack` brings those that are stored in line (docs/packing.md).",
+    ),
+    "backup": KeyDescription(
+        "text, or table",
+        "A folder into which the daemon copies the store once a day; or a table with to (the folder), keep (how many"
+        ' copies stay, 7 without it) and at (the time of day in UTC, "02:00" without it).',
+        "default: no backups",
     ),
     "websocket": KeyDescription(
         "true or false", "Listen by WebSocket; false listens to the queue of [realtime.sqs] alone."

@@ -14,6 +14,14 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def shown_size(size: float) -> str:
+    """A number of bytes as people read it."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:,.1f} {unit}"
+    return f"{size:.0f} bytes"
+
+
 def fitted(lines: Iterable[str], *, indent: int) -> Iterator[str]:
     """The lines, broken at spaces where they are wider than a terminal, and gone on with `indent` spaces below.
 

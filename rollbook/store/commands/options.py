@@ -124,3 +124,49 @@ def show(**options: Any) -> None:
     from rollbook.store.commands.show import show as work
 
     work(**options)
+
+
+@click.command()
+@click.argument("to", type=click.Path(path_type=Path, readable=False))
+@console.settings_options
+@console.json_option
+def backup(**options: Any) -> None:
+    """Copy the store to the file TO, or into the folder TO under a dated name.
+
+    The copy is the store of one moment, whatever is written meanwhile; it is checked before it gets its name. An
+    earlier backup of that name is replaced.
+    """
+    from rollbook.store.commands.backup import backup as work
+
+    work(**options)
+
+
+@click.command()
+@click.argument("origin", metavar="FROM", type=click.Path(path_type=Path, readable=False))
+@click.option(
+    "--as-it-is", is_flag=True, help="Take a plain copy of a store that was in use, though it lacks what came last."
+)
+@console.settings_options
+@console.json_option
+def restore(**options: Any) -> None:
+    """Put a copy of the backup FROM, or of the newest one in the folder FROM, in the place of the store.
+
+    The backup is checked first, every index of it too. The store that is there is kept beside it. Refused while
+    anything works on the store: stop the daemon first.
+    """
+    from rollbook.store.commands.backup import restore as work
+
+    work(**options)
+
+
+@click.command()
+@console.settings_options
+@console.json_option
+def compact(**options: Any) -> None:
+    """Give pages that nothing uses back to the disk, a few at a time; a daemon goes on meanwhile.
+
+    A store that was made before version 0.2 is written anew once, which needs room for it, and nobody else at work.
+    """
+    from rollbook.store.commands.compact import compact as work
+
+    work(**options)

@@ -11,6 +11,7 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, fitted
 from rollbook.store import status as state
 from rollbook.store.book import Book
+from rollbook.store.upkeep import growth
 from rollbook.store.vocabulary import SetAside, Verdict
 
 _NAME: Final = 15  # columns of a field's name
@@ -32,6 +33,8 @@ def status(settings: Settings, as_json: bool) -> None:
         with Book.open(settings.store_path, mode="ro") as book:
             now = datetime.now(UTC)
             found = book.read_now(state.collect, now, width=settings.width, since_setting=settings.since)
+            grown = book.read_now(growth.look, settings.store_path, now)
+            found["store"] = {**growth.report(grown), "words": grown.words, "is_short": grown.is_short}
         console.show(as_json, lambda: found, lambda: lines(found))
 
     console.run(work, as_json=as_json)
@@ -65,6 +68,8 @@ def _fields(found: dict[str, Any]) -> Iterator[str]:
     yield from _conversations(found["conversations"])
     yield from _windows(found["windows"])
     yield from _gaps(found["gaps"], found["sums"])
+    if "store" in found:
+        yield from _store(found["store"])
     if found["rejected_topics"]:
         yield from _rejected(found["rejected_topics"])
     if found["dead_letters"]:
@@ -139,6 +144,14 @@ def _gaps(found: list[dict[str, Any]], sums: dict[str, Any]) -> Iterator[str]:
     yield _field("gaps", f"{counted} (`rollbook gaps` lists them)")
     for gap in found[:8]:
         yield _field("", f"{gap['detected']:>7,} {gap['kind'].replace('_', ' ')}: {gap['cause']}")
+
+
+def _store(store: dict[str, Any]) -> Iterator[str]:
+    yield _field("store", store["words"])
+    if store["parts"]:
+        yield _field("", growth.largest(store["parts"]))
+    if store["is_short"]:
+        yield _field("", "THE DISK WILL BE FULL SOON: give it room, or keep less (docs/backup.md)")
 
 
 def _rejected(refused: list[dict[str, Any]]) -> Iterator[str]:

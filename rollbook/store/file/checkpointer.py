@@ -1,18 +1,29 @@
-"""The choice of the process that checkpoints the write-ahead log: one of those that write, another when it has died."""
+"""The choice of the process that checkpoints the write-ahead log: one of those that write, another when it has died.
+
+It also sees to it that a plain copy of the file alone can be recognised. After each checkpoint the file itself says
+`in_log = 1` (what was committed later is in the log), while the log goes on with `in_log = 0`. So SQLite, which reads
+both, sees 0, and so does every copy that was made through it; the file without its log says 1. When the last connection
+closes, the log is taken into the file, and with it the 0.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from rollbook.store.file import connections, locks
 from rollbook.store.file.errors import StoreError
 from rollbook.store.file.writer import Writer
+from rollbook.store.tables.notes import mark
 
 # How many commits pass between two tries to become the process that checkpoints.
 _TRY_EVERY: Final = 64
+# Seconds between two marks: where a reader keeps the log from being taken in whole, each commit takes in a part.
+_MARK_EVERY: Final = 1.0
 
 
 class Checkpointer:
@@ -23,15 +34,21 @@ class Checkpointer:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = locks.lock_file(path)
         self._commits = 0
         self._ours = False
         self._writer: weakref.ref[Writer] | None = None
+        self._file_at: int | None = None  # when the file itself was written last, as far as it has been marked
+        self._marked = -_MARK_EVERY
 
     def use(self, writer: Writer) -> None:
         """Checkpoint through this writer, as soon as nobody else does."""
         self._writer = weakref.ref(writer)
         self.take()
+        if self._ours:
+            # A job after the first: it begins when the file is marked, so that nobody meets the mark half made.
+            writer.submit(lambda _: None).result()
 
     def take(self) -> None:
         """Become the one that checkpoints, if nobody is."""
@@ -50,10 +67,29 @@ class Checkpointer:
             self._ours = False
             self._lock.unlock(locks.CHECKPOINTER)
 
-    def __call__(self) -> None:
+    def __call__(self, connection: sqlite3.Connection) -> None:
         self._commits += 1
         if not self._ours and self._commits % _TRY_EVERY == 0:
             self.take()
+        # In this journal a checkpoint alone writes to the file itself: ours, or another program's.
+        if self._ours and self._written_at() != self._file_at and time.monotonic() - self._marked >= _MARK_EVERY:
+            self._mark(connection)
+
+    def _written_at(self) -> int:
+        try:
+            return self._path.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _mark(self, connection: sqlite3.Connection) -> None:
+        # Whatever keeps it from being made (a full disk, another program's transaction), the next commit tries again.
+        with suppress(sqlite3.Error):
+            mark(connection, "1")
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        with suppress(sqlite3.Error):
+            mark(connection, "0")
+            self._file_at = self._written_at()
+        self._marked = time.monotonic()
 
 
 def _checkpoint_by_itself(connection: sqlite3.Connection) -> None:

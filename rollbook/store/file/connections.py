@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
-from rollbook.store.file.errors import StoreForeign, StoreUnwritable, owner_of, translate
+from rollbook.store.file import upgrade
+from rollbook.store.file.errors import StoreDamaged, StoreForeign, StoreUnwritable, owner_of, translate
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
-from rollbook.store.tables import schema
+from rollbook.store.tables import notes, schema
 from rollbook.store.tables.packing import PackingConnection
 
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
@@ -108,9 +109,11 @@ def prepare(path: Path, *, organization: tuple[str, str] | None, journal: str, p
     def check() -> None:
         connection = connect(path, journal=journal, timeout=patience.step)
         try:
+            must_have_its_log(connection, path)
             _check(connection, path, journal)
             if organization is not None:
                 _remember(connection, path, organization)
+            notes.settle(connection)
         finally:
             connection.close()
 
@@ -163,22 +166,43 @@ def _look_at_size(path: Path) -> None:
 
 def _check(connection: sqlite3.Connection, path: Path, journal: str) -> None:
     recognise(connection, path)
-    if schema.version_of(connection)[1] < schema.VERSION:
+    if upgrade.is_needed(connection, path):
         with locked(lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS):
-            schema.migrate(connection)
+            upgrade.bring_up_to_date(connection, path, lambda: connect_reader(path, older=True))
     mode = connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0]
     if mode != journal:
         raise StoreUnwritable(f"{path}: this file system cannot keep a {journal} journal (it is in {mode} mode)")
 
 
-def recognise(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise StoreForeign unless the file is empty, or a store of this version or an older one."""
-    application, version, empty = schema.version_of(connection)
+def must_be_ours(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreForeign unless the file is empty, or a store of any version."""
+    application, _, empty = schema.version_of(connection)
     if application != schema.APPLICATION_ID and not (empty and application == 0):
         # Between two steps of its own creation a store is neither empty nor marked: the step is one transaction.
         raise StoreForeign(f"{path} is an SQLite file of another program; choose another path with --db")
+
+
+def recognise(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreForeign unless the file is empty, or a store of this version or an older one."""
+    must_be_ours(connection, path)
+    version = schema.version_of(connection)[1]
     if version > schema.VERSION:
-        raise StoreForeign(f"{path} was written by a newer rollbook; update this one (pip install -U rollbook)")
+        needs = f" and needs rollbook {needed} or newer" if (needed := notes.read(connection, notes.NEEDS)) else ""
+        ours = f", which is {known}" if (known := schema.our_version()) else ""
+        raise StoreForeign(
+            f"{path} was written by a newer rollbook{needs}; update this one{ours} (pip install -U rollbook)"
+        )
+
+
+def must_have_its_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreDamaged for a file that was copied without its log while somebody used it (`checkpointer.py`)."""
+    # The log is looked for afterwards: reading makes an empty one, and who has marked the file just now has a full one.
+    if notes.read(connection, notes.IN_LOG) == "1" and not _has_log(path):
+        raise StoreDamaged(
+            f"{path} is a plain copy of a store in use: what was committed last is not in it, and it may be damaged."
+            " Make copies with `rollbook backup`; to use what is in this one, put it in place with"
+            f" `rollbook restore {path} --as-it-is`"
+        )
 
 
 def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[str, str]) -> None:
@@ -239,15 +263,21 @@ def must_be_there(path: Path) -> None:
         )
 
 
-def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Connection:
-    """A connection that cannot write. Raises StoreUnwritable where there is no file, StoreForeign if it is not ours."""
+def connect_reader(
+    path: Path, *, timeout: float = BUSY_SECONDS, older: bool = False, as_it_is: bool = False
+) -> sqlite3.Connection:
+    """A connection that cannot write. older: a store that an earlier version wrote will do, too.
+
+    as_it_is: so will a plain copy of a store that was in use.
+    Raises StoreUnwritable where there is no file, StoreForeign if it is not ours.
+    """
     must_be_there(path)
     if not os.access(path, os.R_OK):
         raise StoreUnwritable(f"{path} cannot be read by this user; run this as {owner_of(path)}")
     _look_at_size(path)
     try:
         try:
-            return _reading(path, "mode=ro", timeout)
+            return _reading(path, "mode=ro", timeout, older, as_it_is)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
                 raise
@@ -258,7 +288,7 @@ def connect_reader(path: Path, *, timeout: float = BUSY_SECONDS) -> sqlite3.Conn
                     f"{path} cannot be read by a user who may not write in {path.resolve().parent} while its log holds"
                     f" something; run this as {owner_of(path)}"
                 ) from None
-            return _reading(path, "mode=ro&immutable=1", timeout)
+            return _reading(path, "mode=ro&immutable=1", timeout, older, as_it_is)
     except sqlite3.Error as error:
         raise translate(error, path) from None
 
@@ -268,7 +298,7 @@ def _has_log(path: Path) -> bool:
     return any(log.exists() and log.stat().st_size > 0 for log in logs)
 
 
-def _reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
+def _reading(path: Path, how: str, timeout: float, older: bool, as_it_is: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(path.resolve()))}?{how}",
         uri=True,
@@ -278,7 +308,9 @@ def _reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
         factory=PackingConnection,
     )
     try:
-        _must_be_readable(connection, path)
+        _must_be_readable(connection, path, older)
+        if not as_it_is:
+            must_have_its_log(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -286,12 +318,12 @@ def _reading(path: Path, how: str, timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def _must_be_readable(connection: sqlite3.Connection, path: Path) -> None:
+def _must_be_readable(connection: sqlite3.Connection, path: Path, older: bool) -> None:
     recognise(connection, path)
     _, version, empty = schema.version_of(connection)
     if empty:
         raise StoreForeign(f"{path} is empty; `rollbook run` or `reconcile` fill it, --db names another")
-    if version < schema.VERSION:
+    if version < schema.VERSION and not older:
         raise StoreUnwritable(
             f"{path} was written by an earlier version of rollbook, and this one reads more of it than is there;"
             " `rollbook run`, `reconcile` or `rollbook rebuild` bring it up to date"

@@ -63,7 +63,7 @@ class Learner:
         """Look and learn through this writer."""
         self._writer = weakref.ref(writer)
 
-    def __call__(self) -> None:
+    def __call__(self, _: sqlite3.Connection) -> None:
         self._commits += 1
         if self._kinds and not self._busy and self._commits % self._pause() == 0:
             self._look()

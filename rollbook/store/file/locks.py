@@ -1,8 +1,9 @@
 """Locks on ranges of a file beside the store, for who works on what. They end with the process that has them.
 
 A window is locked as the range of milliseconds that it covers, so that any two intervals that overlap exclude each
-other whatever their ends are. Roles (the daemon, the one connection that checkpoints, the migration) are single bytes
-before the year 1970 begins to count. The lock file has no content; the kernel keeps the locks, and names the holder.
+other whatever their ends are. Roles (the daemon, the one connection that checkpoints, the migration, a backup, a
+restore) are single bytes before the year 1970 begins to count. The lock file has no content; the kernel keeps the
+locks, and names the holder.
 
 POSIX locks belong to the process and vanish when *any* descriptor of the file is closed: there is one descriptor a
 process and file, and a table of what this process itself holds.
@@ -17,7 +18,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,11 @@ from rollbook.store.file.errors import LockHeld, StoreUnwritable, owner_of
 DAEMON: Final = (0, 1)
 CHECKPOINTER: Final = (1, 2)
 MIGRATION: Final = (2, 3)
+BACKUP: Final = (3, 4)
+RESTORE: Final = (4, 5)
 _FIRST_WINDOW: Final = 1024  # bytes below belong to roles
+# Every role and every window: whoever has this is alone with the store.
+EVERYTHING: Final = (0, 1 << 62)
 _PAUSE: Final = 0.05  # seconds between two looks at a lock that somebody holds
 
 Range = tuple[int, int]
@@ -147,3 +152,18 @@ def locked(
         yield
     finally:
         lock.unlock(span)
+
+
+def must_not_be_restored(store: Path, command: str, *, unless: Callable[[], None]) -> None:
+    """Raise LockHeld while a restore replaces the store, after calling `unless`. For who has it open already.
+
+    A restore that begins later finds the file open, and leaves it alone.
+    """
+    try:
+        with locked(
+            lock_file(store), RESTORE, what=str(store), command=command, wait=1.0, state="is being restored by"
+        ):
+            pass
+    except BaseException:
+        unless()
+        raise

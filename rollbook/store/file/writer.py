@@ -38,12 +38,14 @@ class Writer:
         path: Path,
         *,
         patience: Patience,
-        after_commit: Sequence[Callable[[], None]] = (),
+        after_commit: Sequence[Callable[[sqlite3.Connection], None]] = (),
+        before_close: Callable[[sqlite3.Connection], None] = lambda _: None,
     ) -> None:
         self._connect = connect
         self._path = path
         self._patience = patience
         self._after_commit = after_commit
+        self._before_close = before_close
         self._jobs: queue.SimpleQueue[tuple[Job, Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._closed = False
@@ -86,7 +88,8 @@ class Writer:
             if group:
                 self._commit(connection, group)
                 for step in self._after_commit:
-                    step()
+                    step(connection)
+        self._before_close(connection)
         connection.close()
 
     def _take(self) -> tuple[list[tuple[Job, Future[Any]]], bool]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from rollbook.store.file.errors import StoreUnwritable
+from rollbook.store.tables import notes
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -42,12 +43,15 @@ STEPS: Final = (
     ("2 unfinished readings", "2_unfinished_readings.sql"),
     ("3 channels", "3_channels.sql"),
     ("4 open details, what the client sees, what is asked for by id", "4_open_details.sql"),
-    ("5 numbers for conversations", "5_numbers.sql"),
+    ("5 notes of the store, its sizes", "5_upkeep.sql"),
+    ("6 numbers for conversations", "6_numbers.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)
+# The first version that notes which rollbook it needs.
+_NOTES: Final = 5
 # The step that is taken in place only where there is nothing yet; what has rows is moved to a new file.
-_FOR_EMPTY_STORES: Final = 5
+_FOR_EMPTY_STORES: Final = 6
 _HAS_ROWS: Final = "SELECT 1 FROM conversations UNION SELECT 1 FROM events UNION SELECT 1 FROM gaps"
 
 
@@ -65,24 +69,41 @@ def organization(connection: sqlite3.Connection) -> tuple[str, str] | None:
     return found
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to `VERSION`. Each step is one transaction; a step that fails leaves the file as it was."""
+def our_version() -> str | None:
+    """The version of rollbook that runs; None where it runs without being installed."""
+    from importlib import metadata  # slow, and seldom asked for
+
+    try:
+        return metadata.version("rollbook")
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def migrate(connection: sqlite3.Connection, on_step: Callable[[int, str], None] = lambda *_: None) -> None:
+    """Bring the file to `VERSION`. Each step is one transaction; a step that fails leaves the file as it was.
+
+    on_step: called with the number and the name of each step that is taken.
+    """
     from sqlite_utils import Database, Migrations
 
     # First of all, so that a creation that was cut short is still recognised as ours.
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     steps = Migrations("rollbook")
     for version, (name, file) in enumerate(STEPS, 1):
-        steps(name=name)(_step(file, version))
+        steps(name=name)(_step(file, version, name, on_step))
     steps.apply(Database(connection, execute_plugins=False))
 
 
-def _step(file: str, version: int) -> Callable[[Database], None]:
+def _step(file: str, version: int, name: str, on_step: Callable[[int, str], None]) -> Callable[[Database], None]:
     def apply(db: Database) -> None:
         if version == _FOR_EMPTY_STORES and db.execute(_HAS_ROWS).fetchone():
             raise StoreUnwritable("a store of an earlier version that has rows has to be moved to a new file")
+        on_step(version, name)
         for statement in statements(file):
             db.execute(statement)
+        if version >= _NOTES and (ours := our_version()) is not None:
+            # What an earlier rollbook says when it meets this store.
+            notes.write(db.conn, notes.NEEDS, ours)
         db.execute(f"PRAGMA user_version = {version}")
 
     return apply

@@ -1,0 +1,46 @@
+"""Notes of a store about itself. SQL only."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from typing import Final
+
+# Notes of a store about itself: the version of rollbook that it needs, and 1 where its log has what the file lacks.
+NEEDS: Final = "needs"
+IN_LOG: Final = "in_log"
+
+
+def read(connection: sqlite3.Connection, name: str) -> str | None:
+    """A note of a store about itself; None where there is none."""
+    try:
+        found = connection.execute("SELECT value FROM store_notes WHERE name = ?", (name,)).fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        return None  # an earlier store has no such table, and a later one may have another
+    return str(found[0]) if found else None
+
+
+def write(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Note something of the store, in place of what was noted before."""
+    connection.execute("INSERT OR REPLACE INTO store_notes (name, value) VALUES (?, ?)", (name, value))
+
+
+def settle(connection: sqlite3.Connection) -> None:
+    """Let the log end with `in_log = 0` before it is taken into the file, whoever it was that marked it and died."""
+    with suppress(sqlite3.Error):
+        if read(connection, IN_LOG) == "1":
+            mark(connection, "0")
+
+
+def mark(connection: sqlite3.Connection, value: str) -> None:
+    """Note `in_log` in a transaction of its own."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        write(connection, IN_LOG, value)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
