@@ -244,7 +244,9 @@ def columns() -> str:
     """Every table and view with its columns."""
     return (
         "\n".join(
-            _wrapped(f"- **`{table}`**: {', '.join(f'`{column}` {kind}'.rstrip() for column, kind in found.items())}", "  ")
+            _wrapped(
+                f"- **`{table}`**: {', '.join(f'`{column}` {kind}'.rstrip() for column, kind in found.items())}", "  "
+            )
             + "\n"
             for table, found in tables().items()
         ).rstrip("\n")

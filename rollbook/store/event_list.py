@@ -11,7 +11,7 @@ from rollbook.store.tables import packing
 PAGE: Final = 500
 
 
-class Event(NamedTuple):
+class ListedEvent(NamedTuple):
     """A notification. body: the eventBody as it came, whatever it is stored as."""
 
     event_id: int
@@ -36,7 +36,9 @@ def pattern(text: str) -> str:
     return text.replace("{id}", "*").replace("[", "[[]").replace("?", "[?]")
 
 
-def page(connection: sqlite3.Connection, wanted: Wanted, after: tuple[str, int] | None, count: int) -> list[Event]:
+def page(
+    connection: sqlite3.Connection, wanted: Wanted, after: tuple[str, int] | None, count: int
+) -> list[ListedEvent]:
     """The next notifications in the order in which they came. after: (received_at, event_id) of the last one."""
     conditions, values = ["(received_at, event_id) > (?, ?)"], list[object](after or (wanted.since, -1))
     if wanted.conversation_id is not None:
@@ -46,8 +48,8 @@ def page(connection: sqlite3.Connection, wanted: Wanted, after: tuple[str, int] 
         conditions.append("topic GLOB ?")
         values.append(wanted.topic)
     query = (
-        f"SELECT {', '.join(Event._fields)} FROM events WHERE {' AND '.join(conditions)}"
+        f"SELECT {', '.join(ListedEvent._fields)} FROM events WHERE {' AND '.join(conditions)}"
         " ORDER BY received_at, event_id LIMIT ?"
     )
     rows = connection.execute(query, (*values, count)).fetchall()
-    return [Event(*row)._replace(body=packing.text(connection, row[-1])) for row in rows]
+    return [ListedEvent(*row)._replace(body=packing.text(connection, row[-1])) for row in rows]

@@ -14,14 +14,15 @@ from typing import Any
 from pluggy import HookimplMarker
 
 from rollbook.genesys.errors import StoreError
-from rollbook.store.tables import dictionaries, frames, packing
+from rollbook.store.file import frames
+from rollbook.store.tables import dictionaries, packing
 
 
 @HookimplMarker("sqlite_utils")
 @HookimplMarker("datasette")
 def prepare_connection(conn: sqlite3.Connection) -> None:
     """Bring `rollbook_text` into a connection. The name of the argument is the hook's."""
-    conn.create_function("rollbook_text", 1, _Reading(conn), deterministic=True)
+    conn.create_function("rollbook_text", 1, _TextFunction(conn), deterministic=True)
 
 
 @HookimplMarker("datasette")
@@ -42,7 +43,7 @@ async def _shown(frame: bytes, database: Any, length: int) -> str | None:
     return text if not length or len(text) <= length else f"{text[:length]}…"
 
 
-class _Reading:
+class _TextFunction:
     """The function on a connection. It is called inside a query, and asks for a dictionary once."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from rollbook.store.file import frames
 from rollbook.store.file.errors import StoreDamaged, StoreError
-from rollbook.store.tables import frames
 
 ZSTD = frames._zstd()
 

@@ -24,11 +24,11 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator import Simulator
 from rollbook.store import event_list, life
 from rollbook.store.book import Book
-from rollbook.store.commands import show
+from rollbook.store.commands import words as life_words
 from rollbook.store.commands.show_page import page
 from rollbook.store.event_list import Wanted
-from rollbook.store.repack import repack
 from rollbook.store.tables import events
+from rollbook.store.upkeep.repack import repack
 from tests.helpers.peek import command, peek
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -36,7 +36,7 @@ HOUR = Interval(START, START + timedelta(hours=1))
 EVIL = '<script>alert("&")</script>'
 
 
-def heard(
+def notification(
     conversation_id: str, at: datetime, topic: str = "v2.routing.queues.q.conversations", **more: Any
 ) -> Notification:
     """A notification about a conversation."""
@@ -65,11 +65,14 @@ async def _fill(path: Path) -> dict[str, Any]:
         settings = load(env=simulator.env, cwd=path.parent)
         simulator.world.grow(simulator.now())
         with Book.open(path, organization=("o", "Organisation"), pack="all") as book:
-            some = [heard(each.id, each.start) for each in simulator.world.conversations[:10]]
+            some = [notification(each.id, each.start) for each in simulator.world.conversations[:10]]
             more = [
-                heard("nobody-lists-it", START + timedelta(minutes=number), EVIL, name=EVIL) for number in (5, 6, 7)
+                notification("nobody-lists-it", START + timedelta(minutes=number), EVIL, name=EVIL)
+                for number in (5, 6, 7)
             ]
-            many = [heard(f"other-{number}", START + timedelta(hours=3, seconds=number)) for number in range(1_200)]
+            many = [
+                notification(f"other-{number}", START + timedelta(hours=3, seconds=number)) for number in range(1_200)
+            ]
             book.write(events.record, [*some, *more, *many], book.lag).result()
             async with Api(settings, now=simulator.now) as api:
                 await reconcile_window(book, api, HOUR, settings=settings, now=simulator.now)
@@ -137,7 +140,7 @@ def test_a_line_is_an_object_whatever_the_body(value: Any) -> None:
     """A body that was spelled over several lines is on one, and says the same."""
     from rollbook.store.commands.events import json_line
 
-    event = event_list.Event(
+    event = event_list.ListedEvent(
         1, "v2.é", None, None, to_text(START), "sqs", json.dumps(value, indent=2, ensure_ascii=False)
     )
     line = json_line(event)
@@ -314,4 +317,4 @@ def test_the_places_at_which_two_versions_differ_are_named() -> None:
 )
 def test_a_length_of_time_is_said_as_people_say_it(length: timedelta, words: str) -> None:
     """Tenths of seconds, seconds, minutes and hours, as long as it is."""
-    assert show.duration(length) == words
+    assert life_words.duration(length) == words

@@ -13,7 +13,7 @@ import pytest
 
 from rollbook.store.book import Book
 from rollbook.store.plugin import prepare_connection
-from rollbook.store.repack import repack
+from rollbook.store.upkeep.repack import repack
 from tests.helpers.whole import environment
 from tests.store.test_frames import bodies
 from tests.store.test_packing import write

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from rollbook.commands import cli
 from rollbook.genesys.errors import StoreError
-from rollbook.store import repack as module
 from rollbook.store.book import Book
-from rollbook.store.repack import repack
-from rollbook.store.tables import dictionaries, frames, packing
+from rollbook.store.file import frames
+from rollbook.store.tables import dictionaries, packing
 from rollbook.store.tables.packing import Mode
+from rollbook.store.upkeep import repack as module
+from rollbook.store.upkeep.repack import repack
 from tests.helpers.paths import ROOT
 from tests.helpers.peek import command
 from tests.helpers.whole import environment
@@ -45,7 +46,7 @@ def contents(path: Path) -> dict[str, list[str]]:
         return {part.name: book.read_now(_texts, part) for part in module.PARTS}
 
 
-def _texts(connection: sqlite3.Connection, part: module.Part) -> list[str]:
+def _texts(connection: sqlite3.Connection, part: module.BodyColumn) -> list[str]:
     query = f"SELECT {part.column} FROM {part.table} ORDER BY {part.key}"
     return [packing.text(connection, value) for (value,) in connection.execute(query).fetchall()]
 
@@ -159,7 +160,7 @@ def test_a_broken_row_stays_and_is_counted(path: Path) -> None:
 KILLED = """
 import os, sys
 from rollbook.store.book import Book
-from rollbook.store.repack import repack
+from rollbook.store.upkeep.repack import repack
 steps = []
 def on_step(name, share):
     steps.append(name)

@@ -17,7 +17,7 @@ from rollbook.genesys.program.terminal import fitted
 from rollbook.store import event_list
 from rollbook.store.book import Book
 from rollbook.store.commands import period
-from rollbook.store.event_list import Event, Wanted
+from rollbook.store.event_list import ListedEvent, Wanted
 
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
@@ -52,7 +52,7 @@ def events(
     console.run(work, as_json=as_json)
 
 
-def _read(book: Book, wanted: Wanted, limit: int | None) -> Iterator[Event]:
+def _read(book: Book, wanted: Wanted, limit: int | None) -> Iterator[ListedEvent]:
     """Every notification that is asked for, a page at a time: the store is not read further than somebody looks."""
     left = sys.maxsize if limit is None else limit
     after: tuple[str, int] | None = None
@@ -66,7 +66,7 @@ def _read(book: Book, wanted: Wanted, limit: int | None) -> Iterator[Event]:
         after = (found[-1].received_at, found[-1].event_id)
 
 
-def json_line(event: Event) -> str:
+def json_line(event: ListedEvent) -> str:
     """An object on one line; the body stands in it as it came."""
     fields = {name: getattr(event, name) for name in ("topic", "event_time", "received_at", "source")}
     head = json.dumps(fields, ensure_ascii=False)
@@ -77,7 +77,7 @@ def json_line(event: Event) -> str:
     return line if utf8 else _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], line)
 
 
-def event_lines(event: Event) -> Iterator[str]:
+def event_lines(event: ListedEvent) -> Iterator[str]:
     """When and how a notification came, its topic, and below them its body."""
     said = f", says {event.event_time}" if event.event_time else ""
     yield f"{event.received_at}  by {event.source}{said}"

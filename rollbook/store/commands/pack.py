@@ -8,7 +8,7 @@ from dataclasses import asdict
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
-from rollbook.store.repack import Counts, repack
+from rollbook.store.upkeep.repack import Counts, repack
 
 
 def pack(learn: bool, settings: Settings, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, Final
 
 from rollbook.genesys.times import from_text
-from rollbook.store.commands import show
+from rollbook.store.commands import words
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1d2129; --paper: #fff; --soft: #5b6472; --line: #d9dee5; --bar: #2f6fb5;
@@ -65,7 +65,7 @@ def page(found: dict[str, Any]) -> str:
 
 def _facts(found: dict[str, Any]) -> Iterator[str]:
     yield "<dl>"
-    for name, value in show.facts(found):
+    for name, value in words.facts(found):
         mark = ' class="bad"' if name == "gap" else ""
         yield f"<dt>{escape(name)}</dt><dd{mark}>{escape(value)}</dd>"
     yield "</dl>"
@@ -77,15 +77,15 @@ def _legs(found: dict[str, Any]) -> Iterator[str]:
     scale = _Scale(found)
     yield "<h2>Legs</h2>"
     for participant in found["participants"]:
-        yield f'<section class="leg"><strong>{escape(show.title(participant))}</strong>'
+        yield f'<section class="leg"><strong>{escape(words.title(participant))}</strong>'
         for session in participant["sessions"]:
-            yield f'<div class="soft">{escape(show.leg(session))}</div>'
+            yield f'<div class="soft">{escape(words.leg(session))}</div>'
             for segment in session.get("segments", ()):
                 at = (segment.get("segment_start") or "?").replace("T", " ").removesuffix("Z")
-                words = f"{at} · {show.lasted(segment)} · {show.did(segment)}"
+                said = f"{at} · {words.lasted(segment)} · {words.did(segment)}"
                 if "queue_id" in segment:
-                    words += f" · queue {segment['queue_id']}"
-                yield f'<div class="row"><span>{escape(words)}</span>{scale.bar(segment)}</div>'
+                    said += f" · queue {segment['queue_id']}"
+                yield f'<div class="row"><span>{escape(said)}</span>{scale.bar(segment)}</div>'
         yield "</section>"
 
 

@@ -18,8 +18,9 @@ from typing import Final, NamedTuple, TypeVar
 
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.times import to_text
+from rollbook.store.file import frames
 from rollbook.store.file.writer import Writer
-from rollbook.store.tables import dictionaries, frames, packing
+from rollbook.store.tables import dictionaries, packing
 from rollbook.store.tables.dictionaries import Dictionary, Kind
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ _LOOK_EVERY: Final = 4
 _LOOK_AGAIN_EVERY: Final = 256
 
 
-class _Seen(NamedTuple):
+class _KindState(NamedTuple):
     """The state of a kind. sample: what to learn from, where there is no dictionary and enough is stored."""
 
     kind: Kind
@@ -83,12 +84,12 @@ class Learner:
     def _look(self) -> None:
         lacking = self._lacking()
 
-        def job(connection: sqlite3.Connection) -> list[_Seen]:
+        def job(connection: sqlite3.Connection) -> list[_KindState]:
             return [_seen(connection, kind, kind in lacking) for kind in self._kinds]
 
         self._then(job, self._looked)
 
-    def _looked(self, seen: list[_Seen]) -> None:
+    def _looked(self, seen: list[_KindState]) -> None:
         for kind, newest, _ in seen:
             self._use(kind, newest)
         samples = {found.kind: found.sample for found in seen if found.sample}
@@ -133,9 +134,9 @@ class Learner:
                 writer.submit(job).add_done_callback(answered)
 
 
-def _seen(connection: sqlite3.Connection, kind: Kind, lacking: bool) -> _Seen:
+def _seen(connection: sqlite3.Connection, kind: Kind, lacking: bool) -> _KindState:
     newest = dictionaries.newest(connection, kind)
     sample: list[bytes] = []
     if lacking and newest is None and dictionaries.enough(connection, kind):
         sample = [packing.text(connection, body).encode() for body in dictionaries.sample(connection, kind)]
-    return _Seen(kind, newest, sample)
+    return _KindState(kind, newest, sample)

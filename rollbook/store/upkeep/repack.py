@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
+from rollbook.store.file import frames
 from rollbook.store.file.errors import StoreDamaged
-from rollbook.store.tables import dictionaries, frames, packing
+from rollbook.store.tables import dictionaries, packing
 from rollbook.store.tables.dictionaries import Dictionary, Kind
 
 # Rows looked at, and bytes of bodies rewritten, in one transaction: others wait that long.
@@ -28,7 +29,7 @@ BATCH_BYTES: Final = 4_000_000
 _HEADER: Final = 18
 
 
-class Part(NamedTuple):
+class BodyColumn(NamedTuple):
     """A table with bodies. key: its whole-numbered key; kind: whose dictionary packs them."""
 
     name: str
@@ -39,9 +40,9 @@ class Part(NamedTuple):
 
 
 PARTS: Final = (
-    Part("events", "events", *dictionaries.BODIES["events"]),
-    Part("details", "details", *dictionaries.BODIES["details"]),
-    Part("versions", "details", "version_rows", "rowid", "details"),
+    BodyColumn("events", "events", *dictionaries.BODIES["events"]),
+    BodyColumn("details", "details", *dictionaries.BODIES["details"]),
+    BodyColumn("versions", "details", "version_rows", "rowid", "details"),
 )
 
 
@@ -93,7 +94,7 @@ def repack(
         counts = done[part.name] = Counts()
         if to_pack and pack_with is None:
             continue  # there is too little to learn from, and it stays plain
-        last: int = book.read_now(_last, part)
+        last: int = book.write(_last, part).result()
         after: int | None = -(2**62)
         while after is not None:
             began = time.monotonic()
@@ -107,9 +108,9 @@ def repack(
 
 def _dictionary(book: Book, kind: Kind, learn: bool) -> _With | None:
     """The dictionary to pack a kind with, learnt from what is stored where there is none; None for too few bodies."""
-    newest = book.read_now(dictionaries.newest, kind)
+    newest = book.write(dictionaries.newest, kind).result()
     if newest is None or learn:
-        content = frames.learn(book.read_now(_sample, kind))
+        content = frames.learn(book.write(_sample, kind).result())
         if content is not None:
             made = Dictionary(frames.dictionary_id(content), content)
             before = newest.dictionary_id if newest else None
@@ -124,12 +125,14 @@ def _sample(connection: sqlite3.Connection, kind: Kind) -> list[bytes]:
     return [packing.text(connection, value).encode() for value in dictionaries.sample(connection, kind)]
 
 
-def _last(connection: sqlite3.Connection, part: Part) -> int:
+def _last(connection: sqlite3.Connection, part: BodyColumn) -> int:
     found: int = connection.execute(f"SELECT coalesce(max({part.key}), 0) FROM {part.table}").fetchone()[0]
     return found
 
 
-def _step(connection: sqlite3.Connection, part: Part, after: int, pack_with: _With | None) -> tuple[int | None, Counts]:
+def _step(
+    connection: sqlite3.Connection, part: BodyColumn, after: int, pack_with: _With | None
+) -> tuple[int | None, Counts]:
     """Bring the next rows in line; answers the key to go on after (None at the end), and what was done."""
     _, _, table, key, column = part
     look = (
