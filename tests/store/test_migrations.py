@@ -10,7 +10,7 @@ import pytest
 
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreUnwritable
-from rollbook.store.tables.detail_columns import CHILD_TABLES, PARENT_IDS, affinity, column
+from rollbook.store.tables.detail_columns import CHILD_TABLES, affinity, column_of
 from rollbook.store.tables.schema import FIGURES, STEPS, VERSION
 from tests.stores import DUMPS, load
 
@@ -109,10 +109,11 @@ def test_a_member_of_the_details_has_a_column_in_the_newest_schema(tmp_path: Pat
     """And no column is without its member: one that is added to `detail_columns.py` needs a step."""
     path = tmp_path / "rollbook.db"
     Book.open(path).close()
-    for table, (positions, fields) in CHILD_TABLES.items():
-        expected = {"conversation_id": "TEXT"}
-        expected |= dict.fromkeys(positions, "INTEGER") | dict.fromkeys(PARENT_IDS.get(table, ()), "TEXT")
-        expected |= {column(name): affinity(name) for name in fields}
-        assert columns(path, table) == expected, f"add a step below migrations/ for {table} (CONTRIBUTING.md)"
+    for table, (rows, where, fields) in CHILD_TABLES.items():
+        expected = dict.fromkeys(("id", *where), "INTEGER")
+        expected |= {column_of(table, name): affinity(name) for name in fields} | (
+            {"queue": "INTEGER"} if table == "segments" else {}
+        )
+        assert columns(path, rows) == expected, f"add a step below migrations/ for {table} (CONTRIBUTING.md)"
     for table in ("windows", "window_runs"):
         assert set(FIGURES) <= columns(path, table).keys()

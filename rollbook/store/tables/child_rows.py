@@ -226,8 +226,9 @@ def _as_texts(nested: Row) -> Row:
 _OTHERWISE: Final = re.compile(rb"[\s\\]|[0-9][.eE]")
 
 
+@lru_cache(maxsize=1024)
 def _json_text(value: bytes) -> Any:
-    """The value of a nested field, as `storable` gives it."""
+    """The value of a nested field, as `storable` gives it. Remembered: most are empty, or the same for thousands."""
     if value[:1] in b"[{" and not _OTHERWISE.search(value):
         return value.decode()
     try:
