@@ -45,7 +45,7 @@ told = handler(event)
 assert told == {"events_new": 1, "events_repeated": 0, "dead_letters": 0}, told
 batch = {"Records": [{"messageId": "a", "body": json.dumps(event)}, {"messageId": "b", "body": "no JSON"}]}
 assert handler(batch) == {"batchItemFailures": []}
-from rollbook.store.file import frames
+from rollbook.store.bodies import frames
 assert frames.available(), "there is no zstd"
 import rollbook.genesys.api.client, reconcile.due.rounds, reconcile.run.runner, reconcile.lambda_handler
 import sysconfig

@@ -14,8 +14,8 @@ from typing import Any
 from pluggy import HookimplMarker
 
 from rollbook.genesys.errors import StoreError
-from rollbook.store.file import frames
-from rollbook.store.tables import dictionaries, packing
+from rollbook.store.bodies import dictionaries, frames
+from rollbook.store.tables import packing
 
 
 @HookimplMarker("sqlite_utils")

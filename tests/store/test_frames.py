@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rollbook.store.file import frames
+from rollbook.store.bodies import frames
 from rollbook.store.file.errors import StoreDamaged, StoreError
 
 ZSTD = frames._zstd()

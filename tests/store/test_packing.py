@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollbook.store.bodies import dictionaries, frames
+from rollbook.store.bodies.dictionaries import SAMPLES, Dictionary, Kind
 from rollbook.store.book import Book
-from rollbook.store.file import frames
 from rollbook.store.file.errors import StoreDamaged
-from rollbook.store.tables import dictionaries, packing
-from rollbook.store.tables.dictionaries import SAMPLES, Dictionary, Kind
+from rollbook.store.tables import packing
 from rollbook.store.tables.packing import Mode, PackingConnection
 from tests.store.test_frames import FIRST, SECOND, bodies
 

@@ -11,10 +11,9 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
-from rollbook.store.file import frames
+from rollbook.store.bodies import dictionaries, frames
+from rollbook.store.bodies.dictionaries import Kind
 from rollbook.store.file.errors import StoreDamaged
-from rollbook.store.tables import dictionaries
-from rollbook.store.tables.dictionaries import Kind
 
 Mode = Literal["none", "events", "all"]
 # What each setting of `[store] pack` packs.
