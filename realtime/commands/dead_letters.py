@@ -30,6 +30,7 @@ def _book(settings: Settings, *, write: bool = False) -> Book:
         mode="r+" if write else "ro",
         command="dead-letters",
         journal=settings.journal,
+        pack=settings.pack,
     )
 
 

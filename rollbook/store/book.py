@@ -22,10 +22,11 @@ from rollbook.genesys.times import Interval
 from rollbook.store.file import connections, locks
 from rollbook.store.file.checkpointer import Checkpointer
 from rollbook.store.file.errors import StoreUnwritable, translate
+from rollbook.store.file.learner import Learner
 from rollbook.store.file.read_connection import ReadConnection
 from rollbook.store.file.waiting import Patience
 from rollbook.store.file.writer import Writer
-from rollbook.store.tables import notes
+from rollbook.store.tables import notes, packing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,6 +70,7 @@ class Book:
         journal: Literal["wal", "delete"] | None = None,
         busy: float = connections.BUSY_SECONDS,
         hurry: threading.Event | None = None,
+        pack: packing.Mode = "events",
     ) -> Self:
         """Open the store.
 
@@ -76,7 +78,8 @@ class Book:
         organization: (id, name) that it must belong to; None asks nothing. journal: None is "wal", and "delete" where
         WAL does not work (a network file system); then this process must be the only one that writes. busy: seconds to
         wait for another program's transaction. hurry: once it is set, opening and writing give up on that within a
-        second. Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
+        second. pack: which bodies are packed that are written; all are read. Raises StoreUnwritable, StoreForeign,
+        StoreBusy, StoreFull.
         """
         path = Path(path)
         writer = role = None
@@ -87,14 +90,16 @@ class Book:
             patience = Patience(busy, hurry or threading.Event())
             connections.prepare(path, organization=organization, journal=journal, patience=patience)
             role = Checkpointer(path) if journal == "wal" else None
+            learner = Learner(packing.KINDS[pack])
             try:
                 writer = Writer(
-                    lambda: connections.connect(path, journal=journal, timeout=patience.step),
+                    lambda: learner.begin(connections.connect(path, journal=journal, timeout=patience.step)),
                     path,
                     patience=patience,
-                    after_commit=role or (lambda _: None),
+                    after_commit=[learner, role] if role else [learner],
                     before_close=notes.settle,
                 )
+                learner.use(writer)
                 if role is not None:
                     role.use(writer)
             except sqlite3.Error as error:

@@ -13,6 +13,7 @@ from rollbook.store.file.errors import StoreDamaged, StoreForeign, StoreUnwritab
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
 from rollbook.store.tables import notes, schema
+from rollbook.store.tables.packing import PackingConnection
 
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
 BUSY_SECONDS: Final = 60.0
@@ -228,10 +229,15 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
         connection.execute("COMMIT")
 
 
-def connect(path: Path, *, journal: str, timeout: float) -> sqlite3.Connection:
+def connect(path: Path, *, journal: str, timeout: float) -> PackingConnection:
     """A connection that writes. Durable: an answered commit survives a power cut. It never checkpoints by itself."""
     connection = sqlite3.connect(
-        path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=1024
+        path,
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=1024,
+        factory=PackingConnection,
     )
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file; an existing one keeps its own
     connection.execute("PRAGMA synchronous = FULL")
@@ -299,6 +305,7 @@ def _reading(path: Path, how: str, timeout: float, older: bool, as_it_is: bool) 
         timeout=timeout,
         isolation_level=None,
         check_same_thread=False,
+        factory=PackingConnection,
     )
     try:
         _must_be_readable(connection, path, older)

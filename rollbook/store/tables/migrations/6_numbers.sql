@@ -148,19 +148,22 @@ CREATE INDEX segment_rows_start ON segment_rows (segment_start);
 -- scans all of it for a stretch of time; with smaller ones it loses a bound, or the index that a LEFT JOIN needs.
 -- Parents' ids and positions are subqueries: who does not ask for them does not pay. What is computed is cast: a column
 -- compares as it did.
+-- rowid: where a view has BLOBs, Datasette links each by the row's number, and fails where there is none.
 CREATE VIEW conversations AS SELECT
     i.conversation_id, c.conversation_start, c.conversation_end, c.originating_direction, c.media_types,
     c.division_ids, c.mos, c.r_factor, c.provenance, c.first_seen_at, c.reconciled_at, c.read_at,
-    c.heard_end, c.last_heard, c.look_again, c.followed, d.details, c.details_open, c.attributes_at
+    c.heard_end, c.last_heard, c.look_again, c.followed, d.details, c.details_open, c.attributes_at,
+    c.number AS rowid
 FROM conversation_rows c JOIN conversation_ids i ON i.number = c.number LEFT JOIN detail_rows d ON d.number = c.number;
-CREATE VIEW conversation_versions AS SELECT i.conversation_id, v.read_at, v.replaced_at, v.details
+CREATE VIEW conversation_versions AS SELECT i.conversation_id, v.read_at, v.replaced_at, v.details, v.rowid AS rowid
 FROM version_rows v JOIN conversation_ids i ON i.number = v.number;
 CREATE VIEW participant_attributes AS SELECT i.conversation_id, a.participant_id, a.name, a.value
 FROM attribute_rows a JOIN conversation_ids i ON i.number = a.number;
 CREATE VIEW events AS SELECT
     e.event_id, CAST((SELECT CASE WHEN e.topic < 0 THEN replace(text, '{id}', i.conversation_id) ELSE text END
     FROM texts WHERE text_id = abs(e.topic)) AS TEXT) AS topic, i.conversation_id, e.event_time, e.received_at,
-    (SELECT text FROM texts WHERE text_id = e.source) AS source, e.body, e.identity
+    (SELECT text FROM texts WHERE text_id = e.source) AS source, e.body, e.identity,
+    e.event_id AS rowid
 FROM event_rows e LEFT JOIN conversation_ids i ON i.number = e.number;
 CREATE VIEW gaps AS SELECT i.conversation_id, g.window_start, g.kind, g.cause, g.detected_at, g.filled_at
 FROM gap_rows g JOIN conversation_ids i ON i.number = g.number;
