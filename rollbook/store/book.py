@@ -88,7 +88,7 @@ class Book:
         if mode != "ro":
             journal = connections.choose_journal(path, journal)
             patience = Patience(busy, hurry or threading.Event())
-            connections.prepare(path, organization=organization, journal=journal, patience=patience)
+            connections.prepare(path, organization=organization, journal=journal, patience=patience, pack=pack)
             role = Checkpointer(path) if journal == "wal" else None
             learner = Learner(packing.KINDS[pack])
             try:

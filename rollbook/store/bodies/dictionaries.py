@@ -65,9 +65,12 @@ def enough(connection: sqlite3.Connection, kind: Kind) -> bool:
     return bool(connection.execute(query, (wanted,)).fetchone()[0] >= wanted)
 
 
-def sample(connection: sqlite3.Connection, kind: Kind) -> list[str | bytes]:
-    """Stored bodies, spread over all of them, each once: from the first to the last that came."""
-    table, key, column = BODIES[kind]
+def sample(connection: sqlite3.Connection, kind: Kind, of: tuple[str, str, str] | None = None) -> list[str | bytes]:
+    """Stored bodies, spread over all of them, each once: from the first to the last that came.
+
+    of: (table, key, column), where those are others than today's.
+    """
+    table, key, column = of or BODIES[kind]
     first, last = connection.execute(f"SELECT min({key}), max({key}) FROM {table}").fetchone()
     if first is None:
         return []

@@ -12,7 +12,7 @@ from rollbook.store.file import upgrade
 from rollbook.store.file.errors import StoreDamaged, StoreForeign, StoreUnwritable, owner_of, translate
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
-from rollbook.store.tables import notes, schema
+from rollbook.store.tables import notes, packing, schema
 from rollbook.store.tables.packing import PackingConnection
 
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
@@ -99,18 +99,42 @@ def choose_journal(path: Path, asked: Literal["wal", "delete"] | None) -> Litera
     return "delete"
 
 
-def prepare(path: Path, *, organization: tuple[str, str] | None, journal: str, patience: Patience) -> None:
+def prepare(
+    path: Path,
+    *,
+    organization: tuple[str, str] | None,
+    journal: str,
+    patience: Patience,
+    pack: packing.Mode = "none",
+) -> None:
     """Make sure that `path` is a store of this version, ours, and of this organisation. Creates it if need be.
 
+    pack: which bodies are packed where an older store is moved to a new file.
     Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
     """
     _create(path)
+    ways = upgrade.Ways(
+        connect=lambda file: connect(file, journal=journal, timeout=patience.step),
+        reader=lambda file: connect_reader(file, older=True),
+        journal=journal,
+        pack=pack,
+        stop=patience.hurry,
+    )
 
     def check() -> None:
-        connection = connect(path, journal=journal, timeout=patience.step)
+        connection = ways.connect(path)
         try:
             must_have_its_log(connection, path)
-            _check(connection, path, journal)
+            recognise(connection, path)
+            if upgrade.is_needed(connection, path):
+                # It may be another file afterwards, and whoever waits for the lock must not have it open.
+                connection.close()
+                with locked(
+                    lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS
+                ):
+                    upgrade.bring_up_to_date(path, ways)
+                connection = ways.connect(path)
+            _set_journal(connection, path, journal)
             if organization is not None:
                 _remember(connection, path, organization)
             notes.settle(connection)
@@ -125,20 +149,26 @@ def prepare(path: Path, *, organization: tuple[str, str] | None, journal: str, p
 
 def _create(path: Path) -> None:
     _must_be_a_file(path)
+    if upgrade.is_there(path):
+        _must_be_usable(path)
+        return
     try:
         # Before SQLite sees it: the file is its owner's alone, and so are the -wal and -shm files, which take its mode.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise StoreUnwritable(
-                f"{path} cannot be read and written by this user; run this as {owner_of(path)},"
-                " or check its permissions"
-            ) from None
-        _look_at_size(path)
+        _must_be_usable(path)
     except FileNotFoundError:
         raise StoreUnwritable(f"{path}: the folder {path.parent} does not exist; make it, or give --db") from None
     except OSError as error:
         raise StoreUnwritable(f"{path}: cannot be created ({error.strerror}); choose another path with --db") from None
+
+
+def _must_be_usable(path: Path) -> None:
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise StoreUnwritable(
+            f"{path} cannot be read and written by this user; run this as {owner_of(path)}, or check its permissions"
+        )
+    _look_at_size(path)
 
 
 def _must_be_a_file(path: Path) -> None:
@@ -164,11 +194,7 @@ def _look_at_size(path: Path) -> None:
         raise StoreForeign(f"{path} is not an SQLite file; choose another path with --db")
 
 
-def _check(connection: sqlite3.Connection, path: Path, journal: str) -> None:
-    recognise(connection, path)
-    if upgrade.is_needed(connection, path):
-        with locked(lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS):
-            upgrade.bring_up_to_date(connection, path, lambda: connect_reader(path, older=True))
+def _set_journal(connection: sqlite3.Connection, path: Path, journal: str) -> None:
     mode = connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0]
     if mode != journal:
         raise StoreUnwritable(f"{path}: this file system cannot keep a {journal} journal (it is in {mode} mode)")
@@ -257,7 +283,7 @@ def is_there(path: Path) -> bool:
 
 def must_be_there(path: Path) -> None:
     """Raise StoreUnwritable where there is no file."""
-    if not is_there(path):
+    if not is_there(path) and not upgrade.is_there(path):
         raise StoreUnwritable(
             f"there is no store at {path}; `rollbook run` or `reconcile` make one, --db names another"
         )
