@@ -55,17 +55,17 @@ def test_a_copy_stays_until_the_upgrade_has_ended_well(tmp_path: Path, monkeypat
     before, seen = rows(store), []
     migrate = schema.migrate
 
-    def watched(connection: sqlite3.Connection, on_step: Any) -> None:
+    def watched(connection: sqlite3.Connection, on_step: Any, to: int) -> None:
         def step(number: int, name: str) -> None:
             copy = upgrade.copy_before(store)
             seen.append((number, version(copy), rows(copy) == before))
             on_step(number, name)
 
-        migrate(connection, step)
+        migrate(connection, step, to=to)
 
     monkeypatch.setattr(schema, "migrate", watched)
     Book.open(store).close()
-    assert seen == [(number, 2, True) for number in range(3, VERSION + 1)]
+    assert seen == [(number, 2, True) for number in range(3, schema.NUMBERS)]
     assert rows(store) == before
     assert not upgrade.copy_before(store).exists()
 
@@ -120,13 +120,14 @@ def test_an_upgrade_that_lost_a_row_is_an_error_each_time(tmp_path: Path) -> Non
 
 
 def test_what_an_upgrade_does_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Each step has a line in the log, and its begin and end are warnings."""
+    """Each step has a line in the log, the move too, and begin and end are warnings."""
     caplog.set_level(logging.INFO)
-    Book.open(old(tmp_path, VERSION - 1)).close()
+    Book.open(old(tmp_path, 4)).close()
     lines = [record.getMessage().partition(": ")[2] for record in caplog.records]
-    assert lines[0] == f"bringing it up to date, from schema {VERSION - 1} to {VERSION}; first a copy"
-    assert lines[1].startswith(f"step {VERSION} of {VERSION} (")
-    assert lines[2].startswith("up to date, ")
+    assert lines[0] == f"bringing it up to date, from schema 4 to {VERSION}; first a copy"
+    assert lines[1].startswith("step 5 of 5 (")
+    assert lines[2].startswith(f"moving its rows to the tables of schema {VERSION}, in ")
+    assert lines[3].startswith("up to date, ")
 
 
 SLOW = """

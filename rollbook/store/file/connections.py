@@ -128,6 +128,7 @@ def prepare(
             recognise(connection, path)
             if upgrade.is_needed(connection, path):
                 # It may be another file afterwards, and whoever waits for the lock must not have it open.
+                notes.settle(connection)
                 connection.close()
                 with locked(
                     lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS

@@ -28,7 +28,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store.bodies import dictionaries, frames
 from rollbook.store.file import locks
 from rollbook.store.file.copying import Manner, check, need_room, sync_folder
-from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreUnwritable
+from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreUnwritable, translate
 from rollbook.store.tables import earlier_rows, notes, packing, schema
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def move(path: Path, new: Path, before: Path, ways: Ways) -> None:
     there = new.stat().st_size if new.exists() else 0
     need_room(path.parent, max(room_for(path.stat().st_size) - there, 0), f"bringing {path} up to date")
     with (
+        _explained(path, ways),
         locks.locked(
             locks.lock_file(path),
             _OTHERS,
@@ -92,26 +93,51 @@ def move(path: Path, new: Path, before: Path, ways: Ways) -> None:
             schema.VERSION,
             new,
         )
-        _fill(old, path, new, fingerprint, ways)
+        try:
+            _fill(old, path, new, fingerprint, ways)
+        except StoreDamaged:
+            remove(new)  # what is wrong in it would stay so
+            raise
         _put_in_place(path, new, before)
     log.warning("%s: up to date, %.1f s", path, time.monotonic() - began)
 
 
 def finish(path: Path, new: Path, before: Path) -> bool:
     """Put the new file in the place of a store that has its second name alone; say whether the store is there now."""
-    if path.exists():
-        return True
     if not (before.exists() and new.exists()):
-        return False
-    with locks.locked(
-        locks.lock_file(path), locks.MIGRATION, what=str(path), command="bringing the store up to date", wait=_PATIENCE
+        return path.exists()
+    lock = locks.lock_file(path)
+    with (
+        _explained(path),
+        locks.locked(lock, locks.MIGRATION, what=str(path), command="bringing the store up to date", wait=_PATIENCE),
     ):
-        if not path.exists():
-            with closing(sqlite3.connect(new)) as db:
-                if _moved_from(db) is None:
-                    return False
+        if not path.exists() and _is_complete(new):
             _rename(path, new)
-    return True
+        return path.exists()
+
+
+def _is_complete(new: Path) -> bool:
+    with closing(sqlite3.connect(new)) as db:
+        return _moved_from(db) is not None
+
+
+@contextmanager
+def _explained(path: Path, ways: Ways | None = None) -> Iterator[None]:
+    """Errors of the system and of SQLite in our words."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnwritable(
+            f"{path}: cannot be brought up to date ({error.strerror}); check the folder, its permissions and the disk"
+        ) from None
+    except sqlite3.Error as error:
+        if ways is not None and ways.stop.is_set() and error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            raise Interrupted(_interrupted(path)) from None
+        raise translate(error, path) from None
+
+
+def _interrupted(path: Path) -> str:
+    return f"{path}: bringing it up to date was interrupted, and goes on at the next opening"
 
 
 def remove(new: Path) -> None:
@@ -193,7 +219,8 @@ def _goes_on(new: Path, fingerprint: str, ways: Ways) -> bool:
                 found = None
         if found == fingerprint:
             return True
-        log.warning("%s was made from another state of the store; from the beginning", new)
+        if found is not None:
+            log.warning("%s was made from another state of the store; from the beginning", new)
     remove(new)
     return False
 
@@ -206,22 +233,12 @@ def _moved_from(db: sqlite3.Connection) -> str | None:
 
 
 def _fill(old: sqlite3.Connection, path: Path, new: Path, fingerprint: str, ways: Ways) -> None:
+    """Move what is not moved yet, and look whether the new file is whole. It is one file then, and on the disk."""
     if not new.exists():
         os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    kinds = packing.KINDS[ways.pack] if frames.available() else ()
     with closing(ways.connect(new)) as db:
-        db.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes is moved again
-        db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        if earlier_rows.origin(db) is None and _moved_from(db) is None:
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            at = to_text(datetime.now(UTC))
-            _in_transaction(db, lambda: earlier_rows.begin(old, db, fingerprint, kinds, at=at))
-        if ways.journal == "wal":
-            db.execute("PRAGMA journal_mode = WAL")
-        for kind in kinds:
-            if (found := dictionaries.newest(db, kind)) is not None:
-                packing.use(db, kind, found.body, level=frames.SMALL)
-        if earlier_rows.origin(db) is not None:
+        if _moved_from(db) is None:
+            _set_up(old, db, fingerprint, ways)
             _move_rows(old, db, path, ways)
         check(db, new, Manner(stop=ways.stop, full=True))
         db.execute("PRAGMA journal_mode = DELETE")
@@ -230,6 +247,22 @@ def _fill(old: sqlite3.Connection, path: Path, new: Path, fingerprint: str, ways
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _set_up(old: sqlite3.Connection, db: packing.PackingConnection, fingerprint: str, ways: Ways) -> None:
+    """Let the connection write as a move writes, and make the tables if they are not there."""
+    kinds = packing.KINDS[ways.pack] if frames.available() else ()
+    db.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes is moved again
+    db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    if earlier_rows.origin(db) is None:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        at = to_text(datetime.now(UTC))
+        _in_transaction(db, lambda: earlier_rows.begin(old, db, fingerprint, kinds, at=at))
+    if ways.journal == "wal":
+        db.execute("PRAGMA journal_mode = WAL")
+    for kind in kinds:
+        if (found := dictionaries.newest(db, kind)) is not None:
+            packing.use(db, kind, found.body, level=frames.SMALL)
 
 
 def _move_rows(old: sqlite3.Connection, db: packing.PackingConnection, path: Path, ways: Ways) -> None:
@@ -241,7 +274,7 @@ def _move_rows(old: sqlite3.Connection, db: packing.PackingConnection, path: Pat
         place = earlier_rows.place(db)
         while place.part != "end":
             if ways.stop.is_set():
-                raise Interrupted(f"{path}: bringing it up to date was interrupted, and goes on at the next opening")
+                raise Interrupted(_interrupted(path))
             total = totals.get(place.part, 0)
             show(f"moving rows to new tables: {place.part} {max(place.after, 0):,} of {total:,}" if total else "…")
             place = _in_transaction(db, lambda: earlier_rows.step(old, db))
