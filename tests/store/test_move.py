@@ -357,29 +357,37 @@ def test_a_move_asks_for_room_first(store: Path, monkeypatch: pytest.MonkeyPatch
     assert query(store, "PRAGMA user_version") == [(VERSION,)]
 
 
+def places_reached(
+    monkeypatch: pytest.MonkeyPatch, then: Callable[[sqlite3.Connection], None] = lambda _: None
+) -> list[earlier_rows.Place]:
+    """The places at which each step of a move begins, from now on. then: called with the new file's connection there."""
+    step, places = earlier_rows.step, list[earlier_rows.Place]()
+
+    def watched(old: sqlite3.Connection, new: sqlite3.Connection) -> earlier_rows.Place:
+        places.append(earlier_rows.place(new))
+        then(new)
+        return step(old, new)
+
+    monkeypatch.setattr(earlier_rows, "step", watched)
+    return places
+
+
 def test_a_disk_that_fills_meanwhile_loses_nothing(
     store: Path, fresh: Path, small_steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line, the store as it was, and the next opening goes on where it was."""
-    step, reached = earlier_rows.step, []
 
-    def filling(old: sqlite3.Connection, new: sqlite3.Connection) -> Any:
-        reached.append(earlier_rows.place(new))
+    def fill(new: sqlite3.Connection) -> None:
         if len(reached) == 12:
             new.execute(f"PRAGMA max_page_count = {new.execute('PRAGMA page_count').fetchone()[0]}")
-        return step(old, new)
 
-    monkeypatch.setattr(earlier_rows, "step", filling)
+    reached = places_reached(monkeypatch, fill)
     with pytest.raises(StoreFull, match="the disk is full, nothing that was stored is lost; free some space"):
         open_again(store)
     assert query(store, "PRAGMA user_version") == [(5,)]
-    last = reached[-1]
-    reached.clear()
-    monkeypatch.setattr(
-        earlier_rows, "step", lambda old, new: reached.append(earlier_rows.place(new)) or step(old, new)
-    )
+    ended = len(reached)
     open_again(store)
-    assert reached[0] == last
+    assert reached[ended] == reached[ended - 1]
     assert contents(store) == contents(fresh)
 
 
@@ -598,8 +606,7 @@ def test_a_move_that_goes_on_does_not_begin_again(
     """What was committed is not moved again."""
     with crash_at(30, []), pytest.raises(Crash):
         open_again(store)
-    step, places = earlier_rows.step, []
-    monkeypatch.setattr(earlier_rows, "step", lambda old, new: places.append(earlier_rows.place(new)) or step(old, new))
+    places = places_reached(monkeypatch)
     open_again(store)
     assert places[0].part == "conversations"
     assert places[0].after > 0
