@@ -48,9 +48,6 @@ _LOGS: Final = ("-wal", "-shm", "-journal")
 _CHECKPOINT_PAGES: Final = 8_000
 # What the new file may be larger than the earlier one, at the worst.
 _LARGER: Final = 1.1
-# The bytes of a file's header that count its changes: those of the journal, and SQLite's counter.
-_JOURNAL: Final = slice(18, 20)
-_COUNTER: Final = slice(24, 28)
 
 
 def room_for(size: int) -> int:
@@ -155,14 +152,12 @@ def _alone_with(path: Path, ways: Ways) -> Iterator[tuple[sqlite3.Connection, st
     with closing(ways.connect(path)) as db:
         notes.settle(db)
         _take_log_in(db, path, ways)
-    # Nobody has it open now, whose locks this would drop.
-    fingerprint, when = _fingerprint(path), path.stat().st_mtime_ns
     with closing(ways.connect(path)) as db:
         db.execute("PRAGMA temp_store = FILE")  # the ids of all conversations are put in order
         _at_last(lambda: db.execute("BEGIN IMMEDIATE"), path, ways)
-        if path.stat().st_mtime_ns != when:
-            raise StoreBusy(_open_elsewhere(path))
-        yield db, fingerprint
+        if db.execute("PRAGMA journal_mode").fetchone()[0] != "delete":
+            raise StoreBusy(_open_elsewhere(path))  # somebody was faster
+        yield db, _fingerprint(path)
 
 
 def _take_log_in(db: sqlite3.Connection, path: Path, ways: Ways) -> None:
