@@ -408,6 +408,7 @@ class World:
             self.settings.stuck_after,
             self._moment_of,
         )
+        self.oracle.clock_errors.add(timedelta(seconds=plan.offset))
         self._watch_acts()
         self._shifts = 0
         self._step = 0
@@ -665,6 +666,7 @@ class World:
 
     def _jump(self, step: Step) -> None:
         self._offset = step.seconds
+        self.oracle.clock_errors.add(timedelta(seconds=step.seconds))
 
     def _change(self, step: Step) -> None:
         """What has ended is corrected afterwards."""

@@ -40,7 +40,8 @@ class AnswerById:
     """The answer to a question for some ids. as_of: API text.
 
     knows: the answer had something that was asked for, so that what it lacks says something. refused: (id, why) of an
-    id for which the platform refuses to answer, alone too.
+    id that cannot be had, alone too. says_nothing: what came instead was no word of the platform about that id: a
+    gateway's, or an answer that was cut, broken, too slow or too large. The conversation may well be there.
     """
 
     asked: Sequence[str]
@@ -48,6 +49,7 @@ class AnswerById:
     as_of: str
     knows: bool = True
     refused: tuple[str, str] | None = None
+    says_nothing: bool = False
 
     @property
     def absent(self) -> list[str]:
@@ -104,7 +106,7 @@ async def ask(
                 # The platform says that it does not know this one; which says something if it knows any at all.
                 yield AnswerById(part, (), as_of, knows=found or bool(beside))
             elif len(part) == 1:
-                yield AnswerById(part, (), as_of, refused=(part[0], error.message))
+                yield AnswerById(part, (), as_of, refused=(part[0], error.message), says_nothing=_says_nothing(error))
             else:
                 half = len(part) // 2
                 waiting.extendleft((part[half:], part[:half]))
@@ -159,12 +161,20 @@ def _of_one(error: ApiError) -> bool:
     return isinstance(error, NotFound | PermissionRefused | RequestRefused) or error.narrower
 
 
+def _says_nothing(error: ApiError) -> bool:
+    """True for an error that is no word of the platform about the id: one that a question for less might not meet.
+
+    The platform's own code for what it does not know is such a word, whatever the status is.
+    """
+    return error.narrower and error.code != "not.found"
+
+
 @dataclass(slots=True)
 class AskedTwice:
     """Answers to a question for ids, and to a second question for those that were lacking. as_of: of the last answer.
 
-    absent: not in two answers that knew something. undecided: the answers knew nothing at all. refused: the platform
-    refuses to be asked for these, each alone.
+    absent: not in two answers that knew something. undecided: the answers knew nothing at all, or could not be had.
+    refused: the platform refuses to be asked for these, each alone.
     """
 
     rows: list[DetailRow] = field(default_factory=list)
@@ -196,12 +206,13 @@ async def ask_twice(
             asked.rows += answer.rows
             if answer.rows:
                 await on_answer(answer)
-            if answer.refused is not None:
+            if answer.refused is not None and not answer.says_nothing:
                 asked.refused.append(answer.refused[0])
+            undecided = list(answer.asked) if answer.says_nothing else answer.undecided
             if is_second:
                 asked.absent += answer.absent
-                asked.undecided += answer.undecided
-            lacking += [*answer.absent, *answer.undecided]
+                asked.undecided += undecided
+            lacking += [*answer.absent, *undecided]
         if not lacking:
             break
         wanted = lacking

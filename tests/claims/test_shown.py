@@ -5,7 +5,7 @@ job's interval, the last page of a run that was cut short. By id it is otherwise
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from reconcile.reading.query import Stopped
 from reconcile.run import by_id
 from rollbook.genesys.api import request
+from rollbook.genesys.errors import ApiError, RequestRefused, Unavailable
 from rollbook.genesys.messages.details import DetailRow, parse_page
 from rollbook.genesys.times import Interval, to_text
 from tests.helpers.liar import Scene, scene_at, without
@@ -166,3 +167,63 @@ async def test_an_answer_with_nothing_that_was_asked_for_knows_nothing(came: tup
         conversation_id for conversation_id in came if conversation_id == "a"
     ]
     assert bool(answer.absent) is knows
+
+
+NO_WORD_OF_THE_PLATFORM = {
+    "cut": Unavailable("the answer was cut", narrower=True),
+    "a gateway's": Unavailable("no answer in time", status=504),
+    "a refusal without a code": RequestRefused("Bad Request", status=400, narrower=True),
+}
+
+
+@pytest.mark.parametrize("error", NO_WORD_OF_THE_PLATFORM.values(), ids=NO_WORD_OF_THE_PLATFORM.keys())
+async def test_an_answer_by_id_that_cannot_be_had_denies_nothing(tmp_path: Path, error: ApiError) -> None:
+    """Capture has heard a call that the list lacks, and each answer for it alone is spoiled on its way: it may exist."""
+    with scene_at(tmp_path, record("c1", 3, 5), record("c3", 10, 12), since=START) as scene:
+        scene.hear("c3", started=10)
+        scene.org.unlisted.add("c3")
+
+        def spoiled(ids: Sequence[str]) -> None:
+            if "c3" in ids:
+                raise error
+
+        scene.org.refuse_ids = spoiled
+        await scene.rounds(61, 75)
+        assert scene.verdict(WINDOW) == "failed"
+        scene.org.refuse_ids = lambda _: None
+        listed(scene)
+        await scene.rounds(24 * 60)
+        assert (scene.verdict(WINDOW), "c3" in scene.stored()) == ("complete", True)
+
+
+async def test_what_the_platform_itself_refuses_is_no_conversation(tmp_path: Path) -> None:
+    """A test event has an id that the platform refuses to be asked for: it is a gap, and holds nothing up."""
+    with scene_at(tmp_path, record("c1", 3, 5), since=START) as scene:
+        scene.hear("c3", started=10)
+
+        def refused(ids: Sequence[str]) -> None:
+            if "c3" in ids:
+                raise RequestRefused("not a valid id", status=400, code="bad.request", narrower=False)
+
+        scene.org.refuse_ids = refused
+        await scene.rounds(61)
+        assert scene.verdict(WINDOW) == "complete"
+        assert scene.rows("SELECT conversation_id, kind FROM gaps") == [("c1", "missing"), ("c3", "live_only")]
+
+
+@pytest.mark.parametrize(("started", "verdict"), [(10, "failed"), (65, "complete")])
+async def test_what_is_heard_after_its_window_was_proven_takes_the_proof(
+    tmp_path: Path, started: int, verdict: str
+) -> None:
+    """Nobody had heard of it when every answer denied it: the first event says that it began in the proven window."""
+    with scene_at(tmp_path, record("c1", 3, 5), record("c3", 10, 95), since=START) as scene:
+        scene.org.unlisted = scene.org.unknown = {"c3"}
+        await scene.rounds(61, judged=False)
+        assert scene.verdict(WINDOW) == "complete"
+        scene.hear("c3", started=started, minute=95)
+        assert scene.verdict(WINDOW) == verdict
+        listed(scene)
+        await scene.rounds(130, 24 * 60)
+        assert (scene.verdict(WINDOW), "c3" in scene.stored()) == ("complete", True)
+        scene.hear("c3", started=started, minute=96)
+        assert scene.verdict(WINDOW) == "complete", "it is known by now"

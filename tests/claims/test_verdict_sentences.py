@@ -220,6 +220,13 @@ HOLDS: Final[Mapping[str, str]] = {
     "An answer by id with nothing that was asked for knows nothing.": (
         "claims/test_shown.py::test_an_answer_with_nothing_that_was_asked_for_knows_nothing"
     ),
+    "An answer for one id that was cut, broken, too slow or a gateway's says nothing of that id: until the platform"
+    " itself answers, the window of what was heard is `failed`.": (
+        "claims/test_shown.py::test_an_answer_by_id_that_cannot_be_had_denies_nothing"
+    ),
+    "What is first heard of after its window was proven takes that proof back.": (
+        "claims/test_shown.py::test_what_is_heard_after_its_window_was_proven_takes_the_proof"
+    ),
     "What capture heard, and an answer lacks, is asked for by id: what exists and started in the window sends the"
     " reader back.": ("claims/test_reading.py::test_what_capture_heard_is_held_against_an_empty_answer"),
     "While a conversation that exists is never listed, its window is `failed`.": (

@@ -74,6 +74,10 @@ class Wrong(NamedTuple):
         )
 
 
+# (details, followed, start) of a conversation as the store has it
+_Stored = tuple[str | None, str | None, str | None]
+
+
 class _Row(NamedTuple):
     start: str
     end: str
@@ -123,6 +127,7 @@ class Oracle:
     moved: list[tuple[datetime, str]] = field(default_factory=list)  # what the faults did to the organisation
     odd: frozenset[str] = frozenset()  # conversations whose record is odd by itself
     odd_bytes: bool = False  # some answer's bytes were spoiled
+    clock_errors: set[timedelta] = field(default_factory=set)  # by which this machine's clock has been ahead
 
     def __post_init__(self) -> None:
         self._proofs: dict[tuple[str, str], list[_Proof]] = defaultdict(list)
@@ -168,9 +173,9 @@ class Oracle:
             )
             rows = [_Row(*row) for row in db.execute(query)]
             stored = {
-                conversation_id.lower(): (text, followed)
-                for conversation_id, text, followed in db.execute(
-                    "SELECT conversation_id, details, followed FROM conversations"
+                conversation_id.lower(): (text, followed, start)
+                for conversation_id, text, followed, start in db.execute(
+                    "SELECT conversation_id, details, followed, conversation_start FROM conversations"
                 )
             }
             self.verdict_counts = Counter(row.verdict for row in rows)
@@ -201,7 +206,7 @@ class Oracle:
             self._proofs[key].append(_Proof(min(at, self.simulator.now()), via, step, eyes))
         self._last[key] = row.read_at, row.run_at
 
-    def _judge(self, row: _Row, stored: Mapping[str, tuple[str | None, str | None]], step: int) -> None:
+    def _judge(self, row: _Row, stored: Mapping[str, _Stored], step: int) -> None:
         now, proofs = self.simulator.now(), self._proofs[row.start, row.end]
         start, end = moment(row.start), moment(row.end)
         for life in self.simulator.world.between(start, end):
@@ -240,15 +245,17 @@ class Oracle:
         life: Conversation,
         proof: _Proof,
         since: datetime,
-        known: tuple[str | None, str | None] | None,
+        known: _Stored | None,
         step: int,
     ) -> None:
-        text, followed = known or (None, None)
+        text, followed, heard_start = known or (None, None, None)
         early = "read early, " if proof.at < moment(row.end) + self.lag - SECONDS else ""
         if not early and row.verdict == "settled" and proof.at < moment(row.end) + self.settle_after - SECONDS:
             early = "settled early, "
         if text is None:
-            excuse = self._excuse_missing(row, life, proof, was_heard=known is not None)
+            excuse = self._excuse_missing(
+                row, life, proof, was_heard=known is not None and not self._is_misdated(life, heard_start)
+            )
             self._file(
                 row,
                 life,
@@ -353,6 +360,13 @@ class Oracle:
             if shown.way == "ids" and proof.step == shown.step and life.id in shown.asked["id"]
         ]
         return "unlisted" if by_id else None
+
+    def _is_misdated(self, life: Conversation, heard_start: str | None) -> bool:
+        """Whether it was heard of by a clock that was wrong, in an event without a time: it is filed elsewhere."""
+        if heard_start is None:
+            return False
+        error = moment(heard_start) - life.start
+        return any(abs(error - wrong) <= SECONDS for wrong in self.clock_errors if wrong)
 
     def _covers(self, shown: Shown, life: Conversation) -> bool:
         start, end = details_query.interval(shown.asked["interval"])

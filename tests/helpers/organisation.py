@@ -275,9 +275,13 @@ def only(dimension: str, value: str) -> dict[str, Any]:
 
 
 def read_by_people(connection: sqlite3.Connection) -> list[str]:
-    """The names of a store's tables and views, but for the tables behind the views."""
+    """The names of a store's tables and views, but for the tables behind the views.
+
+    What the file notes of itself (whether its log holds more) changes with each opening, and is left out too.
+    """
+    others = ("texts", "conversation_ids", "store_notes")
     listed = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-    return [name for (name,) in listed if not name.endswith("_rows") and name not in ("texts", "conversation_ids")]
+    return [name for (name,) in listed if not name.endswith("_rows") and name not in others]
 
 
 def dump(path: Path, *, ledger: bool = True) -> dict[str, list[tuple[Any, ...]]]:

@@ -124,8 +124,8 @@ def parse_page(body: bytes) -> DetailsPage:
 def parse_results(body: bytes) -> DetailsPage:
     """A page of a job's results, in the order of its ids. Its rows are decoded when they are looked at.
 
-    The tables' keys begin with the id, and ids are random: in this order neighbours are written together, and a page of
-    the file once, which saves an eighth of a backfill (docs/performance.md). Raises ValueError for a broken body.
+    Ids are random: in this order neighbours in the index of ids are written together, and a page of the file once.
+    Raises ValueError for a broken body.
     """
     try:
         body.decode()  # what `row_of` would find when nobody asks again any more

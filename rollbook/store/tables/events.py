@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable
-from rollbook.store.tables import coverage, dead_letters, live_picture, numbers
+from rollbook.store.tables import coverage, dead_letters, live_picture, numbers, windows
 from rollbook.store.tables.packing import pack
 from rollbook.store.tables.statements import in_parts
 from rollbook.store.tables.texts import TextIds, general
@@ -141,6 +141,7 @@ def _merge(
 ) -> None:
     new: list[tuple[Any, ...]] = []
     changed: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+    overlooked: list[live_picture.LiveFactsOf] = []
     for conversation_id, entry in said.items():
         number, stored = numbered[conversation_id], pictures.get(conversation_id)
         if stored is None:
@@ -153,10 +154,15 @@ def _merge(
                 )
                 values = (now for now, was in zip(after, stored, strict=False) if now != was)
                 changed.setdefault(columns, []).append((*values, number))
+        if live_picture.is_overlooked(stored, entry, lag):
+            overlooked.append(entry)
     if new:
         connection.executemany(_NEW, new)
     for columns, rows in changed.items():
         connection.executemany(_update(columns), rows)
+    if overlooked:
+        starts = [entry.started_at for entry in overlooked if entry.started_at is not None]
+        windows.contradict(connection, starts, max(entry.first_seen_at for entry in overlooked))
 
 
 # Mostly a later time alone. A column that is set is written to its indexes anew, whatever it was.

@@ -166,6 +166,18 @@ def merge(known: StoredPicture, facts: LiveFactsOf, lag: timedelta = timedelta(0
     return None if after == known[:-2] else after
 
 
+def is_overlooked(known: StoredPicture | None, facts: LiveFactsOf, lag: timedelta) -> bool:
+    """Say whether a conversation is first heard of so late that a window it started in may be proven without it.
+
+    No window is proven before its end and the lag are over, so what began a shorter time ago lies in none. known: as
+    the store has the conversation; what an answer or an event told of it before is nothing new.
+    """
+    if facts.started_at is None or (known is not None and known.has_details):
+        return False
+    before = None if known is None else known.conversation_start
+    return (before is None or facts.started_at < before) and facts.started_at < shown_by(facts.first_seen_at, lag)
+
+
 def _beside_details(known: StoredPicture, heard_end: str | None, last_heard: str | None, shown: str) -> tuple[Any, ...]:
     """Add events to details that are stored: only an end that the read cannot show, and the wish for another look."""
     end = known.conversation_end

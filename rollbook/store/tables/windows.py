@@ -382,8 +382,9 @@ def write_details(
 def contradict(connection: sqlite3.Connection, starts: Sequence[str], at: str) -> int:
     """Take the proof from every window that these conversations started in; answers how many windows.
 
-    starts: of conversations whose details nobody had read before, so that the answer that proved the window lacked
-    them. Such a window is read again at once; a wide interval given by hand after a while, as long as it is wide.
+    starts: of conversations whose details nobody had read before, or that nobody had heard of, so that the answer that
+    proved the window lacked them. Such a window is read again at once; a wide interval given by hand after a while, as
+    long as it is wide.
     """
     query = f'SELECT start, "end" FROM windows WHERE filter = \'\' AND {_IS_PROVEN} AND start <= ? AND "end" > ?'
     taken = 0
