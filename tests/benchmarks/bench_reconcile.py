@@ -228,8 +228,8 @@ def bare(port: int, path: str) -> float:
     import httpx
     import orjson
 
+    from rollbook.store.rows.detail_columns import column
     from rollbook.store.tables import schema
-    from rollbook.store.tables.detail_columns import column
 
     database = sqlite3.connect(path, isolation_level=None, cached_statements=1024)
     database.execute("PRAGMA journal_mode = wal")

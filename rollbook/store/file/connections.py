@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
+from rollbook.store.bodies.packing import PackingConnection
 from rollbook.store.file import upgrade
 from rollbook.store.file.errors import StoreDamaged, StoreForeign, StoreUnwritable, owner_of, translate
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
 from rollbook.store.tables import notes, schema
-from rollbook.store.tables.packing import PackingConnection
 
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
 BUSY_SECONDS: Final = 60.0
