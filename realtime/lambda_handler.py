@@ -91,9 +91,7 @@ def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[i
     """Answer to the caller, in the form that its kind expects."""
     if call.shape == "firehose":
         pairs = zip(call.items, event["records"], strict=True)
-        return {
-            "records": [_looked_through(*pair, failed=position in failed) for position, pair in enumerate(pairs)],
-        }
+        return {"records": [_looked_through(*pair, failed=position in failed) for position, pair in enumerate(pairs)]}
     names = [call.items[position].name for position in sorted(failed)]
     if None in names:
         # A single event, or a message without an id: no name to report its failure, so the whole call must come again.
@@ -104,7 +102,6 @@ def _answer(call: Delivery, event: Any, outcome: BatchOutcome, failed: Mapping[i
 
 
 def _looked_through(item: CallItem, record: object, *, failed: bool) -> dict[str, Any]:
-    """A Firehose's record, handed on as it was."""
     data = record.get("data") if isinstance(record, Mapping) else None
     return {"recordId": item.name, "result": "ProcessingFailed" if failed else "Ok", "data": data}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, Final
 
 from rollbook.store.vocabulary import Verdict
@@ -21,9 +22,4 @@ def next_try(failures: int, failed_at: datetime) -> datetime:
 
 def failures_in_a_row(runs: Sequence[Mapping[str, Any]]) -> int:
     """The number of the newest runs of a window (oldest first) that failed in a row."""
-    count = 0
-    for run in reversed(runs):
-        if run["verdict"] != Verdict.FAILED:
-            break
-        count += 1
-    return count
+    return sum(1 for _ in takewhile(lambda run: run["verdict"] == Verdict.FAILED, reversed(runs)))

@@ -21,7 +21,7 @@ from rollbook.genesys.program import cloudwatch
 from rollbook.store.vocabulary import Verdict
 
 if TYPE_CHECKING:
-    from reconcile.report import DueReport, Report
+    from reconcile.report import Report
     from rollbook.genesys.api.client import Api
     from rollbook.genesys.program.settings import Settings
     from rollbook.store.book import Book
@@ -69,7 +69,7 @@ async def _reconcile(window: Any, time: Time) -> dict[str, Any]:
 
     settings = load(env=os.environ, cwd=Path.cwd())
     settings.require_platform()
-    interval = None if window is None else parse_interval(str(window), now=_now() + timedelta(days=1))
+    interval = None if window is None else parse_interval(str(window), now=datetime.now(UTC) + timedelta(days=1))
     done: list[Report] = []
     async with _asked_to_stop(time.ask) as stop:
         try:
@@ -78,7 +78,9 @@ async def _reconcile(window: Any, time: Time) -> dict[str, Any]:
         except TimeoutError:
             if interval is not None:
                 raise _out_of_time() from None
-            return _partial(done).as_dict()
+            from reconcile.report import DueReport
+
+            return DueReport(windows=tuple(done), left=1).as_dict()
 
 
 def _out_of_time() -> RollbookError:
@@ -86,12 +88,6 @@ def _out_of_time() -> RollbookError:
         "stopped before the function's deadline; what was read is stored: give the function more time, or a narrower"
         " window"
     )
-
-
-def _partial(done: list[Report]) -> DueReport:
-    from reconcile.report import DueReport
-
-    return DueReport(windows=tuple(done), left=1)
 
 
 async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dict[str, Any]:
@@ -102,15 +98,9 @@ async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dic
 
     async with _opened(settings) as (api, book):
         check_ended(interval, api.now() + timedelta(seconds=2))
+        options = RunOptions(command="lambda", wait=0.0, stop=stop)
         try:
-            report = await reconcile_window(
-                book,
-                api,
-                interval,
-                settings=settings,
-                now=api.now,
-                options=RunOptions(command="lambda", wait=0.0, stop=stop),
-            )
+            report = await reconcile_window(book, api, interval, settings=settings, now=api.now, options=options)
         except Stopped:
             raise _out_of_time() from None
         return report.as_dict()
@@ -129,12 +119,8 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[Api, Book]]:
     from rollbook.genesys.api.client import Api
     from rollbook.store.organization_book import book_of
 
-    async with Api(settings, now=_now) as api, book_of(await api.organization(), settings, command="lambda") as book:
+    async with Api(settings) as api, book_of(await api.organization(), settings, command="lambda") as book:
         yield api, book
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @contextlib.asynccontextmanager

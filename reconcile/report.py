@@ -57,15 +57,9 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as a JSON object: the contract's keys, and more behind them."""
-        names = [name for name in self.__slots__ if name not in ("window", "next_try_at")]
-        shown: dict[str, Any] = {
-            "window": {"start": to_text(self.window.start), "end": to_text(self.window.end)},
-        }
-        for name in names:
-            value = getattr(self, name)
-            shown[name] = dict(value) if isinstance(value, Mapping) else value
-        shown["seconds"] = round(self.seconds, 3)
-        return shown
+        window = {"start": to_text(self.window.start), "end": to_text(self.window.end)}
+        shown = {name: getattr(self, name) for name in self.__slots__ if name != "next_try_at"}
+        return shown | {"window": window, "seconds": round(self.seconds, 3), "causes": dict(self.causes)}
 
     def figures(self) -> dict[str, int | None]:
         """The figures that the ledger keeps."""

@@ -82,14 +82,9 @@ async def verify(api: Aggregates, book: Book, interval: Interval) -> Verified:
     except RequestRefused as error:
         raise UsageError(f"the platform does not count this interval: {error}") from None
     stored = await book.read(metric_counts.by_media, *interval.texts, METRICS)
-    return Verified(interval, side_by_side(platform, stored))
-
-
-def side_by_side(platform: Counts, stored: Counts) -> list[MetricCount]:
-    """A line for everything that either side has; what is not there is none."""
-    return [
-        MetricCount(*key, platform.get(key, 0), stored.get(key, 0)) for key in sorted(platform.keys() | stored.keys())
-    ]
+    # A line for everything that either side has; what is not there is none.
+    keys = sorted(platform.keys() | stored.keys())
+    return Verified(interval, [MetricCount(*key, platform.get(key, 0), stored.get(key, 0)) for key in keys])
 
 
 def counted(answer: Mapping[str, Any]) -> Counts:

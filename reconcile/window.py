@@ -68,20 +68,14 @@ def is_aged(end: datetime, read_at: datetime, settle_after: timedelta) -> bool:
     return end + settle_after <= read_at
 
 
-def settles_from(end: datetime, last_ended: datetime | None) -> datetime:
-    """From when on a window's time to settle counts: its end, or (nearly) when the last of its conversations ended.
-
-    The platform's nightly reprocessing takes each conversation some two days after that one has ended.
-    """
-    return end if last_ended is None else max(end, last_ended - LATE_END)
-
-
 def is_late_enough(end: datetime, last_ended: datetime | None, read_at: datetime, settle_after: timedelta) -> bool:
     """True for a read after the platform's reprocessing of the last conversation of the window that ends at `end`.
 
-    last_ended: when that conversation ended. An end after the read is an error of a clock, and counts as the read.
+    That takes each conversation some two days after it has ended: the time counts from the end of the window, or
+    (nearly) from the last end of its conversations. last_ended: that end. After the read it is an error of a clock, and
+    counts as the read.
     """
-    settles = settles_from(end, None if last_ended is None else min(last_ended, read_at))
+    settles = end if last_ended is None else max(end, min(last_ended, read_at) - LATE_END)
     return is_aged(settles, read_at, settle_after)
 
 

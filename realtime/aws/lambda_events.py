@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from rollbook.genesys.canonical_json import canonical
+from rollbook.genesys.lenient_json import as_object, text
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -90,24 +91,19 @@ def _whole(record: object) -> CallItem:
 
 def _message(record: Mapping[str, Any]) -> CallItem:
     body = record.get("body")
-    return CallItem(_utf8(body) if isinstance(body, str) else as_bytes(record), _name(record.get("messageId")))
+    return CallItem(_utf8(body) if isinstance(body, str) else as_bytes(record), text(record.get("messageId")) or None)
 
 
 def _of_stream(record: Mapping[str, Any]) -> CallItem:
-    inner = record.get("kinesis")
-    inner = inner if isinstance(inner, Mapping) else {}
-    return CallItem(_unpacked(inner.get("data"), record), _name(inner.get("sequenceNumber")))
+    inner = as_object(record.get("kinesis"))
+    return CallItem(_unpacked(inner.get("data"), record), text(inner.get("sequenceNumber")) or None)
 
 
 def _of_firehose(record: Mapping[str, Any]) -> CallItem:
-    return CallItem(_unpacked(record.get("data"), record), _name(record.get("recordId")))
+    return CallItem(_unpacked(record.get("data"), record), text(record.get("recordId")) or None)
 
 
 _READ: Final = {"sqs": _message, "kinesis": _of_stream, "firehose": _of_firehose, "event": _whole}
-
-
-def _name(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _unpacked(data: object, record: Mapping[str, Any]) -> bytes:
@@ -120,8 +116,8 @@ def _unpacked(data: object, record: Mapping[str, Any]) -> bytes:
     return as_bytes(record)
 
 
-def _utf8(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+def _utf8(body: str | bytes) -> bytes:
+    return body if isinstance(body, bytes) else body.encode(errors="surrogatepass")
 
 
 def as_bytes(value: object) -> bytes:

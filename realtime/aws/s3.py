@@ -81,7 +81,6 @@ class _Body:
         self._name, self._body = name, body
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to so many bytes."""
         with _asked_about(self._name):
             return bytes(self._body.read(None if size < 0 else size))
 

@@ -38,7 +38,10 @@ def region_of(url: str) -> str | None:
 
 
 class SqsQueue:
-    """An SQS queue. receivers: count of calls that wait at a time. Raises QueueError if AWS is not configured."""
+    """An SQS queue, as `sqs_consumer.Queue` describes it. Raises QueueError if AWS is not configured.
+
+    receivers: count of calls that wait at a time.
+    """
 
     def __init__(self, url: str, *, receivers: int = 4, wait: int = WAIT) -> None:
         self._url, self._wait = url, wait
@@ -58,14 +61,12 @@ class SqsQueue:
             raise self._failure(error) from None
 
     def about(self) -> About:
-        """Settings of the queue."""
         answer = self._call("get_queue_attributes", AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
         attributes = answer.get("Attributes", {})
         visibility = float(attributes.get("VisibilityTimeout", 30))
         return About(max(visibility, 1.0), redrives=bool(attributes.get("RedrivePolicy")))
 
     def receive(self) -> Sequence[Message]:
-        """Receive up to ten messages; waits for the first."""
         answer = self._call("receive_message", MaxNumberOfMessages=10, WaitTimeSeconds=self._wait)
         return [
             Message(message["MessageId"], message["ReceiptHandle"], message["Body"])
@@ -73,14 +74,12 @@ class SqsQueue:
         ]
 
     def delete(self, handles: Sequence[str]) -> Sequence[str]:
-        """Delete up to ten; answers those that could not be deleted now."""
         entries = [{"Id": str(at), "ReceiptHandle": handle} for at, handle in enumerate(handles)]
         answer = self._call("delete_message_batch", Entries=entries)
         # A deletion that is refused because of the message (deleted already, or delivered again) never succeeds.
         return [handles[int(entry["Id"])] for entry in answer.get("Failed", ()) if not entry.get("SenderFault")]
 
     def hide(self, handles: Sequence[str], seconds: int) -> None:
-        """Keep up to ten hidden for so long from now on."""
         entries = [
             {"Id": str(at), "ReceiptHandle": handle, "VisibilityTimeout": seconds} for at, handle in enumerate(handles)
         ]

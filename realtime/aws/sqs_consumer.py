@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -240,11 +240,8 @@ class SqsConsumer:
     # Storing
 
     def _store(self) -> None:
-        ended = False
-        while not ended:
-            batch, ended = _taken(self._arrived, BATCH)
-            if batch:
-                self._store_batch(batch)
+        for batch in _batches(self._arrived, BATCH):
+            self._store_batch(batch)
 
     def _store_batch(self, batch: list[_MessageInHand]) -> None:
         messages = [in_hand.message for in_hand in batch]
@@ -302,11 +299,8 @@ class SqsConsumer:
     # Deleting
 
     def _delete(self) -> None:
-        ended = False
-        while not ended:
-            handles, ended = _taken(self._stored, _CALL)
-            if handles:
-                self._delete_now(handles)
+        for handles in _batches(self._stored, _CALL):
+            self._delete_now(handles)
 
     def _delete_now(self, handles: list[str]) -> None:
         """Delete; what cannot be deleted comes again, and is then a repeat that is deleted."""
@@ -383,19 +377,16 @@ class SqsConsumer:
         return min([*moments, first.received_at] if first else moments)
 
 
-def _taken(items: queue.SimpleQueue[T | None], most: int) -> tuple[list[T], bool]:
-    """Wait for an item, then take what else is there; also answers whether the end (None) was among it."""
-    found: list[T] = []
-    item = items.get()
-    while item is not None:
-        found.append(item)
-        if len(found) >= most:
-            return found, False
-        try:
-            item = items.get_nowait()
-        except queue.Empty:
-            return found, False
-    return found, True
+def _batches(items: queue.SimpleQueue[T | None], most: int) -> Iterator[list[T]]:
+    """Wait for an item, and yield it with what else is there; until the end (None) comes."""
+    while (item := items.get()) is not None:
+        found = [item]
+        with contextlib.suppress(queue.Empty):
+            while len(found) < most and (item := items.get_nowait()) is not None:
+                found.append(item)
+        yield found
+        if item is None:
+            return
 
 
 def _join(threads: Sequence[threading.Thread], within: float) -> None:

@@ -6,10 +6,8 @@ same transaction that takes the letter away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
-import click
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal
 
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
@@ -25,31 +23,27 @@ _SHOWN: Final = 60
 
 
 def _book(settings: Settings, *, write: bool = False) -> Book:
+    mode: Literal["r+", "ro"] = "r+" if write else "ro"
     return Book.open(
-        settings.store_path,
-        mode="r+" if write else "ro",
-        command="dead-letters",
-        journal=settings.journal,
-        pack=settings.pack,
+        settings.store_path, mode=mode, command="dead-letters", journal=settings.journal, pack=settings.pack
     )
 
 
 def listing(*, source: str | None, limit: int, settings: Settings, as_json: bool) -> None:
-    """Run `rollbook dead-letters list`."""
-
     def work() -> None:
         with _book(settings) as book:
             found = book.read_now(table.listed, source=source, limit=limit)
-        if as_json:
-            console.answer({"dead_letters": [letter._asdict() for letter in found]})
-            return
-        for letter in found:
-            click.echo(f"{letter.dead_letter_id}  {letter.received_at[:19]}  {letter.source}: {letter.error}")
-            click.echo(f"    {_line(letter.payload)}")
-        if not found:
-            click.echo("none")
+        console.show(as_json, lambda: {"dead_letters": [letter._asdict() for letter in found]}, lambda: _lines(found))
 
     console.run(work, as_json=as_json)
+
+
+def _lines(found: Sequence[Letter]) -> Iterator[str]:
+    for letter in found:
+        yield f"{letter.dead_letter_id}  {letter.received_at[:19]}  {letter.source}: {letter.error}"
+        yield f"    {_line(letter.payload)}"
+    if not found:
+        yield "none"
 
 
 def _line(payload: str) -> str:
@@ -58,15 +52,10 @@ def _line(payload: str) -> str:
 
 
 def show(*, number: int, settings: Settings, as_json: bool) -> None:
-    """Run `rollbook dead-letters show`."""
-
     def work() -> None:
         with _book(settings) as book:
             found = _letter(book, number)
-        if as_json:
-            console.answer(found._asdict())
-        else:
-            click.echo(found.payload)
+        console.show(as_json, found._asdict, lambda: [found.payload])
 
     console.run(work, as_json=as_json)
 
@@ -85,20 +74,13 @@ def _chosen(book: Book, numbers: Sequence[int], *, every: bool) -> list[Letter]:
 
 
 def retry(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json: bool) -> None:
-    """Run `rollbook dead-letters retry`."""
-
     def work() -> None:
         counts = {"tried": 0, "events_new": 0, "events_repeated": 0, "left": 0}
         with _book(settings, write=True) as book:
             for letter in _chosen(book, numbers, every=every):
                 _again(book, letter, counts)
-        if as_json:
-            console.answer(counts)
-        else:
-            new, repeated = counts["events_new"], counts["events_repeated"]
-            click.echo(
-                f"{counts['tried']:,} tried: {new:,} new events, {repeated:,} known already, {counts['left']:,} left"
-            )
+        words = "{tried:,} tried: {events_new:,} new events, {events_repeated:,} known already, {left:,} left"
+        console.show(as_json, lambda: counts, lambda: [words.format_map(counts)])
 
     console.run(work, as_json=as_json)
 
@@ -126,15 +108,10 @@ def read_again(letter: Letter) -> list[Notification | Unreadable]:
 
 
 def drop(*, numbers: tuple[int, ...], every: bool, settings: Settings, as_json: bool) -> None:
-    """Run `rollbook dead-letters drop`."""
-
     def work() -> None:
         with _book(settings, write=True) as book:
             chosen = [letter.dead_letter_id for letter in _chosen(book, numbers, every=every)]
             dropped = book.write(table.drop, chosen).result() if chosen else 0
-        if as_json:
-            console.answer({"dropped": dropped})
-        else:
-            click.echo(f"{dropped:,} dropped")
+        console.show(as_json, lambda: {"dropped": dropped}, lambda: [f"{dropped:,} dropped"])
 
     console.run(work, as_json=as_json)

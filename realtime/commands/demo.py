@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ import msgspec
 from rich.table import Table
 
 from realtime.daemon.daemon import Daemon, Options
+from realtime.websocket.channel_states import Timings
+from reconcile.patience import RunClock
 from reconcile.report import Report
 from reconcile.run.follow_up import follow
 from reconcile.run.runner import reconcile_window
@@ -95,8 +98,6 @@ class DemoResult:
 
 
 def demo(*, path: Path, seed: int, as_json: bool) -> None:
-    """Run the command as its options say, and end with its exit status."""
-
     # The demo cuts the connection itself and says so: warnings about it would only confuse.
     logging.getLogger("realtime").setLevel(logging.ERROR)
 
@@ -158,7 +159,7 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
                     report = await reconcile_window(book, api, window, settings=settings, now=simulator.now)
                     # Time stands still, so that the store and a truth that moves can be compared at one moment.
                     simulator.clock.set_rate(0)
-                    await follow(book, api, settings, now=simulator.now)
+                    await follow(book, api, settings, RunClock(simulator.now))
                     found = await _compare(book, window, report, simulator.truth(window.start, window.end))
     experiments.append(_ours(report, frozenset(found.stored)))
     return [replace(experiment, not_in_answer=len(found.truth - experiment.seen)) for experiment in experiments], found
@@ -166,8 +167,7 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
 
 @contextlib.asynccontextmanager
 async def _listening(settings: Settings, simulator: Simulator) -> AsyncIterator[None]:
-    """The daemon, capturing."""
-    daemon = Daemon(settings, options=Options(now=simulator.now, reconcile=False, alive=ALIVE))
+    daemon = Daemon(settings, options=Options(now=simulator.now, reconcile=False, timings=Timings(alive=ALIVE)))
     running = asyncio.create_task(daemon.run())
     ready = asyncio.create_task(daemon.ready.wait())
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -223,16 +223,8 @@ async def _recommended(api: Api, window: Interval, simulator: Simulator) -> Expe
 
 
 def _ours(report: Report, seen: frozenset[str]) -> Experiment:
-    return Experiment(
-        "rollbook: closed",
-        report.initial_total_hits,
-        report.final_total_hits,
-        report.unique,
-        report.duplicates,
-        report.requests,
-        report.seconds,
-        seen,
-    )
+    totals, rows = (report.initial_total_hits, report.final_total_hits), (report.unique, report.duplicates)
+    return Experiment("rollbook: closed", *totals, *rows, report.requests, report.seconds, seen)
 
 
 # What was found
@@ -244,18 +236,14 @@ async def _compare(book: Book, window: Interval, report: Report, truth: Mapping[
     equal = sum(
         msgspec.json.decode(stored.get(conversation_id, "null")) == record for conversation_id, record in truth.items()
     )
-    found = await book.read(gaps.listed, since=start, until=end)
-    counted: dict[tuple[str, str], Gaps] = {}
-    for gap in found:
-        if gap.conversation_id in truth:
-            before = counted.get((gap.kind, gap.cause), Gaps(gap.kind, gap.cause, 0, 0))
-            filled = before.filled + (gap.filled_at is not None)
-            counted[gap.kind, gap.cause] = before._replace(number=before.number + 1, filled=filled)
+    found = [gap for gap in await book.read(gaps.listed, since=start, until=end) if gap.conversation_id in truth]
+    counted = Counter((gap.kind, gap.cause) for gap in found)
+    filled = Counter((gap.kind, gap.cause) for gap in found if gap.filled_at is not None)
     return DemoResult(
         happened=len(truth),
-        heard_live=len(truth) - sum(counts.number for counts in counted.values() if counts.kind == GapKind.MISSING),
+        heard_live=len(truth) - sum(gap.kind == GapKind.MISSING for gap in found),
         report=report,
-        gaps=[counted[key] for key in sorted(counted)],
+        gaps=[Gaps(*key, counted[key], filled[key]) for key in sorted(counted)],
         equal=equal,
         different=len(set(truth) | set(stored)) - equal,
         child_rows=await book.read(conversations.count_child_rows),

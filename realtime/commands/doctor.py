@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import click
 
@@ -54,8 +54,6 @@ class Check:
 
 
 def doctor(settings: Settings, as_json: bool) -> None:
-    """Run the command as its options say, and end with its exit status."""
-
     async def work() -> int:
         checks: list[Check] = []
 
@@ -192,20 +190,13 @@ async def _topics_of(api: Api, templates: list[str], wanted: int) -> Check:
     absent = [template for template in templates if template not in known]
     if absent and known:
         return Check("topics", "fail", f"{absent[0]} does not exist", "correct [realtime] topics in the settings file")
-    deaf = [template for template in templates if not _by_websocket(known.get(template))]
+    offered = [known[template] for template in templates if template in known]
+    deaf = [topic.id for topic in offered if topic.transports and not {"All", "Websocket"} & set(topic.transports)]
     if deaf:
         return Check("topics", "fail", f"{deaf[0]} is not offered to WebSockets", "take it out of [realtime] topics")
-    needed = sorted({name for template in templates for name in _permissions(known.get(template))})
+    needed = sorted({name for topic in offered for name in topic.permissions})
     mend = f"needs {', '.join(needed)}; what is refused all the same shows in `rollbook status`" if needed else ""
     return Check("topics", "ok", f"{wanted:,} to subscribe", mend)
-
-
-def _by_websocket(topic: Any) -> bool:
-    return topic is None or not topic.transports or bool({"All", "Websocket"} & set(topic.transports))
-
-
-def _permissions(topic: Any) -> tuple[str, ...]:
-    return () if topic is None else tuple(topic.permissions)
 
 
 async def _channels(api: Api, topics_wanted: int) -> Check:

@@ -16,8 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import click
-
 from realtime.storing.store_batch import Incoming, StoredCounts, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError, UsageError
 from rollbook.genesys.messages.notification import Unreadable
@@ -67,19 +65,13 @@ class Ingested(StoredCounts):
 
 
 def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None:
-    """Run the command as its options say, and end with its exit status."""
-
     def work() -> int:
         origins = list(_origins(paths))
         with Book.open(settings.store_path, command="ingest", journal=settings.journal, pack=settings.pack) as book:
             shown = not as_json and console.err.is_terminal
             with _progress(sum(origin.size for origin in origins), shown=shown) as advance:
                 result = read_all(origins, book, advance=advance)
-        if as_json:
-            console.answer(result.as_dict())
-        else:
-            for line in _lines(result):
-                click.echo(line)
+        console.show(as_json, result.as_dict, lambda: _lines(result))
         return 1 if result.errors else 0
 
     console.run(work, as_json=as_json)
@@ -117,7 +109,7 @@ def _read(raw: Iterator[bytes], book: Book, result: Ingested) -> None:
     batch: list[Incoming] = []
     size = 0
     broken: list[BrokenFile] = []
-    for length, item in parse_stream(_unpacked(raw, broken), source=_SOURCE, now=_now):
+    for length, item in parse_stream(_unpacked(raw, broken), source=_SOURCE, now=lambda: to_text(datetime.now(UTC))):
         batch.append(item)
         size += length
         if length > LONGEST and isinstance(item, Unreadable):
@@ -135,10 +127,6 @@ def _store(book: Book, batch: Sequence[Incoming], result: Ingested) -> None:
     result.add(outcome)
     if outcome.error is not None:
         raise StoreError(str(outcome.error))
-
-
-def _now() -> str:
-    return to_text(datetime.now(UTC))
 
 
 def _counted(
@@ -217,13 +205,11 @@ def _objects(address: str) -> Iterator[Origin]:
     # Imported where it is needed: boto3 is slow to import.
     from realtime.aws.s3 import S3Store
 
-    store = S3Store()
-    none = True
+    store, found = S3Store(), None
     for found in store.listed(address):
-        none = False
         name = f"s3://{found.bucket}/{found.key}"
         yield Origin(name, found.size, lambda found=found: contextlib.nullcontext(store.open(found)))  # type: ignore[misc]
-    if none:
+    if found is None:
         raise UsageError(f"{address}: no object has a key that begins like this")
 
 

@@ -109,7 +109,6 @@ def show(**options: Any) -> None:
 
 
 def _choice(command: Callable[..., Any]) -> Callable[..., Any]:
-    """ID… or --all."""
     command = click.option("--all", "every", is_flag=True, help="All of them.")(command)
     return click.argument("numbers", metavar="ID…", type=int, nargs=-1)(command)
 

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -29,13 +29,15 @@ from realtime.daemon.size_keeper import SizeKeeper
 from realtime.daemon.systemd import Notifier
 from realtime.figures import DaemonFigures, LedgerFigures
 from realtime.websocket.channel_states import Timings
-from realtime.websocket.supervisor import ALIVE, REDISCOVER, Supervisor
+from realtime.websocket.supervisor import Supervisor
 from realtime.websocket.tasks import apart
 from reconcile.due.rounds import AT_ONCE, Round, run_due
 from reconcile.due.schedule import Schedule
 from reconcile.report import Report, title
-from rollbook.genesys.api.client import Api, Count, Organization, counting
+from rollbook.genesys.api.client import Api, Organization
+from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
+from rollbook.genesys.program import console
 from rollbook.genesys.program.process_memory import give_back
 from rollbook.genesys.program.settings import Settings, written
 from rollbook.genesys.program.terminal import count
@@ -109,8 +111,6 @@ class Options:
 
     now: Callable[[], datetime] = _utc_now
     timings: Timings = field(default_factory=Timings)
-    rediscover: float = REDISCOVER
-    alive: float = ALIVE
     look_every: timedelta = LOOK_EVERY
     reconcile: bool = True
     queue: Callable[[Settings], Queue] = _sqs
@@ -197,8 +197,14 @@ class Daemon:
         """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start for good."""
         self.settings.require_platform()
         self.settings.require_source()
-        with self._signals():
-            async with self._port(), Api(self.settings, now=self._options.now, share=SHARE) as api:
+        with console.on_signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload}):
+            async with contextlib.AsyncExitStack() as opened:
+                if self.settings.health is not None:
+                    # It opens first, so that it shows a start, too; a port that is in use prevents the start.
+                    port = HttpPort(self, self.settings.health)
+                    await port.start()
+                    opened.push_async_callback(port.stop)
+                api = await opened.enter_async_context(Api(self.settings, now=self._options.now, share=SHARE))
                 organization = await self._unless_stopped(self._organization(api))
                 if organization is None:
                     return 0
@@ -225,19 +231,6 @@ class Daemon:
                     log.warning("cannot start now, will try again: %s", why)
                 said = why
             await asyncio.sleep(_START_AGAIN)
-
-    @contextlib.asynccontextmanager
-    async def _port(self) -> AsyncIterator[None]:
-        """The HTTP port. It opens first, so that it shows a start, too; a port that is in use prevents the start."""
-        if self.settings.health is None:
-            yield
-            return
-        port = HttpPort(self, self.settings.health)
-        await port.start()
-        try:
-            yield
-        finally:
-            await port.stop()
 
     async def _with_book(self, api: Api, organization: Organization) -> None:
         async with book_of(organization, self.settings, command="rollbook run", hurry=self._hurry) as book:
@@ -332,15 +325,7 @@ class Daemon:
             log.warning("an earlier run was killed: %s at its last sign of life", spans)
         self._vitals.last_event = await book.read(status.last_event)
         if self.settings.websocket:
-            self.supervisor = Supervisor(
-                api,
-                book,
-                self.settings,
-                now=self.now,
-                timings=self._options.timings,
-                rediscover=self._options.rediscover,
-                alive=self._options.alive,
-            )
+            self.supervisor = Supervisor(api, book, self.settings, now=self.now, timings=self._options.timings)
         if self.settings.sqs_queue_url is not None:
             consumer = await self._unless_stopped(apart(lambda: self._open_queue(book)))
             if consumer is None:
@@ -403,16 +388,9 @@ class Daemon:
 
     async def _reconcile(self, api: Api, book: Book) -> None:
         """Run a round over the ledger. An error is logged, and the next round tries again."""
-        how = Round(
-            command="daemon",
-            wait=0.0,
-            rest=FOLLOW_EVERY,
-            on_report=self._note_window,
-            stop=self._stop,
-            at_once=AT_ONCE,
-        )
-        unforeseen = None
-        within = self._options.round_within
+        note, stop = self._note_window, self._stop
+        how = Round(command="daemon", wait=0.0, rest=FOLLOW_EVERY, on_report=note, stop=stop, at_once=AT_ONCE)
+        unforeseen, within = None, self._options.round_within
         try:
             async with asyncio.timeout(within.total_seconds()):
                 report = await run_due(book, api, self.settings, now=self._platform_now(api), how=how)
@@ -467,19 +445,3 @@ class Daemon:
         while self._notifier.watchdog is not None:
             self._notifier.tell(WATCHDOG=1)
             await asyncio.sleep(self._notifier.watchdog)
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        wired = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload}
-        try:
-            for number, act in wired.items():
-                loop.add_signal_handler(number, act)
-        except (RuntimeError, ValueError):
-            # Not in the main thread: the caller stops the daemon by `stop`.
-            wired = {}
-        try:
-            yield
-        finally:
-            for number in wired:
-                loop.remove_signal_handler(number)

@@ -125,7 +125,6 @@ class LineChannels:
         return min(pong, ping, channel.last_unprompted_frame_at + self.timings.silent_after, channel.renewal_ends_at)
 
     def _next_ping_at(self, channel: ChannelState) -> float:
-        """The tick at which a ping is due."""
         every = self.timings.ping_every if channel.unproven_after == math.inf else self.timings.ask_again
         return channel.last_ping_at + every
 

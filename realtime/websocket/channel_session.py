@@ -8,12 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
-from realtime.websocket.channel_states import ChannelCommand, ChannelEvent, ChannelState, EventKind, Moment, Phase
+from realtime.storing.inbox import Inbox
+from realtime.websocket.channel_states import (
+    ChannelCommand,
+    ChannelEvent,
+    ChannelState,
+    EventKind,
+    Moment,
+    Phase,
+    Timings,
+)
 from realtime.websocket.client_channels import ClientChannels
 from realtime.websocket.refused_topics import RefusedTopics
 from realtime.websocket.socket import PING
@@ -50,6 +59,10 @@ class Desk(Protocol):
     api: Api
     client_channels: ClientChannels
     refused_topics: RefusedTopics
+    inbox: Inbox
+    timings: Timings
+    serials: Iterator[int]
+    opener: Opener
 
     def moment(self) -> Moment: ...
     def now(self) -> datetime: ...

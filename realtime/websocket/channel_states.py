@@ -186,7 +186,7 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Seconds. The platform sends a heartbeat every 30 s and lets a channel live 24 h."""
+    """Seconds of live capture. The platform sends a heartbeat every 30 s and lets a channel live 24 h."""
 
     ping_every: float = 15.0  # heartbeats come from a socket whose channel is gone, too: an answer does not
     pong_within: float = 10.0
@@ -201,3 +201,7 @@ class Timings:
     renew_share: float = 0.5  # of its life, after which a channel is renewed
     refused_for: float = 3_600.0  # of refused handshakes, after which another channel is tried, if one is free
     reconnects: int = 3  # sockets in a row that did not last, after which their channel is given up
+    rediscover: float = 300.0  # between looks at the queues
+    look_within: float = 600.0  # for a look: 20,000 queues take two minutes of the rate limit
+    alive: float = 2.0  # between signs of life in the ledger
+    awake: float = 0.1  # between checks that this process goes on; coverage may claim twice that time too much

@@ -21,13 +21,11 @@ log = logging.getLogger(__name__)
 class DetailSubscriptions:
     """The conversations of a line that are followed in detail.
 
-    scope: the line's name. spawn: begins work in the background. within: seconds for the platform to answer.
+    scope: the line's name. spawn: begins work in the background.
     """
 
-    def __init__(
-        self, scope: str, *, desk: Desk, spawn: Callable[[Coroutine[Any, Any, None]], object], within: float
-    ) -> None:
-        self._scope, self._desk, self._spawn, self._within = scope, desk, spawn, within
+    def __init__(self, scope: str, *, desk: Desk, spawn: Callable[[Coroutine[Any, Any, Any]], object]) -> None:
+        self._scope, self._desk, self._spawn = scope, desk, spawn
         self._wanted: dict[str, None] = {}
 
     def __len__(self) -> int:
@@ -58,16 +56,13 @@ class DetailSubscriptions:
         fresh = self._topics_of(sorted(wanted - details.keys()))
         details |= fresh
         if gone:
-            self._spawn(self._let_go(session, gone))
+            self._spawn(session.request("unsubscribe", gone, self._desk.timings.pong_within))
         if any(fresh.values()):
             self._spawn(self._take(session, fresh))
 
-    async def _let_go(self, session: ChannelSession, topics: list[str]) -> None:
-        await session.request("unsubscribe", topics, self._within)
-
     async def _take(self, session: ChannelSession, fresh: dict[str, tuple[str, ...]]) -> None:
         reply = await session.request(
-            "subscribe", [topic for topics in fresh.values() for topic in topics], self._within
+            "subscribe", [topic for topics in fresh.values() for topic in topics], self._desk.timings.pong_within
         )
         if reply is not None and reply.result not in ("200", "404"):
             await self._take_by_rest(session, list(fresh))

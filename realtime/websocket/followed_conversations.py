@@ -53,12 +53,7 @@ class Following:
     on_line: OrderedDict[str, int] = field(default_factory=OrderedDict)
     ending: dict[str, ConversationEnd] = field(default_factory=dict)
 
-    def choose(
-        self,
-        seen: Iterable[ConversationSeen],
-        room: Mapping[int, int],
-        now: float,
-    ) -> FollowChanges:
+    def choose(self, seen: Iterable[ConversationSeen], room: Mapping[int, int], now: float) -> FollowChanges:
         """Take the conversations heard now.
 
         room: for each line that listens, how many topics a channel could take beside its base topics, those of
@@ -104,7 +99,6 @@ class Following:
         return gone
 
     def _forget_ends(self, now: float) -> list[str]:
-        """The conversations whose time after the end is over."""
         over = list(takewhile(lambda conversation_id: self.ending[conversation_id].until <= now, self.ending))
         for conversation_id in over:
             del self.ending[conversation_id]

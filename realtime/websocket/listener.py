@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 from realtime.figures import LineFigures
-from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
+from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame
 from realtime.websocket.channel_life import LineChannels
 from realtime.websocket.channel_session import (
     ChannelSession,
     Desk,
-    Opener,
     Silence,
     ends,
     is_event,
@@ -36,10 +35,9 @@ from realtime.websocket.channel_states import (
     EventKind,
     Moment,
     Phase,
-    Timings,
 )
 from realtime.websocket.detail_events import DetailSubscriptions
-from realtime.websocket.socket import PING, Socket, SocketRefused
+from realtime.websocket.socket import PING, SocketRefused
 from realtime.websocket.subscriptions import SubscribedTopics
 from realtime.websocket.tasks import Background
 from rollbook.genesys.errors import NotFound, RollbookError
@@ -68,28 +66,18 @@ Step = Callable[[ChannelSession, ChannelCommand], Coroutine[Any, Any, ChannelEve
 class Listener:
     """Serves a line."""
 
-    def __init__(
-        self,
-        number: int,
-        topics: Sequence[str],
-        *,
-        inbox: Inbox,
-        desk: Desk,
-        serials: Iterator[int],
-        timings: Timings,
-        opener: Opener = Socket.open,
-    ) -> None:
+    def __init__(self, number: int, topics: Sequence[str], desk: Desk) -> None:
         self.number = number
         self.topics = tuple(topics)
-        self.line = LineChannels(timings, serials)
+        self.line = LineChannels(desk.timings, desk.serials)
         self.connects = self.losses = 0
-        self._inbox, self._desk, self._open = inbox, desk, opener
+        self._desk, self._inbox, self._timings = desk, desk.inbox, desk.timings
         self._sessions: dict[int, ChannelSession] = {}
         self._background = Background(self.scope)
         self._spawn = self._background.spawn
         self._ticks = asyncio.get_running_loop().time
         self._silence = Silence(self._ticks())
-        self.details = DetailSubscriptions(self.scope, desk=desk, spawn=self._spawn, within=timings.pong_within)
+        self.details = DetailSubscriptions(self.scope, desk=desk, spawn=self._spawn)
         self._stamp = (Moment(-1.0, 0.0), desk.now())  # a reading of the clocks for the frames that come together
         self._aligning = False
         self._ask_again = False
@@ -225,7 +213,7 @@ class Listener:
             # Coverage ends at the last proof: before the next proof it is not known if the socket still hears.
             until = self._last_proof(session)
             # New topics may need the room. They go by REST, and would arrive first if this did not wait for the reply.
-            await session.request("unsubscribe", removed, self.line.timings.pong_within)
+            await session.request("unsubscribe", removed, self._timings.pong_within)
             self._inbox.note(
                 CoverageEnd(session.serial, until, EndReason.TOPICS_LET_GO, session.subscribed.forget(removed))
             )
@@ -275,7 +263,7 @@ class Listener:
             began, session.unproven_since = session.unproven_since, None
             self._claim(session, began)
         if surplus:
-            await session.request("unsubscribe", surplus, self.line.timings.pong_within)
+            await session.request("unsubscribe", surplus, self._timings.pong_within)
             self._ask_again = True  # there may have been no room for what was asked meanwhile
 
     async def _subscribe(
@@ -309,7 +297,7 @@ class Listener:
                     self._silence.begin(self._ticks(), command.reason)
                 self._end(session, command)
             elif command.kind is CommandKind.PING:
-                session.state.ping_sent(self._desk.moment(), self.line.timings.pong_within)
+                session.state.ping_sent(self._desk.moment(), self._timings.pong_within)
                 self._spawn(session.send(PING))
             elif command.kind is CommandKind.CLOSE:
                 self._close(session)
@@ -319,7 +307,6 @@ class Listener:
             self._desk.wake()
 
     def _session(self, serial: int) -> ChannelSession | None:
-        """Session of a channel, from its first step on."""
         if serial not in self._sessions and (state := self.line.channel(serial)) is not None:
             self._sessions[serial] = ChannelSession(state)
         return self._sessions.get(serial)
@@ -411,12 +398,12 @@ class Listener:
         session.connection += 1
         closed = partial(self._closed, session, session.connection)
         arrived = partial(self._arrived, session)
-        session.socket = await self._open(session.channel.connect_uri, on_frame=arrived, on_closed=closed)
+        session.socket = await self._desk.opener(session.channel.connect_uri, on_frame=arrived, on_closed=closed)
         return command.answer(EventKind.CONNECTED)
 
     async def _confirm(self, session: ChannelSession, command: ChannelCommand) -> ChannelEvent:
-        session.state.ping_sent(self._desk.moment(), self.line.timings.pong_within)
-        is_there = await session.answers_ping(self.line.timings.confirm_within)
+        session.state.ping_sent(self._desk.moment(), self._timings.pong_within)
+        is_there = await session.answers_ping(self._timings.confirm_within)
         return command.answer(EventKind.ANSWERED if is_there else EventKind.REFUSED)
 
     def _connected(self, session: ChannelSession) -> None:

@@ -8,6 +8,7 @@ socket and no life of a channel.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,9 +38,7 @@ class SubscribedTopics:
 
     def copy(self) -> SubscribedTopics:
         """Copy of the list, for another socket on the same channel."""
-        return SubscribedTopics(
-            dict(self.topics), set(self.refused), dict(self.details), dict(self.spoils), set(self.let_go)
-        )
+        return deepcopy(self)
 
     def heard_topics(self) -> tuple[str, ...]:
         """Plain topics that are heard, those of details aside."""

@@ -13,7 +13,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -32,7 +32,8 @@ from realtime.websocket.listener import Listener
 from realtime.websocket.refused_topics import RefusedTopics
 from realtime.websocket.socket import Socket
 from realtime.websocket.tasks import attempt
-from rollbook.genesys.api.client import Api, Entity
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import ConnectionLost, Unavailable
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification
@@ -45,15 +46,11 @@ from rollbook.store.vocabulary import EndReason
 
 log = logging.getLogger(__name__)
 
-REDISCOVER: Final = 300.0
 # Seconds until the queues are asked for again at the start, where there was no list.
 _NO_LIST_AGAIN: Final = 5.0
-# Seconds for a look for queues, and for a count of channels: 20,000 queues take two minutes of the rate limit.
-LOOK_WITHIN: Final = 600.0
+# Seconds for a count of channels, and between two steps at most.
 COUNT_WITHIN: Final = 300.0
-ALIVE: Final = 2.0
-# Seconds between two checks that this process goes on. If it stood still, coverage may claim twice that time too much.
-AWAKE: Final = 0.1
+_LONGEST_STEP: Final = 2.0
 # Looks at the queues from one request for the refused topics to the next: about an hour.
 _ASK_AGAIN: Final = 12
 # Seconds that stopping may take: to close the sockets, then to store what was heard.
@@ -66,9 +63,7 @@ _DETAILS: Final = 1_000
 class Supervisor:
     """Live capture over WebSocket. `run` once.
 
-    now: the organisation's clock (the simulator's may run faster). rediscover: seconds between looks at the queues.
-    look_within: seconds after which a look is given up. alive: seconds between signs of life in the ledger. awake:
-    seconds between two checks that this process goes on.
+    now: the organisation's clock (the simulator's may run faster).
     """
 
     def __init__(
@@ -79,32 +74,26 @@ class Supervisor:
         *,
         now: Callable[[], datetime],
         timings: Timings | None = None,
-        rediscover: float = REDISCOVER,
-        look_within: float = LOOK_WITHIN,
-        alive: float = ALIVE,
-        awake: float = AWAKE,
         inbox: Inbox | None = None,
         opener: Opener = Socket.open,
         draw: random.Random | None = None,
     ) -> None:
         self.api, self.now = api, now
-        self._alive, self._awake_every = alive, awake
-        self._awake = Awake(2 * awake)
         self._settings = settings
-        self._timings = timings or Timings()
-        self.client_channels = ClientChannels(api, book, now=now, life=self._timings.life)
-        self._rediscover, self._look_within = rediscover, look_within
+        self.timings = timings or Timings()
+        self._awake = Awake(2 * self.timings.awake)
+        self.client_channels = ClientChannels(api, book, now=now, life=self.timings.life)
         self.inbox = inbox or Inbox()
         self.frame_store = FrameStore(
             book, self.inbox, now=now, on_notifications=self._follow_heard if settings.follow_details else None
         )
         self._listeners: dict[int, Listener] = {}
         self._leaving: list[Listener] = []
-        self._serials = itertools.count(1)
+        self.serials: Iterator[int] = itertools.count(1)
         self._wake = asyncio.Event()
         self._following = Following()
         self._looks = 0
-        self._opener = opener
+        self.opener = opener
         self._random = draw or random.Random()  # noqa: S311 (back-off, no secret)
         self._ticks = asyncio.get_running_loop().time
         self.listening = asyncio.Event()  # set while every line hears
@@ -114,7 +103,7 @@ class Supervisor:
         self.discovery_failing: str | None = None
         self.counting_failing: str | None = None
         self._looked_at = self._ticks()  # when the last good look at the queues was
-        self._lists = Looks(min(rediscover, APART))
+        self._lists = Looks(min(self.timings.rediscover, APART))
         self._look_now = asyncio.Event()
         self._topics: Sequence[str] = ()
 
@@ -232,10 +221,10 @@ class Supervisor:
         if now >= self._alive_due:
             sure = min((listener.line.sure_until for listener in self._all()), default=math.inf)
             self.frame_store.alive(None if sure == math.inf else datetime.fromtimestamp(sure, UTC))
-            self._alive_due = now + self._alive
+            self._alive_due = now + self.timings.alive
         due = min((listener.line.due() for listener in self._listeners.values()), default=now + 1)
         woken = asyncio.ensure_future(self._wake.wait())
-        delay = min(max(min(due, self._alive_due) - now, 0.0), ALIVE)
+        delay = min(max(min(due, self._alive_due) - now, 0.0), _LONGEST_STEP)
         await asyncio.wait({woken, *until}, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
         woken.cancel()
         self._wake.clear()
@@ -254,42 +243,39 @@ class Supervisor:
             async with asyncio.timeout(STORING):
                 await frame_store
         except TimeoutError:
-            self._log_lost(self.inbox.frames + self.frame_store.in_flight)
-
-    @staticmethod
-    def _log_lost(notifications: int) -> None:
-        if notifications:
-            log.error(
-                "%s could not be stored in time and will not come again: coverage does not claim them, and the next"
-                " reconciliation finds their conversations",
-                count(notifications, "notification"),
-            )
-        else:
-            log.warning("the end of coverage could not be stored in time: it ends at the last sign of life")
+            if lost := self.inbox.frames + self.frame_store.in_flight:
+                log.error(
+                    "%s could not be stored in time and will not come again: coverage does not claim them, and the next"
+                    " reconciliation finds their conversations",
+                    count(lost, "notification"),
+                )
+            else:
+                log.warning("the end of coverage could not be stored in time: it ends at the last sign of life")
 
     # Topics
 
     async def _keep_discovering(self) -> None:
         while True:
             # A second look at a doubted list comes soon: only then are topics let go.
-            until_next_look = self._lists.apart if self._lists.doubted else self._rediscover
+            until_next_look = self._lists.apart if self._lists.doubted else self.timings.rediscover
             # Not `wait_for`: if a cancellation comes together with the event, it loses the cancellation (Python 3.11).
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(until_next_look):
                     await self._look_now.wait()
             self._look_now.clear()
             self.discovery_failing = await attempt(
-                "look for queues", self._discover, within=self._look_within, before=self.discovery_failing
+                "look for queues", self._discover, within=self.timings.look_within, before=self.discovery_failing
             )
 
     async def _first_look(self) -> None:
         """Look until there is a list. Raises RollbookError for what does not pass by itself."""
         while self._looks == 0:
+            within = self.timings.look_within
             try:
-                async with asyncio.timeout(self._look_within):
+                async with asyncio.timeout(within):
                     await self._discover()
             except TimeoutError:
-                self._note_no_list(f"no answer within {self._look_within:.0f} s")
+                self._note_no_list(f"no answer within {within:.0f} s")
             except (Unavailable, ConnectionLost) as error:
                 # The platform has answered before, or the organisation would not be known: the error passes by itself.
                 self._note_no_list(str(error))
@@ -311,7 +297,7 @@ class Supervisor:
 
     async def _keep_looking_awake(self) -> None:
         while True:
-            await asyncio.sleep(self._awake_every)
+            await asyncio.sleep(self.timings.awake)
             self.look_awake()
 
     async def _make_way(self) -> None:
@@ -320,7 +306,6 @@ class Supervisor:
             self._spread(self._topics)
 
     async def _discover(self) -> None:
-        """Find the topics, and let the lines follow."""
         await self.client_channels.count(self._creating)
         templates = self._settings.topics
         if self._settings.users:
@@ -385,21 +370,9 @@ class Supervisor:
                 self._make_room(present, len(listed))
                 present.set_topics(listed, ask_again=ask_again)
             else:
-                self._begin(number, listed)
+                self._listeners[number] = Listener(number, listed, self)
+                self._listeners[number].start()
         self.wake()
-
-    def _begin(self, number: int, topics: Sequence[str]) -> None:
-        listener = Listener(
-            number,
-            topics,
-            inbox=self.inbox,
-            desk=self,
-            serials=self._serials,
-            timings=self._timings,
-            opener=self._opener,
-        )
-        self._listeners[number] = listener
-        listener.start()
 
     # Details of live conversations
 

@@ -17,8 +17,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from reconcile.due.rounds import AT_ONCE, Round, narrowed, run_due
 from reconcile.reading.query import Stopped
 from reconcile.report import DueReport, Report, due_lines, lines, title
@@ -67,8 +65,6 @@ def reconcile(
     settings: Settings,
     as_json: bool,
 ) -> None:
-    """Run the command as its options say, and end with its exit status."""
-
     async def work() -> int:
         if (interval is None) == (not due):
             raise UsageError("give either --window INTERVAL or --due")
@@ -80,7 +76,10 @@ def reconcile(
             as_json=as_json,
         )
         words.settings.require_platform()
-        return await _work(words)
+        try:
+            return await _read(words)
+        except (Stopped, asyncio.CancelledError):
+            raise _interrupted(words) from None
 
     console.run(work(), as_json=as_json)
 
@@ -96,39 +95,25 @@ def _filter(path: Path | None) -> dict[str, Any] | None:
         raise UsageError(f"--filter {path}: {error}") from None
 
 
-async def _work(words: CommandLine) -> int:
-    try:
-        return await _read(words)
-    except (Stopped, asyncio.CancelledError):
-        raise _interrupted(words) from None
-
-
 def _interrupted(words: CommandLine) -> Interrupted:
     return Interrupted("interrupted" if words.options.dry_run else "interrupted; run it again to go on where it was")
 
 
 async def _read(words: CommandLine) -> int:
-    async with _stop() as stop, Api(words.settings, now=_now) as api, _asked(words, api) as (book, spent):
+    async with _stop() as stop, Api(words.settings) as api, _asked(words, api) as (book, spent):
         stop.heeded = True
         with _progress(shown=not words.as_json and console.err.is_terminal) as show:
             report = await _run(words, api, book, stop, show, spent)
         # Once the bar has gone: it leaves the cursor at its own end, and a report would begin there.
-        _tell(report, as_json=words.as_json)
+        console.show(words.as_json, report.as_dict, lambda: _lines(report))
         if words.window is None and stop.is_set():
             # The report has been answered: with --json nothing may follow it on standard output.
             console.end_with(_interrupted(words), as_json=False)
         return report.exit_status
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _tell(report: Report | DueReport, *, as_json: bool) -> None:
-    if as_json:
-        console.answer(report.as_dict())
-    else:
-        click.echo("\n".join(lines(report) if isinstance(report, Report) else due_lines(report)))
+def _lines(report: Report | DueReport) -> Iterator[str]:
+    return lines(report) if isinstance(report, Report) else due_lines(report)
 
 
 async def _run(
@@ -177,7 +162,6 @@ class _Stop(asyncio.Event):
 async def _stop() -> AsyncIterator[_Stop]:
     """Set by SIGINT and SIGTERM: the page under way is stored, then the run ends. A second one ends it at once."""
     stop = _Stop()
-    loop = asyncio.get_running_loop()
     ours = asyncio.current_task()
 
     def ask() -> None:
@@ -185,13 +169,8 @@ async def _stop() -> AsyncIterator[_Stop]:
             ours.cancel()
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ask)
-    try:
+    with console.on_signals({signal.SIGINT: ask, signal.SIGTERM: ask}):
         yield stop
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 @contextlib.contextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import click
-
 from reconcile.verify import lines
 from reconcile.verify import verify as compare
 from rollbook.genesys.api.client import Api
@@ -19,8 +17,6 @@ DIFFERENT = 3
 
 
 def verify(interval: str, settings: Settings, as_json: bool) -> None:
-    """Run the command as its options say, and end with its exit status."""
-
     async def work() -> int:
         wanted = parse_interval(interval, now=datetime.now(UTC))
         settings.require_platform()
@@ -29,10 +25,7 @@ def verify(interval: str, settings: Settings, as_json: bool) -> None:
             book_of(await api.organization(), settings, command="verify", mode="ro") as book,
         ):
             found = await compare(api, book, wanted)
-        if as_json:
-            console.answer(found.as_dict())
-        else:
-            click.echo("\n".join(lines(found)))
+        console.show(as_json, found.as_dict, lambda: lines(found))
         return 0 if found.equal else DIFFERENT
 
     console.run(work(), as_json=as_json)

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from reconcile.failed_windows import LONGEST_RETRY
 from reconcile.window import WRONG_CLOCK, grid_window, is_aged, is_closed, is_second_witness
+from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables.windows import WindowRow
 from rollbook.store.vocabulary import PROVEN, WAITING, Verdict
@@ -47,22 +48,12 @@ class DuePlan:
     superseded: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DueRules:
-    """The settings that decide what is due. since: the configured beginning."""
-
-    width: timedelta
-    lag: timedelta
-    settle_after: timedelta
-    since: datetime | None = None
-
-
 def interval_of(row: WindowRow) -> Interval:
     """A row's interval."""
     return Interval(from_text(row.start), from_text(row.end))
 
 
-def beginning(rows: Sequence[WindowRow], now: datetime, rules: DueRules, capture_since: str | None) -> datetime:
+def beginning(rows: Sequence[WindowRow], now: datetime, rules: Settings, capture_since: str | None) -> datetime:
     """From when on every window must be proven.
 
     Without capture and without a date it is the last closed window, from then on remembered by the rows of windows
@@ -80,7 +71,7 @@ def beginning(rows: Sequence[WindowRow], now: datetime, rules: DueRules, capture
 def plan(
     rows: Sequence[WindowRow],
     now: datetime,
-    rules: DueRules,
+    rules: Settings,
     *,
     capture_since: str | None = None,
     covered: Iterable[Interval] | None = None,
@@ -148,12 +139,11 @@ def _settles_with(row: WindowRow, proven: Mapping[tuple[str, str], WindowRow]) -
     return parent is not None and parent.verdict == Verdict.COMPLETE and parent.next_try_at is None
 
 
-def _why(row: WindowRow, now: datetime, rules: DueRules) -> Why | None:
+def _why(row: WindowRow, now: datetime, rules: Settings) -> Why | None:
     window = interval_of(row)
-    if row.last_read_at is not None and from_text(row.last_read_at) > now + WRONG_CLOCK:
-        # It was read while the clock ran ahead, perhaps before it had closed: it has not been read.
-        return "first" if is_closed(window, now, rules.lag) else None
-    if row.verdict in WAITING:
+    # What was read while the clock ran ahead, perhaps before it had closed, has not been read.
+    is_of_the_future = row.last_read_at is not None and from_text(row.last_read_at) > now + WRONG_CLOCK
+    if is_of_the_future or row.verdict in WAITING:
         return "first" if is_closed(window, now, rules.lag) else None
     if row.verdict == Verdict.FAILED:
         return "again" if _may_be_tried(row, now) else None

@@ -18,7 +18,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from reconcile.due import plan
-from reconcile.due.plan import Due, DueRules
+from reconcile.due.plan import Due
+from reconcile.patience import RunClock
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
@@ -138,11 +139,6 @@ class _RoundState:
         return "job" if self._by_job(hull(windows)) and self.alone.isdisjoint(windows) else "query"
 
 
-def rules_of(settings: Settings) -> DueRules:
-    """The settings that decide what is due."""
-    return DueRules(width=settings.width, lag=settings.lag, settle_after=settings.settle_after, since=settings.since)
-
-
 async def run_due(
     book: Book | None, api: Api, settings: Settings, *, now: Callable[[], datetime], how: Round | None = None
 ) -> DueReport:
@@ -156,15 +152,12 @@ async def run_due(
         check_kept(Interval(settings.since, max(now(), settings.since)), now(), since=True)
     key = filter_key(settings.filter, ended_only=settings.ended_only)
     if book is not None and not how.dry_run:
-        await _forget_the_future(book, now())
+        taken = await committed(book.write(windows.forget_the_future, to_text(now() + WRONG_CLOCK)))
+        if taken:
+            log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
     rows, covered = await _ledger_view(book, key, now())
-    planned = plan.plan(
-        rows,
-        now(),
-        rules_of(settings),
-        capture_since=await book.read(coverage.since) if book is not None else None,
-        covered=covered,
-    )
+    capture_since = await book.read(coverage.since) if book is not None else None
+    planned = plan.plan(rows, now(), settings, capture_since=capture_since, covered=covered)
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
         waiting = [(*window.texts, verdict) for window, verdict in planned.waiting]
         await committed(book.write(windows.note, waiting, key, planned.superseded))
@@ -191,12 +184,6 @@ async def run_due(
         if book is not None and not how.dry_run and not round_.over:
             await _follow(round_)
     return round_.report()
-
-
-async def _forget_the_future(book: Book, now: datetime) -> None:
-    taken = await committed(book.write(windows.forget_the_future, to_text(now + WRONG_CLOCK)))
-    if taken:
-        log.warning("%s read by a clock that ran ahead: read again", count(taken, "window was", "windows were"))
 
 
 async def _ledger_view(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:
@@ -273,7 +260,10 @@ async def _read_group(group: list[Due], state: _RoundState) -> None:
         for report in reports:
             state.reports.append(report)
             how.on_report(report)
-        _notice_days(state, reports)
+        if not state.days and any(report.reading == "day" for report in reports):
+            # The platform has turned out to answer with whole days: what is left is read by days.
+            state.days = True
+            state.arrange([due for group in state.groups for due in group])
 
 
 def _note_trouble(state: _RoundState, interval: Interval, error: RollbookError) -> None:
@@ -303,13 +293,6 @@ def _notice_slowness(state: _RoundState, *, slow: bool) -> None:
         state.groups.clear()
 
 
-def _notice_days(state: _RoundState, reports: Sequence[Report]) -> None:
-    """The platform has turned out to answer with whole days: what is left is read by days."""
-    if not state.days and any(report.reading == "day" for report in reports):
-        state.days = True
-        state.arrange([due for group in state.groups for due in group])
-
-
 async def _unread_since(book: Book | None, due: Sequence[Interval], key: str, rows: Sequence[WindowRow]) -> bool:
     """True while no other run has read these windows since the plan was made."""
     if book is None:
@@ -331,8 +314,7 @@ async def _follow(state: _RoundState) -> None:
             state.book,
             state.api,
             state.settings,
-            now=state.now,
-            stop=state.how.stop,
+            RunClock(state.now, stop=state.how.stop),
             rest=state.how.rest,
             sees=sight.sees,
             patience=state.memory.by_id,

@@ -15,24 +15,17 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, Literal
 
-from reconcile.patience import Sleep
+from reconcile.patience import RunClock
 from reconcile.reading import job_proof
 from reconcile.reading.job_proof import CursorTrail
 from reconcile.reading.query import DetailsQuery, Stopped
 from reconcile.reading.resume import Entry, of_results
 from reconcile.reading.scan import Part, RowTimes, packed, spans
 from rollbook.genesys.api.client import Api
-from rollbook.genesys.errors import (
-    ApiError,
-    ConnectionLost,
-    NotFound,
-    RequestRefused,
-    RollbookError,
-    Unavailable,
-)
+from rollbook.genesys.errors import ApiError, ConnectionLost, NotFound, RequestRefused, RollbookError, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage
 from rollbook.genesys.times import Interval, to_text
 
@@ -204,15 +197,7 @@ def worth_a_job(interval: Interval, watermark: str | None, lag: timedelta) -> bo
 
 
 async def read(
-    api: Api,
-    interval: Interval,
-    query: DetailsQuery,
-    *,
-    now: Callable[[], datetime],
-    sleep: Sleep,
-    on_page: OnPage,
-    result: Result,
-    stop: asyncio.Event | None = None,
+    api: Api, interval: Interval, query: DetailsQuery, clock: RunClock, *, on_page: OnPage, result: Result
 ) -> None:
     """Run a job over the interval (several, one after the other, over a long one) and hand the rows on.
 
@@ -220,21 +205,20 @@ async def read(
     be gone on with. Raises PastWatermark, UsageError (the platform refuses the filter), ApiError and its kinds,
     ConnectionLost, Stopped.
     """
-    reading = _Reading(api, interval, query, result, now, sleep, on_page, stop)
+    reading = _Reading(api, interval, query, clock, on_page, result)
     await reading.look_at_watermark()
     try:
         await reading.parts()
         await reading.look_at_watermark()
         if result.duplicates:
             raise _Failed(f"{result.duplicates} rows of the job came twice")
-        if not (result.nameless or result.unreadable):
-            await reading.check_totals()
+        if result.nameless:
+            raise _Failed(f"{result.nameless} rows of the job have no id")
+        if result.unreadable:
+            raise _Failed(f"{result.unreadable} records of the job cannot be decoded")
+        await reading.check_totals()
     except _Failed as failed:
         result.reason = failed.reason
-    if result.reason is None and result.nameless:
-        result.reason = f"{result.nameless} rows of the job have no id"
-    if result.reason is None and result.unreadable:
-        result.reason = f"{result.unreadable} records of the job cannot be decoded"
     result.as_of = min(result.watermarks)
     result.consistent = result.reason is None
 
@@ -279,17 +263,10 @@ class _Reading:
     api: Api
     interval: Interval
     query: DetailsQuery
-    result: Result
-    now: Callable[[], datetime]
-    sleep: Sleep
+    clock: RunClock
     on_page: OnPage
-    stop: asyncio.Event | None
+    result: Result
     wasted: timedelta = timedelta(0)  # time that jobs took which brought nothing
-
-    @property
-    def stopped(self) -> bool:
-        """True once the run was asked to stop."""
-        return self.stop is not None and self.stop.is_set()
 
     # The watermark
 
@@ -362,21 +339,21 @@ class _Reading:
 
     async def _create(self, part: Part) -> str:
         body = self.query.job_body(part)
-        until, pause = self.now() + CROWDED, FIRST_CROWDED
+        until, pause = self.clock.now() + CROWDED, FIRST_CROWDED
         while True:
             try:
                 return await self.api.create_job(body)
             except (Unavailable, RequestRefused) as error:
                 if error.status == 409 or _is_crowded(error):
-                    if self.stopped:
+                    if self.clock.stopped:
                         raise Stopped from None
-                    if self.now() > until:
+                    if self.clock.now() > until:
                         raise _Failed(f"no job could be begun within {CROWDED}: {error}") from None
                 elif error.narrower:
                     raise _Failed(f"no job could be begun: {error}", narrower=True) from None
                 else:
                     raise self.query.as_raised(error) from None
-            await self.sleep(pause)
+            await self.clock.sleep(pause)
             pause = min(pause * 2, LONGEST_CROWDED)
 
     async def _cancel(self, job_id: str) -> None:
@@ -387,15 +364,15 @@ class _Reading:
 
     async def _wait_for(self, job_id: str) -> None:
         """Until it is FULFILLED. Raises _Failed, Stopped."""
-        began = self.now()
+        began = self.clock.now()
         try:
             await self._look_until_fulfilled(job_id)
         except _Failed:
-            self.wasted += self.now() - began
+            self.wasted += self.clock.now() - began
             raise
 
     async def _look_until_fulfilled(self, job_id: str) -> None:
-        until, pause, failed, unforeseen = self.now() + PATIENCE - self.wasted, FIRST_POLL, 0, None
+        until, pause, failed, unforeseen = self.clock.now() + PATIENCE - self.wasted, FIRST_POLL, 0, None
         while True:
             state, said = "", None
             try:
@@ -411,17 +388,17 @@ class _Reading:
                 if state == "FULFILLED":
                     return
                 if state not in _UNDER_WAY:
-                    unforeseen = unforeseen or self.now()
-                    if state in _OVER or self.now() > unforeseen + UNFORESEEN:
+                    unforeseen = unforeseen or self.clock.now()
+                    if state in _OVER or self.clock.now() > unforeseen + UNFORESEEN:
                         reason = f"the job ended as {job.state or 'nothing'}{f' ({said})' if said else ''}"
                         raise _Failed(reason, again=True, narrower=True, over=state in _OVER)
-            if self.stopped:
+            if self.clock.stopped:
                 raise Stopped
-            if self.now() > until:
+            if self.clock.now() > until:
                 raise _Failed(
                     f"the job was still {state or 'without a state'} when jobs had been waited for {PATIENCE}"
                 )
-            await self.sleep(pause)
+            await self.clock.sleep(pause)
             pause = min(pause * 1.5, LONGEST_POLL)
 
     # Results
@@ -458,7 +435,7 @@ class _Reading:
                     return
                 if result.too_many:
                     raise _Failed(f"the job's results do not end: {job_proof.MOST_ROWS:,} rows came")
-                if self.stopped:
+                if self.clock.stopped:
                     raise Stopped
         finally:
             coming.cancel()
@@ -473,7 +450,7 @@ class _Reading:
             page = await self.api.job_results(job_id, *([cursor] if cursor else []), **size)
             if page.data_availability_date is not None:
                 return page
-            await self.sleep(pause)
+            await self.clock.sleep(pause)
         times = len(PAGE_PAUSES) + 1
         raise _Failed(f"a page of the job's results named no dataAvailabilityDate, {times} times: it proves nothing")
 
@@ -536,15 +513,15 @@ class _Reading:
         found = job_proof.groups(self.result.rows, part.interval)
         body = self.query.body(replace(part, size=1), 1)
         for pause in (*CHECK_PAUSES, 0.0):
-            if self.stopped:
+            if self.clock.stopped:
                 raise Stopped
-            as_of = to_text(self.now())
+            as_of = to_text(self.clock.now())
             page = await self.api.query_details(body)
             if job_proof.agrees(found, page, self.result.rows):
                 return page
             # It exists, whatever this job makes of it: stored, it is asked for by id where an answer lacks it.
             await self.on_page(page.rows, as_of, None)
-            await self.sleep(pause)
+            await self.clock.sleep(pause)
         reason = self.result.doubts.get(part.text, "")
         brought = " or ".join(str(group.rows) for group in found)
         raise _Failed(

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, Protocol
 
-from reconcile.patience import QuestionPatience, Sleep
+from reconcile.patience import QuestionPatience, RunClock
 from reconcile.reading.reader import Fetch, Finished, Pause, Reader
 from reconcile.reading.resume import Entry, of_page
 from reconcile.reading.scan import Part, RowTimes
@@ -83,38 +82,31 @@ class ReadPage:
 
 
 async def read_pages(
-    api: Queries,
-    reader: Reader,
-    query: DetailsQuery,
-    *,
-    now: Callable[[], datetime],
-    sleep: Sleep,
-    stop: asyncio.Event | None = None,
-    patience: QuestionPatience | None = None,
+    api: Queries, reader: Reader, query: DetailsQuery, clock: RunClock, *, patience: QuestionPatience | None = None
 ) -> AsyncGenerator[ReadPage, None]:
     """Do what the reader says until it has finished, and yield each page while the next page is on its way.
 
     Whoever stops before the end closes the iterator, and with it the question on its way. patience: of the round's
     windows together. Raises UsageError (the platform refuses the filter), ApiError and its kinds, Stopped.
     """
-    waits, patience, stop = _Waits(), patience or QuestionPatience(), stop or asyncio.Event()
+    waits, patience = _Waits(), patience or QuestionPatience()
     error_before: Unavailable | RequestRefused | None = None
     refusals: list[Entry] = []
     read: ReadPage | None = None
     while True:
-        at = to_text(now())
+        at = to_text(clock.now())
         step = reader.step(at)
-        if read is not None and (stop.is_set() or not isinstance(step, Fetch)):
+        if read is not None and (clock.stopped or not isinstance(step, Fetch)):
             yield read
             read = None
         if isinstance(step, Finished):
             if error_before is not None and reader.untouched:
                 raise query.as_raised(error_before)  # nothing at all could be had
             return
-        if stop.is_set():
+        if clock.stopped:
             raise Stopped
         if isinstance(step, Pause):
-            await sleep(step.seconds)
+            await clock.sleep(step.seconds)
             continue
         asked = time.monotonic()
         tries = patience.tries(less=reader.may_ask_for_less)
@@ -170,5 +162,4 @@ def _large(error: ApiError) -> bool:
 
 
 def _words(error: ApiError) -> str:
-    """An error as the reason of a window keeps it."""
     return f"{error.message} ({error.status})" if error.status else error.message

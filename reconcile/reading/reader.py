@@ -19,9 +19,11 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal
+
+import msgspec
 
 from reconcile.reading import scan as scans
 from reconcile.reading.scan import PAGE_SIZE, Part, RowTimes, Scan
@@ -76,31 +78,26 @@ class Finished:
 Step = Fetch | Pause | Finished
 
 
-@dataclass(slots=True)
-class Pass:
+# Member → its name in the ledger.
+_IN_LEDGER: Final = {
+    "number": "pass",
+    "parts": "intervals",
+    "first_total": "first_total_hits",
+    "last_total": "last_total_hits",
+}
+
+
+class Pass(msgspec.Struct, rename=_IN_LEDGER):
     """The figures of a pass, for the ledger."""
 
     number: int
-    parts: list[str] = field(default_factory=list)
+    parts: list[str] = []
     pages: int = 0
     rows: int = 0
     duplicates: int = 0
     first_total: int | None = None
     last_total: int | None = None
-    moved: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """As it is kept."""
-        return {
-            "pass": self.number,
-            "intervals": self.parts,
-            "pages": self.pages,
-            "rows": self.rows,
-            "duplicates": self.duplicates,
-            "first_total_hits": self.first_total,
-            "last_total_hits": self.last_total,
-            "moved": self.moved,
-        }
+    moved: list[str] = []
 
 
 class Reader:

@@ -6,7 +6,7 @@ again, it stands where it stood. Only what is safe in the store is remembered, s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -51,13 +51,9 @@ class Entry(msgspec.Struct, omit_defaults=True):
     spent: int = 0
 
 
-_encode: Final = msgspec.json.Encoder().encode
+# An entry as it is kept.
+encode: Final[Callable[[Entry], bytes]] = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Entry).decode
-
-
-def encode(entry: Entry) -> bytes:
-    """An entry as it is kept."""
-    return _encode(entry)
 
 
 def decode(kept: Sequence[bytes]) -> list[Entry]:

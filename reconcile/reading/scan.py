@@ -243,12 +243,8 @@ def pieces(part: Part, edges: Iterable[datetime]) -> list[Part]:
 
 def by_days(part: Part) -> list[Part]:
     """A part cut at midnights (UTC): the platform keeps conversations by the day that they started on."""
-    midnight = day_of(part.interval.start) + _DAY
-    edges = []
-    while midnight < part.interval.end:
-        edges.append(midnight)
-        midnight += _DAY
-    return pieces(part, edges)
+    days = touched_days(part.interval)
+    return pieces(part, (days.start + _DAY * number for number in range(days.length // _DAY)))
 
 
 def day_of(when: datetime) -> datetime:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from msgspec import json
 
-from rollbook.genesys.api.client import Entity
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, TooSlow
 
 _encode: Final = json.Encoder(order="sorted").encode

@@ -5,14 +5,13 @@ It asks and says what came; what that means for a window is `runner.py`'s to say
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, Protocol
 
-from reconcile.patience import QuestionPatience, Sleep
+from reconcile.patience import QuestionPatience, RunClock
 from rollbook.genesys.errors import ApiError, NotFound, PermissionRefused, RequestRefused
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow
@@ -40,8 +39,7 @@ class AnswerById:
     """The answer to a question for some ids. as_of: API text.
 
     knows: the answer had something that was asked for, so that what it lacks says something. refused: (id, why) of an
-    id that cannot be had, alone too. says_nothing: what came instead was no word of the platform about that id: a
-    gateway's, or an answer that was cut, broken, too slow or too large. The conversation may well be there.
+    id for which the platform itself refuses to answer, alone too.
     """
 
     asked: Sequence[str]
@@ -49,7 +47,6 @@ class AnswerById:
     as_of: str
     knows: bool = True
     refused: tuple[str, str] | None = None
-    says_nothing: bool = False
 
     @property
     def absent(self) -> list[str]:
@@ -70,9 +67,8 @@ class AnswerById:
 async def ask(
     api: ById,
     ids: Iterable[str],
+    clock: RunClock,
     *,
-    now: Callable[[], datetime],
-    stop: asyncio.Event | None = None,
     known: str | None = None,
     patience: QuestionPatience | None = None,
 ) -> AsyncIterator[AnswerById]:
@@ -88,9 +84,9 @@ async def ask(
     waiting = deque(_batches(sorted({id_ for id_ in ids if may_be_asked_for(id_)}), BATCH))
     trouble = taken = 0  # requests that failed one after the other; and halves of such that were taken
     found = False  # whether anything came, so that an answer without an id says something
-    while waiting and not (stop is not None and stop.is_set()):
+    while waiting and not clock.stopped:
         part = waiting.popleft()
-        as_of = to_text(now())
+        as_of = to_text(clock.now())
         beside = [known] if known is not None and may_be_asked_for(known) and known not in part else []
         try:
             rows = await _by_id(api, [*part, *beside], patience)
@@ -105,8 +101,11 @@ async def ask(
             elif len(part) == 1 and isinstance(error, NotFound):
                 # The platform says that it does not know this one; which says something if it knows any at all.
                 yield AnswerById(part, (), as_of, knows=found or bool(beside))
+            elif len(part) == 1 and _says_nothing(error):
+                # A gateway's answer, or one that was cut, broken, too slow or too large: it may well be there.
+                yield AnswerById(part, (), as_of, knows=False)
             elif len(part) == 1:
-                yield AnswerById(part, (), as_of, refused=(part[0], error.message), says_nothing=_says_nothing(error))
+                yield AnswerById(part, (), as_of, refused=(part[0], error.message))
             else:
                 half = len(part) // 2
                 waiting.extendleft((part[half:], part[:half]))
@@ -147,7 +146,6 @@ async def _by_id(api: ById, ids: Sequence[str], patience: QuestionPatience) -> l
 
 
 async def _comes(api: ById, conversation_id: str, patience: QuestionPatience) -> bool:
-    """True where a conversation comes when it is asked for alone."""
     try:
         return bool(await _by_id(api, [conversation_id], patience))
     except ApiError as error:
@@ -187,11 +185,9 @@ class AskedTwice:
 async def ask_twice(
     api: ById,
     ids: Iterable[str],
+    clock: RunClock,
     *,
-    now: Callable[[], datetime],
-    sleep: Sleep,
     on_answer: Callable[[AnswerById], Awaitable[None]],
-    stop: asyncio.Event | None = None,
     known: str | None = None,
     patience: QuestionPatience | None = None,
 ) -> AskedTwice:
@@ -199,20 +195,19 @@ async def ask_twice(
     asked, patience, wanted = AskedTwice(), patience or QuestionPatience(), list(ids)
     for is_second in (False, True):
         if is_second:
-            await sleep(SECOND_QUESTION)
+            await clock.sleep(SECOND_QUESTION)
         lacking: list[str] = []
-        async for answer in ask(api, wanted, now=now, stop=stop, known=known, patience=patience):
+        async for answer in ask(api, wanted, clock, known=known, patience=patience):
             asked.as_of = answer.as_of
             asked.rows += answer.rows
             if answer.rows:
                 await on_answer(answer)
-            if answer.refused is not None and not answer.says_nothing:
+            if answer.refused is not None:
                 asked.refused.append(answer.refused[0])
-            undecided = list(answer.asked) if answer.says_nothing else answer.undecided
             if is_second:
                 asked.absent += answer.absent
-                asked.undecided += undecided
-            lacking += [*answer.absent, *undecided]
+                asked.undecided += answer.undecided
+            lacking += [*answer.absent, *answer.undecided]
         if not lacking:
             break
         wanted = lacking

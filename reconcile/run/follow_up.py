@@ -5,14 +5,13 @@ It asks and writes; which window a conversation belongs to, and what that makes 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from reconcile.causes import explainer
-from reconcile.patience import QuestionPatience
+from reconcile.patience import QuestionPatience, RunClock
 from reconcile.run.book_calls import committed, listening_around
 from reconcile.run.by_id import APART, AnswerById, ById, ask
 from reconcile.window import WRONG_CLOCK
@@ -53,9 +52,8 @@ async def follow(
     book: Book,
     api: ById,
     settings: Settings,
+    clock: RunClock,
     *,
-    now: Callable[[], datetime],
-    stop: asyncio.Event | None = None,
     rest: timedelta = timedelta(0),
     sees: Callable[[str | None], bool] = lambda _: True,
     patience: QuestionPatience | None = None,
@@ -68,10 +66,10 @@ async def follow(
     time. sees: whether the client that asks can see a conversation of these divisions. Raises what is nobody's fault
     alone: ApiError and its kinds.
     """
-    work = _FollowUp(book, api, settings, now, stop, sees, patience or QuestionPatience())
+    work = _FollowUp(book, api, settings, clock, sees, patience or QuestionPatience())
     await work.of_the_due(rest)
     await work.of_anomalies()
-    work.counts.windows = await committed(book.write(windows.refresh, to_text(now())))
+    work.counts.windows = await committed(book.write(windows.refresh, to_text(clock.now())))
     return work.counts
 
 
@@ -86,15 +84,14 @@ class _FollowUp:
     book: Book
     api: ById
     settings: Settings
-    now: Callable[[], datetime]
-    stop: asyncio.Event | None
+    clock: RunClock
     sees: Callable[[str | None], bool]
     patience: QuestionPatience
     counts: FollowUpCounts = field(default_factory=FollowUpCounts)
 
     async def of_the_due(self, rest: timedelta) -> None:
         """Ask for what goes on, was heard of, or was set aside. rest: as `follow` takes it."""
-        began = self.now()
+        began = self.clock.now()
         wanted = await self._due(began, rest)
         if not wanted:
             return
@@ -108,7 +105,7 @@ class _FollowUp:
 
     async def of_anomalies(self) -> None:
         """Ask again for what capture saw lately and the platform does not list: mostly it is only late with it."""
-        began = self.now()
+        began = self.clock.now()
         around, recent = Interval(began - 2 * ANOMALY, began), to_text(began - ANOMALY)
         found = [
             gap.conversation_id
@@ -127,8 +124,8 @@ class _FollowUp:
         known: as `by_id.ask` takes it.
         """
         cause = explainer(await listening_around(self.book, around, began), began)
-        async for answer in ask(self.api, ids, now=self.now, stop=self.stop, known=known, patience=self.patience):
-            read = Read(answer.as_of, to_text(self.now()), to_text(began), frozenset(), self.settings.lag)
+        async for answer in ask(self.api, ids, self.clock, known=known, patience=self.patience):
+            read = Read(answer.as_of, to_text(self.clock.now()), to_text(began), frozenset(), self.settings.lag)
             writing = self.book.write(
                 windows.write_details, answer.rows, read, window=None, width=self.settings.width, cause=cause
             )

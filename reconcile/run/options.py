@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from reconcile.patience import QuestionPatience, Sleep
+from reconcile.patience import QuestionPatience, RunClock, Sleep
+from reconcile.reading.reader import Pass
 from reconcile.reading.visible_divisions import Eyes
 from reconcile.window import filter_key, hull
 from rollbook.genesys.program.settings import Settings
@@ -106,6 +107,11 @@ class RunTask:
         return hull(self.windows)
 
     @property
+    def clock(self) -> RunClock:
+        """The time by which it runs."""
+        return RunClock(self.now, self.options.sleep, self.options.stop)
+
+    @property
     def key(self) -> str:
         """The ledger's name of the filter."""
         return filter_key(self.settings.filter, ended_only=self.settings.ended_only)
@@ -124,7 +130,7 @@ class ReadResult:
     consistent: bool
     reason: str | None
     as_of: str
-    passes: list[dict[str, Any]] = field(default_factory=list)
+    passes: Sequence[Pass | Mapping[str, Any]] = ()
     reading: str | None = None
     first_total: int | None = None
     final_total: int | None = None

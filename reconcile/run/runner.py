@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
@@ -157,14 +157,7 @@ class Apart(RollbookError):
 
 
 # Trouble that every window would meet: there is no use in reading another one now.
-OF_EVERY_WINDOW: Final = (
-    ConnectionLost,
-    Interrupted,
-    NotAuthenticated,
-    SignInRefused,
-    StoreError,
-    UsageError,
-)
+OF_EVERY_WINDOW: Final = (ConnectionLost, Interrupted, NotAuthenticated, SignInRefused, StoreError, UsageError)
 # Trouble that is no window's own: nothing is filed for it, and what was due stays due.
 _OF_NO_WINDOW: Final = (*OF_EVERY_WINDOW, Apart, PastWatermark, Stopped)
 
@@ -173,20 +166,16 @@ _OF_NO_WINDOW: Final = (*OF_EVERY_WINDOW, Apart, PastWatermark, Stopped)
 async def locked(book: Book, interval: Interval, *, wait: float, sleep: Sleep) -> AsyncIterator[None]:
     """Exclude other runs over the same time. Waits without blocking anything; raises LockHeld, naming the holder."""
     until = time.monotonic() + wait
-    while True:
-        lock = book.lock_window(interval, wait=0)
-        try:
-            lock.__enter__()
-        except LockHeld as error:
-            if time.monotonic() >= until:
-                raise LockHeld(f"{error}{f' (waited {wait:.0f} s)' if wait >= 1 else ''}") from None
+    with contextlib.ExitStack() as locks:
+        while True:
+            try:
+                locks.enter_context(book.lock_window(interval, wait=0))
+                break
+            except LockHeld as error:
+                if time.monotonic() >= until:
+                    raise LockHeld(f"{error}{f' (waited {wait:.0f} s)' if wait >= 1 else ''}") from None
             await sleep(_LOCK_PAUSE)
-        else:
-            break
-    try:
         yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 async def _inherit(book: Book, task: RunTask) -> None:
@@ -530,43 +519,27 @@ class Run:
             rows = reader.found()
             if not finished.consistent or self._query.members:
                 break
-            lacking = await self._lacking(rows)
-            if not lacking.starts:
-                if lacking.reason is not None:
-                    finished = Finished(False, lacking.reason)
+            starts, why = await self._lacking(rows)
+            if not starts:
+                if why is not None:
+                    finished = Finished(False, why)
                 elif len(reader.passes) > 1:
                     await self._ask_the_ongoing(rows)
                 break
-            reason = f"{len(lacking.starts)} conversations that are known to exist were not in the answer"
-            reader.doubt(lacking.starts.values(), reason)
-            doubt = resume.Entry("doubt", starts=list(lacking.starts.values()), text=reason)
+            reason = f"{len(starts)} conversations that are known to exist were not in the answer"
+            reader.doubt(starts, reason)
+            doubt = resume.Entry("doubt", starts=starts, text=reason)
             await self._writing.take((), "", doubt)
-        return ReadResult(
-            rows,
-            finished.consistent,
-            finished.reason,
-            reader.as_of(self._writing.began),
-            [p.as_dict() for p in reader.passes],
-            reader.reading,
-            reader.first_total,
-            reader.final_total,
-            reader.duplicates,
-            reader.proof_requests,
-            not_had=reader.not_had,
-        )
+        found = ReadResult(rows, finished.consistent, finished.reason, reader.as_of(self._writing.began))
+        found.passes, found.reading, found.duplicates = reader.passes, reader.reading, reader.duplicates
+        found.first_total, found.final_total = reader.first_total, reader.final_total
+        found.proof_requests, found.not_had = reader.proof_requests, reader.not_had
+        return found
 
     async def _read_pages(self, reader: Reader) -> None:
         """Read until the reader has finished: each page is stored while the next page is on its way."""
         task = self._task
-        pages = read_pages(
-            self._api,
-            reader,
-            self._query,
-            now=task.now,
-            sleep=task.options.sleep,
-            stop=task.options.stop,
-            patience=task.memory.patience,
-        )
+        pages = read_pages(self._api, reader, self._query, task.clock, patience=task.memory.patience)
         async with contextlib.aclosing(pages):
             async for read in pages:
                 task.options.progress(
@@ -588,43 +561,25 @@ class Run:
             task.options.progress(Progress(task.interval, 1, len(result.rows), None))
             await self._writing.take(rows, as_of, entry if keep else None)
 
-        await jobs.read(
-            self._api,
-            task.interval,
-            self._query,
-            now=task.now,
-            sleep=task.options.sleep,
-            on_page=on_page,
-            stop=task.options.stop,
-            result=result,
-        )
+        await jobs.read(self._api, task.interval, self._query, task.clock, on_page=on_page, result=result)
         if result.consistent and not self._query.members:
-            lacking = await self._lacking(result.rows)
-            if lacking.starts:
-                lacking.reason = (
-                    f"{len(lacking.starts)} conversations that are known to exist were not in the job's answer"
-                )
-            if lacking.reason is not None:
-                result.consistent, result.reason = False, lacking.reason
-        return ReadResult(
-            result.rows,
-            result.consistent,
-            result.reason,
-            result.as_of,
-            result.passes,
-            "job",
-            duplicates=result.duplicates,
-            via="job",
-        )
+            starts, why = await self._lacking(result.rows)
+            if starts:
+                why = f"{len(starts)} conversations that are known to exist were not in the job's answer"
+            if why is not None:
+                result.consistent, result.reason = False, why
+        found = ReadResult(result.rows, result.consistent, result.reason, result.as_of, via="job")
+        found.passes, found.reading, found.duplicates = result.passes, "job", result.duplicates
+        return found
 
     # What the answer does not have
 
-    async def _lacking(self, rows: Mapping[str, int]) -> Lacking:
+    async def _lacking(self, rows: Mapping[str, int]) -> tuple[list[str], str | None]:
         """Ask by id for known conversations that the answer lacks, twice for those that do not come.
 
         That is what an earlier pass or an earlier run read, and what only capture knows. Nothing is asked where nothing
         is lacking. What the platform no longer knows is gone, once two answers some time apart have said so; until then
-        nothing is proven.
+        nothing is proven. Answers the starts of those that exist, and why nothing is proven, or None.
         """
         await self._writing.drain()
         read_before = self._writing.tally.seen() - rows.keys()
@@ -636,24 +591,21 @@ class Run:
             for position, window in enumerate(self._task.windows):
                 by_capture = await read(conversations.live_only_ids, *window.texts)
                 live_only |= {id_: position for id_ in by_capture if id_ not in rows}
-        lacking = Lacking()
         missing = read_before | live_only.keys()
         if not missing:
-            return lacking
+            return [], None
 
         asked = await by_id.ask_twice(
             self._api,
             missing,
-            now=self._task.now,
-            sleep=self._task.options.sleep,
+            self._task.clock,
             on_answer=lambda answer: self._writing.take(answer.rows, answer.as_of),
-            stop=self._task.options.stop,
             known=await self._control(rows, missing),
             patience=self._task.memory.by_id,
         )
-        if self._task.options.stop is not None and self._task.options.stop.is_set():
+        if self._task.clock.stopped:
             raise Stopped
-        lacking.starts = {
+        starts = {
             row.conversation_id: row.start
             for row in asked.rows
             if row.conversation_id and row.start and self._task.interval.contains(row.start)
@@ -663,13 +615,12 @@ class Run:
         absent = [id_ for id_ in asked.absent if id_ in read_before]
         gone = await self._gone(absent, asked.as_of)
         unsure = {id_ for id_ in (*absent, *asked.undecided, *asked.refused) if id_ not in never and id_ not in gone}
-        if unsure:
-            lacking.reason = (
-                f"{len(unsure)} conversations that are known were neither in the answer nor found by id;"
-                " they count as gone when a later answer lacks them too"
-            )
+        why = (
+            f"{len(unsure)} conversations that are known were neither in the answer nor found by id;"
+            " they count as gone when a later answer lacks them too"
+        )
         await self._note_live_only(live_only, {*asked.absent, *asked.undecided, *never} & live_only.keys(), asked.as_of)
-        return lacking
+        return list(starts.values()), why if unsure else None
 
     async def _control(self, rows: Mapping[str, int], but: Iterable[str]) -> str | None:
         """A conversation that certainly exists: an ended one at best; of a time when all go on, any of the answer."""
@@ -703,8 +654,7 @@ class Run:
         """Ask once more for what went on when its page was read, several passes ago: it may have ended since."""
         ongoing = [id_ for id_, value in started_in(rows, self._task.interval).items() if end_of(value) < 0]
         task = self._task
-        patience = task.memory.by_id
-        async for answer in by_id.ask(self._api, ongoing, now=task.now, stop=task.options.stop, patience=patience):
+        async for answer in by_id.ask(self._api, ongoing, task.clock, patience=task.memory.by_id):
             await self._writing.take(answer.rows, answer.as_of)
             self._ended.update(row.conversation_id for row in answer.rows if row.end and row.conversation_id)
 
@@ -831,11 +781,3 @@ class Run:
             again = await self._next_try(book, window, now)
             record = replace(self._attempt(window, now), reason=reason, next_try_at=again, keeps_proof=True)
             await committed(book.write(windows.finish, record))
-
-
-@dataclass(slots=True)
-class Lacking:
-    """Known conversations that an answer lacked. starts: id → start, of what exists. reason: why nothing is proven."""
-
-    starts: dict[str, str] = field(default_factory=dict)
-    reason: str | None = None

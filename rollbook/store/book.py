@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from rollbook.genesys.times import Interval
+from rollbook.store.bodies import packing
 from rollbook.store.file import connections, locks
 from rollbook.store.file.checkpointer import Checkpointer
 from rollbook.store.file.errors import StoreUnwritable, translate
@@ -26,7 +27,7 @@ from rollbook.store.file.learner import Learner
 from rollbook.store.file.read_connection import ReadConnection
 from rollbook.store.file.waiting import Patience
 from rollbook.store.file.writer import Writer
-from rollbook.store.tables import notes, packing
+from rollbook.store.tables import notes
 
 P = ParamSpec("P")
 T = TypeVar("T")

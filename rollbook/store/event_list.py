@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final, NamedTuple
 
-from rollbook.store.tables import packing
+from rollbook.store.bodies import packing
 
 # Rows in a page: what is kept in memory, and how long other reads wait.
 PAGE: Final = 500

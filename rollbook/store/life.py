@@ -7,8 +7,8 @@ import sqlite3
 from typing import Any, Final
 
 from rollbook.store import event_list
+from rollbook.store.bodies import packing
 from rollbook.store.event_list import Wanted
-from rollbook.store.tables import packing
 
 # A session's own rows, which are found by its position.
 _OF_SESSIONS: Final = ("segments", "metrics", "flows", "flow_outcomes", "media_endpoint_stats")

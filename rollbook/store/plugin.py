@@ -14,8 +14,7 @@ from typing import Any
 from pluggy import HookimplMarker
 
 from rollbook.genesys.errors import StoreError
-from rollbook.store.bodies import dictionaries, frames
-from rollbook.store.tables import packing
+from rollbook.store.bodies import dictionaries, frames, packing
 
 
 @HookimplMarker("sqlite_utils")

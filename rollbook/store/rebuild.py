@@ -18,13 +18,15 @@ from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
+from rollbook.store.bodies import packing
 from rollbook.store.book import Book
-from rollbook.store.tables import child_rows, live_picture, packing
-from rollbook.store.tables.child_rows import ChildRows, Columns
-from rollbook.store.tables.detail_columns import CHILD_TABLES
+from rollbook.store.rows import child_rows
+from rollbook.store.rows.child_rows import ChildRows, Columns
+from rollbook.store.rows.detail_columns import CHILD_TABLES
+from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
+from rollbook.store.rows.texts import TextIds
+from rollbook.store.tables import live_picture
 from rollbook.store.tables.live_picture import LiveFactsOf, greatest
-from rollbook.store.tables.numbers import LAST_PLACE, SHIFT
-from rollbook.store.tables.texts import TextIds
 from rollbook.store.vocabulary import Provenance
 
 # Conversations in one transaction: other writers wait that long.

@@ -15,7 +15,8 @@ import pytest
 
 from realtime.storing.inbox import Inbox
 from realtime.websocket.supervisor import Supervisor
-from rollbook.genesys.api.client import Api, Entity
+from rollbook.genesys.api.client import Api
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
@@ -51,7 +52,6 @@ def test_from_something_to_nothing_needs_a_second_look(empty: tuple[int, ...]) -
             platform.ledger,  # type: ignore[arg-type]
             Settings(),
             now=virtual.now,
-            rediscover=300.0,
             inbox=Inbox(frames=12),
             opener=platform.opened,
             draw=random.Random(1),

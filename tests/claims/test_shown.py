@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reconcile.patience import RunClock
 from reconcile.reading.query import Stopped
 from reconcile.run import by_id
 from rollbook.genesys.api import request
@@ -161,7 +162,7 @@ class _ById:
 )
 async def test_an_answer_with_nothing_that_was_asked_for_knows_nothing(came: tuple[str, ...], knows: bool) -> None:
     """Only what was asked for, the known conversation beside it included, makes an answer one to these ids."""
-    [answer] = [found async for found in by_id.ask(_ById(*came), ["a", "b"], now=lambda: START, known="k")]
+    [answer] = [found async for found in by_id.ask(_ById(*came), ["a", "b"], RunClock(lambda: START), known="k")]
     assert answer.knows is knows
     assert [row.conversation_id for row in answer.rows] == [
         conversation_id for conversation_id in came if conversation_id == "a"
@@ -227,3 +228,20 @@ async def test_what_is_heard_after_its_window_was_proven_takes_the_proof(
         assert (scene.verdict(WINDOW), "c3" in scene.stored()) == ("complete", True)
         scene.hear("c3", started=started, minute=96)
         assert scene.verdict(WINDOW) == "complete", "it is known by now"
+
+
+async def test_who_could_not_be_had_by_id_once_is_asked_for_again(tmp_path: Path) -> None:
+    """Heard of in a day that no window reads, and a gateway stands before it for a day: its details come all the same."""
+    with scene_at(tmp_path, record("c1", 3, 5), record("old", -2880, -2870), since=START) as scene:
+        scene.hear("old", started=-2880)
+
+        def spoiled(ids: Sequence[str]) -> None:
+            if "old" in ids:
+                raise Unavailable("no answer in time", status=504)
+
+        scene.org.refuse_ids = spoiled
+        await scene.rounds(61, 24 * 60)
+        assert "old" not in scene.stored()
+        scene.org.refuse_ids = lambda _: None
+        await scene.rounds(3 * 24 * 60, 5 * 24 * 60)
+        assert "old" in scene.stored()

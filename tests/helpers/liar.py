@@ -26,7 +26,8 @@ from reconcile.due.rounds import Round, run_due
 from reconcile.report import DueReport, Report
 from reconcile.run.options import RunOptions, RunTask
 from reconcile.run.runner import run
-from rollbook.genesys.api.client import Api, DetailsJob, Entity
+from rollbook.genesys.api.client import Api, DetailsJob
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import ApiError, RollbookError, Unavailable
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
 from rollbook.genesys.program.settings import Settings

@@ -197,11 +197,15 @@ class Oracle:
         if (self._last.get(key) or ("", ""))[0] != row.read_at:
             start, _, end = (row.proven_by or f"{row.start}/{row.end}").partition("/")
             query = (
-                "SELECT via FROM window_runs WHERE start = ? AND \"end\" = ? AND filter = '' AND as_of = ?"
+                "SELECT via, divisions_json FROM window_runs"
+                " WHERE start = ? AND \"end\" = ? AND filter = '' AND as_of = ?"
                 " ORDER BY run_id DESC"
             )
             found = db.execute(query, (start, end, row.read_at)).fetchone()
-            via = found[0] if found else "query"
+            via, named = found or ("query", None)
+            if named is not None:
+                # Its own words for what it saw: who sees fewer divisions than there are claims no more than these.
+                eyes = frozenset(json.loads(named)) & (eyes or frozenset(json.loads(named)))
             at = moment(row.read_at) if via == "job" else self.read_at(row.read_at)
             self._proofs[key].append(_Proof(min(at, self.simulator.now()), via, step, eyes))
         self._last[key] = row.read_at, row.run_at

@@ -16,7 +16,8 @@ from typing import Any
 from reconcile.report import Report
 from reconcile.run.options import RunOptions
 from reconcile.run.runner import reconcile_window
-from rollbook.genesys.api.client import DetailsJob, Entity
+from rollbook.genesys.api.client import DetailsJob
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page
 from rollbook.genesys.messages.notification import LiveFacts, Notification
 from rollbook.genesys.program.settings import Settings

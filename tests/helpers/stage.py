@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from realtime.storing.inbox import Inbox
 from realtime.websocket.back_off import BackOff
 from realtime.websocket.channel_states import Timings
 from realtime.websocket.supervisor import Supervisor
-from rollbook.genesys.api.client import Entity, NotificationChannel, TopicState
+from rollbook.genesys.api.client import NotificationChannel, TopicState
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import NotFound, RequestRefused
 from rollbook.genesys.program.settings import Secret, Settings
 from rollbook.genesys.topics import expand, template_of
@@ -281,9 +283,7 @@ async def capture(
         book,
         settings,
         now=now,
-        timings=timings,
-        rediscover=rediscover,
-        look_within=look_within,
+        timings=replace(timings, rediscover=rediscover, look_within=look_within),
         inbox=inbox,
     )
     stop = asyncio.Event()

@@ -19,7 +19,8 @@ from functools import partial
 from typing import Any
 
 from realtime.websocket.socket import SocketRefused
-from rollbook.genesys.api.client import Entity, NotificationChannel, TopicState
+from rollbook.genesys.api.client import NotificationChannel, TopicState
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import NotFound, RequestRefused, Unavailable
 from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.program.settings import Secret

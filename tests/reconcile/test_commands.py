@@ -45,7 +45,7 @@ async def test_what_was_found_stands_below_the_bar(
     settings = load(env=organisation.env, cwd=tmp_path)
     settings = replace(settings, store_path=tmp_path / "rollbook.db", since=NOW - timedelta(hours=1))
     words = reconcile.CommandLine(window=window, settings=settings, options=Round(wait=0), as_json=False)
-    assert await reconcile._work(words) == 0
+    assert await reconcile._read(words) == 0
     shown = terminal.getvalue()
     assert shown.rindex("\x1b") < shown.index("missing")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconcile.due.rounds import Round, run_due
-from reconcile.patience import FEW_TRIES, QuestionPatience
+from reconcile.patience import FEW_TRIES, QuestionPatience, RunClock
 from reconcile.reading.reader import Finished, Pause, Reader
 from reconcile.reading.scan import RowTimes
 from reconcile.run import by_id
@@ -102,7 +102,7 @@ async def test_nothing_that_is_answered_is_asked_with_less_patience(tmp_path: Pa
 async def test_ids_that_are_too_many_are_waited_for_once() -> None:
     """A hundred ids in halves down to ten: the first batch is asked for as often as is sensible, its halves twice."""
     org = Gateway(*(record(f"c{number:03}", 1) for number in range(230)))
-    answers = [found async for found in by_id.ask(org, org.truth, now=Clock().now)]
+    answers = [found async for found in by_id.ask(org, org.truth, RunClock(Clock().now))]
     assert sum(len(answer.rows) for answer in answers) == 230
     assert org.refusals[0] is None
     assert set(org.refusals[1:]) == {FEW_TRIES}
@@ -113,7 +113,9 @@ async def test_what_was_refused_before_is_known_to_the_next_question_by_id() -> 
     org, patience = Gateway(*(record(f"c{number:03}", 1) for number in range(100))), QuestionPatience()
     for _ in range(2):
         assert (
-            sum([len(found.rows) async for found in by_id.ask(org, org.truth, now=Clock().now, patience=patience)])
+            sum(
+                [len(found.rows) async for found in by_id.ask(org, org.truth, RunClock(Clock().now), patience=patience)]
+            )
             == 100
         )
     assert org.refusals.count(None) == 1

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.typed_details import typed
-from rollbook.store.tables import child_rows, numbers, schema
-from rollbook.store.tables.child_rows import ChildRows, Columns
-from rollbook.store.tables.detail_columns import CHILD_TABLES, column, column_of
-from rollbook.store.tables.texts import TextIds
+from rollbook.store.rows import child_rows, numbers
+from rollbook.store.rows.child_rows import ChildRows, Columns
+from rollbook.store.rows.detail_columns import CHILD_TABLES, column, column_of
+from rollbook.store.rows.texts import TextIds
+from rollbook.store.tables import schema
 
 EXPECTED = Path(__file__).parent.parent / "data" / "child_rows.jsonl"
 

@@ -46,7 +46,7 @@ def test_it_gives_pages_back_beside_a_writer(tmp_path: Path) -> None:
     """Between two steps another commits at once; afterwards nothing is unused, and every row is there."""
     store = emptied(tmp_path / "rollbook.db")
     steps: list[int] = []
-    with Book.open(store), closing(sqlite3.connect(store, isolation_level=None, timeout=0)) as other:
+    with Book.open(store), closing(sqlite3.connect(store, isolation_level=None, timeout=1)) as other:
 
         def write(done: int, total: int) -> None:
             steps.append(done)

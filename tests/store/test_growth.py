@@ -143,7 +143,10 @@ async def test_the_daemon_notes_and_warns(
     values = {family.name: family.samples for family in metrics(figures)}
     assert values["rollbook_store_bytes"][0].value == path.stat().st_size
     assert values["rollbook_disk_full_seconds"][0].value < 14 * 86_400
-    assert {sample.labels["part"] for sample in values["rollbook_store_part_bytes"]} >= {"conversation_rows", "event_rows"}
+    assert {sample.labels["part"] for sample in values["rollbook_store_part_bytes"]} >= {
+        "conversation_rows",
+        "event_rows",
+    }
 
 
 async def test_a_store_that_cannot_be_measured_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

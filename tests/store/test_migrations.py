@@ -10,7 +10,7 @@ import pytest
 
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreUnwritable
-from rollbook.store.tables.detail_columns import CHILD_TABLES, affinity, column_of
+from rollbook.store.rows.detail_columns import CHILD_TABLES, affinity, column_of
 from rollbook.store.tables.schema import FIGURES, STEPS, VERSION
 from tests.stores import DUMPS, load
 

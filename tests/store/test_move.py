@@ -27,11 +27,12 @@ from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator.notifications import detail_events
 from rollbook.simulator.organisation.world import World
+from rollbook.store.bodies import packing
 from rollbook.store.book import Book
 from rollbook.store.file import copying, locks, move, upgrade
 from rollbook.store.file.errors import LockHeld, StoreBusy, StoreDamaged, StoreFull, StoreUnwritable
 from rollbook.store.rebuild import rebuild
-from rollbook.store.tables import earlier_rows, events, packing, schema, windows
+from rollbook.store.tables import earlier_rows, events, schema, windows
 from rollbook.store.tables.conversations import Read
 from rollbook.store.tables.schema import VERSION
 from tests.helpers.whole import environment, rollbook

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbook.store.bodies import dictionaries, frames
+from rollbook.store.bodies import dictionaries, frames, packing
 from rollbook.store.bodies.dictionaries import SAMPLES, Dictionary, Kind
+from rollbook.store.bodies.packing import Mode, PackingConnection
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreDamaged
-from rollbook.store.tables import packing
-from rollbook.store.tables.packing import Mode, PackingConnection
 from tests.store.test_frames import FIRST, SECOND, bodies
 
 AT = "2026-03-02T10:00:00.000Z"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rollbook.store.tables import numbers, schema
-from rollbook.store.tables.detail_columns import CHILD_TABLES
-from rollbook.store.tables.texts import TextIds
+from rollbook.store.rows import numbers
+from rollbook.store.rows.detail_columns import CHILD_TABLES
+from rollbook.store.rows.texts import TextIds
+from rollbook.store.tables import schema
 from tests.stores import load
 
 VIEWS = (*CHILD_TABLES, "conversations", "events", "gaps", "conversation_versions", "participant_attributes")
@@ -116,6 +117,15 @@ def test_an_outer_join_makes_an_index(db: sqlite3.Connection) -> None:
     """Without one it would compare every conversation with every segment."""
     query = "SELECT c.conversation_id, s.queue_id FROM conversations c LEFT JOIN segments s USING (conversation_id)"
     assert "AUTOMATIC" in plan(db, query)
+
+
+def test_the_rowid_of_a_conversation_leads_an_outer_join_to_its_rows(db: sqlite3.Connection) -> None:
+    """As docs/store.md shows: the rows of each conversation are a range, and those of the others are not read."""
+    query = (
+        "SELECT c.conversation_id, count(s.id) FROM conversations c"
+        " LEFT JOIN segment_rows s ON s.id BETWEEN c.rowid << 20 AND (c.rowid << 20) + 1048575 GROUP BY c.rowid"
+    )
+    assert "SEARCH s USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in plan(db, query)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from rollbook.commands import cli
 from rollbook.genesys.errors import StoreError
-from rollbook.store.bodies import dictionaries, frames
+from rollbook.store.bodies import dictionaries, frames, packing
+from rollbook.store.bodies.packing import Mode
 from rollbook.store.book import Book
-from rollbook.store.tables import packing
-from rollbook.store.tables.packing import Mode
 from rollbook.store.upkeep import repack as module
 from rollbook.store.upkeep.repack import repack
 from tests.helpers.paths import ROOT

@@ -14,8 +14,9 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from reconcile.due import plan as planning
-from reconcile.due.plan import DueRules, plan
+from reconcile.due.plan import plan
 from reconcile.window import grid_window
+from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables import schema, windows
 from rollbook.store.tables.windows import WindowRow
@@ -88,7 +89,7 @@ nows = st.just(NOW) | moments
 
 
 rules = st.builds(
-    DueRules,
+    Settings,
     width=st.sampled_from([STEP, HALF, 48 * HALF]),
     lag=st.sampled_from([STEP, 12 * HALF]),
     settle_after=st.sampled_from([HALF, timedelta(days=4)]),
@@ -99,7 +100,7 @@ rules = st.builds(
 @profile(max_examples=300)
 @given(ledgers(), rules, st.none() | moments.map(to_text), nows)
 def test_a_narrow_reading_plans_what_the_whole_ledger_plans(
-    rows: list[WindowRow], rules: DueRules, capture_since: str | None, now: datetime
+    rows: list[WindowRow], rules: Settings, capture_since: str | None, now: datetime
 ) -> None:
     """The plan, whether days are answered, what is put off, and what has been read since: to the letter."""
     with ledger(rows) as db:
@@ -157,7 +158,7 @@ def test_a_proof_that_was_taken_over_settles_with_the_wider_one(wider: str | Non
     child = replace(wide, end=to_text(OLDEST + HALF), verdict=Verdict.COMPLETE, proven_by=f"{start}/{end}")
     with ledger([child] if wider is None else [wide, child]) as db:
         narrow, _ = windows.ledger_view(db, "", to_text(NOW))
-    due = plan(narrow, NOW, DueRules(width=HALF, lag=STEP, settle_after=HALF)).due
+    due = plan(narrow, NOW, Settings(width=HALF, lag=STEP, settle_after=HALF)).due
     assert [due_window.window.length for due_window in due if due_window.why == "settle"] == settles
 
 
@@ -186,7 +187,7 @@ def test_the_newest_query_counts_however_settled_its_window_is() -> None:
 
 
 @given(ledgers(), rules, nows)
-def test_what_is_not_covered_is_what_no_window_covers(rows: list[WindowRow], rules: DueRules, now: datetime) -> None:
+def test_what_is_not_covered_is_what_no_window_covers(rows: list[WindowRow], rules: Settings, now: datetime) -> None:
     """The grid is not walked window by window; what is planned afresh is what walking it finds.
 
     Only what is proven covers time. A window that has failed hides itself alone: it is tried again, not for the first

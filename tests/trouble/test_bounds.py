@@ -18,6 +18,7 @@ import pytest
 
 from realtime.daemon.daemon import Daemon, Options
 from realtime.daemon.health import judge
+from realtime.websocket.channel_states import Timings
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.times import Interval
@@ -251,7 +252,7 @@ async def is_told(daemon: Daemon, *words: str) -> None:
 async def daemon(platform: Unfriendly, path: Path) -> AsyncIterator[Daemon]:
     """A daemon that looks every half second."""
     settings = client(platform.url, store_path=path / "rollbook.db", since=datetime.now(UTC) - timedelta(hours=2))
-    made = Daemon(settings, options=Options(look_every=timedelta(seconds=0.5), rediscover=0.5))
+    made = Daemon(settings, options=Options(look_every=timedelta(seconds=0.5), timings=Timings(rediscover=0.5)))
     running = asyncio.create_task(made.run())
     try:
         await until(lambda: made.supervisor is not None or running.done(), within=20)

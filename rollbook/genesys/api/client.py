@@ -7,34 +7,20 @@ ConnectionLost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from rollbook.genesys.api.answers import known, object_of
-from rollbook.genesys.api.listing import Entities, Entity, Listing, list_page, whole_list
-from rollbook.genesys.api.request import Count, Latency, Rest, counting
+from rollbook.genesys.api.listing import Entities, Listing, list_page, whole_list
+from rollbook.genesys.api.request import Rest
 from rollbook.genesys.lenient_json import objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
 from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import normalize
 
-__all__ = [
-    "Api",
-    "AvailableTopic",
-    "Count",
-    "DetailsJob",
-    "Entities",
-    "Entity",
-    "Latency",
-    "NotificationChannel",
-    "Organization",
-    "TopicState",
-    "counting",
-]
-
+T = TypeVar("T")
 DETAIL_VIEW: Final = "analytics:conversationDetail:view"
 _CONVERSATIONS: Final = "/api/v2/analytics/conversations"
 _CHANNELS: Final = "/api/v2/notifications/channels"
@@ -96,9 +82,7 @@ class Api(Rest):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     # The organisation
@@ -142,9 +126,7 @@ class Api(Rest):
 
     async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         """A page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
-        return await self.call(
-            "POST", f"{_CONVERSATIONS}/details/query", parse=parse_page, body=body, needs=DETAIL_VIEW, tries=tries
-        )
+        return await self._details("POST", "/query", parse_page, body=body, tries=tries)
 
     async def details_by_id(self, ids: Sequence[str], *, tries: int | None = None) -> list[DetailRow]:
         """The details of up to 100 conversations; what does not exist, or cannot be seen, is not among them.
@@ -153,77 +135,46 @@ class Api(Rest):
         """
         if not ids:
             return []
-        page = await self.call(
-            "GET",
-            f"{_CONVERSATIONS}/details",
-            parse=parse_page,
-            params={"id": ",".join(ids)},
-            needs=DETAIL_VIEW,
-            tries=tries,
-        )
+        page = await self._details("GET", "", parse_page, params={"id": ",".join(ids)}, tries=tries)
         return list(page.rows)
+
+    async def _details(self, method: str, path: str, parse: Callable[[bytes], T], **asked: Any) -> T:
+        return await self.call(method, f"{_CONVERSATIONS}/details{path}", parse=parse, needs=DETAIL_VIEW, **asked)
 
     async def aggregates(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """An aggregates query, decoded. Takes a permission of its own, analytics:conversationAggregate:view."""
-        return await self.call(
-            "POST",
-            f"{_CONVERSATIONS}/aggregates/query",
-            parse=_aggregates,
-            body=body,
-            needs="analytics:conversationAggregate:view",
-        )
+        path, needs = f"{_CONVERSATIONS}/aggregates/query", "analytics:conversationAggregate:view"
+        return await self.call("POST", path, parse=_aggregates, body=body, needs=needs)
 
     # Asynchronous jobs
 
     async def create_job(self, body: Mapping[str, Any]) -> str:
         """Start an asynchronous details query; answers its id. body: `interval`, filters, no `paging`."""
-        return await self.call("POST", f"{_CONVERSATIONS}/details/jobs", parse=_job_id, body=body, needs=DETAIL_VIEW)
+        return await self._details("POST", "/jobs", _job_id, body=body)
 
     async def job(self, job_id: str) -> DetailsJob:
         """The state of a job."""
-        answer = await self.call(
-            "GET", f"{_CONVERSATIONS}/details/jobs/{{jobId}}", parse=_job, ids={"jobId": job_id}, needs=DETAIL_VIEW
-        )
+        answer = await self._details("GET", "/jobs/{jobId}", _job, ids={"jobId": job_id})
         return DetailsJob(job_id, text(answer.get("state")), text(answer.get("errorMessage")) or None)
 
     async def job_results(
-        self,
-        job_id: str,
-        cursor: str | None = None,
-        *,
-        size: int = 1000,
-        tries: int | None = None,
+        self, job_id: str, cursor: str | None = None, *, size: int = 1000, tries: int | None = None
     ) -> DetailsPage:
         """Read a page of a job's results, its rows decoded when they are looked at; the last has no cursor.
 
         size: rows a page.
         """
         params: dict[str, Any] = {"pageSize": size} | ({"cursor": cursor} if cursor else {})
-        return await self.call(
-            "GET",
-            f"{_CONVERSATIONS}/details/jobs/{{jobId}}/results",
-            parse=parse_results,
-            ids={"jobId": job_id},
-            params=params,
-            needs=DETAIL_VIEW,
-            tries=tries,
-        )
+        ids = {"jobId": job_id}
+        return await self._details("GET", "/jobs/{jobId}/results", parse_results, ids=ids, params=params, tries=tries)
 
     async def cancel_job(self, job_id: str) -> None:
-        """Take a job back."""
-        await self.call(
-            "DELETE",
-            f"{_CONVERSATIONS}/details/jobs/{{jobId}}",
-            parse=_nothing,
-            ids={"jobId": job_id},
-            needs=DETAIL_VIEW,
-        )
+        """Take a job back. Some answers have a body and some have none; neither matters."""
+        await self._details("DELETE", "/jobs/{jobId}", lambda _: None, ids={"jobId": job_id})
 
     async def data_availability(self) -> str | None:
         """The jobs' watermark, as API text: what is older is in their data. None where it is not given."""
-        answer = await self.call(
-            "GET", f"{_CONVERSATIONS}/details/jobs/availability", parse=_availability, needs=DETAIL_VIEW
-        )
+        answer = await self._details("GET", "/jobs/availability", lambda body: known(body, "dataAvailabilityDate"))
         return normalize(answer.get("dataAvailabilityDate"))
 
     # Notifications
@@ -302,14 +253,6 @@ def _job(body: bytes) -> dict[str, Any]:
     if not text(answer.get("state")):
         raise ValueError("the job has no state")
     return answer
-
-
-def _availability(body: bytes) -> dict[str, Any]:
-    return known(body, "dataAvailabilityDate")
-
-
-def _nothing(body: bytes) -> None:
-    """Some answers have a body and some have none; neither matters."""
 
 
 def _job_id(body: bytes) -> str:

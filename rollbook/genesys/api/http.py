@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import TracebackType
 from typing import Any, Final, Self
 
 from rollbook.genesys.errors import SettingsError
@@ -172,9 +171,7 @@ class Http:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
 
@@ -295,8 +292,6 @@ class _Gzip:
 
 
 def _transport_error(error: Exception) -> TransportError:
-    for kind, (text, trouble) in _ERRORS.items():
-        if isinstance(error, kind):
-            because = f": {error}" if isinstance(error, _TELLING) and str(error) else ""
-            return TransportError(f"{text}{because}", trouble=trouble)
-    raise error  # cannot happen: only these kinds are caught
+    text, trouble = next(meaning for kind, meaning in _ERRORS.items() if isinstance(error, kind))
+    because = f": {error}" if isinstance(error, _TELLING) and str(error) else ""
+    return TransportError(f"{text}{because}", trouble=trouble)

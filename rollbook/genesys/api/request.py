@@ -51,7 +51,6 @@ class Count:
     """API requests made inside a `counting` block: retries too, sign-in not."""
 
     requests: int = 0
-    outer: Count | None = None
 
 
 class Latency:
@@ -74,14 +73,15 @@ class Latency:
         return dict(zip(bounds, itertools.accumulate(self.counts), strict=True)), self.seconds
 
 
-_counting: ContextVar[Count | None] = ContextVar("counting", default=None)
+# The blocks that a request is made inside.
+_counting: ContextVar[tuple[Count, ...]] = ContextVar("counting", default=())
 
 
 @contextmanager
 def counting() -> Iterator[Count]:
     """Count the requests that are made inside, by tasks started inside as well. Blocks nest: the outer counts all."""
-    count = Count(outer=_counting.get())
-    token = _counting.set(count)
+    count = Count()
+    token = _counting.set((*_counting.get(), count))
     try:
         yield count
     finally:
@@ -89,10 +89,8 @@ def counting() -> Iterator[Count]:
 
 
 def _count_one() -> None:
-    count = _counting.get()
-    while count is not None:
+    for count in _counting.get():
         count.requests += 1
-        count = count.outer
 
 
 class Rest:
@@ -121,7 +119,7 @@ class Rest:
         self._http = Http(limits or Limits(largest=settings.largest_answer))
         self._platform_clock = PlatformClock()
         self._sign_in = SignIn(settings, self._http, clock=clock, sleep=sleep, draw=draw, answered=self._read_date)
-        self._reached = False
+        self.reached = False  # whether the API's host has ever answered: then it is the right one
         self._outage = retry.Outage()
         self.budget = rate_limit.Budget(share=share)
         self.latency = Latency()
@@ -133,11 +131,6 @@ class Rest:
     async def freshen(self) -> None:
         """Have a token that lasts for half of its life at least, if a new one can be had."""
         await self._sign_in.freshen()
-
-    @property
-    def reached(self) -> bool:
-        """Tell whether the API's host has ever answered: then it is the right one."""
-        return self._reached
 
     @property
     def clock_skew(self) -> float | None:
@@ -193,7 +186,7 @@ class Rest:
                 failure = no_answer(self._host, error, method=method, path=path)
                 may_retry = may_retry and error.trouble in _PASSING
             else:
-                self._reached = True
+                self.reached = True
                 if 200 <= answer.status < 300:
                     try:
                         result = parse(answer.body)
@@ -215,7 +208,7 @@ class Rest:
                         raise failure
                     may_retry = may_retry or answer.status in retry.NOT_TAKEN
                     after = self._held_back(answer)
-            most = UNREACHED if isinstance(failure, ConnectionLost) and not self._reached else retry.TRIES
+            most = UNREACHED if isinstance(failure, ConnectionLost) and not self.reached else retry.TRIES
             most = most if tries is None else min(most, tries)
             wait = retry.wait(attempt, retry_after=after, draw=self._draw, waited=waited, tries=most)
             if wait is None or not may_retry:

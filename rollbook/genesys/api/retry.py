@@ -29,12 +29,7 @@ def passes(status: int) -> bool:
 
 
 def wait(
-    attempt: int,
-    *,
-    retry_after: float | None,
-    draw: Callable[[], float],
-    waited: float = 0.0,
-    tries: int = TRIES,
+    attempt: int, *, retry_after: float | None, draw: Callable[[], float], waited: float = 0.0, tries: int = TRIES
 ) -> float | None:
     """Seconds to wait after try number `attempt` (from 1) has failed; None: give up.
 

@@ -44,13 +44,13 @@ class SignIn:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         draw: random.Random,
-        answered: Callable[[Answer], None] = lambda _: None,
+        answered: Callable[[Answer], None],
     ) -> None:
-        settings.require_platform()
         assert settings.login_url is not None
         self._url = f"{settings.login_url}/oauth/token"
-        self._client = (settings.client_id, settings.client_secret)
         self._given = settings.access_token
+        # Where no token is given, there are both: `Rest` has looked.
+        self._name, self._client_secret = settings.client_id or "", settings.client_secret or Secret("")
         self._http = http
         self._clock = clock
         self._sleep = sleep
@@ -126,27 +126,21 @@ class SignIn:
             attempt, waited = attempt + 1, waited + wait
 
     async def _ask(self) -> Answer:
-        name, _ = self._client
-        assert name is not None
-        secret = await self._secret()
-        return await self._http.request(
-            "POST", self._url, form={"grant_type": "client_credentials"}, auth=(name, secret)
-        )
+        form, auth = {"grant_type": "client_credentials"}, (self._name, await self._secret())
+        return await self._http.request("POST", self._url, form=form, auth=auth)
 
     async def _secret(self) -> str:
         """The client's secret; looked up where the setting only names it. Raises SettingsError, ConnectionLost."""
-        given = self._client[1]
-        assert given is not None
-        text = given.reveal()
+        text = self._client_secret.reveal()
         return await asyncio.to_thread(named_secrets.resolve, text) if named_secrets.is_reference(text) else text
 
     async def _rotated(self) -> bool:
         """Tell whether a secret that is only named has another value by now."""
-        given = self._client[1]
-        if given is None or not named_secrets.is_reference(given.reveal()):
+        text = self._client_secret.reveal()
+        if not named_secrets.is_reference(text):
             return False
         former = await self._secret()
-        named_secrets.forget(given.reveal())
+        named_secrets.forget(text)
         return await self._secret() != former
 
     def _accept(self, answer: Answer) -> bool:
@@ -163,12 +157,8 @@ class SignIn:
 
     def _refusal(self, answer: Answer) -> SignInRefused:
         members = read_object(answer.body)
-        said = (
-            members.get("error_description")
-            or members.get("description")
-            or members.get("message")
-            or "no reason given"
-        )
+        names = ("error_description", "description", "message")
+        said = next(filter(None, map(members.get, names)), "no reason given")
         host = urlsplit(self._url).hostname
         return SignInRefused(
             f"{host} refuses these credentials ({said}); check GENESYSCLOUD_OAUTHCLIENT_ID and"

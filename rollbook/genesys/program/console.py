@@ -6,11 +6,12 @@ It knows exit statuses and nothing of what a command does. Programs call `run` o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -111,15 +112,30 @@ def _as_rollbook_error(error: Exception) -> RollbookError:
     )
 
 
+@contextlib.contextmanager
+def on_signals(acts: Mapping[int, Callable[[], None]]) -> Iterator[None]:
+    """Let the running loop do these inside, each when its signal comes. Outside the main thread no signal comes."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    wired = []
+    try:
+        with contextlib.suppress(RuntimeError, ValueError):
+            for number, act in acts.items():
+                loop.add_signal_handler(number, act)
+                wired.append(number)
+        yield
+    finally:
+        for number in wired:
+            loop.remove_signal_handler(number)
+
+
 def settings_options(command: F) -> F:
     """`--db`, `--config`, `--region`: the command gets `settings` instead."""
 
     # Whether the file may be read is the store's to say, and whose it is.
     @click.option(
-        "--db",
-        "store_path",
-        type=click.Path(path_type=Path, readable=False),
-        help="The store (default: rollbook.db).",
+        "--db", "store_path", type=click.Path(path_type=Path, readable=False), help="The store (default: rollbook.db)."
     )
     @click.option("--config", type=click.Path(path_type=Path), help="The settings file (default: rollbook.toml).")
     @click.option("--region", help="The platform's region, e.g. us-east-1, or its domain.")

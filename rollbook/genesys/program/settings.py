@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -147,9 +148,7 @@ def _width(value: Any) -> timedelta:
 
 
 def _moment(value: Any) -> datetime:
-    if isinstance(value, datetime):
-        return from_text(value.isoformat())
-    return from_text(str(value))
+    return from_text(value.isoformat() if isinstance(value, datetime) else str(value))
 
 
 def _topics(value: Any) -> tuple[str, ...]:
@@ -176,10 +175,6 @@ def _number(value: Any, noun: str, least: int, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ValueError(f"must be {noun} between {least} and {most}")
     return value
-
-
-def _receivers(value: Any) -> int:
-    return _number(value, "a number", 1, 64)
 
 
 def _largest_answer(value: Any) -> int:
@@ -266,8 +261,7 @@ def _address(value: Any, example: str = "https://api.mypurecloud.com") -> str:
     return text
 
 
-def _queue_url(value: Any) -> str:
-    return _address(value, "https://sqs.eu-central-1.amazonaws.com/123456789012/rollbook-events")
+_QUEUE: Final = "https://sqs.eu-central-1.amazonaws.com/123456789012/rollbook-events"
 
 
 # (section, key) of the settings file → (field, how it is read)
@@ -285,9 +279,9 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("realtime", "users"): ("users", _flag),
     ("realtime", "follow_details"): ("follow_details", _flag),
     ("realtime", "health"): ("health", _text),
-    ("realtime.sqs", "queue_url"): ("sqs_queue_url", _queue_url),
+    ("realtime.sqs", "queue_url"): ("sqs_queue_url", partial(_address, example=_QUEUE)),
     ("realtime.sqs", "topics"): ("sqs_topics", _templates),
-    ("realtime.sqs", "receivers"): ("sqs_receivers", _receivers),
+    ("realtime.sqs", "receivers"): ("sqs_receivers", partial(_number, noun="a number", least=1, most=64)),
     ("reconcile", "width"): ("width", _width),
     ("reconcile", "lag"): ("lag", _duration),
     ("reconcile", "settle_after"): ("settle_after", _duration),

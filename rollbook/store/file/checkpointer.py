@@ -9,6 +9,7 @@ closes, the log is taken into the file, and with it the 0.
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 import weakref
 from contextlib import suppress
@@ -24,6 +25,8 @@ from rollbook.store.tables.notes import mark
 _TRY_EVERY: Final = 64
 # Seconds between two marks: where a reader keeps the log from being taken in whole, each commit takes in a part.
 _MARK_EVERY: Final = 1.0
+# Seconds for which opening a store waits for the first mark.
+_MARKED_WITHIN: Final = 0.5
 
 
 class Checkpointer:
@@ -41,14 +44,16 @@ class Checkpointer:
         self._writer: weakref.ref[Writer] | None = None
         self._file_at: int | None = None  # when the file itself was written last, as far as it has been marked
         self._marked = -_MARK_EVERY
+        self._has_tried = threading.Event()  # to mark the file, for the first time
 
     def use(self, writer: Writer) -> None:
         """Checkpoint through this writer, as soon as nobody else does."""
         self._writer = weakref.ref(writer)
         self.take()
         if self._ours:
-            # A job after the first: it begins when the file is marked, so that nobody meets the mark half made.
-            writer.submit(lambda _: None).result()
+            # Nobody should meet the mark half made; but behind another program's transaction it is not waited for: it
+            # comes with a later commit then.
+            self._has_tried.wait(_MARKED_WITHIN)
 
     def take(self) -> None:
         """Become the one that checkpoints, if nobody is."""
@@ -83,13 +88,17 @@ class Checkpointer:
 
     def _mark(self, connection: sqlite3.Connection) -> None:
         # Whatever keeps it from being made (a full disk, another program's transaction), the next commit tries again.
+        is_marked = False
         with suppress(sqlite3.Error):
             mark(connection, "1")
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            _, in_log, taken_in = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            # Somebody who reads keeps the newest part of the log out of the file, and the mark with it.
+            is_marked = in_log == taken_in
         with suppress(sqlite3.Error):
             mark(connection, "0")
-            self._file_at = self._written_at()
+            self._file_at = self._written_at() if is_marked else None
         self._marked = time.monotonic()
+        self._has_tried.set()
 
 
 def _checkpoint_by_itself(connection: sqlite3.Connection) -> None:

@@ -21,8 +21,8 @@ from typing import Final
 
 from rollbook.genesys.errors import Interrupted
 from rollbook.genesys.program.terminal import shown_size
-from rollbook.store.file.errors import StoreDamaged, StoreFull, StoreUnwritable, owner_of, translate
-from rollbook.store.tables import notes
+from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreFull, StoreUnwritable, owner_of, translate
+from rollbook.store.tables import notes, schema
 
 # A step of a copy: 8 MB with our pages, some hundredths of a second.
 _PAGES: Final = 1_000
@@ -153,14 +153,7 @@ def _fill(source: sqlite3.Connection, origin: Path, partial: Path, target: Path,
         if (found := counted_rows(made)) != counts:
             raise StoreDamaged(f"the copy of {origin} has other rows than it ({found} for {counts}); try again")
         size, whose = size_of(made), organization_of(made)
-    # Nobody has the file open through SQLite any more, whose locks this would drop.
-    descriptor = os.open(partial, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-        actual = os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
-    if actual != size:
+    if (actual := sync_file(partial)) != size:
         raise StoreDamaged(f"the copy of {origin} has {actual} bytes and not {size}; try again")
     return Copied(target, size, whose, counts)
 
@@ -196,7 +189,7 @@ def counted_rows(connection: sqlite3.Connection) -> dict[str, int]:
 
 def organization_of(connection: sqlite3.Connection) -> tuple[str, str] | None:
     """(id, name) of the organisation that a store is bound to."""
-    found = connection.execute("SELECT id, name FROM organization").fetchone()
+    found = schema.organization(connection)
     return (found[0], found[1] or "") if found and found[0] else None
 
 
@@ -204,6 +197,16 @@ def _translated(error: sqlite3.Error, origin: Path, how: Manner) -> Exception:
     if how.stop.is_set() and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
         return Interrupted("the copy was interrupted; nothing is left of it")
     return translate(error, origin)
+
+
+def sync_file(path: Path) -> int:
+    """Make a file durable that nobody has open through SQLite, whose locks this would drop; answers its size."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
@@ -217,6 +220,18 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def take_log_in(connection: sqlite3.Connection, store: Path) -> None:
+    """Take the log into its file, which SQLite does only where nobody else has that open; else raise StoreBusy."""
+    try:
+        mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if not isinstance(translate(error, store), StoreBusy):
+            raise
+        mode = "wal"
+    if mode != "delete":
+        raise StoreBusy(f"{store}: another program has the file open; close it")
 
 
 def need_folder(folder: Path) -> None:

@@ -18,10 +18,9 @@ from typing import Final, NamedTuple, TypeVar
 
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.times import to_text
-from rollbook.store.bodies import dictionaries, frames
+from rollbook.store.bodies import dictionaries, frames, packing
 from rollbook.store.bodies.dictionaries import Dictionary, Kind
 from rollbook.store.file.writer import Writer
-from rollbook.store.tables import packing
 
 T = TypeVar("T")
 

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from rollbook.genesys.errors import Interrupted
 from rollbook.genesys.program.progress import shown
 from rollbook.genesys.times import to_text
-from rollbook.store.bodies import dictionaries, frames
+from rollbook.store.bodies import dictionaries, frames, packing
 from rollbook.store.file import locks
 from rollbook.store.file.copying import Manner, check, need_room, sync_folder
 from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreUnwritable, translate
-from rollbook.store.tables import earlier_rows, notes, packing, schema
+from rollbook.store.tables import earlier_rows, notes, schema
 
 if TYPE_CHECKING:
     from rollbook.store.file.upgrade import Ways
@@ -191,14 +191,10 @@ def _open_elsewhere(path: Path) -> str:
 def _fingerprint(path: Path) -> str:
     """A text that is another as soon as anybody has written to the file, or another rollbook moves it.
 
-    Where nobody has the file open.
+    Of what the system says of a file without a log: to open it beside SQLite would drop SQLite's locks.
     """
-    with path.open("rb") as file:
-        header = file.read(100)
     known = path.stat()
-    return (
-        f"{known.st_size} {known.st_mtime_ns} {header[_JOURNAL].hex()}{header[_COUNTER].hex()} {schema.our_version()}"
-    )
+    return f"{known.st_size} {known.st_mtime_ns} {schema.our_version()}"
 
 
 # The new file

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rollbook.store.bodies import packing
 from rollbook.store.file import locks
 from rollbook.store.file.errors import StoreDamaged
-from rollbook.store.tables import notes, packing, schema
+from rollbook.store.tables import notes, schema
 
 log = logging.getLogger(__name__)
 

@@ -18,11 +18,13 @@ from typing import Any, Final, Literal, NamedTuple
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, content_of
 from rollbook.genesys.times import Interval, from_text, to_text
-from rollbook.store.tables import child_rows, gaps, numbers, packing
-from rollbook.store.tables.child_rows import ChildRows
-from rollbook.store.tables.detail_columns import CHILD_TABLES
-from rollbook.store.tables.statements import in_parts
-from rollbook.store.tables.texts import TextIds
+from rollbook.store.bodies import packing
+from rollbook.store.rows import child_rows, numbers
+from rollbook.store.rows.child_rows import ChildRows
+from rollbook.store.rows.detail_columns import CHILD_TABLES
+from rollbook.store.rows.statements import in_parts
+from rollbook.store.rows.texts import TextIds
+from rollbook.store.tables import gaps
 from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
 
 Action = Literal["insert", "fill", "replace", "confirm", "leave"]

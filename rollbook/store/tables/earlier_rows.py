@@ -17,13 +17,14 @@ from typing import Any, Final, Literal, NamedTuple
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.messages.details import row_of
 from rollbook.genesys.messages.identity import identity_of
-from rollbook.store.bodies import dictionaries, frames
+from rollbook.store.bodies import dictionaries, frames, packing
 from rollbook.store.bodies.dictionaries import Dictionary, Kind
-from rollbook.store.tables import notes, numbers, packing, schema
-from rollbook.store.tables.child_rows import ChildRows
-from rollbook.store.tables.detail_columns import CHILD_TABLES
-from rollbook.store.tables.statements import in_parts
-from rollbook.store.tables.texts import TextIds
+from rollbook.store.rows import numbers
+from rollbook.store.rows.child_rows import ChildRows
+from rollbook.store.rows.detail_columns import CHILD_TABLES
+from rollbook.store.rows.statements import in_parts
+from rollbook.store.rows.texts import TextIds
+from rollbook.store.tables import notes, schema
 
 # Rows of a transaction: some hundredths of a second, and a few megabytes of log.
 CONVERSATIONS: Final = 400

@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable
-from rollbook.store.tables import coverage, dead_letters, live_picture, numbers, windows
-from rollbook.store.tables.packing import pack
-from rollbook.store.tables.statements import in_parts
-from rollbook.store.tables.texts import TextIds, general
+from rollbook.store.bodies.packing import pack
+from rollbook.store.rows import numbers
+from rollbook.store.rows.statements import in_parts
+from rollbook.store.rows.texts import TextIds, general
+from rollbook.store.tables import coverage, dead_letters, live_picture, windows
 
 # sqlite3 binds None, and bytes, through its protocol of adapters, which takes longer than the rest of the row: what is
 # absent is bound as a number that no column holds, and bytes as a bytearray.

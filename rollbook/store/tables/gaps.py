@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rollbook.store.tables import numbers
+from rollbook.store.rows import numbers
 
 
 class Gap(NamedTuple):

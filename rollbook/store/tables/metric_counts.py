@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from rollbook.store.tables.numbers import LAST_PLACE, SHIFT
+from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 
 # A conversation emits for as long as it lives. What began earlier than this many days before is not looked for.
 LONGEST: Final = 45

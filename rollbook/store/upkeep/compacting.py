@@ -17,8 +17,18 @@ from typing import Final
 
 from rollbook.genesys.errors import Interrupted
 from rollbook.store.file import connections, locks
-from rollbook.store.file.copying import Manner, check, counted_rows, need_room, partial_of, size_of, sync_folder
-from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreUnwritable, translate
+from rollbook.store.file.copying import (
+    Manner,
+    check,
+    counted_rows,
+    need_room,
+    partial_of,
+    size_of,
+    sync_file,
+    sync_folder,
+    take_log_in,
+)
+from rollbook.store.file.errors import StoreDamaged, StoreUnwritable, translate
 from rollbook.store.upkeep import sizes
 
 # Pages that a transaction gives back: 2 MB with our pages. The daemon waits for it, and has its turn after it.
@@ -98,7 +108,7 @@ def _anew(store: Path, size: int, how: Manner, command: str) -> int:
         os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         try:
             with closing(sqlite3.connect(store, timeout=_PATIENCE, isolation_level=None)) as db:
-                _be_alone(db, store)
+                take_log_in(db, store)
                 _vacuum_into(db, partial, size, how)
                 rows = counted_rows(db)
             with closing(sqlite3.connect(partial, isolation_level=None)) as db:
@@ -106,9 +116,7 @@ def _anew(store: Path, size: int, how: Manner, command: str) -> int:
                 if (found := counted_rows(db)) != rows:
                     raise StoreDamaged(f"{store} written anew has other rows ({found} for {rows}); it stays as it was")
                 written = size_of(db)
-            descriptor = os.open(partial, os.O_RDWR)
-            os.fsync(descriptor)
-            os.close(descriptor)
+            sync_file(partial)
             owner = store.stat()
             if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
                 os.chown(partial, owner.st_uid, owner.st_gid)
@@ -120,18 +128,6 @@ def _anew(store: Path, size: int, how: Manner, command: str) -> int:
             with suppress(FileNotFoundError):
                 partial.unlink()
     return written
-
-
-def _be_alone(db: sqlite3.Connection, store: Path) -> None:
-    """Take the log into the file, which SQLite does only where nobody else has it open."""
-    try:
-        mode = db.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
-    except sqlite3.OperationalError as error:
-        if not isinstance(translate(error, store), StoreBusy):
-            raise
-        mode = "wal"
-    if mode != "delete":
-        raise StoreBusy(f"{store}: another program has the file open; close it")
 
 
 def _vacuum_into(db: sqlite3.Connection, partial: Path, size: int, how: Manner) -> None:

@@ -144,8 +144,8 @@ def note_now(path: Path, now: datetime, *, stop: threading.Event, count_every: t
         with closing(connections.connect_reader(path)) as db:
             last = sizes.last_parts(db)
             here = measured(db, path, now)
-            is_old = last is None or now - from_text(last[0]) >= count_every - timedelta(minutes=5)
-            if is_old or (last is not None and is_outgrown(last[1], here)):
+            again = count_every - timedelta(minutes=5)
+            if last is None or now - from_text(last[0]) >= again or is_outgrown(last[1], here):
                 db.set_progress_handler(stop.is_set, _INSTRUCTIONS)
                 here = replace(here, parts=sizes.parts(db))
                 db.set_progress_handler(None, 0)

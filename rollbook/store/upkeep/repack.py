@@ -16,11 +16,10 @@ from typing import Final, NamedTuple
 
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.times import to_text
-from rollbook.store.bodies import dictionaries, frames
+from rollbook.store.bodies import dictionaries, frames, packing
 from rollbook.store.bodies.dictionaries import Dictionary, Kind
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreDamaged
-from rollbook.store.tables import packing
 
 # Rows looked at, and bytes of bodies rewritten, in one transaction: others wait that long.
 BATCH: Final = 500

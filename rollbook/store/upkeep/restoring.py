@@ -18,7 +18,7 @@ from typing import Final
 
 from rollbook.genesys.errors import UsageError
 from rollbook.store.file import connections, locks
-from rollbook.store.file.copying import Copied, Manner, copy, need_folder, organization_of, sync_folder
+from rollbook.store.file.copying import Copied, Manner, copy, need_folder, organization_of, sync_folder, take_log_in
 from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreForeign, StoreUnwritable, translate
 from rollbook.store.upkeep.backups import named_in
 
@@ -129,13 +129,9 @@ def _set_aside(store: Path, kept: Path) -> Path:
         raise StoreUnwritable(f"{kept} is there already; run this again")
     try:
         with closing(sqlite3.connect(store, timeout=_PATIENCE, isolation_level=None)) as db:
-            mode = db.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
-            if mode != "delete":
-                raise StoreBusy(_open_elsewhere(store))
+            take_log_in(db, store)
     except sqlite3.Error as error:
         found = translate(error, store)
-        if isinstance(found, StoreBusy):
-            raise StoreBusy(_open_elsewhere(store)) from None
         if not isinstance(found, StoreDamaged | StoreForeign):
             raise found from None
     for suffix in _LOGS:
@@ -147,10 +143,6 @@ def _set_aside(store: Path, kept: Path) -> Path:
     except OSError:
         store.rename(kept)  # a file system without links
     return kept
-
-
-def _open_elsewhere(store: Path) -> str:
-    return f"{store}: another program has the file open; close it"
 
 
 def _give_to_owner(path: Path, like: Path) -> None:

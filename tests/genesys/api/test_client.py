@@ -20,17 +20,10 @@ import httpx
 import pytest
 from aiohttp import web
 
-from rollbook.genesys.api.client import (
-    Api,
-    AvailableTopic,
-    DetailsJob,
-    Entity,
-    NotificationChannel,
-    Organization,
-    TopicState,
-    counting,
-)
+from rollbook.genesys.api.client import Api, AvailableTopic, DetailsJob, NotificationChannel, Organization, TopicState
 from rollbook.genesys.api.http import Limits
+from rollbook.genesys.api.listing import Entity
+from rollbook.genesys.api.request import counting
 from rollbook.genesys.errors import (
     ApiError,
     ConnectionLost,

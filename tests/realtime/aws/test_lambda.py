@@ -343,7 +343,7 @@ def test_a_store_that_cannot_be_made_is_a_reported_failure(path: Path, monkeypat
 
 def test_one_item_that_breaks_the_write_takes_no_other_with_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An item that the book can never take becomes a dead letter; the others are stored."""
-    from rollbook.store.tables.texts import general
+    from rollbook.store.rows.texts import general
 
     def breaks(topic: str, conversation_id: str | None) -> str | None:
         if topic.endswith("acd.start"):

@@ -28,7 +28,8 @@ from realtime.daemon.systemd import Notifier
 from realtime.figures import DaemonFigures
 from realtime.storing.inbox import Frame, Inbox
 from realtime.storing.store_frames import FrameStore
-from rollbook.genesys.api.client import Api, Entity, Organization
+from rollbook.genesys.api.client import Api, Organization
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.errors import (
     ConnectionLost,
     NotAuthenticated,

@@ -14,7 +14,7 @@ import pytest
 from realtime.storing.inbox import Inbox
 from realtime.websocket.back_off import BackOff
 from realtime.websocket.channel_states import Timings
-from rollbook.genesys.api.client import Entity
+from rollbook.genesys.api.listing import Entity
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import expand

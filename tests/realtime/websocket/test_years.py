@@ -40,8 +40,7 @@ async def live(
         platform.ledger,  # type: ignore[arg-type]
         Settings(),
         now=virtual.now,
-        rediscover=rediscover,
-        awake=awake,
+        timings=Timings(rediscover=rediscover, awake=awake),
         inbox=Inbox(frames=12),
         opener=platform.opened,
         draw=random.Random(1),

@@ -12,14 +12,16 @@ import pytest
 from reconcile import window
 from reconcile.commands.reconcile import pace
 from reconcile.due import plan
-from reconcile.due.plan import Due, DueRules
+from reconcile.due.plan import Due
 from reconcile.due.rounds import Round, run_due
+from reconcile.patience import RunClock
 from reconcile.report import DueReport
 from reconcile.run import by_id
 from reconcile.run.options import Progress
 from reconcile.run.progress import Meter
 from reconcile.run.runner import reconcile_window
 from rollbook.genesys.errors import RequestRefused, UsageError
+from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables import conversations, windows
@@ -28,7 +30,7 @@ from tests.helpers.organisation import START, Clock, Organisation, at, ended, re
 from tests.helpers.peek import peek
 
 HALF = timedelta(minutes=30)
-RULES = DueRules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4), since=START)
+RULES = Settings(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4), since=START)
 NOON = START + timedelta(hours=2, minutes=10)
 
 
@@ -177,15 +179,17 @@ async def test_what_a_long_absence_left_is_read_by_jobs_a_day_each(tmp_path: Pat
 
 async def test_windows_are_read_several_at_a_time(tmp_path: Path) -> None:
     """While one waits for its answer the others go on; no more at a time than asked for."""
-    under_way, at_most = 0, 0
+    under_way, at_most, together = 0, 0, asyncio.Event()
 
     class Slow(Organisation):
         async def query_details(self, body: Mapping[str, Any], **_: Any) -> Any:
             nonlocal under_way, at_most
             under_way += 1
             at_most = max(at_most, under_way)
-            for _turn in range(5):
-                await asyncio.sleep(0)
+            if under_way == 3:
+                together.set()
+            async with asyncio.timeout(10):
+                await together.wait()
             under_way -= 1
             return await super().query_details(body)
 
@@ -212,7 +216,7 @@ async def test_a_platform_that_takes_fewer_ids_is_asked_for_fewer() -> None:
             return await org.details_by_id(ids)
 
     clock = Clock()
-    answers = [found async for found in by_id.ask(Small(), org.truth, now=clock.now)]
+    answers = [found async for found in by_id.ask(Small(), org.truth, RunClock(clock.now))]
     assert sum(len(answer.rows) for answer in answers) == 230
     assert asked == [100, 50, 50, 50, 50, 30]
 

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from reconcile import failed_windows
 from reconcile import window as windows
 from reconcile.due import plan as planning
-from reconcile.due.plan import Due, DueRules, plan
+from reconcile.due.plan import Due, plan
+from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.tables.windows import WindowRow
 from rollbook.store.vocabulary import Verdict
 
 NOW = datetime(2026, 3, 2, 12, 7, tzinfo=UTC)
 HALF = timedelta(minutes=30)
-RULES = DueRules(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4))
+RULES = Settings(width=HALF, lag=timedelta(minutes=10), settle_after=timedelta(days=4))
 LONG_AGO = to_text(NOW - timedelta(days=1))
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconcile.patience import RunClock
 from reconcile.reading import job_proof, jobs, resume
 from reconcile.reading.jobs import Result
 from reconcile.reading.query import DetailsQuery, Stopped
@@ -120,11 +121,9 @@ async def go(
         cast(Api, org),
         window,
         DetailsQuery(members or {}),
-        now=clock.now,
-        sleep=clock.sleep,
+        RunClock(clock.now, clock.sleep, stop),
         on_page=take,
         result=result,
-        stop=stop,
     )
     return result
 

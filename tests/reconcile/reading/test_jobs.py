@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reconcile.patience import RunClock
 from reconcile.reading import jobs
 from reconcile.reading.jobs import PastWatermark, Result
 from reconcile.reading.query import DetailsQuery, Stopped
@@ -105,11 +106,9 @@ async def go(
         api,  # type: ignore[arg-type]
         window,
         DetailsQuery(members or {}),
-        now=clock.now,
-        sleep=clock.sleep,
+        RunClock(clock.now, clock.sleep, stop),
         on_page=on_page,
         result=result,
-        stop=stop,
     )
     return result
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reconcile.patience import RunClock
 from reconcile.reading.query import DetailsQuery, Stopped, read_pages
 from reconcile.reading.reader import MOST_REFUSALS, PAUSES, SECOND_LOOK, Finished, Reader
 from reconcile.reading.scan import PAGE_SIZE, Part
@@ -48,7 +49,7 @@ async def go(
     """Read a window to the end."""
     wanted, clock = reader(window), Clock()
     query = DetailsQuery(members or {})
-    pages = read_pages(api, wanted, query, now=clock.now, sleep=clock.sleep, stop=stop)
+    pages = read_pages(api, wanted, query, RunClock(clock.now, clock.sleep, stop))
     async with aclosing(pages):
         async for read in pages:
             await take(read.page, read.as_of)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconcile.patience import RunClock
 from reconcile.reading import resume
 from reconcile.reading.query import DetailsQuery, read_pages
 from reconcile.reading.reader import Reader
@@ -227,7 +228,7 @@ def test_a_reader_that_is_told_the_same_stands_where_it_stood(moves: dict[int, s
 
     async def read_on(reader: Reader, org: Organisation, entries: list[resume.Entry]) -> Any:
         clock = Clock()
-        async for read in read_pages(org, reader, DetailsQuery({}), now=clock.now, sleep=clock.sleep):
+        async for read in read_pages(org, reader, DetailsQuery({}), RunClock(clock.now, clock.sleep)):
             entries.extend(read.entries)
         return reader.finished
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from reconcile.patience import RunClock
 from reconcile.reading.jobs import PastWatermark
 from reconcile.reading.query import Stopped
 from reconcile.report import Report
@@ -63,7 +64,7 @@ class Scene:
 
     async def follow(self, **changed: Any) -> dict[str, int]:
         """Follow up what is open, as `--due` does after its windows."""
-        return (await follow_up.follow(self.book, self.org, settings(**changed), now=self.clock.now)).as_dict()
+        return (await follow_up.follow(self.book, self.org, settings(**changed), RunClock(self.clock.now))).as_dict()
 
     def hear(self, conversation_id: str, **more: Any) -> None:
         """Live capture hears of a conversation (`heard_of`)."""

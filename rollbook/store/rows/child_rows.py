@@ -30,9 +30,9 @@ from rollbook.genesys.messages.detail_fields import NESTED, QUEUE, TIMES
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.messages.typed_details import ABSENT, in_order
 from rollbook.genesys.times import normalize
-from rollbook.store.tables.detail_columns import CHILD_TABLES, column_of
-from rollbook.store.tables.numbers import LAST_PLACE, SHIFT
-from rollbook.store.tables.texts import TextIds
+from rollbook.store.rows.detail_columns import CHILD_TABLES, column_of
+from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
+from rollbook.store.rows.texts import TextIds
 
 Row = tuple[Any, ...]
 # For each INSERT statement, the rows that it takes.

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from rollbook.store.tables.statements import in_parts
+from rollbook.store.rows.statements import in_parts
 
 # A child row's id: the conversation's number, and in the last bits its place among the rows of its table.
 SHIFT: Final = 20

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
-from rollbook.store.tables.statements import in_parts
+from rollbook.store.rows.statements import in_parts
 
 # Stands for the conversation's id in a topic that names it, or each conversation would have topics of its own.
 _ID: Final = "{id}"
