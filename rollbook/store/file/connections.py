@@ -14,6 +14,7 @@ from rollbook.store.file import upgrade
 from rollbook.store.file.errors import StoreDamaged, StoreForeign, StoreUnwritable, owner_of, translate
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
+from rollbook.store.file.ways import Ways
 from rollbook.store.tables import notes, schema
 
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
@@ -114,7 +115,7 @@ def prepare(
     Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
     """
     _create(path)
-    ways = upgrade.Ways(
+    ways = Ways(
         connect=lambda file: connect(file, journal=journal, timeout=patience.step),
         reader=lambda file: connect_reader(file, older=True),
         journal=journal,

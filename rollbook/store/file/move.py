@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from rollbook.genesys.errors import Interrupted
 from rollbook.genesys.program.progress import shown
@@ -29,10 +29,8 @@ from rollbook.store.bodies import dictionaries, frames, packing
 from rollbook.store.file import locks
 from rollbook.store.file.copying import Manner, check, need_room, sync_folder
 from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreUnwritable, translate
+from rollbook.store.file.ways import Ways
 from rollbook.store.tables import earlier_rows, notes, schema
-
-if TYPE_CHECKING:
-    from rollbook.store.file.upgrade import Ways
 
 T = TypeVar("T")
 

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rollbook.store.bodies import packing
 from rollbook.store.file import locks
 from rollbook.store.file.errors import StoreDamaged
+from rollbook.store.file.ways import Ways
 from rollbook.store.tables import notes, schema
 
 log = logging.getLogger(__name__)
@@ -30,20 +27,6 @@ _WRITERS: Final = (locks.DAEMON[0], locks.CHECKPOINTER[1])
 _PATIENCE: Final = 5.0
 # Instructions of SQLite between two signs of life.
 _INSTRUCTIONS: Final = 5_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
-    """The ways in which the store is opened. connect, reader: to write, to read, whatever its version.
-
-    journal: "wal" or "delete". pack: which bodies are packed in a new file. stop: once it is set, the work is given up.
-    """
-
-    connect: Callable[[Path], packing.PackingConnection]
-    reader: Callable[[Path], sqlite3.Connection]
-    journal: str
-    pack: packing.Mode
-    stop: threading.Event
 
 
 def copy_before(path: Path) -> Path:
