@@ -265,7 +265,8 @@ def _move_rows(old: sqlite3.Connection, db: packing.PackingConnection, path: Pat
             if ways.stop.is_set():
                 raise Interrupted(_interrupted(path))
             total = totals.get(place.part, 0)
-            show(f"moving rows to new tables: {place.part} {max(place.after, 0):,} of {total:,}" if total else "…")
+            far = f" {max(place.after, 0):,} of {total:,}" if total else ""
+            show(f"moving rows to new tables: {place.part}{far}")
             place = _in_transaction(db, lambda: earlier_rows.step(old, db))
     lost, different = _in_transaction(db, lambda: (earlier_rows.carry_over(old, db), earlier_rows.end(old, db)))
     if different:
