@@ -442,6 +442,44 @@ def test_nobody_can_write_to_a_store_while_it_is_moved(store: Path, monkeypatch:
     assert set(found) == {(True, "database is locked")}
 
 
+def test_who_has_opened_a_store_while_it_was_moved_is_found(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file is not taken away from under it; when it is closed, the new file takes the place without another move."""
+    monkeypatch.setattr(move, "_PATIENCE", 0.0)
+    readers: list[sqlite3.Connection] = []
+
+    def come(_: sqlite3.Connection) -> None:
+        if not readers:
+            readers.append(sqlite3.connect(store))
+            readers[0].execute("SELECT count(*) FROM events").fetchone()
+
+    places = places_reached(monkeypatch, come)
+    with pytest.raises(StoreBusy, match="another program has the file open; close it"):
+        open_again(store)
+    assert query(store, "PRAGMA user_version") == [(5,)]
+    readers[0].close()
+    moved = len(places)
+    open_again(store)
+    assert len(places) == moved
+    assert query(store, "PRAGMA user_version") == [(VERSION,)]
+
+
+@pytest.mark.parametrize("journal", ["wal", "delete"])
+def test_a_log_that_was_left_is_in_the_moved_store(journal: str, store: Path) -> None:
+    """What a killed process had committed last, too, and neither file has a log of the other's afterwards."""
+    with closing(sqlite3.connect(store)) as db:
+        db.execute(f"PRAGMA journal_mode = {journal}")
+        db.execute("DELETE FROM dead_letters")
+        db.execute("INSERT INTO dead_letters VALUES (7, 'sqs', 'x', 'e', '2026-03-02T10:00:00.000Z')")
+        db.commit()
+        for suffix in ("", "-wal"):
+            if Path(f"{store}{suffix}").exists():
+                shutil.copy(f"{store}{suffix}", f"{store}.kept{suffix}")
+    killed = Path(f"{store}.kept")
+    open_again(killed)
+    assert query(killed, "SELECT dead_letter_id FROM dead_letters") == [(7,)]
+    assert query(killed, "PRAGMA user_version") == [(VERSION,)]
+
+
 def test_a_move_that_would_lose_a_row_is_given_up(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are counted on both sides before the new file takes the place; it is removed, and the store is as it was."""
     before = contents(store)

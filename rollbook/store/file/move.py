@@ -1,6 +1,6 @@
 """The move of a store of an earlier schema to a new file beside it, which then takes its place.
 
-The earlier file is only read, and nobody else may write to it meanwhile, so it is itself the copy from before. The new
+The earlier file is only read, and nobody else can write to it meanwhile, so it is itself the copy from before. The new
 file notes how far it is in each of its transactions, and which file it is made from (a fingerprint): a kill, a full
 disk or a power cut costs the rows since the last commit, and a file that was written to since begins the move again.
 
@@ -73,28 +73,37 @@ def move(path: Path, new: Path, before: Path, ways: Ways) -> None:
             state="is in use by",
             remedy="stop it, then run this again",
         ),
-        _alone_with(path, ways) as (old, fingerprint),
     ):
-        if lost := earlier_rows.immovable(old):
-            raise StoreUnwritable(
-                f"{path} has tables of another program that cannot be brought along ({', '.join(lost)}); keep a copy of"
-                " the file, drop them, run this again, and make them anew afterwards"
-            )
-        is_new = not _goes_on(new, fingerprint, ways)
-        log.warning(
-            "%s: %s its rows to the tables of schema %d, in %s",
-            path,
-            "moving" if is_new else "going on with moving",
-            schema.VERSION,
-            new,
-        )
-        try:
-            _fill(old, path, new, fingerprint, ways)
-        except StoreDamaged:
-            remove(new)  # what is wrong in it would stay so
-            raise
+        _must_be_alone(path, ways)
+        with _only_read(path, ways) as (old, fingerprint):
+            _make(old, path, new, fingerprint, ways)
+        _must_be_alone(path, ways)
+        if _fingerprint(path) != fingerprint:
+            raise StoreBusy(_open_elsewhere(path))
         _put_in_place(path, new, before)
     log.warning("%s: up to date, %.1f s", path, time.monotonic() - began)
+
+
+def _make(old: sqlite3.Connection, path: Path, new: Path, fingerprint: str, ways: Ways) -> None:
+    """Make the new file, as far as it is not made yet."""
+    if lost := earlier_rows.immovable(old):
+        raise StoreUnwritable(
+            f"{path} has tables of another program that cannot be brought along ({', '.join(lost)}); keep a copy of"
+            " the file, drop them, run this again, and make them anew afterwards"
+        )
+    is_new = not _goes_on(new, fingerprint, ways)
+    log.warning(
+        "%s: %s its rows to the tables of schema %d, in %s",
+        path,
+        "moving" if is_new else "going on with moving",
+        schema.VERSION,
+        new,
+    )
+    try:
+        _fill(old, path, new, fingerprint, ways)
+    except StoreDamaged:
+        remove(new)  # what is wrong in it would stay so
+        raise
 
 
 def finish(path: Path, new: Path, before: Path) -> bool:
@@ -145,27 +154,39 @@ def remove(new: Path) -> None:
 
 
 @contextmanager
-def _alone_with(path: Path, ways: Ways) -> Iterator[tuple[sqlite3.Connection, str]]:
+def _only_read(path: Path, ways: Ways) -> Iterator[tuple[sqlite3.Connection, str]]:
     """A connection to the earlier file, which keeps all others from writing to it, and the file's fingerprint."""
     with closing(ways.connect(path)) as db:
-        notes.settle(db)
-        _take_log_in(db, path, ways)
-    with closing(ways.connect(path)) as db:
-        db.execute("PRAGMA temp_store = FILE")  # the ids of all conversations are put in order
         _at_last(lambda: db.execute("BEGIN IMMEDIATE"), path, ways)
-        if db.execute("PRAGMA journal_mode").fetchone()[0] != "delete":
+        if _has_content(Path(f"{path}-wal")):
             raise StoreBusy(_open_elsewhere(path))  # somebody was faster
         yield db, _fingerprint(path)
+        db.execute("ROLLBACK")
 
 
-def _take_log_in(db: sqlite3.Connection, path: Path, ways: Ways) -> None:
-    """Take the log into the file, and let it have none; SQLite does that only where nobody else has it open."""
+def _has_content(log: Path) -> bool:
+    return log.exists() and log.stat().st_size > 0
 
-    def work() -> None:
-        if db.execute("PRAGMA journal_mode = DELETE").fetchone()[0] != "delete":
-            raise StoreBusy(_open_elsewhere(path))
 
-    _at_last(work, path, ways)
+def _must_be_alone(path: Path, ways: Ways) -> None:
+    """Raise StoreBusy while another program has the file open. Else its log is taken in and away, and it is as it was.
+
+    Whoever has a file with a write-ahead log open, and has read in it, is known to SQLite, also when it does nothing:
+    so the file keeps that log while it is moved. Otherwise who has opened it meanwhile would not be found at the end,
+    and would then mix what it has of this file with the log of the new one.
+    """
+    _at_last(lambda: _lock_for_itself(path), path, ways)
+    with closing(ways.connect(path)) as db:
+        if ways.journal == "wal":
+            _at_last(lambda: db.execute("PRAGMA journal_mode = WAL").fetchone(), path, ways)
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+def _lock_for_itself(path: Path) -> None:
+    # Before anything is read, or it is no longer asked for.
+    with closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as db:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 def _at_last(work: Callable[[], object], path: Path, ways: Ways) -> None:
@@ -201,11 +222,13 @@ def _fingerprint(path: Path) -> str:
 def _goes_on(new: Path, fingerprint: str, ways: Ways) -> bool:
     """Say whether the new file is there, made from this very file; if not, there is none afterwards."""
     if new.exists():
-        with closing(ways.connect(new)) as db:
-            try:
+        try:
+            with closing(ways.connect(new)) as db:
                 found = earlier_rows.origin(db) or _moved_from(db)
-            except sqlite3.DatabaseError:
-                found = None
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise
+            found = None
         if found == fingerprint:
             return True
         if found is not None:
