@@ -561,7 +561,7 @@ def _moved(version: int) -> dict[str, list[tuple[Any, ...]]]:
 
 
 @given(st.sampled_from([1, 5, 5]), st.lists(st.integers(0, 70), min_size=1, max_size=4), st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_move_that_ends_anywhere_goes_on(version: int, points: list[int], has_links: bool) -> None:
     """Wherever it ends, and again: there is a whole store each time, and at last the same rows as without."""
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
