@@ -90,6 +90,22 @@ def test_an_upgrade_asks_for_room_first(tmp_path: Path, monkeypatch: pytest.Monk
     assert version(store) == VERSION
 
 
+def test_a_store_without_rows_is_brought_up_to_date_in_its_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is nothing to move: what the ledger says, and a letter, stay as they are."""
+    store = old(tmp_path, 5)
+    with closing(sqlite3.connect(store)) as db, db:
+        for table in ("conversations", "conversation_versions", "participant_attributes", "events", "gaps"):
+            db.execute(f"DELETE FROM {table}")
+    kept = {table: query(store, f"SELECT * FROM {table}") for table in ("windows", "coverage", "dead_letters")}
+    Book.open(store).close()
+    assert version(store) == VERSION
+    assert {table: query(store, f"SELECT * FROM {table}") for table in kept} == kept
+    assert not any("moving" in record.getMessage() for record in caplog.records)
+    assert not upgrade.copy_before(store).exists()
+
+
 def test_a_store_that_somebody_else_writes_to_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An earlier version's daemon would not know the new tables: it has to be stopped first."""
     store = old(tmp_path)

@@ -135,7 +135,8 @@ def _explained(path: Path, ways: Ways | None = None) -> Iterator[None]:
             f"{path}: cannot be brought up to date ({error.strerror}); check the folder, its permissions and the disk"
         ) from None
     except sqlite3.Error as error:
-        if ways is not None and ways.stop.is_set() and error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if ways is not None and ways.stop.is_set() and code == sqlite3.SQLITE_INTERRUPT:
             raise Interrupted(_interrupted(path)) from None
         raise translate(error, path) from None
 
@@ -252,7 +253,13 @@ def _fill(old: sqlite3.Connection, path: Path, new: Path, fingerprint: str, ways
         if _moved_from(db) is None:
             _set_up(old, db, fingerprint, ways)
             _move_rows(old, db, path, ways)
-        check(db, new, Manner(stop=ways.stop, full=True))
+        try:
+            check(db, new, Manner(stop=ways.stop, full=True))
+        except StoreDamaged:
+            raise StoreDamaged(
+                f"the new file for {path} came out damaged, and {path} stays as it was; look at the disk, then run this"
+                " again"
+            ) from None
         db.execute("PRAGMA journal_mode = DELETE")
     descriptor = os.open(new, os.O_RDWR)
     try:
