@@ -499,13 +499,13 @@ def test_a_move_that_would_lose_a_row_is_given_up(store: Path, monkeypatch: pyte
 
 def test_a_new_file_that_comes_out_damaged_is_made_again(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is looked at before it takes the place; the line does not say that the store is damaged."""
-    check = move.check
+    check = copying.check
 
     def failing(*_: Any) -> None:
         raise StoreDamaged("x: the file is damaged (y); restore a backup")
 
     monkeypatch.setattr(move, "check", failing)
-    with pytest.raises(StoreDamaged, match="came out damaged, and .* stays as it was; look at the disk"):
+    with pytest.raises(StoreDamaged, match=r"came out damaged, and .* stays as it was; look at the disk"):
         open_again(store)
     assert query(store, "PRAGMA user_version") == [(5,)]
     assert is_alone(store)
