@@ -221,23 +221,32 @@ def new_store() -> sqlite3.Connection:
 
 
 def tables() -> dict[str, dict[str, str]]:
-    """table → column → its type, of a new store; without what SQLite and the migrations keep for themselves."""
+    """table or view → column → its type, of a new store: the names that people read.
+
+    Without the tables behind those views, and what SQLite and the migrations keep for themselves. A column of a view
+    that is made by an expression has no type.
+    """
     connection = new_store()
     names = [
-        name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        name
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
+        )
     ]
     return {
         name: {column: kind for _, column, kind, *_ in connection.execute(f'PRAGMA table_info("{name}")')}
         for name in names
-        if not name.startswith(("_", "sqlite_"))
+        if not name.startswith(("_", "sqlite_")) and not name.endswith("_rows")
     }
 
 
 def columns() -> str:
-    """Every table with its columns."""
+    """Every table and view with its columns."""
     return (
         "\n".join(
-            _wrapped(f"- **`{table}`**: {', '.join(f'`{column}` {kind}' for column, kind in found.items())}", "  ")
+            _wrapped(
+                f"- **`{table}`**: {', '.join(f'`{column}` {kind}'.rstrip() for column, kind in found.items())}", "  "
+            )
             + "\n"
             for table, found in tables().items()
         ).rstrip("\n")

@@ -121,7 +121,7 @@ class _Shelf:
         if self._book is None:
             # A program that keeps the file locked must not make this call wait until AWS ends the function.
             busy = max((until - time.monotonic()) / 3, 0.1)
-            self._book = Book.open(path, command="lambda", journal=settings.journal, busy=busy)
+            self._book = Book.open(path, command="lambda", journal=settings.journal, busy=busy, pack=settings.pack)
             self._file = _identity(path)
         return self._book
 

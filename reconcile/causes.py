@@ -52,17 +52,33 @@ def life_of(row: DetailRow, kind: str, *, now: str) -> Lifetime:
     """The life of a conversation as its details tell it. kind "changed": only its end was not heard."""
     end = row.end or now
     start = end if kind == GapKind.CHANGED else (row.start or end)
-    return Lifetime(min(start, end), end, frozenset(_entities(row.conversation_id, row.record)))
+    return Lifetime(min(start, end), end, frozenset(_entities(row)))
 
 
 # Their segments name a queue too, but it is the queue's own participants that bring a conversation onto its topic.
 _OUTSIDE: Final = frozenset({"customer", "external", "ivr", "workflow"})
 
 
-def _entities(conversation_id: str | None, record: Mapping[str, Any]) -> Iterable[str]:
+def _entities(row: DetailRow) -> Iterable[str]:
     """The conversation's own id, and those of its queues and users."""
-    if conversation_id is not None:
-        yield conversation_id
+    if row.conversation_id is not None:
+        yield row.conversation_id
+    yield from _of_tree(row.record) if row.typed is None else _of_fields(row.typed)
+
+
+def _of_fields(record: Any) -> Iterable[str]:
+    for participant in record.participants or ():
+        if participant.userId.__class__ is str:
+            yield participant.userId
+        if participant.purpose in _OUTSIDE:
+            continue
+        for session in participant.sessions or ():
+            for segment in session.segments or ():
+                if segment.queueId.__class__ is str:
+                    yield segment.queueId
+
+
+def _of_tree(record: Mapping[str, Any]) -> Iterable[str]:
     for participant in objects(record.get("participants")):
         if (user := text_or_none(participant.get("userId"))) is not None:
             yield user

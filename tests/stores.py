@@ -10,7 +10,9 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from rollbook.genesys.canonical_json import canonical, decode, digest
 from rollbook.store.book import Book
+from rollbook.store.tables import schema
 from rollbook.store.tables.schema import VERSION
 
 DUMPS = Path(__file__).parent / "data" / "stores"
@@ -30,6 +32,28 @@ def load(version: int, path: Path) -> None:
     """Make the store as the code of that schema version had written it."""
     with closing(sqlite3.connect(path)) as db:
         db.executescript((DUMPS / f"{version}.sql").read_text(encoding="utf-8"))
+
+
+def as_schema_5(store: Path, path: Path) -> None:
+    """Make a store of schema 5 that has the rows of `store` (in which nothing is packed), as that schema's code wrote them.
+
+    Its events have the identities that they had then: a digest of the topic and the content.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA page_size = 8192")
+        schema.migrate(db, to=5)
+        db.create_function("identity_then", 2, lambda topic, body: digest(topic.encode(), canonical(decode(body))))
+        db.execute("ATTACH ? AS today", (str(store),))
+        db.execute("BEGIN")
+        tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> '_sqlite_migrations'")
+        for (table,) in tables.fetchall():
+            names = [f'"{row[1]}"' for row in db.execute(f"PRAGMA main.table_info ({table})")]
+            values = ", ".join(names).replace('"identity"', "identity_then(topic, body)")
+            query = f"INSERT OR REPLACE INTO main.{table} ({', '.join(names)}) SELECT {values} FROM today.{table}"
+            db.execute(f"{query} ORDER BY event_id" if table == "events" else query)
+        db.execute("COMMIT")
+        db.execute("DETACH today")
+        db.execute("PRAGMA journal_mode = WAL")
 
 
 def main() -> None:

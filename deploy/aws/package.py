@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # What capture and reconciliation import. The rest of rollbook's dependencies belong to the daemon and the commands.
-NEEDED = ("httpx", "msgspec", "sqlite-utils")
+NEEDED = ("httpx", "msgspec", "sqlite-utils", "backports.zstd")
 # The runtime's own boto3 finds these before its own ones, so they must be such as it takes.
 SHARED = ("python-dateutil<3",)
 # What a dependency asks for and nothing here uses: sqlite-utils' command that installs plug-ins.
@@ -45,13 +45,15 @@ told = handler(event)
 assert told == {"events_new": 1, "events_repeated": 0, "dead_letters": 0}, told
 batch = {"Records": [{"messageId": "a", "body": json.dumps(event)}, {"messageId": "b", "body": "no JSON"}]}
 assert handler(batch) == {"batchItemFailures": []}
+from rollbook.store.bodies import frames
+assert frames.available(), "there is no zstd"
 import rollbook.genesys.api.client, reconcile.due.rounds, reconcile.run.runner, reconcile.lambda_handler
 import sysconfig
 files = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
 strange = [file for file in files if file and not file.startswith((sys.argv[1], sysconfig.get_path("stdlib")))]
 strange += [file for file in files if "site-packages" in file]
 assert not strange, strange
-print("the handler stores an event, a batch and a dead letter; the reconciler is imported")
+print("the handler stores an event, a batch and a dead letter, and can pack; the reconciler is imported")
 """
 EVENT = {
     "version": "0",
@@ -70,10 +72,18 @@ EVENT = {
 }
 
 
-def requirements() -> list[str]:
-    """The needed dependencies, as pyproject.toml bounds them."""
+def requirements(python: str) -> list[str]:
+    """The needed dependencies, as pyproject.toml bounds them, for a version of Python."""
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    return [one for one in listed if re.split(r"[<>=\[ ]", one)[0] in NEEDED]
+    needed = [line for line in listed if re.split(r"[<>=\[ ]", line)[0] in NEEDED]
+    # pip would compare a condition with the Python that it runs on itself.
+    return [line.partition(";")[0] for line in needed if _is_for(line.partition(";")[2], python)]
+
+
+def _is_for(condition: str, python: str) -> bool:
+    """Tell whether a dependency's condition, `python_version < 'X.Y'` or none, lets a version of Python in."""
+    before = re.search(r"python_version < '(\d+)\.(\d+)'", condition)
+    return before is None or tuple(map(int, python.split(".")[:2])) < (int(before[1]), int(before[2]))
 
 
 def build(out: Path, *, python: str, arch: str, here: bool) -> None:
@@ -94,7 +104,7 @@ def build(out: Path, *, python: str, arch: str, here: bool) -> None:
             "--target",
             str(out),
             *where,
-            *requirements(),
+            *requirements(f"{sys.version_info[0]}.{sys.version_info[1]}" if here else python),
             *SHARED,
         ],
         check=True,

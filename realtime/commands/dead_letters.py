@@ -24,7 +24,9 @@ _SHOWN: Final = 60
 
 def _book(settings: Settings, *, write: bool = False) -> Book:
     mode: Literal["r+", "ro"] = "r+" if write else "ro"
-    return Book.open(settings.store_path, mode=mode, command="dead-letters", journal=settings.journal)
+    return Book.open(
+        settings.store_path, mode=mode, command="dead-letters", journal=settings.journal, pack=settings.pack
+    )
 
 
 def listing(*, source: str | None, limit: int, settings: Settings, as_json: bool) -> None:

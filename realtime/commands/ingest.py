@@ -67,7 +67,7 @@ class Ingested(StoredCounts):
 def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None:
     def work() -> int:
         origins = list(_origins(paths))
-        with Book.open(settings.store_path, command="ingest", journal=settings.journal) as book:
+        with Book.open(settings.store_path, command="ingest", journal=settings.journal, pack=settings.pack) as book:
             shown = not as_json and console.err.is_terminal
             with _progress(sum(origin.size for origin in origins), shown=shown) as advance:
                 result = read_all(origins, book, advance=advance)

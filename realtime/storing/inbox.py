@@ -18,8 +18,9 @@ from typing import Final, NamedTuple, Protocol
 FRAMES: Final = 60_000
 BYTES: Final = 48_000_000
 HOLD: Final = 1.0  # seconds that a source waits at most
-# Frames that are read ahead of the disk. To store and read at the same time costs more than one after the other.
-CROWD: Final = 512
+# Frames that are read ahead of the disk, the largest batch. To store and read at the same time costs more than one
+# after the other.
+CROWD: Final = 1_024
 # What one frame costs beside its own bytes.
 _OVERHEAD: Final = 200
 
@@ -141,8 +142,11 @@ class Inbox:
         self._closed = True
         self._ready.set()
 
-    async def take(self, limit: int) -> list[InboxItem]:
-        """Take the next items: up to `limit` frames, or a single note. Waits for them; [] when closed and empty."""
+    async def take(self, limit: int, *, size: int = BYTES) -> list[InboxItem]:
+        """Take the next items: frames, or a single note. Waits for them; [] when closed and empty.
+
+        limit, size: the most frames, and the bytes with which there are enough of them.
+        """
         while not self._items:
             if self._closed:
                 return []
@@ -152,9 +156,10 @@ class Inbox:
         if not isinstance(items[0], Frame):
             return [items.popleft()]
         taken: list[InboxItem] = []
-        while items and len(taken) < limit and isinstance(items[0], Frame):
-            frame = items.popleft()
-            self.size -= len(frame.payload) + _OVERHEAD  # type: ignore[union-attr]
+        left = max(self.size - size, 0)
+        while items and len(taken) < limit and isinstance(frame := items[0], Frame) and (self.size > left or not taken):
+            items.popleft()
+            self.size -= len(frame.payload) + _OVERHEAD
             taken.append(frame)
         self.frames -= len(taken)
         self._taken += len(taken)

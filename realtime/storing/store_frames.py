@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, ParamSpec, TypeVar
 
-from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
+from realtime.storing.inbox import CROWD, CoverageBegin, CoverageEnd, Frame, Inbox, InboxItem
 from realtime.storing.store_batch import OF_THE_FILE, BatchOutcome, Incoming, StoredCounts, log_change, whole
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
@@ -29,13 +29,17 @@ from rollbook.store.tables import coverage, events
 
 log = logging.getLogger(__name__)
 
-# Frames of a batch, a transaction of the book: some 8 ms of reading, in which the event loop does nothing else. Half as
-# many cost a sixth of the rate, twice as many gained a twentieth (bench_notifications.py).
+# Frames of a batch, a transaction of the book: reading them takes some 5 ms, in which the event loop does nothing else.
 BATCH: Final = 256
+# The same where more comes than is stored: waiting for the disk is then most of the time, and is waited for less often.
+CROWDED_BATCH: Final = CROWD
+# No more frames than are this large together: what is large takes long to read.
+BATCH_BYTES: Final = 2_000_000
 RETRY: Final = 1.0
 _SOURCE: Final = "websocket"
-# A queue's topic comes again and again; the topics of conversations pass.
+# A queue's topic comes again and again, and so does a conversation's without its id.
 _template: Final = lru_cache(maxsize=4_096)(template_of)
+_UUID_LENGTH: Final = 36
 # Topics are counted by template; after so many templates the rest count as OTHER.
 TEMPLATES: Final = 200
 OTHER: Final = "other"
@@ -53,8 +57,10 @@ class Stored(StoredCounts):
     last_at: datetime | None = None  # when what was stored last was received
     failing: str | None = None  # why the book takes nothing now
 
-    def count(self, topic: str) -> None:
+    def count(self, topic: str, conversation_id: str | None = None) -> None:
         """Count a notification on that topic. Topics that the platform does not have must not fill the memory."""
+        if conversation_id is not None and len(conversation_id) == _UUID_LENGTH:
+            topic = topic.replace(conversation_id, "{id}")
         name = _template(topic) if len(topic) <= LONGEST else OTHER
         if name not in self.by_template and len(self.by_template) >= TEMPLATES:
             name = OTHER
@@ -84,7 +90,7 @@ class FrameStore:
 
     async def run(self) -> None:
         """Store what comes. Raises StoreError only for what no waiting mends."""
-        while items := await self._inbox.take(BATCH):
+        while items := await self._take():
             match items[0]:
                 case CoverageBegin() as note:
                     await self._begin(note)
@@ -92,6 +98,9 @@ class FrameStore:
                     await self._end(note)
                 case _:
                     await self._store([item for item in items if isinstance(item, Frame)])
+
+    async def _take(self) -> list[InboxItem]:
+        return await self._inbox.take(CROWDED_BATCH if self._inbox.crowded() else BATCH, size=BATCH_BYTES)
 
     async def _store(self, frames: list[Frame]) -> None:
         """Read a batch and wait until it is durable; meanwhile the next batch gathers.
@@ -125,7 +134,7 @@ class FrameStore:
             return Unreadable(_SOURCE, frame.payload, frame.fault, at)
         parsed = parse_frame(frame.payload, source=_SOURCE, received_at=at)
         if isinstance(parsed, Notification):
-            self.stored.count(parsed.topic)
+            self.stored.count(parsed.topic, parsed.conversation_id)
             return parsed
         return parsed if isinstance(parsed, Unreadable) else None
 

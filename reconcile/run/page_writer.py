@@ -29,9 +29,9 @@ from rollbook.store.tables.conversations import PageOutcome, Read
 from rollbook.store.tables.events import Recorded
 from rollbook.store.vocabulary import Comparison
 
-# Rows that may wait for their commit, those of all runs together: a row and its tree of objects are 80 KB. The more are
-# committed together, the fewer pages of the file are written twice; with more nothing is faster (docs/performance.md).
-_ROWS_WAITING: Final = 800
+# Rows that may wait for their commit, those of all runs together: a row and its fields are 40 KB. With more nothing is
+# faster: rows are appended, and few pages of the file are written twice (docs/performance.md).
+_ROWS_WAITING: Final = 400
 
 Cause = Callable[[DetailRow, str], str]
 # What making rows of a strange record, or binding them, may raise; the store's own trouble is a StoreError.

@@ -10,7 +10,8 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 # of another form than today's would otherwise be lost. A comma parts the ids of a request by id; blanks, quotes,
 # slashes, percent signs and what is no ASCII grow when they are put into an address; longer ones make the address too
 # long for its gateway. A hundred of these stay below 6,500 characters.
-_PLAIN: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+LONGEST: Final = 64
+_PLAIN: Final = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST}}}", re.ASCII)
 
 
 def conversation_id(value: object) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from rollbook.genesys.errors import UsageError
@@ -72,10 +73,18 @@ def from_epoch_ms(milliseconds: object) -> str | None:
         milliseconds = int(milliseconds)
     if milliseconds.__class__ is not int:
         return None
+    seconds, rest = divmod(milliseconds, 1_000)
     try:
-        return to_text(_EPOCH + timedelta(milliseconds=milliseconds))
+        return f"{_second(seconds)}.{rest:03d}Z"
     except OverflowError:
         return None
+
+
+# Events of the same second come together.
+@lru_cache(maxsize=4_096)
+def _second(seconds: int) -> str:
+    """Seconds since 1970 as the API's text up to its point."""
+    return to_text(_EPOCH + timedelta(seconds=seconds))[:19]
 
 
 def parse_duration(text: str) -> timedelta:

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from rollbook.genesys.times import Interval
+from rollbook.store.bodies import packing
 from rollbook.store.file import connections, locks
 from rollbook.store.file.checkpointer import Checkpointer
 from rollbook.store.file.errors import StoreUnwritable, translate
+from rollbook.store.file.learner import Learner
 from rollbook.store.file.read_connection import ReadConnection
 from rollbook.store.file.waiting import Patience
 from rollbook.store.file.writer import Writer
@@ -69,6 +71,7 @@ class Book:
         journal: Literal["wal", "delete"] | None = None,
         busy: float = connections.BUSY_SECONDS,
         hurry: threading.Event | None = None,
+        pack: packing.Mode = "events",
     ) -> Self:
         """Open the store.
 
@@ -76,7 +79,8 @@ class Book:
         organization: (id, name) that it must belong to; None asks nothing. journal: None is "wal", and "delete" where
         WAL does not work (a network file system); then this process must be the only one that writes. busy: seconds to
         wait for another program's transaction. hurry: once it is set, opening and writing give up on that within a
-        second. Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
+        second. pack: which bodies are packed that are written; all are read. Raises StoreUnwritable, StoreForeign,
+        StoreBusy, StoreFull.
         """
         path = Path(path)
         writer = role = None
@@ -85,16 +89,18 @@ class Book:
         if mode != "ro":
             journal = connections.choose_journal(path, journal)
             patience = Patience(busy, hurry or threading.Event())
-            connections.prepare(path, organization=organization, journal=journal, patience=patience)
+            connections.prepare(path, organization=organization, journal=journal, patience=patience, pack=pack)
             role = Checkpointer(path) if journal == "wal" else None
+            learner = Learner(packing.KINDS[pack])
             try:
                 writer = Writer(
-                    lambda: connections.connect(path, journal=journal, timeout=patience.step),
+                    lambda: learner.begin(connections.connect(path, journal=journal, timeout=patience.step)),
                     path,
                     patience=patience,
-                    after_commit=role or (lambda _: None),
+                    after_commit=[learner, role] if role else [learner],
                     before_close=notes.settle,
                 )
+                learner.use(writer)
                 if role is not None:
                     role.use(writer)
             except sqlite3.Error as error:

@@ -38,6 +38,7 @@ async def book_of(
             command=command,
             lag=settings.lag,
             journal=settings.journal,
+            pack=settings.pack,
             hurry=hurry,
         )
     except asyncio.CancelledError:

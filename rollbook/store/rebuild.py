@@ -8,7 +8,8 @@ read is, participants' attributes, which only some answers have) stays. On a sto
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -17,18 +18,25 @@ from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
+from rollbook.store.bodies import packing
 from rollbook.store.book import Book
-from rollbook.store.tables import child_rows, live_picture
-from rollbook.store.tables.detail_columns import CHILD_TABLES
+from rollbook.store.rows import child_rows
+from rollbook.store.rows.child_rows import ChildRows, Columns
+from rollbook.store.rows.detail_columns import CHILD_TABLES
+from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
+from rollbook.store.rows.texts import TextIds
+from rollbook.store.tables import live_picture
 from rollbook.store.tables.live_picture import LiveFactsOf, greatest
 from rollbook.store.vocabulary import Provenance
 
 # Conversations in one transaction: other writers wait that long.
 BATCH: Final = 100
 
-_IDS: Final = (
-    "SELECT conversation_id FROM (SELECT conversation_id FROM conversations WHERE conversation_id > ?1 UNION"
-    " SELECT conversation_id FROM events WHERE conversation_id > ?1) ORDER BY 1 LIMIT ?2"
+_IDS: Final = "SELECT number, conversation_id FROM conversation_ids WHERE number > ? ORDER BY number LIMIT ?"
+_EVENTS: Final = (
+    "SELECT number, CASE WHEN topic < 0 THEN replace(text, '{id}', conversation_id) ELSE text END, body, received_at"
+    " FROM event_rows JOIN conversation_ids USING (number) JOIN texts ON text_id = abs(topic)"
+    " WHERE number BETWEEN ? AND ?"
 )
 
 
@@ -54,21 +62,21 @@ class _Kept(NamedTuple):
 
     read_at: str | None
     followed: str | None
-    details: str | None
+    details: str | bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """The result of a step. last: the id to go on after, None at the end. corrected: how many were different."""
+    """The result of a step. last: the number to go on after, None at the end. corrected: how many were different."""
 
-    last: str | None
+    last: int | None
     conversations: int
     corrected: int
 
 
 def rebuild(book: Book, on_step: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
     """Make everything that is derived again; answers (conversations, those that were not as they are now)."""
-    after: str | None = ""
+    after: int | None = 0
     done = corrected = 0
     while after is not None:
         made = book.write(step, after, book.lag).result()
@@ -77,68 +85,70 @@ def rebuild(book: Book, on_step: Callable[[int], None] = lambda _: None) -> tupl
     return done, corrected
 
 
-def step(connection: sqlite3.Connection, after: str, lag: timedelta) -> Rebuilt:
-    """Make the next conversations again, in the order of their ids. Runs inside the caller's transaction.
+def step(connection: sqlite3.Connection, after: int, lag: timedelta) -> Rebuilt:
+    """Make the next conversations again, in the order of their numbers. Runs inside the caller's transaction.
 
     lag: how far the platform's index may be behind its events.
     """
-    ids = [row[0] for row in connection.execute(_IDS, (after, BATCH))]
-    before, events = _stored(connection, ids), _live_facts(connection, ids)
-    corrected: set[str] = set()
-    children = child_rows.child_rows()
-    for conversation_id in ids:
-        stood = before.get(conversation_id)
+    id_of = dict(connection.execute(_IDS, (after, BATCH)).fetchall())
+    if not id_of:
+        return Rebuilt(None, 0, 0)
+    first, last = min(id_of), max(id_of)
+    before = _stored(connection, first, last)
+    live, named = _live_facts(connection, first, last)
+    corrected: set[int] = set()
+    children = ChildRows(TextIds(connection))
+    for number, conversation_id in id_of.items():
+        stood = before.get(number)
         if stood is None and not may_be_asked_for(conversation_id):
             continue  # an event of earlier versions that has no id in the place of one
-        derived = _derive(stood, events.get(conversation_id), conversation_id, children, lag)
+        derived = _derive(connection, number, stood, live.get(number), children, lag)
         if derived is None:
             continue
         if stood is None:
-            corrected.add(conversation_id)
-            _insert(connection, conversation_id, events[conversation_id].first_seen_at, derived)
+            corrected.add(number)
+            _insert(connection, number, live[number].first_seen_at, derived)
         elif derived != stood[1]:
-            corrected.add(conversation_id)
-            _update(connection, conversation_id, derived)
-    corrected |= _replace_children(connection, ids, children)
-    return Rebuilt(ids[-1] if len(ids) == BATCH else None, len(ids), len(corrected))
+            corrected.add(number)
+            _update(connection, number, derived)
+    corrected |= _replace_children(connection, first, last, children)
+    return Rebuilt(last if len(id_of) == BATCH else None, len(before.keys() | named), len(corrected))
 
 
-def _marks(ids: Sequence[str]) -> str:
-    return f"({', '.join('?' * len(ids))})"
-
-
-def _stored(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tuple[_Kept, _Derived]]:
+def _stored(connection: sqlite3.Connection, first: int, last: int) -> dict[int, tuple[_Kept, _Derived]]:
     query = (
-        f"SELECT conversation_id, {', '.join(_Kept._fields)}, {', '.join(_Derived._fields)} FROM conversations"
-        f" WHERE conversation_id IN {_marks(ids)}"
+        f"SELECT number, {', '.join(_Kept._fields)}, {', '.join(_Derived._fields)} FROM conversation_rows"
+        " LEFT JOIN detail_rows USING (number) WHERE number BETWEEN ? AND ?"
     )
     kept = len(_Kept._fields) + 1
-    return {row[0]: (_Kept(*row[1:kept]), _Derived(*row[kept:])) for row in connection.execute(query, ids)}
+    return {row[0]: (_Kept(*row[1:kept]), _Derived(*row[kept:])) for row in connection.execute(query, (first, last))}
 
 
-def _live_facts(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, LiveFactsOf]:
-    """The facts that the events tell of each conversation."""
-    found: dict[str, LiveFactsOf] = {}
-    query = f"SELECT conversation_id, topic, body, received_at FROM events WHERE conversation_id IN {_marks(ids)}"
-    for conversation_id, topic, body, received_at in connection.execute(query, ids):
-        event = decode(body)
+def _live_facts(connection: sqlite3.Connection, first: int, last: int) -> tuple[dict[int, LiveFactsOf], set[int]]:
+    """(The facts that the events tell of each conversation, those that an event names)."""
+    found: dict[int, LiveFactsOf] = {}
+    named: set[int] = set()
+    for number, topic, body, received_at in connection.execute(_EVENTS, (first, last)):
+        named.add(number)
+        event = decode(packing.text(connection, body))
         if isinstance(event, dict):
-            facts = found.setdefault(conversation_id, LiveFactsOf(received_at))
+            facts = found.setdefault(number, LiveFactsOf(received_at))
             facts.add(facts_of(topic, event), received_at)
-    return found
+    return found, named
 
 
 def _derive(
+    connection: sqlite3.Connection,
+    number: int,
     stood: tuple[_Kept, _Derived] | None,
     facts: LiveFactsOf | None,
-    conversation_id: str,
-    children: child_rows.RowsByStatement,
+    children: ChildRows,
     lag: timedelta,
 ) -> _Derived | None:
     if stood is not None and stood[0].details is not None:
-        row = row_of(stood[0].details.encode())
-        child_rows.add_children(children, conversation_id, row.record)
-        return _of_details(row, stood[0], stood[1], facts, live_picture.shown_by(stood[0].read_at, lag))
+        row = row_of(packing.text(connection, stood[0].details).encode())
+        columns = children.add(number, row)
+        return _of_details(row, columns, stood[0], stood[1], facts, live_picture.shown_by(stood[0].read_at, lag))
     return _of_events(facts, stood)
 
 
@@ -150,10 +160,12 @@ def _of_events(facts: LiveFactsOf | None, stood: tuple[_Kept, _Derived] | None) 
     return _Derived(start, end, direction, media, divisions, None, None, provenance, heard_end, last_heard, look_again)
 
 
-def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, facts: LiveFactsOf | None, shown: str) -> _Derived:
+def _of_details(
+    row: DetailRow, columns: Columns, kept: _Kept, stood: _Derived, facts: LiveFactsOf | None, shown: str
+) -> _Derived:
     """The columns that a read and what was heard before and after it make together (see `live` and `conversations`)."""
     read_at = kept.read_at or ""
-    direction, media, divisions, mos, r_factor = child_rows.columns_of(row.record)
+    direction, media, divisions, mos, r_factor = columns
     heard_end, last_heard = (facts.ended_at, facts.last_at) if facts else (stood.heard_end, stood.last_heard)
     end = row.end
     if heard_end is not None and heard_end > shown and (end is None or end > read_at):
@@ -174,36 +186,33 @@ def _of_details(row: DetailRow, kept: _Kept, stood: _Derived, facts: LiveFactsOf
     )
 
 
-def _insert(connection: sqlite3.Connection, conversation_id: str, first_seen_at: str, derived: _Derived) -> None:
-    names = ("conversation_id", "first_seen_at", *_Derived._fields)
+def _insert(connection: sqlite3.Connection, number: int, first_seen_at: str, derived: _Derived) -> None:
+    names = ("number", "first_seen_at", *_Derived._fields)
     connection.execute(
-        f"INSERT INTO conversations ({', '.join(names)}) VALUES {_marks(names)}",
-        (conversation_id, first_seen_at, *derived),
+        f"INSERT INTO conversation_rows ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+        (number, first_seen_at, *derived),
     )
 
 
-def _update(connection: sqlite3.Connection, conversation_id: str, derived: _Derived) -> None:
+def _update(connection: sqlite3.Connection, number: int, derived: _Derived) -> None:
     sets = ", ".join(f"{name} = ?" for name in _Derived._fields)
-    connection.execute(f"UPDATE conversations SET {sets} WHERE conversation_id = ?", (*derived, conversation_id))
+    connection.execute(f"UPDATE conversation_rows SET {sets} WHERE number = ?", (*derived, number))
 
 
-def _replace_children(
-    connection: sqlite3.Connection, ids: Sequence[str], children: child_rows.RowsByStatement
-) -> set[str]:
+def _replace_children(connection: sqlite3.Connection, first: int, last: int, children: ChildRows) -> set[int]:
     """Put the child rows in the place of those that stand; the conversations of which some were other."""
-    before = _children(connection, ids)
-    for table in CHILD_TABLES:
-        connection.execute(f"DELETE FROM {table} WHERE conversation_id IN {_marks(ids)}", ids)
-    for statement, values in children.items():
-        connection.executemany(statement, values)
-    after = _children(connection, ids)
-    return {conversation_id for conversation_id in ids if before[conversation_id] != after[conversation_id]}
+    before = _children(connection, first, last)
+    child_rows.delete(connection, first, last)
+    children.insert(connection)
+    after = _children(connection, first, last)
+    return {number for number in before.keys() | after.keys() if before[number] != after[number]}
 
 
-def _children(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
+def _children(connection: sqlite3.Connection, first: int, last: int) -> dict[int, int]:
     """A number for the child rows of each conversation, the same while they are."""
-    found = dict.fromkeys(ids, 0)
-    for table in CHILD_TABLES:
-        for row in connection.execute(f"SELECT * FROM {table} WHERE conversation_id IN {_marks(ids)}", ids):
-            found[row[0]] += hash((table, row))
+    found: dict[int, int] = defaultdict(int)
+    for table in CHILD_TABLES.values():
+        query = f"SELECT * FROM {table.rows} WHERE id BETWEEN ? AND ?"
+        for row in connection.execute(query, (first << SHIFT, (last << SHIFT) + LAST_PLACE)):
+            found[row[0] >> SHIFT] += hash((table.rows, row))
     return found

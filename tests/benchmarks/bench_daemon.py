@@ -243,7 +243,7 @@ async def rolling(rate: int, seconds: float, *, lines: int = 3) -> None:
                 await asyncio.sleep(0.002)
             stored = 0
             for _ in range(200):
-                if (stored := daemon.count("SELECT count(*) FROM events")) >= sent:
+                if (stored := daemon.count("SELECT count(*) FROM event_rows")) >= sent:
                     break
                 await asyncio.sleep(0.05)
             took = time.monotonic() - began

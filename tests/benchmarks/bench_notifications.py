@@ -191,7 +191,7 @@ def rollbook(port: int, frames: int, path: str, answer: Any) -> None:
             if database is None and Path(path).exists() and daemon.supervisor is not None:
                 database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
             if database is not None:
-                stored = database.execute("SELECT coalesce(max(event_id), 0) FROM events").fetchone()[0]
+                stored = database.execute("SELECT coalesce(max(event_id), 0) FROM event_rows").fetchone()[0]
             if stored and not began:
                 began, cpu = time.perf_counter(), time.process_time()
         ended, cpu = time.perf_counter(), time.process_time() - cpu

@@ -275,13 +275,21 @@ def only(dimension: str, value: str) -> dict[str, Any]:
     return {"conversationFilters": [{"type": "and", "predicates": [predicate]}]}
 
 
+def read_by_people(connection: sqlite3.Connection) -> list[str]:
+    """The names of a store's tables and views, but for the tables behind the views.
+
+    What the file notes of itself (whether its log holds more) changes with each opening, and is left out too.
+    """
+    others = ("texts", "conversation_ids", "store_notes")
+    listed = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+    return [name for (name,) in listed if not name.endswith("_rows") and name not in others]
+
+
 def dump(path: Path, *, ledger: bool = True) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table of a store; ledger: also of the tables that record runs."""
+    """Every row of every table and view that people read; ledger: also of the tables that record runs."""
     connection = sqlite3.connect(path)
     try:
-        # What the file notes of itself (whether its log holds more) changes with each opening.
-        query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'store_notes'"
-        names = [row[0] for row in connection.execute(query)]
+        names = read_by_people(connection)
         wanted = [name for name in names if ledger or name not in ("windows", "window_runs")]
         return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in wanted}
     finally:

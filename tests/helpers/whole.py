@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.helpers.organisation import read_by_people
 from tests.helpers.paths import ROOT
 
 # Root may write everything; without these capabilities it may not.
@@ -144,6 +145,9 @@ def assert_store_is(
     connection = sqlite3.connect(path)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        # Verdicts count what has been read by the one, without a look at the other.
+        odd = "SELECT conversation_id FROM conversations WHERE (read_at IS NULL) <> (details IS NULL)"
+        assert connection.execute(odd).fetchall() == []
         owned = "SELECT conversation_id FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
         owned += f" AND conversation_id NOT IN ({', '.join(repr(name) for name in without)})"
         stored = {
@@ -198,12 +202,7 @@ def rows_of(path: Path, *tables: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of some tables (all but the ledger's, if none is named)."""
     connection = sqlite3.connect(path)
     try:
-        names = tables or tuple(
-            row[0]
-            for row in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('windows', 'window_runs', 'store_notes')"
-            )
-        )
+        names = tables or [name for name in read_by_people(connection) if name not in ("windows", "window_runs")]
         return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
     finally:
         connection.close()

@@ -30,6 +30,7 @@ DOORS = {
     },
     "sqlite3": {"rollbook/store/"},
     "sqlite_utils": {"rollbook/store/"},
+    "pluggy": {"rollbook/store/plugin.py"},
     "boto3": {"realtime/aws/sqs.py", "rollbook/genesys/program/named_secrets.py", "realtime/aws/s3.py"},
     "orjson": set(),
     "requests": set(),

@@ -238,9 +238,16 @@ def test_compose_and_image_agree() -> None:
 def test_the_package_asks_for_what_the_project_declares() -> None:
     """Its requirements are the project's own, with their bounds."""
     package = script(DEPLOY / "aws" / "package.py")
-    needed = package.requirements()
+    needed = package.requirements("3.12")
     assert len(needed) == len(package.NEEDED)
-    assert all(">=" in requirement for requirement in needed)
+    assert all(">=" in requirement and ";" not in requirement for requirement in needed)
+
+
+def test_the_package_leaves_out_what_its_python_has() -> None:
+    """The condition of a dependency is compared with the function's Python, not with that which builds the package."""
+    package = script(DEPLOY / "aws" / "package.py")
+    names = {python: {line.partition(">=")[0] for line in package.requirements(python)} for python in ("3.13", "3.14")}
+    assert names["3.13"] - names["3.14"] == {"backports.zstd"}
 
 
 def unit(name: str) -> dict[str, str]:

@@ -118,7 +118,9 @@ def test_the_lowest_versions_are_the_bounds_of_the_project() -> None:
     script = (ROOT / ".ci" / "lowest").read_text()
     program = script.partition("<<'EOF'\n")[2].partition("\nEOF\n")[0]
     run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    bounds = [requirement.partition(",")[0].replace(">=", "==") for requirement in PROJECT["project"]["dependencies"]]
+    bounds = [
+        re.split("[,;]", requirement)[0].replace(">=", "==") for requirement in PROJECT["project"]["dependencies"]
+    ]
     assert all("==" in bound for bound in bounds)
     assert run.stdout.splitlines() == bounds
 

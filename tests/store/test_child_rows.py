@@ -1,14 +1,24 @@
 """Detail records as rows: nothing is refused, nothing that a column can hold is lost."""
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbook.store.tables import child_rows
-from rollbook.store.tables.detail_columns import CHILD_TABLES, column
+from rollbook.genesys.messages.details import DetailRow, row_of
+from rollbook.genesys.messages.typed_details import typed
+from rollbook.store.rows import child_rows, numbers
+from rollbook.store.rows.child_rows import ChildRows, Columns
+from rollbook.store.rows.detail_columns import CHILD_TABLES, column, column_of
+from rollbook.store.rows.texts import TextIds
+from rollbook.store.tables import schema
+
+EXPECTED = Path(__file__).parent.parent / "data" / "child_rows.jsonl"
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
@@ -35,9 +45,9 @@ def test_the_api_names_become_snake_case(name: str, expected: str) -> None:
 
 
 def test_no_table_has_a_column_twice() -> None:
-    """Positions, the parents' ids and the API's fields never collide."""
-    for table, (positions, fields) in CHILD_TABLES.items():
-        names = [*positions, *(column(field) for field in fields)]
+    """The places of the owners and the API's fields never collide."""
+    for table, (_, where, fields) in CHILD_TABLES.items():
+        names = ["id", *where, *(column_of(table, field) for field in fields)]
         assert len(names) == len(set(names)), table
 
 
@@ -45,15 +55,61 @@ def _session(**more: Any) -> dict[str, Any]:
     return {"sessionId": "s1", "mediaType": "voice", **more}
 
 
-def _children(record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    made = child_rows.child_rows()
-    child_rows.add_children(made, "c1", record)
-    found: dict[str, list[dict[str, Any]]] = {}
-    for statement, values in made.items():
-        table = statement.split()[2]
-        names = statement[statement.index("(") + 1 : statement.index(")")].split(", ")
-        found.setdefault(table, []).extend(dict(zip(names, row, strict=True)) for row in values)
+def stored(*rows: DetailRow) -> tuple[list[Columns], list[dict[str, list[dict[str, Any]]]]]:
+    """The columns that each record has, and what the views then say of it (without what is null)."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        schema.migrate(db)
+        names = [f"c{place}" for place, _ in enumerate(rows)]
+        numbers.given(db, ["before", *names])
+        made = ChildRows(TextIds(db))
+        columns = [made.add(number, row) for number, row in enumerate(rows, 2)]
+        made.insert(db)
+        return columns, [read(db, name) for name in names]
+
+
+def read(db: sqlite3.Connection, conversation_id: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows of a conversation in each view that has some, in the order of their positions."""
+    found = {}
+    for view in CHILD_TABLES:
+        cursor = db.execute(f"SELECT * FROM {view} WHERE conversation_id = ? ORDER BY 2, 3, 4", (conversation_id,))
+        names = [name for name, *_ in cursor.description]
+        rows = [
+            {name: value for name, value in zip(names, row, strict=True) if value is not None and name != names[0]}
+            for row in cursor
+        ]
+        if rows:
+            found[view] = rows
     return found
+
+
+def _children(record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    return stored(row_of(json.dumps(record).encode()))[1][0]
+
+
+@pytest.mark.parametrize("line", EXPECTED.read_text(encoding="utf-8").splitlines())
+def test_a_record_makes_the_rows_that_it_always_made(line: str) -> None:
+    """Each column of each view is what the fourth schema had, for records of odd shapes and spellings too."""
+    expected = json.loads(line)
+    row = row_of(expected["record"].encode())
+    assert (row.start, row.end) == (expected["start"], expected["end"])
+    columns, (found,) = stored(row)
+    assert list(columns[0]) == expected["columns"]
+    assert found == expected["rows"]
+    assert [list(values[1:]) for values in child_rows.attributes(1, row)] == expected["attributes"]
+
+
+def test_both_ways_are_among_the_expected_rows() -> None:
+    """Records that fit their fields, and records that do not."""
+    fits = [typed(json.loads(line)["record"].encode()) is not None for line in EXPECTED.read_text("utf-8").splitlines()]
+    assert min(fits.count(True), fits.count(False)) > 10
+
+
+@pytest.mark.parametrize("line", EXPECTED.read_text(encoding="utf-8").splitlines())
+def test_rows_of_one_transaction_are_made_each_by_its_own_way(line: str) -> None:
+    """A record beside others leaves no row of an attempt that did not fit, and takes none of its neighbours'."""
+    odd = row_of(json.loads(line)["record"].encode())
+    plain = row_of(b'{"conversationId":"c","participants":[{"sessions":[{"metrics":[{"name":"tAcd"}]}]}]}')
+    assert stored(plain, odd, plain)[1] == [stored(plain)[1][0], stored(odd)[1][0], stored(plain)[1][0]]
 
 
 def test_every_level_makes_its_rows() -> None:
@@ -77,7 +133,7 @@ def test_every_level_makes_its_rows() -> None:
         "evaluations": [{"evaluationId": "e1", "oTotalScore": 88.5}],
     }
     found = _children(record)
-    where = {"conversation_id": "c1", "participant_position": 1, "session_position": 0}
+    where = {"participant_position": 1, "session_position": 0}
     ids = {"participant_id": "p1", "session_id": "s1"}
     assert [row["position"] for row in found["participants"]] == [0, 1]
     assert found["segments"] == [
@@ -86,9 +142,7 @@ def test_every_level_makes_its_rows() -> None:
     assert found["media_endpoint_stats"] == [where | ids | {"position": 0, "min_mos": 4.5, "codecs": '["audio/opus"]'}]
     assert found["flows"] == [where | ids | {"flow_id": "f1"}]
     assert found["flow_outcomes"] == [where | ids | {"position": 0, "flow_outcome_id": "o1"}]
-    assert found["evaluations"] == [
-        {"conversation_id": "c1", "position": 0, "evaluation_id": "e1", "o_total_score": 88.5}
-    ]
+    assert found["evaluations"] == [{"position": 0, "evaluation_id": "e1", "o_total_score": 88.5}]
 
 
 def test_a_time_is_stored_as_utc_with_milliseconds() -> None:
@@ -120,12 +174,60 @@ def test_integers_beyond_sqlite_are_text() -> None:
     assert child_rows.storable({"a": [1]}) == '{"a":[1]}'
 
 
+def test_a_number_beyond_all_floats_stays_in_its_text() -> None:
+    """Where no column takes it, it spoils nothing; where one takes the whole array, the array is kept as it came."""
+    session = '{"sessionId":"s1","cc":[1e999],"new":1e999}'
+    row = row_of(f'{{"conversationId":"c1","participants":[{{"sessions":[{session}]}}]}}'.encode())
+    assert stored(row)[1][0]["sessions"] == [
+        {"participant_position": 0, "position": 0, "session_id": "s1", "cc": "[1e999]"}
+    ]
+
+
+def test_rows_beyond_the_last_place_stay_in_the_details(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A conversation with more rows than its numbers have room for takes none of the next conversation's."""
+    monkeypatch.setattr(child_rows, "LAST_PLACE", 2)
+    metrics = [{"name": str(place)} for place in range(5)]
+    sessions = [{"sessionId": str(place), "metrics": metrics, "flow": {"flowId": "f"}} for place in range(5)]
+    many = row_of(json.dumps({"conversationId": "c", "participants": [{"sessions": sessions}] * 5}).encode())
+    found = stored(many)[1][0]
+    assert {view: len(rows) for view, rows in found.items()} == {
+        "participants": 3,
+        "sessions": 3,
+        "metrics": 3,
+        "flows": 3,
+    }
+    assert [row["session_id"] for row in found["flows"]] == ["0", "1", "2"]
+
+
 @given(st.dictionaries(st.sampled_from(["participants", "evaluations", "divisionIds", "x"]), JSON, max_size=4))
 def test_no_record_is_refused(record: dict[str, Any]) -> None:
     """Whatever JSON a record holds, rows are made without an error."""
     _children(record)
-    child_rows.media_types(record)
-    list(child_rows.attributes("c1", record))
+    list(child_rows.attributes(1, row_of(json.dumps(record).encode())))
+
+
+_VALUES = {
+    "queueId": st.sampled_from(["q1", "q2"]) | JSON,
+    "segmentStart": st.sampled_from(["2026-03-02T17:30:43.134Z"]) | st.sampled_from(["2026-03-02T17:30Z", "x", None]),
+    "conference": st.booleans() | st.integers() | JSON,
+    "scoredAgents": st.lists(JSON, max_size=2) | JSON,
+    "subject": st.text(max_size=5) | JSON,
+    "new": JSON,
+}
+_SEGMENT = st.lists(st.sampled_from(list(_VALUES)), unique=True, max_size=5).flatmap(
+    lambda names: st.fixed_dictionaries({name: _VALUES[name] for name in names})
+)
+
+
+@given(st.lists(st.lists(_SEGMENT, max_size=2), max_size=2), st.booleans())
+def test_the_fields_make_the_rows_that_the_tree_makes(sessions: list[list[dict[str, Any]]], blanks: bool) -> None:
+    """A record that fits its fields has the same rows either way, however it is spelled."""
+    record = {"conversationId": "c", "participants": [{"sessions": [{"segments": segments} for segments in sessions]}]}
+    raw = json.dumps(record, separators=None if blanks else (",", ":")).encode()
+    row = row_of(raw)
+    if not row.broken:
+        by_tree = DetailRow(row.conversation_id, row.start, row.end, raw, row.record)
+        assert stored(row) == stored(by_tree)
 
 
 @given(
@@ -152,7 +254,7 @@ def test_no_record_is_refused(record: dict[str, Any]) -> None:
 )
 def test_there_is_a_row_for_each_object(participants: list[dict[str, Any]]) -> None:
     """As many rows as objects, whatever their values are; unknown keys cost no row."""
-    found = _children(json.loads(json.dumps({"participants": participants})))
+    found = _children({"conversationId": "c", "participants": participants})
     sessions = [session for participant in participants for session in participant["sessions"]]
     assert len(found.get("participants", [])) == len(participants)
     assert len(found.get("sessions", [])) == len(sessions)

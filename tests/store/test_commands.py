@@ -186,18 +186,17 @@ async def test_everything_can_be_made_again(store: tuple[Path, Simulator]) -> No
     assert answer_of(path, "rebuild")["corrected"] == 0
     assert dump(path) == before
     with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM segment_rows WHERE id >> 20 = (SELECT id >> 20 FROM segment_rows LIMIT 1)")
+        connection.execute("UPDATE session_rows SET media_type = 'fax'")
         connection.execute(
-            "DELETE FROM segments WHERE rowid IS NULL OR conversation_id IN (SELECT conversation_id FROM segments LIMIT 1)".replace(
-                "rowid IS NULL OR ", ""
-            )
-        )
-        connection.execute("UPDATE sessions SET media_type = 'fax'")
-        connection.execute("DELETE FROM conversations WHERE conversation_id = 'nobody-lists-it'")
-        connection.execute(
-            "UPDATE conversations SET mos = 1, media_types = NULL, heard_end = NULL, conversation_end = NULL"
+            "DELETE FROM conversation_rows WHERE number ="
+            " (SELECT number FROM conversation_ids WHERE conversation_id = 'nobody-lists-it')"
         )
         connection.execute(
-            "UPDATE conversations SET provenance = 'reconciled', last_heard = NULL WHERE provenance = 'both'"
+            "UPDATE conversation_rows SET mos = 1, media_types = NULL, heard_end = NULL, conversation_end = NULL"
+        )
+        connection.execute(
+            "UPDATE conversation_rows SET provenance = 'reconciled', last_heard = NULL WHERE provenance = 'both'"
         )
     connection.close()
     assert answer_of(path, "rebuild")["corrected"] == len(before["conversations"])
@@ -245,7 +244,8 @@ async def test_the_platforms_own_counts_are_the_same(store: tuple[Path, Simulato
             assert sum(line.stored for line in found.lines) > 500
         with sqlite3.connect(path) as connection:
             connection.execute(
-                "DELETE FROM metrics WHERE name = 'tAcd' AND conversation_id IN (SELECT conversation_id FROM metrics WHERE name = 'tAcd' LIMIT 1)"
+                "DELETE FROM metric_rows WHERE name = 'tAcd' AND id >> 20 IN"
+                " (SELECT id >> 20 FROM metric_rows WHERE name = 'tAcd' LIMIT 1)"
             )
         connection.close()
         with Book.open(path, mode="ro") as book:

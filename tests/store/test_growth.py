@@ -82,7 +82,7 @@ def test_parts_are_counted_once_a_day(tmp_path: Path) -> None:
     Book.open(path).close()
     first = growth.note_now(path, AT, stop=stop)
     assert first.now.parts is not None
-    assert "conversations" in first.now.parts
+    assert "conversation_rows" in first.now.parts
     assert abs(sum(first.now.parts.values()) - first.now.used) <= 8192
     second = growth.note_now(path, AT + timedelta(hours=1), stop=stop)
     assert (second.parts_at, second.now.parts) == (to_text(AT), first.now.parts)
@@ -143,7 +143,10 @@ async def test_the_daemon_notes_and_warns(
     values = {family.name: family.samples for family in metrics(figures)}
     assert values["rollbook_store_bytes"][0].value == path.stat().st_size
     assert values["rollbook_disk_full_seconds"][0].value < 14 * 86_400
-    assert {sample.labels["part"] for sample in values["rollbook_store_part_bytes"]} >= {"conversations", "events"}
+    assert {sample.labels["part"] for sample in values["rollbook_store_part_bytes"]} >= {
+        "conversation_rows",
+        "event_rows",
+    }
 
 
 async def test_a_store_that_cannot_be_measured_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -168,10 +171,10 @@ async def test_status_and_doctor_say_it(tmp_path: Path) -> None:
     assert store["bytes"] == path.stat().st_size
     assert 0 < store["growth_a_day"] < store["bytes"]
     assert store["disk_full_at"] > "2026"
-    assert "conversations" in store["parts"]
+    assert "conversation_rows" in store["parts"]
     ran = await rollbook("status", env={}, cwd=tmp_path)
     assert "more a day" in ran.out
-    assert "conversations_start" in ran.out or "windows" in ran.out
+    assert "conversation_rows" in ran.out or "windows" in ran.out
     ran = await rollbook("doctor", "--json", env={}, cwd=tmp_path)
     (check,) = [check for check in ran.json["checks"] if check["name"] == "size"]
     assert check["state"] == "ok"

@@ -55,17 +55,17 @@ def test_a_copy_stays_until_the_upgrade_has_ended_well(tmp_path: Path, monkeypat
     before, seen = rows(store), []
     migrate = schema.migrate
 
-    def watched(connection: sqlite3.Connection, on_step: Any) -> None:
+    def watched(connection: sqlite3.Connection, on_step: Any, to: int) -> None:
         def step(number: int, name: str) -> None:
             copy = upgrade.copy_before(store)
             seen.append((number, version(copy), rows(copy) == before))
             on_step(number, name)
 
-        migrate(connection, step)
+        migrate(connection, step, to=to)
 
     monkeypatch.setattr(schema, "migrate", watched)
     Book.open(store).close()
-    assert seen == [(number, 2, True) for number in range(3, VERSION + 1)]
+    assert seen == [(number, 2, True) for number in range(3, schema.NUMBERS)]
     assert rows(store) == before
     assert not upgrade.copy_before(store).exists()
 
@@ -88,6 +88,22 @@ def test_an_upgrade_asks_for_room_first(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.undo()
     Book.open(store).close()
     assert version(store) == VERSION
+
+
+def test_a_store_without_rows_is_brought_up_to_date_in_its_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is nothing to move: what the ledger says, and a letter, stay as they are."""
+    store = old(tmp_path, 5)
+    with closing(sqlite3.connect(store)) as db, db:
+        for table in ("conversations", "conversation_versions", "participant_attributes", "events", "gaps"):
+            db.execute(f"DELETE FROM {table}")
+    kept = {table: query(store, f"SELECT * FROM {table}") for table in ("windows", "coverage", "dead_letters")}
+    Book.open(store).close()
+    assert version(store) == VERSION
+    assert {table: query(store, f"SELECT * FROM {table}") for table in kept} == kept
+    assert not any("moving" in record.getMessage() for record in caplog.records)
+    assert not upgrade.copy_before(store).exists()
 
 
 def test_a_store_that_somebody_else_writes_to_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,13 +136,14 @@ def test_an_upgrade_that_lost_a_row_is_an_error_each_time(tmp_path: Path) -> Non
 
 
 def test_what_an_upgrade_does_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Each step has a line in the log, and its begin and end are warnings."""
+    """Each step has a line in the log, the move too, and begin and end are warnings."""
     caplog.set_level(logging.INFO)
-    Book.open(old(tmp_path, VERSION - 1)).close()
+    Book.open(old(tmp_path, 4)).close()
     lines = [record.getMessage().partition(": ")[2] for record in caplog.records]
-    assert lines[0] == f"bringing it up to date, from schema {VERSION - 1} to {VERSION}; first a copy"
-    assert lines[1].startswith(f"step {VERSION} of {VERSION} (")
-    assert lines[2].startswith("up to date, ")
+    assert lines[0] == f"bringing it up to date, from schema 4 to {VERSION}; first a copy"
+    assert lines[1].startswith("step 5 of 5 (")
+    assert lines[2].startswith(f"moving its rows to the tables of schema {VERSION}, in ")
+    assert lines[3].startswith("up to date, ")
 
 
 SLOW = """

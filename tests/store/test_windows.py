@@ -37,9 +37,9 @@ def ledger(rows: Sequence[WindowRow], ongoing: Sequence[datetime] = ()) -> Itera
         marks = ", ".join("?" * len(fields(WindowRow)))
         db.executemany(f"INSERT OR IGNORE INTO windows ({names}) VALUES ({marks})", map(astuple, rows))
         db.executemany(
-            "INSERT INTO conversations (conversation_id, conversation_start, provenance, first_seen_at, details,"
-            " details_open) VALUES (?, ?, 'both', '', '{}', 1)",
-            [(str(number), to_text(start)) for number, start in enumerate(ongoing)],
+            "INSERT INTO conversation_rows (number, conversation_start, provenance, first_seen_at, read_at, details_open)"
+            " VALUES (?, ?, 'both', '', '', 1)",
+            [(number, to_text(start)) for number, start in enumerate(ongoing)],
         )
         yield db
 

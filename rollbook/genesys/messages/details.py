@@ -17,6 +17,7 @@ from rollbook.genesys.api import mending
 from rollbook.genesys.api.answers import refuse_others
 from rollbook.genesys.canonical_json import canonical, decode, digest, mend_surrogates
 from rollbook.genesys.lenient_json import as_object, text
+from rollbook.genesys.messages.typed_details import typed
 from rollbook.genesys.times import normalize
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "DetailsPage",
     "LazyRows",
     "content_digest",
+    "content_of",
     "ids_of",
     "parse_page",
     "parse_results",
@@ -35,18 +37,25 @@ class DetailRow(msgspec.Struct, frozen=True):
     """A conversation of an answer.
 
     conversation_id: None where absent or no text: such a row can be kept, not counted; a UUID in small letters. start,
-    end: as 24-character text; None where absent or no time. raw: the API's bytes. record: the same, decoded ({} if it
-    is no object). broken: it cannot be decoded: record is {}, the id (if there is one) was found by a look at its
-    bytes, which need not be UTF-8 or JSON. mended: raw is the API's bytes with what is no JSON replaced.
+    end: as 24-character text; None where absent or no time. raw: the API's bytes. typed: the fields that have a column
+    (`typed_details`), or None where the record does not fit them; tree: then, all of it. broken: it cannot be decoded;
+    the id (if there is one) was found by a look at its bytes, which need not be UTF-8 or JSON. mended: raw is the API's
+    bytes with what is no JSON replaced.
     """
 
     conversation_id: str | None
     start: str | None
     end: str | None
     raw: bytes
-    record: dict[str, Any]
+    tree: dict[str, Any] | None = None
+    typed: Any = None
     broken: bool = False
     mended: bool = False
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All of the record, decoded; {} if it is no object, or broken. ValueError: a number is beyond floats."""
+        return as_object(decode(self.raw)) if self.tree is None else self.tree
 
 
 class LazyRows(Sequence[DetailRow]):
@@ -115,8 +124,8 @@ def parse_page(body: bytes) -> DetailsPage:
 def parse_results(body: bytes) -> DetailsPage:
     """A page of a job's results, in the order of its ids. Its rows are decoded when they are looked at.
 
-    The tables' keys begin with the id, and ids are random: in this order neighbours are written together, and a page of
-    the file once, which saves an eighth of a backfill (docs/performance.md). Raises ValueError for a broken body.
+    Ids are random: in this order neighbours in the index of ids are written together, and a page of the file once.
+    Raises ValueError for a broken body.
     """
     try:
         body.decode()  # what `row_of` would find when nobody asks again any more
@@ -206,25 +215,30 @@ def _read_page(body: bytes) -> PageBody:
 def row_of(raw: bytes) -> DetailRow:
     """Make a row of a record. Raises ValueError if its text is broken (no UTF-8)."""
     try:
-        record = _decoded(raw)
+        raw.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the answer is not UTF-8: {error}") from None
+    record = typed(raw)
+    if record is not None:
+        start, end = record.conversationStart, record.conversationEnd
+        identity = ids.conversation_id(record.conversationId)
+        return DetailRow(identity, normalize(start), normalize(end), raw, typed=record)
+    try:
+        tree = as_object(decode(raw))
     except (msgspec.DecodeError, RecursionError):
         return _broken(raw)
-    start, end = record.get("conversationStart"), record.get("conversationEnd")
+    identity = ids.conversation_id(tree.get("conversationId"))
     return DetailRow(
-        ids.conversation_id(record.get("conversationId")),
-        None if start is None else normalize(start),
-        None if end is None else normalize(end),
-        raw,
-        record,
+        identity, normalize(tree.get("conversationStart")), normalize(tree.get("conversationEnd")), raw, tree
     )
 
 
-def _decoded(raw: bytes) -> dict[str, Any]:
+def content_of(raw: bytes) -> bytes:
+    """`content_digest` of a record that is given as JSON; of its bytes where it cannot be decoded."""
     try:
-        record = decode(raw)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the answer is not UTF-8: {error}") from None
-    return as_object(record)
+        return content_digest(as_object(decode(raw)))
+    except (ValueError, RecursionError):
+        return digest(raw)
 
 
 def content_digest(record: dict[str, Any]) -> bytes:

@@ -76,14 +76,15 @@ def event_time(body: Mapping[str, Any]) -> str | None:
 def facts_of(topic: str, body: Mapping[str, Any]) -> LiveFacts:
     """The facts of an event on `topic` with this eventBody."""
     media = snapshot_media(topic)
-    if media is not None:
-        return _of_snapshot(media, body)
+    return of_event(topic, body, event_time(body)) if media is None else of_snapshot(media, body)
+
+
+def of_event(topic: str, body: Mapping[str, Any], at: str | None) -> LiveFacts:
+    """The facts of an event that is no snapshot. at: its own time, for who has asked `event_time` already."""
     member = detail_member(topic)
     if member is not None:
-        return _of_detail_event(member, body)
-    return LiveFacts(
-        None, None, event_time(body), _media(body), _direction(body.get("originatingDirection")), _divisions(body)
-    )
+        return _of_detail_event(member, body, at)
+    return LiveFacts(None, None, at, _media(body), _direction(body.get("originatingDirection")), _divisions(body))
 
 
 def believed(facts: LiveFacts, arrived: str) -> LiveFacts:
@@ -111,13 +112,12 @@ def _no_later(time: str | None, arrived: str) -> str | None:
     return None if time is None or time < _OLDEST else min(time, arrived)
 
 
-def _of_detail_event(member: str, body: Mapping[str, Any]) -> LiveFacts:
+def _of_detail_event(member: str, body: Mapping[str, Any], at: str | None) -> LiveFacts:
     """Detail events: one fact each, epoch milliseconds, words in capitals.
 
     Of their ends only `customer.end` is the conversation's: a refused alert gives `user.end` too (reference, "Meaning
     traps"). Of their directions only those of the customer's side are: a consultation goes out of an inbound call.
     """
-    at = event_time(body)
     side = member.partition(".")[0] in ("customer", "contact", "outbound")
     return LiveFacts(
         at if member.endswith(".start") else None,
@@ -129,8 +129,11 @@ def _of_detail_event(member: str, body: Mapping[str, Any]) -> LiveFacts:
     )
 
 
-def _of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
-    """A conversation with all its participants; of one medium, their communications lie flat in them (media is it)."""
+def of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
+    """The facts of a conversation with all its participants. media: as `topics.snapshot_media` answers it.
+
+    In a snapshot of one medium, the communications lie flat in the participants.
+    """
     participants = objects(body.get("participants"))
     seen = _Seen({media} if media and participants else set())
     for participant in participants:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from rollbook.genesys.canonical_json import decode, digest, mend_surrogates, spelled
+from rollbook.genesys.canonical_json import decode, mend_surrogates
+from rollbook.genesys.ids import LONGEST as LONGEST_ID
 from rollbook.genesys.ids import conversation_id as spelling
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.lenient_json import as_object, text, words
-from rollbook.genesys.messages.live_facts import LiveFacts, event_time, facts_of
+from rollbook.genesys.messages.identity import identity_of
+from rollbook.genesys.messages.live_facts import LiveFacts, event_time, of_event, of_snapshot
 from rollbook.genesys.topics import conversation_id_of, snapshot_media
 
 __all__ = [
@@ -39,7 +42,7 @@ __all__ = [
 class Notification(msgspec.Struct, frozen=True):
     """An event on a topic. Times are API text; `body` is the eventBody as it came.
 
-    identity: 16 bytes, equal for the same content on the same topic. conversation_id, event_time, facts: None where the
+    identity: as `identity.py` has it. conversation_id, event_time, facts: None where the
     event has none. A value that cannot be an id is no id: the body keeps it, and nobody asks for it.
     """
 
@@ -175,24 +178,28 @@ def _why(error: ValueError | RecursionError) -> str:
 
 def _notification(topic: str, event_body: bytes, source: str, received_at: str) -> Notification:
     body = decode(event_body)
-    conversation_id = time = facts = None
+    time = facts = None
     if isinstance(body, dict):
-        conversation_id = _conversation_id(topic, body)
+        media = snapshot_media(topic)
+        named = text(body.get("conversationId" if media is None else "id"))
+        conversation_id = _id(named or conversation_id_of(topic))
         time = event_time(body)
-        facts = facts_of(topic, body) if conversation_id is not None else None
+        if conversation_id is not None:
+            facts = of_event(topic, body, time) if media is None else of_snapshot(media, body)
     else:
         conversation_id = _id(conversation_id_of(topic))
-    identity = digest(topic.encode(), spelled(body))
+    identity = identity_of(topic, body)
     return Notification(topic, event_body, identity, conversation_id, time, received_at, source, facts)
-
-
-def _conversation_id(topic: str, body: dict[str, Any]) -> str | None:
-    named = body.get("id") if snapshot_media(topic) is not None else body.get("conversationId")
-    return _id(text(named) or conversation_id_of(topic))
 
 
 def _id(named: str | None) -> str | None:
     """The id in its one spelling; None for what cannot be one, which would have every other id refused with it."""
+    return None if not named or len(named) > LONGEST_ID else _known_id(named)
+
+
+# A conversation's events come together.
+@lru_cache(maxsize=8_192)
+def _known_id(named: str) -> str | None:
     found = spelling(named)
     return found if found is not None and may_be_asked_for(found) else None
 

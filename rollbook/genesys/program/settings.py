@@ -76,6 +76,7 @@ class Settings:
     largest_answer: int = 64 * 1024 * 1024
     store_path: Path = Path("rollbook.db")
     journal: Literal["wal", "delete"] | None = None
+    pack: Literal["none", "events", "all"] = "events"
     backup: DailyBackup | None = None
     topics: tuple[str, ...] = (topics.QUEUE_CONVERSATIONS,)
     users: bool = False
@@ -188,6 +189,12 @@ def _journal(value: Any) -> str:
     return str(value)
 
 
+def _pack(value: Any) -> str:
+    if value not in ("none", "events", "all"):
+        raise ValueError('must be "none", "events" or "all"')
+    return str(value)
+
+
 def _path(value: Any) -> Path:
     return Path(_text(value)).expanduser()
 
@@ -265,6 +272,7 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("genesys", "largest_answer"): ("largest_answer", _largest_answer),
     ("store", "path"): ("store_path", _path),
     ("store", "journal"): ("journal", _journal),
+    ("store", "pack"): ("pack", _pack),
     ("store", "backup"): ("backup", _backup),
     ("realtime", "websocket"): ("websocket", _flag),
     ("realtime", "topics"): ("topics", _topics),
@@ -292,6 +300,7 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "ROLLBOOK_LARGEST_ANSWER": ("largest_answer", _largest_answer),
     "ROLLBOOK_DB": ("store_path", _path),
     "ROLLBOOK_JOURNAL": ("journal", _journal),
+    "ROLLBOOK_PACK": ("pack", _pack),
     "ROLLBOOK_BACKUP": ("backup", _backup),
 }
 
@@ -342,6 +351,11 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         "text",
         'The journal of the file: "wal", or "delete" for a network file system and a single writer.',
         "default: the file system decides",
+    ),
+    "pack": KeyDescription(
+        "text",
+        'The bodies that are packed when they are written: "none", "events", or "all", which is details too. All are'
+        " read, and `rollbook pack` brings those that are stored in line (docs/packing.md).",
     ),
     "backup": KeyDescription(
         "text, or table",

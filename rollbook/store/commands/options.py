@@ -87,6 +87,46 @@ def rebuild(**options: Any) -> None:
 
 
 @click.command()
+@click.option("--learn", is_flag=True, help="Learn a new dictionary first, and pack everything with it.")
+@console.settings_options
+@console.json_option
+def pack(**options: Any) -> None:
+    """Pack or unpack the bodies that are stored, as [store] pack says.
+
+    Others may go on working on the store meanwhile. When it is cut short, run it again: it goes on where it was.
+    """
+    from rollbook.store.commands.pack import pack as work
+
+    work(**options)
+
+
+@click.command()
+@click.argument("conversation_id", metavar="[ID]", required=False)
+@click.option("--since", metavar="TIME", help="Received from this time on (UTC where it has no offset).")
+@click.option("--topic", metavar="PATTERN", help="Only of topics like this; * stands for anything, {id} for an id.")
+@click.option("--limit", type=click.IntRange(min=1), help="The first so many.")
+@console.settings_options
+@click.option("--json", "as_json", is_flag=True, help="Answer one JSON object a line on standard output.")
+def events(**options: Any) -> None:
+    """List notifications as they came, oldest first: all, or those of the conversation ID."""
+    from rollbook.store.commands.events import events as work
+
+    work(**options)
+
+
+@click.command()
+@click.argument("conversation_id", metavar="ID")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page for a browser to FILE.")
+@console.settings_options
+@console.json_option
+def show(**options: Any) -> None:
+    """Show a conversation's whole life: its legs, events, reads, versions, gap and cause."""
+    from rollbook.store.commands.show import show as work
+
+    work(**options)
+
+
+@click.command()
 @click.argument("to", type=click.Path(path_type=Path, readable=False))
 @console.settings_options
 @console.json_option

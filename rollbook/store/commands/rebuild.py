@@ -13,7 +13,9 @@ def rebuild(settings: Settings, as_json: bool) -> None:
     """Run the command as its options say, and end with its exit status."""
 
     def work() -> None:
-        with Book.open(settings.store_path, mode="r+", command="rollbook rebuild", journal=settings.journal) as book:
+        with Book.open(
+            settings.store_path, mode="r+", command="rollbook rebuild", journal=settings.journal, pack=settings.pack
+        ) as book:
             done, corrected = rebuild_all(book, lambda count: _progress(count) if console.err.is_terminal else None)
             children = book.read_now(count_child_rows)
         console.show(

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
+from rollbook.store.bodies import packing
+from rollbook.store.bodies.packing import PackingConnection
 from rollbook.store.file import upgrade
 from rollbook.store.file.errors import StoreDamaged, StoreForeign, StoreUnwritable, owner_of, translate
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
+from rollbook.store.file.ways import Ways
 from rollbook.store.tables import notes, schema
 
 # How long a transaction waits for another process' transaction. Ours last milliseconds.
@@ -22,10 +25,10 @@ CHECKPOINT_PAGES: Final = 8_000
 # With pages of 4 KB a session's row spills over into a page of its own: the file is twice as large and a write takes
 # 1.3 times as long (docs/performance.md).
 PAGE_BYTES: Final = 8192
-# What a transaction of eight pages of details touches (docs/performance.md). In SQLite's 2 MB it spills into the log
-# before it is committed, and is read again and written twice. It fills as it is used, and is kept until the
-# file is closed.
-CACHE_KILOBYTES: Final = 32_000
+# What a transaction of four pages of details touches (docs/performance.md). In SQLite's 2 MB it spills into the log
+# before it is committed. A cache that is larger gains nothing: rows are appended, and few pages are written twice. It
+# fills as it is used, and is kept until the file is closed.
+CACHE_KILOBYTES: Final = 12_000
 SQLITE_VERSION: Final = sqlite3.sqlite_version
 # The smallest page that SQLite has.
 _SMALLEST: Final = 512
@@ -98,18 +101,43 @@ def choose_journal(path: Path, asked: Literal["wal", "delete"] | None) -> Litera
     return "delete"
 
 
-def prepare(path: Path, *, organization: tuple[str, str] | None, journal: str, patience: Patience) -> None:
+def prepare(
+    path: Path,
+    *,
+    organization: tuple[str, str] | None,
+    journal: str,
+    patience: Patience,
+    pack: packing.Mode = "none",
+) -> None:
     """Make sure that `path` is a store of this version, ours, and of this organisation. Creates it if need be.
 
+    pack: which bodies are packed where an older store is moved to a new file.
     Raises StoreUnwritable, StoreForeign, StoreBusy, StoreFull.
     """
     _create(path)
+    ways = Ways(
+        connect=lambda file: connect(file, journal=journal, timeout=patience.step),
+        reader=lambda file: connect_reader(file, older=True),
+        journal=journal,
+        pack=pack,
+        stop=patience.hurry,
+    )
 
     def check() -> None:
-        connection = connect(path, journal=journal, timeout=patience.step)
+        connection = ways.connect(path)
         try:
             must_have_its_log(connection, path)
-            _check(connection, path, journal)
+            recognise(connection, path)
+            if upgrade.is_needed(connection, path):
+                # It may be another file afterwards, and whoever waits for the lock must not have it open.
+                notes.settle(connection)
+                connection.close()
+                with locked(
+                    lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS
+                ):
+                    upgrade.bring_up_to_date(path, ways)
+                connection = ways.connect(path)
+            _set_journal(connection, path, journal)
             if organization is not None:
                 _remember(connection, path, organization)
             notes.settle(connection)
@@ -124,20 +152,26 @@ def prepare(path: Path, *, organization: tuple[str, str] | None, journal: str, p
 
 def _create(path: Path) -> None:
     _must_be_a_file(path)
+    if upgrade.is_there(path):
+        _must_be_usable(path)
+        return
     try:
         # Before SQLite sees it: the file is its owner's alone, and so are the -wal and -shm files, which take its mode.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise StoreUnwritable(
-                f"{path} cannot be read and written by this user; run this as {owner_of(path)},"
-                " or check its permissions"
-            ) from None
-        _look_at_size(path)
+        _must_be_usable(path)
     except FileNotFoundError:
         raise StoreUnwritable(f"{path}: the folder {path.parent} does not exist; make it, or give --db") from None
     except OSError as error:
         raise StoreUnwritable(f"{path}: cannot be created ({error.strerror}); choose another path with --db") from None
+
+
+def _must_be_usable(path: Path) -> None:
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise StoreUnwritable(
+            f"{path} cannot be read and written by this user; run this as {owner_of(path)}, or check its permissions"
+        )
+    _look_at_size(path)
 
 
 def _must_be_a_file(path: Path) -> None:
@@ -163,11 +197,7 @@ def _look_at_size(path: Path) -> None:
         raise StoreForeign(f"{path} is not an SQLite file; choose another path with --db")
 
 
-def _check(connection: sqlite3.Connection, path: Path, journal: str) -> None:
-    recognise(connection, path)
-    if upgrade.is_needed(connection, path):
-        with locked(lock_file(path), MIGRATION, what=str(path), command="creating its tables", wait=BUSY_SECONDS):
-            upgrade.bring_up_to_date(connection, path, lambda: connect_reader(path, older=True))
+def _set_journal(connection: sqlite3.Connection, path: Path, journal: str) -> None:
     mode = connection.execute(f"PRAGMA journal_mode = {journal}").fetchone()[0]
     if mode != journal:
         raise StoreUnwritable(f"{path}: this file system cannot keep a {journal} journal (it is in {mode} mode)")
@@ -228,10 +258,15 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
         connection.execute("COMMIT")
 
 
-def connect(path: Path, *, journal: str, timeout: float) -> sqlite3.Connection:
+def connect(path: Path, *, journal: str, timeout: float) -> PackingConnection:
     """A connection that writes. Durable: an answered commit survives a power cut. It never checkpoints by itself."""
     connection = sqlite3.connect(
-        path, timeout=timeout, isolation_level=None, check_same_thread=False, cached_statements=1024
+        path,
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=1024,
+        factory=PackingConnection,
     )
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file; an existing one keeps its own
     connection.execute("PRAGMA synchronous = FULL")
@@ -251,7 +286,7 @@ def is_there(path: Path) -> bool:
 
 def must_be_there(path: Path) -> None:
     """Raise StoreUnwritable where there is no file."""
-    if not is_there(path):
+    if not is_there(path) and not upgrade.is_there(path):
         raise StoreUnwritable(
             f"there is no store at {path}; `rollbook run` or `reconcile` make one, --db names another"
         )
@@ -299,6 +334,7 @@ def _reading(path: Path, how: str, timeout: float, older: bool, as_it_is: bool) 
         timeout=timeout,
         isolation_level=None,
         check_same_thread=False,
+        factory=PackingConnection,
     )
     try:
         _must_be_readable(connection, path, older)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -38,7 +38,7 @@ class Writer:
         path: Path,
         *,
         patience: Patience,
-        after_commit: Callable[[sqlite3.Connection], None] = lambda _: None,
+        after_commit: Sequence[Callable[[sqlite3.Connection], None]] = (),
         before_close: Callable[[sqlite3.Connection], None] = lambda _: None,
     ) -> None:
         self._connect = connect
@@ -87,7 +87,8 @@ class Writer:
             group, stop = self._take()
             if group:
                 self._commit(connection, group)
-                self._after_commit(connection)
+                for step in self._after_commit:
+                    step(connection)
         self._before_close(connection)
         connection.close()
 

@@ -15,13 +15,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
-import msgspec
-
 from rollbook.genesys.ids import may_be_asked_for
-from rollbook.genesys.messages.details import DetailRow, content_digest
+from rollbook.genesys.messages.details import DetailRow, content_of
 from rollbook.genesys.times import Interval, from_text, to_text
-from rollbook.store.tables import child_rows, gaps
-from rollbook.store.tables.detail_columns import CHILD_TABLES
+from rollbook.store.bodies import packing
+from rollbook.store.rows import child_rows, numbers
+from rollbook.store.rows.child_rows import ChildRows
+from rollbook.store.rows.detail_columns import CHILD_TABLES
+from rollbook.store.rows.statements import in_parts
+from rollbook.store.rows.texts import TextIds
+from rollbook.store.tables import gaps
 from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
 
 Action = Literal["insert", "fill", "replace", "confirm", "leave"]
@@ -63,6 +66,7 @@ def unheard_end(stored: StoredConversation | None, row: DetailRow) -> bool:
 class StoredConversation(NamedTuple):
     """A conversation as the store has it before a read of it is written."""
 
+    number: int
     provenance: str
     first_seen_at: str
     read_at: str | None
@@ -85,7 +89,7 @@ def same_content(stored: StoredConversation | None, row: DetailRow) -> bool:
         return False
     if stored.details == row.raw.decode():
         return True
-    return content_digest(msgspec.json.decode(stored.details)) == content_digest(row.record)
+    return content_of(stored.details.encode()) == content_of(row.raw)
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -128,70 +132,74 @@ def classify(stored: StoredConversation | None, same: bool, row: DetailRow, run_
 
 
 _STORED: Final = (
-    "SELECT conversation_id, provenance, first_seen_at, read_at, conversation_end, heard_end, last_heard,"
-    " look_again, followed, details, attributes_at FROM conversations WHERE conversation_id IN "
+    "SELECT conversation_id, number, provenance, first_seen_at, read_at, conversation_end, heard_end, last_heard,"
+    " look_again, followed, details, attributes_at FROM conversation_ids JOIN conversation_rows USING (number)"
+    " LEFT JOIN detail_rows USING (number) WHERE conversation_id IN "
 )
 
 
-def stored_conversations(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, StoredConversation]:
+def stored_conversations(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, StoredConversation]:
     """The stored ones of these conversations, by id."""
     found = {}
-    for at in range(0, len(ids), 500):
-        part = ids[at : at + 500]
-        query = f"{_STORED}({', '.join('?' * len(part))})"
-        for row in connection.execute(query, part):
-            found[row[0]] = StoredConversation(*row[1:])
+    for conversation_id, *values in in_parts(connection, _STORED, ids):
+        stored = StoredConversation(*values)
+        if stored.details is not None:
+            stored = stored._replace(details=packing.text(connection, stored.details))
+        found[conversation_id] = stored
     return found
 
 
 _INSERT: Final = (
-    "INSERT INTO conversations (conversation_id, conversation_start, conversation_end, originating_direction,"
-    " media_types, division_ids, mos, r_factor, provenance, first_seen_at, reconciled_at, read_at, details,"
-    f" details_open) VALUES ({', '.join('?' * 14)})"
+    "INSERT INTO conversation_rows (number, conversation_start, conversation_end, originating_direction,"
+    " media_types, division_ids, mos, r_factor, provenance, first_seen_at, reconciled_at, read_at,"
+    f" details_open) VALUES ({', '.join('?' * 13)})"
 )
 _REPLACE: Final = (
-    "UPDATE conversations SET conversation_start = coalesce(?, conversation_start), conversation_end = ?,"
+    "UPDATE conversation_rows SET conversation_start = coalesce(?, conversation_start), conversation_end = ?,"
     " originating_direction = coalesce(?, originating_direction), media_types = ?, division_ids = ?, mos = ?,"
     " r_factor = ?, provenance = ?, reconciled_at = ?, read_at = ?, look_again = ?, followed = NULL,"
-    " details = ?, details_open = ? WHERE conversation_id = ?"
+    " details_open = ? WHERE number = ?"
 )
+_DETAILS: Final = "INSERT OR REPLACE INTO detail_rows (number, details) VALUES (?, ?)"
 # The content is the same and the read is newer: an end that only an event told, before what the read can show, is no
 # end.
 _CONFIRM: Final = (
-    "UPDATE conversations SET read_at = ?1, look_again = coalesce(last_heard > ?4, 0),"
+    "UPDATE conversation_rows SET read_at = ?1, look_again = coalesce(last_heard > ?4, 0),"
     " conversation_end = coalesce(?2, CASE WHEN heard_end > ?4 THEN heard_end END),"
-    " followed = nullif(followed, 'gone') WHERE conversation_id = ?3"
+    " followed = nullif(followed, 'gone') WHERE number = ?3"
 )
 _KEEP_VERSION: Final = (
-    "INSERT OR IGNORE INTO conversation_versions (conversation_id, read_at, replaced_at, details)"
-    " SELECT conversation_id, read_at, ?, details FROM conversations WHERE conversation_id = ?"
+    "INSERT OR IGNORE INTO version_rows (number, read_at, replaced_at, details)"
+    " SELECT number, read_at, ?, details FROM conversation_rows JOIN detail_rows USING (number) WHERE number = ?"
 )
 _ATTRIBUTES: Final = (
-    "INSERT INTO participant_attributes (conversation_id, participant_id, name, value) VALUES (?, ?, ?, ?)"
+    "INSERT INTO attribute_rows (number, participant_id, name, value) VALUES (?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value"
 )
-_ATTRIBUTES_AT: Final = "UPDATE conversations SET attributes_at = ? WHERE conversation_id = ?"
+_ATTRIBUTES_AT: Final = "UPDATE conversation_rows SET attributes_at = ? WHERE number = ?"
+_EXPLAINED: Final = "UPDATE gap_rows SET filled_at = ? WHERE number = ? AND kind = 'live_only'"
 
 
-_EXPLAINED: Final = "UPDATE gaps SET filled_at = ? WHERE conversation_id = ? AND kind = 'live_only'"
-_FORGET_CHILDREN: Final = tuple(f"DELETE FROM {table} WHERE conversation_id = ?" for table in CHILD_TABLES)
+_IN_ORDER: Final = (_KEEP_VERSION, _INSERT, _REPLACE, _DETAILS, _CONFIRM, _ATTRIBUTES, _ATTRIBUTES_AT, _EXPLAINED)
 
 
-def _planned() -> child_rows.RowsByStatement:
-    """No rows yet, under the statements in the order in which they are run; child rows come behind them."""
-    planned = child_rows.child_rows()
-    for statement in (
-        _KEEP_VERSION,
-        _INSERT,
-        _REPLACE,
-        _CONFIRM,
-        *_FORGET_CHILDREN,
-        _ATTRIBUTES,
-        _ATTRIBUTES_AT,
-        _EXPLAINED,
-    ):
-        planned[statement] = []
-    return planned
+@dataclass(slots=True)
+class _Planned:
+    """The writes of a page. rows: for each statement, in the order in which they are run, what it takes."""
+
+    children: ChildRows
+    rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {statement: [] for statement in _IN_ORDER})
+    other_children: list[int] = field(default_factory=list)  # of these conversations, others take the place of them
+    gaps: list[gaps.Gap] = field(default_factory=list)
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        for statement, rows in self.rows.items():
+            if rows:
+                connection.executemany(statement, rows)
+        for number in self.other_children:
+            child_rows.delete(connection, number, number)
+        self.children.insert(connection)
+        gaps.add(connection, self.gaps)
 
 
 class Read(NamedTuple):
@@ -224,22 +232,23 @@ def write(
 ) -> PageOutcome:
     """Write a page of details with its child rows and its gaps: a part of `windows.write_details`."""
     outcome, judged = _judge_page(connection, details, read)
-    planned, found, indexed_until = _planned(), [], read.indexed_until
+    known = {each.conversation_id: each.stored.number for each in judged if each.stored is not None}
+    number_of = known | numbers.given(connection, [each.conversation_id for each in judged if each.stored is None])
+    planned, indexed_until = _Planned(ChildRows(TextIds(connection))), read.indexed_until
     bounds = window.texts if window else None
     for each in judged:
+        number = number_of[each.conversation_id]
         if each.action in _NEW_CONTENT:
-            _fill(planned, each, read, indexed_until)
+            planned.rows[_DETAILS].append((number, packing.pack(connection, "details", each.row.raw)))
+            _fill(planned, number, each, read, indexed_until)
         elif each.action == "confirm":
-            planned[_CONFIRM].append((read.as_of, each.row.end, each.conversation_id, indexed_until))
-        _add_attributes(planned, each, read.as_of)
+            planned.rows[_CONFIRM].append((read.as_of, each.row.end, number, indexed_until))
+        _add_attributes(planned, number, each, read.as_of)
         if kind := outcome.gaps.get(each.conversation_id):
             start, why = _filed_under(each.row, bounds, width, read.at), cause(each.row, kind)
-            found.append(gaps.Gap(each.conversation_id, start, kind, why, read.at, read.at))
-    for statement, rows in planned.items():
-        if rows:
-            connection.executemany(statement, rows)
-    gaps.add(connection, found)
-    return replace(outcome, causes=Counter(gap.cause for gap in found))
+            planned.gaps.append(gaps.Gap(each.conversation_id, start, kind, why, read.at, read.at))
+    planned.run(connection)
+    return replace(outcome, causes=Counter(gap.cause for gap in planned.gaps))
 
 
 def _filed_under(row: DetailRow, window: tuple[str, str] | None, width: timedelta, at: str) -> str:
@@ -290,15 +299,15 @@ def _judge_page(
     return replace(outcome, drifted=drifted, first_read=tuple(first_read)), judged
 
 
-def _add_attributes(planned: child_rows.RowsByStatement, judged: _Judged, as_of: str) -> None:
+def _add_attributes(planned: _Planned, number: int, judged: _Judged, as_of: str) -> None:
     """Participant attributes, if the read is no older than the one that those in the store come from."""
-    conversation_id, stored = judged.conversation_id, judged.stored
-    named = list(child_rows.attributes(conversation_id, judged.row.record))
+    stored = judged.stored
+    named = list(child_rows.attributes(number, judged.row))
     if not named or (stored is not None and as_of < (stored.attributes_at or "")):
         return
-    planned[_ATTRIBUTES].extend(named)
+    planned.rows[_ATTRIBUTES] += named
     if stored is None or stored.attributes_at != as_of:
-        planned[_ATTRIBUTES_AT].append((as_of, conversation_id))
+        planned.rows[_ATTRIBUTES_AT].append((as_of, number))
 
 
 def _gap_kind(stored: StoredConversation | None, row: DetailRow, action: Action) -> GapKind | None:
@@ -312,30 +321,28 @@ def _gap_kind(stored: StoredConversation | None, row: DetailRow, action: Action)
     return GapKind.CHANGED if first_end and by_capture and stored.heard_end is None else None
 
 
-def _fill(planned: child_rows.RowsByStatement, judged: _Judged, read: Read, indexed_until: str) -> None:
+def _fill(planned: _Planned, number: int, judged: _Judged, read: Read, indexed_until: str) -> None:
     """A conversation whose content is new: its row, its child rows, and the end of what they take the place of."""
-    conversation_id, row, stored, _ = judged
-    as_of, at = read.as_of, read.at
-    shared, details = child_rows.columns_of(row.record), (row.raw.decode(), int(row.end is None))
+    _, row, stored, _ = judged
+    as_of, at, is_open = read.as_of, read.at, int(row.end is None)
+    shared = planned.children.add(number, row)
     if stored is None:
         times = (at, at, as_of)
-        planned[_INSERT].append((conversation_id, row.start, row.end, *shared, Provenance.RECONCILED, *times, *details))
-    else:
-        heard_later = stored.last_heard is not None and stored.last_heard > indexed_until
-        # An event's end after what the read can show is newer than the read; an earlier one is overruled by the read.
-        heard_end = stored.heard_end
-        heard_end = heard_end if heard_end is not None and heard_end > indexed_until else None
-        by_readings_alone = stored.provenance == Provenance.RECONCILED
-        origin = (Provenance.RECONCILED if by_readings_alone else Provenance.BOTH, at, as_of, int(heard_later))
-        planned[_REPLACE].append((row.start, row.end or heard_end, *shared, *origin, *details, conversation_id))
-        if stored.details is not None:
-            for statement in _FORGET_CHILDREN:
-                planned[statement].append((conversation_id,))
-            if stored.conversation_end is not None:
-                planned[_KEEP_VERSION].append((at, conversation_id))
-        if stored.provenance == Provenance.LIVE:
-            planned[_EXPLAINED].append((at, conversation_id))
-    child_rows.add_children(planned, conversation_id, row.record)
+        planned.rows[_INSERT].append((number, row.start, row.end, *shared, Provenance.RECONCILED, *times, is_open))
+        return
+    heard_later = stored.last_heard is not None and stored.last_heard > indexed_until
+    # An event's end after what the read can show is newer than the read; an earlier one is overruled by the read.
+    heard_end = stored.heard_end
+    heard_end = heard_end if heard_end is not None and heard_end > indexed_until else None
+    by_readings_alone = stored.provenance == Provenance.RECONCILED
+    origin = (Provenance.RECONCILED if by_readings_alone else Provenance.BOTH, at, as_of, int(heard_later))
+    planned.rows[_REPLACE].append((row.start, row.end or heard_end, *shared, *origin, is_open, number))
+    if stored.details is not None:
+        planned.other_children.append(number)
+        if stored.conversation_end is not None:
+            planned.rows[_KEEP_VERSION].append((at, number))
+    if stored.provenance == Provenance.LIVE:
+        planned.rows[_EXPLAINED].append((at, number))
 
 
 def compare(connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read) -> PageOutcome:
@@ -356,8 +363,9 @@ class OpenConversation(NamedTuple):
 
 
 _ASKED: Final = (
-    "SELECT conversations.conversation_id, conversation_start, read_at, look_again, asked_at,"
-    " last_heard, division_ids, first_seen_at FROM conversations LEFT JOIN asked_by_id USING (conversation_id)"
+    "SELECT conversation_id, conversation_start, read_at, look_again, asked_at, last_heard, division_ids,"
+    " first_seen_at FROM conversation_rows JOIN conversation_ids USING (number)"
+    " LEFT JOIN asked_by_id USING (conversation_id)"
 )
 
 
@@ -434,7 +442,9 @@ def _open(row: tuple[Any, ...]) -> OpenConversation:
 
 
 # What an interval owns, by its start and its end.
-_OWNED: Final = "FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
+_OWNED: Final = "FROM conversation_rows WHERE conversation_start >= ? AND conversation_start < ?"
+_WITH_ID: Final = "FROM conversation_rows JOIN conversation_ids USING (number)"
+_OWNED_IDS: Final = f"SELECT conversation_id {_WITH_ID} WHERE conversation_start >= ? AND conversation_start < ?"
 _GOES_ON: Final = "details_open = 1 AND followed IS NULL"
 
 
@@ -447,7 +457,7 @@ def ongoing_count(connection: sqlite3.Connection, start: str, end: str) -> int:
 def ongoing_starts(connection: sqlite3.Connection) -> list[str]:
     """The starts of the reconciled conversations that go on, in order; stuck and gone ones do not count."""
     query = (
-        f"SELECT conversation_start FROM conversations WHERE {_GOES_ON} AND conversation_start IS NOT NULL"
+        f"SELECT conversation_start FROM conversation_rows WHERE {_GOES_ON} AND conversation_start IS NOT NULL"
         " ORDER BY conversation_start"
     )
     return [row[0] for row in connection.execute(query)]
@@ -455,31 +465,38 @@ def ongoing_starts(connection: sqlite3.Connection) -> list[str]:
 
 def owned_counts(connection: sqlite3.Connection, start: str, end: str) -> tuple[int, int]:
     """(reconciled conversations that started in [start, end), those of them that go on)."""
-    query = f"SELECT count(*) {_OWNED} AND details IS NOT NULL"
+    query = f"SELECT count(*) {_OWNED} AND read_at IS NOT NULL"
     owned: int = connection.execute(query, (start, end)).fetchone()[0]
     return owned, ongoing_count(connection, start, end)
 
 
 def last_ended(connection: sqlite3.Connection, start: str, end: str) -> str | None:
     """The last end of a reconciled conversation that started in [start, end)."""
-    query = f"SELECT max(conversation_end) {_OWNED} AND details IS NOT NULL"
+    query = f"SELECT max(conversation_end) {_OWNED} AND read_at IS NOT NULL"
     last: str | None = connection.execute(query, (start, end)).fetchone()[0]
     return last
+
+
+# SQLite would take the index by provenance, and look at all that nobody has read yet for every window.
+_LIVE_ONLY: Final = (
+    "SELECT conversation_id FROM conversation_rows INDEXED BY {} JOIN conversation_ids USING (number)"
+    " WHERE provenance = 'live' AND "
+)
 
 
 def live_only_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
     """Conversations of the window that are known from live capture alone. Without a start: by when first seen."""
     query = (
-        "SELECT conversation_id FROM conversations WHERE provenance = 'live' AND conversation_start >= ?1"
-        " AND conversation_start < ?2 UNION ALL SELECT conversation_id FROM conversations WHERE provenance = 'live'"
-        " AND conversation_start IS NULL AND first_seen_at >= ?1 AND first_seen_at < ?2 ORDER BY 1"
+        f"{_LIVE_ONLY.format('conversation_rows_live')} conversation_start >= ?1 AND conversation_start < ?2"
+        f" UNION ALL {_LIVE_ONLY.format('conversation_rows_unplaced')} conversation_start IS NULL"
+        " AND first_seen_at >= ?1 AND first_seen_at < ?2 ORDER BY 1"
     )
     return [row[0] for row in connection.execute(query, (start, end))]
 
 
 def reconciled_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
     """Conversations that started in [start, end) and have been read, but for those that the platform forgot."""
-    query = f"SELECT conversation_id {_OWNED} AND details IS NOT NULL AND followed IS NOT 'gone'"
+    query = f"{_OWNED_IDS} AND read_at IS NOT NULL AND followed IS NOT 'gone'"
     return [row[0] for row in connection.execute(query, (start, end))]
 
 
@@ -494,10 +511,10 @@ def a_listed_id(connection: sqlite3.Connection, but: Sequence[str] = ()) -> str 
     """
     newest = " ORDER BY conversation_start DESC LIMIT ?"
     for those in (
-        "details IS NOT NULL AND details_open = 0 AND look_again = 0 AND followed IS NULL",
+        "read_at IS NOT NULL AND details_open = 0 AND look_again = 0 AND followed IS NULL",
         "details_open = 1 AND followed IS NOT 'gone'",
     ):
-        query = f"SELECT conversation_id FROM conversations WHERE {those}{newest}"
+        query = f"SELECT conversation_id {_WITH_ID} WHERE {those}{newest}"
         known = (row[0] for row in connection.execute(query, (len(but) + _ODD_IDS,)))
         for conversation_id in known:
             if conversation_id not in but and may_be_asked_for(conversation_id):
@@ -509,19 +526,24 @@ def mark(connection: sqlite3.Connection, ids: Sequence[str], followed: SetAside)
     """Note that these are open for too long, or that the platform no longer knows them. They stay."""
     before = connection.total_changes
     connection.executemany(
-        "UPDATE conversations SET followed = ?1, look_again = 0 WHERE conversation_id = ?2"
+        "UPDATE conversation_rows SET followed = ?1, look_again = 0 WHERE number = ?2"
         " AND (followed IS NOT ?1 OR look_again = 1) AND (?1 <> 'stuck' OR details_open = 1)",
-        [(followed, conversation_id) for conversation_id in ids],
+        [(followed, number) for number in numbers.known(connection, ids).values()],
     )
     return connection.total_changes - before
 
 
 def details_of(connection: sqlite3.Connection, start: str, end: str) -> dict[str, str]:
     """The details of the conversations that started in [start, end), by id."""
-    query = f"SELECT conversation_id, details {_OWNED} AND details IS NOT NULL"
-    return dict(connection.execute(query, (start, end)).fetchall())
+    query = (
+        f"SELECT conversation_id, details {_WITH_ID} JOIN detail_rows USING (number)"
+        " WHERE conversation_start >= ? AND conversation_start < ?"
+    )
+    found = connection.execute(query, (start, end))
+    return {conversation_id: packing.text(connection, details) for conversation_id, details in found}
 
 
 def count_child_rows(connection: sqlite3.Connection) -> int:
     """The number of rows of the child tables together."""
-    return sum(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in CHILD_TABLES)
+    tables = (table.rows for table in CHILD_TABLES.values())
+    return sum(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)

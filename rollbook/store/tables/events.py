@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable
+from rollbook.genesys.messages.typed_details import ABSENT
+from rollbook.store.bodies.packing import pack
+from rollbook.store.rows import numbers
+from rollbook.store.rows.statements import OR_NULL, in_parts
+from rollbook.store.rows.texts import TextIds, general
 from rollbook.store.tables import coverage, dead_letters, live_picture, windows
 
 _EVENT: Final = (
-    "INSERT OR IGNORE INTO events (topic, conversation_id, event_time, received_at, source, body, identity)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT OR IGNORE INTO event_rows (topic, number, event_time, received_at, source, body, identity)"
+    f" VALUES (?, {OR_NULL}, {OR_NULL}, ?, ?, ?, ?)"
 )
+_ARRIVALS: Final = "SELECT identity, received_at FROM event_rows WHERE identity IN "
 _NEW: Final = (
-    f"INSERT INTO conversations (conversation_id, first_seen_at, {', '.join(live_picture.COLUMNS)})"
+    f"INSERT INTO conversation_rows (number, first_seen_at, {', '.join(live_picture.COLUMNS)})"
     f" VALUES ({', '.join('?' * (2 + len(live_picture.COLUMNS)))})"
 )
-_UPDATE: Final = (
-    f"UPDATE conversations SET {', '.join(f'{name} = ?' for name in live_picture.COLUMNS)} WHERE conversation_id = ?"
-)
+# Of an id that has a number and no row (no event has said anything about it), all but the first two are null.
 _KNOWN: Final = (
-    f"SELECT conversation_id, {', '.join(live_picture.COLUMNS)}, read_at, details IS NOT NULL FROM conversations"
-    " WHERE conversation_id IN "
+    f"SELECT conversation_id, number, {', '.join(live_picture.COLUMNS)}, read_at"
+    " FROM conversation_ids LEFT JOIN conversation_rows USING (number) WHERE conversation_id IN "
 )
 
 
@@ -44,13 +49,7 @@ def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unread
     """Write a batch inside the caller's transaction. lag: how far the platform's index may be behind its events."""
     notifications = [item for item in batch if isinstance(item, Notification)]
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
-    new = 0
-    if notifications:
-        cursor = connection.executemany(_EVENT, [_event_row(event) for event in notifications])
-        new = cursor.rowcount
-        some_repeated = new < len(notifications)
-        first = _as_they_came_first(connection, notifications) if some_repeated else notifications
-        _merge(connection, live_picture.gather(first), lag)
+    new = _record_events(connection, notifications, lag) if notifications else 0
     letters = sum(dead_letters.keep(connection, item) for item in unreadable)
     return Recorded(new, len(notifications) - new, letters)
 
@@ -77,13 +76,52 @@ def record_in_place(
     return record(connection, batch, lag)
 
 
+def _record_events(connection: sqlite3.Connection, batch: list[Notification], lag: timedelta) -> int:
+    """Write events and what they say; answers how many were new."""
+    ids = dict.fromkeys(event.conversation_id for event in batch if event.conversation_id is not None)
+    known = {row[0]: row[1:] for row in in_parts(connection, _KNOWN, ids)}
+    numbered: dict[str, int] = {conversation_id: row[0] for conversation_id, row in known.items()}
+    if len(known) < len(ids):
+        numbers.add(connection, [conversation_id for conversation_id in ids if conversation_id not in known], numbered)
+    new: int = connection.executemany(_EVENT, _event_rows(connection, batch, numbered)).rowcount
+    first = batch if new == len(batch) else _as_they_came_first(connection, batch)
+    pictures = {
+        conversation_id: live_picture.StoredPicture(*row[1:])
+        for conversation_id, row in known.items()
+        if row[_PROVENANCE] is not None
+    }
+    _merge(connection, live_picture.gather(first), pictures, numbered, lag)
+    return new
+
+
+# Never null in a row of conversations. The number stands before the picture's columns.
+_PROVENANCE: Final = 1 + live_picture.COLUMNS.index("provenance")
+
+
+def _event_rows(
+    connection: sqlite3.Connection, batch: list[Notification], numbered: Mapping[str, int]
+) -> list[tuple[Any, ...]]:
+    """The values of `_EVENT`."""
+    patterns = [general(event.topic, event.conversation_id) for event in batch]
+    topics = [event.topic if pattern is None else pattern for event, pattern in zip(batch, patterns, strict=True)]
+    texts = TextIds(connection, [*topics, *{event.source for event in batch}])
+    return [
+        (
+            texts[topic] if pattern is None else -texts[topic],
+            ABSENT if event.conversation_id is None else numbered[event.conversation_id],
+            ABSENT if event.event_time is None else event.event_time,
+            event.received_at,
+            texts[event.source],
+            pack(connection, "events", event.body),
+            bytearray(event.identity),
+        )
+        for event, topic, pattern in zip(batch, topics, patterns, strict=True)
+    ]
+
+
 def _as_they_came_first(connection: sqlite3.Connection, batch: list[Notification]) -> list[Notification]:
     """The same with their first arrival, where it decides about a time in them: a replay must say nothing new."""
-    arrivals: dict[bytes, str] = {}
-    for at in range(0, len(batch), 500):
-        part = [event.identity for event in batch[at : at + 500]]
-        query = f"SELECT identity, received_at FROM events WHERE identity IN ({', '.join('?' * len(part))})"
-        arrivals.update(connection.execute(query, part).fetchall())
+    arrivals: dict[bytes, str] = dict(in_parts(connection, _ARRIVALS, [bytearray(event.identity) for event in batch]))
     found = []
     for event in batch:
         first = arrivals.get(event.identity, event.received_at)
@@ -92,44 +130,40 @@ def _as_they_came_first(connection: sqlite3.Connection, batch: list[Notification
     return found
 
 
-def _event_row(event: Notification) -> tuple[Any, ...]:
-    return (
-        event.topic,
-        event.conversation_id,
-        event.event_time,
-        event.received_at,
-        event.source,
-        event.body.decode(),
-        event.identity,
-    )
-
-
-def _merge(connection: sqlite3.Connection, said: dict[str, live_picture.LiveFactsOf], lag: timedelta) -> None:
-    known = _known(connection, list(said))
-    new, changed, overlooked = [], [], []
+def _merge(
+    connection: sqlite3.Connection,
+    said: Mapping[str, live_picture.LiveFactsOf],
+    pictures: Mapping[str, live_picture.StoredPicture],
+    numbered: Mapping[str, int],
+    lag: timedelta,
+) -> None:
+    new: list[tuple[Any, ...]] = []
+    changed: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+    overlooked: list[live_picture.LiveFactsOf] = []
     for conversation_id, entry in said.items():
-        stored = known.get(conversation_id)
+        number, stored = numbered[conversation_id], pictures.get(conversation_id)
         if stored is None:
-            new.append((conversation_id, entry.first_seen_at, *live_picture.first(entry)))
+            new.append((number, entry.first_seen_at, *live_picture.first(entry)))
         else:
             after = live_picture.merge(stored, entry, lag)
             if after is not None:
-                changed.append((*after, conversation_id))
+                columns = tuple(
+                    name for name, now, was in zip(live_picture.COLUMNS, after, stored, strict=False) if now != was
+                )
+                values = (now for now, was in zip(after, stored, strict=False) if now != was)
+                changed.setdefault(columns, []).append((*values, number))
         if live_picture.is_overlooked(stored, entry, lag):
             overlooked.append(entry)
     if new:
         connection.executemany(_NEW, new)
-    if changed:
-        connection.executemany(_UPDATE, changed)
+    for columns, rows in changed.items():
+        connection.executemany(_update(columns), rows)
     if overlooked:
         starts = [entry.started_at for entry in overlooked if entry.started_at is not None]
         windows.contradict(connection, starts, max(entry.first_seen_at for entry in overlooked))
 
 
-def _known(connection: sqlite3.Connection, ids: list[str]) -> dict[str, live_picture.StoredPicture]:
-    found = {}
-    for at in range(0, len(ids), 500):
-        part = ids[at : at + 500]
-        for row in connection.execute(f"{_KNOWN}({', '.join('?' * len(part))})", part):
-            found[row[0]] = live_picture.StoredPicture(*row[1:])
-    return found
+# Mostly a later time alone. A column that is set is written to its indexes anew, whatever it was.
+@lru_cache(maxsize=64)
+def _update(columns: tuple[str, ...]) -> str:
+    return f"UPDATE conversation_rows SET {', '.join(f'{name} = ?' for name in columns)} WHERE number = ?"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from rollbook.store.rows import numbers
 
 
 class Gap(NamedTuple):
@@ -18,13 +20,16 @@ class Gap(NamedTuple):
     filled_at: str | None
 
 
-def add(connection: sqlite3.Connection, found: Iterable[Gap]) -> int:
+def add(connection: sqlite3.Connection, found: Sequence[Gap]) -> int:
     """File the gaps that are not filed yet; answers how many were new."""
+    if not found:
+        return 0
+    number_of = numbers.given(connection, [gap.conversation_id for gap in found])
     before = connection.total_changes
     connection.executemany(
-        "INSERT OR IGNORE INTO gaps (conversation_id, window_start, kind, cause, detected_at, filled_at)"
+        "INSERT OR IGNORE INTO gap_rows (number, window_start, kind, cause, detected_at, filled_at)"
         " VALUES (?, ?, ?, ?, ?, ?)",
-        list(found),
+        [(number_of[gap.conversation_id], *gap[1:]) for gap in found],
     )
     return connection.total_changes - before
 
@@ -34,7 +39,8 @@ def listed(
 ) -> list[Gap]:
     """The gaps of windows that start in [since, until), oldest first."""
     query = (
-        "SELECT conversation_id, window_start, kind, cause, detected_at, filled_at FROM gaps"
+        "SELECT conversation_id, window_start, kind, cause, detected_at, filled_at FROM gap_rows"
+        " JOIN conversation_ids USING (number)"
         " WHERE window_start >= ?1 AND window_start < ?2 AND (?3 IS NULL OR kind = ?3)"
         " ORDER BY window_start, conversation_id LIMIT ?4"
     )
@@ -43,5 +49,5 @@ def listed(
 
 def by_cause(connection: sqlite3.Connection) -> list[tuple[str, str, int, int]]:
     """(kind, cause, how many, how many of them filled), most first."""
-    query = "SELECT kind, cause, count(*), count(filled_at) FROM gaps GROUP BY kind, cause ORDER BY 3 DESC, 1, 2"
+    query = "SELECT kind, cause, count(*), count(filled_at) FROM gap_rows GROUP BY kind, cause ORDER BY 3 DESC, 1, 2"
     return [tuple(row) for row in connection.execute(query)]

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
+
 # A conversation emits for as long as it lives. What began earlier than this many days before is not looked for.
 LONGEST: Final = 45
 
@@ -18,9 +20,9 @@ def by_media(connection: sqlite3.Connection, start: str, end: str, names: Sequen
     query = (
         "SELECT coalesce(s.media_type, 'unknown'), m.name,"
         " sum(CASE WHEN m.name GLOB 'n*' THEN coalesce(m.value, 0) ELSE 1 END)"
-        " FROM conversations c CROSS JOIN metrics m ON m.conversation_id = c.conversation_id"
-        " JOIN sessions s ON s.conversation_id = m.conversation_id AND s.position = m.session_position"
-        " AND s.participant_position = m.participant_position"
+        " FROM conversation_rows c CROSS JOIN metric_rows m"
+        f" ON m.id BETWEEN c.number << {SHIFT} AND (c.number << {SHIFT}) + {LAST_PLACE}"
+        f" JOIN session_rows s ON s.id = (m.id & ~{LAST_PLACE}) | m.session"
         " WHERE c.conversation_start >= strftime('%Y-%m-%dT%H:%M:%SZ', ?1, ?3) AND c.conversation_start < ?2"
         f" AND m.emit_date >= ?1 AND m.emit_date < ?2 AND m.name IN ({', '.join('?' * len(names))})"
         " GROUP BY 1, 2"

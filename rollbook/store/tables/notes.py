@@ -6,9 +6,11 @@ import sqlite3
 from contextlib import suppress
 from typing import Final
 
-# Notes of a store about itself: the version of rollbook that it needs, and 1 where its log has what the file lacks.
+# Notes of a store about itself: the version of rollbook that it needs, 1 where its log has what the file lacks, and
+# while the file that it was moved from is still there, which one that is (`file/move.py`).
 NEEDS: Final = "needs"
 IN_LOG: Final = "in_log"
+MOVED: Final = "moved"
 
 
 def read(connection: sqlite3.Connection, name: str) -> str | None:
@@ -25,6 +27,11 @@ def read(connection: sqlite3.Connection, name: str) -> str | None:
 def write(connection: sqlite3.Connection, name: str, value: str) -> None:
     """Note something of the store, in place of what was noted before."""
     connection.execute("INSERT OR REPLACE INTO store_notes (name, value) VALUES (?, ?)", (name, value))
+
+
+def drop(connection: sqlite3.Connection, name: str) -> None:
+    """Drop what was noted of the store under this name."""
+    connection.execute("DELETE FROM store_notes WHERE name = ?", (name,))
 
 
 def settle(connection: sqlite3.Connection) -> None:

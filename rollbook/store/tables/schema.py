@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from rollbook.store.file.errors import StoreUnwritable
 from rollbook.store.tables import notes
 
 if TYPE_CHECKING:
@@ -43,11 +44,20 @@ STEPS: Final = (
     ("3 channels", "3_channels.sql"),
     ("4 open details, what the client sees, what is asked for by id", "4_open_details.sql"),
     ("5 notes of the store, its sizes", "5_upkeep.sql"),
+    ("6 numbers for conversations", "6_numbers.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)
 # The first version that notes which rollbook it needs.
 _NOTES: Final = 5
+# The step that is taken in place only where there is nothing yet; what has rows is moved to a new file.
+NUMBERS: Final = 6
+_HAS_ROWS: Final = " UNION ALL ".join(
+    f"SELECT 1 FROM {table}"
+    for table in ("conversations", "events", "gaps", "conversation_versions", "participant_attributes")
+)
+# The name under which sqlite-utils remembers the steps.
+STEPS_OF: Final = "rollbook"
 
 
 def version_of(connection: sqlite3.Connection) -> tuple[int, int, bool]:
@@ -74,8 +84,18 @@ def our_version() -> str | None:
         return None
 
 
-def migrate(connection: sqlite3.Connection, on_step: Callable[[int, str], None] = lambda *_: None) -> None:
-    """Bring the file to `VERSION`. Each step is one transaction; a step that fails leaves the file as it was.
+def last_in_place(connection: sqlite3.Connection) -> int:
+    """The version to which the steps bring a store in its own file: what has rows is then moved to a new one."""
+    version = version_of(connection)[1]
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'conversations'").fetchone()
+    has_rows = version < NUMBERS and there and connection.execute(f"{_HAS_ROWS} LIMIT 1").fetchone()
+    return NUMBERS - 1 if has_rows else VERSION
+
+
+def migrate(
+    connection: sqlite3.Connection, on_step: Callable[[int, str], None] = lambda *_: None, *, to: int = VERSION
+) -> None:
+    """Bring the file to version `to`. Each step is one transaction; a step that fails leaves the file as it was.
 
     on_step: called with the number and the name of each step that is taken.
     """
@@ -83,14 +103,16 @@ def migrate(connection: sqlite3.Connection, on_step: Callable[[int, str], None] 
 
     # First of all, so that a creation that was cut short is still recognised as ours.
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    steps = Migrations("rollbook")
-    for version, (name, file) in enumerate(STEPS, 1):
+    steps = Migrations(STEPS_OF)
+    for version, (name, file) in enumerate(STEPS[:to], 1):
         steps(name=name)(_step(file, version, name, on_step))
     steps.apply(Database(connection, execute_plugins=False))
 
 
 def _step(file: str, version: int, name: str, on_step: Callable[[int, str], None]) -> Callable[[Database], None]:
     def apply(db: Database) -> None:
+        if version == NUMBERS and db.execute(f"{_HAS_ROWS} LIMIT 1").fetchone():
+            raise StoreUnwritable("a store of an earlier version that has rows has to be moved to a new file")
         on_step(version, name)
         for statement in statements(file):
             db.execute(statement)

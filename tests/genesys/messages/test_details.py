@@ -12,6 +12,7 @@ from rollbook.genesys.messages.details import (
     DetailRow,
     DetailsPage,
     content_digest,
+    content_of,
     ids_of,
     parse_page,
     parse_results,
@@ -138,11 +139,21 @@ def test_times_are_normalized_or_none() -> None:
     assert row.record["conversationStart"] == "2021-04-2T15:30:51.418Z"
 
 
+def test_a_number_beyond_all_floats_in_an_unknown_field_spoils_nothing() -> None:
+    """The record is a row, and says the same as another one only if it has the same bytes."""
+    raw = b'{"conversationId":"huge","x":1e999}'
+    row = row_of(raw)
+    assert (row.conversation_id, row.broken) == ("huge", False)
+    assert content_of(raw) == content_of(bytes(raw))
+    assert content_of(raw) != content_of(b'{"conversationId":"huge","x":1e998}')
+    assert content_of(b'{"a":1.0,"b":[]}') == content_of(b'{"b":[], "a":1}')
+
+
 @pytest.mark.parametrize("parse", [parse_page, parse_results])
 def test_a_row_beyond_decoding_is_kept_as_broken(parse: Callable[[bytes], DetailsPage]) -> None:
     """Nesting without end, or a number beyond all floats, spoils its own row and no other; its id can be seen."""
     deep = b'{"conversationId":"deep","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
-    huge = b'{"conversationId":"huge","x":1e999}'
+    huge = b'{"conversationId":"huge","mediaStatsMinConversationMos":1e999}'
     read = parse(b'{"conversations":[' + deep + b"," + huge + b',{"conversationId":"whole"}],"totalHits":3}')
     assert [row.raw for row in read.rows[:2]] == [deep, huge]
     assert read.rows[2].conversation_id == "whole"

@@ -343,16 +343,14 @@ def test_a_store_that_cannot_be_made_is_a_reported_failure(path: Path, monkeypat
 
 def test_one_item_that_breaks_the_write_takes_no_other_with_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An item that the book can never take becomes a dead letter; the others are stored."""
-    from rollbook.store.tables import events
+    from rollbook.store.rows.texts import general
 
-    real = events._event_row
-
-    def breaks(event: Any) -> Any:
-        if event.topic.endswith("acd.start"):
+    def breaks(topic: str, conversation_id: str | None) -> str | None:
+        if topic.endswith("acd.start"):
             raise ValueError("cannot be bound")
-        return real(event)
+        return general(topic, conversation_id)
 
-    monkeypatch.setattr(events, "_event_row", breaks)
+    monkeypatch.setattr("rollbook.store.tables.events.general", breaks)
     bad = sum(event["detail"]["topicName"].endswith("acd.start") for event in EVENTS)
     assert bad
     for _ in range(2):

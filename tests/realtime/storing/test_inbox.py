@@ -57,3 +57,12 @@ async def test_a_closed_queue_gives_what_is_left() -> None:
     inbox.close()
     assert len(await inbox.take(10)) == 1
     assert await inbox.take(10) == []
+
+
+async def test_large_frames_are_taken_in_smaller_numbers() -> None:
+    """Up to as many bytes as asked for, and the one with which there are enough; never none."""
+    inbox = Inbox()
+    for _ in range(5):
+        inbox.put(frame(size=800))
+    assert [len(await inbox.take(10, size=size)) for size in (1, 1_000, 1_001, 5_000)] == [1, 1, 2, 1]
+    assert (inbox.frames, inbox.size) == (0, 0)

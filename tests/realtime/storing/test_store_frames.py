@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from realtime.storing import store_frames
-from realtime.storing.inbox import CoverageBegin, Inbox
-from realtime.storing.store_frames import FrameStore
+from realtime.storing.inbox import CROWD, CoverageBegin, Frame, Inbox
+from realtime.storing.store_frames import BATCH, FrameStore, Stored
+from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
-from rollbook.store.tables import coverage
-from tests.helpers.stage import now, topic
+from rollbook.store.tables import coverage, events
+from rollbook.store.tables.events import Recorded
+from tests.helpers.stage import conversation, now, snapshot, topic
 
 
 async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +44,40 @@ async def test_a_quiet_line_says_that_the_store_takes_again(tmp_path: Path, monk
         assert (failing[0], failing[-1]) == (None, "locked by another program")
         assert frame_store.stored.failing is None
         assert len(await book.read(coverage.overlapping, "0", "9")) == 1
+
+
+async def test_batches_are_larger_where_more_comes_than_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that waits, once the sources are made to wait for it; else as much as is soon read and stored."""
+    inbox, sizes, record = Inbox(), [], events.record
+    for at in range(CROWD + BATCH + 1):
+        inbox.put(Frame(snapshot(at).encode(), now(), 1))
+    inbox.close()
+
+    def noted(db: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta) -> Recorded:
+        sizes.append(len(batch))
+        return record(db, batch, lag)
+
+    monkeypatch.setattr(events, "record", noted)
+    with Book.open(tmp_path / "rollbook.db") as book:
+        await FrameStore(book, inbox, now=now).run()
+        assert sizes == [CROWD, BATCH, 1]
+        assert await book.read(lambda db: db.execute("SELECT count(*) FROM events").fetchone()[0]) == sum(sizes)
+
+
+def test_notifications_are_counted_by_template() -> None:
+    """The id of a conversation, and of anything else, is no part of what is counted."""
+    stored = Stored()
+    ids = [conversation(at) for at in range(3)]
+    for each in ids:
+        stored.count(f"v2.detail.events.conversation.{each}.acd.start", each)
+        stored.count(f"v2.conversations.{each}.users.{ids[0]}.x", each)
+        stored.count(topic(), each)
+        stored.count(f"v2.users.{each}.presence")
+    assert stored.by_template == {
+        "v2.detail.events.conversation.{id}.acd.start": 3,
+        "v2.conversations.{id}.users.{id}.x": 3,
+        "v2.routing.queues.{id}.conversations": 3,
+        "v2.users.{id}.presence": 3,
+    }

@@ -1,21 +1,12 @@
-"""The API's own field names, table by table, and how they are spelled as columns.
+"""The API's own names of what is in the details of a conversation, and what kind of value each has.
 
-Data only. What is not listed here is not lost: it stays in `conversations.details`, byte for byte.
+Data only. What is not listed here is not lost: it stays in the record, byte for byte.
 Source: the generated models of the platform's SDK (AnalyticsConversation and what hangs from it).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Final
-
-_WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-
-
-def column(name: str) -> str:
-    """The API's camelCase as a column: `segmentStart` → `segment_start`, `minRFactor` → `min_r_factor`."""
-    return _WORD_START.sub("_", name).lower()
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -70,6 +61,8 @@ SURVEY: Final = _names(
 )
 RESOLUTION: Final = _names("eventTime queueId userId nNextContactAvoided")
 
+QUEUE: Final = "queueId"
+
 # Fields that hold a time. They are stored as 24 characters of UTC when they can be read as one, verbatim when not.
 TIMES: Final = frozenset(
     _names(
@@ -78,7 +71,8 @@ TIMES: Final = frozenset(
     )
 )
 
-_INTEGERS: Final = frozenset(
+# Fields that hold a whole number, or true and false.
+INTEGERS: Final = frozenset(
     _names(
         "screenRecording acwSkipped agentBullseyeRing agentOwned authenticated cleared deliveryPushed"
         " journeyActionMapVersion mediaCount recording routingRing selectedAgentRank sharingScreen skipEnabled"
@@ -88,36 +82,13 @@ _INTEGERS: Final = frozenset(
         " nNextContactAvoided"
     )
 )
-_REALS: Final = frozenset(_names("minMos minRFactor oTotalScore oTotalCriticalScore oSurveyTotalScore"))
-
-
-def affinity(name: str) -> str:
-    """The column's SQLite affinity. A value of another type is still taken: SQLite keeps what it is given."""
-    return "INTEGER" if name in _INTEGERS else "REAL" if name in _REALS else "TEXT"
-
-
-# Each child table: the positions that identify a row within its conversation, and the API's fields.
-# The API gives no id to a segment or a metric, and bad data lacks or repeats even those that it gives:
-# the position within the answer is the one key that always exists.
-_IN_SESSION: Final = ("participant_position", "session_position", "position")
-CHILD_TABLES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "participants": (("position",), PARTICIPANT),
-    "sessions": (("participant_position", "position"), SESSION),
-    "segments": (_IN_SESSION, SEGMENT),
-    "metrics": (_IN_SESSION, METRIC),
-    "media_endpoint_stats": (_IN_SESSION, MEDIA_ENDPOINT_STAT),
-    "flows": (("participant_position", "session_position"), FLOW),
-    "flow_outcomes": (_IN_SESSION, FLOW_OUTCOME),
-    "evaluations": (("position",), EVALUATION),
-    "surveys": (("position",), SURVEY),
-    "resolutions": (("position",), RESOLUTION),
-}
-# The API's ids of the parents, repeated in the children so that a join needs no positions.
-PARENT_IDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "sessions": ("participant_id",),
-    "segments": ("participant_id", "session_id"),
-    "metrics": ("participant_id", "session_id"),
-    "media_endpoint_stats": ("participant_id", "session_id"),
-    "flows": ("participant_id", "session_id"),
-    "flow_outcomes": ("participant_id", "session_id"),
-}
+# Fields that hold a number with a point.
+REALS: Final = frozenset(_names("minMos minRFactor oTotalScore oTotalCriticalScore oSurveyTotalScore"))
+# Fields that hold an array or an object, which a column keeps as JSON text.
+NESTED: Final = frozenset(
+    _names(
+        "activeSkillIds agentGroups bcc callbackNumbers cc destinationAddresses eligibleAgentCounts proposedAgents"
+        " removedSkillIds requestedRoutings waitingInteractionCounts wrapUpTags properties q850ResponseCodes"
+        " requestedRoutingSkillIds requestedRoutingUserIds scoredAgents sipResponseCodes codecs"
+    )
+)

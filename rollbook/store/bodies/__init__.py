@@ -1,0 +1,1 @@
+"""Bodies of events and details: zstd frames, and the dictionaries that they are packed with."""

@@ -1,0 +1,359 @@
+"""A detail record as rows: from its fields to the tuples that the child tables take.
+
+It never refuses a record. What has the wrong shape (a participant that is not an object, segments that are not a
+list) makes no row and stays in `details`; positions count it, so that the others keep theirs.
+
+There are two ways, and the record's bytes alone decide which it goes. Nearly every record fits its fields
+(`typed_details`): its parts become rows as they are, one statement a table. Any other JSON goes the way of the tree.
+
+What is absent is bound as a number that no field can have, and the statement makes NULL of it (`statements.OR_NULL`).
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from rollbook.genesys import lenient_json
+from rollbook.genesys.canonical_json import decode
+from rollbook.genesys.lenient_json import number, text_or_none
+from rollbook.genesys.messages.detail_fields import NESTED, QUEUE, TIMES
+from rollbook.genesys.messages.details import DetailRow
+from rollbook.genesys.messages.typed_details import ABSENT, in_order
+from rollbook.genesys.times import normalize
+from rollbook.store.rows.detail_columns import CHILD_TABLES, column_of
+from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
+from rollbook.store.rows.statements import OR_NULL
+from rollbook.store.rows.texts import TextIds
+
+Row = tuple[Any, ...]
+# For each INSERT statement, the rows that it takes.
+RowsByStatement = defaultdict[str, list[Row]]
+# The columns of a conversation that a record has the values of, from the direction to the R factor.
+Columns = tuple[str | None, str, str, Any, Any]
+
+_encode: Final = msgspec.json.Encoder().encode
+_PLAIN: Final = frozenset({int, str, float, type(None)})
+_INT64: Final = 2**63
+
+
+def storable(value: Any) -> Any:
+    """A JSON value as SQLite takes it: arrays and objects as JSON text, integers beyond 64 bits as text."""
+    if value.__class__ is int:
+        return value if -_INT64 <= value < _INT64 else str(value)
+    if value.__class__ is bool:
+        return int(value)
+    return value if value.__class__ in _PLAIN else _encode(value).decode()
+
+
+class ChildRows:
+    """The child rows of many conversations, on their way into the tables. texts: those of this transaction."""
+
+    def __init__(self, texts: TextIds) -> None:
+        self._texts = texts
+        self._typed: dict[str, list[Row]] = {table: [] for table in _INSERT}
+        self._others: RowsByStatement = defaultdict(list)
+
+    def add(self, conversation: int, row: DetailRow) -> Columns:
+        """Every child row of a conversation, by its number; answers the columns of `conversations` that go with them.
+
+        A table takes a million rows of a conversation. More of them stay in its details alone.
+        """
+        fields = row.typed
+        if fields is None:
+            return _add_tree(self._others, conversation, row.record, self._texts)
+        rare = fields.evaluations is not None or fields.surveys is not None or fields.resolutions is not None
+        if not rare and len(row.raw) <= LAST_PLACE:
+            before = {table: len(rows) for table, rows in self._typed.items()}
+            media_types = _add_typed(self._typed, conversation, fields, self._texts)
+            if media_types is not None:
+                return (
+                    fields.originatingDirection,
+                    _listed(media_types),
+                    _encode(fields.divisionIds or ()).decode(),
+                    fields.mediaStatsMinConversationMos,
+                    fields.mediaStatsMinConversationRFactor,
+                )
+            for table, rows in self._typed.items():
+                del rows[before[table] :]
+        return _add_tree(self._others, conversation, row.record, self._texts)
+
+    def insert(self, connection: sqlite3.Connection) -> None:
+        """Insert them. Where rows of these conversations are in the tables, they have to be deleted first."""
+        for table, rows in self._typed.items():
+            if rows:
+                connection.executemany(_INSERT[table], rows)
+        for statement, rows in self._others.items():
+            connection.executemany(statement, rows)
+
+
+def delete(connection: sqlite3.Connection, first: int, last: int) -> None:
+    """Delete the child rows of these conversations: from one number to another, both of them too."""
+    for table in CHILD_TABLES.values():
+        query = f"DELETE FROM {table.rows} WHERE id BETWEEN ? AND ?"
+        connection.execute(query, (first << SHIFT, (last << SHIFT) + LAST_PLACE))
+
+
+def _listed(members: set[str]) -> str:
+    return _encode(sorted(members)).decode()
+
+
+# The way of the fields
+
+_TYPED_TABLES: Final = (
+    "participants",
+    "sessions",
+    "segments",
+    "metrics",
+    "media_endpoint_stats",
+    "flows",
+    "flow_outcomes",
+)
+
+
+def _insert(table: str) -> str:
+    rows, where, fields = CHILD_TABLES[table]
+    names = ["id", *where, *(column_of(table, name) for name in in_order(fields))]
+    marks = ["?"] * (1 + len(where)) + [OR_NULL] * len(fields)
+    return f"INSERT INTO {rows} ({', '.join(names)}) VALUES ({', '.join(marks)})"
+
+
+_INSERT: Final = {table: _insert(table) for table in _TYPED_TABLES}
+
+
+class _Slices(NamedTuple):
+    """The places of a part's values: where the times begin, where the nested begin, and where its own fields end."""
+
+    times: int
+    nested: int
+    end: int
+
+
+def _slices(table: str) -> _Slices:
+    fields = CHILD_TABLES[table].fields
+    times = sum(name in TIMES for name in fields)
+    nested = sum(name in NESTED for name in fields)
+    return _Slices(len(fields) - nested - times, len(fields) - nested, len(fields))
+
+
+_OF_PARTICIPANT: Final = _slices("participants")
+_OF_SESSION: Final = _slices("sessions")
+_OF_SEGMENT: Final = _slices("segments")
+_OF_STAT: Final = _slices("media_endpoint_stats")
+_OF_FLOW: Final = _slices("flows")
+_OF_OUTCOME: Final = _slices("flow_outcomes")
+_NONE_NESTED: Final = {
+    many: (ABSENT,) * many for many in (part.end - part.nested for part in (_OF_SESSION, _OF_SEGMENT, _OF_STAT))
+}
+_values: Final[Callable[[Any], Row]] = msgspec.structs.astuple
+
+
+def _add_typed(out: dict[str, list[Row]], conversation: int, record: Any, texts: TextIds) -> set[str] | None:
+    """The rows of a record's parts. Answers its media types; None where a time is not spelled as the API spells it.
+
+    The hot path: a call less for each of the fifty rows of a conversation is worth its lines.
+    """
+    base = conversation << SHIFT
+    participants, sessions, segments, metrics, stats, flows, outcomes = (out[table].append for table in _TYPED_TABLES)
+    session_id = segment_id = metric_id = stat_id = outcome_id = base
+    media_types: set[str] = set()
+    times: list[Any] = []
+    for at, participant in enumerate(record.participants or ()):
+        participants((base + at, *_values(participant)[: _OF_PARTICIPANT.end]))
+        for index, session in enumerate(participant.sessions or ()):
+            place = session_id - base
+            values = _values(session)
+            times += values[_OF_SESSION.times : _OF_SESSION.nested]
+            own, nested = values[: _OF_SESSION.nested], values[_OF_SESSION.nested : _OF_SESSION.end]
+            sessions((session_id, at, index, *own, *_as_texts(nested)))
+            session_id += 1
+            if session.mediaType.__class__ is str:
+                media_types.add(session.mediaType)
+            for position, segment in enumerate(session.segments or ()):
+                values = _values(segment)
+                times += values[_OF_SEGMENT.times : _OF_SEGMENT.nested]
+                queue = values[0]
+                queue_id = texts[queue] if queue.__class__ is str else queue
+                own, nested = values[1 : _OF_SEGMENT.nested], _as_texts(values[_OF_SEGMENT.nested :])
+                segments((segment_id, place, position, queue_id, *own, *nested))
+                segment_id += 1
+            for position, metric in enumerate(session.metrics or ()):
+                values = _values(metric)
+                times.append(values[-1])
+                metrics((metric_id, place, position, *values))
+                metric_id += 1
+            for position, stat in enumerate(session.mediaEndpointStats or ()):
+                values = _values(stat)
+                times += values[_OF_STAT.times : _OF_STAT.nested]
+                nested = _as_texts(values[_OF_STAT.nested :])
+                stats((stat_id, place, position, *values[: _OF_STAT.nested], *nested))
+                stat_id += 1
+            flow = session.flow
+            if flow is not None:
+                flows((base + place, *_values(flow)[: _OF_FLOW.end]))
+                for position, outcome in enumerate(flow.outcomes or ()):
+                    values = _values(outcome)
+                    times += values[_OF_OUTCOME.times : _OF_OUTCOME.nested]
+                    outcomes((outcome_id, place, position, *values))
+                    outcome_id += 1
+    return media_types if _are_api_texts([time for time in times if time is not ABSENT]) else None
+
+
+def _are_api_texts(times: list[Any]) -> bool:
+    """Tell whether each has the length and the ends of the API's spelling. A look at all of them at once."""
+    if None in times:
+        return False
+    together, number = "".join(times), len(times)
+    return len(together) == 24 * number and together[19::24] == "." * number and together[23::24] == "Z" * number
+
+
+def _as_texts(nested: Row) -> Row:
+    """Arrays and objects that are slices of JSON, as JSON text; what is absent stays so."""
+    if nested == _NONE_NESTED[len(nested)]:
+        return nested
+    return tuple([value if value is ABSENT else _json_text(bytes(value)) for value in nested])
+
+
+# What is not in the spelling of our encoder: blanks, escapes, and floats that may be spelled otherwise.
+_OTHERWISE: Final = re.compile(rb"[\s\\]|[0-9][.eE]")
+
+
+@lru_cache(maxsize=1024)
+def _json_text(value: bytes) -> Any:
+    """The value of a nested field, as `storable` gives it. Remembered: most are empty, or the same for thousands."""
+    if value[:1] in b"[{" and not _OTHERWISE.search(value):
+        return value.decode()
+    try:
+        return storable(decode(value))
+    except ValueError:  # a number beyond all floats
+        return value.decode()
+
+
+def attributes(conversation: int, row: DetailRow) -> Iterator[Row]:
+    """The participant attributes of a record, which only jobs return: (conversation, participant, name, value)."""
+    for position, participant_id, named in _attributes_of(row):
+        if isinstance(named, dict):
+            who = text_or_none(participant_id) or str(position)
+            for name, value in named.items():
+                yield conversation, who, name, storable(value)
+
+
+def _attributes_of(row: DetailRow) -> Iterator[tuple[int, Any, Any]]:
+    if row.typed is not None:
+        for position, participant in enumerate(row.typed.participants or ()):
+            if participant.attributes is not ABSENT:
+                yield position, participant.participantId, decode(bytes(participant.attributes))
+    else:
+        for position, participant in _objects(row.record, "participants"):
+            yield position, participant.get("participantId"), participant.get("attributes")
+
+
+# The way of the tree
+
+# Statements are made per set of keys: an object brings only the fields that it has, and binding absent columns would
+# cost more than everything else here together (a session has 90 documented fields and uses 15).
+
+
+class Plan(NamedTuple):
+    """The way in which objects with one set of keys become rows of a table."""
+
+    sql: str
+    take: Callable[[Mapping[str, Any]], Row]  # the values of the fields that have a column
+    times: tuple[int, ...]  # which of the values are times
+    queue: int | None  # which of them is the queue of a segment
+
+
+def _taker(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Row]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    if names:
+        only = names[0]
+        return lambda record: (record[only],)
+    return lambda _: ()
+
+
+@lru_cache(maxsize=4096)
+def plan(table: str, keys: tuple[str, ...]) -> Plan:
+    """The statement for objects of `table` that have exactly `keys`; unknown keys make no column."""
+    rows, where, fields = CHILD_TABLES[table]
+    known = tuple(key for key in keys if key in fields)
+    columns = ("id", *where, *(column_of(table, name) for name in known))
+    return Plan(
+        f"INSERT INTO {rows} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+        _taker(known),
+        tuple(index for index, name in enumerate(known) if name in TIMES),
+        known.index(QUEUE) if table == "segments" and QUEUE in known else None,
+    )
+
+
+def _values_of(how: Plan, item: Mapping[str, Any], texts: TextIds) -> list[Any]:
+    values = [storable(value) for value in how.take(item)]
+    for index in how.times:
+        value = values[index]
+        # As the API writes it (an impossible date too: that one stays as it came), or brought into that form.
+        if value.__class__ is not str or len(value) != 24 or value[23] != "Z" or value[19] != ".":
+            values[index] = normalize(value) or value
+    if how.queue is not None and values[how.queue] is not None:
+        values[how.queue] = texts[str(values[how.queue])]
+    return values
+
+
+def _objects(owner: Mapping[str, Any], key: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    items = owner.get(key)
+    if isinstance(items, list):
+        for position, item in enumerate(items):
+            if isinstance(item, dict):
+                yield position, item
+
+
+def _add_tree(rows: RowsByStatement, conversation: int, record: Mapping[str, Any], texts: TextIds) -> Columns:
+    """The rows of a record of any shape."""
+    base = conversation << SHIFT
+    last: dict[str, int] = defaultdict(lambda: -1)
+    media_types: set[str] = set()
+
+    def add(table: str, item: Mapping[str, Any], *where: int, place: int | None = None) -> int:
+        place = last[table] + 1 if place is None else place
+        if max((place, *where)) <= LAST_PLACE:
+            how = plan(table, tuple(item))
+            rows[how.sql].append((base + place, *where, *_values_of(how, item, texts)))
+        last[table] = place
+        return place
+
+    for at, participant in _objects(record, "participants"):
+        add("participants", participant, place=at)
+        for index, session in _objects(participant, "sessions"):
+            here = add("sessions", session, at, index)
+            if isinstance(media_type := session.get("mediaType"), str):
+                media_types.add(media_type)
+            for key, table in _OF_SESSIONS:
+                for position, item in _objects(session, key):
+                    add(table, item, here, position)
+            if isinstance(flow := session.get("flow"), dict):
+                add("flows", flow, place=here)
+                for position, outcome in _objects(flow, "outcomes"):
+                    add("flow_outcomes", outcome, here, position)
+    for table in ("evaluations", "surveys", "resolutions"):
+        for position, item in _objects(record, table):
+            add(table, item, place=position)
+    return (
+        text_or_none(record.get("originatingDirection")),
+        _listed(media_types),
+        _encode(lenient_json.texts(record.get("divisionIds"))).decode(),
+        number(record.get("mediaStatsMinConversationMos")),
+        number(record.get("mediaStatsMinConversationRFactor")),
+    )
+
+
+_OF_SESSIONS: Final = (
+    ("segments", "segments"),
+    ("metrics", "metrics"),
+    ("mediaEndpointStats", "media_endpoint_stats"),
+)
