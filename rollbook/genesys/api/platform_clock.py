@@ -32,6 +32,7 @@ class PlatformClock:
     def __init__(self) -> None:
         self._known: tuple[datetime, float] | None = None  # the platform's time, and when it was that
         self._doubted: tuple[datetime, float] | None = None
+        self._ours: tuple[datetime, float] | None = None  # our wall clock at the last Date, which is not set back
         self.skew: float | None = None  # by how many seconds our wall clock is ahead, at the last Date
 
     def take(self, date: datetime, *, at: float, local: datetime) -> None:
@@ -43,6 +44,8 @@ class PlatformClock:
             self._known, self._doubted = (min(date, former), at), None
         else:
             self._doubted = date, at
+        ours = self._estimate(self._ours, at)
+        self._ours = local if ours is None else max(local, ours), at
         best = self._estimate(self._known, at)
         self.skew = round((local - (date if best is None else best)).total_seconds(), 1)
 
@@ -60,10 +63,14 @@ class PlatformClock:
         return date + timedelta(seconds=max(0.0, at - since) * (1 - DRIFT))
 
     def now(self, *, at: float, local: datetime) -> datetime:
-        """The platform's time: it is this or later. Before a Date is believed: our own, or a doubted one if earlier."""
-        known = self._estimate(self._known, at)
-        if known is not None:
-            return known
+        """The platform's time: it is this or later. Before a Date is believed: our own, or a doubted one if earlier.
+
+        A Date that is ahead of our clock by less than a minute is believed at once, and may still be wrong by so much.
+        So the earlier of the two counts: to be late by seconds costs nothing, and what is read early is not all there.
+        """
+        known, ours = self._estimate(self._known, at), self._estimate(self._ours, at)
+        if known is not None and ours is not None:
+            return ours if timedelta(0) < known - ours <= timedelta(seconds=STRANGE) else known
         doubted = self._estimate(self._doubted, at)
         return local if doubted is None else min(local, doubted)
 

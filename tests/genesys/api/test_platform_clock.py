@@ -36,7 +36,10 @@ def test_before_an_answer_our_own_clock_serves() -> None:
 def test_the_time_is_a_lower_bound_that_never_goes_back(
     answers: list[tuple[float, float]], skew: float, later: float
 ) -> None:
-    """Answers that were under way for a while, with whole seconds: never later than it is, nor far behind."""
+    """Answers that were under way for a while, with whole seconds: never later than it is, nor far behind.
+
+    Where our own clock is behind, by as much more as that.
+    """
     clock, at, former = PlatformClock(), 0.0, None
     for pause, under_way in answers:
         at += pause + under_way
@@ -47,7 +50,16 @@ def test_the_time_is_a_lower_bound_that_never_goes_back(
         former = now
     at += later
     now = clock.now(at=at, local=after(1e6))
-    assert timedelta() <= after(at + 0.001) - now <= timedelta(seconds=6 + DRIFT * (at + 1))
+    assert timedelta() <= after(at + 0.001) - now <= timedelta(seconds=6 + max(0.0, -skew) + DRIFT * (at + 1))
+
+
+@given(st.floats(0.001, 59), st.integers(1, 9), st.floats(0, 3600))
+def test_a_date_that_is_a_little_ahead_brings_no_time_forward(ahead: float, answers: int, later: float) -> None:
+    """However many answers in a row have it: our own clock says that it is not so late yet."""
+    clock = PlatformClock()
+    for number in range(answers):
+        clock.take(after(number + ahead), at=number, local=after(number))
+    assert clock.now(at=answers + later, local=after(answers + later)) <= after(answers + later)
 
 
 @given(st.integers(-10_000_000, 10_000_000).filter(lambda n: abs(n) > 61), st.floats(0, 1000))
