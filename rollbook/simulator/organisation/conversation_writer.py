@@ -14,6 +14,8 @@ from rollbook.simulator.organisation import participants
 from rollbook.simulator.organisation.participants import Leg, identity
 from rollbook.simulator.times import text
 
+# Kinds of conversation that are calls and have another name.
+_CALLS: Final = ("outbound", "dialer", "flow_out", "moved", "conference")
 _TALKS: Final = {
     "voice": (30, 420),
     "message": (120, 2400),
@@ -22,6 +24,9 @@ _TALKS: Final = {
     "chat": (120, 1500),
     "video": (60, 900),
 }
+# The organisation's service level, and how short an abandon is that it does not count. Both are true of every queue.
+ANSWERED_WITHIN: Final = timedelta(seconds=20)
+SHORT_ABANDON: Final = timedelta(seconds=10)
 _ENDS: Final = {
     "voice": "peer",
     "message": "client",
@@ -70,7 +75,7 @@ class Story:
         self.plot, self.cast = plot, cast
         self.draw = random.Random(plot.seed)
         self.at = plot.start
-        self.media = "voice" if plot.kind in ("outbound", "dialer") else plot.kind
+        self.media = "voice" if plot.kind in _CALLS else plot.kind
         self.number = {
             "ani": f"tel:+1317555{self.draw.randrange(10_000):04}",
             "dnis": "tel:+18005550100",
@@ -195,7 +200,10 @@ class Story:
         begun = self.spend(2, 120)
         leg.segment("interact", begun, self.at, disconnectType="peer" if abandoned else "transfer")
         leg.count("nOffered", begun)
-        leg.spent(begun, self.at, *(("tAbandon",) if abandoned else ()), "tAcd")
+        if abandoned:
+            short = ("tShortAbandon",) if self.at - begun < SHORT_ABANDON else ()
+            leg.spent(begun, self.at, "tAbandon", *short)
+        leg.spent(begun, self.at, "tAcd")
         leg.measure(begun, self.at)
         return begun
 
@@ -224,6 +232,8 @@ class Story:
         leg.segment("alert", alerted, self.at, scoredAgents=scored)
         leg.spent(alerted, self.at, "tAlert")
         leg.spent(offered, self.at, "tAnswered")
+        if self.at - offered > ANSWERED_WITHIN:
+            leg.count("nOverSla", self.at)
         begun = self.spend(*_TALKS[leg.media])
         on_hold = self.talk(leg, begun, transfer)
         left = self.at

@@ -16,6 +16,7 @@ from rollbook.simulator.organisation.conversation_writer import Cast, Plot
 from rollbook.simulator.organisation.known_when import Conversation, History, view
 from rollbook.simulator.organisation.late_changes import REWRITTEN, aftermath, rewritten
 from rollbook.simulator.organisation.participants import identity
+from rollbook.simulator.organisation.queue_stories import KINDS as QUEUE_KINDS
 from rollbook.simulator.organisation.rare_conversations import KINDS as MORE_KINDS
 from rollbook.simulator.organisation.rare_conversations import enriched
 from rollbook.simulator.times import FAR, moment, text, whole
@@ -39,7 +40,7 @@ class World:
         self, seed: int, start: datetime, per_hour: float, queues: int, users: int, *, variety: bool = False
     ) -> None:
         self._variety = variety
-        self._kinds = KINDS | MORE_KINDS if variety else KINDS
+        self._kinds = KINDS | MORE_KINDS | QUEUE_KINDS if variety else KINDS
         self._draw = draw = random.Random(seed)
         self._per_hour, self._next = per_hour, start
         self.organization = _organization(draw)

@@ -155,14 +155,27 @@ def _emitted(record: dict[str, Any], query: AggregatesQuery) -> Iterator[Emitted
             yield Emitted("nConversations", moment(record["conversationStart"]), 1, row)
     for participant in record["participants"]:
         for session in participant["sessions"]:
-            queue = next((segment["queueId"] for segment in session["segments"] if "queueId" in segment), None)
-            row = above | {**participant, **session, "queueId": queue}
-            metrics = [metric for metric in session["metrics"] if metric["name"] in query.metrics]
-            found = [metric for metric in metrics if start <= metric["emitDate"] < end]
-            if found and _wanted(query, row):
-                yield from (
-                    Emitted(metric["name"], moment(metric["emitDate"]), metric["value"], row) for metric in found
-                )
+            for metric in session["metrics"]:
+                if metric["name"] in query.metrics and start <= metric["emitDate"] < end:
+                    row = above | {**participant, **session, "queueId": _queue(session["segments"], metric)}
+                    if _wanted(query, row):
+                        yield Emitted(metric["name"], moment(metric["emitDate"]), metric["value"], row)
+
+
+def _queue(segments: Iterable[Mapping[str, Any]], metric: Mapping[str, Any]) -> str | None:
+    """The queue that a session was in when it emitted a metric: what it counts or measures is that queue's.
+
+    A count is emitted when something begins, a duration when it is over: one that ends where the session comes to
+    another queue is the earlier queue's.
+    """
+    emitted, counted = metric["emitDate"], metric["name"].startswith("n")
+    queue = None
+    for segment in segments:
+        begins = segment["segmentStart"]
+        by_then = begins <= emitted if counted else begins < emitted
+        if "queueId" in segment and (queue is None or by_then):
+            queue = segment["queueId"]
+    return queue
 
 
 def _wanted(query: AggregatesQuery, row: Mapping[str, Any]) -> bool:
