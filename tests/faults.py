@@ -41,6 +41,7 @@ from rollbook.simulator.faults.live_faults import FAULTS
 from rollbook.simulator.faults.organisation_faults import ACTS
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.server import Simulator
+from rollbook.store.plugin import prepare_connection
 from tests.helpers import unfriendly_faults as unfriendly
 from tests.helpers.unfriendly_faults import Behaviour
 from tests.helpers.whole import Ran, assert_store_is, finish, rollbook, start, until
@@ -332,7 +333,9 @@ class Run:
     # What is left
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, isolation_level=None, timeout=10)
+        db = sqlite3.connect(self.path, isolation_level=None, timeout=10)
+        prepare_connection(db)
+        return db
 
     def _spans(self) -> list[tuple[str, str, str | None, str, str | None]]:
         """(start, last sign of life, end, topics, why it ended) of each span."""
@@ -460,7 +463,8 @@ class Run:
 
     def _hold_coverage_to_its_word(self) -> dict[str, int]:
         with contextlib.closing(self._connect()) as db:
-            stored = Counter((topic, _same(body)) for topic, body in db.execute("SELECT topic, body FROM events"))
+            query = "SELECT topic, rollbook_text(body) FROM events"
+            stored = Counter((topic, _same(body)) for topic, body in db.execute(query))
             double = [key for key, count in stored.items() if count > 1]
             assert not double, f"{len(double)} events are stored twice"
             reasons = Counter(row[0] for row in db.execute("SELECT end_reason FROM coverage"))

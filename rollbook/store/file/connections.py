@@ -23,10 +23,10 @@ CHECKPOINT_PAGES: Final = 8_000
 # With pages of 4 KB a session's row spills over into a page of its own: the file is twice as large and a write takes
 # 1.3 times as long (docs/performance.md).
 PAGE_BYTES: Final = 8192
-# What a transaction of eight pages of details touches (docs/performance.md). In SQLite's 2 MB it spills into the log
-# before it is committed, and is read again and written twice. It fills as it is used, and is kept until the
-# file is closed.
-CACHE_KILOBYTES: Final = 32_000
+# What a transaction of four pages of details touches (docs/performance.md). In SQLite's 2 MB it spills into the log
+# before it is committed. A cache that is larger gains nothing: rows are appended, and few pages are written twice. It
+# fills as it is used, and is kept until the file is closed.
+CACHE_KILOBYTES: Final = 12_000
 SQLITE_VERSION: Final = sqlite3.sqlite_version
 # The smallest page that SQLite has.
 _SMALLEST: Final = 512
