@@ -11,13 +11,14 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
+from rollbook.genesys.times import to_text
 from rollbook.store.bodies import packing
 from rollbook.store.book import Book
 from rollbook.store.rows import child_rows
@@ -25,7 +26,7 @@ from rollbook.store.rows.child_rows import ChildRows, Columns
 from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import live_picture
+from rollbook.store.tables import live_picture, names
 from rollbook.store.tables.live_picture import LiveFactsOf, greatest
 from rollbook.store.vocabulary import Provenance
 
@@ -112,6 +113,7 @@ def step(connection: sqlite3.Connection, after: int, lag: timedelta) -> Rebuilt:
             corrected.add(number)
             _update(connection, number, derived)
     corrected |= _replace_children(connection, first, last, children)
+    names.meet(connection, children.named(), to_text(datetime.now(UTC)))
     return Rebuilt(last if len(id_of) == BATCH else None, len(before.keys() | named), len(corrected))
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -42,12 +42,18 @@ DESCRIBED: Final[dict[str, Callable[[Leg, random.Random], None]]] = {}
 
 
 class Cast(NamedTuple):
-    """Who there is: entities as the API answers them, and ids."""
+    """Who there is: entities as the API answers them, and ids. kinds: all entities, by kind."""
 
     queues: list[dict[str, Any]]
     users: list[dict[str, Any]]
-    flows: list[dict[str, str]]
+    flows: list[dict[str, Any]]
     wrap_up_codes: list[str]
+    kinds: Mapping[str, list[dict[str, Any]]]
+
+    def existing(self, kind: str, drawn: str) -> str:
+        """The id of the entity that a drawn id stands for: an entity that there is takes no other draw."""
+        every = self.kinds[kind]
+        return str(every[int(drawn[:8], 16) % len(every)]["id"])
 
 
 class Plot(NamedTuple):
@@ -110,6 +116,7 @@ class Story:
         """Add the fields of the medium to a session."""
         if leg.media == "voice":
             participants.describe_voice(leg, self.draw, self.number)
+            leg.session["edgeId"] = self.cast.existing("edge", leg.session["edgeId"])
         elif leg.media == "message":
             participants.describe_message(leg, self.draw, f"guest-{self.plot.seed % 10_000}")
         elif leg.media == "email":
@@ -120,6 +127,12 @@ class Story:
             participants.describe_callback(
                 leg, self.number, self.plot.start + timedelta(minutes=30), self.cast.flows[0]["id"]
             )
+
+    def describe_routing(self, leg: Leg) -> None:
+        """Add the fields that routing leaves; its skills are some of the organisation's."""
+        participants.describe_routing(leg, self.draw, self.cast.users)
+        skills = [self.cast.existing("skill", drawn) for drawn in leg.session["activeSkillIds"]]
+        leg.session["activeSkillIds"] = list(dict.fromkeys(skills))
 
     def name(self, leg: Leg, name: str) -> None:
         leg.participant["participantName"] = name
@@ -167,7 +180,7 @@ class Story:
         if not hung_up:
             leg.session["flowOutType"] = "acd"
 
-    def _flow(self, flow: dict[str, str], *, hung_up: bool) -> dict[str, Any]:
+    def _flow(self, flow: dict[str, Any], *, hung_up: bool) -> dict[str, Any]:
         flow_data: dict[str, Any] = {
             "endingLanguage": "en-us",
             "entryReason": self.number["dnis"],
@@ -192,7 +205,7 @@ class Story:
         leg = self.enter("acd", peer=customer)
         leg.queue_id = self.queue["id"]
         self.name(leg, self.queue["name"])
-        participants.describe_routing(leg, self.draw, self.cast.users)
+        self.describe_routing(leg)
         if self.media == "voice":
             leg.session["flowInType"] = "ivr"
             delayed = self.spend(0.01, 0.03)
@@ -220,7 +233,7 @@ class Story:
         leg = self.enter("agent", peer=peer)
         leg.queue_id = self.queue["id"]
         leg.participant["userId"] = self.draw.choice(self.cast.users)["id"]
-        participants.describe_routing(leg, self.draw, self.cast.users)
+        self.describe_routing(leg)
         leg.session["selectedAgentId"] = leg.participant["userId"]
         return leg
 
