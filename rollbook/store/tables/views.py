@@ -89,12 +89,13 @@ def figures_by_conversation(connection: sqlite3.Connection, start: str, end: str
 
 
 def agents(connection: sqlite3.Connection, start: str, end: str) -> list[Row]:
-    """The figures of each agent, queue and medium in the half hours that begin in [start, end)."""
+    """The figures of each agent, queue and medium, of what was emitted in [start, end)."""
     query = (
         f"SELECT user_id, {_name('user')} AS user_name, queue_id, {_name('queue')} AS queue_name, media_type,"
         f" {', '.join(_figure(name) for name in _OF_AGENTS)} FROM leg_metrics"
-        f" WHERE {_IN} AND interval_start >= ?1 AND interval_start < ?2 AND user_id IS NOT NULL"
-        " GROUP BY user_id, queue_id, media_type"
+        f" WHERE {_IN} AND interval_start > strftime('%Y-%m-%dT%H:%M:%fZ', ?1, '-30 minutes') AND interval_start < ?2"
+        " AND emit_date >= ?1 AND emit_date < ?2 AND user_id IS NOT NULL"
+        " GROUP BY user_id, queue_id, media_type ORDER BY 2, 1"
     )
     return list(_rows(connection.execute(query, (start, end))))
 
@@ -116,12 +117,6 @@ def _figure(name: str) -> str:
     return f"count(CASE WHEN name = '{metric}' THEN 1 END) AS {name}"
 
 
-def agent_days(connection: sqlite3.Connection, first: str, last: str) -> list[Row]:
-    """The rows of `agent_days` for the days from `first` until before `last`."""
-    query = "SELECT * FROM agent_days WHERE day >= ? AND day < ? ORDER BY day, user_id, media_type"
-    return list(_rows(connection.execute(query, (first, last))))
-
-
 def wrapups(connection: sqlite3.Connection, start: str, end: str) -> list[Row]:
     """The rows of `wrapups` whose work began in [start, end)."""
     return list(_rows(connection.execute("SELECT * FROM wrapups WHERE at >= ? AND at < ? ORDER BY at", (start, end))))
@@ -134,6 +129,16 @@ def mos_legs(connection: sqlite3.Connection, start: str, end: str) -> Iterator[R
         " AND conversation_start < ?2 AND event_time >= ?1 AND event_time < ?2"
     )
     return _rows(connection.execute(query, (start, end, f"-{LONGEST} days")))
+
+
+def measured_calls(connection: sqlite3.Connection, start: str, end: str) -> tuple[int, int]:
+    """(Conversations with a voice session that started in [start, end), those of them that have a MOS)."""
+    query = (
+        "SELECT count(*), count(mos) FROM conversation_rows WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND media_types LIKE '%\"voice\"%' AND read_at IS NOT NULL"
+    )
+    found: tuple[int, int] = connection.execute(query, (start, end)).fetchone()
+    return found
 
 
 def verdict_of(connection: sqlite3.Connection, start: str, end: str) -> str | None:
