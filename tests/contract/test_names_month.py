@@ -111,7 +111,7 @@ async def live_through(simulator: Simulator, book: Book, api: Api, settings: Any
             assert keeper.failing is None
             if hour == 1 and number:
                 interval = Interval(day - DAY, day)
-                how = RunOptions(command="reconcile", wait=0, sleep=at_once)
+                how = RunOptions(wait=0, sleep=at_once)
                 await reconcile_window(book, api, interval, settings=settings, now=simulator.now, options=how)
     return people.done
 

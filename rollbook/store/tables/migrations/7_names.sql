@@ -25,6 +25,10 @@ CREATE TABLE name_listings (
 ) WITHOUT ROWID;
 
 CREATE VIEW names_now AS SELECT kind, id, name, state, seen_at, division_id, site_id FROM names WHERE valid_to IS NULL;
+-- Each change: after the last listing that showed the old name, and before the time from which the new one counts.
+CREATE VIEW name_changes AS SELECT o.kind, o.id, o.name AS old_name, n.name AS new_name, n.state, o.seen_at AS changed_after,
+    o.valid_to AS changed_before
+FROM names o JOIN names n ON n.kind = o.kind AND n.id = o.id AND n.valid_from = o.valid_to;
 CREATE VIEW unnamed_ids AS SELECT kind, id, asked_at FROM ids_met m
 WHERE NOT EXISTS (SELECT 1 FROM names n WHERE n.kind = m.kind AND n.id = m.id);
 
