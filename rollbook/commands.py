@@ -33,6 +33,7 @@ _COMMANDS: Final = {
         "Show queues, agents, wrap-ups or call quality as a table.",
     ),
     "verify": ("reconcile.commands.options", "verify", "Hold the platform's own counts against what is stored."),
+    "names": ("reconcile.commands.options", "names", "Say what ids are called, now and earlier; list them again."),
     "rebuild": ("rollbook.store.commands.options", "rebuild", "Make all rows again from details and events."),
     "pack": ("rollbook.store.commands.options", "pack", "Pack or unpack the bodies that are stored."),
     "backup": ("rollbook.store.commands.options", "backup", "Copy the store, whole and checked, beside a daemon."),

@@ -11,14 +11,13 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.messages.live_facts import facts_of
-from rollbook.genesys.times import to_text
 from rollbook.store.bodies import packing
 from rollbook.store.book import Book
 from rollbook.store.rows import child_rows
@@ -113,7 +112,7 @@ def step(connection: sqlite3.Connection, after: int, lag: timedelta) -> Rebuilt:
             corrected.add(number)
             _update(connection, number, derived)
     corrected |= _replace_children(connection, first, last, children)
-    names.meet(connection, children.named(), to_text(datetime.now(UTC)))
+    names.meet(connection, children.named())
     return Rebuilt(last if len(id_of) == BATCH else None, len(before.keys() | named), len(corrected))
 
 

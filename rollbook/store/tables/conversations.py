@@ -248,7 +248,7 @@ def write(
             start, why = _filed_under(each.row, bounds, width, read.at), cause(each.row, kind)
             planned.gaps.append(gaps.Gap(each.conversation_id, start, kind, why, read.at, read.at))
     planned.run(connection)
-    names.meet(connection, planned.children.named(), read.at)
+    names.meet(connection, planned.children.named())
     return replace(outcome, causes=Counter(gap.cause for gap in planned.gaps))
 
 

@@ -6,7 +6,7 @@ What a listing changes is decided in `rollbook/store/rows/name_changes.py`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from rollbook.genesys.ids import is_word, may_be_asked_for
@@ -16,9 +16,9 @@ from rollbook.store.rows.statements import in_parts
 
 _ROW: Final = ", ".join(NameRow.__slots__)
 _WRITE: Final = f"INSERT OR REPLACE INTO names (kind, {_ROW}) VALUES ({', '.join('?' * (1 + len(NameRow.__slots__)))})"
-_MET: Final = "INSERT OR IGNORE INTO ids_met (kind, id, met_at) VALUES (?, ?, ?)"
+_MET: Final = "INSERT OR IGNORE INTO ids_met (kind, id) VALUES (?, ?)"
 _WORD: Final = (
-    "INSERT OR IGNORE INTO names (kind, id, name, valid_from, state, seen_at) VALUES (?1, ?2, ?2, ?3, 'active', ?4)"
+    "INSERT OR IGNORE INTO names (kind, id, name, valid_from, state, seen_at) VALUES (?1, ?2, ?2, ?3, 'active', ?3)"
 )
 
 
@@ -56,11 +56,42 @@ class Name(NamedTuple):
     site_id: str | None
 
 
-def meet(connection: sqlite3.Connection, ids: Collection[tuple[str, str]], at: str) -> None:
+class Wanted(NamedTuple):
+    """The names that somebody wants. ids: none for all. at: of that time (API text). history: earlier ones too."""
+
+    kinds: Sequence[str]
+    ids: Sequence[str] = ()
+    at: str | None = None
+    history: bool = False
+
+
+class KindState(NamedTuple):
+    """The names of a kind: how many there are now, how many ids have none, and how it was listed last."""
+
+    kind: str
+    names: int
+    unnamed: int
+    tried_at: str | None
+    listed_at: str | None
+    whole: bool
+    entities: int
+    trouble: str | None
+    permission: str | None
+
+
+class Overview(NamedTuple):
+    """Names that are wanted, ids that have none, and how each kind stands."""
+
+    names: list[Name]
+    unnamed_ids: list[tuple[str, str]]
+    kinds: list[KindState]
+
+
+def meet(connection: sqlite3.Connection, ids: Collection[tuple[str, str]]) -> None:
     """Note the ids that details name, by kind. A code that is a word gets its name at once: itself."""
-    connection.executemany(_MET, [(kind, identity, at) for kind, identity in ids])
+    connection.executemany(_MET, ids)
     words = [identity for kind, identity in ids if kind == NameKind.WRAPUPCODE and is_word(identity)]
-    connection.executemany(_WORD, [(NameKind.WRAPUPCODE, word, ALWAYS, at) for word in words])
+    connection.executemany(_WORD, [(NameKind.WRAPUPCODE, word, ALWAYS) for word in words])
 
 
 def take(connection: sqlite3.Connection, kind: str, listing: NameListing) -> Taken:
@@ -130,7 +161,7 @@ def listings(connection: sqlite3.Connection) -> dict[str, ListingState]:
 
 def to_ask(connection: sqlite3.Connection, limit: int) -> dict[str, list[str]]:
     """Ids without a name that were never asked for, by kind, at most so many of each."""
-    query = "SELECT kind, id FROM unnamed_ids WHERE asked_at IS NULL ORDER BY kind, met_at, id"
+    query = "SELECT kind, id FROM unnamed_ids WHERE asked_at IS NULL ORDER BY kind, id"
     found: dict[str, list[str]] = {}
     for kind, identity in connection.execute(query):
         ids = found.setdefault(kind, [])
@@ -144,9 +175,9 @@ def unnamed(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT kind, count(*) FROM unnamed_ids GROUP BY kind ORDER BY kind"))
 
 
-def unnamed_ids(connection: sqlite3.Connection, kinds: Collection[str]) -> list[tuple[str, str, str]]:
-    """(kind, id, when it was first met) of the ids without a name, of these kinds."""
-    query = "SELECT kind, id, met_at FROM unnamed_ids WHERE kind IN "
+def unnamed_ids(connection: sqlite3.Connection, kinds: Collection[str]) -> list[tuple[str, str]]:
+    """(kind, id) of the ids without a name, of these kinds."""
+    query = "SELECT kind, id FROM unnamed_ids WHERE kind IN "
     return sorted(in_parts(connection, query, kinds))
 
 
@@ -155,26 +186,28 @@ def counted(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT kind, count(*) FROM names_now GROUP BY kind"))
 
 
-def listed(
-    connection: sqlite3.Connection,
-    kinds: Collection[str],
-    *,
-    ids: Collection[str] = (),
-    at: str | None = None,
-    history: bool = False,
-) -> Iterator[Name]:
-    """Names of these kinds, by kind, name and time: those of now, of a time `at` (API text), or all that there were.
+def overview(connection: sqlite3.Connection, wanted: Wanted) -> Overview:
+    """Read the names that are wanted, by kind, name and time, and how their kinds stand."""
+    counts, without, states = counted(connection), unnamed(connection), listings(connection)
+    return Overview(
+        list(_listed(connection, wanted)),
+        [pair for pair in unnamed_ids(connection, wanted.kinds) if not wanted.ids or pair[1] in wanted.ids],
+        [
+            KindState(kind, counts.get(kind, 0), without.get(kind, 0), *states.get(kind, ListingState()))
+            for kind in wanted.kinds
+        ],
+    )
 
-    ids: only of these.
-    """
-    where, values = f"kind IN ({', '.join('?' * len(kinds))})", list(kinds)
-    if ids:
-        where += f" AND id IN ({', '.join('?' * len(ids))})"
-        values += ids
-    if at is not None:
+
+def _listed(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[Name]:
+    where, values = f"kind IN ({', '.join('?' * len(wanted.kinds))})", list(wanted.kinds)
+    if wanted.ids:
+        where += f" AND id IN ({', '.join('?' * len(wanted.ids))})"
+        values += wanted.ids
+    if wanted.at is not None:
         where += " AND valid_from <= ? AND (valid_to IS NULL OR valid_to > ?)"
-        values += [at, at]
-    elif not history:
+        values += [wanted.at, wanted.at]
+    elif not wanted.history:
         where += " AND valid_to IS NULL"
     query = f"SELECT {', '.join(Name._fields)} FROM names WHERE {where} ORDER BY kind, name, id, valid_from"
     return map(Name._make, connection.execute(query, values))

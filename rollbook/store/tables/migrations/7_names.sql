@@ -13,7 +13,7 @@ CREATE TABLE names (
 
 -- Every id that details name, once. asked_at: when its name was last asked for by itself.
 CREATE TABLE ids_met (
-    kind TEXT NOT NULL, id TEXT NOT NULL, met_at TEXT NOT NULL, asked_at TEXT,
+    kind TEXT NOT NULL, id TEXT NOT NULL, asked_at TEXT,
     PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 
@@ -25,11 +25,15 @@ CREATE TABLE name_listings (
 ) WITHOUT ROWID;
 
 CREATE VIEW names_now AS SELECT kind, id, name, state, seen_at, division_id, site_id FROM names WHERE valid_to IS NULL;
-CREATE VIEW unnamed_ids AS SELECT kind, id, met_at, asked_at FROM ids_met m
+-- Each change: after the last listing that showed the old name, and before the time from which the new one counts.
+CREATE VIEW name_changes AS SELECT o.kind, o.id, o.name AS old_name, n.name AS new_name, n.state, o.seen_at AS changed_after,
+    o.valid_to AS changed_before
+FROM names o JOIN names n ON n.kind = o.kind AND n.id = o.id AND n.valid_from = o.valid_to;
+CREATE VIEW unnamed_ids AS SELECT kind, id, asked_at FROM ids_met m
 WHERE NOT EXISTS (SELECT 1 FROM names n WHERE n.kind = m.kind AND n.id = m.id);
 
 -- What a store has already.
-INSERT OR IGNORE INTO ids_met (kind, id, met_at)
+INSERT OR IGNORE INTO ids_met (kind, id)
 WITH found (kind, id) AS (
     SELECT 'user', user_id FROM participant_rows UNION SELECT 'team', team_id FROM participant_rows
     UNION SELECT 'edge', edge_id FROM session_rows
@@ -54,8 +58,8 @@ WITH found (kind, id) AS (
     json_each(CASE WHEN json_valid(c.division_ids) THEN c.division_ids ELSE '[]' END) e
     WHERE EXISTS (SELECT 1 FROM detail_rows d WHERE d.number = c.number)
 )
-SELECT kind, id, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM found WHERE typeof(id) = 'text' AND id <> '';
--- Codes that are words are their own names.
+SELECT kind, id FROM found WHERE typeof(id) = 'text' AND id <> '';
+-- Codes that are words are their own names, whether or not a listing ever shows them.
 INSERT OR IGNORE INTO names (kind, id, name, valid_from, state, seen_at)
-SELECT kind, id, id, '1970-01-01T00:00:00.000Z', 'active', met_at FROM ids_met
+SELECT kind, id, id, '1970-01-01T00:00:00.000Z', 'active', '1970-01-01T00:00:00.000Z' FROM ids_met
 WHERE kind = 'wrapupcode' AND id NOT GLOB '????????-????-????-????-????????????';
