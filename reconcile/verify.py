@@ -17,8 +17,9 @@ from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.lenient_json import as_object, number, objects, text_or_none
 from rollbook.genesys.times import Interval, normalize, to_text
 from rollbook.store.book import Book
-from rollbook.store.tables import metric_counts, view_settings, views
-from rollbook.store.tables.views import FIGURES
+from rollbook.store.tables import metric_counts
+from rollbook.store.views import view_rows, view_settings
+from rollbook.store.views.view_rows import FIGURES
 
 # Metrics that details and aggregates both have by the same name. What begins with n is a count, what begins with t a
 # time, of which it is counted how many there are.
@@ -161,14 +162,14 @@ async def _compare_queues(api: Aggregates, book: Book, interval: Interval) -> Qu
     while start < whole.end:
         part = Interval(start, min(start + _ASKED_AT_ONCE, whole.end))
         platform = in_cells(await _asked(api, part, ["queueId"], granularity="PT30M"))
-        stored = views.in_cells(await book.read(views.queue_intervals, *part.texts))
+        stored = view_rows.in_cells(await book.read(view_rows.queue_intervals, *part.texts))
         for cell in sorted(platform.keys() | stored.keys()):
             row = stored.get(cell, {})
             there, here = _of_platform(platform.get(cell, {}), wanted), _of_row(row, wanted)
             compared += sum(there[figure] != 0 or here[figure] != 0 for figure in wanted)
             name, verdict = row.get("queue_name"), row.get("verdict")
             if not row:
-                verdict = await book.read(views.verdict_of, cell[2], to_text(_end_of(cell[2])))
+                verdict = await book.read(view_rows.verdict_of, cell[2], to_text(_end_of(cell[2])))
             differences += [
                 Difference(Cell(*cell), name, figure, there[figure], here[figure], verdict)
                 for figure in wanted
@@ -236,7 +237,7 @@ async def _explained(api: Aggregates, book: Book, differences: Sequence[Differen
             answer = await _asked(api, half_hour, ["queueId", "conversationId"])
         except RequestRefused:  # some platforms do not say it by conversation
             break
-        stored = await book.read(views.figures_by_conversation, *half_hour.texts)
+        stored = await book.read(view_rows.figures_by_conversation, *half_hour.texts)
         behind[start] = _behind(start, _by_conversation(answer), _stored_by_conversation(stored))
     return [
         Difference(

@@ -11,7 +11,8 @@ from typing import Literal
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
-from rollbook.store.tables import schema, view_settings
+from rollbook.store.tables import schema
+from rollbook.store.views import view_settings
 
 
 @contextlib.asynccontextmanager

@@ -17,7 +17,7 @@ from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
-from rollbook.store.tables import views
+from rollbook.store.views import view_rows
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 WEEK = Interval(START, START + timedelta(days=7))
@@ -61,12 +61,12 @@ async def test_a_week_of_all_media_has_no_difference_but_what_is_spoilt(week: tu
     assert found.equal
     assert found.queues.figures > 5_000
     with Book.open(path, mode="ro") as book:
-        rows = book._reader.read(lambda db: views.queue_intervals(db, *COUNTED.texts))
+        rows = book._reader.read(lambda db: view_rows.queue_intervals(db, *COUNTED.texts))
     assert {"voice", "callback", "chat", "email", "message", "video"} <= {row["media_type"] for row in rows}
     sums = Counter[str]()
     for row in rows:
-        sums.update({figure: row[figure] or 0 for figure in views.FIGURES})
-    assert all(sums[figure] > 0 for figure in views.FIGURES), sums
+        sums.update({figure: row[figure] or 0 for figure in view_rows.FIGURES})
+    assert all(sums[figure] > 0 for figure in view_rows.FIGURES), sums
     two = [life for life in simulator.world.conversations if _queues_of_a_session(life.record) > 1]
     conferences = [life for life in simulator.world.conversations if '"conference": true' in json.dumps(life.record)]
     assert len(two) > 3

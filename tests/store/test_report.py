@@ -11,9 +11,8 @@ import pytest
 from click.testing import Result
 
 from rollbook.commands import cli
-from rollbook.store import reports
 from rollbook.store.book import Book
-from rollbook.store.tables import view_settings
+from rollbook.store.views import reports, view_settings
 from tests.helpers.peek import command
 from tests.store.test_views import FIRST, call, conversation, filled, leg, metric, segment, window
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from rollbook.genesys.messages.details import parse_page
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import from_text, to_text
-from rollbook.store.tables import conversations, schema, view_settings, views
+from rollbook.store.tables import conversations, schema
 from rollbook.store.tables.conversations import Read
+from rollbook.store.views import view_rows, view_settings
 from tests.store.test_plans import STATISTICS
 
 Record = dict[str, Any]
@@ -132,7 +133,9 @@ def call(
 
 TIMES = st.integers(0, 10 * 86_400).map(lambda seconds: FIRST + timedelta(seconds=seconds))
 QUEUES = st.sampled_from(["q1", "q2", None])
-METRICS = st.builds(metric, st.sampled_from([*views.COUNTED, "nConnected", "tTalk"]), TIMES, st.integers(0, 100_000))
+METRICS = st.builds(
+    metric, st.sampled_from([*view_rows.COUNTED, "nConnected", "tTalk"]), TIMES, st.integers(0, 100_000)
+)
 SEGMENTS = st.builds(
     lambda kind, at, seconds, queue, code: segment(
         kind, at, seconds, queue, **({"wrapUpCode": code} if kind == "wrapup" else {})
@@ -160,9 +163,9 @@ RECORDS = st.lists(st.tuples(TIMES, st.lists(LEGS, max_size=5), st.booleans()), 
 
 def figures(of: Iterable[dict[str, Any]]) -> dict[str, int]:
     """The sum of each figure over metrics, by the definitions of the platform's help and no SQL."""
-    found = dict.fromkeys(views.FIGURES, 0)
+    found = dict.fromkeys(view_rows.FIGURES, 0)
     for each in of:
-        for figure, (name, how) in views.FIGURES.items():
+        for figure, (name, how) in view_rows.FIGURES.items():
             if each["name"] == name:
                 found[figure] += 1 if how == "count" and name.startswith("t") else each["value"]
     return found
@@ -194,11 +197,11 @@ def test_the_sum_over_a_view_is_the_sum_over_the_metrics(records: list[Record], 
             sum(each["value"] for each in every),
         )
         intervals = rows(db, "SELECT * FROM queue_intervals")
-        assert sums(intervals, views.FIGURES) == figures(every)
+        assert sums(intervals, view_rows.FIGURES) == figures(every)
         by_half_hour = {row["interval_start"] for row in intervals}
         for start in by_half_hour:
             end = to_text(from_text(start) + timedelta(minutes=30))
-            assert sums([row for row in intervals if row["interval_start"] == start], views.FIGURES) == figures(
+            assert sums([row for row in intervals if row["interval_start"] == start], view_rows.FIGURES) == figures(
                 each for each in every if start <= each["emitDate"] < end
             )
         of_users = [
@@ -459,7 +462,7 @@ def verdict(db: sqlite3.Connection, hours: float = 10) -> str | None:
         to_text(FIRST + timedelta(hours=hours)),
     )
     found: str | None = row["verdict"]
-    assert found == views.verdict_of(db, row["interval_start"], row["interval_end"])
+    assert found == view_rows.verdict_of(db, row["interval_start"], row["interval_end"])
     return found
 
 
@@ -552,7 +555,7 @@ def plan(db: sqlite3.Connection, query: str) -> str:
         ("SELECT * FROM mos_legs WHERE conversation_start > '2026'", "conversation_rows_start (conversation_start>?)"),
         ("SELECT * FROM wrapups WHERE at > '2026' AND at < '2027'", "segment_rows_start (segment_start>?"),
         (
-            f"SELECT * FROM leg_metrics WHERE {views._IN} AND interval_start > '2026' AND interval_start < '2027'",
+            f"SELECT * FROM leg_metrics WHERE {view_rows._IN} AND interval_start > '2026' AND interval_start < '2027'",
             "half_hour (<expr>>",
         ),
     ],
@@ -578,4 +581,4 @@ def test_the_index_and_the_views_name_the_same_metrics() -> None:
     with closing(store()) as db:
         [text] = db.execute("SELECT sql FROM sqlite_master WHERE name = 'metric_rows_half_hour'").fetchone()
         named = " ".join(text.split("name IN ")[1].split())
-        assert named == "(" + ", ".join(repr(name) for name in views.COUNTED) + ")"
+        assert named == "(" + ", ".join(repr(name) for name in view_rows.COUNTED) + ")"

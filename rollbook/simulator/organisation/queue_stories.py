@@ -76,7 +76,7 @@ def _conference(story: Story) -> None:
     second.spent(ringing, story.at, "tAlert")
     first.segment("hold", ringing, story.at)
     first.spent(ringing, story.at, "tHeld")
-    held = story.at - ringing
+    on_hold = story.at - ringing
     together = story.spend(20, 300)
     joined: dict[str, Any] = {"conference": True}
     first.segment("interact", together, story.at, disconnectType="conferenceTransfer", **joined)
@@ -84,9 +84,9 @@ def _conference(story: Story) -> None:
     first.count("nConsult", left)
     first.count("nTransferred", left)
     first.count("nConsultTransferred", left)
-    first.spent(talking + held, left, "tTalk", "tTalkComplete")
+    first.spent(talking + on_hold, left, "tTalk", "tTalkComplete")
     first.measure(talking, left)
-    story.after_work(first, talking, held)
+    story.after_work(first, talking, on_hold)
     story.spend(20, 300)
     second.segment("interact", together, left, **joined)
     second.segment("interact", left, story.at, disconnectType="peer")

@@ -15,10 +15,9 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, parse_interval
-from rollbook.store import reports
 from rollbook.store.book import Book
-from rollbook.store.reports import Column, Row, Switches
-from rollbook.store.tables import view_settings, views
+from rollbook.store.views import reports, view_rows, view_settings
+from rollbook.store.views.reports import Column, Row, Switches
 
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _HALF_HOUR: Final = 1800
@@ -26,7 +25,7 @@ _WORST_LEGS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ViewReport:
     """A report. verdict: the worst of the windows that the interval rests on. more: what it says beside its rows."""
 
     name: str
@@ -80,7 +79,7 @@ def _keep(settings: Settings) -> None:
             book.write(view_settings.write, wanted).result()
 
 
-def _lines(found: Report) -> Iterator[str]:
+def _lines(found: ViewReport) -> Iterator[str]:
     start, end = found.interval.texts
     yield f"{start[:16]}Z to {end[:16]}Z: {found.verdict or 'not all of it has a window'}"
     yield from reports.table(found.rows, found.by, found.columns)
@@ -134,7 +133,7 @@ def _days(interval: Interval, zone: tzinfo) -> Iterator[tuple[str, Interval]]:
 # The reports
 
 
-def _queues(book: Book, text: str, by: Sequence[str]) -> Report:
+def _queues(book: Book, text: str, by: Sequence[str]) -> ViewReport:
     by = by or ("queue", "media")
     name, zone = _zone(book)
     interval = _interval(text, zone)
@@ -146,41 +145,41 @@ def _queues(book: Book, text: str, by: Sequence[str]) -> Report:
     switches = Switches(
         bool(known["include_flow_outs"]), bool(known["include_short_abandons"]), bool(known["include_abandons"])
     )
-    found = book.read_now(views.queue_intervals, *interval.texts)
+    found = book.read_now(view_rows.queue_intervals, *interval.texts)
     rows = reports.grouped(reports.with_times(found, "interval_start", zone), by, reports.of_queues(switches))
     rows = reports.in_order(rows, by)
     return _made("queues", book, interval, name, by, rows, reports.QUEUE_COLUMNS)
 
 
-def _agents(book: Book, text: str, by: Sequence[str]) -> Report:
+def _agents(book: Book, text: str, by: Sequence[str]) -> ViewReport:
     by = by or ("agent",)
     name, zone = _zone(book)
     interval = _interval(text, zone)
     parts = _days(interval, zone) if "day" in by else [("", interval)]
     found: list[Row] = []
     for day, part in parts:
-        verdict = book.read_now(views.verdict_of, *part.texts)
-        found += [row | {"day": day, "verdict": verdict} for row in book.read_now(views.agents, *part.texts)]
+        verdict = book.read_now(view_rows.verdict_of, *part.texts)
+        found += [row | {"day": day, "verdict": verdict} for row in book.read_now(view_rows.agents, *part.texts)]
     rows = reports.in_order(reports.grouped(found, by, reports.of_agents), by)
     return _made("agents", book, interval, name, by, rows, reports.AGENT_COLUMNS)
 
 
-def _wrapups(book: Book, text: str, by: Sequence[str]) -> Report:
+def _wrapups(book: Book, text: str, by: Sequence[str]) -> ViewReport:
     by = by or ("code",)
     name, zone = _zone(book)
     interval = _interval(text, zone)
-    found = book.read_now(views.wrapups, *interval.texts)
+    found = book.read_now(view_rows.wrapups, *interval.texts)
     rows = reports.grouped(reports.with_times(found, "at", zone), by, reports.of_wrapups)
     rows.sort(key=lambda row: -row["wrapups"])
     return _made("wrapups", book, interval, name, by, rows, reports.WRAPUP_COLUMNS)
 
 
-def _mos(book: Book, text: str, by: Sequence[str]) -> Report:
+def _mos(book: Book, text: str, by: Sequence[str]) -> ViewReport:
     by = by or ("purpose",)
     name, zone = _zone(book)
     interval = _interval(text, zone)
-    found = [row for row in book.read_now(views.mos_legs, *interval.texts) if row["min_mos"] is not None]
-    calls, measured = book.read_now(views.measured_calls, *interval.texts)
+    found = [row for row in book.read_now(view_rows.mos_legs, *interval.texts) if row["min_mos"] is not None]
+    calls, measured = book.read_now(view_rows.measured_calls, *interval.texts)
     rows = reports.grouped(reports.with_times(found, "event_time", zone), by, reports.of_mos)
     rows.sort(key=lambda row: (-(row["poor"] or 0), row["average"] or 0))
     legs = sorted(found, key=lambda row: (row["min_mos"], row["event_time"]))[:_WORST_LEGS]
@@ -206,12 +205,12 @@ def _made(
     *,
     more: dict[str, Any] | None = None,
     notes: Sequence[str] = (),
-) -> Report:
-    verdict = book.read_now(views.verdict_of, *interval.texts)
-    return Report(report_name, interval, time_zone, by, verdict, list(rows), columns, more or {}, notes)
+) -> ViewReport:
+    verdict = book.read_now(view_rows.verdict_of, *interval.texts)
+    return ViewReport(report_name, interval, time_zone, by, verdict, list(rows), columns, more or {}, notes)
 
 
-_REPORTS: Final[dict[str, Callable[[Book, str, Sequence[str]], Report]]] = {
+_REPORTS: Final[dict[str, Callable[[Book, str, Sequence[str]], ViewReport]]] = {
     "queues": _queues,
     "agents": _agents,
     "wrapups": _wrapups,

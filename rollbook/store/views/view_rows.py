@@ -1,6 +1,6 @@
 """The views that people ask for, read for reports and for the comparison with the platform's own counts. SQL only.
 
-What they are made of is in `migrations/9_views.sql`; docs/views.md says it column by column.
+What they are made of is in `rollbook/store/tables/migrations/9_views.sql`; docs/views.md says it column by column.
 """
 
 from __future__ import annotations
