@@ -13,27 +13,27 @@ from rollbook.store.tables.metric_counts import LONGEST
 
 Row = dict[str, Any]
 
-# The metrics that the interval views count, in the order in which their index has them: a query that names the same
-# uses it.
+# The metrics that the interval views count, in the order in which their index has them: a query that names the same in
+# the same way uses it.
 COUNTED: Final = (
+    "tHandle",
+    "tAcw",
+    "tAnswered",
+    "tAcd",
+    "nOffered",
+    "tTalkComplete",
+    "tAlert",
+    "nOverSla",
+    "tHeldComplete",
+    "nTransferred",
+    "tNotResponding",
+    "tAbandon",
+    "tFlowOut",
     "nBlindTransferred",
     "nConsultTransferred",
-    "nOffered",
-    "nOverSla",
-    "nTransferred",
-    "tAbandon",
-    "tAcd",
-    "tAcw",
-    "tAlert",
-    "tAnswered",
-    "tFlowOut",
-    "tHandle",
-    "tHeldComplete",
-    "tNotResponding",
     "tShortAbandon",
-    "tTalkComplete",
 )
-_IN: Final = f"name IN ({', '.join(repr(name) for name in COUNTED)})"
+IS_COUNTED: Final = "(" + " OR ".join(f"name = '{name}'" for name in COUNTED) + ")"
 # column of the views → (metric, whether it counts them or adds them up). Of what begins with n, a count is a sum.
 FIGURES: Final[Mapping[str, tuple[str, str]]] = {
     "offered": ("nOffered", "count"),
@@ -83,7 +83,7 @@ def figures_by_conversation(connection: sqlite3.Connection, start: str, end: str
     """conversation_id, queue_id, media_type, name, count and sum of what queues count in half hours of [start, end)."""
     query = (
         "SELECT conversation_id, queue_id, media_type, name, count(*) AS count, sum(value) AS sum FROM leg_metrics"
-        f" WHERE {_IN} AND interval_start >= ? AND interval_start < ? GROUP BY 1, 2, 3, 4"
+        f" WHERE {IS_COUNTED} AND interval_start >= ? AND interval_start < ? GROUP BY 1, 2, 3, 4"
     )
     return list(_rows(connection.execute(query, (start, end))))
 
@@ -93,8 +93,8 @@ def agents(connection: sqlite3.Connection, start: str, end: str) -> list[Row]:
     query = (
         f"SELECT user_id, {_name('user')} AS user_name, queue_id, {_name('queue')} AS queue_name, media_type,"
         f" {', '.join(_figure(name) for name in _OF_AGENTS)} FROM leg_metrics"
-        f" WHERE {_IN} AND interval_start > strftime('%Y-%m-%dT%H:%M:%fZ', ?1, '-30 minutes') AND interval_start < ?2"
-        " AND emit_date >= ?1 AND emit_date < ?2 AND user_id IS NOT NULL"
+        f" WHERE {IS_COUNTED} AND interval_start > strftime('%Y-%m-%dT%H:%M:%fZ', ?1, '-30 minutes')"
+        " AND interval_start < ?2 AND emit_date >= ?1 AND emit_date < ?2 AND user_id IS NOT NULL"
         " GROUP BY user_id, queue_id, media_type ORDER BY 2, 1"
     )
     return list(_rows(connection.execute(query, (start, end))))

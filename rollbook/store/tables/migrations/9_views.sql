@@ -18,12 +18,14 @@ CREATE TABLE zone_offsets (
 CREATE INDEX zone_offsets_local ON zone_offsets (local_start);
 INSERT INTO zone_offsets VALUES ('0000-01-01T00:00:00.000Z', '0000-01-01T00:00:00.000Z', 0);
 
--- The half hour of what the interval views count. A query has to name the same metrics to use it.
+-- The half hour of what the interval views count. A query has to name the same metrics in the same way to use it. An
+-- IN would be made a table of its own for each row that is written.
 CREATE INDEX metric_rows_half_hour ON metric_rows (CASE WHEN length(emit_date) = 24 THEN substr(emit_date, 1, 14) ||
         CASE WHEN substr(emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END)
-WHERE name IN ('nBlindTransferred', 'nConsultTransferred', 'nOffered', 'nOverSla', 'nTransferred', 'tAbandon', 'tAcd',
-        'tAcw', 'tAlert', 'tAnswered', 'tFlowOut', 'tHandle', 'tHeldComplete', 'tNotResponding', 'tShortAbandon',
-        'tTalkComplete');
+WHERE (name = 'tHandle' OR name = 'tAcw' OR name = 'tAnswered' OR name = 'tAcd' OR name = 'nOffered' OR name =
+        'tTalkComplete' OR name = 'tAlert' OR name = 'nOverSla' OR name = 'tHeldComplete' OR name = 'nTransferred' OR
+        name = 'tNotResponding' OR name = 'tAbandon' OR name = 'tFlowOut' OR name = 'nBlindTransferred' OR name =
+        'nConsultTransferred' OR name = 'tShortAbandon');
 
 -- Every metric with what it may be counted by. Its queue is the one that its session was in when it was emitted: of
 -- two that meet at that moment, a count belongs to the later, a duration, which is over then, to the earlier.
@@ -162,9 +164,11 @@ FROM (
                     sum(CASE WHEN m.name = 'tHandle' THEN m.value END) AS handle
                 FROM metric_rows m
                     LEFT JOIN session_rows s ON s.id = (m.id & ~1048575) | m.session
-                WHERE m.name IN ('nBlindTransferred', 'nConsultTransferred', 'nOffered', 'nOverSla', 'nTransferred',
-                        'tAbandon', 'tAcd', 'tAcw', 'tAlert', 'tAnswered', 'tFlowOut', 'tHandle', 'tHeldComplete',
-                        'tNotResponding', 'tShortAbandon', 'tTalkComplete')
+                WHERE (m.name = 'tHandle' OR m.name = 'tAcw' OR m.name = 'tAnswered' OR m.name = 'tAcd' OR m.name =
+                        'nOffered' OR m.name = 'tTalkComplete' OR m.name = 'tAlert' OR m.name = 'nOverSla' OR m.name =
+                        'tHeldComplete' OR m.name = 'nTransferred' OR m.name = 'tNotResponding' OR m.name = 'tAbandon'
+                        OR m.name = 'tFlowOut' OR m.name = 'nBlindTransferred' OR m.name = 'nConsultTransferred' OR
+                        m.name = 'tShortAbandon')
                 GROUP BY 1, 2, 3
             ) w
     ) v
@@ -178,25 +182,27 @@ WITH RECURSIVE d (day, last) AS (
                 SELECT CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) || CASE WHEN
                     substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END
                 FROM metric_rows m
-                WHERE m.name IN ('nBlindTransferred', 'nConsultTransferred', 'nOffered', 'nOverSla', 'nTransferred',
-                        'tAbandon', 'tAcd', 'tAcw', 'tAlert', 'tAnswered', 'tFlowOut', 'tHandle', 'tHeldComplete',
-                        'tNotResponding', 'tShortAbandon', 'tTalkComplete') AND CASE WHEN length(m.emit_date) = 24 THEN
-                    substr(m.emit_date, 1, 14) || CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END ||
-                    ':00.000Z' END BETWEEN '1990' AND '2100'
-                ORDER BY CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) || CASE WHEN
-                    substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END
+                WHERE (m.name = 'tHandle' OR m.name = 'tAcw' OR m.name = 'tAnswered' OR m.name = 'tAcd' OR m.name =
+                        'nOffered' OR m.name = 'tTalkComplete' OR m.name = 'tAlert' OR m.name = 'nOverSla' OR m.name =
+                        'tHeldComplete' OR m.name = 'nTransferred' OR m.name = 'tNotResponding' OR m.name = 'tAbandon'
+                        OR m.name = 'tFlowOut' OR m.name = 'nBlindTransferred' OR m.name = 'nConsultTransferred' OR
+                        m.name = 'tShortAbandon') AND CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14)
+                    || CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END BETWEEN
+                    '1990' AND '2100' ORDER BY CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) ||
+                    CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END
                     LIMIT 1
             ), '-1 day'), date((
                 SELECT CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) || CASE WHEN
                     substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END
                 FROM metric_rows m
-                WHERE m.name IN ('nBlindTransferred', 'nConsultTransferred', 'nOffered', 'nOverSla', 'nTransferred',
-                        'tAbandon', 'tAcd', 'tAcw', 'tAlert', 'tAnswered', 'tFlowOut', 'tHandle', 'tHeldComplete',
-                        'tNotResponding', 'tShortAbandon', 'tTalkComplete') AND CASE WHEN length(m.emit_date) = 24 THEN
-                    substr(m.emit_date, 1, 14) || CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END ||
-                    ':00.000Z' END BETWEEN '1990' AND '2100'
-                ORDER BY CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) || CASE WHEN
-                    substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END DESC
+                WHERE (m.name = 'tHandle' OR m.name = 'tAcw' OR m.name = 'tAnswered' OR m.name = 'tAcd' OR m.name =
+                        'nOffered' OR m.name = 'tTalkComplete' OR m.name = 'tAlert' OR m.name = 'nOverSla' OR m.name =
+                        'tHeldComplete' OR m.name = 'nTransferred' OR m.name = 'tNotResponding' OR m.name = 'tAbandon'
+                        OR m.name = 'tFlowOut' OR m.name = 'nBlindTransferred' OR m.name = 'nConsultTransferred' OR
+                        m.name = 'tShortAbandon') AND CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14)
+                    || CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END BETWEEN
+                    '1990' AND '2100' ORDER BY CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) ||
+                    CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END DESC
                     LIMIT 1
             ), '+1 day')
         UNION ALL
@@ -256,13 +262,15 @@ FROM (
             sum(CASE WHEN m.name = 'tAcw' THEN m.value END) AS acw, sum(CASE WHEN m.name = 'tHandle' THEN m.value END)
             AS handle
         FROM local_days d
-            CROSS JOIN metric_rows m ON m.name IN ('nBlindTransferred', 'nConsultTransferred', 'nOffered', 'nOverSla',
-                'nTransferred', 'tAbandon', 'tAcd', 'tAcw', 'tAlert', 'tAnswered', 'tFlowOut', 'tHandle',
-                'tHeldComplete', 'tNotResponding', 'tShortAbandon', 'tTalkComplete') AND CASE WHEN length(m.emit_date) =
-            24 THEN substr(m.emit_date, 1, 14) || CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END ||
-            ':00.000Z' END > strftime('%Y-%m-%dT%H:%M:%fZ', d.starts_at, '-30 minutes') AND CASE WHEN
-            length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) || CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN
-            '00' ELSE '30' END || ':00.000Z' END < d.ends_at AND m.emit_date >= d.starts_at AND m.emit_date < d.ends_at
+            CROSS JOIN metric_rows m ON (m.name = 'tHandle' OR m.name = 'tAcw' OR m.name = 'tAnswered' OR m.name =
+                'tAcd' OR m.name = 'nOffered' OR m.name = 'tTalkComplete' OR m.name = 'tAlert' OR m.name = 'nOverSla' OR
+                m.name = 'tHeldComplete' OR m.name = 'nTransferred' OR m.name = 'tNotResponding' OR m.name = 'tAbandon'
+                OR m.name = 'tFlowOut' OR m.name = 'nBlindTransferred' OR m.name = 'nConsultTransferred' OR m.name =
+                'tShortAbandon') AND CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) || CASE WHEN
+            substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END >
+            strftime('%Y-%m-%dT%H:%M:%fZ', d.starts_at, '-30 minutes') AND CASE WHEN length(m.emit_date) = 24 THEN
+            substr(m.emit_date, 1, 14) || CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END ||
+            ':00.000Z' END < d.ends_at AND m.emit_date >= d.starts_at AND m.emit_date < d.ends_at
             CROSS JOIN session_rows s ON s.id = (m.id & ~1048575) | m.session
             CROSS JOIN participant_rows p ON p.id = (m.id & ~1048575) | s.participant
         WHERE p.user_id IS NOT NULL
