@@ -202,8 +202,8 @@ async def _names(api: Api, unnamed: Mapping[str, int]) -> Check:
         ids = ", ".join(f"{number:,} of {_plural(kind)}" for kind, number in unnamed.items())
         found += f"; ids without a name: {ids}"
     if lacks:
-        told = "; ".join(f"{permission} for the names of {' and '.join(of)}" for permission, of in lacks.items())
-        mend = f"give the OAuth client's role the permission {told}"
+        needed = "; ".join(f"{permission} for the names of {' and '.join(of)}" for permission, of in lacks.items())
+        mend = f"give the OAuth client's role the permission {needed}"
         return Check("names", "warn", found, mend)
     mend = "`rollbook names --unnamed` lists them; what was deleted before it was first listed stays nameless"
     return Check("names", "ok", found, mend if unnamed else "")

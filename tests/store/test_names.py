@@ -15,7 +15,7 @@ from rollbook.store.book import Book
 from rollbook.store.rebuild import rebuild
 from rollbook.store.rows.name_changes import ALWAYS, ListedName, NameListing
 from rollbook.store.tables import conversations, names
-from rollbook.store.tables.names import ListingState, Taken, Wanted
+from rollbook.store.tables.names import ListingState, Taken, WantedNames
 from tests.helpers.organisation import at, record
 from tests.helpers.peek import peek
 
@@ -157,18 +157,18 @@ def test_a_listing_is_written(book: Book) -> None:
     assert book.write(names.take, "queue", last).result(10) == Taken(0, 0, 0, 1)
     assert peek(book, names.listings)["queue"] == ListingState(at(180), at(180), True, 1)
     assert "queue" not in peek(book, names.unnamed)
-    found = peek(book, names.overview, Wanted(["queue"], history=True))
+    found = peek(book, names.overview, WantedNames(["queue"], history=True))
     assert [(name.name, name.valid_from, name.valid_to, name.state) for name in found.names] == [
         ("Orders", at(120), None, "active"),
         ("Sales", ALWAYS, at(120), "active"),
         ("Service", ALWAYS, at(120), "active"),
         ("Service", at(120), None, "deleted"),
     ]
-    assert [name.name for name in peek(book, names.overview, Wanted(["queue"], at=at(90))).names] == [
+    assert [name.name for name in peek(book, names.overview, WantedNames(["queue"], at=at(90))).names] == [
         "Sales",
         "Service",
     ]
-    assert [name.name for name in peek(book, names.overview, Wanted(["queue"], [QUEUE])).names] == ["Orders"]
+    assert [name.name for name in peek(book, names.overview, WantedNames(["queue"], [QUEUE])).names] == ["Orders"]
 
 
 def test_the_name_then_and_the_name_now_are_a_join_away(book: Book) -> None:
