@@ -209,7 +209,10 @@ async def test_what_the_platform_itself_refuses_is_no_conversation(tmp_path: Pat
         scene.org.refuse_ids = refused
         await scene.rounds(61)
         assert scene.verdict(WINDOW) == "complete"
-        assert scene.rows("SELECT conversation_id, kind FROM gaps") == [("c1", "missing"), ("c3", "live_only")]
+        assert scene.rows("SELECT conversation_id, kind FROM gaps ORDER BY 1") == [
+            ("c1", "missing"),
+            ("c3", "live_only"),
+        ]
 
 
 @pytest.mark.parametrize(("started", "verdict"), [(10, "failed"), (65, "complete")])
