@@ -14,7 +14,7 @@ from rollbook.genesys.named import NameKind
 from rollbook.store.book import Book
 from rollbook.store.rebuild import rebuild
 from rollbook.store.rows.name_changes import ALWAYS, ListedName, NameListing
-from rollbook.store.tables import conversations, names
+from rollbook.store.tables import conversations, names, schema
 from rollbook.store.tables.names import ListingState, Taken, WantedNames
 from tests.helpers.organisation import at, record
 from tests.helpers.peek import peek
@@ -143,6 +143,26 @@ def test_ids_can_be_noted_again_from_what_is_kept(book: Book) -> None:
     book.write(lambda db: db.execute("DELETE FROM ids_met")).result(10)
     assert rebuild(book) == (1, 0)
     assert met(book) == MET
+
+
+@pytest.mark.parametrize("odd", [False, True])
+def test_a_store_from_before_there_were_names_knows_the_ids_that_it_has(
+    odd: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bringing it up to date finds every id that its rows name, and the codes that are words."""
+    more: dict[str, Any] = {"divisionIds": ["d1", "d2", 7]} if odd else {}
+    path = tmp_path / "old.db"
+    with monkeypatch.context() as before:
+        before.setattr(schema, "STEPS", schema.STEPS[:6])
+        before.setattr(schema, "VERSION", 6)
+        before.setattr(names, "meet", lambda *_: None)
+        with Book.open(path) as old:
+            write(old, named(**more), record("c2", participants=[{"sessions": [{"activeSkillIds": "[?"}]}]))
+    with Book.open(path) as new:
+        assert met(new) == MET
+        assert all_of(new, "SELECT id, name, valid_from, seen_at FROM names") == [(WORD, WORD, ALWAYS, ALWAYS)]
+        assert rebuild(new) == (2, 0)
+        assert met(new) == MET
 
 
 def test_a_listing_is_written(book: Book) -> None:
