@@ -197,16 +197,15 @@ async def _names(api: Api, unnamed: Mapping[str, int]) -> Check:
         except PermissionRefused:
             lacks.setdefault(of.permission or "of its list", []).append(_plural(kind))
     kinds = len(LISTS) - sum(map(len, lacks.values()))
-    found = f"{kinds} of {len(LISTS)} kinds can be listed"
-    if unnamed:
-        ids = ", ".join(f"{number:,} of {_plural(kind)}" for kind, number in unnamed.items())
-        found += f"; ids without a name: {ids}"
+    found, mend = f"{kinds} of {len(LISTS)} kinds can be listed", []
     if lacks:
-        told = "; ".join(f"{permission} for the names of {' and '.join(of)}" for permission, of in lacks.items())
-        mend = f"give the OAuth client's role the permission {told}"
-        return Check("names", "warn", found, mend)
-    mend = "`rollbook names --unnamed` lists them; what was deleted before it was first listed stays nameless"
-    return Check("names", "ok", found, mend if unnamed else "")
+        needed = "; ".join(f"{permission} for the names of {' and '.join(of)}" for permission, of in lacks.items())
+        mend.append(f"give the OAuth client's role the permission {needed}")
+    if unnamed:
+        found += f", {count(sum(unnamed.values()), 'id has', 'ids have')} no name"
+        ids = ", ".join(f"{number:,} of {_plural(kind)}" for kind, number in unnamed.items())
+        mend.append(f"without a name: {ids} (`rollbook names --unnamed` lists them)")
+    return Check("names", "warn" if lacks else "ok", found, ". ".join(mend))
 
 
 def _plural(kind: str) -> str:

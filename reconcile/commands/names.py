@@ -21,7 +21,7 @@ from rollbook.genesys.times import from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.organization_book import book_of
 from rollbook.store.tables import names as table
-from rollbook.store.tables.names import KindState, Name, Overview, Wanted
+from rollbook.store.tables.names import KindState, Name, Overview, WantedNames
 
 
 def names(
@@ -63,10 +63,12 @@ def names(
     console.run(listed() if refresh else stored, as_json=as_json)
 
 
-def _wanted(kinds: Sequence[NameKind], ids: Sequence[str], at: str | None, *, history: bool, clash: bool) -> Wanted:
+def _wanted(
+    kinds: Sequence[NameKind], ids: Sequence[str], at: str | None, *, history: bool, clash: bool
+) -> WantedNames:
     if clash:
         raise UsageError("--csv and --json cannot be given together")
-    return Wanted(kinds, ids, _moment(at), history)
+    return WantedNames(kinds, ids, _moment(at), history)
 
 
 def _moment(at: str | None) -> str | None:

@@ -58,6 +58,8 @@ async def _filled(folder: Path) -> Path:
         window = f"{now - timedelta(hours=3):%Y-%m-%dT%H:%MZ}/PT1H"
         ran = await rollbook("reconcile", "--window", window, env=organisation.env, cwd=folder)
         assert ran.status == 0, ran.err
+        ran = await rollbook("names", "--refresh", env=organisation.env, cwd=folder)
+        assert ran.status == 0, ran.err
     return folder / "rollbook.db"
 
 

@@ -14,8 +14,8 @@ from rollbook.genesys.named import NameKind
 from rollbook.store.book import Book
 from rollbook.store.rebuild import rebuild
 from rollbook.store.rows.name_changes import ALWAYS, ListedName, NameListing
-from rollbook.store.tables import conversations, names
-from rollbook.store.tables.names import ListingState, Taken, Wanted
+from rollbook.store.tables import conversations, names, schema
+from rollbook.store.tables.names import ListingState, Taken, WantedNames
 from tests.helpers.organisation import at, record
 from tests.helpers.peek import peek
 
@@ -145,6 +145,26 @@ def test_ids_can_be_noted_again_from_what_is_kept(book: Book) -> None:
     assert met(book) == MET
 
 
+@pytest.mark.parametrize("odd", [False, True])
+def test_a_store_from_before_there_were_names_knows_the_ids_that_it_has(
+    odd: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bringing it up to date finds every id that its rows name, and the codes that are words."""
+    more: dict[str, Any] = {"divisionIds": ["d1", "d2", 7]} if odd else {}
+    path = tmp_path / "old.db"
+    with monkeypatch.context() as before:
+        before.setattr(schema, "STEPS", schema.STEPS[:6])
+        before.setattr(schema, "VERSION", 6)
+        before.setattr(names, "meet", lambda *_: None)
+        with Book.open(path) as old:
+            write(old, named(**more), record("c2", participants=[{"sessions": [{"activeSkillIds": "[?"}]}]))
+    with Book.open(path) as new:
+        assert met(new) == MET
+        assert all_of(new, "SELECT id, name, valid_from, seen_at FROM names") == [(WORD, WORD, ALWAYS, ALWAYS)]
+        assert rebuild(new) == (2, 0)
+        assert met(new) == MET
+
+
 def test_a_listing_is_written(book: Book) -> None:
     """What is new, renamed and deleted is counted, the kind is noted, and ids have their names."""
     write(book, named())
@@ -157,18 +177,18 @@ def test_a_listing_is_written(book: Book) -> None:
     assert book.write(names.take, "queue", last).result(10) == Taken(0, 0, 0, 1)
     assert peek(book, names.listings)["queue"] == ListingState(at(180), at(180), True, 1)
     assert "queue" not in peek(book, names.unnamed)
-    found = peek(book, names.overview, Wanted(["queue"], history=True))
+    found = peek(book, names.overview, WantedNames(["queue"], history=True))
     assert [(name.name, name.valid_from, name.valid_to, name.state) for name in found.names] == [
         ("Orders", at(120), None, "active"),
         ("Sales", ALWAYS, at(120), "active"),
         ("Service", ALWAYS, at(120), "active"),
         ("Service", at(120), None, "deleted"),
     ]
-    assert [name.name for name in peek(book, names.overview, Wanted(["queue"], at=at(90))).names] == [
+    assert [name.name for name in peek(book, names.overview, WantedNames(["queue"], at=at(90))).names] == [
         "Sales",
         "Service",
     ]
-    assert [name.name for name in peek(book, names.overview, Wanted(["queue"], [QUEUE])).names] == ["Orders"]
+    assert [name.name for name in peek(book, names.overview, WantedNames(["queue"], [QUEUE])).names] == ["Orders"]
 
 
 def test_the_name_then_and_the_name_now_are_a_join_away(book: Book) -> None:

@@ -15,6 +15,7 @@ import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -125,11 +126,11 @@ def _listed(members: set[str]) -> str:
 
 
 def _members(listed: Iterable[Any]) -> Iterator[Any]:
-    """The members of JSON lists."""
+    """The members of JSON lists, as columns have them; a column may have any other value too."""
     for text in listed:
-        if text.__class__ is str:
-            members = decode(text.encode())
-            yield from members if isinstance(members, list) else ()
+        if text.__class__ is str and text[:1] == "[":
+            with suppress(ValueError, RecursionError):
+                yield from decode(text.encode())
 
 
 # The way of the fields
@@ -374,7 +375,8 @@ def _add_tree(
             rows[how.sql].append((base + place, *where, *_values_of(how, item, texts)))
             for name, kind in NAMES.get(table, {}).items():
                 value = item.get(name)
-                named.update((kind, each) for each in (value if isinstance(value, list) else [value]) if _is_id(each))
+                members = _members([storable(value)]) if name in NESTED else [value]
+                named.update((kind, each) for each in members if _is_id(each))
         last[table] = place
         return place
 

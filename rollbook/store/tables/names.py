@@ -56,7 +56,7 @@ class Name(NamedTuple):
     site_id: str | None
 
 
-class Wanted(NamedTuple):
+class WantedNames(NamedTuple):
     """The names that somebody wants. ids: none for all. at: of that time (API text). history: earlier ones too."""
 
     kinds: Sequence[str]
@@ -186,7 +186,7 @@ def counted(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT kind, count(*) FROM names_now GROUP BY kind"))
 
 
-def overview(connection: sqlite3.Connection, wanted: Wanted) -> Overview:
+def overview(connection: sqlite3.Connection, wanted: WantedNames) -> Overview:
     """Read the names that are wanted, by kind, name and time, and how their kinds stand."""
     counts, without, states = counted(connection), unnamed(connection), listings(connection)
     return Overview(
@@ -199,7 +199,7 @@ def overview(connection: sqlite3.Connection, wanted: Wanted) -> Overview:
     )
 
 
-def _listed(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[Name]:
+def _listed(connection: sqlite3.Connection, wanted: WantedNames) -> Iterator[Name]:
     where, values = f"kind IN ({', '.join('?' * len(wanted.kinds))})", list(wanted.kinds)
     if wanted.ids:
         where += f" AND id IN ({', '.join('?' * len(wanted.ids))})"

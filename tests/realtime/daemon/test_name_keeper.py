@@ -1,7 +1,9 @@
 """The daemon's names: listed daily, asked for when an id has none, and never at the cost of what is captured."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,11 +11,14 @@ from typing import Any, cast
 
 import pytest
 
+from realtime.daemon.daemon import Daemon, Options
 from realtime.daemon.name_keeper import NameKeeper
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.listing import Entities, Entity
 from rollbook.genesys.errors import ConnectionLost, PermissionRefused, Unavailable
 from rollbook.genesys.named import LISTS, NameKind, NameList
+from rollbook.genesys.program.settings import load
+from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.tables import names
 from tests.helpers.peek import peek
@@ -153,3 +158,19 @@ async def test_after_a_stop_nothing_is_asked(kept: Kept) -> None:
     keeper.stop()
     await keeper.look()
     assert platform.take() == []
+
+
+async def test_a_daemon_lists_names(tmp_path: Path) -> None:
+    """Some time after its start, with the same API as everything else; and a stop does not wait for it."""
+    async with Simulator(seed=5, per_hour=0, users=3) as organisation:
+        settings = replace(load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "rollbook.db")
+        daemon = Daemon(settings, options=Options(names_every=timedelta(milliseconds=20)))
+        task = asyncio.create_task(daemon.run())
+        async with asyncio.timeout(30):
+            await daemon.ready.wait()
+            assert daemon._book is not None
+            while len(await daemon._book.read(names.listings)) < len(LISTS):
+                await asyncio.sleep(0)
+            assert (await daemon._book.read(names.counted))["user"] == 3
+            daemon.stop()
+            assert await task == 0
