@@ -44,6 +44,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ASKED_AT_ONCE: Final = timedelta(days=1)
 # For so many half hours with a difference it is asked which conversations are behind it: a request each.
 _LOOKED_INTO: Final = 48
+# The platform's own share, which only aggregates have. It follows the organisation's switches, ours those of [views].
+_SERVICE_LEVEL: Final = "oServiceLevel"
+_ROUNDED: Final = 1e-6
 # What a setting of ours counts in place of the platform: column of the settings → figure.
 _BY_OUR_THRESHOLD: Final = {"short_abandon": "short_abandoned", "answered_within": "over_sla"}
 
@@ -92,10 +95,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class QueuesCompared:
-    """The view of half hours beside the platform's: how many figures were compared, and which differ."""
+    """The view of half hours beside the platform's: how many figures were compared, and which differ.
+
+    service_levels: of how many half hours the platform says a service level; other_levels: in how many of these, where
+    no figure differs, it is another than ours: then the organisation's switches are not those of our settings.
+    """
 
     figures: int = 0
     differences: Sequence[Difference] = ()
+    service_levels: int = 0
+    other_levels: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,8 @@ class Verified:
             "counts": [asdict(line) | {"difference": line.stored - line.platform} for line in self.lines],
             "queues": {
                 "figures": self.queues.figures,
+                "service_levels": self.queues.service_levels,
+                "other_levels": self.queues.other_levels,
                 "differences": [
                     found.cell._asdict()
                     | {name: value for name, value in asdict(found).items() if name != "cell"}
@@ -157,11 +168,11 @@ async def _compare_queues(api: Aggregates, book: Book, interval: Interval) -> Qu
     known = await book.read(view_settings.stored)
     ours = {figure for setting, figure in _BY_OUR_THRESHOLD.items() if known[setting] is not None}
     wanted = [figure for figure in FIGURES if figure not in ours]
-    compared, differences = 0, list[Difference]()
+    compared, levels, others, differences = 0, 0, 0, list[Difference]()
     start = whole.start
     while start < whole.end:
         part = Interval(start, min(start + _ASKED_AT_ONCE, whole.end))
-        platform = in_cells(await _asked(api, part, ["queueId"], granularity="PT30M"))
+        platform = in_cells(await _asked(api, part, ["queueId"], granularity="PT30M", more=[_SERVICE_LEVEL]))
         stored = view_rows.in_cells(await book.read(view_rows.queue_intervals, *part.texts))
         for cell in sorted(platform.keys() | stored.keys()):
             row = stored.get(cell, {})
@@ -170,13 +181,24 @@ async def _compare_queues(api: Aggregates, book: Book, interval: Interval) -> Qu
             name, verdict = row.get("queue_name"), row.get("verdict")
             if not row:
                 verdict = await book.read(view_rows.verdict_of, cell[2], to_text(_end_of(cell[2])))
-            differences += [
+            different = [
                 Difference(Cell(*cell), name, figure, there[figure], here[figure], verdict)
                 for figure in wanted
                 if there[figure] != here[figure]
             ]
+            level = _level(platform.get(cell, {}))
+            if level is not None and not ours and not different:
+                levels += 1
+                others += abs(level - (row.get("service_level") or 0.0)) > _ROUNDED
+            differences += different
         start = part.end
-    return QueuesCompared(compared, await _explained(api, book, differences))
+    return QueuesCompared(compared, await _explained(api, book, differences), levels, others)
+
+
+def _level(stats: Stats) -> float | None:
+    found = stats.get(_SERVICE_LEVEL, {})
+    numerator, denominator = number(found.get("numerator")), number(found.get("denominator"))
+    return numerator / denominator if numerator is not None and denominator else None
 
 
 def _end_of(start: str) -> datetime:
@@ -184,9 +206,14 @@ def _end_of(start: str) -> datetime:
 
 
 async def _asked(
-    api: Aggregates, interval: Interval, group_by: Sequence[str], *, granularity: str | None = None
+    api: Aggregates,
+    interval: Interval,
+    group_by: Sequence[str],
+    *,
+    granularity: str | None = None,
+    more: Sequence[str] = (),
 ) -> dict[str, Any]:
-    metrics = sorted({metric for metric, _ in FIGURES.values()})
+    metrics = [*sorted({metric for metric, _ in FIGURES.values()}), *more]
     body = {"interval": interval.text, "groupBy": ["mediaType", *group_by], "metrics": metrics}
     return await api.aggregates(body | ({"granularity": granularity} if granularity else {}))
 
@@ -326,6 +353,7 @@ def lines(found: Verified) -> Iterator[str]:
 def _queue_lines(found: QueuesCompared) -> Iterator[str]:
     if not found.differences:
         yield f"{found.figures:,} figures of queues, media and half hours: no difference"
+        yield from _level_lines(found)
         return
     cells = dict.fromkeys(difference.cell for difference in found.differences)
     yield f"{found.figures:,} figures of queues, media and half hours: {len(found.differences):,} differ"
@@ -342,3 +370,11 @@ def _queue_lines(found: QueuesCompared) -> Iterator[str]:
         yield from (f"    {identity}" for identity in conversations)
         if any(difference.conversations is None for difference in of):
             yield "    the platform was not asked, or did not say, which conversations"
+    yield from _level_lines(found)
+
+
+def _level_lines(found: QueuesCompared) -> Iterator[str]:
+    if found.other_levels:
+        of = f"{found.other_levels:,} of {found.service_levels:,} half hours"
+        yield f"the platform's service level is another in {of}:"
+        yield "its options are not those of [views] here (include_flow_outs and the like)"

@@ -17,7 +17,7 @@ from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
-from rollbook.store.views import view_rows
+from rollbook.store.views import view_rows, view_settings
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 WEEK = Interval(START, START + timedelta(days=7))
@@ -60,6 +60,9 @@ async def test_a_week_of_all_media_has_no_difference_but_what_is_spoilt(week: tu
     assert not found.queues.differences
     assert found.equal
     assert found.queues.figures > 5_000
+    # The service level is that of the platform, which says one only where something was answered or abandoned.
+    assert found.queues.service_levels > 500
+    assert found.queues.other_levels == 0
     with Book.open(path, mode="ro") as book:
         rows = book._reader.read(lambda db: view_rows.queue_intervals(db, *COUNTED.texts))
     assert {"voice", "callback", "chat", "email", "message", "video"} <= {row["media_type"] for row in rows}
@@ -76,6 +79,12 @@ async def test_a_week_of_all_media_has_no_difference_but_what_is_spoilt(week: tu
     assert {row["verdict"] for row in inside} == {"settled"}
     assert {row["verdict"] for row in rows if row not in inside} == {None}
 
+    with Book.open(path) as book:
+        book.write(view_settings.write, {"include_flow_outs": 1}).result()
+    with_flow_outs = await compared(path, simulator, settings)
+    assert with_flow_outs.equal
+    assert 0 < with_flow_outs.queues.other_levels < 500
+    assert any("include_flow_outs" in line for line in verify.lines(with_flow_outs))
     spoilt = path.with_name("spoilt.db")
     with sqlite3.connect(path) as source, sqlite3.connect(spoilt) as copy:
         source.backup(copy)
