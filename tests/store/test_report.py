@@ -218,3 +218,41 @@ def test_a_wrap_up_that_goes_on_has_no_duration(tmp_path: Path) -> None:
         book.write(filled, [conversation("c1", at, leg("agent", segments, [metric("tAcw", at)], "u1"))]).result()
     [row] = answer_of(tmp_path / "rollbook.db", "wrapups", DAY)["rows"]
     assert (row["wrapups"], row["conversations"], row["average"]) == (2, 1, 40_000.0)
+
+
+def test_a_broken_record_stops_no_view_and_no_report(store: Path) -> None:
+    """Anything may stand where a time or a number belongs: what can be counted is, and the others' figures stay."""
+    names = ("queue_intervals", "agent_days", "queue_legs", "agent_legs", "wrapups", "mos_legs", "leg_metrics")
+    reported = [("queues", "hour"), ("agents", "day"), ("wrapups", "hour"), ("mos", "hour")]
+    before = {what: answer_of(store, what, DAY, "--by", by)["rows"] for what, by in reported}
+    impossible, words = "2026-13-45T99:99:99.000Z", "soon"
+    broken = call("broken", FIRST + HOUR)
+    for participant in broken["participants"]:
+        session = participant["sessions"][0]
+        for at, time in enumerate((impossible, words, "2026-03-28T1x:00:00.000Z", None)):
+            many = [
+                {"name": name, "value": value, "emitDate": time}
+                for name in ("tHandle", "nOffered", "tAcw")
+                for value in (2**63 - 1, 2**63 - 1, "much", None, [1], 2.5, -1)
+            ]
+            session["metrics"] = session["metrics"] * (at == 0) + many + session["metrics"] * (at > 0)
+        session["segments"] += [
+            {"segmentType": "wrapup", "segmentStart": time, "segmentEnd": words, "queueId": 7, "wrapUpCode": ["x"]}
+            for time in (impossible, words, "2026-03-28T1x:00:00.000Z", None)
+        ]
+        session["mediaEndpointStats"] = [
+            {"eventTime": "2026-03-28T03:02:00.000Z", "minMos": mos, "minRFactor": "good", "codecs": codecs}
+            for mos, codecs in (("high", {"a": 1}), (None, "audio"), ([3], None))
+        ]
+        session["metrics"].append(metric("tTalkComplete", FIRST + HOUR, 2**63 - 1))
+        session["metrics"].append(metric("tTalkComplete", FIRST + HOUR, 2**63 - 1))
+    with Book.open(store) as book:
+        book.write(filled, [broken]).result()
+        for name in names:
+            assert book.read_now(lambda db, name=name: db.execute(f"SELECT * FROM {name}").fetchall())
+    after = {what: answer_of(store, what, DAY, "--by", by)["rows"] for what, by in reported}
+    assert after["mos"] == before["mos"]
+    assert [row for row in after["queues"] if row["hour"] and row["hour"] > "2026-03-28T02"] == [
+        row for row in before["queues"] if row["hour"] > "2026-03-28T02"
+    ]
+    assert after["agents"][0]["answered"] == before["agents"][0]["answered"] + 1

@@ -178,7 +178,7 @@ def _mos(book: Book, text: str, by: Sequence[str]) -> ViewReport:
     by = by or ("purpose",)
     name, zone = _zone(book)
     interval = _interval(text, zone)
-    found = [row for row in book.read_now(view_rows.mos_legs, *interval.texts) if row["min_mos"] is not None]
+    found = [row for row in book.read_now(view_rows.mos_legs, *interval.texts) if _is_number(row["min_mos"])]
     calls, measured = book.read_now(view_rows.measured_calls, *interval.texts)
     rows = reports.grouped(reports.with_times(found, "event_time", zone), by, reports.of_mos)
     rows.sort(key=lambda row: (-(row["poor"] or 0), row["average"] or 0))
@@ -192,6 +192,11 @@ def _mos(book: Book, text: str, by: Sequence[str]) -> ViewReport:
     ]
     more = {"calls": calls, "measured": measured, "worst_legs": legs}
     return _made("mos", book, interval, name, by, rows, reports.MOS_COLUMNS, more=more, notes=notes)
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a record has a number where one belongs."""
+    return isinstance(value, int | float)
 
 
 def _made(

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import Any, Final
 
 from rollbook.genesys.program.terminal import WIDTH
-from rollbook.genesys.times import from_text, to_text
+from rollbook.genesys.times import from_text, normalize, to_text
 from rollbook.store.tables.windows import RANK
 from rollbook.store.vocabulary import Verdict
 
@@ -51,7 +51,7 @@ class Switches:
 def with_times(rows: Iterable[Row], column: str, zone: tzinfo) -> Iterator[Row]:
     """The rows with the local day and hour in which each began. column: its time, API text."""
     for row in rows:
-        at = row[column]
+        at = normalize(row[column])  # a record may have anything in the place of a time
         local = None if at is None else from_text(at).astimezone(zone)
         yield row | {
             "day": None if local is None else local.date().isoformat(),
@@ -164,13 +164,13 @@ def of_wrapups(of: list[Row]) -> Row:
 
 
 def of_mos(of: list[Row]) -> Row:
-    """What a group of measured legs comes to. A leg without a MOS is no measured leg."""
-    measured = sorted(row["min_mos"] for row in of if row["min_mos"] is not None)
-    r_factors = [row["min_r_factor"] for row in of if row["min_r_factor"] is not None]
+    """What a group of measured legs comes to: each has a MOS."""
+    measured = sorted(row["min_mos"] for row in of)
+    r_factors = [row["min_r_factor"] for row in of if isinstance(row["min_r_factor"], int | float)]
     late = [row["late_share"] for row in of if row["late_share"] is not None]
     return {
         "legs": len(measured),
-        "calls": len({row["conversation_id"] for row in of if row["min_mos"] is not None}),
+        "calls": len({row["conversation_id"] for row in of}),
         "poor": share(sum(mos < POOR for mos in measured), len(measured)),
         "below_good": share(sum(mos < GOOD for mos in measured), len(measured)),
         "average": share(sum(measured), len(measured)),

@@ -82,7 +82,8 @@ def queue_intervals(connection: sqlite3.Connection, start: str, end: str) -> lis
 def figures_by_conversation(connection: sqlite3.Connection, start: str, end: str) -> list[Row]:
     """conversation_id, queue_id, media_type, name, count and sum of what queues count in half hours of [start, end)."""
     query = (
-        "SELECT conversation_id, queue_id, media_type, name, count(*) AS count, sum(value) AS sum FROM leg_metrics"
+        "SELECT conversation_id, queue_id, media_type, name, count(*) AS count,"
+        " sum(CASE WHEN value BETWEEN -1e15 AND 1e15 THEN value END) AS sum FROM leg_metrics"
         f" WHERE {IS_COUNTED} AND interval_start >= ? AND interval_start < ? GROUP BY 1, 2, 3, 4"
     )
     return list(_rows(connection.execute(query, (start, end))))
@@ -110,10 +111,11 @@ def _name(kind: str) -> str:
 
 def _figure(name: str) -> str:
     metric, how = FIGURES[name]
+    value = f"WHEN name = '{metric}' AND value BETWEEN -1e15 AND 1e15 THEN value"
     if how == "sum":
-        return f"sum(CASE WHEN name = '{metric}' THEN value END) AS {name}"
+        return f"sum(CASE {value} END) AS {name}"
     if metric.startswith("n"):
-        return f"coalesce(sum(CASE WHEN name = '{metric}' THEN value END), 0) AS {name}"
+        return f"coalesce(sum(CASE {value} END), 0) AS {name}"
     return f"count(CASE WHEN name = '{metric}' THEN 1 END) AS {name}"
 
 
@@ -164,5 +166,5 @@ def in_cells(rows: Iterable[Row]) -> dict[tuple[str, str, str], Row]:
     return {
         (row["queue_id"], row["media_type"] or "unknown", row["interval_start"]): row
         for row in rows
-        if row["queue_id"] is not None and row["interval_start"] is not None
+        if row["queue_id"] is not None and row["interval_end"] is not None
     }

@@ -1,6 +1,7 @@
 -- Views that people ask for: queues, agents, half hours and days, in the platform's own figures.
 --
--- What they are made of is said column by column in docs/views.md. Numbers << 20 and so on: 6_numbers.sql.
+-- What they are made of is said column by column in docs/views.md. Numbers << 20 and so on: 6_numbers.sql. What no
+-- metric can be (a text, a number beyond all sums) is in no sum, so that a broken record does not stop a view.
 
 -- What the organisation has set, and rollbook.toml says: one row. short_abandon, answered_within: milliseconds, null:
 -- as the platform counts. reach: seconds before an interval in which what it counts can have begun.
@@ -140,28 +141,32 @@ FROM (
                         WHERE g.id BETWEEN m.id & ~1048575 AND m.id | 1048575 AND g.session = m.session AND +g.queue IS
                             NOT NULL ORDER BY g.id
                             LIMIT 1
-                    )) AS queue, s.media_type, coalesce(sum(CASE WHEN m.name = 'nOffered' THEN m.value END), 0) AS
-                    offered, count(CASE WHEN m.name = 'tAnswered' THEN 1 END) AS answered,
+                    )) AS queue, s.media_type,
+                    coalesce(sum(CASE WHEN m.name = 'nOffered' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END), 0)
+                    AS offered, count(CASE WHEN m.name = 'tAnswered' THEN 1 END) AS answered,
                     count(CASE WHEN m.name = 'tAbandon' THEN 1 END) AS abandoned, CASE WHEN
                     (SELECT short_abandon FROM view_settings) IS NULL THEN
                     count(CASE WHEN m.name = 'tShortAbandon' THEN 1 END) ELSE count(CASE WHEN m.name = 'tAbandon' AND
                         m.value < (SELECT short_abandon FROM view_settings) THEN 1 END) END AS short_abandoned,
                     count(CASE WHEN m.name = 'tFlowOut' THEN 1 END) AS flow_outs, CASE WHEN
                     (SELECT answered_within FROM view_settings) IS NULL THEN
-                    coalesce(sum(CASE WHEN m.name = 'nOverSla' THEN m.value END), 0) ELSE count(CASE WHEN m.name =
-                        'tAnswered' AND m.value > (SELECT answered_within FROM view_settings) THEN 1 END) END AS
-                    over_sla, coalesce(sum(CASE WHEN m.name = 'nTransferred' THEN m.value END), 0) AS transferred,
-                    coalesce(sum(CASE WHEN m.name = 'nBlindTransferred' THEN m.value END), 0) AS blind_transferred,
-                    coalesce(sum(CASE WHEN m.name = 'nConsultTransferred' THEN m.value END), 0) AS consult_transferred,
+                    coalesce(sum(CASE WHEN m.name = 'nOverSla' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END), 0)
+                    ELSE count(CASE WHEN m.name = 'tAnswered' AND m.value > (SELECT answered_within FROM view_settings)
+                        THEN 1 END) END AS over_sla, coalesce(
+                        sum(CASE WHEN m.name = 'nTransferred' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END), 0)
+                    AS transferred, coalesce(
+                        sum(CASE WHEN m.name = 'nBlindTransferred' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END),
+                        0) AS blind_transferred, coalesce(sum(CASE WHEN m.name = 'nConsultTransferred' AND m.value
+                        BETWEEN -1e15 AND 1e15 THEN m.value END), 0) AS consult_transferred,
                     count(CASE WHEN m.name = 'tAlert' THEN 1 END) AS alerted,
                     count(CASE WHEN m.name = 'tNotResponding' THEN 1 END) AS not_responding,
                     count(CASE WHEN m.name = 'tHandle' THEN 1 END) AS handled,
-                    sum(CASE WHEN m.name = 'tAnswered' THEN m.value END) AS answer_time,
-                    sum(CASE WHEN m.name = 'tAcd' THEN m.value END) AS wait,
-                    sum(CASE WHEN m.name = 'tTalkComplete' THEN m.value END) AS talk,
-                    sum(CASE WHEN m.name = 'tHeldComplete' THEN m.value END) AS hold,
-                    sum(CASE WHEN m.name = 'tAcw' THEN m.value END) AS acw,
-                    sum(CASE WHEN m.name = 'tHandle' THEN m.value END) AS handle
+                    sum(CASE WHEN m.name = 'tAnswered' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS
+                    answer_time, sum(CASE WHEN m.name = 'tAcd' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS
+                    wait, sum(CASE WHEN m.name = 'tTalkComplete' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS
+                    talk, sum(CASE WHEN m.name = 'tHeldComplete' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS
+                    hold, sum(CASE WHEN m.name = 'tAcw' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS acw,
+                    sum(CASE WHEN m.name = 'tHandle' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS handle
                 FROM metric_rows m
                     LEFT JOIN session_rows s ON s.id = (m.id & ~1048575) | m.session
                 WHERE (m.name = 'tHandle' OR m.name = 'tAcw' OR m.name = 'tAnswered' OR m.name = 'tAcd' OR m.name =
@@ -188,8 +193,10 @@ WITH RECURSIVE d (day, last) AS (
                         OR m.name = 'tFlowOut' OR m.name = 'nBlindTransferred' OR m.name = 'nConsultTransferred' OR
                         m.name = 'tShortAbandon') AND CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14)
                     || CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END BETWEEN
-                    '1990' AND '2100' ORDER BY CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) ||
-                    CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END
+                    '1990' AND '2100' AND date(CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) ||
+                        CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END) IS NOT
+                    NULL ORDER BY CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) || CASE WHEN
+                    substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END
                     LIMIT 1
             ), '-1 day'), date((
                 SELECT CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) || CASE WHEN
@@ -201,8 +208,10 @@ WITH RECURSIVE d (day, last) AS (
                         OR m.name = 'tFlowOut' OR m.name = 'nBlindTransferred' OR m.name = 'nConsultTransferred' OR
                         m.name = 'tShortAbandon') AND CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14)
                     || CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END BETWEEN
-                    '1990' AND '2100' ORDER BY CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) ||
-                    CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END DESC
+                    '1990' AND '2100' AND date(CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) ||
+                        CASE WHEN substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END) IS NOT
+                    NULL ORDER BY CASE WHEN length(m.emit_date) = 24 THEN substr(m.emit_date, 1, 14) || CASE WHEN
+                    substr(m.emit_date, 15, 2) < '30' THEN '00' ELSE '30' END || ':00.000Z' END DESC
                     LIMIT 1
             ), '+1 day')
         UNION ALL
@@ -251,16 +260,19 @@ SELECT v.user_id, (
     ) END AS verdict
 FROM (
         SELECT d.day, d.starts_at, d.ends_at, p.user_id, s.media_type, count(CASE WHEN m.name = 'tAnswered' THEN 1 END)
-            AS answered, coalesce(sum(CASE WHEN m.name = 'nTransferred' THEN m.value END), 0) AS transferred,
-            coalesce(sum(CASE WHEN m.name = 'nBlindTransferred' THEN m.value END), 0) AS blind_transferred,
-            coalesce(sum(CASE WHEN m.name = 'nConsultTransferred' THEN m.value END), 0) AS consult_transferred,
-            count(CASE WHEN m.name = 'tAlert' THEN 1 END) AS alerted,
+            AS answered, coalesce(
+                sum(CASE WHEN m.name = 'nTransferred' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END), 0) AS
+            transferred, coalesce(
+                sum(CASE WHEN m.name = 'nBlindTransferred' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END), 0) AS
+            blind_transferred, coalesce(
+                sum(CASE WHEN m.name = 'nConsultTransferred' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END), 0) AS
+            consult_transferred, count(CASE WHEN m.name = 'tAlert' THEN 1 END) AS alerted,
             count(CASE WHEN m.name = 'tNotResponding' THEN 1 END) AS not_responding,
             count(CASE WHEN m.name = 'tHandle' THEN 1 END) AS handled,
-            sum(CASE WHEN m.name = 'tTalkComplete' THEN m.value END) AS talk,
-            sum(CASE WHEN m.name = 'tHeldComplete' THEN m.value END) AS hold,
-            sum(CASE WHEN m.name = 'tAcw' THEN m.value END) AS acw, sum(CASE WHEN m.name = 'tHandle' THEN m.value END)
-            AS handle
+            sum(CASE WHEN m.name = 'tTalkComplete' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS talk,
+            sum(CASE WHEN m.name = 'tHeldComplete' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS hold,
+            sum(CASE WHEN m.name = 'tAcw' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS acw,
+            sum(CASE WHEN m.name = 'tHandle' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS handle
         FROM local_days d
             CROSS JOIN metric_rows m ON (m.name = 'tHandle' OR m.name = 'tAcw' OR m.name = 'tAnswered' OR m.name =
                 'tAcd' OR m.name = 'nOffered' OR m.name = 'tTalkComplete' OR m.name = 'tAlert' OR m.name = 'nOverSla' OR
@@ -306,22 +318,24 @@ FROM conversation_rows c
                     max(m.wrap_up) AS wrap_up, min(m.alerting) AS alerting, min(m.connected) AS connected,
                     min(CASE WHEN m.name = 'nOffered' THEN m.began END) AS offered_at,
                     min(CASE WHEN m.name = 'tAnswered' THEN m.began END) AS answered_at,
-                    coalesce(sum(CASE WHEN m.name = 'nOffered' THEN m.value END), 0) AS offered,
-                    count(CASE WHEN m.name = 'tAnswered' THEN 1 END) AS answered,
+                    coalesce(sum(CASE WHEN m.name = 'nOffered' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END), 0)
+                    AS offered, count(CASE WHEN m.name = 'tAnswered' THEN 1 END) AS answered,
                     count(CASE WHEN m.name = 'tAbandon' THEN 1 END) AS abandoned,
-                    count(CASE WHEN m.name = 'tFlowOut' THEN 1 END) AS flow_outs,
-                    coalesce(sum(CASE WHEN m.name = 'nTransferred' THEN m.value END), 0) AS transferred,
-                    coalesce(sum(CASE WHEN m.name = 'nBlindTransferred' THEN m.value END), 0) AS blind_transferred,
-                    coalesce(sum(CASE WHEN m.name = 'nConsultTransferred' THEN m.value END), 0) AS consult_transferred,
+                    count(CASE WHEN m.name = 'tFlowOut' THEN 1 END) AS flow_outs, coalesce(
+                        sum(CASE WHEN m.name = 'nTransferred' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END), 0)
+                    AS transferred, coalesce(
+                        sum(CASE WHEN m.name = 'nBlindTransferred' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END),
+                        0) AS blind_transferred, coalesce(sum(CASE WHEN m.name = 'nConsultTransferred' AND m.value
+                        BETWEEN -1e15 AND 1e15 THEN m.value END), 0) AS consult_transferred,
                     count(CASE WHEN m.name = 'tAlert' THEN 1 END) AS alerted,
                     count(CASE WHEN m.name = 'tNotResponding' THEN 1 END) AS not_responding,
                     count(CASE WHEN m.name = 'tHandle' THEN 1 END) AS handled,
-                    sum(CASE WHEN m.name = 'tAnswered' THEN m.value END) AS answer_time,
-                    sum(CASE WHEN m.name = 'tAcd' THEN m.value END) AS wait,
-                    sum(CASE WHEN m.name = 'tTalkComplete' THEN m.value END) AS talk,
-                    sum(CASE WHEN m.name = 'tHeldComplete' THEN m.value END) AS hold,
-                    sum(CASE WHEN m.name = 'tAcw' THEN m.value END) AS acw,
-                    sum(CASE WHEN m.name = 'tHandle' THEN m.value END) AS handle
+                    sum(CASE WHEN m.name = 'tAnswered' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS
+                    answer_time, sum(CASE WHEN m.name = 'tAcd' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS
+                    wait, sum(CASE WHEN m.name = 'tTalkComplete' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS
+                    talk, sum(CASE WHEN m.name = 'tHeldComplete' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS
+                    hold, sum(CASE WHEN m.name = 'tAcw' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS acw,
+                    sum(CASE WHEN m.name = 'tHandle' AND m.value BETWEEN -1e15 AND 1e15 THEN m.value END) AS handle
                 FROM (
                         SELECT g.session, coalesce(g.queue, (
                                 SELECT o.queue
@@ -409,9 +423,9 @@ FROM (
                 FROM (
                         SELECT queue, media_type, leg, min(began) AS began, max(ended) AS ended, max(goes_on) AS
                             goes_on, min(offered_at) AS offered_at, min(answered_at) AS answered_at,
-                            coalesce(
-                                substr(min(CASE WHEN answered > 0 THEN answered_at || coalesce(user_id, '') END), 25),
-                                substr(min(CASE WHEN talk IS NOT NULL THEN connected || user_id END), 25)) AS user_id,
+                            coalesce(substr(min(CASE WHEN answered > 0 AND length(answered_at) = 24 THEN answered_at ||
+                                coalesce(user_id, '') END), 25), substr(min(CASE WHEN talk IS NOT NULL AND
+                                length(connected) = 24 THEN connected || user_id END), 25)) AS user_id,
                             substr(max(wrap_up), instr(max(wrap_up), '|') + 1) AS wrap_up_code, sum(offered) AS offered,
                             sum(answered) AS answered, sum(abandoned) AS abandoned, sum(flow_outs) AS flow_outs,
                             sum(transferred) AS transferred, sum(blind_transferred) AS blind_transferred,
