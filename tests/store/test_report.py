@@ -14,7 +14,7 @@ from rollbook.commands import cli
 from rollbook.store.book import Book
 from rollbook.store.views import reports, view_settings
 from tests.helpers.peek import command
-from tests.store.test_views import FIRST, call, conversation, filled, leg, metric, segment, window
+from tests.store.test_views import FIRST, call, conversation, filled, leg, metric, rows, segment, window
 
 HOUR = timedelta(hours=1)
 DAY = "2026-03-28T00:00Z/P1D"
@@ -249,7 +249,7 @@ def test_a_broken_record_stops_no_view_and_no_report(store: Path) -> None:
     with Book.open(store) as book:
         book.write(filled, [broken]).result()
         for name in names:
-            assert book.read_now(lambda db, name=name: db.execute(f"SELECT * FROM {name}").fetchall())
+            assert book.read_now(rows, f"SELECT * FROM {name}")
     after = {what: answer_of(store, what, DAY, "--by", by)["rows"] for what, by in reported}
     assert after["mos"] == before["mos"]
     assert [row for row in after["queues"] if row["hour"] and row["hour"] > "2026-03-28T02"] == [
