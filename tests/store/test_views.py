@@ -500,6 +500,42 @@ def test_a_half_hour_has_the_verdict_of_what_it_rests_on(ledger: list[tuple[Any,
         assert verdict(db) == expected
 
 
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 11),
+            st.integers(1, 6),
+            st.sampled_from(["failed", "pending", "due", "open", "complete", "settled"]),
+        ),
+        max_size=10,
+        unique_by=lambda drawn: drawn[:2],
+    ),
+    st.integers(0, 11),
+    st.integers(1, 6),
+)
+def test_a_verdict_is_the_worst_moment_by_the_best_window(
+    ledger: list[tuple[int, int, str]], begins: int, long: int
+) -> None:
+    """Of any windows, one beside, over or within another: as it is found moment by moment, with no SQL."""
+    words = ["failed", "pending", "due", "open", "complete", "settled"]
+    with closing(store()) as db:
+        view_settings.write(db, {"reach": 0})
+        for start, hours, word in ledger:
+            # A failure that came before the proofs takes nothing away from them.
+            window(db, start, start + hours, word, read=40, ran=30)
+        ends = begins + long
+        moments = [
+            max((words.index(word) for start, hours, word in ledger if start <= at < start + hours), default=-1)
+            for at in range(begins, ends)
+        ]
+        expected = None if -1 in moments else words[min(moments)]
+        times = (to_text(FIRST + timedelta(hours=hours)) for hours in (begins, ends))
+        first = min((start for start, _, _ in ledger), default=0)
+        if begins >= first:
+            assert view_rows.verdict_of(db, *times) == expected
+
+
 def test_a_window_of_a_filter_proves_no_figure() -> None:
     """What was read for a filter says nothing of the rest, and the view counts all."""
     with closing(filled(store(), [call(at=FIRST + timedelta(hours=10))])) as db:

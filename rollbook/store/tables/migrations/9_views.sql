@@ -56,24 +56,68 @@ FROM metric_rows m
     LEFT JOIN participant_rows p ON p.id = (m.id & ~1048575) | s.participant;
 
 -- For each verdict, the time that windows of at least that verdict cover without a hole. rank: as in windows.py. What
--- was read before its window ended proves nothing of it.
+-- was read before its window ended proves nothing of it. The ledger is gone through once, in its own order: until_N is
+-- how far those of rank N have come before a window, and it begins a span where that is before its start.
 CREATE VIEW proven_spans AS
-SELECT rank, CASE rank WHEN 5 THEN 'settled' WHEN 4 THEN 'complete' WHEN 3 THEN 'open' WHEN 2 THEN 'due' WHEN 1 THEN
-    'pending' ELSE 'failed' END AS verdict, min(start) AS start, max("end") AS "end"
-FROM (
-        SELECT rank, start, "end", sum(begins) OVER (PARTITION BY rank ORDER BY start, "end") AS span
+WITH ranked AS NOT MATERIALIZED (
+        SELECT start, "end", CASE WHEN verdict = 'failed' THEN 0 WHEN verdict = 'pending' OR last_read_at < "end" THEN 1
+            WHEN verdict = 'due' THEN 2 WHEN verdict = 'open' THEN 3 WHEN verdict = 'complete' THEN 4 ELSE 5 END AS rank
+        FROM windows
+        WHERE filter = ''
+    ), steps AS MATERIALIZED (
+        SELECT *
         FROM (
-                SELECT k.rank, w.start, w."end", coalesce(w.start > max(w."end") OVER (PARTITION BY k.rank
-                    ORDER BY w.start, w."end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 1) AS begins
-                FROM windows w
-                    JOIN (SELECT column1 AS rank FROM (VALUES (0), (1), (2), (3), (4), (5))) k ON k.rank <= CASE WHEN
-                    w.verdict = 'failed' THEN 0 WHEN w.verdict = 'pending' OR w.last_read_at < w."end" THEN 1 WHEN
-                    w.verdict = 'due' THEN 2 WHEN w.verdict = 'open' THEN 3 WHEN w.verdict = 'complete' THEN 4 ELSE 5
-                    END
-                WHERE w.filter = ''
+                SELECT start, "end", rank, max(CASE WHEN rank >= 0 THEN "end" END) OVER
+                    (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until_0,
+                    max(CASE WHEN rank >= 1 THEN "end" END) OVER
+                    (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until_1,
+                    max(CASE WHEN rank >= 2 THEN "end" END) OVER
+                    (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until_2,
+                    max(CASE WHEN rank >= 3 THEN "end" END) OVER
+                    (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until_3,
+                    max(CASE WHEN rank >= 4 THEN "end" END) OVER
+                    (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until_4,
+                    max(CASE WHEN rank >= 5 THEN "end" END) OVER
+                    (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until_5
+                FROM ranked
             )
+        WHERE rank >= 0 AND coalesce(start > until_0, 1) OR rank >= 1 AND coalesce(start > until_1, 1) OR rank >= 2 AND
+            coalesce(start > until_2, 1) OR rank >= 3 AND coalesce(start > until_3, 1) OR rank >= 4 AND
+            coalesce(start > until_4, 1) OR rank >= 5 AND coalesce(start > until_5, 1)
+    ), latest AS MATERIALIZED (
+        SELECT max(CASE WHEN rank >= 0 THEN "end" END) AS until_0, max(CASE WHEN rank >= 1 THEN "end" END) AS until_1,
+            max(CASE WHEN rank >= 2 THEN "end" END) AS until_2, max(CASE WHEN rank >= 3 THEN "end" END) AS until_3,
+            max(CASE WHEN rank >= 4 THEN "end" END) AS until_4, max(CASE WHEN rank >= 5 THEN "end" END) AS until_5
+        FROM ranked
     )
-GROUP BY rank, span;
+SELECT of AS rank, CASE of WHEN 5 THEN 'settled' WHEN 4 THEN 'complete' WHEN 3 THEN 'open' WHEN 2 THEN 'due' WHEN 1 THEN
+    'pending' ELSE 'failed' END AS verdict, start, coalesce(lead(before) OVER (PARTITION BY of ORDER BY start), last) AS
+    "end"
+FROM (
+        SELECT 0 AS of, start, until_0 AS before, (SELECT until_0 FROM latest) AS last
+        FROM steps
+        WHERE rank >= 0 AND coalesce(start > until_0, 1)
+        UNION ALL
+        SELECT 1 AS of, start, until_1 AS before, (SELECT until_1 FROM latest) AS last
+        FROM steps
+        WHERE rank >= 1 AND coalesce(start > until_1, 1)
+        UNION ALL
+        SELECT 2 AS of, start, until_2 AS before, (SELECT until_2 FROM latest) AS last
+        FROM steps
+        WHERE rank >= 2 AND coalesce(start > until_2, 1)
+        UNION ALL
+        SELECT 3 AS of, start, until_3 AS before, (SELECT until_3 FROM latest) AS last
+        FROM steps
+        WHERE rank >= 3 AND coalesce(start > until_3, 1)
+        UNION ALL
+        SELECT 4 AS of, start, until_4 AS before, (SELECT until_4 FROM latest) AS last
+        FROM steps
+        WHERE rank >= 4 AND coalesce(start > until_4, 1)
+        UNION ALL
+        SELECT 5 AS of, start, until_5 AS before, (SELECT until_5 FROM latest) AS last
+        FROM steps
+        WHERE rank >= 5 AND coalesce(start > until_5, 1)
+    );
 
 -- Windows that failed after a proof that has their time, and are no wider than it: it is no proof of that any more,
 -- until a later reading has all of it.
