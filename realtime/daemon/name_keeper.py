@@ -49,7 +49,10 @@ class NameKeeper:
             due = due_kinds(await self._book.read(names.listings), now)
             if due:
                 self._tell(await refresh(self._book, self._api, now=self._now, kinds=due))
-            self._tell(await ask(self._book, self._api, now=self._now))
+            asked = await ask(self._book, self._api, now=self._now)
+            self._tell(asked)
+            if any(each.trouble is not None and each.permission is None for each in asked):
+                self._rests_until = now + _REST
             named = dict.fromkeys(await self._book.read(names.counted), 0)
             self.unnamed = named | await self._book.read(names.unnamed)
         except RollbookError as error:

@@ -212,8 +212,8 @@ def test_the_name_then_and_the_name_now_are_a_join_away(book: Book) -> None:
 
 def test_an_answer_about_some_ids(book: Book) -> None:
     """It tells their names and deletes nothing; what it did not find is not asked for again."""
-    write(book, named())
     book.write(names.take, "user", listing(30, ListedName("u9", "Somebody"))).result(10)
+    write(book, named())
     for minute in (60, 70):
         some = listing(minute, ListedName("u1", "Ann"), whole=False)
         book.write(names.take_some, "user", some, ["u1", "u2"]).result(10)
@@ -224,6 +224,18 @@ def test_an_answer_about_some_ids(book: Book) -> None:
         ("Ann", "active"),
         ("Somebody", "active"),
     ]
+
+
+def test_what_a_whole_list_lacks_is_not_asked_for_by_id(book: Book) -> None:
+    """An answer about it would lack it too; a part of a list says nothing of that."""
+    write(book, named())
+    book.write(names.take, "user", listing(30, ListedName("u1", "Ann"), whole=False)).result(10)
+    assert peek(book, names.to_ask, 100)["user"] == ["u2", "u3"]
+    book.write(names.take, "user", listing(60, ListedName("u1", "Ann"))).result(10)
+    assert "user" not in peek(book, names.to_ask, 100)
+    assert peek(book, names.unnamed)["user"] == 2
+    write(book, named("c2", evaluations=[{"evaluationId": "v", "evaluatorId": "u4"}]))
+    assert peek(book, names.to_ask, 100)["user"] == ["u4"]
 
 
 def test_trouble_is_noted_beside_what_is_known(book: Book) -> None:
