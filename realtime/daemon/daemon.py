@@ -147,6 +147,7 @@ class Daemon:
         self.reconcile_failing: str | None = None
         self._backups: BackupKeeper | None = None
         self._sizes: SizeKeeper | None = None
+        self._names: NameKeeper | None = None
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
@@ -287,6 +288,7 @@ class Daemon:
             backup_failing=None if self._backups is None else self._backups.failing,
             backup_ago=None if self._backups is None else self._backups.age(self.now()),
             windows_by_verdict=known.verdicts,
+            unnamed_ids={} if self._names is None else self._names.unnamed,
             due_windows=known.due,
             ledger_failing=ledger if isinstance(ledger, str) else None,
             requests=self._count.requests,
@@ -343,10 +345,10 @@ class Daemon:
         if self._options.reconcile:
             schedule.start()
             closing.append(asyncio.create_task(self._end_schedule(schedule)))
-            names = NameKeeper(book, api, now=self._platform_now(api))
-            looks = Schedule(names.look, self._options.names_every, wait=self._options.names_every)
+            self._names = NameKeeper(book, api, now=self._platform_now(api))
+            looks = Schedule(self._names.look, self._options.names_every, wait=self._options.names_every)
             looks.start()
-            closing.append(asyncio.create_task(self._end_upkeep(names, looks)))
+            closing.append(asyncio.create_task(self._end_upkeep(self._names, looks)))
         if self.settings.backup is not None:
             self._backups = BackupKeeper(book.path, self.settings.backup, now=self.now)
             daily = Schedule(self._backups.look, BACKUP_LOOKS)

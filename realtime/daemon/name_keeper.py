@@ -24,7 +24,10 @@ _REST: Final = timedelta(minutes=10)
 
 
 class NameKeeper:
-    """Keeper of the names. failing: why the last look failed, None where it did not."""
+    """Keeper of the names. failing: why the last look failed, None where it did not.
+
+    unnamed: how many ids had no name after the last look, by kind; every kind of which there is a name is among them.
+    """
 
     def __init__(self, book: Book, api: Api, *, now: Callable[[], datetime]) -> None:
         self._book = book
@@ -33,6 +36,7 @@ class NameKeeper:
         self._stopped = False
         self._rests_until: datetime | None = None
         self.failing: str | None = None
+        self.unnamed: dict[str, int] = {}
 
     async def look(self) -> None:
         """List what is due, then ask for ids that have no name yet."""
@@ -45,7 +49,12 @@ class NameKeeper:
             due = due_kinds(await self._book.read(names.listings), now)
             if due:
                 self._tell(await refresh(self._book, self._api, now=self._now, kinds=due))
-            self._tell(await ask(self._book, self._api, now=self._now))
+            asked = await ask(self._book, self._api, now=self._now)
+            self._tell(asked)
+            if any(each.trouble is not None and each.permission is None for each in asked):
+                self._rests_until = now + _REST
+            named = dict.fromkeys(await self._book.read(names.counted), 0)
+            self.unnamed = named | await self._book.read(names.unnamed)
         except RollbookError as error:
             failing = str(error)
         except Exception as error:

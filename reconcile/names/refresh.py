@@ -12,7 +12,14 @@ from typing import Final, NamedTuple, Protocol
 
 from reconcile.run.book_calls import committed
 from rollbook.genesys.api.listing import Entities, Entity
-from rollbook.genesys.errors import ApiError, ConnectionLost, NotAuthenticated, PermissionRefused, SignInRefused
+from rollbook.genesys.errors import (
+    ApiError,
+    ConnectionLost,
+    NotAuthenticated,
+    PermissionRefused,
+    RequestRefused,
+    SignInRefused,
+)
 from rollbook.genesys.named import LISTS, NameKind, NameList, NameState
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -83,7 +90,9 @@ async def refresh(
 async def ask(book: Book, api: NamesApi, *, now: _Now) -> list[KindRead]:
     """Ask for the names of ids that have none and were never asked for: at most a hundred of each kind.
 
-    A kind whose permission is missing is left alone until a listing has shown that it is there. Raises as `refresh`.
+    A kind whose permission is missing is left alone until a listing has shown that it is there. Ids that the platform
+    refuses are not asked for again: the daily listing has what there is. Raises SignInRefused, NotAuthenticated,
+    ConnectionLost, StoreError.
     """
     states = await book.read(names.listings)
     read: list[KindRead] = []
@@ -101,6 +110,13 @@ async def ask(book: Book, api: NamesApi, *, now: _Now) -> list[KindRead]:
             entities = await api.names_by_id(of, ids)
         except PermissionRefused as error:
             read.append(await _note(book, of, at, error))
+            continue
+        except (SignInRefused, NotAuthenticated):
+            raise
+        except ApiError as error:
+            if isinstance(error, RequestRefused):
+                await committed(book.write(names.note_asked, kind, ids, at))
+            read.append(KindRead(kind, trouble=error.message))
             continue
         entities.complete = False  # an answer about some
         listing = _listing(of, at, entities, None)

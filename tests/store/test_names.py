@@ -1,13 +1,17 @@
 """The names in the store: the ids that details name, listings as they are written, and the joins that people make."""
 
 import json
+import re
+import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import astuple, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from rollbook.genesys.messages.details import DetailRow, row_of
 from rollbook.genesys.named import NameKind
@@ -18,6 +22,7 @@ from rollbook.store.tables import conversations, names, schema
 from rollbook.store.tables.names import ListingState, Taken, WantedNames
 from tests.helpers.organisation import at, record
 from tests.helpers.peek import peek
+from tests.store.test_name_changes import LISTINGS, Kept
 
 QUEUE, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 CODE = "33333333-3333-4333-8333-333333333333"
@@ -207,8 +212,8 @@ def test_the_name_then_and_the_name_now_are_a_join_away(book: Book) -> None:
 
 def test_an_answer_about_some_ids(book: Book) -> None:
     """It tells their names and deletes nothing; what it did not find is not asked for again."""
-    write(book, named())
     book.write(names.take, "user", listing(30, ListedName("u9", "Somebody"))).result(10)
+    write(book, named())
     for minute in (60, 70):
         some = listing(minute, ListedName("u1", "Ann"), whole=False)
         book.write(names.take_some, "user", some, ["u1", "u2"]).result(10)
@@ -219,6 +224,18 @@ def test_an_answer_about_some_ids(book: Book) -> None:
         ("Ann", "active"),
         ("Somebody", "active"),
     ]
+
+
+def test_what_a_whole_list_lacks_is_not_asked_for_by_id(book: Book) -> None:
+    """An answer about it would lack it too; a part of a list says nothing of that."""
+    write(book, named())
+    book.write(names.take, "user", listing(30, ListedName("u1", "Ann"), whole=False)).result(10)
+    assert peek(book, names.to_ask, 100)["user"] == ["u2", "u3"]
+    book.write(names.take, "user", listing(60, ListedName("u1", "Ann"))).result(10)
+    assert "user" not in peek(book, names.to_ask, 100)
+    assert peek(book, names.unnamed)["user"] == 2
+    write(book, named("c2", evaluations=[{"evaluationId": "v", "evaluatorId": "u4"}]))
+    assert peek(book, names.to_ask, 100)["user"] == ["u4"]
 
 
 def test_trouble_is_noted_beside_what_is_known(book: Book) -> None:
@@ -241,3 +258,29 @@ def test_not_more_are_asked_for_than_a_request_takes(book: Book) -> None:
     asked = peek(book, names.to_ask, 100)["user"]
     assert asked == [f"u{n:03}" for n in range(100)]
     assert set(NameKind) >= peek(book, names.to_ask, 100).keys()
+
+
+def test_a_join_finds_a_name_by_its_key(book: Book) -> None:
+    """For each row one look-up, however many names there are."""
+    query = """
+        SELECT t.name, n.name FROM segments s
+        LEFT JOIN names t ON t.kind = 'queue' AND t.id = s.queue_id
+            AND t.valid_from <= s.segment_start AND (t.valid_to IS NULL OR t.valid_to > s.segment_start)
+        LEFT JOIN names_now n ON n.kind = 'queue' AND n.id = s.queue_id
+        WHERE s.segment_start >= '2026-03-02' AND s.segment_start < '2026-03-03'"""
+    plan = [row[3] for row in all_of(book, f"EXPLAIN QUERY PLAN {query}")]
+    found = [step for step in plan if re.search(r"\b(?:t|names|n)\b", step) and "PRIMARY KEY" in step]
+    assert len([step for step in found if "kind=? AND id=?" in step]) == 2, plan
+
+
+@given(LISTINGS)
+def test_the_table_has_what_was_decided(listings: list[NameListing]) -> None:
+    """Listing by listing the rows of the table are those of the decisions, in memory."""
+    kept = Kept()
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        schema.migrate(db)
+        for each in listings:
+            kept.take(each)
+            names.take(db, "queue", each)
+            found = db.execute("SELECT * FROM names").fetchall()
+            assert {row[1:] for row in found} == {astuple(row) for row in kept.rows.values()}

@@ -17,6 +17,10 @@ from rollbook.store.rows.statements import in_parts
 _ROW: Final = ", ".join(NameRow.__slots__)
 _WRITE: Final = f"INSERT OR REPLACE INTO names (kind, {_ROW}) VALUES ({', '.join('?' * (1 + len(NameRow.__slots__)))})"
 _MET: Final = "INSERT OR IGNORE INTO ids_met (kind, id) VALUES (?, ?)"
+_ASKED_BY_THE_LIST: Final = (
+    "UPDATE ids_met SET asked_at = ?1 WHERE kind = ?2 AND asked_at IS NULL"
+    " AND id IN (SELECT id FROM unnamed_ids WHERE kind = ?2)"
+)
 _WORD: Final = (
     "INSERT OR IGNORE INTO names (kind, id, name, valid_from, state, seen_at) VALUES (?1, ?2, ?2, ?3, 'active', ?3)"
 )
@@ -102,6 +106,9 @@ def take(connection: sqlite3.Connection, kind: str, listing: NameListing) -> Tak
         "INSERT OR REPLACE INTO name_listings (kind, tried_at, listed_at, whole, entities) VALUES (?1, ?2, ?2, ?3, ?4)",
         (kind, listing.at, listing.whole, len(listing.entities)),
     )
+    if listing.whole:
+        # What all of a list lacks, an answer by id lacks too.
+        connection.execute(_ASKED_BY_THE_LIST, (listing.at, kind))
     return taken
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from realtime.daemon.daemon import Daemon, Options
+from realtime.daemon.metrics import metrics
 from realtime.daemon.name_keeper import NameKeeper
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.listing import Entities, Entity
@@ -93,6 +94,7 @@ async def test_ids_without_a_name_are_asked_for_at_a_look(kept: Kept) -> None:
     await keeper.look()
     assert platform.take() == []
     assert peek(book, names.unnamed) == {"team": 1, "user": 1}
+    assert (keeper.unnamed["team"], keeper.unnamed["queue"]) == (1, 0)
 
 
 async def test_names_wait_where_requests_are_scarce(kept: Kept) -> None:
@@ -172,5 +174,11 @@ async def test_a_daemon_lists_names(tmp_path: Path) -> None:
             while len(await daemon._book.read(names.listings)) < len(LISTS):
                 await asyncio.sleep(0)
             assert (await daemon._book.read(names.counted))["user"] == 3
+            while not (await daemon.figures()).unnamed_ids:
+                await asyncio.sleep(0)
+            samples = {family.name: family.samples for family in metrics(await daemon.figures())}
+            assert {sample.labels["kind"]: sample.value for sample in samples["rollbook_unnamed_ids"]} == dict.fromkeys(
+                LISTS, 0
+            )
             daemon.stop()
             assert await task == 0

@@ -211,6 +211,22 @@ async def test_ids_without_a_name_are_asked_for_together(org: Names) -> None:
     assert not org.simulator.request_counts
 
 
+async def test_ids_that_the_platform_refuses_are_left(org: Names) -> None:
+    """One bad id spoils its request: it is not made again every minute, and the other kinds are asked for all the same."""
+    await org.refresh()
+    team = org.directory.make("team", "New", org.simulator.now())
+    org.meet(("queue", "not-an-id"), ("skill", "x"), ("team", team["id"]))
+    for path, status in (("GET */queues", 400), ("GET */skills", 503)):
+        org.simulator.faults.add(Fault("status", path=path, count=None, parameters={"status": status}))
+    org.simulator.clock.advance(timedelta(minutes=1))
+    read = {each.kind: each.trouble for each in await org.ask()}
+    assert read[NameKind.QUEUE]
+    assert read[NameKind.SKILL]
+    assert read[NameKind.TEAM] is None
+    assert org.rows("team", team["id"]) == [("New", "active")]
+    assert peek(org.book, names.to_ask, 100) == {"skill": ["x"]}
+
+
 async def test_nobody_is_asked_for_what_may_not_be_seen(org: Names) -> None:
     """Ids of a kind whose permission is missing wait for the listing that shows that it is there again."""
     client = org.simulator.client
