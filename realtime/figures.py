@@ -96,6 +96,7 @@ class DaemonFigures:
     channels_free: int = 0
     channels_of_others: int = 0
     windows_by_verdict: Mapping[str, int] = field(default_factory=dict)
+    unnamed_ids: Mapping[str, int] = field(default_factory=dict)  # by kind; those that had none at the last look
     requests: int = 0
     budget_left: float | None = None
     latency: tuple[Mapping[str, int], float] | None = None  # answers within so many seconds, cumulative; their sum

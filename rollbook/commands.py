@@ -27,7 +27,13 @@ _COMMANDS: Final = {
     "gaps": ("rollbook.store.commands.options", "gaps", "List what capture missed or had wrong, and why."),
     "events": ("rollbook.store.commands.options", "events", "List notifications as they came, oldest first."),
     "show": ("rollbook.store.commands.options", "show", "Show a conversation's whole life."),
+    "report": (
+        "rollbook.store.commands.options",
+        "report",
+        "Show queues, agents, wrap-ups or call quality as a table.",
+    ),
     "verify": ("reconcile.commands.options", "verify", "Hold the platform's own counts against what is stored."),
+    "names": ("reconcile.commands.options", "names", "Say what ids are called, now and earlier; list them again."),
     "rebuild": ("rollbook.store.commands.options", "rebuild", "Make all rows again from details and events."),
     "pack": ("rollbook.store.commands.options", "pack", "Pack or unpack the bodies that are stored."),
     "backup": ("rollbook.store.commands.options", "backup", "Copy the store, whole and checked, beside a daemon."),

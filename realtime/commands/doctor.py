@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,13 +22,14 @@ from realtime.websocket.topic_placement import CHANNELS_A_CLIENT, TOPICS_A_CHANN
 from rollbook.genesys import topics
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError
+from rollbook.genesys.named import LISTS, NameKind
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, wrapped
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
-from rollbook.store.tables import coverage, schema
+from rollbook.store.tables import coverage, names, schema
 from rollbook.store.upkeep import growth
 
 State = Literal["ok", "warn", "fail"]
@@ -114,6 +115,8 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
         if settings.users:
             tell(await _try("users", "directory:user:view", lambda: _users(api, users), within=_LISTED))
         tell(await _try("divisions", "authorization:division:view", lambda: _divisions(api), state="warn"))
+        unnamed = await asyncio.to_thread(_unnamed, settings.store_path)
+        tell(await _try("names", "", lambda: _names(api, unnamed), state="warn", within=_LISTED))
         templates = [*settings.topics, *([topics.USER_CONVERSATIONS] if settings.users else [])]
         wanted = topics.topics_for(templates, queues=queues, users=users)
         tell(await _try("topics", "", lambda: _topics_of(api, templates, len(wanted))))
@@ -183,6 +186,39 @@ async def _divisions(api: Api) -> Check:
     more = f" and {len(visible) - 4} more" if len(visible) > 4 else ""
     look = "What lies in another division is neither heard nor read: answers are smaller, and agree with themselves."
     return Check("divisions", "ok", f"{len(visible):,} visible ({names}{more})", look)
+
+
+async def _names(api: Api, unnamed: Mapping[str, int]) -> Check:
+    """Check of the lists that tell names. unnamed: how many ids of the store have none, by kind."""
+    lacks: dict[str, list[str]] = {}
+    for kind, of in LISTS.items():
+        try:
+            await api.probe(of)
+        except PermissionRefused:
+            lacks.setdefault(of.permission or "of its list", []).append(_plural(kind))
+    kinds = len(LISTS) - sum(map(len, lacks.values()))
+    found, mend = f"{kinds} of {len(LISTS)} kinds can be listed", []
+    if lacks:
+        needed = "; ".join(f"{permission} for the names of {' and '.join(of)}" for permission, of in lacks.items())
+        mend.append(f"give the OAuth client's role the permission {needed}")
+    if unnamed:
+        found += f", {count(sum(unnamed.values()), 'id has', 'ids have')} no name"
+        ids = ", ".join(f"{number:,} of {_plural(kind)}" for kind, number in unnamed.items())
+        mend.append(f"without a name: {ids} (`rollbook names --unnamed` lists them)")
+    return Check("names", "warn" if lacks else "ok", found, ". ".join(mend))
+
+
+def _plural(kind: str) -> str:
+    return {NameKind.WRAPUPCODE: "wrap-up codes"}.get(NameKind(kind), f"{kind}s")
+
+
+def _unnamed(path: Path) -> dict[str, int]:
+    """How many ids of the store have no name, by kind; none where there is no store that can be read."""
+    try:
+        with Book.open(path, mode="ro") as book:
+            return book.read_now(names.unnamed)
+    except RollbookError:
+        return {}  # what is wrong with the store has been said
 
 
 async def _topics_of(api: Api, templates: list[str], wanted: int) -> Check:

@@ -24,6 +24,8 @@ from realtime.daemon.daily_backup import LOOK_EVERY as BACKUP_LOOKS
 from realtime.daemon.daily_backup import BackupKeeper
 from realtime.daemon.health import Vitals, hearing
 from realtime.daemon.http_port import HttpPort
+from realtime.daemon.name_keeper import LOOK_EVERY as NAME_LOOKS
+from realtime.daemon.name_keeper import NameKeeper
 from realtime.daemon.size_keeper import LOOK_EVERY as SIZE_LOOKS
 from realtime.daemon.size_keeper import SizeKeeper
 from realtime.daemon.systemd import Notifier
@@ -105,6 +107,7 @@ class Options:
     """Options that only tests, the demo and the command line change.
 
     now: the organisation's clock. look_every: how often the ledger is looked at. reconcile: whether it is at all.
+    names_every: how often names are looked at, and after how long for the first time: a start asks for enough.
     queue: how the queue of the settings is reached. round_within: how long a round over the ledger may take. wall: this
     machine's clock, whose jumps are noticed; seconds.
     """
@@ -113,6 +116,7 @@ class Options:
     timings: Timings = field(default_factory=Timings)
     look_every: timedelta = LOOK_EVERY
     reconcile: bool = True
+    names_every: timedelta = NAME_LOOKS
     queue: Callable[[Settings], Queue] = _sqs
     round_within: timedelta = ROUND_WITHIN
     wall: Callable[[], float] = time.time
@@ -143,6 +147,7 @@ class Daemon:
         self.reconcile_failing: str | None = None
         self._backups: BackupKeeper | None = None
         self._sizes: SizeKeeper | None = None
+        self._names: NameKeeper | None = None
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
@@ -283,6 +288,7 @@ class Daemon:
             backup_failing=None if self._backups is None else self._backups.failing,
             backup_ago=None if self._backups is None else self._backups.age(self.now()),
             windows_by_verdict=known.verdicts,
+            unnamed_ids={} if self._names is None else self._names.unnamed,
             due_windows=known.due,
             ledger_failing=ledger if isinstance(ledger, str) else None,
             requests=self._count.requests,
@@ -339,6 +345,10 @@ class Daemon:
         if self._options.reconcile:
             schedule.start()
             closing.append(asyncio.create_task(self._end_schedule(schedule)))
+            self._names = NameKeeper(book, api, now=self._platform_now(api))
+            looks = Schedule(self._names.look, self._options.names_every, wait=self._options.names_every)
+            looks.start()
+            closing.append(asyncio.create_task(self._end_upkeep(self._names, looks)))
         if self.settings.backup is not None:
             self._backups = BackupKeeper(book.path, self.settings.backup, now=self.now)
             daily = Schedule(self._backups.look, BACKUP_LOOKS)
@@ -380,7 +390,7 @@ class Daemon:
         except TimeoutError:
             log.warning("a reconciliation was interrupted; it will be run again")
 
-    async def _end_upkeep(self, keeper: BackupKeeper | SizeKeeper, schedule: Schedule) -> None:
+    async def _end_upkeep(self, keeper: BackupKeeper | NameKeeper | SizeKeeper, schedule: Schedule) -> None:
         await self._stop.wait()
         keeper.stop()
         with contextlib.suppress(TimeoutError):

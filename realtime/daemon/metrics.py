@@ -30,6 +30,10 @@ def metrics(figures: DaemonFigures) -> Iterator[Metric]:
     for verdict, count in sorted(figures.windows_by_verdict.items()):
         windows.add_metric([verdict], count)
     yield windows
+    unnamed = GaugeMetricFamily("rollbook_unnamed_ids", "Ids without a name, by kind.", labels=["kind"])
+    for kind, count in figures.unnamed_ids.items():
+        unnamed.add_metric([kind], count)
+    yield unnamed
     yield CounterMetricFamily("rollbook_api_requests", "Requests to the API.", value=figures.requests)
     if figures.latency is not None:
         counts, seconds = figures.latency

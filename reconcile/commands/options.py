@@ -1,4 +1,4 @@
-"""Options and help of `reconcile` and `rollbook verify`.
+"""Options and help of `reconcile`, `rollbook verify` and `rollbook names`.
 
 What does the work is imported when a command is called, so that help and a mistake in a command load nothing else.
 """
@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from rollbook.genesys.named import NameKind
 from rollbook.genesys.program import console
 
 
@@ -65,8 +66,36 @@ def reconcile(**options: Any) -> None:
 def verify(**options: Any) -> None:
     """Hold the platform's own counts of an INTERVAL against the same counts of what is stored.
 
-    Takes the permission analytics:conversationAggregate:view. Exit status: 0 the same, 3 not.
+    By media type, and figure by figure for each queue, medium and half hour; the conversations behind a difference
+    are named. Takes the permission analytics:conversationAggregate:view. Exit status: 0 the same, 3 not.
     """
     from reconcile.commands.verify import verify as work
+
+    work(**options)
+
+
+@click.command()
+@click.argument("ids", metavar="[ID]…", nargs=-1)
+@click.option(
+    "--kind",
+    multiple=True,
+    type=click.Choice([kind.value for kind in NameKind]),
+    help="Only of this kind (may be given several times).",
+)
+@click.option("--at", metavar="TIME", help="The names of that time (UTC where it has no offset).")
+@click.option("--history", is_flag=True, help="Earlier names too.")
+@click.option("--unnamed", is_flag=True, help="The ids that conversations name and no list does.")
+@click.option("--refresh", is_flag=True, help="List them at the platform first.")
+@click.option("--csv", "as_csv", is_flag=True, help="Answer CSV on standard output.")
+@console.settings_options
+@console.json_option
+@console.verbose_option
+def names(**options: Any) -> None:
+    """List what ids are called: queues, users, wrap-up codes, divisions, flows, skills, languages, teams, edges, sites.
+
+    All of now, or those of the IDs. Exit status: 1 if --refresh could not list a kind for another reason than a
+    permission that is missing.
+    """
+    from reconcile.commands.names import names as work
 
     work(**options)

@@ -18,11 +18,12 @@ log = logging.getLogger(__name__)
 
 
 class Schedule:
-    """Calls `job` at once and then every so often. `start` and `stop` from the loop's own thread."""
+    """Calls `job` after `wait` and then every so often. `start` and `stop` from the loop's own thread."""
 
-    def __init__(self, job: Callable[[], Awaitable[None]], every: timedelta) -> None:
+    def __init__(self, job: Callable[[], Awaitable[None]], every: timedelta, wait: timedelta = timedelta(0)) -> None:
         self._job = job
         self._every = every
+        self._wait = wait
         self._running: asyncio.Task[None] | None = None
         self._scheduler = AsyncIOScheduler(timezone=UTC)
 
@@ -31,7 +32,7 @@ class Schedule:
         self._scheduler.add_job(
             self._look,
             IntervalTrigger(seconds=self._every.total_seconds(), timezone=UTC),
-            next_run_time=datetime.now(UTC),
+            next_run_time=datetime.now(UTC) + self._wait,
             misfire_grace_time=None,
             coalesce=True,
             max_instances=2,  # the second only sees that the first goes on; else there is a warning every time

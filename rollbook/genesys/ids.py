@@ -22,6 +22,11 @@ def conversation_id(value: object) -> str | None:
     return text.lower() if len(text) == 36 and _UUID.fullmatch(text) else text
 
 
+def is_word(value: str) -> bool:
+    """Tell whether a code is a word (`ININ-WRAP-UP-TIMEOUT`), which is its own name, and no id of something else."""
+    return _UUID.fullmatch(value) is None
+
+
 def may_be_asked_for(conversation_id: str) -> bool:
     """Tell whether the platform can be asked for an id. A malformed id makes it refuse every id of the same request."""
     return _PLAIN.fullmatch(conversation_id) is not None

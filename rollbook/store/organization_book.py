@@ -12,6 +12,7 @@ from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
 from rollbook.store.tables import schema
+from rollbook.store.views import view_settings
 
 
 @contextlib.asynccontextmanager
@@ -48,4 +49,7 @@ async def book_of(
         known = await book.read(schema.organization) if mode == "ro" else None
         if known is not None and known[0] != organization[0]:
             raise RollbookError(f"{book.path} belongs to the organisation {known[1]}; name another file with --db")
+        wanted = view_settings.asked(settings)
+        if mode == "rw" and await book.read(view_settings.differ, wanted):
+            await asyncio.wrap_future(book.write(view_settings.write, wanted))
         yield book

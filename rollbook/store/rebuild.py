@@ -25,7 +25,7 @@ from rollbook.store.rows.child_rows import ChildRows, Columns
 from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import live_picture
+from rollbook.store.tables import live_picture, names
 from rollbook.store.tables.live_picture import LiveFactsOf, greatest
 from rollbook.store.vocabulary import Provenance
 
@@ -112,6 +112,7 @@ def step(connection: sqlite3.Connection, after: int, lag: timedelta) -> Rebuilt:
             corrected.add(number)
             _update(connection, number, derived)
     corrected |= _replace_children(connection, first, last, children)
+    names.meet(connection, children.named())
     return Rebuilt(last if len(id_of) == BATCH else None, len(before.keys() | named), len(corrected))
 
 

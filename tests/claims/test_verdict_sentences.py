@@ -505,6 +505,10 @@ HOLDS: Final[Mapping[str, str]] = {
     "`rollbook verify` compares the platform's own counts by media type with those of the stored metrics.": (
         "store/test_commands.py::test_the_platforms_own_counts_are_the_same"
     ),
+    "It compares every figure of `queue_intervals` too, by queue, medium and half hour, and names the conversations "
+    "behind each difference ([views.md](views.md)).": (
+        "reconcile/test_views_equal_the_platform.py::test_a_week_of_all_media_has_no_difference_but_what_is_spoilt"
+    ),
     "A window of `--ended-only` is proven for what has ended, and for nothing else.": (
         "reconcile/run/test_runner.py::test_ended_only_asks_for_what_has_ended"
     ),

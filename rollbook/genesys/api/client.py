@@ -8,15 +8,18 @@ ConnectionLost.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from rollbook.genesys.api.answers import known, object_of
-from rollbook.genesys.api.listing import Entities, Listing, list_page, whole_list
+from rollbook.genesys.api.listing import MOST_PAGES, Entities, Entity, Listing, endless, list_page, whole_list
 from rollbook.genesys.api.request import Rest
+from rollbook.genesys.errors import PermissionRefused
 from rollbook.genesys.lenient_json import objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
+from rollbook.genesys.named import NameList, NameState
 from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import normalize
 
@@ -112,10 +115,65 @@ class Api(Rest):
         entities.complete = not listing.fewer
         return entities
 
-    async def _read_list(self, listing: Listing, *, needs: str) -> None:
+    async def names(self, of: NameList) -> Entities:
+        """Everything of a kind that the client can see, and what of it was deleted where that is listed.
+
+        Read once: ⌈n/100⌉ requests, and as few for the list of the deleted ones, which is left out where the client
+        may not see it.
+        """
+        if of.cursor:
+            return await self._by_cursor(of)
+        entities = await self._read_once(of.path, needs=of.permission, params=of.params)
+        if of.deleted is not None:
+            path, needs = of.deleted
+            with suppress(PermissionRefused):
+                there = {entity.id for entity in entities}
+                gone = await self._read_once(path, needs=needs, params={})
+                entities += [replace(each, state=NameState.DELETED) for each in gone if each.id not in there]
+        return entities
+
+    async def names_by_id(self, of: NameList, ids: Sequence[str]) -> Entities:
+        """Those of up to 100 ids that there are, in one request."""
+        params = {**of.params, "pageSize": _PAGE_SIZE, "pageNumber": 1, "id": list(ids)}
+        parse = partial(list_page, first=False)
+        page = await self.call("GET", of.path, parse=parse, params=params, needs=of.permission)
+        # A server that does not know the parameter answers with everything.
+        return Entities(entity for entity in page.entities if entity.id in ids)
+
+    async def probe(self, of: NameList) -> None:
+        """Ask for one thing of a kind. Raises PermissionRefused where the client may not."""
+        params = {**of.params, "pageSize": 1} | ({} if of.cursor else {"pageNumber": 1})
+        await self.call("GET", of.path, parse=partial(list_page, first=True), params=params, needs=of.permission)
+
+    async def _read_once(self, path: str, *, needs: str, params: Mapping[str, str]) -> Entities:
+        listing = Listing(path)
+        await self._read_list(listing, needs=needs, more=params)
+        entities = Entities(listing.found.values())
+        entities.complete = not listing.fewer
+        return entities
+
+    async def _by_cursor(self, of: NameList) -> Entities:
+        """Read a list whose pages name the cursor of the next; it ends with a page that names none."""
+        found: dict[str, Entity] = {}
+        cursors: set[str] = set()
+        params: dict[str, Any] = {**of.params, "pageSize": _PAGE_SIZE}
+        while True:
+            parse = partial(list_page, first=not cursors)
+            page = await self.call("GET", of.path, parse=parse, params=params, needs=of.permission)
+            found |= {entity.id: entity for entity in page.entities}
+            if page.after is None:
+                entities = Entities(found.values())
+                entities.complete = not page.more
+                return entities
+            if page.after in cursors or len(cursors) >= MOST_PAGES:
+                raise endless(of.path, "names a page that it has shown")
+            cursors.add(page.after)
+            params["after"] = page.after
+
+    async def _read_list(self, listing: Listing, *, needs: str, more: Mapping[str, str] | None = None) -> None:
         listing.begin()
         while (number := listing.next) is not None:
-            params = {"pageSize": _PAGE_SIZE, "pageNumber": number}
+            params = {**(more or {}), "pageSize": _PAGE_SIZE, "pageNumber": number}
             parse = partial(list_page, first=number == 1)
             page = await self.call("GET", listing.path, parse=parse, params=params, needs=needs)
             if listing.doubts(page):

@@ -5,17 +5,22 @@ It knows neither how a page is asked for nor what the entities are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from rollbook.genesys.api.answers import known, refuse_others
 from rollbook.genesys.errors import Unavailable
 from rollbook.genesys.lenient_json import count, objects, text
+from rollbook.genesys.named import NameState
+from rollbook.genesys.times import normalize
 
 # A list that does not end is an error of the server's: nobody has 200,000 queues.
 MOST_PAGES: Final = 2_000
 # So many empty pages in a row are the end of a list that says nothing but its total.
 MOST_EMPTY: Final = 5
+_STATES: Final = frozenset(state.value for state in NameState)
 _MEMBERS: Final = (
     "entities",
     "pageSize",
@@ -32,10 +37,14 @@ _MEMBERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A queue, a user or a division."""
+    """A queue, a user, a division or another thing with a name. modified_at: when it was last changed (API text)."""
 
     id: str
     name: str
+    state: str = field(default=NameState.ACTIVE, compare=False)
+    division_id: str | None = field(default=None, compare=False)
+    site_id: str | None = field(default=None, compare=False)
+    modified_at: str | None = field(default=None, compare=False)
 
 
 class Entities(list[Entity]):
@@ -65,6 +74,7 @@ class ListPage:
     count: int | None
     total: int | None
     more: bool  # there is an address of a next page
+    after: str | None = None  # the cursor in that address, of a list that is read by cursors
 
 
 def list_page(body: bytes, *, first: bool) -> ListPage:
@@ -78,9 +88,28 @@ def list_page(body: bytes, *, first: bool) -> ListPage:
         raise ValueError("its entities are no list")
     if not items:
         refuse_others(body, frozenset(_MEMBERS))
-    named = [(text(item.get("id")), text(item.get("name"))) for item in objects(items)]
-    entities = [Entity(identity, name) for identity, name in named if identity]
-    return ListPage(entities, len(items or ()) - len(entities), pages, total, bool(text(answer.get("nextUri"))))
+    entities = [entity for item in objects(items) if (entity := _entity(item)).id]
+    following = text(answer.get("nextUri"))
+    cursor = parse_qs(urlsplit(following).query).get("after", [""])[0] or None
+    return ListPage(entities, len(items or ()) - len(entities), pages, total, bool(following), cursor)
+
+
+def _entity(item: Mapping[str, Any]) -> Entity:
+    state = text(item.get("state")).lower()
+    if item.get("deleted") is True:
+        state = NameState.DELETED
+    return Entity(
+        text(item.get("id")),
+        text(item.get("name")),
+        state if state in _STATES else NameState.ACTIVE,
+        _id_of(item.get("division")),
+        _id_of(item.get("site")),
+        normalize(item.get("dateModified")),
+    )
+
+
+def _id_of(other: object) -> str | None:
+    return text(other.get("id")) or None if isinstance(other, dict) else None
 
 
 class Listing:
@@ -150,6 +179,11 @@ class Listing:
         return not self.fewer or self._empty_in_a_row >= MOST_EMPTY
 
     def _refuse(self, why: str) -> None:
-        raise Unavailable(
-            f"the platform's list {why}; try again later", status=200, method="GET", path=self.path, narrower=False
-        )
+        raise endless(self.path, why)
+
+
+def endless(path: str, why: str) -> Unavailable:
+    """The error of a list that does not end as lists do."""
+    return Unavailable(
+        f"the platform's list {why}; try again later", status=200, method="GET", path=path, narrower=False
+    )

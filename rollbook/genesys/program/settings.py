@@ -93,6 +93,13 @@ class Settings:
     ended_only: bool = False
     filter: Mapping[str, Any] | None = None
     since: datetime | None = None
+    time_zone: str = "UTC"
+    view_reach: timedelta = timedelta(days=1)
+    include_flow_outs: bool = False
+    include_short_abandons: bool = True
+    include_abandons: bool = True
+    short_abandon: timedelta | None = None
+    answered_within: timedelta | None = None
     config_path: Path | None = None
     explicit: frozenset[str] = field(default=frozenset())
 
@@ -138,6 +145,24 @@ def _flag(value: Any) -> bool:
 
 def _duration(value: Any) -> timedelta:
     return parse_duration(_text(value))
+
+
+def _time_zone(value: Any) -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    name = _text(value)
+    try:
+        # UTC needs no database of time zones, which a small machine may lack.
+        return name if name == "UTC" else ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is no time zone that this machine knows; write one such as Europe/Berlin") from None
+
+
+def _reach(value: Any) -> timedelta:
+    reach = _duration(value)
+    if reach > timedelta(days=45):
+        raise ValueError("must be at most P45D")
+    return reach
 
 
 def _width(value: Any) -> timedelta:
@@ -289,6 +314,13 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("reconcile", "ended_only"): ("ended_only", _flag),
     ("reconcile", "filter"): ("filter", _filter),
     ("reconcile", "since"): ("since", _moment),
+    ("views", "time_zone"): ("time_zone", _time_zone),
+    ("views", "reach"): ("view_reach", _reach),
+    ("views", "include_flow_outs"): ("include_flow_outs", _flag),
+    ("views", "include_short_abandons"): ("include_short_abandons", _flag),
+    ("views", "include_abandons"): ("include_abandons", _flag),
+    ("views", "short_abandon"): ("short_abandon", _duration),
+    ("views", "answered_within"): ("answered_within", _duration),
 }
 ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "GENESYSCLOUD_REGION": ("region", _text),
@@ -407,6 +439,35 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "since": KeyDescription(
         "time", "The start of the first window that is read.", "default: when capture listened first"
+    ),
+    "time_zone": KeyDescription(
+        "text",
+        "The time zone of business days in `agent_days` and reports, such as Europe/Berlin. The store keeps what is set"
+        " in this section for its views (docs/views.md), until something else is set.",
+    ),
+    "view_reach": KeyDescription(
+        "duration",
+        "How long before a half hour, or a day, what it counts can have begun: the verdict of its row is that of these"
+        " windows too. At most P45D.",
+    ),
+    "include_flow_outs": KeyDescription(
+        "true or false", "The service level counts flow-outs as offered: the organisation's switch of that name."
+    ),
+    "include_short_abandons": KeyDescription(
+        "true or false", "The service level counts short abandons: the organisation's switch of that name."
+    ),
+    "include_abandons": KeyDescription(
+        "true or false", "The service level counts abandons: the organisation's switch of that name."
+    ),
+    "short_abandon": KeyDescription(
+        "duration",
+        "An abandon that is shorter than this is a short one.",
+        "default: as the platform counts (`tShortAbandon`)",
+    ),
+    "answered_within": KeyDescription(
+        "duration",
+        "What is answered later than this misses the service level, in every queue.",
+        "default: as the platform counts (`nOverSla`), by each queue's own target",
     ),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.

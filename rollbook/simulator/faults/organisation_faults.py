@@ -15,6 +15,7 @@ from rollbook.simulator.faults.answer_faults import FaultyOrganisation, falls
 from rollbook.simulator.faults.broken_bytes import ODD
 from rollbook.simulator.faults.live_faults import FAULTS
 from rollbook.simulator.faults.script import Fault, ScriptError
+from rollbook.simulator.organisation.directory import KINDS
 from rollbook.simulator.rest.analytics.details_query import Jitter
 
 Act = Callable[[FaultyOrganisation, Mapping[str, Any]], None]
@@ -39,6 +40,24 @@ def _unhide(organisation: FaultyOrganisation, _: Mapping[str, Any]) -> None:
 def _forget(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
     for identity in given["ids"]:
         organisation.world.forget(identity)
+
+
+def _rename(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    directory = organisation.world.directory
+    directory.rename(given["what"], _entity(organisation, given), given["name"], organisation.now())
+
+
+def _remove(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    organisation.world.directory.delete(given["what"], _entity(organisation, given), organisation.now())
+
+
+def _make(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    organisation.world.directory.make(given["what"], given["name"], organisation.now())
+
+
+def _entity(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> str:
+    listed = organisation.world.directory.lists[given["what"]]
+    return str(given.get("id") or listed[int(given.get("number", 0)) % len(listed)]["id"])
 
 
 def _rewrite(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
@@ -87,6 +106,8 @@ def _live(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
 def check(script: Iterable[Fault]) -> None:
     """Raise ScriptError for a fault of the live side that there is not, or that does not take what it is given."""
     for fault in script:
+        if fault.kind in ("rename", "remove", "make") and fault.parameters["what"] not in KINDS:
+            raise ScriptError(f"{fault.kind}: what must be one of {', '.join(KINDS)}")
         if fault.kind != "live":
             continue
         name = fault.parameters["fault"]
@@ -104,6 +125,9 @@ ACTS: Final[dict[str, Act]] = {
     "hide": _hide,
     "unhide": _unhide,
     "forget": _forget,
+    "rename": _rename,
+    "remove": _remove,
+    "make": _make,
     "rewrite": _rewrite,
     "jitter": _jitter,
     "job_failure": _job_failure,

@@ -100,6 +100,14 @@ for _kind in (
     ),
     Kind("unhide", "they answer with all of them again"),
     Kind("forget", "conversations are deleted for good", {"ids": "texts!"}),
+    Kind(
+        "rename",
+        "an entity has another name: a queue, user, wrapupcode, division, flow, skill, language, team, edge or site,"
+        " by its id or its number in its list",
+        {"what": "text!", "id": "text", "number": "number", "name": "text!"},
+    ),
+    Kind("remove", "an entity is deleted", {"what": "text!", "id": "text", "number": "number"}),
+    Kind("make", "there is a new entity, like the first of its kind", {"what": "text!", "name": "text!"}),
     Kind("rewrite", "the nightly reprocessing, now", {"share": "number", "seed": "number"}),
     Kind(
         "jitter",

@@ -87,6 +87,7 @@ class Emitter:
         self.done = clock.now()
         self._known: set[str] = set()
         self._names: dict[str, str] = {}
+        self._named_of: tuple[int, int, int] | None = None  # how many entities and changes the names are of
         self._followed: dict[str, list[DetailEvent]] = {}
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
         self._serial = itertools.count()
@@ -237,9 +238,9 @@ class Emitter:
     def _body(self, now: Scene, medium: str) -> dict[str, Any]:
         if not medium:
             return snapshot(now)
-        known = (*self._world.queues, *self._world.users) if len(self._names) != self._people() else ()
-        self._names.update((entity["id"], entity["name"]) for entity in known)
+        world = self._world
+        there = (len(world.queues), len(world.users), len(world.directory.changes))
+        if self._named_of != there:
+            self._named_of = there
+            self._names.update((entity["id"], entity["name"]) for entity in (*world.queues, *world.users))
         return flattened(now, medium, self._names)
-
-    def _people(self) -> int:
-        return len(self._world.queues) + len(self._world.users)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from rollbook.simulator.organisation import rare_conversations
+from rollbook.simulator.organisation import queue_stories, rare_conversations
 from rollbook.simulator.organisation.conversation_writer import Cast, Plot, Story, Written
 from rollbook.simulator.organisation.participants import Leg
 from rollbook.simulator.times import moment
@@ -24,6 +24,7 @@ LONGEST: Final = {
     "email": timedelta(days=6),
     "callback": timedelta(days=3),
     **rare_conversations.LONGEST,
+    **queue_stories.LONGEST,
 }
 
 
@@ -144,4 +145,5 @@ _PLOTS: Final[dict[str, Callable[[Story], None]]] = {
     "email": _email,
     "callback": _callback,
     **rare_conversations.PLOTS,
+    **queue_stories.PLOTS,
 }

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +14,8 @@ from rollbook.simulator.organisation import participants
 from rollbook.simulator.organisation.participants import Leg, identity
 from rollbook.simulator.times import text
 
+# Kinds of conversation that are calls and have another name.
+_CALLS: Final = ("outbound", "dialer", "flow_out", "moved", "conference")
 _TALKS: Final = {
     "voice": (30, 420),
     "message": (120, 2400),
@@ -22,6 +24,9 @@ _TALKS: Final = {
     "chat": (120, 1500),
     "video": (60, 900),
 }
+# The organisation's service level, and how short an abandon is that it does not count. Both are true of every queue.
+ANSWERED_WITHIN: Final = timedelta(seconds=20)
+SHORT_ABANDON: Final = timedelta(seconds=10)
 _ENDS: Final = {
     "voice": "peer",
     "message": "client",
@@ -37,12 +42,18 @@ DESCRIBED: Final[dict[str, Callable[[Leg, random.Random], None]]] = {}
 
 
 class Cast(NamedTuple):
-    """Who there is: entities as the API answers them, and ids."""
+    """Who there is: entities as the API answers them, and ids. kinds: all entities, by kind."""
 
     queues: list[dict[str, Any]]
     users: list[dict[str, Any]]
-    flows: list[dict[str, str]]
+    flows: list[dict[str, Any]]
     wrap_up_codes: list[str]
+    kinds: Mapping[str, list[dict[str, Any]]]
+
+    def existing(self, kind: str, drawn: str) -> str:
+        """The id of the entity that a drawn id stands for: an entity that there is takes no other draw."""
+        every = self.kinds[kind]
+        return str(every[int(drawn[:8], 16) % len(every)]["id"])
 
 
 class Plot(NamedTuple):
@@ -70,7 +81,7 @@ class Story:
         self.plot, self.cast = plot, cast
         self.draw = random.Random(plot.seed)
         self.at = plot.start
-        self.media = "voice" if plot.kind in ("outbound", "dialer") else plot.kind
+        self.media = "voice" if plot.kind in _CALLS else plot.kind
         self.number = {
             "ani": f"tel:+1317555{self.draw.randrange(10_000):04}",
             "dnis": "tel:+18005550100",
@@ -105,6 +116,7 @@ class Story:
         """Add the fields of the medium to a session."""
         if leg.media == "voice":
             participants.describe_voice(leg, self.draw, self.number)
+            leg.session["edgeId"] = self.cast.existing("edge", leg.session["edgeId"])
         elif leg.media == "message":
             participants.describe_message(leg, self.draw, f"guest-{self.plot.seed % 10_000}")
         elif leg.media == "email":
@@ -115,6 +127,12 @@ class Story:
             participants.describe_callback(
                 leg, self.number, self.plot.start + timedelta(minutes=30), self.cast.flows[0]["id"]
             )
+
+    def describe_routing(self, leg: Leg) -> None:
+        """Add the fields that routing leaves; its skills are some of the organisation's."""
+        participants.describe_routing(leg, self.draw, self.cast.users)
+        skills = [self.cast.existing("skill", drawn) for drawn in leg.session["activeSkillIds"]]
+        leg.session["activeSkillIds"] = list(dict.fromkeys(skills))
 
     def name(self, leg: Leg, name: str) -> None:
         leg.participant["participantName"] = name
@@ -162,7 +180,7 @@ class Story:
         if not hung_up:
             leg.session["flowOutType"] = "acd"
 
-    def _flow(self, flow: dict[str, str], *, hung_up: bool) -> dict[str, Any]:
+    def _flow(self, flow: dict[str, Any], *, hung_up: bool) -> dict[str, Any]:
         flow_data: dict[str, Any] = {
             "endingLanguage": "en-us",
             "entryReason": self.number["dnis"],
@@ -187,7 +205,7 @@ class Story:
         leg = self.enter("acd", peer=customer)
         leg.queue_id = self.queue["id"]
         self.name(leg, self.queue["name"])
-        participants.describe_routing(leg, self.draw, self.cast.users)
+        self.describe_routing(leg)
         if self.media == "voice":
             leg.session["flowInType"] = "ivr"
             delayed = self.spend(0.01, 0.03)
@@ -195,7 +213,10 @@ class Story:
         begun = self.spend(2, 120)
         leg.segment("interact", begun, self.at, disconnectType="peer" if abandoned else "transfer")
         leg.count("nOffered", begun)
-        leg.spent(begun, self.at, *(("tAbandon",) if abandoned else ()), "tAcd")
+        if abandoned:
+            short = ("tShortAbandon",) if self.at - begun < SHORT_ABANDON else ()
+            leg.spent(begun, self.at, "tAbandon", *short)
+        leg.spent(begun, self.at, "tAcd")
         leg.measure(begun, self.at)
         return begun
 
@@ -212,7 +233,7 @@ class Story:
         leg = self.enter("agent", peer=peer)
         leg.queue_id = self.queue["id"]
         leg.participant["userId"] = self.draw.choice(self.cast.users)["id"]
-        participants.describe_routing(leg, self.draw, self.cast.users)
+        self.describe_routing(leg)
         leg.session["selectedAgentId"] = leg.participant["userId"]
         return leg
 
@@ -224,6 +245,8 @@ class Story:
         leg.segment("alert", alerted, self.at, scoredAgents=scored)
         leg.spent(alerted, self.at, "tAlert")
         leg.spent(offered, self.at, "tAnswered")
+        if self.at - offered > ANSWERED_WITHIN:
+            leg.count("nOverSla", self.at)
         begun = self.spend(*_TALKS[leg.media])
         on_hold = self.talk(leg, begun, transfer)
         left = self.at

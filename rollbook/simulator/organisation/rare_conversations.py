@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from rollbook.simulator.organisation.conversation_writer import DESCRIBED, Story
+from rollbook.simulator.organisation.conversation_writer import DESCRIBED, Cast, Story
 from rollbook.simulator.organisation.participants import Leg, identity
 from rollbook.simulator.times import moment, text
 
@@ -92,10 +92,10 @@ DESCRIBED.update({"chat": describe_chat, "video": describe_video})
 # Fields that are seldom filled
 
 
-def enriched(record: dict[str, Any], draw: random.Random) -> dict[str, Any]:
-    """A record with some of them."""
+def enriched(record: dict[str, Any], draw: random.Random, cast: Cast) -> dict[str, Any]:
+    """A record with some of them. cast: what their ids name."""
     made = {**record, **_some(draw, _of_conversation(record, draw))}
-    made["participants"] = [_participant(participant, draw) for participant in record["participants"]]
+    made["participants"] = [_participant(participant, draw, cast) for participant in record["participants"]]
     return made
 
 
@@ -119,17 +119,17 @@ def _of_conversation(record: dict[str, Any], draw: random.Random) -> dict[str, A
     }
 
 
-def _participant(participant: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+def _participant(participant: dict[str, Any], draw: random.Random, cast: Cast) -> dict[str, Any]:
     more: dict[str, Any] = {}
     if participant["purpose"] == "agent":
-        more = {"teamId": identity(draw), "screenRecording": True, "flaggedReason": "general"}
+        more = {"teamId": cast.existing("team", identity(draw)), "screenRecording": True, "flaggedReason": "general"}
     elif participant["purpose"] == "customer":
         more = {"externalOrganizationId": identity(draw)}
-    sessions = [_session(session, participant["purpose"], draw) for session in participant["sessions"]]
+    sessions = [_session(session, participant["purpose"], draw, cast) for session in participant["sessions"]]
     return {**participant, **_some(draw, more), "sessions": sessions}
 
 
-def _session(session: dict[str, Any], purpose: str, draw: random.Random) -> dict[str, Any]:
+def _session(session: dict[str, Any], purpose: str, draw: random.Random, cast: Cast) -> dict[str, Any]:
     more: dict[str, Any] = {
         "mediaBridgeId": identity(draw),
         "remote": "Somebody",
@@ -147,9 +147,9 @@ def _session(session: dict[str, Any], purpose: str, draw: random.Random) -> dict
             "selectedAgentRank": 1,
             "routingRule": identity(draw),
             "routingRuleType": "Preferred",
-            "removedSkillIds": [identity(draw)],
+            "removedSkillIds": [cast.existing("skill", identity(draw))],
             "skillExpressionId": identity(draw),
-            "assignerId": identity(draw),
+            "assignerId": cast.existing("user", identity(draw)),
             "snippetRecording": False,
         }
     if session["mediaType"] == "message":
@@ -159,15 +159,15 @@ def _session(session: dict[str, Any], purpose: str, draw: random.Random) -> dict
             "extendedDeliveryStatus": "delivered",
             "destinationAddresses": ["deployment-1"],
         }
-    segments = [_segment(segment, draw) for segment in session["segments"]]
+    segments = [_segment(segment, draw, cast) for segment in session["segments"]]
     return {**session, **_some(draw, more), "segments": segments}
 
 
-def _segment(segment: dict[str, Any], draw: random.Random) -> dict[str, Any]:
+def _segment(segment: dict[str, Any], draw: random.Random, cast: Cast) -> dict[str, Any]:
     more: dict[str, Any] = {
-        "requestedLanguageId": identity(draw),
-        "requestedRoutingSkillIds": [identity(draw)],
-        "requestedRoutingUserIds": [identity(draw)],
+        "requestedLanguageId": cast.existing("language", identity(draw)),
+        "requestedRoutingSkillIds": [cast.existing("skill", identity(draw))],
+        "requestedRoutingUserIds": [cast.existing("user", identity(draw))],
         "groupId": identity(draw),
         "audioMuted": False,
         "videoMuted": False,

@@ -13,9 +13,11 @@ from typing import Any, Final, TypeVar
 
 from rollbook.simulator.organisation.conversation_kinds import KINDS, LONGEST, STUCK, write
 from rollbook.simulator.organisation.conversation_writer import Cast, Plot
+from rollbook.simulator.organisation.directory import Directory, more_entities
 from rollbook.simulator.organisation.known_when import Conversation, History, view
 from rollbook.simulator.organisation.late_changes import REWRITTEN, aftermath, rewritten
 from rollbook.simulator.organisation.participants import identity
+from rollbook.simulator.organisation.queue_stories import KINDS as QUEUE_KINDS
 from rollbook.simulator.organisation.rare_conversations import KINDS as MORE_KINDS
 from rollbook.simulator.organisation.rare_conversations import enriched
 from rollbook.simulator.times import FAR, moment, text, whole
@@ -39,7 +41,7 @@ class World:
         self, seed: int, start: datetime, per_hour: float, queues: int, users: int, *, variety: bool = False
     ) -> None:
         self._variety = variety
-        self._kinds = KINDS | MORE_KINDS if variety else KINDS
+        self._kinds = KINDS | MORE_KINDS | QUEUE_KINDS if variety else KINDS
         self._draw = draw = random.Random(seed)
         self._per_hour, self._next = per_hour, start
         self.organization = _organization(draw)
@@ -47,10 +49,22 @@ class World:
         self.divisions[0]["homeDivision"] = True
         self.users = [_user(draw, number + 1, self.divisions) for number in range(users)]
         self.queues = [_queue(draw, number + 1, self.divisions, users, start) for number in range(queues)]
-        flows = [{"id": identity(draw), "name": name} for name in ("Main IVR", "After hours", "Verification")]
+        names = ("Main IVR", "After hours", "Verification")
+        self.flows = [_flow(identity(draw), name, self.divisions[0]) for name in names]
         codes = [identity(draw) for _ in range(8)]
-        self._cast = Cast(self.queues, self.users, flows, codes)
         self.wrap_up_codes = [_code(code, number, self.divisions[0], start) for number, code in enumerate(codes)]
+        # A stream of its own: a seed's conversations are those that they were before there were any of these.
+        apart = random.Random(f"directory {seed}")
+        lists = {
+            "queue": self.queues,
+            "user": self.users,
+            "wrapupcode": self.wrap_up_codes,
+            "division": self.divisions,
+            "flow": self.flows,
+            **more_entities(apart, self.divisions, start - timedelta(days=400)),
+        }
+        self.directory = Directory(lists, apart)
+        self._casts: dict[int, Cast] = {}
         self.conversations: list[Conversation] = []
         self.starts: list[datetime] = []
         self.by_id: dict[str, Conversation] = {}
@@ -129,6 +143,19 @@ class World:
 
     # How a conversation comes to be
 
+    def _cast(self, at: datetime) -> Cast:
+        """Who there was at a time: a conversation is written late, and by then they may have other names or be gone."""
+        directory = self.directory
+        if not directory.changes:
+            codes = [str(code["id"]) for code in self.wrap_up_codes]
+            return Cast(self.queues, self.users, self.flows, codes, directory.lists)
+        epoch = bisect.bisect_right(directory.changes, at)
+        if epoch not in self._casts:
+            of = {kind: directory.as_of(kind, at) for kind in directory.lists}
+            codes = [str(code["id"]) for code in of["wrapupcode"]]
+            self._casts[epoch] = Cast(of["queue"], of["user"], of["flow"], codes, of)
+        return self._casts[epoch]
+
     def _conceive(self, start: datetime) -> Conversation:
         """A conversation that is not written yet."""
         kind = _weighted(self._draw, self._kinds)
@@ -142,16 +169,18 @@ class World:
     def _writer(self, plot: Plot, indexed: float) -> Callable[[], History]:
         def write_history() -> History:
             draw = random.Random(~plot.seed)
-            written = write(plot, self._cast)
+            cast = self._cast(plot.start)
+            written = write(plot, cast)
             if self._variety:
-                written = written._replace(record=enriched(written.record, random.Random(f"more {plot.seed}")))
+                more = random.Random(f"more {plot.seed}")
+                written = written._replace(record=enriched(written.record, more, cast))
             audio = timedelta(seconds=_weighted(draw, _AUDIO))
             wrap_up = timedelta(seconds=_weighted(draw, _WRAP_UP))
             end = written.record.get("conversationEnd")
             revisions = []
             if end is not None:
                 known = moment(end) + timedelta(seconds=indexed + 1) + audio + wrap_up
-                revisions = aftermath(written.record, known, self._cast, draw)
+                revisions = aftermath(written.record, known, cast, draw)
             return History(*written, audio, wrap_up, revisions)
 
         return write_history
@@ -231,6 +260,19 @@ def _code(identity: str, number: int, division: dict[str, Any], start: datetime)
         "description": "",
         "dateCreated": text(start - timedelta(days=400)),
         "selfUri": f"/api/v2/routing/wrapupcodes/{identity}",
+    }
+
+
+def _flow(identity: str, name: str, division: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "name": name,
+        "division": _of(division),
+        "description": "",
+        "type": "INBOUNDCALL",
+        "active": True,
+        "deleted": False,
+        "selfUri": f"/api/v2/flows/{identity}",
     }
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from rollbook.simulator.organisation.known_when import Conversation
 from rollbook.simulator.rest import tokens
 from rollbook.simulator.rest.analytics import aggregates_query, details_query, observations_query
-from rollbook.simulator.rest.entities import authorization, conversations, routing, users
+from rollbook.simulator.rest.entities import authorization, conversations, named_lists, routing, users
 from rollbook.simulator.rest.errors import Refusal, bad_request
 from rollbook.simulator.rest.resources import JsonAnswer, Organisation, Request, Route, decoded, json_answer, sees
 from rollbook.simulator.times import text
@@ -133,6 +133,7 @@ ROUTES: Final = (
     *authorization.ROUTES,
     *routing.ROUTES,
     *users.ROUTES,
+    *named_lists.ROUTES,
     *tokens.ROUTES,
     *conversations.ROUTES,
     *observations_query.ROUTES,

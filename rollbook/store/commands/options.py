@@ -5,6 +5,8 @@ What does the work is imported when a command is called, so that help and a mist
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +172,56 @@ def compact(**options: Any) -> None:
     from rollbook.store.commands.compact import compact as work
 
     work(**options)
+
+
+@click.group()
+def report() -> None:
+    """Show the views of queues, agents, wrap-ups and call quality as tables.
+
+    INTERVAL is START/END, START/DURATION or DURATION/END, in UTC, or a date: that day in the time zone of [views].
+    """
+
+
+def _report(what: str, *dimensions: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of `report`, with the options that all have. dimensions: what its rows may be grouped by."""
+
+    def made(documented: Callable[..., None]) -> click.Command:
+        @click.argument("interval")
+        @click.option(
+            "--by",
+            multiple=True,
+            type=click.Choice(dimensions),
+            help="What a row stands for (may be given several times).",
+        )
+        @console.settings_options
+        @console.json_option
+        @click.option("--csv", "as_csv", is_flag=True, help="Answer CSV on standard output.")
+        @wraps(documented)
+        def work(**options: Any) -> None:
+            from rollbook.store.commands.report import report as show_report
+
+            show_report(what, **options)
+
+        return report.command(what)(work)
+
+    return made
+
+
+@_report("queues", "queue", "media", "interval", "hour", "day")
+def report_queues() -> None:
+    """Offered, answered, abandoned, service level, ASA and AHT; by queue and media, if nothing else is said."""
+
+
+@_report("agents", "agent", "queue", "media", "day")
+def report_agents() -> None:
+    """Answered, talk, hold, after-call work, AHT, missed and transferred; by agent, if nothing else is said."""
+
+
+@_report("wrapups", "code", "queue", "agent", "media", "hour", "day")
+def report_wrapups() -> None:
+    """How often each wrap-up code was given, and how long that took; by code, if nothing else is said."""
+
+
+@_report("mos", "purpose", "queue", "agent", "edge", "site", "codec", "provider", "hour", "day")
+def report_mos() -> None:
+    """Legs that were measured: shares below 3.5 and 4.3, MOS and R factor; by purpose, if nothing else is said."""

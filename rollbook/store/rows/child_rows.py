@@ -14,7 +14,8 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -27,8 +28,9 @@ from rollbook.genesys.lenient_json import number, text_or_none
 from rollbook.genesys.messages.detail_fields import NESTED, QUEUE, TIMES
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.messages.typed_details import ABSENT, in_order
+from rollbook.genesys.named import NameKind
 from rollbook.genesys.times import normalize
-from rollbook.store.rows.detail_columns import CHILD_TABLES, column_of
+from rollbook.store.rows.detail_columns import CHILD_TABLES, NAMES, column_of
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 from rollbook.store.rows.statements import OR_NULL
 from rollbook.store.rows.texts import TextIds
@@ -60,15 +62,22 @@ class ChildRows:
         self._texts = texts
         self._typed: dict[str, list[Row]] = {table: [] for table in _INSERT}
         self._others: RowsByStatement = defaultdict(list)
+        self._named: set[tuple[str, Any]] = set()  # by records that went the way of the tree
+        self._divisions: set[str] = set()
 
     def add(self, conversation: int, row: DetailRow) -> Columns:
         """Every child row of a conversation, by its number; answers the columns of `conversations` that go with them.
 
         A table takes a million rows of a conversation. More of them stay in its details alone.
         """
+        columns = self._add(conversation, row)
+        self._divisions.add(columns[2])
+        return columns
+
+    def _add(self, conversation: int, row: DetailRow) -> Columns:
         fields = row.typed
         if fields is None:
-            return _add_tree(self._others, conversation, row.record, self._texts)
+            return _add_tree(self._others, conversation, row.record, self._texts, self._named)
         rare = fields.evaluations is not None or fields.surveys is not None or fields.resolutions is not None
         if not rare and len(row.raw) <= LAST_PLACE:
             before = {table: len(rows) for table, rows in self._typed.items()}
@@ -83,7 +92,18 @@ class ChildRows:
                 )
             for table, rows in self._typed.items():
                 del rows[before[table] :]
-        return _add_tree(self._others, conversation, row.record, self._texts)
+        return _add_tree(self._others, conversation, row.record, self._texts, self._named)
+
+    def named(self) -> set[tuple[str, str]]:
+        """(kind, id) of everything with a name that these rows name; asked before they are inserted or after."""
+        found = self._named | {(NameKind.QUEUE, text) for text in self._texts}
+        found |= {(NameKind.DIVISION, text) for text in _members(self._divisions)}
+        for table, columns in _NAMED.items():
+            rows = self._typed[table]
+            for at, kind, nested in columns if rows else ():
+                values = set(map(itemgetter(at), rows))
+                found |= {(kind, value) for value in (_members(values) if nested else values)}
+        return {(kind, value) for kind, value in found if value.__class__ is str and value}
 
     def insert(self, connection: sqlite3.Connection) -> None:
         """Insert them. Where rows of these conversations are in the tables, they have to be deleted first."""
@@ -103,6 +123,14 @@ def delete(connection: sqlite3.Connection, first: int, last: int) -> None:
 
 def _listed(members: set[str]) -> str:
     return _encode(sorted(members)).decode()
+
+
+def _members(listed: Iterable[Any]) -> Iterator[Any]:
+    """The members of JSON lists, as columns have them; a column may have any other value too."""
+    for text in listed:
+        if text.__class__ is str and text[:1] == "[":
+            with suppress(ValueError, RecursionError):
+                yield from decode(text.encode())
 
 
 # The way of the fields
@@ -126,6 +154,21 @@ def _insert(table: str) -> str:
 
 
 _INSERT: Final = {table: _insert(table) for table in _TYPED_TABLES}
+
+
+def _named_columns(table: str) -> tuple[tuple[int, NameKind, bool], ...]:
+    """For each field that names something: its place in a row, the kind of what it names, whether it is a list."""
+    _, where, fields = CHILD_TABLES[table]
+    order, first = in_order(fields), 1 + len(where)
+    named = NAMES.get(table, {})
+    # A segment's queue is a number here: the texts of the transaction have it.
+    return tuple(
+        (first + order.index(name), kind, name in NESTED) for name, kind in named.items() if name not in _AS_NUMBERS
+    )
+
+
+_AS_NUMBERS: Final = frozenset({QUEUE})
+_NAMED: Final = {table: columns for table in _TYPED_TABLES if (columns := _named_columns(table))}
 
 
 class _Slices(NamedTuple):
@@ -313,8 +356,14 @@ def _objects(owner: Mapping[str, Any], key: str) -> Iterator[tuple[int, dict[str
                 yield position, item
 
 
-def _add_tree(rows: RowsByStatement, conversation: int, record: Mapping[str, Any], texts: TextIds) -> Columns:
-    """The rows of a record of any shape."""
+def _add_tree(
+    rows: RowsByStatement,
+    conversation: int,
+    record: Mapping[str, Any],
+    texts: TextIds,
+    named: set[tuple[str, Any]],
+) -> Columns:
+    """The rows of a record of any shape. named: takes what they name."""
     base = conversation << SHIFT
     last: dict[str, int] = defaultdict(lambda: -1)
     media_types: set[str] = set()
@@ -324,6 +373,10 @@ def _add_tree(rows: RowsByStatement, conversation: int, record: Mapping[str, Any
         if max((place, *where)) <= LAST_PLACE:
             how = plan(table, tuple(item))
             rows[how.sql].append((base + place, *where, *_values_of(how, item, texts)))
+            for name, kind in NAMES.get(table, {}).items():
+                value = item.get(name)
+                members = _members([storable(value)]) if name in NESTED else [value]
+                named.update((kind, each) for each in members if _is_id(each))
         last[table] = place
         return place
 
@@ -350,6 +403,10 @@ def _add_tree(rows: RowsByStatement, conversation: int, record: Mapping[str, Any
         number(record.get("mediaStatsMinConversationMos")),
         number(record.get("mediaStatsMinConversationRFactor")),
     )
+
+
+def _is_id(value: Any) -> bool:
+    return value.__class__ is str and value != ""
 
 
 _OF_SESSIONS: Final = (

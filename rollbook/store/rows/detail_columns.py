@@ -24,6 +24,7 @@ from rollbook.genesys.messages.detail_fields import (
     SESSION,
     SURVEY,
 )
+from rollbook.genesys.named import NameKind
 
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -64,6 +65,35 @@ CHILD_TABLES: Final[Mapping[str, ChildTable]] = {
     "evaluations": ChildTable("evaluation_rows", (), EVALUATION),
     "surveys": ChildTable("survey_rows", (), SURVEY),
     "resolutions": ChildTable("resolution_rows", (), RESOLUTION),
+}
+
+
+# The fields that hold ids of what has a name, by table; some hold a list of them.
+NAMES: Final[Mapping[str, Mapping[str, NameKind]]] = {
+    "participants": {"userId": NameKind.USER, "teamId": NameKind.TEAM},
+    "sessions": {
+        "edgeId": NameKind.EDGE,
+        "selectedAgentId": NameKind.USER,
+        "assignerId": NameKind.USER,
+        "activeSkillIds": NameKind.SKILL,
+        "removedSkillIds": NameKind.SKILL,
+    },
+    "segments": {
+        QUEUE: NameKind.QUEUE,
+        "wrapUpCode": NameKind.WRAPUPCODE,
+        "requestedLanguageId": NameKind.LANGUAGE,
+        "requestedRoutingSkillIds": NameKind.SKILL,
+        "requestedRoutingUserIds": NameKind.USER,
+    },
+    "flows": {"flowId": NameKind.FLOW},
+    "evaluations": {
+        "evaluatorId": NameKind.USER,
+        "userId": NameKind.USER,
+        "assigneeId": NameKind.USER,
+        QUEUE: NameKind.QUEUE,
+    },
+    "surveys": {"userId": NameKind.USER, QUEUE: NameKind.QUEUE},
+    "resolutions": {"userId": NameKind.USER, QUEUE: NameKind.QUEUE},
 }
 
 

@@ -24,7 +24,7 @@ from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.statements import in_parts
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import gaps
+from rollbook.store.tables import gaps, names
 from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
 
 Action = Literal["insert", "fill", "replace", "confirm", "leave"]
@@ -248,6 +248,7 @@ def write(
             start, why = _filed_under(each.row, bounds, width, read.at), cause(each.row, kind)
             planned.gaps.append(gaps.Gap(each.conversation_id, start, kind, why, read.at, read.at))
     planned.run(connection)
+    names.meet(connection, planned.children.named())
     return replace(outcome, causes=Counter(gap.cause for gap in planned.gaps))
 
 

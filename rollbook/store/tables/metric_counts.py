@@ -15,11 +15,12 @@ LONGEST: Final = 45
 def by_media(connection: sqlite3.Connection, start: str, end: str, names: Sequence[str]) -> dict[tuple[str, str], int]:
     """(media type, metric) → how many were emitted in [start, end).
 
-    A metric whose name begins with n holds a number of its own, of another it counts that there is one.
+    A metric whose name begins with n holds a number of its own, of another it counts that there is one. What is no
+    number, or beyond all sums, counts nothing.
     """
     query = (
         "SELECT coalesce(s.media_type, 'unknown'), m.name,"
-        " sum(CASE WHEN m.name GLOB 'n*' THEN coalesce(m.value, 0) ELSE 1 END)"
+        " sum(CASE WHEN m.name NOT GLOB 'n*' THEN 1 WHEN m.value BETWEEN -1e15 AND 1e15 THEN m.value ELSE 0 END)"
         " FROM conversation_rows c CROSS JOIN metric_rows m"
         f" ON m.id BETWEEN c.number << {SHIFT} AND (c.number << {SHIFT}) + {LAST_PLACE}"
         f" JOIN session_rows s ON s.id = (m.id & ~{LAST_PLACE}) | m.session"

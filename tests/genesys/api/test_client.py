@@ -35,6 +35,7 @@ from rollbook.genesys.errors import (
     SignInRefused,
     Unavailable,
 )
+from rollbook.genesys.named import LISTS, NameKind
 from rollbook.genesys.program.settings import Secret, Settings
 from tests.helpers.paths import DATA
 
@@ -577,6 +578,66 @@ async def test_what_is_no_list_is_asked_again(body: Any, api: Api, platform: Pla
     platform.answers.extend([answer(body=body) for _ in range(6)])
     with pytest.raises(Unavailable, match="broken"):
         await api.queues()
+
+
+async def test_names_are_listed_once(api: Api, platform: Platform) -> None:
+    """A hundred a page and each page once, with deleted ones where they can be listed: state, division, site, last change."""
+    entity = {
+        "id": "e",
+        "name": "Edge",
+        "state": "INACTIVE",
+        "division": {"id": "d"},
+        "site": {"id": "s"},
+        "dateModified": "2026-03-02T10:00:00Z",
+    }
+    platform.answers.extend(
+        [listed("a", pageCount=2, total=3), answer(body={"entities": [entity, {"id": "x", "deleted": True}]})]
+    )
+    found = await api.names(LISTS[NameKind.USER])
+    assert found == [Entity("a", "A"), Entity("e", "Edge"), Entity("x", "")]
+    assert (found[1].state, found[1].division_id, found[1].site_id) == ("inactive", "d", "s")
+    assert found[1].modified_at == "2026-03-02T10:00:00.000Z"
+    assert [entity.state for entity in found] == ["active", "inactive", "deleted"]
+    assert found.complete
+    assert [asked[1:3] for asked in platform.asked] == [
+        ("/api/v2/users", {"state": "any", "pageSize": "100", "pageNumber": "1"}),
+        ("/api/v2/users", {"state": "any", "pageSize": "100", "pageNumber": "2"}),
+    ]
+    platform.answers.append(listed("a", pageCount=1, total=2))
+    short = await api.names(LISTS[NameKind.USER])
+    assert (len(short), short.complete, len(platform.asked)) == (1, False, 3)
+
+
+async def test_names_are_listed_by_a_cursor(api: Api, platform: Platform) -> None:
+    """Teams have no numbers of pages: each page names the next one, and one that names itself is an error."""
+    following = "/api/v2/teams?pageSize=100&after=x%3D1"
+    platform.answers.extend([listed("a", nextUri=following), listed("b")])
+    found = await api.names(LISTS[NameKind.TEAM])
+    assert ([entity.id for entity in found], found.complete) == (["a", "b"], True)
+    assert [asked[2] for asked in platform.asked] == [{"pageSize": "100"}, {"pageSize": "100", "after": "x=1"}]
+    platform.answers.append(listed("a", nextUri="/api/v2/teams?page=2"))
+    assert (await api.names(LISTS[NameKind.TEAM])).complete is False, "its next page cannot be asked for"
+    platform.answers.extend([listed("a", nextUri=following), listed("b", nextUri=following)])
+    with pytest.raises(Unavailable, match="names a page that it has shown"):
+        await api.names(LISTS[NameKind.TEAM])
+
+
+async def test_deleted_divisions_have_a_list_of_their_own(api: Api, platform: Platform) -> None:
+    """What is in both lists exists; whoever may not see the second one has the first."""
+    platform.answers.extend([listed("a", "b", pageCount=1), listed("b", "c", pageCount=1)])
+    found = await api.names(LISTS[NameKind.DIVISION])
+    assert [(entity.id, entity.state) for entity in found] == [("a", "active"), ("b", "active"), ("c", "deleted")]
+    platform.answers.extend([listed("a", pageCount=1), answer(403, {"message": "You are missing a permission"})])
+    assert await api.names(LISTS[NameKind.DIVISION]) == [Entity("a", "A")]
+
+
+async def test_names_of_some_ids(api: Api, platform: Platform) -> None:
+    """One request; a server that answers with others than those that it was asked for is not believed."""
+    platform.answers.append(listed("a", "z", pageCount=9))
+    assert await api.names_by_id(LISTS[NameKind.QUEUE], ["a", "b"]) == [Entity("a", "A")]
+    platform.answers.append(answer(body={}))
+    assert await api.names_by_id(LISTS[NameKind.QUEUE], ["a"]) == []
+    assert len(platform.asked) == 2
 
 
 async def test_an_empty_list_is_empty(api: Api, platform: Platform) -> None:

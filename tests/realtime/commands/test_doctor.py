@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from realtime.commands import doctor, options
-from rollbook.genesys.program.settings import Secret, Settings
+from rollbook.genesys.program.settings import Secret, Settings, load
+from rollbook.simulator import Simulator
 from rollbook.store.book import Book
-from rollbook.store.tables import coverage
+from rollbook.store.tables import coverage, names
 
 
 def test_what_was_refused_is_looked_at(tmp_path: Path) -> None:
@@ -61,6 +62,34 @@ def test_without_any_setting_the_status_is_one(tmp_path: Path, monkeypatch: pyte
     ran = CliRunner().invoke(options.doctor, ["--json"])
     assert ran.exit_code == 1
     assert json.loads(ran.output)["ok"] is False
+
+
+async def test_names_that_cannot_be_told(tmp_path: Path) -> None:
+    """Each permission that a kind of names lacks is said, and how many ids of the store have no name, by kind."""
+    path = tmp_path / "rollbook.db"
+    with Book.open(path) as book:
+        ids = [("queue", "q1"), ("queue", "q2"), ("user", "u1"), ("wrapupcode", "ININ-WRAP-UP-TIMEOUT")]
+        book.write(names.meet, ids).result(10)
+    async with Simulator(seed=2, per_hour=0) as simulator:
+        settings = load(env={**simulator.env, "ROLLBOOK_DB": str(path)}, cwd=tmp_path)
+
+        async def look() -> doctor.Check:
+            checks: list[doctor.Check] = []
+            await doctor.examine(settings, checks.append)
+            [check] = [check for check in checks if check.name == "names"]
+            return check
+
+        check = await look()
+        assert (check.state, check.found) == ("ok", "10 of 10 kinds can be listed, 3 ids have no name")
+        assert check.mend.startswith("without a name: 2 of queues, 1 of users")
+        lacks = frozenset({"telephony:plugin:all", "routing:wrapupCode:view"})
+        simulator.sign_in.change(simulator.client._replace(lacks=lacks))
+        check = await look()
+        assert (check.state, check.found) == ("warn", "7 of 10 kinds can be listed, 3 ids have no name")
+        assert check.mend.startswith(
+            "give the OAuth client's role the permission routing:wrapupCode:view for the names of wrap-up codes;"
+            " telephony:plugin:all for the names of edges and sites. without a name: 2 of queues"
+        )
 
 
 def full(_: int) -> None:

@@ -104,6 +104,36 @@ async def test_queues_and_users_are_paged(sdk: Any, client: Any, organisation: S
     assert organization.id == organisation.world.organization["id"]
 
 
+async def test_everything_with_a_name_is_listed_for_the_sdk(sdk: Any, client: Any, organisation: Simulator) -> None:
+    """Flows, skills, languages, teams, edges with their sites and deleted divisions fit the SDK's models."""
+    directory, now = organisation.world.directory, organisation.now()
+    division = directory.make("division", "Old", now)
+    directory.delete("division", division["id"], now)
+    flow = directory.lists["flow"][0]
+    directory.delete("flow", flow["id"], now)
+    routing, edges = sdk.RoutingApi(client), sdk.TelephonyProvidersEdgeApi(client)
+    architect, objects = sdk.ArchitectApi(client), sdk.ObjectsApi(client)
+    for kind, ask, more in (
+        ("skill", routing.get_routing_skills, {}),
+        ("language", routing.get_routing_languages, {}),
+        ("wrapupcode", routing.get_routing_wrapupcodes, {}),
+        ("flow", architect.get_flows, {"deleted": True}),
+        ("team", sdk.TeamsApi(client).get_teams, {}),
+        ("edge", edges.get_telephony_providers_edges, {}),
+        ("site", edges.get_telephony_providers_edges_sites, {}),
+    ):
+        found = (await asyncio.to_thread(ask, page_size=100, **more)).entities
+        expected = {entity["id"]: entity["name"] for entity in directory.every(kind)}
+        assert {entity.id: entity.name for entity in found} == expected, kind
+    assert all(
+        edge.site.id in expected for edge in (await asyncio.to_thread(edges.get_telephony_providers_edges)).entities
+    )
+    flows = (await asyncio.to_thread(architect.get_flows, page_size=100, deleted=True)).entities
+    assert [each.id for each in flows if each.deleted] == [flow["id"]]
+    gone = (await asyncio.to_thread(objects.get_authorization_divisions_deleted)).entities
+    assert [each.name for each in gone] == ["Old"]
+
+
 async def test_the_details_query_to_its_last_page(sdk: Any, client: Any, organisation: Simulator) -> None:
     """All conversations of the hour come once; the page past the last has no conversations."""
     api, number = sdk.AnalyticsApi(client), 1

@@ -31,6 +31,11 @@ GROUPS: Final = (
     "sessionId",
     "userId",
 )
+# What only aggregates have: a share, made of these metrics as the organisation's options say, which are the platform's
+# defaults here (abandons count, flow-outs do not).
+SERVICE_LEVEL: Final = "oServiceLevel"
+_OF_SERVICE_LEVEL: Final = frozenset({"tAnswered", "nOverSla", "tAbandon"})
+_TARGET: Final = 0.8
 _ELSEWHERE: Final = dimensions.SEGMENT | dimensions.CONVERSATION | dimensions.METRICS
 _GRAMMAR: Final = Grammar(frozenset(GROUPS), frozenset(), _ELSEWHERE - frozenset(GROUPS))
 _PARTS: Final = {"W": 604_800, "D": 86_400, "H": 3600, "M": 60, "S": 1}
@@ -68,6 +73,11 @@ class AggregatesQuery(NamedTuple):
     filter: Filter | None
     flatten: bool = False
 
+    @property
+    def counted(self) -> frozenset[str]:
+        """The metrics that the answer is made of."""
+        return self.metrics | (_OF_SERVICE_LEVEL if SERVICE_LEVEL in self.metrics else frozenset())
+
 
 class Emitted(NamedTuple):
     """Value of a metric at its time, with the dimensions that it may be grouped by."""
@@ -85,7 +95,7 @@ def parse(body: object) -> AggregatesQuery:
         if fields.get(name) is not None and fields[name] not in plain:
             raise not_simulated(f"{name} of an aggregates query")
     start, end = interval(fields.get("interval"))
-    metrics = [spelling.word(name, METRICS) for name in _texts(fields, "metrics")]
+    metrics = [spelling.word(name, METRICS | {SERVICE_LEVEL}) for name in _texts(fields, "metrics")]
     if not metrics or None in metrics:
         raise bad_request("metrics must be names of metrics, at least one.")
     group_by = [_group(name) for name in _texts(fields, "groupBy")]
@@ -138,7 +148,8 @@ def answer(conversations: Iterable[Conversation], query: AggregatesQuery, now: d
             for group in _groups(emitted.row, query):
                 stats = groups.setdefault(group, {}).setdefault(bucket, {})
                 stats.setdefault(emitted.name, []).append(emitted.value)
-    return {"results": [_result(group, buckets, query) for group, buckets in sorted(groups.items())]}
+    results = [_result(group, buckets, query) for group, buckets in sorted(groups.items())]
+    return {"results": [result for result in results if result["data"]]}
 
 
 def _emitted(record: dict[str, Any], query: AggregatesQuery) -> Iterator[Emitted]:
@@ -155,14 +166,27 @@ def _emitted(record: dict[str, Any], query: AggregatesQuery) -> Iterator[Emitted
             yield Emitted("nConversations", moment(record["conversationStart"]), 1, row)
     for participant in record["participants"]:
         for session in participant["sessions"]:
-            queue = next((segment["queueId"] for segment in session["segments"] if "queueId" in segment), None)
-            row = above | {**participant, **session, "queueId": queue}
-            metrics = [metric for metric in session["metrics"] if metric["name"] in query.metrics]
-            found = [metric for metric in metrics if start <= metric["emitDate"] < end]
-            if found and _wanted(query, row):
-                yield from (
-                    Emitted(metric["name"], moment(metric["emitDate"]), metric["value"], row) for metric in found
-                )
+            for metric in session["metrics"]:
+                if metric["name"] in query.counted and start <= metric["emitDate"] < end:
+                    row = above | {**participant, **session, "queueId": _queue(session["segments"], metric)}
+                    if _wanted(query, row):
+                        yield Emitted(metric["name"], moment(metric["emitDate"]), metric["value"], row)
+
+
+def _queue(segments: Iterable[Mapping[str, Any]], metric: Mapping[str, Any]) -> str | None:
+    """The queue that a session was in when it emitted a metric: what it counts or measures is that queue's.
+
+    A count is emitted when something begins, a duration when it is over: one that ends where the session comes to
+    another queue is the earlier queue's.
+    """
+    emitted, counted = metric["emitDate"], metric["name"].startswith("n")
+    queue = None
+    for segment in segments:
+        begins = segment["segmentStart"]
+        by_then = begins <= emitted if counted else begins < emitted
+        if "queueId" in segment and (queue is None or by_then):
+            queue = segment["queueId"]
+    return queue
 
 
 def _wanted(query: AggregatesQuery, row: Mapping[str, Any]) -> bool:
@@ -193,12 +217,26 @@ def _result(group: tuple[str, ...], buckets: dict[int, dict[str, list[int]]], qu
             {
                 "interval": f"{text(begins)}/{text(min(begins + query.step, query.end))}",
                 "metrics": [
-                    {"metric": name, "stats": _stats(name, numbers)} for name, numbers in sorted(stats.items())
-                ],
+                    {"metric": name, "stats": _stats(name, numbers)}
+                    for name, numbers in sorted(stats.items())
+                    if name in query.metrics
+                ]
+                + _service_level(stats, query),
             }
         )
+    data = [bucket for bucket in data if bucket["metrics"]]
     named = {name: value for name, value in zip(query.group_by, group, strict=True) if value}
     return {"group": named, "data": data}
+
+
+def _service_level(stats: Mapping[str, list[int]], query: AggregatesQuery) -> list[dict[str, Any]]:
+    answered = len(stats.get("tAnswered", ()))
+    counted = answered + len(stats.get("tAbandon", ()))
+    if SERVICE_LEVEL not in query.metrics or not counted:
+        return []
+    in_time = answered - sum(stats.get("nOverSla", ()))
+    share = {"ratio": in_time / counted, "numerator": in_time, "denominator": counted, "target": _TARGET}
+    return [{"metric": SERVICE_LEVEL, "stats": share}]
 
 
 def _stats(name: str, numbers: list[int]) -> dict[str, int]:

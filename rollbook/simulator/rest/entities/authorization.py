@@ -25,12 +25,16 @@ _OF_RESOURCES: Final = frozenset(
         "analytics:conversationAggregate:view",
         "analytics:conversationDetail:view",
         "analytics:queueObservation:view",
+        "architect:flow:view",
         "authorization:division:view",
+        "authorization:divisionDeleted:view",
         "authorization:role:view",
         "conversation:communication:view",
         "directory:user:view",
+        "groups:team:view",
         "routing:queue:view",
         "routing:wrapupCode:view",
+        "telephony:plugin:all",
     }
 )
 PERMISSIONS: Final = EVERYTHING | _OF_RESOURCES
@@ -52,6 +56,11 @@ def _divisions(organisation: Organisation, request: Request) -> JsonAnswer:
     if request.query.get("objectCount") and spelling.truth(request.query["objectCount"], "objectCount"):
         found = [{**division, "objectCounts": _objects(organisation, str(division["id"]))} for division in found]
     return json_answer(entity_pages.page(found, request.query, request.path))
+
+
+def _deleted(organisation: Organisation, request: Request) -> JsonAnswer:
+    """Divisions that were deleted; whoever may ask sees all of them."""
+    return json_answer(entity_pages.page(organisation.world.directory.gone["division"], request.query, request.path))
 
 
 def _objects(organisation: Organisation, division: str) -> dict[str, int]:
@@ -158,6 +167,7 @@ def _permissions(_: Organisation, request: Request) -> JsonAnswer:
 ROUTES: Final = (
     Route("GET", "/api/v2/organizations/me", (), _organization),
     Route("GET", "/api/v2/authorization/divisions", ("authorization:division:view",), _divisions),
+    Route("GET", "/api/v2/authorization/divisions/deleted", ("authorization:divisionDeleted:view",), _deleted),
     Route("GET", "/api/v2/authorization/roles", ("authorization:role:view",), _roles),
     Route("GET", "/api/v2/authorization/permissions", (), _permissions),
 )

@@ -118,7 +118,8 @@ def _wanted(query: Mapping[str, str]) -> list[str]:
 def _list(organisation: Organisation, request: Request) -> JsonAnswer:
     if request.query.get("id") and request.query.get("jabberId"):
         raise bad_request("jabberId cannot be used with id.")
-    seen = _of_state(entity_pages.in_divisions(organisation.world.users, request.client.divisions), request.query)
+    every = organisation.world.directory.every("user")
+    seen = _of_state(entity_pages.in_divisions(every, request.client.divisions), request.query)
     found = entity_pages.page(entity_pages.chosen(seen, request.query, _LISTED), request.query, request.path)
     wanted = _wanted(request.query)
     return json_answer(
