@@ -27,6 +27,11 @@ _COMMANDS: Final = {
     "gaps": ("rollbook.store.commands.options", "gaps", "List what capture missed or had wrong, and why."),
     "events": ("rollbook.store.commands.options", "events", "List notifications as they came, oldest first."),
     "show": ("rollbook.store.commands.options", "show", "Show a conversation's whole life."),
+    "ready": (
+        "reconcile.commands.options",
+        "ready",
+        "Say whether an interval is all proven: a gate for what builds on it.",
+    ),
     "verify": ("reconcile.commands.options", "verify", "Hold the platform's own counts against what is stored."),
     "rebuild": ("rollbook.store.commands.options", "rebuild", "Make all rows again from details and events."),
     "pack": ("rollbook.store.commands.options", "pack", "Pack or unpack the bodies that are stored."),

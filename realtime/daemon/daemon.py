@@ -33,7 +33,9 @@ from realtime.websocket.supervisor import Supervisor
 from realtime.websocket.tasks import apart
 from reconcile.due.rounds import AT_ONCE, Round, run_due
 from reconcile.due.schedule import Schedule
+from reconcile.gate import Readiness, judge
 from reconcile.report import Report, title
+from reconcile.window import filter_key
 from rollbook.genesys.api.client import Api, Organization
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
@@ -41,12 +43,12 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.process_memory import give_back
 from rollbook.genesys.program.settings import Settings, written
 from rollbook.genesys.program.terminal import count
-from rollbook.genesys.times import to_text
+from rollbook.genesys.times import parse_interval, to_text
 from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
 from rollbook.store.organization_book import book_of
-from rollbook.store.tables import coverage, windows
+from rollbook.store.tables import coverage, readiness, windows
 from rollbook.store.vocabulary import Verdict
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ ROUND_WITHIN: Final = timedelta(hours=6)
 _CLOCKS: Final = 5.0
 # Seconds that the ledger may take to count its windows. Programs that ask for health give up after some seconds.
 _LOOKS_WITHIN: Final = 2.0
+_THE_END: Final = datetime.max.replace(tzinfo=UTC)
 # Settings that SIGHUP can change while the daemon runs; the rest holds from the next start.
 _CHANGEABLE: Final = frozenset(
     {"topics", "users", "width", "lag", "settle_after", "stuck_after", "ended_only", "filter", "since"}
@@ -291,6 +294,24 @@ class Daemon:
             latency=self._api.latency.cumulative(),
         )
         return self._vitals.added_to(figures, known, tick, self.now(), reconciles=self._options.reconcile)
+
+    async def readiness(self, interval: str, *, settled: bool) -> Readiness:
+        """Answer whether all of an interval is proven. Does not wait long for the store.
+
+        Raises UsageError for what is no interval, and StoreError where the store gives no answer.
+        """
+        # What has not ended is not ready: whoever asks again and again may begin before.
+        wanted = parse_interval(interval, now=_THE_END)
+        if self._book is None or self._api is None:
+            raise StoreError("the daemon is starting; ask again")
+        key = filter_key(self.settings.filter, ended_only=self.settings.ended_only)
+        try:
+            async with asyncio.timeout(_LOOKS_WITHIN):
+                known = await self._book.read(readiness.evidence, *wanted.texts, key)
+        except TimeoutError:
+            raise StoreError(f"the store has given no answer for {_LOOKS_WITHIN:.0f} s; ask again") from None
+        now = self._platform_now(self._api)()
+        return judge(wanted, known, now, settled=settled, filter=key, ended_only=self.settings.ended_only)
 
     def _take_counts(self, tick: float) -> None:
         letters = dropped = 0

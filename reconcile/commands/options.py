@@ -1,4 +1,4 @@
-"""Options and help of `reconcile` and `rollbook verify`.
+"""Options and help of `reconcile`, `rollbook ready` and `rollbook verify`.
 
 What does the work is imported when a command is called, so that help and a mistake in a command load nothing else.
 """
@@ -68,5 +68,25 @@ def verify(**options: Any) -> None:
     Takes the permission analytics:conversationAggregate:view. Exit status: 0 the same, 3 not.
     """
     from reconcile.commands.verify import verify as work
+
+    work(**options)
+
+
+@click.command()
+@click.argument("interval")
+@click.option("--settled", is_flag=True, help="It must be settled: read again after the platform's reprocessing.")
+@click.option("--wait", metavar="DURATION", help="Wait for it, but no longer than this, such as PT1H.")
+@console.settings_options
+@console.json_option
+def ready(**options: Any) -> None:
+    """Say whether all of an INTERVAL is proven complete, from the store alone.
+
+    \b
+    rollbook ready 2026-03-02/P1D && dbt run
+
+    Each moment of it must lie in a window that is complete or settled, and none of its conversations may go on. Exit
+    status: 0 ready, 3 not, and the reasons.
+    """
+    from reconcile.commands.ready import ready as work
 
     work(**options)

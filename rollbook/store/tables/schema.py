@@ -45,6 +45,7 @@ STEPS: Final = (
     ("4 open details, what the client sees, what is asked for by id", "4_open_details.sql"),
     ("5 notes of the store, its sizes", "5_upkeep.sql"),
     ("6 numbers for conversations", "6_numbers.sql"),
+    ("8 the gate and alerts", "8_gate_and_alerts.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)
