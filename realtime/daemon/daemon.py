@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -28,6 +28,9 @@ from realtime.daemon.size_keeper import LOOK_EVERY as SIZE_LOOKS
 from realtime.daemon.size_keeper import SizeKeeper
 from realtime.daemon.systemd import Notifier
 from realtime.figures import DaemonFigures, LedgerFigures
+from realtime.hook.cloud_events import source_of
+from realtime.hook.receivers import LIMITS, receiver_of
+from realtime.hook.sender import AlertSender
 from realtime.websocket.channel_states import Timings
 from realtime.websocket.supervisor import Supervisor
 from realtime.websocket.tasks import apart
@@ -37,6 +40,7 @@ from reconcile.gate import Readiness, judge
 from reconcile.report import Report, title
 from reconcile.window import filter_key
 from rollbook.genesys.api.client import Api, Organization
+from rollbook.genesys.api.http import Http
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
 from rollbook.genesys.program import console
@@ -48,8 +52,8 @@ from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
 from rollbook.store.organization_book import book_of
-from rollbook.store.tables import coverage, readiness, windows
-from rollbook.store.vocabulary import Verdict
+from rollbook.store.tables import alerts, coverage, readiness, windows
+from rollbook.store.vocabulary import AlertKind, Verdict
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -146,6 +150,7 @@ class Daemon:
         self.reconcile_failing: str | None = None
         self._backups: BackupKeeper | None = None
         self._sizes: SizeKeeper | None = None
+        self._sender: AlertSender | None = None
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
@@ -200,6 +205,7 @@ class Daemon:
         """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start for good."""
         self.settings.require_platform()
         self.settings.require_source()
+        self.settings.require_one_hook()
         with console.on_signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload}):
             async with contextlib.AsyncExitStack() as opened:
                 if self.settings.health is not None:
@@ -239,7 +245,38 @@ class Daemon:
         async with book_of(organization, self.settings, command="rollbook run", hurry=self._hurry) as book:
             with book.lock_daemon(), counting() as self._count:
                 self._api, self._book = api, book
-                await self._work(api, book)
+                async with self._alerting(book, organization):
+                    await self._work(api, book)
+
+    @contextlib.asynccontextmanager
+    async def _alerting(self, book: Book, organization: Organization) -> AsyncIterator[None]:
+        """Send alerts meanwhile, if the settings name a receiver; where they name none, let go of those that wait."""
+        async with contextlib.AsyncExitStack() as opened:
+            kinds: set[AlertKind] = set()
+            if self.settings.hook_url is not None or self.settings.hook_command is not None:
+                http = await opened.enter_async_context(Http(LIMITS))
+                self._sender = AlertSender(
+                    book=book,
+                    receiver=receiver_of(
+                        self.settings, http, source=source_of(organization.id), now=lambda: self.now().timestamp()
+                    ),
+                    now=self.now,
+                    deaf_after=self.settings.hook_deaf_after,
+                )
+                kinds = set(map(AlertKind, self.settings.hook_on))
+            if kinds != await book.read(alerts.wanted):
+                dropped = await asyncio.wrap_future(book.write(alerts.want, kinds))
+                if dropped:
+                    log.warning("the hook was changed: %s that waited are not sent", count(dropped, "alert"))
+            if self._sender is None:
+                yield
+                return
+            sending = asyncio.create_task(self._sender.run())
+            try:
+                yield
+            finally:
+                sending.cancel()
+                await asyncio.wait({sending})
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Answer of `work`; None if the daemon is stopped before (tries go on for minutes where nobody answers)."""
@@ -285,6 +322,9 @@ class Daemon:
             growth=None if self._sizes is None else self._sizes.growth,
             backup_failing=None if self._backups is None else self._backups.failing,
             backup_ago=None if self._backups is None else self._backups.age(self.now()),
+            alerts_waiting=None if self._sender is None else self._sender.waiting.number,
+            alerts_dropped=0 if self._sender is None else self._sender.waiting.dropped,
+            alerts_failing=None if self._sender is None else self._sender.failing,
             windows_by_verdict=known.verdicts,
             due_windows=known.due,
             ledger_failing=ledger if isinstance(ledger, str) else None,

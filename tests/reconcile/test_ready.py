@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import Result
@@ -132,7 +133,7 @@ def test_it_waits_until_it_is_proven(store: Path, monkeypatch: pytest.MonkeyPatc
         if looks == 3:
             finish(store, SECOND, Verdict.SETTLED)
 
-    monkeypatch.setattr(command_module.time, "sleep", sleep)
+    monkeypatch.setattr("time.sleep", sleep)
     ran = ready(store, BOTH.text, "--settled", "--wait", "PT1H")
     assert (ran.exit_code, looks) == (0, 3), ran.output
 
@@ -140,8 +141,7 @@ def test_it_waits_until_it_is_proven(store: Path, monkeypatch: pytest.MonkeyPatc
 def test_it_waits_no_longer_than_it_may(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the time is over the last look counts: 3, with its reasons."""
     clock = iter(range(0, 100_000, 600))
-    monkeypatch.setattr(command_module.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(command_module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(command_module, "time", SimpleNamespace(monotonic=clock.__next__, sleep=lambda _: None))
     ran = ready(store, BOTH.text, "--settled", "--wait", "PT1H", "--json")
     assert ran.exit_code == 3
     assert json.loads(ran.stdout)["reasons"]
