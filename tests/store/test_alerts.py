@@ -34,7 +34,7 @@ def db() -> Iterator[sqlite3.Connection]:
 
 def run(verdict: str, window: tuple[str, str] = FIRST, **more: Any) -> RunRecord:
     """A run over a window that ends with this verdict."""
-    given = {"as_of": AT, "filter": "", "settled": verdict == "settled"} | more
+    given: dict[str, Any] = {"as_of": AT, "filter": "", "settled": verdict == "settled"} | more
     return RunRecord(
         start=window[0],
         end=window[1],

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
@@ -131,9 +131,9 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-async def run(command: list[str], *, within: float = 30.0, **environment: str) -> Outcome:
+async def run(command: list[str], environment: Mapping[str, str] | None = None, *, within: float = 30.0) -> Outcome:
     """Have a command take the alert."""
-    receiver = CommandReceiver(command, source=SOURCE, environment={**os.environ, **environment}, within=within)
+    receiver = CommandReceiver(command, source=SOURCE, environment={**os.environ, **(environment or {})}, within=within)
     return await receiver.send(ALERT)
 
 
@@ -148,7 +148,7 @@ async def test_a_command_gets_the_event_and_none_of_our_secrets(tmp_path: Path) 
         "GENESYSCLOUD_ACCESS_TOKEN": "s4",
         "NOTIFY_SOCKET": "/run/systemd/notify",
     }
-    assert await run(python(code), **secrets, PAGER_TOKEN="its own", ROLLBOOK_DB="x.db") == Outcome()
+    assert await run(python(code), secrets | {"PAGER_TOKEN": "its own", "ROLLBOOK_DB": "x.db"}) == Outcome()
     text, environment = json.loads(out.read_text())
     assert json.loads(text)["id"] == "id-1"
     assert not secrets.keys() & environment.keys()
