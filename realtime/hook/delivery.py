@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-# A stream whose alert was not taken waits so long, and twice as long each time up to the longest.
+# A stream whose alert was not taken waits so long, and twice as long each time up to the longest: a receiver that takes
+# others now and then should not leave this one for long.
 _FIRST_STEP: Final = 1.0
-_LONGEST_STEP: Final = 600.0
+_LONGEST_STEP: Final = 60.0
 # After so many failures in a row, whosever they were, it is the receiver: everything waits.
 _IN_A_ROW: Final = 4
 _LONGEST_PAUSE: Final = 60.0

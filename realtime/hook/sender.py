@@ -18,7 +18,7 @@ from realtime.hook.delivery import Delivery
 from realtime.hook.receivers import Receiver
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.program.terminal import count
-from rollbook.genesys.times import to_text
+from rollbook.genesys.times import from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.tables import alerts, coverage
 
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 # Seconds between two looks for alerts, between two looks if anything listens, and after trouble with the store.
 _LOOK_EVERY: Final = 1.0
 _DEAF_EVERY: Final = 10.0
+# Seconds in which a daemon that starts has mostly come to listen.
+_CONNECTS_WITHIN: Final = 60.0
 _AGAIN: Final = 5.0
 # So many failures in a row are no single bad answer any more.
 _FAILING: Final = 3
@@ -44,6 +46,7 @@ class AlertSender:
     now: Callable[[], datetime]
     deaf_after: timedelta
     look_every: float = _LOOK_EVERY
+    deaf_every: float = _DEAF_EVERY
     delivery: Delivery = field(default_factory=Delivery)
     ticks: Callable[[], float] = time.monotonic
     failing: str | None = None
@@ -51,10 +54,12 @@ class AlertSender:
     sent: int = 0
     _began: str = field(init=False)
     _deaf_due: float = 0.0
+    _sign: str | None = None  # the last sign of listening
+    _sign_at: float = field(init=False)  # when it was first seen, or this began
     _said: str | None = None
 
     def __post_init__(self) -> None:
-        self._began = to_text(self.now())
+        self._began, self._sign_at = to_text(self.now()), self.ticks()
 
     async def run(self) -> None:
         """Send what waits and what comes, until this is cancelled."""
@@ -73,12 +78,16 @@ class AlertSender:
     async def _look_for_deafness(self) -> None:
         if self.ticks() < self._deaf_due:
             return
-        self._deaf_due = self.ticks() + _DEAF_EVERY
-        last = await self.book.read(coverage.last_hearing) or self._began
-        after = self.deaf_after.total_seconds()
-        now = to_text(self.now())
-        if last <= to_text(self.now() - self.deaf_after):
-            await asyncio.wrap_future(self.book.write(alerts.add_deafness, now, began=self._began, seconds=after))
+        self._deaf_due = self.ticks() + self.deaf_every
+        sign, now = await self.book.read(coverage.last_hearing), self.now()
+        if sign != self._sign:
+            self._sign, self._sign_at = sign, self.ticks()
+        silent, after = self.ticks() - self._sign_at, self.deaf_after.total_seconds()
+        # While something listens there is a new sign every few seconds. A clock that was set, or a start after a long
+        # night, makes the last one look old: nothing is said of that before there was time to connect.
+        long_ago = sign is not None and now - from_text(sign) >= self.deaf_after
+        if silent >= after or (long_ago and silent >= min(after, _CONNECTS_WITHIN)):
+            await asyncio.wrap_future(self.book.write(alerts.add_deafness, sign, to_text(now), began=self._began))
 
     async def _send_what_waits(self) -> float:
         """Send the oldest of each stream that may be sent; answers the seconds until the next look."""
@@ -95,8 +104,8 @@ class AlertSender:
     async def _send(self, alert_id: int, stream: str) -> bool:
         """Send an alert; tell whether it was taken."""
         alert = await self.book.read(alerts.load, alert_id)
-        if alert is None:
-            return False
+        if alert is None or alert.stream != stream:
+            return False  # somebody has let go of it meanwhile
         outcome = await self.receiver.send(alert)
         if outcome.why is not None:
             self.delivery.failed(stream, self.ticks(), outcome.asked)

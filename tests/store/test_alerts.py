@@ -144,20 +144,21 @@ def test_an_alert_is_written_with_what_it_tells_or_not_at_all(tmp_path: Any) -> 
 
 
 def test_deafness_is_told_once_for_each_time(db: sqlite3.Connection) -> None:
-    """Not while something listens, not before it has lasted, not twice; again when it has listened in between."""
+    """Not twice; again when it has listened in between; not where there has been a sign of listening meanwhile."""
 
-    def look(at: str) -> str | None:
-        return alerts.add_deafness(db, f"2026-03-02T{at}:00.000Z", began="2026-03-02T09:00:00.000Z", seconds=300)
+    def look(last: str | None) -> bool:
+        return alerts.add_deafness(db, last, "2026-03-02T12:00:00.000Z", began="2026-03-02T09:00:00.000Z")
 
-    assert look("09:04") is None
-    assert look("09:05") == "2026-03-02T09:00:00.000Z", "a daemon that never came to listen"
+    assert coverage.last_hearing(db) is None
+    assert [look(None), look(None)] == [True, False], "a daemon that never came to listen"
     span = coverage.begin(db, "websocket", "1", ["v2.x"], "2026-03-02T09:10:00.000Z")
-    assert look("09:14") is None
+    first = coverage.last_hearing(db)
     coverage.alive(db, [span], "2026-03-02T10:00:00.000Z")
-    assert look("10:04") is None
+    assert [look(None), look(first)] == [False, False]
     coverage.end(db, span, "2026-03-02T10:01:00.000Z", "disconnected")
-    assert look("10:06") == "2026-03-02T10:01:00.000Z"
-    assert look("11:06") is None
+    last = coverage.last_hearing(db)
+    assert last == "2026-03-02T10:01:00.000Z"
+    assert [look(last), look(last)] == [True, False]
     assert [data for _, _, data in waiting(db)] == [
         {"since": "2026-03-02T09:00:00.000Z"},
         {"since": "2026-03-02T10:01:00.000Z"},

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from rollbook.genesys.times import from_text
 from rollbook.store.tables import coverage, notes
 from rollbook.store.vocabulary import AlertKind
 
@@ -77,17 +76,19 @@ def add(
     )
 
 
-def add_deafness(connection: sqlite3.Connection, at: str, *, began: str, seconds: float) -> str | None:
-    """Leave an alert if nothing has listened for so long, once for each such time; answers since when, if it did.
+def add_deafness(connection: sqlite3.Connection, last: str | None, at: str, *, began: str) -> bool:
+    """Leave an alert that nothing listens, once for each such time; tell whether there was none for it.
 
-    began: when the daemon began, for a store that has never listened.
+    last: the last sign of listening, None where nothing has ever listened; began: since when it has not, then. Nothing
+    is left where there has been another sign meanwhile.
     """
-    since = coverage.last_hearing(connection) or began
-    if (from_text(at) - from_text(since)).total_seconds() < seconds or notes.read(connection, _DEAF) == since:
-        return None
-    notes.write(connection, _DEAF, since)
-    add(connection, AlertKind.CAPTURE_DEAF, stream=CAPTURE, subject=CAPTURE, at=at, data={"since": since})
-    return since
+    time = last or "never"
+    if coverage.last_hearing(connection) != last or notes.read(connection, _DEAF) == time:
+        return False
+    notes.write(connection, _DEAF, time)
+    data = {"since": last or began}
+    add(connection, AlertKind.CAPTURE_DEAF, stream=CAPTURE, subject=CAPTURE, at=at, data=data)
+    return True
 
 
 def heads(connection: sqlite3.Connection) -> list[tuple[int, str]]:

@@ -10,7 +10,7 @@ OUTCOMES = st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.floats(0
 
 @given(OUTCOMES)
 def test_nothing_is_put_off_for_ever(outcomes: list[tuple[str, bool, float]]) -> None:
-    """Whatever went wrong, each stream may be tried again within ten minutes, and the rest says when."""
+    """Whatever went wrong, each stream may be tried again within a minute, and the rest says when."""
     delivery, now = Delivery(), 0.0
     for stream, is_taken, passed in outcomes:
         now += passed
@@ -19,16 +19,16 @@ def test_nothing_is_put_off_for_ever(outcomes: list[tuple[str, bool, float]]) ->
         else:
             delivery.failed(stream, now)
     for stream in "abc":
-        assert delivery.may_send(stream, now + 600.0)
+        assert delivery.may_send(stream, now + 60.0)
         due = now + delivery.rest([stream], now, 10_000.0)
         assert delivery.may_send(stream, due + 1e-6)
         assert due == now or not delivery.may_send(stream, due - 1e-3)
 
 
 def test_a_stream_that_fails_waits_longer_each_time_and_holds_no_other() -> None:
-    """1, 2, 4 seconds … up to ten minutes; another stream is sent meanwhile; what is taken begins anew."""
+    """1, 2, 4 seconds … up to a minute; another stream is sent meanwhile; what is taken begins anew."""
     delivery = Delivery()
-    for seconds in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 600.0, 600.0):
+    for seconds in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0):
         delivery.failed("a", 0.0)
         delivery.taken("b")
         assert delivery.may_send("b", 0.0)

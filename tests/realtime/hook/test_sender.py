@@ -225,20 +225,82 @@ async def test_a_window_whose_alert_is_refused_holds_up_no_other(tmp_path: Path)
     assert mine == [AlertKind.WINDOW_FAILED, AlertKind.WINDOW_SETTLED]
 
 
+class Clocks:
+    """The two clocks of a sender, set by a test: the daemon's own, and the one that only goes forward."""
+
+    def __init__(self) -> None:
+        self.wall = START + timedelta(hours=9)
+        self.ticks = 0.0
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass on both."""
+        self.wall += timedelta(seconds=seconds)
+        self.ticks += seconds
+
+
+async def deaf_sender(book: Book, receiver: Fixed, clocks: Clocks) -> AlertSender:
+    """A sender that looks whether anything listens each time that it is asked to."""
+    await asyncio.wrap_future(book.write(alerts.want, list(AlertKind)))
+    how: dict[str, Any] = {"deaf_after": timedelta(minutes=5), "deaf_every": 0.0}
+    return AlertSender(book=book, receiver=receiver, now=lambda: clocks.wall, ticks=lambda: clocks.ticks, **how)
+
+
+async def deafness(sender: AlertSender, clocks: Clocks, minutes: int) -> int:
+    """Let minutes pass with a look every ten seconds; answers how many alerts wait then."""
+    for _ in range(minutes * 6):
+        clocks.pass_by(10)
+        await sender._look_for_deafness()
+    return (await sender.book.read(alerts.waiting)).number
+
+
 async def test_deafness_is_an_alert(tmp_path: Path) -> None:
-    """A span that ended longer ago than `deaf_after`, and nothing since: one alert, with the time of its end."""
-    receiver = Fixed()
+    """Not while something listens, nor for the five minutes after; then once, with the last sign of listening."""
+    receiver, clocks = Fixed(), Clocks()
     with Book.open(tmp_path / "rollbook.db") as book:
-        await asyncio.wrap_future(book.write(alerts.want, list(AlertKind)))
-        span = await asyncio.wrap_future(book.write(coverage.begin, "websocket", "1", ["v2.x"], to_text(START)))
-        await asyncio.wrap_future(book.write(coverage.end, span, to_text(START), "disconnected"))
-        task = asyncio.create_task(sender_of(book, receiver, deaf_after=timedelta(minutes=5)).run())
-        await until_sent(receiver, 1)
-        task.cancel()
-        await asyncio.wait({task})
-    assert [(alert.kind, alert.data) for alert in receiver.sent] == [
-        (AlertKind.CAPTURE_DEAF, f'{{"since":"{to_text(START)}"}}')
-    ]
+        sender = await deaf_sender(book, receiver, clocks)
+        span = await asyncio.wrap_future(book.write(coverage.begin, "websocket", "1", ["v2.x"], to_text(clocks.wall)))
+        for _ in range(20):
+            assert await deafness(sender, clocks, 1) == 0
+            await asyncio.wrap_future(book.write(coverage.alive, [span], to_text(clocks.wall)))
+        last = to_text(clocks.wall)
+        await asyncio.wrap_future(book.write(coverage.end, span, last, "disconnected"))
+        assert await deafness(sender, clocks, 4) == 0
+        assert await deafness(sender, clocks, 2) == 1
+        assert await deafness(sender, clocks, 60) == 1
+        assert await sender._send_what_waits() == 0
+    assert [(alert.kind, alert.data) for alert in receiver.sent] == [(AlertKind.CAPTURE_DEAF, f'{{"since":"{last}"}}')]
+
+
+async def test_a_start_after_a_night_is_no_deafness(tmp_path: Path) -> None:
+    """Whoever starts, or whose clock was set, has a minute to connect; who does not is deaf, since the last sign."""
+    clocks = Clocks()
+    with Book.open(tmp_path / "rollbook.db") as book:
+        last = to_text(clocks.wall - timedelta(hours=8))
+        span = await asyncio.wrap_future(book.write(coverage.begin, "websocket", "1", ["v2.x"], last))
+        await asyncio.wrap_future(book.write(coverage.close_stale, to_text(clocks.wall)))
+        sender = await deaf_sender(book, Fixed(), clocks)
+        clocks.pass_by(50)
+        await sender._look_for_deafness()
+        span = await asyncio.wrap_future(book.write(coverage.begin, "websocket", "1", ["v2.x"], to_text(clocks.wall)))
+        assert await deafness(sender, clocks, 4) == 0
+        await asyncio.wrap_future(book.write(coverage.end, span, to_text(clocks.wall), "stopped"))
+        clocks.wall += timedelta(hours=2)
+        assert (await deafness(sender, clocks, 0)) == 0
+        assert (await deafness(sender, clocks, 3)) == 1
+
+
+async def test_a_daemon_that_never_comes_to_listen_is_deaf(tmp_path: Path) -> None:
+    """After five minutes, since it began; a new start says so no second time."""
+    clocks, receiver = Clocks(), Fixed()
+    began = to_text(clocks.wall)
+    with Book.open(tmp_path / "rollbook.db") as book:
+        sender = await deaf_sender(book, receiver, clocks)
+        assert await deafness(sender, clocks, 4) == 0
+        assert await deafness(sender, clocks, 2) == 1
+        again = await deaf_sender(book, receiver, clocks)
+        assert await deafness(again, clocks, 10) == 1
+        await again._send_what_waits()
+    assert [alert.data for alert in receiver.sent] == [f'{{"since":"{began}"}}']
 
 
 async def test_no_room_is_a_clear_line(
