@@ -553,6 +553,7 @@ class World:
         if self._dies is not None and self._asked >= self._dies[0] and _PROGRAM.get() == 0:
             (_, how, task), self._dies = self._dies, None
             if how == "kill":
+                self.oracle.killed.add(self._step)
                 self._copy()
                 raise Died
             task.cancel()

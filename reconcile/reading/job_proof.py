@@ -119,6 +119,11 @@ def counted(page: DetailsPage) -> int | None:
     return total if total < SATURATED else None
 
 
+def counts_more(found: list[Group], page: DetailsPage) -> bool:
+    """True where a total that counts no further is larger than any group: it says that there are at least so many."""
+    return (page.total_hits or 0) >= SATURATED > max(group.rows for group in found)
+
+
 def agrees(found: list[Group], page: DetailsPage, rows: Mapping[str, int]) -> bool:
     """True where the query's first page, ascending by start, fits the job's rows.
 

@@ -160,6 +160,11 @@ class Result:
         return len(self._of_part) > job_proof.MOST_ROWS
 
     @property
+    def is_counted(self) -> bool:
+        """True where the query has counted every part of what the jobs brought."""
+        return all(check["total_hits"] is not None for check in self.checks)
+
+    @property
     def passes(self) -> list[dict[str, Any]]:
         """For the ledger. checks: the query's totals, null where it did not count them."""
         return [
@@ -509,7 +514,11 @@ class _Reading:
             raise _Failed(f"{part_text}: {reason}, and the query does not count what is there")
 
     async def _agreeing(self, part: Part) -> DetailsPage:
-        """The query's first page, asked for until it fits the rows. Raises _Failed."""
+        """The query's first page, asked for until it fits the rows. Raises _Failed.
+
+        An answer that does not count is asked for again, too, unless halves of the part can be counted instead: what
+        one answer leaves out is no proof, and a total of very many is one of more than the job has brought.
+        """
         found = job_proof.groups(self.result.rows, part.interval)
         body = self.query.body(replace(part, size=1), 1)
         for pause in (*CHECK_PAUSES, 0.0):
@@ -517,11 +526,15 @@ class _Reading:
                 raise Stopped
             as_of = to_text(self.clock.now())
             page = await self.api.query_details(body)
-            if job_proof.agrees(found, page, self.result.rows):
+            fits = job_proof.agrees(found, page, self.result.rows)
+            can_be_halved = page.total_hits is not None and bool(job_proof.narrower(part))
+            if fits and (job_proof.counted(page) is not None or can_be_halved):
                 return page
             # It exists, whatever this job makes of it: stored, it is asked for by id where an answer lacks it.
             await self.on_page(page.rows, as_of, None)
             await self.clock.sleep(pause)
+        if fits and not job_proof.counts_more(found, page):
+            return page
         reason = self.result.doubts.get(part.text, "")
         brought = " or ".join(str(group.rows) for group in found)
         raise _Failed(

@@ -84,6 +84,7 @@ async def ask(
     waiting = deque(_batches(sorted({id_ for id_ in ids if may_be_asked_for(id_)}), BATCH))
     trouble = taken = 0  # requests that failed one after the other; and halves of such that were taken
     found = False  # whether anything came, so that an answer without an id says something
+    is_control_refused = False  # whether what certainly exists was refused as well
     while waiting and not clock.stopped:
         part = waiting.popleft()
         as_of = to_text(clock.now())
@@ -97,12 +98,13 @@ async def ask(
             patience.refused = patience.refused or error.narrower
             if len(part) == 1 and beside and not await _comes(api, beside[0], patience):
                 waiting.appendleft(part)
-                known = None  # it may be the one whose fault it is
+                known, is_control_refused = None, True  # it may be the one whose fault it is
             elif len(part) == 1 and isinstance(error, NotFound):
                 # The platform says that it does not know this one; which says something if it knows any at all.
                 yield AnswerById(part, (), as_of, knows=found or bool(beside))
-            elif len(part) == 1 and _says_nothing(error):
-                # A gateway's answer, or one that was cut, broken, too slow or too large: it may well be there.
+            elif len(part) == 1 and _says_nothing(error, found or bool(beside), is_control_refused):
+                # A gateway's answer, one that was cut, broken, too slow or too large, or a refusal of whatever this
+                # client asks for: it may well be there.
                 yield AnswerById(part, (), as_of, knows=False)
             elif len(part) == 1:
                 yield AnswerById(part, (), as_of, refused=(part[0], error.message))
@@ -159,12 +161,15 @@ def _of_one(error: ApiError) -> bool:
     return isinstance(error, NotFound | PermissionRefused | RequestRefused) or error.narrower
 
 
-def _says_nothing(error: ApiError) -> bool:
-    """True for an error that is no word of the platform about the id: one that a question for less might not meet.
+def _says_nothing(error: ApiError, others_came: bool, is_control_refused: bool) -> bool:
+    """True for an error that is no word of the platform about the id: one that another question might not meet.
 
-    The platform's own code for what it does not know is such a word, whatever the status is.
+    A question for less might not meet it (the platform's own code for what it does not know is such a word, whatever
+    the status is), or a client that may ask, or, where nothing came and what exists is refused as well, any other day.
     """
-    return error.narrower and error.code != "not.found"
+    if error.narrower and error.code != "not.found":
+        return True
+    return not others_came and (is_control_refused or isinstance(error, PermissionRefused))
 
 
 @dataclass(slots=True)

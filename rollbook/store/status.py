@@ -87,16 +87,16 @@ def collect(
     """Everything that `rollbook status` says, as one JSON object. width, since_setting: the settings' own."""
     organization = schema.organization(db)
     since = coverage.since(db)
+    conversations, causes = _conversations(db), gaps.by_cause(db)
     return {
         "organization": {"id": organization[0], "name": organization[1]} if organization else None,
         "capture": _capture(db, since, now),
-        "conversations": _conversations(db),
+        "conversations": conversations,
         "windows": _windows(db, oldest_due(db, width=width, since=since_setting)),
         "gaps": [
-            {"kind": kind, "cause": cause, "detected": count, "filled": filled}
-            for kind, cause, count, filled in gaps.by_cause(db)
+            {"kind": kind, "cause": cause, "detected": count, "filled": filled} for kind, cause, count, filled in causes
         ],
-        "sums": _sums(db),
+        "sums": _sums(causes, conversations["share_heard_live"]),
         "rejected_topics": coverage.rejected(db),
         "dead_letters": _scalar(db, "SELECT count(*) FROM dead_letters"),
         "dead_letters_last_hour": _scalar(
@@ -125,16 +125,10 @@ def last_event(db: sqlite3.Connection) -> str | None:
     return last
 
 
-def _sums(db: sqlite3.Connection) -> dict[str, Any]:
+def _sums(causes: Sequence[tuple[str, str, int, int]], share: float | None) -> dict[str, Any]:
     """Sums of conversations that were missing or wrong, filled and not filled; and the share that capture received."""
-    found = gaps.by_cause(db)
-    detected, recovered = sum(row[2] for row in found), sum(row[3] for row in found)
-    return {
-        "detected": detected,
-        "recovered": recovered,
-        "failed": detected - recovered,
-        "share_heard_live": _conversations(db)["share_heard_live"],
-    }
+    detected, recovered = sum(row[2] for row in causes), sum(row[3] for row in causes)
+    return {"detected": detected, "recovered": recovered, "failed": detected - recovered, "share_heard_live": share}
 
 
 def _scalar(db: sqlite3.Connection, query: str, *values: Any) -> Any:
@@ -171,7 +165,8 @@ def _has_run(db: sqlite3.Connection, now: datetime) -> bool:
 
 
 def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
-    by_provenance = dict(db.execute("SELECT provenance, count(*) FROM conversations GROUP BY provenance").fetchall())
+    query = "SELECT provenance, count(*) FROM conversation_rows GROUP BY provenance"
+    by_provenance = dict(db.execute(query).fetchall())
     live, both, reconciled = (
         by_provenance.get(name, 0) for name in (Provenance.LIVE, Provenance.BOTH, Provenance.RECONCILED)
     )
@@ -182,13 +177,10 @@ def _conversations(db: sqlite3.Connection) -> dict[str, Any]:
         "both": both,
         "reconciled": reconciled,
         "share_heard_live": both / happened if happened else None,
-        "ongoing": _scalar(
-            db,
-            "SELECT count(*) FROM conversations WHERE details_open = 1 AND followed IS NULL",
-        ),
-        "stuck": _scalar(db, "SELECT count(*) FROM conversations WHERE followed = 'stuck'"),
-        "gone": _scalar(db, "SELECT count(*) FROM conversations WHERE followed = 'gone'"),
-        "drifted": _scalar(db, "SELECT count(*) FROM conversation_versions"),
+        "ongoing": _scalar(db, "SELECT count(*) FROM conversation_rows WHERE details_open = 1 AND followed IS NULL"),
+        "stuck": _scalar(db, "SELECT count(*) FROM conversation_rows WHERE followed = 'stuck'"),
+        "gone": _scalar(db, "SELECT count(*) FROM conversation_rows WHERE followed = 'gone'"),
+        "drifted": _scalar(db, "SELECT count(*) FROM version_rows"),
     }
 
 

@@ -16,7 +16,7 @@ from reconcile.patience import RunClock
 from reconcile.reading.query import Stopped
 from reconcile.run import by_id
 from rollbook.genesys.api import request
-from rollbook.genesys.errors import ApiError, RequestRefused, Unavailable
+from rollbook.genesys.errors import ApiError, PermissionRefused, RequestRefused, Unavailable
 from rollbook.genesys.messages.details import DetailRow, parse_page
 from rollbook.genesys.times import Interval, to_text
 from tests.helpers.liar import Scene, scene_at, without
@@ -118,6 +118,20 @@ async def test_what_the_total_of_a_job_has_shown_is_not_forgotten(tmp_path: Path
         assert "known to exist" in (report.reason or "")
 
 
+async def test_a_job_that_ends_within_the_lag_and_is_counted_by_nobody_proves_nothing(tmp_path: Path) -> None:
+    """K1, K6: the jobs' data end five minutes after the window and lack what was indexed later; no total says so."""
+    with scene_at(tmp_path, *(record(f"c{number}", 2 * number + 1) for number in range(4)), size=10) as scene:
+        scene.org.results = {number: without("c0") for number in range(1, 40)}
+
+        def uncounted(_body: Mapping[str, Any], honest: Any) -> Any:
+            return {"conversations": [row for row in honest["conversations"] if row["conversationId"] != "c0"]}
+
+        scene.org.each_page = uncounted
+        scene.org.watermark = to_text(WINDOW.end + timedelta(minutes=5))
+        assert (await scene.by_hand(WINDOW, via="job")).verdict == "failed"
+        assert scene.wrong() == []
+
+
 async def test_what_the_last_page_of_a_cut_run_shows_is_held_against_the_new_reading(tmp_path: Path) -> None:
     """Asked for again, the last page has another one; the reading that begins anew lacks it: not proven without it."""
     rows = [record(f"c{number}", 2 * number + 1) for number in range(5)]
@@ -197,6 +211,31 @@ async def test_an_answer_by_id_that_cannot_be_had_denies_nothing(tmp_path: Path,
         assert (scene.verdict(WINDOW), "c3" in scene.stored()) == ("complete", True)
 
 
+REFUSALS = {
+    "the client": PermissionRefused("analytics:conversationDetail:view is missing", status=403),
+    "every question": RequestRefused("no questions by id today", status=400, code="bad.request"),
+}
+
+
+@pytest.mark.parametrize("error", REFUSALS.values(), ids=REFUSALS.keys())
+async def test_a_refusal_of_every_id_denies_nothing(tmp_path: Path, error: ApiError) -> None:
+    """Capture has heard a call that the list lacks, and what the list has is refused by id as well: it may exist."""
+    with scene_at(tmp_path, record("c1", 3, 5), record("c3", 10, 12), since=START) as scene:
+        scene.hear("c3", started=10)
+        scene.org.unlisted.add("c3")
+
+        def refused(_ids: Sequence[str]) -> None:
+            raise error
+
+        scene.org.refuse_ids = refused
+        await scene.rounds(61, 75)
+        assert scene.verdict(WINDOW) == "failed"
+        scene.org.refuse_ids = lambda _: None
+        listed(scene)
+        await scene.rounds(24 * 60)
+        assert (scene.verdict(WINDOW), "c3" in scene.stored()) == ("complete", True)
+
+
 async def test_what_the_platform_itself_refuses_is_no_conversation(tmp_path: Path) -> None:
     """A test event has an id that the platform refuses to be asked for: it is a gap, and holds nothing up."""
     with scene_at(tmp_path, record("c1", 3, 5), since=START) as scene:
@@ -209,7 +248,10 @@ async def test_what_the_platform_itself_refuses_is_no_conversation(tmp_path: Pat
         scene.org.refuse_ids = refused
         await scene.rounds(61)
         assert scene.verdict(WINDOW) == "complete"
-        assert scene.rows("SELECT conversation_id, kind FROM gaps") == [("c1", "missing"), ("c3", "live_only")]
+        assert scene.rows("SELECT conversation_id, kind FROM gaps ORDER BY 1") == [
+            ("c1", "missing"),
+            ("c3", "live_only"),
+        ]
 
 
 @pytest.mark.parametrize(("started", "verdict"), [(10, "failed"), (65, "complete")])

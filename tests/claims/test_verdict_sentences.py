@@ -224,6 +224,8 @@ HOLDS: Final[Mapping[str, str]] = {
     " itself answers, the window of what was heard is `failed`.": (
         "claims/test_shown.py::test_an_answer_by_id_that_cannot_be_had_denies_nothing"
     ),
+    "A refusal says nothing of an id where the platform refuses what it has listed as well, or the client lacks the "
+    "permission to ask by id.": "claims/test_shown.py::test_a_refusal_of_every_id_denies_nothing",
     "What is first heard of after its window was proven takes that proof back.": (
         "claims/test_shown.py::test_what_is_heard_after_its_window_was_proven_takes_the_proof"
     ),
@@ -264,8 +266,17 @@ HOLDS: Final[Mapping[str, str]] = {
     "Where no total can be had, in halves either, the job proves nothing.": (
         "reconcile/reading/test_job_trouble.py::test_a_total_that_cannot_be_had_as_asked_is_asked_for_in_halves"
     ),
+    "An interval of less than two hours is not halved: a total of 100,000 or more fits only as many rows.": (
+        "reconcile/reading/test_job_trouble.py::test_more_than_can_be_counted_are_more_than_the_job_brought"
+    ),
+    "An answer that counts nothing is asked for three times as well.": (
+        "reconcile/reading/test_job_trouble.py::test_one_answer_that_does_not_count_is_no_agreement"
+    ),
     "Where nothing is counted there is nothing to compare, and the run's `passes` say so.": (
         "reconcile/reading/test_job_trouble.py::test_what_is_counted_nowhere_is_noted"
+    ),
+    "Then the job proves nothing if its data end within the lag after the window.": (
+        "claims/test_shown.py::test_a_job_that_ends_within_the_lag_and_is_counted_by_nobody_proves_nothing"
     ),
     "A cursor that was followed before ends the results, and they are believed only if the query counts as many.": (
         "reconcile/reading/test_job_trouble.py::test_a_cursor_without_an_end_ends_within_a_few_pages"

@@ -46,8 +46,8 @@ PAGES_CHECKED: Final = 6
 _REPROCESSED: Final = timedelta(hours=96)  # after its end a conversation is reprocessed by then
 
 EXCUSES: Final = {
-    "denied": "no answer ever had it, no total of the reading counted it (asked for twice where nothing came at all, and"
-    " an hour later where the window is settled), and nobody heard of it",
+    "denied": "no answer that outlived a kill ever had it, no total of the reading counted it (asked for twice where"
+    " nothing came at all, and an hour later where the window is settled), and nobody heard of it",
     "unlisted": "heard of, and denied in the same way; by id as well, whenever the reading asked",
     "slid": "rows left and entered while more than six pages were read: it slid between two of them under equal totals",
     "a lie": "its details are what an answer gave at that time or later, and that answer was not true then",
@@ -127,6 +127,7 @@ class Oracle:
     moved: list[tuple[datetime, str]] = field(default_factory=list)  # what the faults did to the organisation
     odd: frozenset[str] = frozenset()  # conversations whose record is odd by itself
     odd_bytes: bool = False  # some answer's bytes were spoiled
+    killed: set[int] = field(default_factory=set)  # steps whose program was killed: what it was shown may be lost
     clock_errors: set[timedelta] = field(default_factory=set)  # by which this machine's clock has been ahead
 
     def __post_init__(self) -> None:
@@ -366,11 +367,12 @@ class Oracle:
         return "unlisted" if by_id else None
 
     def _is_misdated(self, life: Conversation, heard_start: str | None) -> bool:
-        """Whether it was heard of by a clock that was wrong, in an event without a time: it is filed elsewhere."""
+        """Whether it was heard of by a clock that was wrong: it is filed where that clock was when it was heard of."""
         if heard_start is None:
             return False
-        error = moment(heard_start) - life.start
-        return any(abs(error - wrong) <= SECONDS for wrong in self.clock_errors if wrong)
+        events = [life.start, life.end, *(at for pair in life.breaks for at in pair)]
+        errors = [moment(heard_start) - at for at in events]
+        return any(abs(error - wrong) <= SECONDS for error in errors for wrong in self.clock_errors if wrong)
 
     def _covers(self, shown: Shown, life: Conversation) -> bool:
         start, end = details_query.interval(shown.asked["interval"])
@@ -403,7 +405,7 @@ class Oracle:
         return "shift" in acts or (left and (entered or "unhide" in acts))
 
     def _ever_shown(self, conversation_id: str) -> bool:
-        return any(conversation_id in found for _, found in self._rows())
+        return any(conversation_id in found for shown, found in self._rows() if shown.step not in self.killed)
 
     def _rows(self) -> list[tuple[Shown, dict[str, Any]]]:
         """What every answer had: id -> record."""

@@ -128,7 +128,7 @@ class Organisation:
         self.always: Move = lambda _: None
         self.unlisted: set[str] = set()
         self.unknown: set[str] = set()
-        self.totals: Callable[[int, int], int] = lambda total, _: total
+        self.totals: Callable[[int, int], int | None] = lambda total, _: total
         self.refuse: Callable[[Mapping[str, Any], int], None] = lambda _body, _query: None
         self.bodies: list[Mapping[str, Any]] = []
         self.asked: list[str] = []
@@ -181,7 +181,7 @@ class Organisation:
         """One page of the details query."""
         await asyncio.sleep(0)
         some, honest = self._queried(body, self.size)
-        return page(honest["conversations"], honest["totalHits"]) if some else parse_page(b"{}")
+        return page(honest["conversations"], totalHits=honest["totalHits"]) if some else parse_page(b"{}")
 
     def _queried(self, body: Mapping[str, Any], size: int) -> tuple[bool, dict[str, Any]]:
         """Let happen what a query brings about: (whether any row matches, a page of them with their total)."""

@@ -145,6 +145,9 @@ def assert_store_is(
     connection = sqlite3.connect(path)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        # Verdicts count what has been read by the one, without a look at the other.
+        odd = "SELECT conversation_id FROM conversations WHERE (read_at IS NULL) <> (details IS NULL)"
+        assert connection.execute(odd).fetchall() == []
         owned = "SELECT conversation_id FROM conversations WHERE conversation_start >= ? AND conversation_start < ?"
         owned += f" AND conversation_id NOT IN ({', '.join(repr(name) for name in without)})"
         stored = {

@@ -48,7 +48,7 @@ def _facts_of(facts: LiveFacts) -> live_picture.LiveFactsOf:
 
 def _first(facts: LiveFacts) -> live_picture.StoredPicture:
     values = dict(zip(live_picture.COLUMNS, live_picture.first(_facts_of(facts)), strict=True))
-    return live_picture.StoredPicture(**values, read_at=None, has_details=0)
+    return live_picture.StoredPicture(**values, read_at=None)
 
 
 @given(st.lists(FACTS, min_size=1, max_size=8), st.randoms(use_true_random=False))
@@ -84,7 +84,7 @@ def test_batches_do_not_matter(facts: list[LiveFacts], cut: int) -> None:
 
     whole = live_picture.gather([event(event_facts) for event_facts in facts])["c"]
     values = dict(zip(live_picture.COLUMNS, live_picture.first(whole), strict=True))
-    together = live_picture.StoredPicture(**values, read_at=None, has_details=0)
+    together = live_picture.StoredPicture(**values, read_at=None)
     known = _first(facts[0])
     for event_facts in facts[1:]:
         known = _apply(known, _facts_of(event_facts))
@@ -99,7 +99,7 @@ def test_beside_details_only_an_end_after_the_read_is_taken(
     if end is not None and end > read_at:
         end = read_at
     known = live_picture.StoredPicture(
-        "2026-03-02T09:00:00.000Z", end, "inbound", '["voice"]', "[]", "reconciled", None, None, 0, None, read_at, 1
+        "2026-03-02T09:00:00.000Z", end, "inbound", '["voice"]', "[]", "reconciled", None, None, 0, None, read_at
     )
     for event_facts in facts:
         after = _apply(known, _facts_of(event_facts))

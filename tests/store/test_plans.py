@@ -2,14 +2,16 @@
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from rollbook.store import status
 from rollbook.store.rows import numbers
 from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import schema
+from rollbook.store.tables import conversations, schema
 from tests.stores import load
 
 VIEWS = (*CHILD_TABLES, "conversations", "events", "gaps", "conversation_versions", "participant_attributes")
@@ -111,6 +113,29 @@ def test_a_stretch_of_time_is_joined_to_its_segments_conversation_by_conversatio
     found = plan(db, query)
     assert "SCAN" not in found
     assert "(rowid>? AND rowid<?)" in found
+
+
+def test_what_only_capture_knows_of_a_window_is_found_by_its_time(db: sqlite3.Connection) -> None:
+    """A window does not look at every conversation that nobody has read yet."""
+    asked: list[str] = []
+    db.set_trace_callback(asked.append)
+    assert conversations.live_only_ids(db, "2026", "2027") == []
+    db.set_trace_callback(None)
+    found = plan(db, asked[0])
+    assert "conversation_rows_live (conversation_start>? AND conversation_start<?)" in found
+    assert "conversation_rows_unplaced (first_seen_at>? AND first_seen_at<?)" in found
+
+
+def test_status_counts_by_an_index_alone(db: sqlite3.Connection) -> None:
+    """No conversation's row is looked at, and no id: on a million that is a second."""
+    asked: list[str] = []
+    db.set_trace_callback(asked.append)
+    status.collect(db, datetime(2026, 3, 2, tzinfo=UTC))
+    db.set_trace_callback(None)
+    counting = [query for query in asked if "provenance" in query]
+    assert [plan(db, query) for query in counting] == [
+        "SCAN conversation_rows USING COVERING INDEX conversation_rows_provenance"
+    ]
 
 
 def test_an_outer_join_makes_an_index(db: sqlite3.Connection) -> None:

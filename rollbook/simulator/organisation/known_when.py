@@ -13,13 +13,14 @@ import bisect
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from rollbook.simulator.times import FAR, moment, text
 
 T = TypeVar("T")
 _NONE = timedelta(0)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _LATE = timedelta(hours=1)  # more than it takes to learn of an end
 _KEPT = 16  # derived values of a conversation
 _OF_THE_END = ("segmentEnd", "disconnectType", "wrapUpCode", "wrapUpNote", "wrapUpTags")
@@ -83,7 +84,8 @@ class Conversation:
         self._odd_seen: tuple[int, dict[str, Any]] | None = None
         self._encoded: tuple[int, bytes] | None = None
         self._derived: tuple[int, dict[Any, Any]] = 0, {}
-        self._ended: str | None = None
+        # From when, until when (exclusive), and the end that is known meanwhile
+        self._end_known: tuple[datetime, datetime, str | None] | None = None
 
     # The whole of it
 
@@ -207,12 +209,22 @@ class Conversation:
 
     def known_end(self, now: datetime) -> str | None:
         """The `conversationEnd` that is known now (API text)."""
-        if self._ended is not None and now >= self.final:
-            return self._ended
+        # A query asks this of each conversation of its day: nothing is looked up while nothing becomes known.
+        if self._end_known is not None and self._end_known[0] <= now < self._end_known[1]:
+            return self._end_known[2]
         end: str | None = self.view(now).get("conversationEnd")
-        if now >= self.final:
-            self._ended = end  # revisions do not move it
+        self._end_known = *self._unchanged(now), end
         return end
+
+    def _unchanged(self, now: datetime) -> tuple[datetime, datetime]:
+        """From when until when nothing becomes known around `now`; revisions, which move no end, aside."""
+        stage = self.stage(now)
+        if stage < 0 or self._stages is None:
+            return self.final, FAR
+        return (
+            self._stages[stage - 1] if stage else _LONG_AGO,
+            self._stages[stage] if stage < len(self._stages) else self.final,
+        )
 
     def goes_on(self, start: datetime, now: datetime) -> bool:
         """Say whether, as far as is known, it has not ended before `start`. Reads no record without need."""

@@ -6,9 +6,7 @@ list) makes no row and stays in `details`; positions count it, so that the other
 There are two ways, and the record's bytes alone decide which it goes. Nearly every record fits its fields
 (`typed_details`): its parts become rows as they are, one statement a table. Any other JSON goes the way of the tree.
 
-sqlite3 asks its adapters about every None, true, false and bytes that is bound, which takes ten times as long as to
-bind a number (docs/performance.md). So what is absent is bound as a number that no field can have, and the statement
-makes NULL of it.
+What is absent is bound as a number that no field can have, and the statement makes NULL of it (`statements.OR_NULL`).
 """
 
 from __future__ import annotations
@@ -32,6 +30,7 @@ from rollbook.genesys.messages.typed_details import ABSENT, in_order
 from rollbook.genesys.times import normalize
 from rollbook.store.rows.detail_columns import CHILD_TABLES, column_of
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
+from rollbook.store.rows.statements import OR_NULL
 from rollbook.store.rows.texts import TextIds
 
 Row = tuple[Any, ...]
@@ -122,7 +121,7 @@ _TYPED_TABLES: Final = (
 def _insert(table: str) -> str:
     rows, where, fields = CHILD_TABLES[table]
     names = ["id", *where, *(column_of(table, name) for name in in_order(fields))]
-    marks = ["?"] * (1 + len(where)) + [f"nullif(?, {ABSENT})"] * len(fields)
+    marks = ["?"] * (1 + len(where)) + [OR_NULL] * len(fields)
     return f"INSERT INTO {rows} ({', '.join(names)}) VALUES ({', '.join(marks)})"
 
 

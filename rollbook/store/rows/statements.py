@@ -1,10 +1,17 @@
-"""Queries for as many values as there are, in parts that SQLite takes."""
+"""Parts of statements: values that may be absent, and queries for as many values as there are."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
+
+from rollbook.genesys.messages.typed_details import ABSENT
+
+# The mark for a value that may be absent, which is bound as `ABSENT`. sqlite3 asks its adapters about every None, true,
+# false and bytes that is bound, which takes ten times as long as to bind a number (docs/performance.md). For the same
+# reason bytes are bound as a bytearray.
+OR_NULL: Final = f"nullif(?, {ABSENT})"
 
 _PART: Final = 500
 

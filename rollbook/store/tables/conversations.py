@@ -477,12 +477,19 @@ def last_ended(connection: sqlite3.Connection, start: str, end: str) -> str | No
     return last
 
 
+# SQLite would take the index by provenance, and look at all that nobody has read yet for every window.
+_LIVE_ONLY: Final = (
+    "SELECT conversation_id FROM conversation_rows INDEXED BY {} JOIN conversation_ids USING (number)"
+    " WHERE provenance = 'live' AND "
+)
+
+
 def live_only_ids(connection: sqlite3.Connection, start: str, end: str) -> list[str]:
     """Conversations of the window that are known from live capture alone. Without a start: by when first seen."""
     query = (
-        f"SELECT conversation_id {_WITH_ID} WHERE provenance = 'live' AND conversation_start >= ?1"
-        f" AND conversation_start < ?2 UNION ALL SELECT conversation_id {_WITH_ID} WHERE provenance = 'live'"
-        " AND conversation_start IS NULL AND first_seen_at >= ?1 AND first_seen_at < ?2 ORDER BY 1"
+        f"{_LIVE_ONLY.format('conversation_rows_live')} conversation_start >= ?1 AND conversation_start < ?2"
+        f" UNION ALL {_LIVE_ONLY.format('conversation_rows_unplaced')} conversation_start IS NULL"
+        " AND first_seen_at >= ?1 AND first_seen_at < ?2 ORDER BY 1"
     )
     return [row[0] for row in connection.execute(query, (start, end))]
 

@@ -13,19 +13,16 @@ from msgspec.structs import replace
 
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable
+from rollbook.genesys.messages.typed_details import ABSENT
 from rollbook.store.bodies.packing import pack
 from rollbook.store.rows import numbers
-from rollbook.store.rows.statements import in_parts
+from rollbook.store.rows.statements import OR_NULL, in_parts
 from rollbook.store.rows.texts import TextIds, general
 from rollbook.store.tables import coverage, dead_letters, live_picture, windows
 
-# sqlite3 binds None, and bytes, through its protocol of adapters, which takes longer than the rest of the row: what is
-# absent is bound as a number that no column holds, and bytes as a bytearray.
-_ABSENT: Final = -(2**63)
-_OR_NULL: Final = f"nullif(?, {_ABSENT})"
 _EVENT: Final = (
     "INSERT OR IGNORE INTO event_rows (topic, number, event_time, received_at, source, body, identity)"
-    f" VALUES (?, {_OR_NULL}, {_OR_NULL}, ?, ?, ?, ?)"
+    f" VALUES (?, {OR_NULL}, {OR_NULL}, ?, ?, ?, ?)"
 )
 _ARRIVALS: Final = "SELECT identity, received_at FROM event_rows WHERE identity IN "
 _NEW: Final = (
@@ -34,7 +31,7 @@ _NEW: Final = (
 )
 # Of an id that has a number and no row (no event has said anything about it), all but the first two are null.
 _KNOWN: Final = (
-    f"SELECT conversation_id, number, {', '.join(live_picture.COLUMNS)}, read_at, read_at IS NOT NULL"
+    f"SELECT conversation_id, number, {', '.join(live_picture.COLUMNS)}, read_at"
     " FROM conversation_ids LEFT JOIN conversation_rows USING (number) WHERE conversation_id IN "
 )
 
@@ -111,8 +108,8 @@ def _event_rows(
     return [
         (
             texts[topic] if pattern is None else -texts[topic],
-            _ABSENT if event.conversation_id is None else numbered[event.conversation_id],
-            _ABSENT if event.event_time is None else event.event_time,
+            ABSENT if event.conversation_id is None else numbered[event.conversation_id],
+            ABSENT if event.event_time is None else event.event_time,
             event.received_at,
             texts[event.source],
             pack(connection, "events", event.body),

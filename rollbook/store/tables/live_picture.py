@@ -67,11 +67,15 @@ class StoredPicture(NamedTuple):
     look_again: int
     followed: str | None
     read_at: str | None
-    has_details: int
+
+    @property
+    def was_read(self) -> bool:
+        """Whether there are details of it."""
+        return self.read_at is not None
 
 
 # The columns that live capture may set.
-COLUMNS: Final = StoredPicture._fields[:-2]
+COLUMNS: Final = StoredPicture._fields[:-1]
 
 
 def least(a: str | None, b: str | None) -> str | None:
@@ -148,7 +152,7 @@ def merge(known: StoredPicture, facts: LiveFactsOf, lag: timedelta = timedelta(0
     """The values of `COLUMNS` after `facts`; None if it says nothing new. lag: as `shown_by` takes it."""
     heard_end = greatest(known.heard_end, facts.ended_at)
     last_heard = greatest(known.last_heard, facts.last_at)
-    if known.has_details:
+    if known.was_read:
         after = _beside_details(known, heard_end, last_heard, shown_by(known.read_at, lag))
     else:
         after = (
@@ -163,7 +167,7 @@ def merge(known: StoredPicture, facts: LiveFactsOf, lag: timedelta = timedelta(0
             known.look_again,
             known.followed,
         )
-    return None if after == known[:-2] else after
+    return None if after == known[:-1] else after
 
 
 def is_overlooked(known: StoredPicture | None, facts: LiveFactsOf, lag: timedelta) -> bool:
@@ -172,7 +176,7 @@ def is_overlooked(known: StoredPicture | None, facts: LiveFactsOf, lag: timedelt
     No window is proven before its end and the lag are over, so what began a shorter time ago lies in none. known: as
     the store has the conversation; what an answer or an event told of it before is nothing new.
     """
-    if facts.started_at is None or (known is not None and known.has_details):
+    if facts.started_at is None or (known is not None and known.was_read):
         return False
     before = None if known is None else known.conversation_start
     return (before is None or facts.started_at < before) and facts.started_at < shown_by(facts.first_seen_at, lag)

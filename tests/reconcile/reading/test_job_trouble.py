@@ -199,7 +199,7 @@ async def test_a_cursor_without_an_end_ends_within_a_few_pages(cursor: Callable[
     org, entries = Odd(*many(10)), list[resume.Entry]()
     org.spoil = names(cursor)
     if not total:
-        org.totals = lambda _total, _query: job_proof.SATURATED
+        org.totals = lambda _total, _query: None
     result = await go(org, entries=entries)
     assert set(result.rows) == set(org.truth)
     assert result.consistent == total
@@ -581,12 +581,33 @@ async def test_a_total_that_is_too_large_to_be_counted_is_asked_for_in_halves() 
 
 
 async def test_what_is_counted_nowhere_is_noted() -> None:
-    """No total to hold against the rows: the ledger says so."""
+    """No total to hold against the rows, however often it is asked for: the ledger says so."""
+    org = Odd(*many(4))
+    org.totals = lambda _total, _query: None
+    result = await go(org)
+    assert (result.consistent, result.is_counted) == (True, False)
+    assert result.passes[0]["checks"] == [{"interval": WINDOW.text, "total_hits": None}]
+    assert len(org.bodies) == 3
+
+
+@pytest.mark.parametrize("first", [None, job_proof.SATURATED], ids=["absent", "saturated"])
+async def test_one_answer_that_does_not_count_is_no_agreement(first: int | None) -> None:
+    """The next one counts, and what the job lacks is seen."""
+    for lost in (set[str](), {"c03"}):
+        org = Odd(*many(12))
+        org.totals = lambda total, query: first if query == 1 else total
+        org.lost = lost
+        result = await go(org)
+        assert (result.consistent, result.is_counted) == (not lost, True)
+
+
+async def test_more_than_can_be_counted_are_more_than_the_job_brought() -> None:
+    """A total of very many is the least that there is; where no halves can be counted, few rows do not fit it."""
     org = Odd(*many(4))
     org.totals = lambda _total, _query: job_proof.SATURATED
     result = await go(org)
-    assert result.consistent
-    assert result.passes[0]["checks"] == [{"interval": WINDOW.text, "total_hits": None}]
+    assert not result.consistent
+    assert "totalHits of the query says 100000" in (result.reason or "")
 
 
 async def test_each_part_of_a_long_interval_is_counted() -> None:
@@ -644,7 +665,7 @@ async def test_a_reading_that_stood_still_is_gone_on_with_as_strictly(cut: int, 
         return spoil(asked, honest)
 
     org.spoil = stopping
-    org.totals = lambda _total, _query: job_proof.SATURATED
+    org.totals = lambda _total, _query: None
     try:
         result = await go(org, entries=entries, stop=stop)
     except Stopped:
