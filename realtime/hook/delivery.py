@@ -21,7 +21,7 @@ _LONGEST_ASKED: Final = 3_600.0
 
 
 @dataclass(slots=True)
-class Delivery:
+class DeliveryTimes:
     """The failures so far. failures: in a row, whatever was sent."""
 
     first_step: float = _FIRST_STEP

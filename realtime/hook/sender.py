@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from realtime.hook.delivery import Delivery
+from realtime.hook.delivery import DeliveryTimes
 from realtime.hook.receivers import Receiver
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.program.terminal import count
@@ -47,7 +47,7 @@ class AlertSender:
     deaf_after: timedelta
     look_every: float = _LOOK_EVERY
     deaf_every: float = _DEAF_EVERY
-    delivery: Delivery = field(default_factory=Delivery)
+    delivery: DeliveryTimes = field(default_factory=DeliveryTimes)
     ticks: Callable[[], float] = time.monotonic
     failing: str | None = None
     waiting: alerts.Waiting = alerts.NONE

@@ -434,7 +434,7 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "health": KeyDescription(
         "text",
-        "HOST:PORT at which the daemon answers /healthz and /metrics; it asks nobody who they are.",
+        "HOST:PORT at which the daemon answers /healthz, /metrics and /ready; it asks nobody who they are.",
         "default: off",
     ),
     "sqs_queue_url": KeyDescription(

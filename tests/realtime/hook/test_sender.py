@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from realtime.hook.delivery import Delivery
+from realtime.hook.delivery import DeliveryTimes
 from realtime.hook.receivers import HttpReceiver, Outcome
 from realtime.hook.sender import AlertSender
 from rollbook.genesys.api.http import Http
@@ -62,7 +62,7 @@ def run(number: int) -> RunRecord:
 
 def sender_of(book: Book, receiver: Any, **more: Any) -> AlertSender:
     """A sender that does not wait long."""
-    how: dict[str, Any] = {"look_every": 0.002, "delivery": Delivery(first_step=0.0005)}
+    how: dict[str, Any] = {"look_every": 0.002, "delivery": DeliveryTimes(first_step=0.0005)}
     how["deaf_after"] = timedelta(days=9_999)
     return AlertSender(book=book, receiver=receiver, now=lambda: datetime.now(UTC), **how | more)
 
