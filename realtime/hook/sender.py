@@ -51,11 +51,11 @@ class AlertSender:
     ticks: Callable[[], float] = time.monotonic
     failing: str | None = None
     waiting: alerts.Waiting = alerts.NONE
-    sent: int = 0
     _began: str = field(init=False)
     _deaf_due: float = 0.0
     _sign: str | None = None  # the last sign of listening
     _sign_at: float = field(init=False)  # when it was first seen, or this began
+    _is_deaf: bool = False
     _said: str | None = None
 
     def __post_init__(self) -> None:
@@ -81,13 +81,14 @@ class AlertSender:
         self._deaf_due = self.ticks() + self.deaf_every
         sign, now = await self.book.read(coverage.last_hearing), self.now()
         if sign != self._sign:
-            self._sign, self._sign_at = sign, self.ticks()
+            self._sign, self._sign_at, self._is_deaf = sign, self.ticks(), False
         silent, after = self.ticks() - self._sign_at, self.deaf_after.total_seconds()
         # While something listens there is a new sign every few seconds. A clock that was set, or a start after a long
         # night, makes the last one look old: nothing is said of that before there was time to connect.
         long_ago = sign is not None and now - from_text(sign) >= self.deaf_after
-        if silent >= after or (long_ago and silent >= min(after, _CONNECTS_WITHIN)):
+        if not self._is_deaf and (silent >= after or (long_ago and silent >= min(after, _CONNECTS_WITHIN))):
             await asyncio.wrap_future(self.book.write(alerts.add_deafness, sign, to_text(now), began=self._began))
+            self._is_deaf = True
 
     async def _send_what_waits(self) -> float:
         """Send the oldest of each stream that may be sent; answers the seconds until the next look."""
@@ -114,7 +115,6 @@ class AlertSender:
             return False
         self.delivery.taken(stream)
         dropped = await asyncio.wrap_future(self.book.write(alerts.taken, alert.event_id))
-        self.sent += 1
         if self.failing is not None:
             log.warning("alerts are taken again")
         self.failing = self._said = None

@@ -30,8 +30,7 @@ def ready(interval: str, settled: bool, wait: str | None, settings: Settings, as
         patience = _duration(wait)
         # What ends while it is waited for can be asked for now.
         wanted = parse_interval(interval, now=datetime.now(UTC) + patience)
-        with Book.open(settings.store_path, mode="ro") as book:
-            found = _wait(lambda: _look(book, wanted, settings, settled=settled), patience)
+        found = _wait(lambda: _look(wanted, settings, settled=settled), patience)
         console.show(as_json, found.as_dict, lambda: lines(found))
         return 0 if found.ready else NOT_READY
 
@@ -52,9 +51,11 @@ def _wait(look: Callable[[], Readiness], patience: timedelta) -> Readiness:
     return found
 
 
-def _look(book: Book, interval: Interval, settings: Settings, *, settled: bool) -> Readiness:
+def _look(interval: Interval, settings: Settings, *, settled: bool) -> Readiness:
     key = filter_key(settings.filter, ended_only=settings.ended_only)
-    known = book.read_now(readiness.evidence, *interval.texts, key)
+    # Opened for each look: while it is waited, another file may have been put in the store's place.
+    with Book.open(settings.store_path, mode="ro") as book:
+        known = book.read_now(readiness.evidence, *interval.texts, key)
     return judge(interval, known, datetime.now(UTC), settled=settled, filter=key, ended_only=settings.ended_only)
 
 

@@ -181,6 +181,16 @@ def test_the_view_begins_where_every_window_must_be_proven(store: sqlite3.Connec
     assert readiness.until(store) == (at(7), at(9), None)
 
 
+def test_what_was_read_later_than_now_is_in_no_view(store: sqlite3.Connection) -> None:
+    """A clock that ran ahead has read windows that are still to come, or these: until they are read again, they count not."""
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    wrong = WindowClaim(at(2), at(4), Verdict.SETTLED, to_text(ahead), to_text(ahead))
+    fill(store, evidence(claim(0, 2, "settled"), wrong))
+    assert readiness.until(store) == (at(0), at(2), at(2))
+    store.execute("UPDATE windows SET verdict = 'complete'")
+    assert readiness.until(store) == (at(0), at(2), None)
+
+
 def test_the_beginning_only_moves_back(store: sqlite3.Connection) -> None:
     """A later beginning is not noted: what was to be proven once is to be proven always."""
     fill(store, evidence(since=None))

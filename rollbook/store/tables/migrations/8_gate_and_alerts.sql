@@ -5,28 +5,34 @@ CREATE INDEX windows_verdicts ON windows (filter, start, "end", verdict, last_re
 CREATE INDEX windows_failed ON windows (filter, start, "end", last_run_at) WHERE verdict = 'failed';
 
 -- Until when everything is proven, from the time on from which every window must be. Null: nothing is. It agrees with
--- reconcile/gate.py, and never says more: a proof counts from its window's end on, and a window that failed afterwards
--- and is no wider takes away what both have, unless another proof has all of it.
+-- reconcile/gate.py, and never says more: a proof counts from its window's end on, and not if it was read later than
+-- now, by a wrong clock; a window that failed afterwards and is no wider takes away what both have, unless another proof
+-- has all of it.
 -- of: 'settled', or 'complete' for what is either. reached: the end of the proofs without a hole; what is complete goes
 -- on where what is settled ends, so that years are walked once.
 CREATE VIEW readiness AS
-WITH beginning (since) AS MATERIALIZED (
+WITH beginning (since, latest) AS MATERIALIZED (
     SELECT coalesce((SELECT value FROM store_notes WHERE name = 'proven_since'),
-        (SELECT min(started_at) FROM coverage), (SELECT min(start) FROM windows WHERE filter = ''))
+        (SELECT min(started_at) FROM coverage), (SELECT min(start) FROM windows WHERE filter = '')),
+        strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+5 minutes')
 ), settled (reached) AS MATERIALIZED (
     SELECT coalesce(min(CASE WHEN start > before THEN before END), max(until)) FROM (
-        SELECT start, "end" AS until, since, max("end") OVER
+        SELECT start, "end" AS until, max("end") OVER
             (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-        FROM beginning CROSS JOIN windows
-        WHERE filter = '' AND verdict = 'settled' AND last_read_at >= "end" AND "end" > since
-    ) HAVING min(start) <= min(since)
+        FROM windows
+        WHERE filter = '' AND verdict = 'settled' AND last_read_at BETWEEN "end" AND (SELECT latest FROM beginning)
+            AND "end" > (SELECT since FROM beginning)
+    ) HAVING min(start) <= (SELECT since FROM beginning)
+), goes_on (at) AS MATERIALIZED (
+    SELECT coalesce((SELECT reached FROM settled), since) FROM beginning
 ), complete (reached) AS MATERIALIZED (
     SELECT coalesce(min(CASE WHEN start > before THEN before END), max(until)) FROM (
-        SELECT start, "end" AS until, at, max("end") OVER
+        SELECT start, "end" AS until, max("end") OVER
             (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-        FROM (SELECT coalesce((SELECT reached FROM settled), since) AS at FROM beginning) CROSS JOIN windows
-        WHERE filter = '' AND verdict IN ('complete', 'settled') AND last_read_at >= "end" AND "end" > at
-    ) HAVING min(start) <= min(at)
+        FROM windows
+        WHERE filter = '' AND verdict IN ('complete', 'settled')
+            AND last_read_at BETWEEN "end" AND (SELECT latest FROM beginning) AND "end" > (SELECT at FROM goes_on)
+    ) HAVING min(start) <= (SELECT at FROM goes_on)
 ), reach (of, since, reached) AS MATERIALIZED (
     SELECT 'settled', since, reached FROM settled, beginning
     UNION ALL
@@ -35,10 +41,12 @@ WITH beginning (since) AS MATERIALIZED (
     WHERE reached IS NOT NULL
 ), proofs (verdict, start, until, read_at) AS NOT MATERIALIZED (
     SELECT verdict, start, "end", last_read_at FROM windows
-    WHERE filter = '' AND verdict IN ('complete', 'settled') AND last_read_at >= "end"
+    WHERE filter = '' AND verdict IN ('complete', 'settled')
+        AND last_read_at BETWEEN "end" AND (SELECT latest FROM beginning)
 ), failures (start, until, run_at) AS NOT MATERIALIZED (
-    SELECT start, "end", coalesce(last_run_at, '9') FROM windows WHERE filter = '' AND verdict = 'failed'
-), contested (of, at) AS (
+    SELECT start, "end", coalesce(last_run_at, '9') FROM windows INDEXED BY windows_failed
+    WHERE filter = '' AND verdict = 'failed'
+), contested (of, at) AS MATERIALIZED (
     SELECT r.of, min(max(f.start, p.start, r.since))
     FROM reach r CROSS JOIN failures f ON f.start < r.reached AND f.until > r.since
         CROSS JOIN proofs p ON r.of IN ('complete', p.verdict) AND p.start < f.until AND p.until > f.start
@@ -51,7 +59,7 @@ WITH beginning (since) AS MATERIALIZED (
                     AND round(86400000 * (julianday(g.until) - julianday(g.start)))
                         <= round(86400000 * (julianday(q.until) - julianday(q.start)))))
     GROUP BY r.of
-), until (of, at) AS (
+), until (of, at) AS MATERIALIZED (
     SELECT of, nullif(max(since, min(reached, coalesce((SELECT at FROM contested WHERE contested.of = reach.of), '9'),
         coalesce((SELECT min(conversation_start) FROM conversation_rows WHERE details_open = 1 AND followed IS NULL
             AND conversation_start >= since), '9'))), since)
