@@ -344,14 +344,19 @@ class Daemon:
         wanted = parse_interval(interval, now=_THE_END)
         if self._book is None or self._api is None:
             raise StoreError("the daemon is starting; ask again")
-        key = filter_key(self.settings.filter, ended_only=self.settings.ended_only)
+        now, ended_only = self._platform_now(self._api)(), self.settings.ended_only
+        key = filter_key(self.settings.filter, ended_only=ended_only)
+
+        def look(db: Any) -> Readiness:
+            # In the book's thread as well: years of windows take a while to go through.
+            known = readiness.evidence(db, *wanted.texts, key)
+            return judge(wanted, known, now, settled=settled, filter=key, ended_only=ended_only)
+
         try:
             async with asyncio.timeout(_LOOKS_WITHIN):
-                known = await self._book.read(readiness.evidence, *wanted.texts, key)
+                return await self._book.read(look)
         except TimeoutError:
             raise StoreError(f"the store has given no answer for {_LOOKS_WITHIN:.0f} s; ask again") from None
-        now = self._platform_now(self._api)()
-        return judge(wanted, known, now, settled=settled, filter=key, ended_only=self.settings.ended_only)
 
     def _take_counts(self, tick: float) -> None:
         letters = dropped = 0
