@@ -89,6 +89,9 @@ class DaemonFigures:
     growth: Growth | None = None
     backup_failing: str | None = None
     backup_ago: float | None = None  # seconds since the last good daily backup; None: there is none, or none is wanted
+    alerts_waiting: int | None = None  # None where no hook is set
+    alerts_dropped: int = 0
+    alerts_failing: str | None = None  # why none is taken
     ledger_failing: str | None = None  # why the windows cannot be counted
     refused_topics: int = 0
     missing_permissions: tuple[str, ...] = ()  # those that the refused topics lack

@@ -32,6 +32,11 @@ _COMMANDS: Final = {
         "report",
         "Show queues, agents, wrap-ups or call quality as a table.",
     ),
+    "ready": (
+        "reconcile.commands.options",
+        "ready",
+        "Say whether an interval is all proven: a gate for what builds on it.",
+    ),
     "verify": ("reconcile.commands.options", "verify", "Hold the platform's own counts against what is stored."),
     "names": ("reconcile.commands.options", "names", "Say what ids are called, now and earlier; list them again."),
     "rebuild": ("rollbook.store.commands.options", "rebuild", "Make all rows again from details and events."),

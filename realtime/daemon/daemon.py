@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -30,26 +30,32 @@ from realtime.daemon.size_keeper import LOOK_EVERY as SIZE_LOOKS
 from realtime.daemon.size_keeper import SizeKeeper
 from realtime.daemon.systemd import Notifier
 from realtime.figures import DaemonFigures, LedgerFigures
+from realtime.hook.cloud_events import source_of
+from realtime.hook.receivers import LIMITS, receiver_of
+from realtime.hook.sender import AlertSender
 from realtime.websocket.channel_states import Timings
 from realtime.websocket.supervisor import Supervisor
 from realtime.websocket.tasks import apart
 from reconcile.due.rounds import AT_ONCE, Round, run_due
 from reconcile.due.schedule import Schedule
+from reconcile.gate import Readiness, judge
 from reconcile.report import Report, title
+from reconcile.window import filter_key
 from rollbook.genesys.api.client import Api, Organization
+from rollbook.genesys.api.http import Http
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
 from rollbook.genesys.program import console
 from rollbook.genesys.program.process_memory import give_back
 from rollbook.genesys.program.settings import Settings, written
 from rollbook.genesys.program.terminal import count
-from rollbook.genesys.times import to_text
+from rollbook.genesys.times import parse_interval, to_text
 from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
 from rollbook.store.organization_book import book_of
-from rollbook.store.tables import coverage, windows
-from rollbook.store.vocabulary import Verdict
+from rollbook.store.tables import alerts, coverage, readiness, windows
+from rollbook.store.vocabulary import AlertKind, Verdict
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -75,6 +81,7 @@ ROUND_WITHIN: Final = timedelta(hours=6)
 _CLOCKS: Final = 5.0
 # Seconds that the ledger may take to count its windows. Programs that ask for health give up after some seconds.
 _LOOKS_WITHIN: Final = 2.0
+_THE_END: Final = datetime.max.replace(tzinfo=UTC)
 # Settings that SIGHUP can change while the daemon runs; the rest holds from the next start.
 _CHANGEABLE: Final = frozenset(
     {"topics", "users", "width", "lag", "settle_after", "stuck_after", "ended_only", "filter", "since"}
@@ -148,6 +155,7 @@ class Daemon:
         self._backups: BackupKeeper | None = None
         self._sizes: SizeKeeper | None = None
         self._names: NameKeeper | None = None
+        self._sender: AlertSender | None = None
         self._api: Api | None = None
         self._book: Book | None = None
         self._count = Count()
@@ -202,6 +210,7 @@ class Daemon:
         """Run until stopped; answers the exit status. Raises RollbookError for what prevents a start for good."""
         self.settings.require_platform()
         self.settings.require_source()
+        self.settings.require_one_hook()
         with console.on_signals({signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGHUP: self.reload}):
             async with contextlib.AsyncExitStack() as opened:
                 if self.settings.health is not None:
@@ -241,7 +250,38 @@ class Daemon:
         async with book_of(organization, self.settings, command="rollbook run", hurry=self._hurry) as book:
             with book.lock_daemon(), counting() as self._count:
                 self._api, self._book = api, book
-                await self._work(api, book)
+                async with self._alerting(book, organization):
+                    await self._work(api, book)
+
+    @contextlib.asynccontextmanager
+    async def _alerting(self, book: Book, organization: Organization) -> AsyncIterator[None]:
+        """Send alerts meanwhile, if the settings name a receiver; where they name none, let go of those that wait."""
+        async with contextlib.AsyncExitStack() as opened:
+            kinds: set[AlertKind] = set()
+            if self.settings.hook_url is not None or self.settings.hook_command is not None:
+                http = await opened.enter_async_context(Http(LIMITS))
+                self._sender = AlertSender(
+                    book=book,
+                    receiver=receiver_of(
+                        self.settings, http, source=source_of(organization.id), now=lambda: self.now().timestamp()
+                    ),
+                    now=self.now,
+                    deaf_after=self.settings.hook_deaf_after,
+                )
+                kinds = set(map(AlertKind, self.settings.hook_on))
+            if kinds != await book.read(alerts.wanted):
+                dropped = await asyncio.wrap_future(book.write(alerts.want, kinds))
+                if dropped:
+                    log.warning("the hook was changed: %s that waited are not sent", count(dropped, "alert"))
+            if self._sender is None:
+                yield
+                return
+            sending = asyncio.create_task(self._sender.run())
+            try:
+                yield
+            finally:
+                sending.cancel()
+                await asyncio.wait({sending})
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Answer of `work`; None if the daemon is stopped before (tries go on for minutes where nobody answers)."""
@@ -287,6 +327,9 @@ class Daemon:
             growth=None if self._sizes is None else self._sizes.growth,
             backup_failing=None if self._backups is None else self._backups.failing,
             backup_ago=None if self._backups is None else self._backups.age(self.now()),
+            alerts_waiting=None if self._sender is None else self._sender.waiting.number,
+            alerts_dropped=0 if self._sender is None else self._sender.waiting.dropped,
+            alerts_failing=None if self._sender is None else self._sender.failing,
             windows_by_verdict=known.verdicts,
             unnamed_ids={} if self._names is None else self._names.unnamed,
             due_windows=known.due,
@@ -297,6 +340,29 @@ class Daemon:
             latency=self._api.latency.cumulative(),
         )
         return self._vitals.added_to(figures, known, tick, self.now(), reconciles=self._options.reconcile)
+
+    async def readiness(self, interval: str, *, settled: bool) -> Readiness:
+        """Answer whether all of an interval is proven. Does not wait long for the store.
+
+        Raises UsageError for what is no interval, and StoreError where the store gives no answer.
+        """
+        # What has not ended is not ready: whoever asks again and again may begin before.
+        wanted = parse_interval(interval, now=_THE_END)
+        if self._book is None or self._api is None:
+            raise StoreError("the daemon is starting; ask again")
+        now, ended_only = self._platform_now(self._api)(), self.settings.ended_only
+        key = filter_key(self.settings.filter, ended_only=ended_only)
+
+        def look(db: Any) -> Readiness:
+            # In the book's thread as well: years of windows take a while to go through.
+            known = readiness.evidence(db, *wanted.texts, key)
+            return judge(wanted, known, now, settled=settled, filter=key, ended_only=ended_only)
+
+        try:
+            async with asyncio.timeout(_LOOKS_WITHIN):
+                return await self._book.read(look)
+        except TimeoutError:
+            raise StoreError(f"the store has given no answer for {_LOOKS_WITHIN:.0f} s; ask again") from None
 
     def _take_counts(self, tick: float) -> None:
         letters = dropped = 0

@@ -127,6 +127,13 @@ def judge(figures: DaemonFigures) -> tuple[str, list[str]]:
         degraded.append(f"cannot reconcile, will try again: {figures.reconcile_failing}")
     if figures.backup_failing:
         degraded.append(f"no backup was made, will try again: {figures.backup_failing}")
+    if figures.alerts_failing:
+        degraded.append(
+            f"{count(figures.alerts_waiting or 0, 'alert waits', 'alerts wait')} for the hook, will keep trying:"
+            f" {figures.alerts_failing}"
+        )
+    if figures.alerts_dropped:
+        degraded.append(f"{count(figures.alerts_dropped, 'alert')} found no room while the hook took none")
     _judge_ages(figures, degraded)
     if figures.ledger_failing:
         degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")

@@ -1,4 +1,4 @@
-"""The daemon's HTTP port: `/healthz` says how it is and why, `/metrics` says it in numbers (Prometheus).
+"""The daemon's HTTP port: `/healthz` says how it is and why, `/metrics` in numbers, `/ready` if an interval is proven.
 
 Off unless `[realtime] health = "127.0.0.1:8125"` is set; meant for loopback, it asks for no sign-in. `health.py` judges
 the figures, `metrics.py` names them.
@@ -18,13 +18,16 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from realtime.daemon.health import judge
 from realtime.daemon.metrics import metrics
 from realtime.figures import DaemonFigures
-from rollbook.genesys.errors import RollbookError, SettingsError
+from reconcile.gate import Readiness
+from rollbook.genesys.errors import RollbookError, SettingsError, UsageError
 
 
 class FiguresSource(Protocol):
-    """Source of the figures: the daemon."""
+    """Source of the figures, and of the gate's answers: the daemon."""
 
     async def figures(self) -> DaemonFigures: ...
+
+    async def readiness(self, interval: str, *, settled: bool) -> Readiness: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +51,9 @@ class HttpPort:
     async def start(self) -> None:
         """Begin to answer. Raises RollbookError if the address is not free: another program may use it for a while."""
         app = web.Application()
-        app.add_routes([web.get("/healthz", self._healthz), web.get("/metrics", self._metrics)])
+        app.add_routes(
+            [web.get("/healthz", self._healthz), web.get("/metrics", self._metrics), web.get("/ready", self._ready)]
+        )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
@@ -74,10 +79,25 @@ class HttpPort:
         state, why = judge(await self._source.figures())
         return web.json_response({"state": state, "why": why}, status=503 if state == "dead" else 200)
 
+    async def _ready(self, request: web.Request) -> web.Response:
+        """200 where all of the interval is proven, 409 where not; 400 for no interval, 503 where there is no answer."""
+        try:
+            settled = _is_true(request.query.get("settled", "false"))
+            found = await self._source.readiness(request.query.get("interval", ""), settled=settled)
+        except RollbookError as error:
+            return web.json_response({"error": str(error)}, status=400 if isinstance(error, UsageError) else 503)
+        return web.json_response(found.as_dict(), status=200 if found.ready else 409)
+
     async def _metrics(self, _: web.Request) -> web.Response:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(await self._source.figures()))
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _is_true(text: str) -> bool:
+    if text.lower() not in ("true", "1", "false", "0", ""):
+        raise UsageError(f"settled = {text!r}: must be true or false")
+    return text.lower() in ("true", "1")
 
 
 def split(address: str) -> tuple[str, int]:

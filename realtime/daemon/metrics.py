@@ -115,6 +115,9 @@ def _gauges(figures: DaemonFigures) -> Iterator[tuple[str, str, float | None]]:
     yield "last_look_age_seconds", "Age of the last good look for queues.", figures.looked_ago
     yield "last_round_age_seconds", "Age of the last good round over the ledger.", figures.rounds_ago
     yield "last_backup_age_seconds", "Age of the last good daily backup.", figures.backup_ago
+    yield "alerts_waiting", "Alerts that the hook has not taken.", figures.alerts_waiting
+    dropped = None if figures.alerts_waiting is None else figures.alerts_dropped
+    yield "alerts_dropped", "Alerts that found no room while the hook took none.", dropped
     yield "due_windows", "Windows that are due and not read.", figures.due_windows
     yield "oldest_due_window_age_seconds", "Since the end of the oldest of them; 0: none.", figures.oldest_due or 0.0
     yield "dead_letters_last_hour", "What could not be understood within the last hour.", figures.letters_of_hour

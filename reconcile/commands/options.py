@@ -1,4 +1,4 @@
-"""Options and help of `reconcile`, `rollbook verify` and `rollbook names`.
+"""Options and help of `reconcile`, `rollbook ready`, `rollbook verify` and `rollbook names`.
 
 What does the work is imported when a command is called, so that help and a mistake in a command load nothing else.
 """
@@ -97,5 +97,25 @@ def names(**options: Any) -> None:
     permission that is missing.
     """
     from reconcile.commands.names import names as work
+
+    work(**options)
+
+
+@click.command()
+@click.argument("interval")
+@click.option("--settled", is_flag=True, help="It must be settled: read again after the platform's reprocessing.")
+@click.option("--wait", metavar="DURATION", help="Wait for it, but no longer than this, such as PT1H.")
+@console.settings_options
+@console.json_option
+def ready(**options: Any) -> None:
+    """Say whether all of an INTERVAL is proven complete, from the store alone.
+
+    \b
+    rollbook ready 2026-03-02/P1D && dbt run
+
+    Each moment of it must lie in a window that is complete or settled, and none of its conversations may go on. Exit
+    status: 0 ready, 3 not, and the reasons.
+    """
+    from reconcile.commands.ready import ready as work
 
     work(**options)

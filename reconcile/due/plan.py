@@ -40,12 +40,14 @@ class Due:
 class DuePlan:
     """due: what to read, the most urgent first. waiting: windows that the ledger should show, with their verdicts.
 
-    superseded: windows that nobody has read and nobody will, for they are of a width that is not set any more.
+    superseded: windows that nobody has read and nobody will, for they are of a width that is not set any more. since:
+    from when on every window must be proven.
     """
 
     due: tuple[Due, ...]
     waiting: tuple[tuple[Interval, Verdict], ...]
     superseded: tuple[tuple[str, str], ...] = ()
+    since: datetime | None = None
 
 
 def interval_of(row: WindowRow) -> Interval:
@@ -98,7 +100,7 @@ def plan(
     waiting += [(window, Verdict.PENDING) for window in _next_of(cover, now, rules.width, rows) if window not in fresh]
     pending = [interval_of(row) for row in rows if row.verdict == Verdict.PENDING]
     waiting += [(window, Verdict.DUE) for window in pending if is_closed(window, now, rules.lag)]
-    return DuePlan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)))
+    return DuePlan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)), start)
 
 
 def _next_of(cover: _Cover, now: datetime, width: timedelta, rows: Sequence[WindowRow]) -> list[Interval]:

@@ -39,7 +39,7 @@ from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
 from rollbook.store.file.errors import LockHeld
-from rollbook.store.tables import coverage, windows
+from rollbook.store.tables import coverage, readiness, windows
 from rollbook.store.tables.windows import WindowRow
 
 log = logging.getLogger(__name__)
@@ -161,6 +161,8 @@ async def run_due(
     if book is not None and not how.dry_run and (planned.waiting or planned.superseded):
         waiting = [(*window.texts, verdict) for window, verdict in planned.waiting]
         await committed(book.write(windows.note, waiting, key, planned.superseded))
+    if book is not None and not how.dry_run and planned.since is not None:
+        await _note_since(book, to_text(planned.since), key)
     round_ = _RoundState(book, api, settings, now, how, rows, plan.answers_days(rows))
     if how.via == "auto" and len(planned.due) > 1:
         with contextlib.suppress(ApiError):
@@ -184,6 +186,13 @@ async def run_due(
         if book is not None and not how.dry_run and not round_.over:
             await _follow(round_)
     return round_.report()
+
+
+async def _note_since(book: Book, since: str, key: str) -> None:
+    """Note from when on every window is to be proven, where that is not noted: the gate has no other way to know."""
+    noted = await book.read(readiness.noted_since, key)
+    if noted is None or since < noted:
+        await committed(book.write(readiness.note_since, since, key))
 
 
 async def _ledger_view(book: Book | None, key: str, now: datetime) -> tuple[list[WindowRow], list[Interval]]:

@@ -57,6 +57,15 @@ class SetAside(StrEnum):
     GONE = "gone"  # the platform no longer knows it
 
 
+class AlertKind(StrEnum):
+    """The kinds of news that the hook sends on."""
+
+    WINDOW_FAILED = "window.failed"
+    WINDOW_SETTLED = "window.settled"
+    GAP_FOUND = "gap.found"
+    CAPTURE_DEAF = "capture.deaf"  # nothing has listened for a while
+
+
 class EndReason(StrEnum):
     """The reasons why a span of coverage ended."""
 

@@ -133,7 +133,7 @@ def test_the_rooms_of_reconcile_import_downwards_only() -> None:
 
 
 # The rooms of live capture, from the ground up; those of a floor do not know each other.
-REALTIME_FLOORS = [["figures", "clocks"], ["storing"], ["aws", "websocket"], ["daemon"], ["commands"]]
+REALTIME_FLOORS = [["figures", "clocks"], ["storing"], ["aws", "hook", "websocket"], ["daemon"], ["commands"]]
 
 
 def test_rooms_of_realtime_import_downwards_only() -> None:

@@ -51,6 +51,10 @@ class Secret:
         return bool(self._value)
 
 
+# The kinds of alerts: the words of `rollbook/store/vocabulary.py`, which is a floor above; a test compares them.
+ALERTS: Final = ("window.failed", "window.settled", "gap.found", "capture.deaf")
+
+
 @dataclass(frozen=True, slots=True)
 class DailyBackup:
     """The daemon's daily backup. to: a folder; keep: how many stay in it; at: the time of day, UTC."""
@@ -100,6 +104,11 @@ class Settings:
     include_abandons: bool = True
     short_abandon: timedelta | None = None
     answered_within: timedelta | None = None
+    hook_url: Secret | None = None
+    hook_command: tuple[str, ...] | None = None
+    hook_on: tuple[str, ...] = ALERTS
+    hook_deaf_after: timedelta = timedelta(minutes=5)
+    hook_secret: Secret | None = None
     config_path: Path | None = None
     explicit: frozenset[str] = field(default=frozenset())
 
@@ -119,6 +128,11 @@ class Settings:
             raise SettingsError(
                 "there is nothing to listen to: [realtime] websocket is false, and [realtime.sqs] has no queue_url"
             )
+
+    def require_one_hook(self) -> None:
+        """Raise SettingsError if there are two receivers of alerts: which of them has taken an alert is not kept."""
+        if self.hook_url is not None and self.hook_command is not None:
+            raise SettingsError("[hook] has a url and a command; set one of them (a command can call both)")
 
 
 def _text(value: Any) -> str:
@@ -286,6 +300,45 @@ def _address(value: Any, example: str = "https://api.mypurecloud.com") -> str:
     return text
 
 
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+
+def _hook_url(value: Any) -> Secret:
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = False
+    if not known or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be an address such as https://example.org/alerts")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise ValueError("must begin with https:// (http:// is for this machine alone)")
+    return Secret(text)
+
+
+def _command(value: Any) -> tuple[str, ...]:
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) and "\0" not in word for word in words):
+        raise ValueError('must be a command and its words, such as ["/usr/local/bin/page-me", "--team", "calls"]')
+    if not words or not words[0].strip():
+        raise ValueError("must name a command")
+    return tuple(words)
+
+
+def _alerts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(kind in ALERTS for kind in value):
+        raise ValueError(f"must be a list of {', '.join(ALERTS)}")
+    return tuple(dict.fromkeys(value))
+
+
+def _deaf_after(value: Any) -> timedelta:
+    after = _duration(value)
+    if after < timedelta(minutes=1):
+        raise ValueError("must be PT1M or more: a socket that is lost is mostly back within seconds")
+    return after
+
+
 _QUEUE: Final = "https://sqs.eu-central-1.amazonaws.com/123456789012/rollbook-events"
 
 
@@ -321,6 +374,10 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("views", "include_abandons"): ("include_abandons", _flag),
     ("views", "short_abandon"): ("short_abandon", _duration),
     ("views", "answered_within"): ("answered_within", _duration),
+    ("hook", "url"): ("hook_url", _hook_url),
+    ("hook", "command"): ("hook_command", _command),
+    ("hook", "on"): ("hook_on", _alerts),
+    ("hook", "deaf_after"): ("hook_deaf_after", _deaf_after),
 }
 ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "GENESYSCLOUD_REGION": ("region", _text),
@@ -334,6 +391,8 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "ROLLBOOK_JOURNAL": ("journal", _journal),
     "ROLLBOOK_PACK": ("pack", _pack),
     "ROLLBOOK_BACKUP": ("backup", _backup),
+    "ROLLBOOK_HOOK_URL": ("hook_url", _hook_url),
+    "ROLLBOOK_HOOK_SECRET": ("hook_secret", _secret),
 }
 
 
@@ -407,7 +466,7 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "health": KeyDescription(
         "text",
-        "HOST:PORT at which the daemon answers /healthz and /metrics; it asks nobody who they are.",
+        "HOST:PORT at which the daemon answers /healthz, /metrics and /ready; it asks nobody who they are.",
         "default: off",
     ),
     "sqs_queue_url": KeyDescription(
@@ -468,6 +527,26 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         "duration",
         "What is answered later than this misses the service level, in every queue.",
         "default: as the platform counts (`nOverSla`), by each queue's own target",
+    ),
+    "hook_url": KeyDescription(
+        "address",
+        "An address that gets alerts as CloudEvents by POST, over https (docs/alerts.md). Where it holds a token, set"
+        " the variable in place of the key.",
+        "default: none",
+    ),
+    "hook_command": KeyDescription(
+        "list of texts",
+        "A command, with its words, that gets each alert on its standard input; it has taken it when it ends with 0.",
+        "default: none",
+    ),
+    "hook_on": KeyDescription("list of texts", "The kinds of alerts to send."),
+    "hook_deaf_after": KeyDescription(
+        "duration", "The time for which nothing listens before that is an alert (capture.deaf), PT1M or more."
+    ),
+    "hook_secret": KeyDescription(
+        "text",
+        "The secret that signs alerts (HMAC-SHA256), or where it is: file:PATH, secretsmanager:NAME or ssm:NAME.",
+        "default: none, and nothing is signed",
     ),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.
@@ -596,5 +675,6 @@ def _value(name: str, read: Callable[[Any], Any], value: Any) -> Any:
     try:
         return read(value)
     except ValueError as error:
-        shown = "" if "SECRET" in name or "TOKEN" in name else f" = {value!r}"
+        # The hook's address and its command's words may hold a token.
+        shown = "" if any(word in name.upper() for word in ("SECRET", "TOKEN", "HOOK")) else f" = {value!r}"
         raise SettingsError(f"{name}{shown}: {error}") from None

@@ -129,6 +129,16 @@ def since(connection: sqlite3.Connection) -> str | None:
     return first
 
 
+def last_hearing(connection: sqlite3.Connection) -> str | None:
+    """The last time at which capture was listening, of the spans that began last; now or nearly, while it listens."""
+    query = (
+        "SELECT max(coalesce(ended_at, alive_at)) FROM"
+        " (SELECT ended_at, alive_at FROM coverage ORDER BY coverage_id DESC LIMIT 1000)"
+    )
+    last: str | None = connection.execute(query).fetchone()[0]
+    return last
+
+
 def reject(connection: sqlite3.Connection, topics: Iterable[Mapping[str, Any]], at: str) -> None:
     """Remember topics that the platform refused: {"topic", "reason", "missing_permissions": [...]}."""
     connection.executemany(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rollbook.store.rows import numbers
+from rollbook.store.tables import alerts
+from rollbook.store.vocabulary import AlertKind
 
 
 class Gap(NamedTuple):
@@ -20,18 +23,43 @@ class Gap(NamedTuple):
     filled_at: str | None
 
 
+# So many ids an alert names; `found` counts all.
+MOST_IDS: Final = 100
+_ADD: Final = (
+    "INSERT OR IGNORE INTO gap_rows (number, window_start, kind, cause, detected_at, filled_at)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
+
+
 def add(connection: sqlite3.Connection, found: Sequence[Gap]) -> int:
     """File the gaps that are not filed yet; answers how many were new."""
     if not found:
         return 0
     number_of = numbers.given(connection, [gap.conversation_id for gap in found])
+    rows = [(number_of[gap.conversation_id], *gap[1:]) for gap in found]
+    if AlertKind.GAP_FOUND in alerts.wanted(connection):
+        new = [gap for gap, row in zip(found, rows, strict=True) if connection.execute(_ADD, row).rowcount]
+        _alert(connection, new)
+        return len(new)
     before = connection.total_changes
-    connection.executemany(
-        "INSERT OR IGNORE INTO gap_rows (number, window_start, kind, cause, detected_at, filled_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        [(number_of[gap.conversation_id], *gap[1:]) for gap in found],
-    )
+    connection.executemany(_ADD, rows)
     return connection.total_changes - before
+
+
+def _alert(connection: sqlite3.Connection, new: Sequence[Gap]) -> None:
+    """Leave an alert for the new gaps of each window."""
+    of_window: dict[str, list[Gap]] = {}
+    for gap in new:
+        of_window.setdefault(gap.window_start, []).append(gap)
+    for start, gaps in of_window.items():
+        causes = Counter((gap.kind, gap.cause) for gap in gaps)
+        data = {
+            "window_start": start,
+            "found": len(gaps),
+            "causes": [{"kind": kind, "cause": cause, "count": count} for (kind, cause), count in causes.items()],
+            "conversation_ids": [gap.conversation_id for gap in gaps[:MOST_IDS]],
+        }
+        alerts.add(connection, AlertKind.GAP_FOUND, stream=start, subject=start, at=gaps[0].detected_at, data=data)
 
 
 def listed(

@@ -46,6 +46,7 @@ STEPS: Final = (
     ("5 notes of the store, its sizes", "5_upkeep.sql"),
     ("6 numbers for conversations", "6_numbers.sql"),
     ("7 names for ids", "7_names.sql"),
+    ("8 the gate and alerts", "8_gate_and_alerts.sql"),
     ("9 views of queues, agents, half hours and days", "9_views.sql"),
 )
 # What a file's user_version says once every step is applied.

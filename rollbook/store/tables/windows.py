@@ -13,10 +13,10 @@ from msgspec import json
 
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval, from_text, to_text
-from rollbook.store.tables import conversations
+from rollbook.store.tables import alerts, conversations
 from rollbook.store.tables.conversations import Cause, PageOutcome, Read
 from rollbook.store.tables.schema import FIGURES
-from rollbook.store.vocabulary import PROVEN, Verdict
+from rollbook.store.vocabulary import PROVEN, AlertKind, Verdict
 
 # What a verdict is worth as a proof. A window takes over another's proof only if that is worth more.
 RANK: Final[Mapping[Verdict, int]] = {
@@ -246,6 +246,8 @@ def finish(connection: sqlite3.Connection, run: RunRecord) -> int:
     cursor = _insert(connection, "window_runs", {name: getattr(run, name) for name in _OF_RUN} | figures)
     assert cursor.lastrowid is not None
     if not (run.keeps_proof and _note_attempt(connection, run)):
+        window = run.start, run.end, run.filter
+        _alert(connection, window, run.verdict, run.finished_at, reason=run.reason, next_try_at=run.next_try_at)
         copied = ("start", "end", "filter", "verdict", "seconds", "reading", "reason", "drift", "next_try_at")
         proven = run.verdict in PROVEN
         own = {
@@ -258,6 +260,39 @@ def finish(connection: sqlite3.Connection, run: RunRecord) -> int:
         }
         _put(connection, {name: getattr(run, name) for name in copied} | own | figures, _MERGED_BY_RUN)
     return cursor.lastrowid
+
+
+# The verdicts that the hook tells of, when a window comes to have them.
+_ALERTS: Final[Mapping[Verdict, AlertKind]] = {
+    Verdict.FAILED: AlertKind.WINDOW_FAILED,
+    Verdict.SETTLED: AlertKind.WINDOW_SETTLED,
+}
+
+
+def _alert(
+    connection: sqlite3.Connection,
+    window: tuple[str, str, str],
+    verdict: Verdict,
+    at: str,
+    *,
+    reason: str | None = None,
+    next_try_at: str | None = None,
+) -> None:
+    """Leave an alert for a verdict that a window gets now; of one that fails again and again there is a single one.
+
+    Before the window's row is changed. window: (start, end, filter).
+    """
+    kind = _ALERTS.get(verdict)
+    if kind is None or kind not in alerts.wanted(connection):
+        return
+    start, end, filter = window
+    row = find(connection, start, end, filter)
+    if row is not None and row.verdict == verdict:
+        return
+    data: dict[str, Any] = {"window": {"start": start, "end": end}, "verdict": verdict}
+    more = {"was": row.verdict if row else None, "reason": reason, "next_try_at": next_try_at, "filter": filter}
+    data |= {name: value for name, value in more.items() if value}
+    alerts.add(connection, kind, stream=start, subject=f"{start}/{end}", at=at, data=data)
 
 
 def _note_attempt(connection: sqlite3.Connection, run: RunRecord) -> bool:
@@ -282,6 +317,7 @@ def set_verdict(
     at: str,
 ) -> None:
     """Change a window's verdict without a read of it (its last conversation ended), and keep that on record."""
+    _alert(connection, (start, end, filter), verdict, at, reason=reason)
     connection.execute(
         "UPDATE windows SET verdict = ?, reason = ?, ongoing = coalesce(?, ongoing)"
         ' WHERE start = ? AND "end" = ? AND filter = ?',
@@ -433,6 +469,7 @@ def inherit(
         ):
             continue
         taken += 1
+        _alert(connection, (start, end, parent[2]), verdict, at)
         values = {
             "start": start,
             "end": end,

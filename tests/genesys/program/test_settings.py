@@ -54,6 +54,35 @@ def test_a_flag_wins_over_the_environment_over_the_file(tmp_path: Path) -> None:
     assert unset.store_path == Path("file.db")
 
 
+def test_a_hook_is_checked_and_shown_nowhere(tmp_path: Path) -> None:
+    """An address is https, but for this machine; what is refused names the key, without the token in its value."""
+    settings = read(tmp_path, '[hook]\nurl = "https://example.org/alerts?token=t0ken"\non = ["window.failed"]\n')
+    assert settings.hook_url is not None
+    assert settings.hook_url.reveal() == "https://example.org/alerts?token=t0ken"
+    assert "t0ken" not in repr(settings)
+    assert settings.hook_on == ("window.failed",)
+    assert read(tmp_path, env={"ROLLBOOK_HOOK_URL": "http://127.0.0.1:1/x"}).hook_url == Secret("http://127.0.0.1:1/x")
+    assert read(tmp_path, '[hook]\ncommand = "page-me"\n').hook_command == ("page-me",)
+    assert read(tmp_path, '[hook]\ncommand = ["page-me", "-x"]\n').hook_command == ("page-me", "-x")
+    for toml, why in (
+        ('url = "http://example.org/t0ken"', r"[hook] url: must begin with https://"),
+        ('url = "t0ken"', "[hook] url: must be an address"),
+        ('url = "https://t0ken:x"', "[hook] url: must be an address"),
+        ('command = ["", "t0ken"]', "[hook] command: must name a command"),
+        ('command = [["t0ken"]]', "[hook] command: must be a command and its words"),
+        ('on = ["window.opened"]', "[hook] on: must be a list of window.failed, window.settled"),
+        ("on = []", "[hook] on: must be a list of"),
+        ('deaf_after = "PT5S"', "[hook] deaf_after: must be PT1M or more"),
+        ('secret = "t0ken"', "unknown key 'secret' in [hook]"),
+    ):
+        said = refused(tmp_path, f"[hook]\n{toml}\n")
+        assert why in said
+        assert "t0ken" not in said
+    said = refused(tmp_path, env={"ROLLBOOK_HOOK_SECRET": "t0ken\n\u00e4"})
+    assert "ROLLBOOK_HOOK_SECRET: has characters" in said
+    assert "t0ken" not in said
+
+
 def test_every_key_of_the_file(tmp_path: Path) -> None:
     """All keys are read, with their types."""
     settings = read(

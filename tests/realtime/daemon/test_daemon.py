@@ -9,6 +9,7 @@ import logging
 import socket
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -44,7 +45,7 @@ from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreUnwritable
-from rollbook.store.tables import windows
+from rollbook.store.tables import readiness, windows
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.reports import report
 from tests.helpers.stand_in import StandIn
@@ -317,6 +318,55 @@ async def test_a_ledger_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch:
             monkeypatch.setattr(windows, "by_verdict", verdicts)
             _, text = await asyncio.to_thread(get, port.port, "/healthz")
             assert not any("ledger" in reason for reason in json.loads(text)["why"])
+        finally:
+            await port.stop()
+
+
+async def test_the_gate_answers_on_the_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GET /ready: 200 where all is proven, 409 with the reasons where not, 400 for a mistake, 503 without an answer."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    evidence = readiness.evidence
+
+    def ask(port: int, query: str) -> tuple[int, dict[str, Any]]:
+        try:
+            status, text = get(port, f"/ready{query}")
+        except urllib.error.HTTPError as error:
+            with error:
+                status, text = error.code, error.read().decode()
+        return status, json.loads(text)
+
+    async with running(tmp_path, StandIn()) as (daemon, _, _):
+        port = HttpPort(daemon, "127.0.0.1:0")
+        await port.start()
+        try:
+            starting = await asyncio.to_thread(ask, port.port, "?interval=2026-03-02/PT30M")
+            assert starting == (503, {"error": "the daemon is starting; ask again"})
+            await daemon.ready.wait()
+            book = daemon._book
+            assert book is not None
+            window = "2026-03-02T00:00:00.000Z", "2026-03-02T00:30:00.000Z"
+            row = (*window, "complete", "2026-03-02T00:40:00.000Z")
+            insert = 'INSERT INTO windows (start, "end", verdict, last_read_at) VALUES (?, ?, ?, ?)'
+            await asyncio.wrap_future(book.write(lambda db: db.execute(insert, row).rowcount))
+            status, found = await asyncio.to_thread(ask, port.port, "?interval=2026-03-02/PT30M")
+            assert (status, found["ready"], found["complete_until"]) == (200, True, window[1])
+            for query in (
+                "?interval=2026-03-02/PT30M&settled=true",
+                "?interval=2026-03-02/PT31M",
+                "?interval=P1D/9998-01-01",
+            ):
+                status, found = await asyncio.to_thread(ask, port.port, query)
+                assert (status, found["ready"], bool(found["reasons"])) == (409, False, True), query
+            for query, reason in (("", "not an interval"), ("?interval=P1D/2026-03-02&settled=oui", "true or false")):
+                status, found = await asyncio.to_thread(ask, port.port, query)
+                assert status == 400
+                assert reason in found["error"]
+            monkeypatch.setattr(daemon_module, "_LOOKS_WITHIN", 0.01)
+            locked = threading.Event()
+            monkeypatch.setattr(readiness, "evidence", lambda *words: locked.wait(20) and evidence(*words))
+            status, found = await asyncio.to_thread(ask, port.port, "?interval=2026-03-02/PT30M")
+            assert (status, "no answer" in found["error"]) == (503, True)
+            locked.set()
         finally:
             await port.stop()
 

@@ -17,6 +17,7 @@ from realtime.daemon.http_port import HttpPort
 from realtime.daemon.json_logs import JsonLines
 from realtime.daemon.systemd import Notifier
 from realtime.figures import DaemonFigures, LineFigures
+from reconcile.gate import Readiness
 from rollbook.genesys.errors import RollbookError, SettingsError
 
 LISTENS = LineFigures(
@@ -77,6 +78,9 @@ class FixedFigures:
 
     async def figures(self) -> DaemonFigures:
         return self.said
+
+    async def readiness(self, interval: str, *, settled: bool) -> Readiness:
+        raise NotImplementedError(interval, settled)
 
 
 def get(port: int, path: str) -> tuple[int, str]:
