@@ -309,7 +309,10 @@ def _move_rows(old: sqlite3.Connection, db: packing.PackingConnection, path: Pat
         log.warning("%s: %d events were stored twice, and are kept once", path, place.twice)
     if lost:
         log.warning(
-            "%s: made by others and not brought along: %s; they stood on what are views now", path, ", ".join(lost)
+            "%s: made by others and not brought along: %s; they stood on what are views now, or rollbook has views of"
+            " their names",
+            path,
+            ", ".join(lost),
         )
 
 

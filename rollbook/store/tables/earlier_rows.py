@@ -1,9 +1,9 @@
 """The rows of a store without numbers (schema 5 and before), moved into today's tables. SQL only.
 
 One connection reads the earlier store, another writes the new file. A step is one transaction of the caller's, and
-notes in it how far it has come, so that a move that was killed goes on after the last commit. Child rows are made again
-from `details` by the code that makes them at all times, and identities of events by `identity_of`: what either is, is
-said nowhere else. Everything else is copied as it is, tables and views of the user's own too.
+notes in it how far it has come, so that a move that was killed goes on after the last commit. Child rows, and the ids
+that they name, are made again from `details` by the code that makes them at all times, and identities of events by
+`identity_of`: what any of them is, is said nowhere else. Everything else is copied as it is, tables and views of the user's own too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.statements import in_parts
 from rollbook.store.rows.texts import TextIds
 from rollbook.store.tables import notes, schema
+from rollbook.store.tables.names import meet
 
 # Rows of a transaction: some hundredths of a second, and a few megabytes of log.
 CONVERSATIONS: Final = 400
@@ -162,6 +163,7 @@ def _move_conversations(old: sqlite3.Connection, new: sqlite3.Connection, now: P
     _insert(new, "conversation_rows", ("number", *columns), sorted(rows))
     _insert(new, "detail_rows", ("number", "details"), sorted(details, key=lambda row: row[0]))
     children.insert(new)
+    meet(new, children.named())
     for table, today, names, is_packed in _OF_CONVERSATION:
         query = f"SELECT conversation_id, {', '.join(names)} FROM {table} WHERE conversation_id IN "
         found: list[tuple[Any, ...]] = [(number_of[row[0]], *row[1:]) for row in in_parts(old, query, number_of)]
@@ -257,10 +259,11 @@ _MOVERS: Final[dict[Part, Callable[[sqlite3.Connection, sqlite3.Connection, Plac
 def carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> list[str]:
     """Make the user's own indexes, views and triggers in the new file; answers those that cannot be there.
 
-    An index on what is a view now cannot: it has to be made on the table behind it.
+    An index on what is a view now cannot: it has to be made on the table behind it. Nor can a view of a name that is
+    one of ours now.
     """
     lost = []
-    ours = _made_by(schema.NUMBERS - 1) | {name for (name,) in new.execute("SELECT name FROM sqlite_master")}
+    ours = _made_by(schema.NUMBERS - 1)
     query = (
         "SELECT type, name, sql FROM sqlite_master WHERE type <> 'table' AND sql IS NOT NULL"
         " ORDER BY CASE type WHEN 'index' THEN 0 WHEN 'view' THEN 1 ELSE 2 END, rowid"
