@@ -15,6 +15,7 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.store.tables import readiness
 from rollbook.store.tables.readiness import Evidence, WindowClaim
 from rollbook.store.tables.schema import migrate
+from rollbook.store.views import view_rows, view_settings
 from rollbook.store.vocabulary import Verdict
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -157,6 +158,24 @@ def test_the_view_never_says_more_than_the_gate(store: sqlite3.Connection, known
             steps = [step for step in range(STEPS) if since <= at(step) < shown]
             assert ask(known, steps[0], steps[-1] + 1, settled=settled).ready
     assert (found[1] or "") <= (found[0] or "")
+
+
+@settings(max_examples=500, deadline=None)
+@given(ledgers(), st.integers(0, STEPS - 1), st.integers(1, STEPS))
+def test_a_figure_never_rests_on_more_than_the_gate_says(
+    store: sqlite3.Connection, known: Evidence, start: int, length: int
+) -> None:
+    """The verdicts of the views, too: where nothing failed, they say the same; where something did, no more."""
+    fill(store, known)
+    view_settings.write(store, {"reach": 0})
+    found = view_rows.verdict_of(store, at(start), at(start + length))
+    if not known.windows or at(start) < known.windows[0].start:
+        return  # what was before the first window of all is nobody's claim
+    for settled, good in ((False, {"complete", "settled"}), (True, {"settled"})):
+        ready = ask(known, start, start + length, settled=settled).ready
+        assert ready or found not in good
+        if all(window.verdict != "failed" for window in known.windows):
+            assert ready == (found in good)
 
 
 def test_one_window_that_failed_ends_the_view_where_its_wider_proof_is_older(store: sqlite3.Connection) -> None:

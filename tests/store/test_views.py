@@ -442,12 +442,15 @@ def test_a_name_is_the_one_at_the_time() -> None:
 
 # What a number rests on
 
+IN_FUTURE = 24 * 365 * 100.0
+
 
 def window(
-    db: sqlite3.Connection, start: float, end: float, verdict: str, *, read: float = 30, ran: float = 30
+    db: sqlite3.Connection, start: float, end: float, verdict: str, *, read: float | None = 30, ran: float | None = 30
 ) -> None:
     """A window of the ledger, so many hours after the first moment; read: hours after which it was read last."""
-    at = [to_text(FIRST + timedelta(hours=hours)) for hours in (start, end, read, ran)]
+    hours = (start, end, read, ran)
+    at = [None if each is None else to_text(FIRST + timedelta(hours=each)) for each in hours]
     db.execute(
         'INSERT INTO windows (start, "end", verdict, last_read_at, last_run_at) VALUES (?, ?, ?, ?, ?)',
         (at[0], at[1], verdict, at[2], at[3]),
@@ -489,6 +492,26 @@ def verdict(db: sqlite3.Connection, hours: float = 10) -> str | None:
         # A read within its own time proves nothing of it.
         ([(10, 10.5, "complete", 10.2, 10.2)], "pending"),
         ([(10, 10.5, "settled"), (9, 11, "complete")], "complete"),
+        # Nor does one of a clock that was years ahead, or at a time that nobody has kept.
+        ([(10, 10.5, "settled", IN_FUTURE)], "pending"),
+        ([(10, 10.5, "settled", None)], "pending"),
+        ([(10, 10.5, "settled", IN_FUTURE), (10, 11, "complete")], "complete"),
+        # It does not prove anew, either, what a failure has taken from a proof.
+        ([(9, 12, "settled", 30, 30), (10, 10.5, "failed", 20, 40), (9.5, 11, "settled", IN_FUTURE)], "failed"),
+        # What is read after a failure is worth what it says itself, and nothing if that is taken from it, too.
+        ([(9, 12, "settled", 30, 30), (10, 10.5, "failed", 20, 40), (9.5, 11, "open", 50)], "open"),
+        ([(9, 12, "settled", 30, 30), (10, 10.5, "failed", 20, 40), (9.5, 11, "complete", 50)], "complete"),
+        (
+            [
+                (9, 12, "settled", 30, 30),
+                (10, 10.25, "failed", 20, 40),
+                (9.5, 11, "settled", 50),
+                (10.75, 11, "failed", 20, 60),
+            ],
+            "failed",
+        ),
+        # A failure of which nobody knows when it was came after all.
+        ([(9, 12, "settled", 50, 50), (10, 10.5, "failed", 20, None)], "failed"),
         ([], None),
     ],
 )
@@ -534,6 +557,22 @@ def test_a_verdict_is_the_worst_moment_by_the_best_window(
         first = min((start for start, _, _ in ledger), default=0)
         if begins >= first:
             assert view_rows.verdict_of(db, *times) == expected
+
+
+def test_what_goes_on_is_seen_before_the_ledger_says_so() -> None:
+    """A conversation of the windows that a figure rests on has not ended: its figure is open, whatever they say."""
+    with closing(filled(store(), [call(at=FIRST + timedelta(hours=10))])) as db:
+        window(db, 0, 24, "settled")
+        assert verdict(db) == "settled"
+        for since, expected in ((11, "settled"), (3, "open")):
+            db.execute(
+                "INSERT INTO conversation_rows (conversation_start, provenance, first_seen_at, details_open)"
+                " VALUES (?, 'both', '', 1)",
+                (to_text(FIRST + timedelta(hours=since)),),
+            )
+            assert verdict(db) == expected
+        db.execute("UPDATE conversation_rows SET followed = 'stuck' WHERE details_open = 1")
+        assert verdict(db) == "settled"
 
 
 def test_a_window_of_a_filter_proves_no_figure() -> None:

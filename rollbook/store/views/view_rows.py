@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from rollbook.store.tables.metric_counts import LONGEST
+from rollbook.store.tables.windows import RANK
+from rollbook.store.vocabulary import Verdict
 
 Row = dict[str, Any]
 
@@ -148,12 +150,13 @@ def verdict_of(connection: sqlite3.Connection, start: str, end: str) -> str | No
     query = (
         "WITH begins (at) AS (SELECT max((SELECT min(start) FROM windows WHERE filter = ''),"
         " strftime('%Y-%m-%dT%H:%M:%fZ', ?1, -reach || ' seconds')) FROM view_settings)"
-        " SELECT CASE WHEN EXISTS (SELECT 1 FROM contested_proofs WHERE start < ?2 AND \"end\" > at) THEN 'failed'"
-        ' ELSE (SELECT verdict FROM proven_spans WHERE "end" >= ?2 AND start <= at ORDER BY rank DESC LIMIT 1) END'
-        " FROM begins"
+        ' SELECT min(coalesce((SELECT max(rank) FROM proven_spans WHERE "end" >= ?2 AND start <= at), -1),'
+        ' coalesce((SELECT min(rank) FROM contested_proofs WHERE start < ?2 AND "end" > at), 5),'
+        " CASE WHEN EXISTS (SELECT 1 FROM conversation_rows WHERE details_open = 1 AND followed IS NULL"
+        f" AND conversation_start >= at AND conversation_start < ?2) THEN {RANK[Verdict.OPEN]} ELSE 5 END) FROM begins"
     )
-    found: str | None = connection.execute(query, (start, end)).fetchone()[0]
-    return found
+    rank: int | None = connection.execute(query, (start, end)).fetchone()[0]
+    return next((verdict for verdict, of in RANK.items() if of == rank), None)
 
 
 def _rows(found: sqlite3.Cursor) -> Iterator[Row]:

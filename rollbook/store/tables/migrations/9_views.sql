@@ -55,16 +55,21 @@ FROM metric_rows m
     LEFT JOIN session_rows s ON s.id = (m.id & ~1048575) | m.session
     LEFT JOIN participant_rows p ON p.id = (m.id & ~1048575) | s.participant;
 
--- For each verdict, the time that windows of at least that verdict cover without a hole. rank: as in windows.py. What
--- was read before its window ended proves nothing of it. The ledger is gone through once, in its own order: until_N is
--- how far those of rank N have come before a window, and it begins a span where that is before its start.
+-- The windows that were read without a filter, with what each is worth as a proof: rank, as in windows.py. What was read
+-- before its window ended, or later than now, by a wrong clock, proves nothing of it: as in 8_gate_and_alerts.sql.
+CREATE VIEW ranked_windows AS
+SELECT start, "end", last_read_at, last_run_at, CASE WHEN verdict = 'failed' THEN 0 WHEN verdict = 'pending' OR
+    last_read_at < "end" THEN 1 WHEN verdict = 'due' THEN 2 WHEN last_read_at IS NULL OR
+    last_read_at > (SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+5 minutes')) THEN 1 WHEN verdict = 'open' THEN 3 WHEN
+    verdict = 'complete' THEN 4 ELSE 5 END AS rank
+FROM windows
+WHERE filter = '';
+
+-- For each verdict, the time that windows of at least that verdict cover without a hole. The ledger is gone through
+-- once, in its own order: until_N is how far those of rank N have come before a window, and it begins a span where that
+-- is before its start.
 CREATE VIEW proven_spans AS
-WITH ranked AS NOT MATERIALIZED (
-        SELECT start, "end", CASE WHEN verdict = 'failed' THEN 0 WHEN verdict = 'pending' OR last_read_at < "end" THEN 1
-            WHEN verdict = 'due' THEN 2 WHEN verdict = 'open' THEN 3 WHEN verdict = 'complete' THEN 4 ELSE 5 END AS rank
-        FROM windows
-        WHERE filter = ''
-    ), steps AS MATERIALIZED (
+WITH steps AS MATERIALIZED (
         SELECT *
         FROM (
                 SELECT start, "end", rank, max(CASE WHEN rank >= 0 THEN "end" END) OVER
@@ -79,7 +84,7 @@ WITH ranked AS NOT MATERIALIZED (
                     (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until_4,
                     max(CASE WHEN rank >= 5 THEN "end" END) OVER
                     (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS until_5
-                FROM ranked
+                FROM ranked_windows
             )
         WHERE rank >= 0 AND coalesce(start > until_0, 1) OR rank >= 1 AND coalesce(start > until_1, 1) OR rank >= 2 AND
             coalesce(start > until_2, 1) OR rank >= 3 AND coalesce(start > until_3, 1) OR rank >= 4 AND
@@ -88,7 +93,7 @@ WITH ranked AS NOT MATERIALIZED (
         SELECT max(CASE WHEN rank >= 0 THEN "end" END) AS until_0, max(CASE WHEN rank >= 1 THEN "end" END) AS until_1,
             max(CASE WHEN rank >= 2 THEN "end" END) AS until_2, max(CASE WHEN rank >= 3 THEN "end" END) AS until_3,
             max(CASE WHEN rank >= 4 THEN "end" END) AS until_4, max(CASE WHEN rank >= 5 THEN "end" END) AS until_5
-        FROM ranked
+        FROM ranked_windows
     )
 SELECT of AS rank, CASE of WHEN 5 THEN 'settled' WHEN 4 THEN 'complete' WHEN 3 THEN 'open' WHEN 2 THEN 'due' WHEN 1 THEN
     'pending' ELSE 'failed' END AS verdict, start, coalesce(lead(before) OVER (PARTITION BY of ORDER BY start), last) AS
@@ -119,23 +124,34 @@ FROM (
         WHERE rank >= 5 AND coalesce(start > until_5, 1)
     );
 
--- Windows that failed after a proof that has their time, and are no wider than it: it is no proof of that any more,
--- until a later reading has all of it.
+-- What windows that failed take away from a proof, and are no wider than it: both have that time, and the failure came
+-- afterwards. rank: of the best proof that has all of it, and that no window has failed after; 0: there is none.
 CREATE VIEW contested_proofs AS
-SELECT f.start, f."end"
-FROM windows f
-WHERE f.filter = '' AND f.verdict = 'failed' AND EXISTS (
-        SELECT 1
-        FROM windows p
-        WHERE p.filter = '' AND p.verdict IN ('open', 'complete', 'settled') AND p.start < f."end" AND p."end" > f.start
-            AND p.last_read_at <= f.last_run_at AND julianday(p."end") - julianday(p.start) > julianday(f."end") -
-            julianday(f.start) - 0.000000001
-    ) AND NOT EXISTS (
-        SELECT 1
-        FROM windows q
-        WHERE q.filter = '' AND q.verdict IN ('open', 'complete', 'settled') AND q.start <= f.start AND q."end" >=
-            f."end" AND q.last_read_at > f.last_run_at
-    );
+WITH proofs (start, until, read_at, rank, width) AS NOT MATERIALIZED (
+    SELECT start, "end", last_read_at, rank, round(86400000 * (julianday("end") - julianday(start)))
+    FROM ranked_windows
+    WHERE rank >= 3
+), failures (start, until, run_at, width) AS NOT MATERIALIZED (
+    SELECT start, "end", coalesce(last_run_at, '9'), round(86400000 * (julianday("end") - julianday(start)))
+    FROM windows INDEXED BY windows_failed
+    WHERE filter = '' AND verdict = 'failed'
+), shared (start, until, was) AS MATERIALIZED (
+    SELECT DISTINCT max(f.start, p.start), min(f.until, p.until), p.rank
+    FROM failures f CROSS JOIN proofs p ON p.start < f.until AND p.until > f.start AND p.read_at <= f.run_at
+        AND f.width <= p.width
+), left_over (start, until, was, rank) AS MATERIALIZED (
+    SELECT both.start, both.until, both.was, coalesce((
+            SELECT max(q.rank)
+            FROM proofs q
+            WHERE q.start <= both.start AND q.until >= both.until AND NOT EXISTS (
+                    SELECT 1
+                    FROM failures g
+                    WHERE g.start < q.until AND g.until > q.start AND q.read_at <= g.run_at AND g.width <= q.width
+                )
+        ), 0)
+    FROM shared both
+)
+SELECT start, until AS "end", min(rank) AS rank FROM left_over WHERE rank < was GROUP BY start, until;
 
 CREATE VIEW queue_intervals AS
 WITH proof AS MATERIALIZED (SELECT * FROM proven_spans), contested AS MATERIALIZED (SELECT * FROM contested_proofs),
@@ -152,21 +168,30 @@ SELECT q.text AS queue_id, (
         include_short_abandons THEN 0 ELSE short_abandoned END ELSE 0 END +CASE WHEN include_flow_outs THEN flow_outs
         ELSE 0 END) END AS service_level, v.answer_time * 1.0 / nullif(v.answered, 0) AS asa, v.handle * 1.0 /
     nullif(v.handled, 0) AS aht, v.transferred, v.blind_transferred, v.consult_transferred, v.alerted, v.not_responding,
-    v.handled, v.answer_time, v.wait, v.talk, v.hold, v.acw, v.handle, CASE WHEN EXISTS (
-        SELECT 1
-        FROM contested f
-        WHERE f.start < v.interval_end AND f."end" > (
+    v.handled, v.answer_time, v.wait, v.talk, v.hold, v.acw, v.handle, CASE min(coalesce((
+            SELECT max(r.rank)
+            FROM proof r
+            WHERE r."end" >= v.interval_end AND r.start <= (
                 SELECT max(first, strftime('%Y-%m-%dT%H:%M:%fZ', v.interval_start, -reach || ' seconds'))
                 FROM ledger, view_settings
             )
-    ) THEN 'failed' ELSE (
-        SELECT r.verdict
-        FROM proof r
-        WHERE r."end" >= v.interval_end AND r.start <= (
+        ), -1), coalesce((
+            SELECT min(f.rank)
+            FROM contested f
+            WHERE f.start < v.interval_end AND f."end" > (
                 SELECT max(first, strftime('%Y-%m-%dT%H:%M:%fZ', v.interval_start, -reach || ' seconds'))
                 FROM ledger, view_settings
-            ) ORDER BY r.rank DESC LIMIT 1
-    ) END AS verdict
+            )
+        ), 5), CASE WHEN EXISTS (
+            SELECT 1
+            FROM conversation_rows o
+            WHERE o.details_open = 1 AND o.followed IS NULL AND o.conversation_start < v.interval_end AND
+                o.conversation_start >= (
+                SELECT max(first, strftime('%Y-%m-%dT%H:%M:%fZ', v.interval_start, -reach || ' seconds'))
+                FROM ledger, view_settings
+            )
+        ) THEN 3 ELSE 5 END) WHEN 5 THEN 'settled' WHEN 4 THEN 'complete' WHEN 3 THEN 'open' WHEN 2 THEN 'due' WHEN 1
+    THEN 'pending' WHEN 0 THEN 'failed' END AS verdict
 FROM (
         SELECT *, strftime('%Y-%m-%dT%H:%M:%fZ', w.interval_start, '+30 minutes') AS interval_end
         FROM (
@@ -286,22 +311,30 @@ SELECT v.user_id, (
         WHERE n.kind = 'user' AND n.id = v.user_id AND n.valid_from <= v.starts_at
         ORDER BY n.valid_from DESC LIMIT 1
     ) AS user_name, v.day, v.media_type, v.answered, v.talk, v.hold, v.acw, v.handle, v.not_responding, v.transferred,
-    v.alerted, v.handled, v.handle * 1.0 / nullif(v.handled, 0) AS aht, v.blind_transferred, v.consult_transferred, CASE
-    WHEN EXISTS (
-        SELECT 1
-        FROM contested f
-        WHERE f.start < v.ends_at AND f."end" > (
+    v.alerted, v.handled, v.handle * 1.0 / nullif(v.handled, 0) AS aht, v.blind_transferred, v.consult_transferred, CASE min(coalesce((
+            SELECT max(r.rank)
+            FROM proof r
+            WHERE r."end" >= v.ends_at AND r.start <= (
                 SELECT max(first, strftime('%Y-%m-%dT%H:%M:%fZ', v.starts_at, -reach || ' seconds'))
                 FROM ledger, view_settings
             )
-    ) THEN 'failed' ELSE (
-        SELECT r.verdict
-        FROM proof r
-        WHERE r."end" >= v.ends_at AND r.start <= (
+        ), -1), coalesce((
+            SELECT min(f.rank)
+            FROM contested f
+            WHERE f.start < v.ends_at AND f."end" > (
                 SELECT max(first, strftime('%Y-%m-%dT%H:%M:%fZ', v.starts_at, -reach || ' seconds'))
                 FROM ledger, view_settings
-            ) ORDER BY r.rank DESC LIMIT 1
-    ) END AS verdict
+            )
+        ), 5), CASE WHEN EXISTS (
+            SELECT 1
+            FROM conversation_rows o
+            WHERE o.details_open = 1 AND o.followed IS NULL AND o.conversation_start < v.ends_at AND
+                o.conversation_start >= (
+                SELECT max(first, strftime('%Y-%m-%dT%H:%M:%fZ', v.starts_at, -reach || ' seconds'))
+                FROM ledger, view_settings
+            )
+        ) THEN 3 ELSE 5 END) WHEN 5 THEN 'settled' WHEN 4 THEN 'complete' WHEN 3 THEN 'open' WHEN 2 THEN 'due' WHEN 1
+    THEN 'pending' WHEN 0 THEN 'failed' END AS verdict
 FROM (
         SELECT d.day, d.starts_at, d.ends_at, p.user_id, s.media_type, count(CASE WHEN m.name = 'tAnswered' THEN 1 END)
             AS answered, coalesce(
