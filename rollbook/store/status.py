@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rollbook.genesys.times import from_text, to_text
-from rollbook.store.tables import channels, coverage, gaps, schema, windows
+from rollbook.store.tables import channels, coverage, gaps, readiness, schema, windows
 from rollbook.store.tables.coverage import Span
 from rollbook.store.vocabulary import Provenance, Verdict
 
@@ -88,7 +88,10 @@ def collect(
     organization = schema.organization(db)
     since = coverage.since(db)
     conversations, causes = _conversations(db), gaps.by_cause(db)
+    _, complete_until, settled_until = readiness.until(db)
     return {
+        "complete_until": complete_until,
+        "settled_until": settled_until,
         "organization": {"id": organization[0], "name": organization[1]} if organization else None,
         "capture": _capture(db, since, now),
         "conversations": conversations,

@@ -1,6 +1,7 @@
 """What `rollbook status` says: the arithmetic of coverage, and the words."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,6 +124,24 @@ def test_an_empty_store_is_described_without_a_figure_that_means_nothing(
     answer = json.loads(CliRunner().invoke(options.status, ["--json"]).output)
     assert answer["organization"] == {"id": "o1", "name": "Acme"}
     assert (answer["capture"]["since"], answer["windows"]["by_verdict"]) == (None, {})
+
+
+def add_window(db: sqlite3.Connection, values: tuple[str, ...]) -> None:
+    """A window of the ledger: its start, its end, when it was read, its verdict."""
+    db.execute('INSERT INTO windows (start, "end", last_read_at, verdict) VALUES (?, ?, ?, ?)', values)
+
+
+def test_it_says_until_when_all_is_proven(tmp_path: Path) -> None:
+    """At the top of the object, as the gate's view has it; null where nothing is."""
+    with Book.open(tmp_path / "rollbook.db") as book:
+        found = book.read_now(status.collect, END)
+        assert (found["complete_until"], found["settled_until"]) == (None, None)
+        for first, last, verdict in ((0, 30, "settled"), (30, 60, "complete"), (90, 120, "settled")):
+            values = (to_text(moment(first)), to_text(moment(last)), to_text(moment(last)), verdict)
+            book.write(add_window, values).result()
+        found = book.read_now(status.collect, END)
+        assert list(found)[:2] == ["complete_until", "settled_until"]
+        assert (found["complete_until"], found["settled_until"]) == (to_text(moment(60)), to_text(moment(30)))
 
 
 def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 One connection reads the earlier store, another writes the new file. A step is one transaction of the caller's, and
 notes in it how far it has come, so that a move that was killed goes on after the last commit. Child rows, and the ids
 that they name, are made again from `details` by the code that makes them at all times, and identities of events by
-`identity_of`: what any of them is, is said nowhere else. Everything else is copied as it is, tables and views of the user's own too.
+`identity_of`: what any of them is, is said nowhere else. Everything else is copied as it is, tables and views
+of the user's own too.
 """
 
 from __future__ import annotations
