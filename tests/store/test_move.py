@@ -29,10 +29,10 @@ from rollbook.simulator.notifications import detail_events
 from rollbook.simulator.organisation.world import World
 from rollbook.store.bodies import packing
 from rollbook.store.book import Book
-from rollbook.store.file import copying, locks, move, upgrade
+from rollbook.store.file import copying, earlier_rows, locks, move, upgrade
 from rollbook.store.file.errors import LockHeld, StoreBusy, StoreDamaged, StoreFull, StoreUnwritable
 from rollbook.store.rebuild import rebuild
-from rollbook.store.tables import earlier_rows, events, schema, windows
+from rollbook.store.tables import events, schema, windows
 from rollbook.store.tables.conversations import Read
 from rollbook.store.tables.schema import VERSION
 from tests.helpers.whole import environment, rollbook
@@ -721,8 +721,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from rollbook.store.book import Book
-from rollbook.store.file import move
-from rollbook.store.tables import earlier_rows
+from rollbook.store.file import earlier_rows, move
 earlier_rows.CONVERSATIONS, earlier_rows.EVENTS = 7, 50
 at = [0]
 def watched(call):

@@ -26,11 +26,11 @@ from rollbook.genesys.errors import Interrupted
 from rollbook.genesys.program.progress import shown
 from rollbook.genesys.times import to_text
 from rollbook.store.bodies import dictionaries, frames, packing
-from rollbook.store.file import locks
+from rollbook.store.file import earlier_rows, locks
 from rollbook.store.file.copying import Manner, check, need_room, sync_folder
 from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreUnwritable, translate
 from rollbook.store.file.ways import Ways
-from rollbook.store.tables import earlier_rows, notes, schema
+from rollbook.store.tables import notes, schema
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from rollbook.store.tables.metric_counts import LONGEST
 from rollbook.store.tables.windows import RANK
+from rollbook.store.views.metric_counts import LONGEST
 from rollbook.store.vocabulary import Verdict
 
 Row = dict[str, Any]
