@@ -51,15 +51,19 @@ def _split(page: Path, text: str) -> Iterator[Statement]:
 
 
 async def _filled(folder: Path) -> Path:
-    """A store with an hour of a simulated organisation, read by `rollbook reconcile`, and some events."""
+    """A store with two hours of a simulated organisation, read by `rollbook reconcile`, and some events.
+
+    Of the earlier hour all has ended.
+    """
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    async with Simulator(seed=3, start=now - timedelta(hours=4), per_hour=90, rate_limit=100_000) as organisation:
+    async with Simulator(seed=3, start=now - timedelta(hours=32), per_hour=90, rate_limit=100_000) as organisation:
         organisation.clock.advance(datetime.now(UTC) - organisation.now())
         ran = await rollbook("ingest", str(EVENTS), env=organisation.env, cwd=folder)
         assert ran.status == 0, ran.err
-        window = f"{now - timedelta(hours=3):%Y-%m-%dT%H:%MZ}/PT1H"
-        ran = await rollbook("reconcile", "--window", window, env=organisation.env, cwd=folder)
-        assert ran.status == 0, ran.err
+        for hours in (31, 3):
+            window = f"{now - timedelta(hours=hours):%Y-%m-%dT%H:%MZ}/PT1H"
+            ran = await rollbook("reconcile", "--window", window, env=organisation.env, cwd=folder)
+            assert ran.status == 0, ran.err
         ran = await rollbook("names", "--refresh", env=organisation.env, cwd=folder)
         assert ran.status == 0, ran.err
     return folder / "rollbook.db"
