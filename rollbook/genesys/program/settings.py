@@ -660,12 +660,14 @@ def _unknown(section: str, key: str) -> str:
     variable = written(key)
     if variable.startswith("GENESYSCLOUD_"):
         return f"{place}; it is no part of the file: set the environment variable {variable}"
-    homes = [home for home, known in KEYS if known == key]
+    known = [other for home, other in KEYS if home == section] if section else list(_SECTIONS)
+    if longer := [other for other in known if key in other.split("_")]:
+        return f"{place}; did you mean {longer[0]}?"
+    homes = [home for home, other in KEYS if other == key]
     if homes:
         return f"{place}; it belongs in [{homes[0]}]"
     import difflib
 
-    known = [other for home, other in KEYS if home == section] if section else list(_SECTIONS)
     near = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
     return f"{place}; {hint}"

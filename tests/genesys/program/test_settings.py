@@ -78,7 +78,7 @@ def test_a_hook_is_checked_and_shown_nowhere(tmp_path: Path) -> None:
         said = refused(tmp_path, f"[hook]\n{toml}\n")
         assert why in said
         assert "t0ken" not in said
-    said = refused(tmp_path, env={"ROLLBOOK_HOOK_SECRET": "t0ken\n\u00e4"})
+    said = refused(tmp_path, "\n", env={"ROLLBOOK_HOOK_SECRET": "t0ken\n\u00e4"})
     assert "ROLLBOOK_HOOK_SECRET: has characters" in said
     assert "t0ken" not in said
 
