@@ -13,7 +13,7 @@ INSERT INTO "_sqlite_migrations" VALUES(3,'rollbook','3 channels','2026-11-28 09
 INSERT INTO "_sqlite_migrations" VALUES(4,'rollbook','4 open details, what the client sees, what is asked for by id','2026-11-28 09:32:15.423657+00:00');
 INSERT INTO "_sqlite_migrations" VALUES(5,'rollbook','5 notes of the store, its sizes','2026-11-28 12:35:47.782981+00:00');
 INSERT INTO "_sqlite_migrations" VALUES(6,'rollbook','6 numbers for conversations','2026-11-28 15:20:33.190+00:00');
-INSERT INTO "_sqlite_migrations" VALUES(7,'rollbook','7 names for ids','2026-11-28 17:18:42.888311+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(7,'rollbook','7 names for ids','2026-11-28 17:35:37.686413+00:00');
 CREATE TABLE asked_by_id (
     conversation_id TEXT PRIMARY KEY, asked_at TEXT NOT NULL, absent_since TEXT, refused TEXT
 ) WITHOUT ROWID;

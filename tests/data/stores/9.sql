@@ -13,9 +13,9 @@ INSERT INTO "_sqlite_migrations" VALUES(3,'rollbook','3 channels','2026-11-28 09
 INSERT INTO "_sqlite_migrations" VALUES(4,'rollbook','4 open details, what the client sees, what is asked for by id','2026-11-28 09:32:15.423657+00:00');
 INSERT INTO "_sqlite_migrations" VALUES(5,'rollbook','5 notes of the store, its sizes','2026-11-28 12:35:47.782981+00:00');
 INSERT INTO "_sqlite_migrations" VALUES(6,'rollbook','6 numbers for conversations','2026-11-28 15:20:33.190+00:00');
-INSERT INTO "_sqlite_migrations" VALUES(7,'rollbook','7 names for ids','2026-11-28 17:18:42.888311+00:00');
-INSERT INTO "_sqlite_migrations" VALUES(8,'rollbook','8 the gate and alerts','2026-11-28 17:18:42.902419+00:00');
-INSERT INTO "_sqlite_migrations" VALUES(9,'rollbook','9 views of queues, agents, half hours and days','2026-11-28 17:18:45.724926+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(7,'rollbook','7 names for ids','2026-11-28 17:35:37.686413+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(8,'rollbook','8 the gate and alerts','2026-11-28 17:35:37.733150+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(9,'rollbook','9 views of queues, agents, half hours and days','2026-11-28 17:35:38.079157+00:00');
 CREATE TABLE alerts (
     alert_id INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, stream TEXT NOT NULL,
     subject TEXT NOT NULL, at TEXT NOT NULL, data TEXT NOT NULL
@@ -425,19 +425,24 @@ WITH beginning (since, latest) AS MATERIALIZED (
     SELECT verdict, start, "end", last_read_at FROM windows
     WHERE filter = '' AND verdict IN ('complete', 'settled')
         AND last_read_at BETWEEN "end" AND (SELECT latest FROM beginning)
-), failures (start, until, run_at) AS NOT MATERIALIZED (
-    SELECT start, "end", coalesce(last_run_at, '9') FROM windows INDEXED BY windows_failed
-    WHERE filter = '' AND verdict = 'failed'
+), longest (seconds) AS MATERIALIZED (
+    SELECT 1 + max(strftime('%s', "end") - strftime('%s', start)) FROM windows WHERE filter = ''
+), failures (start, until, run_at, earliest) AS NOT MATERIALIZED (
+    SELECT start, "end", coalesce(last_run_at, '9'),
+        strftime('%Y-%m-%dT%H:%M:%fZ', start, -(SELECT seconds FROM longest) || ' seconds')
+    FROM windows INDEXED BY windows_failed WHERE filter = '' AND verdict = 'failed'
 ), contested (of, at) AS MATERIALIZED (
     SELECT r.of, min(max(f.start, p.start, r.since))
     FROM reach r CROSS JOIN failures f ON f.start < r.reached AND f.until > r.since
         CROSS JOIN proofs p ON r.of IN ('complete', p.verdict) AND p.start < f.until AND p.until > f.start
-            AND p.read_at <= f.run_at AND round(86400000 * (julianday(f.until) - julianday(f.start)))
+            AND p.start > f.earliest AND p.read_at <= f.run_at
+            AND round(86400000 * (julianday(f.until) - julianday(f.start)))
                 <= round(86400000 * (julianday(p.until) - julianday(p.start)))
     WHERE NOT EXISTS (
         SELECT 1 FROM proofs q WHERE r.of IN ('complete', q.verdict) AND q.start <= max(f.start, p.start)
-            AND q.until >= min(f.until, p.until) AND NOT EXISTS (
+            AND q.start > f.earliest AND q.until >= min(f.until, p.until) AND NOT EXISTS (
                 SELECT 1 FROM failures g WHERE g.start < q.until AND g.until > q.start AND q.read_at <= g.run_at
+                    AND g.start > strftime('%Y-%m-%dT%H:%M:%fZ', q.start, -(SELECT seconds FROM longest) || ' seconds')
                     AND round(86400000 * (julianday(g.until) - julianday(g.start)))
                         <= round(86400000 * (julianday(q.until) - julianday(q.start)))))
     GROUP BY r.of
@@ -549,22 +554,27 @@ WITH proofs (start, until, read_at, rank, width) AS NOT MATERIALIZED (
     SELECT start, "end", last_read_at, rank, round(86400000 * (julianday("end") - julianday(start)))
     FROM ranked_windows
     WHERE rank >= 3
-), failures (start, until, run_at, width) AS NOT MATERIALIZED (
-    SELECT start, "end", coalesce(last_run_at, '9'), round(86400000 * (julianday("end") - julianday(start)))
+), longest (seconds) AS MATERIALIZED (
+    SELECT 1 + max(strftime('%s', "end") - strftime('%s', start)) FROM windows WHERE filter = ''
+), failures (start, until, run_at, width, earliest) AS NOT MATERIALIZED (
+    SELECT start, "end", coalesce(last_run_at, '9'), round(86400000 * (julianday("end") - julianday(start))),
+        strftime('%Y-%m-%dT%H:%M:%fZ', start, -(SELECT seconds FROM longest) || ' seconds')
     FROM windows INDEXED BY windows_failed
     WHERE filter = '' AND verdict = 'failed'
 ), shared (start, until, was) AS MATERIALIZED (
     SELECT DISTINCT max(f.start, p.start), min(f.until, p.until), p.rank
-    FROM failures f CROSS JOIN proofs p ON p.start < f.until AND p.until > f.start AND p.read_at <= f.run_at
-        AND f.width <= p.width
+    FROM failures f CROSS JOIN proofs p ON p.start > f.earliest AND p.start < f.until AND p.until > f.start
+        AND p.read_at <= f.run_at AND f.width <= p.width
 ), left_over (start, until, was, rank) AS MATERIALIZED (
     SELECT both.start, both.until, both.was, coalesce((
             SELECT max(q.rank)
             FROM proofs q
-            WHERE q.start <= both.start AND q.until >= both.until AND NOT EXISTS (
+            WHERE q.start > strftime('%Y-%m-%dT%H:%M:%fZ', both.start, -(SELECT seconds FROM longest) || ' seconds')
+                AND q.start <= both.start AND q.until >= both.until AND NOT EXISTS (
                     SELECT 1
                     FROM failures g
-                    WHERE g.start < q.until AND g.until > q.start AND q.read_at <= g.run_at AND g.width <= q.width
+                    WHERE g.start >
+                        strftime('%Y-%m-%dT%H:%M:%fZ', q.start, -(SELECT seconds FROM longest) || ' seconds') AND g.start < q.until AND g.until > q.start AND q.read_at <= g.run_at AND g.width <= q.width
                 )
         ), 0)
     FROM shared both
@@ -725,7 +735,8 @@ SELECT v.user_id, (
         WHERE n.kind = 'user' AND n.id = v.user_id AND n.valid_from <= v.starts_at
         ORDER BY n.valid_from DESC LIMIT 1
     ) AS user_name, v.day, v.media_type, v.answered, v.talk, v.hold, v.acw, v.handle, v.not_responding, v.transferred,
-    v.alerted, v.handled, v.handle * 1.0 / nullif(v.handled, 0) AS aht, v.blind_transferred, v.consult_transferred, CASE min(coalesce((
+    v.alerted, v.handled, v.handle * 1.0 / nullif(v.handled, 0) AS aht, v.blind_transferred, v.consult_transferred,
+    CASE min(coalesce((
             SELECT max(r.rank)
             FROM proof r
             WHERE r."end" >= v.ends_at AND r.start <= (

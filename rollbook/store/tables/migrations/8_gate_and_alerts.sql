@@ -9,7 +9,8 @@ CREATE INDEX windows_failed ON windows (filter, start, "end", last_run_at) WHERE
 -- now, by a wrong clock; a window that failed afterwards and is no wider takes away what both have, unless another proof
 -- has all of it.
 -- of: 'settled', or 'complete' for what is either. reached: the end of the proofs without a hole; what is complete goes
--- on where what is settled ends, so that years are walked once.
+-- on where what is settled ends, so that years are walked once. longest: no window is longer, in seconds; what began
+-- earlier than that before a window that failed cannot touch it, and years need not be looked through for it.
 CREATE VIEW readiness AS
 WITH beginning (since, latest) AS MATERIALIZED (
     SELECT coalesce((SELECT value FROM store_notes WHERE name = 'proven_since'),
@@ -43,19 +44,24 @@ WITH beginning (since, latest) AS MATERIALIZED (
     SELECT verdict, start, "end", last_read_at FROM windows
     WHERE filter = '' AND verdict IN ('complete', 'settled')
         AND last_read_at BETWEEN "end" AND (SELECT latest FROM beginning)
-), failures (start, until, run_at) AS NOT MATERIALIZED (
-    SELECT start, "end", coalesce(last_run_at, '9') FROM windows INDEXED BY windows_failed
-    WHERE filter = '' AND verdict = 'failed'
+), longest (seconds) AS MATERIALIZED (
+    SELECT 1 + max(strftime('%s', "end") - strftime('%s', start)) FROM windows WHERE filter = ''
+), failures (start, until, run_at, earliest) AS NOT MATERIALIZED (
+    SELECT start, "end", coalesce(last_run_at, '9'),
+        strftime('%Y-%m-%dT%H:%M:%fZ', start, -(SELECT seconds FROM longest) || ' seconds')
+    FROM windows INDEXED BY windows_failed WHERE filter = '' AND verdict = 'failed'
 ), contested (of, at) AS MATERIALIZED (
     SELECT r.of, min(max(f.start, p.start, r.since))
     FROM reach r CROSS JOIN failures f ON f.start < r.reached AND f.until > r.since
         CROSS JOIN proofs p ON r.of IN ('complete', p.verdict) AND p.start < f.until AND p.until > f.start
-            AND p.read_at <= f.run_at AND round(86400000 * (julianday(f.until) - julianday(f.start)))
+            AND p.start > f.earliest AND p.read_at <= f.run_at
+            AND round(86400000 * (julianday(f.until) - julianday(f.start)))
                 <= round(86400000 * (julianday(p.until) - julianday(p.start)))
     WHERE NOT EXISTS (
         SELECT 1 FROM proofs q WHERE r.of IN ('complete', q.verdict) AND q.start <= max(f.start, p.start)
-            AND q.until >= min(f.until, p.until) AND NOT EXISTS (
+            AND q.start > f.earliest AND q.until >= min(f.until, p.until) AND NOT EXISTS (
                 SELECT 1 FROM failures g WHERE g.start < q.until AND g.until > q.start AND q.read_at <= g.run_at
+                    AND g.start > strftime('%Y-%m-%dT%H:%M:%fZ', q.start, -(SELECT seconds FROM longest) || ' seconds')
                     AND round(86400000 * (julianday(g.until) - julianday(g.start)))
                         <= round(86400000 * (julianday(q.until) - julianday(q.start)))))
     GROUP BY r.of

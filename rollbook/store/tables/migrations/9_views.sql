@@ -126,27 +126,33 @@ FROM (
 
 -- What windows that failed take away from a proof, and are no wider than it: both have that time, and the failure came
 -- afterwards. rank: of the best proof that has all of it, and that no window has failed after; 0: there is none.
+-- longest: as in 8_gate_and_alerts.sql.
 CREATE VIEW contested_proofs AS
 WITH proofs (start, until, read_at, rank, width) AS NOT MATERIALIZED (
     SELECT start, "end", last_read_at, rank, round(86400000 * (julianday("end") - julianday(start)))
     FROM ranked_windows
     WHERE rank >= 3
-), failures (start, until, run_at, width) AS NOT MATERIALIZED (
-    SELECT start, "end", coalesce(last_run_at, '9'), round(86400000 * (julianday("end") - julianday(start)))
+), longest (seconds) AS MATERIALIZED (
+    SELECT 1 + max(strftime('%s', "end") - strftime('%s', start)) FROM windows WHERE filter = ''
+), failures (start, until, run_at, width, earliest) AS NOT MATERIALIZED (
+    SELECT start, "end", coalesce(last_run_at, '9'), round(86400000 * (julianday("end") - julianday(start))),
+        strftime('%Y-%m-%dT%H:%M:%fZ', start, -(SELECT seconds FROM longest) || ' seconds')
     FROM windows INDEXED BY windows_failed
     WHERE filter = '' AND verdict = 'failed'
 ), shared (start, until, was) AS MATERIALIZED (
     SELECT DISTINCT max(f.start, p.start), min(f.until, p.until), p.rank
-    FROM failures f CROSS JOIN proofs p ON p.start < f.until AND p.until > f.start AND p.read_at <= f.run_at
-        AND f.width <= p.width
+    FROM failures f CROSS JOIN proofs p ON p.start > f.earliest AND p.start < f.until AND p.until > f.start
+        AND p.read_at <= f.run_at AND f.width <= p.width
 ), left_over (start, until, was, rank) AS MATERIALIZED (
     SELECT both.start, both.until, both.was, coalesce((
             SELECT max(q.rank)
             FROM proofs q
-            WHERE q.start <= both.start AND q.until >= both.until AND NOT EXISTS (
+            WHERE q.start > strftime('%Y-%m-%dT%H:%M:%fZ', both.start, -(SELECT seconds FROM longest) || ' seconds')
+                AND q.start <= both.start AND q.until >= both.until AND NOT EXISTS (
                     SELECT 1
                     FROM failures g
-                    WHERE g.start < q.until AND g.until > q.start AND q.read_at <= g.run_at AND g.width <= q.width
+                    WHERE g.start >
+                        strftime('%Y-%m-%dT%H:%M:%fZ', q.start, -(SELECT seconds FROM longest) || ' seconds') AND g.start < q.until AND g.until > q.start AND q.read_at <= g.run_at AND g.width <= q.width
                 )
         ), 0)
     FROM shared both
@@ -311,7 +317,8 @@ SELECT v.user_id, (
         WHERE n.kind = 'user' AND n.id = v.user_id AND n.valid_from <= v.starts_at
         ORDER BY n.valid_from DESC LIMIT 1
     ) AS user_name, v.day, v.media_type, v.answered, v.talk, v.hold, v.acw, v.handle, v.not_responding, v.transferred,
-    v.alerted, v.handled, v.handle * 1.0 / nullif(v.handled, 0) AS aht, v.blind_transferred, v.consult_transferred, CASE min(coalesce((
+    v.alerted, v.handled, v.handle * 1.0 / nullif(v.handled, 0) AS aht, v.blind_transferred, v.consult_transferred,
+    CASE min(coalesce((
             SELECT max(r.rank)
             FROM proof r
             WHERE r."end" >= v.ends_at AND r.start <= (
