@@ -55,25 +55,25 @@ def interval_of(row: WindowRow) -> Interval:
     return Interval(from_text(row.start), from_text(row.end))
 
 
-def beginning(rows: Sequence[WindowRow], now: datetime, rules: Settings, capture_since: str | None) -> datetime:
+def beginning(rows: Sequence[WindowRow], now: datetime, settings: Settings, capture_since: str | None) -> datetime:
     """From when on every window must be proven.
 
     Without capture and without a date it is the last closed window, from then on remembered by the rows of windows
     that wait. A window read by hand long ago begins nothing.
     """
     starts = [from_text(row.start) for row in rows if row.verdict in WAITING]
-    if rules.since is not None:
-        starts.append(rules.since)
+    if settings.since is not None:
+        starts.append(settings.since)
     elif capture_since is not None:
         starts.append(from_text(capture_since))
-    last_closed = grid_window(now - rules.lag, rules.width).start - rules.width
+    last_closed = grid_window(now - settings.lag, settings.width).start - settings.width
     return min([*starts, last_closed])
 
 
 def plan(
     rows: Sequence[WindowRow],
     now: datetime,
-    rules: Settings,
+    settings: Settings,
     *,
     capture_since: str | None = None,
     covered: Iterable[Interval] | None = None,
@@ -82,24 +82,28 @@ def plan(
 
     covered: the time that the ledger's proven rows cover; None is that of `rows`.
     """
-    start = beginning(rows, now, rules, capture_since)
-    superseded = {(row.start, row.end) for row in rows if _is_superseded(row, rules.width)}
+    start = beginning(rows, now, settings, capture_since)
+    superseded = {(row.start, row.end) for row in rows if _is_superseded(row, settings.width)}
     rows = [row for row in rows if (row.start, row.end) not in superseded]
     proven = {(row.start, row.end): row for row in rows if row.verdict in PROVEN}
     cover = _Cover(map(interval_of, proven.values()) if covered is None else covered)
     unproven = {(row.start, row.end) for row in rows} - proven.keys()
-    fresh = [window for window in cover.left_of(grid_window(start, rules.width), now) if window.texts not in unproven]
-    due = [Due(window, "first") for window in fresh if is_closed(window, now, rules.lag)]
+    fresh = [
+        window for window in cover.left_of(grid_window(start, settings.width), now) if window.texts not in unproven
+    ]
+    due = [Due(window, "first") for window in fresh if is_closed(window, now, settings.lag)]
     for row in rows:
-        why = _why(row, now, rules)
+        why = _why(row, now, settings)
         if why is not None and not (why == "settle" and _settles_with(row, proven)):
             due.append(Due(interval_of(row), why))
     waiting: list[tuple[Interval, Verdict]] = [
-        (window, Verdict.DUE if is_closed(window, now, rules.lag) else Verdict.PENDING) for window in fresh
+        (window, Verdict.DUE if is_closed(window, now, settings.lag) else Verdict.PENDING) for window in fresh
     ]
-    waiting += [(window, Verdict.PENDING) for window in _next_of(cover, now, rules.width, rows) if window not in fresh]
+    waiting += [
+        (window, Verdict.PENDING) for window in _next_of(cover, now, settings.width, rows) if window not in fresh
+    ]
     pending = [interval_of(row) for row in rows if row.verdict == Verdict.PENDING]
-    waiting += [(window, Verdict.DUE) for window in pending if is_closed(window, now, rules.lag)]
+    waiting += [(window, Verdict.DUE) for window in pending if is_closed(window, now, settings.lag)]
     return DuePlan(tuple(sorted(due, key=_urgency)), tuple(waiting), tuple(sorted(superseded)), start)
 
 
@@ -141,15 +145,15 @@ def _settles_with(row: WindowRow, proven: Mapping[tuple[str, str], WindowRow]) -
     return parent is not None and parent.verdict == Verdict.COMPLETE and parent.next_try_at is None
 
 
-def _why(row: WindowRow, now: datetime, rules: Settings) -> Why | None:
+def _why(row: WindowRow, now: datetime, settings: Settings) -> Why | None:
     window = interval_of(row)
     # What was read while the clock ran ahead, perhaps before it had closed, has not been read.
     is_of_the_future = row.last_read_at is not None and from_text(row.last_read_at) > now + WRONG_CLOCK
     if is_of_the_future or row.verdict in WAITING:
-        return "first" if is_closed(window, now, rules.lag) else None
+        return "first" if is_closed(window, now, settings.lag) else None
     if row.verdict == Verdict.FAILED:
         return "again" if _may_be_tried(row, now) else None
-    if row.verdict == Verdict.COMPLETE and is_aged(window.end, now, rules.settle_after):
+    if row.verdict == Verdict.COMPLETE and is_aged(window.end, now, settings.settle_after):
         return "settle" if _may_be_tried(row, now) and is_second_witness(row.last_read_at, now) else None
     return None
 

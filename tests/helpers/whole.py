@@ -67,6 +67,27 @@ async def start(
     )
 
 
+async def killed_at(script: str, number: int, store: Path) -> str:
+    """Run a script with a store and a number in a process of its own, and kill that; answers the line that it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        script,
+        store,
+        str(number),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment({}),
+    )
+    assert process.stdout is not None
+    said = (await process.stdout.readline()).decode().strip()
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+    return said
+
+
 async def finish(process: asyncio.subprocess.Process, *, within: float = 120) -> Ran:
     """Wait for a command's end; it must end without a traceback."""
     try:

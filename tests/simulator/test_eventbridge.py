@@ -115,7 +115,7 @@ async def test_from_the_organisation_to_the_truth(aws: Aws, tmp_path: Path, way:
 
     Whatever was delivered is in `events` exactly once; what was lost whole is what the reconciler finds missing.
     """
-    url = await asyncio.to_thread(aws.queue, "events", redrive_after=2, visibility=1)
+    url = await asyncio.to_thread(aws.queue, "events", redrive_after=6, visibility=1)
     if way == "bus":
         await asyncio.to_thread(aws.bus, "partner", url)
     path = tmp_path / "rollbook.db"

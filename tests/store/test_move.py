@@ -1,12 +1,10 @@
 """A store of an earlier schema is moved to a new file with every row, whatever happens on the way, and no other way."""
 
-import asyncio
 import json
 import logging
 import os
 import shutil
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -35,7 +33,7 @@ from rollbook.store.rebuild import rebuild
 from rollbook.store.tables import events, schema, windows
 from rollbook.store.tables.conversations import Read
 from rollbook.store.tables.schema import VERSION
-from tests.helpers.whole import environment, rollbook
+from tests.helpers.whole import killed_at, rollbook
 from tests.stores import as_schema_5, load
 
 START: Final = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -741,27 +739,6 @@ print(str(Book.open(Path(sys.argv[1])).close() or at[0]), flush=True)
 """
 
 
-async def killed_after(calls: int, store: Path) -> str:
-    """Open the store in a process of its own, and kill that in the middle of a transaction; answers what it said."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        KILLED,
-        store,
-        str(calls),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=environment({}),
-    )
-    assert process.stdout is not None
-    said = (await process.stdout.readline()).decode().strip()
-    if process.returncode is None:
-        process.kill()
-    await process.wait()
-    return said
-
-
 @pytest.mark.process
 async def test_a_move_that_is_killed_goes_on(store: Path, fresh: Path) -> None:
     """kill -9 again and again: in the middle of a transaction of each part, and when the file has its place."""
@@ -769,7 +746,7 @@ async def test_a_move_that_is_killed_goes_on(store: Path, fresh: Path) -> None:
     for calls in (1, 5, 9, 8, 25, 10, 5, 3, 2, 3, 2):
         if said != "here":
             break
-        said = await killed_after(calls, store)
+        said = await killed_at(KILLED, calls, store)
         assert query(store, "PRAGMA integrity_check") == [("ok",)]
     ran = await rollbook("rebuild", env={"ROLLBOOK_DB": str(store)}, cwd=store.parent)
     assert ran.status == 0, ran.err

@@ -1,10 +1,8 @@
 """An older store is brought up to date with its copy beside it, through kills and a full disk; a newer one says its need."""
 
-import asyncio
 import logging
 import shutil
 import sqlite3
-import sys
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +15,7 @@ from rollbook.store.file import copying, locks, upgrade
 from rollbook.store.file.errors import LockHeld, StoreDamaged, StoreForeign, StoreFull
 from rollbook.store.tables import schema
 from rollbook.store.tables.schema import VERSION, our_version
-from tests.helpers.whole import environment, rollbook
+from tests.helpers.whole import killed_at, rollbook
 from tests.stores import load
 
 LETTER = (
@@ -165,25 +163,6 @@ Book.open(Path(sys.argv[1])).close()
 """
 
 
-async def killed_after(statements: int, store: Path) -> None:
-    """Open the store in a process of its own, and kill that once so many statements of its steps are done."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        SLOW,
-        store,
-        str(statements),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=environment({}),
-    )
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"here\n"
-    process.kill()
-    await process.wait()
-
-
 @pytest.mark.process
 async def test_an_upgrade_that_is_killed_goes_on(tmp_path: Path) -> None:
     """kill -9 within three steps: whole each time, the copy from the very beginning stays; the last opening ends it."""
@@ -192,7 +171,7 @@ async def test_an_upgrade_that_is_killed_goes_on(tmp_path: Path) -> None:
     copy = upgrade.copy_before(store)
     reached = []
     for statements in (1, 2, 3):
-        await killed_after(statements, store)
+        assert await killed_at(SLOW, statements, store) == "here"
         assert query(store, "PRAGMA integrity_check") == [("ok",)]
         assert rows(store) == before
         assert version(copy) == 1

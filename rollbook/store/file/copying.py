@@ -24,6 +24,8 @@ from rollbook.genesys.program.terminal import shown_size
 from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreFull, StoreUnwritable, owner_of, translate
 from rollbook.store.tables import notes, schema
 
+# The ends of the names of what SQLite keeps beside a file.
+LOGS: Final = ("-wal", "-journal", "-shm")
 # A step of a copy: 8 MB with our pages, some hundredths of a second.
 _PAGES: Final = 1_000
 # Room that is left free beside a copy, bytes: a full disk stops capture too.

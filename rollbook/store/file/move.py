@@ -27,7 +27,7 @@ from rollbook.genesys.program.progress import shown
 from rollbook.genesys.times import to_text
 from rollbook.store.bodies import dictionaries, frames, packing
 from rollbook.store.file import earlier_rows, locks
-from rollbook.store.file.copying import Manner, check, need_room, sync_folder
+from rollbook.store.file.copying import LOGS, Manner, check, need_room, sync_file, sync_folder
 from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreUnwritable, translate
 from rollbook.store.file.ways import Ways
 from rollbook.store.tables import notes, schema
@@ -41,7 +41,6 @@ _OTHERS: Final = (locks.BACKUP[0], locks.EVERYTHING[1])
 # Seconds for which another program may still have the file, and between two tries.
 _PATIENCE: Final = 5.0
 _PAUSE: Final = 0.05
-_LOGS: Final = ("-wal", "-shm", "-journal")
 # Pages of the new file's log between two checkpoints.
 _CHECKPOINT_PAGES: Final = 8_000
 # What the new file may be larger than the earlier one, at the worst.
@@ -147,7 +146,7 @@ def _interrupted(path: Path) -> str:
 
 def remove(new: Path) -> None:
     """Remove a new file that is of no use. The file first: its log alone is nothing, it without its log is another."""
-    for suffix in ("", *_LOGS):
+    for suffix in ("", *LOGS):
         Path(f"{new}{suffix}").unlink(missing_ok=True)
 
 
@@ -261,11 +260,7 @@ def _fill(old: sqlite3.Connection, path: Path, new: Path, fingerprint: str, ways
                 " again"
             ) from None
         db.execute("PRAGMA journal_mode = DELETE")
-    descriptor = os.open(new, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(new)
 
 
 def _set_up(old: sqlite3.Connection, db: packing.PackingConnection, fingerprint: str, ways: Ways) -> None:
@@ -333,7 +328,7 @@ def _in_transaction(db: sqlite3.Connection, work: Callable[[], T]) -> T:
 
 def _put_in_place(path: Path, new: Path, before: Path) -> None:
     """Give the earlier file its second name, and the new one its first."""
-    for suffix in _LOGS:
+    for suffix in LOGS:
         for file in (path, new):
             if Path(f"{file}{suffix}").exists():
                 raise StoreBusy(_open_elsewhere(file))

@@ -18,13 +18,21 @@ from typing import Final
 
 from rollbook.genesys.errors import UsageError
 from rollbook.store.file import connections, locks
-from rollbook.store.file.copying import Copied, Manner, copy, need_folder, organization_of, sync_folder, take_log_in
+from rollbook.store.file.copying import (
+    LOGS,
+    Copied,
+    Manner,
+    copy,
+    need_folder,
+    organization_of,
+    sync_folder,
+    take_log_in,
+)
 from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreForeign, StoreUnwritable, translate
 from rollbook.store.upkeep.backups import named_in
 
 # Seconds for which another program may still have the file that is replaced.
 _PATIENCE: Final = 2.0
-_LOGS: Final = ("-wal", "-journal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,7 @@ def _set_aside(store: Path, kept: Path) -> Path:
         found = translate(error, store)
         if not isinstance(found, StoreDamaged | StoreForeign):
             raise found from None
-    for suffix in _LOGS:
+    for suffix in LOGS:
         with suppress(FileNotFoundError):
             Path(f"{store}{suffix}").replace(f"{kept}{suffix}")
     try:
