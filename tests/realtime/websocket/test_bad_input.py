@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from realtime.storing.store_frames import OTHER, TEMPLATES, Stored
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.store.book import Book
 from rollbook.store.tables import events
+from tests.helpers.memory import traced_memory
 from tests.helpers.paths import EXAMPLES
 from tests.helpers.stage import Stage, capture, snapshot, topic
 
@@ -156,15 +156,11 @@ async def test_nothing_that_comes_stops_anything(tmp_path: Path, *, follow_detai
 def test_topics_that_are_none_fill_no_memory() -> None:
     """A megabyte of topic, thousands of times, and thousands of unknown ones: counted, and not kept."""
     stored = Stored()
-    tracemalloc.start()
-    try:
+    with traced_memory("realtime", "test_bad_input.py") as used:
         for number in range(2_000):
             stored.count(f"v2.{number}." + "x" * 1_000_000)
             stored.count(f"v2.strange{number}")
-        used, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert used < 2_000_000
+    assert used() < 2_000_000
     assert len(stored.by_template) <= TEMPLATES + 1
     assert stored.by_template[OTHER] > 2_000
 
@@ -173,15 +169,13 @@ def test_words_that_are_too_long_are_not_remembered(tmp_path: Path) -> None:
     """Events whose media and divisions are megabytes are stored one after the other without their words being kept."""
     book = Book.open(tmp_path / "rollbook.db")
     try:
-        tracemalloc.start()
-        for number in range(60):
-            body = {"conversationId": f"c{number}", "mediaType": f"{number}" + "m" * 500_000}
-            frame = json.dumps({"topicName": "v2.conversations.x.y", "eventBody": body})
-            found = parse_frame(frame, source="websocket", received_at=AT)
-            assert isinstance(found, Notification)
-            book.write(events.record, [found], book.lag).result()
-        used, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert used < 10_000_000
+        with traced_memory("realtime", "rollbook", "json", "test_bad_input.py") as used:
+            for number in range(60):
+                body = {"conversationId": f"c{number}", "mediaType": f"{number}" + "m" * 500_000}
+                frame = json.dumps({"topicName": "v2.conversations.x.y", "eventBody": body})
+                found = parse_frame(frame, source="websocket", received_at=AT)
+                assert isinstance(found, Notification)
+                book.write(events.record, [found], book.lag).result()
+        assert used() < 10_000_000
     finally:
         book.close()
