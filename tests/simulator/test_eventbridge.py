@@ -204,7 +204,20 @@ class Hurry:
 async def test_simulate_fills_a_queue(aws: Aws, tmp_path: Path) -> None:
     """`rollbook simulate --sqs URL` as people type it: events arrive in the queue, in EventBridge's envelope."""
     url = await asyncio.to_thread(aws.queue, "events")
-    words = ["simulate", "--json", "--rate", "600", "--per-hour", "300", "--days", "0", "--sqs", url, "--repeats", "0.1"]
+    words = [
+        "simulate",
+        "--json",
+        "--rate",
+        "600",
+        "--per-hour",
+        "300",
+        "--days",
+        "0",
+        "--sqs",
+        url,
+        "--repeats",
+        "0.1",
+    ]
     process = await start(*words, env=aws.env, cwd=tmp_path)
     await until(lambda: aws.left(url) > 20)
     process.terminate()
