@@ -100,6 +100,8 @@ def migrate(
 ) -> None:
     """Bring the file to version `to`. Each step is one transaction; a step that fails leaves the file as it was.
 
+    Within a transaction of the caller's the steps are parts of that one.
+
     on_step: called with the number and the name of each step that is taken.
     """
     from sqlite_utils import Database, Migrations
