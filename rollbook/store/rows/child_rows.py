@@ -264,8 +264,9 @@ def _as_texts(nested: Row) -> Row:
     return tuple([value if value is ABSENT else _json_text(bytes(value)) for value in nested])
 
 
-# What is not in the spelling of our encoder: blanks, escapes, and floats that may be spelled otherwise.
-_OTHERWISE: Final = re.compile(rb"[\s\\]|[0-9][.eE]")
+# What may not be in the spelling of our encoder: blanks, escapes, and numbers with a point or an exponent (which begin
+# after one of these signs; an id that has a digit before an "e" begins after a quotation mark).
+_OTHERWISE: Final = re.compile(rb"[\s\\]|[\[,:]-?[0-9]+[.eE]")
 
 
 @lru_cache(maxsize=1024)
