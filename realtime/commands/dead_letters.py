@@ -12,6 +12,7 @@ from typing import Final, Literal
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.genesys.messages.payloads import parse_all
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
@@ -25,7 +26,12 @@ _SHOWN: Final = 60
 def _book(settings: Settings, *, write: bool = False) -> Book:
     mode: Literal["r+", "ro"] = "r+" if write else "ro"
     return Book.open(
-        settings.store_path, mode=mode, command="dead-letters", journal=settings.journal, pack=settings.pack
+        settings.store_path,
+        mode=mode,
+        command="dead-letters",
+        journal=settings.journal,
+        pack=settings.pack,
+        redactor=redactor_of(settings),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
 from rollbook.store.tables import schema
@@ -40,6 +41,7 @@ async def book_of(
             lag=settings.lag,
             journal=settings.journal,
             pack=settings.pack,
+            redactor=redactor_of(settings),
             hurry=hurry,
         )
     except asyncio.CancelledError:

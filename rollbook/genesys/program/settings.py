@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from rollbook.genesys import topics
 from rollbook.genesys.errors import SettingsError
+from rollbook.genesys.privacy import policy as privacy_policy
 from rollbook.genesys.program.named_secrets import is_reference
 from rollbook.genesys.regions import hosts
 from rollbook.genesys.times import from_text, parse_duration, to_text
@@ -109,6 +110,8 @@ class Settings:
     hook_on: tuple[str, ...] = ALERTS
     hook_deaf_after: timedelta = timedelta(minutes=5)
     hook_secret: Secret | None = None
+    privacy: privacy_policy.Policy = privacy_policy.KEEP_ALL
+    privacy_key: Secret | None = None
     config_path: Path | None = None
     explicit: frozenset[str] = field(default=frozenset())
 
@@ -374,6 +377,7 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("views", "include_abandons"): ("include_abandons", _flag),
     ("views", "short_abandon"): ("short_abandon", _duration),
     ("views", "answered_within"): ("answered_within", _duration),
+    ("privacy", "fields"): ("privacy", privacy_policy.parse),
     ("hook", "url"): ("hook_url", _hook_url),
     ("hook", "command"): ("hook_command", _command),
     ("hook", "on"): ("hook_on", _alerts),
@@ -393,6 +397,8 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "ROLLBOOK_BACKUP": ("backup", _backup),
     "ROLLBOOK_HOOK_URL": ("hook_url", _hook_url),
     "ROLLBOOK_HOOK_SECRET": ("hook_secret", _secret),
+    "ROLLBOOK_PRIVACY_FIELDS": ("privacy", privacy_policy.parse),
+    "ROLLBOOK_PRIVACY_KEY": ("privacy_key", _secret),
 }
 
 
@@ -547,6 +553,19 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         "text",
         "The secret that signs alerts (HMAC-SHA256), or where it is: file:PATH, secretsmanager:NAME or ssm:NAME.",
         "default: none, and nothing is signed",
+    ),
+    "privacy": KeyDescription(
+        "table, or text",
+        'What becomes of people\'s data before anything is stored: for a class of fields or a path "keep", "drop",'
+        ' "shorten" or "hash"; or "strict", which drops every class (docs/privacy.md). As a variable:'
+        " phone_numbers=hash, names=drop.",
+        "default: everything is kept",
+    ),
+    "privacy_key": KeyDescription(
+        "text",
+        "The key of the hashes, or where it is: file:PATH, secretsmanager:NAME or ssm:NAME. It is kept outside the"
+        " store: who has both can find out whether a number is in it.",
+        "needed where something is hashed",
     ),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.
