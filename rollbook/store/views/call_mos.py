@@ -197,8 +197,8 @@ _HEARD: Final = (
 
 def shares_of_day(connection: sqlite3.Connection, now: datetime) -> DayShares:
     """Shares of the last day's conversations, as they are known now."""
-    read, heard, calls, measured = connection.execute(_HEARD, (to_text(now - _DAY), to_text(now))).fetchone()
-    return DayShares(heard_live=heard / read if read else None, measured=measured / calls if calls else None)
+    read, both, calls, measured = connection.execute(_HEARD, (to_text(now - _DAY), to_text(now))).fetchone()
+    return DayShares(heard_live=both / read if read else None, measured=measured / calls if calls else None)
 
 
 def _read(connection: sqlite3.Connection) -> Counts:
