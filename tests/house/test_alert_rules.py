@@ -1,7 +1,7 @@
 """The rules for Prometheus and the runbook: they name what there is, and every alert and reason has its entry.
 
 Whether the rules raise and clear what they should is tested in deploy/prometheus/rollbook.test.yml, by promtool
-(`.ci/run` has it).
+(`deploy/prometheus/check`, which CI runs).
 """
 
 from __future__ import annotations
@@ -175,6 +175,7 @@ def test_each_kind_of_reason_can_be_given(kind: ReasonKind) -> None:
 
 def test_ci_runs_promtool() -> None:
     """On the very files that people are given."""
-    checks = (ROOT / ".ci" / "run").read_text()
-    assert "test rules deploy/prometheus/rollbook.test.yml" in checks
-    assert "check rules deploy/prometheus/rollbook.rules.yml" in checks
+    assert "\ndeploy/prometheus/check\n" in (ROOT / ".ci" / "run").read_text()
+    check = (FOLDER / "check").read_text()
+    assert "check rules rollbook.rules.yml" in check
+    assert "test rules rollbook.test.yml" in check

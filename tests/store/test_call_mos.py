@@ -21,7 +21,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store.tables import conversations, schema
 from rollbook.store.tables.conversations import Read
 from rollbook.store.views import call_mos
-from rollbook.store.views.call_mos import CallLabels, CallMos, Counts
+from rollbook.store.views.call_mos import CallCounts, CallLabels, CallMos
 
 Record = dict[str, Any]
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -160,10 +160,10 @@ LABEL = st.sampled_from([f"{kind}{at}" for kind in "abc" for at in range(40)]) |
 @given(st.lists(st.tuples(LABEL, LABEL, LABEL, st.booleans()), max_size=300))
 def test_there_are_at_most_500_series(sets: list[tuple[str, str, str, bool]]) -> None:
     """However many media types, codecs and sites there are; what finds no room is `other`, and every call is in one."""
-    counts = Counts()
+    counts = CallCounts()
     for labels in sets:
         counts.add(CallLabels(*labels), 4.2)
-        counts = Counts(json.loads(json.dumps(counts.rows())))
+        counts = CallCounts(json.loads(json.dumps(counts.rows())))
     calls = tuple(
         CallMos(**labels._asdict(), counts={"+Inf": sum(buckets)}, total=total)
         for labels, buckets, total in counts.rows()
