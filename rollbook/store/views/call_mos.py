@@ -30,10 +30,10 @@ from rollbook.store.tables import notes
 BOUNDS: Final = (1.0, 2.0, 2.5, 3.0, 3.5, 4.0, 4.3, 4.5, 5.0)
 # A call that ended longer before it was read than windows wait for: of a backfill, or after an outage.
 LATE: Final = timedelta(hours=6)
-# So many sets of labels have counts of their own; so many media types are told apart among what comes then. A set makes
-# twelve series.
-MOST_SETS: Final = 24
-_MOST_MEDIA: Final = 4
+# So many sets of labels have counts of their own; so many media types are told apart among the others. A set makes
+# twelve series: 312 at most, so that a daemon of three lines has fewer than 500 in all.
+MOST_SETS: Final = 18
+_MOST_MEDIA: Final = 3
 OTHER: Final = "other"
 UNKNOWN: Final = "unknown"
 _HIGHEST: Final = 10  # of what may be a MOS
@@ -43,7 +43,10 @@ _DAY: Final = timedelta(days=1)
 
 
 class CallLabels(NamedTuple):
-    """The labels of a call: of its worst leg, the codec and the site of its edge. is_late: it was read late."""
+    """The labels of a call: of its worst leg, the codec and the site of its edge. is_late: it was read late.
+
+    Late calls have none of their own but the media type: who reads a year again has no use for more.
+    """
 
     media_type: str
     codec: str
@@ -103,7 +106,8 @@ class CallCounts:
 
     def _placed(self, labels: CallLabels) -> CallLabels:
         """The set that a call is counted in: its own while there is room, and from then on the same one for ever."""
-        if labels in self.of or sum(not known.is_other for known in self.of) < MOST_SETS:
+        own = sum(not known.is_other for known in self.of)
+        if not labels.is_late and not labels.is_other and (labels in self.of or own < MOST_SETS):
             return labels
         media_types = {known.media_type for known in self.of if known.is_other and known.media_type != OTHER}
         is_known = labels.media_type in media_types or len(media_types) < _MOST_MEDIA
