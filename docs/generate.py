@@ -50,6 +50,7 @@ def parts() -> dict[tuple[Path, str], str]:
         (DOCS / "store.md", "columns"): columns(),
         (DOCS / "daemon.md", "metrics"): metrics(),
         (DOCS / "architecture.md", "modules"): modules(),
+        (DOCS / "privacy.md", "personal fields"): personal_fields(),
     }
 
 
@@ -67,6 +68,33 @@ def pages() -> dict[Path, str]:
 
 def _wrapped(text: str, indent: str = "") -> str:
     return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+# --- privacy.md ------------------------------------------------------------------------------------------------------
+
+
+def personal_fields() -> str:
+    """Each class of fields with people's data: its fields, and the columns that hold them."""
+    from rollbook.genesys.privacy.personal_fields import PATHS
+    from rollbook.store.rows.detail_columns import CHILD_TABLES, column_of
+
+    entries = []
+    for field_class, paths in PATHS.items():
+        last = {path.rpartition(".")[2]: path for path in paths}
+        columns = [
+            f"`{table}.{column_of(table, name)}`"
+            for table, child in CHILD_TABLES.items()
+            for name in child.fields
+            if last.get(name) == name
+        ]
+        named = ", ".join(f"`{path}`" for path in paths)
+        if field_class == "attributes":
+            columns.append("`participant_attributes.value`")
+        if field_class == "agent_names":
+            columns.append("`names.name` (of users)")
+        held = f" In rows: {', '.join(columns)}." if columns else " In no column of its own."
+        entries.append(_wrapped(f"**`{field_class}`** (default: `keep`): {named}.{held}"))
+    return "\n\n".join(entries)
 
 
 # --- settings.md -----------------------------------------------------------------------------------------------------

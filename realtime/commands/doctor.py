@@ -23,6 +23,7 @@ from rollbook.genesys import topics
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError
 from rollbook.genesys.named import LISTS, NameKind
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, wrapped
@@ -93,6 +94,7 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
         tell(size)
     if checked.state == "fail":
         return
+    tell(_privacy(settings))
     async with Api(settings) as api:
         try:
             async with asyncio.timeout(_WITHIN):
@@ -125,12 +127,19 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
         tell(await _try("channels", "", lambda: _channels(api, len(wanted)), state="warn"))
 
 
+def _privacy(settings: Settings) -> Check:
+    if settings.privacy:
+        return Check("privacy", "ok", f"{settings.privacy}")
+    return Check("privacy", "ok", "people's data is kept as it comes", "[privacy] says what to drop: docs/privacy.md")
+
+
 def _settings(settings: Settings) -> Check:
     where = f"file {settings.config_path}" if settings.config_path else "no settings file"
     host = settings.api_url or "no region"
     try:
         settings.require_platform()
         settings.require_source()
+        redactor_of(settings)
         if settings.health is not None:
             split(settings.health)
     except RollbookError as error:

@@ -35,6 +35,7 @@ ADDRESSES: Final = _paths(
     "ani dnis sessionDnis address addressNormalized addressRaw addressDisplayable addressFrom addressTo addressSelf"
     " addressOther fromAddress toAddress destinationAddresses bcc cc callbackNumbers callbackNumber callerId phone"
     " phoneNumber email emailAddress videoAddressSelf screenShareAddressSelf transferTargetAddress publicIpAddress"
+    " entryReason"
 )
 PATHS: Final[Mapping[FieldClass, tuple[str, ...]]] = {
     FieldClass.PHONE_NUMBERS: ADDRESSES,
