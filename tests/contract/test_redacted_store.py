@@ -83,10 +83,10 @@ async def fill(simulator: Simulator, path: Path, settings: Settings, payloads: l
     options = RunOptions(sleep=lambda _: asyncio.sleep(0))
     reports = []
     with Book.open(store, organization=("o", "O"), pack="none", redactor=redactor_of(settings)) as book:
-        heard = [
+        notifications = [
             item for raw in payloads for item in parse_all(raw, source="file", received_at="2026-03-02T10:00:00.000Z")
         ]
-        book.write(events.record, heard, book.lag).result()
+        book.write(events.record, notifications, book.lag).result()
         async with Api(settings, now=simulator.now) as api:
             for _ in range(2):
                 reports.append(
@@ -152,10 +152,10 @@ async def test_a_hashed_caller_can_be_joined(simulator: Simulator, tmp_path: Pat
     settings = settings_of(simulator, tmp_path, "phone_numbers=hash", ROLLBOOK_PRIVACY_KEY="a key that is long enough")
     await fill(simulator, tmp_path, settings, [json.dumps(event).encode()])
     with Book.open(tmp_path / "rollbook.db", mode="ro") as book:
-        (heard,) = await book.read(lambda db: db.execute("SELECT json_extract(body, '$.ani') FROM events").fetchone())
+        (caller,) = await book.read(lambda db: db.execute("SELECT json_extract(body, '$.ani') FROM events").fetchone())
         joined = await book.read(
-            lambda db: db.execute("SELECT DISTINCT conversation_id FROM sessions WHERE ani = ?", (heard,)).fetchall()
+            lambda db: db.execute("SELECT DISTINCT conversation_id FROM sessions WHERE ani = ?", (caller,)).fetchall()
         )
-    assert heard.startswith("hmac:")
+    assert caller.startswith("hmac:")
     assert (conversation_id,) in joined
     assert number.encode() not in written(tmp_path)
