@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from rollbook.genesys.canonical_json import decode, digest, spelled
+from rollbook.genesys.canonical_json import digest, spelled
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.messages.detail_fields import MEDIA_ENDPOINT_STAT, METRIC
 from rollbook.genesys.privacy.personal_fields import ADDRESSES, PATHS, FieldClass
@@ -24,10 +24,11 @@ from rollbook.genesys.program import named_secrets
 if TYPE_CHECKING:
     from rollbook.genesys.program.settings import Settings
 
+_decode: Final = msgspec.json.Decoder(Any).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 # A treatment of a value: the JSON that takes its place; None where the field is left out.
-_Treat = Callable[[Any], Any]
+_Treat = Callable[[str], str | None]
 _SHORTEST_KEY: Final = 16
 _DEEP: Final[frozenset[type]] = frozenset({dict, list})
 
@@ -68,11 +69,12 @@ class Redactor:
         self.policy = policy
         self._key = key
         self._rules: dict[str, list[_Rule]] = {}
+        by_value = self._by_value()
         for field_class, paths in PATHS.items():
-            treat = self._by(policy.of_class(field_class))
-            if treat is not None:
+            treat = by_value if paths is ADDRESSES else self._by(policy.of_class(field_class))
+            if treat is not None and field_class is not FieldClass.EMAIL_ADDRESSES:  # its paths are the numbers' too
                 for path in paths:
-                    self._add(path, 0, self._address if paths is ADDRESSES else treat)
+                    self._add(path, 0, treat)
         for path, treatment in policy.paths.items():
             self._add(path, 100, self._by(treatment))
         for rules in self._rules.values():
@@ -82,11 +84,15 @@ class Redactor:
         for rule in self._rules.pop("*", []):
             self._every.setdefault(rule.before[0], []).append(rule)
         self._names = frozenset(self._rules)
+        # Most names count wherever they stand, and nothing else is to be looked at.
+        self._anywhere = {
+            name: rules[0].treat for name, rules in self._rules.items() if len(rules) == 1 and not rules[0].before
+        }
 
     def body(self, raw: bytes) -> bytes:
         """The same JSON without what the policy takes. Raises Withheld for what is no JSON."""
         try:
-            tree: Any = decode(raw)
+            tree: Any = _decode(raw)
             if tree.__class__ in _DEEP:
                 self._walk(tree, ())
             try:
@@ -120,21 +126,31 @@ class Redactor:
         if treatment is Treatment.KEEP:
             return None
         if treatment is Treatment.DROP:
-            return lambda _: None
+            return _drop
         return self._hash if treatment is Treatment.HASH else _shorten
 
-    def _address(self, value: Any) -> Any:
-        treatment = self.policy.of_class(FieldClass.EMAIL_ADDRESSES if _is_email(value) else FieldClass.PHONE_NUMBERS)
-        treat = self._by(treatment)
-        return value if treat is None else treat(value)
+    def _by_value(self) -> _Treat | None:
+        """The treatment of a field that holds a number or an e-mail address."""
+        number = self._by(self.policy.of_class(FieldClass.PHONE_NUMBERS))
+        email = self._by(self.policy.of_class(FieldClass.EMAIL_ADDRESSES))
+        if number == email:
+            return number
 
-    def _hash(self, value: Any) -> str:
+        def treat(value: str) -> str | None:
+            treatment = email if _is_email(value) else number
+            return value if treatment is None else treatment(value)
+
+        return treat
+
+    def _hash(self, value: str) -> str:
+        if _HASHED.fullmatch(value):
+            return value  # of a dead letter that is tried again
         plain = _digits(value) or value.strip().casefold()
         return "hmac:" + hmac.new(self._key, plain.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:32]
 
     def _walk(self, tree: Any, path: tuple[str, ...]) -> None:
         """Treat what is named below an object or an array, in place. The hot path: eighty objects a conversation."""
-        names, every = self._names, self._every
+        names, every, anywhere = self._names, self._every, self._anywhere
         waiting: list[tuple[Any, tuple[str, ...]]] = [(tree, path)]
         while waiting:
             node, path = waiting.pop()
@@ -142,11 +158,19 @@ class Redactor:
                 waiting += [(each, path) for each in node if each.__class__ in _DEEP]
                 continue
             of_all = _first(every[path[0]], path) if path and path[0] in every else None
-            if of_all is not None or not names.isdisjoint(node):
-                for name in list(node) if of_all else names & node.keys():
+            if of_all is not None:
+                for name in list(node):
                     self._treat(node, name, path, of_all)
+            elif not names.isdisjoint(node):
+                for name in names & node.keys():
+                    if anywhere.get(name) is _drop:
+                        del node[name]
+                    else:
+                        self._treat(node, name, path, None)
+            if _DEEP.isdisjoint(map(type, node.values())):
+                continue
             for name, value in node.items():
-                if value.__class__ in _DEEP and value and not (name in _FIGURES and _are_figures(value, name)):
+                if value.__class__ is dict or (value.__class__ is list and not _is_flat(name, value)):
                     waiting.append((value, (name, *path)))
 
     def _treat(self, node: dict[str, Any], name: str, path: tuple[str, ...], every: _Rule | None) -> None:
@@ -166,9 +190,16 @@ class Redactor:
 _FIGURES: Final = {"metrics": frozenset(METRIC), "mediaEndpointStats": frozenset(MEDIA_ENDPOINT_STAT)}
 
 
-def _are_figures(value: Any, name: str) -> bool:
-    known = _FIGURES[name]
-    return value.__class__ is list and all(each.__class__ is dict and known.issuperset(each) for each in value)
+def _is_flat(name: str, values: list[Any]) -> bool:
+    """Tell whether nothing in a list has a name that a rule could have."""
+    if _DEEP.isdisjoint(map(type, values)):
+        return True
+    known = _FIGURES.get(name)
+    return known is not None and all(each.__class__ is dict and known.issuperset(each) for each in values)
+
+
+def _drop(_: str) -> None:
+    """Leave a value out."""
 
 
 def _first(rules: Sequence[_Rule], path: tuple[str, ...]) -> _Rule | None:
@@ -189,6 +220,7 @@ def _treated(value: Any, treat: _Treat) -> Any:
     return treat(str(value))
 
 
+_HASHED: Final = re.compile("hmac:[0-9a-f]{32}")
 _NUMBER: Final = re.compile(r"(?:tel:|sips?:)?\+?[\d\s().\-/]{3,}(?:[;@].*)?", re.ASCII | re.IGNORECASE | re.DOTALL)
 # So much of a number says the country and the region.
 _KEPT_DIGITS: Final = 5
