@@ -194,7 +194,7 @@ def _mos(book: Book, text: str, by: Sequence[str]) -> ViewReport:
     verdict = book.read_now(view_rows.verdict_of, *interval.texts, began=True)
     head = [*call_quality.summary(found), *call_quality.outlier_lines(outliers, len(legs))]
     if verdict != Verdict.SETTLED:
-        head.insert(0, "not settled: what is measured late is still to come")
+        head.insert(0, "not settled: what was measured late may still come")
     return ViewReport(
         "mos",
         interval,

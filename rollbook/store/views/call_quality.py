@@ -22,7 +22,7 @@ _SURE: Final = 3.0
 COMPARED: Final = ("queue", "agent", "edge", "site", "codec", "provider", "purpose", "hour")
 # Lines and letters that a terminal shows of what is worse.
 _SHOWN: Final = 5
-_SHOWN_NAME: Final = 24
+_SHOWN_NAME: Final = 20
 
 
 def is_number(value: Any) -> bool:
@@ -166,11 +166,11 @@ def summary(found: Row) -> Iterator[str]:
         f" ({percent(found['measured_share'])})"
     )
     if found["going_on"]:
-        yield f"{found['going_on']:,} of them go on: their lowest may still fall"
+        yield f"still going on, so that their lowest may fall: {found['going_on']:,}"
     if found["unread"]:
-        yield f"{found['unread']:,} more were heard, and their details are not read yet"
+        yield f"heard, and not counted before their details are read: {found['unread']:,}"
     if found["of_no_leg"]:
-        yield f"{found['of_no_leg']:,} of them have a MOS, and no leg that was measured"
+        yield f"with a MOS, and no leg that was measured: {found['of_no_leg']:,}"
     if not found["measured"]:
         return
     yield ""
@@ -179,8 +179,9 @@ def summary(found: Row) -> Iterator[str]:
     yield "MOS  " + "".join(head.rjust(9) for head in heads)
     yield "calls" + "".join(number(part["calls"]).rjust(9) for part in parts)
     yield "share" + "".join(percent(part["calls"] / found["measured"]).rjust(9) for part in parts)
-    yield f"below {POOR}: {percent(found['poor'])}, below {GOOD}: {percent(found['below_good'])}" + "".join(
-        f"; {what}: median {number(found[f'median{of}'])}, lowest {number(found[f'lowest{of}'])}"
+    yield f"below {POOR}: {percent(found['poor'])}, below {GOOD}: {percent(found['below_good'])}"
+    yield "; ".join(
+        f"{what}: median {number(found[f'median{of}'])}, lowest {number(found[f'lowest{of}'])}"
         for what, of in (("MOS", ""), ("R factor", "_r_factor"))
     )
     yield ""
