@@ -287,9 +287,9 @@ def test_a_share_is_between_its_bounds(part: int, more: int) -> None:
 
 def test_a_share_of_few_says_little() -> None:
     """A group of three legs that are all bad comes after a large one of which a third is, and is no outlier."""
-    legs = [
+    legs: list[Record] = [
         {"conversation_id": f"{edge} {number}", "edge_id": edge, "edge_name": None, "guilty": 1}
-        | {"min_mos": mos, "conversation_mos": mos, "min_r_factor": None, "late_share": None}
+        | dict[str, Any](min_mos=mos, conversation_mos=mos, min_r_factor=None, late_share=None)
         for edge, bad, good in (("few", 3, 0), ("many", 50, 100), ("well", 2, 300))
         for number, mos in enumerate([2.0] * bad + [4.0] * good)
     ]
