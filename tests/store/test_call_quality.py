@@ -25,9 +25,9 @@ TODAY = "2026-03-28"
 # What bad legs have in common
 
 
-def a_world() -> World:
+def a_world(users: int = 12) -> World:
     """An organisation in which nothing has begun yet."""
-    return World(5, FIRST, 10, queues=6, users=12)
+    return World(5, FIRST, 10, queues=6, users=users)
 
 
 def legs_of(record: Record) -> list[tuple[float, str, int, int, int, Record]]:
@@ -83,7 +83,7 @@ def test_what_is_bad_comes_first_with_the_right_leg(tmp_path: Path, cause: str, 
     found = answer_of(path, "mos", TODAY, "--by", by)
     assert found["verdict"] == "settled"
     assert found["rows"][0][key] == bad
-    assert (found["outliers"][0]["what"], found["outliers"][0]["id"]) == (by, bad)
+    assert [(row["what"], row["id"]) for row in found["outliers"]] == [(by, bad)], "and nothing that is mixed with it"
     worst = [call[key] for call in found["worst_legs"]]
     assert worst[0] == bad
     assert worst.count(bad) >= 3  # the other calls are now and then bad too
@@ -107,6 +107,22 @@ def test_what_is_bad_comes_first_with_the_right_leg(tmp_path: Path, cause: str, 
     name = next(of["name"] for of in world.directory.lists[cause] if of["id"] == bad) if cause != "codec" else bad
     at = lines.index("surely below 3.5 more often than all other legs:")
     assert lines[at + 1].split()[: 1 + len(name.split())] == [by, *name.split()]
+
+
+def test_two_that_are_bad_are_both_found(tmp_path: Path) -> None:
+    """A codec and an agent: the agent among the legs without the codec too. A bad site is found before its edges."""
+    world, path = a_world(users=4), tmp_path / "rollbook.db"
+    agent = world.users[1]["id"]
+    world.spoil(FIRST, PoorAudio("codec", "audio/G729", FIRST, spread=0.2))
+    world.spoil(FIRST, PoorAudio("user", agent, FIRST, share=1.0))
+    store_of(path, world)
+    found = answer_of(path, "mos", TODAY)
+    assert {(row["what"], row["id"]) for row in found["outliers"]} == {("codec", "audio/G729"), ("agent", agent)}
+    legs: list[Record] = [
+        {"min_mos": mos, "edge_id": f"e{edge}", "edge_name": None, "site_id": f"s{edge // 2}", "site_name": None}
+        for edge, mos in [(0, 2.0), (1, 2.0), (2, 4.0), (3, 4.0)] * 50
+    ]
+    assert [row["id"] for row in call_quality.outliers(legs, ["edge", "site"])] == ["s0"]
 
 
 def test_where_nothing_is_bad_nothing_is_said_to_be(tmp_path: Path) -> None:

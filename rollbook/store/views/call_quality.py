@@ -20,8 +20,8 @@ FEWEST: Final = 20
 # Standard errors: by chance one group in a thousand seems so much worse.
 _SURE: Final = 3.0
 COMPARED: Final = ("queue", "agent", "edge", "site", "codec", "provider", "purpose", "hour")
-# Lines and letters that a terminal shows of what is worse.
-_SHOWN: Final = 5
+# Of what is worse: how many are looked for, and how many letters of a name are shown.
+_MOST: Final = 5
 _SHOWN_NAME: Final = 20
 
 
@@ -88,31 +88,43 @@ def in_order(rows: Iterable[Row], by: Sequence[str]) -> list[Row]:
 
 
 def outliers(legs: Sequence[Row], dimensions: Sequence[str] = COMPARED) -> list[Row]:
-    """What legs have in common that are surely below 3.5 more often than all others, the worst first."""
+    """What legs have in common that are surely below 3.5 more often than all others, the worst first.
+
+    Each further one is found among the legs that have nothing of those before it: what is only mixed with a bad edge,
+    such as its site, is not bad without it.
+    """
+    found: list[Row] = []
+    while len(found) < _MOST:
+        apart = [row for dimension in dimensions for row in _surely_worse(legs, dimension)]
+        if not apart:
+            break
+        worst = max(apart, key=lambda row: row["worse_by"])
+        found.append(worst)
+        key = KEYS[worst["what"]][0]
+        legs = [leg for leg in legs if leg[key] != worst["id"]]
+    return found
+
+
+def _surely_worse(legs: Sequence[Row], dimension: str) -> Iterator[Row]:
+    key, shown = KEYS[dimension][0], KEYS[dimension][-1]
     poor = sum(leg["min_mos"] < POOR for leg in legs)
-    found = []
-    for dimension in dimensions:
-        key, shown = KEYS[dimension][0], KEYS[dimension][-1]
-        groups: dict[Any, list[Row]] = {}
-        for leg in legs:
-            if leg[key] is not None:
-                groups.setdefault(leg[key], []).append(leg)
-        for value, of in groups.items():
-            part, others = sum(leg["min_mos"] < POOR for leg in of), len(legs) - len(of)
-            worse_by = bounds(part, len(of))[0] - bounds(poor - part, others)[1]
-            if len(of) >= FEWEST and others > 0 and worse_by > 0:
-                found.append(
-                    {
-                        "what": dimension,
-                        "id": value,
-                        "name": next((leg[shown] for leg in reversed(of) if leg[shown] is not None), None),
-                        "legs": len(of),
-                        "poor": part / len(of),
-                        "poor_elsewhere": (poor - part) / others,
-                        "worse_by": worse_by,
-                    }
-                )
-    return sorted(found, key=lambda row: -row["worse_by"])
+    groups: dict[Any, list[Row]] = {}
+    for leg in legs:
+        if leg[key] is not None:
+            groups.setdefault(leg[key], []).append(leg)
+    for value, of in groups.items():
+        part, others = sum(leg["min_mos"] < POOR for leg in of), len(legs) - len(of)
+        worse_by = bounds(part, len(of))[0] - bounds(poor - part, others)[1]
+        if len(of) >= FEWEST and others > 0 and worse_by > 0:
+            yield {
+                "what": dimension,
+                "id": value,
+                "name": next((leg[shown] for leg in reversed(of) if leg[shown] is not None), None),
+                "legs": len(of),
+                "poor": part / len(of),
+                "poor_elsewhere": (poor - part) / others,
+                "worse_by": worse_by,
+            }
 
 
 def distribution(values: Iterable[float]) -> list[Row]:
@@ -201,7 +213,7 @@ def outlier_lines(found: Sequence[Row], legs: int) -> Iterator[str]:
             yield ""
         return
     yield f"surely below {POOR} more often than all other legs:"
-    for row in found[:_SHOWN]:
+    for row in found:
         name = str(row["name"] or row["id"])
         name = f"{name[:16]}Z" if row["what"] == "hour" else name[:_SHOWN_NAME]
         said = f"{percent(row['poor'])} of {count(row['legs'], 'leg')}, {percent(row['poor_elsewhere'])} of the others"
