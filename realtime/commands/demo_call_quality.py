@@ -7,6 +7,7 @@ truth, call by call. Some calls are long, and some audio statistics come hours l
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -131,7 +132,7 @@ async def quality_day(path: Path, seed: int, *, per_hour: float = PER_HOUR) -> Q
         settings = replace(
             load(env=simulator.env, cwd=Path("/")), store_path=path, lag=_LAG, stuck_after=_SETTLED - _DAY
         )
-        async with Api(settings, now=simulator.now) as api, Book.open(path) as book:
+        async with Api(settings, now=simulator.now) as api, await asyncio.to_thread(Book.open, path) as book:
             watches = {trailing: _Watch(trailing.name) for trailing in TRAILING}
             read: list[_Watch] = []
             for at, act in _moments(day):

@@ -9,7 +9,7 @@ import pytest
 from rollbook.simulator import Simulator
 from rollbook.simulator.faults.organisation_faults import ACTS
 from rollbook.simulator.faults.script import ScriptError, load
-from rollbook.simulator.organisation.call_troubles import CAUSES, PoorAudio, Share
+from rollbook.simulator.organisation.call_troubles import CAUSES, PoorAudio, StruckShare
 from rollbook.simulator.organisation.world import World
 from rollbook.simulator.times import moment, text
 
@@ -115,7 +115,7 @@ def test_poor_audio_begins_and_ends() -> None:
 def test_a_share_of_the_calls_is_long() -> None:
     """Agents talk for a quarter of an hour and more in them, all are over within three hours, and others stay the same."""
     world = a_world()
-    world.call_troubles.long_calls.append(Share(START + HOURS / 2, 0.3, 1))
+    world.call_troubles.long_calls.append(StruckShare(START + HOURS / 2, 0.3, 1))
     plain, found = {record["conversationId"]: record for record in PLAIN}, records(world)
     long = [record for record in found if record != plain[record["conversationId"]]]
     assert len(long) > 5
@@ -136,7 +136,7 @@ def test_a_share_of_the_calls_is_long() -> None:
 def test_statistics_of_a_share_are_late() -> None:
     """Everything else of such a call is known as ever; its MOS comes the given time later, and is the same."""
     world = a_world()
-    world.call_troubles.late_audio.append(Share(START, 0.5, 2, timedelta(hours=5)))
+    world.call_troubles.late_audio.append(StruckShare(START, 0.5, 2, timedelta(hours=5)))
     ordinary = a_world()
     assert records(world) == PLAIN == records(ordinary)
     late = 0
@@ -169,8 +169,8 @@ async def test_a_script_has_these_troubles() -> None:
     assert edge.value == organisation.world.directory.lists["edge"][2]["id"]
     assert (edge.by, edge.share, edge.since, edge.until) == (1.5, 0.5, START, START + timedelta(hours=2))
     assert (codec.value, codec.spread) == ("audio/G729", 0.1)
-    assert troubles.long_calls == [Share(datetime(2026, 3, 1, tzinfo=UTC), 0.2, 0)]
-    assert troubles.late_audio == [Share(START, 1.0, 0, timedelta(hours=1))]
+    assert troubles.long_calls == [StruckShare(datetime(2026, 3, 1, tzinfo=UTC), 0.2, 0)]
+    assert troubles.late_audio == [StruckShare(START, 1.0, 0, timedelta(hours=1))]
     for wrong, words in (('"what": "moon"', "edge, site"), ('"what": "codec"', "name of the codec")):
         with pytest.raises(ScriptError, match=words):
             Simulator(faults=load(f'[{{"kind": "poor_audio", "at": 0, {wrong}}}]'))

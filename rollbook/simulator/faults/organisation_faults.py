@@ -15,7 +15,7 @@ from rollbook.simulator.faults.answer_faults import FaultyOrganisation, falls
 from rollbook.simulator.faults.broken_bytes import ODD
 from rollbook.simulator.faults.live_faults import FAULTS
 from rollbook.simulator.faults.script import Fault, ScriptError
-from rollbook.simulator.organisation.call_troubles import CAUSES, PoorAudio, Share
+from rollbook.simulator.organisation.call_troubles import CAUSES, PoorAudio, StruckShare
 from rollbook.simulator.organisation.directory import KINDS
 from rollbook.simulator.rest.analytics.details_query import Jitter
 from rollbook.simulator.times import FAR
@@ -113,13 +113,13 @@ def _poor_audio(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> N
 
 
 def _long_calls(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
-    share = Share(_since(organisation, given), given["share"], given.get("seed", 0))
+    share = StruckShare(_since(organisation, given), given["share"], given.get("seed", 0))
     organisation.world.call_troubles.long_calls.append(share)
 
 
 def _late_audio(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
     later = timedelta(seconds=given["seconds"])
-    share = Share(_since(organisation, given), given.get("share", 1.0), given.get("seed", 0), later)
+    share = StruckShare(_since(organisation, given), given.get("share", 1.0), given.get("seed", 0), later)
     organisation.world.call_troubles.late_audio.append(share)
 
 

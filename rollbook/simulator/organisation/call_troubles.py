@@ -58,7 +58,7 @@ class PoorAudio(NamedTuple):
                 return bool(session.get("provider") == self.value)
 
 
-class Share(NamedTuple):
+class StruckShare(NamedTuple):
     """A share of the conversations that start from a time on. later: by how much their audio statistics are."""
 
     since: datetime
@@ -76,8 +76,8 @@ class CallTroubles:
     """Troubles of an organisation's calls, in the order in which they came."""
 
     poor_audio: list[PoorAudio] = field(default_factory=list)
-    long_calls: list[Share] = field(default_factory=list)
-    late_audio: list[Share] = field(default_factory=list)
+    long_calls: list[StruckShare] = field(default_factory=list)
+    late_audio: list[StruckShare] = field(default_factory=list)
 
     def talk(self, conversation_id: str, start: datetime) -> tuple[float, float] | None:
         """Seconds that an agent talks in this call, from and to; None: as usual."""
@@ -88,7 +88,7 @@ class CallTroubles:
         met = (trouble.later for trouble in self.late_audio if trouble.meets(conversation_id, start))
         return sum(met, timedelta(0))
 
-    def heard(self, record: Record) -> Record:
+    def with_audio(self, record: Record) -> Record:
         """The record with the audio that its legs really have."""
         for trouble in self.poor_audio:
             record = _spoilt(record, trouble)

@@ -182,7 +182,7 @@ class World:
             if self._variety:
                 more = random.Random(f"more {plot.seed}")
                 written = written._replace(record=enriched(written.record, more, cast))
-            written = written._replace(record=self.call_troubles.heard(written.record))
+            written = written._replace(record=self.call_troubles.with_audio(written.record))
             audio = timedelta(seconds=_weighted(draw, _AUDIO))
             audio += self.call_troubles.audio_later(plot.conversation_id, plot.start)
             wrap_up = timedelta(seconds=_weighted(draw, _WRAP_UP))
