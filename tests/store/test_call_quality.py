@@ -88,7 +88,7 @@ def test_what_is_bad_comes_first_with_the_right_leg(tmp_path: Path, cause: str, 
     assert worst[0] == bad
     assert worst.count(bad) >= 3  # the other calls are now and then bad too
     assert found["measured"] == len(measured) > 100
-    assert found["of_no_leg"] == 0
+    assert (found["of_no_leg"], found["unlike_legs"]) == (0, 0)
     poor = [mos for mos, _ in measured.values() if mos < 3.5]
     assert sum(row["guilty"] for row in found["rows"]) == len(poor) == found["poor_calls"]
     assert sum(part["calls"] for part in found["distribution"]) == len(measured)
@@ -211,6 +211,7 @@ def test_a_call_counts_on_the_day_on_which_it_began(tmp_path: Path) -> None:
     assert figures(path, "2026-03-29") == [1, 1, 0, 0]
     assert figures(path, "2026-03-28T00:00Z/P2D") == [10, 8, 1, 1]
     found = answer_of(path, "mos", TODAY, "--by", "edge")
+    assert found["unlike_legs"] == 0
     assert found["verdict"] == "open"  # it goes on
     assert {row["edge_id"]: (row["legs"], row["calls"]) for row in found["rows"]} == {
         "e0": (6, 6),
@@ -226,6 +227,21 @@ def test_a_call_counts_on_the_day_on_which_it_began(tmp_path: Path) -> None:
     assert lines[1] == "not settled: what was measured late may still come"
     assert "still going on, so that their lowest may fall: 1" in lines
     assert "  of no leg 2.50 no leg was measured" in lines
+
+
+def test_a_call_that_is_worse_than_its_legs_is_said(tmp_path: Path) -> None:
+    """It counts by the platform's own value, and its lowest leg is guilty: what made it worse is not among them."""
+    path = tmp_path / "rollbook.db"
+    records = [
+        measured("worse", hours=1, mos=(4.0, 3.9)) | {"mediaStatsMinConversationMos": 3.0},
+        measured("b", hours=2),
+    ]
+    with Book.open(path) as book:
+        book.write(filled, records).result()
+    found = answer_of(path, "mos", TODAY, "--by", "edge")
+    assert (found["unlike_legs"], found["poor_calls"]) == (1, 1)
+    assert {row["edge_id"]: (row["guilty"], row["poor"]) for row in found["rows"]} == {"e0": (0, 0.0), "e1": (1, 0.0)}
+    assert "with a MOS that is not the lowest of its legs: 1" in run(path, "mos", TODAY).output
 
 
 def test_a_day_rests_on_its_own_windows(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ BOUNDS: Final = (2.0, 2.5, 3.0, POOR, 4.0, GOOD, 4.5)
 FEWEST: Final = 20
 # Standard errors: by chance one group in a thousand seems so much worse.
 _SURE: Final = 3.0
+# A MOS that differs by less is the same.
+_SAME: Final = 0.005
 COMPARED: Final = ("queue", "agent", "edge", "site", "codec", "provider", "purpose", "hour")
 # Of what is worse: how many are looked for, and how many letters of a name are shown.
 _MOST: Final = 5
@@ -151,6 +153,7 @@ def of_calls(calls: Sequence[Row]) -> Row:
         "measured_share": share(len(measured), len(calls)),
         "going_on": sum(bool(call["goes_on"]) for call in calls),
         "of_no_leg": sum(is_number(call["mos"]) and not call["legs"] for call in calls),
+        "unlike_legs": sum(_unlike_legs(call) for call in calls),
         "poor": share(sum(mos < POOR for mos in measured), len(measured)),
         "below_good": share(sum(mos < GOOD for mos in measured), len(measured)),
         "poor_calls": sum(mos < POOR for mos in measured),
@@ -160,6 +163,10 @@ def of_calls(calls: Sequence[Row]) -> Row:
         "lowest_r_factor": quantile(r_factors, 0.0),
         "distribution": distribution(measured),
     }
+
+
+def _unlike_legs(call: Row) -> bool:
+    return bool(call["legs"]) and is_number(call["mos"]) and abs(call["mos"] - call["min_mos"]) > _SAME
 
 
 def worst(calls: Iterable[Row], most: int) -> list[Row]:
@@ -183,6 +190,8 @@ def summary(found: Row) -> Iterator[str]:
         yield f"heard, and not counted before their details are read: {found['unread']:,}"
     if found["of_no_leg"]:
         yield f"with a MOS, and no leg that was measured: {found['of_no_leg']:,}"
+    if found["unlike_legs"]:
+        yield f"with a MOS that is not the lowest of its legs: {found['unlike_legs']:,}"
     if not found["measured"]:
         return
     yield ""
