@@ -198,7 +198,7 @@ async def _read(book: Book, api: Api, day: Interval, settings: Settings, now: Ca
     """Read the day; what `rollbook report mos` then counts."""
     report = await reconcile_window(book, api, day, settings=settings, now=now)
     watch = _Watch(f"rollbook: {report.verdict}")
-    for call in await book.read(view_rows.mos_calls, *day.texts):
+    for call in await book.read(lambda db: list(view_rows.mos_calls(db, *day.texts))):
         if is_number(call["mos"]):
             watch.take(call["conversation_id"], call["mos"])
     return watch

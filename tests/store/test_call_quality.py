@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rollbook.simulator.organisation.call_troubles import PoorAudio
 from rollbook.simulator.organisation.world import World
 from rollbook.store.book import Book
-from rollbook.store.views import call_quality, view_rows
+from rollbook.store.views import call_quality, reports, view_rows
 from tests.store.test_report import answer_of, fits, run
 from tests.store.test_views import FIRST, conversation, filled, leg, segment, window
 
@@ -93,7 +93,7 @@ def test_what_is_bad_comes_first_with_the_right_leg(tmp_path: Path, cause: str, 
     assert sum(row["guilty"] for row in found["rows"]) == len(poor) == found["poor_calls"]
     assert sum(part["calls"] for part in found["distribution"]) == len(measured)
     with Book.open(path, mode="ro") as book:
-        calls = book.read_now(view_rows.mos_calls, "2026", "2027")
+        calls = list(book.read_now(view_rows.mos_calls, "2026", "2027"))
     assert len([call for call in calls if call["mos"] is not None]) == len(measured)
     for call in (call for call in calls if call["mos"] is not None):
         mos, legs = measured[call["conversation_id"]]
@@ -109,6 +109,13 @@ def test_what_is_bad_comes_first_with_the_right_leg(tmp_path: Path, cause: str, 
     assert lines[at + 1].split()[: 1 + len(name.split())] == [by, *name.split()]
 
 
+def a_leg(mos: float, **more: Any) -> Record:
+    """A row of `mos_legs`, with the times that a report adds."""
+    columns = {column: None for names in reports.KEYS.values() for column in names}
+    numbers = {"min_mos": mos, "conversation_mos": mos, "min_r_factor": None, "late_share": None, "guilty": 1}
+    return {**columns, "conversation_id": "c", **numbers, **more}
+
+
 def test_two_that_are_bad_are_both_found(tmp_path: Path) -> None:
     """A codec and an agent: the agent among the legs without the codec too. A bad site is found before its edges."""
     world, path = a_world(users=4), tmp_path / "rollbook.db"
@@ -118,11 +125,10 @@ def test_two_that_are_bad_are_both_found(tmp_path: Path) -> None:
     store_of(path, world)
     found = answer_of(path, "mos", TODAY)
     assert {(row["what"], row["id"]) for row in found["outliers"]} == {("codec", "audio/G729"), ("agent", agent)}
-    legs: list[Record] = [
-        {"min_mos": mos, "edge_id": f"e{edge}", "edge_name": None, "site_id": f"s{edge // 2}", "site_name": None}
-        for edge, mos in [(0, 2.0), (1, 2.0), (2, 4.0), (3, 4.0)] * 50
-    ]
-    assert [row["id"] for row in call_quality.outliers(legs, ["edge", "site"])] == ["s0"]
+    legs = call_quality.LegCounts(["edge"])
+    for edge, mos in [(0, 2.0), (1, 2.0), (2, 4.0), (3, 4.0)] * 50:
+        legs.add(a_leg(mos, edge_id=f"e{edge}", site_id=f"s{edge // 2}"))
+    assert [row["id"] for row in legs.outliers()] == ["s0"]
 
 
 def test_where_nothing_is_bad_nothing_is_said_to_be(tmp_path: Path) -> None:
@@ -319,15 +325,9 @@ def test_a_share_is_between_its_bounds(part: int, more: int) -> None:
 
 def test_a_share_of_few_says_little() -> None:
     """A group of three legs that are all bad comes after a large one of which a third is, and is no outlier."""
-    legs: list[Record] = [
-        {"conversation_id": f"{edge} {number}", "edge_id": edge, "edge_name": None, "guilty": 1}
-        | dict[str, Any](min_mos=mos, conversation_mos=mos, min_r_factor=None, late_share=None)
-        for edge, bad, good in (("few", 3, 0), ("many", 50, 100), ("well", 2, 300))
-        for number, mos in enumerate([2.0] * bad + [4.0] * good)
-    ]
-    rows = [
-        {"edge_id": edge} | call_quality.of_legs([leg for leg in legs if leg["edge_id"] == edge])
-        for edge in ("well", "few", "many")
-    ]
-    assert [row["edge_id"] for row in call_quality.in_order(rows, ["edge"])] == ["many", "well", "few"]
-    assert [row["id"] for row in call_quality.outliers(legs, ["edge"])] == ["many"]
+    legs = call_quality.LegCounts(["edge"])
+    for edge, bad, good in (("few", 3, 0), ("many", 50, 100), ("well", 2, 300)):
+        for mos in [2.0] * bad + [4.0] * good:
+            legs.add(a_leg(mos, edge_id=edge))
+    assert [row["edge_id"] for row in legs.rows()] == ["many", "well", "few"]
+    assert [row["id"] for row in legs.outliers()] == ["many"]

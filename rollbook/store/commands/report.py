@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +17,13 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, parse_interval
 from rollbook.store.book import Book
 from rollbook.store.views import call_quality, reports, view_rows, view_settings
-from rollbook.store.views.call_quality import is_number
+from rollbook.store.views.call_quality import CallCounts, LegCounts
 from rollbook.store.views.reports import Column, Row, Switches
 from rollbook.store.vocabulary import Verdict
 
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _HALF_HOUR: Final = 1800
-_WORST_CALLS: Final = 5
+_LOWEST_CALLS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +186,9 @@ def _mos(book: Book, text: str, by: Sequence[str]) -> ViewReport:
     by = by or ("purpose",)
     name, zone = _zone(book)
     interval = _interval(text, zone)
-    legs = [row for row in book.read_now(view_rows.mos_legs, *interval.texts) if is_number(row["min_mos"])]
-    legs = list(reports.with_times(legs, "conversation_start", zone))
-    calls = book.read_now(view_rows.mos_calls, *interval.texts)
-    found = call_quality.of_calls(calls) | {"unread": book.read_now(view_rows.unread_calls, *interval.texts)}
-    outliers = call_quality.outliers(legs)
-    worst = call_quality.worst(calls, _WORST_CALLS)
+    legs, calls, unread = book.read_now(_counted, interval, by, zone)
+    found = calls.as_row() | {"unread": unread}
+    outliers = legs.outliers()
     verdict = book.read_now(view_rows.verdict_of, *interval.texts, began=True)
     head = [*call_quality.summary(found), *call_quality.outlier_lines(outliers, len(legs))]
     if verdict != Verdict.SETTLED:
@@ -201,12 +199,23 @@ def _mos(book: Book, text: str, by: Sequence[str]) -> ViewReport:
         name,
         by,
         verdict,
-        call_quality.in_order(reports.grouped(legs, by, call_quality.of_legs), by),
+        legs.rows(),
         reports.MOS_COLUMNS,
-        more=found | {"outliers": outliers, "worst_legs": worst},
+        more=found | {"outliers": outliers, "worst_legs": calls.lowest},
         head=head,
-        notes=list(call_quality.worst_lines(worst)),
+        notes=list(call_quality.lowest_lines(calls.lowest)),
     )
+
+
+def _counted(
+    db: sqlite3.Connection, interval: Interval, by: Sequence[str], zone: tzinfo
+) -> tuple[LegCounts, CallCounts, int]:
+    """The legs and calls of an interval, and how many were only heard: counted as they are read, none is kept."""
+    legs = LegCounts(by)
+    for leg in reports.with_times(view_rows.mos_legs(db, *interval.texts), "conversation_start", zone):
+        legs.add(leg)
+    calls = CallCounts(view_rows.mos_calls(db, *interval.texts), _LOWEST_CALLS)
+    return legs, calls, view_rows.unread_calls(db, *interval.texts)
 
 
 def _made(

@@ -5,6 +5,8 @@ A share of few says little, so groups are compared by how low, or how high, thei
 
 from __future__ import annotations
 
+from array import array
+from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from math import sqrt
@@ -43,34 +45,162 @@ def bounds(part: int, whole: int) -> tuple[float, float]:
     return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
 
 
-def value_of(leg: Row) -> float:
-    """The MOS of the leg's call: the conversation's own, and where it has none that of the leg."""
-    value: float = leg["conversation_mos"] if is_number(leg["conversation_mos"]) else leg["min_mos"]
-    return value
+class LegCounts:
+    """Measured legs, counted as they come: by what the rows of a report stand for, and by all that is compared.
+
+    A leg takes some sixty bytes of memory, so that a month of a large organisation can be counted.
+    """
+
+    def __init__(self, by: Sequence[str]) -> None:
+        self.by = by
+        self._groups: dict[tuple[Any, ...], _Group] = {}
+        self._compared = {name: _Column(name) for name in COMPARED}
+        self._poor = bytearray()
+
+    def add(self, leg: Row) -> None:
+        """Count a row of `mos_legs` that has a MOS. Those of a call come one after the other, earlier calls first."""
+        key = tuple(leg[KEYS[name][0]] for name in self.by)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group()
+        group.add(leg)
+        for name in self.by:
+            group.named.update({column: leg[column] for column in KEYS[name] if leg[column] is not None})
+        for column in self._compared.values():
+            column.add(leg)
+        self._poor.append(leg["min_mos"] < POOR)
+
+    def __len__(self) -> int:
+        return len(self._poor)
+
+    def rows(self) -> list[Row]:
+        """A row for each group, the worst first: by how large its share below 3.5 is at least.
+
+        Groups of few legs, and of no name, come last.
+        """
+        columns = [column for name in self.by for column in KEYS[name]]
+        made = [
+            {column: group.named.get(column) for column in columns} | group.as_row() for group in self._groups.values()
+        ]
+
+        def rank(row: Row) -> tuple[bool, bool, float, float]:
+            unnamed = all(row[KEYS[name][0]] is None for name in self.by)
+            least, _ = bounds(round((row["poor"] or 0) * row["legs"]), row["legs"])
+            return unnamed, row["legs"] < FEWEST, -least, row["average"] or 0
+
+        return sorted(made, key=rank)
+
+    def outliers(self) -> list[Row]:
+        """What legs have in common that are surely below 3.5 more often than all others, the worst first.
+
+        Each further one is found among the legs that have nothing of those before it: what is only mixed with a bad
+        edge, such as its site, is not bad without it.
+        """
+        found: list[Row] = []
+        left = bytearray(b"\1") * len(self._poor)
+        while len(found) < _MOST:
+            apart = [row for column in self._compared.values() for row in column.surely_worse(left, self._poor)]
+            if not apart:
+                break
+            found.append(max(apart, key=lambda row: row["worse_by"]))
+            self._compared[found[-1]["what"]].take_out(left, found[-1]["id"])
+        return found
 
 
-def of_legs(of: list[Row]) -> Row:
-    """What a group of measured legs comes to. guilty: calls below 3.5 whose lowest leg is in the group."""
-    measured = sorted(leg["min_mos"] for leg in of)
-    r_factors = sorted(leg["min_r_factor"] for leg in of if is_number(leg["min_r_factor"]))
-    counted = [leg for leg in of if leg["late_share"] is not None]
-    return {
-        "legs": len(measured),
-        "calls": len({leg["conversation_id"] for leg in of}),
-        "guilty": sum(bool(leg["guilty"]) and value_of(leg) < POOR for leg in of),
-        "poor": share(sum(mos < POOR for mos in measured), len(measured)),
-        "below_good": share(sum(mos < GOOD for mos in measured), len(measured)),
-        "average": share(sum(measured), len(measured)),
-        "p10": quantile(measured, 0.1),
-        "median": quantile(measured, 0.5),
-        "p90": quantile(measured, 0.9),
-        "lowest": quantile(measured, 0.0),
-        "median_r_factor": quantile(r_factors, 0.5),
-        "lowest_r_factor": quantile(r_factors, 0.0),
-        "late_share": share(
-            sum(leg["discarded_packets"] or 0 for leg in counted), sum(leg["received_packets"] for leg in counted)
-        ),
-    }
+class _Group:
+    """Legs of a row of a report."""
+
+    def __init__(self) -> None:
+        self.named: Row = {}
+        self._mos, self._r_factors = array("d"), array("d")
+        self._calls = self._guilty = self._received = self._discarded = 0
+        self._last: str | None = None
+
+    def add(self, leg: Row) -> None:
+        self._mos.append(leg["min_mos"])
+        if is_number(leg["min_r_factor"]):
+            self._r_factors.append(leg["min_r_factor"])
+        if leg["conversation_id"] != self._last:
+            self._calls, self._last = self._calls + 1, leg["conversation_id"]
+        # The call's own MOS; where it has none, that of the leg.
+        mos = leg["conversation_mos"] if is_number(leg["conversation_mos"]) else leg["min_mos"]
+        self._guilty += bool(leg["guilty"]) and mos < POOR
+        if leg["late_share"] is not None:
+            self._received += leg["received_packets"]
+            self._discarded += leg["discarded_packets"] or 0
+
+    def as_row(self) -> Row:
+        """What they come to. guilty: calls below 3.5 whose lowest leg is among them."""
+        measured, r_factors = sorted(self._mos), sorted(self._r_factors)
+        return {
+            "legs": len(measured),
+            "calls": self._calls,
+            "guilty": self._guilty,
+            "poor": share(sum(mos < POOR for mos in measured), len(measured)),
+            "below_good": share(sum(mos < GOOD for mos in measured), len(measured)),
+            "average": share(sum(measured), len(measured)),
+            "p10": quantile(measured, 0.1),
+            "median": quantile(measured, 0.5),
+            "p90": quantile(measured, 0.9),
+            "lowest": quantile(measured, 0.0),
+            "median_r_factor": quantile(r_factors, 0.5),
+            "lowest_r_factor": quantile(r_factors, 0.0),
+            "late_share": share(self._discarded, self._received),
+        }
+
+
+class _Column:
+    """What each leg has of a dimension, as a number; -1: nothing."""
+
+    def __init__(self, dimension: str) -> None:
+        self._what = dimension
+        self._key, self._shown = KEYS[dimension][0], KEYS[dimension][-1]
+        self._codes: dict[Any, int] = {}
+        self._names: dict[Any, Any] = {}
+        self._of_legs = array("i")
+
+    def add(self, leg: Row) -> None:
+        value = leg[self._key]
+        if value is None:
+            self._of_legs.append(-1)
+            return
+        self._of_legs.append(self._codes.setdefault(value, len(self._codes)))
+        if leg[self._shown] is not None:
+            self._names[value] = leg[self._shown]
+
+    def surely_worse(self, left: bytearray, poor: bytearray) -> Iterator[Row]:
+        """Those that are, compared with all other legs. left: 1 for each leg that is looked at."""
+        legs, bad = [0] * len(self._codes), [0] * len(self._codes)
+        all_legs = all_bad = 0
+        for code, here, is_bad in zip(self._of_legs, left, poor, strict=True):
+            if here:
+                all_legs += 1
+                all_bad += is_bad
+                if code >= 0:
+                    legs[code] += 1
+                    bad[code] += is_bad
+        for value, code in self._codes.items():
+            others = all_legs - legs[code]
+            if legs[code] < FEWEST or others == 0:
+                continue
+            worse_by = bounds(bad[code], legs[code])[0] - bounds(all_bad - bad[code], others)[1]
+            if worse_by > 0:
+                yield {
+                    "what": self._what,
+                    "id": value,
+                    "name": self._names.get(value),
+                    "legs": legs[code],
+                    "poor": bad[code] / legs[code],
+                    "poor_elsewhere": (all_bad - bad[code]) / others,
+                    "worse_by": worse_by,
+                }
+
+    def take_out(self, left: bytearray, value: Any) -> None:
+        """Look no more at the legs that have this."""
+        taken = self._codes[value]
+        for at, code in enumerate(self._of_legs):
+            if code == taken:
+                left[at] = 0
 
 
 def quantile(ascending: Sequence[float], part: float) -> float | None:
@@ -78,101 +208,63 @@ def quantile(ascending: Sequence[float], part: float) -> float | None:
     return ascending[min(int(part * len(ascending)), len(ascending) - 1)] if ascending else None
 
 
-def in_order(rows: Iterable[Row], by: Sequence[str]) -> list[Row]:
-    """The worst first: by how large its share below 3.5 is at least. Groups of few legs, and of no name, come last."""
-
-    def rank(row: Row) -> tuple[bool, bool, float, float]:
-        unnamed = all(row[KEYS[name][0]] is None for name in by)
-        least, _ = bounds(round((row["poor"] or 0) * row["legs"]), row["legs"])
-        return unnamed, row["legs"] < FEWEST, -least, row["average"] or 0
-
-    return sorted(rows, key=rank)
-
-
-def outliers(legs: Sequence[Row], dimensions: Sequence[str] = COMPARED) -> list[Row]:
-    """What legs have in common that are surely below 3.5 more often than all others, the worst first.
-
-    Each further one is found among the legs that have nothing of those before it: what is only mixed with a bad edge,
-    such as its site, is not bad without it.
-    """
-    found: list[Row] = []
-    while len(found) < _MOST:
-        apart = [row for dimension in dimensions for row in _surely_worse(legs, dimension)]
-        if not apart:
-            break
-        worst = max(apart, key=lambda row: row["worse_by"])
-        found.append(worst)
-        key = KEYS[worst["what"]][0]
-        legs = [leg for leg in legs if leg[key] != worst["id"]]
-    return found
-
-
-def _surely_worse(legs: Sequence[Row], dimension: str) -> Iterator[Row]:
-    key, shown = KEYS[dimension][0], KEYS[dimension][-1]
-    poor = sum(leg["min_mos"] < POOR for leg in legs)
-    groups: dict[Any, list[Row]] = {}
-    for leg in legs:
-        if leg[key] is not None:
-            groups.setdefault(leg[key], []).append(leg)
-    for value, of in groups.items():
-        part, others = sum(leg["min_mos"] < POOR for leg in of), len(legs) - len(of)
-        worse_by = bounds(part, len(of))[0] - bounds(poor - part, others)[1]
-        if len(of) >= FEWEST and others > 0 and worse_by > 0:
-            yield {
-                "what": dimension,
-                "id": value,
-                "name": next((leg[shown] for leg in reversed(of) if leg[shown] is not None), None),
-                "legs": len(of),
-                "poor": part / len(of),
-                "poor_elsewhere": (poor - part) / others,
-                "worse_by": worse_by,
-            }
-
-
 def distribution(values: Iterable[float]) -> list[Row]:
     """How many there are from each bound to the next."""
-    ascending = sorted(values)
+    found = list(values)
     edges = [None, *BOUNDS, None]
     return [
         {
             "from": low,
             "below": high,
-            "calls": sum((low is None or value >= low) and (high is None or value < high) for value in ascending),
+            "calls": sum((low is None or value >= low) and (high is None or value < high) for value in found),
         }
         for low, high in pairwise(edges)
     ]
 
 
-def of_calls(calls: Sequence[Row]) -> Row:
-    """What calls come to, measured or not: each is a row of `mos_calls`, and counts once."""
-    measured = sorted(call["mos"] for call in calls if is_number(call["mos"]))
-    r_factors = sorted(call["r_factor"] for call in calls if is_number(call["r_factor"]))
-    return {
-        "calls": len(calls),
-        "measured": len(measured),
-        "measured_share": share(len(measured), len(calls)),
-        "going_on": sum(bool(call["goes_on"]) for call in calls),
-        "of_no_leg": sum(is_number(call["mos"]) and not call["legs"] for call in calls),
-        "unlike_legs": sum(_unlike_legs(call) for call in calls),
-        "poor": share(sum(mos < POOR for mos in measured), len(measured)),
-        "below_good": share(sum(mos < GOOD for mos in measured), len(measured)),
-        "poor_calls": sum(mos < POOR for mos in measured),
-        "median": quantile(measured, 0.5),
-        "lowest": quantile(measured, 0.0),
-        "median_r_factor": quantile(r_factors, 0.5),
-        "lowest_r_factor": quantile(r_factors, 0.0),
-        "distribution": distribution(measured),
-    }
+class CallCounts:
+    """Calls, measured or not: each is a row of `mos_calls`, and counts once. lowest: the lowest of them."""
 
+    def __init__(self, calls: Iterable[Row], most: int) -> None:
+        self.lowest: list[Row] = []
+        self._mos, self._r_factors = array("d"), array("d")
+        self._calls = self._going_on = self._of_no_leg = self._unlike_legs = 0
+        for call in calls:
+            self._add(call)
+            if is_number(call["mos"]):
+                insort(self.lowest, call, key=lambda each: (each["mos"], each["conversation_start"]))
+                del self.lowest[most:]
 
-def _unlike_legs(call: Row) -> bool:
-    return bool(call["legs"]) and is_number(call["mos"]) and abs(call["mos"] - call["min_mos"]) > _SAME
+    def _add(self, call: Row) -> None:
+        self._calls += 1
+        self._going_on += bool(call["goes_on"])
+        if is_number(call["r_factor"]):
+            self._r_factors.append(call["r_factor"])
+        if is_number(call["mos"]):
+            self._mos.append(call["mos"])
+            self._of_no_leg += not call["legs"]
+            self._unlike_legs += bool(call["legs"]) and abs(call["mos"] - call["min_mos"]) > _SAME
 
-
-def worst(calls: Iterable[Row], most: int) -> list[Row]:
-    """The lowest calls, each with its lowest leg."""
-    measured = [call for call in calls if is_number(call["mos"])]
-    return sorted(measured, key=lambda call: (call["mos"], call["conversation_start"]))[:most]
+    def as_row(self) -> Row:
+        """What they come to."""
+        measured, r_factors = sorted(self._mos), sorted(self._r_factors)
+        poor = sum(mos < POOR for mos in measured)
+        return {
+            "calls": self._calls,
+            "measured": len(measured),
+            "measured_share": share(len(measured), self._calls),
+            "going_on": self._going_on,
+            "of_no_leg": self._of_no_leg,
+            "unlike_legs": self._unlike_legs,
+            "poor": share(poor, len(measured)),
+            "below_good": share(sum(mos < GOOD for mos in measured), len(measured)),
+            "poor_calls": poor,
+            "median": quantile(measured, 0.5),
+            "lowest": quantile(measured, 0.0),
+            "median_r_factor": quantile(r_factors, 0.5),
+            "lowest_r_factor": quantile(r_factors, 0.0),
+            "distribution": distribution(measured),
+        }
 
 
 # Lines for a terminal
@@ -230,7 +322,7 @@ def outlier_lines(found: Sequence[Row], legs: int) -> Iterator[str]:
     yield ""
 
 
-def worst_lines(calls: Sequence[Row]) -> Iterator[str]:
+def lowest_lines(calls: Sequence[Row]) -> Iterator[str]:
     """The lowest calls, and the leg of each that made it so."""
     if calls:
         yield ""

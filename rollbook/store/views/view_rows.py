@@ -127,15 +127,18 @@ def wrapups(connection: sqlite3.Connection, start: str, end: str) -> list[Row]:
 
 
 def mos_legs(connection: sqlite3.Connection, start: str, end: str) -> Iterator[Row]:
-    """The rows of `mos_legs` of calls that began in [start, end)."""
-    query = "SELECT * FROM mos_legs WHERE conversation_start >= ? AND conversation_start < ?"
+    """The rows of `mos_legs` that have a MOS, of calls that began in [start, end): call by call, earlier ones first."""
+    query = (
+        "SELECT * FROM mos_legs WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND min_mos BETWEEN -1e15 AND 1e15 ORDER BY conversation_start, conversation_id"
+    )
     return _rows(connection.execute(query, (start, end)))
 
 
-def mos_calls(connection: sqlite3.Connection, start: str, end: str) -> list[Row]:
+def mos_calls(connection: sqlite3.Connection, start: str, end: str) -> Iterator[Row]:
     """The rows of `mos_calls` that began in [start, end)."""
     query = "SELECT * FROM mos_calls WHERE conversation_start >= ? AND conversation_start < ?"
-    return list(_rows(connection.execute(query, (start, end))))
+    return _rows(connection.execute(query, (start, end)))
 
 
 def unread_calls(connection: sqlite3.Connection, start: str, end: str) -> int:
