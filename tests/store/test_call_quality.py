@@ -1,5 +1,6 @@
 """Call quality: each call once, the leg that made it bad, and what bad legs have in common."""
 
+import math
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -321,6 +322,15 @@ def test_a_share_is_between_its_bounds(part: int, more: int) -> None:
         nearer = call_quality.bounds(part * 10, whole * 10)
         assert nearer[0] >= low - 1e-9
         assert nearer[1] <= high + 1e-9
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 99))
+def test_what_is_likely_by_chance_is_counted_exactly(part: int, more: int, percent: int) -> None:
+    """The sum over so many, and more, of the binomial distribution."""
+    whole, each = part + more, percent / 100
+    exact = sum(math.comb(whole, of) * each**of * (1 - each) ** (whole - of) for of in range(part, whole + 1))
+    found = call_quality.chance(part, whole, each)
+    assert found == pytest.approx(exact, rel=1e-6) if part > whole * each else found == 1
 
 
 def test_a_share_of_few_says_little() -> None:

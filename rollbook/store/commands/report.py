@@ -186,10 +186,9 @@ def _mos(book: Book, text: str, by: Sequence[str]) -> ViewReport:
     by = by or ("purpose",)
     name, zone = _zone(book)
     interval = _interval(text, zone)
-    legs, calls, unread = book.read_now(_counted, interval, by, zone)
+    legs, calls, unread, verdict = book.read_now(_counted, interval, by, zone)
     found = calls.as_row() | {"unread": unread}
     outliers = legs.outliers()
-    verdict = book.read_now(view_rows.verdict_of, *interval.texts, began=True)
     head = [*call_quality.summary(found), *call_quality.outlier_lines(outliers, len(legs))]
     if verdict != Verdict.SETTLED:
         head.insert(0, "not settled: what was measured late may still come")
@@ -209,13 +208,22 @@ def _mos(book: Book, text: str, by: Sequence[str]) -> ViewReport:
 
 def _counted(
     db: sqlite3.Connection, interval: Interval, by: Sequence[str], zone: tzinfo
-) -> tuple[LegCounts, CallCounts, int]:
-    """The legs and calls of an interval, and how many were only heard: counted as they are read, none is kept."""
+) -> tuple[LegCounts, CallCounts, int, str | None]:
+    """The legs and calls of an interval, how many were only heard, and the verdict: of one moment.
+
+    They are counted as they are read, so that a month of calls needs no memory for each.
+    """
     legs = LegCounts(by)
-    for leg in reports.with_times(view_rows.mos_legs(db, *interval.texts), "conversation_start", zone):
-        legs.add(leg)
-    calls = CallCounts(view_rows.mos_calls(db, *interval.texts), _LOWEST_CALLS)
-    return legs, calls, view_rows.unread_calls(db, *interval.texts)
+    db.execute("BEGIN")
+    try:
+        for leg in reports.with_times(view_rows.mos_legs(db, *interval.texts), "conversation_start", zone):
+            legs.add(leg)
+        calls = CallCounts(view_rows.mos_calls(db, *interval.texts), _LOWEST_CALLS)
+        unread = view_rows.unread_calls(db, *interval.texts)
+        return legs, calls, unread, view_rows.verdict_of(db, *interval.texts, began=True)
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def _made(

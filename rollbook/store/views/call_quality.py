@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from math import sqrt
+from math import exp, lgamma, log, log1p, sqrt
 from typing import Any, Final
 
 from rollbook.genesys.program.terminal import WIDTH, count
@@ -19,8 +20,10 @@ from rollbook.store.views.reports import GOOD, KEYS, POOR, Row, number, percent,
 BOUNDS: Final = (2.0, 2.5, 3.0, POOR, 4.0, GOOD, 4.5)
 # A group of fewer legs is not compared, and comes after those that have so many.
 FEWEST: Final = 20
-# Standard errors: by chance one group in a thousand seems so much worse.
-_SURE: Final = 3.0
+# Standard errors: of a thousand shares one is beyond its bounds.
+_ERRORS: Final = 3.0
+# In how many reports something is named that is worse by chance alone. The more is compared, the more it takes.
+_BY_CHANCE: Final = 0.01
 # A MOS that differs by less is the same.
 _SAME: Final = 0.005
 COMPARED: Final = ("queue", "agent", "edge", "site", "codec", "provider", "purpose", "hour")
@@ -38,11 +41,26 @@ def bounds(part: int, whole: int) -> tuple[float, float]:
     """How low and how high the share may really be of which `part` of `whole` were seen: Wilson's interval."""
     if whole == 0:
         return 0.0, 1.0
-    seen, square = part / whole, _SURE**2
+    seen, square = part / whole, _ERRORS**2
     middle = seen + square / (2 * whole)
-    reach = _SURE * sqrt(seen * (1 - seen) / whole + square / (4 * whole**2))
+    reach = _ERRORS * sqrt(seen * (1 - seen) / whole + square / (4 * whole**2))
     scale = 1 + square / whole
     return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
+
+
+def chance(part: int, whole: int, each: float) -> float:
+    """How likely it is that `part` of `whole`, or more, are what each is with this likelihood."""
+    if part <= whole * each:
+        return 1.0
+    ways = lgamma(whole + 1) - lgamma(part + 1) - lgamma(whole - part + 1)
+    term = exp(ways + part * log(each) + (whole - part) * log1p(-each))
+    found = 0.0
+    for number_of in range(part, whole + 1):
+        found += term
+        if term <= found * 1e-12:
+            break
+        term *= (whole - number_of) / (number_of + 1) * each / (1 - each)
+    return min(found, 1.0)
 
 
 class LegCounts:
@@ -98,8 +116,10 @@ class LegCounts:
         """
         found: list[Row] = []
         left = bytearray(b"\1") * len(self._poor)
+        compared = sum(column.large() for column in self._compared.values())
+        most = _BY_CHANCE / max(compared, 1)
         while len(found) < _MOST:
-            apart = [row for column in self._compared.values() for row in column.surely_worse(left, self._poor)]
+            apart = [row for column in self._compared.values() for row in column.surely_worse(left, self._poor, most)]
             if not apart:
                 break
             found.append(max(apart, key=lambda row: row["worse_by"]))
@@ -168,8 +188,15 @@ class _Column:
         if leg[self._shown] is not None:
             self._names[value] = leg[self._shown]
 
-    def surely_worse(self, left: bytearray, poor: bytearray) -> Iterator[Row]:
-        """Those that are, compared with all other legs. left: 1 for each leg that is looked at."""
+    def large(self) -> int:
+        """How many have legs enough to be compared."""
+        return sum(legs >= FEWEST for code, legs in Counter(self._of_legs).items() if code >= 0)
+
+    def surely_worse(self, left: bytearray, poor: bytearray, most: float) -> Iterator[Row]:
+        """Those that are, compared with all other legs, and by chance no likelier than `most`.
+
+        left: 1 for each leg that is looked at.
+        """
         legs, bad = [0] * len(self._codes), [0] * len(self._codes)
         all_legs = all_bad = 0
         for code, here, is_bad in zip(self._of_legs, left, poor, strict=True):
@@ -183,8 +210,8 @@ class _Column:
             others = all_legs - legs[code]
             if legs[code] < FEWEST or others == 0:
                 continue
-            worse_by = bounds(bad[code], legs[code])[0] - bounds(all_bad - bad[code], others)[1]
-            if worse_by > 0:
+            elsewhere = bounds(all_bad - bad[code], others)[1]
+            if chance(bad[code], legs[code], elsewhere) < most:
                 yield {
                     "what": self._what,
                     "id": value,
@@ -192,7 +219,7 @@ class _Column:
                     "legs": legs[code],
                     "poor": bad[code] / legs[code],
                     "poor_elsewhere": (all_bad - bad[code]) / others,
-                    "worse_by": worse_by,
+                    "worse_by": bounds(bad[code], legs[code])[0] - elsewhere,
                 }
 
     def take_out(self, left: bytearray, value: Any) -> None:
