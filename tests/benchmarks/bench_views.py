@@ -1,4 +1,4 @@
-"""What the views cost: a day of `queue_intervals`, `agent_days` and `queue_legs`, in a store of that day and of many.
+"""What the views cost: a day of queues, agents and MOS, in a store of that day and of many.
 
     python tests/benchmarks/bench_views.py [CONVERSATIONS A DAY] [DAYS]
 
@@ -37,8 +37,9 @@ TIMES: Final = {
     "conversation_rows": ("conversation_start", "conversation_end"),
     "segment_rows": ("segment_start", "segment_end"),
     "metric_rows": ("emit_date",),
+    "media_endpoint_stat_rows": ("event_time",),
 }
-COPIED: Final = ("participant_rows", "session_rows", "segment_rows", "metric_rows")
+COPIED: Final = ("participant_rows", "session_rows", "segment_rows", "metric_rows", "media_endpoint_stat_rows")
 QUERIES: Final = {
     "queue_intervals, a day": "SELECT * FROM queue_intervals WHERE interval_start >= :start AND interval_start < :end",
     "agent_days, a day": "SELECT * FROM agent_days WHERE day = substr(:start, 1, 10)",
@@ -50,6 +51,8 @@ QUERIES: Final = {
         "SELECT * FROM queue_legs WHERE conversation_id = (SELECT conversation_id FROM conversations"
         " WHERE conversation_start >= :start LIMIT 1)"
     ),
+    "mos_legs, a day": "SELECT * FROM mos_legs WHERE conversation_start >= :start AND conversation_start < :end",
+    "mos_calls, a day": "SELECT * FROM mos_calls WHERE conversation_start >= :start AND conversation_start < :end",
 }
 
 

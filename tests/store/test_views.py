@@ -628,6 +628,8 @@ def plan(db: sqlite3.Connection, query: str) -> str:
             "conversation_rows_start (conversation_start>?)",
         ),
         ("SELECT * FROM mos_legs WHERE conversation_start > '2026'", "conversation_rows_start (conversation_start>?)"),
+        ("SELECT * FROM mos_calls WHERE conversation_id = 'x'", "conversation_ids_1 (conversation_id=?)"),
+        ("SELECT * FROM mos_calls WHERE conversation_start > '2026'", "conversation_rows_start (conversation_start>?)"),
         ("SELECT * FROM wrapups WHERE at > '2026' AND at < '2027'", "segment_rows_start (segment_start>?"),
         (
             f"SELECT * FROM leg_metrics WHERE {view_rows.IS_COUNTED} AND interval_start > '2026' AND interval_start < '2027'",

@@ -224,4 +224,7 @@ def report_wrapups() -> None:
 
 @_report("mos", "purpose", "queue", "agent", "edge", "site", "codec", "provider", "hour", "day")
 def report_mos() -> None:
-    """Legs that were measured: shares below 3.5 and 4.3, MOS and R factor; by purpose, if nothing else is said."""
+    """MOS of the calls that began then: how many are bad, which legs made them so, and what those have in common.
+
+    Each call counts once, with its lowest leg; rows are by purpose, if nothing else is said.
+    """

@@ -1,6 +1,7 @@
 """The views that people ask for, read for reports and for the comparison with the platform's own counts. SQL only.
 
-What they are made of is in `rollbook/store/tables/migrations/9_views.sql`; docs/views.md says it column by column.
+What they are made of is in `9_views.sql` and `10_call_quality.sql` below `rollbook/store/tables/migrations/`;
+docs/views.md says it column by column.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from rollbook.store.tables.windows import RANK
-from rollbook.store.views.metric_counts import LONGEST
 from rollbook.store.vocabulary import Verdict
 
 Row = dict[str, Any]
@@ -127,29 +127,43 @@ def wrapups(connection: sqlite3.Connection, start: str, end: str) -> list[Row]:
 
 
 def mos_legs(connection: sqlite3.Connection, start: str, end: str) -> Iterator[Row]:
-    """The rows of `mos_legs` that were measured in [start, end)."""
+    """The rows of `mos_legs` that have a MOS, of calls that began in [start, end): call by call, earlier ones first."""
     query = (
-        "SELECT * FROM mos_legs WHERE conversation_start >= strftime('%Y-%m-%dT%H:%M:%SZ', ?1, ?3)"
-        " AND conversation_start < ?2 AND event_time >= ?1 AND event_time < ?2"
+        "SELECT * FROM mos_legs WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND min_mos BETWEEN -1e15 AND 1e15 ORDER BY conversation_start, conversation_id"
     )
-    return _rows(connection.execute(query, (start, end, f"-{LONGEST} days")))
+    return _rows(connection.execute(query, (start, end)))
 
 
-def measured_calls(connection: sqlite3.Connection, start: str, end: str) -> tuple[int, int]:
-    """(Conversations with a voice session that started in [start, end), those of them that have a MOS)."""
+def mos_calls(connection: sqlite3.Connection, start: str, end: str) -> Iterator[Row]:
+    """The rows of `mos_calls` that began in [start, end)."""
+    query = "SELECT * FROM mos_calls WHERE conversation_start >= ? AND conversation_start < ?"
+    return _rows(connection.execute(query, (start, end)))
+
+
+def unread_calls(connection: sqlite3.Connection, start: str, end: str) -> int:
+    """How many conversations with a voice session began in [start, end), and were only heard so far."""
     query = (
-        "SELECT count(*), count(mos) FROM conversation_rows WHERE conversation_start >= ? AND conversation_start < ?"
-        " AND media_types LIKE '%\"voice\"%' AND read_at IS NOT NULL"
+        "SELECT count(*) FROM conversation_rows WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND media_types LIKE '%\"voice\"%' AND read_at IS NULL"
     )
-    found: tuple[int, int] = connection.execute(query, (start, end)).fetchone()
+    found: int = connection.execute(query, (start, end)).fetchone()[0]
     return found
 
 
-def verdict_of(connection: sqlite3.Connection, start: str, end: str) -> str | None:
-    """The worst verdict of the windows that a number of [start, end) rests on, as the interval views say it."""
+def verdict_of(connection: sqlite3.Connection, start: str, end: str, *, began: bool = False) -> str | None:
+    """The worst verdict of the windows that a number of [start, end) rests on, as the interval views say it.
+
+    began: it counts what began in [start, end), and rests on no window before it.
+    """
+    before = (
+        "SELECT ?1"
+        if began
+        else "SELECT max((SELECT min(start) FROM windows WHERE filter = ''),"
+        " strftime('%Y-%m-%dT%H:%M:%fZ', ?1, -reach || ' seconds')) FROM view_settings"
+    )
     query = (
-        "WITH begins (at) AS (SELECT max((SELECT min(start) FROM windows WHERE filter = ''),"
-        " strftime('%Y-%m-%dT%H:%M:%fZ', ?1, -reach || ' seconds')) FROM view_settings)"
+        f"WITH begins (at) AS ({before})"
         ' SELECT min(coalesce((SELECT max(rank) FROM proven_spans WHERE "end" >= ?2 AND start <= at), -1),'
         ' coalesce((SELECT min(rank) FROM contested_proofs WHERE start < ?2 AND "end" > at), 5),'
         " CASE WHEN EXISTS (SELECT 1 FROM conversation_rows WHERE details_open = 1 AND followed IS NULL"
