@@ -145,11 +145,20 @@ def measured_calls(connection: sqlite3.Connection, start: str, end: str) -> tupl
     return found
 
 
-def verdict_of(connection: sqlite3.Connection, start: str, end: str) -> str | None:
-    """The worst verdict of the windows that a number of [start, end) rests on, as the interval views say it."""
+def verdict_of(connection: sqlite3.Connection, start: str, end: str, *, reach: bool = True) -> str | None:
+    """The worst verdict of the windows that a number of [start, end) rests on, as the interval views say it.
+
+    reach: of windows before it, too, in which what it counts can have begun. Without, of what began in it, all of which
+    must have a window.
+    """
+    begins = (
+        "max((SELECT min(start) FROM windows WHERE filter = ''),"
+        " strftime('%Y-%m-%dT%H:%M:%fZ', ?1, -reach || ' seconds')) FROM view_settings"
+        if reach
+        else "?1"
+    )
     query = (
-        "WITH begins (at) AS (SELECT max((SELECT min(start) FROM windows WHERE filter = ''),"
-        " strftime('%Y-%m-%dT%H:%M:%fZ', ?1, -reach || ' seconds')) FROM view_settings)"
+        f"WITH begins (at) AS (SELECT {begins})"
         ' SELECT min(coalesce((SELECT max(rank) FROM proven_spans WHERE "end" >= ?2 AND start <= at), -1),'
         ' coalesce((SELECT min(rank) FROM contested_proofs WHERE start < ?2 AND "end" > at), 5),'
         " CASE WHEN EXISTS (SELECT 1 FROM conversation_rows WHERE details_open = 1 AND followed IS NULL"
@@ -157,6 +166,17 @@ def verdict_of(connection: sqlite3.Connection, start: str, end: str) -> str | No
     )
     rank: int | None = connection.execute(query, (start, end)).fetchone()[0]
     return next((verdict for verdict, of in RANK.items() if of == rank), None)
+
+
+def local_day(connection: sqlite3.Connection, day: str) -> tuple[str, str]:
+    """(start, end) of a day of the time zone that is set; where nothing was counted on it, of all zones' days."""
+    found: tuple[str, str] | None = connection.execute(
+        "SELECT starts_at, ends_at FROM local_days WHERE day = ?1 UNION ALL"
+        " SELECT date(?1, '-1 day') || 'T00:00:00.000Z', date(?1, '+2 days') || 'T00:00:00.000Z' LIMIT 1",
+        (day,),
+    ).fetchone()
+    assert found is not None
+    return found
 
 
 def _rows(found: sqlite3.Cursor) -> Iterator[Row]:
