@@ -6,7 +6,7 @@ Region, profile, credentials, role and endpoint are those that AWS' own tools wo
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from rollbook.genesys.program.aws_errors import explained
 _DIGEST: Final = "sha256"
 _MEND: Final = {
     "NoSuchBucket": "check the bucket's name",
-    "AccessDenied": "give the role s3:ListBucket on the bucket and s3:GetObject (to export: s3:PutObject) on its objects",
+    "AccessDenied": "give the role s3:ListBucket on the bucket, s3:GetObject on its objects, and to export s3:PutObject",
     "AllAccessDisabled": "check the bucket's name",
 }
 
@@ -90,18 +90,13 @@ class S3Place:
     def read(self, path: str) -> bytes | None:
         """The content of an object; None where there is none."""
         with _asked_about(f"{self.name}/{path}"):
-            try:
-                return bytes(self._client.get_object(**self._object(path))["Body"].read())
-            except ClientError as error:
-                return _absent(error)
+            found = _unless_absent(self._client.get_object, self._object(path))
+            return None if found is None else bytes(found["Body"].read())
 
     def has(self, path: str, size: int, digest: str) -> bool:
         """Tell whether the object is there, with this content."""
         with _asked_about(f"{self.name}/{path}"):
-            try:
-                found = self._client.head_object(**self._object(path))
-            except ClientError as error:
-                found = _absent(error)
+            found = _unless_absent(self._client.head_object, self._object(path))
         return found is not None and found["ContentLength"] == size and found["Metadata"].get(_DIGEST) == digest
 
     def put(self, made: Path, path: str, digest: str) -> None:
@@ -114,10 +109,14 @@ class S3Place:
         return {"Bucket": self._bucket, "Key": f"{self._prefix}{path}"}
 
 
-def _absent(error: ClientError) -> None:
-    """Raise the error again unless it says that there is no such object."""
-    if error.response.get("Error", {}).get("Code") not in ("404", "NoSuchKey"):
-        raise error
+def _unless_absent(ask: Callable[..., Any], about: Mapping[str, str]) -> Any:
+    """The answer of S3 about an object; None where there is none."""
+    try:
+        return ask(**about)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in ("404", "NoSuchKey"):
+            raise
+        return None
 
 
 def _split(address: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, fitted
 from rollbook.genesys.times import Interval, parse_interval
 from rollbook.store.book import Book
+from rollbook.store.commands.report import keep_view_settings
 from rollbook.store.export.columns import BY_NAME, Exported, Group, chosen
 from rollbook.store.export.exporting import DayExported, Export, Wanted
 from rollbook.store.export.exporting import export as export_days
@@ -40,6 +41,8 @@ def export(
 
     def work() -> None:
         asked, names = _interval(interval), _tables(tables)
+        if any(table.group is Group.VIEWS for table in names):
+            keep_view_settings(settings, "export")
         with Book.open(settings.store_path, mode="ro") as book, shown() as show:
             wanted = Wanted(names, Format(form), settled, lambda day, rows: show(f"{day}: {rows:,} rows"))
             found = export_days(book, asked, _place(to, settings.store_path), wanted, datetime.now(UTC))

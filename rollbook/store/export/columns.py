@@ -12,29 +12,28 @@ from typing import Final, NamedTuple
 from rollbook.genesys.messages import detail_fields
 from rollbook.store.rows.detail_columns import CHILD_TABLES, column
 
+
+def _names(text: str, *fields: str) -> frozenset[str]:
+    return frozenset({*text.split(), *map(column, fields)})
+
+
 # Columns that hold a time, a whole number, or a number with a point; all others hold text.
-TIMES: Final = frozenset(
-    {
-        *map(column, detail_fields.TIMES),
-        *"conversation_start conversation_end first_seen_at reconciled_at read_at heard_end last_heard attributes_at"
-        " replaced_at window_start detected_at filled_at received_at start end first_read_at last_read_at settled_at"
-        " next_try_at last_run_at started_at finished_at as_of ended_at alive_at interval_start interval_end offered_at"
-        " answered_at began ended alerted_at connected_at at valid_from valid_to seen_at missing_since".split(),
-    }
+TIMES: Final = _names(
+    "conversation_start conversation_end first_seen_at reconciled_at read_at heard_end last_heard attributes_at"
+    " replaced_at window_start detected_at filled_at received_at start end first_read_at last_read_at settled_at"
+    " next_try_at last_run_at started_at finished_at as_of ended_at alive_at interval_start interval_end offered_at"
+    " answered_at began ended alerted_at connected_at at valid_from valid_to seen_at missing_since",
+    *detail_fields.TIMES,
 )
-INTEGERS: Final = frozenset(
-    {
-        *map(column, detail_fields.INTEGERS),
-        *"position participant_position session_position look_again details_open event_id dead_letter_id attempts"
-        " passes requests initial_total_hits final_total_hits unique duplicates owned missing changed unchanged ongoing"
-        " live_only written drift run_id coverage_id topic_set_id offered answered abandoned short_abandoned flow_outs"
-        " over_sla transferred blind_transferred consult_transferred alerted not_responding handled answer_time wait"
-        " talk hold acw handle leg duration".split(),
-    }
+INTEGERS: Final = _names(
+    "position participant_position session_position look_again details_open event_id dead_letter_id attempts passes"
+    " requests initial_total_hits final_total_hits unique duplicates owned missing changed unchanged ongoing live_only"
+    " written drift run_id coverage_id topic_set_id offered answered abandoned short_abandoned flow_outs over_sla"
+    " transferred blind_transferred consult_transferred alerted not_responding handled answer_time wait talk hold acw"
+    " handle leg duration",
+    *detail_fields.INTEGERS,
 )
-REALS: Final = frozenset(
-    {*map(column, detail_fields.REALS), *"mos r_factor seconds service_level asa aht late_share".split()}
-)
+REALS: Final = _names("mos r_factor seconds service_level asa aht late_share", *detail_fields.REALS)
 # A participant's attribute is any text.
 _NAMED_LIKE_A_METRICS: Final = ("participant_attributes", "value")
 
@@ -168,8 +167,8 @@ EXPORTED: Final[Sequence[Exported]] = (
     _view(
         "queue_intervals",
         "queue_id queue_name media_type interval_start interval_end offered answered abandoned short_abandoned"
-        f" flow_outs over_sla service_level asa aht {_COUNTED} alerted not_responding handled answer_time wait talk hold"
-        " acw handle verdict",
+        f" flow_outs over_sla service_level asa aht {_COUNTED} alerted not_responding handled answer_time wait talk"
+        " hold acw handle verdict",
         by="interval_start",
         proof=Proof.REACH,
     ),

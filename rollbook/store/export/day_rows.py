@@ -1,7 +1,8 @@
 """The rows of a day, table by table, as columns of values: what the views show, read in fewer steps. SQL only.
 
 A conversation's rows come in the order of its start, and within it by their positions; the rest in the order of time.
-What a view looks up for each row (the conversation's id, its parents') is looked up once for a thousand conversations.
+What a view looks up for each row (the conversation's id, its parents') is looked up for some hundred conversations in
+one go.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 # Values by column, in the order of the table's columns: each as long as the others.
 Columns = Sequence[Sequence[Any]]
 # Conversations that are read at a time, and rows of what is not theirs: what is in memory of a day.
-CHUNK: Final = 1_000
+CHUNK: Final = 500
 # Rows of whole bodies that are in memory at a time; each may have megabytes.
 BODIES: Final = 100
 _PLACES: Final = ~LAST_PLACE

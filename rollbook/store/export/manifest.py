@@ -37,7 +37,9 @@ class Manifest:
             if found["manifest"] != _KIND:
                 raise ValueError
             if found["version"] > _VERSION:
-                raise RollbookError(f"{where} was written by a newer rollbook; update this one, or choose another place")
+                raise RollbookError(
+                    f"{where} was written by a newer rollbook; update this one, or choose another place"
+                )
             theirs = (found["organization"] or {}).get("id")
             made.files = {file["path"]: file for file in found["files"]}
             made.days = {day["date"]: day for day in found["days"]}

@@ -26,6 +26,8 @@ except ImportError as error:
         " --format csv or ndjson"
     ) from None
 
+# The system's allocator: Arrow's own keeps what it was given, 40 MB of an export (docs/performance.md).
+pa.set_memory_pool(pa.system_memory_pool())
 # Bytes of columns in memory that become a row group.
 _GROUP_BYTES: Final = 8_000_000
 _LEVEL: Final = 1  # of zstd: a higher one takes more time than it saves room
