@@ -248,10 +248,11 @@ def _put(file: _Made, day: DayExported | None, found: Export, place: Place, form
         file.path.unlink()
     else:
         place.put(file.path, path, digest)
-    for counts in (found, *([day] if day else [])):
-        counts.unchanged += same
-        counts.written += not same
+    found.unchanged += same
+    found.written += not same
     if day is not None:
+        day.unchanged += same
+        day.written += not same
         day.unfit += sum(file.part.unfit.values())
     return {
         "path": path,
@@ -264,7 +265,7 @@ def _put(file: _Made, day: DayExported | None, found: Export, place: Place, form
         "schema": schema.VERSION,
         "verdict": file.verdict,
         "over": file.over,
-    } | ({"unfit": dict(sorted(file.part.unfit.items()))} if file.part.unfit else {})
+    } | ({"unfit": dict(file.part.unfit)} if file.part.unfit else {})
 
 
 def _put_manifest(known: manifest.Manifest, place: Place) -> None:

@@ -45,7 +45,8 @@ class ParquetPart:
 
     def __init__(self, path: Path, table: Exported) -> None:
         self.rows = 0
-        self.unfit: Counter[str] = Counter()
+        self.unfit: Mapping[str, int] = {}
+        self._unfit: Counter[str] = Counter()
         self._kinds = [(name, kind_of(table.name, name)) for name in table.columns]
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in self._kinds])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=_LEVEL)
@@ -66,6 +67,7 @@ class ParquetPart:
         """End the file."""
         self._flush()
         self._writer.close()
+        self.unfit = dict(sorted(self._unfit.items()))
 
     def _flush(self) -> None:
         if self._waiting:
@@ -80,7 +82,7 @@ class ParquetPart:
             fitting = [_FITTING[kind](value) for value in values]
             left_out = sum(value is not None for value in values) - sum(value is not None for value in fitting)
             if left_out:
-                self.unfit[name] += left_out
+                self._unfit[name] += left_out
             return _typed(kind, fitting)
 
 
