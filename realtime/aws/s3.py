@@ -22,7 +22,7 @@ from rollbook.genesys.program.aws_errors import explained
 _DIGEST: Final = "sha256"
 _MEND: Final = {
     "NoSuchBucket": "check the bucket's name",
-    "AccessDenied": "give the role s3:ListBucket on the bucket and s3:GetObject (to export s3:PutObject) on its objects",
+    "AccessDenied": "give the role s3:ListBucket on the bucket and s3:GetObject (and s3:PutObject, to export) there",
     "AllAccessDisabled": "check the bucket's name",
 }
 

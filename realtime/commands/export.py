@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 from collections.abc import Iterator, Sequence
@@ -36,8 +37,9 @@ def export(
     as_json: bool,
 ) -> None:
     """Run the command as its options say, and end with its exit status."""
-    # As SIGINT does: what was made aside is removed, and the manifest says what there is.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # As SIGINT does: what was made aside is removed, and the manifest says what there is. Other threads get no signal.
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def work() -> None:
         asked, names = _interval(interval), _tables(tables)
