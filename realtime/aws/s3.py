@@ -16,13 +16,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rollbook.genesys.errors import RollbookError, UsageError
-from rollbook.genesys.program.aws_errors import explained
+from rollbook.genesys.program.aws_errors import code_of, explained
 
 # The name of the metadata that has the SHA-256 of an object's content, hexadecimal.
 _DIGEST: Final = "sha256"
+_PERMISSIONS: Final = "give the role s3:ListBucket on the bucket and s3:GetObject (to export s3:PutObject too) there"
 _MEND: Final = {
     "NoSuchBucket": "check the bucket's name",
-    "AccessDenied": "give the role s3:ListBucket on the bucket and s3:GetObject (and s3:PutObject, to export) there",
+    "AccessDenied": _PERMISSIONS,
+    "403": _PERMISSIONS,  # what is asked for without its content is refused without words
     "AllAccessDisabled": "check the bucket's name",
 }
 
@@ -114,7 +116,7 @@ def _unless_absent(ask: Callable[..., Any], about: Mapping[str, str]) -> Any:
     try:
         return ask(**about)
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in ("404", "NoSuchKey"):
+        if code_of(error) not in ("404", "NoSuchKey"):
             raise
         return None
 

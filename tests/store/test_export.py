@@ -29,6 +29,7 @@ from rollbook.store.export.parts import Format
 from rollbook.store.file.errors import LockHeld
 from rollbook.store.tables import conversations, events, schema
 from rollbook.store.tables.conversations import Read
+from tests.helpers.docs_pages import fences
 from tests.helpers.paths import ROOT
 from tests.store.test_events import event
 from tests.store.test_views import FIRST, NOW, call, filled, window
@@ -286,6 +287,20 @@ def test_duckdb_and_pandas_read_parquet(whole: Path, tmp_path: Path) -> None:
     assert frame["conversation_start"].dt.date.unique().tolist() == [date(2026, 3, 28)]
     assert frame["mos"].dtype == "float64"
     assert json.loads(frame["media_types"].iloc[0])
+
+
+def test_the_examples_of_the_page_run(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What docs/export.md shows for DuckDB and pandas does what it says, over an export that is there."""
+    pytest.importorskip("duckdb"), pytest.importorskip("pandas")
+    run(whole, tmp_path / "lake", "conversations", "queue_intervals", form=Format.PARQUET)
+    monkeypatch.chdir(tmp_path)
+    blocks = [fence.text for fence in fences("python") if fence.page.name == "export.md"]
+    assert len(blocks) == 2
+    scope: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, scope)
+    assert scope["proven"] == [(f"lake/conversations/date={DATES[0]}/part.parquet",)]
+    assert scope["calls"]["date"].nunique() == 3
 
 
 def test_a_type_takes_what_it_can(few: Path, tmp_path: Path) -> None:
