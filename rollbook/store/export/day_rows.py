@@ -11,15 +11,25 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from rollbook.store.bodies import packing
-from rollbook.store.export.columns import Exported, Group
-from rollbook.store.rows.detail_columns import CHILD_TABLES, ChildTable, column_of
+from rollbook.store.export.columns import Exported, Group, Kind, kind_of
+from rollbook.store.rows.detail_columns import CHILD_TABLES, ChildTable, column, column_of
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 
 # Values by column, in the order of the table's columns: each as long as the others.
 Columns = Sequence[Sequence[Any]]
+# A value that its column's type does not take (a number with a point, a BLOB) is refused, and the rows are fetched.
+_TEXTS_OR_NONE: Final = msgspec.json.Decoder(list[str | None]).decode
+_DECODERS: Final[dict[Kind, Callable[[str], list[Any]]]] = {
+    Kind.INTEGER: msgspec.json.Decoder(list[int | str | None]).decode,
+    Kind.TEXT: _TEXTS_OR_NONE,
+    Kind.TIME: _TEXTS_OR_NONE,
+}
 # Conversations that are read at a time, and rows of what is not theirs: what is in memory of a day.
 CHUNK: Final = 500
 # Rows of whole bodies that are in memory at a time; each may have megabytes.
@@ -36,16 +46,9 @@ class Day(NamedTuple):
     end: str
 
 
-class _Parent(NamedTuple):
-    """The session that a row belongs to: where it is, and the ids that the API gives it."""
-
-    participant: int | None
-    position: int | None
-    participant_id: str | None
-    session_id: str | None
-
-
-_NOBODY: Final = _Parent(None, None, None, None)
+# The session that a row belongs to: its participant's position and its own, its participant's id and its own.
+_Parent = tuple[int | None, int | None, str | None, str | None]
+_NOBODY: Final[_Parent] = (None, None, None, None)
 
 
 def first_day(connection: sqlite3.Connection) -> str | None:
@@ -191,13 +194,14 @@ class _Chunk:
         return self._connection.execute(f"{query} ORDER BY j.key, {order}" if order else query, (self._runs,))
 
     def _child(self, table: Exported, child: ChildTable) -> Iterator[Columns]:
-        columns = [f't."{name}"' for name in ("id", *child.where, *(column_of(table.name, of) for of in child.fields))]
-        rows = self._rows(", ".join(columns), child.rows, "id").fetchall()
-        if not rows:
-            return
-        found: list[Sequence[Any]] = list(zip(*rows, strict=True))
-        del rows
+        names = ["id", *child.where, *(column_of(table.name, of) for of in child.fields)]
+        kinds = [Kind.INTEGER] * (1 + len(child.where)) + [kind_of(table.name, column(of)) for of in child.fields]
+        if table.name == "segments":
+            kinds[names.index("queue")] = Kind.INTEGER
+        found = self._in_columns(names, kinds, child.rows)
         keys = found[0]
+        if not keys:
+            return
         ids = self._ids
         where = _WHERE.get(table.name, _in_a_session)
         made = [[ids[key >> SHIFT] for key in keys], *where(self, keys, found)]
@@ -208,16 +212,31 @@ class _Chunk:
             fields[at] = [texts[number] for number in fields[at]]
         yield [*made, *fields]
 
+    def _in_columns(self, names: Sequence[str], kinds: Sequence[Kind], rows: str) -> list[Sequence[Any]]:
+        """Columns of child rows, all of one length.
+
+        SQLite makes each a JSON array, and msgspec a list of that, in half the time in which its rows would be fetched
+        and turned (docs/performance.md). Numbers with a point lose digits on that way: where there may be some, and
+        where a column has what JSON has not, the rows are fetched.
+        """
+        if Kind.REAL not in kinds:
+            arrays = ", ".join(f'json_group_array(t."{name}")' for name in names)
+            with suppress(sqlite3.Error, msgspec.DecodeError):
+                found = self._rows(arrays, rows, "id").fetchone()
+                return [_DECODERS[kind](text) for kind, text in zip(kinds, found, strict=True)]
+        fetched = self._rows(", ".join(f't."{name}"' for name in names), rows, "id").fetchall()
+        return list(zip(*fetched, strict=True)) if fetched else [()] * len(names)
+
     def parents(self) -> dict[int, _Parent]:
         """The sessions of these conversations, by the ids of their rows."""
         if self._parents is None:
-            participants = dict(self._rows("t.id, t.participant_id", "participant_rows", "id"))
-            self._parents = {
-                key: _Parent(participant, position, participants.get((key & _PLACES) | participant), session_id)
-                for key, participant, position, session_id in self._rows(
-                    "t.id, t.participant, t.position, t.session_id", "session_rows", "id"
-                )
-            }
+            of = self._in_columns(["id", "participant_id"], [Kind.INTEGER, Kind.TEXT], "participant_rows")
+            participants = dict(zip(*of, strict=True))
+            keys, places, positions, ids = self._in_columns(
+                ["id", "participant", "position", "session_id"], [*[Kind.INTEGER] * 3, Kind.TEXT], "session_rows"
+            )
+            theirs = [participants.get((key & _PLACES) | place) for key, place in zip(keys, places, strict=True)]
+            self._parents = dict(zip(keys, zip(places, positions, theirs, ids, strict=True), strict=True))
         return self._parents
 
 
@@ -230,7 +249,7 @@ def _in_a_conversation(_: _Chunk, keys: Sequence[int], __: Columns) -> Columns:
 
 def _a_session(chunk: _Chunk, keys: Sequence[int], found: Columns) -> Columns:
     parents = chunk.parents()
-    return [found[1], found[2], [parents[key].participant_id for key in keys]]
+    return [found[1], found[2], [parents[key][2] for key in keys]]
 
 
 def _in_a_session(chunk: _Chunk, keys: Sequence[int], found: Columns) -> Columns:
