@@ -49,7 +49,10 @@ class ParquetPart:
         self._unfit: Counter[str] = Counter()
         self._kinds = [(name, kind_of(table.name, name)) for name in table.columns]
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in self._kinds])
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", compression_level=_LEVEL)
+        # Without dictionaries of values a file is a little smaller, and takes a fifth less time (docs/performance.md).
+        self._writer = pq.ParquetWriter(
+            path, self._schema, compression="zstd", compression_level=_LEVEL, use_dictionary=False
+        )
         self._waiting: list[Any] = []
         self._bytes = 0
 
