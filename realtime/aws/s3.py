@@ -75,7 +75,7 @@ class S3Store:
             return _Body(name, self.client.get_object(Bucket=found.bucket, Key=found.key)["Body"])
 
 
-class S3Place:
+class S3Prefix:
     """A prefix in S3 that an export goes to. aside: a folder here, in which its files are made.
 
     An object bears the SHA-256 of its content as metadata, by which it is known again. Raises UsageError for an address

@@ -18,10 +18,10 @@ from rollbook.genesys.program.terminal import count, fitted
 from rollbook.genesys.times import Interval, parse_interval
 from rollbook.store.book import Book
 from rollbook.store.commands.report import keep_view_settings
-from rollbook.store.export.columns import BY_NAME, Exported, Group, chosen
-from rollbook.store.export.exporting import DayExported, Export, Wanted
+from rollbook.store.export.columns import BY_NAME, Exported, TableGroup, chosen
+from rollbook.store.export.exporting import DayExported, Export, ExportOptions
 from rollbook.store.export.exporting import export as export_days
-from rollbook.store.export.folder import Folder, Place
+from rollbook.store.export.folder import ExportPlace, Folder
 from rollbook.store.export.parts import Format
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
@@ -43,11 +43,11 @@ def export(
 
     def work() -> None:
         asked, names = _interval(interval), _tables(tables)
-        if any(table.group is Group.VIEWS for table in names):
+        if any(table.group is TableGroup.VIEWS for table in names):
             keep_view_settings(settings, "export")
         with Book.open(settings.store_path, mode="ro") as book, shown() as show:
-            wanted = Wanted(names, Format(form), settled, lambda day, rows: show(f"{day}: {rows:,} rows"))
-            found = export_days(book, asked, _place(to, settings.store_path), wanted, datetime.now(UTC))
+            wanted = ExportOptions(names, Format(form), settled, lambda day, rows: show(f"{day}: {rows:,} rows"))
+            found = export_days(book.read_now, asked, _place(to, settings.store_path), wanted, datetime.now(UTC))
         console.show(as_json, found.as_dict, lambda: lines(found))
 
     console.run(work, as_json=as_json)
@@ -60,18 +60,18 @@ def _interval(text: str) -> Interval:
 
 def _tables(words: Sequence[str]) -> tuple[Exported, ...]:
     for word in words:
-        if word not in BY_NAME and word not in list(Group):
-            raise UsageError(f"--table: {word!r} is none of {', '.join([*Group, *BY_NAME])}")
+        if word not in BY_NAME and word not in list(TableGroup):
+            raise UsageError(f"--table: {word!r} is none of {', '.join([*TableGroup, *BY_NAME])}")
     return chosen(words)
 
 
-def _place(to: str, store: Path) -> Place:
+def _place(to: str, store: Path) -> ExportPlace:
     if not to.startswith("s3://"):
         return Folder(Path(to))
     # Imported where it is needed: boto3 is slow to import.
-    from realtime.aws.s3 import S3Place
+    from realtime.aws.s3 import S3Prefix
 
-    return S3Place(to, aside=store.resolve().with_name(f"{store.name}-export"))
+    return S3Prefix(to, aside=store.resolve().with_name(f"{store.name}-export"))
 
 
 def lines(found: Export) -> Iterator[str]:

@@ -82,7 +82,7 @@ def main(words: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rollbook.db"
         total = made(path, many, days)
-        print(f"{total:,} conversations, {path.stat().st_size / 1e9:.1f} GB")
+        print(f"{total:,} conversations, {path.stat().st_size / 1e9:.1f} GB", flush=True)
         for form in words[2:] or ("parquet", "csv"):
             to = Path(folder) / form
             for turn in ("first", "again"):

@@ -21,8 +21,8 @@ from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator.organisation.world import World
 from rollbook.store.book import Book
 from rollbook.store.export import day_rows, exporting
-from rollbook.store.export.columns import BY_NAME, EXPORTED, Exported, Kind, chosen, kind_of
-from rollbook.store.export.exporting import Export, Wanted, days_of, export, path_of
+from rollbook.store.export.columns import BY_NAME, EXPORTED, ColumnKind, Exported, chosen, kind_of
+from rollbook.store.export.exporting import Export, ExportOptions, days_of, export, path_of
 from rollbook.store.export.folder import Folder
 from rollbook.store.export.manifest import Manifest
 from rollbook.store.export.parts import Format
@@ -97,13 +97,13 @@ def made(path: Path) -> Path:
             window(db, 24, 48, "complete", read=200, ran=200)
 
         book.write(fill).result()
-        heard = [
+        came = [
             event("v2.users.u1.presence", {"a": 1.5, "b": ["ü", None]}, f"{DATES[0]}T23:59:59.999Z"),
             event("v2.users.u1.presence", {"a": "two\nlines"}, f"{DATES[1]}T00:00:00.000Z"),
             # A conversation of which nobody knows when it began.
             event("v2.detail.events.conversation.x1.acw", {"conversationId": "x1"}, f"{DATES[1]}T01:00:00.000Z"),
         ]
-        book.write(events.record, heard, timedelta(minutes=10)).result()
+        book.write(events.record, came, timedelta(minutes=10)).result()
         book.write(
             lambda db: db.execute(
                 "UPDATE conversation_rows SET conversation_start = NULL, first_seen_at = ?"
@@ -140,7 +140,7 @@ def run(
 ) -> Export:
     """An export into a folder."""
     with Book.open(store, mode="ro") as book:
-        return export(book, interval, Folder(to), Wanted(chosen(tables), form, settled), now)
+        return export(book.read_now, interval, Folder(to), ExportOptions(chosen(tables), form, settled), now)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -330,10 +330,10 @@ def test_every_column_has_a_kind(table: Exported) -> None:
     for name in table.columns:
         kind = kind_of(table.name, name)
         if name.endswith(("_at", "_start", "_end")) and "detected" not in name:
-            assert kind is Kind.TIME, name
+            assert kind is ColumnKind.TIME, name
         if name in ("value", "name"):
-            assert kind is (Kind.INTEGER if (table.name, name) == ("metrics", "value") else Kind.TEXT)
-        assert name.endswith("_id") <= (kind is Kind.TEXT or table.by in ("received_at", "started_at", "start"))
+            assert kind is (ColumnKind.INTEGER if (table.name, name) == ("metrics", "value") else ColumnKind.TEXT)
+        assert name.endswith("_id") <= (kind is ColumnKind.TEXT or table.by in ("received_at", "started_at", "start"))
 
 
 def test_without_pyarrow_a_line_says_what_to_do(few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,7 +409,7 @@ def test_a_run_that_was_cut_anywhere_ends_equal(few: Path, tmp_path: Path) -> No
         to = tmp_path / f"cut{after}"
         place = CutFolder(to, after)
         with Book.open(few, mode="ro") as book, pytest.raises(Cut):
-            export(book, DAYS, place, Wanted(tables, Format.NDJSON), LATER)
+            export(book.read_now, DAYS, place, ExportOptions(tables, Format.NDJSON), LATER)
         # What a killed process leaves aside.
         (to / ".export").mkdir()
         (to / ".export" / "metrics.2026-03-28.ndjson").write_text("half")
@@ -439,7 +439,7 @@ def test_the_log_is_taken_in_between_two_days(few: Path, tmp_path: Path) -> None
             super().put(made, path, digest)
 
     with Book.open(few, mode="ro") as book:
-        export(book, DAYS, Watched(tmp_path / "out"), Wanted(chosen(["metrics"]), Format.CSV), LATER)
+        export(book.read_now, DAYS, Watched(tmp_path / "out"), ExportOptions(chosen(["metrics"]), Format.CSV), LATER)
     assert len(Watched.busy) >= 3
     assert not any(Watched.busy)
 

@@ -38,7 +38,7 @@ REALS: Final = _names("mos r_factor seconds service_level asa aht late_share", *
 _NAMED_LIKE_A_METRICS: Final = ("participant_attributes", "value")
 
 
-class Kind(StrEnum):
+class ColumnKind(StrEnum):
     """The kinds of values of a column."""
 
     TIME = "time"
@@ -47,16 +47,16 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
-def kind_of(table: str, name: str) -> Kind:
+def kind_of(table: str, name: str) -> ColumnKind:
     """The kind of a table's column."""
     if name in TIMES:
-        return Kind.TIME
+        return ColumnKind.TIME
     if name in INTEGERS and (table, name) != _NAMED_LIKE_A_METRICS:
-        return Kind.INTEGER
-    return Kind.REAL if name in REALS else Kind.TEXT
+        return ColumnKind.INTEGER
+    return ColumnKind.REAL if name in REALS else ColumnKind.TEXT
 
 
-class Group(StrEnum):
+class TableGroup(StrEnum):
     """The groups of tables that are asked for by one word."""
 
     TABLES = "tables"  # plain columns
@@ -80,7 +80,7 @@ class Exported(NamedTuple):
     """
 
     name: str
-    group: Group
+    group: TableGroup
     proof: Proof
     by: str | None
     columns: tuple[str, ...]
@@ -103,15 +103,15 @@ _PARENTS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def _table(name: str, columns: str, *, by: str | None = _START, proof: Proof = Proof.DAY) -> Exported:
-    return Exported(name, Group.TABLES, proof, by, tuple(columns.split()))
+    return Exported(name, TableGroup.TABLES, proof, by, tuple(columns.split()))
 
 
 def _view(name: str, columns: str, *, by: str = _START, proof: Proof = Proof.DAY) -> Exported:
-    return Exported(name, Group.VIEWS, proof, by, tuple(columns.split()))
+    return Exported(name, TableGroup.VIEWS, proof, by, tuple(columns.split()))
 
 
 def _bodies(name: str, columns: str, *, by: str = _START, proof: Proof = Proof.DAY) -> Exported:
-    return Exported(name, Group.BODIES, proof, by, tuple(columns.split()))
+    return Exported(name, TableGroup.BODIES, proof, by, tuple(columns.split()))
 
 
 _FIGURES: Final = (
@@ -129,7 +129,7 @@ EXPORTED: Final[Sequence[Exported]] = (
     *(
         Exported(
             name,
-            Group.TABLES,
+            TableGroup.TABLES,
             Proof.DAY,
             _START,
             ("conversation_id", *_PARENTS[name], *map(column, table.fields)),

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from rollbook.store.bodies import packing
-from rollbook.store.export.columns import Exported, Group, Kind, kind_of
+from rollbook.store.export.columns import ColumnKind, Exported, TableGroup, kind_of
 from rollbook.store.rows.detail_columns import CHILD_TABLES, ChildTable, column, column_of
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 
@@ -25,10 +25,10 @@ from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 Columns = Sequence[Sequence[Any]]
 # A value that its column's type does not take (a number with a point, a BLOB) is refused, and the rows are fetched.
 _TEXTS_OR_NONE: Final = msgspec.json.Decoder(list[str | None]).decode
-_DECODERS: Final[dict[Kind, Callable[[str], list[Any]]]] = {
-    Kind.INTEGER: msgspec.json.Decoder(list[int | str | None]).decode,
-    Kind.TEXT: _TEXTS_OR_NONE,
-    Kind.TIME: _TEXTS_OR_NONE,
+_DECODERS: Final[dict[ColumnKind, Callable[[str], list[Any]]]] = {
+    ColumnKind.INTEGER: msgspec.json.Decoder(list[int | str | None]).decode,
+    ColumnKind.TEXT: _TEXTS_OR_NONE,
+    ColumnKind.TIME: _TEXTS_OR_NONE,
 }
 # Conversations that are read at a time, and rows of what is not theirs: what is in memory of a day.
 CHUNK: Final = 500
@@ -129,7 +129,7 @@ def _listed(table: Exported, of: str = "") -> str:
 
 def _in_parts(connection: sqlite3.Connection, found: sqlite3.Cursor, table: Exported) -> Iterator[Columns]:
     """The rows of a query, a part at a time: bodies unpacked, and what is binary spelled as text."""
-    bodies = table.group is Group.BODIES
+    bodies = table.group is TableGroup.BODIES
     while rows := found.fetchmany(BODIES if bodies else CHUNK):
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         for at, name in enumerate(table.columns):
@@ -170,7 +170,7 @@ class _Chunk:
         """The rows of a table, as its columns; none where it has none."""
         if table.name in CHILD_TABLES:
             yield from self._child(table, CHILD_TABLES[table.name])
-        elif table.group is Group.VIEWS:
+        elif table.group is TableGroup.VIEWS:
             query = (
                 f"SELECT {_listed(table, 'v.')} FROM json_each(?) j CROSS JOIN {table.name} v"
                 f" ON v.conversation_id = j.value ORDER BY j.key, {_ORDER[table.name]}"
@@ -195,9 +195,9 @@ class _Chunk:
 
     def _child(self, table: Exported, child: ChildTable) -> Iterator[Columns]:
         names = ["id", *child.where, *(column_of(table.name, of) for of in child.fields)]
-        kinds = [Kind.INTEGER] * (1 + len(child.where)) + [kind_of(table.name, column(of)) for of in child.fields]
+        kinds = [ColumnKind.INTEGER] * (1 + len(child.where)) + [kind_of(table.name, column(of)) for of in child.fields]
         if table.name == "segments":
-            kinds[names.index("queue")] = Kind.INTEGER
+            kinds[names.index("queue")] = ColumnKind.INTEGER
         found = self._in_columns(names, kinds, child.rows)
         keys = found[0]
         if not keys:
@@ -212,14 +212,14 @@ class _Chunk:
             fields[at] = [texts[number] for number in fields[at]]
         yield [*made, *fields]
 
-    def _in_columns(self, names: Sequence[str], kinds: Sequence[Kind], rows: str) -> list[Sequence[Any]]:
+    def _in_columns(self, names: Sequence[str], kinds: Sequence[ColumnKind], rows: str) -> list[Sequence[Any]]:
         """Columns of child rows, all of one length.
 
         SQLite makes each a JSON array, and msgspec a list of that, in half the time in which its rows would be fetched
         and turned (docs/performance.md). Numbers with a point lose digits on that way: where there may be some, and
         where a column has what JSON has not, the rows are fetched.
         """
-        if Kind.REAL not in kinds:
+        if ColumnKind.REAL not in kinds:
             arrays = ", ".join(f'json_group_array(t."{name}")' for name in names)
             with suppress(sqlite3.Error, msgspec.DecodeError):
                 found = self._rows(arrays, rows, "id").fetchone()
@@ -230,10 +230,12 @@ class _Chunk:
     def parents(self) -> dict[int, _Parent]:
         """The sessions of these conversations, by the ids of their rows."""
         if self._parents is None:
-            of = self._in_columns(["id", "participant_id"], [Kind.INTEGER, Kind.TEXT], "participant_rows")
+            of = self._in_columns(["id", "participant_id"], [ColumnKind.INTEGER, ColumnKind.TEXT], "participant_rows")
             participants = dict(zip(*of, strict=True))
             keys, places, positions, ids = self._in_columns(
-                ["id", "participant", "position", "session_id"], [*[Kind.INTEGER] * 3, Kind.TEXT], "session_rows"
+                ["id", "participant", "position", "session_id"],
+                [*[ColumnKind.INTEGER] * 3, ColumnKind.TEXT],
+                "session_rows",
             )
             theirs = [participants.get((key & _PLACES) | place) for key, place in zip(keys, places, strict=True)]
             self._parents = dict(zip(keys, zip(places, positions, theirs, ids, strict=True), strict=True))

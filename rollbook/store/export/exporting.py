@@ -17,12 +17,11 @@ from typing import Any, Final, NamedTuple
 
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.times import Interval, to_text
-from rollbook.store.book import Book
 from rollbook.store.export import day_rows, manifest, parts
 from rollbook.store.export.columns import EXPORTED, Exported, Proof
 from rollbook.store.export.day_rows import Day
-from rollbook.store.export.folder import Place, digest_of, made_aside
-from rollbook.store.export.parts import Format, Part
+from rollbook.store.export.folder import ExportPlace, digest_of, made_aside
+from rollbook.store.export.parts import FilePart, Format
 from rollbook.store.tables import schema
 from rollbook.store.views import view_rows
 from rollbook.store.vocabulary import Verdict
@@ -32,7 +31,7 @@ _START: Final = "conversation_start"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExportOptions:
     """The parts of an export that are asked for. settled: only days of which all that is exported is settled.
 
     progress: called with a day and how many rows of it were read.
@@ -91,7 +90,7 @@ class _Made(NamedTuple):
 
     path: Path
     table: Exported
-    part: Part
+    part: FilePart
     date: str | None
     verdict: str | None
     over: bool | None
@@ -127,7 +126,7 @@ def path_of(table: Exported, day: str | None, form: Format) -> str:
 
 
 def _read_day(
-    connection: sqlite3.Connection, day: Day, wanted: Wanted, now: str, aside: Path
+    connection: sqlite3.Connection, day: Day, wanted: ExportOptions, now: str, aside: Path
 ) -> tuple[DayExported, list[_Made]]:
     with _one_moment(connection):
         verdict = view_rows.verdict_of(connection, day.start, day.end, reach=False)
@@ -171,7 +170,7 @@ def _proof(connection: sqlite3.Connection, table: Exported, day: Day, verdict: s
     return view_rows.verdict_of(connection, start, end), end
 
 
-def _read_whole(connection: sqlite3.Connection, wanted: Wanted, aside: Path) -> list[_Made]:
+def _read_whole(connection: sqlite3.Connection, wanted: ExportOptions, aside: Path) -> list[_Made]:
     tables = [table for table in wanted.tables if table.by is None]
     with _one_moment(connection), _parts(tables, None, wanted.form, aside) as files:
         for table in tables:
@@ -196,7 +195,7 @@ def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
 @contextmanager
 def _parts(
     tables: Sequence[Exported], day: str | None, form: Format, aside: Path
-) -> Iterator[dict[str, tuple[Path, Part]]]:
+) -> Iterator[dict[str, tuple[Path, FilePart]]]:
     """Files in the making, by table; all are ended at the end."""
     with ExitStack() as stack:
         files = {}
@@ -211,23 +210,25 @@ def _parts(
 # The whole
 
 
-def export(book: Book, interval: Interval, place: Place, wanted: Wanted, now: datetime) -> Export:
-    """Export the days of an interval.
+def export(
+    read: Callable[..., Any], interval: Interval, place: ExportPlace, wanted: ExportOptions, now: datetime
+) -> Export:
+    """Export the days of an interval. read: calls a function with the connection that reads, as `Book.read_now` does.
 
     Raises UsageError, StoreError, and RollbookError where the place has something else or cannot be written.
     """
     found = Export(place.name)
-    days = days_of(interval, book.read_now(day_rows.first_day), now)
+    days = days_of(interval, read(day_rows.first_day), now)
     with made_aside(place):
-        organization = book.read_now(schema.organization)
+        organization = read(schema.organization)
         known = manifest.Manifest.read(place.read(manifest.NAME), organization, f"{place.name}/{manifest.NAME}")
         known.organization = organization or known.organization
         try:
             for day in days:
-                exported, made = book.read_now(_read_day, day, wanted, to_text(now), place.aside)
+                exported, made = read(_read_day, day, wanted, to_text(now), place.aside)
                 known.take([_put(file, exported, found, place, wanted.form) for file in made], _day_entry(exported))
                 found.days.append(exported)
-            for file in book.read_now(_read_whole, wanted, place.aside):
+            for file in read(_read_whole, wanted, place.aside):
                 known.take([_put(file, None, found, place, wanted.form)], None)
         finally:
             _put_manifest(known, place)
@@ -240,7 +241,7 @@ def _day_entry(day: DayExported) -> dict[str, Any] | None:
     return {"date": day.date, "verdict": day.verdict, "over": day.over, "unplaced": day.unplaced}
 
 
-def _put(file: _Made, day: DayExported | None, found: Export, place: Place, form: Format) -> manifest.File:
+def _put(file: _Made, day: DayExported | None, found: Export, place: ExportPlace, form: Format) -> manifest.File:
     """Put a file in its place, unless it is there already; answers what the manifest says of it."""
     path, size, digest = path_of(file.table, file.date, form), file.path.stat().st_size, digest_of(file.path)
     same = place.has(path, size, digest)
@@ -268,7 +269,7 @@ def _put(file: _Made, day: DayExported | None, found: Export, place: Place, form
     } | ({"unfit": dict(file.part.unfit)} if file.part.unfit else {})
 
 
-def _put_manifest(known: manifest.Manifest, place: Place) -> None:
+def _put_manifest(known: manifest.Manifest, place: ExportPlace) -> None:
     raw = known.as_bytes()
     if place.read(manifest.NAME) != raw:
         path = place.aside / manifest.NAME

@@ -23,7 +23,7 @@ class ExportFailed(RollbookError):
     """The export cannot be written where it should go."""
 
 
-class Place(Protocol):
+class ExportPlace(Protocol):
     """A place that an export goes to. name: as a person wrote it. aside: where files are made, emptied by each run."""
 
     name: str
@@ -88,7 +88,7 @@ def digest_of(path: Path) -> str:
 
 
 @contextmanager
-def made_aside(place: Place) -> Iterator[None]:
+def made_aside(place: ExportPlace) -> Iterator[None]:
     """Have the place alone, with an empty folder for what is made aside; what a run left that was killed is removed.
 
     Raises LockHeld while another export goes to the same place, ExportFailed where it cannot be written.

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.times import normalize
-from rollbook.store.export.columns import Exported, Kind, kind_of
+from rollbook.store.export.columns import ColumnKind, Exported, kind_of
 
 try:
     import pyarrow as pa
@@ -31,11 +31,11 @@ pa.set_memory_pool(pa.system_memory_pool())
 # Bytes of columns in memory that become a row group.
 _GROUP_BYTES: Final = 8_000_000
 _LEVEL: Final = 1  # of zstd: a higher one takes more time than it saves room
-_TYPES: Final[Mapping[Kind, Any]] = {
-    Kind.TIME: pa.timestamp("ms", tz="UTC"),
-    Kind.INTEGER: pa.int64(),
-    Kind.REAL: pa.float64(),
-    Kind.TEXT: pa.string(),
+_TYPES: Final[Mapping[ColumnKind, Any]] = {
+    ColumnKind.TIME: pa.timestamp("ms", tz="UTC"),
+    ColumnKind.INTEGER: pa.int64(),
+    ColumnKind.REAL: pa.float64(),
+    ColumnKind.TEXT: pa.string(),
 }
 _REFUSED: Final = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeError)
 
@@ -78,7 +78,7 @@ class ParquetPart:
             self._writer.write_table(group, row_group_size=group.num_rows)
             self._waiting, self._bytes = [], 0
 
-    def _array(self, name: str, kind: Kind, values: Sequence[Any]) -> Any:
+    def _array(self, name: str, kind: ColumnKind, values: Sequence[Any]) -> Any:
         try:
             return _typed(kind, values)
         except _REFUSED:
@@ -89,8 +89,8 @@ class ParquetPart:
             return _typed(kind, fitting)
 
 
-def _typed(kind: Kind, values: Sequence[Any]) -> Any:
-    if kind is not Kind.TIME:
+def _typed(kind: ColumnKind, values: Sequence[Any]) -> Any:
+    if kind is not ColumnKind.TIME:
         return pa.array(values, _TYPES[kind])
     return pc.cast(pa.array(values, pa.string()), _TYPES[kind])
 
@@ -120,9 +120,9 @@ def _text(value: Any) -> str | None:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-_FITTING: Final[Mapping[Kind, Callable[[Any], Any]]] = {
-    Kind.TIME: _time,
-    Kind.INTEGER: _integer,
-    Kind.REAL: _real,
-    Kind.TEXT: _text,
+_FITTING: Final[Mapping[ColumnKind, Callable[[Any], Any]]] = {
+    ColumnKind.TIME: _time,
+    ColumnKind.INTEGER: _integer,
+    ColumnKind.REAL: _real,
+    ColumnKind.TEXT: _text,
 }

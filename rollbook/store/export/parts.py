@@ -23,7 +23,7 @@ class Format(StrEnum):
     NDJSON = "ndjson"
 
 
-class Part(Protocol):
+class FilePart(Protocol):
     """A file in the making. rows: those that are in it.
 
     unfit: by column, how many values are left out, because no type of the format takes them where they stand.
@@ -39,7 +39,7 @@ class Part(Protocol):
         """End the file."""
 
 
-def opened(path: Path, table: Exported, form: Format) -> Part:
+def opened(path: Path, table: Exported, form: Format) -> FilePart:
     """A new file. Raises UsageError for Parquet where pyarrow is missing."""
     if form is Format.PARQUET:
         from rollbook.store.export.parquet import ParquetPart  # pyarrow is an extra
