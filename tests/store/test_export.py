@@ -20,10 +20,10 @@ from rollbook.genesys.messages.details import parse_page
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator.organisation.world import World
 from rollbook.store.book import Book
-from rollbook.store.export import day_rows, exporting
+from rollbook.store.export import day_rows
 from rollbook.store.export.columns import BY_NAME, EXPORTED, ColumnKind, Exported, chosen, kind_of
 from rollbook.store.export.exporting import Export, ExportOptions, days_of, export, path_of
-from rollbook.store.export.folder import Folder
+from rollbook.store.export.folder import Folder, made_aside
 from rollbook.store.export.manifest import Manifest
 from rollbook.store.export.parts import Format
 from rollbook.store.file.errors import LockHeld
@@ -422,7 +422,7 @@ def test_a_run_that_was_cut_anywhere_ends_equal(few: Path, tmp_path: Path) -> No
 def test_another_export_to_the_same_place_is_refused(few: Path, tmp_path: Path) -> None:
     """Two at once would clear each other's files away."""
     place = Folder(tmp_path / "out")
-    with exporting.made_aside(place), pytest.raises(LockHeld, match="is being exported to by"):
+    with made_aside(place), pytest.raises(LockHeld, match="is being exported to by"):
         run(few, tmp_path / "out")
 
 

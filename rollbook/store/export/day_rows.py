@@ -232,11 +232,9 @@ class _Chunk:
         if self._parents is None:
             of = self._in_columns(["id", "participant_id"], [ColumnKind.INTEGER, ColumnKind.TEXT], "participant_rows")
             participants = dict(zip(*of, strict=True))
-            keys, places, positions, ids = self._in_columns(
-                ["id", "participant", "position", "session_id"],
-                [*[ColumnKind.INTEGER] * 3, ColumnKind.TEXT],
-                "session_rows",
-            )
+            names = ["id", "participant", "position", "session_id"]
+            kinds = [ColumnKind.INTEGER, ColumnKind.INTEGER, ColumnKind.INTEGER, ColumnKind.TEXT]
+            keys, places, positions, ids = self._in_columns(names, kinds, "session_rows")
             theirs = [participants.get((key & _PLACES) | place) for key, place in zip(keys, places, strict=True)]
             self._parents = dict(zip(keys, zip(places, positions, theirs, ids, strict=True), strict=True))
         return self._parents

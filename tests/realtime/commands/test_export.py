@@ -18,8 +18,8 @@ from rollbook.store.book import Book
 from tests.helpers.aws import Aws, aws, aws_server
 from tests.helpers.peek import command
 from tests.helpers.whole import environment
-from tests.store.test_export import FIRST, content, write
-from tests.store.test_views import call, filled, window
+from tests.store.test_export import content, write
+from tests.store.test_views import FIRST, call, filled, window
 
 __all__ = ["aws", "aws_server"]
 
