@@ -217,6 +217,7 @@ def export(
 
     Raises UsageError, StoreError, and RollbookError where the place has something else or cannot be written.
     """
+    parts.need(wanted.form)
     found = Export(place.name)
     days = days_of(interval, read(day_rows.first_day), now)
     with made_aside(place):
@@ -271,7 +272,7 @@ def _put(file: _Made, day: DayExported | None, found: Export, place: ExportPlace
 
 def _put_manifest(known: manifest.Manifest, place: ExportPlace) -> None:
     raw = known.as_bytes()
-    if place.read(manifest.NAME) != raw:
+    if known.files and place.read(manifest.NAME) != raw:
         path = place.aside / manifest.NAME
         path.write_bytes(raw)
         place.put(path, manifest.NAME, digest_of(path))

@@ -39,6 +39,12 @@ class FilePart(Protocol):
         """End the file."""
 
 
+def need(form: Format) -> None:
+    """Raise UsageError where this format cannot be written: for Parquet, where pyarrow is missing."""
+    if form is Format.PARQUET:
+        import rollbook.store.export.parquet  # noqa: F401
+
+
 def opened(path: Path, table: Exported, form: Format) -> FilePart:
     """A new file. Raises UsageError for Parquet where pyarrow is missing."""
     if form is Format.PARQUET:
