@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
@@ -224,6 +225,28 @@ def test_files_have_what_the_views_show(whole: Path, tmp_path: Path, monkeypatch
         if table.name not in ("flow_outcomes", "window_runs"):
             assert objects, table.name
         assert sum(manifest_of(tmp_path)[file]["rows"] for file in files) == len(objects)
+
+
+def test_a_day_is_read_by_indexes_alone(whole: Path) -> None:
+    """No table of a large store is gone through for a day: each query begins at the conversations' numbers."""
+    asked: list[str] = []
+    with closing(sqlite3.connect(whole, isolation_level=None)) as db:
+        day = day_rows.Day(DATES[0], f"{DATES[0]}T00:00:00.000Z", f"{DATES[1]}T00:00:00.000Z")
+        db.set_trace_callback(asked.append)
+        theirs = [table for table in EXPORTED if table.by == "conversation_start"]
+        assert list(day_rows.of_conversations(db, day, theirs))
+        for table in EXPORTED:
+            if table.name in ("events", "queue_intervals", "agent_days", "windows", "window_runs", "coverage"):
+                list(day_rows.of_time(db, day, table))
+        day_rows.unplaced(db, day)
+        day_rows.first_day(db)
+        db.set_trace_callback(None)
+        assert len(asked) > len(theirs)
+        for query in asked:
+            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
+            # The names that tables have in the views; others are of what was found already.
+            scans = [step for step in plan if re.match(r"SCAN ([cegipqst]|\w+_rows|conversation_ids)\b", step)]
+            assert not [step for step in scans if "USING" not in step], (query, plan)
 
 
 def test_a_day_has_what_began_in_it(whole: Path, tmp_path: Path) -> None:
