@@ -294,7 +294,9 @@ def test_csv_has_a_line_of_names(whole: Path, tmp_path: Path) -> None:
 
 def test_duckdb_and_pandas_read_parquet(whole: Path, tmp_path: Path) -> None:
     """Times are times, numbers numbers, JSON text; a query over all days agrees with the store's own."""
-    duckdb, pandas = pytest.importorskip("duckdb"), pytest.importorskip("pandas")
+    import duckdb
+    import pandas
+
     run(whole, tmp_path, "conversations", "metrics", "queue_intervals", form=Format.PARQUET)
     with Book.open(whole, mode="ro") as book:
         query = "SELECT count(*), sum(value), max(emit_date) FROM metrics WHERE typeof(value) = 'integer'"
@@ -318,7 +320,6 @@ def test_duckdb_and_pandas_read_parquet(whole: Path, tmp_path: Path) -> None:
 
 def test_the_examples_of_the_page_run(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What docs/export.md shows for DuckDB and pandas does what it says, over an export that is there."""
-    pytest.importorskip("duckdb"), pytest.importorskip("pandas")
     run(whole, tmp_path / "lake", "conversations", "queue_intervals", form=Format.PARQUET)
     monkeypatch.chdir(tmp_path)
     blocks = [fence.text for fence in fences("python") if fence.page.name == "export.md"]
@@ -332,7 +333,6 @@ def test_the_examples_of_the_page_run(whole: Path, tmp_path: Path, monkeypatch: 
 
 def test_a_type_takes_what_it_can(few: Path, tmp_path: Path) -> None:
     """A text where a number belongs, and a time that is none, are left out and counted; other formats have them."""
-    pytest.importorskip("pyarrow")
     with Book.open(few) as book:
         book.write(
             lambda db: db.execute("UPDATE metric_rows SET value = 'many', emit_date = 'soon' WHERE rowid & 1048575 = 0")
@@ -381,8 +381,6 @@ def test_without_pyarrow_a_line_says_what_to_do(few: Path, tmp_path: Path, monke
 @pytest.mark.parametrize("form", Format)
 def test_again_no_byte_is_written(whole: Path, tmp_path: Path, form: Format) -> None:
     """The second run leaves every file as it is: not even its time changes."""
-    if form is Format.PARQUET:
-        pytest.importorskip("pyarrow")
     first = run(whole, tmp_path, "tables", "events", form=form)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.is_file()}
     again = run(whole, tmp_path, "tables", "events", form=form)
