@@ -309,7 +309,9 @@ def test_duckdb_and_pandas_read_parquet(whole: Path, tmp_path: Path) -> None:
         assert (kinds["value"], kinds["date"], kinds["name"]) == ("BIGINT", "DATE", "VARCHAR")
         query = "SELECT count(*), sum(value), max(emit_date)::VARCHAR FROM metrics WHERE value IS NOT NULL"
         assert lake.execute(query).fetchone() == (rows, total, last.replace("T", " ").replace("Z", "+00"))
-        query = f"SELECT count(*) FROM read_json('{tmp_path}/manifest.json'), unnest(files) AS f(file) WHERE file.rows > 0"
+        query = (
+            f"SELECT count(*) FROM read_json('{tmp_path}/manifest.json'), unnest(files) AS f(file) WHERE file.rows > 0"
+        )
         assert lake.execute(query).fetchone() != (0,)
     frame = pandas.read_parquet(tmp_path / "conversations" / f"date={DATES[0]}")
     assert str(frame["conversation_start"].dtype) == "datetime64[ms, UTC]"
