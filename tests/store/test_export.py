@@ -20,6 +20,9 @@ from rollbook.genesys.errors import RollbookError, UsageError
 from rollbook.genesys.messages.details import parse_page
 from rollbook.genesys.times import Interval, to_text
 from rollbook.simulator.organisation.world import World
+from rollbook.store.bodies import dictionaries, frames, packing
+from rollbook.store.bodies.dictionaries import Dictionary
+from rollbook.store.bodies.packing import PackingConnection
 from rollbook.store.book import Book
 from rollbook.store.export import day_rows
 from rollbook.store.export.columns import BY_NAME, EXPORTED, ColumnKind, Exported, chosen, kind_of
@@ -33,6 +36,7 @@ from rollbook.store.tables.conversations import Read
 from tests.helpers.docs_pages import fences
 from tests.helpers.paths import ROOT
 from tests.store.test_events import event
+from tests.store.test_frames import FIRST as CONTENT
 from tests.store.test_views import FIRST, NOW, call, filled, window
 
 LATER = datetime(2026, 6, 1, tzinfo=UTC)
@@ -287,6 +291,21 @@ def test_csv_has_a_line_of_names(whole: Path, tmp_path: Path) -> None:
     assert found["q1"]["valid_to"] == ""
     with (tmp_path / f"events/date={DATES[1]}/part.csv").open(newline="", encoding="utf-8") as file:
         assert json.loads(next(csv.DictReader(file))["body"]) == {"a": "two\nlines"}
+
+
+def test_packed_bodies_are_plain_in_files(few: Path, tmp_path: Path) -> None:
+    """A store whose details are packed is exported to the same bytes as before."""
+    run(few, tmp_path / "plain", "details")
+    with closing(sqlite3.connect(few, isolation_level=None, factory=PackingConnection)) as db:
+        found = db.execute("SELECT number, details FROM detail_rows").fetchall()
+        dictionaries.keep(db, "details", Dictionary(frames.dictionary_id(CONTENT), CONTENT), NOW, before=None)
+        packing.use(db, "details", CONTENT)
+        for number, details in found:
+            packed = packing.pack(db, "details", details.encode())
+            assert isinstance(packed, bytearray)
+            db.execute("UPDATE detail_rows SET details = ? WHERE number = ?", (packed, number))
+    run(few, tmp_path / "packed", "details")
+    assert content(tmp_path / "packed") == content(tmp_path / "plain")
 
 
 # Parquet
