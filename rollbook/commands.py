@@ -39,6 +39,7 @@ _COMMANDS: Final = {
     ),
     "verify": ("reconcile.commands.options", "verify", "Hold the platform's own counts against what is stored."),
     "names": ("reconcile.commands.options", "names", "Say what ids are called, now and earlier; list them again."),
+    "export": ("realtime.commands.options", "export", "Write tables and views as files by day, with a manifest."),
     "rebuild": ("rollbook.store.commands.options", "rebuild", "Make all rows again from details and events."),
     "pack": ("rollbook.store.commands.options", "pack", "Pack or unpack the bodies that are stored."),
     "backup": ("rollbook.store.commands.options", "backup", "Copy the store, whole and checked, beside a daemon."),

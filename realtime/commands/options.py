@@ -133,3 +133,39 @@ def drop(**options: Any) -> None:
     from realtime.commands.dead_letters import drop as work
 
     work(**options)
+
+
+@click.command()
+@click.argument("interval")
+@click.option("--to", "to", metavar="PLACE", required=True, help="A folder, or s3://bucket/prefix.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["parquet", "csv", "ndjson"]),
+    default="parquet",
+    show_default=True,
+    help="Parquet needs the extra rollbook[parquet].",
+)
+@click.option(
+    "--table",
+    "tables",
+    metavar="NAME",
+    multiple=True,
+    help="Only this table or view, or all tables, views or bodies (may be given several times).",
+)
+@click.option("--settled", is_flag=True, help="Only days of which everything is settled.")
+@console.settings_options
+@console.json_option
+def export(**options: Any) -> None:
+    """Write the days of INTERVAL as files, a file for each table and day, and a manifest.
+
+    \b
+    rollbook export 2026-03-02 --to lake/
+    rollbook export P7D/2026-03-09 --to s3://my-bucket/calls --settled
+
+    INTERVAL is START/END, START/DURATION or DURATION/END, or a date; each UTC day that it touches is written whole. A
+    file that is there with the same content is left alone.
+    """
+    from realtime.commands.export import export as work
+
+    work(**options)

@@ -178,6 +178,21 @@ def test_a_figure_never_rests_on_more_than_the_gate_says(
             assert ready == (found in good)
 
 
+@settings(max_examples=200, deadline=None)
+@given(ledgers(), st.integers(0, STEPS - 1), st.integers(1, STEPS))
+def test_a_day_of_an_export_never_rests_on_more_than_the_gate_says(
+    store: sqlite3.Connection, known: Evidence, start: int, length: int
+) -> None:
+    """Nor does what began in an interval: what was before the first window of all is not proven either."""
+    fill(store, known)
+    found = view_rows.verdict_of(store, at(start), at(start + length), began=True)
+    for settled, good in ((False, {"complete", "settled"}), (True, {"settled"})):
+        ready = ask(known, start, start + length, settled=settled).ready
+        assert ready or found not in good
+        if all(window.verdict != "failed" for window in known.windows):
+            assert ready == (found in good)
+
+
 def test_one_window_that_failed_ends_the_view_where_its_wider_proof_is_older(store: sqlite3.Connection) -> None:
     """And a narrower proof of what both have, read since, goes on again."""
     wide, failed = claim(0, 6, "settled", 7), claim(2, 3, "failed", run=9)

@@ -64,7 +64,7 @@ def report(what: str, interval: str, by: Sequence[str], settings: Settings, as_j
     def work() -> None:
         if as_json and as_csv:
             raise UsageError("give either --json or --csv")
-        _keep(settings)
+        keep_view_settings(settings, "report")
         with Book.open(settings.store_path, mode="ro") as book:
             found = _REPORTS[what](book, interval, tuple(dict.fromkeys(by)))
         if as_csv:
@@ -75,13 +75,13 @@ def report(what: str, interval: str, by: Sequence[str], settings: Settings, as_j
     console.run(work, as_json=as_json)
 
 
-def _keep(settings: Settings) -> None:
-    """Give the store's views what [views] sets, where that is something else: a report is made of the views."""
+def keep_view_settings(settings: Settings, command: str) -> None:
+    """Give the store's views what [views] sets, where that is something else, for a command that reads the views."""
     wanted = view_settings.asked(settings)
     with Book.open(settings.store_path, mode="ro") as book:
         differ = book.read_now(view_settings.differ, wanted)
     if differ:
-        with Book.open(settings.store_path, mode="r+", journal=settings.journal, command="report") as book:
+        with Book.open(settings.store_path, mode="r+", journal=settings.journal, command=command) as book:
             book.write(view_settings.write, wanted).result()
 
 

@@ -173,6 +173,17 @@ def verdict_of(connection: sqlite3.Connection, start: str, end: str, *, began: b
     return next((verdict for verdict, of in RANK.items() if of == rank), None)
 
 
+def local_day(connection: sqlite3.Connection, day: str) -> tuple[str, str]:
+    """(start, end) of a day of the time zone that is set; where nothing was counted on it, of all zones' days."""
+    found: tuple[str, str] | None = connection.execute(
+        "SELECT starts_at, ends_at FROM local_days WHERE day = ?1 UNION ALL"
+        " SELECT date(?1, '-1 day') || 'T00:00:00.000Z', date(?1, '+2 days') || 'T00:00:00.000Z' LIMIT 1",
+        (day,),
+    ).fetchone()
+    assert found is not None
+    return found
+
+
 def _rows(found: sqlite3.Cursor) -> Iterator[Row]:
     names = [column[0] for column in found.description]
     return (dict(zip(names, row, strict=True)) for row in found)
