@@ -466,8 +466,9 @@ def test_sums_that_are_kept_are_those_of_the_metrics(records: list[Record], late
         filled(db, later if whole else later[::2])
         kept = sums_of(db)
         assert made_anew(db) == kept
-        db.execute("DELETE FROM half_hour_rows WHERE id % 2")
-        assert rebuild.step(db, 0, timedelta(0)).last is None
+        assert rebuild.step(db, 0, timedelta(0)).corrected == 0
+        db.execute("UPDATE half_hour_rows SET offered = offered + 1 WHERE id >> 20 = 1")
+        assert rebuild.step(db, 0, timedelta(0)).corrected == len({1 for row in kept if row[0] >> 20 == 1})
         assert sums_of(db) == kept
 
 
@@ -517,6 +518,8 @@ def verdict(db: sqlite3.Connection, hours: float = 10) -> str | None:
     )
     found: str | None = row["verdict"]
     assert found == view_rows.verdict_of(db, row["interval_start"], row["interval_end"])
+    [day] = rows(db, "SELECT verdict, starts_at, ends_at FROM agent_days JOIN local_days USING (day)")
+    assert day["verdict"] == view_rows.verdict_of(db, day["starts_at"], day["ends_at"])
     return found
 
 
