@@ -61,6 +61,7 @@ async def test_a_week_of_all_media_has_no_difference_but_what_is_spoilt(week: tu
     assert not found.queues.differences
     assert found.equal
     assert found.queues.figures > 5_000
+    print(f"{found.queues.figures:,} figures, {len(found.queues.differences)} differences")
     # The service level is that of the platform, which says one only where something was answered or abandoned.
     assert found.queues.service_levels > 500
     assert found.queues.other_levels == 0
