@@ -113,7 +113,8 @@ async def _due(settings: Settings, done: list[Report], stop: asyncio.Event) -> d
     async with _opened(settings) as (api, book):
         how = Round(command="lambda", wait=0.0, on_report=done.append, stop=stop)
         report = await run_due(book, api, settings, now=api.now, how=how)
-        await keep_names(book, api, now=api.now, stop=stop)
+        if not report.left:
+            await keep_names(book, api, now=api.now, stop=stop)
         return report.as_dict()
 
 

@@ -123,7 +123,8 @@ async def _run(
     how = replace(words.options, progress=show, stop=stop, spent=spent)
     if words.window is None:
         report = await run_due(book, api, words.settings, now=api.now, how=how)
-        if book is not None and not how.dry_run:
+        # A round that did not come to its end has met trouble, which names would meet again.
+        if book is not None and not how.dry_run and not report.left:
             await keep_names(book, api, now=api.now, stop=stop)
         return report
     meter = Meter(1, time.monotonic, api.requests_left)
