@@ -155,7 +155,7 @@ class CommandReceiver:
     async def reach(self) -> Outcome:
         """Tell whether there is such a command, without running it."""
         found = shutil.which(self._command[0], path=self._environment.get("PATH"))
-        return Outcome(None if found else f"{self._command[0]} cannot be run: no such command for this user")
+        return Outcome(None if found else f"{self._command[0]} is no command for this user")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

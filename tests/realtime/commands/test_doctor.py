@@ -128,7 +128,7 @@ async def test_a_hook_is_looked_for_and_no_alert_is_sent(tmp_path: Path) -> None
     assert (check.state, check.found) == ("ok", "the command is there, 1 alert waits")
     check = await hook(tmp_path, hook_command=("/no/such/command", "--team"))
     assert check is not None
-    assert check.found == "/no/such/command cannot be run: no such command for this user, 1 alert waits"
+    assert check.found == "/no/such/command is no command for this user, 1 alert waits"
 
 
 def full(_: int) -> None:
