@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,10 +18,12 @@ from typing import Final, Literal
 import click
 
 from realtime.daemon.http_port import split
+from realtime.hook.receivers import LIMITS, receiver_of
 from realtime.websocket.refused_topics import remedy
 from realtime.websocket.topic_placement import CHANNELS_A_CLIENT, TOPICS_A_CHANNEL
 from rollbook.genesys import topics
 from rollbook.genesys.api.client import Api
+from rollbook.genesys.api.http import Http
 from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError
 from rollbook.genesys.named import LISTS, NameKind
 from rollbook.genesys.privacy.redaction import redactor_of
@@ -30,7 +33,7 @@ from rollbook.genesys.program.terminal import count, wrapped
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
-from rollbook.store.tables import coverage, names, schema
+from rollbook.store.tables import alerts, coverage, names, schema
 from rollbook.store.upkeep import growth
 
 State = Literal["ok", "warn", "fail"]
@@ -92,6 +95,8 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
     tell(_store_file(settings.store_path))
     if (size := await asyncio.to_thread(_store_size, settings.store_path)) is not None:
         tell(size)
+    if (hook := await _hook(settings)) is not None:
+        tell(hook)
     if checked.state == "fail":
         return
     tell(_privacy(settings))
@@ -140,6 +145,7 @@ def _settings(settings: Settings) -> Check:
         settings.require_platform()
         settings.require_source()
         redactor_of(settings)
+        settings.require_one_hook()
         if settings.health is not None:
             split(settings.health)
     except RollbookError as error:
@@ -317,6 +323,32 @@ def _store_size(path: Path) -> Check | None:
     if found.is_short:
         return Check("size", "warn", found.words, "give the disk room, or keep less (docs/backup.md)")
     return Check("size", "ok", found.words, mend)
+
+
+async def _hook(settings: Settings) -> Check | None:
+    """Check that alerts find their receiver; none is sent. None: the settings name no receiver."""
+    if settings.hook_url is None and settings.hook_command is None:
+        return None
+    waits = await asyncio.to_thread(_alerts_waiting, settings.store_path)
+    what = "the command" if settings.hook_url is None else "the address"
+    async with Http(LIMITS) as http:
+        outcome = await receiver_of(settings, http, source="", now=time.time).reach()
+    if outcome.why is not None:
+        mend = "correct [hook] or its receiver; until then alerts wait in the store, 10,000 at most"
+        return Check("hook", "warn", f"{outcome.why}{waits}", mend)
+    where = "is there" if settings.hook_url is None else "answers"
+    mend = "no alert was sent: whether they are taken shows in /healthz of the daemon (docs/alerts.md)"
+    return Check("hook", "ok", f"{what} {where}{waits}", mend)
+
+
+def _alerts_waiting(path: Path) -> str:
+    """The number of alerts that wait, as a part of a line; empty where there are none."""
+    try:
+        with Book.open(path, mode="ro") as book:
+            number = book.read_now(alerts.waiting).number
+    except RollbookError:
+        return ""  # what is wrong with the store has been said
+    return f", {count(number, 'alert waits', 'alerts wait')}" if number else ""
 
 
 def _unwritable(path: Path) -> Check | None:

@@ -48,7 +48,7 @@ def made(path: Path, many: int, days: int) -> int:
     db.execute("DELETE FROM gap_rows")
     db.commit()
     db.close()
-    multiplied(path, many, days, COPIED)
+    multiplied(path, days, ("conversation_rows", *COPIED))
     return len(details) * days
 
 

@@ -48,8 +48,8 @@ LEFT_OUT = {"conversations": {"details", "rowid"}, "conversation_versions": {"ro
 NOT_EXPORTED = set(
     "alerts asked_by_id channels contested_proofs conversation_ids dictionaries ids_met leg_metrics leg_parts"
     " local_days name_changes name_listings names_now organization proven_spans ranked_windows readiness"
-    " rejected_topics store_notes store_sizes texts topic_sets unfinished_readings unnamed_ids view_settings"
-    " zone_offsets".split()
+    " rejected_topics store_notes half_hour_rows contested_pieces store_sizes texts topic_sets"
+    " unfinished_readings unnamed_ids view_settings zone_offsets".split()
 )
 
 
@@ -208,7 +208,7 @@ def test_words_choose_tables() -> None:
     assert chosen([]) == tuple(EXPORTED)
     assert [table.name for table in chosen(["details", "conversations"])] == ["conversations", "details"]
     assert {table.name for table in chosen(["views"])} == {
-        "queue_intervals", "agent_days", "queue_legs", "agent_legs", "wrapups", "mos_legs"
+        "queue_intervals", "agent_days", "queue_legs", "agent_legs", "wrapups", "mos_legs", "mos_calls"
     }  # fmt: skip
     assert chosen(["tables", "views", "bodies"]) == chosen([])
 

@@ -30,6 +30,7 @@ from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.messages.typed_details import ABSENT, in_order
 from rollbook.genesys.named import NameKind
 from rollbook.genesys.times import normalize
+from rollbook.store.rows import half_hours
 from rollbook.store.rows.detail_columns import CHILD_TABLES, NAMES, column_of
 from rollbook.store.rows.numbers import LAST_PLACE, SHIFT
 from rollbook.store.rows.statements import OR_NULL
@@ -64,6 +65,7 @@ class ChildRows:
         self._others: RowsByStatement = defaultdict(list)
         self._named: set[tuple[str, Any]] = set()  # by records that went the way of the tree
         self._divisions: set[str] = set()
+        self._numbers: list[int] = []
 
     def add(self, conversation: int, row: DetailRow) -> Columns:
         """Every child row of a conversation, by its number; answers the columns of `conversations` that go with them.
@@ -72,6 +74,7 @@ class ChildRows:
         """
         columns = self._add(conversation, row)
         self._divisions.add(columns[2])
+        self._numbers.append(conversation)
         return columns
 
     def _add(self, conversation: int, row: DetailRow) -> Columns:
@@ -112,6 +115,7 @@ class ChildRows:
                 connection.executemany(_INSERT[table], rows)
         for statement, rows in self._others.items():
             connection.executemany(statement, rows)
+        half_hours.make(connection, self._numbers)
 
 
 def delete(connection: sqlite3.Connection, first: int, last: int) -> None:
@@ -119,6 +123,7 @@ def delete(connection: sqlite3.Connection, first: int, last: int) -> None:
     for table in CHILD_TABLES.values():
         query = f"DELETE FROM {table.rows} WHERE id BETWEEN ? AND ?"
         connection.execute(query, (first << SHIFT, (last << SHIFT) + LAST_PLACE))
+    half_hours.delete(connection, first, last)
 
 
 def _listed(members: set[str]) -> str:

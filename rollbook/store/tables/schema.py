@@ -49,6 +49,7 @@ STEPS: Final = (
     ("8 the gate and alerts", "8_gate_and_alerts.sql"),
     ("9 views of queues, agents, half hours and days", "9_views.sql"),
     ("10 call quality", "10_call_quality.sql"),
+    ("11 what half hours count, by conversation", "11_half_hours.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)
