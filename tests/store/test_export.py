@@ -48,7 +48,7 @@ LEFT_OUT = {"conversations": {"details", "rowid"}, "conversation_versions": {"ro
 NOT_EXPORTED = set(
     "alerts asked_by_id channels contested_proofs conversation_ids dictionaries ids_met leg_metrics leg_parts"
     " local_days name_changes name_listings names_now organization proven_spans ranked_windows readiness"
-    " rejected_topics store_notes half_hour_rows contested_pieces store_sizes texts topic_sets"
+    " rejected_topics store_notes contested_pieces store_sizes texts topic_sets"
     " unfinished_readings unnamed_ids view_settings zone_offsets".split()
 )
 

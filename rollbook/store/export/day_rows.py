@@ -118,6 +118,7 @@ _ORDER: Final = {
     "agent_legs": "v.participant_position, v.session_position, v.queue_id",
     "wrapups": "v.participant_position, v.session_position, v.position",
     "mos_legs": "v.participant_position, v.session_position, v.position",
+    "mos_calls": "v.conversation_start",
     "events": "received_at, event_id",
     "dead_letters": "received_at, dead_letter_id",
 }
