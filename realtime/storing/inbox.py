@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -25,7 +26,7 @@ HOLD: Final = 1.0  # seconds that a source waits at most
 SLICE: Final = 2_000_000
 # Frames that are read ahead of the disk, the largest batch. To store and read at the same time costs more than one
 # after the other.
-CROWD: Final = 1_024
+CROWD: Final = 2_048
 # What one frame costs beside its own bytes.
 _OVERHEAD: Final = 200
 
@@ -150,7 +151,7 @@ class Inbox:
         self._closed = True
         self._ready.set()
 
-    async def take(self, limit: int, *, size: int = BYTES) -> list[InboxItem]:
+    async def take(self, limit: int, size: int = BYTES) -> Sequence[InboxItem]:
         """Take the next items: frames, or a single note. Waits for them; [] when closed and empty.
 
         limit, size: the most frames, and the bytes with which there are enough of them.
@@ -160,10 +161,12 @@ class Inbox:
                 return []
             self._ready.clear()
             await self._ready.wait()
+        return self.take_frames(limit, size) or [self._items.popleft()]
+
+    def take_frames(self, limit: int, size: int) -> list[Frame]:
+        """Take the next frames, as `take` does; none where a note comes first, or nothing waits."""
         items = self._items
-        if not isinstance(items[0], Frame):
-            return [items.popleft()]
-        taken: list[InboxItem] = []
+        taken: list[Frame] = []
         left = max(self.size - size, 0)
         while items and len(taken) < limit and isinstance(frame := items[0], Frame) and (self.size > left or not taken):
             items.popleft()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -52,6 +52,15 @@ def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unread
     new = _record_events(connection, notifications, lag) if notifications else 0
     letters = sum(dead_letters.keep(connection, item) for item in unreadable)
     return Recorded(new, len(notifications) - new, letters)
+
+
+def record_and_say(
+    connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta, say: Callable[[], None]
+) -> Recorded:
+    """Write a batch, and say so: what is left is the commit, which may take long and leaves the processor alone."""
+    recorded = record(connection, batch, lag)
+    say()
+    return recorded
 
 
 def record_call(
