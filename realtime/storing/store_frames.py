@@ -18,7 +18,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, ParamSpec, TypeVar
 
-from realtime.storing.inbox import CROWD, CoverageBegin, CoverageEnd, Frame, Inbox, InboxItem
+from realtime.storing.inbox import CROWD, CoverageBegin, CoverageEnd, Frame, Inbox
 from realtime.storing.store_batch import OF_THE_FILE, BatchOutcome, Incoming, StoredCounts, log_change, whole
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame

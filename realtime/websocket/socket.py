@@ -63,7 +63,7 @@ class Socket:
         def made(*args: Any, **options: Any) -> _Connection:
             connection = _Connection(*args, **options)
             connection.on_frame, connection.on_closed = on_frame, on_closed
-            _Reader.take_place(connection.protocol)
+            TextFrameReader.take_place(connection.protocol)
             return connection
 
         try:
@@ -118,7 +118,7 @@ class Socket:
             return
 
 
-# The first byte of a text frame that is a whole message, of the beginnings of messages in parts, and of their last part.
+# The first byte of a text frame that is a whole message, of those that begin a message in parts, and of its last part.
 _WHOLE_TEXT: Final = 0x81
 _FIRST_PART: Final = (0x01, 0x02)
 _LAST_PART: Final = 0x80
@@ -127,7 +127,7 @@ _SHORT: Final = 125
 _TWO_BYTES: Final = 126
 
 
-class _Reader(StreamReader):
+class TextFrameReader(StreamReader):
     """Takes whole text frames out of the stream before the library does, which makes five objects of each.
 
     Whatever else comes is left to it: control frames, messages in parts, frames that are longer or not as they should

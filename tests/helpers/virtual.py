@@ -128,9 +128,7 @@ class Ledger:
             channels.left: lambda at: [until for until in self.left if until > at],
         }
 
-    def _record(
-        self, batch: Sequence[Notification | Unreadable], lag: timedelta, say: Callable[[], None]
-    ) -> Recorded:
+    def _record(self, batch: Sequence[Notification | Unreadable], lag: timedelta, say: Callable[[], None]) -> Recorded:
         del lag
         say()
         ids = [item.conversation_id for item in batch if isinstance(item, Notification) and item.conversation_id]
