@@ -126,7 +126,7 @@ class FrameStore:
         for at in range(0, len(frames), _AT_ONE_GO):
             if at:
                 await asyncio.sleep(0)
-            items += [item for frame in frames[at : at + _AT_ONE_GO] if (item := self._read(frame)) is not None]
+            items += self._read_some(frames[at : at + _AT_ONE_GO])
         if self._on_notifications is not None:
             self._on_notifications([item for item in items if isinstance(item, Notification)])
         if unreadable := [item for item in items if isinstance(item, Unreadable)]:
@@ -156,6 +156,9 @@ class FrameStore:
         """
         if self._next is None and (frames := self._inbox.take_frames(*self._limits())):
             self._next = await self._read_all(frames)
+
+    def _read_some(self, frames: list[Frame]) -> list[Incoming]:
+        return [item for frame in frames if (item := self._read(frame)) is not None]
 
     def _read(self, frame: Frame) -> Incoming | None:
         if self._stamp is None or self._stamp[0] != frame.received_at:
