@@ -245,12 +245,16 @@ def _earliest(times: Iterable[object]) -> str | None:
     return _extreme(times, min)
 
 
+# The same beginnings and ends come with every snapshot of a conversation.
+_normal: Final = lru_cache(maxsize=4_096)(normalize)
+
+
 def _extreme(times: Iterable[object], pick: Callable[[Iterable[str]], str]) -> str | None:
     """The first or last of the readable ones, as API text."""
     texts = [time for time in times if time.__class__ is str]
     # Those that are spelled as the API spells them sort as they are: one of them is read, not all.
     if texts and set(map(len, texts)) == _API_LENGTH and "".join(texts)[23::24] == "Z" * len(texts):
-        found = normalize(pick(texts))
+        found = _normal(pick(texts))
         if found is not None and found > _OLDEST:
             return found
     readable = [time for text in texts if (time := normalize(text)) is not None and time > _OLDEST]
