@@ -98,7 +98,7 @@ def last_in_place(connection: sqlite3.Connection) -> int:
 def migrate(
     connection: sqlite3.Connection, on_step: Callable[[int, str], None] = lambda *_: None, *, to: int = VERSION
 ) -> None:
-    """Bring the file to version `to`. Each step is one transaction, or all are part of the caller's; what fails is undone.
+    """Bring the file to version `to`. Each step is one transaction, or all are of the caller's; what fails is undone.
 
     on_step: called with the number and the name of each step that is taken.
     """
