@@ -1,6 +1,6 @@
 """A flood of notifications, from the socket to a durable row: what each stage costs, and whether anything is lost.
 
-    python tests/benchmarks/bench_live.py [EVENTS] [--busy]
+    python tests/benchmarks/bench_live.py [EVENTS] [--busy] [--locked]
 
 A server in a process of its own sends EVENTS distinct notifications as fast as they are taken: of ten, eight are detail
 events of 0.6 KB and two are snapshots of 3 KB. Three times in turns, each in a process and a file of its own with
@@ -10,20 +10,24 @@ events of 0.6 KB and two are snapshots of 3 KB. Three times in turns, each in a 
   rollbook  the daemon's live capture: channel, subscriptions, identity, packing, live picture, dead letters, coverage
 
 Printed for each: notifications a second, CPU seconds for a thousand; the ratios of both; of rollbook, the CPU seconds of
-each stage for a thousand, and what was dropped. With --busy, another process uses a core all the time.
+each stage for a thousand, what was dropped, and the most memory. With --busy, another process uses a core all the time.
+With --locked, another program has rollbook's file locked for twelve seconds in the middle of the flood.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import json
 import multiprocessing
+import resource
 import sqlite3
 import statistics
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections import defaultdict
@@ -38,6 +42,7 @@ sys.path.insert(0, str(ROOT))
 from tests.benchmarks.bench_notifications import serve, snapshot  # noqa: E402 (below the path)
 
 ROUNDS = 3
+LOCKED = 12.0  # seconds
 MEMBERS = ("customer.start", "flow.start", "flow.end", "acd.start", "acd.end", "user.start", "user.end", "customer.end")
 
 
@@ -154,6 +159,14 @@ class Stages:
         }
 
 
+def lock(path: str) -> None:
+    """Be the other program."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        time.sleep(LOCKED)
+        database.execute("ROLLBACK")
+
+
 def rollbook(port: int, events: int, path: str, answer: Any) -> None:
     """The daemon, without its reconciler, until every notification is a durable row or dropped."""
     from realtime.daemon.daemon import Daemon, Options
@@ -193,12 +206,15 @@ def rollbook(port: int, events: int, path: str, answer: Any) -> None:
             stored, dropped = figures.new, figures.dropped
             if figures.received and not began:
                 began, cpu, loop = time.perf_counter(), time.process_time(), time.thread_time()
+                if "--locked" in sys.argv:
+                    threading.Thread(target=lock, args=(path,)).start()
         ended, whole, loop = time.perf_counter(), time.process_time() - cpu, time.thread_time() - loop
         split = stages.split(loop, whole)
         daemon.stop()
         await running
         # The first look that saw one came up to 20 ms after it; that is rollbook's loss.
-        return {"seconds": ended - began + 0.02, "cpu": whole, "stages": split, "dropped": dropped}
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return {"seconds": ended - began + 0.02, "cpu": whole, "stages": split, "dropped": dropped, "most": most}
 
     answer.send(asyncio.run(main()))
 
@@ -238,7 +254,7 @@ def main() -> None:
         for name, contender in (("bare", bare), ("rollbook", rollbook)):
             found = measure(contender, port, events)
             runs[name].append(found)
-            dropped = f", {found['dropped']:,} dropped" if "dropped" in found else ""
+            dropped = f", {found['dropped']:,} dropped, {found['most']:.0f} MB" if "dropped" in found else ""
             cpu = found["cpu"] / events * 1000
             print(f"{name:<10}{events / found['seconds']:>8,.0f}/s   {cpu:.4f} CPU s for 1,000{dropped}")
     rate = {name: statistics.median(events / found["seconds"] for found in each) for name, each in runs.items()}
