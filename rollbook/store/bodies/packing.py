@@ -47,14 +47,15 @@ def pack(connection: sqlite3.Connection, kind: Kind, raw: bytes) -> str | bytear
 
     Raises ValueError for a body that is no UTF-8.
     """
-    plain = raw.decode()
     if isinstance(connection, PackingConnection):
         packer = connection.packers.get(kind)
         if packer is not None and len(raw) <= frames.LARGEST:
+            if not raw.isascii():
+                raw.decode()  # for its error alone: what is packed is read as UTF-8, too
             frame = packer(raw)
             if len(frame) < len(raw):
                 return bytearray(frame)
-    return plain
+    return raw.decode()
 
 
 def redactor_of(connection: sqlite3.Connection) -> Redactor | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -64,6 +64,15 @@ def _redacted(event: Notification, redactor: Redactor) -> Notification:
     """The same without people's data. Its identity too: whoever guesses what is gone could compare the digest."""
     body = redactor.body(event.body)
     return replace(event, body=body, identity=identity_of(event.topic, decode(body)))
+
+
+def record_and_say(
+    connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta, say: Callable[[], None]
+) -> Recorded:
+    """Write a batch, and say so: what is left is the commit, which may take long and leaves the processor alone."""
+    recorded = record(connection, batch, lag)
+    say()
+    return recorded
 
 
 def record_call(

@@ -100,7 +100,7 @@ def last_in_place(connection: sqlite3.Connection) -> int:
 def migrate(
     connection: sqlite3.Connection, on_step: Callable[[int, str], None] = lambda *_: None, *, to: int = VERSION
 ) -> None:
-    """Bring the file to version `to`. Each step is one transaction; a step that fails leaves the file as it was.
+    """Bring the file to version `to`. Each step is one transaction, or all are of the caller's; what fails is undone.
 
     Within a transaction of the caller's the steps are parts of that one.
 
