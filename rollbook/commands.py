@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "window": ("rollbook.store.commands.options", "window", "Show a window's proof: every run over it."),
     "gaps": ("rollbook.store.commands.options", "gaps", "List what capture missed or had wrong, and why."),
     "events": ("rollbook.store.commands.options", "events", "List notifications as they came, oldest first."),
+    "tail": ("rollbook.store.commands.options", "tail", "Show notifications as they come, with names."),
     "show": ("rollbook.store.commands.options", "show", "Show a conversation's whole life."),
     "report": (
         "rollbook.store.commands.options",
@@ -56,6 +57,7 @@ _COMMANDS: Final = {
         "simulate",
         "Run a local Genesys Cloud organisation to test against.",
     ),
+    "completion": ("rollbook.completion", "completion", "Print what lets your shell complete these commands."),
 }
 
 

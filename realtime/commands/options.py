@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rollbook.genesys.program import console
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @click.command()
@@ -60,8 +63,15 @@ def doctor(**options: Any) -> None:
     work(**options)
 
 
+def _files(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """The shell's own completion of files: a path may be an address or - as well, so it has no type that says so."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(begun, type="file")]
+
+
 @click.command()
-@click.argument("paths", metavar="PATH…", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH…", nargs=-1, required=True, shell_complete=_files)
 @console.settings_options
 @console.json_option
 @console.verbose_option

@@ -88,24 +88,41 @@ def collect(
     organization = schema.organization(db)
     since = coverage.since(db)
     conversations, causes = _conversations(db), gaps.by_cause(db)
-    _, complete_until, settled_until = readiness.until(db)
+    proven_since, complete_until, settled_until = readiness.until(db)
+    capture, ledger = _capture(db, since, now), _windows(db, oldest_due(db, width=width, since=since_setting))
+    sums = _sums(causes, conversations["share_heard_live"])
     return {
+        "sentence": _sentence(complete_until, settled_until, sums),
         "complete_until": complete_until,
         "settled_until": settled_until,
+        "unfilled": sums["failed"],
+        "state": "dead" if not capture["listening"] else "degraded" if ledger["failed"] else "well",
+        "since": proven_since,
         "organization": {"id": organization[0], "name": organization[1]} if organization else None,
-        "capture": _capture(db, since, now),
+        "capture": capture,
         "conversations": conversations,
-        "windows": _windows(db, oldest_due(db, width=width, since=since_setting)),
+        "windows": ledger,
         "gaps": [
             {"kind": kind, "cause": cause, "detected": count, "filled": filled} for kind, cause, count, filled in causes
         ],
-        "sums": _sums(causes, conversations["share_heard_live"]),
+        "sums": sums,
         "rejected_topics": coverage.rejected(db),
         "dead_letters": _scalar(db, "SELECT count(*) FROM dead_letters"),
         "dead_letters_last_hour": _scalar(
             db, "SELECT count(*) FROM dead_letters WHERE received_at > ?", to_text(now - timedelta(hours=1))
         ),
     }
+
+
+def _sentence(complete: str | None, settled: str | None, sums: dict[str, Any]) -> str:
+    """The state of the store in a sentence."""
+    until = f"Complete until {_minute(complete)}" if complete else "Nothing is proven complete yet"
+    until += f", settled until {_minute(settled)}" if settled else ", nothing settled yet" if complete else ""
+    return f"{until}; {sums['detected']:,} gaps, {sums['failed']:,} unfilled."
+
+
+def _minute(text: str) -> str:
+    return f"{text[:10]} {text[11:16]} UTC"
 
 
 def oldest_due(db: sqlite3.Connection, *, width: timedelta, since: datetime | None = None) -> tuple[int, str | None]:

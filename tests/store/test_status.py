@@ -140,7 +140,7 @@ def test_it_says_until_when_all_is_proven(tmp_path: Path) -> None:
             values = (to_text(moment(first)), to_text(moment(last)), to_text(moment(last)), verdict)
             book.write(add_window, values).result()
         found = book.read_now(status.collect, END)
-        assert list(found)[:2] == ["complete_until", "settled_until"]
+        assert list(found)[:3] == ["sentence", "complete_until", "settled_until"]
         assert (found["complete_until"], found["settled_until"]) == (to_text(moment(60)), to_text(moment(30)))
 
 

@@ -18,6 +18,7 @@ from rollbook.store.vocabulary import GapKind, Verdict
 
 
 @click.command()
+@click.option("--watch", "is_watched", is_flag=True, help="Show it until stopped; in a pipe, a line for each change.")
 @console.settings_options
 @console.json_option
 def status(**options: Any) -> None:
@@ -112,6 +113,22 @@ def pack(**options: Any) -> None:
 def events(**options: Any) -> None:
     """List notifications as they came, oldest first: all, or those of the conversation ID."""
     from rollbook.store.commands.events import events as work
+
+    work(**options)
+
+
+@click.command()
+@click.argument("conversation_id", metavar="[ID]", required=False)
+@click.option("--topic", metavar="PATTERN", help="Only of topics like this; * stands for anything, {id} for an id.")
+@click.option("--last", type=click.IntRange(min=0), default=10, show_default=True, help="Begin with the last so many.")
+@console.settings_options
+@click.option("--json", "as_json", is_flag=True, help="Answer one JSON object a line on standard output.")
+def tail(**options: Any) -> None:
+    """Show notifications as they come, with names: all, or those of the conversation ID. Until stopped.
+
+    They are read from the store, beside whatever captures them. Times are UTC.
+    """
+    from rollbook.store.commands.live.tail import tail as work
 
     work(**options)
 

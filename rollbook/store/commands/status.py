@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,18 +27,27 @@ _ORDER: Final = (
 )
 
 
-def status(settings: Settings, as_json: bool) -> None:
+def status(settings: Settings, as_json: bool, is_watched: bool = False) -> None:
     """Run the command as its options say, and end with its exit status."""
 
     def work() -> None:
         with Book.open(settings.store_path, mode="ro") as book:
-            now = datetime.now(UTC)
-            found = book.read_now(state.collect, now, width=settings.width, since_setting=settings.since)
-            grown = book.read_now(growth.look, settings.store_path, now)
-            found["store"] = {**growth.report(grown), "words": grown.words, "is_short": grown.is_short}
+            found = book.read_now(collect, settings, datetime.now(UTC))
         console.show(as_json, lambda: found, lambda: lines(found))
 
+    if is_watched:
+        from rollbook.store.commands.live.watch import until_stopped, watch
+
+        console.run(until_stopped(watch(settings, as_json=as_json)), as_json=as_json)
     console.run(work, as_json=as_json)
+
+
+def collect(db: sqlite3.Connection, settings: Settings, now: datetime) -> dict[str, Any]:
+    """Everything that `status --json` answers."""
+    found = state.collect(db, now, width=settings.width, since_setting=settings.since)
+    grown = growth.look(db, settings.store_path, now)
+    found["store"] = {**growth.report(grown), "words": grown.words, "is_short": grown.is_short}
+    return found
 
 
 def _minute(text: str | None) -> str:
