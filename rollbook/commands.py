@@ -15,6 +15,7 @@ from rollbook.genesys.program import console
 # command → (module, its click command, what it does in a line)
 _COMMANDS: Final = {
     "demo": ("realtime.commands.options", "demo", "Capture a simulated organisation, lose some of it, find it again."),
+    "init": ("realtime.commands.options", "init", "Ask for region and client, try them, write the settings file."),
     "run": ("realtime.commands.options", "run", "Listen, and reconcile what has closed: the daemon."),
     "reconcile": (
         "reconcile.commands.options",
