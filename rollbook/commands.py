@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "events": ("rollbook.store.commands.options", "events", "List notifications as they came, oldest first."),
     "tail": ("rollbook.store.commands.options", "tail", "Show notifications as they come, with names."),
     "show": ("rollbook.store.commands.options", "show", "Show a conversation's whole life."),
+    "browse": ("rollbook.store.commands.options", "browse", "Show the store in a browser, by Datasette."),
     "report": (
         "rollbook.store.commands.options",
         "report",

@@ -191,6 +191,20 @@ def compact(**options: Any) -> None:
     work(**options)
 
 
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True, help="0: any free one.")
+@console.settings_options
+def browse(**options: Any) -> None:
+    """Show the store in a browser, by Datasette, on this machine alone. Until stopped.
+
+    Tables with facets, queries for what people ask, names for ids, packed bodies as text. It only reads. Datasette
+    comes with `pip install 'rollbook[browse]'`.
+    """
+    from rollbook.store.commands.browse import browse as work
+
+    work(**options)
+
+
 @click.group()
 def report() -> None:
     """Show the views of queues, agents, wrap-ups and call quality as tables.
