@@ -132,7 +132,7 @@ QUERIES: Final[Mapping[str, Query]] = {
 
 
 def metadata(database: str, title: str, tables: Iterable[str]) -> dict[str, Any]:
-    """The metadata of Datasette for a store. database: its name there. tables: all of the store; inner ones are hidden."""
+    """The metadata of Datasette for a store. database: its name there. tables: all of it; inner ones are hidden."""
     inner: dict[str, dict[str, Any]] = {name: {"hidden": True} for name in tables if name not in PAGES}
     pages = {
         name: {
