@@ -81,7 +81,7 @@ def _init(path: Path, region: str | None, users: bool | None, *, may_replace: bo
             }
         )
     elif works:
-        click.echo("\n".join(_next(path, client)))
+        click.echo("\n".join(line for each in _next(path, client) for line in [*fitted([each], indent=2)] or [""]))
     else:
         click.echo("\nNothing is written: mend what failed, then `rollbook init` again.")
     return 1 if any(check.state == "fail" for check in checks) else 0

@@ -97,7 +97,7 @@ def complaints(expression: str) -> list[str]:
     """What an expression asks for that /metrics does not answer."""
     found, names, asked = [], set(), set()
     for node in parts(parsed(expression)):
-        if isinstance(node, promql_parser.VectorSelector):
+        if isinstance(node, promql_parser.VectorSelector) and node.name is not None:
             names.add(node.name)
             asked |= {matcher.name for matcher in node.matchers.matchers}
         if isinstance(node, promql_parser.AggregateExpr) and node.modifier is not None:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import sqlite3
 import subprocess
@@ -127,7 +128,7 @@ async def test_a_pipe_gets_a_line_for_each_change(
     assert len(set(sentences)) == len(sentences) == 2
 
 
-async def screen_after(path: Path, number: int) -> tuple[int, bytes, list[object], list[object]]:
+async def screen_after(path: Path, number: int, **env: str) -> tuple[int, bytes, list[object], list[object]]:
     """Watch on a terminal until a frame is there, send a signal: status, what was written, the terminal's settings."""
     main, side = pty.openpty()
     before = termios.tcgetattr(side)
@@ -136,7 +137,7 @@ async def screen_after(path: Path, number: int) -> tuple[int, bytes, list[object
         stdin=side,
         stdout=side,
         stderr=side,
-        env=environment({"TERM": "xterm", "COLUMNS": "80", "LINES": "30"}),
+        env=environment({"TERM": "xterm", "COLUMNS": "80", "LINES": "30", **env}),
     )
     try:
         os.set_blocking(main, False)
@@ -161,10 +162,14 @@ async def screen_after(path: Path, number: int) -> tuple[int, bytes, list[object
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_gives_the_terminal_back(book: Book, number: int) -> None:
-    """Status 0; the screen of its own is left, the cursor is there, nothing is written after that."""
-    status, written, before, after = await screen_after(book.path, number)
+@pytest.mark.parametrize(("number", "no_color"), [(signal.SIGINT, ""), (signal.SIGTERM, "1")])
+async def test_a_signal_gives_the_terminal_back(book: Book, number: int, no_color: str) -> None:
+    """Status 0; the screen of its own is left, the cursor is there, nothing is written after that.
+
+    Colours are there, and with NO_COLOR none.
+    """
+    status, written, before, after = await screen_after(book.path, number, NO_COLOR=no_color)
+    assert bool(re.search(rb"\x1b\[[0-9;]*3[0-7]", written)) is not bool(no_color)
     assert status == 0, written[-300:]
     assert written.count(b"\x1b[?1049h") == written.count(b"\x1b[?1049l") == 1
     assert written.rfind(b"\x1b[?25h") > written.rfind(b"\x1b[?25l") >= 0
