@@ -21,9 +21,12 @@ from rollbook.store.vocabulary import GapKind, Verdict
 @click.option("--watch", "is_watched", is_flag=True, help="Show it until stopped; in a pipe, a line for each change.")
 @console.settings_options
 @console.json_option
-def status(**options: Any) -> None:
+def status(is_watched: bool, **options: Any) -> None:
     """Say how capture, coverage and the windows stand, from the store alone."""
-    from rollbook.store.commands.status import status as work
+    if is_watched:
+        from rollbook.store.commands.live.watch import status_watched as work
+    else:
+        from rollbook.store.commands.status import status as work
 
     work(**options)
 

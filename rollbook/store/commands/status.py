@@ -27,7 +27,7 @@ _ORDER: Final = (
 )
 
 
-def status(settings: Settings, as_json: bool, is_watched: bool = False) -> None:
+def status(settings: Settings, as_json: bool) -> None:
     """Run the command as its options say, and end with its exit status."""
 
     def work() -> None:
@@ -35,10 +35,6 @@ def status(settings: Settings, as_json: bool, is_watched: bool = False) -> None:
             found = book.read_now(collect, settings, datetime.now(UTC))
         console.show(as_json, lambda: found, lambda: lines(found))
 
-    if is_watched:
-        from rollbook.store.commands.live.watch import until_stopped, watch
-
-        console.run(until_stopped(watch(settings, as_json=as_json)), as_json=as_json)
     console.run(work, as_json=as_json)
 
 

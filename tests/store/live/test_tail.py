@@ -39,9 +39,9 @@ def people(*participants: dict[str, Any]) -> dict[str, Any]:
     return {"id": IDS[0], "participants": list(participants)}
 
 
-def call(state: str, **more: Any) -> dict[str, Any]:
+def call(state: str) -> dict[str, Any]:
     """A participant's list of calls."""
-    return {"calls": [{"state": state, **more}]}
+    return {"calls": [{"state": state}]}
 
 
 GONE = {"purpose": "ivr", "endTime": "2026-03-02T10:00:00.000Z", **call("connected")}
@@ -55,7 +55,7 @@ CUSTOMER = {"purpose": "customer", **call("connected")}
         (SNAPSHOTS, people(CUSTOMER, {"purpose": "acd", "queueId": QUEUE, **call("offering")}), "Sales: waiting, voice"),
         (SNAPSHOTS, people({"purpose": "acd", "queueId": OTHER, **call("x")}), "Sales: waiting in queue a1b2c3d4, voice"),
         (SNAPSHOTS, people(CUSTOMER, {"purpose": "agent", "userId": USER, **call("alerting")}), "Sales: Ann Lee alerting, voice"),
-        (SNAPSHOTS, people({"purpose": "agent", "userId": USER, **call("connected", held=True)}), "Sales: Ann Lee held, voice"),
+        (SNAPSHOTS, people({"purpose": "agent", "userId": USER, "calls": [{"state": "connected", "held": True}]}), "Sales: Ann Lee held, voice"),
         (SNAPSHOTS, people({"purpose": "customer", **call("disconnected")}, GONE), "Sales: ended"),
         (SNAPSHOTS, people(), "Sales: without participants"),
         (f"v2.users.{USER}.conversations.chats", people({"purpose": "agent", "userId": USER, "state": "alerting"}), "Ann Lee: Ann Lee alerting"),

@@ -115,11 +115,11 @@ def drawn(states: Iterable[str], *, plain: bool) -> str:
 
 
 def height(share: float | None, *, plain: bool) -> str:
-    """The character of a share: a blank for nothing, a full block for all of it and nothing less."""
+    """The character of a share: a line at the ground for nothing, a full block for all and no less, else a blank."""
     if share is None:
-        return "." if plain else "·"
-    if share <= 0:
         return " "
+    if share <= 0:
+        return "_"
     if plain:
         return "#" if share >= 1 else str(min(9, int(share * 10)))
     return "█" if share >= 1 else _HEIGHTS[min(len(_HEIGHTS) - 1, int(share * len(_HEIGHTS)))]

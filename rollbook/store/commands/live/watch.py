@@ -30,6 +30,11 @@ EVERY: Final = 1.0
 _REST: Final = 19
 
 
+def status_watched(settings: Settings, as_json: bool) -> None:
+    """Run the command as its options say, and end with its exit status."""
+    console.run(until_stopped(watch(settings, as_json=as_json)), as_json=as_json)
+
+
 async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Do this until it ends, or until SIGINT or SIGTERM cancels it, which is how people end it."""
     task = asyncio.current_task()
