@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rollbook.genesys.times import from_text, to_text
+from rollbook.store import headline
+from rollbook.store.reasons import state_of
 from rollbook.store.tables import channels, coverage, gaps, readiness, schema, windows
 from rollbook.store.tables.coverage import Span
 from rollbook.store.vocabulary import Provenance, Verdict
@@ -79,6 +81,7 @@ def listened(spans: Sequence[Span], start: datetime, end: datetime, now: datetim
 
 
 _HALF_HOUR: Final = timedelta(minutes=30)
+_MONTH: Final = timedelta(days=31)
 
 
 def collect(
@@ -86,23 +89,16 @@ def collect(
 ) -> dict[str, Any]:
     """Everything that `rollbook status` says, as one JSON object. width, since_setting: the settings' own."""
     organization = schema.organization(db)
-    since = coverage.since(db)
+    listening_since = coverage.since(db)
     conversations, causes = _conversations(db), gaps.by_cause(db)
-    proven_since, complete_until, settled_until = readiness.until(db)
-    capture, ledger = _capture(db, since, now), _windows(db, oldest_due(db, width=width, since=since_setting))
     sums = _sums(causes, conversations["share_heard_live"])
-    return {
-        "sentence": _sentence(complete_until, settled_until, sums),
-        "complete_until": complete_until,
-        "settled_until": settled_until,
-        "unfilled": sums["failed"],
-        "state": "dead" if not capture["listening"] else "degraded" if ledger["failed"] else "well",
-        "since": proven_since,
+    since, complete_until, settled_until = readiness.until(db)
+    found: dict[str, Any] = {
         "organization": {"id": organization[0], "name": organization[1]} if organization else None,
-        "capture": capture,
+        "capture": _capture(db, listening_since, now),
         "conversations": conversations,
-        "windows": ledger,
-        "gaps": [
+        "windows": _windows(db, oldest_due(db, width=width, since=since_setting)),
+        "gap_causes": [
             {"kind": kind, "cause": cause, "detected": count, "filled": filled} for kind, cause, count, filled in causes
         ],
         "sums": sums,
@@ -112,17 +108,33 @@ def collect(
             db, "SELECT count(*) FROM dead_letters WHERE received_at > ?", to_text(now - timedelta(hours=1))
         ),
     }
-
-
-def _sentence(complete: str | None, settled: str | None, sums: dict[str, Any]) -> str:
-    """The state of the store in a sentence."""
-    until = f"Complete until {_minute(complete)}" if complete else "Nothing is proven complete yet"
-    until += f", settled until {_minute(settled)}" if settled else ", nothing settled yet" if complete else ""
-    return f"{until}; {sums['detected']:,} gaps, {sums['failed']:,} unfilled."
-
-
-def _minute(text: str) -> str:
-    return f"{text[:10]} {text[11:16]} UTC"
+    failed = windows.by_verdict(db, since=to_text(now - _MONTH), filter="").get(Verdict.FAILED, 0)
+    reasons = list(
+        headline.why(
+            found,
+            last_sign=coverage.last_hearing(db),
+            by_function=coverage.is_by_function(db),
+            failed=failed,
+            now=now,
+        )
+    )
+    top = {
+        "sentence": headline.sentence(
+            complete_until=complete_until,
+            settled_until=settled_until,
+            gaps=sums["detected"],
+            unfilled=sums["failed"],
+            now=to_text(now),
+        ),
+        "since": since,
+        "complete_until": complete_until,
+        "settled_until": settled_until,
+        "gaps": sums["detected"],
+        "unfilled": sums["failed"],
+        "state": state_of(reasons),
+        "why": [reason.text for reason in reasons],
+    }
+    return top | found
 
 
 def oldest_due(db: sqlite3.Connection, *, width: timedelta, since: datetime | None = None) -> tuple[int, str | None]:

@@ -75,11 +75,10 @@ def frame(picture: Picture, before: Picture | None, *, height: int, plain: bool)
     """The lines of a frame, as many as fit. before: an earlier picture, for the rate of events. plain: ASCII alone."""
     found = picture.found
     lines: list[Line] = [[(text, "bold")] for text in wrapped(found["sentence"], WIDTH)]
-    clock = f"as of {picture.at:%Y-%m-%d %H:%M:%S} UTC"
-    word = f"{found['state']}, " if found.get("state") else ""
-    lines += [[(word[:-2], _STYLES.get(found.get("state", ""), "")), (word[-2:] + clock, "")], []]
-    lines += _bands(picture, plain=plain)
-    rest = list(status_lines.lines(found))
+    lines += [[(found["state"], _STYLES[found["state"]]), (f", as of {picture.at:%Y-%m-%d %H:%M:%S} UTC", "")]]
+    lines += [[(text, "")] for why in found["why"] for text in wrapped(f"  {why}", WIDTH, indent=4)]
+    lines += [[], *_bands(picture, plain=plain)]
+    rest = list(status_lines.field_lines(found))
     if (rate := _rate(picture, before)) is not None:
         place = next((n for n, line in enumerate(rest) if line.startswith("last day")), len(rest))
         rest.insert(place, f"{'':<{_NAME}}{rate:,.1f} a second now")
@@ -92,8 +91,7 @@ def frame(picture: Picture, before: Picture | None, *, height: int, plain: bool)
 
 def line(picture: Picture) -> str:
     """A picture on one line, for a pipe."""
-    said = picture.found.get("state")
-    return f"{to_text(picture.at)} {f'{said}: ' if said else ''}{picture.found['sentence']}"
+    return f"{to_text(picture.at)} {picture.found['state']}: {picture.found['sentence']}"
 
 
 def _rate(picture: Picture, before: Picture | None) -> float | None:

@@ -28,6 +28,8 @@ from rollbook.store.commands.live.frame import Line, Picture
 EVERY: Final = 1.0
 # A look is followed by so many times as long a rest: watching takes a twentieth of a core at most.
 _REST: Final = 19
+# What makes a line in a pipe: not the sentence itself, which may have the time in it.
+_NEWS: Final = ("complete_until", "settled_until", "gaps", "unfilled", "state", "why")
 
 
 def status_watched(settings: Settings, as_json: bool) -> None:
@@ -62,7 +64,7 @@ async def watch(settings: Settings, *, as_json: bool) -> None:
                 picture = await book.read(frame.look, settings, datetime.now(UTC))
                 if show is not None:
                     show(picture, before)
-                elif (news := (picture.found["sentence"], picture.found.get("state"))) != said:
+                elif (news := [picture.found[name] for name in _NEWS]) != said:
                     said = news
                     console.answer(picture.found) if as_json else click.echo(frame.line(picture))
                 before = picture
