@@ -17,7 +17,7 @@ from rollbook.genesys.times import from_text, to_text
 from rollbook.store.commands import status as status_lines
 from rollbook.store.commands.live import bands
 from rollbook.store.commands.live.bands import MARKS
-from rollbook.store.tables import coverage, readiness, windows
+from rollbook.store.tables import coverage, windows
 
 # (text, style) after each other make a line.
 Line = list[tuple[str, str]]
@@ -45,9 +45,8 @@ def look(db: sqlite3.Connection, settings: Settings, now: datetime) -> Picture:
     db.execute("BEGIN")
     try:
         found = status_lines.collect(db, settings, now)
-        begin, *_ = readiness.until(db)
         stretches = windows.runs_of_verdicts(db)
-        begin = begin or (stretches[0][0] if stretches else None)
+        begin = found["since"] or (stretches[0][0] if stretches else None)
         spans = coverage.overlapping(db, to_text(now - _DAY), to_text(now))
     finally:
         if db.in_transaction:

@@ -22,7 +22,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
 from rollbook.store.commands.live import frame
-from rollbook.store.commands.live.frame import Line, Picture
+from rollbook.store.commands.live.frame import Picture
 
 # Seconds between two frames: one a second, where a terminal far away may be sent four.
 EVERY: Final = 1.0
@@ -88,12 +88,11 @@ def screen() -> Iterator[Callable[[Picture, Picture | None], None]]:
     live = Live(console=console.out, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
     plain = (console.out.encoding or "").replace("-", "").lower() != "utf8"
 
-    def made(line: Line) -> Text:
-        return Text.assemble(*line, no_wrap=True, overflow="crop")
-
     def show(picture: Picture, before: Picture | None) -> None:
         lines = frame.frame(picture, before, height=console.out.size.height, plain=plain)
-        live.update(Text("\n").join(map(made, lines)), refresh=True)
+        # The joint says that a line is cut, not gone on with, where a terminal is narrower.
+        joint = Text("\n", no_wrap=True, overflow="crop")
+        live.update(joint.join(Text.assemble(*line) for line in lines), refresh=True)
 
     def stop() -> None:
         live.stop()
