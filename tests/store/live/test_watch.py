@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from rollbook.genesys.errors import StoreError
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -126,6 +127,21 @@ async def test_a_pipe_gets_a_line_for_each_change(
     watching.cancel()
     sentences = [json.loads(line)["sentence"] if as_json else line for line in lines]
     assert len(set(sentences)) == len(sentences) == 2
+
+
+async def test_a_file_that_is_gone_is_not_shown_on(tmp_path: Path) -> None:
+    """What a deleted file says is of the past: the watch ends with a line about it, and shows nothing as of now."""
+    path = tmp_path / "rollbook.db"
+    async with await asyncio.to_thread(Book.open, path):
+        watch.must_be_there_yet(path, watch.file_number(path))
+        opened = watch.file_number(path)
+    path.rename(tmp_path / "old.db")
+    with pytest.raises(StoreError, match="is gone, or another file"):
+        watch.must_be_there_yet(path, opened)
+    async with await asyncio.to_thread(Book.open, path):
+        pass
+    with pytest.raises(StoreError, match="is gone, or another file"):
+        watch.must_be_there_yet(path, opened)
 
 
 async def screen_after(path: Path, number: int, **env: str) -> tuple[int, bytes, list[object], list[object]]:

@@ -22,7 +22,7 @@ from rollbook.store.book import Book
 from rollbook.store.commands.events import json_line
 from rollbook.store.commands.live import event_words
 from rollbook.store.commands.live.event_words import Names
-from rollbook.store.commands.live.watch import until_stopped
+from rollbook.store.commands.live.watch import file_number, must_be_there_yet, until_stopped
 from rollbook.store.event_list import ListedEvent, Wanted
 from rollbook.store.tables import names as names_table
 
@@ -39,10 +39,11 @@ def tail(conversation_id: str | None, topic: str | None, last: int, settings: Se
 
 async def _tail(settings: Settings, wanted: Wanted, last: int, *, as_json: bool) -> None:
     async with await asyncio.to_thread(Book.open, settings.store_path, mode="ro") as book:
-        changes = await book.read(event_list.changes)
+        opened, changes = file_number(settings.store_path), await book.read(event_list.changes)
         found, at = await book.read(event_list.newest, wanted, last)
         await _show(book, found, as_json=as_json)
         while True:
+            must_be_there_yet(settings.store_path, opened)
             if (now := await book.read(event_list.changes)) == changes:
                 await asyncio.sleep(EVERY)
                 continue

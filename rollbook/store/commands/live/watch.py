@@ -14,10 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from rollbook.genesys.errors import StoreError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
@@ -58,9 +60,11 @@ async def watch(settings: Settings, *, as_json: bool) -> None:
     """Show the store without end."""
     before, said = None, None
     async with await asyncio.to_thread(Book.open, settings.store_path, mode="ro") as book:
+        opened = file_number(settings.store_path)
         with screen() if is_screen(as_json=as_json) else contextlib.nullcontext() as show:
             while True:
                 began = time.monotonic()
+                must_be_there_yet(settings.store_path, opened)
                 picture = await book.read(frame.look, settings, datetime.now(UTC))
                 if show is not None:
                     show(picture, before)
@@ -69,6 +73,20 @@ async def watch(settings: Settings, *, as_json: bool) -> None:
                     console.answer(picture.found) if as_json else click.echo(frame.line(picture))
                 before = picture
                 await asyncio.sleep(max(EVERY, _REST * (time.monotonic() - began)))
+
+
+def must_be_there_yet(path: Path, opened: int | None) -> None:
+    """Raise StoreError if the file that was opened is no longer the one of that name: what it says is of the past."""
+    if file_number(path) != opened:
+        raise StoreError(f"{path} is gone, or another file by now; start this again to look at what is there")
+
+
+def file_number(path: Path) -> int | None:
+    """The number of the file of that name; None where there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def is_screen(*, as_json: bool) -> bool:
