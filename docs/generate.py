@@ -34,8 +34,8 @@ EXIT_STATUSES: Final = {
     2: "The command or a setting is wrong. Trying again does not help until somebody has changed it.",
     3: "It ran, and what it found does not agree: a window could not be read consistently (`reconcile`), the counts"
     " differ (`verify`), a conversation is missing from the store (`demo`), an interval is not all proven (`ready`).",
-    130: "It was interrupted (SIGINT or SIGTERM). `reconcile` goes on where it was when it is run again. (`run` is"
-    " ended in this way and answers 0.)",
+    130: "It was interrupted (SIGINT or SIGTERM). `reconcile` goes on where it was when it is run again. (`run`,"
+    " `tail`, `browse` and `status --watch` are ended in this way and answer 0.)",
 }
 
 

@@ -15,6 +15,7 @@ from rollbook.genesys.program import console
 # command → (module, its click command, what it does in a line)
 _COMMANDS: Final = {
     "demo": ("realtime.commands.options", "demo", "Capture a simulated organisation, lose some of it, find it again."),
+    "init": ("realtime.commands.options", "init", "Ask for region and client, try them, write the settings file."),
     "run": ("realtime.commands.options", "run", "Listen, and reconcile what has closed: the daemon."),
     "reconcile": (
         "reconcile.commands.options",
@@ -26,7 +27,9 @@ _COMMANDS: Final = {
     "window": ("rollbook.store.commands.options", "window", "Show a window's proof: every run over it."),
     "gaps": ("rollbook.store.commands.options", "gaps", "List what capture missed or had wrong, and why."),
     "events": ("rollbook.store.commands.options", "events", "List notifications as they came, oldest first."),
+    "tail": ("rollbook.store.commands.options", "tail", "Show notifications as they come, with names."),
     "show": ("rollbook.store.commands.options", "show", "Show a conversation's whole life."),
+    "browse": ("rollbook.store.commands.options", "browse", "Show the store in a browser, by Datasette."),
     "report": (
         "rollbook.store.commands.options",
         "report",
@@ -57,6 +60,7 @@ _COMMANDS: Final = {
         "simulate",
         "Run a local Genesys Cloud organisation to test against.",
     ),
+    "completion": ("rollbook.completion", "completion", "Print what lets your shell complete these commands."),
 }
 
 

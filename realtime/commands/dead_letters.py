@@ -15,6 +15,7 @@ from rollbook.genesys.messages.payloads import parse_all
 from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.program.terminal import fitted, inert
 from rollbook.store.book import Book
 from rollbook.store.tables import dead_letters as table
 from rollbook.store.tables.dead_letters import Letter
@@ -46,8 +47,9 @@ def listing(*, source: str | None, limit: int, settings: Settings, as_json: bool
 
 def _lines(found: Sequence[Letter]) -> Iterator[str]:
     for letter in found:
-        yield f"{letter.dead_letter_id}  {letter.received_at[:19]}  {letter.source}: {letter.error}"
-        yield f"    {_line(letter.payload)}"
+        head = f"{letter.dead_letter_id}  {letter.received_at[:19]}  {letter.source}: {inert(letter.error)}"
+        yield from fitted([head], indent=4)
+        yield f"    {inert(_line(letter.payload))}"
     if not found:
         yield "none"
 

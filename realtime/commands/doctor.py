@@ -29,7 +29,7 @@ from rollbook.genesys.named import LISTS, NameKind
 from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
-from rollbook.genesys.program.terminal import count, wrapped
+from rollbook.genesys.program.terminal import WIDTH, count, wrapped
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
@@ -46,6 +46,7 @@ _WITHIN: Final = 20.0
 _LISTED: Final = 180.0
 # Bytes that are written to see that there is room for a store: more than an empty store takes.
 _ROOM: Final = 1_000_000
+_INDENT: Final = 19  # columns before what was found
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def doctor(settings: Settings, as_json: bool) -> None:
         def tell(check: Check) -> None:
             checks.append(check)
             if not as_json:
-                _print(check)
+                show_check(check)
 
         await examine(settings, tell)
         failed = sum(check.state == "fail" for check in checks)
@@ -81,11 +82,13 @@ def doctor(settings: Settings, as_json: bool) -> None:
     console.run(work(), as_json=as_json)
 
 
-def _print(check: Check) -> None:
-    click.echo(f"{_MARKS[check.state]}  {check.name:<12} {check.found}")
+def show_check(check: Check) -> None:
+    """Print a check for a person."""
+    for number, line in enumerate(wrapped(check.found, WIDTH - _INDENT) or [""]):
+        click.echo(f"{_MARKS[check.state]}  {check.name:<12} {line}" if number == 0 else f"{'':<{_INDENT}}{line}")
     if check.mend:
         for line in wrapped(check.mend, 58):
-            click.echo(f"{'':<19}{line}")
+            click.echo(f"{'':<{_INDENT}}{line}")
 
 
 async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:

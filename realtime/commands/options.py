@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rollbook.genesys.program import console
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @click.command()
@@ -48,6 +51,23 @@ def run(context: click.Context, /, **options: Any) -> None:
 
 
 @click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="The file to write (default: rollbook.toml).")
+@click.option("--region", help="The platform's region, e.g. us-east-1, or its domain.")
+@click.option("--users/--no-users", default=None, help="Listen to every user too, for what passes no queue.")
+@click.option("--overwrite", is_flag=True, help="Replace a settings file that is there, without a question.")
+@console.json_option
+def init(**options: Any) -> None:
+    """Ask for region and client, try them, say what will be heard, and write the settings file.
+
+    What the environment has (GENESYSCLOUD_REGION and the like) is not asked for, and without a terminal nothing is.
+    The file is readable by you alone, and the client's id and secret are not in it. Exit status 1: a check failed.
+    """
+    from realtime.commands.init import init as work
+
+    work(**options)
+
+
+@click.command()
 @console.settings_options
 @console.json_option
 def doctor(**options: Any) -> None:
@@ -60,8 +80,15 @@ def doctor(**options: Any) -> None:
     work(**options)
 
 
+def _files(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """The shell's own completion of files: a path may be an address or - as well, so it has no type that says so."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(begun, type="file")]
+
+
 @click.command()
-@click.argument("paths", metavar="PATH…", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH…", nargs=-1, required=True, shell_complete=_files)
 @console.settings_options
 @console.json_option
 @console.verbose_option

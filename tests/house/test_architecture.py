@@ -30,6 +30,8 @@ DOORS = {
     },
     "sqlite3": {"rollbook/store/"},
     "sqlite_utils": {"rollbook/store/"},
+    "datasette": {"rollbook/store/browse/server.py"},
+    "uvicorn": {"rollbook/store/browse/server.py"},
     "pluggy": {"rollbook/store/plugin.py"},
     "boto3": {"realtime/aws/sqs.py", "rollbook/genesys/program/named_secrets.py", "realtime/aws/s3.py"},
     "pyarrow": {"rollbook/store/export/parquet.py"},

@@ -577,6 +577,7 @@ OTHER_VARIABLES: Final[Mapping[str, str]] = {
     "NO_PROXY": "The hosts that are reached without a proxy.",
     "SSL_CERT_FILE": "A file of certificate authorities to believe in place of the usual ones.",
     "SSL_CERT_DIR": "A folder of such files.",
+    "NO_COLOR": "With any text: no colour on a terminal.",
     "AWS_PROFILE": "The profile of AWS' own settings whose credentials are used for SQS, S3 and named secrets.",
     "AWS_REGION": "The region of AWS, where neither the queue's address nor the profile names one.",
     "AWS_ENDPOINT_URL": "An address in place of AWS' own, for a stand-in such as LocalStack.",

@@ -73,6 +73,12 @@ def version_of(connection: sqlite3.Connection) -> tuple[int, int, bool]:
     return application, version, empty
 
 
+def names(connection: sqlite3.Connection) -> list[str]:
+    """The names of all tables and views."""
+    query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
+    return [name for (name,) in connection.execute(query)]
+
+
 def organization(connection: sqlite3.Connection) -> tuple[str, str] | None:
     """(id, name) of the organisation that the store belongs to, once it is known."""
     found: tuple[str, str] | None = connection.execute("SELECT id, name FROM organization").fetchone()
