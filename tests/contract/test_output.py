@@ -54,7 +54,7 @@ WORDS = [
     "dead-letters drop --all",
 ]
 # Those that listen to signals, which only a main thread may.
-ALONE = ["backup copy.db", "restore copy.db"]
+ALONE = ["backup copy.db", "restore copy.db", f"export {DAY} --to exported"]
 # Those that go on until they are stopped, or whose lines are somebody else's: bodies as they came, a shell's script.
 ELSEWHERE = {"run", "simulate", "browse", "tail", "demo", "events", "completion"}
 

@@ -26,7 +26,7 @@ from tests.store.test_events import IDS, detail
 QUEUE, HOSTILE = "a1b2c3d4-1111-4222-8333-000000000001", "<script>alert(1)</script>"
 # What is there for the program, or for other views.
 INNER = {
-    "alerts", "asked_by_id", "channels", "contested_proofs", "conversation_ids", "dictionaries", "ids_met", "leg_metrics",
+    "alerts", "asked_by_id", "channels", "contested_pieces", "contested_proofs", "conversation_ids", "dictionaries", "ids_met", "leg_metrics",
     "leg_parts", "local_days", "name_listings", "proven_spans", "ranked_windows", "store_notes", "store_sizes", "texts",
     "topic_sets", "unfinished_readings", "view_settings", "zone_offsets",
 }  # fmt: skip

@@ -67,6 +67,7 @@ PAGES: Final[Mapping[str, TablePage]] = {
     "agent_legs": TablePage("Each leg of an agent.", ("user_name", "queue_name", "media_type")),
     "wrapups": TablePage("Each wrap-up.", ("wrap_up_name", "queue_name")),
     "mos_legs": TablePage("Call quality by leg.", ("purpose", "codec", "site_name", "provider")),
+    "mos_calls": TablePage("Each call with its lowest leg.", ("purpose", "codec", "site_name", "provider")),
     "organization": TablePage("The organisation that the store belongs to."),
 }
 
@@ -104,7 +105,8 @@ QUERIES: Final[Mapping[str, Query]] = {
     "worst_calls": Query(
         "Legs that could be heard worst",
         "SELECT conversation_id, event_time, purpose, user_id, queue_id, edge_id, site_name, codec, min_mos,"
-        " min_r_factor, late_share FROM mos_legs WHERE event_time >= :day AND event_time < date(:day, '+1 day')"
+        " min_r_factor, late_share FROM mos_legs"
+        " WHERE conversation_start >= :day AND conversation_start < date(:day, '+1 day')"
         " ORDER BY min_mos LIMIT 100",
         _OF_DAY,
     ),
