@@ -269,15 +269,29 @@ def _as_texts(nested: Row) -> Row:
     return tuple([value if value is ABSENT else _json_text(bytes(value)) for value in nested])
 
 
-# What may not be in the spelling of our encoder: blanks, escapes, and numbers with a point or an exponent (which begin
-# after one of these signs; an id that has a digit before an "e" begins after a quotation mark).
-_OTHERWISE: Final = re.compile(rb"[\s\\]|[\[,:]-?[0-9]+[.eE]")
+# A number with a point or an exponent begins after one of these signs; an id that has a digit before an "e" begins after
+# a quotation mark.
+_FLOAT: Final = re.compile(rb"[\[,:]-?[0-9]+[.eE]")
+
+
+def _is_spelled_as_ours(value: bytes) -> bool:
+    """Tell whether an array or an object is in the spelling of our encoder: no escapes, no blanks, no floats.
+
+    Three looks, each in a loop of its own in C, take a third of one expression with a choice in it.
+    """
+    return (
+        value[:1] in b"[{"
+        and value[-1:] in b"]}"
+        and b"\\" not in value
+        and len(value.split(None, 1)) == 1
+        and _FLOAT.search(value) is None
+    )
 
 
 @lru_cache(maxsize=1024)
 def _json_text(value: bytes) -> Any:
     """The value of a nested field, as `storable` gives it. Remembered: most are empty, or the same for thousands."""
-    if value[:1] in b"[{" and not _OTHERWISE.search(value):
+    if _is_spelled_as_ours(value):
         return value.decode()
     try:
         return storable(decode(value))
