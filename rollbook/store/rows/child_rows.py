@@ -269,8 +269,8 @@ def _as_texts(nested: Row) -> Row:
     return tuple([value if value is ABSENT else _json_text(bytes(value)) for value in nested])
 
 
-# A number with a point or an exponent begins after one of these signs; an id that has a digit before an "e" begins after
-# a quotation mark.
+# A number with a point or an exponent begins after one of these signs; an id that has a digit before an "e" begins
+# after a quotation mark.
 _FLOAT: Final = re.compile(rb"[\[,:]-?[0-9]+[.eE]")
 
 
