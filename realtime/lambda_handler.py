@@ -26,6 +26,7 @@ from realtime.storing.store_batch import BatchOutcome, parse_items, store_batch
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.program import cloudwatch
+from rollbook.genesys.program.inert import inert
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -79,10 +80,10 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
     failed = {owners[position]: str(error) for position, error in outcome.failed.items()}
     if failed:
         _shelf.put_away()
-        log.error("%d of %d could not be stored: %s", len(failed), len(call.items), next(iter(failed.values())))
+        log.error("%d of %d could not be stored: %s", len(failed), len(call.items), inert(next(iter(failed.values()))))
     if outcome.dead_letters:
         why = next((item.error for item in parsed if isinstance(item, Unreadable)), "it cannot be stored")
-        log.warning("%d dead letters (table dead_letters); the first: %s", outcome.dead_letters, why)
+        log.warning("%d dead letters (table dead_letters); the first: %s", outcome.dead_letters, inert(why))
         cloudwatch.count(DeadLetters=outcome.dead_letters)
     return outcome, failed
 

@@ -55,7 +55,10 @@ def show(*, number: int, settings: Settings, as_json: bool) -> None:
     def work() -> None:
         with _book(settings) as book:
             found = _letter(book, number)
-        console.show(as_json, found._asdict, lambda: [found.payload])
+        if as_json:
+            console.answer(found._asdict())
+        else:
+            console.write_as_it_is(found.payload)
 
     console.run(work, as_json=as_json)
 

@@ -14,8 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-import click
-
 from realtime.daemon.http_port import split
 from realtime.websocket.refused_topics import remedy
 from realtime.websocket.topic_placement import CHANNELS_A_CLIENT, TOPICS_A_CHANNEL
@@ -68,20 +66,20 @@ def doctor(settings: Settings, as_json: bool) -> None:
         if as_json:
             console.answer({"ok": not failed, "checks": [asdict(check) for check in checks]})
         else:
-            click.echo("")
+            console.write("")
             look = sum(check.state == "warn" for check in checks)
             well = f"{look} to look at; `rollbook run` can start." if look else "All is well: `rollbook run` can start."
-            click.echo(f"{failed} to mend" if failed else well)
+            console.write(f"{failed} to mend" if failed else well)
         return 1 if failed else 0
 
     console.run(work(), as_json=as_json)
 
 
 def _print(check: Check) -> None:
-    click.echo(f"{_MARKS[check.state]}  {check.name:<12} {check.found}")
+    console.write(f"{_MARKS[check.state]}  {check.name:<12} {check.found}")
     if check.mend:
         for line in wrapped(check.mend, 58):
-            click.echo(f"{'':<19}{line}")
+            console.write(f"{'':<19}{line}")
 
 
 async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:

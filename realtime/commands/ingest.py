@@ -21,6 +21,7 @@ from rollbook.genesys.errors import RollbookError, StoreError, UsageError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import LONGEST, parse_stream
 from rollbook.genesys.program import console
+from rollbook.genesys.program.inert import inert
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -222,7 +223,12 @@ def _progress(total: int, *, shown: bool) -> Iterator[Callable[[str, int], None]
     # Imported where it is needed: a run that nobody watches is lighter without it.
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console.err, transient=True) as bar:
         row = bar.add_task("reading", total=total or None)
-        yield lambda name, size: bar.update(row, description=name.rpartition("/")[2][-30:], advance=size)
+        yield lambda name, size: bar.update(row, description=inert(name.rpartition("/")[2][-30:]), advance=size)

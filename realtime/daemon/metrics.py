@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -9,13 +10,18 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from realtime.daemon.health import judge
 from realtime.figures import DaemonFigures, QueueFigures
 from realtime.websocket.channel_states import Phase
+from rollbook.genesys.program.inert import inert
 from rollbook.store.upkeep.growth import Growth
 
 
 def metrics(figures: DaemonFigures) -> Iterator[Metric]:
     """The figures as Prometheus has them."""
     events = CounterMetricFamily("rollbook_events", "Notifications read, by topic template.", labels=["topic"])
-    for template, count in sorted(figures.by_template.items()):
+    # Two that look the same when they are inert are one metric: Prometheus refuses a page that has it twice.
+    by_template: Counter[str] = Counter()
+    for template, count in figures.by_template.items():
+        by_template[inert(template)] += count
+    for template, count in sorted(by_template.items()):
         events.add_metric([template], count)
     yield events
     stored = CounterMetricFamily("rollbook_stored", "What became of what was heard.", labels=["outcome"])

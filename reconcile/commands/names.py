@@ -7,8 +7,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import click
-
 from reconcile.names.refresh import KindRead
 from reconcile.names.refresh import refresh as list_again
 from rollbook.genesys.api.client import Api
@@ -40,7 +38,7 @@ def names(
 
     def show(found: Overview, read: Sequence[KindRead] = ()) -> int:
         if as_csv:
-            click.echo(_csv(found, unnamed=unnamed), nl=False)
+            console.write_as_it_is(_csv(found, unnamed=unnamed), end="")
         else:
             console.show(as_json, lambda: _report(found, read), lambda: _lines(found, read, unnamed=unnamed))
         return 1 if any(each.trouble is not None and each.permission is None for each in read) else 0

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from rollbook.genesys.errors import Interrupted, RollbookError, UsageError
+from rollbook.genesys.program.inert import inert, inert_block, inert_json
 from rollbook.genesys.times import to_text
 
 if TYPE_CHECKING:
@@ -50,23 +51,34 @@ if not TYPE_CHECKING:  # to a type checker a module with this function has every
 
 def say(text: str) -> None:
     """Write a line on standard error: an error, and nothing else, is written so."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{inert(text)}\n")
     sys.stderr.flush()
 
 
 def answer(report: object) -> None:
-    """Write a JSON object on standard output."""
+    """Write a JSON object on standard output, in which nothing stands that a terminal would obey."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    sys.stdout.write(json.dumps(report, ensure_ascii=not utf8) + "\n")
+    sys.stdout.write(inert_json(json.dumps(report, ensure_ascii=not utf8)) + "\n")
     sys.stdout.flush()
 
 
+def write(line: str) -> None:
+    """Write a line for a person on standard output."""
+    click.echo(inert(line))
+
+
+def write_as_it_is(text: str, *, end: str = "\n") -> None:
+    """Write what was asked for as it came, for a pipe or a file; to a terminal each of its lines goes made inert."""
+    shown = inert_block(text) if sys.stdout.isatty() else text.encode(errors="backslashreplace").decode()
+    click.echo(f"{shown}{end}", nl=False)
+
+
 def show(as_json: bool, report: Callable[[], object], lines: Callable[[], Iterable[str]]) -> None:
-    """Write what a command found on standard output: one JSON object, or lines for a person."""
+    """Write what a command found on standard output: one JSON object, or lines for a person, each made inert."""
     if as_json:
         answer(report())
     else:
-        click.echo("\n".join(lines()))
+        click.echo("\n".join(map(inert, lines())))
 
 
 def end_with(error: RollbookError, *, as_json: bool) -> NoReturn:
@@ -83,8 +95,10 @@ def run(work: Callable[[], int | None] | Coroutine[Any, Any, int | None], *, as_
     """Do a command's work and end with its status (None is 0)."""
     import asyncio
 
+    from rollbook.genesys.program.private_process import close_to_others
     from rollbook.genesys.program.process_memory import tune_collector
 
+    close_to_others()
     tune_collector()
     try:
         status = asyncio.run(work) if isinstance(work, Coroutine) else work()
@@ -177,7 +191,18 @@ def verbose_option(command: F) -> F:
 
 
 class Lines(logging.Formatter):
-    """A line each, whose time is in UTC, as all times in messages are."""
+    """A line each, whose time is in UTC, as all times in messages are.
+
+    Nothing in a message can begin a line of its own; those of a traceback are indented, so that none looks like one.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Format a record as an inert line."""
+        return inert(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        """Format a traceback as inert, indented lines."""
+        return "\n".join(f"  {inert(line)}" for line in super().formatException(ei).split("\n"))
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         """API text."""

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from rollbook.genesys import topics
+from rollbook.genesys.addresses import Hidden, checked, is_loopback
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.program.named_secrets import is_reference
 from rollbook.genesys.regions import hosts
@@ -290,17 +291,8 @@ def _filter(value: Any) -> dict[str, Any]:
 
 def _address(value: Any, example: str = "https://api.mypurecloud.com") -> str:
     text = _text(value).rstrip("/")
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("https", "http") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        good = False
-    if not good or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError(f"must be an address such as {example}")
+    checked(text, example=example)
     return text
-
-
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def _hook_url(value: Any) -> Secret:
@@ -312,7 +304,7 @@ def _hook_url(value: Any) -> Secret:
         known = False
     if not known or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be an address such as https://example.org/alerts")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise ValueError("must begin with https:// (http:// is for this machine alone)")
     return Secret(text)
 
@@ -424,8 +416,8 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "client_secret": KeyDescription(
         "text",
-        "The secret of the OAuth client, or where it is: secretsmanager:NAME, ssm:NAME or file:PATH (NAME#KEY is one"
-        " member of a JSON object).",
+        "The secret of the OAuth client, or where it is: secretsmanager:NAME, ssm:NAME, file:PATH or"
+        " credential:NAME, which systemd has loaded (NAME#KEY is one member of a JSON object).",
         "needed",
     ),
     "access_token": KeyDescription(
@@ -545,7 +537,8 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "hook_secret": KeyDescription(
         "text",
-        "The secret that signs alerts (HMAC-SHA256), or where it is: file:PATH, secretsmanager:NAME or ssm:NAME.",
+        "The secret that signs alerts (HMAC-SHA256), or where it is: file:PATH, credential:NAME,"
+        " secretsmanager:NAME or ssm:NAME.",
         "default: none, and nothing is signed",
     ),
 }
@@ -583,8 +576,9 @@ def load(
     Raises SettingsError, naming the key or the variable.
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    config = _config_path(given.pop("config", None), env, cwd)
-    values: dict[str, Any] = _read_file(config) if config else {}
+    named = given.pop("config", None) or env.get("ROLLBOOK_CONFIG")
+    config = _config_path(named, cwd)
+    values: dict[str, Any] = _read_file(config, found=not named) if config else {}
     for name, (target, read) in ENVIRONMENT.items():
         if env.get(name):
             values[target] = _value(name, read, env[name])
@@ -604,8 +598,7 @@ def load(
     return Settings(**values, config_path=config, explicit=explicit)
 
 
-def _config_path(flag: Any, env: Mapping[str, str], cwd: Path) -> Path | None:
-    named = flag or env.get("ROLLBOOK_CONFIG")
+def _config_path(named: Any, cwd: Path) -> Path | None:
     if named:
         path = cwd / Path(named).expanduser()
         if not _is_file(path):
@@ -622,12 +615,17 @@ def _is_file(path: Path) -> bool:
         raise SettingsError(f"{path}: this user may not look into {path.parent}") from None
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path, *, found: bool) -> dict[str, Any]:
+    """The fields that a file sets. found: it lay in the working directory, and nobody has named it."""
     # Imported where they are needed: a function on AWS has no file, and starts more lightly.
     import tomllib
 
+    from rollbook.genesys.program.trusted_files import Untrusted, read_found, read_named
+
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads((read_found if found else read_named)(path).decode())
+    except Untrusted as error:
+        raise SettingsError(f"the settings file is not used: {error}") from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -678,5 +676,6 @@ def _value(name: str, read: Callable[[Any], Any], value: Any) -> Any:
         return read(value)
     except ValueError as error:
         # The hook's address and its command's words may hold a token.
-        shown = "" if any(word in name.upper() for word in ("SECRET", "TOKEN", "HOOK")) else f" = {value!r}"
+        hidden = isinstance(error, Hidden) or any(word in name.upper() for word in ("SECRET", "TOKEN", "HOOK"))
+        shown = "" if hidden else f" = {value!r}"
         raise SettingsError(f"{name}{shown}: {error}") from None

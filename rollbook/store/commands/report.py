@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -87,10 +87,12 @@ def _lines(found: ViewReport) -> Iterator[str]:
 
 
 def _write_csv(rows: Sequence[Row]) -> None:
-    out = csv.writer(sys.stdout, lineterminator="\n")
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
     if rows:
         out.writerow(rows[0])
         out.writerows(row.values() for row in rows)
+    console.write_as_it_is(text.getvalue(), end="")
 
 
 # The interval
