@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
+from realtime.commands.secret_hosts import who_sees
 from realtime.daemon.http_port import split
 from realtime.websocket.refused_topics import remedy
 from realtime.websocket.topic_placement import CHANNELS_A_CLIENT, TOPICS_A_CHANNEL
@@ -91,6 +92,8 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
         tell(size)
     if checked.state == "fail":
         return
+    # Before the first secret goes anywhere.
+    tell(_hosts(settings))
     async with Api(settings) as api:
         try:
             async with asyncio.timeout(_WITHIN):
@@ -134,6 +137,11 @@ def _settings(settings: Settings) -> Check:
     except RollbookError as error:
         return Check("settings", "fail", f"{host}, {where}", str(error))
     return Check("settings", "ok", f"{host}, {where}")
+
+
+def _hosts(settings: Settings) -> Check:
+    found = who_sees(settings, os.environ)
+    return Check("hosts", "warn" if found.look else "ok", found.first, ". ".join([*found.look, *found.more]))
 
 
 def _unanswered(name: str, within: float, what: str) -> Check:

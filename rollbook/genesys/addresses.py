@@ -11,7 +11,7 @@ import ipaddress
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from rollbook.genesys.regions import DOMAINS, INTERNAL
+from rollbook.genesys.regions import DOMAINS, INTERNAL, ZONES
 
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
@@ -53,6 +53,12 @@ def host_of(address: str) -> str:
     host = parts.hostname or ""
     shown = f"[{host}]" if ":" in host else host
     return shown if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f"{shown}:{parts.port}"
+
+
+def is_platforms(address: str) -> bool:
+    """Tell whether the host of an address is below one of the platform's domains."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    return any(host.endswith(f".{domain}") for domain in (*DOMAINS.values(), *INTERNAL, *ZONES))
 
 
 def why_no_socket(connect_uri: str, api_url: str) -> str | None:

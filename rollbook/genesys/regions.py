@@ -32,7 +32,8 @@ DOMAINS: Final = {
 INTERNAL: Final = frozenset({"inindca.com", "inintca.com"})
 # A region younger than this file has a name below one of these, all of which are the platform's alone. Any other domain
 # is given in full (GENESYSCLOUD_API_URL, GENESYSCLOUD_LOGIN_URL): a secret goes to no host that only looks right.
-_YOUNGER: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\.(?:pure\.cloud|us-gov-pure\.cloud|eusc-pure\.cloud)")
+ZONES: Final = ("pure.cloud", "us-gov-pure.cloud", "eusc-pure.cloud")
+_YOUNGER: Final = re.compile(rf"[a-z0-9]+(?:-[a-z0-9]+)*\.(?:{'|'.join(map(re.escape, ZONES))})")
 
 
 def domain_of(region: str) -> str:

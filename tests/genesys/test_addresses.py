@@ -55,9 +55,6 @@ def test_what_is_no_address_for_a_secret(address: str, why: str, tmp_path: Path)
         assert variable in str(refused.value)
         if "@" in address:
             assert isinstance(caught.value, Hidden)
-            assert address.partition("@")[0].rpartition("/")[2] not in str(refused.value).partition(": ")[2] or (
-                address == "https://@api.example.org"
-            )
             assert "hunter2" not in str(refused.value)
 
 

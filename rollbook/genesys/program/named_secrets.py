@@ -41,10 +41,17 @@ def resolve(reference: str) -> str:
         return _cache[reference]
 
 
-def seen_by(reference: str) -> str:
-    """Who is asked for the secret that is named, in words: it, and nobody on the way, sees it."""
+def file_of(text: str) -> Path | None:
+    """The file that a secret is read from; None where it is given, or comes from elsewhere."""
+    kind, _, rest = text.partition(":")
+    return Path(rest.partition("#")[0]).expanduser() if kind == "file" else None
+
+
+def origin_of(reference: str) -> str:
+    """Where the secret that is named comes from, in words."""
     kind, _, rest = reference.partition(":")
-    return {"secretsmanager": "AWS Secrets Manager", "ssm": "AWS Systems Manager"}.get(kind, f"the file {rest}")
+    services = {"secretsmanager": "AWS Secrets Manager", "ssm": "AWS Systems Manager", "credential": "systemd"}
+    return services.get(kind, f"the file {rest.partition('#')[0]}")
 
 
 def forget(reference: str) -> None:

@@ -1,6 +1,8 @@
 """Files that decide about a secret are not used where others could have written them."""
 
+import grp
 import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +34,7 @@ def given_away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
         if os.geteuid() == 0:
             os.chown(path, SOMEBODY, -1)
         else:
-            monkeypatch.setattr(trusted_files.os, "geteuid", lambda: SOMEBODY)
+            monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY)
 
     return give
 
@@ -99,8 +101,8 @@ def test_a_group_of_one_is_no_other(folder: Path, monkeypatch: pytest.MonkeyPatc
     members: list[str] = []
     user = type("User", (), {"pw_name": "ada", "pw_gid": group})
     alone = type("Group", (), {"gr_name": "ada", "gr_mem": members})
-    monkeypatch.setattr(trusted_files.pwd, "getpwuid", {owner: user}.__getitem__)
-    monkeypatch.setattr(trusted_files.grp, "getgrgid", {group: alone}.__getitem__)
+    monkeypatch.setattr(pwd, "getpwuid", {owner: user}.__getitem__)
+    monkeypatch.setattr(grp, "getgrgid", {group: alone}.__getitem__)
     assert load(env={}, cwd=folder).region == "eu-west-1"
     members.append("eve")
     assert "can be written by others" in why_not(folder)
