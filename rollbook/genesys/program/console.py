@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from rollbook.genesys.errors import Interrupted, RollbookError, UsageError
-from rollbook.genesys.program.inert import inert, inert_block, inert_json
+from rollbook.genesys.program.inert import inert, inert_json
 from rollbook.genesys.times import to_text
 
 if TYPE_CHECKING:
@@ -67,10 +67,30 @@ def write(line: str) -> None:
     click.echo(inert(line))
 
 
-def write_as_it_is(text: str, *, end: str = "\n") -> None:
-    """Write what was asked for as it came, for a pipe or a file; to a terminal each of its lines goes made inert."""
-    shown = inert_block(text) if sys.stdout.isatty() else text.encode(errors="backslashreplace").decode()
-    click.echo(f"{shown}{end}", nl=False)
+def write_as_it_is(text: str) -> None:
+    """Write what was asked for as it came, for a pipe or a file; on a terminal, as one inert line."""
+    _write(inert(text) if sys.stdout.isatty() else text)
+
+
+def write_csv(rows: Iterable[Iterable[object]]) -> None:
+    """Write rows as CSV: as they are, for a pipe or a file; on a terminal, each cell made inert."""
+    import csv
+    import io
+
+    at_terminal, out = sys.stdout.isatty(), io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for row in rows:
+        writer.writerow([inert(cell) if at_terminal and isinstance(cell, str) else cell for cell in row])
+    _write(out.getvalue().removesuffix("\n"))
+
+
+def _write(text: str) -> None:
+    # Not by click, which takes escape sequences out where no terminal is: a file gets what was stored.
+    sys.stdout.write(
+        text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8")
+    )
+    sys.stdout.write("\n")
+    sys.stdout.flush()
 
 
 def show(as_json: bool, report: Callable[[], object], lines: Callable[[], Iterable[str]]) -> None:

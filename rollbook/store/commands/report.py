@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -62,7 +60,7 @@ def report(what: str, interval: str, by: Sequence[str], settings: Settings, as_j
         with Book.open(settings.store_path, mode="ro") as book:
             found = _REPORTS[what](book, interval, tuple(dict.fromkeys(by)))
         if as_csv:
-            _write_csv(found.rows)
+            console.write_csv([*([found.rows[0]] if found.rows else []), *(row.values() for row in found.rows)])
         else:
             console.show(as_json, found.as_dict, lambda: _lines(found))
 
@@ -84,15 +82,6 @@ def _lines(found: ViewReport) -> Iterator[str]:
     yield f"{start[:16]}Z to {end[:16]}Z: {found.verdict or 'not all of it has a window'}"
     yield from reports.table(found.rows, found.by, found.columns)
     yield from found.notes
-
-
-def _write_csv(rows: Sequence[Row]) -> None:
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
-    if rows:
-        out.writerow(rows[0])
-        out.writerows(row.values() for row in rows)
-    console.write_as_it_is(text.getvalue(), end="")
 
 
 # The interval
