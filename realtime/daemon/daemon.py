@@ -45,9 +45,9 @@ from rollbook.genesys.api.client import Api, Organization
 from rollbook.genesys.api.http import Http
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
-from rollbook.genesys.program import console
+from rollbook.genesys.program import console, named_secrets
 from rollbook.genesys.program.process_memory import give_back
-from rollbook.genesys.program.settings import Settings, written
+from rollbook.genesys.program.settings import Secret, Settings, written
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import parse_interval, to_text
 from rollbook.store import status
@@ -215,7 +215,7 @@ class Daemon:
             async with contextlib.AsyncExitStack() as opened:
                 if self.settings.health is not None:
                     # It opens first, so that it shows a start, too; a port that is in use prevents the start.
-                    port = HttpPort(self, self.settings.health)
+                    port = HttpPort(self, self.settings.health, token=await self._page_token())
                     await port.start()
                     opened.push_async_callback(port.stop)
                 api = await opened.enter_async_context(Api(self.settings, now=self._options.now, share=SHARE))
@@ -229,6 +229,12 @@ class Daemon:
                         raise
         log.info("stopped")
         return 0
+
+    async def _page_token(self) -> Secret | None:
+        token = self.settings.page_token
+        if token is None or not named_secrets.is_reference(token.reveal()):
+            return token
+        return Secret(await asyncio.to_thread(named_secrets.resolve, token.reveal()))
 
     async def _organization(self, api: Api) -> Organization:
         """Ask whose token this is until there is an answer. Raises RollbookError for what a person has to mend."""

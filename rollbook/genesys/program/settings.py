@@ -110,6 +110,7 @@ class Settings:
     hook_on: tuple[str, ...] = ALERTS
     hook_deaf_after: timedelta = timedelta(minutes=5)
     hook_secret: Secret | None = None
+    page_token: Secret | None = None
     config_path: Path | None = None
     explicit: frozenset[str] = field(default=frozenset())
 
@@ -150,6 +151,13 @@ def _secret(value: Any) -> Secret:
     if not text.isascii() or not text.isprintable() or not text:
         raise ValueError("has characters that no token or secret has; copy it again")
     return Secret(text)
+
+
+def _token(value: Any) -> Secret:
+    found = _secret(value)
+    if not is_reference(found.reveal()) and len(found.reveal()) < 16:
+        raise ValueError("must have 16 characters or more: whoever can reach the port can guess at it")
+    return found
 
 
 def _flag(value: Any) -> bool:
@@ -370,6 +378,7 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("hook", "command"): ("hook_command", _command),
     ("hook", "on"): ("hook_on", _alerts),
     ("hook", "deaf_after"): ("hook_deaf_after", _deaf_after),
+    ("page", "token"): ("page_token", _token),
 }
 ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "GENESYSCLOUD_REGION": ("region", _text),
@@ -385,6 +394,7 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "ROLLBOOK_BACKUP": ("backup", _backup),
     "ROLLBOOK_HOOK_URL": ("hook_url", _hook_url),
     "ROLLBOOK_HOOK_SECRET": ("hook_secret", _secret),
+    "ROLLBOOK_PAGE_TOKEN": ("page_token", _token),
 }
 
 
@@ -458,7 +468,8 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "health": KeyDescription(
         "text",
-        "HOST:PORT at which the daemon answers /healthz, /metrics and /ready; it asks nobody who they are.",
+        "HOST:PORT at which the daemon answers /healthz, /metrics and /ready: to this machine, and beyond it to whoever"
+        " brings the token ([page] token).",
         "default: off",
     ),
     "sqs_queue_url": KeyDescription(
@@ -540,6 +551,12 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         "The secret that signs alerts (HMAC-SHA256), or where it is: file:PATH, credential:NAME,"
         " secretsmanager:NAME or ssm:NAME.",
         "default: none, and nothing is signed",
+    ),
+    "page_token": KeyDescription(
+        "text",
+        "The token that requests from another machine to the HTTP port must bring (`Authorization: Bearer TOKEN`), or"
+        " where it is: credential:NAME, file:PATH, secretsmanager:NAME or ssm:NAME.",
+        "default: none, and only this machine is answered",
     ),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.
