@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from rollbook.store.bodies import packing
 from rollbook.store.bodies.packing import PackingConnection
-from rollbook.store.file import upgrade
+from rollbook.store.file import own_files, upgrade
 from rollbook.store.file.errors import StoreDamaged, StoreForeign, StoreUnwritable, owner_of, translate
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
@@ -84,13 +84,17 @@ def network_file_system(path: Path, mounts: str) -> str | None:
     return found if found in _ELSEWHERE else None
 
 
-def choose_journal(path: Path, asked: Literal["wal", "delete"] | None) -> Literal["wal", "delete"]:
-    """The journal to use. Raises StoreUnwritable if a write-ahead log is asked for where it cannot work."""
+def _file_system_elsewhere(path: Path) -> str | None:
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="replace")
     except OSError:
         mounts = ""  # no Linux
-    kind = network_file_system(path.resolve(), mounts)
+    return network_file_system(path.resolve(), mounts)
+
+
+def choose_journal(path: Path, asked: Literal["wal", "delete"] | None) -> Literal["wal", "delete"]:
+    """The journal to use. Raises StoreUnwritable if a write-ahead log is asked for where it cannot work."""
+    kind = _file_system_elsewhere(path)
     if kind is None:
         return asked or "wal"
     if asked == "wal":
@@ -155,6 +159,8 @@ def _create(path: Path) -> None:
     if upgrade.is_there(path):
         _must_be_usable(path)
         return
+    if path.parent.is_dir():
+        own_files.must_be_safe_folder(path.parent)
     try:
         # Before SQLite sees it: the file is its owner's alone, and so are the -wal and -shm files, which take its mode.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -171,6 +177,7 @@ def _must_be_usable(path: Path) -> None:
         raise StoreUnwritable(
             f"{path} cannot be read and written by this user; run this as {owner_of(path)}, or check its permissions"
         )
+    own_files.must_be_own(path, is_elsewhere=lambda: _file_system_elsewhere(path) is not None)
     _look_at_size(path)
 
 
@@ -184,6 +191,7 @@ def _must_be_a_file(path: Path) -> None:
         ) from None
     if is_folder:
         raise StoreUnwritable(f"{path} is a folder; --db takes the path of a file")
+    own_files.must_be_no_link(path)
 
 
 def _look_at_size(path: Path) -> None:
