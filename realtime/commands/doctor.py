@@ -27,7 +27,7 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, wrapped
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
-from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
+from rollbook.store.file.connections import SQLITE_VERSION, is_there, must_be_own, sqlite_race
 from rollbook.store.tables import coverage, names, schema
 from rollbook.store.upkeep import growth
 
@@ -295,9 +295,10 @@ def _store_file(path: Path) -> Check:
         return Check("store", "fail", "cannot be used", str(error))
     if (refused := _unwritable(path)) is not None:
         return refused
-    mode = path.stat().st_mode & 0o077
-    if mode:
-        return Check("store", "warn", f"{path} can be read by others", f"chmod 600 {path}")
+    try:
+        must_be_own(path)
+    except RollbookError as error:
+        return Check("store", "fail", "is not this user's alone", str(error))
     return Check("store", "ok", f"{path} (SQLite {version})", sqlite_race(version))
 
 

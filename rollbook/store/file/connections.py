@@ -177,8 +177,13 @@ def _must_be_usable(path: Path) -> None:
         raise StoreUnwritable(
             f"{path} cannot be read and written by this user; run this as {owner_of(path)}, or check its permissions"
         )
-    own_files.must_be_own(path, is_elsewhere=lambda: _file_system_elsewhere(path) is not None)
+    must_be_own(path)
     _look_at_size(path)
+
+
+def must_be_own(path: Path) -> None:
+    """Raise StoreUnwritable unless the store, and what is beside it, are this user's alone."""
+    own_files.must_be_own(path, is_elsewhere=lambda: _file_system_elsewhere(path) is not None)
 
 
 def _must_be_a_file(path: Path) -> None:
@@ -252,6 +257,12 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
     connection.execute("BEGIN IMMEDIATE")
     try:
         known = schema.organization(connection)
+        heard_of = notes.read(connection, notes.EVENTS_OF)
+        if heard_of is not None and heard_of != ours.lower():
+            raise StoreForeign(
+                f"{path} has events of the organisation {heard_of}, and these credentials belong to {name} ({ours});"
+                " give each organisation a file of its own with --db"
+            )
         if known is not None and not known[0]:
             # An answer without an id has bound it once; that is no organisation.
             connection.execute("UPDATE organization SET id = ?, name = ?", (ours, name))
@@ -262,6 +273,7 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
                 f"{path} belongs to the organisation {known[1]} ({known[0]}), and these credentials to {name} ({ours});"
                 " give each organisation a file of its own with --db"
             )
+        notes.drop(connection, notes.EVENTS_OF)
     finally:
         connection.execute("COMMIT")
 
