@@ -106,10 +106,10 @@ async def _made(path: Path) -> tuple[Path, str, int]:
             body = {"id": lives[0].id, "participants": [{"id": "p", "connectedTime": at, HOSTILE: HOSTILE}]}
             frame = {"topicName": f"v2.routing.queues.q{HOSTILE}.conversations", "eventBody": body}
             # As text, so that nothing of it is escaped where JSON lets it stand for itself.
-            heard = parse_frame(json.dumps(frame, ensure_ascii=False), source="websocket", received_at=at)
-            assert not isinstance(heard, Unreadable)
+            notification = parse_frame(json.dumps(frame, ensure_ascii=False), source="websocket", received_at=at)
+            assert not isinstance(notification, Unreadable)
             letter = Unreadable("websocket", HOSTILE.encode(), f"it is not JSON: {HOSTILE}", at)
-            book.write(events.record, [heard, letter], book.lag).result()  # type: ignore[list-item]
+            book.write(events.record, [notification, letter], book.lag).result()  # type: ignore[list-item]
             async with Api(settings, now=simulator.now) as api:
                 await reconcile_window(book, api, HALF, settings=settings, now=simulator.now)
     with closing(sqlite3.connect(path)) as db, db:

@@ -16,7 +16,7 @@ from rollbook.genesys.program.settings import Secret
 _SETTING: Final = "[page] token (ROLLBOOK_PAGE_TOKEN)"
 
 
-class Refusal(NamedTuple):
+class PortRefusal(NamedTuple):
     """A status, and a sentence that says what to do."""
 
     status: int
@@ -25,7 +25,7 @@ class Refusal(NamedTuple):
 
 def who_may(
     host: str | None, authorization: str | None, peer: str, *, token: Secret | None, bound: str
-) -> Refusal | None:
+) -> PortRefusal | None:
     """The refusal of a request; None where it may be answered.
 
     host, authorization: these headers, None where there are none. peer: the address that the request comes from. token:
@@ -35,11 +35,11 @@ def who_may(
         return None
     if not is_loopback(peer.partition("%")[0]):
         if token is None:
-            return Refusal(403, f"this port answers this machine alone; to ask from another, set {_SETTING}")
-        return Refusal(401, f"send the token of {_SETTING}: Authorization: Bearer TOKEN")
+            return PortRefusal(403, f"this port answers this machine alone; to ask from another, set {_SETTING}")
+        return PortRefusal(401, f"send the token of {_SETTING}: Authorization: Bearer TOKEN")
     if host is None or is_loopback(name := _name(host)) or (name == bound.strip("[]").lower() and name):
         return None
-    return Refusal(
+    return PortRefusal(
         421, "this port does not answer by that name; ask at 127.0.0.1, localhost or the address that is set"
     )
 

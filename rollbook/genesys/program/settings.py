@@ -572,6 +572,7 @@ OTHER_VARIABLES: Final[Mapping[str, str]] = {
     "AWS_REGION": "The region of AWS, where neither the queue's address nor the profile names one.",
     "AWS_ENDPOINT_URL": "An address in place of AWS' own, for a stand-in such as LocalStack.",
     "AWS_LAMBDA_FUNCTION_NAME": "Set by AWS Lambda: the function's name, by which its metrics are filed.",
+    "CREDENTIALS_DIRECTORY": "Set by systemd: the folder of the service's credentials, which credential:NAME reads.",
     "NOTIFY_SOCKET": "Set by systemd: the socket that the daemon tells how it is.",
     "WATCHDOG_USEC": "Set by systemd: the time within which it wants a sign of life.",
     "WATCHDOG_PID": "Set by systemd: the process of which it wants them.",
