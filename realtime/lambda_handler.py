@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime.aws.lambda_events import CallItem, Delivery, ToReconcile, understand
-from realtime.storing.store_batch import BatchOutcome, log_foreign, parse_items, store_batch
+from realtime.storing.store_batch import BatchOutcome, log_letters, parse_items, store_batch
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.program import cloudwatch
@@ -81,7 +81,7 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
     if failed:
         _shelf.put_away()
         log.error("%d of %d could not be stored: %s", len(failed), len(call.items), inert(next(iter(failed.values()))))
-    log_foreign(outcome)
+    log_letters(outcome)
     if outcome.dead_letters:
         why = next(
             (item.error for item in parsed if isinstance(item, Unreadable)),

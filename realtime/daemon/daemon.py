@@ -54,7 +54,8 @@ from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
 from rollbook.store.organization_book import book_of
-from rollbook.store.tables import alerts, coverage, readiness, windows
+from rollbook.store.tables import alerts, coverage, dead_letters, readiness, windows
+from rollbook.store.upkeep.growth import log_size
 from rollbook.store.vocabulary import AlertKind, Verdict
 
 log = logging.getLogger(__name__)
@@ -336,6 +337,8 @@ class Daemon:
             alerts_waiting=None if self._sender is None else self._sender.waiting.number,
             alerts_dropped=0 if self._sender is None else self._sender.waiting.dropped,
             alerts_failing=None if self._sender is None else self._sender.failing,
+            letters=known.letters,
+            log_size=log_size(self._book.path),
             windows_by_verdict=known.verdicts,
             unnamed_ids={} if self._names is None else self._names.unnamed,
             due_windows=known.due,
@@ -386,7 +389,8 @@ class Daemon:
         async def look() -> LedgerFigures | str:
             try:
                 verdicts = await book.read(windows.by_verdict, since=since, filter="")
-                return LedgerFigures(verdicts, *await book.read(status.oldest_due, width=width, since=begin))
+                due = await book.read(status.oldest_due, width=width, since=begin)
+                return LedgerFigures(verdicts, *due, letters=(await book.read(dead_letters.totals))[:3])
             except StoreError as error:
                 return str(error)
 

@@ -35,13 +35,14 @@ OF_THE_FILE: Final = (StoreBusy, StoreFull, StoreUnwritable, TimeoutError)
 class StoredCounts:
     """Counts of what was stored: events that were new, events that were known already, dead letters.
 
-    foreign: dead letters that are events of another organisation.
+    foreign: dead letters that are events of another organisation. refused: those that found no room, and are not kept.
     """
 
     events_new: int = 0
     events_repeated: int = 0
     dead_letters: int = 0
     foreign: int = 0
+    refused: int = 0
 
     def add(self, counts: Recorded | StoredCounts) -> None:
         """Add the counts of a batch, or of a part of it."""
@@ -49,6 +50,7 @@ class StoredCounts:
         self.events_repeated += counts.events_repeated
         self.dead_letters += counts.dead_letters
         self.foreign += counts.foreign
+        self.refused += counts.refused
 
 
 @dataclass(slots=True)
@@ -111,8 +113,13 @@ def parse_items(items: Iterable[tuple[bytes, str]], *, source: str, at: str) -> 
     return parsed, owners
 
 
-def log_foreign(counts: StoredCounts) -> None:
-    """Warn of events of another organisation: a bus, a queue or a folder holds what does not belong here."""
+def log_letters(counts: StoredCounts) -> None:
+    """Warn of events of another organisation, which a rule or a folder should not bring, and of lack of room."""
+    if counts.refused:
+        log.warning(
+            "%d dead letters found no room and are not kept: look at the others, and drop them (rollbook dead-letters)",
+            counts.refused,
+        )
     if counts.foreign:
         log.warning(
             "%d events of another organisation are dead letters: look at the rule, or the files", counts.foreign

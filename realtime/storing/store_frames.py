@@ -18,7 +18,15 @@ from functools import lru_cache
 from typing import Final, ParamSpec, TypeVar
 
 from realtime.storing.inbox import CROWD, CoverageBegin, CoverageEnd, Frame, Inbox, InboxItem
-from realtime.storing.store_batch import OF_THE_FILE, BatchOutcome, Incoming, StoredCounts, log_change, whole
+from realtime.storing.store_batch import (
+    OF_THE_FILE,
+    BatchOutcome,
+    Incoming,
+    StoredCounts,
+    log_change,
+    log_letters,
+    whole,
+)
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.genesys.program.terminal import count
@@ -121,6 +129,7 @@ class FrameStore:
         while batch:
             outcome = await self._record(batch)
             self.stored.add(outcome)
+            log_letters(outcome)
             await self._settle(outcome.error)
             batch = [batch[position] for position in outcome.failed]
         self._taken = []

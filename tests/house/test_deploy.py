@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -274,10 +275,50 @@ def test_both_units_may_do_as_little() -> None:
     forbids = {
         name: value
         for name, value in daemon.items()
-        if name.startswith(("NoNew", "Protect", "Private", "Restrict", "Lock", "MemoryDeny", "SystemCall", "UMask"))
+        if name.startswith(
+            (
+                "NoNew",
+                "Protect",
+                "Private",
+                "Restrict",
+                "Lock",
+                "MemoryDeny",
+                "SystemCall",
+                "UMask",
+                "Cap",
+                "Ambient",
+                "Device",
+                "RemoveIPC",
+                "Proc",
+                "Limit",
+                "LoadCred",
+            )
+        )
     }
     assert len(forbids) > 10
     assert forbids.items() <= due.items()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+@pytest.mark.parametrize("name", ["rollbook.service", "rollbook-due.service"])
+def test_a_unit_is_closed(name: str) -> None:
+    """systemd's own judgement of what the service could do to the machine is below 2.0 of 10."""
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(DEPLOY / "systemd" / name)]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    found = re.search(r"Overall exposure level for .*?: (\d+\.\d)", ran.stdout)
+    if found is None:
+        pytest.skip("this systemd-analyze judges no file")
+    assert float(found[1]) < 2.0, ran.stdout
+
+
+def test_the_services_leave_no_core_and_their_secret_in_no_environment() -> None:
+    """A core has the secret; a variable is seen by `systemctl show` and by whatever the service starts."""
+    for name in ("rollbook.service", "rollbook-due.service"):
+        service = unit(name)
+        assert service["LimitCORE"] == "0"
+        assert int(service["LimitNOFILE"]) >= 4_096
+        credential, _, _ = service["LoadCredential"].partition(":")
+        assert service["Environment"] == f"GENESYSCLOUD_OAUTHCLIENT_SECRET=credential:{credential}"
 
 
 def test_the_secret_of_the_container_is_in_no_commit_and_no_image() -> None:

@@ -70,6 +70,18 @@ def test_a_store_of_another_user_is_not_filled(path: Path, given_away: Callable[
     assert "belongs to" in why_not(path)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look after another user's store")
+def test_root_looks_after_the_store_of_a_service(path: Path) -> None:
+    """In a folder of the service's own user; nothing that is made there is root's afterwards, and locks nobody out."""
+    for file in (path.parent, *path.parent.iterdir()):
+        os.chown(file, SOMEBODY, -1)
+    Path(f"{path}-lock").unlink()
+    with Book.open(path) as book, book.lock_daemon():
+        owners = {file.name: file.stat().st_uid for file in path.parent.iterdir()}
+    assert set(owners.values()) == {SOMEBODY}
+    assert {"rollbook.db-wal", "rollbook.db-lock"} <= set(owners)
+
+
 @pytest.mark.parametrize("name", ["-wal", "-shm", "-journal"])
 @pytest.mark.parametrize("kind", ["open", "foreign", "link", "dangling", "pipe"])
 def test_a_journal_that_somebody_has_put_there_is_not_used(

@@ -65,6 +65,10 @@ class LockFile:
             raise StoreUnwritable(f"{path} is open to other users and belongs to {whose}; delete it") from None
         if found.st_mode & 0o077:
             os.fchmod(self._fd, 0o600)
+        folder = path.parent.stat()
+        if os.geteuid() == 0 == found.st_uid != folder.st_uid and found.st_nlink == 1 and found.st_size == 0:
+            # root looks after a service's store, and must not lock the service out. (No name of another file's.)
+            os.fchown(self._fd, folder.st_uid, folder.st_gid)
         self._holders: dict[Range, str] = {}
         self._guard = threading.Lock()
 

@@ -2,7 +2,8 @@
 
 A store that somebody else has put there would be filled for them; a link beside it leads what is written elsewhere. So
 each is looked at before it is opened: a plain file and no link, this user's own, with no rights for others, in a folder
-in which nobody else can replace it. A file system on another machine has owners and rights of its own (an access point
+in which nobody else can replace it. root may also look after a service's store: one in a folder of that service's own
+user, whom nobody else can be. A file system on another machine has owners and rights of its own (an access point
 on AWS gives all files to a user of its own, a Windows share shows rights for everybody), which are not asked about.
 """
 
@@ -55,7 +56,8 @@ def must_be_safe_folder(folder: Path) -> None:
 
 
 def _check(path: Path, found: os.stat_result) -> None:
-    if found.st_uid != os.geteuid():
+    looks_after = os.geteuid() == 0 and found.st_uid == path.resolve().parent.stat().st_uid
+    if found.st_uid != os.geteuid() and not looks_after:
         whose = owner_of(path)
         raise StoreUnwritable(
             f"{path} belongs to {whose}, who can change it; run this as {whose}, or give --db another path"

@@ -40,13 +40,14 @@ _KNOWN: Final = (
 class Recorded:
     """The counts of a stored batch: distinct notifications that were new, those known already, those not understood.
 
-    foreign: those of another organisation, which are among the last.
+    foreign: those of another organisation, which are among the last. refused: of the last, those that found no room.
     """
 
     events_new: int
     events_repeated: int
     dead_letters: int
     foreign: int = 0
+    refused: int = 0
 
 
 def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta) -> Recorded:
@@ -59,8 +60,9 @@ def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unread
         notifications = [event for event in notifications if id(event) not in others]
         unreadable += map(_letter, foreign)
     new = _record_events(connection, notifications, lag) if notifications else 0
-    letters = sum(dead_letters.keep(connection, item) for item in unreadable)
-    return Recorded(new, len(notifications) - new, letters, len(foreign))
+    kept = [dead_letters.keep(connection, item) for item in unreadable]
+    letters, refused = sum(letter.is_new for letter in kept), sum(not letter.has_room for letter in kept)
+    return Recorded(new, len(notifications) - new, letters, len(foreign), refused)
 
 
 def _foreign(connection: sqlite3.Connection, batch: Sequence[Notification]) -> list[Notification]:
