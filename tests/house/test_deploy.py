@@ -97,15 +97,17 @@ def test_no_star_stands_where_a_name_can() -> None:
     statements = [
         part for value in resources().values() for part in every(value) if isinstance(part, dict) and "Effect" in part
     ]
-    assert len(statements) >= 8
-    starred = [statement.get("Sid") for statement in statements if "*" in str(statement.get("Resource", ""))]
+    allowed = [statement for statement in statements if statement["Effect"] == "Allow"]
+    assert len(allowed) >= 8
+    starred = [statement.get("Sid") for statement in allowed if "*" in str(statement.get("Resource", ""))]
     assert starred == ["JoinTheVpc"]
-    for statement in statements:
+    for statement in allowed:
         assert "*" not in str(statement["Action"]), statement
         assert "*" not in str(statement.get("Principal", "")), statement
-    text = "".join(path.read_text() for path in (DEPLOY / "terraform").glob("*.tf"))
-    assert len(re.findall(r'resources\s*=\s*\["\*"\]', text)) == 1
-    assert not re.search(r"actions\s*=\s*\[[^\]]*\*", text)
+    granted = [statement for statement in terraform_statements() if statement.get("effect") != '"Deny"']
+    assert len(granted) >= 8
+    assert [statement["sid"] for statement in granted if '"*"' in statement.get("resources", [])] == ['"JoinTheVpc"']
+    assert not [statement for statement in granted if any("*" in action for action in statement["actions"])]
 
 
 @pytest.mark.parametrize(
@@ -197,6 +199,48 @@ def test_terraform_is_parsed_and_has_the_same_as_the_template() -> None:
     assert function["memory_size"] == template["MemorySize"]
     (queue,) = [body for type_, name, body in terraform()["resource"] if (type_, name) == ("aws_sqs_queue", "events")]
     assert queue["visibility_timeout_seconds"] == resources()["Queue"]["Properties"]["VisibilityTimeout"]
+
+
+def terraform_statements() -> list[dict[str, Any]]:
+    """The statements of every policy document, without those that depend on a variable."""
+    documents = [body for type_, _, body in terraform()["data"] if type_ == "aws_iam_policy_document"]
+    return [statement for document in documents for statement in document["statement"]]
+
+
+@pytest.mark.parametrize(
+    ("denied", "places"),
+    # Of the queues Terraform has one document, which is made for each.
+    [("OnlyByTls", {"template": 4, "terraform": 3}), ("OnlyByAnAccessPoint", {"template": 1, "terraform": 1})],
+)
+def test_what_is_not_encrypted_on_the_way_is_refused(denied: str, places: dict[str, int]) -> None:
+    """Both queues, the alarms and the file system take nothing without TLS, and the last only by its access point."""
+    parts = [part for value in resources().values() for part in every(value) if isinstance(part, dict)]
+    template = [part for part in parts if part.get("Sid") == denied]
+    statements = [statement for statement in terraform_statements() if statement.get("sid") == f'"{denied}"']
+    assert {"template": len(template), "terraform": len(statements)} == places
+    assert {part["Effect"] for part in template} == {"Deny"}
+    assert {statement["effect"] for statement in statements} == {'"Deny"'}
+
+
+def test_a_call_that_fails_is_told_of_and_a_key_of_ones_own_can_be_used() -> None:
+    """The schedule's failed calls go where alarms go; store, log and alarms take a key: in both templates."""
+    found = resources()
+    assert found["Function"]["Properties"]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Type"] == "SNS"
+    blocks = {(type_, name): body for type_, name, body in terraform()["resource"]}
+    assert blocks["aws_lambda_function_event_invoke_config", "this"]["destination_config"]
+    for name, key in (("Files", "KmsKeyId"), ("Log", "KmsKeyId"), ("Alarms", "KmsMasterKeyId")):
+        assert found[name]["Properties"][key]["Fn::If"][0] == "HasKey"
+    for block, key in (
+        (("aws_efs_file_system", "this"), "kms_key_id"),
+        (("aws_cloudwatch_log_group", "this"), "kms_key_id"),
+        (("aws_sns_topic", "alarms"), "kms_master_key_id"),
+    ):
+        assert "var.key_arn" in blocks[block][key]
+
+
+def test_the_state_of_terraform_is_in_no_commit() -> None:
+    """It has every address, and secrets of whatever is added."""
+    assert {"*.tfstate", "*.tfstate.*", ".terraform/"} <= set((ROOT / ".gitignore").read_text().splitlines())
 
 
 def test_a_broken_terraform_file_is_found(tmp_path: Path) -> None:
