@@ -52,7 +52,7 @@ class Totals(NamedTuple):
     refused_at: str | None = None
 
 
-class Kept(NamedTuple):
+class KeptLetter(NamedTuple):
     """What became of a letter: it was new, and there was room for it."""
 
     is_new: bool
@@ -74,7 +74,7 @@ def _note(connection: sqlite3.Connection, found: Totals) -> None:
     notes.write(connection, notes.DEAD_LETTERS, json.dumps(found))
 
 
-def keep(connection: sqlite3.Connection, item: Unreadable) -> Kept:
+def keep(connection: sqlite3.Connection, item: Unreadable) -> KeptLetter:
     """Keep a dead letter, unless it is the repeat of one, or there is no room.
 
     The id of one that may be delivered again is made of its delivery, so that a repeat needs no index to be found.
@@ -83,7 +83,7 @@ def keep(connection: sqlite3.Connection, item: Unreadable) -> Kept:
     number = _letter_id(item) if item.once else None
     if number is not None:
         if connection.execute(_SAME, (number, payload)).fetchone():
-            return Kept(is_new=False)
+            return KeptLetter(is_new=False)
         if connection.execute("SELECT 1 FROM dead_letters WHERE dead_letter_id = ?", (number,)).fetchone():
             number = None  # another letter has this id: one in 10**15
     known = totals(connection)
@@ -91,10 +91,10 @@ def keep(connection: sqlite3.Connection, item: Unreadable) -> Kept:
         known = _counted(connection, known)
     if _is_full(known, payload):
         _note(connection, known._replace(refused=known.refused + 1, refused_at=item.received_at))
-        return Kept(is_new=True, has_room=False)
+        return KeptLetter(is_new=True, has_room=False)
     connection.execute(_INSERT, (number, item.source, payload, item.error, item.received_at))
     _note(connection, known._replace(number=known.number + 1, length=known.length + len(payload)))
-    return Kept(is_new=True)
+    return KeptLetter(is_new=True)
 
 
 def _is_full(known: Totals, payload: str) -> bool:
