@@ -83,11 +83,9 @@ class HttpPort:
                 " it (another daemon?)"
             ) from None
         if is_open(self._host):
-            needs = (
-                "[page] token" if self._token is not None else "[page] token, and until it is set nobody is answered"
-            )
+            until = "" if self._token is not None else ", and until it is set nobody there is answered"
             log.warning(
-                "[realtime] health = %r is reached from other machines: what they ask needs %s", self._address, needs
+                "[realtime] health = %r is reached from other machines: they need [page] token%s", self._address, until
             )
 
     @property

@@ -19,8 +19,9 @@ from typing import Any, Final
 log = logging.getLogger(__name__)
 
 _SHORT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-# How many are taken in at once, before the loop does something else.
-_AT_ONCE: Final = 16
+# How many are taken in at once, before the loop does something else: whoever has a place keeps it for some rounds of
+# the loop, in which its request is read.
+_AT_ONCE: Final = 4
 _BACKLOG: Final = 128
 _RESTS: Final = 1.0
 _SAY_EVERY: Final = 600.0
