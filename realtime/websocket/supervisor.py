@@ -60,6 +60,9 @@ STORING: Final = 4.0
 # The line that has no base topics, for the detail events of live conversations.
 _DETAILS: Final = 1_000
 
+# Where no address of an API is set, which no run is started with, sockets go to this machine alone.
+_THIS_MACHINE: Final = "http://127.0.0.1"
+
 
 class Supervisor:
     """Live capture over WebSocket. `run` once.
@@ -94,7 +97,7 @@ class Supervisor:
         self._wake = asyncio.Event()
         self._following = Following()
         self._looks = 0
-        self.opener = opener or partial(Socket.open, api_url=settings.api_url or "")
+        self.opener = opener or partial(Socket.open, api_url=settings.api_url or _THIS_MACHINE)
         self._random = draw or random.Random()  # noqa: S311 (back-off, no secret)
         self._ticks = asyncio.get_running_loop().time
         self.listening = asyncio.Event()  # set while every line hears
