@@ -1,6 +1,6 @@
 # One command for each thing that a contributor does; `make` alone lists them. Everything is installed below .venv and build.
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks test quick lint format check lowest demo dist
+.PHONY: help setup hooks test quick lint format check lowest demo lock sbom dist
 PYTHON ?= python3
 RUN := .venv/bin
 
@@ -40,6 +40,25 @@ lowest: ## run the tests with the lowest versions of the dependencies
 
 demo: setup ## run the demo
 	$(RUN)/rollbook demo
+
+# For every Python and system that the classifiers name; what builds the package stands beside what it needs. No index is
+# named, so that each machine's own is asked.
+LOCK := build/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --upgrade pyproject.toml
+
+lock: ## write the lock files anew, with the newest versions that pyproject.toml allows
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install -q uv
+	printf 'hatchling>=1.24\neditables\n' > build/lock/build.in
+	$(LOCK) build/lock/build.in --extra dev --extra docs -o requirements.lock
+	$(LOCK) -o deploy/docker/requirements.lock
+
+sbom: setup ## write the bill of materials of a release (CycloneDX) into dist/
+	$(PYTHON) -m venv build/sbom
+	build/sbom/bin/pip install -q cyclonedx-bom
+	mkdir -p dist
+	build/sbom/bin/cyclonedx-py requirements deploy/docker/requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --output-format JSON --output-file dist/rollbook.cdx.json
 
 dist: setup ## build the files of a release into dist/, and check them
 	$(RUN)/pip install -q build twine

@@ -34,13 +34,17 @@ class QueueFigures:
 
 @dataclass(frozen=True, slots=True)
 class LedgerFigures:
-    """Figures of the ledger. oldest_due: when the oldest window that is due ended, API text."""
+    """Figures of the ledger. oldest_due: when the oldest window that is due ended, API text.
+
+    letters: how many dead letters are kept, their length, and how many have found no room.
+    """
 
     verdicts: Mapping[str, int] = field(default_factory=dict)
     due: int = 0
     oldest_due: str | None = None
     calls: tuple[CallMos, ...] = ()
     shares: DayShares = field(default_factory=DayShares)
+    letters: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,8 @@ class DaemonFigures:
     up_for: float = 0.0
     quiet_for: float | None = None  # seconds since the last event, of this run or of earlier ones; None: there is none
     reconcile_failing: str | None = None
+    letters: tuple[int, int, int] | None = None  # as LedgerFigures has them
+    log_size: int | None = None  # bytes of the write-ahead log now
     growth: Growth | None = None
     backup_failing: str | None = None
     backup_ago: float | None = None  # seconds since the last good daily backup; None: there is none, or none is wanted

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime.aws.lambda_events import CallItem, Delivery, ToReconcile, understand
-from realtime.storing.store_batch import BatchOutcome, parse_items, store_batch
+from realtime.storing.store_batch import BatchOutcome, log_letters, parse_items, store_batch
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import cloudwatch
+from rollbook.genesys.program.inert import inert
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
@@ -80,10 +81,14 @@ def _store(call: Delivery, until: float) -> tuple[BatchOutcome, dict[int, str]]:
     failed = {owners[position]: str(error) for position, error in outcome.failed.items()}
     if failed:
         _shelf.put_away()
-        log.error("%d of %d could not be stored: %s", len(failed), len(call.items), next(iter(failed.values())))
+        log.error("%d of %d could not be stored: %s", len(failed), len(call.items), inert(next(iter(failed.values()))))
+    log_letters(outcome)
     if outcome.dead_letters:
-        why = next((item.error for item in parsed if isinstance(item, Unreadable)), "it cannot be stored")
-        log.warning("%d dead letters (table dead_letters); the first: %s", outcome.dead_letters, why)
+        why = next(
+            (item.error for item in parsed if isinstance(item, Unreadable)),
+            "it cannot be stored, or is not of this organisation",
+        )
+        log.warning("%d dead letters (table dead_letters); the first: %s", outcome.dead_letters, inert(why))
         cloudwatch.count(DeadLetters=outcome.dead_letters)
     return outcome, failed
 

@@ -5,6 +5,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+# As every command sets it: what a test makes is this user's alone, as a store has to be, whatever ran before it.
+os.umask(0o077)
+
 settings.register_profile(
     "rollbook", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )

@@ -72,6 +72,24 @@ data "aws_iam_policy_document" "send" {
       values   = [aws_cloudwatch_event_rule.detail.arn]
     }
   }
+
+  statement {
+    sid       = "OnlyByTls"
+    effect    = "Deny"
+    actions   = ["sqs:*"]
+    resources = [each.value]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
 }
 
 resource "aws_sqs_queue_policy" "events" {

@@ -49,6 +49,7 @@ resource "aws_lambda_function" "this" {
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = 30
+  kms_key_id        = var.key_arn == "" ? null : var.key_arn
 }
 
 resource "aws_lambda_event_source_mapping" "queue" {
@@ -88,6 +89,13 @@ resource "aws_lambda_function_event_invoke_config" "this" {
   function_name                = aws_lambda_function.this.function_name
   maximum_event_age_in_seconds = 600
   maximum_retry_attempts       = 1
+
+  # Otherwise a call that failed twice is gone without a word.
+  destination_config {
+    on_failure {
+      destination = aws_sns_topic.alarms.arn
+    }
+  }
 }
 
 resource "aws_iam_role" "function" {
@@ -142,6 +150,22 @@ data "aws_iam_policy_document" "function" {
     actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
     # The group's streams, which have no names yet.
     resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+  }
+
+  statement {
+    sid       = "TellOfFailures"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alarms.arn]
+  }
+
+  dynamic "statement" {
+    for_each = var.key_arn == "" ? [] : [var.key_arn]
+
+    content {
+      sid       = "UseTheKey"
+      actions   = ["kms:GenerateDataKey", "kms:Decrypt"]
+      resources = [statement.value]
+    }
   }
 
   # AWS has no narrower form: Lambda makes the interfaces in the VPC, and they have no name before.

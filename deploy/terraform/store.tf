@@ -2,6 +2,7 @@
 
 resource "aws_efs_file_system" "this" {
   encrypted        = true
+  kms_key_id       = var.key_arn == "" ? null : var.key_arn
   performance_mode = "generalPurpose"
   throughput_mode  = "elastic"
 
@@ -13,6 +14,51 @@ resource "aws_efs_file_system" "this" {
   lifecycle {
     prevent_destroy = true
   }
+}
+
+# A policy that allows nothing: who mounts it needs a right of its own, as the function's role has. Before it, any machine
+# that reaches the mount target may.
+data "aws_iam_policy_document" "files" {
+  statement {
+    sid       = "OnlyByTls"
+    effect    = "Deny"
+    actions   = ["elasticfilesystem:Client*"]
+    resources = [aws_efs_file_system.this.arn]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+
+  statement {
+    sid       = "OnlyByAnAccessPoint"
+    effect    = "Deny"
+    actions   = ["elasticfilesystem:Client*"]
+    resources = [aws_efs_file_system.this.arn]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Null"
+      variable = "elasticfilesystem:AccessPointArn"
+      values   = ["true"]
+    }
+  }
+}
+
+resource "aws_efs_file_system_policy" "this" {
+  file_system_id = aws_efs_file_system.this.id
+  policy         = data.aws_iam_policy_document.files.json
 }
 
 resource "aws_efs_backup_policy" "this" {

@@ -65,6 +65,12 @@ variable "alarm_email" {
   default     = ""
 }
 
+variable "key_arn" {
+  type        = string
+  description = "ARN of a KMS key of yours for the store, the log and the alarms; empty for AWS' own (deploy/README.md)"
+  default     = ""
+}
+
 variable "quiet_hours" {
   type        = number
   description = "So many hours without any event are an alarm"

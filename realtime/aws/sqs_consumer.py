@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from realtime.figures import QueueFigures
-from realtime.storing.store_batch import BatchOutcome, Incoming, log_change, parse_items, store_batch
+from realtime.storing.store_batch import BatchOutcome, Incoming, log_change, log_letters, parse_items, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.program.terminal import count
@@ -269,6 +269,7 @@ class SqsConsumer:
 
     def _count(self, outcome: BatchOutcome) -> None:
         self._add(new=outcome.events_new, repeated=outcome.events_repeated, dead_letters=outcome.dead_letters)
+        log_letters(outcome)
         before, self._store_failing = self._store_failing, None if outcome.error is None else str(outcome.error)
         log_change(before, self._store_failing)
 

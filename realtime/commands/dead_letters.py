@@ -18,7 +18,7 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import fitted, inert
 from rollbook.store.book import Book
 from rollbook.store.tables import dead_letters as table
-from rollbook.store.tables.dead_letters import Letter
+from rollbook.store.tables.dead_letters import Letter, Totals
 from rollbook.store.tables.events import record_in_place
 
 _SHOWN: Final = 60
@@ -40,7 +40,12 @@ def listing(*, source: str | None, limit: int, settings: Settings, as_json: bool
     def work() -> None:
         with _book(settings) as book:
             found = book.read_now(table.listed, source=source, limit=limit)
-        console.show(as_json, lambda: {"dead_letters": [letter._asdict() for letter in found]}, lambda: _lines(found))
+            totals = book.read_now(table.totals)
+        console.show(
+            as_json,
+            lambda: {"dead_letters": [letter._asdict() for letter in found], "totals": totals._asdict()},
+            lambda: [*_lines(found), *_refused(totals)],
+        )
 
     console.run(work, as_json=as_json)
 
@@ -54,6 +59,11 @@ def _lines(found: Sequence[Letter]) -> Iterator[str]:
         yield "none"
 
 
+def _refused(totals: Totals) -> Iterator[str]:
+    if totals.refused:
+        yield f"{totals.refused:,} more found no room and are not kept, the last of them at {totals.refused_at}"
+
+
 def _line(payload: str) -> str:
     line = " ".join(payload[: _SHOWN * 4].split())
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}… ({len(payload):,} characters)"
@@ -63,7 +73,10 @@ def show(*, number: int, settings: Settings, as_json: bool) -> None:
     def work() -> None:
         with _book(settings) as book:
             found = _letter(book, number)
-        console.show(as_json, found._asdict, lambda: [found.payload])
+        if as_json:
+            console.answer(found._asdict())
+        else:
+            console.write_as_it_is(found.payload)
 
     console.run(work, as_json=as_json)
 

@@ -15,8 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-import click
-
+from realtime.commands.secret_hosts import who_sees
 from realtime.daemon.http_port import split
 from realtime.hook.receivers import LIMITS, receiver_of
 from realtime.websocket.refused_topics import remedy
@@ -32,7 +31,7 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import WIDTH, count, wrapped
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
-from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
+from rollbook.store.file.connections import SQLITE_VERSION, is_there, must_be_own, sqlite_race
 from rollbook.store.tables import alerts, coverage, names, schema
 from rollbook.store.upkeep import growth
 
@@ -73,10 +72,10 @@ def doctor(settings: Settings, as_json: bool) -> None:
         if as_json:
             console.answer({"ok": not failed, "checks": [asdict(check) for check in checks]})
         else:
-            click.echo("")
+            console.write("")
             look = sum(check.state == "warn" for check in checks)
             well = f"{look} to look at; `rollbook run` can start." if look else "All is well: `rollbook run` can start."
-            click.echo(f"{failed} to mend" if failed else well)
+            console.write(f"{failed} to mend" if failed else well)
         return 1 if failed else 0
 
     console.run(work(), as_json=as_json)
@@ -85,10 +84,10 @@ def doctor(settings: Settings, as_json: bool) -> None:
 def show_check(check: Check) -> None:
     """Print a check for a person."""
     for number, line in enumerate(wrapped(check.found, WIDTH - _INDENT) or [""]):
-        click.echo(f"{_MARKS[check.state]}  {check.name:<12} {line}" if number == 0 else f"{'':<{_INDENT}}{line}")
+        console.write(f"{_MARKS[check.state]}  {check.name:<12} {line}" if number == 0 else f"{'':<{_INDENT}}{line}")
     if check.mend:
         for line in wrapped(check.mend, 58):
-            click.echo(f"{'':<{_INDENT}}{line}")
+            console.write(f"{'':<{_INDENT}}{line}")
 
 
 async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
@@ -102,6 +101,8 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
         tell(hook)
     if checked.state == "fail":
         return
+    # Before the first secret goes anywhere.
+    tell(_hosts(settings))
     tell(_privacy(settings))
     async with Api(settings) as api:
         try:
@@ -154,6 +155,11 @@ def _settings(settings: Settings) -> Check:
     except RollbookError as error:
         return Check("settings", "fail", f"{host}, {where}", str(error))
     return Check("settings", "ok", f"{host}, {where}")
+
+
+def _hosts(settings: Settings) -> Check:
+    found = who_sees(settings, os.environ)
+    return Check("hosts", "warn" if found.look else "ok", found.first, ". ".join([*found.look, *found.more]))
 
 
 def _unanswered(name: str, within: float, what: str) -> Check:
@@ -307,9 +313,10 @@ def _store_file(path: Path) -> Check:
         return Check("store", "fail", "cannot be used", str(error))
     if (refused := _unwritable(path)) is not None:
         return refused
-    mode = path.stat().st_mode & 0o077
-    if mode:
-        return Check("store", "warn", f"{path} can be read by others", f"chmod 600 {path}")
+    try:
+        must_be_own(path)
+    except RollbookError as error:
+        return Check("store", "fail", "is not this user's alone", str(error))
     return Check("store", "ok", f"{path} (SQLite {version})", sqlite_race(version))
 
 

@@ -8,6 +8,8 @@ letter; a broken file does not stop the others.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +24,9 @@ from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import LONGEST, parse_stream
 from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console
+from rollbook.genesys.program.inert import inert
 from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
 from rollbook.store.tables import events
@@ -52,22 +56,24 @@ class Origin(NamedTuple):
 
 @dataclass(slots=True)
 class Ingested(StoredCounts):
-    """Result of reading files. errors: (file, one line)."""
+    """Result of reading files. errors: (file, one line). links: those of a folder, which were not followed."""
 
+    links: int = 0
     files: int = 0
     bytes: int = 0
     errors: list[tuple[str, str]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The result as a JSON object."""
-        names = ("files", "bytes", "events_new", "events_repeated", "dead_letters")
+        names = ("files", "links", "bytes", "events_new", "events_repeated", "dead_letters", "foreign")
         counts = {name: getattr(self, name) for name in names}
         return {**counts, "errors": [{"file": name, "error": line} for name, line in self.errors]}
 
 
 def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None:
     def work() -> int:
-        origins = list(_origins(paths))
+        found = list(_origins(paths))
+        origins = [origin for origin in found if isinstance(origin, Origin)]
         with Book.open(
             settings.store_path,
             command="ingest",
@@ -78,6 +84,7 @@ def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None
             shown = not as_json and console.err.is_terminal
             with _progress(sum(origin.size for origin in origins), shown=shown) as advance:
                 result = read_all(origins, book, advance=advance)
+        result.links = len(found) - len(origins)
         console.show(as_json, result.as_dict, lambda: _lines(result))
         return 1 if result.errors else 0
 
@@ -88,7 +95,11 @@ def _lines(result: Ingested) -> Iterator[str]:
     yield f"{result.files:,} files, {result.bytes:,} bytes"
     yield f"{result.events_new:,} events were new, {result.events_repeated:,} known already"
     if result.dead_letters:
-        yield f"{result.dead_letters:,} pieces could not be understood; `rollbook dead-letters list` shows them"
+        yield f"{result.dead_letters:,} pieces could not be stored; `rollbook dead-letters list` shows them"
+    if result.foreign:
+        yield f"{result.foreign:,} of them are events of another organisation than the store's"
+    if result.links:
+        yield f"{count(result.links, 'link')} in the folder not followed: name what they lead to, if it is to be read"
     for name, line in result.errors:
         yield f"not read to its end: {name}: {line}"
 
@@ -181,7 +192,13 @@ def _unpacked(raw: Iterator[bytes], broken: list[BrokenFile]) -> Iterator[bytes]
 # Where it comes from
 
 
-def _origins(paths: Sequence[str]) -> Iterator[Origin]:
+class _Link(NamedTuple):
+    """A link that was met in a folder: what it leads to was not given."""
+
+    name: str
+
+
+def _origins(paths: Sequence[str]) -> Iterator[Origin | _Link]:
     for path in paths:
         if path.startswith("s3://"):
             yield from _objects(path)
@@ -191,21 +208,40 @@ def _origins(paths: Sequence[str]) -> Iterator[Origin]:
             yield from _files(Path(path))
 
 
-def _files(path: Path) -> Iterator[Origin]:
-    if path.is_dir():
-        found = sorted(entry for entry in path.rglob("*") if entry.is_file() and not entry.name.startswith("."))
-        if not found:
-            raise UsageError(f"{path} has no files")
-    elif path.exists():
-        found = [path]
-    else:
-        raise UsageError(f"there is no file {path}")
-    for file in found:
-        yield Origin(str(file), file.stat().st_size if file.is_file() else 0, _opener(file))
+def _files(path: Path) -> Iterator[Origin | _Link]:
+    """A file that was given, wherever it leads; of a folder, the plain files below it, and what is no link."""
+    if not path.is_dir():
+        if not path.exists():
+            raise UsageError(f"there is no file {path}")
+        yield Origin(str(path), path.stat().st_size if path.is_file() else 0, lambda: path.open("rb"))
+        return
+    found = False
+    # Links are neither read nor gone into: a folder of archives may be filled by somebody else.
+    for folder, names, files in os.walk(path, followlinks=False):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        yield from (_Link(name) for name in names if (Path(folder) / name).is_symlink())
+        for file in (Path(folder) / name for name in sorted(files) if not name.startswith(".")):
+            found = True
+            if file.is_symlink():
+                yield _Link(str(file))
+            elif file.is_file():
+                yield Origin(str(file), file.stat().st_size, _opener(file, path.resolve()))
+    if not found:
+        raise UsageError(f"{path} has no files")
 
 
-def _opener(path: Path) -> Callable[[], contextlib.AbstractContextManager[Readable]]:
-    return lambda: path.open("rb")
+def _opener(file: Path, folder: Path) -> Callable[[], contextlib.AbstractContextManager[Readable]]:
+    """Open a file of a folder; an OSError where it, or a folder on the way to it, has become a link since."""
+
+    def opened() -> contextlib.AbstractContextManager[Readable]:
+        stream = os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+        real = file.resolve()
+        if not real.is_relative_to(folder) or not os.path.samestat(os.fstat(stream.fileno()), real.stat()):
+            stream.close()
+            raise OSError(errno.ELOOP, "it leads out of the folder")
+        return stream
+
+    return opened
 
 
 def _objects(address: str) -> Iterator[Origin]:
@@ -229,7 +265,12 @@ def _progress(total: int, *, shown: bool) -> Iterator[Callable[[str, int], None]
     # Imported where it is needed: a run that nobody watches is lighter without it.
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console.err, transient=True) as bar:
         row = bar.add_task("reading", total=total or None)
-        yield lambda name, size: bar.update(row, description=name.rpartition("/")[2][-30:], advance=size)
+        yield lambda name, size: bar.update(row, description=inert(name.rpartition("/")[2][-30:]), advance=size)

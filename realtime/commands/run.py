@@ -7,6 +7,7 @@ import click
 from realtime.daemon import json_logs
 from realtime.daemon.daemon import Daemon
 from rollbook.genesys.program import console
+from rollbook.genesys.program.private_process import allow_files
 from rollbook.genesys.program.settings import Settings
 
 
@@ -18,6 +19,7 @@ def run(context: click.Context, *, settings: Settings, log_format: str, verbose:
     flags = {name: context.params.get(name) for name in ("store_path", "config", "region")}
 
     async def work() -> int:
+        allow_files()
         return await Daemon(settings, reread=lambda: console.read_settings(**flags)).run()
 
     console.run(work())

@@ -46,16 +46,17 @@ from rollbook.genesys.api.client import Api, Organization
 from rollbook.genesys.api.http import Http
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
-from rollbook.genesys.program import console
+from rollbook.genesys.program import console, named_secrets
 from rollbook.genesys.program.process_memory import give_back
-from rollbook.genesys.program.settings import Settings, written
+from rollbook.genesys.program.settings import Secret, Settings, written
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import parse_interval, to_text
 from rollbook.store import status
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
 from rollbook.store.organization_book import book_of
-from rollbook.store.tables import alerts, coverage, readiness, windows
+from rollbook.store.tables import alerts, coverage, dead_letters, readiness, windows
+from rollbook.store.upkeep.growth import log_size
 from rollbook.store.views import call_mos
 from rollbook.store.vocabulary import AlertKind, Verdict
 
@@ -220,7 +221,7 @@ class Daemon:
             async with contextlib.AsyncExitStack() as opened:
                 if self.settings.health is not None:
                     # It opens first, so that it shows a start, too; a port that is in use prevents the start.
-                    port = HttpPort(self, self.settings.health)
+                    port = HttpPort(self, self.settings.health, token=await self._page_token())
                     await port.start()
                     opened.push_async_callback(port.stop)
                 api = await opened.enter_async_context(Api(self.settings, now=self._options.now, share=SHARE))
@@ -234,6 +235,12 @@ class Daemon:
                         raise
         log.info("stopped")
         return 0
+
+    async def _page_token(self) -> Secret | None:
+        token = self.settings.page_token
+        if token is None or not named_secrets.is_reference(token.reveal()):
+            return token
+        return Secret(await asyncio.to_thread(named_secrets.resolve, token.reveal()))
 
     async def _organization(self, api: Api) -> Organization:
         """Ask whose token this is until there is an answer. Raises RollbookError for what a person has to mend."""
@@ -335,6 +342,8 @@ class Daemon:
             alerts_waiting=None if self._sender is None else self._sender.waiting.number,
             alerts_dropped=0 if self._sender is None else self._sender.waiting.dropped,
             alerts_failing=None if self._sender is None else self._sender.failing,
+            letters=known.letters,
+            log_size=log_size(self._book.path),
             windows_by_verdict=known.verdicts,
             calls=known.calls,
             shares=known.shares,
@@ -392,7 +401,8 @@ class Daemon:
                     self._shares = await book.read(call_mos.shares_of_day, self._options.now())
                     self._shares_at = time.monotonic()
                 calls = await book.read(call_mos.counted)
-                return LedgerFigures(verdicts, due, oldest, calls, self._shares)
+                letters = (await book.read(dead_letters.totals))[:3]
+                return LedgerFigures(verdicts, due, oldest, calls, self._shares, letters)
             except StoreError as error:
                 return str(error)
 

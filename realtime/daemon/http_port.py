@@ -1,13 +1,15 @@
 """The daemon's HTTP port: `/healthz` says how it is and why, `/metrics` in numbers, `/ready` if an interval is proven.
 
-Off unless `[realtime] health = "127.0.0.1:8125"` is set; meant for loopback, it asks for no sign-in. `health.py` judges
-the figures, `metrics.py` names them.
+Off unless `[realtime] health = "127.0.0.1:8125"` is set; meant for loopback, where it asks for no token. Who may ask is
+`visitors.py`'s to say, how many at a time `doorway.py`'s. `health.py` judges the figures, `metrics.py` names them.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +22,14 @@ from realtime.daemon.metrics import metrics
 from realtime.figures import DaemonFigures
 from reconcile.gate import Readiness
 from rollbook.genesys.errors import RollbookError, SettingsError, UsageError
+from rollbook.genesys.port.doorway import Doorway, PortLimits
+from rollbook.genesys.port.visitors import is_open, who_may
+from rollbook.genesys.program.inert import inert_json
+from rollbook.genesys.program.settings import Secret
 from rollbook.store.reasons import State, state_of
+
+log = logging.getLogger(__name__)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class FiguresSource(Protocol):
@@ -40,10 +49,15 @@ class _Collector:
 
 
 class HttpPort:
-    """The server. `start`, then `stop`."""
+    """The server. `start`, then `stop`. token: what a request from another machine must bring."""
 
-    def __init__(self, source: FiguresSource, address: str) -> None:
+    def __init__(
+        self, source: FiguresSource, address: str, *, token: Secret | None = None, limits: PortLimits | None = None
+    ) -> None:
         self._source = source
+        self._token = token
+        self._limits = limits
+        self._doorway: Doorway | None = None
         self._address = address
         self._host, self._port = split(address)
         self._runner: web.AppRunner | None = None
@@ -51,15 +65,16 @@ class HttpPort:
 
     async def start(self) -> None:
         """Begin to answer. Raises RollbookError if the address is not free: another program may use it for a while."""
-        app = web.Application()
+        app = web.Application(middlewares=[self._guard])
         app.add_routes(
             [web.get("/healthz", self._healthz), web.get("/metrics", self._metrics), web.get("/ready", self._ready)]
         )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
+        assert self._runner.server is not None
+        self._doorway = Doorway(self._runner.server, self._limits)
         try:
-            await site.start()
+            self.port = await self._doorway.start(self._host, self._port)
         except OSError as error:
             await self.stop()
             # The text of asyncio is longer. A name that does not resolve has an error number below zero.
@@ -68,13 +83,43 @@ class HttpPort:
                 f"[realtime] health = {self._address!r}: cannot listen there ({why}); choose another, or end what has"
                 " it (another daemon?)"
             ) from None
-        self.port = self._runner.addresses[0][1]
+        if is_open(self._host):
+            until = "" if self._token is not None else ", and until it is set nobody there is answered"
+            log.warning(
+                "[realtime] health = %r is reached from other machines: they need [page] token%s", self._address, until
+            )
+
+    @property
+    def doorway(self) -> Doorway:
+        """The port's connections, once it has started."""
+        assert self._doorway is not None
+        return self._doorway
 
     async def stop(self) -> None:
         """Answer no more."""
+        if self._doorway is not None:
+            self._doorway.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Answer who may ask. One request a connection: what is idle takes the place of others."""
+        host, authorization = request.headers.get("Host"), request.headers.get("Authorization")
+        refusal = who_may(host, authorization, request.remote or "", token=self._token, bound=self._host)
+        if refusal is not None:
+            headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
+            response: web.StreamResponse = _json({"error": refusal.sentence}, refusal.status, headers)
+        else:
+            try:
+                response = await handler(request)
+            except web.HTTPException as error:
+                response = _json({"error": error.reason.lower()}, error.status)
+        response.force_close()
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
     async def _healthz(self, _: web.Request) -> web.Response:
         found = reasons(await self._source.figures())
@@ -84,7 +129,7 @@ class HttpPort:
             "why": [reason.text for reason in found],
             "reasons": [reason.kind for reason in found],
         }
-        return web.json_response(answer, status=503 if state == State.DEAD else 200)
+        return _json(answer, 503 if state == State.DEAD else 200)
 
     async def _ready(self, request: web.Request) -> web.Response:
         """200 where all of the interval is proven, 409 where not; 400 for no interval, 503 where there is no answer."""
@@ -92,13 +137,17 @@ class HttpPort:
             settled = _is_true(request.query.get("settled", "false"))
             found = await self._source.readiness(request.query.get("interval", ""), settled=settled)
         except RollbookError as error:
-            return web.json_response({"error": str(error)}, status=400 if isinstance(error, UsageError) else 503)
-        return web.json_response(found.as_dict(), status=200 if found.ready else 409)
+            return _json({"error": str(error)}, 400 if isinstance(error, UsageError) else 503)
+        return _json(found.as_dict(), 200 if found.ready else 409)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(await self._source.figures()))
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _json(answer: object, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response(answer, status=status, headers=headers, dumps=lambda value: inert_json(json.dumps(value)))
 
 
 def _is_true(text: str) -> bool:

@@ -6,6 +6,7 @@ import json
 import logging
 
 from rollbook.genesys.program.console import Lines
+from rollbook.genesys.program.inert import inert_json
 
 
 class JsonLines(Lines):
@@ -21,7 +22,7 @@ class JsonLines(Lines):
         }
         if record.exc_info:
             said["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(said, ensure_ascii=False)
+        return inert_json(json.dumps(said, ensure_ascii=False))
 
 
 def use_json() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -9,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from realtime.daemon.health import reasons
 from realtime.figures import DaemonFigures, QueueFigures
 from realtime.websocket.channel_states import Phase
+from rollbook.genesys.program.inert import inert
 from rollbook.store.reasons import ReasonKind, State, state_of
 from rollbook.store.upkeep.growth import Growth
 from rollbook.store.views.call_mos import CallMos
@@ -17,7 +19,11 @@ from rollbook.store.views.call_mos import CallMos
 def metrics(figures: DaemonFigures) -> Iterator[Metric]:
     """The figures as Prometheus has them."""
     events = CounterMetricFamily("rollbook_events", "Notifications read, by topic template.", labels=["topic"])
-    for template, count in sorted(figures.by_template.items()):
+    # Two that look the same when they are inert are one metric: Prometheus refuses a page that has it twice.
+    by_template: Counter[str] = Counter()
+    for template, count in figures.by_template.items():
+        by_template[inert(template)] += count
+    for template, count in sorted(by_template.items()):
         events.add_metric([template], count)
     yield events
     stored = CounterMetricFamily("rollbook_stored", "What became of what was heard.", labels=["outcome"])
@@ -44,7 +50,7 @@ def metrics(figures: DaemonFigures) -> Iterator[Metric]:
         latency.add_metric([], [(bound, float(count)) for bound, count in counts.items()], seconds)
         yield latency
     if figures.growth is not None:
-        yield from _of_store(figures.growth)
+        yield from _of_store(figures.growth, figures.log_size)
     for name, text, value in _gauges(figures):
         if value is not None:
             yield GaugeMetricFamily(f"rollbook_{name}", text, value=value)
@@ -108,11 +114,12 @@ def _of_queue(queue: QueueFigures) -> Iterator[Metric]:
     yield GaugeMetricFamily("rollbook_sqs_oldest_seconds", "Age of the oldest of them.", value=queue.oldest)
 
 
-def _of_store(growth: Growth) -> Iterator[Metric]:
+def _of_store(growth: Growth, log_size: int | None) -> Iterator[Metric]:
     sizes = growth.now
+    log_size = sizes.log if log_size is None else log_size
     yield GaugeMetricFamily("rollbook_store_bytes", "Size of the store's file.", value=sizes.file)
     yield GaugeMetricFamily("rollbook_store_unused_bytes", "Bytes of it that nothing uses.", value=sizes.unused)
-    yield GaugeMetricFamily("rollbook_store_log_bytes", "Size of its write-ahead log.", value=sizes.log)
+    yield GaugeMetricFamily("rollbook_store_log_bytes", "Size of its write-ahead log.", value=log_size)
     yield GaugeMetricFamily("rollbook_disk_free_bytes", "Bytes that are free on its disk.", value=sizes.disk_free)
     if growth.a_day is not None:
         yield GaugeMetricFamily("rollbook_store_growth_bytes", "Bytes that come to it a day.", value=growth.a_day)
@@ -144,6 +151,10 @@ def _gauges(figures: DaemonFigures) -> Iterator[tuple[str, str, float | None]]:
     yield "alerts_dropped", "Alerts that found no room while the hook took none.", dropped
     yield "due_windows", "Windows that are due and not read.", figures.due_windows
     yield "oldest_due_window_age_seconds", "Since the end of the oldest of them; 0: none.", figures.oldest_due or 0.0
+    kept, length, refused = (None, None, None) if figures.letters is None else figures.letters
+    yield "dead_letters_kept", "Dead letters in the store.", kept
+    yield "dead_letters_bytes", "Length of their payloads.", length
+    yield "dead_letters_refused", "Dead letters that found no room, and are not kept.", refused
     yield "dead_letters_last_hour", "What could not be understood within the last hour.", figures.letters_of_hour
     yield "dropped_last_hour", "Notifications dropped within the last hour.", figures.dropped_of_hour
     yield "last_event_age_seconds", "Since the last event, of this run or earlier ones.", figures.quiet_for

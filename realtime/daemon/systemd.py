@@ -11,6 +11,8 @@ import socket
 import time
 from collections.abc import Mapping
 
+from rollbook.genesys.program.inert import inert
+
 
 class Notifier:
     """sd_notify for this process. Never raises: a service manager that does not listen is no reason to stop."""
@@ -25,7 +27,8 @@ class Notifier:
         """Send these states, e.g. `tell(READY=1, STATUS="listening")`."""
         if not self._address:
             return
-        text = "\n".join(f"{name}={value}" for name, value in states.items())
+        # A line break in a value would be a state of its own.
+        text = "\n".join(f"{name}={inert(str(value))}" for name, value in states.items())
         with (
             contextlib.suppress(OSError),
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify_socket,

@@ -8,7 +8,6 @@ function's cold start has no time for it.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rollbook.genesys.errors import StoreError
-from rollbook.genesys.messages.notification import Notification, Unreadable
+from rollbook.genesys.messages.notification import Notification, Unreadable, envelope_of
 from rollbook.genesys.messages.payloads import parse_all
 from rollbook.store.file.errors import StoreBusy, StoreFull, StoreUnwritable
 from rollbook.store.tables.events import Recorded
@@ -34,17 +33,24 @@ OF_THE_FILE: Final = (StoreBusy, StoreFull, StoreUnwritable, TimeoutError)
 
 @dataclass(slots=True)
 class StoredCounts:
-    """Counts of what was stored: events that were new, events that were known already, dead letters."""
+    """Counts of what was stored: events that were new, events that were known already, dead letters.
+
+    foreign: dead letters that are events of another organisation. refused: those that found no room, and are not kept.
+    """
 
     events_new: int = 0
     events_repeated: int = 0
     dead_letters: int = 0
+    foreign: int = 0
+    refused: int = 0
 
     def add(self, counts: Recorded | StoredCounts) -> None:
         """Add the counts of a batch, or of a part of it."""
         self.events_new += counts.events_new
         self.events_repeated += counts.events_repeated
         self.dead_letters += counts.dead_letters
+        self.foreign += counts.foreign
+        self.refused += counts.refused
 
 
 @dataclass(slots=True)
@@ -107,6 +113,19 @@ def parse_items(items: Iterable[tuple[bytes, str]], *, source: str, at: str) -> 
     return parsed, owners
 
 
+def log_letters(counts: StoredCounts) -> None:
+    """Warn of events of another organisation, which a rule or a folder should not bring, and of lack of room."""
+    if counts.refused:
+        log.warning(
+            "%d dead letters found no room and are not kept: look at the others, and drop them (rollbook dead-letters)",
+            counts.refused,
+        )
+    if counts.foreign:
+        log.warning(
+            "%d events of another organisation are dead letters: look at the rule, or the files", counts.foreign
+        )
+
+
 def log_change(before: str | None, now: str | None) -> None:
     """Log that the store takes nothing any more, and that it takes again. Each is why it takes nothing, or None."""
     if before is None and now is not None:
@@ -124,7 +143,7 @@ def unstorable(item: Incoming, error: Exception) -> Unreadable:
         payload, once = item.payload, item.once
     else:
         # With its topic, so that it can be tried again.
-        payload = b'{"topicName":%b,"eventBody":%b}' % (json.dumps(item.topic).encode(), item.body)
+        payload = envelope_of(item)
         once = item.identity.hex()
     return Unreadable(item.source, payload, f"{_CANNOT}: {error}", item.received_at, once)
 

@@ -19,7 +19,15 @@ from functools import lru_cache
 from typing import Final, ParamSpec, TypeVar
 
 from realtime.storing.inbox import CROWD, CoverageBegin, CoverageEnd, Frame, Inbox
-from realtime.storing.store_batch import OF_THE_FILE, BatchOutcome, Incoming, StoredCounts, log_change, whole
+from realtime.storing.store_batch import (
+    OF_THE_FILE,
+    BatchOutcome,
+    Incoming,
+    StoredCounts,
+    log_change,
+    log_letters,
+    whole,
+)
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.genesys.program.terminal import count
@@ -143,6 +151,7 @@ class FrameStore:
         while items:
             outcome = await self._record(items)
             self.stored.add(outcome)
+            log_letters(outcome)
             await self._settle(outcome.error)
             items = [items[position] for position in outcome.failed]
         del self._taken[: len(batch.frames)]

@@ -18,6 +18,7 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Protocol, State
 from websockets.streams import StreamReader
 
+from rollbook.genesys.addresses import why_no_socket
 from rollbook.genesys.program.settings import Secret
 
 # A snapshot of a call is a few KB; long message conversations reach hundreds. What is larger ends the connection.
@@ -54,11 +55,15 @@ class Socket:
         self._connection = connection
 
     @classmethod
-    async def open(cls, address: Secret, *, on_frame: OnFrame, on_closed: OnClosed) -> Socket:
+    async def open(cls, address: Secret, *, api_url: str, on_frame: OnFrame, on_closed: OnClosed) -> Socket:
         """Connect. Proxies and certificates come from the usual environment variables.
 
-        on_closed is called once, unless this raises. Raises SocketRefused.
+        api_url: the API that has answered with this address, which must lead to a host of its region. A redirect is not
+        followed. on_closed is called once, unless this raises. Raises SocketRefused.
         """
+        if (why := why_no_socket(address.reveal(), api_url)) is not None:
+            # The channel itself may be good; another one would have the same host, and take a place of the client's.
+            raise SocketRefused(f"the channel's address is not followed: {why}")
 
         def made(*args: Any, **options: Any) -> _Connection:
             connection = _Connection(*args, **options)
@@ -68,7 +73,7 @@ class Socket:
 
         try:
             # No compression: a small frame could unpack to a large one, and the answer to each would cost time.
-            connection = await connect(
+            connection = await _Connect(
                 address.reveal(),
                 create_connection=made,  # type: ignore[arg-type]
                 compression=None,
@@ -184,6 +189,13 @@ def whole_texts(data: bytearray) -> tuple[list[bytes], int]:
         at = start + length
         found.append(bytes(data[start:at]))
     return found, at
+
+
+class _Connect(connect):
+    """Connects to the host that was named, and to no other that its answer names."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class _Connection(ClientConnection):

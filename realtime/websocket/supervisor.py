@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from realtime.clocks import Awake
@@ -59,6 +60,9 @@ STORING: Final = 4.0
 # The line that has no base topics, for the detail events of live conversations.
 _DETAILS: Final = 1_000
 
+# Where no address of an API is set, which no run is started with, sockets go to this machine alone.
+_THIS_MACHINE: Final = "http://127.0.0.1"
+
 
 class Supervisor:
     """Live capture over WebSocket. `run` once.
@@ -75,7 +79,7 @@ class Supervisor:
         now: Callable[[], datetime],
         timings: Timings | None = None,
         inbox: Inbox | None = None,
-        opener: Opener = Socket.open,
+        opener: Opener | None = None,
         draw: random.Random | None = None,
     ) -> None:
         self.api, self.now = api, now
@@ -93,7 +97,7 @@ class Supervisor:
         self._wake = asyncio.Event()
         self._following = Following()
         self._looks = 0
-        self.opener = opener
+        self.opener = opener or partial(Socket.open, api_url=settings.api_url or _THIS_MACHINE)
         self._random = draw or random.Random()  # noqa: S311 (back-off, no secret)
         self._ticks = asyncio.get_running_loop().time
         self.listening = asyncio.Event()  # set while every line hears

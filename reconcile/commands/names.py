@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-
-import click
 
 from reconcile.names.refresh import KindRead
 from reconcile.names.refresh import refresh as list_again
@@ -40,7 +36,7 @@ def names(
 
     def show(found: Overview, read: Sequence[KindRead] = ()) -> int:
         if as_csv:
-            click.echo(_csv(found, unnamed=unnamed), nl=False)
+            console.write_csv(_csv(found, unnamed=unnamed))
         else:
             console.show(as_json, lambda: _report(found, read), lambda: _lines(found, read, unnamed=unnamed))
         return 1 if any(each.trouble is not None and each.permission is None for each in read) else 0
@@ -93,12 +89,9 @@ def _report(found: Overview, read: Sequence[KindRead]) -> Mapping[str, Any]:
     }
 
 
-def _csv(found: Overview, *, unnamed: bool) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("kind", "id") if unnamed else Name._fields)
-    writer.writerows(found.unnamed_ids if unnamed else found.names)
-    return out.getvalue()
+def _csv(found: Overview, *, unnamed: bool) -> Iterator[Iterable[object]]:
+    yield ("kind", "id") if unnamed else Name._fields
+    yield from found.unnamed_ids if unnamed else found.names
 
 
 def _lines(found: Overview, read: Sequence[KindRead], *, unnamed: bool) -> Iterator[str]:

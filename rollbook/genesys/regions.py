@@ -28,10 +28,12 @@ DOMAINS: Final = {
     "ap-northeast-2": "apne2.pure.cloud",
     "ap-northeast-3": "apne3.pure.cloud",
 }
-# A domain that is not in the table may be a region younger than this file, if it looks like one of the platform's.
-_DOMAIN: Final = re.compile(
-    r"(?:[a-z0-9-]+\.)*(?:mypurecloud\.[a-z.]+|pure\.cloud|us-gov-pure\.cloud|eusc-pure\.cloud|inindca\.com|inintca\.com)"
-)
+# The platform's own, for those who build it.
+INTERNAL: Final = frozenset({"inindca.com", "inintca.com"})
+# A region younger than this file has a name below one of these, all of which are the platform's alone. Any other domain
+# is given in full (GENESYSCLOUD_API_URL, GENESYSCLOUD_LOGIN_URL): a secret goes to no host that only looks right.
+ZONES: Final = ("pure.cloud", "us-gov-pure.cloud", "eusc-pure.cloud")
+_YOUNGER: Final = re.compile(rf"[a-z0-9]+(?:-[a-z0-9]+)*\.(?:{'|'.join(map(re.escape, ZONES))})")
 
 
 def domain_of(region: str) -> str:
@@ -44,12 +46,15 @@ def domain_of(region: str) -> str:
         name = name.removeprefix(prefix)
     if name in DOMAINS:
         return DOMAINS[name]
-    if name in DOMAINS.values() or _DOMAIN.fullmatch(name):
+    if name in DOMAINS.values() or name in INTERNAL or _YOUNGER.fullmatch(name):
         return name
     known = [*DOMAINS, *DOMAINS.values()]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known regions: {', '.join(DOMAINS)}"
-    raise SettingsError(f"unknown region {region!r}; {hint}")
+    shown = "" if "@" in region else f" {region!r}"
+    raise SettingsError(
+        f"unknown region{shown}; {hint} (for any other host, set GENESYSCLOUD_API_URL and GENESYSCLOUD_LOGIN_URL)"
+    )
 
 
 def hosts(region: str) -> tuple[str, str]:

@@ -59,7 +59,7 @@ async def book_of(
         hurry.set()
         raise
     if is_new:
-        log.warning("%s is a new store; %s", settings.store_path, about_people(settings))
+        log.info("%s is a new store; %s", settings.store_path, about_people(settings))
     async with book:
         known = await book.read(schema.organization) if mode == "ro" else None
         if known is not None and known[0] != organization[0]:

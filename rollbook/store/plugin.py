@@ -14,6 +14,7 @@ from typing import Any
 from pluggy import HookimplMarker
 
 from rollbook.genesys.errors import StoreError
+from rollbook.genesys.program.inert import inert
 from rollbook.store.bodies import dictionaries, frames, packing
 
 
@@ -47,7 +48,7 @@ class _TextFunction:
             return self._text(value)
         except StoreError as error:
             # SQLite's own sentence says only that a function failed. Ours is for the terminal, or the server's log.
-            line = f"rollbook_text: {error}"
+            line = inert(f"rollbook_text: {error}")
             if line not in self._said:
                 self._said.add(line)
                 sys.stderr.write(f"{line}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -96,15 +97,17 @@ def test_no_star_stands_where_a_name_can() -> None:
     statements = [
         part for value in resources().values() for part in every(value) if isinstance(part, dict) and "Effect" in part
     ]
-    assert len(statements) >= 8
-    starred = [statement.get("Sid") for statement in statements if "*" in str(statement.get("Resource", ""))]
+    allowed = [statement for statement in statements if statement["Effect"] == "Allow"]
+    assert len(allowed) >= 8
+    starred = [statement.get("Sid") for statement in allowed if "*" in str(statement.get("Resource", ""))]
     assert starred == ["JoinTheVpc"]
-    for statement in statements:
+    for statement in allowed:
         assert "*" not in str(statement["Action"]), statement
         assert "*" not in str(statement.get("Principal", "")), statement
-    text = "".join(path.read_text() for path in (DEPLOY / "terraform").glob("*.tf"))
-    assert len(re.findall(r'resources\s*=\s*\["\*"\]', text)) == 1
-    assert not re.search(r"actions\s*=\s*\[[^\]]*\*", text)
+    granted = [statement for statement in terraform_statements() if statement.get("effect") != '"Deny"']
+    assert len(granted) >= 8
+    assert [statement["sid"] for statement in granted if '"*"' in statement.get("resources", [])] == ['"JoinTheVpc"']
+    assert not [statement for statement in granted if any("*" in action for action in statement["actions"])]
 
 
 @pytest.mark.parametrize(
@@ -198,6 +201,48 @@ def test_terraform_is_parsed_and_has_the_same_as_the_template() -> None:
     assert queue["visibility_timeout_seconds"] == resources()["Queue"]["Properties"]["VisibilityTimeout"]
 
 
+def terraform_statements() -> list[dict[str, Any]]:
+    """The statements of every policy document, without those that depend on a variable."""
+    documents = [body for type_, _, body in terraform()["data"] if type_ == "aws_iam_policy_document"]
+    return [statement for document in documents for statement in document["statement"]]
+
+
+@pytest.mark.parametrize(
+    ("denied", "places"),
+    # Of the queues Terraform has one document, which is made for each.
+    [("OnlyByTls", {"template": 4, "terraform": 3}), ("OnlyByAnAccessPoint", {"template": 1, "terraform": 1})],
+)
+def test_what_is_not_encrypted_on_the_way_is_refused(denied: str, places: dict[str, int]) -> None:
+    """Both queues, the alarms and the file system take nothing without TLS, and the last only by its access point."""
+    parts = [part for value in resources().values() for part in every(value) if isinstance(part, dict)]
+    template = [part for part in parts if part.get("Sid") == denied]
+    statements = [statement for statement in terraform_statements() if statement.get("sid") == f'"{denied}"']
+    assert {"template": len(template), "terraform": len(statements)} == places
+    assert {part["Effect"] for part in template} == {"Deny"}
+    assert {statement["effect"] for statement in statements} == {'"Deny"'}
+
+
+def test_a_call_that_fails_is_told_of_and_a_key_of_ones_own_can_be_used() -> None:
+    """The schedule's failed calls go where alarms go; store, log and alarms take a key: in both templates."""
+    found = resources()
+    assert found["Function"]["Properties"]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Type"] == "SNS"
+    blocks = {(type_, name): body for type_, name, body in terraform()["resource"]}
+    assert blocks["aws_lambda_function_event_invoke_config", "this"]["destination_config"]
+    for name, key in (("Files", "KmsKeyId"), ("Log", "KmsKeyId"), ("Alarms", "KmsMasterKeyId")):
+        assert found[name]["Properties"][key]["Fn::If"][0] == "HasKey"
+    for block, key in (
+        (("aws_efs_file_system", "this"), "kms_key_id"),
+        (("aws_cloudwatch_log_group", "this"), "kms_key_id"),
+        (("aws_sns_topic", "alarms"), "kms_master_key_id"),
+    ):
+        assert "var.key_arn" in blocks[block][key]
+
+
+def test_the_state_of_terraform_is_in_no_commit() -> None:
+    """It has every address, and secrets of whatever is added."""
+    assert {"*.tfstate", "*.tfstate.*", ".terraform/"} <= set((ROOT / ".gitignore").read_text().splitlines())
+
+
 def test_a_broken_terraform_file_is_found(tmp_path: Path) -> None:
     """The parser is one: it refuses what is no HCL."""
     text = (DEPLOY / "terraform" / "events.tf").read_text()
@@ -274,10 +319,50 @@ def test_both_units_may_do_as_little() -> None:
     forbids = {
         name: value
         for name, value in daemon.items()
-        if name.startswith(("NoNew", "Protect", "Private", "Restrict", "Lock", "MemoryDeny", "SystemCall", "UMask"))
+        if name.startswith(
+            (
+                "NoNew",
+                "Protect",
+                "Private",
+                "Restrict",
+                "Lock",
+                "MemoryDeny",
+                "SystemCall",
+                "UMask",
+                "Cap",
+                "Ambient",
+                "Device",
+                "RemoveIPC",
+                "Proc",
+                "Limit",
+                "LoadCred",
+            )
+        )
     }
     assert len(forbids) > 10
     assert forbids.items() <= due.items()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+@pytest.mark.parametrize("name", ["rollbook.service", "rollbook-due.service"])
+def test_a_unit_is_closed(name: str) -> None:
+    """systemd's own judgement of what the service could do to the machine is below 2.0 of 10."""
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(DEPLOY / "systemd" / name)]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    found = re.search(r"Overall exposure level for .*?: (\d+\.\d)", ran.stdout)
+    if found is None:
+        pytest.skip("this systemd-analyze judges no file")
+    assert float(found[1]) < 2.0, ran.stdout
+
+
+def test_the_services_leave_no_core_and_their_secret_in_no_environment() -> None:
+    """A core has the secret; a variable is seen by `systemctl show` and by whatever the service starts."""
+    for name in ("rollbook.service", "rollbook-due.service"):
+        service = unit(name)
+        assert service["LimitCORE"] == "0"
+        assert int(service["LimitNOFILE"]) >= 4_096
+        credential, _, _ = service["LoadCredential"].partition(":")
+        assert service["Environment"] == f"GENESYSCLOUD_OAUTHCLIENT_SECRET=credential:{credential}"
 
 
 def test_the_secret_of_the_container_is_in_no_commit_and_no_image() -> None:

@@ -1,5 +1,6 @@
 """The documentation against the store: all SQL in the pages runs, and docs/store.md has every table and column."""
 
+import json
 import re
 import shlex
 import shutil
@@ -59,7 +60,11 @@ async def _filled(folder: Path) -> Path:
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     async with Simulator(seed=3, start=now - timedelta(hours=32), per_hour=90, rate_limit=100_000) as organisation:
         organisation.clock.advance(datetime.now(UTC) - organisation.now())
-        ran = await rollbook("ingest", str(EVENTS), env=organisation.env, cwd=folder)
+        # As this organisation would have sent them.
+        theirs = json.loads(EVENTS.read_text().splitlines()[0])["source"].split("/")[3]
+        archive = folder / "archive.jsonl"
+        archive.write_text(EVENTS.read_text().replace(theirs, str(organisation.world.organization["id"])))
+        ran = await rollbook("ingest", str(archive), env=organisation.env, cwd=folder)
         assert ran.status == 0, ran.err
         for hours in (31, 3):
             window = f"{now - timedelta(hours=hours):%Y-%m-%dT%H:%MZ}/PT1H"

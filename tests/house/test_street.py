@@ -245,3 +245,50 @@ def test_the_changelog_begins_with_what_is_unreleased_and_then_this_version() ->
     assert headings[:2] == ["Unreleased", PROJECT["project"]["version"]]
     assert re.findall(r"^\[(.+?)\]: https://", text, re.MULTILINE) == headings
     assert f"/compare/v{headings[1]}...HEAD" in text
+
+
+LOCKS = {"requirements.lock": ["test", "dev", "docs"], "deploy/docker/requirements.lock": []}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_file_has_everything_with_its_hashes(name: str) -> None:
+    """Each dependency is locked within its bounds, every entry has hashes, and no place to fetch it from is named."""
+    from packaging.requirements import Requirement
+
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    entries = re.split(r"^(?=[a-z])", text.replace("\\\n", " "), flags=re.MULTILINE)[1:]
+    assert len(entries) > 30
+    locked: dict[str, list[str]] = {}
+    for entry in entries:
+        assert "--hash=sha256:" in entry, entry
+        found = re.match(r"([a-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", entry)
+        assert found, entry
+        locked.setdefault(found[1].replace("_", "-").replace(".", "-"), []).append(found[2])
+    project = PROJECT["project"]
+    listed = [
+        *project["dependencies"],
+        *(line for extra in LOCKS[name] for line in project["optional-dependencies"][extra]),
+    ]
+    for line in listed:
+        wanted = Requirement(line)
+        if wanted.name == "rollbook":
+            continue
+        versions = locked[wanted.name.lower().replace("_", "-").replace(".", "-")]
+        assert all(wanted.specifier.contains(version) for version in versions), (line, versions)
+
+
+def test_ci_and_the_image_install_what_is_locked() -> None:
+    """By its hash, before anything else is installed."""
+    assert "--require-hashes -r requirements.lock" in CHECKS
+    assert CHECKS.index("--require-hashes") < CHECKS.index("pip install -q -e")
+    image = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
+    assert "--require-hashes -r deploy/docker/requirements.lock" in image
+    assert "--no-deps ." in image
+
+
+def test_each_dependency_has_an_upper_bound() -> None:
+    """The next major version of a library is tried by us before users get it; the bound refuses none that exists."""
+    for line in PROJECT["project"]["dependencies"]:
+        assert "<" in line.partition(";")[0], line

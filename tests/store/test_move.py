@@ -358,16 +358,17 @@ def test_a_full_text_index_has_to_be_dropped_first(store: Path) -> None:
     assert query(store, "PRAGMA user_version") == [(VERSION,)]
 
 
-def test_a_store_through_a_symbolic_link_stays_one(store: Path, tmp_path: Path) -> None:
-    """The file is moved where it is, and keeps its mode; the link stays a link."""
+def test_a_store_is_not_moved_through_a_symbolic_link(store: Path, tmp_path: Path) -> None:
+    """The file itself is to be named; it is moved where it is, and the link stays a link."""
     (tmp_path / "elsewhere").mkdir()
     real = store.rename(tmp_path / "elsewhere" / "real.db")
-    real.chmod(0o640)
     store.symlink_to(real)
-    open_again(store)
+    with pytest.raises(StoreUnwritable, match=f"--db {real}"):
+        open_again(store)
+    open_again(real)
     assert store.is_symlink()
     assert query(real, "PRAGMA user_version") == [(VERSION,)]
-    assert real.stat().st_mode & 0o777 == 0o640
+    assert real.stat().st_mode & 0o777 == 0o600
     assert is_alone(real)
 
 

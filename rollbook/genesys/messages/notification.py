@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from rollbook.genesys.canonical_json import decode, mend_surrogates
 from rollbook.genesys.ids import LONGEST as LONGEST_ID
@@ -33,6 +34,7 @@ __all__ = [
     "SocketClosing",
     "SystemMessage",
     "Unreadable",
+    "envelope_of",
     "parse_envelope",
     "parse_frame",
 ]
@@ -43,7 +45,8 @@ class Notification(msgspec.Struct, frozen=True):
     """An event on a topic. Times are API text; `body` is the eventBody as it came.
 
     identity: as `identity.py` has it. conversation_id, event_time, facts: None where the
-    event has none. A value that cannot be an id is no id: the body keeps it, and nobody asks for it.
+    event has none. A value that cannot be an id is no id: the body keeps it, and nobody asks for it. organization: the
+    id of the organisation whose EventBridge source it names; None where it names none.
     """
 
     topic: str
@@ -54,6 +57,7 @@ class Notification(msgspec.Struct, frozen=True):
     received_at: str
     source: str
     facts: LiveFacts | None
+    organization: str | None = None
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -118,8 +122,14 @@ class _Message(msgspec.Struct):
 
 class _Envelope(_Message):
     detail: msgspec.Raw = msgspec.Raw(b"")
+    source: Any = None
 
 
+# `aws.partner/genesys.com/cloud/ORGANISATION/SUFFIX`: AWS sets it, and lets nobody but the partner send so.
+_PARTNER: Final = "aws.partner/genesys.com/cloud/"
+
+
+_encode: Final = msgspec.json.Encoder().encode
 _read_message: Final = msgspec.json.Decoder(_Message).decode
 _read_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 _T = TypeVar("_T")
@@ -151,9 +161,25 @@ def parse_envelope(envelope: bytes, *, source: str, received_at: str) -> Notific
         topic = message.topicName
         if not isinstance(topic, str) or not topic:
             return Unreadable(source, envelope, "it has no topicName", received_at)
-        return _notification(topic, bytes(message.eventBody), source, received_at)
+        found = _notification(topic, bytes(message.eventBody), source, received_at)
+        organization = _organization_of(outer.source)
+        return found if organization is None else replace(found, organization=organization)
     except (ValueError, RecursionError) as error:
         return Unreadable(source, envelope, _why(error), received_at)
+
+
+def _organization_of(source: object) -> str | None:
+    if not isinstance(source, str) or not source.startswith(_PARTNER):
+        return None
+    return source.removeprefix(_PARTNER).partition("/")[0].lower() or None
+
+
+def envelope_of(event: Notification) -> bytes:
+    """An event as an envelope that says the same: for a dead letter, which may be read again."""
+    detail = b'{"topicName":%b,"eventBody":%b}' % (_encode(event.topic), event.body)
+    if event.organization is None:
+        return detail
+    return b'{"source":%b,"detail":%b}' % (_encode(f"{_PARTNER}{event.organization}/"), detail)
 
 
 def _mended(read: Callable[[bytes], _T], payload: bytes) -> _T:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from rollbook.genesys.errors import Interrupted, RollbookError, UsageError
+from rollbook.genesys.program.inert import inert, inert_json
 from rollbook.genesys.times import to_text
 
 if TYPE_CHECKING:
@@ -51,23 +52,54 @@ if not TYPE_CHECKING:  # to a type checker a module with this function has every
 
 def say(text: str) -> None:
     """Write a line on standard error: an error, and nothing else, is written so."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{inert(text)}\n")
     sys.stderr.flush()
 
 
 def answer(report: object) -> None:
-    """Write a JSON object on standard output."""
+    """Write a JSON object on standard output, in which nothing stands that a terminal would obey."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    sys.stdout.write(json.dumps(report, ensure_ascii=not utf8) + "\n")
+    sys.stdout.write(inert_json(json.dumps(report, ensure_ascii=not utf8)) + "\n")
+    sys.stdout.flush()
+
+
+def write(line: str) -> None:
+    """Write a line for a person on standard output."""
+    click.echo(inert(line))
+
+
+def write_as_it_is(text: str) -> None:
+    """Write what was asked for as it came, for a pipe or a file; on a terminal, as one inert line."""
+    _write(inert(text) if sys.stdout.isatty() else text)
+
+
+def write_csv(rows: Iterable[Iterable[object]]) -> None:
+    """Write rows as CSV: as they are, for a pipe or a file; on a terminal, each cell made inert."""
+    import csv
+    import io
+
+    at_terminal, out = sys.stdout.isatty(), io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for row in rows:
+        writer.writerow([inert(cell) if at_terminal and isinstance(cell, str) else cell for cell in row])
+    _write(out.getvalue().removesuffix("\n"))
+
+
+def _write(text: str) -> None:
+    # Not by click, which takes escape sequences out where no terminal is: a file gets what was stored.
+    sys.stdout.write(
+        text.encode(sys.stdout.encoding or "utf-8", "backslashreplace").decode(sys.stdout.encoding or "utf-8")
+    )
+    sys.stdout.write("\n")
     sys.stdout.flush()
 
 
 def show(as_json: bool, report: Callable[[], object], lines: Callable[[], Iterable[str]]) -> None:
-    """Write what a command found on standard output: one JSON object, or lines for a person."""
+    """Write what a command found on standard output: one JSON object, or lines for a person, each made inert."""
     if as_json:
         answer(report())
     else:
-        click.echo("\n".join(lines()))
+        click.echo("\n".join(map(inert, lines())))
 
 
 def end_with(error: RollbookError, *, as_json: bool) -> NoReturn:
@@ -84,8 +116,10 @@ def run(work: Callable[[], int | None] | Coroutine[Any, Any, int | None], *, as_
     """Do a command's work and end with its status (None is 0)."""
     import asyncio
 
+    from rollbook.genesys.program.private_process import close_to_others
     from rollbook.genesys.program.process_memory import tune_collector
 
+    close_to_others()
     tune_collector()
     try:
         status = asyncio.run(work) if isinstance(work, Coroutine) else work()
@@ -178,7 +212,18 @@ def verbose_option(command: F) -> F:
 
 
 class Lines(logging.Formatter):
-    """A line each, whose time is in UTC, as all times in messages are."""
+    """A line each, whose time is in UTC, as all times in messages are.
+
+    Nothing in a message can begin a line of its own; those of a traceback are indented, so that none looks like one.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Format a record as an inert line."""
+        return inert(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        """Format a traceback as inert, indented lines."""
+        return "\n".join(f"  {inert(line)}" for line in super().formatException(ei).split("\n"))
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         """API text."""

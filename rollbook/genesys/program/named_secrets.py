@@ -1,4 +1,6 @@
-"""Secrets that are named instead of given: `secretsmanager:NAME`, `ssm:NAME`, `file:PATH`.
+"""Secrets that are named instead of given: `secretsmanager:NAME`, `ssm:NAME`, `file:PATH`, `credential:NAME`.
+
+A credential is a file in the folder that systemd makes for the service alone (LoadCredential=).
 
 They are looked up when they are first needed and kept in memory until somebody says that the value does not work any
 more (it has been rotated). boto3 takes region, profile and role as AWS' own tools do, and is imported only for a
@@ -8,6 +10,7 @@ reference that needs it. A value is in no message; its name is.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any, Final
 
 from rollbook.genesys.errors import ConnectionLost, SettingsError
 from rollbook.genesys.program.aws_errors import code_of, words_of
+from rollbook.genesys.program.trusted_files import Untrusted, read_named
 
 _cache: Final[dict[str, str]] = {}
 _one_at_a_time: Final = threading.Lock()
@@ -35,6 +39,19 @@ def resolve(reference: str) -> str:
         if reference not in _cache:
             _cache[reference] = _read(reference)
         return _cache[reference]
+
+
+def file_of(text: str) -> Path | None:
+    """The file that a secret is read from; None where it is given, or comes from elsewhere."""
+    kind, _, rest = text.partition(":")
+    return Path(rest.partition("#")[0]).expanduser() if kind == "file" else None
+
+
+def origin_of(reference: str) -> str:
+    """Where the secret that is named comes from, in words."""
+    kind, _, rest = reference.partition(":")
+    services = {"secretsmanager": "AWS Secrets Manager", "ssm": "AWS Systems Manager", "credential": "systemd"}
+    return services.get(kind, f"the file {rest.partition('#')[0]}")
 
 
 def forget(reference: str) -> None:
@@ -63,9 +80,22 @@ def _member(text: str, key: str, reference: str) -> str:
     return str(value)
 
 
+def _from_credentials(name: str, reference: str) -> str:
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise SettingsError(
+            f"{reference}: systemd has given this process no credentials; write LoadCredential={name}:PATH in the unit"
+        )
+    if "/" in name or name in (".", ".."):
+        raise SettingsError(f"{reference}: a credential has a name and no path; use file:PATH for another file")
+    return _from_file(f"{folder}/{name}", reference)
+
+
 def _from_file(name: str, reference: str) -> str:
     try:
-        return Path(name).expanduser().read_text(encoding="utf-8")
+        return read_named(Path(name).expanduser()).decode()
+    except Untrusted as error:
+        raise SettingsError(f"{reference} is not used: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise SettingsError(f"{reference} cannot be read: {reason}") from None
@@ -86,6 +116,7 @@ _READERS: Final[dict[str, Callable[[str, str], str]]] = {
     "secretsmanager": _from_secrets_manager,
     "ssm": _from_parameter_store,
     "file": _from_file,
+    "credential": _from_credentials,
 }
 _PERMISSION: Final = {"secretsmanager": "secretsmanager:GetSecretValue", "ssm": "ssm:GetParameter"}
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from rollbook.genesys.program import console
+from rollbook.genesys.program.inert import inert
 from rollbook.genesys.program.terminal import shown_size
 
 # Seconds between two lines: a terminal may be far away.
@@ -43,4 +44,4 @@ def bytes_shown(verb: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _line(text: str) -> None:
-    console.err.print(f"\r\x1b[2K{text}", end="", markup=False)
+    console.err.print(f"\r\x1b[2K{inert(text)}", end="", markup=False)

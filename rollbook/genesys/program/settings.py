@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from rollbook.genesys import topics
+from rollbook.genesys.addresses import Hidden, checked, is_loopback
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.privacy import policy as privacy_policy
 from rollbook.genesys.program.named_secrets import is_reference
@@ -112,6 +113,7 @@ class Settings:
     hook_secret: Secret | None = None
     privacy: privacy_policy.Policy = privacy_policy.KEEP_ALL
     privacy_key: Secret | None = None
+    page_token: Secret | None = None
     config_path: Path | None = None
     explicit: frozenset[str] = field(default=frozenset())
 
@@ -152,6 +154,13 @@ def _secret(value: Any) -> Secret:
     if not text.isascii() or not text.isprintable() or not text:
         raise ValueError("has characters that no token or secret has; copy it again")
     return Secret(text)
+
+
+def _token(value: Any) -> Secret:
+    found = _secret(value)
+    if not is_reference(found.reveal()) and len(found.reveal()) < 16:
+        raise ValueError("must have 16 characters or more: whoever can reach the port can guess at it")
+    return found
 
 
 def _flag(value: Any) -> bool:
@@ -293,17 +302,8 @@ def _filter(value: Any) -> dict[str, Any]:
 
 def _address(value: Any, example: str = "https://api.mypurecloud.com") -> str:
     text = _text(value).rstrip("/")
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("https", "http") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        good = False
-    if not good or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError(f"must be an address such as {example}")
+    checked(text, example=example)
     return text
-
-
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def _hook_url(value: Any) -> Secret:
@@ -315,7 +315,7 @@ def _hook_url(value: Any) -> Secret:
         known = False
     if not known or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be an address such as https://example.org/alerts")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise ValueError("must begin with https:// (http:// is for this machine alone)")
     return Secret(text)
 
@@ -382,6 +382,7 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("hook", "command"): ("hook_command", _command),
     ("hook", "on"): ("hook_on", _alerts),
     ("hook", "deaf_after"): ("hook_deaf_after", _deaf_after),
+    ("page", "token"): ("page_token", _token),
 }
 ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "GENESYSCLOUD_REGION": ("region", _text),
@@ -399,6 +400,7 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "ROLLBOOK_HOOK_SECRET": ("hook_secret", _secret),
     "ROLLBOOK_PRIVACY_FIELDS": ("privacy", privacy_policy.parse),
     "ROLLBOOK_PRIVACY_KEY": ("privacy_key", _secret),
+    "ROLLBOOK_PAGE_TOKEN": ("page_token", _token),
 }
 
 
@@ -430,8 +432,8 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "client_secret": KeyDescription(
         "text",
-        "The secret of the OAuth client, or where it is: secretsmanager:NAME, ssm:NAME or file:PATH (NAME#KEY is one"
-        " member of a JSON object).",
+        "The secret of the OAuth client, or where it is: secretsmanager:NAME, ssm:NAME, file:PATH or"
+        " credential:NAME, which systemd has loaded (NAME#KEY is one member of a JSON object).",
         "needed",
     ),
     "access_token": KeyDescription(
@@ -472,7 +474,8 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "health": KeyDescription(
         "text",
-        "HOST:PORT at which the daemon answers /healthz, /metrics and /ready; it asks nobody who they are.",
+        "HOST:PORT at which the daemon answers /healthz, /metrics and /ready: to this machine, and beyond it to whoever"
+        " brings the token ([page] token).",
         "default: off",
     ),
     "sqs_queue_url": KeyDescription(
@@ -551,7 +554,8 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "hook_secret": KeyDescription(
         "text",
-        "The secret that signs alerts (HMAC-SHA256), or where it is: file:PATH, secretsmanager:NAME or ssm:NAME.",
+        "The secret that signs alerts (HMAC-SHA256), or where it is: file:PATH, credential:NAME,"
+        " secretsmanager:NAME or ssm:NAME.",
         "default: none, and nothing is signed",
     ),
     "privacy": KeyDescription(
@@ -566,6 +570,12 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         "The key of the hashes, or where it is: file:PATH, secretsmanager:NAME or ssm:NAME. It is kept outside the"
         " store: who has both can find out whether a number is in it.",
         "needed where something is hashed",
+    ),
+    "page_token": KeyDescription(
+        "text",
+        "The token that requests from another machine to the HTTP port must bring (`Authorization: Bearer TOKEN`), or"
+        " where it is: credential:NAME, file:PATH, secretsmanager:NAME or ssm:NAME.",
+        "default: none, and only this machine is answered",
     ),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.
@@ -582,6 +592,7 @@ OTHER_VARIABLES: Final[Mapping[str, str]] = {
     "AWS_REGION": "The region of AWS, where neither the queue's address nor the profile names one.",
     "AWS_ENDPOINT_URL": "An address in place of AWS' own, for a stand-in such as LocalStack.",
     "AWS_LAMBDA_FUNCTION_NAME": "Set by AWS Lambda: the function's name, by which its metrics are filed.",
+    "CREDENTIALS_DIRECTORY": "Set by systemd: the folder of the service's credentials, which credential:NAME reads.",
     "NOTIFY_SOCKET": "Set by systemd: the socket that the daemon tells how it is.",
     "WATCHDOG_USEC": "Set by systemd: the time within which it wants a sign of life.",
     "WATCHDOG_PID": "Set by systemd: the process of which it wants them.",
@@ -603,8 +614,9 @@ def load(
     Raises SettingsError, naming the key or the variable.
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    config = _config_path(given.pop("config", None), env, cwd)
-    values: dict[str, Any] = _read_file(config) if config else {}
+    named = given.pop("config", None) or env.get("ROLLBOOK_CONFIG")
+    config = _config_path(named, cwd)
+    values: dict[str, Any] = _read_file(config, found=not named) if config else {}
     for name, (target, read) in ENVIRONMENT.items():
         if env.get(name):
             values[target] = _value(name, read, env[name])
@@ -624,8 +636,7 @@ def load(
     return Settings(**values, config_path=config, explicit=explicit)
 
 
-def _config_path(flag: Any, env: Mapping[str, str], cwd: Path) -> Path | None:
-    named = flag or env.get("ROLLBOOK_CONFIG")
+def _config_path(named: Any, cwd: Path) -> Path | None:
     if named:
         path = cwd / Path(named).expanduser()
         if not _is_file(path):
@@ -642,12 +653,17 @@ def _is_file(path: Path) -> bool:
         raise SettingsError(f"{path}: this user may not look into {path.parent}") from None
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path, *, found: bool) -> dict[str, Any]:
+    """The fields that a file sets. found: it lay in the working directory, and nobody has named it."""
     # Imported where they are needed: a function on AWS has no file, and starts more lightly.
     import tomllib
 
+    from rollbook.genesys.program.trusted_files import Untrusted, read_found, read_named
+
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads((read_found if found else read_named)(path).decode())
+    except Untrusted as error:
+        raise SettingsError(f"the settings file is not used: {error}") from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -698,5 +714,6 @@ def _value(name: str, read: Callable[[Any], Any], value: Any) -> Any:
         return read(value)
     except ValueError as error:
         # The hook's address and its command's words may hold a token.
-        shown = "" if any(word in name.upper() for word in ("SECRET", "TOKEN", "HOOK")) else f" = {value!r}"
+        hidden = isinstance(error, Hidden) or any(word in name.upper() for word in ("SECRET", "TOKEN", "HOOK"))
+        shown = "" if hidden else f" = {value!r}"
         raise SettingsError(f"{name}{shown}: {error}") from None

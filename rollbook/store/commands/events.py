@@ -12,6 +12,7 @@ import click
 
 from rollbook.genesys.ids import conversation_id as spelled_id
 from rollbook.genesys.program import console
+from rollbook.genesys.program.inert import inert_json
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import fitted
 from rollbook.store import event_list
@@ -45,9 +46,10 @@ def events(
                 if as_json:
                     click.echo(json_line(event))
                 else:
-                    click.echo("\n".join(fitted(event_lines(event), indent=2)))
+                    for line in fitted(event_lines(event), indent=2):
+                        console.write(line)
         if not found and not as_json:
-            click.echo("no notification is like that")
+            console.write("no notification is like that")
 
     console.run(work, as_json=as_json)
 
@@ -72,7 +74,7 @@ def json_line(event: ListedEvent) -> str:
     head = json.dumps(fields, ensure_ascii=False)
     # Between the values of JSON a line break is a blank, and within a text it cannot stand.
     body = event.body.replace("\r", " ").replace("\n", " ")
-    line = f'{head[:-1]}, "body": {body}}}'
+    line = inert_json(f'{head[:-1]}, "body": {body}}}')
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     return line if utf8 else _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], line)
 

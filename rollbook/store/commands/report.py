@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import sqlite3
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -68,7 +66,7 @@ def report(what: str, interval: str, by: Sequence[str], settings: Settings, as_j
         with Book.open(settings.store_path, mode="ro") as book:
             found = _REPORTS[what](book, interval, tuple(dict.fromkeys(by)))
         if as_csv:
-            _write_csv(found.rows)
+            console.write_csv([*([found.rows[0]] if found.rows else []), *(row.values() for row in found.rows)])
         else:
             console.show(as_json, found.as_dict, lambda: _lines(found))
 
@@ -91,13 +89,6 @@ def _lines(found: ViewReport) -> Iterator[str]:
     yield from found.head
     yield from reports.table(found.rows, found.by, found.columns)
     yield from found.notes
-
-
-def _write_csv(rows: Sequence[Row]) -> None:
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    if rows:
-        out.writerow(rows[0])
-        out.writerows(row.values() for row in rows)
 
 
 # The interval

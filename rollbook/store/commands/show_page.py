@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from html import escape
 from typing import Any, Final
 
+from rollbook.genesys.program.inert import inert_html, inert_html_block, inert_json
 from rollbook.genesys.times import from_text
 from rollbook.store.commands import words
 
@@ -48,9 +48,9 @@ def page(found: dict[str, Any]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="referrer" content="no-referrer">',
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-            f"<title>Conversation {escape(found['conversation_id'])}</title>",
+            f"<title>Conversation {inert_html(found['conversation_id'])}</title>",
             f"<style>{_STYLE}</style>",
-            f"<h1>{escape(found['conversation_id'])}</h1>",
+            f"<h1>{inert_html(found['conversation_id'])}</h1>",
             *_facts(found),
             *_legs(found),
             *_events(found),
@@ -67,7 +67,7 @@ def _facts(found: dict[str, Any]) -> Iterator[str]:
     yield "<dl>"
     for name, value in words.facts(found):
         mark = ' class="bad"' if name == "gap" else ""
-        yield f"<dt>{escape(name)}</dt><dd{mark}>{escape(value)}</dd>"
+        yield f"<dt>{inert_html(name)}</dt><dd{mark}>{inert_html(value)}</dd>"
     yield "</dl>"
 
 
@@ -77,15 +77,15 @@ def _legs(found: dict[str, Any]) -> Iterator[str]:
     scale = _Scale(found)
     yield "<h2>Legs</h2>"
     for participant in found["participants"]:
-        yield f'<section class="leg"><strong>{escape(words.title(participant))}</strong>'
+        yield f'<section class="leg"><strong>{inert_html(words.title(participant))}</strong>'
         for session in participant["sessions"]:
-            yield f'<div class="soft">{escape(words.leg(session))}</div>'
+            yield f'<div class="soft">{inert_html(words.leg(session))}</div>'
             for segment in session.get("segments", ()):
                 at = (segment.get("segment_start") or "?").replace("T", " ").removesuffix("Z")
                 said = f"{at} · {words.lasted(segment)} · {words.did(segment)}"
                 if "queue_id" in segment:
                     said += f" · queue {segment['queue_id']}"
-                yield f'<div class="row"><span>{escape(said)}</span>{scale.bar(segment)}</div>'
+                yield f'<div class="row"><span>{inert_html(said)}</span>{scale.bar(segment)}</div>'
         yield "</section>"
 
 
@@ -146,12 +146,12 @@ def _attributes(found: dict[str, Any]) -> Iterator[str]:
     if found["attributes"]:
         yield "<h2>Attributes</h2><dl>"
         for attribute in found["attributes"]:
-            yield f"<dt>{escape(attribute['name'])}</dt><dd>{escape(str(attribute.get('value', '')))}</dd>"
+            yield f"<dt>{inert_html(attribute['name'])}</dt><dd>{inert_html(str(attribute.get('value', '')))}</dd>"
         yield "</dl>"
 
 
 def _json(title: str, value: Any) -> Iterator[str]:
     """A value that is folded away below its title."""
     if value is not None:
-        text = json.dumps(value, indent=2, ensure_ascii=False)
-        yield f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
+        text = inert_json(json.dumps(value, indent=2, ensure_ascii=False))
+        yield f"<details><summary>{inert_html(title)}</summary><pre>{inert_html_block(text)}</pre></details>"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from rollbook.store.bodies import packing
 from rollbook.store.bodies.packing import PackingConnection
-from rollbook.store.file import upgrade
+from rollbook.store.file import own_files, upgrade
 from rollbook.store.file.errors import StoreDamaged, StoreForeign, StoreUnwritable, owner_of, translate
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
 from rollbook.store.file.waiting import Patience
@@ -84,13 +84,17 @@ def network_file_system(path: Path, mounts: str) -> str | None:
     return found if found in _ELSEWHERE else None
 
 
-def choose_journal(path: Path, asked: Literal["wal", "delete"] | None) -> Literal["wal", "delete"]:
-    """The journal to use. Raises StoreUnwritable if a write-ahead log is asked for where it cannot work."""
+def _file_system_elsewhere(path: Path) -> str | None:
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="replace")
     except OSError:
         mounts = ""  # no Linux
-    kind = network_file_system(path.resolve(), mounts)
+    return network_file_system(path.resolve(), mounts)
+
+
+def choose_journal(path: Path, asked: Literal["wal", "delete"] | None) -> Literal["wal", "delete"]:
+    """The journal to use. Raises StoreUnwritable if a write-ahead log is asked for where it cannot work."""
+    kind = _file_system_elsewhere(path)
     if kind is None:
         return asked or "wal"
     if asked == "wal":
@@ -155,6 +159,8 @@ def _create(path: Path) -> None:
     if upgrade.is_there(path):
         _must_be_usable(path)
         return
+    if path.parent.is_dir():
+        own_files.must_be_safe_folder(path.parent)
     try:
         # Before SQLite sees it: the file is its owner's alone, and so are the -wal and -shm files, which take its mode.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -171,7 +177,13 @@ def _must_be_usable(path: Path) -> None:
         raise StoreUnwritable(
             f"{path} cannot be read and written by this user; run this as {owner_of(path)}, or check its permissions"
         )
+    must_be_own(path)
     _look_at_size(path)
+
+
+def must_be_own(path: Path) -> None:
+    """Raise StoreUnwritable unless the store, and what is beside it, are this user's alone."""
+    own_files.must_be_own(path, is_elsewhere=lambda: _file_system_elsewhere(path) is not None)
 
 
 def _must_be_a_file(path: Path) -> None:
@@ -184,6 +196,7 @@ def _must_be_a_file(path: Path) -> None:
         ) from None
     if is_folder:
         raise StoreUnwritable(f"{path} is a folder; --db takes the path of a file")
+    own_files.must_be_no_link(path)
 
 
 def _look_at_size(path: Path) -> None:
@@ -244,6 +257,12 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
     connection.execute("BEGIN IMMEDIATE")
     try:
         known = schema.organization(connection)
+        heard_of = notes.read(connection, notes.EVENTS_OF)
+        if heard_of is not None and heard_of != ours.lower():
+            raise StoreForeign(
+                f"{path} has events of the organisation {heard_of}, and these credentials belong to {name} ({ours});"
+                " give each organisation a file of its own with --db"
+            )
         if known is not None and not known[0]:
             # An answer without an id has bound it once; that is no organisation.
             connection.execute("UPDATE organization SET id = ?, name = ?", (ours, name))
@@ -254,6 +273,7 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
                 f"{path} belongs to the organisation {known[1]} ({known[0]}), and these credentials to {name} ({ours});"
                 " give each organisation a file of its own with --db"
             )
+        notes.drop(connection, notes.EVENTS_OF)
     finally:
         connection.execute("COMMIT")
 
@@ -271,6 +291,8 @@ def connect(path: Path, *, journal: str, timeout: float) -> PackingConnection:
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file; an existing one keeps its own
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
+    # While somebody reads, the log cannot begin again and grows; when it can, what is more than this is given back.
+    connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * PAGE_BYTES}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
     connection.execute("PRAGMA temp_store = MEMORY")
     if journal != "wal":

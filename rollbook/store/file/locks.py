@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import struct
 import sys
 import threading
@@ -44,8 +45,10 @@ class LockFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         except OSError as error:
+            if path.is_symlink():
+                raise StoreUnwritable(f"{path} is a link, and a lock is not made through one; take it away") from None
             wrong = f"cannot be created ({error.strerror}); the store's folder must be writable"
             if path.exists():
                 whose = owner_of(path)
@@ -54,6 +57,18 @@ class LockFile:
                     " or delete it while no rollbook uses the store"
                 )
             raise StoreUnwritable(f"{path}: {wrong}") from None
+        found = os.fstat(self._fd)
+        if not stat.S_ISREG(found.st_mode) or (found.st_mode & 0o077 and found.st_uid != os.geteuid()):
+            # Whoever else can open it can keep every run from its window.
+            os.close(self._fd)
+            whose = owner_of(path)
+            raise StoreUnwritable(f"{path} is open to other users and belongs to {whose}; delete it") from None
+        if found.st_mode & 0o077:
+            os.fchmod(self._fd, 0o600)
+        folder = path.parent.stat()
+        if os.geteuid() == 0 == found.st_uid != folder.st_uid and found.st_nlink == 1 and found.st_size == 0:
+            # root looks after a service's store, and must not lock the service out. (No name of another file's.)
+            os.fchown(self._fd, folder.st_uid, folder.st_gid)
         self._holders: dict[Range, str] = {}
         self._guard = threading.Lock()
 

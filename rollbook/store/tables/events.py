@@ -14,14 +14,14 @@ from msgspec.structs import replace
 from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.messages.identity import identity_of
 from rollbook.genesys.messages.live_facts import believed
-from rollbook.genesys.messages.notification import Notification, Unreadable
+from rollbook.genesys.messages.notification import Notification, Unreadable, envelope_of
 from rollbook.genesys.messages.typed_details import ABSENT
 from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.store.bodies.packing import pack, redactor_of
 from rollbook.store.rows import numbers
 from rollbook.store.rows.statements import OR_NULL, in_parts
 from rollbook.store.rows.texts import TextIds, general
-from rollbook.store.tables import coverage, dead_letters, live_picture, windows
+from rollbook.store.tables import coverage, dead_letters, live_picture, notes, windows
 
 _EVENT: Final = (
     "INSERT OR IGNORE INTO event_rows (topic, number, event_time, received_at, source, body, identity)"
@@ -41,11 +41,16 @@ _KNOWN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The counts of a stored batch: distinct notifications that were new, those known already, those not understood."""
+    """The counts of a stored batch: distinct notifications that were new, those known already, those not understood.
+
+    foreign: those of another organisation, which are among the last. refused: of the last, those that found no room.
+    """
 
     events_new: int
     events_repeated: int
     dead_letters: int
+    foreign: int = 0
+    refused: int = 0
 
 
 def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta) -> Recorded:
@@ -55,9 +60,37 @@ def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unread
     if redactor is not None:
         notifications = [_redacted(item, redactor) for item in notifications]
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
+    foreign = _foreign(connection, notifications)
+    if foreign:
+        others = set(map(id, foreign))
+        notifications = [event for event in notifications if id(event) not in others]
+        unreadable += map(_letter, foreign)
     new = _record_events(connection, notifications, lag) if notifications else 0
-    letters = sum(dead_letters.keep(connection, item) for item in unreadable)
-    return Recorded(new, len(notifications) - new, letters)
+    kept = [dead_letters.keep(connection, item) for item in unreadable]
+    letters, refused = sum(letter.is_new for letter in kept), sum(not letter.has_room for letter in kept)
+    return Recorded(new, len(notifications) - new, letters, len(foreign), refused)
+
+
+def _foreign(connection: sqlite3.Connection, batch: Sequence[Notification]) -> list[Notification]:
+    """The events whose source is of another organisation than the store's.
+
+    A store that nobody has asked the platform about yet is that of its first event; who binds it is held to that
+    (`connections.py`).
+    """
+    named = [event for event in batch if event.organization is not None]
+    if not named:
+        return []
+    found = connection.execute("SELECT lower(id) FROM organization").fetchone()
+    ours = found[0] if found is not None and found[0] else notes.read(connection, notes.EVENTS_OF)
+    if not ours:
+        ours = named[0].organization
+        notes.write(connection, notes.EVENTS_OF, str(ours))
+    return [event for event in named if event.organization != ours]
+
+
+def _letter(event: Notification) -> Unreadable:
+    error = f"it is of another organisation ({event.organization}) than what is stored here"
+    return Unreadable(event.source, envelope_of(event), error, event.received_at, event.identity.hex())
 
 
 def _redacted(event: Notification, redactor: Redactor) -> Notification:

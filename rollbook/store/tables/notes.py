@@ -6,11 +6,14 @@ import sqlite3
 from contextlib import suppress
 from typing import Final
 
-# Notes of a store about itself: the version of rollbook that it needs, 1 where its log has what the file lacks, and
-# while the file that it was moved from is still there, which one that is (`file/move.py`).
+# Notes of a store about itself: the version of rollbook that it needs, 1 where its log has what the file lacks, while
+# the file that it was moved from is still there, which one that is (`file/move.py`), and until the platform has said
+# whose the store is, the organisation of its first event from EventBridge; and the totals of its dead letters.
 NEEDS: Final = "needs"
 IN_LOG: Final = "in_log"
 MOVED: Final = "moved"
+EVENTS_OF: Final = "events_of"
+DEAD_LETTERS: Final = "dead_letters"
 
 
 def read(connection: sqlite3.Connection, name: str) -> str | None:

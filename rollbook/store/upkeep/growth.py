@@ -129,10 +129,15 @@ def is_outgrown(parts: Mapping[str, int], now: Sizes) -> bool:
 
 def measured(db: sqlite3.Connection, path: Path, now: datetime) -> Sizes:
     """The sizes now, without parts."""
-    log = Path(f"{path.resolve()}-wal")
-    return Sizes(
-        to_text(now), *sizes.pages(db), log.stat().st_size if log.exists() else 0, shutil.disk_usage(path.parent).free
-    )
+    return Sizes(to_text(now), *sizes.pages(db), log_size(path), shutil.disk_usage(path.parent).free)
+
+
+def log_size(path: Path) -> int:
+    """Bytes of the write-ahead log now."""
+    try:
+        return Path(f"{path.resolve()}-wal").stat().st_size
+    except OSError:
+        return 0
 
 
 def note_now(path: Path, now: datetime, *, stop: threading.Event, count_every: timedelta = _DAY) -> Growth:

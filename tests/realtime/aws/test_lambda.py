@@ -37,6 +37,8 @@ handler: Callable[..., Any] = lambda_handler.handler
 LINES = (EXAMPLES / "eventbridge_detail_events.jsonl").read_text().splitlines()
 EVENTS: list[dict[str, Any]] = [json.loads(line) for line in LINES]
 EVERY = list(DETAIL_MEMBERS)
+# Whose events they are.
+ORGANIZATION = EVENTS[0]["source"].split("/")[3]
 
 
 class Clock:
@@ -442,7 +444,7 @@ def test_a_schedule_is_no_coverage(path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The rule may be switched off while the schedule goes on: what no event has shown is not claimed."""
 
     async def organization(_api: Api) -> Organization:
-        return Organization("o1", "Acme")
+        return Organization(ORGANIZATION, "Acme")
 
     async def scheduled() -> None:
         async with reconciler._opened(replace(load(env=os.environ, cwd=path.parent), **platform)):

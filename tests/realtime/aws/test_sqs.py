@@ -41,7 +41,14 @@ from tests.helpers.whole import finish, rollbook, rows, start, until
 __all__ = ["aws", "aws_server"]
 
 LINES = (EXAMPLES / "eventbridge_detail_events.jsonl").read_text().splitlines()
+# Whose events they are.
+THEIRS = "3f1c7d52-0b2e-4f6e-9a44-6d1b2f0c9e10"
 BUS = "aws.partner/genesys.com/cloud/3f1c7d52-0b2e-4f6e-9a44-6d1b2f0c9e10/rollbook"
+
+
+def ours(line: str, organisation: Simulator) -> str:
+    """An event as this organisation would send it."""
+    return line.replace(THEIRS, str(organisation.world.organization["id"]))
 
 
 def detail(number: int) -> dict[str, Any]:
@@ -261,8 +268,8 @@ async def test_the_daemon_listens_by_both(tmp_path: Path) -> None:
 
     from rollbook.genesys.program.settings import load
 
-    queue = StandIn([LINES[0]])
     async with Simulator(seed=5, start=datetime.now(UTC) - timedelta(hours=1), per_hour=10) as organisation:
+        queue = StandIn([ours(LINES[0], organisation)])
         settings = replace(
             load(env=organisation.env, cwd=tmp_path), store_path=tmp_path / "a.db", sqs_queue_url="http://x/events"
         )
@@ -345,7 +352,7 @@ async def test_a_scheduled_call_reconciles_what_is_due(tmp_path: Path, monkeypat
         organisation.clock.advance(datetime.now(UTC) - organisation.now())
         for name, value in organisation.env.items():
             monkeypatch.setenv(name, value)
-        captured = await asyncio.to_thread(lambda_handler.handler, json.loads(LINES[0]), Clock(60))
+        captured = await asyncio.to_thread(lambda_handler.handler, json.loads(ours(LINES[0], organisation)), Clock(60))
         assert captured["events_new"] == 1
         report = await asyncio.to_thread(lambda_handler.handler, schedule, Clock(120))
         assert report["errors"] == []
@@ -359,7 +366,7 @@ async def test_a_scheduled_call_reconciles_what_is_due(tmp_path: Path, monkeypat
         direct = await asyncio.to_thread(reconcile, {"window": window}, None)
         assert direct["written"] == 0
         truth = organisation.truth(DAY + timedelta(hours=10), DAY + timedelta(hours=10, minutes=30))
-        again = await asyncio.to_thread(lambda_handler.handler, json.loads(LINES[0]), Clock(60))
+        again = await asyncio.to_thread(lambda_handler.handler, json.loads(ours(LINES[0], organisation)), Clock(60))
         assert again["events_repeated"] == 1
     start_, end = f"{DAY:%Y-%m-%d}T10:00:00.000Z", f"{DAY:%Y-%m-%d}T10:30:00.000Z"
     query = f"SELECT conversation_id FROM conversations WHERE conversation_start >= '{start_}' AND conversation_start < '{end}'"
