@@ -5,6 +5,7 @@ The verdicts are well, degraded and dead. `http_port.py` shows them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -14,25 +15,20 @@ from realtime.figures import DaemonFigures, LedgerFigures, QueueFigures
 from realtime.websocket.refused_topics import mend
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import from_text
+from rollbook.store import reasons as words
+from rollbook.store.reasons import DEAD, Reason, ReasonKind, State, long, state_of
 from rollbook.store.vocabulary import Verdict
 
-# Seconds in which lines do not listen or frames are not stored: more than normal, and so many that nothing works.
+# Seconds in which lines do not listen or frames are not stored that are more than normal.
 _LATE: Final = 30.0
-_DEAD: Final = 300.0
 # After so many seconds without success, work that is repeated has failed several times in a row: the look for queues
 # (every five minutes, ten at most for each), and the round over the ledger (every minute; each window that a long round
 # reads counts as success).
 _LOOK_LATE: Final = 1_200.0
 _ROUND_LATE: Final = 3_600.0
-# A window is read some minutes after its end; every four hours where the platform answers with whole days.
-_DUE_LATE: Final = 6 * 3_600.0
 # A backup is made once a day; the next is tried for hours.
 _BACKUP_LATE: Final = 2 * 86_400.0
 _SKEW: Final = 30.0
-# Dead letters of the last hour: a few are no reason to wake anybody. (A dropped notification always is: it is a hole.)
-_LETTERS: Final = 10
-# Seconds without an event: a quiet night, a weekend and a holiday are normal.
-_QUIET: Final = 7 * 86_400.0
 # Seconds after a start in which it is not known yet if events come.
 _SETTLING: Final = 600.0
 
@@ -95,106 +91,103 @@ def _age(moment: datetime, now: datetime) -> float:
     return max((now - moment).total_seconds(), 0.0)
 
 
-def judge(figures: DaemonFigures) -> tuple[str, list[str]]:
-    """("well" | "degraded" | "dead", why)."""
-    dead: list[str] = []
-    degraded: list[str] = []
+def judge(figures: DaemonFigures) -> tuple[State, list[str]]:
+    """(state, why): the worst first."""
+    found = reasons(figures)
+    return state_of(found), [reason.text for reason in found]
+
+
+def reasons(figures: DaemonFigures) -> list[Reason]:
+    """The reasons for which a daemon is not well: the worst first."""
+    return sorted(_reasons(figures), key=lambda reason: not reason.is_dead)
+
+
+def _reasons(figures: DaemonFigures) -> Iterator[Reason]:
     down = [line for line in figures.lines if line.phase != "listening"]
-    if figures.lines and len(down) == len(figures.lines) and figures.silent_for > _DEAD:
-        dead.append(f"no line has listened for {figures.silent_for:.0f} s")
+    if figures.lines and len(down) == len(figures.lines) and figures.silent_for > DEAD:
+        text = f"no line has listened for {figures.silent_for:.0f} s"
+        yield Reason(ReasonKind.NOTHING_LISTENS, text, is_dead=True)
     elif down:
         longest = max(down, key=lambda line: line.down_for)
-        why = f" ({longest.loss_reason})" if longest.loss_reason else ""
-        degraded.append(
+        because = f" ({longest.loss_reason})" if longest.loss_reason else ""
+        yield Reason(
+            ReasonKind.LINE_DOWN,
             f"{len(down)} of {len(figures.lines)} lines do not listen, line {longest.number + 1} for"
-            f" {longest.down_for:.0f} s{why}"
+            f" {longest.down_for:.0f} s{because}",
         )
-    if figures.starting_for is not None:
-        (dead if figures.starting_for > _DEAD else degraded).append(f"starting for {figures.starting_for:.0f} s")
+    if (starting := figures.starting_for) is not None:
+        yield Reason(ReasonKind.STARTING, f"starting for {starting:.0f} s", is_dead=starting > DEAD)
     elif not figures.lines and figures.sqs is None:
-        degraded.append("there is nothing to listen to")
+        yield Reason(ReasonKind.NOTHING_TO_LISTEN_TO, "there is nothing to listen to")
     if figures.sqs is not None:
-        _judge_queue(figures.sqs, dead, degraded)
-    if figures.waiting_for > _DEAD:
-        dead.append(f"nothing has been stored for {figures.waiting_for:.0f} s")
+        yield from _of_queue(figures.sqs)
+    if figures.waiting_for > DEAD:
+        text = f"nothing has been stored for {figures.waiting_for:.0f} s"
+        yield Reason(ReasonKind.NOTHING_STORED, text, is_dead=True)
     elif figures.waiting_for > _LATE:
-        degraded.append(f"what is heard is stored {figures.waiting_for:.0f} s late")
+        yield Reason(ReasonKind.STORED_LATE, f"what is heard is stored {figures.waiting_for:.0f} s late")
     if figures.store_failing:
-        degraded.append(f"the store takes nothing, will keep trying: {figures.store_failing}")
+        text = f"the store takes nothing, will keep trying: {figures.store_failing}"
+        yield Reason(ReasonKind.STORE_FAILING, text)
     if figures.discovery_failing:
-        degraded.append(f"queues cannot be listed: {figures.discovery_failing}")
+        yield Reason(ReasonKind.QUEUES_UNLISTED, f"queues cannot be listed: {figures.discovery_failing}")
     if figures.reconcile_failing:
-        degraded.append(f"cannot reconcile, will try again: {figures.reconcile_failing}")
+        text = f"cannot reconcile, will try again: {figures.reconcile_failing}"
+        yield Reason(ReasonKind.RECONCILE_FAILING, text)
     if figures.backup_failing:
-        degraded.append(f"no backup was made, will try again: {figures.backup_failing}")
+        text = f"no backup was made, will try again: {figures.backup_failing}"
+        yield Reason(ReasonKind.BACKUP_FAILING, text)
     if figures.alerts_failing:
-        degraded.append(
-            f"{count(figures.alerts_waiting or 0, 'alert waits', 'alerts wait')} for the hook, will keep trying:"
-            f" {figures.alerts_failing}"
-        )
+        waiting = count(figures.alerts_waiting or 0, "alert waits", "alerts wait")
+        text = f"{waiting} for the hook, will keep trying: {figures.alerts_failing}"
+        yield Reason(ReasonKind.ALERTS_WAIT, text)
     if figures.alerts_dropped:
-        degraded.append(f"{count(figures.alerts_dropped, 'alert')} found no room while the hook took none")
-    _judge_ages(figures, degraded)
+        text = f"{count(figures.alerts_dropped, 'alert')} found no room while the hook took none"
+        yield Reason(ReasonKind.ALERTS_DROPPED, text)
+    yield from _of_ages(figures)
     if figures.ledger_failing:
-        degraded.append(f"the ledger cannot be read: {figures.ledger_failing}")
-    if failed := figures.windows_by_verdict.get(Verdict.FAILED, 0):
-        degraded.append(
-            f"{count(failed, 'window')} of the last 31 days failed: `rollbook windows --verdict failed` says why"
-        )
+        yield Reason(ReasonKind.LEDGER_UNREADABLE, f"the ledger cannot be read: {figures.ledger_failing}")
+    yield from words.windows_failed(figures.windows_by_verdict.get(Verdict.FAILED, 0))
     if figures.refused_topics:
         advice = mend(figures.missing_permissions)
         none = ", and none is heard" if not any(line.heard_topics for line in figures.lines) else ""
-        degraded.append(f"{count(figures.refused_topics, 'topic is', 'topics are')} refused{none}{advice}")
+        text = f"{count(figures.refused_topics, 'topic is', 'topics are')} refused{none}{advice}"
+        yield Reason(ReasonKind.TOPICS_REFUSED, text)
     if figures.unplaced_topics:
-        degraded.append(f"{count(figures.unplaced_topics, 'topic finds', 'topics find')} no room")
-    return ("dead" if dead else "degraded" if degraded else "well"), dead + degraded
+        text = f"{count(figures.unplaced_topics, 'topic finds', 'topics find')} no room"
+        yield Reason(ReasonKind.TOPICS_UNPLACED, text)
 
 
-def _judge_ages(figures: DaemonFigures, degraded: list[str]) -> None:
-    """Judge work that goes on and gets nowhere, this machine's clock, and the counts of the last hour."""
+def _of_ages(figures: DaemonFigures) -> Iterator[Reason]:
+    """Reasons of work that goes on and gets nowhere, of this machine's clock, and of the counts of the last hour."""
     if figures.counting_failing:
-        degraded.append(f"the client's channels cannot be counted: {figures.counting_failing}")
+        text = f"the client's channels cannot be counted: {figures.counting_failing}"
+        yield Reason(ReasonKind.CHANNELS_UNCOUNTED, text)
     if figures.looked_ago is not None and figures.looked_ago > _LOOK_LATE:
-        degraded.append(f"the last good look for queues was {_long(figures.looked_ago)} ago")
+        yield Reason(ReasonKind.LOOK_OLD, f"the last good look for queues was {long(figures.looked_ago)} ago")
     if figures.rounds_ago is not None and figures.rounds_ago > _ROUND_LATE:
-        degraded.append(f"no window has been read and no round has ended well for {_long(figures.rounds_ago)}")
+        text = f"no window has been read and no round has ended well for {long(figures.rounds_ago)}"
+        yield Reason(ReasonKind.ROUND_OLD, text)
     if figures.backup_ago is not None and figures.backup_ago > _BACKUP_LATE:
-        degraded.append(f"the last good backup is {_long(figures.backup_ago)} old")
-    if figures.oldest_due is not None and figures.oldest_due > _DUE_LATE:
-        degraded.append(
-            f"{count(figures.due_windows, 'window is due and not', 'windows are due and not')} read; the oldest ended"
-            f" {_long(figures.oldest_due)} ago"
-        )
+        yield Reason(ReasonKind.BACKUP_OLD, f"the last good backup is {long(figures.backup_ago)} old")
+    if figures.oldest_due is not None:
+        yield from words.windows_due(figures.due_windows, figures.oldest_due)
     if figures.clock_skew is not None and abs(figures.clock_skew) > _SKEW:
         side = "ahead of" if figures.clock_skew > 0 else "behind"
-        degraded.append(
-            f"this machine's clock is {_long(abs(figures.clock_skew))} {side} the platform's: set it right (NTP)"
-        )
+        text = f"this machine's clock is {long(abs(figures.clock_skew))} {side} the platform's: set it right (NTP)"
+        yield Reason(ReasonKind.CLOCK_WRONG, text)
     if figures.clock_jump is not None:
         way = "forward" if figures.clock_jump > 0 else "back"
-        degraded.append(
-            f"this machine's clock jumped {way} by {_long(abs(figures.clock_jump))} within the last hour, or slept"
-        )
+        text = f"this machine's clock jumped {way} by {long(abs(figures.clock_jump))} within the last hour, or slept"
+        yield Reason(ReasonKind.CLOCK_JUMPED, text)
+    # A few dead letters are no reason; a dropped notification always is: it is a hole.
     if figures.dropped_of_hour:
         dropped = count(figures.dropped_of_hour, "notification was", "notifications were")
-        degraded.append(f"{dropped} dropped within the last hour: the store takes them too slowly")
-    if figures.letters_of_hour >= _LETTERS:
-        degraded.append(
-            f"{figures.letters_of_hour:,} notifications of the last hour could not be understood:"
-            " `rollbook dead-letters list` shows them"
-        )
+        text = f"{dropped} dropped within the last hour: the store takes them too slowly"
+        yield Reason(ReasonKind.EVENTS_DROPPED, text)
+    yield from words.not_understood(figures.letters_of_hour)
     if figures.up_for > _SETTLING and (figures.lines or figures.sqs is not None):
-        quiet = figures.up_for if figures.quiet_for is None else figures.quiet_for
-        if quiet > _QUIET:
-            degraded.append(f"no event has come for {_long(quiet)}")
-
-
-def _long(seconds: float) -> str:
-    """A duration in the largest unit of which there are two."""
-    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+        yield from words.no_events(figures.up_for if figures.quiet_for is None else figures.quiet_for)
 
 
 def hearing(figures: DaemonFigures) -> str:
@@ -204,12 +197,15 @@ def hearing(figures: DaemonFigures) -> str:
     return f"{count(topics, 'topic')} on {count(lines, 'line')}{refused}"
 
 
-def _judge_queue(queue: QueueFigures, dead: list[str], degraded: list[str]) -> None:
+def _of_queue(queue: QueueFigures) -> Iterator[Reason]:
     if queue.failing:
-        (dead if queue.silent_for > _DEAD else degraded).append(f"nothing is received: {queue.failing}")
+        text = f"nothing is received: {queue.failing}"
+        yield Reason(ReasonKind.QUEUE_FAILING, text, is_dead=queue.silent_for > DEAD)
     if queue.store_failing:
-        degraded.append(f"the store takes nothing of the queue, will keep trying: {queue.store_failing}")
-    if queue.oldest > _DEAD:
-        dead.append(f"nothing of the queue has been stored for {queue.oldest:.0f} s")
+        text = f"the store takes nothing of the queue, will keep trying: {queue.store_failing}"
+        yield Reason(ReasonKind.STORE_FAILING, text)
+    if queue.oldest > DEAD:
+        text = f"nothing of the queue has been stored for {queue.oldest:.0f} s"
+        yield Reason(ReasonKind.NOTHING_STORED, text, is_dead=True)
     elif queue.oldest > _LATE:
-        degraded.append(f"what is received is stored {queue.oldest:.0f} s late")
+        yield Reason(ReasonKind.STORED_LATE, f"what is received is stored {queue.oldest:.0f} s late")

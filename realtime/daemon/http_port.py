@@ -15,11 +15,12 @@ from aiohttp import web
 from prometheus_client.core import CollectorRegistry, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from realtime.daemon.health import judge
+from realtime.daemon.health import reasons
 from realtime.daemon.metrics import metrics
 from realtime.figures import DaemonFigures
 from reconcile.gate import Readiness
 from rollbook.genesys.errors import RollbookError, SettingsError, UsageError
+from rollbook.store.reasons import State, state_of
 
 
 class FiguresSource(Protocol):
@@ -76,8 +77,14 @@ class HttpPort:
             self._runner = None
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        state, why = judge(await self._source.figures())
-        return web.json_response({"state": state, "why": why}, status=503 if state == "dead" else 200)
+        found = reasons(await self._source.figures())
+        state = state_of(found)
+        answer = {
+            "state": state,
+            "why": [reason.text for reason in found],
+            "reasons": [reason.kind for reason in found],
+        }
+        return web.json_response(answer, status=503 if state == State.DEAD else 200)
 
     async def _ready(self, request: web.Request) -> web.Response:
         """200 where all of the interval is proven, 409 where not; 400 for no interval, 503 where there is no answer."""

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rollbook.genesys.times import from_text, to_text
+from rollbook.store import headline
+from rollbook.store.reasons import state_of
 from rollbook.store.tables import channels, coverage, gaps, readiness, schema, windows
 from rollbook.store.tables.coverage import Span
 from rollbook.store.vocabulary import Provenance, Verdict
@@ -79,6 +81,7 @@ def listened(spans: Sequence[Span], start: datetime, end: datetime, now: datetim
 
 
 _HALF_HOUR: Final = timedelta(minutes=30)
+_MONTH: Final = timedelta(days=31)
 
 
 def collect(
@@ -86,26 +89,44 @@ def collect(
 ) -> dict[str, Any]:
     """Everything that `rollbook status` says, as one JSON object. width, since_setting: the settings' own."""
     organization = schema.organization(db)
-    since = coverage.since(db)
+    listening_since = coverage.since(db)
     conversations, causes = _conversations(db), gaps.by_cause(db)
-    _, complete_until, settled_until = readiness.until(db)
-    return {
-        "complete_until": complete_until,
-        "settled_until": settled_until,
+    sums = _sums(causes, conversations["share_heard_live"])
+    since, complete_until, settled_until = readiness.until(db)
+    found: dict[str, Any] = {
         "organization": {"id": organization[0], "name": organization[1]} if organization else None,
-        "capture": _capture(db, since, now),
+        "capture": _capture(db, listening_since, now),
         "conversations": conversations,
         "windows": _windows(db, oldest_due(db, width=width, since=since_setting)),
-        "gaps": [
+        "gap_causes": [
             {"kind": kind, "cause": cause, "detected": count, "filled": filled} for kind, cause, count, filled in causes
         ],
-        "sums": _sums(causes, conversations["share_heard_live"]),
+        "sums": sums,
         "rejected_topics": coverage.rejected(db),
         "dead_letters": _scalar(db, "SELECT count(*) FROM dead_letters"),
         "dead_letters_last_hour": _scalar(
             db, "SELECT count(*) FROM dead_letters WHERE received_at > ?", to_text(now - timedelta(hours=1))
         ),
     }
+    failed = windows.by_verdict(db, since=to_text(now - _MONTH), filter="").get(Verdict.FAILED, 0)
+    reasons = list(headline.why(found, last_sign=coverage.last_hearing(db), failed=failed, now=now))
+    top = {
+        "sentence": headline.sentence(
+            complete_until=complete_until,
+            settled_until=settled_until,
+            gaps=sums["detected"],
+            unfilled=sums["failed"],
+            now=to_text(now),
+        ),
+        "since": since,
+        "complete_until": complete_until,
+        "settled_until": settled_until,
+        "gaps": sums["detected"],
+        "unfilled": sums["failed"],
+        "state": state_of(reasons),
+        "why": [reason.text for reason in reasons],
+    }
+    return top | found
 
 
 def oldest_due(db: sqlite3.Connection, *, width: timedelta, since: datetime | None = None) -> tuple[int, str | None]:

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollbook.genesys.times import to_text
-from rollbook.store import status
+from rollbook.store import headline, status
 from rollbook.store.book import Book
 from rollbook.store.commands import options
 from rollbook.store.commands import status as shown_status
+from rollbook.store.reasons import ReasonKind
 from rollbook.store.tables import coverage
 from rollbook.store.tables.coverage import Span
 from tests.helpers.whole import AS_ANYBODY, MAY_BE_ANYBODY, environment
@@ -140,8 +141,112 @@ def test_it_says_until_when_all_is_proven(tmp_path: Path) -> None:
             values = (to_text(moment(first)), to_text(moment(last)), to_text(moment(last)), verdict)
             book.write(add_window, values).result()
         found = book.read_now(status.collect, END)
-        assert list(found)[:2] == ["complete_until", "settled_until"]
         assert (found["complete_until"], found["settled_until"]) == (to_text(moment(60)), to_text(moment(30)))
+
+
+@pytest.mark.parametrize(
+    ("complete", "settled", "gaps", "unfilled", "expected"),
+    [
+        (None, None, 0, 0, "Nothing is complete yet, as of 2026-03-03 00:00 UTC; no gaps."),
+        (60, None, 1, 0, "Complete until 2026-03-02 01:00 UTC, nothing settled yet; 1 gap, filled."),
+        (60, None, 1, 1, "Complete until 2026-03-02 01:00 UTC, nothing settled yet; 1 gap, unfilled."),
+        (
+            60,
+            30,
+            1_200,
+            0,
+            "Complete until 2026-03-02 01:00 UTC, settled until 2026-03-02 00:30 UTC; 1,200 gaps, all filled.",
+        ),
+        (
+            60,
+            30,
+            12,
+            3,
+            "Complete until 2026-03-02 01:00 UTC, settled until 2026-03-02 00:30 UTC; 12 gaps, 3 unfilled.",
+        ),
+        (60, 60, 2, 2, "Complete and settled until 2026-03-02 01:00 UTC; 2 gaps, none filled."),
+    ],
+)
+def test_the_headline_is_a_sentence_with_a_time(
+    complete: int | None, settled: int | None, gaps: int, unfilled: int, expected: str
+) -> None:
+    """It says until when, in whole words, whatever there is."""
+    until = [None if minutes is None else to_text(moment(minutes)) for minutes in (complete, settled)]
+    found = headline.sentence(
+        complete_until=until[0], settled_until=until[1], gaps=gaps, unfilled=unfilled, now=to_text(END)
+    )
+    assert found == expected
+
+
+def hear(db: sqlite3.Connection, last: datetime) -> None:
+    """Capture that began a day ago and was seen to listen last then."""
+    db.execute("DELETE FROM coverage")
+    db.execute(
+        "INSERT INTO coverage (source, scope, started_at, alive_at) VALUES ('websocket', 'queues', ?, ?)",
+        (to_text(START), to_text(last)),
+    )
+
+
+def test_the_headline_stands_at_the_top_and_in_the_first_line(tmp_path: Path) -> None:
+    """The fields of the contract come first; the sentence is what plain status begins with; the state is /healthz's."""
+    with Book.open(tmp_path / "rollbook.db") as book:
+        values = (to_text(moment(0)), to_text(moment(30)), to_text(moment(30)), "settled")
+        book.write(add_window, values).result()
+        book.write(hear, END).result()
+        found = book.read_now(status.collect, END)
+        top = ["sentence", "since", "complete_until", "settled_until", "gaps", "unfilled", "state", "why"]
+        assert list(found)[: len(top)] == top
+        assert [found[name] for name in top[1:]] == [
+            to_text(START),
+            to_text(moment(30)),
+            to_text(moment(30)),
+            0,
+            0,
+            "well",
+            [],
+        ]
+        assert next(shown_status.lines(found)) == found["sentence"]
+        assert "state           well" in list(shown_status.lines(found))
+
+
+@pytest.mark.parametrize(
+    ("silent", "state", "reason"),
+    [
+        (timedelta(seconds=5), "well", None),
+        (timedelta(seconds=200), "degraded", "nothing listens now"),
+        (timedelta(hours=9), "dead", "nothing has listened for 9 hours: is the daemon running? (`rollbook run`)"),
+    ],
+)
+def test_the_state_follows_the_last_sign_of_life(
+    tmp_path: Path, silent: timedelta, state: str, reason: str | None
+) -> None:
+    """A daemon that is gone is dead after five minutes, as /healthz of one that does not listen would say."""
+    with Book.open(tmp_path / "rollbook.db") as book:
+        book.write(hear, END - silent).result()
+        found = book.read_now(status.collect, END)
+    assert (found["state"], found["why"]) == (state, [] if reason is None else [reason])
+
+
+def test_every_reason_that_the_store_shows_is_said(tmp_path: Path) -> None:
+    """Windows that failed or wait, what is not understood or refused, and a silence of days: each is a reason."""
+    with Book.open(tmp_path / "rollbook.db") as book:
+        empty = book.read_now(status.collect, END)
+        assert (empty["state"], len(empty["why"])) == ("degraded", 1)
+    late, long_ago = to_text(END - timedelta(hours=7)), to_text(END - timedelta(days=8))
+    found = {
+        "capture": {"since": to_text(START), "listening": True, "last_event_at": long_ago},
+        "windows": {"by_verdict": {"due": 2}, "due": {"count": 2, "oldest_end": late}},
+        "dead_letters_last_hour": 10,
+        "rejected_topics": [{"missing_permissions": ["routing:queue:view"]}],
+    }
+    kinds = {reason.kind for reason in headline.why(found, last_sign=None, failed=1, now=END)}
+    assert kinds == {
+        ReasonKind.WINDOWS_DUE,
+        ReasonKind.WINDOWS_FAILED,
+        ReasonKind.NOT_UNDERSTOOD,
+        ReasonKind.NO_EVENTS,
+        ReasonKind.TOPICS_REFUSED,
+    }
 
 
 def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:
@@ -151,7 +256,7 @@ def test_what_is_wider_than_a_terminal_goes_on_below(tmp_path: Path) -> None:
     reason = " ".join(f"the total moved from {number} to {number + 1}," for number in range(9))
     found["windows"]["by_verdict"] = {"failed": 1}
     found["windows"]["failed"] = [{"start": to_text(START), "end": to_text(END), "reason": reason, "next_try_at": None}]
-    found["gaps"] = [{"kind": "missing", "cause": "not running", "detected": 101, "filled": 101}]
+    found["gap_causes"] = [{"kind": "missing", "cause": "not running", "detected": 101, "filled": 101}]
     found["sums"] |= {"detected": 101, "recovered": 101}
     shown = list(shown_status.lines(found))
     assert max(len(line) for line in shown) <= 80
@@ -192,7 +297,8 @@ def kept(tmp_path: Path) -> Iterator[Path]:
 def test_a_store_is_read_where_nothing_may_be_written(kept: Path) -> None:
     """In a folder that may only be read a store is shown; while its log holds something, it is said whom to be."""
     kept.parent.chmod(0o555)
-    assert as_anybody("status", kept) == (0, "organisation    Acme (o1)")
+    status, line = as_anybody("status", kept)
+    assert (status, line[:24]) == (0, "Nothing is complete yet,")
     kept.parent.chmod(0o755)
     Path(f"{kept}-wal").write_bytes(b"something that is not in the file yet")
     kept.parent.chmod(0o555)

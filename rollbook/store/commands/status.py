@@ -11,6 +11,7 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, fitted
 from rollbook.store import status as state
 from rollbook.store.book import Book
+from rollbook.store.headline import minute
 from rollbook.store.upkeep import growth
 from rollbook.store.vocabulary import SetAside, Verdict
 
@@ -41,8 +42,7 @@ def status(settings: Settings, as_json: bool) -> None:
 
 
 def _minute(text: str | None) -> str:
-    """A time as people read it: `2026-03-02 10:00 UTC`."""
-    return f"{text[:10]} {text[11:16]} UTC" if text else "never"
+    return minute(text) if text else "never"
 
 
 def _percent(share: float | None) -> str:
@@ -57,17 +57,21 @@ def _field(name: str, value: str) -> str:
 
 
 def lines(found: dict[str, Any]) -> Iterator[str]:
-    """The report, line by line."""
-    return fitted(_fields(found), indent=_NAME + 1)
+    """The report, line by line: the headline first."""
+    yield from fitted([found["sentence"]], indent=2)
+    yield from fitted(_fields(found), indent=_NAME + 1)
 
 
 def _fields(found: dict[str, Any]) -> Iterator[str]:
+    yield _field("state", found["state"])
+    for why in found["why"]:
+        yield _field("", why)
     organization = found["organization"]
     yield _field("organisation", f"{organization['name']} ({organization['id']})" if organization else "not known yet")
     yield from _capture(found["capture"])
     yield from _conversations(found["conversations"])
     yield from _windows(found["windows"])
-    yield from _gaps(found["gaps"], found["sums"])
+    yield from _gaps(found["gap_causes"], found["sums"])
     if "store" in found:
         yield from _store(found["store"])
     if found["rejected_topics"]:
