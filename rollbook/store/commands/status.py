@@ -33,9 +33,9 @@ def status(settings: Settings, as_json: bool) -> None:
     def work() -> None:
         with Book.open(settings.store_path, mode="ro") as book:
             now = datetime.now(UTC)
-            found = book.read_now(state.collect, now, width=settings.width, since_setting=settings.since)
-            grown = book.read_now(growth.look, settings.store_path, now)
-            found["store"] = {**growth.report(grown), "words": grown.words, "is_short": grown.is_short}
+            found = book.read_now(
+                state.report, settings.store_path, now, width=settings.width, since_setting=settings.since
+            )
         console.show(as_json, lambda: found, lambda: lines(found))
 
     console.run(work, as_json=as_json)

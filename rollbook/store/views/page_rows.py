@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from rollbook.genesys.times import to_text
 from rollbook.store.tables.windows import RANK
+from rollbook.store.views import view_rows, view_settings
+from rollbook.store.views.reports import GOOD, POOR, Switches
 from rollbook.store.vocabulary import Verdict
-from rollbook.store.views.reports import GOOD, POOR
 
 # Characters of API text that stand for a day, an hour and a minute.
 DAY: Final = 10
@@ -253,3 +256,23 @@ def called(db: sqlite3.Connection, pairs: Sequence[tuple[str, str]], at: str) ->
         if row is not None:
             found[kind, identity] = row[0]
     return found
+
+
+class QueueDay(NamedTuple):
+    """The half hours of a day in the views' time zone. day: such as 2026-03-05. switches: of the service level."""
+
+    day: str
+    time_zone: str
+    rows: list[dict[str, Any]]
+    switches: Switches
+
+
+def queue_day(db: sqlite3.Connection, now: datetime) -> QueueDay:
+    """The rows of `queue_intervals` of the day that it is now, in the time zone of the views."""
+    known = view_settings.stored(db)
+    zone = view_settings.zone_of(known["time_zone"])
+    local = now.astimezone(zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = view_rows.queue_intervals(db, to_text(midnight), to_text(now))
+    switches = Switches(*(bool(known[f"include_{name}"]) for name in ("flow_outs", "short_abandons", "abandons")))
+    return QueueDay(local.date().isoformat(), known["time_zone"], rows, switches)
