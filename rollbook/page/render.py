@@ -38,11 +38,22 @@ def _environment() -> Environment:
         length_of=words.length,
         window_link=words.window_link,
         state_words=overview.state_words,
+        ticked=_ticked,
     )
     made.globals["meanings"] = words.MEANINGS
     parts = made.get_template("parts.html").module
     made.globals.update({name: getattr(parts, name) for name in ("mark", "verdict", "still", "times")})
     return made
+
+
+def _ticked(text: str) -> Markup:
+    """A sentence in which `words` between ticks are commands; everything is escaped."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return Markup.escape(text)
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if at % 2 else Markup.escape(part) for at, part in enumerate(parts)
+    )
 
 
 def page(template: str, values: Mapping[str, Any]) -> str:

@@ -46,10 +46,10 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HTML: Final = "text/html; charset=utf-8"
-_LIVE: Final = ("headline", "band", "received", "gaps", "events", "topics", "api", "disk", "quality", "queues")
+_LIVE: Final = ("headline", "band", "incidents", "received", "gaps", "events", "topics", "api", "disk", "quality", "queues")
 # Incidents on the first page, and under the filter for all that is not complete.
 _FEW: Final = 8
-_MANY: Final = 500
+_MANY: Final = 100
 # Pages that are kept up to date at a time, and addresses whose parts are kept.
 _STREAMS: Final = 100
 _KEPT: Final = 16

@@ -41,6 +41,7 @@ class BandPart:
     more_incidents: bool
     crumbs: Sequence[tuple[str, str]]
     only_link: str
+    older_link: str
     is_incomplete: bool
 
 
@@ -63,13 +64,14 @@ def band_part(
     totals = band.totals(all_counts)
     return BandPart(
         picture=None if zoom is None else band_picture.picture(zoom, band.buckets(zoom, rows), span),
-        counts=[(verdict, number, words.MEANINGS[verdict]) for verdict, number in totals.items() if number],
+        counts=[(verdict, totals[verdict], words.MEANINGS[verdict]) for verdict in words.ORDER if totals[verdict]],
         number=sum(totals.values()),
         filtered=filtered,
         incidents=incidents[:most],
         more_incidents=len(incidents) > most,
         crumbs=_crumbs(span),
         only_link=Span(span.since, span.until, not span.incomplete).link(),
+        older_link=Span(span.since, incidents[most - 1].start, incomplete=True).link() if len(incidents) > most else "",
         is_incomplete=span.incomplete,
     )
 

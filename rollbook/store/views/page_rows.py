@@ -29,7 +29,7 @@ _NEWEST: Final = 2_000
 
 
 class Stretch(NamedTuple):
-    """Windows in a row that touch, are of one verdict and overlap no other: from, to, and how many.
+    """Windows in a row that touch, are of one verdict and overlap no other.
 
     Of a window that overlaps another there is a stretch of its own, with what decides which of them counts.
     """
@@ -37,9 +37,8 @@ class Stretch(NamedTuple):
     start: str
     end: str
     verdict: Verdict
-    windows: int
-    last_read_at: str | None
-    last_run_at: str | None
+    last_read_at: str | None = None
+    last_run_at: str | None = None
 
 
 class Incident(NamedTuple):
@@ -76,25 +75,30 @@ def extent(db: sqlite3.Connection) -> tuple[str, str] | None:
     return None if first is None else (first, last)
 
 
-def stretches(db: sqlite3.Connection, since: str = "", until: str = "9") -> list[Stretch]:
-    """The stretches of windows without a filter that touch [since, until), in order. SQLite joins them."""
-    query = """
-        WITH ordered AS (
-            SELECT start, "end", rank, last_read_at, last_run_at,
-                max("end") OVER (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before,
-                lead(start) OVER (ORDER BY start, "end") AS next, lag(rank) OVER (ORDER BY start, "end") AS rank_before
-            FROM ranked_windows WHERE start < ?2 AND "end" > ?1
-        ), marked AS (
-            SELECT *, coalesce(start < before, 0) OR coalesce("end" > next, 0) AS crosses FROM ordered
-        ), numbered AS (
-            SELECT *, sum(crosses OR coalesce(lag_crosses, 1) OR start <> before OR rank <> rank_before) OVER
-                (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS number
-            FROM (SELECT *, lag(crosses) OVER (ORDER BY start, "end") AS lag_crosses FROM marked)
-        )
-        SELECT min(start), max("end"), rank, count(*), min(last_read_at), max(last_run_at) FROM numbered
-        GROUP BY number ORDER BY 1, 2
-    """
-    return [Stretch(row[0], row[1], _VERDICTS[row[2]], *row[3:]) for row in db.execute(query, (since, until))]
+def stretches(db: sqlite3.Connection) -> list[Stretch]:
+    """The stretches of all windows without a filter, in order."""
+    found: list[Stretch] = []
+    run: Stretch | None = None  # windows that touch, without the last one that was read
+    last: tuple[str, str, int, str | None, str | None] | None = None
+    last_crosses, reached = False, ""
+    query = 'SELECT start, "end", rank, last_read_at, last_run_at FROM ranked_windows ORDER BY start, "end"'
+    for row in [*db.execute(query), None]:
+        crosses = row is not None and row[0] < reached
+        if last is not None:
+            start, end, rank = last[:3]
+            verdict = _VERDICTS[rank]
+            if crosses or last_crosses:
+                found += [run] if run is not None else []
+                run = None
+                found.append(Stretch(start, end, verdict, *last[3:]))
+            elif run is not None and run.end == start and run.verdict is verdict:
+                run = Stretch(run.start, end, verdict)
+            else:
+                found += [run] if run is not None else []
+                run = Stretch(start, end, verdict)
+        if row is not None:
+            last, last_crosses, reached = row, crosses, max(reached, row[1])
+    return found if run is None else [*found, run]
 
 
 def counts(db: sqlite3.Connection, length: int, since: str = "", until: str = "9") -> list[tuple[str, str, int]]:
@@ -108,10 +112,13 @@ def counts(db: sqlite3.Connection, length: int, since: str = "", until: str = "9
 
 def incidents(db: sqlite3.Connection, since: str = "", until: str = "9", limit: int = 100) -> list[Incident]:
     """The windows without a filter that failed, are due or have conversations that go on, newest first."""
-    query = (
-        'SELECT start, "end", verdict, reason, next_try_at, attempts FROM windows WHERE filter = \'\''
-        " AND verdict IN ('failed', 'due', 'open') AND start < ?2 AND \"end\" > ?1 ORDER BY start DESC, \"end\" LIMIT ?3"
-    )
+    query = """
+        SELECT w.start, w."end", w.verdict, w.reason, w.next_try_at, w.attempts FROM (
+            SELECT start AS at, "end" AS until FROM windows INDEXED BY windows_verdicts
+            WHERE filter = '' AND verdict IN ('failed', 'due', 'open') AND start < ?2 AND "end" > ?1
+            ORDER BY start DESC, "end" DESC LIMIT ?3
+        ) CROSS JOIN windows w ON w.start = at AND w."end" = until AND w.filter = '' ORDER BY w.start DESC, w."end" DESC
+    """
     return [Incident(row[0], row[1], Verdict(row[2]), *row[3:]) for row in db.execute(query, (since, until, limit))]
 
 
