@@ -26,7 +26,8 @@ _COMMANDS: Final = {
     "window": ("rollbook.store.commands.options", "window", "Show a window's proof: every run over it."),
     "gaps": ("rollbook.store.commands.options", "gaps", "List what capture missed or had wrong, and why."),
     "events": ("rollbook.store.commands.options", "events", "List notifications as they came, oldest first."),
-    "show": ("rollbook.store.commands.options", "show", "Show a conversation's whole life."),
+    "show": ("rollbook.page.commands.options", "show", "Show a conversation's whole life."),
+    "page": ("rollbook.page.commands.options", "page", "Show the store to a browser, without a daemon."),
     "report": (
         "rollbook.store.commands.options",
         "report",

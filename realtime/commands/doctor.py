@@ -16,7 +16,6 @@ from typing import Final, Literal
 
 import click
 
-from realtime.daemon.http_port import split
 from realtime.websocket.refused_topics import remedy
 from realtime.websocket.topic_placement import CHANNELS_A_CLIENT, TOPICS_A_CHANNEL
 from rollbook.genesys import topics
@@ -27,6 +26,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count, wrapped
 from rollbook.genesys.times import to_text
+from rollbook.page.server import check_address
 from rollbook.store.book import Book
 from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
 from rollbook.store.tables import coverage, names, schema
@@ -132,7 +132,7 @@ def _settings(settings: Settings) -> Check:
         settings.require_platform()
         settings.require_source()
         if settings.health is not None:
-            split(settings.health)
+            check_address(settings.health)
     except RollbookError as error:
         return Check("settings", "fail", f"{host}, {where}", str(error))
     return Check("settings", "ok", f"{host}, {where}")

@@ -1,17 +1,16 @@
 """The daemon's HTTP port: `/healthz` says how it is and why, `/metrics` in numbers, `/ready` if an interval is proven.
 
-Off unless `[realtime] health = "127.0.0.1:8125"` is set; meant for loopback, it asks for no sign-in. `health.py` judges
-the figures, `metrics.py` names them.
+Beside them the page, where it is shown (`page_source.py`). Off unless `[realtime] health = "127.0.0.1:8125"` is set.
+What is answered here asks nobody who they are; the page does. `health.py` judges the figures, `metrics.py` names them.
 """
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from aiohttp import web
 from prometheus_client.core import CollectorRegistry, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -19,8 +18,12 @@ from realtime.daemon.health import reasons
 from realtime.daemon.metrics import metrics
 from realtime.figures import DaemonFigures
 from reconcile.gate import Readiness
-from rollbook.genesys.errors import RollbookError, SettingsError, UsageError
+from rollbook.genesys.errors import RollbookError, UsageError
+from rollbook.page.server import HttpAnswer, HttpRequest, HttpServer, Route
 from rollbook.store.reasons import State, state_of
+
+if TYPE_CHECKING:
+    from rollbook.page.site import Site
 
 
 class FiguresSource(Protocol):
@@ -40,43 +43,35 @@ class _Collector:
 
 
 class HttpPort:
-    """The server. `start`, then `stop`."""
+    """The port. `start`, then `stop`. site: the page, where it is shown."""
 
-    def __init__(self, source: FiguresSource, address: str) -> None:
+    def __init__(self, source: FiguresSource, address: str, *, site: Site | None = None) -> None:
         self._source = source
-        self._address = address
-        self._host, self._port = split(address)
-        self._runner: web.AppRunner | None = None
-        self.port = 0
+        self._site = site
+        routes = [
+            Route("/healthz", self._healthz),
+            Route("/metrics", self._metrics),
+            Route("/ready", self._ready),
+            *(site.routes() if site is not None else ()),
+        ]
+        self._server = HttpServer(address, routes)
+
+    @property
+    def port(self) -> int:
+        """The number of the port; 0 before it has started, and for a Unix socket."""
+        return self._server.port
 
     async def start(self) -> None:
         """Begin to answer. Raises RollbookError if the address is not free: another program may use it for a while."""
-        app = web.Application()
-        app.add_routes(
-            [web.get("/healthz", self._healthz), web.get("/metrics", self._metrics), web.get("/ready", self._ready)]
-        )
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self.stop()
-            # The text of asyncio is longer. A name that does not resolve has an error number below zero.
-            why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
-            raise RollbookError(
-                f"[realtime] health = {self._address!r}: cannot listen there ({why}); choose another, or end what has"
-                " it (another daemon?)"
-            ) from None
-        self.port = self._runner.addresses[0][1]
+        await self._server.start()
 
     async def stop(self) -> None:
         """Answer no more."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await self._server.stop()
+        if self._site is not None:
+            await self._site.close()
 
-    async def _healthz(self, _: web.Request) -> web.Response:
+    async def _healthz(self, _: HttpRequest) -> HttpAnswer:
         found = reasons(await self._source.figures())
         state = state_of(found)
         answer = {
@@ -84,32 +79,28 @@ class HttpPort:
             "why": [reason.text for reason in found],
             "reasons": [reason.kind for reason in found],
         }
-        return web.json_response(answer, status=503 if state == State.DEAD else 200)
+        return _json(answer, status=503 if state == State.DEAD else 200)
 
-    async def _ready(self, request: web.Request) -> web.Response:
+    async def _ready(self, request: HttpRequest) -> HttpAnswer:
         """200 where all of the interval is proven, 409 where not; 400 for no interval, 503 where there is no answer."""
         try:
             settled = _is_true(request.query.get("settled", "false"))
             found = await self._source.readiness(request.query.get("interval", ""), settled=settled)
         except RollbookError as error:
-            return web.json_response({"error": str(error)}, status=400 if isinstance(error, UsageError) else 503)
-        return web.json_response(found.as_dict(), status=200 if found.ready else 409)
+            return _json({"error": str(error)}, status=400 if isinstance(error, UsageError) else 503)
+        return _json(found.as_dict(), status=200 if found.ready else 409)
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _metrics(self, _: HttpRequest) -> HttpAnswer:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(await self._source.figures()))
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return HttpAnswer(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _json(found: Any, *, status: int) -> HttpAnswer:
+    return HttpAnswer(json.dumps(found), status=status, content_type="application/json; charset=utf-8")
 
 
 def _is_true(text: str) -> bool:
     if text.lower() not in ("true", "1", "false", "0", ""):
         raise UsageError(f"settled = {text!r}: must be true or false")
     return text.lower() in ("true", "1")
-
-
-def split(address: str) -> tuple[str, int]:
-    """Host and port of `[realtime] health`. Raises SettingsError."""
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or int(port) > 65_535:
-        raise SettingsError(f"[realtime] health = {address!r}: must be HOST:PORT, e.g. 127.0.0.1:8125")
-    return host.strip("[]") or "127.0.0.1", int(port)

@@ -30,7 +30,7 @@ PATIENCE: Final = 0.12
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A look at the store, or at the daemon. key: what makes it another look of that name. needed: no page without it."""
+    """A look at the store, or at the daemon. key: parts the looks of a name. needed: there is no page without it."""
 
     name: str
     read: Callable[[], Awaitable[Any]]

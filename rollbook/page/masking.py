@@ -20,7 +20,8 @@ _WORD: Final = re.compile(r"[A-Za-z][A-Za-z_.-]{0,40}", re.ASCII)
 _VOCABULARY: Final = frozenset(
     {
         "purpose", "mediatype", "mediatypes", "type", "direction", "originatingdirection", "initialdirection", "state",
-        "initialstate", "segmenttype", "disconnecttype", "disconnectreason", "provider", "codecs", "flowtype",
+        "initialstate", "segmenttype",
+        "disconnecttype", "disconnectreason", "provider", "codecs", "flowtype",
         "usedrouting", "requestedroutings", "alertingtimeoutms", "entrytype", "transfertype", "messagetype", "errorcode",
         "recordingstate", "conversationinitiator", "flowintype", "flowouttype", "routingrule", "deliverystatus",
         "startinglanguage", "endinglanguage", "evaluationstatus", "surveystatus", "topicname",
@@ -32,7 +33,8 @@ _PERSONAL: Final = frozenset(
         "participant_name", "ani", "dnis", "address_from", "address_other", "address_self", "address_to", "bcc", "cc",
         "callback_numbers", "callback_user_name", "destination_addresses", "remote", "remote_name_displayable",
         "session_dnis", "subject", "wrap_up_note", "wrap_up_tags", "value", "screen_share_address_self",
-        "video_address_self", "transfer_target_address", "error_code_description", "disposition_name", "room_id",
+        "video_address_self",
+        "transfer_target_address", "error_code_description", "disposition_name", "room_id",
         "journey_customer_id", "cobrowse_room_id", "screen_share_room_id", "video_room_id",
     }
 )  # fmt: skip

@@ -42,7 +42,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """An answer. A body of pieces is sent as they come, until there are no more, the asker leaves or the server stops."""
+    """An answer. A body of pieces is sent as they come, until there are no more, nobody reads or the server stops."""
 
     body: str | bytes | AsyncIterator[bytes] = b""
     status: int = 200
@@ -121,7 +121,9 @@ class HttpServer:
 
         return answer
 
-    async def _stream(self, request: web.Request, found: HttpAnswer, pieces: AsyncIterator[bytes]) -> web.StreamResponse:
+    async def _stream(
+        self, request: web.Request, found: HttpAnswer, pieces: AsyncIterator[bytes]
+    ) -> web.StreamResponse:
         response = web.StreamResponse(headers={**found.headers, "Content-Type": found.content_type})
         await response.prepare(request)
         stopping = asyncio.ensure_future(self._stopping.wait())
@@ -167,6 +169,12 @@ def socket_of(address: str) -> Path | None:
     """The path of `unix:PATH`; None where the address is another."""
     kind, _, path = address.partition(":")
     return Path(path) if kind == "unix" and path else None
+
+
+def check_address(address: str, setting: str = "[realtime] health") -> None:
+    """Raise SettingsError for what is no address to listen at."""
+    if socket_of(address) is None:
+        split(address, setting)
 
 
 def split(address: str, setting: str = "[realtime] health") -> tuple[str, int]:

@@ -19,16 +19,15 @@ from typing import Any, Final, Protocol
 from rollbook.genesys.errors import RollbookError, UsageError
 from rollbook.genesys.ids import conversation_id as spelled_id
 from rollbook.genesys.times import from_text, to_text
-from rollbook.page import masking, render
+from rollbook.page import looks, render
 from rollbook.page.feed import FRESH, Feed, Look, Seen
 from rollbook.page.guard import COOKIE, Asked, Guard
 from rollbook.page.server import HttpAnswer, HttpRequest, Route
-from rollbook.page.views import address, conversation_page, overview, window_page, words
+from rollbook.page.views import address, overview, window_page, words
 from rollbook.page.views.address import Span
 from rollbook.page.views.band import Rows, Zoom
 from rollbook.page.vitals import Vitals
-from rollbook.store import life, proof, status
-from rollbook.store.tables import windows
+from rollbook.store import status
 from rollbook.store.upkeep import sizes
 from rollbook.store.views import page_rows
 
@@ -46,7 +45,19 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HTML: Final = "text/html; charset=utf-8"
-_LIVE: Final = ("headline", "band", "incidents", "received", "gaps", "events", "topics", "api", "disk", "quality", "queues")
+_LIVE: Final = (
+    "headline",
+    "band",
+    "incidents",
+    "received",
+    "gaps",
+    "events",
+    "topics",
+    "api",
+    "disk",
+    "quality",
+    "queues",
+)
 # Incidents on the first page, and under the filter for all that is not complete.
 _FEW: Final = 8
 _MANY: Final = 100
@@ -208,8 +219,9 @@ class Site:
         zoom = overview.zoomed(span, ledger["extent"], self._settings.width)
         seen = first | await self.feed.take(self._looks(span, zoom))
         now = self._source.now()
-        days, off = _value(seen["days"]) or ([], [], []), _value(seen["off"]) or []
-        fine = days if zoom is None or zoom.unit.key == page_rows.DAY else _value(seen["fine"]) or ([], [], [])
+        nothing: tuple[Any, Any, Any] = [], [], []
+        days, off = _value(seen["days"]) or nothing, _value(seen["off"]) or []
+        fine = days if zoom is None or zoom.unit.key == page_rows.DAY else _value(seen["fine"]) or nothing
         status_seen = first["status"]
         assert status_seen is not None
         calls = _value(seen["quality"])
@@ -259,7 +271,7 @@ class Site:
         return [
             Look("status", look_at_status, needed=True),
             Look("vitals", self._source.vitals, needed=True),
-            Look("ledger", lambda: read(_ledger), needed=True),
+            Look("ledger", lambda: read(looks.ledger), needed=True),
         ]
 
     def _looks(self, span: Span, zoom: Zoom | None) -> list[Look]:
@@ -268,23 +280,23 @@ class Site:
         day_ago = to_text(now - timedelta(days=1))
         bounds = overview.slot_bounds(now)
         within = span.since, span.until or "9"
-        looks = [
-            Look("days", lambda: read(_days, page_rows.DAY, "", "9")),
+        asked = [
+            Look("days", lambda: read(looks.days, page_rows.DAY, "", "9")),
             Look("off", lambda: read(page_rows.times_off, to_text(now))),
             Look(
                 "incidents",
                 lambda: read(page_rows.incidents, *within, (_MANY if span.incomplete else _FEW) + 1),
                 key=(*within, span.incomplete),
             ),
-            Look("arrivals", lambda: read(_arrivals, bounds, day_ago)),
+            Look("arrivals", lambda: read(looks.arrivals, bounds, day_ago)),
             Look("sizes", lambda: read(sizes.since, to_text(now - _SIZES))),
-            Look("quality", lambda: read(_quality, day_ago, to_text(now))),
+            Look("quality", lambda: read(looks.quality, day_ago, to_text(now))),
             Look("queues", lambda: read(page_rows.queue_day, now)),
         ]
         if zoom is not None and zoom.unit.key != page_rows.DAY:
             ends = zoom.start, zoom.end
-            looks.append(Look("fine", lambda: read(_days, zoom.unit.key, *ends), key=(zoom.unit.key, *ends)))
-        return looks
+            asked.append(Look("fine", lambda: read(looks.days, zoom.unit.key, *ends), key=(zoom.unit.key, *ends)))
+        return asked
 
     async def _window(self, request: HttpRequest) -> HttpAnswer:
         text = request.names["start"]
@@ -292,7 +304,7 @@ class Site:
             at = to_text(from_text(text))
         except ValueError:
             raise UsageError("the address of a window ends with its start, such as 2026-03-02T10:00Z") from None
-        found = await self._source.read(_proof, at)
+        found = await self._source.read(looks.window_proof, at)
         if found is None:
             return _message("No such window", f"No window of the ledger begins at {words.minute(at)} UTC.", status=404)
         proofs, inside, names, beside, organization = found
@@ -307,7 +319,7 @@ class Site:
     async def _conversation(self, request: HttpRequest) -> HttpAnswer:
         identity = spelled_id(request.names["id"]) or ""
         values = await self._source.read(
-            conversation_values, identity, self._source.now(), personal=self._settings.personal
+            looks.conversation_values, identity, self._source.now(), personal=self._settings.personal
         )
         if values is None:
             return _message("No such conversation", f"Nothing in the store names {identity}.", status=404)
@@ -329,71 +341,6 @@ class Site:
 
     async def _script(self, _: HttpRequest) -> HttpAnswer:
         return HttpAnswer(render.asset("page.js"), content_type="text/javascript; charset=utf-8", headers=HEADERS)
-
-
-def conversation_values(db: Any, identity: str, now: datetime, *, personal: bool) -> dict[str, Any] | None:
-    """What a conversation's page shows; None where nothing names it. Personal fields are masked unless `personal`."""
-    found = life.collect(db, identity)
-    if found is None:
-        return None
-    # Names are of the conversation's own time.
-    names = page_rows.called(
-        db, conversation_page.ids_of(found), found["conversation"].get("conversation_start") or to_text(now)
-    )
-    off = page_rows.times_off(db, to_text(now), found["conversation"].get("conversation_start") or "9")
-    shown = found if personal else masking.life(found)
-    page = conversation_page.conversation_page(shown, names, off, masked=not personal)
-    return {"page": page, "as_of": words.second(to_text(now)), "organization": _organization(db)}
-
-
-# What is read together, in the store's own thread
-
-
-def _organization(db: Any) -> str | None:
-    found = status.schema.organization(db)
-    return found[1] if found else None
-
-
-def _ledger(db: Any) -> dict[str, Any]:
-    counts = windows.by_verdict(db, filter="")
-    return {
-        "extent": page_rows.extent(db),
-        "stretches": page_rows.stretches(db),
-        "counts": [("", verdict, number) for verdict, number in counts.items()],
-        "filtered": sum(windows.by_verdict(db).values()) - sum(counts.values()),
-    }
-
-
-def _days(db: Any, length: int, since: str, until: str) -> tuple[Any, Any, Any]:
-    return (
-        page_rows.counts(db, length, since, until),
-        page_rows.received(db, length, since, until),
-        page_rows.gap_counts(db, length, since, until),
-    )
-
-
-def _arrivals(db: Any, bounds: list[str], since: str) -> tuple[Any, Any, Any]:
-    return page_rows.arrivals(db, bounds), page_rows.delays(db, since), bounds
-
-
-def _quality(db: Any, since: str, until: str) -> tuple[Any, Any, Any]:
-    return *page_rows.quality(db, since, until), page_rows.worst_legs(db, since, until, _WORST)
-
-
-def _proof(db: Any, at: str) -> Any:
-    rows = proof.beginning_at(db, at)
-    if not rows:
-        return None
-    proofs = [(row, [proof.plain(run) for run in proof.runs_over(db, row)]) for row in rows]
-    first = rows[0]
-    divisions = [pair for _, runs in proofs for pair in window_page.division_ids(runs)]
-    return (
-        proofs,
-        page_rows.of_window(db, first.start, first.end),
-        page_rows.called(db, divisions, first.end),
-        page_rows.neighbours(db, first.start),
-        _organization(db),
-    )
 
 
 # Answers
@@ -431,7 +378,9 @@ def _capture_words(capture: Mapping[str, Any]) -> str:
         return "Capture has received nothing yet." if capture["has_run"] else "Capture has never run."
     now = f"Listening by {', '.join(capture['sources'])}" if capture["listening"] else "Nothing listens now"
     day = capture["last_day"]
-    return f"{now}; {words.percent(day['share'])} of the time of {day['topics']:,} topics was listened to in the last day."
+    return (
+        f"{now}; {words.percent(day['share'])} of the time of {day['topics']:,} topics was listened to in the last day."
+    )
 
 
 def _day_link(start: str) -> str:

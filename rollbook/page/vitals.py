@@ -33,7 +33,6 @@ class Vitals:
     channels_of_others: int = 0
     refused: int = 0
     unplaced: int = 0
-    received: int = 0
     new: int = 0
     repeated: int = 0
     dropped: int = 0

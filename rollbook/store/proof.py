@@ -1,4 +1,4 @@
-"""A window's proof, as the store knows it: the window, and every run over it. What `rollbook window` and the page show."""
+"""A window's proof, as the store knows it: the window, and every run over it, for `rollbook window` and the page."""
 
 from __future__ import annotations
 

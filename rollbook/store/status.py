@@ -139,7 +139,7 @@ def report(
     width: timedelta = _HALF_HOUR,
     since_setting: datetime | None = None,
 ) -> dict[str, Any]:
-    """What `rollbook status --json` and the page's `/status.json` answer: the state, and the size of the store at `path`."""
+    """What `rollbook status --json` and the page's `/status.json` answer. path: of the store, for its size."""
     found = collect(db, now, width=width, since_setting=since_setting)
     grown = growth.look(db, path, now)
     found["store"] = {**growth.report(grown), "words": grown.words, "is_short": grown.is_short}

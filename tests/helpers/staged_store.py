@@ -181,9 +181,7 @@ def _reconciled(db: Connection, window: Interval, own: Sequence[dict[str, Any]],
 def bare_windows(path: Path, verdicts: Sequence[Verdict], *, start: datetime = NOW, width: timedelta = WIDTH) -> None:
     """Fill a store's ledger alone: a window of each of these verdicts, one behind the other."""
     bounds = [to_text(start + width * number) for number in range(len(verdicts) + 1)]
-    rows = [
-        (begin, end, verdict, end, end) for (begin, end), verdict in zip(pairwise(bounds), verdicts, strict=True)
-    ]
+    rows = [(begin, end, verdict, end, end) for (begin, end), verdict in zip(pairwise(bounds), verdicts, strict=True)]
 
     def write(db: Connection) -> None:
         query = 'INSERT INTO windows (start, "end", verdict, last_read_at, last_run_at) VALUES (?, ?, ?, ?, ?)'

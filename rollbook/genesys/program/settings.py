@@ -109,6 +109,10 @@ class Settings:
     hook_on: tuple[str, ...] = ALERTS
     hook_deaf_after: timedelta = timedelta(minutes=5)
     hook_secret: Secret | None = None
+    page_enabled: bool = True
+    page_token: Secret | None = None
+    page_personal: bool = False
+    page_hosts: tuple[str, ...] = ()
     config_path: Path | None = None
     explicit: frozenset[str] = field(default=frozenset())
 
@@ -339,6 +343,23 @@ def _deaf_after(value: Any) -> timedelta:
     return after
 
 
+# What is shorter can be guessed by trying.
+_SHORTEST_TOKEN: Final = 16
+
+
+def _page_token(value: Any) -> Secret:
+    secret = _secret(value)
+    if not is_reference(secret.reveal()) and len(secret.reveal()) < _SHORTEST_TOKEN:
+        raise ValueError(f"must have {_SHORTEST_TOKEN} characters or more, or name a secret (file:PATH)")
+    return secret
+
+
+def _host_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
+        raise ValueError('must be a list of names without a port, such as ["rollbook.example.org"]')
+    return tuple(name.strip().lower() for name in value)
+
+
 _QUEUE: Final = "https://sqs.eu-central-1.amazonaws.com/123456789012/rollbook-events"
 
 
@@ -378,6 +399,10 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("hook", "command"): ("hook_command", _command),
     ("hook", "on"): ("hook_on", _alerts),
     ("hook", "deaf_after"): ("hook_deaf_after", _deaf_after),
+    ("page", "enabled"): ("page_enabled", _flag),
+    ("page", "token"): ("page_token", _page_token),
+    ("page", "personal"): ("page_personal", _flag),
+    ("page", "hosts"): ("page_hosts", _host_names),
 }
 ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "GENESYSCLOUD_REGION": ("region", _text),
@@ -393,6 +418,7 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "ROLLBOOK_BACKUP": ("backup", _backup),
     "ROLLBOOK_HOOK_URL": ("hook_url", _hook_url),
     "ROLLBOOK_HOOK_SECRET": ("hook_secret", _secret),
+    "ROLLBOOK_PAGE_TOKEN": ("page_token", _page_token),
 }
 
 
@@ -466,7 +492,8 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "health": KeyDescription(
         "text",
-        "HOST:PORT at which the daemon answers /healthz, /metrics and /ready; it asks nobody who they are.",
+        "HOST:PORT, or unix:PATH for a proxy, at which the daemon answers /healthz, /metrics and /ready, which ask nobody"
+        " who they are, and shows the page, which does (docs/page.md).",
         "default: off",
     ),
     "sqs_queue_url": KeyDescription(
@@ -547,6 +574,20 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         "text",
         "The secret that signs alerts (HMAC-SHA256), or where it is: file:PATH, secretsmanager:NAME or ssm:NAME.",
         "default: none, and nothing is signed",
+    ),
+    "page_enabled": KeyDescription("true or false", "Show the page on the daemon's HTTP port (docs/page.md)."),
+    "page_token": KeyDescription(
+        "text",
+        "The token without which nobody sees the page, of 16 characters or more, or where it is: file:PATH,"
+        " secretsmanager:NAME or ssm:NAME. Without one the page is shown to this machine alone.",
+        "default: none",
+    ),
+    "page_personal": KeyDescription(
+        "true or false", "Show personal fields of conversations on the page and in `rollbook show --html`; else masked."
+    ),
+    "page_hosts": KeyDescription(
+        "list of texts",
+        "The names by which the page is reached, beside this machine's own: a request by another is refused.",
     ),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.

@@ -28,7 +28,11 @@ class Span:
 
     def link(self) -> str:
         """The address."""
-        words = {"from": _short(self.since), "until": _short(self.until), "show": "incomplete" if self.incomplete else ""}
+        words = {
+            "from": _short(self.since),
+            "until": _short(self.until),
+            "show": "incomplete" if self.incomplete else "",
+        }
         asked = urlencode({name: value for name, value in words.items() if value}, safe=":")
         return f"/?{asked}" if asked else "/"
 

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from rollbook.genesys.times import to_text
@@ -64,7 +65,7 @@ class Zoom:
 
 @dataclass(slots=True)
 class Bucket:
-    """A bucket of the band. seconds: by verdict, of the time that the ledger spans. off: seconds in which capture was off.
+    """A bucket of the band. seconds: by verdict, of the time that the ledger spans. off: seconds that capture was off.
 
     windows: how many start in it, by verdict. happened, live, missing, changed, unfilled: conversations.
     """
@@ -138,7 +139,7 @@ def _overlapping(group: Sequence[Stretch]) -> Iterator[Piece]:
     bounds = sorted({bound for stretch in group for bound in (stretch.start, stretch.end)})
     touching: list[Stretch] = []
     at = 0
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         touching = [stretch for stretch in touching if stretch.end > start]
         while at < len(group) and group[at].start <= start:
             touching.append(group[at])
@@ -156,7 +157,8 @@ def _verdict(touching: Sequence[Stretch]) -> Verdict | None:
     ]
     if proofs:
         return max(proofs, key=lambda verdict: RANK[verdict])
-    return min((stretch.verdict for stretch in touching if stretch.verdict not in PROVEN), key=RANK.get, default=None)
+    rest: list[Verdict] = [stretch.verdict for stretch in touching if stretch.verdict not in PROVEN]
+    return min(rest, key=lambda verdict: RANK[verdict], default=None)
 
 
 def _stands_against(failed: Stretch, proof: Stretch) -> bool:
@@ -189,11 +191,10 @@ def zoom(start: datetime, end: datetime, width: timedelta) -> Zoom:
         if number <= (MOST if unit.name == "week" else _SOME):
             bounds = (first + step * at for at in range(max(number, 1) + 1))
             return Zoom(unit, tuple(to_text(bound) for bound in bounds))
-    for unit, months in ((Unit("month", None, page_rows.DAY), 1), (Unit("year", None, page_rows.DAY), 12)):
-        bounds = tuple(to_text(bound) for bound in _months(start, end, months))
-        if len(bounds) <= MOST:
-            break
-    return Zoom(unit, bounds)
+    months = Zoom(Unit("month", None, page_rows.DAY), tuple(map(to_text, _months(start, end, 1))))
+    if len(months.bounds) <= MOST:
+        return months
+    return Zoom(Unit("year", None, page_rows.DAY), tuple(map(to_text, _months(start, end, 12))))
 
 
 def _floor(moment: datetime, step: timedelta) -> datetime:
@@ -225,7 +226,7 @@ class Rows:
 
 def buckets(zoom: Zoom, rows: Rows) -> list[Bucket]:
     """The buckets of a band, in order."""
-    made = [Bucket(start, end) for start, end in zip(zoom.bounds, zoom.bounds[1:], strict=False)]
+    made = [Bucket(start, end) for start, end in pairwise(zoom.bounds)]
     for piece in pieces(rows.stretches):
         for bucket, seconds in _parts(made, zoom, piece.start, piece.end):
             bucket.seconds[piece.verdict] = bucket.seconds.get(piece.verdict, 0.0) + seconds

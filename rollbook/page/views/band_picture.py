@@ -127,13 +127,13 @@ def _link(bucket: Bucket, zoom: Zoom, shown: Span, x: float) -> Link:
     incident = not bucket.is_empty and bucket.worst in (Verdict.FAILED, Verdict.DUE, None)
     title = f"{words.between(bucket.start, bucket.end)} UTC: {said(bucket)}"
     href = Span(bucket.start, bucket.end, shown.incomplete).link()
-    if zoom.unit.name == "window" and sum(bucket.windows.values()):
+    if zoom.unit.name == "window" and bucket.windows:
         href = words.window_link(bucket.start)
     return Link(charts.number(x), href, title, incident)
 
 
 def said(bucket: Bucket) -> str:
-    """A bucket in words: its worst verdict, the share that is proven, what was received, and for how long it was off."""
+    """A bucket in words: its worst verdict, the share that is proven, what was received, how long capture was off."""
     if bucket.is_empty:
         return "before the first window, or after the last"
     parts = [f"{words.state_name(bucket.worst)}" if bucket.worst else "some of it has no window"]
@@ -151,10 +151,8 @@ def said(bucket: Bucket) -> str:
 def _labels(zoom: Zoom) -> list[str]:
     """Some bounds as labels, at equal distances."""
     last = len(zoom.bounds) - 1
-    if last < _LABELS - 1:
-        at = [0, last]
-    else:
-        at = [round(last * number / (_LABELS - 1)) for number in range(_LABELS)]
+    number = _LABELS - 1 if last >= _LABELS - 1 else 1
+    at = [round(last * place / number) for place in range(number + 1)]
     hours = from_text(zoom.end) - from_text(zoom.start) <= timedelta(days=7)
     return [words.minute(zoom.bounds[index]) if hours else zoom.bounds[index][:10] for index in at]
 

@@ -1,4 +1,4 @@
-"""A conversation's page: its whole life, from what `life.collect` found. Legs on a scale of time, and how each was known.
+"""A conversation's page: its whole life, from what `life.collect` found, its legs on a scale of time.
 
 Pure. What is masked has been masked before.
 """
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from rollbook.genesys.times import from_text
+from rollbook.page.masking import MASK
 from rollbook.page.views import charts, words
 from rollbook.store.commands import words as life_words
 
@@ -144,7 +145,11 @@ def _title(known: Mapping[str, Any], gaps: Sequence[Mapping[str, Any]]) -> str:
         ways = {"both": "received live and read", "live": "received live, not read yet", "reconciled": "read"}
         return f"{sentence}: {ways.get(known.get('provenance', ''), 'known by its notifications alone')}."
     gap = gaps[0]
-    missed = {"missing": "missed by live capture", "changed": "its end was missed", "live_only": "not listed by analytics"}
+    missed = {
+        "missing": "missed by live capture",
+        "changed": "its end was missed",
+        "live_only": "not listed by analytics",
+    }
     filled = "filled" if gap.get("filled_at") else "not filled"
     return f"{sentence}: {missed.get(gap['kind'], gap['kind'])} ({gap['cause']}), {filled}."
 
@@ -165,19 +170,34 @@ def _facts(found: Mapping[str, Any], names: Names) -> Iterator[tuple[str, str]]:
 def _participant(participant: Mapping[str, Any], scale: _Scale, names: Names) -> dict[str, Any]:
     user = participant.get("user_id")
     called = names.get(("user", str(user))) if user else participant.get("participant_name")
+    if participant.get("purpose") == "acd":
+        called = _queue_of(participant, names) or called
     return {
         "purpose": participant.get("purpose", "participant"),
         "name": called or user or "",
         "legs": [
             {
-                "title": life_words.leg(dict(session)),
-                "mos": min((stat["min_mos"] for stat in session.get("media_endpoint_stats", ()) if _measured(stat)), default=None),
+                # That an address is masked is said once, above.
+                "title": life_words.leg({name: value for name, value in session.items() if value != MASK}),
+                "mos": min(
+                    (stat["min_mos"] for stat in session.get("media_endpoint_stats", ()) if _measured(stat)),
+                    default=None,
+                ),
                 "edge": names.get(("edge", str(session.get("edge_id")))),
                 "segments": [_segment(segment, scale, names) for segment in session.get("segments", ())],
             }
             for session in participant["sessions"]
         ],
     }
+
+
+def _queue_of(participant: Mapping[str, Any], names: Names) -> str | None:
+    """The name of the queue that a participant stands for."""
+    for session in participant["sessions"]:
+        for segment in session.get("segments", ()):
+            if "queue_id" in segment:
+                return names.get(("queue", str(segment["queue_id"])), str(segment["queue_id"]))
+    return None
 
 
 def _measured(stat: Mapping[str, Any]) -> bool:
@@ -264,8 +284,10 @@ def _story(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         steps.append((events[0]["received_at"], f"first notification, by {events[0]['source']}"))
         if len(events) > 1:
             steps.append((events[-1]["received_at"], f"last of {len(events):,} notifications"))
-    for version in found["versions"]:
-        steps.append((version["replaced_at"], f"rewritten: {len(version['changes']):,} places differ from the read before"))
+    steps += [
+        (version["replaced_at"], f"rewritten: {len(version['changes']):,} places differ from the read before")
+        for version in found["versions"]
+    ]
     for gap in found["gaps"]:
         steps.append((gap.get("detected_at"), f"gap detected, {gap['kind'].replace('_', ' ')}: {gap['cause']}"))
         steps.append((gap.get("filled_at"), "gap filled"))

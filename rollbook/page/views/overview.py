@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from rollbook.genesys.program.terminal import count, shown_size
+from rollbook.genesys.program.terminal import shown_size
 from rollbook.genesys.times import from_text, to_text
 from rollbook.page.views import band, band_picture, charts, words
 from rollbook.page.views.address import Span, ends
@@ -21,6 +21,7 @@ from rollbook.store.views.reports import GOOD, POOR, Row
 from rollbook.store.vocabulary import GapKind
 
 _DAYS: Final = 30  # of what was received, day by day
+_QUEUES: Final = 25  # the busiest of the day
 # The slots in which arrivals are counted.
 SLOT: Final = timedelta(minutes=10)
 SLOTS: Final = 144
@@ -99,45 +100,38 @@ def _crumbs(span: Span) -> list[tuple[str, str]]:
 
 
 def received_by_day(
-    received: Sequence[Received], gaps: Sequence[GapCount], off: Sequence[tuple[str, str, str | None]], now: datetime
+    received: Sequence[Received],
+    gaps: Sequence[GapCount],
+    times_off: Sequence[tuple[str, str, str | None]],
+    now: datetime,
 ) -> dict[str, Any]:
     """The last days: of what happened, what was received whole, in part, and not at all."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     bounds = tuple(to_text(today + timedelta(days=at)) for at in range(1 - _DAYS, 2))
     zoom = Zoom(band.Unit("day", timedelta(days=1), page_rows.DAY), bounds)
-    made = band.buckets(zoom, Rows(received=received, gaps=gaps, off=off))
+    made = band.buckets(zoom, Rows(received=received, gaps=gaps, off=times_off))
     first = next((at for at, bucket in enumerate(made) if bucket.happened or bucket.off), len(made))
     days = made[first:]
-    rows = [
-        {
-            "day": bucket.start[:10],
-            "href": Span(bucket.start, bucket.end).link(),
-            "happened": bucket.happened,
-            "whole": max(bucket.live - bucket.changed, 0),
-            "in_part": min(bucket.changed, bucket.live),
-            "missed": bucket.happened - bucket.live,
-            "share": bucket.received,
-            "off": words.length(bucket.off) if bucket.off else "",
-        }
-        for bucket in days
-    ]
     step = WIDTH / max(len(days), 1)
-    whole, part, missed = [], [], []
-    for at, row in enumerate(rows):
-        if not row["happened"]:
-            continue
+    rows: list[dict[str, Any]] = []
+    parts: dict[str, list[str]] = {"whole": [], "in_part": [], "missed": []}
+    for at, bucket in enumerate(days):
+        in_part = min(bucket.changed, bucket.live)
+        numbers = {"whole": bucket.live - in_part, "in_part": in_part, "missed": bucket.happened - bucket.live}
+        off = words.length(bucket.off) if bucket.off else ""
+        href = Span(bucket.start, bucket.end).link()
+        rows.append({"day": bucket.start[:10], "href": href, "happened": bucket.happened, "off": off, **numbers})
         ground = HEIGHT
-        for number, parts in ((row["whole"], whole), (row["in_part"], part), (row["missed"], missed)):
-            height = number / row["happened"] * HEIGHT
+        for name, number in numbers.items():
             if number:
-                parts.append(charts.box(at * step, ground - height, step * 0.9, max(height, 1.0)))
-            ground -= height
+                height = number / bucket.happened * HEIGHT
+                parts[name].append(charts.box(at * step, ground - height, step * 0.9, max(height, 1.0)))
+                ground -= height
+    live, happened = sum(bucket.live for bucket in days), sum(bucket.happened for bucket in days)
     return {
         "rows": rows[::-1],
-        "whole": "".join(whole),
-        "in_part": "".join(part),
-        "missed": "".join(missed),
-        "share": reports.share(sum(row["whole"] + row["in_part"] for row in rows), sum(row["happened"] for row in rows)),
+        **{name: "".join(drawn) for name, drawn in parts.items()},
+        "share": reports.share(live, happened),
         "from": rows[0]["day"] if rows else None,
         "until": rows[-1]["day"] if rows else None,
     }
@@ -292,12 +286,20 @@ def queues(day: QueueDay) -> dict[str, Any]:
         {
             "name": row["queue_name"] or row["queue_id"] or "no queue",
             "verdict": words.state_name(row["verdict"]),
-            "cells": [(title, form(row[column])) for column, title, form in reports.QUEUE_COLUMNS if column != "verdict"],
+            "cells": [
+                (title, form(row[column])) for column, title, form in reports.QUEUE_COLUMNS if column != "verdict"
+            ],
         }
         for row in rows
     ]
     titles = [title for column, title, _ in reports.QUEUE_COLUMNS if column != "verdict"]
-    return {"day": day.day, "time_zone": day.time_zone, "rows": shown[:25], "more": max(len(shown) - 25, 0), "titles": titles}
+    return {
+        "day": day.day,
+        "time_zone": day.time_zone,
+        "rows": shown[:25],
+        "more": max(len(shown) - 25, 0),
+        "titles": titles,
+    }
 
 
 def sentence_of(found: Mapping[str, Any], vitals: Vitals | None) -> dict[str, Any]:

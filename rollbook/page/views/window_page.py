@@ -69,7 +69,7 @@ def _window(row: WindowRow, runs: Sequence[Mapping[str, Any]], names: Mapping[tu
         "attempts": row.attempts,
         "drift": row.drift,
         "figures": [
-            (title, meaning, getattr(row, column)) for column, title, meaning in FIGURES if getattr(row, column) is not None
+            (title, meaning, value) for column, title, meaning in FIGURES if (value := getattr(row, column)) is not None
         ],
         "runs": [_run(run, names) for run in reversed(runs)],
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from rollbook.genesys.times import to_text
@@ -169,7 +170,7 @@ def arrivals(db: sqlite3.Connection, bounds: Sequence[str]) -> list[int]:
     for bound in bounds:
         found = db.execute(query, (bound,)).fetchone()
         first.append(newest + 1 if found is None else found[0])
-    return [max(later - earlier, 0) for earlier, later in zip(first, first[1:], strict=False)]
+    return [max(later - earlier, 0) for earlier, later in pairwise(first)]
 
 
 def delays(db: sqlite3.Connection, since: str) -> list[float]:
