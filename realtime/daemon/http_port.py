@@ -19,7 +19,7 @@ from realtime.daemon.metrics import metrics
 from realtime.figures import DaemonFigures
 from reconcile.gate import Readiness
 from rollbook.genesys.errors import RollbookError, UsageError
-from rollbook.page.server import HttpAnswer, HttpRequest, HttpServer, Route
+from rollbook.page.server import HttpAnswer, HttpRequest, HttpRoute, HttpServer
 from rollbook.store.reasons import State, state_of
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class HttpPort:
         self._source = source
         self._site = site
         routes = [
-            Route("/healthz", self._healthz),
-            Route("/metrics", self._metrics),
-            Route("/ready", self._ready),
+            HttpRoute("/healthz", self._healthz),
+            HttpRoute("/metrics", self._metrics),
+            HttpRoute("/ready", self._ready),
             *(site.routes() if site is not None else ()),
         ]
         self._server = HttpServer(address, routes)

@@ -12,7 +12,7 @@ from realtime.figures import DaemonFigures
 from rollbook.genesys.program import named_secrets
 from rollbook.genesys.program.settings import Settings
 from rollbook.page.site import PageSettings, Site
-from rollbook.page.vitals import Line, Vitals
+from rollbook.page.vitals import DaemonVitals, Line
 
 
 class LookedAt(Protocol):
@@ -35,7 +35,7 @@ class DaemonSource:
         """Answer `fn(connection, …)`. Raises StoreError, also while the daemon starts."""
         return await self._daemon.look(fn, *args, **kwargs)
 
-    async def vitals(self) -> Vitals:
+    async def vitals(self) -> DaemonVitals:
         """The daemon's figures."""
         return vitals_of(await self._daemon.figures())
 
@@ -66,11 +66,11 @@ async def page_settings(settings: Settings) -> PageSettings:
     )
 
 
-def vitals_of(figures: DaemonFigures) -> Vitals:
+def vitals_of(figures: DaemonFigures) -> DaemonVitals:
     """The figures as the page shows them; what the queue counts is counted with what the sockets brought."""
     state, why = judge(figures)
     sqs = figures.sqs
-    return Vitals(
+    return DaemonVitals(
         state=state,
         why=why,
         lines=[

@@ -31,7 +31,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class NotShown:
     """A status, and a sentence that says what to do. may_sign_in: a token would do."""
 
     status: int
@@ -46,18 +46,18 @@ class Guard:
     token: str | None = None
     hosts: frozenset[str] = frozenset()
 
-    def refusal(self, asked: Asked) -> Refusal | None:
+    def refusal(self, asked: Asked) -> NotShown | None:
         """The refusal of a request; None where it may look."""
         if asked.local and not self._knows(asked):
-            return Refusal(
+            return NotShown(
                 421,
                 "This page does not answer by that name. Use the address that [realtime] health names, or add the name"
                 " to [page] hosts.",
             )
         if self.token is not None:
-            return None if self._has_token(asked) else Refusal(401, "This page asks for a token.", may_sign_in=True)
+            return None if self._has_token(asked) else NotShown(401, "This page asks for a token.", may_sign_in=True)
         if asked.local and not _is_loopback(asked.local):
-            return Refusal(
+            return NotShown(
                 403,
                 "This page is shown to this machine alone. To look from another, set a token (ROLLBOOK_PAGE_TOKEN), or"
                 " put a proxy before a Unix socket (docs/page.md).",

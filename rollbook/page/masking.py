@@ -16,14 +16,20 @@ MASK: Final = "•••"
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 # Words of the platform: letters, and little else; no text of a person, no number of a telephone.
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z_.-]{0,40}", re.ASCII)
+# Names of metrics: tHandle, nOffered, oServiceLevel.
+_METRIC: Final = re.compile(r"[tno][A-Z][A-Za-z]{2,40}", re.ASCII)
+# Fields in which a number is an address of a person.
+_NUMBERED: Final = frozenset(
+    {"ani", "dnis", "addressfrom", "addressother", "addressself", "addressto", "callbacknumbers"}
+)
 # Fields that have words of the platform's own.
 _VOCABULARY: Final = frozenset(
     {
         "purpose", "mediatype", "mediatypes", "type", "direction", "originatingdirection", "initialdirection", "state",
         "initialstate", "segmenttype",
         "disconnecttype", "disconnectreason", "provider", "codecs", "flowtype",
-        "usedrouting", "requestedroutings", "alertingtimeoutms", "entrytype", "transfertype", "messagetype", "errorcode",
-        "recordingstate", "conversationinitiator", "flowintype", "flowouttype", "routingrule", "deliverystatus",
+        "usedrouting", "requestedroutings", "alertingtimeoutms", "entrytype", "transfertype", "messagetype",
+        "errorcode", "recordingstate", "conversationinitiator", "flowintype", "flowouttype", "routingrule", "deliverystatus",
         "startinglanguage", "endinglanguage", "evaluationstatus", "surveystatus", "topicname",
     }
 )  # fmt: skip
@@ -41,26 +47,26 @@ _PERSONAL: Final = frozenset(
 
 
 def body(value: Any, field: str = "") -> Any:
-    """A JSON value in which every text is masked that is not known to be harmless. Keys of attributes are masked too."""
+    """A JSON value in which whatever is not known to be harmless is masked: texts, and the keys of attributes."""
     if isinstance(value, Mapping):
         if "attributes" in field.lower():
             return {f"{MASK} {number}": MASK for number, _ in enumerate(value, 1)}
-        # `name` is a metric's where it stands beside a value, and a person's or a queue's anywhere else.
-        metric = "value" in value and "emitDate" in value
-        return {
-            str(name): inner if metric and name in ("name", "emitDate") else body(inner, str(name))
-            for name, inner in value.items()
-        }
+        return {str(name): body(inner, str(name)) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [body(inner, field) for inner in value]
     if isinstance(value, str):
         return value if _is_harmless(value, field) else MASK
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return MASK if field.lower() in _NUMBERED else value
     return value
 
 
 def _is_harmless(text: str, field: str) -> bool:
     if not text or _UUID.fullmatch(text) or normalize(text) is not None:
         return True
+    # A person's name, a queue's and a metric's stand under the same key.
+    if field == "name":
+        return _METRIC.fullmatch(text) is not None
     return field.lower() in _VOCABULARY and _WORD.fullmatch(text) is not None
 
 

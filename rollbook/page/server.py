@@ -54,7 +54,7 @@ Handler = Callable[[HttpRequest], Awaitable[HttpAnswer]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class HttpRoute:
     """A path that is answered: by aiohttp's spelling, `{name}` is a part of it."""
 
     path: str
@@ -65,7 +65,7 @@ class Route:
 class HttpServer:
     """The server. `start`, then `stop`. setting: the name of the setting that has the address, for messages."""
 
-    def __init__(self, address: str, routes: Sequence[Route], *, setting: str = "[realtime] health") -> None:
+    def __init__(self, address: str, routes: Sequence[HttpRoute], *, setting: str = "[realtime] health") -> None:
         self._address = address
         self._setting = setting
         self._routes = routes

@@ -22,11 +22,11 @@ from rollbook.genesys.times import from_text, to_text
 from rollbook.page import looks, render
 from rollbook.page.feed import FRESH, Feed, Look, Seen
 from rollbook.page.guard import COOKIE, Asked, Guard
-from rollbook.page.server import HttpAnswer, HttpRequest, Route
+from rollbook.page.server import HttpAnswer, HttpRequest, HttpRoute
 from rollbook.page.views import address, overview, window_page, words
-from rollbook.page.views.address import Span
+from rollbook.page.views.address import ShownTime
 from rollbook.page.views.band import Rows, Zoom
-from rollbook.page.vitals import Vitals
+from rollbook.page.vitals import DaemonVitals
 from rollbook.store import status
 from rollbook.store.upkeep import sizes
 from rollbook.store.views import page_rows
@@ -76,7 +76,7 @@ class PageSource(Protocol):
     async def read(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Answer `fn(connection, …)`. Raises StoreError, also where there is no store yet."""
 
-    async def vitals(self) -> Vitals | None:
+    async def vitals(self) -> DaemonVitals | None:
         """The figures of the daemon; None where there is none."""
 
     def now(self) -> datetime:
@@ -109,7 +109,7 @@ class Site:
         self._streams = 0
         self._wrong = asyncio.Lock()
 
-    def routes(self) -> list[Route]:
+    def routes(self) -> list[HttpRoute]:
         """Every path of the page."""
         pages = {
             "/": self._overview,
@@ -121,11 +121,11 @@ class Site:
             "/page.js": self._script,
         }
         return [
-            *(Route(path, self._guarded(handler)) for path, handler in pages.items()),
-            Route("/page.css", _asset("page.css", "text/css; charset=utf-8")),
-            Route("/page.svg", _asset("page.svg", "image/svg+xml")),
-            Route("/favicon.ico", _asset("page.svg", "image/svg+xml")),
-            Route("/sign-in", self._sign_in, "POST"),
+            *(HttpRoute(path, self._guarded(handler)) for path, handler in pages.items()),
+            HttpRoute("/page.css", _asset("page.css", "text/css; charset=utf-8")),
+            HttpRoute("/page.svg", _asset("page.svg", "image/svg+xml")),
+            HttpRoute("/favicon.ico", _asset("page.svg", "image/svg+xml")),
+            HttpRoute("/sign-in", self._sign_in, "POST"),
         ]
 
     async def close(self) -> None:
@@ -181,7 +181,7 @@ class Site:
         headers = {**HEADERS, "X-Accel-Buffering": "no"}
         return HttpAnswer(self._changes(span), content_type="text/event-stream", headers=headers)
 
-    async def _changes(self, span: Span) -> AsyncIterator[bytes]:
+    async def _changes(self, span: ShownTime) -> AsyncIterator[bytes]:
         sent: dict[str, str] = {}
         self._streams += 1
         try:
@@ -200,7 +200,7 @@ class Site:
         finally:
             self._streams -= 1
 
-    async def _parts(self, span: Span) -> dict[str, str]:
+    async def _parts(self, span: ShownTime) -> dict[str, str]:
         """The parts of the first page. Everybody who has the same address open gets the same, made once."""
         values, version = await self._values(span)
         kept = self._kept.get(span.link())
@@ -211,10 +211,10 @@ class Site:
             self._kept.popitem(last=False)
         return kept[1]
 
-    async def _values(self, span: Span) -> tuple[dict[str, Any], tuple[int, ...]]:
+    async def _values(self, span: ShownTime) -> tuple[dict[str, Any], tuple[int, ...]]:
         """What the first page shows, and the numbers of the looks that it is made of."""
         first = await self.feed.take(self._first_looks())
-        vitals: Vitals | None = _value(first["vitals"])
+        vitals: DaemonVitals | None = _value(first["vitals"])
         found, ledger = _value(first["status"]), _value(first["ledger"])
         zoom = overview.zoomed(span, ledger["extent"], self._settings.width)
         seen = first | await self.feed.take(self._looks(span, zoom))
@@ -274,7 +274,7 @@ class Site:
             Look("ledger", lambda: read(looks.ledger), needed=True),
         ]
 
-    def _looks(self, span: Span, zoom: Zoom | None) -> list[Look]:
+    def _looks(self, span: ShownTime, zoom: Zoom | None) -> list[Look]:
         """The looks beside the first ones. Those of a short time are made anew for each time that is looked at."""
         read, now = self._source.read, self._source.now()
         day_ago = to_text(now - timedelta(days=1))
@@ -329,7 +329,7 @@ class Site:
         """What `rollbook status --json` answers; the state and its reasons are the daemon's own, where there is one."""
         seen = await self.feed.take(self._first_looks())
         found: dict[str, Any] = _value(seen["status"])
-        vitals: Vitals | None = _value(seen["vitals"])
+        vitals: DaemonVitals | None = _value(seen["vitals"])
         return found if vitals is None else found | {"state": vitals.state, "why": list(vitals.why)}
 
     async def _status_json(self, _: HttpRequest) -> HttpAnswer:
@@ -385,4 +385,4 @@ def _capture_words(capture: Mapping[str, Any]) -> str:
 
 def _day_link(start: str) -> str:
     day = from_text(start).replace(hour=0, minute=0, second=0, microsecond=0)
-    return Span(to_text(day), to_text(day + timedelta(days=1))).link()
+    return ShownTime(to_text(day), to_text(day + timedelta(days=1))).link()

@@ -19,7 +19,7 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vitals:
+class DaemonVitals:
     """The state of a daemon as `/healthz` says it, and its figures since its start.
 
     latency: answers of the API within so many seconds, cumulative. waiting_for: seconds, the oldest that is not stored.

@@ -12,7 +12,7 @@ from rollbook.genesys.program import console, named_secrets
 from rollbook.genesys.program.settings import Settings
 from rollbook.page.server import HttpServer, check_address
 from rollbook.page.site import PageSettings, Site
-from rollbook.page.vitals import Vitals
+from rollbook.page.vitals import DaemonVitals
 from rollbook.store.book import Book
 
 
@@ -26,7 +26,7 @@ class StoreSource:
         """Answer `fn(connection, …)`. Raises StoreError."""
         return await self._book.read(fn, *args, **kwargs)
 
-    async def vitals(self) -> Vitals | None:
+    async def vitals(self) -> DaemonVitals | None:
         """Nothing: there is no daemon here."""
         return None
 

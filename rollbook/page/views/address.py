@@ -14,7 +14,7 @@ _LONGEST = timedelta(days=366 * 100)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ShownTime:
     """The time that is shown: from and until, API text, or "" for all there is. incomplete: list all that is not."""
 
     since: str = ""
@@ -37,14 +37,14 @@ class Span:
         return f"/?{asked}" if asked else "/"
 
 
-def read(query: Mapping[str, str]) -> Span:
+def read(query: Mapping[str, str]) -> ShownTime:
     """The span that a query asks for. Raises UsageError."""
     since, until = _time(query, "from"), _time(query, "until")
     if since and until and since >= until:
         raise UsageError("until must lie after from")
     if (show := query.get("show", "")) not in ("", "incomplete"):
         raise UsageError("show must be incomplete, or left out")
-    return Span(since, until, show == "incomplete")
+    return ShownTime(since, until, show == "incomplete")
 
 
 def _time(query: Mapping[str, str], name: str) -> str:
@@ -65,7 +65,7 @@ def _short(text: str) -> str:
     return text.removesuffix("T00:00:00.000Z") if text.endswith("T00:00:00.000Z") else text.replace(":00.000Z", "Z")
 
 
-def ends(span: Span, extent: tuple[str, str]) -> tuple[datetime, datetime]:
+def ends(span: ShownTime, extent: tuple[str, str]) -> tuple[datetime, datetime]:
     """Start and end of what is shown. extent: of all windows."""
     start, end = from_text(span.since or extent[0]), from_text(span.until or extent[1])
     if end <= start:

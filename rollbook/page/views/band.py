@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from rollbook.genesys.times import to_text
 from rollbook.store.tables.windows import RANK
 from rollbook.store.views import page_rows
-from rollbook.store.views.page_rows import GapCount, Received, Stretch
+from rollbook.store.views.page_rows import GapCount, LedgerStretch, Received
 from rollbook.store.views.reports import worst
 from rollbook.store.vocabulary import PROVEN, GapKind, Verdict
 
@@ -108,7 +108,7 @@ class Bucket:
         return self.live / self.happened if self.happened else None
 
 
-def pieces(stretches: Sequence[Stretch]) -> list[Piece]:
+def pieces(stretches: Sequence[LedgerStretch]) -> list[Piece]:
     """The time from the first window to the last, each moment once, with its verdict. stretches: in order."""
     found: list[Piece] = []
     for piece in _pieces(stretches):
@@ -119,7 +119,7 @@ def pieces(stretches: Sequence[Stretch]) -> list[Piece]:
     return found
 
 
-def _pieces(stretches: Sequence[Stretch]) -> Iterator[Piece]:
+def _pieces(stretches: Sequence[LedgerStretch]) -> Iterator[Piece]:
     """Walk through groups of stretches that overlap; most groups are a single stretch."""
     at, reached = 0, ""
     while at < len(stretches):
@@ -135,9 +135,9 @@ def _pieces(stretches: Sequence[Stretch]) -> Iterator[Piece]:
         reached, at = end, last
 
 
-def _overlapping(group: Sequence[Stretch]) -> Iterator[Piece]:
+def _overlapping(group: Sequence[LedgerStretch]) -> Iterator[Piece]:
     bounds = sorted({bound for stretch in group for bound in (stretch.start, stretch.end)})
-    touching: list[Stretch] = []
+    touching: list[LedgerStretch] = []
     at = 0
     for start, end in pairwise(bounds):
         touching = [stretch for stretch in touching if stretch.end > start]
@@ -147,7 +147,7 @@ def _overlapping(group: Sequence[Stretch]) -> Iterator[Piece]:
         yield Piece(start, end, _verdict(touching))
 
 
-def _verdict(touching: Sequence[Stretch]) -> Verdict | None:
+def _verdict(touching: Sequence[LedgerStretch]) -> Verdict | None:
     """The verdict of a moment that these touch."""
     failed = [stretch for stretch in touching if stretch.verdict == Verdict.FAILED]
     proofs = [
@@ -161,7 +161,7 @@ def _verdict(touching: Sequence[Stretch]) -> Verdict | None:
     return min(rest, key=lambda verdict: RANK[verdict], default=None)
 
 
-def _stands_against(failed: Stretch, proof: Stretch) -> bool:
+def _stands_against(failed: LedgerStretch, proof: LedgerStretch) -> bool:
     later = (failed.last_run_at or "9") >= (proof.last_read_at or "")
     return later and _seconds(failed.start, failed.end) <= _seconds(proof.start, proof.end)
 
@@ -217,7 +217,7 @@ def _months(start: datetime, end: datetime, length: int) -> Iterator[datetime]:
 class Rows:
     """What was read for a band: of its time, or of more. off: (from, to, why)."""
 
-    stretches: Sequence[Stretch] = ()
+    stretches: Sequence[LedgerStretch] = ()
     counts: Sequence[tuple[str, str, int]] = ()
     received: Sequence[Received] = ()
     gaps: Sequence[GapCount] = ()

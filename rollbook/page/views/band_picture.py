@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import from_text
 from rollbook.page.views import charts, words
-from rollbook.page.views.address import Span
+from rollbook.page.views.address import ShownTime
 from rollbook.page.views.band import Bucket, Zoom
 from rollbook.store.vocabulary import Verdict
 
@@ -56,7 +56,7 @@ class BandPicture:
     says: str
 
 
-def picture(zoom: Zoom, made: Sequence[Bucket], shown: Span) -> BandPicture:
+def picture(zoom: Zoom, made: Sequence[Bucket], shown: ShownTime) -> BandPicture:
     """The picture of a band's buckets. shown: where the page is, so that links keep its filter."""
     verdicts: dict[str, list[str]] = {}
     marks: dict[str, list[str]] = {}
@@ -123,10 +123,10 @@ def _mark(verdict: Verdict | None, x: float) -> str:
     return charts.box(x + 0.5, 5, 8, 2)
 
 
-def _link(bucket: Bucket, zoom: Zoom, shown: Span, x: float) -> Link:
+def _link(bucket: Bucket, zoom: Zoom, shown: ShownTime, x: float) -> Link:
     incident = not bucket.is_empty and bucket.worst in (Verdict.FAILED, Verdict.DUE, None)
     title = f"{words.between(bucket.start, bucket.end)} UTC: {said(bucket)}"
-    href = Span(bucket.start, bucket.end, shown.incomplete).link()
+    href = ShownTime(bucket.start, bucket.end, shown.incomplete).link()
     if zoom.unit.name == "window" and bucket.windows:
         href = words.window_link(bucket.start)
     return Link(charts.number(x), href, title, incident)

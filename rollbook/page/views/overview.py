@@ -10,10 +10,10 @@ from typing import Any, Final
 from rollbook.genesys.program.terminal import shown_size
 from rollbook.genesys.times import from_text, to_text
 from rollbook.page.views import band, band_picture, charts, words
-from rollbook.page.views.address import Span, ends
+from rollbook.page.views.address import ShownTime, ends
 from rollbook.page.views.band import Rows, Zoom
 from rollbook.page.views.band_picture import BandPicture
-from rollbook.page.vitals import Vitals
+from rollbook.page.vitals import DaemonVitals
 from rollbook.store.upkeep.sizes import Sizes
 from rollbook.store.views import page_rows, reports
 from rollbook.store.views.page_rows import GapCount, Incident, QueueDay, Received
@@ -46,13 +46,13 @@ class BandPart:
     is_incomplete: bool
 
 
-def zoomed(span: Span, extent: tuple[str, str] | None, width: timedelta) -> Zoom | None:
+def zoomed(span: ShownTime, extent: tuple[str, str] | None, width: timedelta) -> Zoom | None:
     """The buckets of what an address asks for; None where the ledger has no window."""
     return None if extent is None else band.zoom(*ends(span, extent), width)
 
 
 def band_part(
-    span: Span,
+    span: ShownTime,
     zoom: Zoom | None,
     rows: Rows,
     all_counts: Sequence[tuple[str, str, int]],
@@ -71,17 +71,19 @@ def band_part(
         incidents=incidents[:most],
         more_incidents=len(incidents) > most,
         crumbs=_crumbs(span),
-        only_link=Span(span.since, span.until, not span.incomplete).link(),
-        older_link=Span(span.since, incidents[most - 1].start, incomplete=True).link() if len(incidents) > most else "",
+        only_link=ShownTime(span.since, span.until, not span.incomplete).link(),
+        older_link=ShownTime(span.since, incidents[most - 1].start, incomplete=True).link()
+        if len(incidents) > most
+        else "",
         is_incomplete=span.incomplete,
     )
 
 
-def _crumbs(span: Span) -> list[tuple[str, str]]:
+def _crumbs(span: ShownTime) -> list[tuple[str, str]]:
     """The way back: all time, then the month and the day that a shorter span lies in."""
     if span.is_all:
         return []
-    crumbs = [("All time", Span(incomplete=span.incomplete).link())]
+    crumbs = [("All time", ShownTime(incomplete=span.incomplete).link())]
     if span.since and span.until:
         start, end = from_text(span.since), from_text(span.until)
         month = start.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -92,7 +94,7 @@ def _crumbs(span: Span) -> list[tuple[str, str]]:
             (f"{start:%d %B}", day, day + timedelta(days=1)),
         ):
             if first <= start and end <= last and end - start < last - first:
-                crumbs.append((text, Span(to_text(first), to_text(last), span.incomplete).link()))
+                crumbs.append((text, ShownTime(to_text(first), to_text(last), span.incomplete).link()))
     return crumbs
 
 
@@ -119,7 +121,7 @@ def received_by_day(
         in_part = min(bucket.changed, bucket.live)
         numbers = {"whole": bucket.live - in_part, "in_part": in_part, "missed": bucket.happened - bucket.live}
         off = words.length(bucket.off) if bucket.off else ""
-        href = Span(bucket.start, bucket.end).link()
+        href = ShownTime(bucket.start, bucket.end).link()
         rows.append({"day": bucket.start[:10], "href": href, "happened": bucket.happened, "off": off, **numbers})
         ground = HEIGHT
         for name, number in numbers.items():
@@ -181,7 +183,7 @@ def arrivals(numbers: Sequence[int], bounds: Sequence[str], delays: Sequence[flo
     }
 
 
-def topics(refused: Sequence[Mapping[str, Any]], vitals: Vitals | None) -> dict[str, Any]:
+def topics(refused: Sequence[Mapping[str, Any]], vitals: DaemonVitals | None) -> dict[str, Any]:
     """The lines of capture, its channels, and the topics that were refused, by what they lack."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for topic in refused:
@@ -197,7 +199,7 @@ def topics(refused: Sequence[Mapping[str, Any]], vitals: Vitals | None) -> dict[
 # The API, the disk
 
 
-def api(vitals: Vitals | None) -> dict[str, Any] | None:
+def api(vitals: DaemonVitals | None) -> dict[str, Any] | None:
     """The requests of a daemon, and how fast they were answered; None without a daemon."""
     if vitals is None:
         return None
@@ -302,7 +304,7 @@ def queues(day: QueueDay) -> dict[str, Any]:
     }
 
 
-def sentence_of(found: Mapping[str, Any], vitals: Vitals | None) -> dict[str, Any]:
+def sentence_of(found: Mapping[str, Any], vitals: DaemonVitals | None) -> dict[str, Any]:
     """The first line: that of `status --json`; the state is the daemon's own, where there is one."""
     return {
         **{name: found[name] for name in ("sentence", "complete_until", "settled_until", "gaps", "unfilled", "since")},

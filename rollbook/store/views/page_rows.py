@@ -29,7 +29,7 @@ MOS_BOUNDS: Final = (1.0, 2.0, 2.5, 3.0, POOR, 4.0, GOOD, 4.5, 5.0)
 _NEWEST: Final = 2_000
 
 
-class Stretch(NamedTuple):
+class LedgerStretch(NamedTuple):
     """Windows in a row that touch, are of one verdict and overlap no other.
 
     Of a window that overlaps another there is a stretch of its own, with what decides which of them counts.
@@ -76,10 +76,10 @@ def extent(db: sqlite3.Connection) -> tuple[str, str] | None:
     return None if first is None else (first, last)
 
 
-def stretches(db: sqlite3.Connection) -> list[Stretch]:
+def stretches(db: sqlite3.Connection) -> list[LedgerStretch]:
     """The stretches of all windows without a filter, in order."""
-    found: list[Stretch] = []
-    run: Stretch | None = None  # windows that touch, without the last one that was read
+    found: list[LedgerStretch] = []
+    run: LedgerStretch | None = None  # windows that touch, without the last one that was read
     last: tuple[str, str, int, str | None, str | None] | None = None
     last_crosses, reached = False, ""
     query = 'SELECT start, "end", rank, last_read_at, last_run_at FROM ranked_windows ORDER BY start, "end"'
@@ -91,12 +91,12 @@ def stretches(db: sqlite3.Connection) -> list[Stretch]:
             if crosses or last_crosses:
                 found += [run] if run is not None else []
                 run = None
-                found.append(Stretch(start, end, verdict, *last[3:]))
+                found.append(LedgerStretch(start, end, verdict, *last[3:]))
             elif run is not None and run.end == start and run.verdict is verdict:
-                run = Stretch(run.start, end, verdict)
+                run = LedgerStretch(run.start, end, verdict)
             else:
                 found += [run] if run is not None else []
-                run = Stretch(start, end, verdict)
+                run = LedgerStretch(start, end, verdict)
         if row is not None:
             last, last_crosses, reached = row, crosses, max(reached, row[1])
     return found if run is None else [*found, run]
