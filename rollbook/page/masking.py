@@ -29,8 +29,8 @@ _VOCABULARY: Final = frozenset(
         "initialstate", "segmenttype",
         "disconnecttype", "disconnectreason", "provider", "codecs", "flowtype",
         "usedrouting", "requestedroutings", "alertingtimeoutms", "entrytype", "transfertype", "messagetype",
-        "errorcode", "recordingstate", "conversationinitiator", "flowintype", "flowouttype", "routingrule", "deliverystatus",
-        "startinglanguage", "endinglanguage", "evaluationstatus", "surveystatus", "topicname",
+        "errorcode", "recordingstate", "conversationinitiator", "flowintype", "flowouttype", "routingrule",
+        "deliverystatus", "startinglanguage", "endinglanguage", "evaluationstatus", "surveystatus", "topicname",
     }
 )  # fmt: skip
 # Rows of the store whose texts are a person's, beside whatever their names say.

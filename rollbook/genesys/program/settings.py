@@ -492,8 +492,8 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "health": KeyDescription(
         "text",
-        "HOST:PORT, or unix:PATH for a proxy, at which the daemon answers /healthz, /metrics and /ready, which ask nobody"
-        " who they are, and shows the page, which does (docs/page.md).",
+        "HOST:PORT, or unix:PATH for a proxy, at which the daemon answers /healthz, /metrics and /ready, which ask"
+        " nobody who they are, and shows the page, which does (docs/page.md).",
         "default: off",
     ),
     "sqs_queue_url": KeyDescription(

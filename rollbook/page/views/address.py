@@ -41,9 +41,9 @@ def read(query: Mapping[str, str]) -> ShownTime:
     """The span that a query asks for. Raises UsageError."""
     since, until = _time(query, "from"), _time(query, "until")
     if since and until and since >= until:
-        raise UsageError("until must lie after from")
+        raise UsageError("write an until that lies after from")
     if (show := query.get("show", "")) not in ("", "incomplete"):
-        raise UsageError("show must be incomplete, or left out")
+        raise UsageError("write show=incomplete, or leave it out")
     return ShownTime(since, until, show == "incomplete")
 
 
@@ -56,7 +56,7 @@ def _time(query: Mapping[str, str], name: str) -> str:
         if not 1990 <= moment.year <= 2100:
             raise ValueError("out of range")
     except ValueError:
-        raise UsageError(f"{name} must be a day or a time such as 2026-03-02 or 2026-03-02T10:00Z") from None
+        raise UsageError(f"write {name} as a day or a time such as 2026-03-02 or 2026-03-02T10:00Z") from None
     return to_text(moment)
 
 

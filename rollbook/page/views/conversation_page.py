@@ -87,7 +87,7 @@ def conversation_page(
     moments = moments or [moment for event in found["events"] if (moment := _moment(event["received_at"])) is not None]
     scale = _Scale(moments)
     events = found["events"][:_LISTED]
-    gap = next(iter(found["gaps"]), None)
+    gap = next(({"filled_at": None, **row} for row in found["gaps"]), None)
     return {
         "conversation_id": found["conversation_id"],
         "title": _title(known, found["gaps"]),
