@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rollbook.store.upkeep.growth import Growth
+from rollbook.store.views.call_mos import CallMos, DayShares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class LedgerFigures:
     verdicts: Mapping[str, int] = field(default_factory=dict)
     due: int = 0
     oldest_due: str | None = None
+    calls: tuple[CallMos, ...] = ()
+    shares: DayShares = field(default_factory=DayShares)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,8 @@ class DaemonFigures:
     channels_free: int = 0
     channels_of_others: int = 0
     windows_by_verdict: Mapping[str, int] = field(default_factory=dict)
+    calls: tuple[CallMos, ...] = ()  # every call that was counted, by its labels
+    shares: DayShares = field(default_factory=DayShares)
     unnamed_ids: Mapping[str, int] = field(default_factory=dict)  # by kind; those that had none at the last look
     requests: int = 0
     budget_left: float | None = None

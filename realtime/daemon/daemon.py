@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import threading
@@ -56,6 +57,7 @@ from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreBusy
 from rollbook.store.organization_book import book_of
 from rollbook.store.tables import alerts, coverage, readiness, windows
+from rollbook.store.views import call_mos
 from rollbook.store.vocabulary import AlertKind, Verdict
 
 log = logging.getLogger(__name__)
@@ -82,6 +84,8 @@ ROUND_WITHIN: Final = timedelta(hours=6)
 _CLOCKS: Final = 5.0
 # Seconds that the ledger may take to count its windows. Programs that ask for health give up after some seconds.
 _LOOKS_WITHIN: Final = 2.0
+# Seconds for which the shares of the last day are as they were: a day of them is counted anew each time.
+_SHARES_EVERY: Final = 60.0
 _THE_END: Final = datetime.max.replace(tzinfo=UTC)
 # Settings that SIGHUP can change while the daemon runs; the rest holds from the next start.
 _CHANGEABLE: Final = frozenset(
@@ -161,6 +165,7 @@ class Daemon:
         self._book: Book | None = None
         self._count = Count()
         self._looking: asyncio.Task[LedgerFigures | str] | None = None  # at the ledger, for the figures
+        self._shares, self._shares_at = call_mos.DayShares(), -math.inf
         self._vitals = Vitals(self._began)
 
     def stop(self) -> None:
@@ -332,6 +337,8 @@ class Daemon:
             alerts_dropped=0 if self._sender is None else self._sender.waiting.dropped,
             alerts_failing=None if self._sender is None else self._sender.failing,
             windows_by_verdict=known.verdicts,
+            calls=known.calls,
+            shares=known.shares,
             unnamed_ids={} if self._names is None else self._names.unnamed,
             due_windows=known.due,
             ledger_failing=ledger if isinstance(ledger, str) else None,
@@ -387,7 +394,12 @@ class Daemon:
         async def look() -> LedgerFigures | str:
             try:
                 verdicts = await book.read(windows.by_verdict, since=since, filter="")
-                return LedgerFigures(verdicts, *await book.read(status.oldest_due, width=width, since=begin))
+                due, oldest = await book.read(status.oldest_due, width=width, since=begin)
+                if time.monotonic() - self._shares_at >= _SHARES_EVERY:
+                    self._shares = await book.read(call_mos.shares_of_day, self._options.now())
+                    self._shares_at = time.monotonic()
+                calls = await book.read(call_mos.counted)
+                return LedgerFigures(verdicts, due, oldest, calls, self._shares)
             except StoreError as error:
                 return str(error)
 

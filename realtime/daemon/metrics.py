@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from realtime.daemon.health import judge
+from realtime.daemon.health import reasons
 from realtime.figures import DaemonFigures, QueueFigures
 from realtime.websocket.channel_states import Phase
+from rollbook.store.reasons import ReasonKind, State, state_of
 from rollbook.store.upkeep.growth import Growth
+from rollbook.store.views.call_mos import CallMos
 
 
 def metrics(figures: DaemonFigures) -> Iterator[Metric]:
@@ -30,6 +32,7 @@ def metrics(figures: DaemonFigures) -> Iterator[Metric]:
     for verdict, count in sorted(figures.windows_by_verdict.items()):
         windows.add_metric([verdict], count)
     yield windows
+    yield _of_calls(figures.calls)
     unnamed = GaugeMetricFamily("rollbook_unnamed_ids", "Ids without a name, by kind.", labels=["kind"])
     for kind, count in figures.unnamed_ids.items():
         unnamed.add_metric([kind], count)
@@ -45,6 +48,27 @@ def metrics(figures: DaemonFigures) -> Iterator[Metric]:
     for name, text, value in _gauges(figures):
         if value is not None:
             yield GaugeMetricFamily(f"rollbook_{name}", text, value=value)
+    yield from _of_reasons(figures)
+
+
+def _of_calls(calls: Sequence[CallMos]) -> Metric:
+    labels = ["media_type", "codec", "site", "late"]
+    family = HistogramMetricFamily("rollbook_call_mos", "Calls by the MOS of their worst leg.", labels=labels)
+    for each in calls:
+        named = [each.media_type, each.codec, each.site, "yes" if each.is_late else "no"]
+        family.add_metric(named, [(bound, float(count)) for bound, count in each.counts.items()], each.total)
+    return family
+
+
+def _of_reasons(figures: DaemonFigures) -> Iterator[Metric]:
+    found = reasons(figures)
+    reason = GaugeMetricFamily("rollbook_reason", "1 for each reason for not being well.", labels=["reason"])
+    kinds = {each.kind for each in found}
+    for kind in ReasonKind:
+        reason.add_metric([kind], kind in kinds)
+    yield reason
+    value = {State.DEAD: 0, State.DEGRADED: 0.5, State.WELL: 1}[state_of(found)]
+    yield GaugeMetricFamily("rollbook_up", "0 if dead, 0.5 if degraded, 1 if well.", value=value)
 
 
 def _of_lines(figures: DaemonFigures) -> Iterator[Metric]:
@@ -125,4 +149,5 @@ def _gauges(figures: DaemonFigures) -> Iterator[tuple[str, str, float | None]]:
     yield "last_event_age_seconds", "Since the last event, of this run or earlier ones.", figures.quiet_for
     last = figures.last_event_at.timestamp() if figures.last_event_at else None
     yield "last_event_timestamp_seconds", "When the newest stored notification came.", last
-    yield "up", "0 if dead, 0.5 if degraded, 1 if well.", {"dead": 0, "degraded": 0.5, "well": 1}[judge(figures)[0]]
+    yield "heard_live_share", "Share of the last day's read conversations that were heard.", figures.shares.heard_live
+    yield "measured_share", "Share of the last day's ended calls that carry a MOS.", figures.shares.measured

@@ -38,14 +38,17 @@ def sentence(*, complete_until: str | None, settled_until: str | None, gaps: int
     return f"{proven}; {missed}."
 
 
-def why(found: dict[str, Any], *, last_sign: str | None, failed: int, now: datetime) -> Iterator[Reason]:
+def why(
+    found: dict[str, Any], *, last_sign: str | None, by_function: bool, failed: int, now: datetime
+) -> Iterator[Reason]:
     """The reasons for which the store does not look well.
 
-    found: what `status.collect` knows of capture and windows; last_sign: when capture was seen to listen last; failed:
-    the windows of the last 31 days that failed.
+    found: what `status.collect` knows of capture and windows; last_sign: when capture was seen to listen last;
+    by_function: it is a function, which listens whether or not it is called; failed: the windows of the last 31 days
+    that failed.
     """
     capture, ledger = found["capture"], found["windows"]
-    has_listened, listens = capture["since"] is not None, capture["listening"]
+    has_listened, listens = capture["since"] is not None, capture["listening"] or by_function
     if has_listened and not listens:
         silent = 0.0 if last_sign is None else _age(last_sign, now)
         if silent > reasons.DEAD:

@@ -111,7 +111,15 @@ def collect(
         ),
     }
     failed = windows.by_verdict(db, since=to_text(now - _MONTH), filter="").get(Verdict.FAILED, 0)
-    reasons = list(headline.why(found, last_sign=coverage.last_hearing(db), failed=failed, now=now))
+    reasons = list(
+        headline.why(
+            found,
+            last_sign=coverage.last_hearing(db),
+            by_function=coverage.is_by_function(db),
+            failed=failed,
+            now=now,
+        )
+    )
     top = {
         "sentence": headline.sentence(
             complete_until=complete_until,

@@ -20,7 +20,7 @@ from rollbook.store.commands import options
 from rollbook.store.commands import status as shown_status
 from rollbook.store.reasons import ReasonKind
 from rollbook.store.tables import coverage
-from rollbook.store.tables.coverage import Span
+from rollbook.store.tables.coverage import FUNCTION, Span
 from tests.helpers.whole import AS_ANYBODY, MAY_BE_ANYBODY, environment
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -227,6 +227,17 @@ def test_the_state_follows_the_last_sign_of_life(
     assert (found["state"], found["why"]) == (state, [] if reason is None else [reason])
 
 
+def test_a_function_that_is_not_called_is_not_dead(tmp_path: Path) -> None:
+    """Events call it; in a night without any it has nothing to do. After seven days that is a reason."""
+    with Book.open(tmp_path / "rollbook.db") as book:
+        book.write(coverage.note_call, "eventbridge", FUNCTION, ["v2.a"], to_text(END - timedelta(hours=9))).result(10)
+        found = book.read_now(status.collect, END)
+    assert (found["capture"]["listening"], found["state"], found["why"]) == (False, "well", [])
+    found["capture"]["last_event_at"] = to_text(END - timedelta(days=8))
+    [reason] = headline.why(found, last_sign=None, by_function=True, failed=0, now=END)
+    assert reason.kind == ReasonKind.NO_EVENTS
+
+
 def test_every_reason_that_the_store_shows_is_said(tmp_path: Path) -> None:
     """Windows that failed or wait, what is not understood or refused, and a silence of days: each is a reason."""
     with Book.open(tmp_path / "rollbook.db") as book:
@@ -239,7 +250,7 @@ def test_every_reason_that_the_store_shows_is_said(tmp_path: Path) -> None:
         "dead_letters_last_hour": 10,
         "rejected_topics": [{"missing_permissions": ["routing:queue:view"]}],
     }
-    kinds = {reason.kind for reason in headline.why(found, last_sign=None, failed=1, now=END)}
+    kinds = {reason.kind for reason in headline.why(found, last_sign=None, by_function=False, failed=1, now=END)}
     assert kinds == {
         ReasonKind.WINDOWS_DUE,
         ReasonKind.WINDOWS_FAILED,

@@ -25,6 +25,8 @@ from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.statements import in_parts
 from rollbook.store.rows.texts import TextIds
 from rollbook.store.tables import gaps, names
+from rollbook.store.views import call_mos
+from rollbook.store.views.call_mos import Measured, is_mos
 from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
 
 Action = Literal["insert", "fill", "replace", "confirm", "leave"]
@@ -77,6 +79,13 @@ class StoredConversation(NamedTuple):
     followed: str | None
     details: str | None
     attributes_at: str | None = None
+    details_open: int = 0
+    mos: Any = None
+
+    @property
+    def is_counted(self) -> bool:
+        """Tell whether what is stored shows a measured call with its end, which has been counted then."""
+        return self.details is not None and not self.details_open and is_mos(self.mos)
 
 
 def same_content(stored: StoredConversation | None, row: DetailRow) -> bool:
@@ -133,8 +142,8 @@ def classify(stored: StoredConversation | None, same: bool, row: DetailRow, run_
 
 _STORED: Final = (
     "SELECT conversation_id, number, provenance, first_seen_at, read_at, conversation_end, heard_end, last_heard,"
-    " look_again, followed, details, attributes_at FROM conversation_ids JOIN conversation_rows USING (number)"
-    " LEFT JOIN detail_rows USING (number) WHERE conversation_id IN "
+    " look_again, followed, details, attributes_at, details_open, mos FROM conversation_ids"
+    " JOIN conversation_rows USING (number) LEFT JOIN detail_rows USING (number) WHERE conversation_id IN "
 )
 
 
@@ -191,6 +200,7 @@ class _Planned:
     rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {statement: [] for statement in _IN_ORDER})
     other_children: list[int] = field(default_factory=list)  # of these conversations, others take the place of them
     gaps: list[gaps.Gap] = field(default_factory=list)
+    measured: list[Measured] = field(default_factory=list)  # calls that are counted with this page
 
     def run(self, connection: sqlite3.Connection) -> None:
         for statement, rows in self.rows.items():
@@ -200,6 +210,7 @@ class _Planned:
             child_rows.delete(connection, number, number)
         self.children.insert(connection)
         gaps.add(connection, self.gaps)
+        call_mos.count(connection, self.measured)
 
 
 class Read(NamedTuple):
@@ -240,7 +251,10 @@ def write(
         number = number_of[each.conversation_id]
         if each.action in _NEW_CONTENT:
             planned.rows[_DETAILS].append((number, packing.pack(connection, "details", each.row.raw)))
-            _fill(planned, number, each, read, indexed_until)
+            measured = _fill(planned, number, each, read, indexed_until)
+            earlier = each.action == "replace" and measured is not None and call_mos.was_counted(connection, number)
+            if measured is not None and not earlier:
+                planned.measured.append(measured)
         elif each.action == "confirm":
             planned.rows[_CONFIRM].append((read.as_of, each.row.end, number, indexed_until))
         _add_attributes(planned, number, each, read.as_of)
@@ -322,15 +336,21 @@ def _gap_kind(stored: StoredConversation | None, row: DetailRow, action: Action)
     return GapKind.CHANGED if first_end and by_capture and stored.heard_end is None else None
 
 
-def _fill(planned: _Planned, number: int, judged: _Judged, read: Read, indexed_until: str) -> None:
-    """A conversation whose content is new: its row, its child rows, and the end of what they take the place of."""
+def _fill(planned: _Planned, number: int, judged: _Judged, read: Read, indexed_until: str) -> Measured | None:
+    """A conversation whose content is new: its row, its child rows, and the end of what they take the place of.
+
+    Answers the measured call that it is, if this is the first read that shows its end and a MOS.
+    """
     _, row, stored, _ = judged
     as_of, at, is_open = read.as_of, read.at, int(row.end is None)
     shared = planned.children.add(number, row)
+    measured = None
+    if row.end is not None and is_mos(shared[3]) and (stored is None or not stored.is_counted):
+        measured = Measured(number, shared[3], row.end, at, shared[1])
     if stored is None:
         times = (at, at, as_of)
         planned.rows[_INSERT].append((number, row.start, row.end, *shared, Provenance.RECONCILED, *times, is_open))
-        return
+        return measured
     heard_later = stored.last_heard is not None and stored.last_heard > indexed_until
     # An event's end after what the read can show is newer than the read; an earlier one is overruled by the read.
     heard_end = stored.heard_end
@@ -344,6 +364,7 @@ def _fill(planned: _Planned, number: int, judged: _Judged, read: Read, indexed_u
             planned.rows[_KEEP_VERSION].append((at, number))
     if stored.provenance == Provenance.LIVE:
         planned.rows[_EXPLAINED].append((at, number))
+    return measured
 
 
 def compare(connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read) -> PageOutcome:

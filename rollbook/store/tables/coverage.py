@@ -139,6 +139,12 @@ def last_hearing(connection: sqlite3.Connection) -> str | None:
     return last
 
 
+def is_by_function(connection: sqlite3.Connection) -> bool:
+    """Tell whether the last to listen was a function, which is called by events: where none come, nothing is wrong."""
+    row = connection.execute("SELECT scope FROM coverage ORDER BY coverage_id DESC LIMIT 1").fetchone()
+    return row is not None and row[0] == FUNCTION
+
+
 def reject(connection: sqlite3.Connection, topics: Iterable[Mapping[str, Any]], at: str) -> None:
     """Remember topics that the platform refused: {"topic", "reason", "missing_permissions": [...]}."""
     connection.executemany(

@@ -46,6 +46,8 @@ from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.errors import StoreUnwritable
 from rollbook.store.tables import readiness, windows
+from rollbook.store.views import call_mos
+from rollbook.store.views.call_mos import CallMos, DayShares
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.reports import report
 from tests.helpers.stand_in import StandIn
@@ -320,6 +322,29 @@ async def test_a_ledger_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch:
             assert not any("ledger" in reason for reason in json.loads(text)["why"])
         finally:
             await port.stop()
+
+
+async def test_calls_that_were_counted_before_a_start_are_shown_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/metrics has what the store has counted, whoever counted it: a restart does not begin anew."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    counted = CallMos(media_type="voice", codec="audio/opus", site="Bern", counts={"+Inf": 9_000}, total=38_000.0)
+    monkeypatch.setattr(call_mos, "counted", lambda _: (counted,))
+    monkeypatch.setattr(call_mos, "shares_of_day", lambda *_: DayShares(heard_live=0.98))
+    async with running(tmp_path, StandIn()) as (daemon, _, _):
+        await daemon.ready.wait()
+        port = HttpPort(daemon, "127.0.0.1:0")
+        await port.start()
+        try:
+            _, text = await asyncio.to_thread(get, port.port, "/metrics")
+        finally:
+            await port.stop()
+    labels = 'codec="audio/opus",late="no",media_type="voice",site="Bern"'
+    assert f"rollbook_call_mos_count{{{labels}}} 9000.0" in text
+    assert f"rollbook_call_mos_sum{{{labels}}} 38000.0" in text
+    assert "rollbook_heard_live_share 0.98" in text
+    assert "rollbook_measured_share" not in text
 
 
 async def test_the_gate_answers_on_the_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ async def test_the_port_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     await port.start()
     try:
         status, text = await asyncio.to_thread(get, port.port, "/healthz")
-        assert (status, json.loads(text)) == (200, {"state": "well", "why": []})
+        assert (status, json.loads(text)) == (200, {"state": "well", "why": [], "reasons": []})
         status, text = await asyncio.to_thread(get, port.port, "/metrics")
         assert status == 200
         assert 'rollbook_events_total{topic="v2.routing.queues.{id}.conversations"} 7.0' in text
