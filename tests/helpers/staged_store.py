@@ -5,7 +5,7 @@ with; what the platform would have answered is not asked for.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -32,8 +32,19 @@ LAG = timedelta(minutes=10)
 TOPIC = "v2.routing.queues.{id}.conversations"
 
 
-def staged(path: Path, *, days: int = 2, per_hour: float = 12, now: datetime = NOW, seed: int = 7) -> None:
-    """Fill a store: `days` of windows up to now, some failed, due and open; capture that was off twice each day."""
+def staged(
+    path: Path,
+    *,
+    days: int = 2,
+    per_hour: float = 12,
+    now: datetime = NOW,
+    seed: int = 7,
+    fails: Callable[[int], bool] = lambda number: number % 29 == 17,
+) -> None:
+    """Fill a store: `days` of windows up to now, some failed, due and open; capture that was off twice each day.
+
+    fails: whether the window of a number, from 0 on, could not be read.
+    """
     last = now.replace(minute=now.minute // 30 * 30, second=0, microsecond=0)
     start = (now - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
     world = World(seed, start, per_hour, queues=6, users=12, variety=True)
@@ -48,7 +59,7 @@ def staged(path: Path, *, days: int = 2, per_hour: float = 12, now: datetime = N
         while moment + WIDTH <= last:
             window = Interval(moment, moment + WIDTH)
             own = [record for record in records.values() if window.contains(str(record["conversationStart"]))]
-            book.write(_reconciled, window, own, now, number).result()
+            book.write(_reconciled, window, own, now, fails(number)).result()
             moment, number = moment + WIDTH, number + 1
         book.write(windows.note, [(to_text(last), to_text(last + WIDTH), Verdict.PENDING)], "").result()
 
@@ -124,14 +135,13 @@ def _frame(record: dict[str, Any], queue: str, moment: str) -> str:
     return json.dumps({"topicName": f"v2.routing.queues.{queue}.conversations", "eventBody": body})
 
 
-def _reconciled(db: Connection, window: Interval, own: Sequence[dict[str, Any]], now: datetime, number: int) -> None:
-    """Read a window, or fail to: each 29th failed, the last is due, and one that has an ongoing conversation is open."""
+def _reconciled(db: Connection, window: Interval, own: Sequence[dict[str, Any]], now: datetime, failed: bool) -> None:
+    """Read a window, or fail to; the last is due, and one that has an ongoing conversation is open."""
     start, end = window.texts
     as_of = to_text(window.end + timedelta(minutes=12))
     if as_of > to_text(now):
         windows.note(db, [(start, end, Verdict.DUE)], "")
         return
-    failed = number % 29 == 17
     figures: dict[str, int | None] = {}
     if not failed:
         page = parse_page(json.dumps({"conversations": list(own)}).encode())

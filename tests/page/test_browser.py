@@ -1,6 +1,7 @@
 """The pages in a browser: nothing foreign, no error, nothing that axe finds, no sideways scroll, and readable as it is.
 
-Needs a Chromium that is installed (Debian's package `chromium`, or CHROMIUM names it); without one it is skipped.
+Needs a Chromium that is installed (Debian's package `chromium`, or CHROMIUM names it) and the extra `browser`; without
+them it is skipped.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,13 @@ from tests.helpers.shown_page import Shown, shown
 from tests.helpers.staged_store import staged
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+MISSING = "no Chromium is installed" if not CHROMIUM else "the extra `browser` is not installed"
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed: the pages are not looked at in a browser"),
+    pytest.mark.skipif(
+        not CHROMIUM or find_spec("playwright") is None or find_spec("axe_playwright_python") is None,
+        reason=f"{MISSING}: the pages are not looked at in a browser",
+    ),
 ]
 # How the pages are looked at: (color scheme, width).
 LOOKS = [("light", 1280), ("dark", 360)]

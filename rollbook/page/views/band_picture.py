@@ -25,6 +25,16 @@ _GAP: Final = 4.0
 HEIGHT: Final = MARKS + VERDICTS + _GAP + RECEIVED + OFF
 # So many buckets are shown as a table below the picture, too.
 _AS_TABLE: Final = 62
+# unit → what a column is
+_UNITS: Final = {
+    "window": "a window",
+    "hour": "an hour",
+    "six hours": "six hours",
+    "day": "a day",
+    "week": "a week",
+    "month": "a month",
+    "year": "a year",
+}
 _LABELS: Final = 5
 
 
@@ -61,12 +71,14 @@ def picture(zoom: Zoom, made: Sequence[Bucket], shown: ShownTime) -> BandPicture
     verdicts: dict[str, list[str]] = {}
     marks: dict[str, list[str]] = {}
     received, missed, off, links = [], [], [], []
+    # Where columns are few and wide, a mark that is as wide is no shape any more.
+    wide = min(max(len(made) * 0.2, 3.0), _COLUMN)
     for at, bucket in enumerate(made):
         x = at * STEP
         links.append(_link(bucket, zoom, shown, x))
         _columns(bucket, x, verdicts)
         if not bucket.is_empty and bucket.worst not in (Verdict.COMPLETE, Verdict.SETTLED):
-            marks.setdefault(words.state_name(bucket.worst), []).append(_mark(bucket.worst, x))
+            marks.setdefault(words.state_name(bucket.worst), []).append(_mark(bucket.worst, x, wide))
         ground = MARKS + VERDICTS + _GAP + RECEIVED
         if (share := bucket.received) is not None:
             whole = share * RECEIVED
@@ -80,7 +92,7 @@ def picture(zoom: Zoom, made: Sequence[Bucket], shown: ShownTime) -> BandPicture
             off.append(charts.box(x, ground + 1, _COLUMN, OFF - 1))
     return BandPicture(
         title=words.between(zoom.start, zoom.end),
-        unit=zoom.unit.name,
+        unit=_UNITS[zoom.unit.name],
         width=charts.number(len(made) * STEP),
         height=charts.number(HEIGHT),
         paths=[(name, "".join(parts)) for name, parts in verdicts.items()],
@@ -109,18 +121,19 @@ def _columns(bucket: Bucket, x: float, verdicts: dict[str, list[str]]) -> None:
             ground = max(ground - share * VERDICTS, MARKS + 1)
 
 
-def _mark(verdict: Verdict | None, x: float) -> str:
+def _mark(verdict: Verdict | None, x: float, wide: float) -> str:
     """The shape of a verdict above its column: a triangle, a frame, a half, a dot; a dash where there is no window."""
-    left = charts.number(x)
+    left = x + (_COLUMN - wide) / 2
+    at, whole, half, third = (charts.number(value) for value in (left, wide, wide / 2, wide / 3))
     if verdict == Verdict.FAILED:
-        return f"M{left} 10h9l-4.5-9z"
+        return f"M{at} 10h{whole}l-{half}-9z"
     if verdict == Verdict.DUE:
-        return f"M{charts.number(x + 1)} 2h7v7h-7zm2 2v3h3v-3z"
+        return f"M{at} 2h{whole}v8h-{whole}zM{charts.number(left + wide / 3)} 4.5v3h{third}v-3z"
     if verdict == Verdict.OPEN:
-        return f"M{charts.number(x + 1)} 9v-7h7z"
+        return f"M{at} 10v-8h{whole}z"
     if verdict == Verdict.PENDING:
-        return charts.box(x + 3, 5, 3, 3)
-    return charts.box(x + 0.5, 5, 8, 2)
+        return charts.box(left + wide / 3, 5, wide / 3, 3)
+    return charts.box(left, 5, wide, 2)
 
 
 def _link(bucket: Bucket, zoom: Zoom, shown: ShownTime, x: float) -> Link:
@@ -162,6 +175,6 @@ def _says(made: Sequence[Bucket], zoom: Zoom) -> str:
     known = [bucket for bucket in made if not bucket.is_empty]
     incidents = sum(bucket.worst in (Verdict.FAILED, Verdict.DUE, None) for bucket in known)
     return (
-        f"{count(len(known), 'column')}, each a {zoom.unit.name}, from {words.between(zoom.start, zoom.end)} UTC;"
+        f"{count(len(known), 'column')}, each {_UNITS[zoom.unit.name]}, from {words.between(zoom.start, zoom.end)} UTC;"
         f" {incidents:,} of them with time that failed, is due or has no window"
     )

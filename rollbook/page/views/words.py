@@ -79,7 +79,11 @@ def number(value: float | None) -> str:
 
 
 def length(seconds: float) -> str:
-    """`2 d 4 h`, `1 h 02 min`, `5 min 20 s`, `12 s`."""
+    """`2 d 4 h`, `1 h 02 min`, `5 min 20 s`, `12 s`; not to be broken between lines."""
+    return _length(seconds).replace(" ", "\u00a0")
+
+
+def _length(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s" if whole or not seconds else f"{seconds:.1f} s"
