@@ -26,6 +26,7 @@ _FORGOTTEN: Final = 60.0
 _MOST: Final = 200
 # Seconds that a page waits for what it can do without: it comes with the next look, and meanwhile says so.
 PATIENCE: Final = 0.12
+_QUICK: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,14 @@ class Feed:
         """
         self._forget()
         entries = {look.name: self._ask(look) for look in looks}
-        waiting = {look.name: entry for look in looks if (entry := entries[look.name]).seen is None}
-        needed = {entry.reading for look in looks if look.needed and (entry := entries[look.name]).reading is not None}
+        reading = {look: entry.reading for look in looks if (entry := entries[look.name]).reading is not None}
+        needed = {task for look, task in reading.items() if look.needed and _lacks(entries[look.name])}
         if needed:
             await asyncio.wait(needed)
-        others = {entry.reading for entry in waiting.values() if entry.reading is not None} - needed
-        if others:
-            await asyncio.wait(others, timeout=patience)
+        # What was seen before is better than to wait long for what is there now: the page says as of when it is.
+        soon = {task for look, task in reading.items() if look.needed or _comes_soon(entries[look.name])} - needed
+        if soon:
+            await asyncio.wait(soon, timeout=patience)
         for look in looks:
             seen = entries[look.name].seen
             if look.needed and (seen is None or seen.trouble is not None):
@@ -124,3 +126,13 @@ class Feed:
             task.cancel()
         if reading:
             await asyncio.wait(reading)
+
+
+def _lacks(entry: _Entry) -> bool:
+    """Tell whether nothing good was ever seen by a look."""
+    return entry.seen is None or entry.seen.trouble is not None
+
+
+def _comes_soon(entry: _Entry) -> bool:
+    """Tell whether a look under way is worth a short wait: there is nothing in its place, or it takes next to no time."""
+    return _lacks(entry) or entry.cost < _QUICK
