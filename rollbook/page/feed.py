@@ -134,5 +134,5 @@ def _lacks(entry: _Entry) -> bool:
 
 
 def _comes_soon(entry: _Entry) -> bool:
-    """Tell whether a look under way is worth a short wait: there is nothing in its place, or it takes next to no time."""
+    """Tell whether a look under way is worth a short wait: nothing is in its place, or it takes next to no time."""
     return _lacks(entry) or entry.cost < _QUICK
