@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,7 +86,7 @@ class HttpServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_ENDS_WITHIN)
         await self._runner.setup()
         try:
-            await self._site(self._runner).start()
+            await self._listen(self._runner)
         except OSError as error:
             await self.stop()
             # The text of asyncio is longer. A name that does not resolve has an error number below zero.
@@ -97,11 +98,18 @@ class HttpServer:
         if self._socket is None:
             self.port = self._runner.addresses[0][1]
 
-    def _site(self, runner: web.AppRunner) -> web.BaseSite:
+    async def _listen(self, runner: web.AppRunner) -> None:
         if self._socket is None:
-            return web.TCPSite(runner, self._host, self._port)
-        # A socket that nobody listens at any more is left by a process that was killed, and is taken over.
-        return web.UnixSite(runner, str(self._socket))
+            await web.TCPSite(runner, self._host, self._port).start()
+            return
+        # A socket that nobody listens at is left by a process that was killed, and is taken over; no other one.
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            _, there = await asyncio.open_unix_connection(self._socket)
+            there.close()
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        await web.UnixSite(runner, self._socket).start()
+        # For its owner and its group: a proxy has a user of its own.
+        self._socket.chmod(0o660)
 
     async def stop(self) -> None:
         """Answer no more."""
@@ -117,6 +125,8 @@ class HttpServer:
                 body = found.body.encode() if isinstance(found.body, str) else found.body
                 headers = {**found.headers, "Content-Type": found.content_type}
                 return web.Response(body=body, status=found.status, headers=headers)
+            if request.method == "HEAD":
+                return web.Response(headers={**found.headers, "Content-Type": found.content_type})
             return await self._stream(request, found, found.body)
 
         return answer

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import sqlite3
+import stat
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -14,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.messages.details import parse_page
 from rollbook.genesys.messages.notification import Notification, parse_frame
 from rollbook.genesys.times import Interval, from_text, to_text
+from rollbook.page.server import HttpServer
 from rollbook.page.views.address import ShownTime
 from rollbook.page.vitals import DaemonVitals, Line
 from rollbook.store import status
@@ -251,6 +254,7 @@ async def test_what_is_asked_wrongly_is_one_sentence(store: Path) -> None:
             assert (await page.get("/", method=method)).status == 405
         head = await page.get("/", method="HEAD")
         assert (head.status, head.text) == (200, "")
+        assert (await page.get("/live", method="HEAD")).text == ""
 
 
 async def test_looking_writes_nothing(store: Path) -> None:
@@ -327,6 +331,10 @@ async def test_a_socket_is_there_for_a_proxy(store: Path, tmp_path: Path) -> Non
     """By a Unix socket the page is shown under whatever name the proxy has."""
     async with shown(store, listen=f"unix:{tmp_path / 'page.sock'}") as page:
         assert (await page.get("/status.txt")).text.startswith("Complete")
+        assert stat.S_IMODE((tmp_path / "page.sock").stat().st_mode) == 0o660
+        with pytest.raises(RollbookError, match="Address already in use"):
+            await HttpServer(f"unix:{tmp_path / 'page.sock'}", []).start()
+        assert (await page.get("/status.txt")).status == 200
 
 
 # Kept up to date
