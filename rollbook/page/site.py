@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 from rollbook.genesys.errors import RollbookError, UsageError
 from rollbook.genesys.ids import conversation_id as spelled_id
+from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import from_text, to_text
 from rollbook.page import looks, render
 from rollbook.page.feed import FRESH, Feed, Look, Seen
@@ -378,9 +379,7 @@ def _capture_words(capture: Mapping[str, Any]) -> str:
         return "Capture has received nothing yet." if capture["has_run"] else "Capture has never run."
     now = f"Listening by {', '.join(capture['sources'])}" if capture["listening"] else "Nothing listens now"
     day = capture["last_day"]
-    return (
-        f"{now}; {words.percent(day['share'])} of the time of {day['topics']:,} topics was listened to in the last day."
-    )
+    return f"{now}; {words.percent(day['share'])} of the time of {count(day['topics'], 'topic')} was listened to in the last day."
 
 
 def _day_link(start: str) -> str:

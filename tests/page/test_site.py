@@ -171,6 +171,9 @@ async def test_what_the_panels_say_is_in_the_store(store: Path) -> None:
     assert "user:view" in text
     number = of(store, "SELECT count(*) FROM windows")
     assert f"{number} windows in all" in text
+    async with shown(store) as page:
+        text = " ".join(Text((await page.get("/?from=2026-03-05&until=2026-03-05T04:00Z")).text).text.split())
+    assert "8 windows begin in this time" in text
 
 
 async def test_every_incident_is_a_link_to_its_proof(store: Path) -> None:

@@ -61,13 +61,20 @@ def band_part(
     filtered: int,
     most: int,
 ) -> BandPart:
-    """The band of a span. all_counts: windows without a filter by verdict; filtered: how many have one."""
-    totals = band.totals(all_counts)
+    """The band of a span. all_counts: windows without a filter by verdict; filtered: how many have one.
+
+    Of a part of all time those are counted that begin in it.
+    """
+    made = [] if zoom is None else band.buckets(zoom, rows)
+    shown = all_counts
+    if not span.is_all:
+        shown = [("", verdict, number) for bucket in made for verdict, number in bucket.windows.items()]
+    totals = band.totals(shown)
     return BandPart(
-        picture=None if zoom is None else band_picture.picture(zoom, band.buckets(zoom, rows), span),
+        picture=None if zoom is None else band_picture.picture(zoom, made, span),
         counts=[(verdict, totals[verdict], words.MEANINGS[verdict]) for verdict in words.ORDER if totals[verdict]],
         number=sum(totals.values()),
-        filtered=filtered,
+        filtered=filtered if span.is_all else 0,
         incidents=incidents[:most],
         more_incidents=len(incidents) > most,
         crumbs=_crumbs(span),
