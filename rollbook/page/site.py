@@ -379,7 +379,8 @@ def _capture_words(capture: Mapping[str, Any]) -> str:
         return "Capture has received nothing yet." if capture["has_run"] else "Capture has never run."
     now = f"Listening by {', '.join(capture['sources'])}" if capture["listening"] else "Nothing listens now"
     day = capture["last_day"]
-    return f"{now}; {words.percent(day['share'])} of the time of {count(day['topics'], 'topic')} was listened to in the last day."
+    share = words.percent(day["share"])
+    return f"{now}; {share} of the time of {count(day['topics'], 'topic')} was listened to in the last day."
 
 
 def _day_link(start: str) -> str:
