@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
 
 import boto3
 import pytest
@@ -29,9 +31,14 @@ class Aws:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
+    @cached_property
+    def sqs(self) -> Any:
+        """The client of the queues. Whoever waits for a message asks often, and a client takes long to be made."""
+        return boto3.client("sqs")
+
     def queue(self, name: str, *, redrive_after: int | None = None, visibility: int = 30) -> str:
         """A queue, with a dead-letter queue if it redrives; answers its address."""
-        sqs = boto3.client("sqs")
+        sqs = self.sqs
         attributes = {"VisibilityTimeout": str(visibility)}
         if redrive_after is not None:
             dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
@@ -43,7 +50,7 @@ class Aws:
     def left(self, url: str) -> int:
         """Messages in a queue, in hand or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        attributes = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return sum(int(value) for value in attributes.values())
 
     def bus(self, name: str, queue_url: str) -> None:
@@ -51,7 +58,7 @@ class Aws:
 
         name: without slashes. A partner's bus has some; moto takes it, and then finds no rule on it.
         """
-        sqs, events = boto3.client("sqs"), boto3.client("events")
+        sqs, events = self.sqs, boto3.client("events")
         arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         events.create_event_bus(Name=name)
         events.put_rule(

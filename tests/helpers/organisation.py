@@ -7,6 +7,7 @@ rows are enough for much paging: what ends a reading is the empty page, never a 
 import asyncio
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -285,12 +286,25 @@ def read_by_people(connection: sqlite3.Connection) -> list[str]:
     return [name for (name,) in listed if not name.endswith("_rows") and name not in others]
 
 
+def about_runs(connection: sqlite3.Connection) -> set[str]:
+    """The names of the tables that record runs, and of all views that read one of them."""
+    views = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'").fetchall()
+    found = {"windows", "window_runs"}
+    while True:
+        words = re.compile(rf"\b({'|'.join(found)})\b")
+        more = {name for name, sql in views if name not in found and words.search(sql)}
+        if not more:
+            return found
+        found |= more
+
+
 def dump(path: Path, *, ledger: bool = True) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table and view that people read; ledger: also of the tables that record runs."""
+    """Every row of every table and view that people read; ledger: also of what records runs, or is made of that."""
     connection = sqlite3.connect(path)
     try:
         names = read_by_people(connection)
-        wanted = [name for name in names if ledger or name not in ("windows", "window_runs")]
+        left_out = set() if ledger else about_runs(connection)
+        wanted = [name for name in names if name not in left_out]
         return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in wanted}
     finally:
         connection.close()

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-import boto3
 import pytest
 
 from realtime import lambda_handler
@@ -205,11 +204,24 @@ class Hurry:
 async def test_simulate_fills_a_queue(aws: Aws, tmp_path: Path) -> None:
     """`rollbook simulate --sqs URL` as people type it: events arrive in the queue, in EventBridge's envelope."""
     url = await asyncio.to_thread(aws.queue, "events")
-    words = ["simulate", "--json", "--rate", "600", "--per-hour", "300", "--sqs", url, "--repeats", "0.1"]
+    words = [
+        "simulate",
+        "--json",
+        "--rate",
+        "600",
+        "--per-hour",
+        "300",
+        "--days",
+        "0",
+        "--sqs",
+        url,
+        "--repeats",
+        "0.1",
+    ]
     process = await start(*words, env=aws.env, cwd=tmp_path)
     await until(lambda: aws.left(url) > 20)
     process.terminate()
     ran = await finish(process)
     assert ran.status == 0, ran.err
-    (message,) = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=1)["Messages"]
+    (message,) = aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)["Messages"]
     assert json.loads(message["Body"])["detail-type"].startswith("v2.detail.events.conversation.{id}.")

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
@@ -11,14 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from rollbook.genesys.named import NameKind
 from rollbook.store import vocabulary
 from rollbook.store.vocabulary import EndReason, GapKind, Provenance, SetAside, Verdict
 
 STORE = Path(vocabulary.__file__).parent
 # Column → the words that it holds.
-COLUMNS = {
+COLUMNS: dict[str, Iterable[StrEnum]] = {
     "verdict": Verdict,
-    "kind": GapKind,
+    "kind": [*GapKind, *NameKind],  # of a gap, or of what has a name
     "provenance": Provenance,
     "followed": SetAside,
     "end_reason": EndReason,
@@ -51,7 +53,7 @@ def test_sql_uses_no_other_word() -> None:
         text = path.read_text(encoding="utf-8")
         texts = [text] if path.suffix == ".sql" else _literals(text)
         for column, words in (match.groups() for literal in texts for match in pattern.finditer(literal)):
-            for word in re.findall(r"'([^']*)'", words):
+            for word in re.findall(r"'([^']+)'", words):
                 found += 1
                 assert word in set(COLUMNS[column.lower()]), f"{path.name}: {column} {words}"
     assert found > 15

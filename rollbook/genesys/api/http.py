@@ -211,7 +211,11 @@ async def _body(response: httpx.Response, pace: _Pace, largest: int) -> bytes:
     """The body, unpacked. Of an error, what its beginning says: its status must not be lost for the rest."""
     if response.status_code < 400:
         room = _Room(largest)
-        await _fill(room, response, pace)
+        try:
+            await _fill(room, response, pace)
+        except BaseException:
+            room.clear()  # who keeps the error until the next try keeps its frames, and would keep two bodies
+            raise
     else:
         room = _Room(min(largest, _LARGEST_ERROR))
         with contextlib.suppress(TransportError, httpx.HTTPError):
@@ -245,13 +249,20 @@ class _Room:
         """The bytes that were put there."""
         return b"".join((*self._blocks, *self._pieces))
 
+    def clear(self) -> None:
+        """Let go what was put there."""
+        self._blocks.clear()
+        self._pieces.clear()
+
     def add(self, piece: bytes) -> None:
         """Put it there. Raises TransportError if that is too much; what there is room for is there then."""
         room = self._largest - self._size
         self._pieces.append(piece if len(piece) <= room else piece[:room])
         self._size += len(self._pieces[-1])
         if len(self._pieces) == _MANY:
-            self._blocks.append(b"".join(self._pieces))
+            # A copy of large pieces would be as much again, for a few bytes a piece.
+            is_small = sum(map(len, self._pieces)) <= _PIECE
+            self._blocks += [b"".join(self._pieces)] if is_small else self._pieces
             self._pieces.clear()
         if len(piece) > room:
             raise TransportError(

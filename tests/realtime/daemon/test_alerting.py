@@ -121,7 +121,7 @@ def test_health_and_metrics_know_the_hook() -> None:
 @pytest.mark.process
 async def test_alerts_survive_a_daemon_that_is_killed(tmp_path: Path) -> None:
     """Whole daemons, killed with alerts under way: the last one sends what is left, each alert is taken at last."""
-    lives, each = (50, 20) if os.environ.get("ROLLBOOK_HEAVY") else (4, 12)
+    lives, each = (50, 20) if os.environ.get("ROLLBOOK_HEAVY") else (3, 4)
     async with Simulator(seed=5, per_hour=0) as organisation, AlertReceiver() as server:
         draw = random.Random(3)
         server.answer = lambda _: draw.choice((200, 200, 500))
