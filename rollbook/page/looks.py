@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from rollbook.genesys.times import to_text
-from rollbook.page import masking
-from rollbook.page.views import conversation_page, window_page, words
+from rollbook.page import masking, render
+from rollbook.page.views import band, conversation_page, window_page, words
 from rollbook.store import life, proof
 from rollbook.store.tables import schema, windows
 from rollbook.store.views import page_rows
@@ -31,16 +31,23 @@ def conversation_values(db: Any, identity: str, now: datetime, *, personal: bool
     return {"page": page, "as_of": words.second(to_text(now)), "organization": organization_name(db)}
 
 
+def conversation_html(db: Any, identity: str, now: datetime, *, personal: bool) -> str | None:
+    """A conversation's page; None where nothing names it. Made where the store is read: it may be megabytes."""
+    values = conversation_values(db, identity, now, personal=personal)
+    return None if values is None else render.page("conversation.html", values)
+
+
 def organization_name(db: Any) -> str | None:
     found = schema.organization(db)
     return found[1] if found else None
 
 
 def ledger(db: Any) -> dict[str, Any]:
-    counts = windows.by_verdict(db, filter="")
+    counts, pieces = windows.by_verdict(db, filter=""), band.pieces(page_rows.stretches(db))
     return {
         "extent": page_rows.extent(db),
-        "stretches": page_rows.stretches(db),
+        "pieces": pieces,
+        "by_day": band.seconds_by_day(pieces),
         "counts": [("", verdict, number) for verdict, number in counts.items()],
         "filtered": sum(windows.by_verdict(db).values()) - sum(counts.values()),
     }

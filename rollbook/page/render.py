@@ -46,6 +46,12 @@ def _environment() -> Environment:
     return made
 
 
+def prepare() -> None:
+    """Compile the templates, which takes a moment: before anybody asks for a page."""
+    for name in ("overview.html", "window.html", "conversation.html", "message.html"):
+        _environment().get_template(name)
+
+
 def _ticked(text: str) -> Markup:
     """A sentence in which `words` between ticks are commands; everything is escaped."""
     parts = text.split("`")

@@ -109,6 +109,7 @@ class Site:
         self._kept: OrderedDict[str, tuple[tuple[int, ...], dict[str, str]]] = OrderedDict()
         self._streams = 0
         self._wrong = asyncio.Lock()
+        render.prepare()
 
     def routes(self) -> list[HttpRoute]:
         """Every path of the page."""
@@ -239,7 +240,7 @@ class Site:
             "band": overview.band_part(
                 span,
                 zoom,
-                Rows(ledger["stretches"], fine[0], fine[1], fine[2], off),
+                Rows(ledger["pieces"], ledger["by_day"], fine[0], fine[1], fine[2], off),
                 ledger["counts"],
                 _value(seen["incidents"]) or [],
                 filtered=ledger["filtered"],
@@ -319,12 +320,12 @@ class Site:
 
     async def _conversation(self, request: HttpRequest) -> HttpAnswer:
         identity = spelled_id(request.names["id"]) or ""
-        values = await self._source.read(
-            looks.conversation_values, identity, self._source.now(), personal=self._settings.personal
+        html = await self._source.read(
+            looks.conversation_html, identity, self._source.now(), personal=self._settings.personal
         )
-        if values is None:
+        if html is None:
             return _message("No such conversation", f"Nothing in the store names {identity}.", status=404)
-        return _html(render.page("conversation.html", values))
+        return _html(html)
 
     async def _status(self) -> dict[str, Any]:
         """What `rollbook status --json` answers; the state and its reasons are the daemon's own, where there is one."""

@@ -41,6 +41,12 @@ def migrated() -> bytes:
         return db.serialize()
 
 
+def rows_of(db: sqlite3.Connection, length: int = page_rows.DAY) -> Rows:
+    """What the page makes of a ledger before it knows which time is shown."""
+    pieces = band.pieces(page_rows.stretches(db))
+    return Rows(pieces, band.seconds_by_day(pieces), page_rows.counts(db, length))
+
+
 class Ledger:
     """A ledger in memory: windows as (start, length, verdict), in half hours, each read an hour after its end."""
 
@@ -56,7 +62,7 @@ class Ledger:
 
     def rows(self, length: int = page_rows.DAY) -> Rows:
         """What the page reads of it."""
-        return Rows(page_rows.stretches(self.db), page_rows.counts(self.db, length))
+        return rows_of(self.db, length)
 
     def number(self) -> int:
         """How many windows there are."""
@@ -87,10 +93,21 @@ def test_the_counts_by_verdict_sum_to_the_number_of_windows(windows: list[tuple[
 
 
 @settings(max_examples=60)
-@given(windows=LEDGERS)
-def test_the_band_says_complete_of_no_more_than_the_gate(windows: list[tuple[int, int, Verdict]]) -> None:
-    """From the first window on, the band is complete up to where `readiness` says so, and not beyond."""
+@given(windows=LEDGERS, going_on=st.none() | st.integers(0, 200))
+def test_the_band_says_complete_of_no_more_than_the_gate(
+    windows: list[tuple[int, int, Verdict]], going_on: int | None
+) -> None:
+    """From the first window on, the band is complete up to where `readiness` says so, and not beyond.
+
+    Where a conversation goes on, its window is open from the window's own start on.
+    """
     ledger = Ledger(windows)
+    if going_on is not None:
+        ledger.db.execute(
+            "INSERT INTO conversation_rows (number, conversation_start, provenance, first_seen_at, details_open)"
+            " VALUES (1, ?, 'both', '2026', 1)",
+            (moment(going_on),),
+        )
     since, complete_until, _ = readiness.until(ledger.db)
     assert since is not None
     reached = since
@@ -98,7 +115,10 @@ def test_the_band_says_complete_of_no_more_than_the_gate(windows: list[tuple[int
         if piece.verdict not in (Verdict.COMPLETE, Verdict.SETTLED):
             break
         reached = piece.end
-    assert (reached if reached > since else None) == complete_until
+    if going_on is None:
+        assert (reached if reached > since else None) == complete_until
+    else:
+        assert reached <= (complete_until or since)
 
 
 def test_a_short_failure_in_a_long_bucket_is_seen() -> None:
@@ -169,7 +189,7 @@ def test_three_years_of_windows_are_a_small_picture(three_years: Path) -> None:
     """52,560 windows of mixed verdicts: the band is at most 60 KB, and every one of them is counted."""
     with closing(sqlite3.connect(three_years)) as db:
         extent = page_rows.extent(db)
-        rows = Rows(page_rows.stretches(db), page_rows.counts(db, page_rows.DAY))
+        rows = rows_of(db)
         incidents = page_rows.incidents(db, limit=9)
     zoom = overview.zoomed(ShownTime(), extent, HALF_HOUR)
     part = overview.band_part(ShownTime(), zoom, rows, rows.counts, incidents, filtered=0, most=8)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -166,6 +166,19 @@ def _stands_against(failed: LedgerStretch, proof: LedgerStretch) -> bool:
     return later and _seconds(failed.start, failed.end) <= _seconds(proof.start, proof.end)
 
 
+def seconds_by_day(pieces: Iterable[Piece]) -> list[tuple[str, Verdict | None, float]]:
+    """(day, verdict, seconds) of all time: years of windows that differ are added up once, and not for every page."""
+    found: dict[tuple[str, Verdict | None], float] = {}
+    for start, end, verdict in pieces:
+        while start < end:
+            day = start[:10]
+            midnight = f"{date.fromisoformat(day) + timedelta(days=1)}T00:00:00.000Z"
+            until = min(midnight, end)
+            found[day, verdict] = found.get((day, verdict), 0.0) + _seconds(start, until)
+            start = until
+    return [(day, verdict, seconds) for (day, verdict), seconds in found.items()]
+
+
 def _seconds(start: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
@@ -215,9 +228,10 @@ def _months(start: datetime, end: datetime, length: int) -> Iterator[datetime]:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What was read for a band: of its time, or of more. off: (from, to, why)."""
+    """What was read for a band: of its time, or of more. by_day: (day, verdict, seconds); off: (from, to, why)."""
 
-    stretches: Sequence[LedgerStretch] = ()
+    pieces: Sequence[Piece] = ()
+    by_day: Sequence[tuple[str, Verdict | None, float]] = ()
     counts: Sequence[tuple[str, str, int]] = ()
     received: Sequence[Received] = ()
     gaps: Sequence[GapCount] = ()
@@ -227,15 +241,22 @@ class Rows:
 def buckets(zoom: Zoom, rows: Rows) -> list[Bucket]:
     """The buckets of a band, in order."""
     made = [Bucket(start, end) for start, end in pairwise(zoom.bounds)]
-    for piece in pieces(rows.stretches):
-        for bucket, seconds in _parts(made, zoom, piece.start, piece.end):
-            bucket.seconds[piece.verdict] = bucket.seconds.get(piece.verdict, 0.0) + seconds
+    if zoom.unit.key == page_rows.DAY:
+        for day, verdict, seconds in rows.by_day:
+            if (found := _of(made, zoom, day)) is not None:
+                found.seconds[verdict] = found.seconds.get(verdict, 0.0) + seconds
+    else:
+        first = max(bisect_right(rows.pieces, zoom.start, key=lambda piece: piece.start) - 1, 0)
+        last = bisect_right(rows.pieces, zoom.end, key=lambda piece: piece.start)
+        for piece in rows.pieces[first:last]:
+            for bucket, seconds in _parts(made, zoom, piece.start, piece.end):
+                bucket.seconds[piece.verdict] = bucket.seconds.get(piece.verdict, 0.0) + seconds
     for start, end, _ in rows.off:
         for bucket, seconds in _parts(made, zoom, start, end):
             bucket.off += seconds
-    for key, verdict, number in rows.counts:
+    for key, counted, number in rows.counts:
         if (found := _of(made, zoom, key)) is not None:
-            found.windows[verdict] = found.windows.get(verdict, 0) + number
+            found.windows[counted] = found.windows.get(counted, 0) + number
     for row in rows.received:
         if (found := _of(made, zoom, row.key)) is not None:
             found.happened += row.happened

@@ -7,12 +7,14 @@ rows. Times are API text; a bucket's key is the beginning of such a text (`KEYS`
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from rollbook.genesys.times import to_text
+from rollbook.store.tables import conversations
 from rollbook.store.tables.windows import RANK
 from rollbook.store.views import view_rows, view_settings
 from rollbook.store.views.reports import GOOD, POOR, Switches
@@ -22,6 +24,7 @@ from rollbook.store.vocabulary import Verdict
 DAY: Final = 10
 HOUR: Final = 13
 MINUTE: Final = 16
+_OPEN: Final = RANK[Verdict.OPEN]
 _VERDICTS: Final = {rank: verdict for verdict, rank in RANK.items()}
 # Bounds of the classes of a MOS: the platform's words begin at POOR and GOOD.
 MOS_BOUNDS: Final = (1.0, 2.0, 2.5, 3.0, POOR, 4.0, GOOD, 4.5, 5.0)
@@ -77,7 +80,11 @@ def extent(db: sqlite3.Connection) -> tuple[str, str] | None:
 
 
 def stretches(db: sqlite3.Connection) -> list[LedgerStretch]:
-    """The stretches of all windows without a filter, in order."""
+    """The stretches of all windows without a filter, in order.
+
+    A window that is complete and has a conversation that goes on again is open, before its verdict says so.
+    """
+    going_on = conversations.ongoing_starts(db)
     found: list[LedgerStretch] = []
     run: LedgerStretch | None = None  # windows that touch, without the last one that was read
     last: tuple[str, str, int, str | None, str | None] | None = None
@@ -88,6 +95,8 @@ def stretches(db: sqlite3.Connection) -> list[LedgerStretch]:
         if last is not None:
             start, end, rank = last[:3]
             verdict = _VERDICTS[rank]
+            if rank > _OPEN and going_on and going_on[0] < end and _has_any(going_on, start, end):
+                verdict = Verdict.OPEN
             if crosses or last_crosses:
                 found += [run] if run is not None else []
                 run = None
@@ -100,6 +109,11 @@ def stretches(db: sqlite3.Connection) -> list[LedgerStretch]:
         if row is not None:
             last, last_crosses, reached = row, crosses, max(reached, row[1])
     return found if run is None else [*found, run]
+
+
+def _has_any(starts: Sequence[str], start: str, end: str) -> bool:
+    """Tell whether any of the starts, in order, lies in [start, end)."""
+    return bisect_left(starts, start) < bisect_left(starts, end)
 
 
 def counts(db: sqlite3.Connection, length: int, since: str = "", until: str = "9") -> list[tuple[str, str, int]]:
