@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,6 +28,7 @@ from rollbook.store.book import Book
 from rollbook.store.rows.name_changes import ListedName, NameListing
 from rollbook.store.tables import coverage, events, names, windows
 from rollbook.store.tables.conversations import Read
+from rollbook.store.tables.windows import RunRecord
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.peek import peek
 from tests.helpers.shown_page import shown
@@ -237,6 +239,51 @@ async def test_personal_fields_are_shown_where_a_setting_asks_for_them(store: Pa
         html = (await page.get(f"/conversations/{identity}")).text
     assert "Ada Lovelace" in html
     assert "masked" not in Text(html).text
+
+
+async def test_every_kind_of_window_and_conversation_has_its_page(tmp_path: Path) -> None:
+    """A proof taken over from a wider interval, one for a filter; a conversation that was rewritten, or is gone."""
+    path, at = tmp_path / "rollbook.db", to_text(NOW - timedelta(hours=1))
+    day = Interval(from_text("2026-03-03T00:00Z"), from_text("2026-03-04T00:00Z"))
+    identity, start = "7c1f0d6e-52f1-4c1b-9a6c-2b8f1f4f9d21", to_text(day.start)
+    run = RunRecord(
+        start=day.texts[0], end=day.texts[1], filter="", command="reconcile", via="job", started_at=at,
+        finished_at=at, as_of=at, verdict=Verdict.COMPLETE, query_json="{}", seconds=1.0, reading="job",
+    )  # fmt: skip
+    with Book.open(path, organization=("o", "Organisation")) as book:
+        for number, moment in enumerate((at, to_text(NOW))):
+            record = {"conversationId": identity, "conversationStart": start, "conversationEnd": start}
+            record |= {"mediaStatsMinConversationMos": 4.0 + number / 10}
+            record |= {"participants": [{"participantId": "p", "attributes": {"secret name": str(number)}}]}
+            read = Read(moment, moment, moment, frozenset(), LAG)
+            rows = parse_page(json.dumps({"conversations": [record]}).encode()).rows
+            book.write(
+                windows.write_details, rows, read, window=day, width=WIDTH, cause=lambda *_: "not running"
+            ).result()
+        book.write(windows.finish, run).result()
+        children = [(start, to_text(day.start + WIDTH))]
+        book.write(windows.inherit, (*day.texts, ""), children, at=at).result()
+        filtered = replace(run, filter="only voice", figures={"owned": 3}, divisions_json='["d"]')
+        book.write(windows.finish, filtered).result()
+        gone = "UPDATE conversation_rows SET followed = 'gone'"
+        book.write(lambda db: db.execute(gone).rowcount).result()
+        book.write(
+            lambda db: (
+                db.execute("INSERT INTO asked_by_id VALUES (?, ?, ?, 'not permitted')", (identity, at, at)).rowcount
+            )
+        ).result()
+    async with shown(path) as page:
+        text = " ".join(Text((await page.get(f"/windows/{start}")).text).text.split())
+        assert "Proven by the reading of 2026-03-03, which has all of it." in text
+        assert "Proven for a filter alone: only voice" in text
+        assert "a job's data" in text
+        html = (await page.get(f"/conversations/{identity}")).text
+    text = " ".join(Text(html).text.split())
+    assert "rewritten: 2 places differ from the read before" in text
+    assert "mediaStatsMinConversationMos, participants[0].attributes.•••" in text
+    assert "secret name" not in html
+    assert "refused: not permitted" in text
+    assert "missed by live capture (not running), filled." in text
 
 
 # What is refused, and what is never done

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import from_text
 from rollbook.page.masking import MASK
 from rollbook.page.views import charts, words
@@ -285,7 +286,10 @@ def _story(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         if len(events) > 1:
             steps.append((events[-1]["received_at"], f"last of {len(events):,} notifications"))
     steps += [
-        (version["replaced_at"], f"rewritten: {len(version['changes']):,} places differ from the read before")
+        (
+            version["replaced_at"],
+            f"rewritten: {count(len(version['changes']), 'place differs', 'places differ')} from the read before",
+        )
         for version in found["versions"]
     ]
     for gap in found["gaps"]:
