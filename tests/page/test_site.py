@@ -252,7 +252,7 @@ async def test_every_kind_of_window_and_conversation_has_its_page(tmp_path: Path
     )  # fmt: skip
     with Book.open(path, organization=("o", "Organisation")) as book:
         for number, moment in enumerate((at, to_text(NOW))):
-            record = {"conversationId": identity, "conversationStart": start, "conversationEnd": start}
+            record: dict[str, Any] = {"conversationId": identity, "conversationStart": start, "conversationEnd": start}
             record |= {"mediaStatsMinConversationMos": 4.0 + number / 10}
             record |= {"participants": [{"participantId": "p", "attributes": {"secret name": str(number)}}]}
             read = Read(moment, moment, moment, frozenset(), LAG)
