@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rollbook.genesys.program.terminal import count
 from rollbook.page.views import words
 from rollbook.store.tables.windows import WindowRow
 
@@ -85,7 +86,8 @@ def _run(run: Mapping[str, Any], names: Mapping[tuple[str, str], str]) -> dict[s
     seen = None
     if divisions is not None:
         shown = ["all divisions" if each == "*" else names.get(("division", each), each) for each in divisions]
-        seen = {"number": len(divisions), "names": shown}
+        number = "" if divisions == ["*"] else f"{count(len(divisions), 'division')}: "
+        seen = f"{number}{', '.join(shown)}"
     return {
         "finished": words.second(run["finished_at"]),
         "started": words.second(run["started_at"]),
