@@ -34,8 +34,8 @@ EXIT_STATUSES: Final = {
     2: "The command or a setting is wrong. Trying again does not help until somebody has changed it.",
     3: "It ran, and what it found does not agree: a window could not be read consistently (`reconcile`), the counts"
     " differ (`verify`), a conversation is missing from the store (`demo`), an interval is not all proven (`ready`).",
-    130: "It was interrupted (SIGINT or SIGTERM). `reconcile` goes on where it was when it is run again. (`run` is"
-    " ended in this way and answers 0.)",
+    130: "It was interrupted (SIGINT or SIGTERM). `reconcile` goes on where it was when it is run again. (`run`,"
+    " `tail`, `browse` and `status --watch` are ended in this way and answer 0.)",
 }
 
 
@@ -50,6 +50,7 @@ def parts() -> dict[tuple[Path, str], str]:
         (DOCS / "store.md", "columns"): columns(),
         (DOCS / "daemon.md", "metrics"): metrics(),
         (DOCS / "architecture.md", "modules"): modules(),
+        (DOCS / "privacy.md", "personal fields"): personal_fields(),
     }
 
 
@@ -67,6 +68,33 @@ def pages() -> dict[Path, str]:
 
 def _wrapped(text: str, indent: str = "") -> str:
     return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+# --- privacy.md ------------------------------------------------------------------------------------------------------
+
+
+def personal_fields() -> str:
+    """Each class of fields with people's data: its fields, and the columns that hold them."""
+    from rollbook.genesys.privacy.personal_fields import PATHS
+    from rollbook.store.rows.detail_columns import CHILD_TABLES, column_of
+
+    entries = []
+    for field_class, paths in PATHS.items():
+        last = {path.rpartition(".")[2]: path for path in paths}
+        columns = [
+            f"`{table}.{column_of(table, name)}`"
+            for table, child in CHILD_TABLES.items()
+            for name in child.fields
+            if last.get(name) == name
+        ]
+        named = ", ".join(f"`{path}`" for path in paths)
+        if field_class == "attributes":
+            columns.append("`participant_attributes.value`")
+        if field_class == "agent_names":
+            columns.append("`names.name` (of users)")
+        held = f" In rows: {', '.join(columns)}." if columns else " In no column of its own."
+        entries.append(_wrapped(f"**`{field_class}`** (default: `keep`): {named}.{held}"))
+    return "\n\n".join(entries)
 
 
 # --- settings.md -----------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from realtime.aws.lambda_events import CallItem, Delivery, ToReconcile, understa
 from realtime.storing.store_batch import BatchOutcome, parse_items, store_batch
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Unreadable
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import cloudwatch
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import to_text
@@ -121,7 +122,14 @@ class _Shelf:
         if self._book is None:
             # A program that keeps the file locked must not make this call wait until AWS ends the function.
             busy = max((until - time.monotonic()) / 3, 0.1)
-            self._book = Book.open(path, command="lambda", journal=settings.journal, busy=busy, pack=settings.pack)
+            self._book = Book.open(
+                path,
+                command="lambda",
+                journal=settings.journal,
+                busy=busy,
+                pack=settings.pack,
+                redactor=redactor_of(settings),
+            )
             self._file = _identity(path)
         return self._book
 

@@ -108,10 +108,14 @@ async def _window(settings: Settings, interval: Any, stop: asyncio.Event) -> dic
 
 async def _due(settings: Settings, done: list[Report], stop: asyncio.Event) -> dict[str, Any]:
     from reconcile.due.rounds import Round, run_due
+    from reconcile.names.without_daemon import keep_names
 
     async with _opened(settings) as (api, book):
         how = Round(command="lambda", wait=0.0, on_report=done.append, stop=stop)
-        return (await run_due(book, api, settings, now=api.now, how=how)).as_dict()
+        report = await run_due(book, api, settings, now=api.now, how=how)
+        if not report.left:
+            await keep_names(book, api, now=api.now, stop=stop)
+        return report.as_dict()
 
 
 @contextlib.asynccontextmanager

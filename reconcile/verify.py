@@ -17,8 +17,8 @@ from rollbook.genesys.errors import RequestRefused, UsageError
 from rollbook.genesys.lenient_json import as_object, number, objects, text_or_none
 from rollbook.genesys.times import Interval, normalize, to_text
 from rollbook.store.book import Book
+from rollbook.store.rows.half_hours import FIGURES
 from rollbook.store.views import metric_counts, view_rows, view_settings
-from rollbook.store.views.view_rows import FIGURES
 
 # Metrics that details and aggregates both have by the same name. What begins with n is a count, what begins with t a
 # time, of which it is counted how many there are.

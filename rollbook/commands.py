@@ -15,6 +15,7 @@ from rollbook.genesys.program import console
 # command → (module, its click command, what it does in a line)
 _COMMANDS: Final = {
     "demo": ("realtime.commands.options", "demo", "Capture a simulated organisation, lose some of it, find it again."),
+    "init": ("realtime.commands.options", "init", "Ask for region and client, try them, write the settings file."),
     "run": ("realtime.commands.options", "run", "Listen, and reconcile what has closed: the daemon."),
     "reconcile": (
         "reconcile.commands.options",
@@ -26,8 +27,10 @@ _COMMANDS: Final = {
     "window": ("rollbook.store.commands.options", "window", "Show a window's proof: every run over it."),
     "gaps": ("rollbook.store.commands.options", "gaps", "List what capture missed or had wrong, and why."),
     "events": ("rollbook.store.commands.options", "events", "List notifications as they came, oldest first."),
+    "tail": ("rollbook.store.commands.options", "tail", "Show notifications as they come, with names."),
     "show": ("rollbook.page.commands.options", "show", "Show a conversation's whole life."),
     "page": ("rollbook.page.commands.options", "page", "Show the store to a browser, without a daemon."),
+    "browse": ("rollbook.store.commands.options", "browse", "Show the store in a browser, by Datasette."),
     "report": (
         "rollbook.store.commands.options",
         "report",
@@ -40,6 +43,7 @@ _COMMANDS: Final = {
     ),
     "verify": ("reconcile.commands.options", "verify", "Hold the platform's own counts against what is stored."),
     "names": ("reconcile.commands.options", "names", "Say what ids are called, now and earlier; list them again."),
+    "export": ("realtime.commands.options", "export", "Write tables and views as files by day, with a manifest."),
     "rebuild": ("rollbook.store.commands.options", "rebuild", "Make all rows again from details and events."),
     "pack": ("rollbook.store.commands.options", "pack", "Pack or unpack the bodies that are stored."),
     "backup": ("rollbook.store.commands.options", "backup", "Copy the store, whole and checked, beside a daemon."),
@@ -57,6 +61,7 @@ _COMMANDS: Final = {
         "simulate",
         "Run a local Genesys Cloud organisation to test against.",
     ),
+    "completion": ("rollbook.completion", "completion", "Print what lets your shell complete these commands."),
 }
 
 

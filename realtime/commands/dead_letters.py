@@ -12,8 +12,10 @@ from typing import Final, Literal
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
 from rollbook.genesys.messages.payloads import parse_all
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.program.terminal import fitted, inert
 from rollbook.store.book import Book
 from rollbook.store.tables import dead_letters as table
 from rollbook.store.tables.dead_letters import Letter
@@ -25,7 +27,12 @@ _SHOWN: Final = 60
 def _book(settings: Settings, *, write: bool = False) -> Book:
     mode: Literal["r+", "ro"] = "r+" if write else "ro"
     return Book.open(
-        settings.store_path, mode=mode, command="dead-letters", journal=settings.journal, pack=settings.pack
+        settings.store_path,
+        mode=mode,
+        command="dead-letters",
+        journal=settings.journal,
+        pack=settings.pack,
+        redactor=redactor_of(settings),
     )
 
 
@@ -40,8 +47,9 @@ def listing(*, source: str | None, limit: int, settings: Settings, as_json: bool
 
 def _lines(found: Sequence[Letter]) -> Iterator[str]:
     for letter in found:
-        yield f"{letter.dead_letter_id}  {letter.received_at[:19]}  {letter.source}: {letter.error}"
-        yield f"    {_line(letter.payload)}"
+        head = f"{letter.dead_letter_id}  {letter.received_at[:19]}  {letter.source}: {inert(letter.error)}"
+        yield from fitted([head], indent=4)
+        yield f"    {inert(_line(letter.payload))}"
     if not found:
         yield "none"
 

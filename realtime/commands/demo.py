@@ -1,7 +1,8 @@
 """`rollbook demo`: the main job in under a minute, on a simulated organisation whose clock runs fast.
 
 It uses the daemon and the reconciler as they are; only the organisation and the clock are simulated. Its numbers are
-counted in the store and in the organisation's truth, and both are compared record by record.
+counted in the store and in the organisation's truth, and both are compared record by record. Then a day of calls, in
+`demo_call_quality`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -20,6 +22,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from rich.table import Table
 
+from realtime.commands.demo_call_quality import Counted, QualityDay, quality_day
 from realtime.daemon.daemon import Daemon, Options
 from realtime.websocket.channel_states import Timings
 from reconcile.patience import RunClock
@@ -35,6 +38,7 @@ from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.file.connections import is_there
 from rollbook.store.tables import conversations, gaps, schema
+from rollbook.store.views.reports import percent
 from rollbook.store.vocabulary import GapKind
 
 # Simulated time: the window; when and for how long the connection is cut; how long after its end it is read.
@@ -107,10 +111,13 @@ def demo(*, path: Path, seed: int, as_json: bool) -> None:
         tell: Callable[[str], object] = (lambda _: None) if as_json else console.out.print
         tell(f"[bold]A simulated Genesys Cloud organisation[/bold], its clock {RATE:.0f} times as fast as yours.\n")
         experiments, found = await _play(path, seed, tell)
+        with tempfile.TemporaryDirectory(prefix="rollbook-demo-") as folder:
+            tell("  and a day of calls, watched by others, then read\n")
+            quality = await quality_day(Path(folder) / "calls.db", seed)
         if as_json:
-            console.answer(_as_dict(experiments, found, path))
+            console.answer(_as_dict(experiments, found, path) | {"call_quality": quality.as_dict()})
         else:
-            _show(experiments, found, path, time.monotonic() - began)
+            _show(experiments, found, path, time.monotonic() - began, quality)
         return 0 if found.different == 0 else 3
 
     console.run(work(), as_json=as_json)
@@ -154,7 +161,7 @@ async def _play(path: Path, seed: int, tell: Callable[[str], object]) -> tuple[l
                 # From here on time passes as it does for everybody: nothing is on its way for simulated minutes.
                 simulator.clock.set_rate(1)
                 await simulator.notifications.settle()
-                tell("  reconciling it with what the platform says happened\n")
+                tell("  reconciling it with what the platform says happened")
                 async with await asyncio.to_thread(Book.open, path) as book:
                     report = await reconcile_window(book, api, window, settings=settings, now=simulator.now)
                     # Time stands still, so that the store and a truth that moves can be compared at one moment.
@@ -297,7 +304,9 @@ def _of_kind(words: str, gaps: list[Gaps]) -> Iterator[tuple[str, str]]:
     yield "", f"  {all_of} are filled in by now{left}"
 
 
-def _show(experiments: list[Experiment], found: DemoResult, path: Path, seconds: float) -> None:
+def _show(
+    experiments: list[Experiment], found: DemoResult, path: Path, seconds: float, quality: QualityDay | None = None
+) -> None:
     figures = Table.grid(padding=(0, 2))
     figures.add_column(justify="right", min_width=8)
     figures.add_column(max_width=66)
@@ -306,6 +315,12 @@ def _show(experiments: list[Experiment], found: DemoResult, path: Path, seconds:
     console.out.print(figures)
     console.out.print("\nThree ways to read the same window (the platform's own experiment, and ours):\n")
     console.out.print(_experiments(experiments))
+    if quality is not None:
+        console.out.print(
+            f"\nThe MOS of {quality.calls:,} calls of a day, {quality.measured:,} of them measured. Some are long, some"
+            "\nstatistics come six hours late. Three ways to count them:\n"
+        )
+        console.out.print(_qualities(quality))
     console.out.print(
         f"\nDone in {seconds:.0f} s. The file is [bold]{path}[/bold]. Look into it:\n\n"
         f"  rollbook status --db {path}\n"
@@ -332,6 +347,18 @@ def _experiments(experiments: list[Experiment]) -> Table:
             f"{experiment.seconds:.1f}",
             f"{experiment.not_in_answer:,}",
         )
+    return table
+
+
+def _qualities(quality: QualityDay) -> Table:
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column("\n", no_wrap=True)
+    for name in ("\ncalls", "counted\ntwice", "\nmissed", "read too\nearly", "below\n3.5"):
+        table.add_column(name, justify="right")
+    truth = Counted("what happened", quality.measured, quality.measured, 0, 0, 0, quality.poor_share)
+    for counted in (truth, *quality.counted):
+        figures = (counted.calls, counted.twice, counted.missed, counted.early)
+        table.add_row(counted.name, *(f"{figure:,}" for figure in figures), percent(counted.poor_share))
     return table
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,20 +17,23 @@ from typing import Final, Literal
 
 import click
 
+from realtime.hook.receivers import LIMITS, receiver_of
 from realtime.websocket.refused_topics import remedy
 from realtime.websocket.topic_placement import CHANNELS_A_CLIENT, TOPICS_A_CHANNEL
 from rollbook.genesys import topics
 from rollbook.genesys.api.client import Api
+from rollbook.genesys.api.http import Http
 from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError
 from rollbook.genesys.named import LISTS, NameKind
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
-from rollbook.genesys.program.terminal import count, wrapped
+from rollbook.genesys.program.terminal import WIDTH, count, wrapped
 from rollbook.genesys.times import to_text
 from rollbook.page.server import check_address
 from rollbook.store.book import Book
 from rollbook.store.file.connections import SQLITE_VERSION, is_there, sqlite_race
-from rollbook.store.tables import coverage, names, schema
+from rollbook.store.tables import alerts, coverage, names, schema
 from rollbook.store.upkeep import growth
 
 State = Literal["ok", "warn", "fail"]
@@ -42,6 +46,7 @@ _WITHIN: Final = 20.0
 _LISTED: Final = 180.0
 # Bytes that are written to see that there is room for a store: more than an empty store takes.
 _ROOM: Final = 1_000_000
+_INDENT: Final = 19  # columns before what was found
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def doctor(settings: Settings, as_json: bool) -> None:
         def tell(check: Check) -> None:
             checks.append(check)
             if not as_json:
-                _print(check)
+                show_check(check)
 
         await examine(settings, tell)
         failed = sum(check.state == "fail" for check in checks)
@@ -77,11 +82,13 @@ def doctor(settings: Settings, as_json: bool) -> None:
     console.run(work(), as_json=as_json)
 
 
-def _print(check: Check) -> None:
-    click.echo(f"{_MARKS[check.state]}  {check.name:<12} {check.found}")
+def show_check(check: Check) -> None:
+    """Print a check for a person."""
+    for number, line in enumerate(wrapped(check.found, WIDTH - _INDENT) or [""]):
+        click.echo(f"{_MARKS[check.state]}  {check.name:<12} {line}" if number == 0 else f"{'':<{_INDENT}}{line}")
     if check.mend:
         for line in wrapped(check.mend, 58):
-            click.echo(f"{'':<19}{line}")
+            click.echo(f"{'':<{_INDENT}}{line}")
 
 
 async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
@@ -91,8 +98,11 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
     tell(_store_file(settings.store_path))
     if (size := await asyncio.to_thread(_store_size, settings.store_path)) is not None:
         tell(size)
+    if (hook := await _hook(settings)) is not None:
+        tell(hook)
     if checked.state == "fail":
         return
+    tell(_privacy(settings))
     async with Api(settings) as api:
         try:
             async with asyncio.timeout(_WITHIN):
@@ -125,12 +135,20 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
         tell(await _try("channels", "", lambda: _channels(api, len(wanted)), state="warn"))
 
 
+def _privacy(settings: Settings) -> Check:
+    if settings.privacy:
+        return Check("privacy", "ok", f"{settings.privacy}")
+    return Check("privacy", "ok", "people's data is kept as it comes", "[privacy] says what to drop: docs/privacy.md")
+
+
 def _settings(settings: Settings) -> Check:
     where = f"file {settings.config_path}" if settings.config_path else "no settings file"
     host = settings.api_url or "no region"
     try:
         settings.require_platform()
         settings.require_source()
+        redactor_of(settings)
+        settings.require_one_hook()
         if settings.health is not None:
             check_address(settings.health)
     except RollbookError as error:
@@ -308,6 +326,32 @@ def _store_size(path: Path) -> Check | None:
     if found.is_short:
         return Check("size", "warn", found.words, "give the disk room, or keep less (docs/backup.md)")
     return Check("size", "ok", found.words, mend)
+
+
+async def _hook(settings: Settings) -> Check | None:
+    """Check that alerts find their receiver; none is sent. None: the settings name no receiver."""
+    if settings.hook_url is None and settings.hook_command is None:
+        return None
+    waits = await asyncio.to_thread(_alerts_waiting, settings.store_path)
+    what = "the command" if settings.hook_url is None else "the address"
+    async with Http(LIMITS) as http:
+        outcome = await receiver_of(settings, http, source="", now=time.time).reach()
+    if outcome.why is not None:
+        mend = "correct [hook] or its receiver; until then alerts wait in the store, 10,000 at most"
+        return Check("hook", "warn", f"{outcome.why}{waits}", mend)
+    where = "is there" if settings.hook_url is None else "answers"
+    mend = "no alert was sent: whether they are taken shows in /healthz of the daemon (docs/alerts.md)"
+    return Check("hook", "ok", f"{what} {where}{waits}", mend)
+
+
+def _alerts_waiting(path: Path) -> str:
+    """The number of alerts that wait, as a part of a line; empty where there are none."""
+    try:
+        with Book.open(path, mode="ro") as book:
+            number = book.read_now(alerts.waiting).number
+    except RollbookError:
+        return ""  # what is wrong with the store has been said
+    return f", {count(number, 'alert waits', 'alerts wait')}" if number else ""
 
 
 def _unwritable(path: Path) -> Check | None:

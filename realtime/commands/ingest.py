@@ -20,6 +20,7 @@ from realtime.storing.store_batch import Incoming, StoredCounts, store_batch
 from rollbook.genesys.errors import RollbookError, StoreError, UsageError
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.genesys.messages.payloads import LONGEST, parse_stream
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import to_text
@@ -67,7 +68,13 @@ class Ingested(StoredCounts):
 def ingest(*, paths: tuple[str, ...], settings: Settings, as_json: bool) -> None:
     def work() -> int:
         origins = list(_origins(paths))
-        with Book.open(settings.store_path, command="ingest", journal=settings.journal, pack=settings.pack) as book:
+        with Book.open(
+            settings.store_path,
+            command="ingest",
+            journal=settings.journal,
+            pack=settings.pack,
+            redactor=redactor_of(settings),
+        ) as book:
             shown = not as_json and console.err.is_terminal
             with _progress(sum(origin.size for origin in origins), shown=shown) as advance:
                 result = read_all(origins, book, advance=advance)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rollbook.genesys.program import console
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @click.command()
@@ -48,6 +51,23 @@ def run(context: click.Context, /, **options: Any) -> None:
 
 
 @click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="The file to write (default: rollbook.toml).")
+@click.option("--region", help="The platform's region, e.g. us-east-1, or its domain.")
+@click.option("--users/--no-users", default=None, help="Listen to every user too, for what passes no queue.")
+@click.option("--overwrite", is_flag=True, help="Replace a settings file that is there, without a question.")
+@console.json_option
+def init(**options: Any) -> None:
+    """Ask for region and client, try them, say what will be heard, and write the settings file.
+
+    What the environment has (GENESYSCLOUD_REGION and the like) is not asked for, and without a terminal nothing is.
+    The file is readable by you alone, and the client's id and secret are not in it. Exit status 1: a check failed.
+    """
+    from realtime.commands.init import init as work
+
+    work(**options)
+
+
+@click.command()
 @console.settings_options
 @console.json_option
 def doctor(**options: Any) -> None:
@@ -60,8 +80,15 @@ def doctor(**options: Any) -> None:
     work(**options)
 
 
+def _files(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """The shell's own completion of files: a path may be an address or - as well, so it has no type that says so."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(begun, type="file")]
+
+
 @click.command()
-@click.argument("paths", metavar="PATH…", nargs=-1, required=True)
+@click.argument("paths", metavar="PATH…", nargs=-1, required=True, shell_complete=_files)
 @console.settings_options
 @console.json_option
 @console.verbose_option
@@ -131,5 +158,41 @@ def retry(**options: Any) -> None:
 def drop(**options: Any) -> None:
     """Delete them."""
     from realtime.commands.dead_letters import drop as work
+
+    work(**options)
+
+
+@click.command()
+@click.argument("interval")
+@click.option("--to", "to", metavar="PLACE", required=True, help="A folder, or s3://bucket/prefix.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["parquet", "csv", "ndjson"]),
+    default="parquet",
+    show_default=True,
+    help="Parquet needs the extra rollbook[parquet].",
+)
+@click.option(
+    "--table",
+    "tables",
+    metavar="NAME",
+    multiple=True,
+    help="Only this table or view, or all tables, views or bodies (may be given several times).",
+)
+@click.option("--settled", is_flag=True, help="Only days of which everything is settled.")
+@console.settings_options
+@console.json_option
+def export(**options: Any) -> None:
+    """Write the days of INTERVAL as files, a file for each table and day, and a manifest.
+
+    \b
+    rollbook export 2026-03-02 --to lake/
+    rollbook export P7D/2026-03-09 --to s3://my-bucket/calls --settled
+
+    INTERVAL is START/END, START/DURATION or DURATION/END, or a date; each UTC day that it touches is written whole. A
+    file that is there with the same content is left alone.
+    """
+    from realtime.commands.export import export as work
 
     work(**options)

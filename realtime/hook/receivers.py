@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
@@ -73,11 +74,24 @@ class HttpReceiver:
         where = "; [hook] url must be where that leads" if 300 <= answer.status < 400 else ""
         return Outcome(f"the receiver answered {answer.status}{where}", _asked(answer, self._now()))
 
+    async def reach(self) -> Outcome:
+        """Tell whether something answers there, without an alert: OPTIONS, which a webhook may refuse."""
+        try:
+            await self._key()
+            answer = await self._http.request("OPTIONS", self._url.reveal())
+        except TransportError as error:
+            return Outcome(self._url.hide(str(error)))
+        except (RollbookError, ValueError) as error:
+            return Outcome(f"ROLLBOOK_HOOK_SECRET: {error}")
+        well = answer.status < 300 or 400 <= answer.status < 500
+        return Outcome(None if well else f"the receiver answered {answer.status}")
+
     async def _key(self) -> str | None:
         if self._secret is None:
             return None
         text = self._secret.reveal()
         if not named_secrets.is_reference(text):
+            key_of(text)
             return text
         secret = await asyncio.to_thread(named_secrets.resolve, text)
         key_of(secret)
@@ -138,6 +152,11 @@ class CommandReceiver:
         status = process.returncode
         return Outcome() if status == 0 else Outcome(f"{self._command[0]} ended with {status}")
 
+    async def reach(self) -> Outcome:
+        """Tell whether there is such a command, without running it."""
+        found = shutil.which(self._command[0], path=self._environment.get("PATH"))
+        return Outcome(None if found else f"{self._command[0]} is no command for this user")
+
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Kill what is left of a command, with whatever it has started."""
@@ -147,7 +166,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def receiver_of(settings: Settings, http: Http, *, source: str, now: Callable[[], float]) -> Receiver:
+def receiver_of(
+    settings: Settings, http: Http, *, source: str, now: Callable[[], float]
+) -> HttpReceiver | CommandReceiver:
     """The receiver that the settings name: they do name one."""
     if settings.hook_command is not None:
         return CommandReceiver(settings.hook_command, source=source, environment=os.environ)

@@ -10,22 +10,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+import msgspec
 
 # Bounds of memory, not of speed: a minute of a stalled disk at 500 frames/s of 1 KB fits twice.
 FRAMES: Final = 60_000
 BYTES: Final = 48_000_000
 HOLD: Final = 1.0  # seconds that a source waits at most
+# What is read between two waits that nothing but their time has ended. The platform sends less in a second, so nothing
+# of its waits for long; a flood needs half a minute to fill the queue, and most of what stalls a disk is over by then.
+SLICE: Final = 2_000_000
 # Frames that are read ahead of the disk, the largest batch. To store and read at the same time costs more than one
 # after the other.
-CROWD: Final = 1_024
+CROWD: Final = 2_048
 # What one frame costs beside its own bytes.
 _OVERHEAD: Final = 200
 
 
-class Frame(NamedTuple):
+# A struct, as what is made for every frame: a named tuple takes four times as long to make.
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """A frame as it came: its bytes (text) or a note on why it is no text, when, and on which channel."""
 
     payload: bytes
@@ -70,6 +77,7 @@ class Inbox:
     def __init__(self, *, frames: int = FRAMES, size: int = BYTES) -> None:
         self._items: deque[InboxItem] = deque()
         self._limit, self._size_limit = frames, size
+        self._crowded_size = size * 3 // 4
         self._ready = asyncio.Event()
         self._closed = False
         self.frames = 0  # waiting
@@ -77,14 +85,15 @@ class Inbox:
         self.received = 0  # since the start
         self.dropped = 0  # since the start
         self.dropping_serials: set[int] = set()  # channels that have lost frames and not begun to hear again
-        self._taken = 0
-        self._taken_when_paused = -1
-        self._paused: set[PausableSource] = set()
+        self._came = 0  # bytes since the start
+        self._waits_from = 0  # the count of bytes that came from which on sources wait again
+        self._paused: dict[PausableSource, asyncio.TimerHandle] = {}
 
     def put(self, frame: Frame) -> bool:
         """Take a frame; False if it was dropped. After a dropped frame its channel drops all until `take_again`."""
         self.received += 1
         cost = len(frame.payload) + _OVERHEAD
+        self._came += cost
         if self.dropping_serials and frame.serial in self.dropping_serials:
             self.dropped += 1
             return False
@@ -106,28 +115,28 @@ class Inbox:
 
     def crowded(self) -> bool:
         """Answer if more comes than is stored at the moment, so that sources should wait."""
-        return self.frames >= CROWD or self.size * 4 >= self._size_limit * 3
+        return self.frames >= CROWD or self.size >= self._crowded_size
 
     def pause(self, source: PausableSource) -> bool:
-        """Let a source wait until there is room, a second at most, if what is here is being taken at all.
+        """Let a source wait until there is room, a second at most. Answers if it waits now.
 
-        Answers if it waits now.
-
-        A burst then waits in the network's buffers. If the disk stands still, no source waits: the server closes a
-        socket that is not read, so it is better to read and drop.
+        A burst then waits in the network's buffers. If the disk stands still, a slice is read after each second: the
+        platform closes a socket that is not read, and its pings want an answer; but what is read faster than needed
+        only fills the queue, and is dropped.
         """
-        if source in self._paused or self._taken == self._taken_when_paused:
+        if source in self._paused or self._came < self._waits_from:
             return False
-        self._taken_when_paused = self._taken
-        self._paused.add(source)
         source.pause()
-        asyncio.get_running_loop().call_later(HOLD, self._release, source)
+        self._paused[source] = asyncio.get_running_loop().call_later(HOLD, self._release_for_a_slice, source)
         return True
 
+    def _release_for_a_slice(self, source: PausableSource) -> None:
+        self._waits_from = self._came + SLICE
+        self._release(source)
+
     def _release(self, source: PausableSource) -> None:
-        if source in self._paused:
-            self._paused.discard(source)
-            source.resume()
+        self._paused.pop(source).cancel()
+        source.resume()
 
     def has_room(self) -> bool:
         """Answer if it is empty enough for the channels that dropped frames to begin again."""
@@ -142,7 +151,7 @@ class Inbox:
         self._closed = True
         self._ready.set()
 
-    async def take(self, limit: int, *, size: int = BYTES) -> list[InboxItem]:
+    async def take(self, limit: int, size: int = BYTES) -> Sequence[InboxItem]:
         """Take the next items: frames, or a single note. Waits for them; [] when closed and empty.
 
         limit, size: the most frames, and the bytes with which there are enough of them.
@@ -152,17 +161,18 @@ class Inbox:
                 return []
             self._ready.clear()
             await self._ready.wait()
+        return self.take_frames(limit, size) or [self._items.popleft()]
+
+    def take_frames(self, limit: int, size: int) -> list[Frame]:
+        """Take the next frames, as `take` does; none where a note comes first, or nothing waits."""
         items = self._items
-        if not isinstance(items[0], Frame):
-            return [items.popleft()]
-        taken: list[InboxItem] = []
+        taken: list[Frame] = []
         left = max(self.size - size, 0)
         while items and len(taken) < limit and isinstance(frame := items[0], Frame) and (self.size > left or not taken):
             items.popleft()
             self.size -= len(frame.payload) + _OVERHEAD
             taken.append(frame)
         self.frames -= len(taken)
-        self._taken += len(taken)
         if self._paused and self.frames <= CROWD // 4 and self.has_room():
             for source in tuple(self._paused):
                 self._release(source)

@@ -8,6 +8,7 @@ socket, and of a channel only the serial number.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, ParamSpec, TypeVar
 
-from realtime.storing.inbox import CROWD, CoverageBegin, CoverageEnd, Frame, Inbox, InboxItem
+from realtime.storing.inbox import CROWD, CoverageBegin, CoverageEnd, Frame, Inbox
 from realtime.storing.store_batch import OF_THE_FILE, BatchOutcome, Incoming, StoredCounts, log_change, whole
 from rollbook.genesys.errors import StoreError
 from rollbook.genesys.messages.notification import Notification, Unreadable, parse_frame
@@ -26,15 +27,18 @@ from rollbook.genesys.times import to_text
 from rollbook.genesys.topics import LONGEST, template_of
 from rollbook.store.book import Book, Fn
 from rollbook.store.tables import coverage, events
+from rollbook.store.tables.events import Recorded
 
 log = logging.getLogger(__name__)
 
-# Frames of a batch, a transaction of the book: reading them takes some 5 ms, in which the event loop does nothing else.
+# Frames of a batch, a transaction of the book.
 BATCH: Final = 256
 # The same where more comes than is stored: waiting for the disk is then most of the time, and is waited for less often.
 CROWDED_BATCH: Final = CROWD
-# No more frames than are this large together: what is large takes long to read.
-BATCH_BYTES: Final = 2_000_000
+# No more frames than are this large together: they are in memory three times, as bytes, decoded and as rows.
+BATCH_BYTES: Final = 4_000_000
+# Frames that are read at one go, some 3 ms, in which the event loop does nothing else.
+_AT_ONE_GO: Final = 256
 RETRY: Final = 1.0
 _SOURCE: Final = "websocket"
 # A queue's topic comes again and again, and so does a conversation's without its id.
@@ -67,6 +71,14 @@ class Stored(StoredCounts):
         self.by_template[name] += 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Frames, and what they turned out to be."""
+
+    frames: list[Frame]
+    items: list[Incoming]
+
+
 class FrameStore:
     """Reads the inbox until it is closed and empty. One `run` for its life."""
 
@@ -83,6 +95,7 @@ class FrameStore:
         self._now = now
         self._on_notifications = on_notifications
         self._taken: list[Frame] = []  # from the inbox, and not durable yet
+        self._next: _Batch | None = None  # what was read while the batch before was committed
         self._spans: dict[int, dict[int, CoverageBegin]] = {}  # by channel, then by the span's id in the ledger
         self._alive: Future[None] | None = None
         self._stamp: tuple[datetime, str] | None = None
@@ -90,41 +103,62 @@ class FrameStore:
 
     async def run(self) -> None:
         """Store what comes. Raises StoreError only for what no waiting mends."""
-        while items := await self._take():
+        while self._next is not None or (items := await self._inbox.take(*self._limits())):
+            if self._next is not None:
+                batch, self._next = self._next, None
+                await self._store(batch)
+                continue
             match items[0]:
                 case CoverageBegin() as note:
                     await self._begin(note)
                 case CoverageEnd() as note:
                     await self._end(note)
                 case _:
-                    await self._store([item for item in items if isinstance(item, Frame)])
+                    await self._store(await self._read_all([item for item in items if isinstance(item, Frame)]))
 
-    async def _take(self) -> list[InboxItem]:
-        return await self._inbox.take(CROWDED_BATCH if self._inbox.crowded() else BATCH, size=BATCH_BYTES)
+    def _limits(self) -> tuple[int, int]:
+        return CROWDED_BATCH if self._inbox.crowded() else BATCH, BATCH_BYTES
 
-    async def _store(self, frames: list[Frame]) -> None:
-        """Read a batch and wait until it is durable; meanwhile the next batch gathers.
-
-        No batch is read while another is written: SQLite's thread would wait for the interpreter's lock at every row
-        (measured: a third of the rate).
-        """
-        self._taken = frames
-        batch = [item for frame in frames if (item := self._read(frame)) is not None]
+    async def _read_all(self, frames: list[Frame]) -> _Batch:
+        """Read the frames of a batch, some at a time: sockets are read and pings are answered in between."""
+        self._taken += frames
+        items: list[Incoming] = []
+        for at in range(0, len(frames), _AT_ONE_GO):
+            if at:
+                await asyncio.sleep(0)
+            items += self._read_some(frames[at : at + _AT_ONE_GO])
         if self._on_notifications is not None:
-            self._on_notifications([item for item in batch if isinstance(item, Notification)])
-        if unreadable := [item for item in batch if isinstance(item, Unreadable)]:
+            self._on_notifications([item for item in items if isinstance(item, Notification)])
+        if unreadable := [item for item in items if isinstance(item, Unreadable)]:
             log.warning(
                 "%s could not be understood (table dead_letters); the first: %s",
                 count(len(unreadable), "notification"),
                 unreadable[0].error,
             )
-        while batch:
-            outcome = await self._record(batch)
+        return _Batch(frames, items)
+
+    async def _store(self, batch: _Batch) -> None:
+        """Store a batch, and wait until it is durable."""
+        items = batch.items
+        while items:
+            outcome = await self._record(items)
             self.stored.add(outcome)
             await self._settle(outcome.error)
-            batch = [batch[position] for position in outcome.failed]
-        self._taken = []
-        self.stored.last_at = frames[-1].received_at
+            items = [items[position] for position in outcome.failed]
+        del self._taken[: len(batch.frames)]
+        self.stored.last_at = batch.frames[-1].received_at
+
+    async def _read_ahead(self) -> None:
+        """Read the next batch, if its frames are there.
+
+        Only while the one before is being committed: SQLite does that without the interpreter's lock, for which it
+        would else wait at every row (measured: a third of the rate).
+        """
+        if self._next is None and (frames := self._inbox.take_frames(*self._limits())):
+            self._next = await self._read_all(frames)
+
+    def _read_some(self, frames: list[Frame]) -> list[Incoming]:
+        return [item for frame in frames if (item := self._read(frame)) is not None]
 
     def _read(self, frame: Frame) -> Incoming | None:
         if self._stamp is None or self._stamp[0] != frame.received_at:
@@ -143,13 +177,42 @@ class FrameStore:
         outcome, parts = BatchOutcome(), whole(batch)
         while parts:
             part = parts.pop()
-            try:
-                recorded = await asyncio.wrap_future(self._book.write(events.record, part[1], self._book.lag))
-            except Exception as error:
-                parts += outcome.take_error(part, error)
+            answer = await self._write(part[1])
+            if isinstance(answer, Exception):
+                parts += outcome.take_error(part, answer)
             else:
-                outcome.add(recorded)
+                outcome.add(answer)
         return outcome
+
+    async def _write(self, items: Sequence[Incoming]) -> Recorded | Exception:
+        """Have the book write; answers why it does not, if so. While it commits, the next batch is read."""
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()  # whether the commit is all that is left, or nothing is
+
+        def say(is_written: bool) -> None:
+            if not ready.done():
+                ready.set_result(is_written)
+
+        def written() -> None:
+            # In the book's thread. A loop that has ended waits for nothing.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(say, True)
+
+        try:
+            answer = asyncio.wrap_future(self._book.write(events.record_and_say, items, self._book.lag, written))
+        except StoreError as error:
+            return error
+        answer.add_done_callback(lambda _: say(False))
+        try:
+            if await ready:
+                await self._read_ahead()
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        try:
+            return await answer
+        except Exception as error:
+            return error
 
     async def _settle(self, error: Exception | None) -> None:
         """Note whether the book takes what comes. If it does not, wait a little; raises an error that stays."""

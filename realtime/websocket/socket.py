@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import Protocol, State
+from websockets.streams import StreamReader
 
 from rollbook.genesys.program.settings import Secret
 
@@ -61,6 +63,7 @@ class Socket:
         def made(*args: Any, **options: Any) -> _Connection:
             connection = _Connection(*args, **options)
             connection.on_frame, connection.on_closed = on_frame, on_closed
+            TextFrameReader.take_place(connection.protocol)
             return connection
 
         try:
@@ -115,6 +118,74 @@ class Socket:
             return
 
 
+# The first byte of a text frame that is a whole message, of those that begin a message in parts, and of its last part.
+_WHOLE_TEXT: Final = 0x81
+_FIRST_PART: Final = (0x01, 0x02)
+_LAST_PART: Final = 0x80
+# The second byte is the length up to the first of these, and this one where two bytes of length follow.
+_SHORT: Final = 125
+_TWO_BYTES: Final = 126
+
+
+class TextFrameReader(StreamReader):
+    """Takes whole text frames out of the stream before the library does, which makes five objects of each.
+
+    Whatever else comes is left to it: control frames, messages in parts, frames that are longer or not as they should
+    be, and all that follows a close frame. It asks for the end of the stream between two frames, and only there.
+    """
+
+    def __init__(self, protocol: Protocol) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._is_in_parts = False
+
+    @classmethod
+    def take_place(cls, protocol: Protocol) -> None:
+        """Be the reader of a protocol that has read nothing yet."""
+        protocol.reader = cls(protocol)
+        # The parser that it has is bound to the reader that it had.
+        protocol.parser = protocol.parse()
+        next(protocol.parser)
+
+    def at_eof(self) -> Generator[None, None, bool]:
+        while True:
+            if self.buffer:
+                self._take()
+            if self.buffer:
+                return False
+            if self.eof:
+                return True
+            yield
+
+    def _take(self) -> None:
+        if self._protocol.state is not State.OPEN:
+            return
+        if not self._is_in_parts:
+            found, taken = whole_texts(self.buffer)
+            self._protocol.events += found  # type: ignore[arg-type]
+            del self.buffer[:taken]
+        if self.buffer:
+            first = self.buffer[0]
+            self._is_in_parts = first in _FIRST_PART or (self._is_in_parts and first != _LAST_PART)
+
+
+def whole_texts(data: bytearray) -> tuple[list[bytes], int]:
+    """The payloads of the text frames that stand whole at the beginning of a server's bytes, and where they end."""
+    found: list[bytes] = []
+    at, end = 0, len(data)
+    while at + 4 <= end and data[at] == _WHOLE_TEXT:
+        length, start = data[at + 1], at + 2
+        if length > _SHORT:
+            if length != _TWO_BYTES:
+                break
+            length, start = data[at + 2] << 8 | data[at + 3], at + 4
+        if start + length > end:
+            break
+        at = start + length
+        found.append(bytes(data[start:at]))
+    return found, at
+
+
 class _Connection(ClientConnection):
     """Takes the frames at the protocol's own hand-over instead of through its queue and a reading task."""
 
@@ -132,6 +203,9 @@ class _Connection(ClientConnection):
             self._report_end()
 
     def process_event(self, event: Any) -> None:
+        if event.__class__ is bytes:
+            self.on_frame(event, None)
+            return
         if self.response is not None and isinstance(event, Frame):
             if event.opcode is Opcode.TEXT and event.fin:
                 self.on_frame(bytes(event.data), None)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconcile.due.rounds import AT_ONCE, Round, narrowed, run_due
+from reconcile.names.without_daemon import keep_names
 from reconcile.reading.query import Stopped
 from reconcile.report import DueReport, Report, due_lines, lines, title
 from reconcile.run import options, runner
@@ -121,7 +122,11 @@ async def _run(
 ) -> Report | DueReport:
     how = replace(words.options, progress=show, stop=stop, spent=spent)
     if words.window is None:
-        return await run_due(book, api, words.settings, now=api.now, how=how)
+        report = await run_due(book, api, words.settings, now=api.now, how=how)
+        # A round that did not come to its end has met trouble, which names would meet again.
+        if book is not None and not how.dry_run and not report.left:
+            await keep_names(book, api, now=api.now, stop=stop)
+        return report
     meter = Meter(1, time.monotonic, api.requests_left)
     how = replace(how, progress=lambda at: show(meter.of_the_whole(at)))
     return await runner.reconcile_window(book, api, words.window, settings=words.settings, now=api.now, options=how)

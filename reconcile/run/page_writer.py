@@ -200,7 +200,8 @@ class PageWriter:
 
     def _filed(self, batch: RowBatch, outcome: PageOutcome) -> None:
         """Count what the store said; what another window of this round has read before counts as it did then."""
-        counted_before, owned = self._task.memory.counted_before, self._task.windows[batch.window]
+        counted_before = self._task.memory.counted_before
+        start, end = self._task.windows[batch.window].texts
         classes: Mapping[str, str] = outcome.classes
         content = outcome.content
         if self._resumed:
@@ -216,6 +217,6 @@ class PageWriter:
         for row in batch.rows:
             id_ = row.conversation_id or ""
             kind = outcome.classes.get(id_, Comparison.UNCHANGED)
-            is_others = self._task.options.dry_run or not (row.start and owned.contains(row.start))
+            is_others = self._task.options.dry_run or not (row.start and start <= row.start < end)
             if id_ and kind != Comparison.UNCHANGED and is_others:
                 counted_before.setdefault(id_, kind)

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
+from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.times import Interval
 from rollbook.store.bodies import packing
 from rollbook.store.file import connections, locks
@@ -72,6 +73,7 @@ class Book:
         busy: float = connections.BUSY_SECONDS,
         hurry: threading.Event | None = None,
         pack: packing.Mode = "events",
+        redactor: Redactor | None = None,
     ) -> Self:
         """Open the store.
 
@@ -79,8 +81,9 @@ class Book:
         organization: (id, name) that it must belong to; None asks nothing. journal: None is "wal", and "delete" where
         WAL does not work (a network file system); then this process must be the only one that writes. busy: seconds to
         wait for another program's transaction. hurry: once it is set, opening and writing give up on that within a
-        second. pack: which bodies are packed that are written; all are read. Raises StoreUnwritable, StoreForeign,
-        StoreBusy, StoreFull.
+        second. pack: which bodies are packed that are written; all are read. redactor: takes people's
+        data out of events and dead letters before they are written; details come without it. Raises StoreUnwritable,
+        StoreForeign, StoreBusy, StoreFull.
         """
         path = Path(path)
         writer = role = None
@@ -92,9 +95,15 @@ class Book:
             connections.prepare(path, organization=organization, journal=journal, patience=patience, pack=pack)
             role = Checkpointer(path) if journal == "wal" else None
             learner = Learner(packing.KINDS[pack])
+
+            def connect() -> packing.PackingConnection:
+                connection = learner.begin(connections.connect(path, journal=journal, timeout=patience.step))
+                connection.redactor = redactor
+                return connection
+
             try:
                 writer = Writer(
-                    lambda: learner.begin(connections.connect(path, journal=journal, timeout=patience.step)),
+                    connect,
                     path,
                     patience=patience,
                     after_commit=[learner, role] if role else [learner],

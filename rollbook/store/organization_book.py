@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator
 from typing import Literal
 
 from rollbook.genesys.errors import RollbookError
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
 from rollbook.store.tables import schema
 from rollbook.store.views import view_settings
+
+log = logging.getLogger(__name__)
+
+
+def about_people(settings: Settings) -> str:
+    """A sentence of what the store keeps of people, for whoever begins one and for `doctor`."""
+    if settings.privacy:
+        return f"of people's data [privacy] says: {settings.privacy}"
+    return "it keeps people's data as it comes, numbers and notes too ([privacy] says what to drop: docs/privacy.md)"
 
 
 @contextlib.asynccontextmanager
@@ -30,6 +41,7 @@ async def book_of(
     is cancelled hurries. Raises StoreError and its kinds, RollbookError (a book to be read is another organisation's).
     """
     hurry = hurry or threading.Event()
+    is_new = mode == "rw" and not settings.store_path.exists()
     try:
         book = await asyncio.to_thread(
             Book.open,
@@ -40,11 +52,14 @@ async def book_of(
             lag=settings.lag,
             journal=settings.journal,
             pack=settings.pack,
+            redactor=redactor_of(settings),
             hurry=hurry,
         )
     except asyncio.CancelledError:
         hurry.set()
         raise
+    if is_new:
+        log.warning("%s is a new store; %s", settings.store_path, about_people(settings))
     async with book:
         known = await book.read(schema.organization) if mode == "ro" else None
         if known is not None and known[0] != organization[0]:

@@ -25,21 +25,11 @@ def prepare_connection(conn: sqlite3.Connection) -> None:
 
 
 @HookimplMarker("datasette")
-def render_cell(value: object, database: str, datasette: Any) -> Any:
-    """Show a packed body as its text in Datasette's pages. The names of the arguments are the hook's."""
-    if not isinstance(value, bytes) or not frames.is_frame(value):
-        return None
-    return _shown(value, datasette.get_database(database), datasette.setting("truncate_cells_html"))
+def render_cell(value: object, column: str, database: str, datasette: Any) -> Any:
+    """Show a cell of Datasette's pages for people. The names of the arguments are the hook's."""
+    from rollbook.store.browse import cells
 
-
-async def _shown(frame: bytes, database: Any, length: int) -> str | None:
-    """The text of a frame, cut as other cells are; None for a frame of another program, which is shown as ever."""
-    try:
-        rows = (await database.execute("SELECT rollbook_text(?)", [frame])).rows
-    except Exception:
-        return None
-    text: str = rows[0][0]
-    return text if not length or len(text) <= length else f"{text[:length]}…"
+    return cells.render(value, column, database, datasette)
 
 
 class _TextFunction:

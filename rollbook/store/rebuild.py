@@ -212,8 +212,8 @@ def _replace_children(connection: sqlite3.Connection, first: int, last: int, chi
 def _children(connection: sqlite3.Connection, first: int, last: int) -> dict[int, int]:
     """A number for the child rows of each conversation, the same while they are."""
     found: dict[int, int] = defaultdict(int)
-    for table in CHILD_TABLES.values():
-        query = f"SELECT * FROM {table.rows} WHERE id BETWEEN ? AND ?"
+    for table in (*(table.rows for table in CHILD_TABLES.values()), "half_hour_rows"):
+        query = f"SELECT * FROM {table} WHERE id BETWEEN ? AND ?"
         for row in connection.execute(query, (first << SHIFT, (last << SHIFT) + LAST_PLACE)):
-            found[row[0] >> SHIFT] += hash((table.rows, row))
+            found[row[0] >> SHIFT] += hash((table, row))
     return found

@@ -117,7 +117,7 @@ class Ledger:
 
     def _doors(self) -> Mapping[Callable[..., Any], Callable[..., Any]]:
         return {
-            events.record: self._record,
+            events.record_and_say: self._record,
             coverage.begin: self._begin,
             coverage.end: self._end,
             coverage.alive: self._note_alive,
@@ -128,8 +128,9 @@ class Ledger:
             channels.left: lambda at: [until for until in self.left if until > at],
         }
 
-    def _record(self, batch: Sequence[Notification | Unreadable], lag: timedelta) -> Recorded:
+    def _record(self, batch: Sequence[Notification | Unreadable], lag: timedelta, say: Callable[[], None]) -> Recorded:
         del lag
+        say()
         ids = [item.conversation_id for item in batch if isinstance(item, Notification) and item.conversation_id]
         self.stored.update(ids)
         return Recorded(len(ids), 0, len(batch) - len(ids))

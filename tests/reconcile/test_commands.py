@@ -19,6 +19,8 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import load
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
+from rollbook.store.book import Book
+from rollbook.store.tables import names
 from tests.helpers.whole import finish, start, until
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -48,6 +50,9 @@ async def test_what_was_found_stands_below_the_bar(
     assert await reconcile._read(words) == 0
     shown = terminal.getvalue()
     assert shown.rindex("\x1b") < shown.index("missing")
+    with Book.open(settings.store_path, mode="ro") as book:
+        # A round lists names besides; a window by hand is read and nothing else.
+        assert bool(await book.read(names.listings)) == (window is None)
 
 
 @pytest.mark.process

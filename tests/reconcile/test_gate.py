@@ -169,8 +169,21 @@ def test_a_figure_never_rests_on_more_than_the_gate_says(
     fill(store, known)
     view_settings.write(store, {"reach": 0})
     found = view_rows.verdict_of(store, at(start), at(start + length))
-    if not known.windows or at(start) < known.windows[0].start:
-        return  # what was before the first window of all is nobody's claim
+    for settled, good in ((False, {"complete", "settled"}), (True, {"settled"})):
+        ready = ask(known, start, start + length, settled=settled).ready
+        assert ready or found not in good
+        if all(window.verdict != "failed" for window in known.windows):
+            assert ready == (found in good)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ledgers(), st.integers(0, STEPS - 1), st.integers(1, STEPS))
+def test_a_day_of_an_export_never_rests_on_more_than_the_gate_says(
+    store: sqlite3.Connection, known: Evidence, start: int, length: int
+) -> None:
+    """Nor does what began in an interval: what was before the first window of all is not proven either."""
+    fill(store, known)
+    found = view_rows.verdict_of(store, at(start), at(start + length), began=True)
     for settled, good in ((False, {"complete", "settled"}), (True, {"settled"})):
         ready = ask(known, start, start + length, settled=settled).ready
         assert ready or found not in good

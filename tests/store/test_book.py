@@ -267,6 +267,25 @@ def test_a_creation_that_was_cut_short_is_taken_up(path: Path) -> None:
         assert rows(book, "conversations", "count(*)") == [(0,)]
 
 
+def test_a_creation_that_fails_leaves_an_empty_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables come all at once: a disk that is full at one of the last of them leaves none, and another try works."""
+    statements = schema.statements
+
+    def fails(file: str) -> Any:
+        if file.startswith(f"{schema.VERSION - 1}_"):
+            raise StoreUnwritable("the disk is full")
+        return statements(file)
+
+    monkeypatch.setattr(schema, "statements", fails)
+    with pytest.raises(StoreError):
+        Book.open(path)
+    with contextlib.closing(sqlite3.connect(path)) as half:
+        assert half.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    monkeypatch.undo()
+    with Book.open(path) as book:
+        assert rows(book, "conversations", "count(*)") == [(0,)]
+
+
 # Details
 
 

@@ -21,7 +21,7 @@ from rollbook.genesys.times import to_text
 from rollbook.store.tables import conversations, schema
 from rollbook.store.tables.conversations import Read
 from rollbook.store.views import call_mos
-from rollbook.store.views.call_mos import CallCounts, CallLabels, CallMos
+from rollbook.store.views.call_mos import CallLabels, CallMos, CountedCalls
 
 Record = dict[str, Any]
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -160,10 +160,10 @@ LABEL = st.sampled_from([f"{kind}{at}" for kind in "abc" for at in range(40)] + 
 @given(st.lists(st.tuples(LABEL, LABEL, LABEL, st.booleans()), max_size=300))
 def test_there_are_at_most_312_series(sets: list[tuple[str, str, str, bool]]) -> None:
     """However many media types, codecs and sites there are; what finds no room is `other`, and every call is in one."""
-    counts = CallCounts()
+    counts = CountedCalls()
     for labels in sets:
         counts.add(CallLabels(*labels), 4.2)
-        counts = CallCounts(json.loads(json.dumps(counts.rows())))
+        counts = CountedCalls(json.loads(json.dumps(counts.rows())))
     calls = tuple(
         CallMos(**labels._asdict(), counts={"+Inf": sum(buckets)}, total=total)
         for labels, buckets, total in counts.rows()
@@ -177,7 +177,7 @@ def test_there_are_at_most_312_series(sets: list[tuple[str, str, str, bool]]) ->
 
 def test_a_set_that_has_counts_of_its_own_keeps_them() -> None:
     """What came before there was no room is counted there for ever: no call moves from one series to another."""
-    counts = CallCounts()
+    counts = CountedCalls()
     for at in range(2 * call_mos.MOST_SETS):
         counts.add(CallLabels("voice", "audio/opus", f"site {at}", False), 4.2)
     for _ in range(5):

@@ -148,8 +148,11 @@ def test_the_worst_leg_comes_first(store: Path) -> None:
     assert found["rows"][0]["late_share"] == pytest.approx(0.05)
     assert found["worst_legs"][0]["purpose"] == "agent"
     lines = fits(run(store, "mos", DAY, "--by", "edge").output)
-    assert lines[2].split()[:5] == ["Attic", "1", "1", "100.0%", "100.0%"]
-    assert "1 of 15 calls that began then have a MOS" in lines
+    assert "1 of 15 calls that began then have a MOS (6.7%)" in lines
+    assert "MOS: median 2.80, lowest 2.80; R factor: median 56.00, lowest 56.00" in lines
+    head = next(number for number, line in enumerate(lines) if line.split()[:1] == ["edge"])
+    assert lines[head + 1].split()[:6] == ["Attic", "1", "1", "1", "100.0%", "100.0%"]
+    assert lines[-1] == "  m1 2.80 agent Ann, Attic, opus"
 
 
 def test_csv_has_the_columns_of_json(store: Path) -> None:

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from rollbook.genesys.messages.details import parse_page
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import from_text, to_text
+from rollbook.store import rebuild
+from rollbook.store.rows import half_hours
 from rollbook.store.tables import conversations, schema
 from rollbook.store.tables.conversations import Read
 from rollbook.store.views import view_rows, view_settings
@@ -134,7 +136,7 @@ def call(
 TIMES = st.integers(0, 10 * 86_400).map(lambda seconds: FIRST + timedelta(seconds=seconds))
 QUEUES = st.sampled_from(["q1", "q2", None])
 METRICS = st.builds(
-    metric, st.sampled_from([*view_rows.COUNTED, "nConnected", "tTalk"]), TIMES, st.integers(0, 100_000)
+    metric, st.sampled_from([*half_hours.COUNTED, "nConnected", "tTalk"]), TIMES, st.integers(0, 100_000)
 )
 SEGMENTS = st.builds(
     lambda kind, at, seconds, queue, code: segment(
@@ -163,9 +165,9 @@ RECORDS = st.lists(st.tuples(TIMES, st.lists(LEGS, max_size=5), st.booleans()), 
 
 def figures(of: Iterable[dict[str, Any]]) -> dict[str, int]:
     """The sum of each figure over metrics, by the definitions of the platform's help and no SQL."""
-    found = dict.fromkeys(view_rows.FIGURES, 0)
+    found = dict.fromkeys(half_hours.FIGURES, 0)
     for each in of:
-        for figure, (name, how) in view_rows.FIGURES.items():
+        for figure, (name, how) in half_hours.FIGURES.items():
             if each["name"] == name:
                 found[figure] += 1 if how == "count" and name.startswith("t") else each["value"]
     return found
@@ -197,11 +199,11 @@ def test_the_sum_over_a_view_is_the_sum_over_the_metrics(records: list[Record], 
             sum(each["value"] for each in every),
         )
         intervals = rows(db, "SELECT * FROM queue_intervals")
-        assert sums(intervals, view_rows.FIGURES) == figures(every)
+        assert sums(intervals, half_hours.FIGURES) == figures(every)
         by_half_hour = {row["interval_start"] for row in intervals}
         for start in by_half_hour:
             end = to_text(from_text(start) + timedelta(minutes=30))
-            assert sums([row for row in intervals if row["interval_start"] == start], view_rows.FIGURES) == figures(
+            assert sums([row for row in intervals if row["interval_start"] == start], half_hours.FIGURES) == figures(
                 each for each in every if start <= each["emitDate"] < end
             )
         of_users = [
@@ -440,6 +442,56 @@ def test_a_name_is_the_one_at_the_time() -> None:
             assert [name for (name,) in db.execute(query)] == ["Old", "New"], query
 
 
+# What is summed up beforehand
+
+
+def sums_of(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """What is kept of each conversation for the half hours."""
+    return db.execute("SELECT * FROM half_hour_rows ORDER BY id").fetchall()
+
+
+def made_anew(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """The same, as the step that brought it made it of the metrics of a store that was there."""
+    db.execute("DELETE FROM half_hour_rows")
+    [fill] = [each for each in schema.statements("11_half_hours.sql") if "INSERT INTO half_hour_rows" in each]
+    db.execute(fill)
+    return sums_of(db)
+
+
+@settings(max_examples=25)
+@given(RECORDS, RECORDS, st.booleans())
+def test_sums_that_are_kept_are_those_of_the_metrics(records: list[Record], later: list[Record], whole: bool) -> None:
+    """Whatever takes the place of what: records that were read again, all or some, and everything made again."""
+    with closing(filled(store(), records)) as db:
+        filled(db, later if whole else later[::2])
+        kept = sums_of(db)
+        assert made_anew(db) == kept
+        assert rebuild.step(db, 0, timedelta(0)).corrected == 0
+        db.execute("UPDATE half_hour_rows SET offered = offered + 1 WHERE id >> 20 = 1")
+        assert rebuild.step(db, 0, timedelta(0)).corrected == len({1 for row in kept if row[0] >> 20 == 1})
+        assert sums_of(db) == kept
+
+
+def test_what_no_metric_can_be_is_in_no_sum() -> None:
+    """A text, a number beyond all sums, a time that is none, in a session that names no queue: the rest counts."""
+    odd: list[dict[str, Any]] = [
+        {"name": "tAnswered", "value": "much", "emitDate": to_text(FIRST)},
+        {"name": "tAnswered", "value": 10**18, "emitDate": to_text(FIRST)},
+        {"name": "tAnswered", "value": 1_000, "emitDate": to_text(FIRST)},
+        {"name": "tAnswered", "value": 2_500.5, "emitDate": to_text(FIRST)},
+        {"name": "tAbandon", "value": 7, "emitDate": "soon"},
+        {"name": 5, "value": 7, "emitDate": to_text(FIRST)},
+    ]
+    with closing(filled(store(), [conversation("c1", FIRST, leg("agent", [], odd))])) as db:
+        assert made_anew(db) == sums_of(db) != []
+        for within, over in ((None, 0), (500, 2), (2_000, 1), (3_000, 0)):
+            view_settings.write(db, {"answered_within": within})
+            found = rows(db, "SELECT * FROM queue_intervals ORDER BY interval_start")
+            assert [(row["interval_start"], row["queue_id"]) for row in found] == [(None, None), (to_text(FIRST), None)]
+            assert [row["abandoned"] for row in found] == [1, 0]
+            assert (found[1]["answered"], found[1]["answer_time"], found[1]["over_sla"]) == (4, 3_500.5, over)
+
+
 # What a number rests on
 
 IN_FUTURE = 24 * 365 * 100.0
@@ -466,6 +518,8 @@ def verdict(db: sqlite3.Connection, hours: float = 10) -> str | None:
     )
     found: str | None = row["verdict"]
     assert found == view_rows.verdict_of(db, row["interval_start"], row["interval_end"])
+    [day] = rows(db, "SELECT verdict, starts_at, ends_at FROM agent_days JOIN local_days USING (day)")
+    assert day["verdict"] == view_rows.verdict_of(db, day["starts_at"], day["ends_at"])
     return found
 
 
@@ -483,6 +537,13 @@ def verdict(db: sqlite3.Connection, hours: float = 10) -> str | None:
         # No window at all has half of it, or some time before it.
         ([(10, 10.25, "settled")], None),
         ([(8, 9, "settled"), (9.5, 10.5, "settled")], None),
+        # What was before the first window of all is proven by none of those that came after it.
+        ([(10.5, 12, "settled")], None),
+        ([(10.25, 12, "settled")], None),
+        # Of windows that are longer than a day, too.
+        ([(-40, 10.5, "settled")], "settled"),
+        ([(-400, -10, "complete"), (-10, 100, "settled", 200)], "complete"),
+        ([(-40, 10.25, "settled"), (10.3, 100, "settled", 200)], None),
         # A wider window that failed, of which every part is proven by itself.
         ([(9, 12, "failed"), (9, 10, "settled"), (10, 11, "settled")], "settled"),
         # A part of a wider proof that failed afterwards: the proof has not that part any more.
@@ -554,9 +615,7 @@ def test_a_verdict_is_the_worst_moment_by_the_best_window(
         ]
         expected = None if -1 in moments else words[min(moments)]
         times = (to_text(FIRST + timedelta(hours=hours)) for hours in (begins, ends))
-        first = min((start for start, _, _ in ledger), default=0)
-        if begins >= first:
-            assert view_rows.verdict_of(db, *times) == expected
+        assert view_rows.verdict_of(db, *times) == expected
 
 
 def test_what_goes_on_is_seen_before_the_ledger_says_so() -> None:
@@ -610,9 +669,9 @@ def plan(db: sqlite3.Connection, query: str) -> str:
     [
         (
             "SELECT * FROM queue_intervals WHERE interval_start >= '2026' AND interval_start < '2027'",
-            "half_hour (<expr>>",
+            "half_hour_rows_start (interval_start>?",
         ),
-        ("SELECT * FROM queue_intervals WHERE interval_start = '2026'", "half_hour (<expr>="),
+        ("SELECT * FROM queue_intervals WHERE interval_start = '2026'", "half_hour_rows_start (interval_start=?"),
         ("SELECT * FROM agent_days WHERE day = '2026-03-28'", "half_hour (<expr>>"),
         ("SELECT * FROM queue_legs WHERE conversation_id = 'x'", "conversation_ids_1 (conversation_id=?)"),
         ("SELECT * FROM agent_legs WHERE conversation_id = 'x'", "conversation_ids_1 (conversation_id=?)"),
@@ -628,6 +687,8 @@ def plan(db: sqlite3.Connection, query: str) -> str:
             "conversation_rows_start (conversation_start>?)",
         ),
         ("SELECT * FROM mos_legs WHERE conversation_start > '2026'", "conversation_rows_start (conversation_start>?)"),
+        ("SELECT * FROM mos_calls WHERE conversation_id = 'x'", "conversation_ids_1 (conversation_id=?)"),
+        ("SELECT * FROM mos_calls WHERE conversation_start > '2026'", "conversation_rows_start (conversation_start>?)"),
         ("SELECT * FROM wrapups WHERE at > '2026' AND at < '2027'", "segment_rows_start (segment_start>?"),
         (
             f"SELECT * FROM leg_metrics WHERE {view_rows.IS_COUNTED} AND interval_start > '2026' AND interval_start < '2027'",

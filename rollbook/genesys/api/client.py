@@ -19,7 +19,7 @@ from rollbook.genesys.api.request import Rest
 from rollbook.genesys.errors import PermissionRefused
 from rollbook.genesys.lenient_json import objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
-from rollbook.genesys.named import NameList, NameState
+from rollbook.genesys.named import NameKind, NameList, NameState
 from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import normalize
 
@@ -122,7 +122,7 @@ class Api(Rest):
         may not see it.
         """
         if of.cursor:
-            return await self._by_cursor(of)
+            return self._redacted(await self._by_cursor(of), of)
         entities = await self._read_once(of.path, needs=of.permission, params=of.params)
         if of.deleted is not None:
             path, needs = of.deleted
@@ -130,7 +130,15 @@ class Api(Rest):
                 there = {entity.id for entity in entities}
                 gone = await self._read_once(path, needs=needs, params={})
                 entities += [replace(each, state=NameState.DELETED) for each in gone if each.id not in there]
-        return entities
+        return self._redacted(entities, of)
+
+    def _redacted(self, entities: Entities, of: NameList) -> Entities:
+        """The same, users by the names that `[privacy]` leaves them; who has none is called by an id."""
+        if self._agent_name is None or of.kind is not NameKind.USER:
+            return entities
+        found = Entities(replace(each, name=self._agent_name(each.name) or each.id) for each in entities)
+        found.complete = entities.complete
+        return found
 
     async def names_by_id(self, of: NameList, ids: Sequence[str]) -> Entities:
         """Those of up to 100 ids that there are, in one request."""
@@ -138,7 +146,7 @@ class Api(Rest):
         parse = partial(list_page, first=False)
         page = await self.call("GET", of.path, parse=parse, params=params, needs=of.permission)
         # A server that does not know the parameter answers with everything.
-        return Entities(entity for entity in page.entities if entity.id in ids)
+        return self._redacted(Entities(entity for entity in page.entities if entity.id in ids), of)
 
     async def probe(self, of: NameList) -> None:
         """Ask for one thing of a kind. Raises PermissionRefused where the client may not."""
@@ -184,7 +192,7 @@ class Api(Rest):
 
     async def query_details(self, body: Mapping[str, Any], *, tries: int | None = None) -> DetailsPage:
         """A page of the details query. body: as the API takes it, `paging` included. tries: as `Rest.call` has it."""
-        return await self._details("POST", "/query", parse_page, body=body, tries=tries)
+        return await self._details("POST", "/query", partial(parse_page, redact=self._redact), body=body, tries=tries)
 
     async def details_by_id(self, ids: Sequence[str], *, tries: int | None = None) -> list[DetailRow]:
         """The details of up to 100 conversations; what does not exist, or cannot be seen, is not among them.
@@ -193,7 +201,9 @@ class Api(Rest):
         """
         if not ids:
             return []
-        page = await self._details("GET", "", parse_page, params={"id": ",".join(ids)}, tries=tries)
+        page = await self._details(
+            "GET", "", partial(parse_page, redact=self._redact), params={"id": ",".join(ids)}, tries=tries
+        )
         return list(page.rows)
 
     async def _details(self, method: str, path: str, parse: Callable[[bytes], T], **asked: Any) -> T:
@@ -224,7 +234,14 @@ class Api(Rest):
         """
         params: dict[str, Any] = {"pageSize": size} | ({"cursor": cursor} if cursor else {})
         ids = {"jobId": job_id}
-        return await self._details("GET", "/jobs/{jobId}/results", parse_results, ids=ids, params=params, tries=tries)
+        return await self._details(
+            "GET",
+            "/jobs/{jobId}/results",
+            partial(parse_results, redact=self._redact),
+            ids=ids,
+            params=params,
+            tries=tries,
+        )
 
     async def cancel_job(self, job_id: str) -> None:
         """Take a job back. Some answers have a body and some have none; neither matters."""

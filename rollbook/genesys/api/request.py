@@ -37,6 +37,7 @@ from rollbook.genesys.errors import (
     Unavailable,
 )
 from rollbook.genesys.lenient_json import read_object, words
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program.settings import Secret, Settings
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,9 @@ class Rest:
         self.reached = False  # whether the API's host has ever answered: then it is the right one
         self._outage = retry.Outage()
         self.budget = rate_limit.Budget(share=share)
+        redactor = redactor_of(settings)
+        self._redact = redactor.body if redactor else None
+        self._agent_name = redactor.agent_name if redactor else None
         self.latency = Latency()
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ none of this module's business, so a record of a strange shape passes through.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, overload
 
 import msgspec
@@ -18,6 +18,7 @@ from rollbook.genesys.api.answers import refuse_others
 from rollbook.genesys.canonical_json import canonical, decode, digest, mend_surrogates
 from rollbook.genesys.lenient_json import as_object, text
 from rollbook.genesys.messages.typed_details import typed
+from rollbook.genesys.privacy.policy import Withheld
 from rollbook.genesys.times import normalize
 
 __all__ = [
@@ -64,8 +65,8 @@ class LazyRows(Sequence[DetailRow]):
     Looking may raise ValueError, as `row_of` does.
     """
 
-    def __init__(self, records: Sequence[msgspec.Raw]) -> None:
-        self._records = records
+    def __init__(self, records: Sequence[msgspec.Raw], redact: Redact = None) -> None:
+        self._records, self._redact = records, redact
 
     def __len__(self) -> int:
         return len(self._records)
@@ -78,8 +79,8 @@ class LazyRows(Sequence[DetailRow]):
 
     def __getitem__(self, at: int | slice) -> DetailRow | tuple[DetailRow, ...]:
         if isinstance(at, slice):
-            return tuple([row_of(bytes(raw)) for raw in self._records[at]])
-        return row_of(bytes(self._records[at]))
+            return tuple([row_of(bytes(raw), self._redact) for raw in self._records[at]])
+        return row_of(bytes(self._records[at]), self._redact)
 
 
 class DetailsPage(msgspec.Struct, frozen=True):
@@ -111,17 +112,24 @@ _decode_page: Final = msgspec.json.Decoder(PageBody).decode
 _MEMBERS: Final = frozenset({"conversations", "totalHits", "cursor", "dataAvailabilityDate", "aggregations"})
 
 
-def parse_page(body: bytes) -> DetailsPage:
-    """A page of the details query, or of details by id. Raises ValueError for a broken body, and for another's."""
+# What a record's bytes become before anything is made of them; None where they stay as they are.
+Redact = Callable[[bytes], bytes] | None
+
+
+def parse_page(body: bytes, redact: Redact = None) -> DetailsPage:
+    """A page of the details query, or of details by id. Raises ValueError for a broken body, and for another's.
+
+    redact: takes people's data out of a record (`rollbook/genesys/privacy`).
+    """
     try:
         page = _read_page(body)
-        rows = tuple([row_of(bytes(raw)) for raw in page.conversations or ()])
+        rows = tuple([row_of(bytes(raw), redact) for raw in page.conversations or ()])
     except ValueError:
-        page, rows = _in_parts(body)
+        page, rows = _in_parts(body, redact)
     return _page(page, rows, body)
 
 
-def parse_results(body: bytes) -> DetailsPage:
+def parse_results(body: bytes, redact: Redact = None) -> DetailsPage:
     """A page of a job's results, in the order of its ids. Its rows are decoded when they are looked at.
 
     Ids are random: in this order neighbours in the index of ids are written together, and a page of the file once.
@@ -131,12 +139,12 @@ def parse_results(body: bytes) -> DetailsPage:
         body.decode()  # what `row_of` would find when nobody asks again any more
         page = _read_page(body)
     except ValueError:
-        page, found = _in_parts(body)
+        page, found = _in_parts(body, redact)
         return _page(page, tuple(sorted(found, key=lambda row: row.conversation_id or "")), body)
-    return _page(page, LazyRows(sorted(page.conversations or (), key=_about_the_id)), body)
+    return _page(page, LazyRows(sorted(page.conversations or (), key=_about_the_id), redact), body)
 
 
-def _in_parts(body: bytes) -> tuple[PageBody, tuple[DetailRow, ...]]:
+def _in_parts(body: bytes, redact: Redact) -> tuple[PageBody, tuple[DetailRow, ...]]:
     """A page of which not every record can be decoded: each by itself, because its neighbours are not to blame."""
     try:
         head, records = mending.cut(body, "conversations")
@@ -145,24 +153,24 @@ def _in_parts(body: bytes) -> tuple[PageBody, tuple[DetailRow, ...]]:
         raise ValueError(f"the answer is not a page of conversations: {error}") from None
     if page.conversations:
         raise ValueError("the answer is not a page of conversations: it has two lists of them")
-    return page, tuple([_mended_row(raw) for raw in records])
+    return page, tuple([_mended_row(raw, redact) for raw in records])
 
 
-def _mended_row(raw: bytes) -> DetailRow:
+def _mended_row(raw: bytes, redact: Redact) -> DetailRow:
     """A record as a row: as it is, mended, or with nothing but its bytes."""
-    if not (row := _row_or_broken(raw)).broken:
+    if not (row := _row_or_broken(raw, redact)).broken:
         return row
     mended = mending.mend(raw)
-    if mended == raw or (other := _row_or_broken(mended)).broken:
+    if mended == raw or (other := _row_or_broken(mended, redact)).broken:
         return row
     if "\ufffd" in (other.conversation_id or ""):  # an id of which a part is lost is another conversation's, or none
         return _broken(raw)
     return msgspec.structs.replace(other, mended=True)
 
 
-def _row_or_broken(raw: bytes) -> DetailRow:
+def _row_or_broken(raw: bytes, redact: Redact) -> DetailRow:
     try:
-        return row_of(raw)
+        return row_of(raw, redact)
     except ValueError:
         return _broken(raw)
 
@@ -212,8 +220,16 @@ def _read_page(body: bytes) -> PageBody:
         raise ValueError(f"the answer is not a page of conversations: {error}") from None
 
 
-def row_of(raw: bytes) -> DetailRow:
-    """Make a row of a record. Raises ValueError if its text is broken (no UTF-8)."""
+def row_of(raw: bytes, redact: Redact = None) -> DetailRow:
+    """Make a row of a record. Raises ValueError if its text is broken (no UTF-8).
+
+    What cannot be opened to be redacted is a broken record, whose bytes the dead letter withholds.
+    """
+    if redact is not None:
+        try:
+            raw = redact(raw)
+        except Withheld:
+            return _broken(raw)
     try:
         raw.decode()
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -69,7 +70,7 @@ def event_time(body: Mapping[str, Any]) -> str | None:
     for name in _EVENT_TIMES:
         value = body.get(name)
         if value is not None:
-            return normalize(value) or from_epoch_ms(value)
+            return from_epoch_ms(value) if value.__class__ is int else normalize(value) or from_epoch_ms(value)
     return None
 
 
@@ -118,15 +119,23 @@ def _of_detail_event(member: str, body: Mapping[str, Any], at: str | None) -> Li
     Of their ends only `customer.end` is the conversation's: a refused alert gives `user.end` too (reference, "Meaning
     traps"). Of their directions only those of the customer's side are: a consultation goes out of an inbound call.
     """
-    side = member.partition(".")[0] in ("customer", "contact", "outbound")
+    is_of_customer, is_start, is_end = _said_by(member)
     return LiveFacts(
-        at if member.endswith(".start") else None,
-        at if member == "customer.end" else None,
+        at if is_start else None,
+        at if is_end else None,
         at,
         _media(body),
-        _direction(body.get("direction")) if side else None,
+        _direction(body.get("direction")) if is_of_customer else None,
         _divisions(body),
     )
+
+
+# There are sixteen members, and a topic that is none of theirs may still look like one.
+@lru_cache(maxsize=64)
+def _said_by(member: str) -> tuple[bool, bool, bool]:
+    """Whether a detail event speaks of the customer's side, of a beginning, and of the conversation's end."""
+    side = member.partition(".")[0] in ("customer", "contact", "outbound")
+    return side, member.endswith(".start"), member == "customer.end"
 
 
 def of_snapshot(media: str, body: Mapping[str, Any]) -> LiveFacts:
@@ -236,12 +245,16 @@ def _earliest(times: Iterable[object]) -> str | None:
     return _extreme(times, min)
 
 
+# The same beginnings and ends come with every snapshot of a conversation.
+_normal: Final = lru_cache(maxsize=4_096)(normalize)
+
+
 def _extreme(times: Iterable[object], pick: Callable[[Iterable[str]], str]) -> str | None:
     """The first or last of the readable ones, as API text."""
     texts = [time for time in times if time.__class__ is str]
     # Those that are spelled as the API spells them sort as they are: one of them is read, not all.
     if texts and set(map(len, texts)) == _API_LENGTH and "".join(texts)[23::24] == "Z" * len(texts):
-        found = normalize(pick(texts))
+        found = _normal(pick(texts))
         if found is not None and found > _OLDEST:
             return found
     readable = [time for text in texts if (time := normalize(text)) is not None and time > _OLDEST]
@@ -249,17 +262,41 @@ def _extreme(times: Iterable[object], pick: Callable[[Iterable[str]], str]) -> s
 
 
 def _media(body: Mapping[str, Any]) -> tuple[str, ...]:
-    media = text(body.get("mediaType")).lower()
+    media = body.get("mediaType")
+    return _medium(media) if media.__class__ is str and len(media) <= _WORD else _medium.__wrapped__(text(media))
+
+
+# The same words and the same divisions come with every event. What is remembered is short.
+_WORD: Final = 64
+
+
+@lru_cache(maxsize=256)
+def _medium(word: str) -> tuple[str, ...]:
+    media = word.lower()
     return (media,) if media not in ("", "unknown") else ()
 
 
+_DIRECTIONS: Final = {
+    spelling: word for word in ("inbound", "outbound") for spelling in (word, word.upper(), word.title())
+}
+
+
 def _direction(value: object) -> str | None:
-    word = text(value).lower()
+    if value.__class__ is not str:
+        return None
+    known = _DIRECTIONS.get(value)
+    if known is not None:
+        return known
+    word = value.lower()
     return word if word in ("inbound", "outbound") else None
 
 
 def _divisions(body: Mapping[str, Any]) -> tuple[str, ...]:
-    ids = {text(body.get("divisionId")), *texts(body.get("divisionIds"))}
+    listed = body.get("divisionIds")
+    division = text(body.get("divisionId"))
+    if not listed:
+        return (division,) if division else ()
+    ids = {division, *texts(listed)}
     return tuple(sorted(ids - {""}))
 
 

@@ -7,6 +7,7 @@ It knows exit statuses and nothing of what a command does. Programs call `run` o
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -200,6 +201,9 @@ def start_logging(verbosity: int) -> None:
 def main(group: click.Command, *, name: str) -> NoReturn:
     """Run a click command as a program: its usage errors are one line too, or one JSON object."""
     as_json = "--json" in sys.argv
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # A name that a terminal has no letters for is no reason to end; JSON is spelled in ASCII there.
+        sys.stdout.reconfigure(errors="replace")
     try:
         status = group.main(prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

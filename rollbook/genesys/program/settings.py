@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from rollbook.genesys import topics
 from rollbook.genesys.errors import SettingsError
+from rollbook.genesys.privacy import policy as privacy_policy
 from rollbook.genesys.program.named_secrets import is_reference
 from rollbook.genesys.regions import hosts
 from rollbook.genesys.times import from_text, parse_duration, to_text
@@ -109,6 +110,8 @@ class Settings:
     hook_on: tuple[str, ...] = ALERTS
     hook_deaf_after: timedelta = timedelta(minutes=5)
     hook_secret: Secret | None = None
+    privacy: privacy_policy.Policy = privacy_policy.KEEP_ALL
+    privacy_key: Secret | None = None
     page_enabled: bool = True
     page_token: Secret | None = None
     page_personal: bool = False
@@ -395,6 +398,7 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("views", "include_abandons"): ("include_abandons", _flag),
     ("views", "short_abandon"): ("short_abandon", _duration),
     ("views", "answered_within"): ("answered_within", _duration),
+    ("privacy", "fields"): ("privacy", privacy_policy.parse),
     ("hook", "url"): ("hook_url", _hook_url),
     ("hook", "command"): ("hook_command", _command),
     ("hook", "on"): ("hook_on", _alerts),
@@ -418,6 +422,8 @@ ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "ROLLBOOK_BACKUP": ("backup", _backup),
     "ROLLBOOK_HOOK_URL": ("hook_url", _hook_url),
     "ROLLBOOK_HOOK_SECRET": ("hook_secret", _secret),
+    "ROLLBOOK_PRIVACY_FIELDS": ("privacy", privacy_policy.parse),
+    "ROLLBOOK_PRIVACY_KEY": ("privacy_key", _secret),
     "ROLLBOOK_PAGE_TOKEN": ("page_token", _page_token),
 }
 
@@ -589,6 +595,19 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         "list of texts",
         "The names by which the page is reached, beside this machine's own: a request by another is refused.",
     ),
+    "privacy": KeyDescription(
+        "table, or text",
+        'What becomes of people\'s data before anything is stored: for a class of fields or a path "keep", "drop",'
+        ' "shorten" or "hash"; or "strict", which drops every class (docs/privacy.md). As a variable:'
+        " phone_numbers=hash, names=drop.",
+        "default: everything is kept",
+    ),
+    "privacy_key": KeyDescription(
+        "text",
+        "The key of the hashes, or where it is: file:PATH, secretsmanager:NAME or ssm:NAME. It is kept outside the"
+        " store: who has both can find out whether a number is in it.",
+        "needed where something is hashed",
+    ),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.
 OTHER_VARIABLES: Final[Mapping[str, str]] = {
@@ -599,6 +618,7 @@ OTHER_VARIABLES: Final[Mapping[str, str]] = {
     "NO_PROXY": "The hosts that are reached without a proxy.",
     "SSL_CERT_FILE": "A file of certificate authorities to believe in place of the usual ones.",
     "SSL_CERT_DIR": "A folder of such files.",
+    "NO_COLOR": "With any text: no colour on a terminal.",
     "AWS_PROFILE": "The profile of AWS' own settings whose credentials are used for SQS, S3 and named secrets.",
     "AWS_REGION": "The region of AWS, where neither the queue's address nor the profile names one.",
     "AWS_ENDPOINT_URL": "An address in place of AWS' own, for a stand-in such as LocalStack.",

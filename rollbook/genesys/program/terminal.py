@@ -22,6 +22,11 @@ def shown_size(size: float) -> str:
     return f"{size:.0f} bytes"
 
 
+def inert(text: str) -> str:
+    """A text of somebody else's without what a terminal would obey: control characters and marks of direction."""
+    return text if text.isprintable() else "".join(mark if mark.isprintable() else "\ufffd" for mark in text)
+
+
 def fitted(lines: Iterable[str], *, indent: int) -> Iterator[str]:
     """The lines, broken at spaces where they are wider than a terminal, and gone on with `indent` spaces below.
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from rollbook.simulator.faults.answer_faults import FaultyOrganisation, falls
 from rollbook.simulator.faults.broken_bytes import ODD
 from rollbook.simulator.faults.live_faults import FAULTS
 from rollbook.simulator.faults.script import Fault, ScriptError
+from rollbook.simulator.organisation.call_troubles import CAUSES, PoorAudio, StruckShare
 from rollbook.simulator.organisation.directory import KINDS
 from rollbook.simulator.rest.analytics.details_query import Jitter
+from rollbook.simulator.times import FAR
 
 Act = Callable[[FaultyOrganisation, Mapping[str, Any]], None]
 
@@ -91,6 +93,40 @@ def _index_lag(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> No
     organisation.world.lag(organisation.now(), more, lambda identity: falls(identity, share, given.get("seed", 0)))
 
 
+def _poor_audio(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    cause = given["what"]
+    named = cause in ("codec", "provider")
+    value = str(given["name"]) if named else _entity(organisation, given)
+    edges = organisation.world.directory.every("edge")
+    trouble = PoorAudio(
+        cause,
+        value,
+        since=_since(organisation, given),
+        until=organisation.faults.moment(given["to"]) if "to" in given else FAR,
+        by=given.get("by", 2.0),
+        share=given.get("share", 0.8),
+        spread=given.get("spread", 0.0),
+        seed=given.get("seed", 0),
+        edges=frozenset(edge["id"] for edge in edges if edge["site"]["id"] == value),
+    )
+    organisation.world.spoil(organisation.now(), trouble)
+
+
+def _long_calls(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    share = StruckShare(_since(organisation, given), given["share"], given.get("seed", 0))
+    organisation.world.call_troubles.long_calls.append(share)
+
+
+def _late_audio(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
+    later = timedelta(seconds=given["seconds"])
+    share = StruckShare(_since(organisation, given), given.get("share", 1.0), given.get("seed", 0), later)
+    organisation.world.call_troubles.late_audio.append(share)
+
+
+def _since(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> datetime:
+    return organisation.faults.moment(given["since"]) if "since" in given else organisation.now()
+
+
 def _odd_record(organisation: FaultyOrganisation, given: Mapping[str, Any]) -> None:
     for conversation in organisation.world.conversations:
         if conversation.id in given.get("ids", ()) or falls(
@@ -108,6 +144,8 @@ def check(script: Iterable[Fault]) -> None:
     for fault in script:
         if fault.kind in ("rename", "remove", "make") and fault.parameters["what"] not in KINDS:
             raise ScriptError(f"{fault.kind}: what must be one of {', '.join(KINDS)}")
+        if fault.kind == "poor_audio":
+            _check_poor_audio(fault.parameters)
         if fault.kind != "live":
             continue
         name = fault.parameters["fault"]
@@ -118,6 +156,13 @@ def check(script: Iterable[Fault]) -> None:
             inspect.signature(made).bind(None, **fault.parameters.get("with", {}))
         except TypeError as error:
             raise ScriptError(f"the live fault {name}: {error}") from None
+
+
+def _check_poor_audio(given: Mapping[str, Any]) -> None:
+    if given["what"] not in CAUSES:
+        raise ScriptError(f"poor_audio: what must be one of {', '.join(CAUSES)}")
+    if given["what"] in ("codec", "provider") and "name" not in given:
+        raise ScriptError(f"poor_audio: the name of the {given['what']} is missing")
 
 
 ACTS: Final[dict[str, Act]] = {
@@ -135,6 +180,9 @@ ACTS: Final[dict[str, Act]] = {
     "clock_jump": _clock_jump,
     "index_lag": _index_lag,
     "odd_record": _odd_record,
+    "poor_audio": _poor_audio,
+    "long_calls": _long_calls,
+    "late_audio": _late_audio,
     "failing_jobs": _failing_jobs,
     "live": _live,
 }

@@ -127,6 +127,32 @@ for _kind in (
         {"seconds": "number!", "share": "number", "seed": "number"},
     ),
     Kind(
+        "poor_audio",
+        "legs of an edge, a site, a user, a queue, a codec or a provider sound worse",
+        {
+            "what": "text!",
+            "id": "text",
+            "number": "number",
+            "name": "text",
+            "by": "number",
+            "share": "number",
+            "spread": "number",
+            "since": "time",
+            "to": "time",
+            "seed": "number",
+        },
+    ),
+    Kind(
+        "long_calls",
+        "in a share of the calls agents talk for 15 to 50 minutes",
+        {"share": "number!", "since": "time", "seed": "number"},
+    ),
+    Kind(
+        "late_audio",
+        "audio statistics of all conversations, or of a share, are known so much later than usual",
+        {"seconds": "number!", "share": "number", "since": "time", "seed": "number"},
+    ),
+    Kind(
         "live",
         "a fault of channels, sockets or events, by its name in `live_faults`",
         {"fault": "text!", "with": "object"},

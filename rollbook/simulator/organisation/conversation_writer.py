@@ -64,6 +64,7 @@ class Plot(NamedTuple):
     kind: str
     seed: int
     stuck: bool = False  # it never ends
+    talk: tuple[float, float] | None = None  # seconds that an agent talks in a call; None: as usual
 
 
 class Written(NamedTuple):
@@ -247,7 +248,7 @@ class Story:
         leg.spent(offered, self.at, "tAnswered")
         if self.at - offered > ANSWERED_WITHIN:
             leg.count("nOverSla", self.at)
-        begun = self.spend(*_TALKS[leg.media])
+        begun = self.spend(*(self.plot.talk if self.plot.talk and leg.media == "voice" else _TALKS[leg.media]))
         on_hold = self.talk(leg, begun, transfer)
         left = self.at
         customer.session["selectedAgentId"] = leg.participant["userId"]

@@ -265,6 +265,13 @@ class Conversation:
         self.version += 1
         self._forget()
 
+    def write_again(self, now: datetime) -> None:
+        """Write it anew at the next look, if it was written and is not over: what it is made of has changed."""
+        if self._history is not None and self.final > now:
+            self._history = None
+            self.version += 1
+            self._forget()
+
     def revise(self, at: datetime, record: dict[str, Any]) -> None:
         """From `at` on it is this."""
         kept = [revision for revision in self.history.revisions if revision[0] < at]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
+from rollbook.simulator.organisation.call_troubles import CallTroubles, PoorAudio
 from rollbook.simulator.organisation.conversation_kinds import KINDS, LONGEST, STUCK, write
 from rollbook.simulator.organisation.conversation_writer import Cast, Plot
 from rollbook.simulator.organisation.directory import Directory, more_entities
@@ -71,6 +72,7 @@ class World:
         self._moving: list[Conversation] = []
         self._moved_to: datetime | None = None
         self._late: tuple[timedelta, Callable[[str], bool]] | None = None
+        self.call_troubles = CallTroubles()
 
     # Which there are
 
@@ -106,6 +108,12 @@ class World:
         for conversation in self.conversations:
             if not conversation.visible(now) and of(conversation.id):
                 conversation.delay(more)
+
+    def spoil(self, now: datetime, trouble: PoorAudio) -> None:
+        """From its time on legs sound as poor as a trouble makes them; what is over by now stays as it was shown."""
+        self.call_troubles.poor_audio.append(trouble)
+        for conversation in self.conversations:
+            conversation.write_again(now)
 
     def between(self, start: datetime, end: datetime) -> list[Conversation]:
         """Conversations that start in [start, end), ascending by start."""
@@ -170,11 +178,13 @@ class World:
         def write_history() -> History:
             draw = random.Random(~plot.seed)
             cast = self._cast(plot.start)
-            written = write(plot, cast)
+            written = write(plot._replace(talk=self.call_troubles.talk(plot.conversation_id, plot.start)), cast)
             if self._variety:
                 more = random.Random(f"more {plot.seed}")
                 written = written._replace(record=enriched(written.record, more, cast))
+            written = written._replace(record=self.call_troubles.with_audio(written.record))
             audio = timedelta(seconds=_weighted(draw, _AUDIO))
+            audio += self.call_troubles.audio_later(plot.conversation_id, plot.start)
             wrap_up = timedelta(seconds=_weighted(draw, _WRAP_UP))
             end = written.record.get("conversationEnd")
             revisions = []

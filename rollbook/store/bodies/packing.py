@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
+from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.store.bodies import dictionaries, frames
 from rollbook.store.bodies.dictionaries import Kind
 from rollbook.store.file.errors import StoreDamaged
@@ -24,6 +25,7 @@ class PackingConnection(sqlite3.Connection):
     """A connection that remembers, for as long as it is open, what it packs and unpacks with.
 
     packers: kind → what packs its bodies; a kind without one stays plain. used: kind → the dictionary of its packer.
+    redactor: takes people's data out of what is heard before it is written; None where everything is kept.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -31,6 +33,7 @@ class PackingConnection(sqlite3.Connection):
         self.packers: dict[Kind, frames.Packer] = {}
         self.used: dict[Kind, int] = {}
         self.unpackers: dict[int, frames.Unpacker] = {}
+        self.redactor: Redactor | None = None
 
 
 def use(connection: PackingConnection, kind: Kind, dictionary: bytes, *, level: int = frames.QUICK) -> None:
@@ -44,14 +47,20 @@ def pack(connection: sqlite3.Connection, kind: Kind, raw: bytes) -> str | bytear
 
     Raises ValueError for a body that is no UTF-8.
     """
-    plain = raw.decode()
     if isinstance(connection, PackingConnection):
         packer = connection.packers.get(kind)
         if packer is not None and len(raw) <= frames.LARGEST:
+            if not raw.isascii():
+                raw.decode()  # for its error alone: what is packed is read as UTF-8, too
             frame = packer(raw)
             if len(frame) < len(raw):
                 return bytearray(frame)
-    return plain
+    return raw.decode()
+
+
+def redactor_of(connection: sqlite3.Connection) -> Redactor | None:
+    """What takes people's data out of what this connection writes; None where everything is kept."""
+    return connection.redactor if isinstance(connection, PackingConnection) else None
 
 
 def text(connection: sqlite3.Connection, value: str | bytes) -> str:

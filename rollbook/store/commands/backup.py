@@ -11,7 +11,7 @@ from typing import Any
 from rollbook.genesys.program import console
 from rollbook.genesys.program.progress import bytes_shown
 from rollbook.genesys.program.settings import Settings
-from rollbook.genesys.program.terminal import count, shown_size
+from rollbook.genesys.program.terminal import count, fitted, shown_size
 from rollbook.genesys.times import to_text
 from rollbook.store.file.copying import Copied, Manner
 from rollbook.store.upkeep.backups import back_up
@@ -30,7 +30,7 @@ def backup(settings: Settings, as_json: bool, to: Path) -> None:
         console.show(
             as_json,
             lambda: {**_report(copied), "at": to_text(at), "seconds": round(seconds, 3)},
-            lambda: [f"{copied.path}: {_words(copied)}, checked, {seconds:.1f} s"],
+            lambda: fitted([f"{copied.path}: {_words(copied)}, checked, {seconds:.1f} s"], indent=2),
         )
 
     console.run(work, as_json=as_json)
@@ -47,6 +47,7 @@ def restore(settings: Settings, as_json: bool, as_it_is: bool, origin: Path) -> 
             restored = put_back(origin, settings.store_path, at=at, how=how, as_it_is=as_it_is)
         seconds = time.monotonic() - began
         kept = f"; the store that was there is {restored.kept}" if restored.kept else ""
+        line = f"{settings.store_path} is {restored.origin} now: {_words(restored.copied)}, checked{kept}"
         console.show(
             as_json,
             lambda: {
@@ -55,7 +56,7 @@ def restore(settings: Settings, as_json: bool, as_it_is: bool, origin: Path) -> 
                 "kept": str(restored.kept) if restored.kept else None,
                 "seconds": round(seconds, 3),
             },
-            lambda: [f"{settings.store_path} is {restored.origin} now: {_words(restored.copied)}, checked{kept}"],
+            lambda: fitted([line], indent=2),
         )
 
     console.run(work, as_json=as_json)

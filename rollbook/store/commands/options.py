@@ -18,11 +18,15 @@ from rollbook.store.vocabulary import GapKind, Verdict
 
 
 @click.command()
+@click.option("--watch", "is_watched", is_flag=True, help="Show it until stopped; in a pipe, a line for each change.")
 @console.settings_options
 @console.json_option
-def status(**options: Any) -> None:
+def status(is_watched: bool, **options: Any) -> None:
     """Say how capture, coverage and the windows stand, from the store alone."""
-    from rollbook.store.commands.status import status as work
+    if is_watched:
+        from rollbook.store.commands.live.watch import status_watched as work
+    else:
+        from rollbook.store.commands.status import status as work
 
     work(**options)
 
@@ -117,6 +121,22 @@ def events(**options: Any) -> None:
 
 
 @click.command()
+@click.argument("conversation_id", metavar="[ID]", required=False)
+@click.option("--topic", metavar="PATTERN", help="Only of topics like this; * stands for anything, {id} for an id.")
+@click.option("--last", type=click.IntRange(min=0), default=10, show_default=True, help="Begin with the last so many.")
+@console.settings_options
+@click.option("--json", "as_json", is_flag=True, help="Answer one JSON object a line on standard output.")
+def tail(**options: Any) -> None:
+    """Show notifications as they come, with names: all, or those of the conversation ID. Until stopped.
+
+    They are read from the store, beside whatever captures them. Times are UTC.
+    """
+    from rollbook.store.commands.live.tail import tail as work
+
+    work(**options)
+
+
+@click.command()
 @click.argument("to", type=click.Path(path_type=Path, readable=False))
 @console.settings_options
 @console.json_option
@@ -158,6 +178,20 @@ def compact(**options: Any) -> None:
     A store that was made before version 0.2 is written anew once, which needs room for it, and nobody else at work.
     """
     from rollbook.store.commands.compact import compact as work
+
+    work(**options)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True, help="0: any free one.")
+@console.settings_options
+def browse(**options: Any) -> None:
+    """Show the store in a browser, by Datasette, on this machine alone. Until stopped.
+
+    Tables with facets, queries for what people ask, names for ids, packed bodies as text. It only reads. Datasette
+    comes with `pip install 'rollbook[browse]'`.
+    """
+    from rollbook.store.commands.browse import browse as work
 
     work(**options)
 
@@ -212,4 +246,7 @@ def report_wrapups() -> None:
 
 @_report("mos", "purpose", "queue", "agent", "edge", "site", "codec", "provider", "hour", "day")
 def report_mos() -> None:
-    """Legs that were measured: shares below 3.5 and 4.3, MOS and R factor; by purpose, if nothing else is said."""
+    """MOS of the calls that began then: how many are bad, which legs made them so, and what those have in common.
+
+    Each call counts once, with its lowest leg; rows are by purpose, if nothing else is said.
+    """

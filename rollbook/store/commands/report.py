@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,20 +14,24 @@ from typing import Any, Final
 from rollbook.genesys.errors import UsageError
 from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
-from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, parse_interval
 from rollbook.store.book import Book
-from rollbook.store.views import reports, view_rows, view_settings
+from rollbook.store.views import call_quality, reports, view_rows, view_settings
+from rollbook.store.views.call_quality import CallCounts, LegCounts
 from rollbook.store.views.reports import Column, Row, Switches
+from rollbook.store.vocabulary import Verdict
 
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _HALF_HOUR: Final = 1800
-_WORST_LEGS: Final = 5
+_LOWEST_CALLS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ViewReport:
-    """A report. verdict: the worst of the windows that the interval rests on. more: what it says beside its rows."""
+    """A report. verdict: the worst of the windows that it rests on. more: what it says beside its rows.
+
+    head, notes: lines before and after the table.
+    """
 
     name: str
     interval: Interval
@@ -36,6 +41,7 @@ class ViewReport:
     rows: Sequence[Row]
     columns: Sequence[Column]
     more: dict[str, Any] = field(default_factory=dict)
+    head: Sequence[str] = ()
     notes: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -58,7 +64,7 @@ def report(what: str, interval: str, by: Sequence[str], settings: Settings, as_j
     def work() -> None:
         if as_json and as_csv:
             raise UsageError("give either --json or --csv")
-        _keep(settings)
+        keep_view_settings(settings, "report")
         with Book.open(settings.store_path, mode="ro") as book:
             found = _REPORTS[what](book, interval, tuple(dict.fromkeys(by)))
         if as_csv:
@@ -69,19 +75,20 @@ def report(what: str, interval: str, by: Sequence[str], settings: Settings, as_j
     console.run(work, as_json=as_json)
 
 
-def _keep(settings: Settings) -> None:
-    """Give the store's views what [views] sets, where that is something else: a report is made of the views."""
+def keep_view_settings(settings: Settings, command: str) -> None:
+    """Give the store's views what [views] sets, where that is something else, for a command that reads the views."""
     wanted = view_settings.asked(settings)
     with Book.open(settings.store_path, mode="ro") as book:
         differ = book.read_now(view_settings.differ, wanted)
     if differ:
-        with Book.open(settings.store_path, mode="r+", journal=settings.journal, command="report") as book:
+        with Book.open(settings.store_path, mode="r+", journal=settings.journal, command=command) as book:
             book.write(view_settings.write, wanted).result()
 
 
 def _lines(found: ViewReport) -> Iterator[str]:
     start, end = found.interval.texts
     yield f"{start[:16]}Z to {end[:16]}Z: {found.verdict or 'not all of it has a window'}"
+    yield from found.head
     yield from reports.table(found.rows, found.by, found.columns)
     yield from found.notes
 
@@ -175,28 +182,48 @@ def _wrapups(book: Book, text: str, by: Sequence[str]) -> ViewReport:
 
 
 def _mos(book: Book, text: str, by: Sequence[str]) -> ViewReport:
+    """Each call counts where it began, with all its legs: once, however long it was, however late it was measured."""
     by = by or ("purpose",)
     name, zone = _zone(book)
     interval = _interval(text, zone)
-    found = [row for row in book.read_now(view_rows.mos_legs, *interval.texts) if _is_number(row["min_mos"])]
-    calls, measured = book.read_now(view_rows.measured_calls, *interval.texts)
-    rows = reports.grouped(reports.with_times(found, "event_time", zone), by, reports.of_mos)
-    rows.sort(key=lambda row: (-(row["poor"] or 0), row["average"] or 0))
-    legs = sorted(found, key=lambda row: (row["min_mos"], row["event_time"]))[:_WORST_LEGS]
-    notes = [f"{measured:,} of {count(calls, 'call')} that began then have a MOS"]
-    notes += ["the worst legs:"] * bool(legs)
-    notes += [
-        f"  {row['conversation_id']} {row['min_mos']:.2f} {row['purpose']}"
-        f" {(row['user_name'] or row['queue_name'] or row['codec'] or '')[:20]}".rstrip()
-        for row in legs
-    ]
-    more = {"calls": calls, "measured": measured, "worst_legs": legs}
-    return _made("mos", book, interval, name, by, rows, reports.MOS_COLUMNS, more=more, notes=notes)
+    legs, calls, unread, verdict = book.read_now(_counted, interval, by, zone)
+    found = calls.as_row() | {"unread": unread}
+    outliers = legs.outliers()
+    head = [*call_quality.summary(found), *call_quality.outlier_lines(outliers, len(legs))]
+    if verdict != Verdict.SETTLED:
+        head.insert(0, "not settled: what was measured late may still come")
+    return ViewReport(
+        "mos",
+        interval,
+        name,
+        by,
+        verdict,
+        legs.rows(),
+        reports.MOS_COLUMNS,
+        more=found | {"outliers": outliers, "worst_legs": calls.lowest},
+        head=head,
+        notes=list(call_quality.lowest_lines(calls.lowest)),
+    )
 
 
-def _is_number(value: Any) -> bool:
-    """Tell whether a record has a number where one belongs."""
-    return isinstance(value, int | float)
+def _counted(
+    db: sqlite3.Connection, interval: Interval, by: Sequence[str], zone: tzinfo
+) -> tuple[LegCounts, CallCounts, int, str | None]:
+    """The legs and calls of an interval, how many were only heard, and the verdict: of one moment.
+
+    They are counted as they are read, so that a month of calls needs no memory for each.
+    """
+    legs = LegCounts(by)
+    db.execute("BEGIN")
+    try:
+        for leg in reports.with_times(view_rows.mos_legs(db, *interval.texts), "conversation_start", zone):
+            legs.add(leg)
+        calls = CallCounts(view_rows.mos_calls(db, *interval.texts), _LOWEST_CALLS)
+        unread = view_rows.unread_calls(db, *interval.texts)
+        return legs, calls, unread, view_rows.verdict_of(db, *interval.texts, began=True)
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def _made(
@@ -207,12 +234,9 @@ def _made(
     by: Sequence[str],
     rows: Iterable[Row],
     columns: Sequence[Column],
-    *,
-    more: dict[str, Any] | None = None,
-    notes: Sequence[str] = (),
 ) -> ViewReport:
     verdict = book.read_now(view_rows.verdict_of, *interval.texts)
-    return ViewReport(report_name, interval, time_zone, by, verdict, list(rows), columns, more or {}, notes)
+    return ViewReport(report_name, interval, time_zone, by, verdict, list(rows), columns)
 
 
 _REPORTS: Final[dict[str, Callable[[Book, str, Sequence[str]], ViewReport]]] = {

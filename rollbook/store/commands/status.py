@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -32,13 +33,15 @@ def status(settings: Settings, as_json: bool) -> None:
 
     def work() -> None:
         with Book.open(settings.store_path, mode="ro") as book:
-            now = datetime.now(UTC)
-            found = book.read_now(
-                state.report, settings.store_path, now, width=settings.width, since_setting=settings.since
-            )
+            found = book.read_now(collect, settings, datetime.now(UTC))
         console.show(as_json, lambda: found, lambda: lines(found))
 
     console.run(work, as_json=as_json)
+
+
+def collect(db: sqlite3.Connection, settings: Settings, now: datetime) -> dict[str, Any]:
+    """Everything that `status --json` answers."""
+    return state.report(db, settings.store_path, now, width=settings.width, since_setting=settings.since)
 
 
 def _minute(text: str | None) -> str:
@@ -59,13 +62,22 @@ def _field(name: str, value: str) -> str:
 def lines(found: dict[str, Any]) -> Iterator[str]:
     """The report, line by line: the headline first."""
     yield from fitted([found["sentence"]], indent=2)
-    yield from fitted(_fields(found), indent=_NAME + 1)
+    yield from fitted(_state(found), indent=_NAME + 1)
+    yield from field_lines(found)
 
 
-def _fields(found: dict[str, Any]) -> Iterator[str]:
+def field_lines(found: dict[str, Any]) -> Iterator[str]:
+    """What stands below the headline, line by line."""
+    return fitted(_fields(found), indent=_NAME + 1)
+
+
+def _state(found: dict[str, Any]) -> Iterator[str]:
     yield _field("state", found["state"])
     for why in found["why"]:
         yield _field("", why)
+
+
+def _fields(found: dict[str, Any]) -> Iterator[str]:
     organization = found["organization"]
     yield _field("organisation", f"{organization['name']} ({organization['id']})" if organization else "not known yet")
     yield from _capture(found["capture"])

@@ -103,7 +103,15 @@ def _is_created(connection: sqlite3.Connection) -> bool:
     # write to it.
     if empty:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    schema.migrate(connection)
+    # One commit instead of one for each step: a commit waits for the disk, and whoever makes a store waits for it.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        schema.migrate(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
     return True
 
 

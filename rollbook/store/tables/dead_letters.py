@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.notification import Unreadable
+from rollbook.store.bodies.packing import redactor_of
 
 _INSERT: Final = "INSERT INTO dead_letters (dead_letter_id, source, payload, error, received_at) VALUES (?, ?, ?, ?, ?)"
 _SAME: Final = "SELECT 1 FROM dead_letters WHERE dead_letter_id = ? AND payload = ?"
@@ -36,7 +37,9 @@ def keep(connection: sqlite3.Connection, item: Unreadable) -> bool:
 
     The id of one that may be delivered again is made of its delivery, so that a repeat needs no index to be found.
     """
-    payload = item.payload[:_PAYLOAD_BYTES].decode(errors="backslashreplace")
+    redactor = redactor_of(connection)
+    raw = redactor.payload(item.payload) if redactor else item.payload
+    payload = raw[:_PAYLOAD_BYTES].decode(errors="backslashreplace")
     number = _letter_id(item) if item.once else None
     if number is not None:
         if connection.execute(_SAME, (number, payload)).fetchone():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -11,10 +11,13 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from rollbook.genesys.canonical_json import decode
+from rollbook.genesys.messages.identity import identity_of
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.messages.typed_details import ABSENT
-from rollbook.store.bodies.packing import pack
+from rollbook.genesys.privacy.redaction import Redactor
+from rollbook.store.bodies.packing import pack, redactor_of
 from rollbook.store.rows import numbers
 from rollbook.store.rows.statements import OR_NULL, in_parts
 from rollbook.store.rows.texts import TextIds, general
@@ -47,11 +50,29 @@ class Recorded:
 
 def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta) -> Recorded:
     """Write a batch inside the caller's transaction. lag: how far the platform's index may be behind its events."""
+    redactor = redactor_of(connection)
     notifications = [item for item in batch if isinstance(item, Notification)]
+    if redactor is not None:
+        notifications = [_redacted(item, redactor) for item in notifications]
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
     new = _record_events(connection, notifications, lag) if notifications else 0
     letters = sum(dead_letters.keep(connection, item) for item in unreadable)
     return Recorded(new, len(notifications) - new, letters)
+
+
+def _redacted(event: Notification, redactor: Redactor) -> Notification:
+    """The same without people's data. Its identity too: whoever guesses what is gone could compare the digest."""
+    body = redactor.body(event.body)
+    return replace(event, body=body, identity=identity_of(event.topic, decode(body)))
+
+
+def record_and_say(
+    connection: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta, say: Callable[[], None]
+) -> Recorded:
+    """Write a batch, and say so: what is left is the commit, which may take long and leaves the processor alone."""
+    recorded = record(connection, batch, lag)
+    say()
+    return recorded
 
 
 def record_call(

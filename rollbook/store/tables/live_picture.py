@@ -140,6 +140,8 @@ def first(facts: LiveFactsOf) -> tuple[Any, ...]:
     )
 
 
+# A batch of events has few moments of arrival.
+@lru_cache(maxsize=1024)
 def shown_by(read_at: str | None, lag: timedelta) -> str:
     """Until when (API text) a read as old as `read_at` is sure to show what happened: the index may be behind by `lag`.
 

@@ -193,6 +193,13 @@ def counted(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT kind, count(*) FROM names_now GROUP BY kind"))
 
 
+def named(connection: sqlite3.Connection, ids: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """(kind, id) → its name now, of those that have one."""
+    query = "SELECT name FROM names WHERE kind = ? AND id = ? AND valid_to IS NULL"
+    found = {pair: connection.execute(query, pair).fetchone() for pair in ids}
+    return {pair: row[0] for pair, row in found.items() if row is not None and row[0]}
+
+
 def overview(connection: sqlite3.Connection, wanted: WantedNames) -> Overview:
     """Read the names that are wanted, by kind, name and time, and how their kinds stand."""
     counts, without, states = counted(connection), unnamed(connection), listings(connection)

@@ -48,6 +48,8 @@ STEPS: Final = (
     ("7 names for ids", "7_names.sql"),
     ("8 the gate and alerts", "8_gate_and_alerts.sql"),
     ("9 views of queues, agents, half hours and days", "9_views.sql"),
+    ("10 call quality", "10_call_quality.sql"),
+    ("11 what half hours count, by conversation", "11_half_hours.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)
@@ -69,6 +71,12 @@ def version_of(connection: sqlite3.Connection) -> tuple[int, int, bool]:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     return application, version, empty
+
+
+def names(connection: sqlite3.Connection) -> list[str]:
+    """The names of all tables and views."""
+    query = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
+    return [name for (name,) in connection.execute(query)]
 
 
 def organization(connection: sqlite3.Connection) -> tuple[str, str] | None:
@@ -98,7 +106,9 @@ def last_in_place(connection: sqlite3.Connection) -> int:
 def migrate(
     connection: sqlite3.Connection, on_step: Callable[[int, str], None] = lambda *_: None, *, to: int = VERSION
 ) -> None:
-    """Bring the file to version `to`. Each step is one transaction; a step that fails leaves the file as it was.
+    """Bring the file to version `to`. Each step is one transaction, or all are of the caller's; what fails is undone.
+
+    Within a transaction of the caller's the steps are parts of that one.
 
     on_step: called with the number and the name of each step that is taken.
     """

@@ -179,17 +179,40 @@ def covered(connection: sqlite3.Connection, filter: str) -> list[tuple[str, str]
 
     SQLite walks the windows: as rows here, years of them would stop everything else.
     """
-    query = (
-        'SELECT start, before FROM (SELECT start, max("end") OVER'
-        ' (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before'
-        f" FROM windows WHERE filter = ? AND {_IS_PROVEN}) WHERE before IS NULL OR start > before ORDER BY start"
+    longest = (
+        'SELECT 1 + 86400.0 * coalesce(max(julianday("end") - julianday(start)), 0) FROM windows WHERE filter = ?1'
     )
-    found = connection.execute(query, (filter,)).fetchall()
-    latest = connection.execute(
-        f'SELECT max("end") FROM windows WHERE filter = ? AND {_IS_PROVEN}', (filter,)
-    ).fetchone()
-    ends = [before for _, before in found[1:]] + [*latest]
-    return [(start, end) for (start, _), end in zip(found, ends, strict=False)]
+    # The ends from which none goes on that began in the window itself, and then, for these few, none that began before.
+    query = (
+        f'SELECT w."end" FROM windows w WHERE w.filter = ?1 AND w.{_IS_PROVEN} AND NOT EXISTS ('
+        'SELECT 1 FROM windows n WHERE n.filter = ?1 AND n.start >= w.start AND n.start <= w."end"'
+        f' AND n."end" > w."end" AND n.{_IS_PROVEN}) AND NOT EXISTS ('
+        'SELECT 1 FROM windows n WHERE n.filter = ?1 AND n.start < w.start AND n."end" > w."end"'
+        f" AND n.start > strftime('%Y-%m-%dT%H:%M:%fZ', w.start, -({longest}) || ' seconds') AND n.{_IS_PROVEN})"
+        ' ORDER BY w.start, w."end"'
+    )
+    first = f"SELECT min(start) FROM windows WHERE filter = ? AND start > ? AND {_IS_PROVEN}"
+    found, before = [], ""
+    for (end,) in connection.execute(query, (filter,)).fetchall():
+        [start] = connection.execute(first, (filter, before)).fetchone()
+        if end > before:
+            found.append((start, end))
+        before = end
+    return found
+
+
+def runs_of_verdicts(connection: sqlite3.Connection, filter: str = "") -> list[tuple[str, str, str]]:
+    """(start, end, verdict) of windows that follow each other with the same verdict, each run of them as one stretch.
+
+    SQLite walks the windows here too: years of them are a few stretches.
+    """
+    query = (
+        'SELECT min(start), max("end"), verdict FROM (SELECT start, "end", verdict, sum(is_first) OVER'
+        ' (ORDER BY start, "end") AS run FROM (SELECT start, "end", verdict,'
+        ' (start IS NOT lag("end") OVER in_order OR verdict IS NOT lag(verdict) OVER in_order) AS is_first'
+        ' FROM windows WHERE filter = ? WINDOW in_order AS (ORDER BY start, "end"))) GROUP BY run ORDER BY 1, 2'
+    )
+    return connection.execute(query, (filter,)).fetchall()
 
 
 # The columns of `window_runs` that a run brings, its figures aside.

@@ -85,7 +85,7 @@ class DayShares:
 # Decisions
 
 
-class CallCounts:
+class CountedCalls:
     """The counts of all sets of labels: how many calls in each bucket (the last is above all bounds), and their sum.
 
     The sum is in millionths, so that it is the same in whatever order calls are counted.
@@ -205,9 +205,9 @@ def shares_of_day(connection: sqlite3.Connection, now: datetime) -> DayShares:
     return DayShares(heard_live=both / read if read else None, measured=measured / calls if calls else None)
 
 
-def _read(connection: sqlite3.Connection) -> CallCounts:
+def _read(connection: sqlite3.Connection) -> CountedCalls:
     kept = notes.read(connection, _NOTE)
-    return CallCounts(msgspec.json.decode(kept) if kept else ())
+    return CountedCalls(msgspec.json.decode(kept) if kept else ())
 
 
 def _first(media_types: str) -> str:

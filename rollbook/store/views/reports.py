@@ -33,7 +33,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "day": ("day",),
     "purpose": ("purpose",),
     "edge": ("edge_id", "edge_name"),
-    "site": ("site_name",),
+    "site": ("site_id", "site_name"),
     "codec": ("codec",),
     "provider": ("provider",),
 }
@@ -163,24 +163,6 @@ def of_wrapups(of: list[Row]) -> Row:
     }
 
 
-def of_mos(of: list[Row]) -> Row:
-    """What a group of measured legs comes to: each has a MOS."""
-    measured = sorted(row["min_mos"] for row in of)
-    r_factors = [row["min_r_factor"] for row in of if isinstance(row["min_r_factor"], int | float)]
-    late = [row["late_share"] for row in of if row["late_share"] is not None]
-    return {
-        "legs": len(measured),
-        "calls": len({row["conversation_id"] for row in of}),
-        "poor": share(sum(mos < POOR for mos in measured), len(measured)),
-        "below_good": share(sum(mos < GOOD for mos in measured), len(measured)),
-        "average": share(sum(measured), len(measured)),
-        "median": measured[len(measured) // 2] if measured else None,
-        "lowest": measured[0] if measured else None,
-        "lowest_r_factor": min(r_factors, default=None),
-        "late_share": share(sum(late), len(late)),
-    }
-
-
 # Lines for a terminal
 
 
@@ -233,11 +215,12 @@ WRAPUP_COLUMNS: Final[tuple[Column, ...]] = (
 MOS_COLUMNS: Final[tuple[Column, ...]] = (
     ("legs", "legs", number),
     ("calls", "calls", number),
+    ("guilty", "guilty", number),
     ("poor", "<3.5", percent),
     ("below_good", "<4.3", percent),
-    ("average", "average", number),
-    ("lowest", "lowest", number),
-    ("lowest_r_factor", "R", number),
+    ("p10", "p10", number),
+    ("median", "median", number),
+    ("median_r_factor", "R", number),
     ("late_share", "late", percent),
 )
 

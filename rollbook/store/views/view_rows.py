@@ -1,62 +1,21 @@
 """The views that people ask for, read for reports and for the comparison with the platform's own counts. SQL only.
 
-What they are made of is in `rollbook/store/tables/migrations/9_views.sql`; docs/views.md says it column by column.
+What they are made of is in `rollbook/store/tables/migrations`, 9 to 11; docs/views.md says it column by column.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from rollbook.store.rows.half_hours import COUNTED, figure
 from rollbook.store.tables.windows import RANK
-from rollbook.store.views.metric_counts import LONGEST
 from rollbook.store.vocabulary import Verdict
 
 Row = dict[str, Any]
 
-# The metrics that the interval views count, in the order in which their index has them: a query that names the same in
-# the same way uses it.
-COUNTED: Final = (
-    "tHandle",
-    "tAcw",
-    "tAnswered",
-    "tAcd",
-    "nOffered",
-    "tTalkComplete",
-    "tAlert",
-    "nOverSla",
-    "tHeldComplete",
-    "nTransferred",
-    "tNotResponding",
-    "tAbandon",
-    "tFlowOut",
-    "nBlindTransferred",
-    "nConsultTransferred",
-    "tShortAbandon",
-)
 IS_COUNTED: Final = "(" + " OR ".join(f"name = '{name}'" for name in COUNTED) + ")"
-# column of the views → (metric, whether it counts them or adds them up). Of what begins with n, a count is a sum.
-FIGURES: Final[Mapping[str, tuple[str, str]]] = {
-    "offered": ("nOffered", "count"),
-    "answered": ("tAnswered", "count"),
-    "abandoned": ("tAbandon", "count"),
-    "short_abandoned": ("tShortAbandon", "count"),
-    "flow_outs": ("tFlowOut", "count"),
-    "over_sla": ("nOverSla", "count"),
-    "transferred": ("nTransferred", "count"),
-    "blind_transferred": ("nBlindTransferred", "count"),
-    "consult_transferred": ("nConsultTransferred", "count"),
-    "alerted": ("tAlert", "count"),
-    "not_responding": ("tNotResponding", "count"),
-    "handled": ("tHandle", "count"),
-    "answer_time": ("tAnswered", "sum"),
-    "wait": ("tAcd", "sum"),
-    "talk": ("tTalkComplete", "sum"),
-    "hold": ("tHeldComplete", "sum"),
-    "acw": ("tAcw", "sum"),
-    "handle": ("tHandle", "sum"),
-}
 _OF_AGENTS: Final = (
     "answered",
     "talk",
@@ -95,7 +54,7 @@ def agents(connection: sqlite3.Connection, start: str, end: str) -> list[Row]:
     """The figures of each agent, queue and medium, of what was emitted in [start, end)."""
     query = (
         f"SELECT user_id, {_name('user')} AS user_name, queue_id, {_name('queue')} AS queue_name, media_type,"
-        f" {', '.join(_figure(name) for name in _OF_AGENTS)} FROM leg_metrics"
+        f" {', '.join(figure(name) for name in _OF_AGENTS)} FROM leg_metrics"
         f" WHERE {IS_COUNTED} AND interval_start > strftime('%Y-%m-%dT%H:%M:%fZ', ?1, '-30 minutes')"
         " AND interval_start < ?2 AND emit_date >= ?1 AND emit_date < ?2 AND user_id IS NOT NULL"
         " GROUP BY user_id, queue_id, media_type ORDER BY 2, 1"
@@ -111,52 +70,88 @@ def _name(kind: str) -> str:
     )
 
 
-def _figure(name: str) -> str:
-    metric, how = FIGURES[name]
-    value = f"WHEN name = '{metric}' AND value BETWEEN -1e15 AND 1e15 THEN value"
-    if how == "sum":
-        return f"sum(CASE {value} END) AS {name}"
-    if metric.startswith("n"):
-        return f"coalesce(sum(CASE {value} END), 0) AS {name}"
-    return f"count(CASE WHEN name = '{metric}' THEN 1 END) AS {name}"
-
-
 def wrapups(connection: sqlite3.Connection, start: str, end: str) -> list[Row]:
     """The rows of `wrapups` whose work began in [start, end)."""
     return list(_rows(connection.execute("SELECT * FROM wrapups WHERE at >= ? AND at < ? ORDER BY at", (start, end))))
 
 
 def mos_legs(connection: sqlite3.Connection, start: str, end: str) -> Iterator[Row]:
-    """The rows of `mos_legs` that were measured in [start, end)."""
+    """The rows of `mos_legs` that have a MOS, of calls that began in [start, end): call by call, earlier ones first."""
     query = (
-        "SELECT * FROM mos_legs WHERE conversation_start >= strftime('%Y-%m-%dT%H:%M:%SZ', ?1, ?3)"
-        " AND conversation_start < ?2 AND event_time >= ?1 AND event_time < ?2"
+        "SELECT * FROM mos_legs WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND min_mos BETWEEN -1e15 AND 1e15 ORDER BY conversation_start, conversation_id"
     )
-    return _rows(connection.execute(query, (start, end, f"-{LONGEST} days")))
+    return _rows(connection.execute(query, (start, end)))
 
 
-def measured_calls(connection: sqlite3.Connection, start: str, end: str) -> tuple[int, int]:
-    """(Conversations with a voice session that started in [start, end), those of them that have a MOS)."""
+def mos_calls(connection: sqlite3.Connection, start: str, end: str) -> Iterator[Row]:
+    """The rows of `mos_calls` that began in [start, end)."""
+    query = "SELECT * FROM mos_calls WHERE conversation_start >= ? AND conversation_start < ?"
+    return _rows(connection.execute(query, (start, end)))
+
+
+def unread_calls(connection: sqlite3.Connection, start: str, end: str) -> int:
+    """How many conversations with a voice session began in [start, end), and were only heard so far."""
     query = (
-        "SELECT count(*), count(mos) FROM conversation_rows WHERE conversation_start >= ? AND conversation_start < ?"
-        " AND media_types LIKE '%\"voice\"%' AND read_at IS NOT NULL"
+        "SELECT count(*) FROM conversation_rows WHERE conversation_start >= ? AND conversation_start < ?"
+        " AND media_types LIKE '%\"voice\"%' AND read_at IS NULL"
     )
-    found: tuple[int, int] = connection.execute(query, (start, end)).fetchone()
+    found: int = connection.execute(query, (start, end)).fetchone()[0]
     return found
 
 
-def verdict_of(connection: sqlite3.Connection, start: str, end: str) -> str | None:
-    """The worst verdict of the windows that a number of [start, end) rests on, as the interval views say it."""
-    query = (
-        "WITH begins (at) AS (SELECT max((SELECT min(start) FROM windows WHERE filter = ''),"
-        " strftime('%Y-%m-%dT%H:%M:%fZ', ?1, -reach || ' seconds')) FROM view_settings)"
-        ' SELECT min(coalesce((SELECT max(rank) FROM proven_spans WHERE "end" >= ?2 AND start <= at), -1),'
-        ' coalesce((SELECT min(rank) FROM contested_proofs WHERE start < ?2 AND "end" > at), 5),'
-        " CASE WHEN EXISTS (SELECT 1 FROM conversation_rows WHERE details_open = 1 AND followed IS NULL"
-        f" AND conversation_start >= at AND conversation_start < ?2) THEN {RANK[Verdict.OPEN]} ELSE 5 END) FROM begins"
-    )
+_ALL: Final = tuple(RANK.values())
+# How far windows of at least a verdict have come before another begins; there is a hole where that is earlier.
+_REACHED: Final = ", ".join(f'max(CASE WHEN rank >= {rank} THEN "end" END) OVER w AS until_{rank}' for rank in _ALL)
+_WITHOUT_HOLE: Final = " ".join(
+    f'WHEN max("end") FILTER (WHERE rank >= {rank}) >= ends AND NOT max(rank >= {rank}'
+    f" AND start > coalesce(until_{rank}, at)) THEN {rank}"
+    for rank in sorted(_ALL, reverse=True)
+)
+# As the views of 11_half_hours.sql say it: no window is looked at that does not touch the stretch.
+# What is longer than a day is looked for by its length.
+_VERDICT: Final = (
+    "SELECT min(("
+    f'SELECT CASE {_WITHOUT_HOLE} ELSE -1 END FROM (SELECT start, "end", rank, {_REACHED} FROM ('
+    'SELECT start, "end", rank FROM ranked_windows'
+    " WHERE start > strftime('%Y-%m-%dT%H:%M:%fZ', at, '-1 day') AND start < ends AND \"end\" > at"
+    ' UNION ALL SELECT p.start, p."end", p.rank FROM windows l INDEXED BY windows_length'
+    ' CROSS JOIN ranked_windows p ON p.start = l.start AND p."end" = l."end"'
+    ' WHERE l.filter = \'\' AND julianday(l."end") - julianday(l.start) > 1.0 AND p."end" > at AND p.start < ends'
+    " AND p.start <= strftime('%Y-%m-%dT%H:%M:%fZ', at, '-1 day'))"
+    ' WINDOW w AS (ORDER BY start, "end" ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))),'
+    " coalesce((SELECT min(rank) FROM contested_pieces WHERE failed_start < ends AND failed_end > at"
+    ' AND start < ends AND "end" > at AND rank < was), 5),'
+    " CASE WHEN EXISTS (SELECT 1 FROM conversation_rows WHERE details_open = 1 AND followed IS NULL"
+    f" AND conversation_start >= at AND conversation_start < ends) THEN {RANK[Verdict.OPEN]} ELSE 5 END)"
+    " FROM (SELECT ?2 AS ends, {begins} AS at)"
+)
+# How early that began which a number counts.
+_REACH: Final = (
+    "min(?1, max((SELECT min(start) FROM windows WHERE filter = ''),"
+    " strftime('%Y-%m-%dT%H:%M:%fZ', ?1, -(SELECT reach FROM view_settings) || ' seconds')))"
+)
+
+
+def verdict_of(connection: sqlite3.Connection, start: str, end: str, *, began: bool = False) -> str | None:
+    """The worst verdict of the windows that a number of [start, end) rests on, as the interval views say it.
+
+    began: it counts what began in [start, end), and rests on no window before it.
+    """
+    query = _VERDICT.replace("{begins}", "?1" if began else _REACH)
     rank: int | None = connection.execute(query, (start, end)).fetchone()[0]
     return next((verdict for verdict, of in RANK.items() if of == rank), None)
+
+
+def local_day(connection: sqlite3.Connection, day: str) -> tuple[str, str]:
+    """(start, end) of a day of the time zone that is set; where nothing was counted on it, of all zones' days."""
+    found: tuple[str, str] | None = connection.execute(
+        "SELECT starts_at, ends_at FROM local_days WHERE day = ?1 UNION ALL"
+        " SELECT date(?1, '-1 day') || 'T00:00:00.000Z', date(?1, '+2 days') || 'T00:00:00.000Z' LIMIT 1",
+        (day,),
+    ).fetchone()
+    assert found is not None
+    return found
 
 
 def _rows(found: sqlite3.Cursor) -> Iterator[Row]:

@@ -1,6 +1,8 @@
 """What `rollbook demo` makes room for, and what it leaves alone."""
 
+import asyncio
 import io
+import json
 import re
 from pathlib import Path
 
@@ -9,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from realtime.commands import demo
+from realtime.commands import demo, demo_call_quality
+from rollbook.commands import cli
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program import console
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.organisation import dump
+from tests.helpers.peek import command
 from tests.helpers.reports import report
 
 
@@ -104,3 +108,41 @@ def test_the_demo_fits_a_terminal_and_says_each_number_once(monkeypatch: pytest.
     assert "all of them are filled in by now" in words
     assert "62 were heard, but not how they ended:" in words
     assert "60 of them are filled in by now, 2 are not" in words
+
+
+async def test_a_day_of_long_calls_and_late_statistics_is_counted_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each measured call once, with the value that it has in the end; the other two ways err, and by how much is shown.
+
+    What the day's first reading lacks are calls whose statistics are not there yet: it has none twice, and none wrong.
+    """
+    path = tmp_path / "calls.db"
+    day = await demo_call_quality.quality_day(path, 1, per_hour=8)
+    article, exporter, first, settled = day.counted
+    assert (settled.name, settled.values, settled.calls) == ("rollbook: settled", day.measured, day.measured)
+    assert (settled.twice, settled.missed, settled.early) == (0, 0, 0)
+    assert settled.poor_share == day.poor_share
+    assert day.measured > 100
+    assert (first.twice, first.early) == (0, 0)
+    assert 0 < first.missed < exporter.missed
+    assert article.twice > day.measured / 4
+    assert article.early > day.measured / 10
+    assert min(article.missed, exporter.missed, exporter.twice) > 0
+    for counted in (article, exporter, first, settled):
+        assert counted.values == counted.calls + counted.twice
+        assert counted.calls + counted.missed == day.measured
+    ran = await asyncio.to_thread(command, cli, ["report", "mos", day.day[:10], "--json", "--db", str(path)])
+    found = json.loads(ran.output)
+    assert (found["calls"], found["measured"], found["verdict"]) == (day.calls, day.measured, "settled")
+
+    out = io.StringIO()
+    monkeypatch.setattr(console, "out", Console(file=out, width=80))
+    demo._show([], _found([]), Path("x.db"), 1.0, day)
+    lines = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert max(map(len, out.getvalue().splitlines())) <= 80
+    for counted in day.counted:
+        shown = f"{counted.name} {counted.calls} {counted.twice} {counted.missed} {counted.early}"
+        assert any(line.startswith(shown) for line in lines), shown
+    assert [line.split()[0] for line in lines if line][-4:] == ["Done", "rollbook", "sqlite-utils", "pip"]
+    assert json.dumps(day.as_dict())

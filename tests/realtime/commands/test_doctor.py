@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +18,9 @@ from realtime.commands import doctor, options
 from rollbook.genesys.program.settings import Secret, Settings, load
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
-from rollbook.store.tables import coverage, names
+from rollbook.store.tables import alerts, coverage, names
+from rollbook.store.vocabulary import AlertKind
+from tests.helpers.receiver import AlertReceiver
 
 
 def test_what_was_refused_is_looked_at(tmp_path: Path) -> None:
@@ -44,13 +47,15 @@ SET = Settings(api_url="http://127.0.0.1:9", login_url="http://127.0.0.1:9", cli
         (Settings(), "GENESYSCLOUD_REGION"),
         (replace(SET, websocket=False), "nothing to listen to"),
         (replace(SET, health="127.0.0.1"), "HOST:PORT"),
+        (replace(SET, hook_url=Secret("http://127.0.0.1:9"), hook_command=("true",)), "set one of them"),
     ],
 )
 async def test_settings_with_which_a_run_cannot_start(settings: Settings, word: str, tmp_path: Path) -> None:
     """What `rollbook run` would refuse is a failed row, and the store is looked at all the same."""
     checks: list[doctor.Check] = []
     await doctor.examine(replace(settings, store_path=tmp_path / "rollbook.db"), checks.append)
-    assert [(check.name, check.state) for check in checks] == [("settings", "fail"), ("store", "ok")]
+    looked = [(check.name, check.state) for check in checks if check.name != "hook"]
+    assert looked == [("settings", "fail"), ("store", "ok")]
     assert word in checks[0].mend
 
 
@@ -90,6 +95,40 @@ async def test_names_that_cannot_be_told(tmp_path: Path) -> None:
             "give the OAuth client's role the permission routing:wrapupCode:view for the names of wrap-up codes;"
             " telephony:plugin:all for the names of edges and sites. without a name: 2 of queues"
         )
+
+
+AT = "2026-03-02T10:00:00.000Z"
+
+
+async def hook(tmp_path: Path, **named: Any) -> doctor.Check | None:
+    """The check of a hook."""
+    return await doctor._hook(replace(SET, store_path=tmp_path / "rollbook.db", **named))
+
+
+async def test_a_hook_is_looked_for_and_no_alert_is_sent(tmp_path: Path) -> None:
+    """Whether its address answers or its command is there, with how many alerts wait; no address and no secret is told."""
+    assert await hook(tmp_path) is None
+    with Book.open(tmp_path / "rollbook.db") as book:
+        await asyncio.wrap_future(book.write(alerts.want, list(AlertKind)))
+        await asyncio.wrap_future(book.write(alerts.add_deafness, None, AT, began=AT))
+    async with AlertReceiver() as receiver:
+        check = await hook(tmp_path, hook_url=Secret(receiver.url))
+        assert check is not None
+        assert (check.state, check.found) == ("ok", "the address answers, 1 alert waits")
+        assert receiver.deliveries == []
+        check = await hook(tmp_path, hook_url=Secret(receiver.url), hook_secret=Secret("whsec_?"))
+        assert check is not None
+        assert (check.state, "ROLLBOOK_HOOK_SECRET: begins with whsec_" in check.found) == ("warn", True)
+    check = await hook(tmp_path, hook_url=Secret(receiver.url))
+    assert check is not None
+    assert check.state == "warn"
+    assert "t0ken" not in check.found
+    check = await hook(tmp_path, hook_command=("true",))
+    assert check is not None
+    assert (check.state, check.found) == ("ok", "the command is there, 1 alert waits")
+    check = await hook(tmp_path, hook_command=("/no/such/command", "--team"))
+    assert check is not None
+    assert check.found == "/no/such/command is no command for this user, 1 alert waits"
 
 
 def full(_: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
-from realtime.storing.inbox import CoverageBegin, CoverageEnd, Frame, Inbox
+from realtime.storing.inbox import BYTES, CROWD, SLICE, CoverageBegin, CoverageEnd, Frame, Inbox
+from tests.helpers import virtual
 
 NOW = datetime(2026, 8, 3, 14, tzinfo=UTC)
 
@@ -66,3 +68,71 @@ async def test_large_frames_are_taken_in_smaller_numbers() -> None:
         inbox.put(frame(size=800))
     assert [len(await inbox.take(10, size=size)) for size in (1, 1_000, 1_001, 5_000)] == [1, 1, 2, 1]
     assert (inbox.frames, inbox.size) == (0, 0)
+
+
+class Flood:
+    """A source that has endlessly many frames at hand, 256 KB at each look, of which there are a hundred a second."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self.inbox = inbox
+        self.paused_at: float | None = None
+        self.waits: list[float] = []
+
+    def pause(self) -> None:
+        self.paused_at = asyncio.get_running_loop().time()
+
+    def resume(self) -> None:
+        assert self.paused_at is not None
+        self.waits.append(asyncio.get_running_loop().time() - self.paused_at)
+        self.paused_at = None
+
+    async def flow(self, seconds: float) -> None:
+        """Hand on what is read in so many seconds."""
+        for _ in range(int(seconds * 100)):
+            if self.paused_at is None:
+                for _ in range(256):
+                    if self.inbox.crowded():
+                        self.inbox.pause(self)
+                    self.inbox.put(frame(size=1_000))
+            await asyncio.sleep(0.01)
+
+
+def test_a_flood_waits_behind_a_disk_that_stands_still() -> None:
+    """Ten seconds drop nothing; what a source hands on is read all the same, in each second; memory is bounded."""
+
+    async def work() -> None:
+        inbox = Inbox()
+        flood = Flood(inbox)
+        await flood.flow(10)
+        assert inbox.dropped == 0
+        assert len(flood.waits) >= 8
+        assert max(flood.waits) <= 1.01
+        assert inbox.size >= 8 * SLICE
+        await flood.flow(60)
+        assert inbox.dropped > 0
+        assert inbox.size <= BYTES
+        assert max(flood.waits) <= 1.01
+
+    virtual.run(work())
+
+
+def test_a_flood_is_read_at_once_where_it_is_taken() -> None:
+    """Whoever waits goes on when there is room, and the time of an earlier wait does not end a later one."""
+
+    async def work() -> None:
+        inbox = Inbox()
+        flood = Flood(inbox)
+        flowing = asyncio.create_task(flood.flow(3))
+        most = 0
+        for _ in range(20):
+            await asyncio.sleep(0.11)
+            most = max(most, inbox.frames)
+            while inbox.frames:
+                await inbox.take(CROWD)
+        await flowing
+        assert most <= CROWD + 256
+        assert len(flood.waits) >= 18
+        assert max(flood.waits) <= 0.12
+        assert inbox.dropped == 0
+
+    virtual.run(work())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -64,6 +65,68 @@ async def test_batches_are_larger_where_more_comes_than_is_stored(
         await FrameStore(book, inbox, now=now).run()
         assert sizes == [CROWD, BATCH, 1]
         assert await book.read(lambda db: db.execute("SELECT count(*) FROM events").fetchone()[0]) == sum(sizes)
+
+
+async def test_the_next_batch_is_read_while_one_is_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit waits for the disk and leaves the processor alone; what was read meanwhile counts as not stored."""
+    inbox, record, reads, in_flight = Inbox(), events.record, [], []
+    two_are_read = threading.Event()
+    for at in range(CROWD + 10):
+        inbox.put(Frame(snapshot(at).encode(), now(), 1))
+    inbox.close()
+
+    def committing(
+        db: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta, say: Callable[[], None]
+    ) -> Recorded:
+        recorded = record(db, batch, lag)
+        say()
+        assert two_are_read.wait(10)
+        in_flight.append(frame_store.in_flight)
+        return recorded
+
+    def read(batch: Sequence[Notification]) -> None:
+        reads.append(len(batch))
+        if len(reads) == 2:
+            two_are_read.set()
+
+    monkeypatch.setattr(events, "record_and_say", committing)
+    with Book.open(tmp_path / "rollbook.db") as book:
+        frame_store = FrameStore(book, inbox, now=now, on_notifications=read)
+        await frame_store.run()
+    assert reads == [CROWD, 10]
+    assert in_flight == [CROWD + 10, 10]
+    assert (frame_store.in_flight, frame_store.stored.events_new) == (0, CROWD + 10)
+
+
+async def test_nothing_is_read_ahead_of_a_note_about_coverage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger says nothing before what came before it is stored, and no frame that came after it is stored before.
+
+    Not even if the book takes nothing at first.
+    """
+    monkeypatch.setattr(store_frames, "RETRY", 0.0)
+    inbox, record, begin = Inbox(), events.record, coverage.begin
+    order: list[object] = []
+    for at in range(3):
+        inbox.put(Frame(snapshot(at).encode(), now(), 1))
+        inbox.note(CoverageBegin(1, f"line {at}", (topic(),), "2026-08-03T14:00:00.000Z"))
+    inbox.close()
+    fails = iter((True, False, False, True, False, False))
+
+    def recorded(db: sqlite3.Connection, batch: Sequence[Notification | Unreadable], lag: timedelta) -> Recorded:
+        if next(fails, False):
+            raise StoreBusy("locked by another program")
+        order.append([item.conversation_id for item in batch if isinstance(item, Notification)])
+        return record(db, batch, lag)
+
+    def begun(db: sqlite3.Connection, source: str, scope: str, topics: Sequence[str], at: str) -> int:
+        order.append(scope)
+        return begin(db, source, scope, topics, at)
+
+    monkeypatch.setattr(events, "record", recorded)
+    monkeypatch.setattr(coverage, "begin", begun)
+    with Book.open(tmp_path / "rollbook.db") as book:
+        await FrameStore(book, inbox, now=now).run()
+    assert order == [entry for at in range(3) for entry in ([conversation(at)], f"line {at}")]
 
 
 def test_notifications_are_counted_by_template() -> None:

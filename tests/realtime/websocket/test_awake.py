@@ -219,7 +219,6 @@ def test_what_lay_in_a_socket_that_was_not_read_claims_nothing_of_that_time() ->
         def happens() -> None:
             line = platform.some_line()
             assert line is not None
-            inbox._taken += 1  # it is being taken
             line.answer = None  # what answers there are lie there, too
             for _ in range(CROWD + 1):
                 line.give(sends(platform))

@@ -1,0 +1,128 @@
+"""Parquet: the door to pyarrow. Times are timestamps in UTC, numbers are numbers, all other values are text.
+
+SQLite keeps what it is given: a column of numbers may have a text, and a time that cannot be read is kept as it came. A
+typed column cannot: such a value is left out, and counted. The same rows make the same bytes, with the same version of
+pyarrow.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rollbook.genesys.errors import UsageError
+from rollbook.genesys.times import normalize
+from rollbook.store.export.columns import ColumnKind, Exported, kind_of
+
+try:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+except ImportError as error:
+    raise UsageError(
+        f"Parquet is written by pyarrow, which is not there ({error}): pip install 'rollbook[parquet]', or give"
+        " --format csv or ndjson"
+    ) from None
+
+# The system's allocator: Arrow's own keeps what it was given, 40 MB of an export (docs/performance.md).
+pa.set_memory_pool(pa.system_memory_pool())
+# Bytes of columns in memory that become a row group.
+_GROUP_BYTES: Final = 8_000_000
+_LEVEL: Final = 1  # of zstd: a higher one takes more time than it saves room
+_TYPES: Final[Mapping[ColumnKind, Any]] = {
+    ColumnKind.TIME: pa.timestamp("ms", tz="UTC"),
+    ColumnKind.INTEGER: pa.int64(),
+    ColumnKind.REAL: pa.float64(),
+    ColumnKind.TEXT: pa.string(),
+}
+_REFUSED: Final = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeError)
+
+
+class ParquetPart:
+    """A Parquet file in the making. unfit: by column, the values that its type did not take."""
+
+    def __init__(self, path: Path, table: Exported) -> None:
+        self.rows = 0
+        self.unfit: Mapping[str, int] = {}
+        self._unfit: Counter[str] = Counter()
+        self._kinds = [(name, kind_of(table.name, name)) for name in table.columns]
+        self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in self._kinds])
+        # Without dictionaries of values a file is a little smaller, and takes a fifth less time (docs/performance.md).
+        self._writer = pq.ParquetWriter(
+            path, self._schema, compression="zstd", compression_level=_LEVEL, use_dictionary=False
+        )
+        self._waiting: list[Any] = []
+        self._bytes = 0
+
+    def write(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Append rows; they are written once there are enough for a row group."""
+        arrays = [self._array(name, kind, values) for (name, kind), values in zip(self._kinds, columns, strict=True)]
+        batch = pa.record_batch(arrays, schema=self._schema)
+        self.rows += batch.num_rows
+        self._waiting.append(batch)
+        self._bytes += batch.nbytes
+        if self._bytes >= _GROUP_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """End the file."""
+        self._flush()
+        self._writer.close()
+        self.unfit = dict(sorted(self._unfit.items()))
+
+    def _flush(self) -> None:
+        if self._waiting:
+            group = pa.Table.from_batches(self._waiting, self._schema)
+            self._writer.write_table(group, row_group_size=group.num_rows)
+            self._waiting, self._bytes = [], 0
+
+    def _array(self, name: str, kind: ColumnKind, values: Sequence[Any]) -> Any:
+        try:
+            return _typed(kind, values)
+        except _REFUSED:
+            fitting = [_FITTING[kind](value) for value in values]
+            left_out = sum(value is not None for value in values) - sum(value is not None for value in fitting)
+            if left_out:
+                self._unfit[name] += left_out
+            return _typed(kind, fitting)
+
+
+def _typed(kind: ColumnKind, values: Sequence[Any]) -> Any:
+    if kind is not ColumnKind.TIME:
+        return pa.array(values, _TYPES[kind])
+    return pc.cast(pa.array(values, pa.string()), _TYPES[kind])
+
+
+# Values that a type takes; None for all others.
+
+
+def _time(value: Any) -> str | None:
+    text = normalize(value)
+    # Years that the type's arithmetic does not reach are none either.
+    return text if text is not None and "0001" <= text[:4] <= "9999" else None
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else None
+
+
+def _real(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+_FITTING: Final[Mapping[ColumnKind, Callable[[Any], Any]]] = {
+    ColumnKind.TIME: _time,
+    ColumnKind.INTEGER: _integer,
+    ColumnKind.REAL: _real,
+    ColumnKind.TEXT: _text,
+}

@@ -1,0 +1,1 @@
+"""Tests of the views of a store that change while somebody looks."""
