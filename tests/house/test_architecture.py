@@ -22,7 +22,7 @@ DOORS = {
     "apscheduler": {"reconcile/due/schedule.py"},
     "aiohttp": {"rollbook/page/server.py"},
     "jinja2": {"rollbook/page/render.py"},
-    "markupsafe": {"rollbook/page/render.py"},
+    "markupsafe": {"rollbook/page/render.py", "rollbook/store/browse/cells.py"},
     "rich": {
         "rollbook/genesys/program/",
         "rollbook/store/commands/",
