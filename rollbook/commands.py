@@ -28,7 +28,8 @@ _COMMANDS: Final = {
     "gaps": ("rollbook.store.commands.options", "gaps", "List what capture missed or had wrong, and why."),
     "events": ("rollbook.store.commands.options", "events", "List notifications as they came, oldest first."),
     "tail": ("rollbook.store.commands.options", "tail", "Show notifications as they come, with names."),
-    "show": ("rollbook.store.commands.options", "show", "Show a conversation's whole life."),
+    "show": ("rollbook.page.commands.options", "show", "Show a conversation's whole life."),
+    "page": ("rollbook.page.commands.options", "page", "Show the store to a browser, without a daemon."),
     "browse": ("rollbook.store.commands.options", "browse", "Show the store in a browser, by Datasette."),
     "report": (
         "rollbook.store.commands.options",

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final, Literal
 
 from realtime.commands.secret_hosts import who_sees
-from realtime.daemon.http_port import split
 from realtime.hook.receivers import LIMITS, receiver_of
 from realtime.websocket.refused_topics import remedy
 from realtime.websocket.topic_placement import CHANNELS_A_CLIENT, TOPICS_A_CHANNEL
@@ -30,6 +29,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import WIDTH, count, wrapped
 from rollbook.genesys.times import to_text
+from rollbook.page.server import check_address
 from rollbook.store.book import Book
 from rollbook.store.file.connections import SQLITE_VERSION, is_there, must_be_own, sqlite_race
 from rollbook.store.tables import alerts, coverage, names, schema
@@ -151,7 +151,7 @@ def _settings(settings: Settings) -> Check:
         redactor_of(settings)
         settings.require_one_hook()
         if settings.health is not None:
-            split(settings.health)
+            check_address(settings.health)
     except RollbookError as error:
         return Check("settings", "fail", f"{host}, {where}", str(error))
     return Check("settings", "ok", f"{host}, {where}")

@@ -27,6 +27,7 @@ from realtime.daemon.health import Vitals, hearing
 from realtime.daemon.http_port import HttpPort
 from realtime.daemon.name_keeper import LOOK_EVERY as NAME_LOOKS
 from realtime.daemon.name_keeper import NameKeeper
+from realtime.daemon.page_source import site_of
 from realtime.daemon.size_keeper import LOOK_EVERY as SIZE_LOOKS
 from realtime.daemon.size_keeper import SizeKeeper
 from realtime.daemon.systemd import Notifier
@@ -221,7 +222,8 @@ class Daemon:
             async with contextlib.AsyncExitStack() as opened:
                 if self.settings.health is not None:
                     # It opens first, so that it shows a start, too; a port that is in use prevents the start.
-                    port = HttpPort(self, self.settings.health, token=await self._page_token())
+                    site = await site_of(self, self.settings)
+                    port = HttpPort(self, self.settings.health, token=await self._page_token(), site=site)
                     await port.start()
                     opened.push_async_callback(port.stop)
                 api = await opened.enter_async_context(Api(self.settings, now=self._options.now, share=SHARE))
@@ -379,6 +381,12 @@ class Daemon:
                 return await self._book.read(look)
         except TimeoutError:
             raise StoreError(f"the store has given no answer for {_LOOKS_WITHIN:.0f} s; ask again") from None
+
+    async def look(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Answer `fn(connection, …)` for the page, read in the book's own thread. Raises StoreError."""
+        if self._book is None:
+            raise StoreError("the daemon is starting; ask again")
+        return await self._book.read(fn, *args, **kwargs)
 
     def _take_counts(self, tick: float) -> None:
         letters = dropped = 0

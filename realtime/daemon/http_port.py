@@ -1,19 +1,18 @@
 """The daemon's HTTP port: `/healthz` says how it is and why, `/metrics` in numbers, `/ready` if an interval is proven.
 
-Off unless `[realtime] health = "127.0.0.1:8125"` is set; meant for loopback, where it asks for no token. Who may ask is
-`visitors.py`'s to say, how many at a time `doorway.py`'s. `health.py` judges the figures, `metrics.py` names them.
+Beside them the page, where it is shown (`page_source.py`). Off unless `[realtime] health = "127.0.0.1:8125"` is set;
+meant for loopback, where it asks for no token. Who may ask is `visitors.py`'s to say (of the page, `guard.py`'s), how
+many at a time `doorway.py`'s. `health.py` judges the figures, `metrics.py` names them.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from aiohttp import web
 from prometheus_client.core import CollectorRegistry, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -21,15 +20,18 @@ from realtime.daemon.health import reasons
 from realtime.daemon.metrics import metrics
 from realtime.figures import DaemonFigures
 from reconcile.gate import Readiness
-from rollbook.genesys.errors import RollbookError, SettingsError, UsageError
+from rollbook.genesys.errors import RollbookError, UsageError
 from rollbook.genesys.port.doorway import Doorway, PortLimits
 from rollbook.genesys.port.visitors import is_open, who_may
 from rollbook.genesys.program.inert import inert_json
 from rollbook.genesys.program.settings import Secret
+from rollbook.page.server import Handler, HttpAnswer, HttpRequest, HttpRoute, HttpServer
 from rollbook.store.reasons import State, state_of
 
+if TYPE_CHECKING:
+    from rollbook.page.site import Site
+
 log = logging.getLogger(__name__)
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class FiguresSource(Protocol):
@@ -49,79 +51,69 @@ class _Collector:
 
 
 class HttpPort:
-    """The server. `start`, then `stop`. token: what a request from another machine must bring."""
+    """The port. `start`, then `stop`. token: what a request from another machine must bring. site: the page, if shown."""
 
     def __init__(
-        self, source: FiguresSource, address: str, *, token: Secret | None = None, limits: PortLimits | None = None
+        self,
+        source: FiguresSource,
+        address: str,
+        *,
+        token: Secret | None = None,
+        limits: PortLimits | None = None,
+        site: Site | None = None,
     ) -> None:
         self._source = source
         self._token = token
-        self._limits = limits
-        self._doorway: Doorway | None = None
+        self._site = site
         self._address = address
-        self._host, self._port = split(address)
-        self._runner: web.AppRunner | None = None
-        self.port = 0
+        routes = [
+            HttpRoute("/healthz", self._guarded(self._healthz)),
+            HttpRoute("/metrics", self._guarded(self._metrics)),
+            HttpRoute("/ready", self._guarded(self._ready)),
+            *(site.routes() if site is not None else ()),
+        ]
+        self._server = HttpServer(address, routes, limits=limits)
+
+    @property
+    def port(self) -> int:
+        """The number of the port; 0 before it has started, and for a Unix socket."""
+        return self._server.port
+
+    @property
+    def doorway(self) -> Doorway:
+        """The port's connections, once it has started."""
+        return self._server.doorway
 
     async def start(self) -> None:
         """Begin to answer. Raises RollbookError if the address is not free: another program may use it for a while."""
-        app = web.Application(middlewares=[self._guard])
-        app.add_routes(
-            [web.get("/healthz", self._healthz), web.get("/metrics", self._metrics), web.get("/ready", self._ready)]
-        )
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        assert self._runner.server is not None
-        self._doorway = Doorway(self._runner.server, self._limits)
-        try:
-            self.port = await self._doorway.start(self._host, self._port)
-        except OSError as error:
-            await self.stop()
-            # The text of asyncio is longer. A name that does not resolve has an error number below zero.
-            why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
-            raise RollbookError(
-                f"[realtime] health = {self._address!r}: cannot listen there ({why}); choose another, or end what has"
-                " it (another daemon?)"
-            ) from None
-        if is_open(self._host):
+        await self._server.start()
+        if self._server.host and is_open(self._server.host):
             until = "" if self._token is not None else ", and until it is set nobody there is answered"
             log.warning(
                 "[realtime] health = %r is reached from other machines: they need [page] token%s", self._address, until
             )
 
-    @property
-    def doorway(self) -> Doorway:
-        """The port's connections, once it has started."""
-        assert self._doorway is not None
-        return self._doorway
-
     async def stop(self) -> None:
         """Answer no more."""
-        if self._doorway is not None:
-            self._doorway.stop()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await self._server.stop()
+        if self._site is not None:
+            await self._site.close()
 
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Answer who may ask. One request a connection: what is idle takes the place of others."""
-        host, authorization = request.headers.get("Host"), request.headers.get("Authorization")
-        refusal = who_may(host, authorization, request.remote or "", token=self._token, bound=self._host)
-        if refusal is not None:
+    def _guarded(self, handler: Handler) -> Handler:
+        """The same for those who may ask. Whoever comes by a Unix socket has been let in by its folder."""
+
+        async def answer(request: HttpRequest) -> HttpAnswer:
+            host, authorization = request.headers.get("host"), request.headers.get("authorization")
+            bound = self._server.host
+            refusal = bound and who_may(host, authorization, request.peer, token=self._token, bound=bound)
+            if not refusal:
+                return await handler(request)
             headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
-            response: web.StreamResponse = _json({"error": refusal.sentence}, refusal.status, headers)
-        else:
-            try:
-                response = await handler(request)
-            except web.HTTPException as error:
-                response = _json({"error": error.reason.lower()}, error.status)
-        response.force_close()
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+            return _json({"error": refusal.sentence}, refusal.status, headers)
 
-    async def _healthz(self, _: web.Request) -> web.Response:
+        return answer
+
+    async def _healthz(self, _: HttpRequest) -> HttpAnswer:
         found = reasons(await self._source.figures())
         state = state_of(found)
         answer = {
@@ -131,7 +123,7 @@ class HttpPort:
         }
         return _json(answer, 503 if state == State.DEAD else 200)
 
-    async def _ready(self, request: web.Request) -> web.Response:
+    async def _ready(self, request: HttpRequest) -> HttpAnswer:
         """200 where all of the interval is proven, 409 where not; 400 for no interval, 503 where there is no answer."""
         try:
             settled = _is_true(request.query.get("settled", "false"))
@@ -140,25 +132,22 @@ class HttpPort:
             return _json({"error": str(error)}, 400 if isinstance(error, UsageError) else 503)
         return _json(found.as_dict(), 200 if found.ready else 409)
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _metrics(self, _: HttpRequest) -> HttpAnswer:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(await self._source.figures()))
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return HttpAnswer(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
-def _json(answer: object, status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.json_response(answer, status=status, headers=headers, dumps=lambda value: inert_json(json.dumps(value)))
+def _json(found: Any, status: int, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+    return HttpAnswer(
+        inert_json(json.dumps(found)),
+        status=status,
+        content_type="application/json; charset=utf-8",
+        headers=headers or {},
+    )
 
 
 def _is_true(text: str) -> bool:
     if text.lower() not in ("true", "1", "false", "0", ""):
         raise UsageError(f"settled = {text!r}: must be true or false")
     return text.lower() in ("true", "1")
-
-
-def split(address: str) -> tuple[str, int]:
-    """Host and port of `[realtime] health`. Raises SettingsError."""
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or int(port) > 65_535:
-        raise SettingsError(f"[realtime] health = {address!r}: must be HOST:PORT, e.g. 127.0.0.1:8125")
-    return host.strip("[]") or "127.0.0.1", int(port)

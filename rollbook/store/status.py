@@ -9,6 +9,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from rollbook.genesys.times import from_text, to_text
@@ -16,6 +17,7 @@ from rollbook.store import headline
 from rollbook.store.reasons import state_of
 from rollbook.store.tables import channels, coverage, gaps, readiness, schema, windows
 from rollbook.store.tables.coverage import Span
+from rollbook.store.upkeep import growth
 from rollbook.store.vocabulary import Provenance, Verdict
 
 _DAY: Final = timedelta(days=1)
@@ -135,6 +137,21 @@ def collect(
         "why": [reason.text for reason in reasons],
     }
     return top | found
+
+
+def report(
+    db: sqlite3.Connection,
+    path: Path,
+    now: datetime,
+    *,
+    width: timedelta = _HALF_HOUR,
+    since_setting: datetime | None = None,
+) -> dict[str, Any]:
+    """What `rollbook status --json` and the page's `/status.json` answer. path: of the store, for its size."""
+    found = collect(db, now, width=width, since_setting=since_setting)
+    grown = growth.look(db, path, now)
+    found["store"] = {**growth.report(grown), "words": grown.words, "is_short": grown.is_short}
+    return found
 
 
 def oldest_due(db: sqlite3.Connection, *, width: timedelta, since: datetime | None = None) -> tuple[int, str | None]:

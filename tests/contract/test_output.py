@@ -56,7 +56,7 @@ WORDS = [
 # Those that listen to signals, which only a main thread may.
 ALONE = ["backup copy.db", "restore copy.db", f"export {DAY} --to exported"]
 # Those that go on until they are stopped, or whose lines are somebody else's: bodies as they came, a shell's script.
-ELSEWHERE = {"run", "simulate", "browse", "tail", "demo", "events", "completion"}
+ELSEWHERE = {"run", "simulate", "browse", "page", "tail", "demo", "events", "completion"}
 
 
 def test_every_command_is_here() -> None:

@@ -113,7 +113,10 @@ class Settings:
     hook_secret: Secret | None = None
     privacy: privacy_policy.Policy = privacy_policy.KEEP_ALL
     privacy_key: Secret | None = None
+    page_enabled: bool = True
     page_token: Secret | None = None
+    page_personal: bool = False
+    page_hosts: tuple[str, ...] = ()
     config_path: Path | None = None
     explicit: frozenset[str] = field(default=frozenset())
 
@@ -342,6 +345,15 @@ def _deaf_after(value: Any) -> timedelta:
     return after
 
 
+# What is shorter can be guessed by trying.
+
+
+def _host_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) and name.strip() for name in value):
+        raise ValueError('must be a list of names without a port, such as ["rollbook.example.org"]')
+    return tuple(name.strip().lower() for name in value)
+
+
 _QUEUE: Final = "https://sqs.eu-central-1.amazonaws.com/123456789012/rollbook-events"
 
 
@@ -382,7 +394,10 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("hook", "command"): ("hook_command", _command),
     ("hook", "on"): ("hook_on", _alerts),
     ("hook", "deaf_after"): ("hook_deaf_after", _deaf_after),
+    ("page", "enabled"): ("page_enabled", _flag),
     ("page", "token"): ("page_token", _token),
+    ("page", "personal"): ("page_personal", _flag),
+    ("page", "hosts"): ("page_hosts", _host_names),
 }
 ENVIRONMENT: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "GENESYSCLOUD_REGION": ("region", _text),
@@ -474,8 +489,8 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
     ),
     "health": KeyDescription(
         "text",
-        "HOST:PORT at which the daemon answers /healthz, /metrics and /ready: to this machine, and beyond it to whoever"
-        " brings the token ([page] token).",
+        "HOST:PORT, or unix:PATH for a proxy, at which the daemon answers /healthz, /metrics and /ready and shows the"
+        " page (docs/page.md): to this machine, and beyond it to whoever brings the token ([page] token).",
         "default: off",
     ),
     "sqs_queue_url": KeyDescription(
@@ -558,6 +573,20 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         " secretsmanager:NAME or ssm:NAME.",
         "default: none, and nothing is signed",
     ),
+    "page_enabled": KeyDescription("true or false", "Show the page on the daemon's HTTP port (docs/page.md)."),
+    "page_token": KeyDescription(
+        "text",
+        "The token without which nobody sees the page, of 16 characters or more, or where it is: file:PATH,"
+        " secretsmanager:NAME or ssm:NAME. Without one the page is shown to this machine alone.",
+        "default: none",
+    ),
+    "page_personal": KeyDescription(
+        "true or false", "Show personal fields of conversations on the page and in `rollbook show --html`; else masked."
+    ),
+    "page_hosts": KeyDescription(
+        "list of texts",
+        "The names by which the page is reached, beside this machine's own: a request by another is refused.",
+    ),
     "privacy": KeyDescription(
         "table, or text",
         'What becomes of people\'s data before anything is stored: for a class of fields or a path "keep", "drop",'
@@ -570,12 +599,6 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         "The key of the hashes, or where it is: file:PATH, secretsmanager:NAME or ssm:NAME. It is kept outside the"
         " store: who has both can find out whether a number is in it.",
         "needed where something is hashed",
-    ),
-    "page_token": KeyDescription(
-        "text",
-        "The token that requests from another machine to the HTTP port must bring (`Authorization: Bearer TOKEN`), or"
-        " where it is: credential:NAME, file:PATH, secretsmanager:NAME or ssm:NAME.",
-        "default: none, and only this machine is answered",
     ),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.

@@ -137,18 +137,6 @@ def tail(**options: Any) -> None:
 
 
 @click.command()
-@click.argument("conversation_id", metavar="ID")
-@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write a page for a browser to FILE.")
-@console.settings_options
-@console.json_option
-def show(**options: Any) -> None:
-    """Show a conversation's whole life: its legs, events, reads, versions, gap and cause."""
-    from rollbook.store.commands.show import show as work
-
-    work(**options)
-
-
-@click.command()
 @click.argument("to", type=click.Path(path_type=Path, readable=False))
 @console.settings_options
 @console.json_option

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,26 +21,29 @@ _INDENT: Final = 15  # columns of what goes on on the next line
 _NAMED: Final = 5
 
 
-def show(conversation_id: str, html: Path | None, settings: Settings, as_json: bool) -> None:
-    """Run the command as its options say, and end with its exit status."""
+# A conversation's page as one file: of a store that has it, and of its id.
+Page = Callable[[Book, str, Settings], str]
+
+
+def show(conversation_id: str, html: Path | None, settings: Settings, as_json: bool, *, page: Page) -> None:
+    """Run the command as its options say, and end with its exit status. page: makes the file that --html names."""
 
     def work() -> None:
+        identity = spelled_id(conversation_id) or ""
         with Book.open(settings.store_path, mode="ro") as book:
-            found = book.read_now(life.collect, spelled_id(conversation_id) or "")
-        if found is None:
-            raise UsageError(f"nothing in {settings.store_path} names the conversation {conversation_id}")
-        if html is not None:
-            _write_page(html, found)
+            found = book.read_now(life.collect, identity)
+            if found is None:
+                raise UsageError(f"nothing in {settings.store_path} names the conversation {conversation_id}")
+            if html is not None:
+                _write(html, page(book, identity, settings))
         console.show(as_json, lambda: found, lambda: [f"{html} is written"] if html else list(lines(found)))
 
     console.run(work, as_json=as_json)
 
 
-def _write_page(path: Path, found: dict[str, Any]) -> None:
-    from rollbook.store.commands.show_page import page
-
+def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(page(found), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise RollbookError(f"{path} cannot be written: {error.strerror}; name another file with --html") from None
 

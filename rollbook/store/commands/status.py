@@ -41,10 +41,7 @@ def status(settings: Settings, as_json: bool) -> None:
 
 def collect(db: sqlite3.Connection, settings: Settings, now: datetime) -> dict[str, Any]:
     """Everything that `status --json` answers."""
-    found = state.collect(db, now, width=settings.width, since_setting=settings.since)
-    grown = growth.look(db, settings.store_path, now)
-    found["store"] = {**growth.report(grown), "words": grown.words, "is_short": grown.is_short}
-    return found
+    return state.report(db, settings.store_path, now, width=settings.width, since_setting=settings.since)
 
 
 def _minute(text: str | None) -> str:

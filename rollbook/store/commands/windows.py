@@ -17,6 +17,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import fitted
 from rollbook.genesys.times import Interval, parse_interval
+from rollbook.store import proof
 from rollbook.store.book import Book
 from rollbook.store.commands import period
 from rollbook.store.tables import windows as table
@@ -72,10 +73,10 @@ def window(start: str, settings: Settings, as_json: bool) -> None:
                 raise UsageError(
                     f"no window of the ledger begins at {start} or goes on then; `rollbook windows` lists them"
                 )
-            proofs = [(row, _runs(book, row)) for row in rows]
+            proofs = [(row, book.read_now(proof.runs_over, row)) for row in rows]
         console.show(
             as_json,
-            lambda: {"windows": [asdict(row) | {"runs": [_plain(run) for run in runs]} for row, runs in proofs]},
+            lambda: {"windows": [asdict(row) | {"runs": [proof.plain(run) for run in runs]} for row, runs in proofs]},
             lambda: (line for row, runs in proofs for line in proof_lines(row, runs)),
         )
 
@@ -87,33 +88,12 @@ def _named(book: Book, text: str) -> list[WindowRow]:
         whole = parse_interval(text, now=datetime.max.replace(tzinfo=UTC))
         return [row for row in _touching(book, whole) if (row.start, row.end) == whole.texts]
     at = period.moment("START", text) or ""
-    rows = book.read_now(table.listed, since=at, until=f"{at}~", filter=None)
-    return [row for row in rows if row.start == at] or rows
+    return book.read_now(proof.beginning_at, at)
 
 
 def _touching(book: Book, interval: Interval) -> list[WindowRow]:
     since, until = interval.texts
     return book.read_now(table.listed, since=since, until=until, filter=None)
-
-
-def _runs(book: Book, row: WindowRow) -> list[dict[str, Any]]:
-    """The runs over a window, and over the wider interval whose proof it took over."""
-    runs = book.read_now(table.runs, row.start, row.end, row.filter)
-    if row.proven_by:
-        start, _, end = row.proven_by.partition("/")
-        runs = [*book.read_now(table.runs, start, end, row.filter), *runs]
-    return sorted(runs, key=lambda run: int(run["run_id"]))
-
-
-def _plain(run: dict[str, Any]) -> dict[str, Any]:
-    """A run as JSON: what is kept as JSON text is part of it, the digest is in hexadecimal."""
-    shown = dict(run)
-    for name, plain in (("passes_json", "read"), ("query_json", "query"), ("divisions_json", "divisions")):
-        text = shown.pop(name)
-        shown[plain] = None if text is None else json.loads(text)
-    digest = shown["id_digest"]
-    shown["id_digest"] = digest.hex() if isinstance(digest, bytes) else None
-    return shown
 
 
 def proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
@@ -140,7 +120,7 @@ def _proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
     rewritten = f", {row.drift:,} conversations rewritten by the platform since the first" if runs else ""
     yield f"  runs        {len(runs) or 'none yet'}{rewritten}"
     for run in runs:
-        yield from _run_lines(_plain(run))
+        yield from _run_lines(proof.plain(run))
 
 
 def _run_lines(run: dict[str, Any]) -> Iterator[str]:

@@ -182,7 +182,7 @@ def test_dead_letters_are_listed_shown_tried_again_and_dropped(
     letters = {letter["payload"]: letter for letter in found["dead_letters"]}
     assert letters["rubbish"]["error"].startswith("it is not JSON")
     _, nothing = run(dead_letters, "list", "--source", "websocket", capsys=capsys)
-    assert nothing == {"dead_letters": []}
+    assert nothing["dead_letters"] == []
     number = str(letters["rubbish"]["dead_letter_id"])
     assert run(dead_letters, "show", number, capsys=capsys)[1]["payload"] == "rubbish"
     monkeypatch.setattr(payloads, "parse_envelope", real)
