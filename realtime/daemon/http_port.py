@@ -51,7 +51,7 @@ class _Collector:
 
 
 class HttpPort:
-    """The port. `start`, then `stop`. token: what a request from another machine must bring. site: the page, if shown."""
+    """The port. `start`, then `stop`. token: what a request from elsewhere must bring. site: the page, if shown."""
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class HttpPort:
             HttpRoute("/metrics", self._guarded(self._metrics)),
             HttpRoute("/ready", self._guarded(self._ready)),
             *(site.routes() if site is not None else ()),
+            HttpRoute("/{anything:.*}", self._guarded(_nothing)),
         ]
         self._server = HttpServer(address, routes, limits=limits)
 
@@ -136,6 +137,10 @@ class HttpPort:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(await self._source.figures()))
         return HttpAnswer(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+async def _nothing(_: HttpRequest) -> HttpAnswer:
+    return _json({"error": "not found"}, 404)
 
 
 def _json(found: Any, status: int, headers: Mapping[str, str] | None = None) -> HttpAnswer:

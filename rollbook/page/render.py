@@ -15,7 +15,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from rollbook.genesys.program.inert import inert_block
 from rollbook.page.views import overview, words
+
+
+def _inert(value: Any) -> Any:
+    """A text without what hides or turns the writing; what is markup already is ours."""
+    return inert_block(value) if value.__class__ is str else value
 
 
 @cache
@@ -23,6 +29,7 @@ def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("rollbook.page", "templates"),
         autoescape=True,
+        finalize=_inert,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

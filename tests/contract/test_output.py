@@ -27,6 +27,8 @@ from tests.helpers.whole import rows
 
 START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
 DAY, HALF_HOUR = f"{START:%Y-%m-%d}", f"{START:%Y-%m-%dT%H:%MZ}/PT30M"
+# The organisation of the examples; a store takes the events of one alone.
+THEIRS = "3f1c7d52-0b2e-4f6e-9a44-6d1b2f0c9e10"
 EVENTS = ROOT / "tests/data/examples/eventbridge_detail_events.jsonl"
 LETTER = "SELECT dead_letter_id FROM dead_letters"
 HEARD = "7c1f0d6e-52f1-4c1b-9a6c-2b8f1f4f9d21"
@@ -34,7 +36,7 @@ HEARD = "7c1f0d6e-52f1-4c1b-9a6c-2b8f1f4f9d21"
 WORDS = [
     "init",
     "doctor",
-    f"ingest {EVENTS} bad.json",
+    "ingest events.jsonl bad.json",
     f"reconcile --window {HALF_HOUR}",
     "status",
     "windows",
@@ -81,6 +83,8 @@ async def test_every_command_fits_a_terminal_a_pipe_and_a_program(
     wrong: list[str] = []
     async with Simulator(seed=4, start=START, per_hour=60, rate_limit=100_000) as simulator:
         simulator.clock.advance(datetime.now(UTC) - simulator.now())
+        ours = str(simulator.world.organization["id"])
+        (tmp_path / "events.jsonl").write_text(EVENTS.read_text(encoding="utf-8").replace(THEIRS, ours))
         env = {**simulator.env, "NO_COLOR": "1", "COLUMNS": "80", "ROLLBOOK_CONFIG": "", "ROLLBOOK_DB": ""}
         for words in WORDS:
             for as_json in (True, False):

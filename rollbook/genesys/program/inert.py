@@ -8,7 +8,6 @@ terminal and the text log (`console.py`), the daemon's states (`systemd.py`), th
 from __future__ import annotations
 
 import re
-from html import escape
 from typing import Final
 
 # C0 with the line break and the tab, DEL and C1; what is invisible or turns the direction of writing; line and
@@ -39,16 +38,6 @@ def inert_json(text: str) -> str:
     In a text of JSON no character below the blank may stand for itself; it permits DEL, C1 and the rest.
     """
     return _ACTIVE_IN_JSON.sub(_spelled_in_json, text)
-
-
-def inert_html(text: str) -> str:
-    """Text for a page: inert, and with nothing in it that is markup, in attributes in quotes too."""
-    return escape(inert(text))
-
-
-def inert_html_block(text: str) -> str:
-    """The same for a text whose own line breaks are meant, such as a `<pre>`."""
-    return escape(inert_block(text))
 
 
 def _spelled(found: re.Match[str]) -> str:
