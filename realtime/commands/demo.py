@@ -101,7 +101,7 @@ class DemoResult:
     stored: frozenset[str]
 
 
-def demo(*, path: Path, seed: int, as_json: bool) -> None:
+def demo(*, path: Path, seed: int, as_json: bool, is_shown: bool) -> None:
     # The demo cuts the connection itself and says so: warnings about it would only confuse.
     logging.getLogger("realtime").setLevel(logging.ERROR)
 
@@ -118,9 +118,24 @@ def demo(*, path: Path, seed: int, as_json: bool) -> None:
             console.answer(_as_dict(experiments, found, path) | {"call_quality": quality.as_dict()})
         else:
             _show(experiments, found, path, time.monotonic() - began, quality)
+        if is_shown:
+            await _show_page(path)
         return 0 if found.different == 0 else 3
 
     console.run(work(), as_json=as_json)
+
+
+async def _show_page(path: Path) -> None:
+    """Show the page of what was made until somebody ends it."""
+    # Most demos show no page, and need not load it.
+    from rollbook.page.commands.page import serve
+    from rollbook.page.site import PageSettings
+
+    async with await asyncio.to_thread(Book.open, path, mode="ro") as book:
+        missed = await book.read(gaps.listed, kind=GapKind.MISSING, limit=1)
+        beside = f"conversations/{missed[0].conversation_id}" if missed else ""
+        shown = PageSettings(store_path=path, width=WIDTH)
+        await serve(book, shown, "127.0.0.1:0", in_browser=console.out.is_terminal, beside=beside)
 
 
 def _make_room(path: Path, seed: int) -> None:
@@ -321,11 +336,19 @@ def _show(
             "\nstatistics come six hours late. Three ways to count them:\n"
         )
         console.out.print(_qualities(quality))
+    filled = all(gap.filled == gap.number for gap in found.gaps)
+    console.out.print(
+        f"\n[bold]{found.happened:,} conversations happened, {found.heard_live:,} were heard live (whole or in part),\n"
+        f"{found.happened - found.heard_live:,} were missed.[/bold] "
+        + ("All are filled in" if filled else "Not all are filled in")
+        + (", and the store equals the truth." if not found.different else "; the store differs from the truth.")
+    )
     console.out.print(
         f"\nDone in {seconds:.0f} s. The file is [bold]{path}[/bold]. Look into it:\n\n"
         f"  rollbook status --db {path}\n"
         f"  sqlite-utils {path} 'select kind, cause, count(*) from gaps group by 1, 2' -t\n"
-        f"  pip install datasette && datasette {path}\n",
+        f"  rollbook page --db {path}      (rollbook demo --open shows it at once)\n"
+        f"  pip install 'rollbook\\[browse]' && rollbook browse --db {path}\n",
         soft_wrap=True,
     )
 

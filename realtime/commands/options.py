@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     help="The demo's own store; the store of an earlier demo is replaced.",
 )
 @click.option("--seed", default=1, show_default=True, help="Another seed is another organisation.")
+@click.option("--open", "is_shown", is_flag=True, help="Then show the page of what was made, until Ctrl-C.")
 @console.json_option
 def demo(**options: Any) -> None:
     """Capture a simulated organisation, lose some of it on purpose, reconcile, and show what was found."""

@@ -52,12 +52,16 @@ def page(*, listen: str, in_browser: bool, settings: Settings) -> None:
             hosts=frozenset(settings.page_hosts),
         )
         with Book.open(settings.store_path, mode="ro") as book:
-            asyncio.run(_serve(book, shown, listen, in_browser=in_browser))
+            asyncio.run(serve(book, shown, listen, in_browser=in_browser))
 
     console.run(begin)
 
 
-async def _serve(book: Book, settings: PageSettings, listen: str, *, in_browser: bool) -> None:
+async def serve(book: Book, settings: PageSettings, listen: str, *, in_browser: bool, beside: str = "") -> None:
+    """Show the page of a store until SIGINT or SIGTERM. beside: the path of a page that is named as well.
+
+    Raises RollbookError if the address is not free.
+    """
     stop = asyncio.Event()
     site = Site(StoreSource(book), settings)
     server = HttpServer(listen, site.routes(), setting="--listen")
@@ -66,6 +70,8 @@ async def _serve(book: Book, settings: PageSettings, listen: str, *, in_browser:
         try:
             where = listen if not server.port else f"http://{_host(listen)}:{server.port}/"
             console.say(f"{settings.store_path} is shown at {where} (Ctrl-C ends it)")
+            if beside and server.port:
+                console.say(f"a conversation that was missed, from its beginning to its end: {where}{beside}")
             if in_browser and server.port:
                 import webbrowser
 

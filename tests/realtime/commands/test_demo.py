@@ -5,6 +5,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,12 @@ from realtime.commands import demo, demo_call_quality
 from rollbook.commands import cli
 from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.program import console
+from rollbook.page.commands import page
+from rollbook.page.site import PageSettings
 from rollbook.simulator import Simulator
 from rollbook.store.book import Book
+from rollbook.store.tables import gaps
+from rollbook.store.tables.gaps import Gap
 from rollbook.store.vocabulary import Verdict
 from tests.helpers.organisation import dump
 from tests.helpers.peek import command
@@ -94,13 +99,13 @@ def test_the_demo_fits_a_terminal_and_says_each_number_once(monkeypatch: pytest.
     """80 columns, no line broken; 148 gaps of which two were not filled are told as such."""
     out = io.StringIO()
     monkeypatch.setattr(console, "out", Console(file=out, width=80))
-    gaps = [
+    found_gaps = [
         demo.Gaps("changed", "disconnected", 60, 58),
         demo.Gaps("missing", "disconnected", 63, 63),
         demo.Gaps("missing", "not heard by this transport", 23, 23),
         demo.Gaps("changed", "unknown", 2, 2),
     ]
-    demo._show([], _found(gaps), Path("x.db"), 1.0)
+    demo._show([], _found(found_gaps), Path("x.db"), 1.0)
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     words = [" ".join(line.split()) for line in lines]
@@ -108,6 +113,32 @@ def test_the_demo_fits_a_terminal_and_says_each_number_once(monkeypatch: pytest.
     assert "all of them are filled in by now" in words
     assert "62 were heard, but not how they ended:" in words
     assert "60 of them are filled in by now, 2 are not" in words
+    assert "168 conversations happened, 82 were heard live (whole or in part)," in words
+    assert "86 were missed. Not all are filled in, and the store equals the truth." in words
+
+
+async def test_the_page_of_the_demo_names_a_missed_conversation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`demo --open` shows the store that was made, on loopback, and leads to the life of one that was missed."""
+    shown: dict[str, Any] = {}
+
+    async def serve(book: Book, settings: PageSettings, listen: str, **more: Any) -> None:
+        shown.update(more, path=book.path, listen=listen, store=settings.store_path)
+
+    monkeypatch.setattr(page, "serve", serve)
+    path = tmp_path / "demo.db"
+    with Book.open(path, organization=("o", "Organisation")) as book:
+        missed = Gap("c7", "2026-03-02T10:00:00.000Z", "missing", "disconnected", "2026-03-02T11:00:00.000Z", None)
+        await asyncio.wrap_future(book.write(gaps.add, [missed._replace(conversation_id="c1", kind="changed"), missed]))
+    await demo._show_page(path)
+    assert shown == {
+        "beside": "conversations/c7",
+        "in_browser": False,
+        "listen": "127.0.0.1:0",
+        "path": path,
+        "store": path,
+    }
 
 
 async def test_a_day_of_long_calls_and_late_statistics_is_counted_exactly(
@@ -144,5 +175,5 @@ async def test_a_day_of_long_calls_and_late_statistics_is_counted_exactly(
     for counted in day.counted:
         shown = f"{counted.name} {counted.calls} {counted.twice} {counted.missed} {counted.early}"
         assert any(line.startswith(shown) for line in lines), shown
-    assert [line.split()[0] for line in lines if line][-4:] == ["Done", "rollbook", "sqlite-utils", "pip"]
+    assert [line.split()[0] for line in lines if line][-5:] == ["Done", "rollbook", "sqlite-utils", "rollbook", "pip"]
     assert json.dumps(day.as_dict())
