@@ -82,7 +82,8 @@ def write_csv(rows: Iterable[Iterable[object]]) -> None:
     writer = csv.writer(out, lineterminator="\n")
     for row in rows:
         writer.writerow([inert(cell) if at_terminal and isinstance(cell, str) else cell for cell in row])
-    _write(out.getvalue().removesuffix("\n"))
+    if text := out.getvalue():
+        _write(text.removesuffix("\n"))
 
 
 def _write(text: str) -> None:

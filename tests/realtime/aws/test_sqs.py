@@ -238,10 +238,9 @@ async def test_the_daemon_listens_to_a_queue_alone(aws: Aws, tmp_path: Path) -> 
     url = await asyncio.to_thread(aws.queue, "events")
     file = f'[realtime]\nwebsocket = false\n[realtime.sqs]\nqueue_url = "{url}"\nreceivers = 2\n'
     (tmp_path / "rollbook.toml").write_text(file)
-    sqs = boto3.client("sqs")
-    for line in LINES:
-        sqs.send_message(QueueUrl=url, MessageBody=line)
     async with Simulator(seed=5, start=datetime.now(UTC) - timedelta(hours=1), per_hour=10) as organisation:
+        for line in LINES:
+            aws.sqs.send_message(QueueUrl=url, MessageBody=ours(line, organisation))
         process = await start("run", env={**organisation.env, **aws.env}, cwd=tmp_path)
         path = tmp_path / "rollbook.db"
 
