@@ -175,7 +175,7 @@ def test_each_kind_of_reason_can_be_given(kind: ReasonKind) -> None:
 
 def test_ci_runs_promtool() -> None:
     """On the very files that people are given."""
-    assert "\ndeploy/prometheus/check\n" in (ROOT / ".ci" / "run").read_text()
+    assert "\ndeploy/prometheus/check " in (ROOT / ".ci" / "run").read_text()
     check = (FOLDER / "check").read_text()
     assert "check rules rollbook.rules.yml" in check
     assert "test rules rollbook.test.yml" in check
