@@ -134,9 +134,10 @@ class Api(Rest):
 
     def _redacted(self, entities: Entities, of: NameList) -> Entities:
         """The same, users by the names that `[privacy]` leaves them; who has none is called by an id."""
-        if self._agent_name is None or of.kind is not NameKind.USER:
+        if self._redactor is None or of.kind is not NameKind.USER:
             return entities
-        found = Entities(replace(each, name=self._agent_name(each.name) or each.id) for each in entities)
+        named = self._redactor.agent_name
+        found = Entities(replace(each, name=named(each.name) or each.id) for each in entities)
         found.complete = entities.complete
         return found
 
@@ -223,7 +224,10 @@ class Api(Rest):
     async def job(self, job_id: str) -> DetailsJob:
         """The state of a job."""
         answer = await self._details("GET", "/jobs/{jobId}", _job, ids={"jobId": job_id})
-        return DetailsJob(job_id, text(answer.get("state")), text(answer.get("errorMessage")) or None)
+        said = text(answer.get("errorMessage"))
+        if said and self._redactor is not None:
+            said = self._redactor.error(said)
+        return DetailsJob(job_id, text(answer.get("state")), said or None)
 
     async def job_results(
         self, job_id: str, cursor: str | None = None, *, size: int = 1000, tries: int | None = None

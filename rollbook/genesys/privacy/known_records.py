@@ -7,7 +7,8 @@ and the redactor looks at all of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -50,8 +51,8 @@ class _Shape(NamedTuple):
     """A kind of part. many: parts below it that come in lists; single: those that do not; open: fields of any shape."""
 
     fields: Sequence[str]
-    many: dict[str, _Shape] = {}
-    single: dict[str, _Shape] = {}
+    many: Mapping[str, _Shape] = MappingProxyType({})
+    single: Mapping[str, _Shape] = MappingProxyType({})
     open: Sequence[str] = ()
 
 

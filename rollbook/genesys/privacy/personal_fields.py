@@ -50,9 +50,9 @@ PATHS: Final[Mapping[FieldClass, tuple[str, ...]]] = {
     FieldClass.AGENT_NAMES: _paths("user.name agent.name evaluator.name assignee.name modifiedBy.name"),
     FieldClass.FREE_TEXT: _paths(
         "subject wrapUpNote wrapupNotes notes transcript decoratedTranscript word previewText phrase"
-        " messages.content textBody body.text .body eventBody.body comments agentComments privateComments freeTextAnswer"
-        " media.name media.url stickers.url attachments.name draftAttachments.name contentUri properties.value"
-        " errorInfo.message messageWithParams messageParams.* entityName"
+        " messages.content textBody body.text .body eventBody.body comments agentComments privateComments"
+        " freeTextAnswer media.name media.url stickers.url attachments.name draftAttachments.name contentUri"
+        " properties.value errorInfo.message messageWithParams messageParams.* entityName"
     ),
     FieldClass.ATTRIBUTES: _paths("attributes.* customAttributes.* customFields.*"),
     FieldClass.EXTERNAL_IDS: _paths(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -128,13 +128,9 @@ class Redactor:
             text = _NUMBER_IN_WORDS.sub(partial(_in_words, self._number), text)
         return text
 
-    def error(self, text: str, values: Iterable[str] = ()) -> str:
-        """A sentence of an error. values: what the platform fills it with; what is quoted in it may be one of them."""
-        if self._free_text is not None:
-            for value in sorted((value for value in values if value), key=len, reverse=True):
-                text = text.replace(value, _GONE)
-            text = _QUOTED_IN_WORDS.sub(f"\\1{_GONE}\\1", text)
-        return self.words(text)
+    def error(self, text: str) -> str:
+        """What an error of the platform's says in words, which may repeat a value: its code says enough."""
+        return self.words(text) if self._free_text is None else "an error, whose words [privacy] leaves out"
 
     def _redacted(self, raw: bytes) -> Any:
         tree: Any = _decode(raw)
@@ -166,8 +162,8 @@ class Redactor:
             return text
         raw = text.encode(errors="surrogatepass")
         try:
-            inner = _decode(raw)
-            if inner.__class__ not in _DEEP and inner.__class__ is not str:
+            inner: Any = _decode(raw)
+            if not isinstance(inner, dict | list | str):
                 return text
             return _spelled(self._tree(inner, path, opens=True)).decode()
         except (ValueError, RecursionError):
@@ -320,13 +316,12 @@ def _treated(value: Any, treat: _Treat) -> Any:
 # What takes the place of a person's words in a sentence.
 _GONE: Final = "…"
 # Where JSON inside a text has a quotation mark: JSON without one has no names.
-_OPENS: Final = re.compile(rb'\\\\(?:"|u0022)')
+_OPENS: Final = re.compile(rb'\\(?:"|u0022)')
 _BEGINS: Final = re.compile(r'\s*(?:\{|"|\[\s*[\[{"])')
 _EMAIL_IN_WORDS: Final = re.compile(r"[\w.+%\-]+@[\w\-]+(?:\.[\w\-]+)+")
 # Seven digits and more, and not a part of an id.
 _NUMBER_IN_WORDS: Final = re.compile(r"(?<![\w\-.:])\+?\(?\d(?:[\s().\-/]{0,2}\d){6,}(?![\w\-:])", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?")
-_QUOTED_IN_WORDS: Final = re.compile(r"(['\"`])(?![a-zA-Z]+\1)[^'\"`]+\1")
 _HASHED: Final = re.compile("hmac:[0-9a-f]{32}")
 _NUMBER: Final = re.compile(r"(?:tel:|sips?:)?\+?[\d\s().\-/]{3,}(?:[;@].*)?", re.ASCII | re.IGNORECASE | re.DOTALL)
 _SHORTENED: Final = re.compile(r"[0-9]{0,5}…|…@[^\s@]+|(?:\S\.){1,3}")
