@@ -106,7 +106,7 @@ class Redactor:
     def body(self, raw: bytes) -> bytes:
         """The same JSON without what the policy takes. Raises Withheld for what is no JSON."""
         try:
-            return _spelled(self._redacted(raw))
+            return _spelled(self._tree(_decode(raw), ("",), opens=b"\\" in raw and _OPENS.search(raw) is not None))
         except (ValueError, RecursionError) as error:
             raise Withheld(str(error)) from None
 
@@ -116,7 +116,7 @@ class Redactor:
         What its fields are called says little, so that numbers and e-mail addresses are taken out of every text.
         """
         try:
-            return _spelled(_each_text(self._redacted(raw), self.words))
+            return _spelled(_each_text(self._tree(_decode(raw), ("",), opens=True), self.words))
         except (ValueError, RecursionError):
             return _withheld(raw)
 
@@ -131,10 +131,6 @@ class Redactor:
     def error(self, text: str) -> str:
         """What an error of the platform's says in words, which may repeat a value: its code says enough."""
         return self.words(text) if self._free_text is None else "an error, whose words [privacy] leaves out"
-
-    def _redacted(self, raw: bytes) -> Any:
-        tree: Any = _decode(raw)
-        return self._tree(tree, ("",), opens=b"\\" in raw and _OPENS.search(raw) is not None)
 
     def _tree(self, tree: Any, path: Path, *, opens: bool) -> Any:
         """Decoded JSON without what the policy takes. opens: whether a text of it may hold JSON of its own."""
@@ -317,7 +313,7 @@ def _treated(value: Any, treat: _Treat) -> Any:
 _GONE: Final = "…"
 # Where JSON inside a text has a quotation mark: JSON without one has no names.
 _OPENS: Final = re.compile(rb'\\(?:"|u0022)')
-_BEGINS: Final = re.compile(r'\s*(?:\{|"|\[\s*[\[{"])')
+_BEGINS: Final = re.compile(r'[\s\ufeff]*(?:\{|"|\[\s*[\[{"])')
 _EMAIL_IN_WORDS: Final = re.compile(r"[\w.+%\-]+@[\w\-]+(?:\.[\w\-]+)+")
 # Seven digits and more, and not a part of an id.
 _NUMBER_IN_WORDS: Final = re.compile(r"(?<![\w\-.:])\+?\(?\d(?:[\s().\-/]{0,2}\d){6,}(?![\w\-:])", re.ASCII)

@@ -262,7 +262,7 @@ async def test_an_error_repeats_nobodys_data_under_a_policy(
     assert "901820" not in said
     async with client(platform.url, clock, privacy=parse_policy("phone_numbers=drop,email_addresses=shorten")) as api:
         platform.answers.append(answer(400, body))
-        with pytest.raises(RequestRefused, match="for Ada Canary, …@example.com or …"):
+        with pytest.raises(RequestRefused, match=r"for Ada Canary, …@example\.com or …"):
             await api.query_details({})
 
 
