@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from rollbook.genesys.canonical_json import digest, spelled
+from rollbook.genesys.canonical_json import spelled
 from rollbook.genesys.errors import SettingsError
 from rollbook.genesys.privacy.known_records import KnownRecords, Path, Treat, left_out
 from rollbook.genesys.privacy.personal_fields import ADDRESSES, PATHS, FieldClass
@@ -118,7 +118,7 @@ class Redactor:
         try:
             return _spelled(_each_text(self._tree(_decode(raw), ("",), opens=True), self.words))
         except (ValueError, RecursionError):
-            return _withheld(raw)
+            return self._withheld(raw)
 
     def words(self, text: str) -> str:
         """A sentence of the platform's, or a text of nobody knows what, without its numbers and e-mail addresses."""
@@ -163,7 +163,16 @@ class Redactor:
                 return text
             return _spelled(self._tree(inner, path, opens=True)).decode()
         except (ValueError, RecursionError):
-            return _withheld(raw).decode()
+            return self._withheld(raw).decode()
+
+    def _withheld(self, raw: bytes) -> bytes:
+        """The word in the place of what cannot be opened. Without a key no digest: it would fit whoever guesses it."""
+        known = f", digest {self.mark(raw.hex())[:32]}" if self._key else ""
+        return f"(withheld by [privacy]: {len(raw)} bytes that are no JSON{known})".encode()
+
+    def mark(self, once: str) -> str:
+        """What a delivery is known by, which may be a digest of its content: with a key nobody can guess that."""
+        return hmac.digest(self._key, once.encode(), "sha256").hex() if self._key else once
 
     def _treatment_of(self, name: str, path: Path) -> Treat | None:
         """What becomes of a field at a place that is known beforehand."""
@@ -268,10 +277,6 @@ def _spelled(tree: Any) -> bytes:
         return _encode(tree)
     except (OverflowError, RecursionError):
         return spelled(tree)  # an integer beyond 64 bits, or nested too deep for recursion
-
-
-def _withheld(raw: bytes) -> bytes:
-    return b"(withheld by [privacy]: %d bytes that are no JSON, digest %s)" % (len(raw), digest(raw).hex().encode())
 
 
 def _each_text(node: Any, change: Callable[[str], str]) -> Any:
