@@ -20,6 +20,7 @@ from rollbook.genesys.errors import PermissionRefused
 from rollbook.genesys.lenient_json import objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
 from rollbook.genesys.named import NameKind, NameList, NameState
+from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import normalize
 
@@ -306,7 +307,8 @@ class Api(Rest):
             params={"ignoreErrors": "true"},
             body=[{"id": topic} for topic in topics],
         )
-        return [_topic_state(state, channel.id) for state in answered or () if text(state.get("id"))]
+        found = [_topic_state(state, channel.id) for state in answered or () if text(state.get("id"))]
+        return found if self._redactor is None else [_without_numbers(each, self._redactor) for each in found]
 
 
 # Reading answers. Each raises ValueError for a body that is broken, which makes the request worth repeating.
@@ -362,6 +364,10 @@ def _topic_state(listed: Mapping[str, Any], secret: Secret) -> TopicState:
         secret.hide(text(listed.get("rejectionReason"))) or None,
         tuple(texts(listed.get("missingPermissions"))),
     )
+
+
+def _without_numbers(state: TopicState, redactor: Redactor) -> TopicState:
+    return state if state.reason is None else replace(state, reason=redactor.words(state.reason))
 
 
 def _available_topic(listed: Mapping[str, Any]) -> AvailableTopic:
