@@ -25,7 +25,8 @@ from rollbook.genesys.program import named_secrets
 if TYPE_CHECKING:
     from rollbook.genesys.program.settings import Settings
 
-_decode: Final = msgspec.json.Decoder(Any).decode
+_decode_quickly: Final = msgspec.json.Decoder(Any).decode
+_decode_exactly: Final = msgspec.json.Decoder(Any, float_hook=msgspec.Raw).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 # A treatment of a value: the JSON that takes its place; None where the field is left out.
@@ -270,6 +271,13 @@ class Redactor:
                 del node[name]
             else:
                 node[name] = new
+
+
+def _decode(raw: bytes) -> Any:
+    try:
+        return _decode_quickly(raw)
+    except msgspec.DecodeError:
+        return _decode_exactly(raw)  # a number beyond floats stays as it is spelled
 
 
 def _spelled(tree: Any) -> bytes:
