@@ -327,9 +327,10 @@ _GONE: Final = "…"
 # Where JSON inside a text has a quotation mark: JSON without one has no names.
 _OPENS: Final = re.compile(rb'\\(?:"|u0022)')
 _BEGINS: Final = re.compile(r'[\s\ufeff]*(?:\{|"|\[\s*[\[{"])')
-_EMAIL_IN_WORDS: Final = re.compile(r"[\w.+%\-]+@[\w\-]+(?:\.[\w\-]+)+")
+# Bounded, so that a long text of letters and dots costs no more than its length.
+_EMAIL_IN_WORDS: Final = re.compile(r"[\w.+%\-]{1,64}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}")
 # Seven digits and more, and not a part of an id.
-_NUMBER_IN_WORDS: Final = re.compile(r"(?<![\w\-.:])\+?\(?\d(?:[\s().\-/]{0,2}\d){6,}(?![\w\-:])", re.ASCII)
+_NUMBER_IN_WORDS: Final = re.compile(r"(?<![\w\-.:])\+?\(?\d(?:[\s().\-/]{0,2}\d){6,40}(?![\w\-:])", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?")
 _HASHED: Final = re.compile("hmac:[0-9a-f]{32}")
 _NUMBER: Final = re.compile(r"(?:tel:|sips?:)?\+?[\d\s().\-/]{3,}(?:[;@].*)?", re.ASCII | re.IGNORECASE | re.DOTALL)

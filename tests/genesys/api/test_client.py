@@ -636,6 +636,15 @@ async def test_names_are_listed_once(api: Api, platform: Platform) -> None:
     assert (len(short), short.complete, len(platform.asked)) == (1, False, 3)
 
 
+async def test_an_organisations_own_people_have_no_names_under_a_policy(platform: Platform, clock: Clock) -> None:
+    """Users are called by their ids, in a list and asked for by id; queues keep their names."""
+    async with client(platform.url, clock, privacy=STRICT) as api:
+        platform.answers += [listed("a", pageCount=1), listed("a"), listed("q", pageCount=1)]
+        assert await api.names(LISTS[NameKind.USER]) == [Entity("a", "a")]
+        assert await api.names_by_id(LISTS[NameKind.USER], ["a"]) == [Entity("a", "a")]
+        assert await api.names(LISTS[NameKind.QUEUE]) == [Entity("q", "Q")]
+
+
 async def test_names_are_listed_by_a_cursor(api: Api, platform: Platform) -> None:
     """Teams have no numbers of pages: each page names the next one, and one that names itself is an error."""
     following = "/api/v2/teams?pageSize=100&after=x%3D1"

@@ -349,3 +349,9 @@ def test_a_filter_names_nobody_under_a_policy(tmp_path: Path) -> None:
     assert load(env={}, cwd=tmp_path).filter == ani
     with pytest.raises(UsageError, match="--filter gives a value of ANI"):
         narrowed(Settings(privacy=STRICT), ended_only=False, filter=ani)
+
+
+@pytest.mark.parametrize("text", ["a." * 100_000, "1-" * 100_000, '{"a":' * 20_000, "a@" * 100_000])
+def test_a_long_text_of_a_dead_letter_costs_its_length(text: str) -> None:
+    """Nothing is searched again from every place: this would take minutes."""
+    assert Redactor(STRICT).payload(json.dumps({"said": text}).encode())
