@@ -34,7 +34,7 @@ from reconcile.window import WRONG_CLOCK, check_kept, filter_key, hull
 from rollbook.genesys.api.client import Api
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, PermissionRefused, RollbookError, TooSlow, UsageError
-from rollbook.genesys.program.settings import Settings
+from rollbook.genesys.program.settings import Settings, personal_filter
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.book import Book
@@ -342,7 +342,9 @@ def _moment(at: datetime) -> Interval:
 
 
 def narrowed(settings: Settings, *, ended_only: bool, filter: dict[str, object] | None) -> Settings:
-    """The settings with what a command line narrows."""
+    """The settings with what a command line narrows. Raises UsageError for a filter that [privacy] does not allow."""
+    if filter is not None and (wrong := personal_filter(filter, settings.privacy)):
+        raise UsageError(f"--filter {wrong}")
     return replace(
         settings,
         ended_only=settings.ended_only or ended_only,

@@ -104,6 +104,10 @@ class ApiError(RollbookError):
         """Tell whether a question for less may be answered where this question was not."""
         return self._may_be_narrower() if self._narrower is None else self._narrower
 
+    def keep_narrower(self) -> None:
+        """Let `narrower` stay what it is now, whatever becomes of the message."""
+        self._narrower = self.narrower
+
     def _may_be_narrower(self) -> bool:
         return False
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -19,6 +19,7 @@ from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program.settings import Settings, load
 from rollbook.genesys.times import Interval
 from rollbook.simulator import Simulator
+from rollbook.simulator.rest.analytics.jobs import JobRules
 from rollbook.store.book import Book
 from rollbook.store.tables import events
 
@@ -78,17 +79,23 @@ def settings_of(simulator: Simulator, path: Path, policy: str, **env: str) -> Se
 
 
 async def fill(simulator: Simulator, path: Path, settings: Settings, payloads: list[bytes]) -> list[Any]:
-    """Events, then the hour twice by query and once by a job; answers the reports."""
+    """Events, then the hour twice by query; answers the reports."""
     store = path / "rollbook.db"
-    options = RunOptions(sleep=lambda _: asyncio.sleep(0))
-    reports = []
     with Book.open(store, organization=("o", "O"), pack="none", redactor=redactor_of(settings)) as book:
         notifications = [
             item for raw in payloads for item in parse_all(raw, source="file", received_at="2026-03-02T10:00:00.000Z")
         ]
         book.write(events.record, notifications, book.lag).result()
+    return await read(simulator, store, settings, "query", "query")
+
+
+async def read(simulator: Simulator, store: Path, settings: Settings, *ways: Literal["query", "job"]) -> list[Any]:
+    """Read the hour, in each of these ways; answers the reports."""
+    reports = []
+    with Book.open(store, organization=("o", "O"), pack="none", redactor=redactor_of(settings)) as book:
         async with Api(settings, now=simulator.now) as api:
-            for _ in range(2):
+            for via in ways:
+                options = RunOptions(sleep=lambda _: asyncio.sleep(0), via=via)
                 reports.append(
                     await reconcile_window(book, api, HOUR, settings=settings, now=simulator.now, options=options)
                 )
@@ -103,7 +110,7 @@ def written(path: Path) -> bytes:
 @pytest.fixture
 async def simulator() -> Any:
     """An hour of all media that is long over."""
-    made = Simulator(seed=11, start=START, rate=0, per_hour=60, rate_limit=100_000)
+    made = Simulator(seed=11, start=START, rate=0, per_hour=60, rate_limit=100_000, job_rules=JobRules(seconds=0))
     async with made:
         made.clock.advance(timedelta(days=8))
         made.world.grow(START + timedelta(hours=1))
@@ -159,3 +166,30 @@ async def test_a_hashed_caller_can_be_joined(simulator: Simulator, tmp_path: Pat
     assert caller.startswith("hmac:")
     assert (conversation_id,) in joined
     assert number.encode() not in written(tmp_path)
+
+
+async def test_a_policy_that_changes_makes_no_window_lie(simulator: Simulator, tmp_path: Path) -> None:
+    """Rows are written once as the new policy has them, without a gap; the same truth again writes nothing.
+
+    Query and job agree under each.
+    """
+    count = len(simulator.truth(HOUR.start, HOUR.end))
+    mixed = "phone_numbers=hash,email_addresses=shorten,names=shorten,free_text=drop,attributes=hash"
+    key = {"ROLLBOOK_PRIVACY_KEY": "a key that is long enough"}
+    store = tmp_path / "rollbook.db"
+    for number, policy in enumerate(("keep", mixed, "strict")):
+        settings = settings_of(simulator, tmp_path, policy, **key)
+        reports = await read(simulator, store, settings, "query", "query", "job", "job")
+        assert {report.verdict for report in reports} == {"complete"}
+        first, *again = [(report.written, report.changed, report.drift) for report in reports]
+        assert first[1:] == (0, 0)
+        assert first[0] == count if number == 0 else 0 < first[0] <= count
+        assert {found[1] for found in again} == {0}, policy
+        assert (again[0][0], again[2][0]) == (0, 0), policy
+    with Book.open(store, mode="ro") as book:
+        kinds = await book.read(lambda db: db.execute("SELECT DISTINCT kind FROM gaps").fetchall())
+        assert await book.read(lambda db: db.execute("SELECT DISTINCT verdict FROM windows").fetchall()) == [
+            ("complete",)
+        ]
+        assert await book.read(lambda db: db.execute("SELECT count(*) FROM version_rows").fetchone()) == (0,)
+    assert [kind for (kind,) in kinds if kind != "missing"] == []

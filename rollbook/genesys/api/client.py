@@ -20,6 +20,7 @@ from rollbook.genesys.errors import PermissionRefused
 from rollbook.genesys.lenient_json import objects, text, texts
 from rollbook.genesys.messages.details import DetailRow, DetailsPage, parse_page, parse_results
 from rollbook.genesys.named import NameKind, NameList, NameState
+from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.program.settings import Secret
 from rollbook.genesys.times import normalize
 
@@ -134,9 +135,10 @@ class Api(Rest):
 
     def _redacted(self, entities: Entities, of: NameList) -> Entities:
         """The same, users by the names that `[privacy]` leaves them; who has none is called by an id."""
-        if self._agent_name is None or of.kind is not NameKind.USER:
+        if self._redactor is None or of.kind is not NameKind.USER:
             return entities
-        found = Entities(replace(each, name=self._agent_name(each.name) or each.id) for each in entities)
+        named = self._redactor.agent_name
+        found = Entities(replace(each, name=named(each.name) or each.id) for each in entities)
         found.complete = entities.complete
         return found
 
@@ -223,7 +225,10 @@ class Api(Rest):
     async def job(self, job_id: str) -> DetailsJob:
         """The state of a job."""
         answer = await self._details("GET", "/jobs/{jobId}", _job, ids={"jobId": job_id})
-        return DetailsJob(job_id, text(answer.get("state")), text(answer.get("errorMessage")) or None)
+        said = text(answer.get("errorMessage"))
+        if said and self._redactor is not None:
+            said = self._redactor.error(said)
+        return DetailsJob(job_id, text(answer.get("state")), said or None)
 
     async def job_results(
         self, job_id: str, cursor: str | None = None, *, size: int = 1000, tries: int | None = None
@@ -302,7 +307,8 @@ class Api(Rest):
             params={"ignoreErrors": "true"},
             body=[{"id": topic} for topic in topics],
         )
-        return [_topic_state(state, channel.id) for state in answered or () if text(state.get("id"))]
+        found = [_topic_state(state, channel.id) for state in answered or () if text(state.get("id"))]
+        return found if self._redactor is None else [_without_numbers(each, self._redactor) for each in found]
 
 
 # Reading answers. Each raises ValueError for a body that is broken, which makes the request worth repeating.
@@ -358,6 +364,10 @@ def _topic_state(listed: Mapping[str, Any], secret: Secret) -> TopicState:
         secret.hide(text(listed.get("rejectionReason"))) or None,
         tuple(texts(listed.get("missingPermissions"))),
     )
+
+
+def _without_numbers(state: TopicState, redactor: Redactor) -> TopicState:
+    return state if state.reason is None else replace(state, reason=redactor.words(state.reason))
 
 
 def _available_topic(listed: Mapping[str, Any]) -> AvailableTopic:

@@ -37,7 +37,7 @@ from rollbook.genesys.errors import (
     Unavailable,
 )
 from rollbook.genesys.lenient_json import read_object, words
-from rollbook.genesys.privacy.redaction import redactor_of
+from rollbook.genesys.privacy.redaction import Redactor, redactor_of
 from rollbook.genesys.program.settings import Secret, Settings
 
 log = logging.getLogger(__name__)
@@ -123,9 +123,8 @@ class Rest:
         self.reached = False  # whether the API's host has ever answered: then it is the right one
         self._outage = retry.Outage()
         self.budget = rate_limit.Budget(share=share)
-        redactor = redactor_of(settings)
-        self._redact = redactor.body if redactor else None
-        self._agent_name = redactor.agent_name if redactor else None
+        self._redactor = redactor_of(settings)
+        self._redact = self._redactor.record if self._redactor else None
         self.latency = Latency()
 
     async def close(self) -> None:
@@ -176,7 +175,8 @@ class Rest:
         large would be so again: it is not asked for a second time. Raises ApiError and its kinds, ConnectionLost.
         """
         url = self._host + path.format_map({name: quote(_plain(value), safe="") for name, value in (ids or {}).items()})
-        request = _Request(method, path, needs, [value for value in (ids or {}).values() if isinstance(value, Secret)])
+        secrets = [value for value in (ids or {}).values() if isinstance(value, Secret)]
+        request = _Request(method, path, needs, secrets, self._redactor)
         content = None if body is None else _encode(body)
         attempt, waited, renewed = 1, 0.0, False
         while True:
@@ -296,6 +296,7 @@ class _Request:
     path: str
     needs: str
     secrets: list[Secret]
+    redactor: Redactor | None
 
     def broken(self, answer: Answer, error: ValueError) -> Unavailable:
         said = f"the platform's answer is broken ({_one_line(str(error))}); try again later"
@@ -313,14 +314,19 @@ class _Request:
         members = read_object(answer.body)
         kind = _KINDS.get(answer.status, RequestRefused if answer.status < 500 else Unavailable)
         said = words(members.get("message")) or words(members.get("messageWithParams")) or f"status {answer.status}"
-        return kind(
-            self._clean(f"{_one_line(said).rstrip('.')}{self._what_to_do(kind, said)}"),
+        to_do = self._what_to_do(kind, said)
+        error = kind(
+            self._clean(f"{_one_line(said).rstrip('.')}{to_do}"),
             status=answer.status,
             code=words(members.get("code")),
             correlation_id=answer.headers.get("inin-correlation-id") or words(members.get("contextId")),
             method=self.method,
             path=self.path,
         )
+        if self.redactor is not None and said in members.values():
+            error.keep_narrower()  # which the words decide, that go now
+            error.message = self._clean(f"{self.redactor.error(_one_line(said).rstrip('.'))}{to_do}")
+        return error
 
     def _what_to_do(self, kind: type[ApiError], said: str) -> str:
         if kind is PermissionRefused:

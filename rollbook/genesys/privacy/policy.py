@@ -102,3 +102,31 @@ def is_stricter(policy: Policy, before: Policy) -> bool:
     named = {*policy.paths, *before.paths}
     keep = Treatment.KEEP
     return any(order.index(policy.paths.get(each, keep)) > order.index(before.paths.get(each, keep)) for each in named)
+
+
+def withheld_from(filter: Any, policy: Policy) -> list[str]:
+    """The fields that a filter of details gives values of, and the policy does not let stay as they are."""
+    found: dict[str, None] = {}
+    waiting = [filter]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Mapping):
+            waiting += node.values()
+            if "property" in node and policy.of_class(FieldClass.ATTRIBUTES) is not Treatment.KEEP:
+                found[str(node["property"])] = None
+            name = node.get("dimension")
+            if isinstance(name, str) and not _stays(name.lower(), policy):
+                found[name] = None
+        elif isinstance(node, list | tuple):
+            waiting += node
+    return sorted(found)
+
+
+def _stays(name: str, policy: Policy) -> bool:
+    named = [each for path, each in policy.paths.items() if path.lower().rpartition(".")[2] == name]
+    of_class = [
+        policy.of_class(field_class)
+        for field_class, paths in PATHS.items()
+        if any(path.lower().rpartition(".")[2] == name for path in paths)
+    ]
+    return all(each is Treatment.KEEP for each in named or of_class)

@@ -6,17 +6,18 @@ and of two members with one name the last is there, as any reader would see it.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
-from rollbook.genesys.canonical_json import digest, spelled
+from rollbook.genesys.canonical_json import spelled
 from rollbook.genesys.errors import SettingsError
-from rollbook.genesys.messages.detail_fields import MEDIA_ENDPOINT_STAT, METRIC
+from rollbook.genesys.privacy.known_records import KnownRecords, Path, Treat, left_out
 from rollbook.genesys.privacy.personal_fields import ADDRESSES, PATHS, FieldClass
 from rollbook.genesys.privacy.policy import Policy, Treatment, Withheld
 from rollbook.genesys.program import named_secrets
@@ -24,7 +25,8 @@ from rollbook.genesys.program import named_secrets
 if TYPE_CHECKING:
     from rollbook.genesys.program.settings import Settings
 
-_decode: Final = msgspec.json.Decoder(Any).decode
+_decode_quickly: Final = msgspec.json.Decoder(Any).decode
+_decode_exactly: Final = msgspec.json.Decoder(Any, float_hook=msgspec.Raw).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 # A treatment of a value: the JSON that takes its place; None where the field is left out.
@@ -68,6 +70,9 @@ class Redactor:
     def __init__(self, policy: Policy, key: bytes = b"") -> None:
         self.policy = policy
         self._key = key
+        self._free_text = self._by(policy.of_class(FieldClass.FREE_TEXT))
+        self._number = self._by(policy.of_class(FieldClass.PHONE_NUMBERS))
+        self._email = self._by(policy.of_class(FieldClass.EMAIL_ADDRESSES))
         self._rules: dict[str, list[_Rule]] = {}
         by_value = self._by_value()
         for field_class, paths in PATHS.items():
@@ -88,29 +93,105 @@ class Redactor:
         self._anywhere = {
             name: rules[0].treat for name, rules in self._rules.items() if len(rules) == 1 and not rules[0].before
         }
+        self._known: KnownRecords | None = None
+
+    def record(self, raw: bytes) -> bytes:
+        """A record of details without what the policy takes. Raises Withheld for what is no JSON."""
+        if b"\\" not in raw or _OPENS.search(raw) is None:
+            if self._known is None:
+                self._known = KnownRecords(self._treatment_of, self._walk)
+            if (found := self._known.redacted(raw)) is not None:
+                return found
+        return self.body(raw)
 
     def body(self, raw: bytes) -> bytes:
         """The same JSON without what the policy takes. Raises Withheld for what is no JSON."""
         try:
-            tree: Any = _decode(raw)
-            if tree.__class__ in _DEEP:
-                self._walk(tree, ())
-            try:
-                return _encode(tree)
-            except (OverflowError, RecursionError):
-                return spelled(tree)  # an integer beyond 64 bits, or nested too deep for recursion
+            return _spelled(self._tree(_decode(raw), ("",), opens=b"\\" in raw and _OPENS.search(raw) is not None))
         except (ValueError, RecursionError) as error:
             raise Withheld(str(error)) from None
 
     def payload(self, raw: bytes) -> bytes:
-        """A payload that nobody could read: the JSON that it is without people's data, or a word in its place."""
+        """A payload that nobody could read: the JSON that it is without people's data, or a word in its place.
+
+        What its fields are called says little, so that numbers and e-mail addresses are taken out of every text.
+        """
         try:
-            return self.body(raw)
-        except Withheld:
-            return b"(withheld by [privacy]: %d bytes that are no JSON, digest %s)" % (
-                len(raw),
-                digest(raw).hex().encode(),
-            )
+            return _spelled(_each_text(self._tree(_decode(raw), ("",), opens=True), self.words))
+        except (ValueError, RecursionError):
+            return self._withheld(raw)
+
+    def words(self, text: str) -> str:
+        """A sentence of the platform's, or a text of nobody knows what, without its numbers and e-mail addresses."""
+        if self._email is not None and "@" in text:
+            text = _EMAIL_IN_WORDS.sub(partial(_in_words, self._email), text)
+        if self._number is not None:
+            text = _NUMBER_IN_WORDS.sub(partial(_in_words, self._number), text)
+        return text
+
+    def error(self, text: str) -> str:
+        """What an error of the platform's says in words, which may repeat a value: its code says enough."""
+        return self.words(text) if self._free_text is None else "an error, whose words [privacy] leaves out"
+
+    def _tree(self, tree: Any, path: Path, *, opens: bool) -> Any:
+        """Decoded JSON without what the policy takes. opens: whether a text of it may hold JSON of its own."""
+        if tree.__class__ not in _DEEP:
+            new = self._opened(tree, path) if opens and tree.__class__ is str else tree
+            # A body that is a text and nothing else: no name says what it is.
+            return new if new != tree or self._free_text is None else _treated(tree, self._free_text)
+        if tree.__class__ is list and self._free_text is not None:
+            free_text = self._free_text
+            tree = [each if each.__class__ in _DEEP else _treated(each, free_text) for each in tree]
+        self._walk(tree, path)
+        return self._with_texts_opened(tree, path) if opens else tree
+
+    def _with_texts_opened(self, node: Any, path: Path) -> Any:
+        """The same, and what the policy takes is gone from JSON inside its texts as well."""
+        if node.__class__ is dict:
+            return {name: self._with_texts_opened(each, (name, *path)) for name, each in node.items()}
+        if node.__class__ is list:
+            return [self._with_texts_opened(each, path) for each in node]
+        return self._opened(node, path) if node.__class__ is str else node
+
+    def _opened(self, text: str, path: Path) -> str:
+        """A text that holds JSON, without what the policy takes of that; withheld if it only seems to hold JSON."""
+        if not _BEGINS.match(text):
+            return text
+        raw = text.encode(errors="surrogatepass")
+        try:
+            inner: Any = _decode(raw)
+            if not isinstance(inner, dict | list | str):
+                return text
+            return _spelled(self._tree(inner, path, opens=True)).decode()
+        except (ValueError, RecursionError):
+            return self._withheld(raw).decode()
+
+    def _withheld(self, raw: bytes) -> bytes:
+        """The word in the place of what cannot be opened. Without a key no digest: it would fit whoever guesses it."""
+        known = f", digest {self.mark(raw.hex())[:32]}" if self._key else ""
+        return f"(withheld by [privacy]: {len(raw)} bytes that are no JSON{known})".encode()
+
+    def mark(self, once: str) -> str:
+        """What a delivery is known by, which may be a digest of its content: with a key nobody can guess that."""
+        return hmac.digest(self._key, once.encode(), "sha256").hex() if self._key else once
+
+    def _treatment_of(self, name: str, path: Path) -> Treat | None:
+        """What becomes of a field at a place that is known beforehand."""
+        of_all = _first(self._every[path[0]], path) if path and path[0] in self._every else None
+        rule = self._rule(name, path, of_all)
+        if rule is None or rule.treat is None:
+            return None
+        if rule.treat is _drop and of_all is None and self._anywhere.get(name) is _drop:
+            return left_out
+        treat = rule.treat
+
+        def treated(value: Any) -> Any:
+            new = _treated(value, treat)
+            if new.__class__ in _DEEP:
+                self._walk(new, (name, *path))
+            return UNSET if new is None and value is not None else new
+
+        return treated
 
     def agent_name(self, name: str) -> str | None:
         """A name of one of the organisation's own people, as their listing has it; None if it is left out."""
@@ -131,8 +212,7 @@ class Redactor:
 
     def _by_value(self) -> _Treat | None:
         """The treatment of a field that holds a number or an e-mail address."""
-        number = self._by(self.policy.of_class(FieldClass.PHONE_NUMBERS))
-        email = self._by(self.policy.of_class(FieldClass.EMAIL_ADDRESSES))
+        number, email = self._number, self._email
         if number == email:
             return number
 
@@ -146,37 +226,44 @@ class Redactor:
         if _HASHED.fullmatch(value):
             return value  # of a dead letter that is tried again
         plain = _digits(value) or value.strip().casefold()
-        return "hmac:" + hmac.new(self._key, plain.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:32]
+        return "hmac:" + hmac.digest(self._key, plain.encode(errors="surrogatepass"), "sha256").hex()[:32]
 
-    def _walk(self, tree: Any, path: tuple[str, ...]) -> None:
+    def _walk(self, tree: Any, path: Path) -> None:
         """Treat what is named below an object or an array, in place. The hot path: eighty objects a conversation."""
         names, every, anywhere = self._names, self._every, self._anywhere
-        waiting: list[tuple[Any, tuple[str, ...]]] = [(tree, path)]
+        waiting: list[tuple[Any, Path]] = [([tree], path)]
         while waiting:
-            node, path = waiting.pop()
-            if node.__class__ is list:
-                waiting += [(each, path) for each in node if each.__class__ in _DEEP]
-                continue
+            nodes, path = waiting.pop()
             of_all = _first(every[path[0]], path) if path and path[0] in every else None
-            if of_all is not None:
-                for name in list(node):
-                    self._treat(node, name, path, of_all)
-            elif not names.isdisjoint(node):
-                for name in names & node.keys():
-                    if anywhere.get(name) is _drop:
-                        del node[name]
-                    else:
-                        self._treat(node, name, path, None)
-            if _DEEP.isdisjoint(map(type, node.values())):
-                continue
-            for name, value in node.items():
-                if value.__class__ is dict or (value.__class__ is list and not _is_flat(name, value)):
-                    waiting.append((value, (name, *path)))
+            for node in nodes:
+                if node.__class__ is not dict:
+                    if node.__class__ is list:
+                        waiting.append((node, path))
+                    continue
+                if of_all is not None:
+                    for name in list(node):
+                        self._treat(node, name, path, of_all)
+                elif not names.isdisjoint(node):
+                    for name in names & node.keys():
+                        if anywhere.get(name) is _drop:
+                            del node[name]
+                        else:
+                            self._treat(node, name, path, None)
+                for name, value in node.items():
+                    kind = value.__class__
+                    if kind is list:
+                        if not _DEEP.isdisjoint(map(type, value)):
+                            waiting.append((value, (name, *path)))
+                    elif kind is dict:
+                        waiting.append(([value], (name, *path)))
 
-    def _treat(self, node: dict[str, Any], name: str, path: tuple[str, ...], every: _Rule | None) -> None:
+    def _rule(self, name: str, path: Path, every: _Rule | None) -> _Rule | None:
+        """The rule for a field. every: the one for all members of its object."""
         rule = _first(self._rules.get(name, ()), path)
-        if every is not None and (rule is None or every.weight > rule.weight):
-            rule = every
+        return every if every is not None and (rule is None or every.weight > rule.weight) else rule
+
+    def _treat(self, node: dict[str, Any], name: str, path: Path, every: _Rule | None) -> None:
+        rule = self._rule(name, path, every)
         value = node[name]
         if rule is not None and rule.treat is not None:
             new = _treated(value, rule.treat)
@@ -186,23 +273,38 @@ class Redactor:
                 node[name] = new
 
 
-# Lists of figures, half of all objects of a conversation, and the fields that they have.
-_FIGURES: Final = {"metrics": frozenset(METRIC), "mediaEndpointStats": frozenset(MEDIA_ENDPOINT_STAT)}
+def _decode(raw: bytes) -> Any:
+    try:
+        return _decode_quickly(raw)
+    except msgspec.DecodeError:
+        return _decode_exactly(raw)  # a number beyond floats stays as it is spelled
 
 
-def _is_flat(name: str, values: list[Any]) -> bool:
-    """Tell whether nothing in a list has a name that a rule could have."""
-    if _DEEP.isdisjoint(map(type, values)):
-        return True
-    known = _FIGURES.get(name)
-    return known is not None and all(each.__class__ is dict and known.issuperset(each) for each in values)
+def _spelled(tree: Any) -> bytes:
+    try:
+        return _encode(tree)
+    except (OverflowError, RecursionError):
+        return spelled(tree)  # an integer beyond 64 bits, or nested too deep for recursion
+
+
+def _each_text(node: Any, change: Callable[[str], str]) -> Any:
+    """The same with every text changed."""
+    if node.__class__ is dict:
+        return {name: _each_text(each, change) for name, each in node.items()}
+    if node.__class__ is list:
+        return [_each_text(each, change) for each in node]
+    return change(node) if node.__class__ is str else node
+
+
+def _in_words(treat: _Treat, found: re.Match[str]) -> str:
+    return found[0] if _DATE.fullmatch(found[0]) else treat(found[0]) or _GONE
 
 
 def _drop(_: str) -> None:
     """Leave a value out."""
 
 
-def _first(rules: Sequence[_Rule], path: tuple[str, ...]) -> _Rule | None:
+def _first(rules: Sequence[_Rule], path: Path) -> _Rule | None:
     return next((rule for rule in rules if path[: len(rule.before)] == rule.before), None)
 
 
@@ -220,8 +322,19 @@ def _treated(value: Any, treat: _Treat) -> Any:
     return treat(str(value))
 
 
+# What takes the place of a person's words in a sentence.
+_GONE: Final = "…"
+# Where JSON inside a text has a quotation mark: JSON without one has no names.
+_OPENS: Final = re.compile(rb'\\(?:"|u0022)')
+_BEGINS: Final = re.compile(r'[\s\ufeff]*(?:\{|"|\[\s*[\[{"])')
+# Bounded, so that a long text of letters and dots costs no more than its length.
+_EMAIL_IN_WORDS: Final = re.compile(r"[\w.+%\-]{1,64}@[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,8}")
+# Seven digits and more, and not a part of an id.
+_NUMBER_IN_WORDS: Final = re.compile(r"(?<![\w\-.:])\+?\(?\d(?:[\s().\-/]{0,2}\d){6,40}(?![\w\-:])", re.ASCII)
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d)?")
 _HASHED: Final = re.compile("hmac:[0-9a-f]{32}")
 _NUMBER: Final = re.compile(r"(?:tel:|sips?:)?\+?[\d\s().\-/]{3,}(?:[;@].*)?", re.ASCII | re.IGNORECASE | re.DOTALL)
+_SHORTENED: Final = re.compile(r"[0-9]{0,5}…|…@[^\s@]+|(?:\S\.){1,3}")
 # So much of a number says the country and the region.
 _KEPT_DIGITS: Final = 5
 
@@ -237,6 +350,8 @@ def _is_email(value: str) -> bool:
 
 
 def _shorten(value: str) -> str:
+    if _SHORTENED.fullmatch(value):
+        return value  # of a dead letter that is tried again
     if digits := _digits(value):
         return f"{digits[:_KEPT_DIGITS]}…" if len(digits) > _KEPT_DIGITS + 2 else "…"
     if _is_email(value):

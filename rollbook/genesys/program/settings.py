@@ -292,6 +292,19 @@ def check_filter(value: Any) -> dict[str, Any]:
     return value
 
 
+def personal_filter(filter: Any, policy: privacy_policy.Policy) -> str:
+    """What is wrong with a filter that names people's data under a policy; "" where nothing is.
+
+    The ledger keeps the filter of a window in clear: what else would tell it from another one?
+    """
+    if not (found := privacy_policy.withheld_from(filter, policy)):
+        return ""
+    return (
+        f"gives a value of {', '.join(found)}, which [privacy] fields does not let the store keep, and the ledger"
+        ' keeps the filter of each window: leave it out of the filter, or say "keep" for this field'
+    )
+
+
 def _filter(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         import json
@@ -648,6 +661,8 @@ def load(
         raise SettingsError(
             f"[reconcile] since = {to_text(values['since'])}: lies in the future; choose an earlier time"
         )
+    if values.get("privacy") and (wrong := personal_filter(values.get("filter"), values["privacy"])):
+        raise SettingsError(f"[reconcile] filter {wrong}")
     explicit = frozenset(values)
     if values.get("region"):
         api_url, login_url = hosts(values["region"])

@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, content_of
+from rollbook.genesys.privacy.policy import Withheld
+from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.bodies import packing
 from rollbook.store.rows import child_rows, numbers
@@ -179,7 +181,8 @@ _CONFIRM: Final = (
 )
 _KEEP_VERSION: Final = (
     "INSERT OR IGNORE INTO version_rows (number, read_at, replaced_at, details)"
-    " SELECT number, read_at, ?, details FROM conversation_rows JOIN detail_rows USING (number) WHERE number = ?"
+    " SELECT number, read_at, ?, coalesce(?, details) FROM conversation_rows JOIN detail_rows USING (number)"
+    " WHERE number = ?"
 )
 _ATTRIBUTES: Final = (
     "INSERT INTO attribute_rows (number, participant_id, name, value) VALUES (?, ?, ?, ?)"
@@ -279,12 +282,18 @@ def _filed_under(row: DetailRow, window: tuple[str, str] | None, width: timedelt
 
 
 class _Judged(NamedTuple):
-    """A row that was read, and what it does to what is stored."""
+    """A row that was read, and what it does to what is stored.
+
+    former: what is stored, without what `[privacy]` takes by now; None where that is the same. by_policy: it says what
+    was read then, so that only a policy has changed: what was kept goes, and is no version.
+    """
 
     conversation_id: str
     row: DetailRow
     stored: StoredConversation | None
     action: Action
+    former: str | None = None
+    by_policy: bool = False
 
 
 def _judge_page(
@@ -294,24 +303,40 @@ def _judge_page(
     named = {row.conversation_id: row for row in details if row.conversation_id is not None}
     known = stored_conversations(connection, list(named))
     latest, indexed_until = to_text(from_text(read.at) + FUTURE), read.indexed_until
+    redactor = packing.redactor_of(connection)
     outcome, judged, drifted = PageOutcome(), [], 0
     first_read: list[str] = []
     for conversation_id, row in named.items():
         stored = known.get(conversation_id)
-        same = same_content(stored, row)
+        same, former, by_policy = same_content(stored, row), None, False
+        if not same and stored is not None and stored.details is not None:
+            former = _without_what_goes(redactor, stored.details)
+            by_policy = former is not None and same_content(stored._replace(details=former), row)
         if conversation_id not in read.classified_before:
-            outcome.classes[conversation_id] = classify(stored, same, row, read.run_started_at)
+            outcome.classes[conversation_id] = classify(stored, same or by_policy, row, read.run_started_at)
         action = judge(stored, same, read.as_of, latest=latest, indexed_until=indexed_until)
         came_back = stored is not None and stored.followed == SetAside.GONE and action in ("replace", "confirm")
         if (action in ("insert", "fill") or came_back) and row.start is not None:
             first_read.append(row.start)
-        judged.append(_Judged(conversation_id, row, stored, action))
+        judged.append(_Judged(conversation_id, row, stored, action, former, by_policy))
         if action in _NEW_CONTENT:
             outcome.content[conversation_id] = unheard_end(stored, row)
-        drifted += action == "replace" and stored is not None and stored.conversation_end is not None
+        replaced = action == "replace" and not by_policy
+        drifted += replaced and stored is not None and stored.conversation_end is not None
         if kind := _gap_kind(stored, row, action):
             outcome.gaps[conversation_id] = kind
     return replace(outcome, drifted=drifted, first_read=tuple(first_read)), judged
+
+
+def _without_what_goes(redactor: Redactor | None, details: str) -> str | None:
+    """What is stored, as the policy would have it now; None where it would be the same."""
+    if redactor is None:
+        return None
+    try:
+        found = redactor.record(details.encode()).decode()
+    except Withheld:  # of a store of before, or broken
+        return None
+    return None if found == details else found
 
 
 def _add_attributes(planned: _Planned, number: int, judged: _Judged, as_of: str) -> None:
@@ -341,7 +366,7 @@ def _fill(planned: _Planned, number: int, judged: _Judged, read: Read, indexed_u
 
     Answers the measured call that it is, if this is the first read that shows its end and a MOS.
     """
-    _, row, stored, _ = judged
+    row, stored = judged.row, judged.stored
     as_of, at, is_open = read.as_of, read.at, int(row.end is None)
     shared = planned.children.add(number, row)
     measured = None
@@ -360,8 +385,8 @@ def _fill(planned: _Planned, number: int, judged: _Judged, read: Read, indexed_u
     planned.rows[_REPLACE].append((row.start, row.end or heard_end, *shared, *origin, is_open, number))
     if stored.details is not None:
         planned.other_children.append(number)
-        if stored.conversation_end is not None:
-            planned.rows[_KEEP_VERSION].append((at, number))
+        if stored.conversation_end is not None and not judged.by_policy:
+            planned.rows[_KEEP_VERSION].append((at, judged.former, number))
     if stored.provenance == Provenance.LIVE:
         planned.rows[_EXPLAINED].append((at, number))
     return measured

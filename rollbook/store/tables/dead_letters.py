@@ -83,7 +83,8 @@ def keep(connection: sqlite3.Connection, item: Unreadable) -> KeptLetter:
     redactor = redactor_of(connection)
     raw = redactor.payload(item.payload) if redactor else item.payload
     payload = raw[:_PAYLOAD_BYTES].decode(errors="backslashreplace")
-    number = _letter_id(item) if item.once else None
+    once = redactor.mark(item.once) if redactor else item.once
+    number = _letter_id(item.source, once) if item.once else None
     if number is not None:
         if connection.execute(_SAME, (number, payload)).fetchone():
             return KeptLetter(is_new=False)
@@ -104,8 +105,8 @@ def _is_full(known: Totals, payload: str) -> bool:
     return known.number >= MOST or known.length + len(payload) > MOST_BYTES
 
 
-def _letter_id(item: Unreadable) -> int:
-    return int.from_bytes(digest(item.source.encode(), item.once.encode())) & _LETTER_BITS
+def _letter_id(source: str, once: str) -> int:
+    return int.from_bytes(digest(source.encode(), once.encode())) & _LETTER_BITS
 
 
 def listed(connection: sqlite3.Connection, source: str | None = None, limit: int = -1) -> list[Letter]:

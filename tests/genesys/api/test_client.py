@@ -36,6 +36,8 @@ from rollbook.genesys.errors import (
     Unavailable,
 )
 from rollbook.genesys.named import LISTS, NameKind
+from rollbook.genesys.privacy.policy import STRICT
+from rollbook.genesys.privacy.policy import parse as parse_policy
 from rollbook.genesys.program.settings import Secret, Settings
 from tests.helpers.paths import DATA
 
@@ -236,6 +238,32 @@ async def test_a_ready_token_is_used_and_never_replaced(platform: Platform, cloc
         with pytest.raises(NotAuthenticated, match="GENESYSCLOUD_ACCESS_TOKEN"):
             await api.organization()
     assert platform.signed_in == []
+
+
+async def test_an_error_repeats_nobodys_data_under_a_policy(
+    platform: Platform, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The platform's words are left out where free text is, its code stays; what they mean for the next try does too."""
+    body = {
+        "message": "The page size is too large for Ada Canary, ada.canary@example.com or +49 30 901820",
+        "messageParams": {"name": "Ada Canary"},
+        "code": "bad.request",
+    }
+    async with client(platform.url, clock, privacy=STRICT) as api:
+        platform.answers += [answer(503, body), answer(400, body)]
+        with pytest.raises(RequestRefused) as caught:
+            await api.query_details({})
+        assert caught.value.narrower
+        platform.answers.append(answer(200, {"state": "FAILED", "errorMessage": body["message"]}))
+        job = await api.job("j1")
+    said = str(caught.value) + str(job.error_message) + caplog.text
+    assert "bad.request" in str(caught.value)
+    assert "anary" not in said
+    assert "901820" not in said
+    async with client(platform.url, clock, privacy=parse_policy("phone_numbers=drop,email_addresses=shorten")) as api:
+        platform.answers.append(answer(400, body))
+        with pytest.raises(RequestRefused, match=r"for Ada Canary, …@example\.com or …"):
+            await api.query_details({})
 
 
 @pytest.mark.parametrize("status", [400, 401])
@@ -606,6 +634,15 @@ async def test_names_are_listed_once(api: Api, platform: Platform) -> None:
     platform.answers.append(listed("a", pageCount=1, total=2))
     short = await api.names(LISTS[NameKind.USER])
     assert (len(short), short.complete, len(platform.asked)) == (1, False, 3)
+
+
+async def test_an_organisations_own_people_have_no_names_under_a_policy(platform: Platform, clock: Clock) -> None:
+    """Users are called by their ids, in a list and asked for by id; queues keep their names."""
+    async with client(platform.url, clock, privacy=STRICT) as api:
+        platform.answers += [listed("a", pageCount=1), listed("a"), listed("q", pageCount=1)]
+        assert await api.names(LISTS[NameKind.USER]) == [Entity("a", "a")]
+        assert await api.names_by_id(LISTS[NameKind.USER], ["a"]) == [Entity("a", "a")]
+        assert await api.names(LISTS[NameKind.QUEUE]) == [Entity("q", "Q")]
 
 
 async def test_names_are_listed_by_a_cursor(api: Api, platform: Platform) -> None:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollbook.genesys.errors import SettingsError
+from reconcile.due.rounds import narrowed
+from rollbook.genesys.errors import SettingsError, UsageError
+from rollbook.genesys.privacy.known_records import _SHAPE, _Shape
 from rollbook.genesys.privacy.personal_fields import ADDRESSES, PATHS, FieldClass
-from rollbook.genesys.privacy.policy import KEEP_ALL, STRICT, Policy, Treatment, Withheld, is_stricter, parse
+from rollbook.genesys.privacy.policy import (
+    KEEP_ALL,
+    STRICT,
+    Policy,
+    Treatment,
+    Withheld,
+    is_stricter,
+    parse,
+    withheld_from,
+)
 from rollbook.genesys.privacy.redaction import Redactor, redactor_of
-from rollbook.genesys.program.settings import Secret, Settings
+from rollbook.genesys.program.settings import Secret, Settings, load
 
 KEY = b"a key that is long enough"
 CANARY = "canary-4711"
@@ -57,7 +70,7 @@ def test_what_no_rule_names_stays(tree: Any) -> None:
 
     gather(tree)
     if names.isdisjoint({path.split(".")[-1] for paths in PATHS.values() for path in paths} | {"attributes"}):
-        assert after("strict", tree) == tree
+        assert after("strict", {"x": tree}) == {"x": tree}
 
 
 @pytest.mark.parametrize("path", sorted({path for paths in PATHS.values() for path in paths}))
@@ -149,10 +162,12 @@ def test_what_cannot_be_opened_is_withheld(raw: bytes) -> None:
     assert str(len(raw)).encode() in kept
 
 
-@pytest.mark.parametrize("raw", [b'{"a":123456789012345678901234567890,"ani":"x"}', b'{"a":1.50,"ani":"x"}'])
-def test_numbers_say_the_same_afterwards(raw: bytes) -> None:
+@pytest.mark.parametrize("number", ["123456789012345678901234567890", "1.50", "1e999", "-1.5E+400", "true"])
+def test_numbers_say_the_same_afterwards(number: str) -> None:
     """Of any size, and whole or not."""
-    assert json.loads(Redactor(STRICT).body(raw)) == {"a": json.loads(raw)["a"]}
+    raw = f'{{"a":{number},"ani":"x","b":[{number}]}}'.encode()
+    for work in (Redactor(STRICT).body, Redactor(STRICT).record):
+        assert json.loads(work(raw)) == {"a": json.loads(number), "b": [json.loads(number)]}
 
 
 @pytest.mark.parametrize(
@@ -207,3 +222,136 @@ def test_hashes_need_a_key() -> None:
 def test_addresses_are_in_both_classes() -> None:
     """Which of the two a value is of is seen at the value."""
     assert PATHS[FieldClass.PHONE_NUMBERS] is PATHS[FieldClass.EMAIL_ADDRESSES] is ADDRESSES
+
+
+def a_record() -> dict[str, Any]:
+    """A record of details with every field that is documented, each text its own."""
+    count = iter(range(10_000))
+
+    def part(shape: _Shape) -> dict[str, Any]:
+        made: dict[str, Any] = {name: f"canary-{next(count)}" for name in shape.fields}
+        made |= {name: [{"value": f"canary-{next(count)}"}] for name in shape.open}
+        made |= {name: [part(below), part(below)] for name, below in shape.many.items()}
+        return made | {name: part(below) for name, below in shape.single.items()}
+
+    return part(_SHAPE)
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Every member of every object and array."""
+    for key, value in list(node.items() if isinstance(node, dict) else enumerate(node)):
+        yield node, key
+        if isinstance(value, dict | list):
+            yield from places(value)
+
+
+POLICIES = st.one_of(
+    st.just("strict"),
+    st.dictionaries(
+        st.sampled_from(
+            [*FieldClass, "segments.*", "attributes.value", "participants.userId", "metrics.name", "sessions", "flow"]
+        ),
+        st.sampled_from([*Treatment]),
+        min_size=1,
+    ),
+)
+
+
+@given(policy=POLICIES, data=st.data())
+def test_known_records_say_what_others_do(policy: Any, data: st.DataObject) -> None:
+    """The quick way for records whose fields are all known leaves what the look at everything leaves, whatever came."""
+    record = a_record()
+    for _ in range(data.draw(st.integers(0, 3))):
+        node, key = data.draw(st.sampled_from(list(places(record))))
+        value = data.draw(JSON | st.just({"ani": CANARY}) | st.just([{"subject": CANARY}]) | st.just('{"ani":"x"}'))
+        if isinstance(node, dict) and data.draw(st.booleans()):
+            key = data.draw(st.sampled_from(["ani", "unknown", "metrics", "name", "sessions", "wrapUpNote"]))
+        node[key] = value
+    raw = json.dumps(record).encode()
+    redactor = Redactor(parse(policy), KEY)
+    assert json.loads(redactor.record(raw)) == json.loads(redactor.body(raw))
+
+
+def test_what_is_documented_takes_the_quick_way() -> None:
+    """A record with all known fields does, with one more it does not, and is redacted all the same."""
+    record = a_record()
+    raw = json.dumps(record).encode()
+    redactor = Redactor(STRICT)
+    redactor.record(raw)
+    assert redactor._known is not None
+    assert redactor._known.redacted(raw) is not None
+    record["participants"][0]["sessions"][1]["more"] = {"ani": CANARY}
+    raw = json.dumps(record).encode()
+    assert redactor._known.redacted(raw) is None
+    assert CANARY.encode() not in redactor.record(raw)
+
+
+@pytest.mark.parametrize(
+    "outer",
+    [
+        lambda text: {"Message": text},
+        lambda text: {"Records": [{"body": text}]},
+        lambda text: [text],
+        lambda text: text,
+        lambda text: {"participants": [{"sessions": [{"provider": text}]}]},
+        lambda text: {"a": json.dumps({"b": text})},
+        lambda text: {"a": json.dumps(json.dumps(text))},
+    ],
+)
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"ani": CANARY},
+        {"eventBody": {"participants": [{"name": CANARY}], "attributes": {"a": CANARY}}},
+        [{"subject": CANARY}],
+        '{"ani": "' + CANARY,
+    ],
+)
+def test_json_inside_a_text_is_opened(outer: Any, inner: Any) -> None:
+    """However deep; what begins like JSON and cannot be opened is withheld."""
+    raw = json.dumps(outer(inner if isinstance(inner, str) else json.dumps(inner))).encode()
+    for work in (Redactor(STRICT).body, Redactor(STRICT).record, Redactor(STRICT).payload):
+        assert CANARY.encode() not in work(raw), work.__name__
+
+
+def test_numbers_and_addresses_are_taken_out_of_a_dead_letter_s_texts() -> None:
+    """Nobody knows what its fields mean; ids, times and words stay, so that it can be read and tried again."""
+    kept = {
+        "id": "6e2cd9a4-8a6a-4f0c-9d2e-123456789012",
+        "at": "2026-03-02T10:00:00.000Z",
+        "day": "2026-03-02",
+        "n": "12,345,678",
+        "words": "no topic",
+    }
+    letter = {**kept, "said": "call +49 (30) 901-820 or 4930901820, write to ada@example.com"}
+    found = json.loads(Redactor(STRICT).payload(json.dumps(letter).encode()))
+    assert found == {**kept, "said": "call … or …, write to …"}
+    assert Redactor(STRICT).payload(b'"call Ada"') == b"null"
+
+
+def test_a_filter_names_nobody_under_a_policy(tmp_path: Path) -> None:
+    """The ledger keeps it in clear: a value of a field that may not stay is refused, of another it is not."""
+
+    def predicate(**more: Any) -> dict[str, Any]:
+        return {"segmentFilters": [{"type": "or", "clauses": [{"predicates": [{"type": "dimension", **more}]}]}]}
+
+    ani = predicate(dimension="ANI", value="+4930901820")
+    assert withheld_from(ani, STRICT) == ["ANI"]
+    assert withheld_from(ani, parse("phone_numbers=hash")) == ["ANI"]
+    assert withheld_from(ani, parse({"phone_numbers": "drop", "sessions.ani": "keep"})) == []
+    assert withheld_from(ani, parse("names=drop")) == []
+    assert withheld_from(predicate(dimension="queueId", value="q1"), STRICT) == []
+    assert withheld_from(predicate(property="customer", value="7"), STRICT) == ["customer"]
+    assert withheld_from(None, STRICT) == []
+    (tmp_path / "rollbook.toml").write_text(f"[reconcile]\nfilter = '{json.dumps(ani)}'\n")
+    with pytest.raises(SettingsError, match="filter gives a value of ANI"):
+        load(env={"ROLLBOOK_PRIVACY_FIELDS": "strict"}, cwd=tmp_path)
+    assert load(env={}, cwd=tmp_path).filter == ani
+    with pytest.raises(UsageError, match="--filter gives a value of ANI"):
+        narrowed(Settings(privacy=STRICT), ended_only=False, filter=ani)
+
+
+@pytest.mark.parametrize("text", ["a." * 100_000, "1-" * 100_000, '{"a":' * 20_000, "a@" * 100_000])
+def test_a_long_text_of_a_dead_letter_costs_its_length(text: str) -> None:
+    """Nothing is searched again from every place: this would take minutes."""
+    assert Redactor(STRICT).payload(json.dumps({"said": text}).encode())
