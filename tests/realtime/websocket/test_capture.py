@@ -85,7 +85,8 @@ async def test_socket_closing_loses_nothing(tmp_path: Path) -> None:
             await sending()
         await running.until(lambda: running.events() == sent)
         await running.until(lambda: None not in reasons(running)[:1])
-        assert reasons(running) == ["rolled over", None]
+        # On a busy machine the word that the first channel is gone may come before the close frame of its socket.
+        assert reasons(running) in (["rolled over", None], ["channel lost", None])
         # The close frame of the first socket may be looked at before the handshake of the second: nothing is lost then,
         # and coverage claims the moment between the two for neither.
 
