@@ -80,7 +80,7 @@ def begin(
             new.execute(statement)
     for kind in kinds:
         found = [body.encode() for body in dictionaries.sample(old, kind, _BODIES[kind]) if isinstance(body, str)]
-        content = frames.learn(found) if len(found) >= dictionaries.SAMPLES[kind] // 2 else None
+        content = frames.learn(packing.to_learn_from(found)) if len(found) >= dictionaries.SAMPLES[kind] // 2 else None
         if content is not None:
             dictionaries.keep(new, kind, Dictionary(frames.dictionary_id(content), content), at, before=None)
     new.execute("INSERT INTO moving VALUES (?, 'numbers', 0, 0)", (fingerprint,))

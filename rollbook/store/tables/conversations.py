@@ -24,7 +24,7 @@ from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.statements import in_parts
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import gaps, names
+from rollbook.store.tables import gaps, names, tombstones
 from rollbook.store.views import call_mos
 from rollbook.store.views.call_mos import Measured, is_mos
 from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
@@ -291,7 +291,8 @@ def _judge_page(
     connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read
 ) -> tuple[PageOutcome, list[_Judged]]:
     """Judge a page of details, for a caller that writes it or only compares it."""
-    named = {row.conversation_id: row for row in details if row.conversation_id is not None}
+    came = {row.conversation_id: row for row in details if row.conversation_id is not None}
+    named = tombstones.rows_without(connection, came)
     known = stored_conversations(connection, list(named))
     latest, indexed_until = to_text(from_text(read.at) + FUTURE), read.indexed_until
     outcome, judged, drifted = PageOutcome(), [], 0

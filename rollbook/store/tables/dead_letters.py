@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.store.bodies.packing import redactor_of
+from rollbook.store.tables import tombstones
 
 _INSERT: Final = "INSERT INTO dead_letters (dead_letter_id, source, payload, error, received_at) VALUES (?, ?, ?, ?, ?)"
 _SAME: Final = "SELECT 1 FROM dead_letters WHERE dead_letter_id = ? AND payload = ?"
@@ -41,12 +42,17 @@ def keep(connection: sqlite3.Connection, item: Unreadable) -> bool:
     raw = redactor.payload(item.payload) if redactor else item.payload
     payload = raw[:_PAYLOAD_BYTES].decode(errors="backslashreplace")
     number = _letter_id(item) if item.once else None
+    error = item.error
+    if tombstones.withholds(connection, payload):
+        payload, error = tombstones.FORGOTTEN, "it names a conversation or a person that was erased"
     if number is not None:
+        if tombstones.of(connection, "dead_letter", [str(number)]):
+            return False
         if connection.execute(_SAME, (number, payload)).fetchone():
             return False
         if connection.execute("SELECT 1 FROM dead_letters WHERE dead_letter_id = ?", (number,)).fetchone():
             number = None  # another letter has this id: one in 10**15
-    connection.execute(_INSERT, (number, item.source, payload, item.error, item.received_at))
+    connection.execute(_INSERT, (number, item.source, payload, error, item.received_at))
     return True
 
 

@@ -21,7 +21,7 @@ from rollbook.store.bodies.packing import pack, redactor_of
 from rollbook.store.rows import numbers
 from rollbook.store.rows.statements import OR_NULL, in_parts
 from rollbook.store.rows.texts import TextIds, general
-from rollbook.store.tables import coverage, dead_letters, live_picture, windows
+from rollbook.store.tables import coverage, dead_letters, live_picture, tombstones, windows
 
 _EVENT: Final = (
     "INSERT OR IGNORE INTO event_rows (topic, number, event_time, received_at, source, body, identity)"
@@ -54,6 +54,8 @@ def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unread
     notifications = [item for item in batch if isinstance(item, Notification)]
     if redactor is not None:
         notifications = [_redacted(item, redactor) for item in notifications]
+    if notifications and tombstones.any_there(connection):
+        notifications = _without_erased(connection, notifications)
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
     new = _record_events(connection, notifications, lag) if notifications else 0
     letters = sum(dead_letters.keep(connection, item) for item in unreadable)
@@ -64,6 +66,19 @@ def _redacted(event: Notification, redactor: Redactor) -> Notification:
     """The same without people's data. Its identity too: whoever guesses what is gone could compare the digest."""
     body = redactor.body(event.body)
     return replace(event, body=body, identity=identity_of(event.topic, decode(body)))
+
+
+def _without_erased(connection: sqlite3.Connection, batch: list[Notification]) -> list[Notification]:
+    """The same as they may be written: nothing comes back of what was erased."""
+    ids = {event.conversation_id for event in batch if event.conversation_id is not None}
+    found, people = tombstones.of(connection, "conversation", ids), tombstones.users(connection)
+    cleaned = []
+    for event in batch:
+        body = tombstones.cleaned(event.body, event.conversation_id, found, people)
+        if body is not event.body:
+            event = replace(event, body=body, identity=identity_of(event.topic, decode(body)))
+        cleaned.append(event)
+    return cleaned
 
 
 def record_call(

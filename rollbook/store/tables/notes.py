@@ -11,6 +11,10 @@ from typing import Final
 NEEDS: Final = "needs"
 IN_LOG: Final = "in_log"
 MOVED: Final = "moved"
+# 1 where everything that was ever deleted was overwritten with zeros; and while the process that checkpoints is asked
+# to empty the log.
+OVERWRITES: Final = "overwrites"
+EMPTY_LOG: Final = "empty_log"
 
 
 def read(connection: sqlite3.Connection, name: str) -> str | None:

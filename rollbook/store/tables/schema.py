@@ -48,6 +48,7 @@ STEPS: Final = (
     ("7 names for ids", "7_names.sql"),
     ("8 the gate and alerts", "8_gate_and_alerts.sql"),
     ("9 views of queues, agents, half hours and days", "9_views.sql"),
+    ("10 erasures and tombstones", "10_erasures.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)
