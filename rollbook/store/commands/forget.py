@@ -13,11 +13,10 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
-from rollbook.store.erasure import remains, request
+from rollbook.store.erasure import erasures, remains, request
 from rollbook.store.erasure.person import Person
 from rollbook.store.file.connections import choose_journal
 from rollbook.store.file.copying import Manner
-from rollbook.store.tables import erasures
 
 _WORDS = {
     "conversations": ("conversation", "conversations"),

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from rollbook.store.book import Book
-from rollbook.store.erasure import erasing, remains
+from rollbook.store.erasure import erasing, erasures, remains
 from rollbook.store.file.copying import LOGS, Manner
 from rollbook.store.file.errors import StoreUnwritable
-from rollbook.store.tables import erasures
 
 _PATIENCE: Final = 2.0
 _ERASURES: Final = f"SELECT {', '.join(erasures.Erasure._fields)} FROM erasures ORDER BY erasure_id"

@@ -18,11 +18,11 @@ from rollbook.genesys.messages.identity import identity_of
 from rollbook.genesys.named import NameKind
 from rollbook.store.bodies import packing
 from rollbook.store.book import Book
+from rollbook.store.erasure import erasures, tombstones
 from rollbook.store.file.errors import StoreDamaged
 from rollbook.store.rows import child_rows, numbers
 from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import erasures, tombstones
 
 # Conversations in one transaction, and those of a user's that are looked at: others wait that long.
 BATCH: Final = 20

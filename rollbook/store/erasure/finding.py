@@ -16,9 +16,9 @@ from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.named import NameKind
 from rollbook.store.bodies import packing
 from rollbook.store.book import Book
+from rollbook.store.erasure import tombstones
 from rollbook.store.erasure.person import Person, plain
 from rollbook.store.file.errors import StoreDamaged
-from rollbook.store.tables import tombstones
 
 # Bodies looked at in one read.
 BATCH: Final = 500

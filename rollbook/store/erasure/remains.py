@@ -18,11 +18,12 @@ from typing import Final
 
 from rollbook.store.bodies import dictionaries, frames, packing
 from rollbook.store.bodies.packing import PackingConnection
+from rollbook.store.erasure import erasures
 from rollbook.store.erasure.finding import Found
 from rollbook.store.file import checkpointer, connections, locks
 from rollbook.store.file.copying import LOGS, Manner
 from rollbook.store.file.errors import LockHeld, translate
-from rollbook.store.tables import erasures, notes
+from rollbook.store.tables import notes
 from rollbook.store.upkeep.compacting import compact, write_anew
 
 _COMMAND: Final = "rollbook forget"

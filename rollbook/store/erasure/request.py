@@ -16,11 +16,11 @@ from rollbook.genesys.errors import UsageError
 from rollbook.genesys.named import NameKind
 from rollbook.store import life
 from rollbook.store.book import Book
-from rollbook.store.erasure import erasing, finding
+from rollbook.store.erasure import erasing, erasures, finding, tombstones
 from rollbook.store.erasure.finding import Found
 from rollbook.store.erasure.person import Person
 from rollbook.store.file.errors import StoreUnwritable
-from rollbook.store.tables import dead_letters, erasures, tombstones
+from rollbook.store.tables import dead_letters
 
 Progress = Callable[[str, float], None]
 # Users of whose conversations an export lists the ids alone.

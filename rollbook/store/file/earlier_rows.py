@@ -116,6 +116,7 @@ def end(old: sqlite3.Connection, new: sqlite3.Connection) -> dict[str, tuple[int
     if (ours := schema.our_version()) is not None:
         notes.write(new, notes.NEEDS, ours)
     notes.write(new, notes.IN_LOG, "0")
+    notes.write(new, notes.OVERWRITES, "1")
     notes.write(new, notes.MOVED, f"{twice} {origin(new)}")
     new.execute("DROP TABLE moving")
     new.execute(f"PRAGMA user_version = {schema.VERSION}")

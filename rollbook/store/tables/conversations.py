@@ -19,12 +19,13 @@ from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, content_of
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.bodies import packing
+from rollbook.store.erasure import tombstones
 from rollbook.store.rows import child_rows, numbers
 from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.statements import in_parts
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import gaps, names, tombstones
+from rollbook.store.tables import gaps, names
 from rollbook.store.views import call_mos
 from rollbook.store.views.call_mos import Measured, is_mos
 from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside

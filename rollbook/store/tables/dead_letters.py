@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.store.bodies.packing import redactor_of
-from rollbook.store.tables import tombstones
+from rollbook.store.erasure import tombstones
 
 _INSERT: Final = "INSERT INTO dead_letters (dead_letter_id, source, payload, error, received_at) VALUES (?, ?, ?, ?, ?)"
 _SAME: Final = "SELECT 1 FROM dead_letters WHERE dead_letter_id = ? AND payload = ?"

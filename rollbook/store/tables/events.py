@@ -18,10 +18,11 @@ from rollbook.genesys.messages.notification import Notification, Unreadable
 from rollbook.genesys.messages.typed_details import ABSENT
 from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.store.bodies.packing import pack, redactor_of
+from rollbook.store.erasure import tombstones
 from rollbook.store.rows import numbers
 from rollbook.store.rows.statements import OR_NULL, in_parts
 from rollbook.store.rows.texts import TextIds, general
-from rollbook.store.tables import coverage, dead_letters, live_picture, tombstones, windows
+from rollbook.store.tables import coverage, dead_letters, live_picture, windows
 
 _EVENT: Final = (
     "INSERT OR IGNORE INTO event_rows (topic, number, event_time, received_at, source, body, identity)"

@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 
 from rollbook.genesys.ids import is_word, may_be_asked_for
 from rollbook.genesys.named import NameKind, NameState
+from rollbook.store.erasure import tombstones
 from rollbook.store.rows.name_changes import ALWAYS, NameListing, NameRow, changed_rows
 from rollbook.store.rows.statements import in_parts
-from rollbook.store.tables import tombstones
 
 _ROW: Final = ", ".join(NameRow.__slots__)
 _WRITE: Final = f"INSERT OR REPLACE INTO names (kind, {_ROW}) VALUES ({', '.join('?' * (1 + len(NameRow.__slots__)))})"

@@ -31,6 +31,7 @@ from rollbook.store.tables.conversations import Read
 from rollbook.store.upkeep.backups import back_up
 from rollbook.store.upkeep.restoring import restore
 from tests.helpers.organisation import NOW, WINDOW, at, record
+from tests.helpers.whole import rollbook
 
 LAG = timedelta(minutes=10)
 IDS = [f"7c1f0d6e-52f1-4c1b-9a6c-{number:012d}" for number in range(8)]
@@ -358,3 +359,19 @@ def test_beside_a_daemon_the_log_is_emptied_by_it(daemon: Book, monkeypatch: pyt
     for suffix in ("", "-wal"):
         Path(f"{copy}{suffix}").write_bytes(Path(f"{daemon.path}{suffix}").read_bytes())
     assert hers(bytes_of(copy)) == []
+
+
+@pytest.mark.process
+async def test_the_command_says_what_it_did(store: Path) -> None:
+    """A look, a refusal in one line, and the erasure, after which nothing of her is there; the record names the ticket."""
+    env = {"ROLLBOOK_DB": str(store)}
+    looked = await rollbook("forget", "--phone", "030 1234567", "--dry-run", "--json", env=env, cwd=store.parent)
+    assert json.loads(looked.out)["conversations"] == [IDS[2], IDS[5]]
+    refused = await rollbook("forget", env=env, cwd=store.parent)
+    assert (refused.status, refused.out) == (2, "")
+    done = await rollbook("forget", "--phone", "030 1234567", "--ticket", "GDPR 7", env=env, cwd=store.parent)
+    assert done.status == 0
+    assert "Erased (2 conversations), and overwritten" in done.out
+    assert NUMBER not in done.out + done.err
+    assert query(store, "SELECT ticket FROM erasures WHERE overwritten_at IS NOT NULL") == [("GDPR 7",)]
+    assert hers(bytes_of(store)) == []

@@ -9,7 +9,7 @@ import pytest
 
 from rollbook.genesys.errors import UsageError
 from rollbook.store.erasure.person import Person, number_of, plain, same_number
-from rollbook.store.tables.tombstones import path_text
+from rollbook.store.erasure.tombstones import path_text
 
 SAME = (
     "+49 30 1234567",

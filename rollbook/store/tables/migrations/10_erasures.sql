@@ -16,8 +16,3 @@ CREATE TABLE tombstones (
     PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 CREATE INDEX tombstones_waiting ON tombstones (kind, id) WHERE erased_at IS NULL;
-
--- A store that has nothing yet is written from its first row on by what overwrites what it deletes.
-INSERT INTO store_notes (name, value)
-SELECT 'overwrites', '1' WHERE NOT EXISTS (SELECT 1 FROM conversation_ids) AND NOT EXISTS (SELECT 1 FROM dead_letters)
-    AND NOT EXISTS (SELECT 1 FROM names);
