@@ -1,7 +1,8 @@
-"""`rollbook forget`: a person erased from the store, with a record of it that has nothing of them."""
+"""`rollbook forget` and `rollbook retain`: a person erased from the store, and what is older than it may be deleted."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,12 @@ from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
-from rollbook.store.erasure import erasures, remains, request
+from rollbook.store.erasure import erasures, remains, request, retention
 from rollbook.store.erasure.person import Person
+from rollbook.store.erasure.retention import KeepingTimes
 from rollbook.store.file.connections import choose_journal
 from rollbook.store.file.copying import Manner
+from rollbook.store.upkeep.compacting import compact
 
 _WORDS = {
     "conversations": ("conversation", "conversations"),
@@ -136,3 +139,56 @@ def _lines(
 def words(numbers: Mapping[str, int]) -> str:
     """What was found, in words."""
     return ", ".join(count(number, *_WORDS[name]) for name, number in numbers.items() if number) or "nothing"
+
+
+# Retention
+
+_NOUNS = {
+    "details": ("conversation's details", "conversations' details"),
+    "events": ("event", "events"),
+    "versions": ("earlier version", "earlier versions"),
+    "attributes": ("attribute", "attributes"),
+    "dead_letters": ("dead letter", "dead letters"),
+    "gone": ("conversation that is gone, of its people's data", "conversations that are gone, of their people's data"),
+}
+
+
+def retain(settings: Settings, as_json: bool, dry_run: bool) -> None:
+    """Run the command as its options say, and end with its exit status."""
+
+    def work() -> None:
+        limits, now = KeepingTimes.of(settings), datetime.now(UTC)
+        cutoffs = limits.cutoffs(now)
+        if dry_run:
+            with Book.open(settings.store_path, mode="ro", command="rollbook retain") as book:
+                found = retention.would_go(book, limits, now)
+        else:
+            with (
+                Book.open(
+                    settings.store_path,
+                    mode="r+",
+                    command="rollbook retain",
+                    journal=settings.journal,
+                    pack=settings.pack,
+                ) as book,
+                shown() as show,
+            ):
+                found = retention.retain(book, limits, now, on_step=lambda part, done: show(f"{part} {done:,}"))
+            if any(found.values()):
+                compact(settings.store_path, Manner(stop=threading.Event()), command="rollbook retain")
+        console.show(
+            as_json,
+            lambda: {"dry_run": dry_run, "before": cutoffs, "deleted": found},
+            lambda: _retained_lines(cutoffs, found, dry_run),
+        )
+
+    console.run(work, as_json=as_json)
+
+
+def _retained_lines(cutoffs: Mapping[str, str], found: Mapping[str, int], dry_run: bool) -> Iterator[str]:
+    verb = "would be deleted" if dry_run else "deleted"
+    for part, before in cutoffs.items():
+        yield f"{count(found[part], *_NOUNS[part])} {verb}: older than {before[:16]}Z"
+    kept = [part for part in KeepingTimes._fields if part not in cutoffs]
+    if kept:
+        yield f"kept for ever: {', '.join(kept)}"

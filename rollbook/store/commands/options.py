@@ -201,6 +201,20 @@ def forget(**options: Any) -> None:
     work(**options)
 
 
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@console.settings_options
+@console.json_option
+def retain(**options: Any) -> None:
+    """Delete what is older than [retention] says, a few rows at a time; a daemon goes on meanwhile.
+
+    The ledger stays: windows keep their verdicts, and what was deleted is not written again.
+    """
+    from rollbook.store.commands.forget import retain as work
+
+    work(**options)
+
+
 @click.group()
 def report() -> None:
     """Show the views of queues, agents, wrap-ups and call quality as tables.

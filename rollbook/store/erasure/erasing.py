@@ -75,7 +75,7 @@ def _conversations(connection: sqlite3.Connection, at: str) -> int:
     for identity, paths in waiting:
         number = known.get(identity)
         if number is not None:
-            _conversation(connection, number, _cleaner(paths, identity), children)
+            clean_conversation(connection, number, _cleaner(paths, identity), children)
             connection.execute("DELETE FROM attribute_rows WHERE number = ?", (number,))
     children.insert(connection)
     tombstones.erased(connection, "conversation", [identity for identity, _ in waiting], at)
@@ -86,7 +86,7 @@ def _cleaner(paths: str | None, identity: str) -> _Clean:
     return lambda raw: tombstones.redacted(raw, paths, identity)
 
 
-def _conversation(connection: sqlite3.Connection, number: int, clean: _Clean, children: ChildRows) -> bool:
+def clean_conversation(connection: sqlite3.Connection, number: int, clean: _Clean, children: ChildRows) -> bool:
     """Clean what is stored of a conversation; tell whether any of it was not clean."""
     changed = False
     query = "SELECT details FROM detail_rows WHERE number = ?"
@@ -190,7 +190,7 @@ def _step_of_users(connection: sqlite3.Connection, people: list[str], after: int
         return tombstones.without_users(raw, people) if any(each in folded for each in wanted) else raw
 
     for number in found:
-        if _conversation(connection, number, clean, children):
+        if clean_conversation(connection, number, clean, children):
             _drop_attributes_of(connection, number, people)
     children.insert(connection)
     return found[-1] if len(found) == _LOOKED_AT else None

@@ -53,7 +53,7 @@ class Found:
         return bool(self.conversations or self.events or self.dead_letters or self.users)
 
 
-class _Part(NamedTuple):
+class _Bodies(NamedTuple):
     """A table with bodies. query: (key, conversation id, body) of the rows after a key, in order."""
 
     name: str
@@ -64,20 +64,20 @@ class _Part(NamedTuple):
 
 _WITH_ID: Final = "LEFT JOIN conversation_ids i ON i.number = t.number"
 _PARTS: Final = (
-    _Part(
+    _Bodies(
         "details",
         "detail_rows",
         "number",
         f"SELECT t.number, conversation_id, details FROM detail_rows t {_WITH_ID} WHERE t.number > ? ORDER BY 1"
         " LIMIT ?",
     ),
-    _Part(
+    _Bodies(
         "versions",
         "version_rows",
         "rowid",
         f"SELECT t.rowid, conversation_id, details FROM version_rows t {_WITH_ID} WHERE t.rowid > ? ORDER BY 1 LIMIT ?",
     ),
-    _Part(
+    _Bodies(
         "events",
         "event_rows",
         "event_id",
@@ -141,7 +141,7 @@ def _last(connection: sqlite3.Connection, table: str, key: str) -> int:
     return last
 
 
-def _in_steps(book: Book, part: _Part, person: Person, found: Found, last: int) -> Iterator[float]:
+def _in_steps(book: Book, part: _Bodies, person: Person, found: Found, last: int) -> Iterator[float]:
     """Look through a table; answers the share that is done."""
     after = _LOWEST
     while rows := book.read_now(_bodies, part.query, after):

@@ -25,7 +25,7 @@ from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.statements import in_parts
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import gaps, names
+from rollbook.store.tables import gaps, names, notes
 from rollbook.store.views import call_mos
 from rollbook.store.views.call_mos import Measured, is_mos
 from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
@@ -84,6 +84,11 @@ class StoredConversation(NamedTuple):
     mos: Any = None
 
     @property
+    def is_deleted(self) -> bool:
+        """Tell whether it was read once, and retention has deleted its details since."""
+        return self.details is None and self.read_at is not None
+
+    @property
     def is_counted(self) -> bool:
         """Tell whether what is stored shows a measured call with its end, which has been counted then."""
         return self.details is not None and not self.details_open and is_mos(self.mos)
@@ -116,12 +121,13 @@ def judge(
     in the read yet, for the platform's index is behind (None: it is not).
 
     insert: not known. fill: known from live capture alone. replace: known, and the content is another.
+    What retention has deleted is left alone: the proof of its window stands.
     confirm: the same content, and a note that must be taken down (another look was asked for). leave: nothing to do.
     """
     if stored is None:
         return "insert"
     if stored.details is None:
-        return "fill"
+        return "leave" if stored.is_deleted else "fill"
     if stored.read_at is not None and as_of < stored.read_at <= latest:
         return "leave"  # an older read never overwrites a newer one
     if not same:
@@ -136,6 +142,8 @@ def classify(stored: StoredConversation | None, same: bool, row: DetailRow, run_
     """Compare a read with the store as it was when the run began (CONTRACT, "What a report says")."""
     if stored is None or stored.first_seen_at > run_started_at:
         return Comparison.MISSING
+    if stored.is_deleted:
+        return Comparison.UNCHANGED
     if stored.details is None:
         return Comparison.CHANGED if unheard_end(stored, row) else Comparison.UNCHANGED
     return Comparison.UNCHANGED if same else Comparison.CHANGED
@@ -246,6 +254,7 @@ def write(
     outcome, judged = _judge_page(connection, details, read)
     known = {each.conversation_id: each.stored.number for each in judged if each.stored is not None}
     number_of = known | numbers.given(connection, [each.conversation_id for each in judged if each.stored is None])
+    attributes_from = notes.retained(connection).get("attributes", "")
     planned, indexed_until = _Planned(ChildRows(TextIds(connection))), read.indexed_until
     bounds = window.texts if window else None
     for each in judged:
@@ -258,7 +267,7 @@ def write(
                 planned.measured.append(measured)
         elif each.action == "confirm":
             planned.rows[_CONFIRM].append((read.as_of, each.row.end, number, indexed_until))
-        _add_attributes(planned, number, each, read.as_of)
+        _add_attributes(planned, number, each, read.as_of, attributes_from)
         if kind := outcome.gaps.get(each.conversation_id):
             start, why = _filed_under(each.row, bounds, width, read.at), cause(each.row, kind)
             planned.gaps.append(gaps.Gap(each.conversation_id, start, kind, why, read.at, read.at))
@@ -316,9 +325,15 @@ def _judge_page(
     return replace(outcome, drifted=drifted, first_read=tuple(first_read)), judged
 
 
-def _add_attributes(planned: _Planned, number: int, judged: _Judged, as_of: str) -> None:
-    """Participant attributes, if the read is no older than the one that those in the store come from."""
+def _add_attributes(planned: _Planned, number: int, judged: _Judged, as_of: str, kept_from: str) -> None:
+    """Participant attributes, if the read is no older than the one that those in the store come from.
+
+    kept_from: of conversations that had ended before and are as they were, retention has deleted them.
+    """
     stored = judged.stored
+    is_as_it_was = stored is not None and judged.action not in _NEW_CONTENT
+    if stored is not None and is_as_it_was and (stored.is_deleted or (judged.row.end or kept_from) < kept_from):
+        return
     named = list(child_rows.attributes(number, judged.row))
     if not named or (stored is not None and as_of < (stored.attributes_at or "")):
         return
