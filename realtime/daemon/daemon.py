@@ -48,6 +48,7 @@ from rollbook.genesys.api.client import Api, Organization
 from rollbook.genesys.api.http import Http
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.process_memory import give_back
 from rollbook.genesys.program.settings import Settings, written
@@ -435,7 +436,10 @@ class Daemon:
             daily = Schedule(self._backups.look, BACKUP_LOOKS)
             daily.start()
             closing.append(asyncio.create_task(self._end_upkeep(self._backups, daily)))
-        retained = RetentionKeeper(book, KeepingTimes.of(self.settings), now=self.now)
+        settings = self.settings
+        retained = RetentionKeeper(
+            book, KeepingTimes.of(settings), now=self.now, redactor=lambda: redactor_of(settings)
+        )
         due = Schedule(retained.look, RETENTION_LOOKS)
         due.start()
         closing.append(asyncio.create_task(self._end_upkeep(retained, due)))

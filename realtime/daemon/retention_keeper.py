@@ -10,8 +10,9 @@ from typing import Final
 
 from realtime.websocket.tasks import apart
 from rollbook.genesys.errors import Interrupted, RollbookError
+from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.store.book import Book
-from rollbook.store.erasure import retention
+from rollbook.store.erasure import retention, stricter
 from rollbook.store.erasure.retention import KeepingTimes
 from rollbook.store.file.copying import Manner
 from rollbook.store.upkeep.compacting import compact
@@ -25,8 +26,16 @@ _EVERY: Final = timedelta(days=1)
 class RetentionKeeper:
     """Keeper of what is kept for a time only. A failure is logged, and tried again within the hour."""
 
-    def __init__(self, book: Book, limits: KeepingTimes, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        book: Book,
+        limits: KeepingTimes,
+        *,
+        now: Callable[[], datetime],
+        redactor: Callable[[], Redactor | None] = lambda: None,
+    ) -> None:
         self._book = book
+        self._redactor = redactor  # it may have to look its key up
         self._limits = limits
         self._now = now
         self._stop = threading.Event()
@@ -50,10 +59,13 @@ class RetentionKeeper:
             log.info("retention: %s", ", ".join(f"{number} of {part}" for part, number in found.items() if number))
 
     def _retain(self, now: datetime) -> dict[str, int]:
-        book, stop = self._book, self._stop
-        found = retention.retain(
-            book, self._limits, now, rest=lambda seconds: _rest(stop, seconds), stopped=stop.is_set
-        )
+        book, stop, redactor = self._book, self._stop, self._redactor()
+
+        def rest(seconds: float) -> None:
+            stop.wait(seconds)
+
+        swept = stricter.sweep(book, redactor, rest=rest, stopped=stop.is_set) if redactor else 0
+        found = retention.retain(book, self._limits, now, rest=rest, stopped=stop.is_set) | {"redacted": swept}
         if any(found.values()) and not stop.is_set():
             compact(book.path, Manner(stop=stop), command="the daily retention")
         return found
@@ -61,7 +73,3 @@ class RetentionKeeper:
     def stop(self) -> None:
         """Give up after the step under way; the next day goes on."""
         self._stop.set()
-
-
-def _rest(stop: threading.Event, seconds: float) -> None:
-    stop.wait(seconds)

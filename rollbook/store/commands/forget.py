@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rollbook.genesys.errors import UsageError
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console
 from rollbook.genesys.program.progress import shown
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import to_text
 from rollbook.store.book import Book
-from rollbook.store.erasure import erasures, remains, request, retention
+from rollbook.store.erasure import erasures, remains, request, retention, stricter
 from rollbook.store.erasure.person import Person
 from rollbook.store.erasure.retention import KeepingTimes
 from rollbook.store.file.connections import choose_journal
@@ -158,35 +159,52 @@ def retain(settings: Settings, as_json: bool, dry_run: bool) -> None:
 
     def work() -> None:
         limits, now = KeepingTimes.of(settings), datetime.now(UTC)
-        cutoffs = limits.cutoffs(now)
+        cutoffs, path = limits.cutoffs(now), settings.store_path
+        redactor = redactor_of(settings)
         if dry_run:
-            with Book.open(settings.store_path, mode="ro", command="rollbook retain") as book:
+            with Book.open(path, mode="ro", command="rollbook retain") as book:
+                is_stricter = book.read_now(stricter.is_needed, settings.privacy)
                 found = retention.would_go(book, limits, now)
-        else:
-            with (
-                Book.open(
-                    settings.store_path,
-                    mode="r+",
-                    command="rollbook retain",
-                    journal=settings.journal,
-                    pack=settings.pack,
-                ) as book,
-                shown() as show,
-            ):
-                found = retention.retain(book, limits, now, on_step=lambda part, done: show(f"{part} {done:,}"))
-            if any(found.values()):
-                compact(settings.store_path, Manner(stop=threading.Event()), command="rollbook retain")
+            console.show(
+                as_json,
+                lambda: {"dry_run": True, "before": cutoffs, "deleted": found, "privacy_is_stricter": is_stricter},
+                lambda: _would_go(cutoffs, found, is_stricter),
+            )
+            return
+        with (
+            Book.open(path, mode="r+", command="rollbook retain", journal=settings.journal, pack=settings.pack) as book,
+            shown() as show,
+        ):
+
+            def on_step(part: str, done: int) -> None:
+                show(f"{part} {done:,}")
+
+            swept = stricter.sweep(book, redactor, on_step=on_step) if redactor else 0
+            found = retention.retain(book, limits, now, on_step=on_step)
+        if swept or any(found.values()):
+            compact(path, Manner(stop=threading.Event()), command="rollbook retain")
         console.show(
             as_json,
-            lambda: {"dry_run": dry_run, "before": cutoffs, "deleted": found},
-            lambda: _retained_lines(cutoffs, found, dry_run),
+            lambda: {"dry_run": False, "before": cutoffs, "deleted": found, "redacted": swept},
+            lambda: _deleted(cutoffs, found, swept),
         )
 
     console.run(work, as_json=as_json)
 
 
-def _retained_lines(cutoffs: Mapping[str, str], found: Mapping[str, int], dry_run: bool) -> Iterator[str]:
-    verb = "would be deleted" if dry_run else "deleted"
+def _would_go(cutoffs: Mapping[str, str], found: Mapping[str, int], is_stricter: bool) -> Iterator[str]:
+    if is_stricter:
+        yield "[privacy] is stricter than what is stored: all of it would be made to fit"
+    yield from _retained_lines(cutoffs, found, "would be deleted")
+
+
+def _deleted(cutoffs: Mapping[str, str], found: Mapping[str, int], swept: int) -> Iterator[str]:
+    if swept:
+        yield f"{count(swept, 'conversation')} made to fit [privacy]"
+    yield from _retained_lines(cutoffs, found, "deleted")
+
+
+def _retained_lines(cutoffs: Mapping[str, str], found: Mapping[str, int], verb: str) -> Iterator[str]:
     for part, before in cutoffs.items():
         yield f"{count(found[part], *_NOUNS[part])} {verb}: older than {before[:16]}Z"
     kept = [part for part in KeepingTimes._fields if part not in cutoffs]

@@ -16,6 +16,8 @@ from rollbook.genesys.canonical_json import decode
 from rollbook.genesys.messages.details import row_of
 from rollbook.genesys.messages.identity import identity_of
 from rollbook.genesys.named import NameKind
+from rollbook.genesys.privacy.policy import Withheld
+from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.store.bodies import packing
 from rollbook.store.book import Book
 from rollbook.store.erasure import erasures, tombstones
@@ -60,7 +62,7 @@ def erase(
     return done
 
 
-def _overwrite(connection: sqlite3.Connection) -> None:
+def overwrite(connection: sqlite3.Connection) -> None:
     """See to it that what this connection deletes is overwritten with zeros, on every build of SQLite."""
     connection.execute("PRAGMA secure_delete = ON")
 
@@ -69,7 +71,7 @@ def _conversations(connection: sqlite3.Connection, at: str) -> int:
     waiting = tombstones.waiting(connection, "conversation", BATCH)
     if not waiting:
         return 0
-    _overwrite(connection)
+    overwrite(connection)
     known = numbers.known(connection, [identity for identity, _ in waiting])
     children = ChildRows(TextIds(connection))
     for identity, paths in waiting:
@@ -120,6 +122,25 @@ _EVENTS_OF: Final = (
 )
 
 
+def clean_events_of_nobody(connection: sqlite3.Connection, clean: _Clean) -> None:
+    """Clean the events that belong to no conversation."""
+    for row in connection.execute(f"{_EVENTS_OF} WHERE e.number IS NULL").fetchall():
+        _event(connection, row, clean)
+
+
+def unless_same(redactor: Redactor) -> _Clean:
+    """A redactor that leaves bytes as they are where they say the same afterwards."""
+
+    def clean(raw: bytes) -> bytes:
+        try:
+            cleaned = redactor.body(raw)
+        except Withheld:
+            return b"{}"  # nobody knows whose data it has
+        return raw if decode(cleaned) == decode(raw) else cleaned
+
+    return clean
+
+
 def _event(connection: sqlite3.Connection, row: tuple[int, str, Any], clean: _Clean) -> bool:
     event_id, topic, value = row
     raw = _raw(connection, value)
@@ -144,7 +165,7 @@ def _raw(connection: sqlite3.Connection, value: str | bytes) -> bytes | None:
 
 def _others(connection: sqlite3.Connection, at: str) -> None:
     """Events that belong to no conversation, and dead letters."""
-    _overwrite(connection)
+    overwrite(connection)
     events = tombstones.waiting(connection, "event")
     for identity, paths in events:
         for row in connection.execute(f"{_EVENTS_OF} WHERE event_id = ?", (int(identity),)).fetchall():
@@ -179,7 +200,7 @@ def _users(book: Book, at: str, on_step: Callable[[str, float], None], rest: Cal
 
 def _step_of_users(connection: sqlite3.Connection, people: list[str], after: int) -> int | None:
     """The next conversations without what they have of these users; answers the number to go on after."""
-    _overwrite(connection)
+    overwrite(connection)
     query = "SELECT number FROM conversation_ids WHERE number > ? ORDER BY number LIMIT ?"
     found = [row[0] for row in connection.execute(query, (after, _LOOKED_AT))]
     children = ChildRows(TextIds(connection))
@@ -206,7 +227,7 @@ def _drop_attributes_of(connection: sqlite3.Connection, number: int, people: lis
 
 
 def _names_of_users(connection: sqlite3.Connection, people: list[str], at: str) -> None:
-    _overwrite(connection)
+    overwrite(connection)
     connection.executemany(
         "UPDATE names SET name = id WHERE kind = ?1 AND lower(id) = ?2", [(NameKind.USER, each) for each in people]
     )

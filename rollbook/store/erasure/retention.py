@@ -103,20 +103,15 @@ def _drop_attributes(tree: Any) -> bool:
 
 def _clean_gone(connection: sqlite3.Connection, numbers: list[int]) -> int:
     """Take people's data out of conversations that the platform no longer knows; answers of how many."""
-    strict = tombstones.redactor()
+    strict = erasing.unless_same(tombstones.redactor())
     children = ChildRows(TextIds(connection))
     changed = 0
     for number in numbers:
-        is_other = erasing.clean_conversation(connection, number, lambda raw: _as_strict(strict, raw), children)
+        is_other = erasing.clean_conversation(connection, number, strict, children)
         attributes = connection.execute("DELETE FROM attribute_rows WHERE number = ?", (number,)).rowcount
         changed += bool(is_other or attributes)
     children.insert(connection)
     return changed
-
-
-def _as_strict(strict: Any, raw: bytes) -> bytes:
-    cleaned: bytes = strict.body(raw)
-    return raw if decode(cleaned) == decode(raw) else cleaned
 
 
 PARTS: Final[Mapping[str, _AgedPart]] = {

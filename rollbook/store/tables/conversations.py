@@ -19,7 +19,7 @@ from rollbook.genesys.ids import may_be_asked_for
 from rollbook.genesys.messages.details import DetailRow, content_of
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.bodies import packing
-from rollbook.store.erasure import tombstones
+from rollbook.store.erasure import followed, tombstones
 from rollbook.store.rows import child_rows, numbers
 from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.detail_columns import CHILD_TABLES
@@ -190,6 +190,10 @@ _KEEP_VERSION: Final = (
     "INSERT OR IGNORE INTO version_rows (number, read_at, replaced_at, details)"
     " SELECT number, read_at, ?, details FROM conversation_rows JOIN detail_rows USING (number) WHERE number = ?"
 )
+# The newest answer that has a participant's attributes has all of them.
+_OTHER_ATTRIBUTES: Final = "DELETE FROM attribute_rows WHERE number = ? AND participant_id = ? AND name NOT IN (SELECT value FROM json_each(?))"
+# In the place of versions with people's data that the platform has erased since.
+_VERSION_IN_PLACE: Final = "UPDATE version_rows SET details = ? WHERE number = ?"
 _ATTRIBUTES: Final = (
     "INSERT INTO attribute_rows (number, participant_id, name, value) VALUES (?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value"
@@ -198,7 +202,18 @@ _ATTRIBUTES_AT: Final = "UPDATE conversation_rows SET attributes_at = ? WHERE nu
 _EXPLAINED: Final = "UPDATE gap_rows SET filled_at = ? WHERE number = ? AND kind = 'live_only'"
 
 
-_IN_ORDER: Final = (_KEEP_VERSION, _INSERT, _REPLACE, _DETAILS, _CONFIRM, _ATTRIBUTES, _ATTRIBUTES_AT, _EXPLAINED)
+_IN_ORDER: Final = (
+    _KEEP_VERSION,
+    _VERSION_IN_PLACE,
+    _INSERT,
+    _REPLACE,
+    _DETAILS,
+    _CONFIRM,
+    _OTHER_ATTRIBUTES,
+    _ATTRIBUTES,
+    _ATTRIBUTES_AT,
+    _EXPLAINED,
+)
 
 
 @dataclass(slots=True)
@@ -267,6 +282,8 @@ def write(
                 planned.measured.append(measured)
         elif each.action == "confirm":
             planned.rows[_CONFIRM].append((read.as_of, each.row.end, number, indexed_until))
+        if _has_other_attributes(each, read.as_of):
+            planned.rows[_DETAILS].append((number, packing.pack(connection, "details", each.row.raw)))
         _add_attributes(planned, number, each, read.as_of, attributes_from)
         if kind := outcome.gaps.get(each.conversation_id):
             start, why = _filed_under(each.row, bounds, width, read.at), cause(each.row, kind)
@@ -325,6 +342,19 @@ def _judge_page(
     return replace(outcome, drifted=drifted, first_read=tuple(first_read)), judged
 
 
+def _has_other_attributes(judged: _Judged, as_of: str) -> bool:
+    """Tell whether a read that changes nothing else has other attributes than the details that are stored.
+
+    Content does not count them, because most answers have none; but what one takes away must not stay.
+    """
+    stored, row = judged.stored, judged.row
+    if stored is None or stored.details is None or judged.action in _NEW_CONTENT or as_of < (stored.read_at or ""):
+        return False
+    if stored.details == row.raw.decode() or b'"attributes"' not in row.raw:
+        return False
+    return followed.attributes_of(stored.details.encode()) != followed.attributes_of(row.raw)
+
+
 def _add_attributes(planned: _Planned, number: int, judged: _Judged, as_of: str, kept_from: str) -> None:
     """Participant attributes, if the read is no older than the one that those in the store come from.
 
@@ -334,10 +364,12 @@ def _add_attributes(planned: _Planned, number: int, judged: _Judged, as_of: str,
     is_as_it_was = stored is not None and judged.action not in _NEW_CONTENT
     if stored is not None and is_as_it_was and (stored.is_deleted or (judged.row.end or kept_from) < kept_from):
         return
-    named = list(child_rows.attributes(number, judged.row))
-    if not named or (stored is not None and as_of < (stored.attributes_at or "")):
+    whose = list(child_rows.attribute_names(number, judged.row))
+    if not whose or (stored is not None and as_of < (stored.attributes_at or "")):
         return
-    planned.rows[_ATTRIBUTES] += named
+    if stored is not None:
+        planned.rows[_OTHER_ATTRIBUTES] += whose
+    planned.rows[_ATTRIBUTES] += child_rows.attributes(number, judged.row)
     if stored is None or stored.attributes_at != as_of:
         planned.rows[_ATTRIBUTES_AT].append((as_of, number))
 
@@ -379,6 +411,8 @@ def _fill(planned: _Planned, number: int, judged: _Judged, read: Read, indexed_u
         planned.other_children.append(number)
         if stored.conversation_end is not None:
             planned.rows[_KEEP_VERSION].append((at, number))
+            if (kept := followed.version_in_place(stored.details.encode(), row.raw)) is not None:
+                planned.rows[_VERSION_IN_PLACE].append((kept.decode(), number))
     if stored.provenance == Provenance.LIVE:
         planned.rows[_EXPLAINED].append((at, number))
     return measured

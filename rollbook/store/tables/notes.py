@@ -19,6 +19,7 @@ EMPTY_LOG: Final = "empty_log"
 # Of what was deleted by retention: until when, by part (JSON). What `[privacy] fields` was when all was made to fit it.
 RETAINED: Final = "retained"
 PRIVACY: Final = "privacy"
+SWEPT: Final = "privacy_swept"
 
 
 def read(connection: sqlite3.Connection, name: str) -> str | None:

@@ -12,14 +12,19 @@ import pytest
 
 from realtime.daemon.retention_keeper import RetentionKeeper
 from rollbook.genesys.errors import SettingsError
+from rollbook.genesys.messages.details import row_of
+from rollbook.genesys.privacy.personal_fields import FieldClass
+from rollbook.genesys.privacy.policy import parse
+from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.program.settings import load
 from rollbook.store.book import Book
-from rollbook.store.erasure import retention
+from rollbook.store.erasure import retention, stricter
 from rollbook.store.erasure.retention import KeepingTimes
 from rollbook.store.rebuild import rebuild
-from rollbook.store.tables import conversations, events
+from rollbook.store.tables import conversations, events, windows
+from rollbook.store.tables.conversations import Read
 from rollbook.store.vocabulary import SetAside
-from tests.helpers.organisation import NOW, WINDOW
+from tests.helpers.organisation import NOW, WINDOW, at
 from tests.store.erasure.test_forget import CANARY, IDS, LAG, NUMBER, event, fill, personal, read
 
 LATER = NOW + timedelta(days=90)
@@ -136,3 +141,48 @@ def test_the_settings_are_durations(tmp_path: Path) -> None:
     (tmp_path / "rollbook.toml").write_text('[retention]\ndetails = "PT1H"\n')
     with pytest.raises(SettingsError, match="P1D or more"):
         load(env={}, cwd=tmp_path)
+
+
+STRICTER = dict.fromkeys(FieldClass, "drop") | {
+    "phone_numbers": "hash",
+    "attributes": "shorten",
+    "notYetKnown.*": "drop",
+    "from": "drop",
+}
+
+
+def test_a_stricter_policy_is_applied_to_what_is_there_once(book: Book) -> None:
+    """Resumed where it was cut short; later reads by that policy find nothing changed, and twice hashed is once."""
+    redactor = Redactor(parse(STRICTER), b"a key that is long enough")
+    stopped = iter([False, True])
+    assert not book.read_now(stricter.is_needed, parse("keep"))
+    stricter.sweep(book, redactor, rest=lambda _: None, stopped=lambda: next(stopped))
+    assert stricter.sweep(book, redactor, rest=lambda _: None) in (0, 8)
+    assert not book.read_now(stricter.is_needed, redactor.policy)
+    tables = ("sessions", "events", "participant_attributes", "names")
+    stored = str([rows(book, f"SELECT * FROM {table}") for table in tables])
+    stored += str(rows(book, "SELECT details FROM conversations"))
+    assert [text for text in (NUMBER, CANARY, "Ada Agent") if text in stored] == []
+    again = [
+        row_of(redactor.body(json.dumps(personal(each, f"+4940900{each:04d}", f"Other {each}")).encode()))
+        for each in (1, 3)
+    ]
+    when = Read(at(58), at(58), at(58), frozenset(), LAG)
+    width = timedelta(minutes=30)
+    write = windows.write_details
+    outcome = book.write(write, again, when, window=WINDOW, width=width, cause=lambda *_: "down").result()
+    assert outcome.content == {}
+    before = rows(book, "SELECT details FROM conversations")
+    book.write(stricter.note, parse("keep")).result()
+    stricter.sweep(book, redactor, rest=lambda _: None)
+    assert rows(book, "SELECT details FROM conversations") == before
+
+
+def test_a_looser_policy_in_between_is_not_forgotten(book: Book) -> None:
+    """What was written by it is made to fit as soon as the policy is strict again."""
+    strict = parse("strict")
+    book.write(stricter.note, strict).result()
+    assert book.read_now(stricter.is_looser, parse("names=drop"))
+    assert not book.read_now(stricter.is_looser, strict)
+    book.write(stricter.note, parse("names=drop")).result()
+    assert book.read_now(stricter.is_needed, strict)
