@@ -191,7 +191,10 @@ _KEEP_VERSION: Final = (
     " SELECT number, read_at, ?, details FROM conversation_rows JOIN detail_rows USING (number) WHERE number = ?"
 )
 # The newest answer that has a participant's attributes has all of them.
-_OTHER_ATTRIBUTES: Final = "DELETE FROM attribute_rows WHERE number = ? AND participant_id = ? AND name NOT IN (SELECT value FROM json_each(?))"
+_OTHER_ATTRIBUTES: Final = (
+    "DELETE FROM attribute_rows WHERE number = ? AND participant_id = ?"
+    " AND name NOT IN (SELECT value FROM json_each(?))"
+)
 # In the place of versions with people's data that the platform has erased since.
 _VERSION_IN_PLACE: Final = "UPDATE version_rows SET details = ? WHERE number = ?"
 _ATTRIBUTES: Final = (
