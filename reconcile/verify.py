@@ -18,6 +18,7 @@ from rollbook.genesys.lenient_json import as_object, number, objects, text_or_no
 from rollbook.genesys.times import Interval, normalize, to_text
 from rollbook.store.book import Book
 from rollbook.store.rows.half_hours import FIGURES
+from rollbook.store.tables import notes
 from rollbook.store.views import metric_counts, view_rows, view_settings
 
 # Metrics that details and aggregates both have by the same name. What begins with n is a count, what begins with t a
@@ -141,6 +142,9 @@ class Verified:
 
 async def verify(api: Aggregates, book: Book, interval: Interval) -> Verified:
     """Ask the platform and the book. Raises ApiError and its kinds, UsageError (the platform refuses the interval)."""
+    deleted = (await book.read(notes.retained)).get("details", "")
+    if to_text(interval.start) < deleted:
+        raise UsageError(f"[retention] has deleted the details before {deleted}; give a later interval")
     body = {"interval": interval.text, "groupBy": ["mediaType"], "metrics": list(METRICS)}
     try:
         platform = counted(await api.aggregates(body))

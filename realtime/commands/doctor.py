@@ -120,6 +120,8 @@ async def examine(settings: Settings, tell: Callable[[Check], None]) -> None:
         if (refused := await asyncio.to_thread(_refused, settings.store_path)) is not None:
             tell(refused)
         tell(await _try("details", "analytics:conversationDetail:view", lambda: _details(api)))
+        kept = "analytics:dataRetention:view"
+        tell(await _try("retention", kept, lambda: _retention(api, settings), state="warn"))
         queues: list[str] = []
         tell(await _try("queues", "routing:queue:view", lambda: _queues(api, queues), within=_LISTED))
         users: list[str] = []
@@ -189,6 +191,23 @@ async def _details(api: Api) -> Check:
     page = await api.query_details({"interval": interval, "paging": {"pageSize": 1, "pageNumber": 1}})
     found = count(page.total_hits or 0, "conversation")
     return Check("details", "ok", f"can be read; about {found} in the hour that ended 15 minutes ago")
+
+
+async def _retention(api: Api, settings: Settings) -> Check:
+    """Check how long the organisation keeps its data, beside how long they are kept here."""
+    days, ours = await api.retention_days(), settings.retain_details
+    if days is None:
+        return Check("retention", "warn", "the answer does not say how long the organisation keeps its data")
+    kept = (
+        f"the organisation keeps {count(days, 'day')}, this store {'all' if ours is None else count(ours.days, 'day')}"
+    )
+    since = settings.since
+    if since is not None and since < datetime.now(UTC) - timedelta(days=days):
+        mend = "[reconcile] since is earlier: of what the platform has deleted an empty answer proves nothing"
+        return Check("retention", "warn", kept, mend)
+    if ours is None or ours > timedelta(days=days):
+        return Check("retention", "ok", kept, "[retention] details would make them the same (docs/retention.md)")
+    return Check("retention", "ok", kept)
 
 
 async def _queues(api: Api, found: list[str]) -> Check:

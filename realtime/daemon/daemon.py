@@ -28,6 +28,8 @@ from realtime.daemon.http_port import HttpPort
 from realtime.daemon.name_keeper import LOOK_EVERY as NAME_LOOKS
 from realtime.daemon.name_keeper import NameKeeper
 from realtime.daemon.page_source import site_of
+from realtime.daemon.retention_keeper import LOOK_EVERY as RETENTION_LOOKS
+from realtime.daemon.retention_keeper import RetentionKeeper
 from realtime.daemon.size_keeper import LOOK_EVERY as SIZE_LOOKS
 from realtime.daemon.size_keeper import SizeKeeper
 from realtime.daemon.systemd import Notifier
@@ -47,6 +49,7 @@ from rollbook.genesys.api.client import Api, Organization
 from rollbook.genesys.api.http import Http
 from rollbook.genesys.api.request import Count, counting
 from rollbook.genesys.errors import ApiError, ConnectionLost, RollbookError, StoreError, Unavailable
+from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program import console, named_secrets
 from rollbook.genesys.program.process_memory import give_back
 from rollbook.genesys.program.settings import Secret, Settings, written
@@ -54,6 +57,7 @@ from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import parse_interval, to_text
 from rollbook.store import status
 from rollbook.store.book import Book
+from rollbook.store.erasure.retention import KeepingTimes
 from rollbook.store.file.errors import StoreBusy
 from rollbook.store.organization_book import book_of
 from rollbook.store.tables import alerts, coverage, dead_letters, readiness, windows
@@ -450,6 +454,13 @@ class Daemon:
             daily = Schedule(self._backups.look, BACKUP_LOOKS)
             daily.start()
             closing.append(asyncio.create_task(self._end_upkeep(self._backups, daily)))
+        settings = self.settings
+        retained = RetentionKeeper(
+            book, KeepingTimes.of(settings), now=self.now, redactor=lambda: redactor_of(settings)
+        )
+        due = Schedule(retained.look, RETENTION_LOOKS)
+        due.start()
+        closing.append(asyncio.create_task(self._end_upkeep(retained, due)))
         self._sizes = SizeKeeper(book.path, now=self.now)
         hourly = Schedule(self._sizes.look, SIZE_LOOKS)
         hourly.start()
@@ -486,7 +497,9 @@ class Daemon:
         except TimeoutError:
             log.warning("a reconciliation was interrupted; it will be run again")
 
-    async def _end_upkeep(self, keeper: BackupKeeper | NameKeeper | SizeKeeper, schedule: Schedule) -> None:
+    async def _end_upkeep(
+        self, keeper: BackupKeeper | NameKeeper | RetentionKeeper | SizeKeeper, schedule: Schedule
+    ) -> None:
         await self._stop.wait()
         keeper.stop()
         with contextlib.suppress(TimeoutError):

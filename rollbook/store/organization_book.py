@@ -13,6 +13,7 @@ from rollbook.genesys.errors import RollbookError
 from rollbook.genesys.privacy.redaction import redactor_of
 from rollbook.genesys.program.settings import Settings
 from rollbook.store.book import Book
+from rollbook.store.erasure import stricter
 from rollbook.store.tables import schema
 from rollbook.store.views import view_settings
 
@@ -67,4 +68,6 @@ async def book_of(
         wanted = view_settings.asked(settings)
         if mode == "rw" and await book.read(view_settings.differ, wanted):
             await asyncio.wrap_future(book.write(view_settings.write, wanted))
+        if mode == "rw" and await book.read(stricter.is_looser, settings.privacy):
+            await asyncio.wrap_future(book.write(stricter.note, settings.privacy))
         yield book

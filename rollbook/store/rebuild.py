@@ -150,6 +150,8 @@ def _derive(
         row = row_of(packing.text(connection, stood[0].details).encode())
         columns = children.add(number, row)
         return _of_details(row, columns, stood[0], stood[1], facts, live_picture.shown_by(stood[0].read_at, lag))
+    if stood is not None and stood[0].read_at is not None:
+        return stood[1]  # retention has deleted the details, and maybe the events
     return _of_events(facts, stood)
 
 

@@ -47,9 +47,16 @@ def shape(path: Path) -> dict[str, Any]:
 
 
 def rows_of(path: Path, names: dict[str, list[str]]) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of each table or view, with these of its columns."""
+    """The rows of each table or view, with these of its columns; not the note of a file that is written anew."""
     return {
-        table: sorted(query(path, "SELECT " + ", ".join(f'"{name}"' for name in listed) + f" FROM {table}"), key=repr)
+        table: sorted(
+            (
+                row
+                for row in query(path, "SELECT " + ", ".join(f'"{name}"' for name in listed) + f" FROM {table}")
+                if row[0] != "overwrites"
+            ),
+            key=repr,
+        )
         for table, listed in names.items()
     }
 

@@ -86,7 +86,9 @@ def contents(path: Path) -> dict[str, list[tuple[Any, ...]]]:
         for table in NAMES:
             names = [row[1] for row in db.execute(f"PRAGMA table_info ({table})") if row[1] != "rowid"]
             values = ", ".join(f'unpacked("{name}")' if name in FOLDED else f'"{name}"' for name in names)
-            found[table] = sorted(db.execute(f"SELECT {values} FROM {table}").fetchall(), key=repr)
+            rows = db.execute(f"SELECT {values} FROM {table}").fetchall()
+            # A file that is written anew has nothing that was deleted, and says so.
+            found[table] = sorted((row for row in rows if row[0] != "overwrites"), key=repr)
         return found
 
 

@@ -95,6 +95,10 @@ class Api(Rest):
         """Whose token this is."""
         return await self.call("GET", "/api/v2/organizations/me", parse=_organization)
 
+    async def retention_days(self) -> int | None:
+        """How long the organisation keeps its conversations, in days; None where the answer does not say."""
+        return await self.call("GET", "/api/v2/analytics/dataretention/settings", parse=_retention_days)
+
     async def queues(self) -> Entities:
         """Every queue that the client can see."""
         return await self._entities("/api/v2/routing/queues", needs="routing:queue:view")
@@ -320,6 +324,11 @@ def _organization(body: bytes) -> Organization:
     if not text(answer.get("id")).strip():
         raise ValueError("the organization has no id")
     return Organization(text(answer.get("id")), text(answer.get("name")))
+
+
+def _retention_days(body: bytes) -> int | None:
+    days = object_of(body).get("retentionDays")
+    return days if isinstance(days, int) and not isinstance(days, bool) and days > 0 else None
 
 
 def _aggregates(body: bytes) -> dict[str, Any]:

@@ -117,6 +117,12 @@ class Settings:
     page_token: Secret | None = None
     page_personal: bool = False
     page_hosts: tuple[str, ...] = ()
+    retain_details: timedelta | None = None
+    retain_events: timedelta | None = None
+    retain_versions: timedelta | None = None
+    retain_attributes: timedelta | None = None
+    retain_dead_letters: timedelta | None = None
+    retain_gone: timedelta | None = timedelta(days=30)
     config_path: Path | None = None
     explicit: frozenset[str] = field(default=frozenset())
 
@@ -351,6 +357,15 @@ def _alerts(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+def _retention(value: Any) -> timedelta | None:
+    if isinstance(value, str) and value.strip().lower() == "kept":
+        return None
+    kept = _duration(value)
+    if kept < timedelta(days=1):
+        raise ValueError('must be P1D or more, or "kept"')
+    return kept
+
+
 def _deaf_after(value: Any) -> timedelta:
     after = _duration(value)
     if after < timedelta(minutes=1):
@@ -403,6 +418,12 @@ KEYS: Final[Mapping[tuple[str, str], tuple[str, Callable[[Any], Any]]]] = {
     ("views", "short_abandon"): ("short_abandon", _duration),
     ("views", "answered_within"): ("answered_within", _duration),
     ("privacy", "fields"): ("privacy", privacy_policy.parse),
+    ("retention", "details"): ("retain_details", _retention),
+    ("retention", "events"): ("retain_events", _retention),
+    ("retention", "versions"): ("retain_versions", _retention),
+    ("retention", "attributes"): ("retain_attributes", _retention),
+    ("retention", "dead_letters"): ("retain_dead_letters", _retention),
+    ("retention", "gone"): ("retain_gone", _retention),
     ("hook", "url"): ("hook_url", _hook_url),
     ("hook", "command"): ("hook_command", _command),
     ("hook", "on"): ("hook_on", _alerts),
@@ -612,6 +633,30 @@ ABOUT: Final[Mapping[str, KeyDescription]] = {
         "The key of the hashes, or where it is: file:PATH, secretsmanager:NAME or ssm:NAME. It is kept outside the"
         " store: who has both can find out whether a number is in it.",
         "needed where something is hashed",
+    ),
+    "retain_details": KeyDescription(
+        'duration, or "kept"',
+        "How long details and the rows made of them are kept, from a conversation's end. Longer than reconcile reads"
+        " again; the ledger stays (docs/retention.md).",
+        "default: kept",
+    ),
+    "retain_events": KeyDescription(
+        'duration, or "kept"', "How long notifications are kept, from when they came.", "default: kept"
+    ),
+    "retain_versions": KeyDescription(
+        'duration, or "kept"', "How long earlier versions of details are kept, once replaced.", "default: kept"
+    ),
+    "retain_attributes": KeyDescription(
+        'duration, or "kept"',
+        "How long participants' attributes are kept, in details too, from a conversation's end.",
+        "default: kept",
+    ),
+    "retain_dead_letters": KeyDescription(
+        'duration, or "kept"', "How long dead letters are kept, from when they came.", "default: kept"
+    ),
+    "retain_gone": KeyDescription(
+        'duration, or "kept"',
+        "How long people's data are kept of a conversation that the platform no longer knows.",
     ),
 }
 # Variables that are no setting's: where the file of settings is, and what other programs define.

@@ -8,9 +8,11 @@ must never name one that a rollback has taken back.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final, Literal
 
+from rollbook.genesys.privacy.policy import STRICT, Withheld
 from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.store.bodies import dictionaries, frames
 from rollbook.store.bodies.dictionaries import Kind
@@ -56,6 +58,16 @@ def pack(connection: sqlite3.Connection, kind: Kind, raw: bytes) -> str | bytear
             if len(frame) < len(raw):
                 return bytearray(frame)
     return raw.decode()
+
+
+def to_learn_from(bodies: Iterable[bytes]) -> list[bytes]:
+    """The same bodies without people's data: a dictionary is kept for ever, and has parts of what it is learnt from."""
+    strict = Redactor(STRICT)
+    found = []
+    for body in bodies:
+        with suppress(Withheld):
+            found.append(strict.body(body))
+    return found
 
 
 def redactor_of(connection: sqlite3.Connection) -> Redactor | None:

@@ -47,6 +47,8 @@ def restore(settings: Settings, as_json: bool, as_it_is: bool, origin: Path) -> 
             restored = put_back(origin, settings.store_path, at=at, how=how, as_it_is=as_it_is)
         seconds = time.monotonic() - began
         kept = f"; the store that was there is {restored.kept}" if restored.kept else ""
+        if restored.erased:
+            kept += f"; {count(restored.erased, 'conversation')} erased again"
         line = f"{settings.store_path} is {restored.origin} now: {_words(restored.copied)}, checked{kept}"
         console.show(
             as_json,
@@ -54,6 +56,7 @@ def restore(settings: Settings, as_json: bool, as_it_is: bool, origin: Path) -> 
                 **_report(restored.copied),
                 "from": str(restored.origin),
                 "kept": str(restored.kept) if restored.kept else None,
+                "erased": restored.erased,
                 "seconds": round(seconds, 3),
             },
             lambda: fitted([line], indent=2),

@@ -20,9 +20,10 @@ from rollbook.genesys.times import Interval, parse_interval
 from rollbook.store import proof
 from rollbook.store.book import Book
 from rollbook.store.commands import period
+from rollbook.store.tables import notes
 from rollbook.store.tables import windows as table
 from rollbook.store.tables.windows import WindowRow
-from rollbook.store.vocabulary import Verdict
+from rollbook.store.vocabulary import PROVEN, Verdict
 
 
 def windows(verdict: tuple[str, ...], since: str | None, until: str | None, settings: Settings, as_json: bool) -> None:
@@ -74,10 +75,14 @@ def window(start: str, settings: Settings, as_json: bool) -> None:
                     f"no window of the ledger begins at {start} or goes on then; `rollbook windows` lists them"
                 )
             proofs = [(row, book.read_now(proof.runs_over, row)) for row in rows]
+            deleted = book.read_now(notes.retained).get("details", "")
         console.show(
             as_json,
-            lambda: {"windows": [asdict(row) | {"runs": [proof.plain(run) for run in runs]} for row, runs in proofs]},
-            lambda: (line for row, runs in proofs for line in proof_lines(row, runs)),
+            lambda: {
+                "windows": [asdict(row) | {"runs": [proof.plain(run) for run in runs]} for row, runs in proofs],
+                **({"details_deleted_before": deleted} if deleted else {}),
+            },
+            lambda: (line for row, runs in proofs for line in proof_lines(row, runs, deleted)),
         )
 
     console.run(work, as_json=as_json)
@@ -96,13 +101,16 @@ def _touching(book: Book, interval: Interval) -> list[WindowRow]:
     return book.read_now(table.listed, since=since, until=until, filter=None)
 
 
-def proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
-    """The reasons for a window's verdict, run by run."""
-    return fitted(_proof_lines(row, runs), indent=14)
+def proof_lines(row: WindowRow, runs: list[dict[str, Any]], deleted: str = "") -> Iterator[str]:
+    """The reasons for a window's verdict, run by run. deleted: before which time retention has deleted details."""
+    return fitted(_proof_lines(row, runs, deleted), indent=14)
 
 
-def _proof_lines(row: WindowRow, runs: list[dict[str, Any]]) -> Iterator[str]:
+def _proof_lines(row: WindowRow, runs: list[dict[str, Any]], deleted: str) -> Iterator[str]:
     yield f"{_title(row)} UTC  {row.verdict}"
+    if row.start < deleted:
+        proven = "proven, since deleted: " if row.verdict in PROVEN else ""
+        yield f"  details     {proven}[retention] keeps none of before {deleted}"
     if row.filter:
         yield f"  for the filter {row.filter} only"
     if row.reason:

@@ -19,12 +19,15 @@ from typing import Final
 from rollbook.store.file import connections, locks
 from rollbook.store.file.errors import StoreError
 from rollbook.store.file.writer import Writer
+from rollbook.store.tables import notes
 from rollbook.store.tables.notes import mark
 
 # How many commits pass between two tries to become the process that checkpoints.
 _TRY_EVERY: Final = 64
 # Seconds between two marks: where a reader keeps the log from being taken in whole, each commit takes in a part.
 _MARK_EVERY: Final = 1.0
+# Seconds between two looks whether another program asks for an empty log.
+_LOOK_EVERY: Final = 1.0
 # Seconds for which opening a store waits for the first mark.
 _MARKED_WITHIN: Final = 0.5
 
@@ -44,6 +47,7 @@ class Checkpointer:
         self._writer: weakref.ref[Writer] | None = None
         self._file_at: int | None = None  # when the file itself was written last, as far as it has been marked
         self._marked = -_MARK_EVERY
+        self._looked = 0.0
         self._has_tried = threading.Event()  # to mark the file, for the first time
 
     def use(self, writer: Writer) -> None:
@@ -76,6 +80,11 @@ class Checkpointer:
         self._commits += 1
         if not self._ours and self._commits % _TRY_EVERY == 0:
             self.take()
+        if self._ours and time.monotonic() - self._looked >= _LOOK_EVERY:
+            self._looked = time.monotonic()
+            with suppress(sqlite3.Error):
+                if notes.read(connection, notes.EMPTY_LOG) is not None:
+                    empty_log(connection)
         # In this journal a checkpoint alone writes to the file itself: ours, or another program's.
         if self._ours and self._written_at() != self._file_at and time.monotonic() - self._marked >= _MARK_EVERY:
             self._mark(connection)
@@ -99,6 +108,24 @@ class Checkpointer:
             self._file_at = self._written_at() if is_marked else None
         self._marked = time.monotonic()
         self._has_tried.set()
+
+
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Take the log into the file and cut it to nothing, as an erasure asks for; tell whether it was possible now.
+
+    For the process that checkpoints. Somebody who reads an earlier state keeps it from being done.
+    """
+    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
+        return False
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        notes.drop(connection, notes.EMPTY_LOG)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return True
 
 
 def _checkpoint_by_itself(connection: sqlite3.Connection) -> None:

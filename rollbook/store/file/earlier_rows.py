@@ -80,7 +80,7 @@ def begin(
             new.execute(statement)
     for kind in kinds:
         found = [body.encode() for body in dictionaries.sample(old, kind, _BODIES[kind]) if isinstance(body, str)]
-        content = frames.learn(found) if len(found) >= dictionaries.SAMPLES[kind] // 2 else None
+        content = frames.learn(packing.to_learn_from(found)) if len(found) >= dictionaries.SAMPLES[kind] // 2 else None
         if content is not None:
             dictionaries.keep(new, kind, Dictionary(frames.dictionary_id(content), content), at, before=None)
     new.execute("INSERT INTO moving VALUES (?, 'numbers', 0, 0)", (fingerprint,))
@@ -116,6 +116,7 @@ def end(old: sqlite3.Connection, new: sqlite3.Connection) -> dict[str, tuple[int
     if (ours := schema.our_version()) is not None:
         notes.write(new, notes.NEEDS, ours)
     notes.write(new, notes.IN_LOG, "0")
+    notes.write(new, notes.OVERWRITES, "1")
     notes.write(new, notes.MOVED, f"{twice} {origin(new)}")
     new.execute("DROP TABLE moving")
     new.execute(f"PRAGMA user_version = {schema.VERSION}")

@@ -100,7 +100,7 @@ class Learner:
     def _learn(self, samples: dict[Kind, list[bytes]]) -> None:
         try:
             for kind, sample in samples.items():
-                content = frames.learn(sample)
+                content = frames.learn(packing.to_learn_from(sample))
                 if content is None:
                     self._hopeless.add(kind)
                 else:

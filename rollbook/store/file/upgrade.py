@@ -107,6 +107,7 @@ def _is_created(connection: sqlite3.Connection) -> bool:
     connection.execute("BEGIN IMMEDIATE")
     try:
         schema.migrate(connection)
+        notes.write(connection, notes.OVERWRITES, "1")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

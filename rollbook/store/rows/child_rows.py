@@ -308,6 +308,13 @@ def attributes(conversation: int, row: DetailRow) -> Iterator[Row]:
                 yield conversation, who, name, storable(value)
 
 
+def attribute_names(conversation: int, row: DetailRow) -> Iterator[Row]:
+    """The participants whose attributes a record has, be they none: (conversation, participant, names as JSON)."""
+    for position, participant_id, named in _attributes_of(row):
+        if isinstance(named, dict):
+            yield conversation, text_or_none(participant_id) or str(position), _encode(list(named)).decode()
+
+
 def _attributes_of(row: DetailRow) -> Iterator[tuple[int, Any, Any]]:
     if row.typed is not None:
         for position, participant in enumerate(row.typed.participants or ()):

@@ -21,12 +21,13 @@ from rollbook.genesys.privacy.policy import Withheld
 from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.genesys.times import Interval, from_text, to_text
 from rollbook.store.bodies import packing
+from rollbook.store.erasure import followed, tombstones
 from rollbook.store.rows import child_rows, numbers
 from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.detail_columns import CHILD_TABLES
 from rollbook.store.rows.statements import in_parts
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import gaps, names
+from rollbook.store.tables import gaps, names, notes
 from rollbook.store.views import call_mos
 from rollbook.store.views.call_mos import Measured, is_mos
 from rollbook.store.vocabulary import Comparison, GapKind, Provenance, SetAside
@@ -85,6 +86,11 @@ class StoredConversation(NamedTuple):
     mos: Any = None
 
     @property
+    def is_deleted(self) -> bool:
+        """Tell whether it was read once, and retention has deleted its details since."""
+        return self.details is None and self.read_at is not None
+
+    @property
     def is_counted(self) -> bool:
         """Tell whether what is stored shows a measured call with its end, which has been counted then."""
         return self.details is not None and not self.details_open and is_mos(self.mos)
@@ -117,12 +123,13 @@ def judge(
     in the read yet, for the platform's index is behind (None: it is not).
 
     insert: not known. fill: known from live capture alone. replace: known, and the content is another.
+    What retention has deleted is left alone: the proof of its window stands.
     confirm: the same content, and a note that must be taken down (another look was asked for). leave: nothing to do.
     """
     if stored is None:
         return "insert"
     if stored.details is None:
-        return "fill"
+        return "leave" if stored.is_deleted else "fill"
     if stored.read_at is not None and as_of < stored.read_at <= latest:
         return "leave"  # an older read never overwrites a newer one
     if not same:
@@ -137,6 +144,8 @@ def classify(stored: StoredConversation | None, same: bool, row: DetailRow, run_
     """Compare a read with the store as it was when the run began (CONTRACT, "What a report says")."""
     if stored is None or stored.first_seen_at > run_started_at:
         return Comparison.MISSING
+    if stored.is_deleted:
+        return Comparison.UNCHANGED
     if stored.details is None:
         return Comparison.CHANGED if unheard_end(stored, row) else Comparison.UNCHANGED
     return Comparison.UNCHANGED if same else Comparison.CHANGED
@@ -184,6 +193,13 @@ _KEEP_VERSION: Final = (
     " SELECT number, read_at, ?, coalesce(?, details) FROM conversation_rows JOIN detail_rows USING (number)"
     " WHERE number = ?"
 )
+# The newest answer that has a participant's attributes has all of them.
+_OTHER_ATTRIBUTES: Final = (
+    "DELETE FROM attribute_rows WHERE number = ? AND participant_id = ?"
+    " AND name NOT IN (SELECT value FROM json_each(?))"
+)
+# In the place of versions with people's data that the platform has erased since.
+_VERSION_IN_PLACE: Final = "UPDATE version_rows SET details = ? WHERE number = ?"
 _ATTRIBUTES: Final = (
     "INSERT INTO attribute_rows (number, participant_id, name, value) VALUES (?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value"
@@ -192,7 +208,18 @@ _ATTRIBUTES_AT: Final = "UPDATE conversation_rows SET attributes_at = ? WHERE nu
 _EXPLAINED: Final = "UPDATE gap_rows SET filled_at = ? WHERE number = ? AND kind = 'live_only'"
 
 
-_IN_ORDER: Final = (_KEEP_VERSION, _INSERT, _REPLACE, _DETAILS, _CONFIRM, _ATTRIBUTES, _ATTRIBUTES_AT, _EXPLAINED)
+_IN_ORDER: Final = (
+    _KEEP_VERSION,
+    _VERSION_IN_PLACE,
+    _INSERT,
+    _REPLACE,
+    _DETAILS,
+    _CONFIRM,
+    _OTHER_ATTRIBUTES,
+    _ATTRIBUTES,
+    _ATTRIBUTES_AT,
+    _EXPLAINED,
+)
 
 
 @dataclass(slots=True)
@@ -248,6 +275,7 @@ def write(
     outcome, judged = _judge_page(connection, details, read)
     known = {each.conversation_id: each.stored.number for each in judged if each.stored is not None}
     number_of = known | numbers.given(connection, [each.conversation_id for each in judged if each.stored is None])
+    attributes_from = notes.retained(connection).get("attributes", "")
     planned, indexed_until = _Planned(ChildRows(TextIds(connection))), read.indexed_until
     bounds = window.texts if window else None
     for each in judged:
@@ -260,7 +288,9 @@ def write(
                 planned.measured.append(measured)
         elif each.action == "confirm":
             planned.rows[_CONFIRM].append((read.as_of, each.row.end, number, indexed_until))
-        _add_attributes(planned, number, each, read.as_of)
+        if _has_other_attributes(each, read.as_of):
+            planned.rows[_DETAILS].append((number, packing.pack(connection, "details", each.row.raw)))
+        _add_attributes(planned, number, each, read.as_of, attributes_from)
         if kind := outcome.gaps.get(each.conversation_id):
             start, why = _filed_under(each.row, bounds, width, read.at), cause(each.row, kind)
             planned.gaps.append(gaps.Gap(each.conversation_id, start, kind, why, read.at, read.at))
@@ -300,7 +330,8 @@ def _judge_page(
     connection: sqlite3.Connection, details: Iterable[DetailRow], read: Read
 ) -> tuple[PageOutcome, list[_Judged]]:
     """Judge a page of details, for a caller that writes it or only compares it."""
-    named = {row.conversation_id: row for row in details if row.conversation_id is not None}
+    came = {row.conversation_id: row for row in details if row.conversation_id is not None}
+    named = tombstones.rows_without(connection, came)
     known = stored_conversations(connection, list(named))
     latest, indexed_until = to_text(from_text(read.at) + FUTURE), read.indexed_until
     redactor = packing.redactor_of(connection)
@@ -339,13 +370,34 @@ def _without_what_goes(redactor: Redactor | None, details: str) -> str | None:
     return None if found == details else found
 
 
-def _add_attributes(planned: _Planned, number: int, judged: _Judged, as_of: str) -> None:
-    """Participant attributes, if the read is no older than the one that those in the store come from."""
+def _has_other_attributes(judged: _Judged, as_of: str) -> bool:
+    """Tell whether a read that changes nothing else has other attributes than the details that are stored.
+
+    Content does not count them, because most answers have none; but what one takes away must not stay.
+    """
+    stored, row = judged.stored, judged.row
+    if stored is None or stored.details is None or judged.action in _NEW_CONTENT or as_of < (stored.read_at or ""):
+        return False
+    if stored.details == row.raw.decode() or b'"attributes"' not in row.raw:
+        return False
+    return followed.attributes_of(stored.details.encode()) != followed.attributes_of(row.raw)
+
+
+def _add_attributes(planned: _Planned, number: int, judged: _Judged, as_of: str, kept_from: str) -> None:
+    """Participant attributes, if the read is no older than the one that those in the store come from.
+
+    kept_from: of conversations that had ended before and are as they were, retention has deleted them.
+    """
     stored = judged.stored
-    named = list(child_rows.attributes(number, judged.row))
-    if not named or (stored is not None and as_of < (stored.attributes_at or "")):
+    is_as_it_was = stored is not None and judged.action not in _NEW_CONTENT
+    if stored is not None and is_as_it_was and (stored.is_deleted or (judged.row.end or kept_from) < kept_from):
         return
-    planned.rows[_ATTRIBUTES] += named
+    whose = list(child_rows.attribute_names(number, judged.row))
+    if not whose or (stored is not None and as_of < (stored.attributes_at or "")):
+        return
+    if stored is not None:
+        planned.rows[_OTHER_ATTRIBUTES] += whose
+    planned.rows[_ATTRIBUTES] += child_rows.attributes(number, judged.row)
     if stored is None or stored.attributes_at != as_of:
         planned.rows[_ATTRIBUTES_AT].append((as_of, number))
 
@@ -386,7 +438,10 @@ def _fill(planned: _Planned, number: int, judged: _Judged, read: Read, indexed_u
     if stored.details is not None:
         planned.other_children.append(number)
         if stored.conversation_end is not None and not judged.by_policy:
+            former = judged.former or stored.details
             planned.rows[_KEEP_VERSION].append((at, judged.former, number))
+            if (kept := followed.version_in_place(former.encode(), row.raw)) is not None:
+                planned.rows[_VERSION_IN_PLACE].append((kept.decode(), number))
     if stored.provenance == Provenance.LIVE:
         planned.rows[_EXPLAINED].append((at, number))
     return measured

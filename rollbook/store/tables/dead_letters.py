@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from rollbook.genesys.canonical_json import digest
 from rollbook.genesys.messages.notification import Unreadable
 from rollbook.store.bodies.packing import redactor_of
+from rollbook.store.erasure import tombstones
 from rollbook.store.tables import notes
 
 _INSERT: Final = "INSERT INTO dead_letters (dead_letter_id, source, payload, error, received_at) VALUES (?, ?, ?, ?, ?)"
@@ -85,7 +86,12 @@ def keep(connection: sqlite3.Connection, item: Unreadable) -> KeptLetter:
     payload = raw[:_PAYLOAD_BYTES].decode(errors="backslashreplace")
     once = redactor.mark(item.once) if redactor else item.once
     number = _letter_id(item.source, once) if item.once else None
+    error = item.error
+    if tombstones.withholds(connection, payload):
+        payload, error = tombstones.FORGOTTEN, "it names a conversation or a person that was erased"
     if number is not None:
+        if tombstones.of(connection, "dead_letter", [str(number)]):
+            return KeptLetter(is_new=False)
         if connection.execute(_SAME, (number, payload)).fetchone():
             return KeptLetter(is_new=False)
         if connection.execute("SELECT 1 FROM dead_letters WHERE dead_letter_id = ?", (number,)).fetchone():
@@ -96,7 +102,7 @@ def keep(connection: sqlite3.Connection, item: Unreadable) -> KeptLetter:
     if _is_full(known, payload):
         _note(connection, known._replace(refused=known.refused + 1, refused_at=item.received_at))
         return KeptLetter(is_new=True, has_room=False)
-    connection.execute(_INSERT, (number, item.source, payload, item.error, item.received_at))
+    connection.execute(_INSERT, (number, item.source, payload, error, item.received_at))
     _note(connection, known._replace(number=known.number + 1, length=known.length + len(payload)))
     return KeptLetter(is_new=True)
 

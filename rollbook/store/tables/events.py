@@ -18,6 +18,7 @@ from rollbook.genesys.messages.notification import Notification, Unreadable, env
 from rollbook.genesys.messages.typed_details import ABSENT
 from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.store.bodies.packing import pack, redactor_of
+from rollbook.store.erasure import tombstones
 from rollbook.store.rows import numbers
 from rollbook.store.rows.statements import OR_NULL, in_parts
 from rollbook.store.rows.texts import TextIds, general
@@ -59,6 +60,8 @@ def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unread
     notifications = [item for item in batch if isinstance(item, Notification)]
     if redactor is not None:
         notifications = [_redacted(item, redactor) for item in notifications]
+    if notifications and tombstones.any_there(connection):
+        notifications = _without_erased(connection, notifications)
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
     foreign = _foreign(connection, notifications)
     if foreign:
@@ -106,6 +109,19 @@ def record_and_say(
     recorded = record(connection, batch, lag)
     say()
     return recorded
+
+
+def _without_erased(connection: sqlite3.Connection, batch: list[Notification]) -> list[Notification]:
+    """The same as they may be written: nothing comes back of what was erased."""
+    ids = {event.conversation_id for event in batch if event.conversation_id is not None}
+    found, people = tombstones.of(connection, "conversation", ids), tombstones.users(connection)
+    cleaned = []
+    for event in batch:
+        body = tombstones.cleaned(event.body, event.conversation_id, found, people)
+        if body is not event.body:
+            event = replace(event, body=body, identity=identity_of(event.topic, decode(body)))
+        cleaned.append(event)
+    return cleaned
 
 
 def record_call(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from rollbook.genesys.ids import is_word, may_be_asked_for
 from rollbook.genesys.named import NameKind, NameState
+from rollbook.store.erasure import tombstones
 from rollbook.store.rows.name_changes import ALWAYS, NameListing, NameRow, changed_rows
 from rollbook.store.rows.statements import in_parts
 
@@ -134,12 +136,23 @@ def note_asked(connection: sqlite3.Connection, kind: str, ids: Iterable[str], at
 
 def _write(connection: sqlite3.Connection, kind: str, listing: NameListing, current: Iterable[NameRow]) -> Taken:
     known = {row.id: row for row in current}
+    if kind == NameKind.USER and (erased := tombstones.users(connection)):
+        listing = _nameless(listing, erased)
     rows = changed_rows(known.values(), listing)
     connection.executemany(_WRITE, [(kind, *(getattr(row, column) for column in NameRow.__slots__)) for row in rows])
     now = [row for row in rows if row.valid_to is None]
     gone = sum(row.state == NameState.DELETED and _state(known, row.id) != NameState.DELETED for row in now)
     renamed = sum(row.id in known and known[row.id].name != row.name for row in now)
     return Taken(sum(row.id not in known for row in now), renamed, gone, len(listing.entities))
+
+
+def _nameless(listing: NameListing, users: Collection[str]) -> NameListing:
+    """The listing without the names that were erased: these users are called by their ids."""
+    entities = {
+        identity: replace(entity, name="") if identity.lower() in users else entity
+        for identity, entity in listing.entities.items()
+    }
+    return replace(listing, entities=entities)
 
 
 def _state(known: Mapping[str, NameRow], identity: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import suppress
 from typing import Final
@@ -14,6 +15,14 @@ IN_LOG: Final = "in_log"
 MOVED: Final = "moved"
 EVENTS_OF: Final = "events_of"
 DEAD_LETTERS: Final = "dead_letters"
+# 1 where everything that was ever deleted was overwritten with zeros; and while the process that checkpoints is asked
+# to empty the log.
+OVERWRITES: Final = "overwrites"
+EMPTY_LOG: Final = "empty_log"
+# Of what was deleted by retention: until when, by part (JSON). What `[privacy] fields` was when all was made to fit it.
+RETAINED: Final = "retained"
+PRIVACY: Final = "privacy"
+SWEPT: Final = "privacy_swept"
 
 
 def read(connection: sqlite3.Connection, name: str) -> str | None:
@@ -35,6 +44,20 @@ def write(connection: sqlite3.Connection, name: str, value: str) -> None:
 def drop(connection: sqlite3.Connection, name: str) -> None:
     """Drop what was noted of the store under this name."""
     connection.execute("DELETE FROM store_notes WHERE name = ?", (name,))
+
+
+def retained(connection: sqlite3.Connection) -> dict[str, str]:
+    """Before which time retention has deleted each part, as API text: what is proven of that time is since deleted."""
+    noted = read(connection, RETAINED)
+    found: dict[str, str] = json.loads(noted) if noted else {}
+    return found
+
+
+def note_retained(connection: sqlite3.Connection, part: str, before: str) -> None:
+    """Note that everything of a part that is older has been deleted."""
+    found = retained(connection)
+    found[part] = max(found.get(part, ""), before)
+    write(connection, RETAINED, json.dumps(found))
 
 
 def settle(connection: sqlite3.Connection) -> None:

@@ -50,6 +50,7 @@ STEPS: Final = (
     ("9 views of queues, agents, half hours and days", "9_views.sql"),
     ("10 call quality", "10_call_quality.sql"),
     ("11 what half hours count, by conversation", "11_half_hours.sql"),
+    ("12 erasures and tombstones", "12_erasures.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)

@@ -29,6 +29,7 @@ from rollbook.store.file.copying import (
     take_log_in,
 )
 from rollbook.store.file.errors import StoreDamaged, StoreUnwritable, translate
+from rollbook.store.tables import notes
 from rollbook.store.upkeep import sizes
 
 # Pages that a transaction gives back: 2 MB with our pages. The daemon waits for it, and has its turn after it.
@@ -62,9 +63,23 @@ def compact(store: Path, how: Manner, *, command: str = "rollbook compact") -> C
             return Compacted(before, before, anew=False)
         return Compacted(before, _anew(store, before - unused, how, command), anew=True)
     except sqlite3.Error as error:
-        if how.stop.is_set():
-            raise Interrupted("the compaction was interrupted; the store is as it was") from None
-        raise translate(error, store) from None
+        raise _translated(error, store, how) from None
+
+
+def write_anew(store: Path, how: Manner, *, command: str) -> Compacted:
+    """Write the file anew, so that nothing is left in it of what was deleted. Raises as `compact` does."""
+    try:
+        with closing(connections.connect(store, journal="wal", timeout=_SECONDS)) as db:
+            before, unused = sizes.pages(db)
+        return Compacted(before, _anew(store, before - unused, how, command), anew=True)
+    except sqlite3.Error as error:
+        raise _translated(error, store, how) from None
+
+
+def _translated(error: sqlite3.Error, store: Path, how: Manner) -> Exception:
+    if how.stop.is_set():
+        return Interrupted("the compaction was interrupted; the store is as it was")
+    return translate(error, store)
 
 
 def _in_steps(db: sqlite3.Connection, store: Path, unused: int, how: Manner) -> None:
@@ -115,6 +130,8 @@ def _anew(store: Path, size: int, how: Manner, command: str) -> int:
                 check(db, store, how)
                 if (found := counted_rows(db)) != rows:
                     raise StoreDamaged(f"{store} written anew has other rows ({found} for {rows}); it stays as it was")
+                # It has no page that anything was ever deleted from.
+                notes.write(db, notes.OVERWRITES, "1")
                 written = size_of(db)
             sync_file(partial)
             owner = store.stat()

@@ -109,7 +109,7 @@ def _dictionary(book: Book, kind: Kind, learn: bool) -> _With | None:
     """The dictionary to pack a kind with, learnt from what is stored where there is none; None for too few bodies."""
     newest = book.write(dictionaries.newest, kind).result()
     if newest is None or learn:
-        content = frames.learn(book.write(_sample, kind).result())
+        content = frames.learn(packing.to_learn_from(book.write(_sample, kind).result()))
         if content is not None:
             made = Dictionary(frames.dictionary_id(content), content)
             before = newest.dictionary_id if newest else None

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from rollbook.genesys.errors import UsageError
+from rollbook.genesys.times import to_text
+from rollbook.store.erasure import again
 from rollbook.store.file import connections, locks
 from rollbook.store.file.copying import (
     LOGS,
@@ -37,11 +39,15 @@ _PATIENCE: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A store that is in place. kept: where the store is that was there before; None: there was none."""
+    """A store that is in place. kept: where the store is that was there before; None: there was none.
+
+    erased: how many conversations were erased again, because they had been since the backup was made.
+    """
 
     origin: Path
     copied: Copied
     kept: Path | None
+    erased: int = 0
 
 
 def restore(
@@ -75,13 +81,14 @@ def restore(
         arrived = store.with_name(f".{store.name}.restored")
         copied = copy(lambda: connections.connect_reader(origin, older=True, as_it_is=as_it_is), origin, arrived, how)
         try:
+            erased = again.erase_again(store, arrived, to_text(at)) if there else 0
             kept = _set_aside(store, _kept_name(store, at)) if there else None
             _give_to_owner(arrived, kept or store.parent)
             arrived.replace(store)
         finally:
             arrived.unlink(missing_ok=True)
         sync_folder(store.parent)
-    return Restored(origin, Copied(store, copied.size, copied.organization, copied.counts), kept)
+    return Restored(origin, Copied(store, copied.size, copied.organization, copied.counts), kept, erased)
 
 
 def _origin(origin: Path, store: Path) -> Path:

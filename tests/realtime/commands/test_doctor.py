@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,29 @@ async def test_a_hook_is_looked_for_and_no_alert_is_sent(tmp_path: Path) -> None
     check = await hook(tmp_path, hook_command=("/no/such/command", "--team"))
     assert check is not None
     assert check.found == "/no/such/command is no command for this user, 1 alert waits"
+
+
+async def test_the_organisation_s_retention_is_said_beside_ours(tmp_path: Path) -> None:
+    """A beginning from before it is warned of, and so is a missing permission; nothing of it fails."""
+    async with Simulator(seed=2, per_hour=0) as simulator:
+
+        async def look(**more: Any) -> doctor.Check:
+            settings = load(env={**simulator.env, "ROLLBOOK_DB": str(tmp_path / "rollbook.db")}, cwd=tmp_path)
+            checks: list[doctor.Check] = []
+            await doctor.examine(replace(settings, **more), checks.append)
+            [check] = [check for check in checks if check.name == "retention"]
+            return check
+
+        check = await look()
+        assert (check.state, check.found) == ("ok", "the organisation keeps 1,826 days, this store all")
+        check = await look(retain_details=timedelta(days=90))
+        assert (check.state, check.mend) == ("ok", "")
+        check = await look(since=datetime(2015, 1, 1, tzinfo=UTC))
+        assert check.state == "warn"
+        assert "[reconcile] since is earlier" in check.mend
+        simulator.sign_in.change(simulator.client._replace(lacks=frozenset({"analytics:dataRetention:view"})))
+        check = await look()
+        assert (check.state, check.found) == ("warn", "the permission is missing")
 
 
 def full(_: int) -> None:

@@ -28,6 +28,7 @@ _OF_RESOURCES: Final = frozenset(
         "architect:flow:view",
         "authorization:division:view",
         "authorization:divisionDeleted:view",
+        "analytics:dataRetention:view",
         "authorization:role:view",
         "conversation:communication:view",
         "directory:user:view",
@@ -45,8 +46,16 @@ _ROLES: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+# The least that an organisation can choose is 90 days, the most five years.
+_RETENTION_DAYS: Final = 1_826
+
+
 def _organization(organisation: Organisation, _: Request) -> JsonAnswer:
     return json_answer(organisation.world.organization)
+
+
+def _retention(_: Organisation, __: Request) -> JsonAnswer:
+    return json_answer({"retentionDays": _RETENTION_DAYS})
 
 
 def _divisions(organisation: Organisation, request: Request) -> JsonAnswer:
@@ -166,6 +175,7 @@ def _permissions(_: Organisation, request: Request) -> JsonAnswer:
 
 ROUTES: Final = (
     Route("GET", "/api/v2/organizations/me", (), _organization),
+    Route("GET", "/api/v2/analytics/dataretention/settings", ("analytics:dataRetention:view",), _retention),
     Route("GET", "/api/v2/authorization/divisions", ("authorization:division:view",), _divisions),
     Route("GET", "/api/v2/authorization/divisions/deleted", ("authorization:divisionDeleted:view",), _deleted),
     Route("GET", "/api/v2/authorization/roles", ("authorization:role:view",), _roles),
