@@ -25,6 +25,7 @@ from rollbook.store.file.errors import StoreDamaged
 from rollbook.store.rows import child_rows, numbers
 from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.texts import TextIds
+from rollbook.store.tables import dead_letters
 
 # Conversations in one transaction, and those of a user's that are looked at: others wait that long.
 BATCH: Final = 20
@@ -175,6 +176,7 @@ def _others(connection: sqlite3.Connection, at: str) -> None:
         "UPDATE dead_letters SET payload = ?1, error = ?1 WHERE dead_letter_id = ?2",
         [(tombstones.FORGOTTEN, int(identity)) for identity in letters],
     )
+    dead_letters.recount(connection)
     tombstones.erased(connection, "event", [identity for identity, _ in events], at)
     tombstones.erased(connection, "dead_letter", letters, at)
 

@@ -21,7 +21,7 @@ from rollbook.store.erasure import erasing, tombstones
 from rollbook.store.rows import child_rows
 from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import notes
+from rollbook.store.tables import dead_letters, notes
 from rollbook.store.vocabulary import SetAside
 
 # Rows in one transaction: others wait that long.
@@ -135,7 +135,7 @@ PARTS: Final[Mapping[str, _AgedPart]] = {
     ),
     "dead_letters": _AgedPart(
         "SELECT dead_letter_id FROM dead_letters WHERE dead_letter_id > ? AND received_at < ? ORDER BY 1 LIMIT ?",
-        _deleter("dead_letters", "dead_letter_id"),
+        dead_letters.drop,
     ),
     "gone": _AgedPart(
         "SELECT c.number FROM conversation_rows c JOIN conversation_ids i ON i.number = c.number"

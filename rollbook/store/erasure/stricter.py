@@ -20,7 +20,7 @@ from rollbook.store.book import Book
 from rollbook.store.erasure import erasing
 from rollbook.store.rows.child_rows import ChildRows
 from rollbook.store.rows.texts import TextIds
-from rollbook.store.tables import notes
+from rollbook.store.tables import dead_letters, notes
 
 # Conversations in one transaction: others wait that long.
 BATCH: Final = 50
@@ -140,6 +140,7 @@ def _others(connection: sqlite3.Connection, redactor: Redactor) -> None:
         new = _letter(str(payload), redactor)
         if new != payload:
             connection.execute("UPDATE dead_letters SET payload = ? WHERE dead_letter_id = ?", (new, number))
+    dead_letters.recount(connection)
     erasing.clean_events_of_nobody(connection, erasing.unless_same(redactor))
     for (name,) in connection.execute("SELECT DISTINCT name FROM names WHERE kind = ?", (NameKind.USER,)).fetchall():
         called = redactor.agent_name(name)

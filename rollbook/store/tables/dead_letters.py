@@ -72,6 +72,11 @@ def _counted(connection: sqlite3.Connection, known: Totals) -> Totals:
     return known._replace(number=row[0], length=row[1])
 
 
+def recount(connection: sqlite3.Connection) -> None:
+    """Note the totals anew, where letters were changed in place."""
+    _note(connection, _counted(connection, totals(connection)))
+
+
 def _note(connection: sqlite3.Connection, found: Totals) -> None:
     notes.write(connection, notes.DEAD_LETTERS, json.dumps(found))
 

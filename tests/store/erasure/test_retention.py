@@ -21,7 +21,7 @@ from rollbook.store.book import Book
 from rollbook.store.erasure import retention, stricter
 from rollbook.store.erasure.retention import KeepingTimes
 from rollbook.store.rebuild import rebuild
-from rollbook.store.tables import conversations, events, windows
+from rollbook.store.tables import conversations, dead_letters, events, windows
 from rollbook.store.tables.conversations import Read
 from rollbook.store.vocabulary import SetAside
 from tests.helpers.organisation import NOW, WINDOW, at
@@ -90,7 +90,9 @@ def test_each_part_goes_by_its_own_age(book: Book) -> None:
     del going_on["conversationEnd"]
     read(book, [going_on], 46)
     old = {part: DAYS for part in KeepingTimes._fields if part != "attributes"}
+    assert book.read_now(dead_letters.totals).number == 2
     assert retain(book, **old) == {"details": 8, "events": 8, "versions": 0, "dead_letters": 2, "gone": 0}
+    assert book.read_now(dead_letters.totals)[:2] == (0, 0)
     assert rows(book, "SELECT count(*) FROM detail_rows") == [(1,)]
 
 
