@@ -25,7 +25,7 @@ START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 NOT_DRAWN = {"failing_jobs", "stuck_job", "standing_cursor", "shift"}
 
 # Seeds that found something once are kept, whatever else is tried.
-SCRIPTS = int(os.environ.get("ROLLBOOK_FAULTS", "10"))
+SCRIPTS = int(os.environ.get("ROLLBOOK_FAULTS", "6"))
 AT_ONCE = 3
 
 

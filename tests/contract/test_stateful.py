@@ -308,7 +308,7 @@ class Story(RuleBasedStateMachine):
 
 
 Story.TestCase.settings = profile(
-    max_examples=int(os.environ.get("ROLLBOOK_STORIES", "15")),
+    max_examples=int(os.environ.get("ROLLBOOK_STORIES", "10")),
     stateful_step_count=25,
     deadline=None,
     print_blob=True,

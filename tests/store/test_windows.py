@@ -97,7 +97,7 @@ rules = st.builds(
 )
 
 
-@profile(max_examples=300)
+@profile(max_examples=150)
 @given(ledgers(), rules, st.none() | moments.map(to_text), nows)
 def test_a_narrow_reading_plans_what_the_whole_ledger_plans(
     rows: list[WindowRow], rules: Settings, capture_since: str | None, now: datetime

@@ -964,7 +964,7 @@ async def rehearse(path: Path, reading: str, plot: tuple[int, dict[int, list[tup
 
 
 @pytest.mark.parametrize("reading", ["overlap", "day"])
-@hypothesis_settings(max_examples=60)
+@hypothesis_settings(max_examples=40)
 @given(plot=movements())
 def test_any_movement_that_stops_ends_with_the_store_being_the_truth(
     tmp_path_factory: pytest.TempPathFactory, reading: str, plot: tuple[int, dict[int, list[tuple[str, int]]]]
@@ -973,7 +973,7 @@ def test_any_movement_that_stops_ends_with_the_store_being_the_truth(
     asyncio.run(rehearse(tmp_path_factory.mktemp("store") / "rollbook.db", reading, plot))
 
 
-@hypothesis_settings(max_examples=60)
+@hypothesis_settings(max_examples=40)
 @given(plot=movements())
 def test_a_proof_is_the_truth_of_membership(
     tmp_path_factory: pytest.TempPathFactory, plot: tuple[int, dict[int, list[tuple[str, int]]]]
