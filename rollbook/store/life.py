@@ -124,8 +124,14 @@ def _versions(connection: sqlite3.Connection, conversation_id: str, newest: Any)
         found.append({"read_at": row["read_at"], "replaced_at": row["replaced_at"], "details": details})
     for number, version in enumerate(found):
         after = found[number + 1]["details"] if number + 1 < len(found) else newest
-        version["changes"] = changes(version["details"], after)
+        version["changes"] = _said_changes(version["details"]) or changes(version["details"], after)
     return found
+
+
+def _said_changes(details: Any) -> list[str] | None:
+    """Where a version differs that was not kept, because the platform has taken people's data out of it since."""
+    said = details.get("notKept") if isinstance(details, dict) else None
+    return said.get("changed") if isinstance(said, dict) else None
 
 
 def _windows(connection: sqlite3.Connection, start: str | None) -> list[dict[str, Any]]:

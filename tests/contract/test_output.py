@@ -47,6 +47,8 @@ WORDS = [
     f"ready {HALF_HOUR}",
     f"verify {HALF_HOUR}",
     "names",
+    "forget --phone +4930901820 --dry-run",
+    "retain --dry-run",
     "rebuild",
     "pack",
     "compact",

@@ -27,7 +27,7 @@ QUEUE, HOSTILE = "a1b2c3d4-1111-4222-8333-000000000001", "<script>alert(1)</scri
 # What is there for the program, or for other views.
 INNER = {
     "alerts", "asked_by_id", "channels", "contested_pieces", "contested_proofs", "conversation_ids", "dictionaries", "ids_met", "leg_metrics",
-    "leg_parts", "local_days", "name_listings", "proven_spans", "ranked_windows", "store_notes", "store_sizes", "texts",
+    "leg_parts", "local_days", "name_listings", "proven_spans", "ranked_windows", "store_notes", "store_sizes", "texts", "tombstones",
     "topic_sets", "unfinished_readings", "view_settings", "zone_offsets",
 }  # fmt: skip
 

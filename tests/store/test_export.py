@@ -46,7 +46,7 @@ DATES = ("2026-03-28", "2026-03-29", "2026-03-30")
 LEFT_OUT = {"conversations": {"details", "rowid"}, "conversation_versions": {"rowid"}, "events": {"rowid"}}
 # Names in the store that are not exported: what others are made of, or what the store says of itself.
 NOT_EXPORTED = set(
-    "alerts asked_by_id channels contested_proofs conversation_ids dictionaries ids_met leg_metrics leg_parts"
+    "alerts asked_by_id erasures tombstones channels contested_proofs conversation_ids dictionaries ids_met leg_metrics leg_parts"
     " local_days name_changes name_listings names_now organization proven_spans ranked_windows readiness"
     " rejected_topics store_notes contested_pieces store_sizes texts topic_sets"
     " unfinished_readings unnamed_ids view_settings zone_offsets".split()

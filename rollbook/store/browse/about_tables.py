@@ -68,6 +68,7 @@ PAGES: Final[Mapping[str, TablePage]] = {
     "wrapups": TablePage("Each wrap-up.", ("wrap_up_name", "queue_name")),
     "mos_legs": TablePage("Call quality by leg.", ("purpose", "codec", "site_name", "provider")),
     "mos_calls": TablePage("Each call with its lowest leg.", ("purpose", "codec", "site_name", "provider")),
+    "erasures": TablePage("What was erased on request: when, by whom, for which ticket; nothing of the person."),
     "organization": TablePage("The organisation that the store belongs to."),
 }
 

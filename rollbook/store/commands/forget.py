@@ -150,7 +150,7 @@ _NOUNS = {
     "versions": ("earlier version", "earlier versions"),
     "attributes": ("attribute", "attributes"),
     "dead_letters": ("dead letter", "dead letters"),
-    "gone": ("conversation that is gone, of its people's data", "conversations that are gone, of their people's data"),
+    "gone": ("gone conversation's people's data", "gone conversations' people's data"),
 }
 
 
@@ -206,7 +206,7 @@ def _deleted(cutoffs: Mapping[str, str], found: Mapping[str, int], swept: int) -
 
 def _retained_lines(cutoffs: Mapping[str, str], found: Mapping[str, int], verb: str) -> Iterator[str]:
     for part, before in cutoffs.items():
-        yield f"{count(found[part], *_NOUNS[part])} {verb}: older than {before[:16]}Z"
+        yield f"{count(found[part], *_NOUNS[part])} {verb}: before {before[:16]}Z"
     kept = [part for part in KeepingTimes._fields if part not in cutoffs]
     if kept:
         yield f"kept for ever: {', '.join(kept)}"
