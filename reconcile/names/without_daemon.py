@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 _LEAVE: Final = 0.25
 
 
+# Seconds for all lists together: names can wait for the next round, and whoever started this one waits for its end.
+_LONGEST: Final = 30.0
+
+
 async def keep_names(
     book: Book, api: Api, *, now: Callable[[], datetime], stop: asyncio.Event | None = None
 ) -> list[KindRead]:
@@ -38,7 +42,7 @@ async def keep_names(
     work = asyncio.create_task(_listed(book, api, now=now))
     asked = asyncio.create_task((stop or asyncio.Event()).wait())
     try:
-        await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, asked}, timeout=_LONGEST, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in (work, asked):
             task.cancel()
