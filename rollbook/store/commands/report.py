@@ -14,6 +14,7 @@ from rollbook.genesys.program import console
 from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.times import Interval, parse_interval
 from rollbook.store.book import Book
+from rollbook.store.file.transactions import one_moment
 from rollbook.store.views import call_quality, reports, view_rows, view_settings
 from rollbook.store.views.call_quality import CallCounts, LegCounts
 from rollbook.store.views.reports import Column, Row, Switches
@@ -205,16 +206,12 @@ def _counted(
     They are counted as they are read, so that a month of calls needs no memory for each.
     """
     legs = LegCounts(by)
-    db.execute("BEGIN")
-    try:
+    with one_moment(db):
         for leg in reports.with_times(view_rows.mos_legs(db, *interval.texts), "conversation_start", zone):
             legs.add(leg)
         calls = CallCounts(view_rows.mos_calls(db, *interval.texts), _LOWEST_CALLS)
         unread = view_rows.unread_calls(db, *interval.texts)
         return legs, calls, unread, view_rows.verdict_of(db, *interval.texts, began=True)
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
 
 
 def _made(

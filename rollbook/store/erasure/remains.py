@@ -23,6 +23,7 @@ from rollbook.store.erasure.finding import Found
 from rollbook.store.file import checkpointer, connections, locks
 from rollbook.store.file.copying import LOGS, Manner
 from rollbook.store.file.errors import LockHeld, translate
+from rollbook.store.file.transactions import transaction
 from rollbook.store.tables import notes
 from rollbook.store.upkeep.compacting import compact, write_anew
 
@@ -83,10 +84,8 @@ def remove(
 
 
 def _note(store: Path, at: str, journal: str) -> None:
-    with closing(connections.connect(store, journal=journal, timeout=_SECONDS)) as db:
-        db.execute("BEGIN IMMEDIATE")
+    with closing(connections.connect(store, journal=journal, timeout=_SECONDS)) as db, transaction(db):
         erasures.overwritten(db, at)
-        db.execute("COMMIT")
 
 
 def _anew(store: Path, how: Manner, remains: Remains, why: str) -> None:
@@ -110,9 +109,8 @@ def _empty_log(store: Path, patience: float) -> bool:
                 finally:
                     lock.unlock(locks.CHECKPOINTER)
             elif not asked:
-                db.execute("BEGIN IMMEDIATE")
-                notes.write(db, notes.EMPTY_LOG, "1")
-                db.execute("COMMIT")
+                with transaction(db):
+                    notes.write(db, notes.EMPTY_LOG, "1")
                 asked = True
             elif notes.read(db, notes.EMPTY_LOG) is None:
                 return True
@@ -200,12 +198,10 @@ def _drop_dictionary(db: PackingConnection, number: int) -> None:
             packed = [
                 (at, body) for at, body in rows if isinstance(body, bytes) and frames.dictionary_of(body) == number
             ]
-            db.execute("BEGIN IMMEDIATE")
-            db.executemany(
-                f"UPDATE {table} SET {column} = ? WHERE {key} = ?",
-                [(packing.text(db, body), at) for at, body in packed],
-            )
-            db.execute("COMMIT")
-    db.execute("BEGIN IMMEDIATE")
-    db.execute("DELETE FROM dictionaries WHERE dictionary_id = ?", (number,))
-    db.execute("COMMIT")
+            with transaction(db):
+                db.executemany(
+                    f"UPDATE {table} SET {column} = ? WHERE {key} = ?",
+                    [(packing.text(db, body), at) for at, body in packed],
+                )
+    with transaction(db):
+        db.execute("DELETE FROM dictionaries WHERE dictionary_id = ?", (number,))

@@ -22,6 +22,7 @@ from rollbook.store.export.columns import EXPORTED, Exported, Proof
 from rollbook.store.export.day_rows import Day
 from rollbook.store.export.folder import ExportPlace, digest_of, made_aside
 from rollbook.store.export.parts import FilePart, Format
+from rollbook.store.file.transactions import one_moment
 from rollbook.store.tables import schema
 from rollbook.store.views import view_rows
 from rollbook.store.vocabulary import Verdict
@@ -128,7 +129,7 @@ def path_of(table: Exported, day: str | None, form: Format) -> str:
 def _read_day(
     connection: sqlite3.Connection, day: Day, wanted: ExportOptions, now: str, aside: Path
 ) -> tuple[DayExported, list[_Made]]:
-    with _one_moment(connection):
+    with one_moment(connection):
         verdict = view_rows.verdict_of(connection, day.start, day.end, began=True)
         made = DayExported(day.date, verdict, day.end <= now, unplaced=day_rows.unplaced(connection, day))
         tables = [table for table in wanted.tables if table.by is not None]
@@ -172,24 +173,13 @@ def _proof(connection: sqlite3.Connection, table: Exported, day: Day, verdict: s
 
 def _read_whole(connection: sqlite3.Connection, wanted: ExportOptions, aside: Path) -> list[_Made]:
     tables = [table for table in wanted.tables if table.by is None]
-    with _one_moment(connection), _parts(tables, None, wanted.form, aside) as files:
+    with one_moment(connection), _parts(tables, None, wanted.form, aside) as files:
         for table in tables:
             for columns in day_rows.whole(connection, table):
                 files[table.name][1].write(columns)
     return [
         _Made(path, table, part, None, None, None) for table, (path, part) in zip(tables, files.values(), strict=True)
     ]
-
-
-@contextmanager
-def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction, which ends with the day: a longer one would keep the write-ahead log from being taken in."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 @contextmanager

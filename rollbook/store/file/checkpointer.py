@@ -18,6 +18,7 @@ from typing import Final
 
 from rollbook.store.file import connections, locks
 from rollbook.store.file.errors import StoreError
+from rollbook.store.file.transactions import transaction
 from rollbook.store.file.writer import Writer
 from rollbook.store.tables import notes
 from rollbook.store.tables.notes import mark
@@ -117,14 +118,8 @@ def empty_log(connection: sqlite3.Connection) -> bool:
     """
     if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
         return False
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         notes.drop(connection, notes.EMPTY_LOG)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return True
 
 

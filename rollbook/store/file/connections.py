@@ -13,6 +13,7 @@ from rollbook.store.bodies.packing import PackingConnection
 from rollbook.store.file import own_files, upgrade
 from rollbook.store.file.errors import StoreDamaged, StoreForeign, StoreUnwritable, owner_of, translate
 from rollbook.store.file.locks import MIGRATION, lock_file, locked
+from rollbook.store.file.transactions import transaction
 from rollbook.store.file.waiting import Patience
 from rollbook.store.file.ways import Ways
 from rollbook.store.tables import notes, schema
@@ -254,8 +255,7 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
         raise StoreForeign("the platform named no organisation; a store is bound to none without an id")
     if connection.execute("SELECT id FROM organization").fetchone() == (ours,):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         known = schema.organization(connection)
         heard_of = notes.read(connection, notes.EVENTS_OF)
         if heard_of is not None and heard_of != ours.lower():
@@ -274,8 +274,6 @@ def _remember(connection: sqlite3.Connection, path: Path, organization: tuple[st
                 " give each organisation a file of its own with --db"
             )
         notes.drop(connection, notes.EVENTS_OF)
-    finally:
-        connection.execute("COMMIT")
 
 
 def connect(path: Path, *, journal: str, timeout: float) -> PackingConnection:

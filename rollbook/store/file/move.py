@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from rollbook.genesys.errors import Interrupted
 from rollbook.genesys.program.progress import shown
@@ -29,10 +29,9 @@ from rollbook.store.bodies import dictionaries, frames, packing
 from rollbook.store.file import earlier_rows, locks
 from rollbook.store.file.copying import LOGS, Manner, check, need_room, sync_file, sync_folder
 from rollbook.store.file.errors import StoreBusy, StoreDamaged, StoreUnwritable, translate
+from rollbook.store.file.transactions import transaction
 from rollbook.store.file.ways import Ways
 from rollbook.store.tables import notes, schema
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -271,7 +270,8 @@ def _set_up(old: sqlite3.Connection, db: packing.PackingConnection, fingerprint:
     if earlier_rows.origin(db) is None:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         at = to_text(datetime.now(UTC))
-        _in_transaction(db, lambda: earlier_rows.begin(old, db, fingerprint, kinds, at=at))
+        with transaction(db):
+            earlier_rows.begin(old, db, fingerprint, kinds, at=at)
     if ways.journal == "wal":
         db.execute("PRAGMA journal_mode = WAL")
     for kind in kinds:
@@ -292,8 +292,10 @@ def _move_rows(old: sqlite3.Connection, db: packing.PackingConnection, path: Pat
             total = totals.get(place.part, 0)
             far = f" {max(place.after, 0):,} of {total:,}" if total else ""
             show(f"moving rows to new tables: {place.part}{far}")
-            place = _in_transaction(db, lambda: earlier_rows.step(old, db))
-    lost, different = _in_transaction(db, lambda: (earlier_rows.carry_over(old, db), earlier_rows.end(old, db)))
+            with transaction(db):
+                place = earlier_rows.step(old, db)
+    with transaction(db):
+        lost, different = earlier_rows.carry_over(old, db), earlier_rows.end(old, db)
     if different:
         counts = ", ".join(f"{name} {after} for {was}" for name, (was, after) in different.items())
         raise StoreDamaged(
@@ -309,18 +311,6 @@ def _move_rows(old: sqlite3.Connection, db: packing.PackingConnection, path: Pat
             path,
             ", ".join(lost),
         )
-
-
-def _in_transaction(db: sqlite3.Connection, work: Callable[[], T]) -> T:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        answer = work()
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-    return answer
 
 
 # The places of both

@@ -17,6 +17,7 @@ from typing import Final
 
 from rollbook.store.file import locks
 from rollbook.store.file.errors import StoreDamaged
+from rollbook.store.file.transactions import transaction
 from rollbook.store.file.ways import Ways
 from rollbook.store.tables import notes, schema
 
@@ -104,15 +105,9 @@ def _is_created(connection: sqlite3.Connection) -> bool:
     if empty:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     # One commit instead of one for each step: a commit waits for the disk, and whoever makes a store waits for it.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         schema.migrate(connection)
         notes.write(connection, notes.OVERWRITES, "1")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return True
 
 

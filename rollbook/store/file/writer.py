@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from rollbook.store.file.errors import StoreError, translate
+from rollbook.store.file.transactions import transaction
 from rollbook.store.file.waiting import Patience
 
 T = TypeVar("T")
@@ -130,8 +131,7 @@ class _OneOfSeveral(Exception):
 def _transaction(connection: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
     """Run the jobs in a transaction; answers what they answer. Raises what a job raises: nothing is written then."""
     values = []
-    try:
-        connection.execute("BEGIN IMMEDIATE")
+    with transaction(connection):
         for job in jobs:
             try:
                 values.append(job(connection))
@@ -140,9 +140,4 @@ def _transaction(connection: sqlite3.Connection, jobs: list[Job]) -> list[Any]:
                 if len(jobs) > 1 and connection.in_transaction:
                     raise _OneOfSeveral from None
                 raise
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return values

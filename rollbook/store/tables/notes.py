@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import suppress
 from typing import Final
 
+from rollbook.store.file.transactions import transaction
+
 # Notes of a store about itself: the version of rollbook that it needs, 1 where its log has what the file lacks, while
 # the file that it was moved from is still there, which one that is (`file/move.py`), and until the platform has said
 # whose the store is, the organisation of its first event from EventBridge; and the totals of its dead letters.
@@ -69,11 +71,5 @@ def settle(connection: sqlite3.Connection) -> None:
 
 def mark(connection: sqlite3.Connection, value: str) -> None:
     """Note `in_log` in a transaction of its own."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         write(connection, IN_LOG, value)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final, NamedTuple
 
+from rollbook.store.file.transactions import one_moment
 from rollbook.store.tables import notes
 from rollbook.store.vocabulary import Verdict
 
@@ -54,8 +55,7 @@ _GOING_ON: Final = (
 def evidence(connection: sqlite3.Connection, start: str, end: str, filter: str = "") -> Evidence:
     """What is known of [start, end), read at one moment."""
     within = ("", "9") if filter else (start, end)
-    connection.execute("BEGIN")
-    try:
+    with one_moment(connection):
         found = [
             WindowClaim(row[0], row[1], Verdict(row[2]), *row[3:])
             for row in connection.execute(_CLAIMS, (*within, filter))
@@ -63,9 +63,6 @@ def evidence(connection: sqlite3.Connection, start: str, end: str, filter: str =
         going_on = [row[0] for row in connection.execute(_GOING_ON, within)]
         since, complete, settled = (_since(connection, filter), None, None) if filter else until(connection)
         return Evidence(found, going_on, since, complete, settled)
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def until(connection: sqlite3.Connection) -> tuple[str | None, str | None, str | None]:

@@ -13,6 +13,7 @@ from msgspec import json
 
 from rollbook.genesys.messages.details import DetailRow
 from rollbook.genesys.times import Interval, from_text, to_text
+from rollbook.store.file.transactions import one_moment
 from rollbook.store.tables import alerts, conversations
 from rollbook.store.tables.conversations import Cause, PageOutcome, Read
 from rollbook.store.tables.schema import FIGURES
@@ -150,12 +151,8 @@ def listed(
 
 def ledger_view(connection: sqlite3.Connection, filter: str, at: str) -> LedgerView:
     """The windows that matter to what is due at `at`. Read at one moment: a window is in both parts, or in none."""
-    connection.execute("BEGIN")
-    try:
+    with one_moment(connection):
         return LedgerView(_that_matter(connection, filter, at), covered(connection, filter))
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _that_matter(connection: sqlite3.Connection, filter: str, at: str) -> list[WindowRow]:

@@ -29,6 +29,7 @@ from rollbook.store.file.copying import (
     take_log_in,
 )
 from rollbook.store.file.errors import StoreDamaged, StoreUnwritable, translate
+from rollbook.store.file.transactions import transaction
 from rollbook.store.tables import notes
 from rollbook.store.upkeep import sizes
 
@@ -92,15 +93,12 @@ def _in_steps(db: sqlite3.Connection, store: Path, unused: int, how: Manner) -> 
             how.progress(max(unused - left, 0), unused)
             if how.stop.is_set():
                 raise Interrupted("the compaction was interrupted; what was given back stays so")
-            db.execute("BEGIN IMMEDIATE")
-            for _ in range(_PAGES):
-                # A call gives back a single page: sqlite3 takes one step of a statement that answers no columns.
-                db.execute("PRAGMA incremental_vacuum(1)")
-            db.execute("COMMIT")
+            with transaction(db):
+                for _ in range(_PAGES):
+                    # A call gives back a single page: sqlite3 takes one step of a statement that answers no columns.
+                    db.execute("PRAGMA incremental_vacuum(1)")
             time.sleep(_REST)
     finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
         if alone:
             lock.unlock(locks.CHECKPOINTER)
 

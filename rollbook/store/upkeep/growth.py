@@ -16,6 +16,7 @@ from rollbook.genesys.program.terminal import shown_size
 from rollbook.genesys.times import from_text, to_text
 from rollbook.store.file import connections
 from rollbook.store.file.errors import translate
+from rollbook.store.file.transactions import transaction
 from rollbook.store.upkeep import sizes
 from rollbook.store.upkeep.sizes import Sizes
 
@@ -155,10 +156,8 @@ def note_now(path: Path, now: datetime, *, stop: threading.Event, count_every: t
                 here = replace(here, parts=sizes.parts(db))
                 db.set_progress_handler(None, 0)
             found = counted(db, path, now, up_to=0)
-        with closing(connections.connect(path, journal="wal", timeout=_SECONDS)) as db:
-            db.execute("BEGIN IMMEDIATE")
+        with closing(connections.connect(path, journal="wal", timeout=_SECONDS)) as db, transaction(db):
             sizes.note(db, here)
-            db.execute("COMMIT")
     except sqlite3.Error as error:
         raise translate(error, path) from None
     if here.parts is None:

@@ -17,6 +17,7 @@ from rollbook.genesys.times import from_text, to_text
 from rollbook.store.commands import status as status_lines
 from rollbook.store.commands.live import bands
 from rollbook.store.commands.live.bands import MARKS
+from rollbook.store.file.transactions import one_moment
 from rollbook.store.tables import coverage, windows
 
 # (text, style) after each other make a line.
@@ -42,15 +43,11 @@ class Picture:
 
 def look(db: sqlite3.Connection, settings: Settings, now: datetime) -> Picture:
     """Everything that a frame shows, read at one moment."""
-    db.execute("BEGIN")
-    try:
+    with one_moment(db):
         found = status_lines.collect(db, settings, now)
         stretches = windows.runs_of_verdicts(db)
         begin = found["since"] or (stretches[0][0] if stretches else None)
         spans = coverage.overlapping(db, to_text(now - _DAY), to_text(now))
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
     if begin is None or from_text(begin) >= now:
         return Picture(at=now, found=found, day=None, listening=[], all_time=None)
     # A window closes at its end, and is noted after the lag: what is newer needs none yet.
