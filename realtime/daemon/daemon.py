@@ -244,9 +244,7 @@ class Daemon:
 
     async def _page_token(self) -> Secret | None:
         token = self.settings.page_token
-        if token is None or not named_secrets.is_reference(token.reveal()):
-            return token
-        return Secret(await asyncio.to_thread(named_secrets.resolve, token.reveal()))
+        return None if token is None else Secret(await named_secrets.value_apart(token.reveal()))
 
     async def _organization(self, api: Api) -> Organization:
         """Ask whose token this is until there is an answer. Raises RollbookError for what a person has to mend."""

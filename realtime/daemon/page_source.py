@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
@@ -53,17 +52,8 @@ async def site_of(daemon: LookedAt, settings: Settings) -> Site | None:
 
 async def page_settings(settings: Settings) -> PageSettings:
     """The settings of the page. Raises RollbookError for a token that cannot be read."""
-    token = None if settings.page_token is None else settings.page_token.reveal()
-    if token is not None and named_secrets.is_reference(token):
-        token = await asyncio.to_thread(named_secrets.resolve, token)
-    return PageSettings(
-        store_path=settings.store_path,
-        width=settings.width,
-        since=settings.since,
-        personal=settings.page_personal,
-        token=token,
-        hosts=frozenset(settings.page_hosts),
-    )
+    token = settings.page_token
+    return PageSettings.of(settings, None if token is None else await named_secrets.value_apart(token.reveal()))
 
 
 def vitals_of(figures: DaemonFigures) -> DaemonVitals:

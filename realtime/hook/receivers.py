@@ -89,11 +89,7 @@ class HttpReceiver:
     async def _key(self) -> str | None:
         if self._secret is None:
             return None
-        text = self._secret.reveal()
-        if not named_secrets.is_reference(text):
-            key_of(text)
-            return text
-        secret = await asyncio.to_thread(named_secrets.resolve, text)
+        secret = await named_secrets.value_apart(self._secret.reveal())
         key_of(secret)
         return secret
 

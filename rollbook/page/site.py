@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 from rollbook.genesys.errors import RollbookError, UsageError
 from rollbook.genesys.ids import conversation_id as spelled_id
+from rollbook.genesys.program.settings import Settings
 from rollbook.genesys.program.terminal import count
 from rollbook.genesys.times import from_text, to_text
 from rollbook.page import looks, render
@@ -94,6 +95,18 @@ class PageSettings:
     personal: bool = False
     token: str | None = None
     hosts: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, settings: Settings, token: str | None) -> PageSettings:
+        """Those of the program's settings. token: the one that they give or name."""
+        return cls(
+            store_path=settings.store_path,
+            width=settings.width,
+            since=settings.since,
+            personal=settings.page_personal,
+            token=token,
+            hosts=frozenset(settings.page_hosts),
+        )
 
 
 class Site:

@@ -131,8 +131,7 @@ class SignIn:
 
     async def _secret(self) -> str:
         """The client's secret; looked up where the setting only names it. Raises SettingsError, ConnectionLost."""
-        text = self._client_secret.reveal()
-        return await asyncio.to_thread(named_secrets.resolve, text) if named_secrets.is_reference(text) else text
+        return await named_secrets.value_apart(self._client_secret.reveal())
 
     async def _rotated(self) -> bool:
         """Tell whether a secret that is only named has another value by now."""

@@ -55,8 +55,7 @@ def redactor_of(settings: Settings) -> Redactor | None:
     if settings.privacy.needs_key:
         if settings.privacy_key is None:
             raise SettingsError("[privacy] fields has a hash: set ROLLBOOK_PRIVACY_KEY (32 characters or more, secret)")
-        text = settings.privacy_key.reveal()
-        key = (named_secrets.resolve(text) if named_secrets.is_reference(text) else text).encode()
+        key = named_secrets.value_of(settings.privacy_key.reveal()).encode()
         if len(key) < _SHORTEST_KEY:
             raise SettingsError(
                 f"ROLLBOOK_PRIVACY_KEY is too short to keep a number secret: {_SHORTEST_KEY} characters"

@@ -29,6 +29,18 @@ def is_reference(text: str) -> bool:
     return text.partition(":")[0] in _READERS and ":" in text
 
 
+def value_of(setting: str) -> str:
+    """The secret that a setting gives: itself, or the one that it names. Blocks and raises as `resolve` does."""
+    return resolve(setting) if is_reference(setting) else setting
+
+
+async def value_apart(setting: str) -> str:
+    """The same, looked up in a thread, so that no loop stands still for it."""
+    from asyncio import to_thread  # a function on AWS has no loop, and starts more lightly
+
+    return await to_thread(resolve, setting) if is_reference(setting) else setting
+
+
 def resolve(reference: str) -> str:
     """The secret that is named. Blocks while it is looked up; answers at once when it is known.
 

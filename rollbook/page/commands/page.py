@@ -40,17 +40,8 @@ def page(*, listen: str, in_browser: bool, settings: Settings) -> None:
 
     def begin() -> None:
         check_address(listen, "--listen")
-        token = None if settings.page_token is None else settings.page_token.reveal()
-        if token is not None and named_secrets.is_reference(token):
-            token = named_secrets.resolve(token)
-        shown = PageSettings(
-            store_path=settings.store_path,
-            width=settings.width,
-            since=settings.since,
-            personal=settings.page_personal,
-            token=token,
-            hosts=frozenset(settings.page_hosts),
-        )
+        token = settings.page_token
+        shown = PageSettings.of(settings, None if token is None else named_secrets.value_of(token.reveal()))
         with Book.open(settings.store_path, mode="ro") as book:
             asyncio.run(serve(book, shown, listen, in_browser=in_browser))
 
