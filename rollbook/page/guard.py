@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
+
+from rollbook.genesys.addresses import is_loopback
+from rollbook.genesys.port.visitors import name_in
 
 COOKIE: Final = "rollbook_page"
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -56,7 +58,7 @@ class Guard:
             )
         if self.token is not None:
             return None if self._has_token(asked) else NotShown(401, "This page asks for a token.", may_sign_in=True)
-        if asked.local and not _is_loopback(asked.local):
+        if asked.local and not is_loopback(asked.local.partition("%")[0]):
             return NotShown(
                 403,
                 "This page is shown to this machine alone. To look from another, set a token (ROLLBOOK_PAGE_TOKEN), or"
@@ -65,7 +67,7 @@ class Guard:
         return None
 
     def _knows(self, asked: Asked) -> bool:
-        host = host_of(asked.headers.get("host", ""))
+        host = name_in(asked.headers.get("host", ""))
         return host in _LOCAL or host in self.hosts or (host == asked.local and self.token is not None)
 
     def _has_token(self, asked: Asked) -> bool:
@@ -85,18 +87,3 @@ class Guard:
     def cookie(self) -> str:
         """The value of the cookie of somebody who has given the token. The token cannot be had from it."""
         return hmac.new((self.token or "").encode(), b"rollbook page", hashlib.sha256).hexdigest()
-
-
-def host_of(text: str) -> str:
-    """The name in a `Host` header, without its port, in small letters."""
-    text = text.strip().lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.rpartition(":")[0] if text.count(":") == 1 else text
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        return False

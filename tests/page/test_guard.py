@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rollbook.genesys.port.visitors import name_in
 from rollbook.page import masking
-from rollbook.page.guard import COOKIE, Asked, Guard, host_of
+from rollbook.page.guard import COOKIE, Asked, Guard
 
 TOKEN = "a-token-of-many-letters"
 OPEN = Guard()
@@ -67,7 +68,7 @@ def test_whatever_is_sent_is_answered(host: str, cookie: str, authorization: str
     """No header makes the guard fail, and none but the token's lets in."""
     asked = Asked("127.0.0.1", {"host": host, "cookie": cookie, "authorization": authorization})
     assert CLOSED.refusal(asked) is not None
-    assert isinstance(host_of(host), str)
+    assert isinstance(name_in(host), str)
 
 
 # What is a person's

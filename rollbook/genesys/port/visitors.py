@@ -37,7 +37,7 @@ def who_may(
         if token is None:
             return PortRefusal(403, f"this port answers this machine alone; to ask from another, set {_SETTING}")
         return PortRefusal(401, f"send the token of {_SETTING}: Authorization: Bearer TOKEN")
-    if host is None or is_loopback(name := _name(host)) or (name == bound.strip("[]").lower() and name):
+    if host is None or is_loopback(name := name_in(host)) or (name == bound.strip("[]").lower() and name):
         return None
     return PortRefusal(
         421, "this port does not answer by that name; ask at 127.0.0.1, localhost or the address that is set"
@@ -56,7 +56,7 @@ def _brings(authorization: str | None, token: Secret) -> bool:
     return right and scheme.lower() == "bearer" and bool(token)
 
 
-def _name(host: str) -> str:
+def name_in(host: str) -> str:
     """The name in a `Host` header without its port, in small letters."""
     text = host.strip().lower()
     if text.startswith("["):
