@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rollbook.genesys.privacy.personal_fields import ADDRESSES, PATHS, FieldClass
 from rollbook.genesys.times import normalize
+from rollbook.store.rows.detail_columns import column
 
 MASK: Final = "•••"
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -19,9 +21,7 @@ _WORD: Final = re.compile(r"[A-Za-z][A-Za-z_.-]{0,40}", re.ASCII)
 # Names of metrics: tHandle, nOffered, oServiceLevel.
 _METRIC: Final = re.compile(r"[tno][A-Z][A-Za-z]{2,40}", re.ASCII)
 # Fields in which a number is an address of a person.
-_NUMBERED: Final = frozenset(
-    {"ani", "dnis", "addressfrom", "addressother", "addressself", "addressto", "callbacknumbers"}
-)
+_NUMBERED: Final = frozenset(name.lower() for name in ADDRESSES)
 # Fields that have words of the platform's own.
 _VOCABULARY: Final = frozenset(
     {
@@ -33,17 +33,12 @@ _VOCABULARY: Final = frozenset(
         "deliverystatus", "startinglanguage", "endinglanguage", "evaluationstatus", "surveystatus", "topicname",
     }
 )  # fmt: skip
-# Rows of the store whose texts are a person's, beside whatever their names say.
-_PERSONAL: Final = frozenset(
-    {
-        "participant_name", "ani", "dnis", "address_from", "address_other", "address_self", "address_to", "bcc", "cc",
-        "callback_numbers", "callback_user_name", "destination_addresses", "remote", "remote_name_displayable",
-        "session_dnis", "subject", "wrap_up_note", "wrap_up_tags", "value", "screen_share_address_self",
-        "video_address_self",
-        "transfer_target_address", "error_code_description", "disposition_name", "room_id",
-        "journey_customer_id", "cobrowse_room_id", "screen_share_room_id", "video_room_id",
-    }
-)  # fmt: skip
+_MASKED: Final = (FieldClass.PHONE_NUMBERS, FieldClass.EMAIL_ADDRESSES, FieldClass.NAMES, FieldClass.FREE_TEXT)
+# Columns whose texts are a person's: those of the classes above, and what else somebody may have typed or be known by.
+_PERSONAL: Final = frozenset(column(path) for of in _MASKED for path in PATHS[of] if "." not in path) | {
+    "value", "wrap_up_tags", "error_code_description", "disposition_name", "journey_customer_id",
+    "room_id", "cobrowse_room_id", "screen_share_room_id", "video_room_id",
+}  # fmt: skip
 
 
 def body(value: Any, field: str = "") -> Any:
