@@ -65,12 +65,6 @@ class Directory:
         entity["name"] = name
         self._note(kind, entity, at, "active")
 
-    def restate(self, kind: str, identity: str, state: str, at: datetime) -> None:
-        """Let an entity be active or inactive. Raises KeyError for what is not there."""
-        entity = self.find(kind, identity)
-        entity["state"] = state
-        self._note(kind, entity, at, state)
-
     def delete(self, kind: str, identity: str, at: datetime) -> None:
         """Delete an entity. Raises KeyError for what is not there."""
         entity = self.find(kind, identity)

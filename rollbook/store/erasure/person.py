@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -246,8 +246,3 @@ class Person:
                         yield path, node
                 elif of is not None and isinstance(node, int | float) and self.is_named_by(str(node), attribute=of):
                     yield path, str(node)
-
-
-def criteria_text(criteria: Iterable[tuple[str, int]]) -> str:
-    """Which keys a person was asked by, in words: `2 phone, 1 email`."""
-    return ", ".join(f"{number} {kind}" for kind, number in criteria)
