@@ -26,7 +26,6 @@ import resource
 import sqlite3
 import statistics
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -39,7 +38,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.benchmarks.bench_notifications import serve, snapshot  # noqa: E402 (below the path)
+from tests.benchmarks.bench_notifications import answer_of, serve, snapshot  # noqa: E402 (below the path)
 
 ROUNDS = 3
 LOCKED = 12.0  # seconds
@@ -219,18 +218,6 @@ def rollbook(port: int, events: int, path: str, answer: Any) -> None:
     answer.send(asyncio.run(main()))
 
 
-def measure(contender: Any, port: int, events: int) -> dict[str, Any]:
-    """What a contender needs, in a process and a file of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        ours, theirs = multiprocessing.Pipe(False)
-        process = multiprocessing.Process(target=contender, args=(port, events, f"{folder}/b.db", theirs))
-        process.start()
-        theirs.close()
-        found: dict[str, Any] = ours.recv()
-        process.join()
-        return found
-
-
 def burn() -> None:
     """Use a core."""
     while True:
@@ -252,7 +239,7 @@ def main() -> None:
     runs: dict[str, list[dict[str, Any]]] = {"bare": [], "rollbook": []}
     for _ in range(ROUNDS):
         for name, contender in (("bare", bare), ("rollbook", rollbook)):
-            found = measure(contender, port, events)
+            found = answer_of(contender, port, events)
             runs[name].append(found)
             dropped = f", {found['dropped']:,} dropped, {found['most']:.0f} MB" if "dropped" in found else ""
             cpu = found["cpu"] / events * 1000

@@ -228,16 +228,22 @@ def rollbook(port: int, frames: int, path: str, answer: Any) -> None:
     answer.send(asyncio.run(main()))
 
 
-def measure(contender: Any, port: int, frames: int) -> tuple[float, float]:
-    """Frames a second of one contender, in a process and a file of its own, and microseconds of CPU for each."""
+def answer_of(contender: Any, port: int, number: int) -> Any:
+    """The answer of a contender that takes so many, in a process and a file of its own."""
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = multiprocessing.Pipe(False)
-        process = multiprocessing.Process(target=contender, args=(port, frames, f"{folder}/b.db", theirs))
+        process = multiprocessing.Process(target=contender, args=(port, number, f"{folder}/b.db", theirs))
         process.start()
         theirs.close()
-        seconds, cpu = ours.recv()
+        found = ours.recv()
         process.join()
-        return frames / seconds, cpu / frames * 1e6
+        return found
+
+
+def measure(contender: Any, port: int, frames: int) -> tuple[float, float]:
+    """Frames a second of one contender, and microseconds of CPU for each."""
+    seconds, cpu = answer_of(contender, port, frames)
+    return frames / seconds, cpu / frames * 1e6
 
 
 def main() -> None:
