@@ -16,7 +16,6 @@ from rollbook.genesys.messages.identity import identity_of
 from rollbook.genesys.messages.live_facts import believed
 from rollbook.genesys.messages.notification import Notification, Unreadable, envelope_of
 from rollbook.genesys.messages.typed_details import ABSENT
-from rollbook.genesys.privacy.redaction import Redactor
 from rollbook.store.bodies.packing import pack, redactor_of
 from rollbook.store.erasure import tombstones
 from rollbook.store.rows import numbers
@@ -59,7 +58,7 @@ def record(connection: sqlite3.Connection, batch: Sequence[Notification | Unread
     redactor = redactor_of(connection)
     notifications = [item for item in batch if isinstance(item, Notification)]
     if redactor is not None:
-        notifications = [_redacted(item, redactor) for item in notifications]
+        notifications = [_with_body(item, redactor.body(item.body)) for item in notifications]
     if notifications and tombstones.any_there(connection):
         notifications = _without_erased(connection, notifications)
     unreadable = [item for item in batch if isinstance(item, Unreadable)]
@@ -96,9 +95,8 @@ def _letter(event: Notification) -> Unreadable:
     return Unreadable(event.source, envelope_of(event), error, event.received_at, event.identity.hex())
 
 
-def _redacted(event: Notification, redactor: Redactor) -> Notification:
-    """The same without people's data. Its identity too: whoever guesses what is gone could compare the digest."""
-    body = redactor.body(event.body)
+def _with_body(event: Notification, body: bytes) -> Notification:
+    """The same with a body of which something is gone. The identity is of that: a guess could be held to a digest."""
     return replace(event, body=body, identity=identity_of(event.topic, decode(body)))
 
 
@@ -115,13 +113,8 @@ def _without_erased(connection: sqlite3.Connection, batch: list[Notification]) -
     """The same as they may be written: nothing comes back of what was erased."""
     ids = {event.conversation_id for event in batch if event.conversation_id is not None}
     found, people = tombstones.of(connection, "conversation", ids), tombstones.users(connection)
-    cleaned = []
-    for event in batch:
-        body = tombstones.cleaned(event.body, event.conversation_id, found, people)
-        if body is not event.body:
-            event = replace(event, body=body, identity=identity_of(event.topic, decode(body)))
-        cleaned.append(event)
-    return cleaned
+    bodies = [tombstones.cleaned(event.body, event.conversation_id, found, people) for event in batch]
+    return [event if body is event.body else _with_body(event, body) for event, body in zip(batch, bodies, strict=True)]
 
 
 def record_call(
