@@ -212,6 +212,7 @@ class Reader:
         self._refusals += 1
         if self._checked is not None:
             # What was read a moment ago cannot be had now: it is no proof, and read again.
+            self._checked.doubted = True
             self._end_check(f"a page cannot be asked for again: {reason}")
             return self._refusals <= MOST_REFUSALS
         if scan is None or self._refusals > MOST_REFUSALS:
@@ -319,6 +320,11 @@ class Reader:
         (docs/verdicts.md). A day that goes on beyond the window has grown at its end meanwhile.
         """
         page = self._to_check.popleft()
+        scan.look_again(rows)
+        if scan.asked_again:
+            if not self._to_check:
+                self._end_check(scan.movement() or "a page is another when it is asked for again")
+            return
         more = self._grows(scan.part) and (total_hits or 0) > (scan.last_total or 0)
         if tuple(row.id for row in rows) != scan.first_pages[page - 1] or (total_hits != scan.last_total and not more):
             self._end_check(f"page {page} is another when it is asked for again")
@@ -336,6 +342,10 @@ class Reader:
         if movement is None:
             scan.judged = "strictly"
         elif self.reading == "day" and earlier is not None and scan.agrees_with(earlier):
+            if not scan.asked_again and len(scan.window_pages) <= scans.MOST_CHECKED:
+                scan.asked_again = True
+                self._checked, self._to_check = scan, deque(scan.window_pages)
+                return
             scan.judged = "twice alike"
         else:
             now.moved.append(f"{scan.part.text}: {movement}")

@@ -105,6 +105,9 @@ class Scan:
     rows: id → packed times. outside: rows of the asked days that do not even overlap what was asked for; a row whose
     own times make no sense, or that lies days away, is a bad row and shows nothing of how intervals are answered.
     idle: pages in a row that brought nothing new. smallest_total: the smallest `totalHits` of all pages.
+    before, beyond: the last page that begins before the window, and the first one that ends behind it. asked_again:
+    these and what lies between were asked for a second time. doubted: such a page has shown a row of the window that
+    the reading did not find, or could not be had.
     """
 
     part: Part
@@ -125,6 +128,10 @@ class Scan:
     idle: int = 0
     endless: bool = False
     smallest_total: int | None = None
+    before: int = 1
+    beyond: int | None = None
+    asked_again: bool = False
+    doubted: bool = False
     judged: Judged | None = None
 
     def take(self, rows: Sequence[RowTimes], total_hits: int | None) -> None:
@@ -141,14 +148,36 @@ class Scan:
             self.done = True
             return
         asked, owned, days = self.part.interval.texts, self.window.texts, touched_days(self.part.interval).texts
-        before = len(self.rows)
+        known = len(self.rows)
+        self._place(rows, owned)
         if self.pages <= MOST_CHECKED:
             self.first_pages.append(tuple(row.id for row in rows))
         for row in rows:
             self._row(row, asked, owned, days)
-        self.idle = 0 if len(self.rows) > before else self.idle + 1
+        self.idle = 0 if len(self.rows) > known else self.idle + 1
         if self.idle >= MOST_IDLE or self.pages >= MOST_PAGES * PAGE_SIZE // self.part.size:
             self.done = self.endless = True
+
+    def _place(self, rows: Sequence[RowTimes], owned: tuple[str, str]) -> None:
+        starts = [row.start for row in rows if row.start is not None]
+        if starts and min(starts) < owned[0]:
+            self.before = self.pages
+        if starts and self.beyond is None and max(starts) >= owned[1]:
+            self.beyond = self.pages
+
+    @property
+    def window_pages(self) -> range:
+        """The pages that hold the window's rows, whatever has come to them since.
+
+        What came before them has moved the last of them on to the next page.
+        """
+        return range(self.before, min(self.beyond or self.pages, self.pages - 1) + 2)
+
+    def look_again(self, rows: Sequence[RowTimes]) -> None:
+        """The rows of a page that is asked for again, after the reading has ended."""
+        start, end = self.window.texts
+        owned = (row.id for row in rows if row.start is not None and start <= row.start < end)
+        self.doubted = self.doubted or any(id_ is not None and id_ not in self.rows for id_ in owned)
 
     def _row(self, row: RowTimes, asked: tuple[str, str], owned: tuple[str, str], days: tuple[str, str]) -> None:
         self.outside += _lies_beside(row, asked, days)
@@ -189,12 +218,12 @@ class Scan:
 
         The rule for answers of whole days, which grow at their end while they are read. Rows are added, never taken
         away, so each reading has as many ids as the smallest total of its pages at least: one that has fewer lacks some
-        that may be owned.
+        that may be owned. What came to the window after its page was read shows where that is asked for again.
         """
         return self._is_whole() and earlier._is_whole() and self.owned() == earlier.owned()
 
     def _is_whole(self) -> bool:
-        wrong = self.nameless or self.duplicates_owned or self.unreadable or self.endless
+        wrong = self.nameless or self.duplicates_owned or self.unreadable or self.endless or self.doubted
         return not wrong and self.smallest_total is not None and len(self.rows) >= self.smallest_total
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
@@ -237,6 +237,8 @@ def test_whatever_moves_a_consistent_reading_was_the_truth(
 
 
 @given(count=st.integers(0, 1500), seed=st.integers(0, 10**6), until=st.integers(0, 25), whole_days=st.booleans())
+@example(count=0, seed=959, until=8, whole_days=True)  # came at the end of the second of two readings that were alike
+@example(count=11, seed=524639, until=13, whole_days=True)  # came in the middle of it, to a page that had been read
 @profile(max_examples=60)
 def test_it_converges_once_movement_stops(count: int, seed: int, until: int, whole_days: bool) -> None:
     """Late arrivals that come to an end leave nothing behind: the proof is the whole truth."""
