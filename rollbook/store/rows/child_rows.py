@@ -11,10 +11,9 @@ What is absent is bound as a number that no field can have, and the statement ma
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from operator import itemgetter
@@ -61,7 +60,7 @@ class ChildRows:
 
     def __init__(self, texts: TextIds) -> None:
         self._texts = texts
-        self._typed: dict[str, list[Row]] = {table: [] for table in _INSERT}
+        self._typed: dict[str, list[Row]] = {table: [] for table in _TYPED_TABLES}
         self._others: RowsByStatement = defaultdict(list)
         self._named: set[tuple[str, Any]] = set()  # by records that went the way of the tree
         self._divisions: set[str] = set()
@@ -79,10 +78,7 @@ class ChildRows:
 
     def _add(self, conversation: int, row: DetailRow) -> Columns:
         fields = row.typed
-        if fields is None:
-            return _add_tree(self._others, conversation, row.record, self._texts, self._named)
-        rare = fields.evaluations is not None or fields.surveys is not None or fields.resolutions is not None
-        if not rare and len(row.raw) <= LAST_PLACE:
+        if fields is not None and len(row.raw) <= LAST_PLACE and not _has_rare_parts(fields):
             before = {table: len(rows) for table, rows in self._typed.items()}
             media_types = _add_typed(self._typed, conversation, fields, self._texts)
             if media_types is not None:
@@ -112,7 +108,7 @@ class ChildRows:
         """Insert them. Where rows of these conversations are in the tables, they have to be deleted first."""
         for table, rows in self._typed.items():
             if rows:
-                connection.executemany(_INSERT[table], rows)
+                _insert_typed(connection, table, rows)
         for statement, rows in self._others.items():
             connection.executemany(statement, rows)
         half_hours.make(connection, self._numbers)
@@ -151,14 +147,29 @@ _TYPED_TABLES: Final = (
 )
 
 
-def _insert(table: str) -> str:
+@lru_cache(maxsize=4096)
+def _insert(table: str, used: tuple[int, ...]) -> str:
     rows, where, fields = CHILD_TABLES[table]
     names = ["id", *where, *(column_of(table, name) for name in in_order(fields))]
     marks = ["?"] * (1 + len(where)) + [OR_NULL] * len(fields)
-    return f"INSERT INTO {rows} ({', '.join(names)}) VALUES ({', '.join(marks)})"
+    return f"INSERT INTO {rows} ({', '.join(names[at] for at in used)}) VALUES ({', '.join(marks[at] for at in used)})"
 
 
-_INSERT: Final = {table: _insert(table) for table in _TYPED_TABLES}
+def _insert_typed(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
+    """Insert rows without the columns that are absent in all of them.
+
+    A session has 85 fields, and those of one organisation use some 30 of them: to bind the others takes longer than to
+    turn the rows twice.
+    """
+    columns = list(zip(*rows, strict=True))
+    used = tuple(at for at, values in enumerate(columns) if values[0] is not ABSENT or not _is_absent(values))
+    if len(used) < len(columns):
+        rows = list(zip(*(columns[at] for at in used), strict=True))
+    connection.executemany(_insert(table, used), rows)
+
+
+def _is_absent(values: Row) -> bool:
+    return values.count(ABSENT) == len(values)
 
 
 def _named_columns(table: str) -> tuple[tuple[int, NameKind, bool], ...]:
@@ -203,6 +214,10 @@ _NONE_NESTED: Final = {
 _values: Final[Callable[[Any], Row]] = msgspec.structs.astuple
 
 
+def _has_rare_parts(fields: Any) -> bool:
+    return fields.evaluations is not None or fields.surveys is not None or fields.resolutions is not None
+
+
 def _add_typed(out: dict[str, list[Row]], conversation: int, record: Any, texts: TextIds) -> set[str] | None:
     """The rows of a record's parts. Answers its media types; None where a time is not spelled as the API spells it.
 
@@ -219,8 +234,8 @@ def _add_typed(out: dict[str, list[Row]], conversation: int, record: Any, texts:
             place = session_id - base
             values = _values(session)
             times += values[_OF_SESSION.times : _OF_SESSION.nested]
-            own, nested = values[: _OF_SESSION.nested], values[_OF_SESSION.nested : _OF_SESSION.end]
-            sessions((session_id, at, index, *own, *_as_texts(nested)))
+            nested = _as_texts(values[_OF_SESSION.nested : _OF_SESSION.end])
+            sessions((session_id, at, index, *values[: _OF_SESSION.nested], *nested))
             session_id += 1
             if session.mediaType.__class__ is str:
                 media_types.add(session.mediaType)
@@ -229,8 +244,8 @@ def _add_typed(out: dict[str, list[Row]], conversation: int, record: Any, texts:
                 times += values[_OF_SEGMENT.times : _OF_SEGMENT.nested]
                 queue = values[0]
                 queue_id = texts[queue] if queue.__class__ is str else queue
-                own, nested = values[1 : _OF_SEGMENT.nested], _as_texts(values[_OF_SEGMENT.nested :])
-                segments((segment_id, place, position, queue_id, *own, *nested))
+                nested = _as_texts(values[_OF_SEGMENT.nested :])
+                segments((segment_id, place, position, queue_id, *values[1 : _OF_SEGMENT.nested], *nested))
                 segment_id += 1
             for position, metric in enumerate(session.metrics or ()):
                 values = _values(metric)
@@ -263,40 +278,22 @@ def _are_api_texts(times: list[Any]) -> bool:
 
 
 def _as_texts(nested: Row) -> Row:
-    """Arrays and objects that are slices of JSON, as JSON text; what is absent stays so."""
+    """Arrays and objects, which are slices of JSON, as the text that they are; what is absent stays so."""
     if nested == _NONE_NESTED[len(nested)]:
         return nested
-    return tuple([value if value is ABSENT else _json_text(bytes(value)) for value in nested])
-
-
-# A number with a point or an exponent begins after one of these signs; an id that has a digit before an "e" begins
-# after a quotation mark.
-_FLOAT: Final = re.compile(rb"[\[,:]-?[0-9]+[.eE]")
-
-
-def _is_spelled_as_ours(value: bytes) -> bool:
-    """Tell whether an array or an object is in the spelling of our encoder: no escapes, no blanks, no floats.
-
-    Three looks, each in a loop of its own in C, take a third of one expression with a choice in it.
-    """
-    return (
-        value[:1] in b"[{"
-        and value[-1:] in b"]}"
-        and b"\\" not in value
-        and len(value.split(None, 1)) == 1
-        and _FLOAT.search(value) is None
+    return tuple(
+        [
+            value if value is ABSENT else text if (text := str(value, "utf-8"))[0] in "[{" else _scalar(text)
+            for value in nested
+        ]
     )
 
 
-@lru_cache(maxsize=1024)
-def _json_text(value: bytes) -> Any:
-    """The value of a nested field, as `storable` gives it. Remembered: most are empty, or the same for thousands."""
-    if _is_spelled_as_ours(value):
-        return value.decode()
+def _scalar(text: str) -> Any:
     try:
-        return storable(decode(value))
+        return storable(decode(text.encode()))
     except ValueError:  # a number beyond all floats
-        return value.decode()
+        return text
 
 
 def attributes(conversation: int, row: DetailRow) -> Iterator[Row]:
