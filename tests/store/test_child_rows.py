@@ -216,6 +216,15 @@ def test_arrays_and_objects_are_spelled_as_the_platform_spells_them() -> None:
     ]
 
 
+def test_many_rows_of_a_table_keep_their_order_and_their_values() -> None:
+    """More rows than a statement takes, of which some have a field that the others lack."""
+    metrics = [{"name": f"m{place}", **({"value": place} if place % 3 else {})} for place in range(257)]
+    found = _children({"participants": [{"sessions": [{"metrics": metrics}]}]})["metrics"]
+    assert [(row["position"], row["name"], row.get("value")) for row in found] == [
+        (place, f"m{place}", place if place % 3 else None) for place in range(257)
+    ]
+
+
 def test_rows_beyond_the_last_place_stay_in_the_details(monkeypatch: pytest.MonkeyPatch) -> None:
     """A conversation with more rows than its numbers have room for takes none of the next conversation's."""
     monkeypatch.setattr(child_rows, "LAST_PLACE", 2)

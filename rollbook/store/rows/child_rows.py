@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -147,29 +148,37 @@ _TYPED_TABLES: Final = (
 )
 
 
-@lru_cache(maxsize=4096)
-def _insert(table: str, used: tuple[int, ...]) -> str:
-    rows, where, fields = CHILD_TABLES[table]
-    names = ["id", *where, *(column_of(table, name) for name in in_order(fields))]
-    marks = ["?"] * (1 + len(where)) + [OR_NULL] * len(fields)
-    return f"INSERT INTO {rows} ({', '.join(names[at] for at in used)}) VALUES ({', '.join(marks[at] for at in used)})"
+# For each table, the places in a row that had a value since the process began. A session has 85 fields, and those of
+# one organisation use some 30 of them: to bind the others takes longer than to turn the rows twice. They only grow, so
+# that page after page takes the same statement.
+_in_use: Final[defaultdict[str, set[int]]] = defaultdict(set)
+# Rows of a statement: with this many, SQLite works for long enough that another thread can read meanwhile, and each row
+# costs less (docs/performance.md).
+_ROWS_AT_ONCE: Final = 100
 
 
 def _insert_typed(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
-    """Insert rows without the columns that are absent in all of them.
-
-    A session has 85 fields, and those of one organisation use some 30 of them: to bind the others takes longer than to
-    turn the rows twice.
-    """
+    """Insert rows, without the columns that nobody uses."""
     columns = list(zip(*rows, strict=True))
-    used = tuple(at for at, values in enumerate(columns) if values[0] is not ABSENT or not _is_absent(values))
+    in_use = _in_use[table]
+    in_use.update(at for at, values in enumerate(columns) if at not in in_use and values.count(ABSENT) < len(values))
+    used = tuple(sorted(in_use))
     if len(used) < len(columns):
         rows = list(zip(*(columns[at] for at in used), strict=True))
-    connection.executemany(_insert(table, used), rows)
+    many = min(_ROWS_AT_ONCE, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(used))
+    whole = len(rows) - len(rows) % many
+    for at in range(0, whole, many):
+        connection.execute(_insert(table, used, many), list(chain.from_iterable(rows[at : at + many])))
+    connection.executemany(_insert(table, used, 1), rows[whole:])
 
 
-def _is_absent(values: Row) -> bool:
-    return values.count(ABSENT) == len(values)
+@lru_cache(maxsize=64)
+def _insert(table: str, used: tuple[int, ...], rows: int) -> str:
+    into, where, fields = CHILD_TABLES[table]
+    names = ["id", *where, *(column_of(table, name) for name in in_order(fields))]
+    marks = ["?"] * (1 + len(where)) + [OR_NULL] * len(fields)
+    row = f"({', '.join(marks[at] for at in used)})"
+    return f"INSERT INTO {into} ({', '.join(names[at] for at in used)}) VALUES {', '.join([row] * rows)}"
 
 
 def _named_columns(table: str) -> tuple[tuple[int, NameKind, bool], ...]:
