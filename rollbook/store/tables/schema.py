@@ -51,6 +51,7 @@ STEPS: Final = (
     ("10 call quality", "10_call_quality.sql"),
     ("11 what half hours count, by conversation", "11_half_hours.sql"),
     ("12 erasures and tombstones", "12_erasures.sql"),
+    ("13 days without an index of metrics", "13_days_without_index.sql"),
 )
 # What a file's user_version says once every step is applied.
 VERSION: Final = len(STEPS)
