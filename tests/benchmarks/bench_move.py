@@ -23,19 +23,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parent.parent.parent
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))
 
-from rollbook.store.book import Book
-from rollbook.store.file import upgrade
-from tests.store.test_move import START, Inputs
-from tests.stores import as_earlier_schema
+from rollbook.store.book import Book  # noqa: E402
+from rollbook.store.file import upgrade  # noqa: E402
+from tests.store.test_move import START, Inputs  # noqa: E402
+from tests.stores import as_earlier_schema  # noqa: E402
 
 # Conversations of the simulator in a megabyte of schema 5, with their events; of one world; megabytes that are not
 # multiplied.
@@ -129,9 +128,9 @@ def _copied(table: str, column: str, number: int, events: int, day: str) -> str:
     return column
 
 
-def opened(path: Path, pack: str, until: Iterator[float] = iter(())) -> tuple[Cost, int]:
+def opened(path: Path, pack: str, limits: Iterable[float] = ()) -> tuple[Cost, int]:
     """What it costs to open the store; it is killed whenever the new file has so many bytes. Answers the kills too."""
-    new, cost, kills = upgrade.new_file(path), Cost(0, 0, 0), 0
+    new, cost, kills, until = upgrade.new_file(path), Cost(0, 0, 0), 0, iter(limits)
     while True:
         limit, killed = next(until, float("inf")), False
         began = time.perf_counter()
@@ -216,7 +215,7 @@ def main() -> None:
         after = store.stat().st_size
         print(said(f"schema {options.schema}", before, after, cost), flush=True)
         if options.kill:
-            limits = iter([after * (number + 1) / (options.kill + 1) for number in range(options.kill)])
+            limits = [after * (number + 1) / (options.kill + 1) for number in range(options.kill)]
             cost, kills = opened(second, options.pack, limits)
             print(said(f"killed {kills} times", before, second.stat().st_size, cost), flush=True)
             found = list(different(store, second))
